@@ -1,0 +1,144 @@
+"""The broker's REST as Python calls: what notebooks, panels, Dask and the command line use.
+
+It finds the broker by itself: `SCNET_API_URL` and a token from `SCNET_TOKEN` or `JUPYTERHUB_API_TOKEN` (every session has
+both), else the 0600 file `client.json` in `SCNET_HOME` or `./.scnet` that `scnet demo` writes. Answers are the JSON of
+docs/reference/rest.md; refusals come back as the exceptions of `errors.py`. It imports nothing of the hub's side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from .errors import BrokerError, from_problem
+
+Json = dict[str, Any]
+
+
+def state_dir() -> Path:
+    """Where this installation keeps its state: `SCNET_HOME`, else `.scnet` in the current folder."""
+    return Path(os.environ.get("SCNET_HOME") or ".scnet").resolve()
+
+
+def find_broker() -> tuple[str, str]:
+    """(API address, token) of the broker this process should talk to. Raises BrokerError saying what to set."""
+    url, token = os.environ.get("SCNET_API_URL", ""), os.environ.get("SCNET_TOKEN") or os.environ.get("JUPYTERHUB_API_TOKEN", "")
+    if url and token:
+        return url, token
+    path = state_dir() / "client.json"
+    try:
+        saved = json.loads(path.read_text())
+        return url or saved["url"], token or saved["token"]
+    except (OSError, ValueError, KeyError) as error:
+        raise BrokerError(
+            "No SCNet Hub found: this is not one of its sessions, and there is no client.json here.",
+            hint=f"Start one with `scnet demo`, or set SCNET_API_URL and SCNET_TOKEN (looked for {path}).",
+            code="no-broker",
+        ) from error
+
+
+class Client:
+    """One HTTP connection pool to one broker. Thread-safe, as httpx.Client is."""
+
+    def __init__(
+        self, url: str = "", token: str = "", *, timeout: float = 30, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        if not (url and token):
+            found_url, found_token = find_broker()
+            url, token = url or found_url, token or found_token
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url + "/",
+            headers={"Authorization": f"token {token}"},
+            timeout=timeout,
+            transport=transport,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, *, timeout: float | None = None, **kwargs: Any) -> Json:
+        """One call; raises the error that the broker's problem document names, or BrokerError if there is no answer."""
+        extra: Json = {} if timeout is None else {"timeout": timeout}
+        try:
+            answer = self._http.request(method, path, **extra, **kwargs)
+        except httpx.TransportError as error:
+            raise BrokerError(
+                f"The broker at {self.url} does not answer ({type(error).__name__}).",
+                hint="Running sessions are not affected. Try again in a minute; if it stays so, tell the operators.",
+            ) from error
+        if answer.is_success:
+            body: Json = answer.json()
+            return body
+        raise from_problem(_problem(answer))
+
+    def me(self) -> Json:
+        return self.call("GET", "me")
+
+    def centres(self) -> list[Json]:
+        return list(self.call("GET", "centres")["centres"])
+
+    def place(self, **options: Any) -> Json:
+        """Where a session with these options would go now, and why; starts nothing."""
+        return self.call("POST", "placements", json=options)
+
+    def submit(self, **options: Any) -> Json:
+        return self.call("POST", "sessions", json=options)
+
+    def sessions(self, *, all: bool = False) -> list[Json]:
+        return list(self.call("GET", "sessions", params={"all": 1} if all else {})["sessions"])
+
+    def session(self, session_id: str, *, wait: float = 0, seen: int = -1) -> Json:
+        """One session; with `wait` seconds, as soon as its version differs from `seen`."""
+        params = {"wait": wait, "seen": seen} if wait else {}
+        return self.call("GET", f"sessions/{_segment(session_id)}", params=params, timeout=wait + 30)
+
+    def stop(self, session_id: str) -> Json:
+        return self.call("DELETE", f"sessions/{_segment(session_id)}")
+
+    def log(self, session_id: str) -> str:
+        return str(self.call("GET", f"sessions/{_segment(session_id)}/log")["log"])
+
+    def balance(self) -> list[Json]:
+        return list(self.call("GET", "balance")["projects"])
+
+    def entries(self, project: str) -> list[Json]:
+        return list(self.call("GET", "entries", params={"project": project})["entries"])
+
+
+def _segment(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(str(text), safe="")
+
+
+def _problem(answer: httpx.Response) -> Json:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and "code" in body:
+        return body
+    if answer.status_code in (401, 403):
+        return {
+            "code": "bad-token",
+            "title": "The hub does not accept this token: it expired, was revoked or lacks the scope.",
+            "hint": "Restart your server from the hub's page, or ask for a new token there.",
+        }
+    return {
+        "code": "broker-unreachable",
+        "title": f"The broker answered {answer.status_code} without a reason.",
+        "hint": "It may be restarting: try again in a minute.",
+    }

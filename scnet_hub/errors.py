@@ -1,0 +1,132 @@
+"""Every error SCNet Hub raises on purpose, branched by who acts next.
+
+    ScnetError
+    ├── Refused             the person changes something
+    │   ├── BadOption       an option is unknown, malformed or out of range
+    │   ├── NoPlacement     no centre fits; `refusals` says why, centre by centre
+    │   ├── OverQuota       a ceiling on use at once
+    │   ├── Overdrawn       the allocation does not cover it
+    │   ├── NotEntitled     not a member, not the owner, not the role
+    │   └── NotFound        nothing of that name that this person may see
+    ├── CentreError         we wait, or the centre acts
+    │   ├── Unreachable     could not ask: never means that a job ended
+    │   ├── Rejected        the centre's own words for its "no"
+    │   └── Garbled         an answer that cannot be read
+    ├── BrokerError         the broker is down, or refused the caller's token
+    └── SpecError           the operator mends a file
+
+Each carries a stable `code`, a sentence for people, and `hint`: what to try. REST sends the three as problem+json
+(RFC 9457); this file knows nothing of HTTP but the status each refusal maps to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ScnetError(Exception):
+    """Base of all. `str(error)` is the sentence; `code` is stable; `hint` is what to try; `details` is data."""
+
+    code = "error"
+    status = 500
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "", details: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.code = code or type(self).code
+        self.details = details or {}
+
+    def problem(self) -> dict[str, Any]:
+        """This error as an RFC 9457 problem document."""
+        return {
+            "type": f"urn:scnet:problem:{self.code}",
+            "title": str(self),
+            "status": self.status,
+            "code": self.code,
+            "hint": self.hint,
+            **({"details": self.details} if self.details else {}),
+        }
+
+
+class Refused(ScnetError):
+    code = "refused"
+    status = 422
+
+
+class BadOption(Refused):
+    code = "bad-option"
+    status = 400
+
+
+class NoPlacement(Refused):
+    code = "no-placement"
+    status = 409
+
+
+class OverQuota(Refused):
+    code = "over-quota"
+    status = 409
+
+
+class Overdrawn(Refused):
+    code = "overdrawn"
+    status = 402
+
+
+class NotEntitled(Refused):
+    code = "not-entitled"
+    status = 403
+
+
+class NotFound(Refused):
+    code = "not-found"
+    status = 404
+
+
+class CentreError(ScnetError):
+    code = "centre-error"
+    status = 502
+
+
+class Unreachable(CentreError):
+    code = "centre-unreachable"
+    status = 503
+
+
+class Rejected(CentreError):
+    code = "centre-rejected"
+
+
+class Garbled(CentreError):
+    code = "centre-garbled"
+
+
+class BrokerError(ScnetError):
+    code = "broker-unreachable"
+    status = 503
+
+
+class SpecError(ScnetError):
+    code = "bad-spec"
+
+
+KINDS: dict[str, type[ScnetError]] = {
+    kind.code: kind
+    for kind in (
+        BadOption, NoPlacement, OverQuota, Overdrawn, NotEntitled, NotFound, Refused,
+        Unreachable, Rejected, Garbled, CentreError, BrokerError, SpecError,
+    )
+}  # fmt: skip
+
+
+def from_problem(problem: dict[str, Any]) -> ScnetError:
+    """The error that `problem()` described, rebuilt on the client's side; an unknown code is a plain ScnetError."""
+    code = str(problem.get("code", ""))
+    kind = KINDS.get(code, ScnetError)
+    details = problem.get("details")
+    return kind(
+        str(problem.get("title") or problem.get("detail") or "the broker refused without saying why"),
+        hint=str(problem.get("hint", "")),
+        code=code,
+        details=details if isinstance(details, dict) else None,
+    )

@@ -1,0 +1,160 @@
+"""The job values: what a person asks for, what a centre is told, and what it says back.
+
+`JobRequest → Placement → JobSpec → JobStatus → UsageRecord → Amount → Entry`: these are the first, third, fourth and
+fifth. `LoadSnapshot` is what a centre last said of its partitions. Only facts here, no decisions and no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+
+
+class JobState(Enum):
+    """Where a job is, in our words. UNKNOWN is "could not tell", never an end."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"  # node failure, boot failure, preemption: the centre's doing
+    UNKNOWN = "unknown"
+
+    @property
+    def ended(self) -> bool:
+        return self in _ENDED
+
+
+_ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.LOST})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """What a person asks for, validated once at the door. `memory` is bytes for the whole job (0: the centre's
+    default for so many cores); `centre` and `partition` pin the place ("" = best); `name` is the person's own label
+    (the JupyterHub server name for kind "lab")."""
+
+    person: str
+    project: str
+    kind: str = "lab"
+    name: str = ""
+    cores: int = 1
+    memory: int = 0
+    gpus: int = 0
+    gpu_model: str = ""
+    nodes: int = 1
+    walltime: timedelta = timedelta(hours=1)
+    app: str = ""
+    dataset: str = ""
+    centre: str = ""
+    partition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What a dialect renders into one submission. No secrets: those lie in a 0600 file that `argv` names.
+
+    `name` is the session's id and unique for ever; `argv` runs on the node; `output` is where stdout and stderr go.
+    """
+
+    name: str
+    partition: str
+    argv: tuple[str, ...]
+    cores: int = 1
+    memory: int = 0
+    gpus: int = 0
+    gpu_model: str = ""
+    nodes: int = 1
+    walltime: timedelta = timedelta(hours=1)
+    output: str = "/dev/null"
+    directory: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """What a centre said of one job. `reason` is the scheduler's own word; `starts_at` its own estimate, if it has one;
+    `place` how many of its queued jobs stand before this one, plus one (0: not known)."""
+
+    state: JobState
+    seen_at: datetime
+    node: str = ""
+    reason: str = ""
+    starts_at: datetime | None = None
+    place: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """One ended (or running) job in the centre's own accounting. `cpu` is CPU time used, `elapsed` wall time; charges come
+    from `elapsed` x allocated `cores` and `gpus`."""
+
+    job_id: str
+    name: str
+    state: JobState
+    cores: int
+    gpus: int = 0
+    memory: int = 0
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    elapsed: timedelta = timedelta()
+    cpu: timedelta = timedelta()
+    node: str = ""
+    exit_code: str = ""
+    partition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLoad:
+    """One node as the scheduler books it (not as it is busy). `up` is False for down, drained, maintenance."""
+
+    name: str
+    cores: int
+    cores_used: int
+    memory: int = 0
+    memory_used: int = 0
+    gpus: int = 0
+    gpus_used: int = 0
+    gpu_model: str = ""
+    up: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionLoad:
+    """One partition now: its nodes, and the queue before a newcomer (cores include those of other partitions on the
+    same nodes only where the scheduler says so)."""
+
+    name: str
+    nodes: tuple[NodeLoad, ...] = ()
+    queued_jobs: int = 0
+    queued_cores: int = 0
+    running_jobs: int = 0
+    max_walltime: timedelta | None = None
+    up: bool = True
+
+    @property
+    def cores(self) -> int:
+        return sum(node.cores for node in self.nodes if node.up)
+
+    @property
+    def cores_free(self) -> int:
+        return sum(node.cores - node.cores_used for node in self.nodes if node.up)
+
+    @property
+    def gpus(self) -> int:
+        return sum(node.gpus for node in self.nodes if node.up)
+
+    @property
+    def gpus_free(self) -> int:
+        return sum(node.gpus - node.gpus_used for node in self.nodes if node.up)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSnapshot:
+    """What a centre last said of all its partitions, and when."""
+
+    taken_at: datetime
+    partitions: Mapping[str, PartitionLoad] = field(default_factory=dict)
