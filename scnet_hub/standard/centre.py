@@ -15,7 +15,7 @@ from ..errors import BadOption, SpecError
 from ..units import parse_memory, parse_walltime
 
 D = TypeVar("D", bound=BaseModel)
-Identifier = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9-]{0,30}\Z")]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Walltime = Annotated[timedelta, BeforeValidator(lambda value: _plain(parse_walltime, value))]
 Memory = Annotated[int, BeforeValidator(lambda value: _plain(parse_memory, value)), Field(ge=0)]
 
@@ -41,12 +41,12 @@ class Tariff(_Document):
 class PartitionSpec(_Document):
     """What a centre offers of one partition. Sizes are per node; the live numbers come from the scheduler."""
 
-    name: Annotated[str, Field(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     nodes: int = Field(default=1, ge=1)
     cores: int = Field(ge=1, description="Cores of one node.")
     memory: Memory = Field(default=0, description="Memory of one node; 0: not said.")
     gpus: int = Field(default=0, ge=0, description="GPUs or DCUs of one node.")
-    gpu_model: str = Field(default="", pattern=r"\A[A-Za-z0-9._-]{0,64}\Z")
+    gpu_model: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$")
     max_walltime: Walltime = timedelta(days=1)
     tariff: Tariff = Tariff()
 
