@@ -1,0 +1,123 @@
+"""Every table of the broker on one page. Entries and postings are only ever added to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON, BigInteger, Boolean, Column, DateTime, ForeignKey, Index, Integer, MetaData, String, Table, Text, TypeDecorator,
+)  # fmt: skip
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in Python, naive UTC in the database (SQLite keeps no zone). A naive value is a mistake and raises."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone: {value}")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+projects = Table(
+    "scnet_projects",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("title", String(200), nullable=False),
+    Column("max_sessions", Integer, nullable=False),
+    Column("max_cores", Integer, nullable=False),
+    Column("max_gpus", Integer, nullable=False),
+)
+
+members = Table(
+    "scnet_members",
+    metadata,
+    Column("project", ForeignKey("scnet_projects.id"), primary_key=True),
+    Column("person", String(255), primary_key=True),
+    Column("position", Integer, nullable=False),
+)
+
+sessions = Table(
+    "scnet_sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("person", String(255), nullable=False),
+    Column("project", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("placement", JSON, nullable=False),
+    Column("payload", JSON, nullable=False),  # argv and env of the job; emptied when it ends
+    Column("nonce", String(64), nullable=False),  # SHA-256 of the call-home nonce
+    Column("centre", String(32), nullable=False),
+    Column("partition", String(64), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("job_id", String(64), nullable=False),
+    Column("node", String(255), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("place_in_queue", Integer, nullable=False),
+    Column("end_reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("submitted_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("ready_at", UtcDateTime),
+    Column("cancelled_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("unknown_since", UtcDateTime),
+    Column("unknown_why", Text, nullable=False),
+    Column("held", BigInteger, nullable=False),  # micro-credits
+    Column("charged", BigInteger),
+)
+# Law 5: one live session per person, kind and name, whatever runs at the same time.
+Index(
+    "scnet_one_live",
+    sessions.c.person, sessions.c.kind, sessions.c.name,
+    unique=True, sqlite_where=sessions.c.live, postgresql_where=sessions.c.live,
+)  # fmt: skip
+Index("scnet_sessions_by_centre", sessions.c.centre, sessions.c.live)
+
+events = Table(
+    "scnet_events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("session", ForeignKey("scnet_sessions.id"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("message", Text, nullable=False),
+)
+
+entries = Table(
+    "scnet_entries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("project", String(64), nullable=False, index=True),
+    Column("session", String(32), nullable=False, index=True),
+    Column("memo", Text, nullable=False),
+)
+
+postings = Table(
+    "scnet_postings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("entry", ForeignKey("scnet_entries.id"), nullable=False, index=True),
+    Column("account", String(100), nullable=False, index=True),
+    Column("unit", String(16), nullable=False),
+    Column("micros", BigInteger, nullable=False),
+)
