@@ -1,0 +1,59 @@
+"""Calling home: tells the broker where the session listens, again and again until it answers.
+
+The broker may be restarting, so no answer is no reason to give up; a "no" (wrong nonce, session cancelled) is final.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from typing import Any
+
+Json = dict[str, Any]
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
+
+
+def in_background(start: Json, *, node: str) -> None:
+    """Calls home from a process of its own (which nobody waits for), so that this one may become another program."""
+    if os.fork() == 0:
+        if os.fork() == 0:
+            tell(start, {"phase": "started", "node": node, "host": "", "port": 0})
+        os._exit(0)
+    os.wait()
+
+
+def tell(start: Json, news: Json) -> bool:
+    """Delivers `news`; True once the broker took it, False if it refused. Blocks in between."""
+    import urllib.error
+    import urllib.request
+
+    body = json.dumps({"nonce": start["nonce"], **news}).encode()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            request = urllib.request.Request(start["call_home"], body, {"Content-Type": "application/json"})
+            with opener.open(request, timeout=20):
+                return True
+        except urllib.error.HTTPError as error:
+            if error.code in (400, 403, 404, 409, 410, 422):
+                print(f"call home refused ({error.code}): {error.read()[:300]!r}", file=sys.stderr)
+                return False
+        except OSError:
+            pass
+        time.sleep(pause)
+        pause = min(pause * 1.6, LONGEST_PAUSE)
+
+
+def when_listening(start: Json, host: str, port: int, *, node: str) -> None:
+    """Waits until `host:port` accepts connections (looks every 20 ms), then calls home."""
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.02)
+    tell(start, {"phase": "listening", "node": node, "host": host, "port": port})

@@ -1,0 +1,53 @@
+"""`FederationSpec`: the federation's own page: its centres, projects and the profiles that the start form offers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .centre import Identifier, Memory, Walltime, _Document, parse
+
+Person = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Quota(_Document):
+    """Ceilings on a project's use at once; never money."""
+
+    sessions: int = Field(default=8, ge=0)
+    cores: int = Field(default=32, ge=0)
+    gpus: int = Field(default=0, ge=0)
+
+
+class ProjectSpec(_Document):
+    id: Identifier
+    title: str = Field(default="", max_length=200)
+    members: list[Person] = []
+    grants: dict[str, float] = Field(default={}, description="Lots of credits by name; a name is granted once.")
+    quota: Quota = Quota()
+
+
+class Profile(_Document):
+    """A size that the start form offers by name."""
+
+    id: Identifier
+    title: str = Field(min_length=1, max_length=60)
+    description: str = Field(default="", max_length=200)
+    cores: int = Field(default=1, ge=1)
+    memory: Memory = 0
+    gpus: int = Field(default=0, ge=0)
+    walltime: Walltime
+
+
+class FederationSpec(_Document):
+    """`centres` are paths of centre.toml files, relative to this file."""
+
+    name: str = Field(default="SCNet Hub", max_length=100)
+    centres: list[str] = Field(min_length=1)
+    project: list[ProjectSpec] = []
+    profile: list[Profile] = []
+
+
+def parse_federation(text: str, *, source: str) -> FederationSpec:
+    """The spec in a `federation.toml`. Raises SpecError naming `source`, the key, and what was expected there."""
+    return parse(FederationSpec, text, source=source)
