@@ -1,0 +1,86 @@
+"""Projects: who is in them, what they may use at once, and the grants that the federation's page gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from .db import Tx
+from .db import projects as stored
+from .db import sessions as stored_sessions
+from .db.projects import ProjectRow
+from .errors import NotEntitled, OverQuota
+from .jobs import JobRequest
+from .ledger import books
+from .standard.federation import ProjectSpec
+from .units import credits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What a project's live sessions use at once."""
+
+    sessions: int
+    cores: int
+    gpus: int
+
+
+def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
+    """Makes the stored projects be those of the federation's page; a grant of a name is given once."""
+    for spec in specs:
+        quota = spec.quota
+        row = ProjectRow(
+            id=spec.id, title=spec.title or spec.id, max_sessions=quota.sessions, max_cores=quota.cores, max_gpus=quota.gpus
+        )
+        stored.put(tx, row, spec.members)
+        for lot, amount in spec.grants.items():
+            books.grant(tx, spec.id, lot, credits(amount), at)
+
+
+def resolve(tx: Tx, person: str, wanted: str) -> ProjectRow:
+    """The project that a request of `person` is booked on: `wanted`, or the first. Raises NotEntitled."""
+    mine = stored.of(tx, person)
+    if not mine:
+        raise NotEntitled(
+            f"{person} is in no project, so there is nothing to book a session on.",
+            hint="Ask the owner of a project, or the federation's operators, to add you.",
+            code="no-project",
+        )
+    for project in mine:
+        if wanted in ("", project.id):
+            return project
+    raise NotEntitled(
+        f"Project {wanted!r} does not exist or {person} is not a member of it.",
+        hint=f"Your projects: {', '.join(project.id for project in mine)}.",
+        code="unknown-project",
+    )
+
+
+def use(tx: Tx, project: str) -> Use:
+    rows = stored_sessions.live(tx, project=project)
+    return Use(
+        sessions=len(rows),
+        cores=sum(row.request["cores"] * row.request["nodes"] for row in rows),
+        gpus=sum(row.request["gpus"] * row.request["nodes"] for row in rows),
+    )
+
+
+def check_quota(tx: Tx, project: ProjectRow, request: JobRequest) -> None:
+    """Raises OverQuota, naming each ceiling it would pass and the largest size that fits now."""
+    now = use(tx, project.id)
+    rows = (
+        ("sessions", 1, now.sessions, project.max_sessions),
+        ("cores", request.cores * request.nodes, now.cores, project.max_cores),
+        ("GPUs", request.gpus * request.nodes, now.gpus, project.max_gpus),
+    )
+    over = [(what, asked, used, most) for what, asked, used, most in rows if asked and used + asked > most]
+    if not over:
+        return
+    what, asked, used, most = over[0]
+    free = max(0, most - used)
+    raise OverQuota(
+        f"Project {project.id} may use {most} {what} at once; {used} are in use and this asks for {asked}.",
+        hint=f"At most {free} more {what} would pass now." if free else f"Stop something first: no {what} are left.",
+        details={"over": [{"what": w, "asked": a, "used": u, "limit": m, "would_pass": max(0, m - u)} for w, a, u, m in over]},
+    )
