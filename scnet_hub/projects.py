@@ -61,8 +61,8 @@ def use(tx: Tx, project: str) -> Use:
     rows = stored_sessions.live(tx, project=project)
     return Use(
         sessions=len(rows),
-        cores=sum(row.request["cores"] * row.request["nodes"] for row in rows),
-        gpus=sum(row.request["gpus"] * row.request["nodes"] for row in rows),
+        cores=sum(row.request["cores"] for row in rows),
+        gpus=sum(row.request["gpus"] for row in rows),
     )
 
 
@@ -71,8 +71,8 @@ def check_quota(tx: Tx, project: ProjectRow, request: JobRequest) -> None:
     now = use(tx, project.id)
     rows = (
         ("sessions", 1, now.sessions, project.max_sessions),
-        ("cores", request.cores * request.nodes, now.cores, project.max_cores),
-        ("GPUs", request.gpus * request.nodes, now.gpus, project.max_gpus),
+        ("cores", request.cores, now.cores, project.max_cores),
+        ("GPUs", request.gpus, now.gpus, project.max_gpus),
     )
     over = [(what, asked, used, most) for what, asked, used, most in rows if asked and used + asked > most]
     if not over:

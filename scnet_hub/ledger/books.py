@@ -31,17 +31,19 @@ def grant(tx: Tx, project: str, lot: str, amount: Amount, at: datetime) -> bool:
     return stored.add(tx, entries.grant(project, lot, amount, at))
 
 
-def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "") -> None:
-    """Reserves the most a session may cost. Raises Overdrawn, with what is needed and available, and writes nothing."""
+def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "", *, step: int = 1) -> None:
+    """Reserves the most a session may cost. Raises Overdrawn, with what is needed and available, and writes nothing.
+
+    A later `step` changes the hold by `amount`, which is negative where a new place is cheaper."""
     available = Amount(stored.balance(tx, entries.project_account(project)))
-    if amount > available:
+    if amount.micros > 0 and amount > available:
         raise Overdrawn(
             f"Project {project} has {available} available; this needs up to {amount}.",
             hint="Ask for a shorter walltime or fewer cores, or ask the project's owner for a larger allocation.",
             details={"needed": float(amount), "available": float(available)},
         )
     if amount:
-        stored.add(tx, entries.hold(project, session, amount, at, memo))
+        stored.add(tx, entries.hold(project, session, amount, at, memo, step=step))
 
 
 def charge(tx: Tx, project: str, session: str, centre: str, held: Amount, cost: Amount, at: datetime, memo: str = "") -> bool:

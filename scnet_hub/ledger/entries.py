@@ -68,9 +68,9 @@ def grant(project: str, lot: str, amount: Amount, at: datetime) -> Entry:
     return Entry(key=f"grant:{project}:{lot}", at=at, kind="grant", project=project, memo=f"grant {lot}", postings=moved)
 
 
-def hold(project: str, session: str, amount: Amount, at: datetime, memo: str = "") -> Entry:
+def hold(project: str, session: str, amount: Amount, at: datetime, memo: str = "", *, step: int = 1) -> Entry:
     moved = _move(project_account(project), held_account(project), amount)
-    return Entry(key=f"hold:{session}", at=at, kind="hold", project=project, session=session, memo=memo, postings=moved)
+    return Entry(key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=moved)
 
 
 def release(project: str, session: str, held: Amount, at: datetime, memo: str = "") -> Entry:

@@ -1,0 +1,77 @@
+"""`python -m scnet_hub.broker SETTINGS.json`: the broker's process. Secrets come from 0600 files that the settings name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from ..db import Database
+from ..errors import SpecError
+from ..federation import Federation, centres_of
+from ..secret import read_secret
+from ..standard.centre import parse_centre
+from ..standard.federation import FederationSpec, parse_federation
+from .app import PREFIX, create_app
+from .auth import Gate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`federation` is the path of federation.toml; `token_file` holds the token that the hub's spawner presents;
+    `public_url` is where sessions reach the hub's proxy."""
+
+    federation: str
+    database: str
+    hub_api: str
+    token_file: str
+    public_url: str
+    host: str = "127.0.0.1"
+    port: int = 8085
+
+
+def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
+    """The federation's page and the texts of its centres' pages, by path. Raises SpecError naming the file."""
+    try:
+        spec = parse_federation(path.read_text(), source=str(path))
+        return spec, {name: (path.parent / name).read_text() for name in spec.centres}
+    except OSError as error:
+        raise SpecError(f"{error.filename}: {error.strerror}.", hint="The federation's page or one of its centres' is missing.") from error
+
+
+def make(settings: Settings) -> tuple[Federation, Gate]:
+    path = Path(settings.federation)
+    spec, texts = read_federation(path)
+    centres = centres_of([parse_centre(text, source=str(path.parent / name)) for name, text in texts.items()])
+    db = Database(settings.database)
+    db.open()
+    call_home_url = settings.public_url.rstrip("/") + PREFIX + "/sessions/{}/call-home"
+    return Federation(spec, centres, db, call_home_url=call_home_url), Gate(settings.hub_api, read_secret(Path(settings.token_file)))
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) != 2:
+        print("usage: python -m scnet_hub.broker SETTINGS.json", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        settings = Settings(**json.loads(Path(argv[1]).read_text()))
+        federation, gate = make(settings)
+    except SpecError as error:
+        print(f"{error} {error.hint}", file=sys.stderr)
+        return 1
+    config = uvicorn.Config(
+        create_app(federation, gate), host=settings.host, port=settings.port, access_log=False, log_config=None, timeout_graceful_shutdown=3
+    )
+    uvicorn.Server(config).run()
+    federation.db.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,106 @@
+"""Who calls: the hub itself by its own token, people and services by a JupyterHub token that the hub vouches for.
+
+An answer of the hub counts for a minute, and for ten while the hub is away, so that a hub restart locks nobody out.
+Tokens are kept as hashes only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import httpx
+
+from ..errors import BrokerError, NotEntitled
+
+USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
+FRESH, GRACE, REMEMBERED = 60.0, 600.0, 5000
+Clock = time.monotonic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """`person` acts, or is acted for by the hub. An operator sees and stops what is everybody's."""
+
+    person: str
+    operator: bool = False
+    hub: bool = False
+
+    @property
+    def scope(self) -> str:
+        """Whose sessions and projects it may see: a person's, or "" for everybody's."""
+        return "" if self.operator else self.person
+
+
+class Unauthorised(NotEntitled):
+    code = "bad-token"
+    status = 401
+
+
+class Gate:
+    """Tokens → callers. `hub_api` is JupyterHub's own API; `hub_token` is the one the spawner uses."""
+
+    def __init__(self, hub_api: str, hub_token: str, *, http: httpx.AsyncClient | None = None) -> None:
+        self.hub_api, self._hub_token = hub_api.rstrip("/"), hub_token
+        self._http = http or httpx.AsyncClient(timeout=10, trust_env=False)
+        self._known: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def caller(self, authorization: str, on_behalf_of: str) -> Caller:
+        """Raises Unauthorised (401) for no or a bad token, NotEntitled (403) for one without our scopes."""
+        kind, _, token = authorization.partition(" ")
+        token = token.strip()
+        if kind.lower() not in ("token", "bearer") or not token:
+            raise Unauthorised("This call needs a token.", hint="Send `Authorization: token T` with a JupyterHub token.")
+        if hmac.compare_digest(token.encode(), self._hub_token.encode()):
+            return Caller(person=on_behalf_of, hub=True, operator=not on_behalf_of)
+        caller = await self._vouched(token)
+        if caller is None:
+            raise Unauthorised(
+                "The hub does not know this token: it expired or was revoked.",
+                hint="Restart your server, or ask for a new token on the hub's page.",
+            )
+        return caller
+
+    async def _vouched(self, token: str) -> Caller | None:
+        key = hashlib.sha256(token.encode()).hexdigest()
+        at, known = self._known.get(key, (float("-inf"), None))
+        if Clock() - at < FRESH:
+            return known
+        try:
+            caller = await self._ask(token)
+        except BrokerError:
+            if known and Clock() - at < GRACE:
+                return known
+            raise
+        self._known[key] = (Clock(), caller)
+        self._known.move_to_end(key)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return caller
+
+    async def _ask(self, token: str) -> Caller | None:
+        try:
+            answer = await self._http.get(f"{self.hub_api}/user", headers={"Authorization": f"token {token}"})
+        except httpx.HTTPError as error:
+            raise BrokerError("The hub cannot be asked whether this token is good.", hint="Try again in a minute.", code="hub-away") from error
+        if answer.status_code in (401, 403):
+            return None
+        if answer.status_code != 200:
+            raise BrokerError(f"The hub answered {answer.status_code} when asked for this token.", hint="Try again in a minute.", code="hub-away")
+        model = answer.json()
+        scopes = set(model.get("scopes", ()))
+        operator = any(scope.split("!")[0] == OPERATE for scope in scopes)
+        if not operator and not any(scope.split("!")[0] == USE for scope in scopes):
+            raise NotEntitled("This token may not use SCNet Hub.", hint=f"It needs the scope {USE}.", code="no-scope")
+        return Caller(person=str(model.get("name", "")), operator=operator)
+
+
+def as_member(caller: Caller) -> Caller:
+    """The same person without the operator's view: for what is done in one's own name."""
+    return replace(caller, operator=False)

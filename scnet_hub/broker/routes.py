@@ -1,0 +1,191 @@
+"""The REST calls of docs/reference/rest.md: read the caller and the body, ask the federation, answer its documents."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from .. import __version__, options
+from ..db import projects as stored_projects
+from ..db import sessions as stored
+from ..db.sessions import SessionRow
+from ..documents import iso
+from ..errors import BadOption, NotEntitled, NotFound
+from ..federation import Federation
+from .. import documents
+from .auth import Caller, Gate
+
+router = APIRouter()
+Json = dict[str, Any]
+MAX_BODY = 256 * 1024
+_HOST = re.compile(r"[A-Za-z0-9.:_-]{0,253}", re.ASCII)
+
+OPTIONS_SCHEMA: Json = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        **{name: {"type": "string", "maxLength": options.MAX_TEXT} for name in (*options.TEXTS, "memory", "walltime")},
+                        **{name: {"type": "integer", "minimum": least, "maximum": most} for name, (least, most) in options.NUMBERS.items()},
+                        "argv": {"type": "array", "items": {"type": "string"}},
+                        "env": {"type": "object", "additionalProperties": {"type": "string"}},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def federation(request: Request) -> Federation:
+    fed: Federation = request.app.state.federation
+    return fed
+
+
+async def caller(request: Request) -> Caller:
+    gate: Gate = request.app.state.gate
+    return await gate.caller(request.headers.get("authorization", ""), request.headers.get("x-scnet-person", ""))
+
+
+Fed = Annotated[Federation, Depends(federation)]
+Who = Annotated[Caller, Depends(caller)]
+
+
+async def body_of(request: Request) -> Json:
+    """The JSON object in the body. Raises BadOption for anything else, and for more than 256 KiB."""
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY:
+            raise BadOption(f"The body is over {MAX_BODY // 1024} KiB.", hint="Put large inputs into a file.", code="too-large")
+    try:
+        body = json.loads(data or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise BadOption("The body is not JSON.") from error
+    if not isinstance(body, dict):
+        raise BadOption("The body must be a JSON object.")
+    return body
+
+
+async def own(fed: Federation, who: Caller, session_id: str) -> SessionRow:
+    """The session, if the caller may see it; otherwise it does not exist for them."""
+    row = await fed.get(session_id)
+    if who.scope and row.person != who.scope:
+        raise NotFound(f"There is no session {session_id[:40]!r}.", hint="`scnet sessions` lists yours.", code="unknown-session")
+    return row
+
+
+@router.get("/health")
+async def health(fed: Fed) -> Json:
+    return {"ok": True, "version": __version__, "centres": len(fed.centres)}
+
+
+@router.get("/me")
+async def me(fed: Fed, who: Who) -> Json:
+    mine = await fed.db.run(stored_projects.of, who.person)
+    roles = ["member", *(["operator"] if who.operator else [])]
+    listed = [{"id": project.id, "title": project.title} for project in mine]
+    return {"person": who.person, "roles": roles, "projects": listed, "default_project": mine[0].id if mine else None}
+
+
+@router.get("/centres")
+async def centres(fed: Fed, who: Who) -> Json:
+    return {"as_of": iso(fed.clock()), "centres": await fed.centre_documents(who.person)}
+
+
+@router.get("/profiles")
+async def profiles(fed: Fed, who: Who) -> Json:
+    """The sizes that the start form offers by name."""
+    listed = [{**one.model_dump(exclude={"walltime"}), "walltime_s": one.walltime.total_seconds()} for one in fed.spec.profile]
+    return {"profiles": listed}
+
+
+@router.post("/placements", openapi_extra=OPTIONS_SCHEMA)
+async def placements(request: Request, fed: Fed, who: Who) -> Json:
+    body = await body_of(request)
+    decision, available = await fed.place(options.job_request(who.person, body))
+    return documents.placement(decision, available)
+
+
+@router.get("/sessions")
+async def list_sessions(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) -> Json:
+    rows = await fed.db.run(stored.live, person=who.scope)
+    rows += await fed.db.run(stored.ended, person=who.scope) if all else []
+    return {"as_of": iso(fed.clock()), "sessions": await fed.session_documents(rows)}
+
+
+@router.post("/sessions", openapi_extra=OPTIONS_SCHEMA)
+async def submit(request: Request, response: Response, fed: Fed, who: Who) -> Json:
+    body = await body_of(request)
+    argv, env = body.pop("argv", None), body.pop("env", None)
+    wanted = options.job_request(who.person, body)
+    if wanted.kind == "lab" and not who.hub:
+        raise NotEntitled("JupyterLab sessions are started from the hub's page.", hint="Use kind dask or batch here.", code="hub-only")
+    if not who.person:
+        raise NotEntitled("A session is started in a person's name.", code="no-person")
+    row, new = await fed.submit(wanted, options.payload(wanted.kind, argv, env))
+    response.status_code = 201 if new else 200
+    return await one(fed, who, row)
+
+
+async def one(fed: Federation, who: Caller, row: SessionRow) -> Json:
+    document = (await fed.session_documents([row], whole=True))[0]
+    if who.hub:  # the job's own token: a re-joined session goes on with it, and the hub revokes it at the end
+        document["token"] = row.payload.get("env", {}).get("JUPYTERHUB_API_TOKEN", "")
+    return document
+
+
+@router.get("/sessions/{session_id}")
+async def get_session(
+    session_id: str, fed: Fed, who: Who, wait: Annotated[float, Query(ge=0, le=30)] = 0, seen: Annotated[int, Query()] = -1
+) -> Json:
+    row = await own(fed, who, session_id)
+    if wait:
+        row = await fed.wait(session_id, seen, wait)
+    return await one(fed, who, row)
+
+
+@router.delete("/sessions/{session_id}", status_code=202)
+async def stop(session_id: str, fed: Fed, who: Who) -> Json:
+    row = await fed.cancel(await own(fed, who, session_id))
+    return await one(fed, who, row)
+
+
+@router.get("/sessions/{session_id}/log")
+async def log(session_id: str, fed: Fed, who: Who) -> Json:
+    return {"log": await fed.tail(await own(fed, who, session_id))}
+
+
+@router.get("/balance")
+async def balance(fed: Fed, who: Who) -> Json:
+    return {"as_of": iso(fed.clock()), "projects": await fed.balances(who.scope)}
+
+
+@router.get("/entries")
+async def entries(fed: Fed, who: Who, project: Annotated[str, Query(max_length=64)]) -> Json:
+    mine = await fed.db.run(stored_projects.of, who.person)
+    if not who.operator and project not in [one.id for one in mine]:
+        raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
+    return {"entries": await fed.entries(project)}
+
+
+@router.post("/sessions/{session_id}/call-home")
+async def call_home(session_id: str, request: Request, fed: Fed) -> Json:
+    """From the session's first process, vouched for by its one-time nonce; accepts a place and nothing else."""
+    body = await body_of(request)
+    phase, host, port, node = (body.get(name) for name in ("phase", "host", "port", "node"))
+    if phase not in ("started", "listening") or not all(isinstance(text, str) and _HOST.fullmatch(text) for text in (host, node)):
+        raise BadOption("call-home: phase, node or host is not what a session sends.")
+    if isinstance(port, bool) or not isinstance(port, int) or not (port == 0 or 1024 <= port <= 65535):
+        raise BadOption("call-home: the port must be from 1024 to 65535.")
+    if phase == "listening" and (not host or not port):
+        raise BadOption("call-home: a listening session says its host and port.")
+    await fed.call_home(session_id, {"nonce": body.get("nonce"), "phase": phase, "host": host, "port": port, "node": node})
+    return {"ok": True}

@@ -1,0 +1,161 @@
+"""The JSON documents of docs/reference/rest.md, made from what the federation knows. One function a document; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from .db.projects import ProjectRow
+from .db.sessions import SessionRow
+from .jobs import PartitionLoad
+from .ledger.books import Balance
+from .ledger.entries import Entry
+from .load import Known
+from .placement import Placement, Ranked
+from .projects import Use
+from .sessions import request_document, walltime_end
+from .standard.centre import PartitionSpec
+from .units import MICRO, Amount
+
+Json = dict[str, Any]
+
+
+def iso(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def number(amount: Amount | int) -> float:
+    """Credits as a JSON number, exact to a micro-credit."""
+    return round((amount if isinstance(amount, int) else amount.micros) / MICRO, 6)
+
+
+def centre(known: Known, rows: Sequence[SessionRow], now: datetime) -> Json:
+    snapshot = known.snapshot
+    loads = {name: load for name, load in snapshot.partitions.items()} if snapshot else {}
+    partitions = [partition(spec, loads.get(spec.name)) for spec in known.spec.partition]
+    totals = {key: sum(part[key] for part in partitions) for key in ("cores", "cores_free", "gpus", "gpus_free", "running_jobs", "queued_jobs")}
+    return {
+        "id": known.spec.id,
+        "name": known.spec.name,
+        "organisation": known.spec.organisation,
+        "dialect": known.spec.dialect,
+        "state": known.state(now),
+        "why": known.why(now),
+        "taken_at": iso(snapshot.taken_at) if snapshot else None,
+        "age_s": round((now - snapshot.taken_at).total_seconds(), 1) if snapshot else None,
+        **totals,
+        "my_sessions": sum(row.centre == known.spec.id for row in rows),
+        "partitions": partitions,
+    }
+
+
+def partition(spec: PartitionSpec, load: PartitionLoad | None) -> Json:
+    return {
+        "name": spec.name,
+        "cores": load.cores if load else spec.cores * spec.nodes,
+        "cores_free": load.cores_free if load else 0,
+        "gpus": load.gpus if load else spec.gpus * spec.nodes,
+        "gpus_free": load.gpus_free if load else 0,
+        "gpu_model": spec.gpu_model,
+        "running_jobs": load.running_jobs if load else 0,
+        "queued_jobs": load.queued_jobs if load else 0,
+        "queued_cores": load.queued_cores if load else 0,
+        "max_walltime_s": spec.max_walltime.total_seconds(),
+        "core_hour": spec.tariff.core_hour,
+        "gpu_hour": spec.tariff.gpu_hour,
+    }
+
+
+def offer(ranked: Ranked, available: Amount | None = None) -> Json:
+    load = ranked.offer.load
+    return {
+        "centre": ranked.offer.centre,
+        "centre_name": ranked.offer.centre_name,
+        "partition": ranked.offer.partition,
+        "wait": ranked.wait.kind,
+        "expected_start": ranked.wait.words,
+        "expected_start_s": ranked.wait.seconds,
+        "cores": load.cores if load else 0,
+        "cores_free": ranked.cores_free,
+        "gpus": load.gpus if load else 0,
+        "gpus_free": ranked.gpus_free,
+        "queued_jobs": load.queued_jobs if load else 0,
+        "age_s": round(ranked.offer.age.total_seconds(), 1) if ranked.offer.age is not None else None,
+        "cost": number(ranked.cost),
+        "cost_per_hour": number(ranked.cost_per_hour),
+        "available_after": None if available is None else number(available - ranked.cost),
+        "reason": ranked.reason,
+    }
+
+
+def placement(decision: Placement, available: Amount | None = None) -> Json:
+    ranked = [offer(one, available) for one in decision.ranked]
+    return {
+        "decided_at": iso(decision.decided_at),
+        "request": request_document(decision.request),
+        "reason": decision.reason,
+        "best": ranked[0] if ranked else None,
+        "ranked": ranked,
+        "refusals": [{"centre": one.centre, "partition": one.partition, "reason": one.reason} for one in decision.refusals],
+    }
+
+
+def session(
+    row: SessionRow, known: Known | None, events: Sequence[tuple[datetime, str]] = (), in_flight: Amount = Amount(0), *, whole: bool = False
+) -> Json:
+    held = row.held if row.state != "charged" else 0
+    document = {
+        **{name: getattr(row, name) for name in _PLAIN},
+        "centre_name": known.spec.name if known else row.centre,
+        "cores": row.request["cores"],
+        "memory": row.request["memory"],
+        "gpus": row.request["gpus"],
+        "walltime_s": row.request["walltime_s"],
+        **{name: iso(getattr(row, name)) for name in _TIMES},
+        "expires_at": iso(walltime_end(row)),
+        "held": number(max(0, held - in_flight.micros)),
+        "in_flight": number(in_flight),
+        "charged": None if row.charged is None else number(row.charged),
+        "events": [{"at": iso(at), "message": message} for at, message in events],
+    }
+    return document | {"placement": row.placement} if whole else document
+
+
+_PLAIN = (
+    "id", "version", "person", "project", "kind", "name", "state", "live", "centre", "partition", "job_id", "node", "host",
+    "port", "place_in_queue", "reason", "why", "unknown_why", "end_reason",
+)  # fmt: skip
+_TIMES = ("unknown_since", "created_at", "submitted_at", "started_at", "ready_at", "ended_at")
+
+
+def balance(project: ProjectRow, money: Balance, use: Use, in_flight: Amount) -> Json:
+    return {
+        "id": project.id,
+        "title": project.title,
+        "unit": money.granted.unit,
+        "granted": number(money.granted),
+        "settled": number(money.settled),
+        "in_flight": number(in_flight),
+        "held": number(money.on_hold - in_flight),
+        "available": number(money.available),
+        "quota": {
+            "sessions": {"used": use.sessions, "limit": project.max_sessions},
+            "cores": {"used": use.cores, "limit": project.max_cores},
+            "gpus": {"used": use.gpus, "limit": project.max_gpus},
+        },
+    }
+
+
+def entry(entry_id: int, one: Entry) -> Json:
+    return {
+        "id": entry_id,
+        "at": iso(one.at),
+        "kind": one.kind,
+        "project": one.project,
+        "session": one.session,
+        "memo": one.memo,
+        "postings": [{"account": posting.account, "amount": number(posting.amount)} for posting in one.postings],
+    }
+
+

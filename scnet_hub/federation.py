@@ -1,0 +1,443 @@
+"""The story: a request becomes a placement, a session, a job at a centre, a server that called home, and a charge.
+
+Submitting writes the session and its hold before anything leaves (law 2); launching is repeatable, because the job's
+name is the session's id and is looked up before any retry. Doors call this; it knows no HTTP and no hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from weakref import WeakValueDictionary
+
+from . import documents, identity, placement, projects, sessions
+from .centres import Centre
+from .db import Database, Tx
+from .db import entries as stored_entries
+from .db import projects as stored_projects
+from .db import sessions as stored
+from .db.projects import ProjectRow
+from .db.sessions import SessionRow
+from .errors import CentreError, NotFound, Refused, Rejected, ScnetError
+from .jobs import JobRequest, JobSpec
+from .ledger import books, pricing
+from .load import Load
+from .placement import Placement
+from .standard.centre import CentreSpec
+from .standard.federation import FederationSpec
+from .units import Amount
+from .watcher import Watcher
+
+log = logging.getLogger(__name__)
+Json = dict[str, Any]
+TRIES = 3  # centres that are asked before a request is given up as rejected everywhere
+
+
+class Changes:
+    """Wakes those who wait for a session's next version; an event lives as long as somebody waits on it."""
+
+    def __init__(self) -> None:
+        self._events: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+
+    def event(self, session_id: str) -> asyncio.Event:
+        """Set at the session's next change. Ask for it before reading the session, so that no change falls between."""
+        event = self._events.get(session_id)
+        if event is None:
+            event = self._events[session_id] = asyncio.Event()
+        return event
+
+    def tell(self, session_id: str) -> None:
+        if event := self._events.pop(session_id, None):
+            event.set()
+
+
+async def within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+
+
+class Federation:
+    """All centres behind one door. `call_home_url` is where sessions reach the broker: "{}" stands for the session's id."""
+
+    def __init__(
+        self,
+        spec: FederationSpec,
+        centres: Mapping[str, Centre],
+        db: Database,
+        *,
+        call_home_url: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.spec, self.centres, self.db, self.clock = spec, dict(centres), db, clock
+        self.call_home_url = call_home_url
+        self.load = Load.of(centre.spec for centre in centres.values())
+        self.changes = Changes()
+        self.watchers = {name: Watcher(self, centre, self.load.centres[name]) for name, centre in self.centres.items()}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._launching: set[str] = set()
+
+    async def start(self) -> None:
+        """Applies the federation's page, takes up what an earlier broker left, and begins to watch."""
+        await self.db.run(projects.apply, self.spec.project, self.clock())
+        for row in await self.db.run(stored.live):
+            if row.centre not in self.centres:
+                log.error("session %s is at centre %s, which the federation no longer has", row.id, row.centre)
+            elif not row.job_id:
+                self._launch(row.id, again=True)
+        for watcher in self.watchers.values():
+            self._own(watcher.run())
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for centre in self.centres.values():
+            await centre.close()
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("a task of the federation failed", exc_info=task.exception())
+
+    # ---- deciding
+
+    async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
+        """Where `request` would go now, and what its project has available. Raises NotEntitled."""
+        project = await self.db.run(projects.resolve, request.person, request.project)
+        money = await self.db.run(books.balance, project.id)
+        rows = await self.db.run(stored.live)
+        request = replace(request, project=project.id)
+        self._known_centre(request.centre)
+        return placement.place(request, self.load.offers(rows, self.clock()), now=self.clock()), money.available
+
+    def _known_centre(self, centre: str) -> None:
+        if centre and centre not in self.centres:
+            raise NotFound(
+                f"There is no centre {centre!r} in this federation.", hint=f"Centres: {', '.join(self.centres)}.", code="unknown-centre"
+            )
+
+    # ---- starting
+
+    async def submit(self, request: JobRequest, payload: Json) -> tuple[SessionRow, bool]:
+        """The live session of this person, kind and name, or a new one: (row, True if it is new). Raises Refused."""
+        if existing := await self._existing(request):
+            return existing, False
+        decision, _ = await self.place(request)
+        if decision.best is None:
+            raise placement.refused(decision)
+        session_id = sessions.new_id()
+        nonce, hashed = sessions.new_nonce()
+        row = await self.db.run(self._begin, session_id, decision, {**payload, "nonce": nonce}, hashed)
+        if row.id == session_id:
+            self._launch(row.id)
+        return row, row.id == session_id
+
+    async def _existing(self, request: JobRequest) -> SessionRow | None:
+        """Its live session; one that is being stopped is waited for, so that no two of a name ever run at once."""
+        for _ in range(15):
+            row = await self.db.run(stored.live_one, request.person, request.kind, request.name)
+            if row is None or row.state != "stopping":
+                return row
+            self.watchers[row.centre].poke()
+            await within(self.changes.event(row.id), 1)
+        raise Refused("The earlier session of that name is still being stopped.", hint="Try again in a few seconds.", code="stopping")
+
+    def _begin(self, tx: Tx, session_id: str, decision: Placement, payload: Json, hashed: str) -> SessionRow:
+        """Quota, hold and session row in one transaction; another live one of that name wins."""
+        request, best, now = decision.request, decision.best, self.clock()
+        assert best is not None
+        if existing := stored.live_one(tx, request.person, request.kind, request.name):
+            return existing
+        project = projects.resolve(tx, request.person, request.project)
+        projects.check_quota(tx, project, request)
+        self._hold(tx, project.id, session_id, best.cost, best.cost_per_hour)
+        stored.insert(
+            tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
+            live=True, request=sessions.request_document(request), placement=documents.placement(decision), payload=payload,
+            nonce=hashed, centre=best.offer.centre, partition=best.offer.partition, why=decision.reason, job_id="", node="",
+            host="", port=0, reason="", place_in_queue=0, end_reason="", created_at=now, unknown_why="", held=best.cost.micros,
+        )  # fmt: skip
+        stored.say(tx, session_id, now, decision.reason)
+        row = stored.get(tx, session_id)
+        assert row is not None
+        return row
+
+    def _hold(self, tx: Tx, project: str, session_id: str, cost: Amount, hourly: Amount) -> None:
+        try:
+            books.hold(tx, project, session_id, cost, self.clock(), "the most it may cost")
+        except Refused as error:
+            available = books.balance(tx, project).available
+            longest = timedelta(hours=max(0, available.micros) / hourly.micros) if hourly else timedelta()
+            minutes = int(longest.total_seconds() // 60)
+            error.hint = f"With this size, a walltime of at most {minutes} min would pass. {error.hint}" if minutes else error.hint
+            error.details["walltime_would_pass_s"] = minutes * 60
+            raise
+
+    def _launch(self, session_id: str, *, again: bool = False) -> None:
+        self._launching.add(session_id)
+        self._own(self._launch_until_sure(session_id, again))
+
+    async def _launch_until_sure(self, session_id: str, again: bool) -> None:
+        """Submits, moves on where a centre refuses, asks again where it can't be asked; ends with a job or an end."""
+        pause, tried = 1.0, [""]
+        try:
+            while row := await self._wanted(session_id):
+                try:
+                    job_id = await self._submit_once(row, again)
+                    return await self._submitted(row, job_id)
+                except Rejected as error:
+                    tried.append(f"{row.centre}/{row.partition}")
+                    again = False
+                    if len(tried) > TRIES or not await self._move(row, tried, str(error)):
+                        return await self._end(row, f"{row.centre} refused the job: {error}")
+                except CentreError as error:
+                    again = True  # it may have been accepted: the name is looked up before the next try
+                    await self.change(row.id, {"reason": str(error)}, f"{row.centre} does not answer ({error}); asking again.")
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 30)
+        finally:
+            self._launching.discard(session_id)
+
+    async def _wanted(self, session_id: str) -> SessionRow | None:
+        row = await self.db.run(stored.get, session_id)
+        return row if row and row.live and not row.job_id else None
+
+    async def _submit_once(self, row: SessionRow, again: bool) -> str:
+        """The job's id; "" if the session was stopped before anything was submitted."""
+        centre = self.centres[row.centre]
+        name = sessions.job_name(row.id)
+        if again and (found := await centre.find(name)):
+            return found
+        if row.cancelled_at:
+            return ""
+        await centre.put(f"{self.folder(row)}/start.json", json.dumps(self.start_file(row)).encode())
+        return await centre.submit(self.job_spec(row))
+
+    def job_spec(self, row: SessionRow) -> JobSpec:
+        session = self.centres[row.centre].spec.session
+        request = sessions.request_of(row.request)
+        argv = (session.python, "-m", "scnet_hub.session.start", f"{self.folder(row)}/start.json")
+        return JobSpec(
+            name=sessions.job_name(row.id), partition=row.partition, argv=argv, cores=request.cores, gpus=request.gpus,
+            memory=request.memory or request.cores * session.memory_per_core, gpu_model=request.gpu_model, nodes=request.nodes,
+            walltime=request.walltime, output=f"{self.folder(row)}/log", directory=session.directory,
+        )  # fmt: skip
+
+    def folder(self, row: SessionRow) -> str:
+        return f"{self.centres[row.centre].spec.session.directory}/{row.id}"
+
+    def start_file(self, row: SessionRow) -> Json:
+        session = self.centres[row.centre].spec.session
+        home = session.home.format(directory=session.directory, account=identity.account(row.person))
+        mine = {"SCNET_SESSION": row.id, "SCNET_CENTRE": row.centre, "SCNET_PROJECT": row.project}
+        return {
+            "session": row.id,
+            "kind": row.kind,
+            "argv": row.payload["argv"],
+            "env": {**row.payload["env"], **mine},
+            "nonce": row.payload["nonce"],
+            "call_home": self.call_home_url.format(row.id),
+            "home": home,
+            "host": session.host,
+        }
+
+    async def _submitted(self, row: SessionRow, job_id: str) -> None:
+        if not job_id:
+            return await self._end(row, "Stopped on request, before it was submitted.")
+        said = f"Submitted to {row.centre}, partition {row.partition}, as job {job_id}."
+        fresh = await self.db.run(stored.get, row.id)
+        early = fresh is not None and fresh.state not in ("intent", "stopping")  # it called home before sbatch answered
+        state = {} if early or (fresh and fresh.state == "stopping") else {"state": "submitted"}
+        await self.change(row.id, {**state, "job_id": job_id, "submitted_at": self.clock(), "reason": ""}, said)
+        if fresh and fresh.cancelled_at:
+            await self.cancel_job(replace(fresh, job_id=job_id))
+        self.watchers[row.centre].poke(1.0)
+
+    async def _move(self, row: SessionRow, tried: list[str], why: str) -> bool:
+        """Rebooks a session that its centre refused on the next best place; False if there is none."""
+        decision, _ = await self.place(sessions.request_of(row.request))
+        left = [one for one in decision.ranked if f"{one.offer.centre}/{one.offer.partition}" not in tried]
+        if not left:
+            return False
+        best = left[0]
+        said = f"{row.centre} refused the job ({why}); moved to {best.offer.title}."
+        try:
+            await self.db.run(self._rebook, row, best.offer.centre, best.offer.partition, best.cost, len(tried), said)
+        except Refused:
+            return False
+        self.changes.tell(row.id)
+        return True
+
+    def _rebook(self, tx: Tx, row: SessionRow, centre: str, partition: str, cost: Amount, step: int, said: str) -> None:
+        books.hold(tx, row.project, row.id, cost - Amount(row.held), self.clock(), said, step=step)
+        stored.change(tx, row.id, centre=centre, partition=partition, held=cost.micros, why=said)
+        stored.say(tx, row.id, self.clock(), said)
+
+    # ---- ending
+
+    async def cancel(self, row: SessionRow) -> SessionRow:
+        """Stops a session: the wish is written first, then carried out until the centre confirms the end."""
+        if not row.live:
+            return row
+        if not row.cancelled_at:
+            await self.change(row.id, {"state": "stopping", "cancelled_at": self.clock()}, "Stopping.")
+            row = await self.get(row.id)
+        if row.job_id:
+            await self.cancel_job(row)
+        elif row.id not in self._launching:
+            self._launch(row.id, again=True)
+        return await self.get(row.id)
+
+    async def cancel_job(self, row: SessionRow) -> None:
+        try:
+            await self.centres[row.centre].cancel([row.job_id])
+        except CentreError as error:
+            log.warning("%s: cancelling job %s failed, will be tried again: %s", row.centre, row.job_id, error)
+        self.watchers[row.centre].poke(0.3)
+
+    async def _end(self, row: SessionRow, why: str) -> None:
+        """Ends a session that never had a job: nothing to charge, the hold goes back at once."""
+        await self.db.run(self._end_in, row.id, why)
+        self.changes.tell(row.id)
+        await self.scrub(row)
+
+    def _end_in(self, tx: Tx, session_id: str, why: str) -> None:
+        row, now = stored.get(tx, session_id), self.clock()
+        if row is None or not row.live:
+            return
+        books.release(tx, row.project, row.id, Amount(row.held), now, "nothing ran")
+        stored.change(tx, row.id, state="charged", live=False, ended_at=now, end_reason=why, payload={}, charged=0)
+        stored.say(tx, row.id, now, why)
+
+    async def scrub(self, row: SessionRow) -> None:
+        """Empties the start file, with its token, at the centre; best effort: the token is revoked by the hub as well."""
+        with contextlib.suppress(CentreError):
+            await self.centres[row.centre].put(f"{self.folder(row)}/start.json", b"{}")
+
+    # ---- hearing and telling
+
+    async def call_home(self, session_id: str, news: Json) -> None:
+        """What a session's first process says of itself. Raises Refused if it isn't, or should no longer be, that session."""
+        row = await self.get(session_id)
+        if not sessions.nonce_matches(row, str(news.get("nonce", ""))):
+            raise Refused("The nonce is not this session's.", code="bad-nonce")
+        if not row.live or row.cancelled_at:
+            raise Refused("This session is over or being stopped.", code="over")
+        change: Json = {"started_at": row.started_at or self.clock(), "node": row.node or str(news["node"])[:200], "reason": ""}
+        if news["phase"] == "listening":
+            host, port = await self.centres[row.centre].forward(str(news["host"]), int(news["port"]))
+            if row.state == "ready" and (row.host, row.port) != (host, port):
+                raise Refused("Another copy of this session is already running.", code="not-first")
+            change |= {"host": host, "port": port}
+        said = ""
+        if row.state != "ready":
+            ready = row.kind != "lab" or news["phase"] == "listening"
+            said = f"Ready on {change['node']}." if ready else ""
+            change |= {"state": "ready", "ready_at": self.clock()} if ready else {"state": "starting"}
+        await self.change(row.id, change, said)
+        self.watchers[row.centre].poke(2.0)
+
+    async def change(self, session_id: str, change: Json, said: str = "") -> None:
+        await self.db.run(self._change, session_id, change, said)
+        self.changes.tell(session_id)
+
+    def _change(self, tx: Tx, session_id: str, change: Json, said: str) -> None:
+        if change:
+            stored.change(tx, session_id, **change)
+        if said:
+            stored.say(tx, session_id, self.clock(), said)
+
+    async def last_lines(self, row: SessionRow, lines: int = 8) -> str:
+        """The end of a job's output, as a tail for a sentence; "" if it can't be had."""
+        text = await self.tail(row)
+        kept = [line for line in text.splitlines() if line.strip()][-lines:]
+        return "\nLast lines of its log:\n" + "\n".join(kept) if kept else ""
+
+    async def tail(self, row: SessionRow) -> str:
+        try:
+            return await self.centres[row.centre].tail(f"{self.folder(row)}/log")
+        except CentreError:
+            return ""
+
+    async def get(self, session_id: str) -> SessionRow:
+        row = await self.db.run(stored.get, session_id)
+        if row is None:
+            raise NotFound(f"There is no session {session_id!r}.", hint="`scnet sessions` lists yours.", code="unknown-session")
+        return row
+
+    async def wait(self, session_id: str, seen: int, seconds: float) -> SessionRow:
+        """The session as soon as its version is not `seen`, at the latest after so many seconds."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            changed = self.changes.event(session_id)
+            row = await self.get(session_id)
+            left = deadline - asyncio.get_running_loop().time()
+            if row.version != seen or left <= 0:
+                return row
+            await within(changed, left)
+
+    # ---- documents
+
+    def in_flight(self, row: SessionRow) -> Amount:
+        """An estimate of what a running session has used so far; never over its hold, zero once it is charged."""
+        if row.state == "charged" or not row.started_at:
+            return Amount(0)
+        offered = self._offered(row)
+        if offered is None:
+            return Amount(0)
+        hourly = pricing.per_hour(
+            row.request["cores"], row.request["gpus"], core_hour=offered.tariff.core_hour, gpu_hour=offered.tariff.gpu_hour
+        )
+        return min(pricing.cost(hourly, (row.ended_at or self.clock()) - row.started_at), Amount(row.held))
+
+    def _offered(self, row: SessionRow) -> Any:
+        known = self.load.centres.get(row.centre)
+        return known.spec.offered(row.partition) if known else None
+
+    async def session_documents(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
+        events = await self.db.run(stored.log, [row.id for row in rows])
+        return [
+            documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), whole=whole) for row in rows
+        ]
+
+    async def centre_documents(self, person: str) -> list[Json]:
+        rows = await self.db.run(stored.live, person=person) if person else []
+        return [documents.centre(known, rows, self.clock()) for known in self.load.centres.values()]
+
+    async def balances(self, person: str) -> list[Json]:
+        """A balance for each project of `person`; of every project for the person ""."""
+        return await self.db.run(self._balances, person)
+
+    def _balances(self, tx: Tx, person: str) -> list[Json]:
+        mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
+        return [self._balance(tx, project) for project in mine]
+
+    def _balance(self, tx: Tx, project: ProjectRow) -> Json:
+        rows = [*stored.live(tx, project=project.id), *(row for row in self._uncharged(tx) if row.project == project.id)]
+        in_flight = sum((self.in_flight(row) for row in rows), Amount(0))
+        return documents.balance(project, books.balance(tx, project.id), projects.use(tx, project.id), in_flight)
+
+    def _uncharged(self, tx: Tx) -> list[SessionRow]:
+        return [row for centre in self.centres for row in stored.uncharged(tx, centre)]
+
+    async def entries(self, project: str) -> list[Json]:
+        return [documents.entry(number, entry) for number, entry in await self.db.run(stored_entries.newest, project)]
+
+
+def centres_of(specs: list[CentreSpec]) -> dict[str, Centre]:
+    """Live centres of these specs. Raises SpecError for two of one id."""
+    centres = {spec.id: Centre.of(spec) for spec in specs}
+    if len(centres) != len(specs):
+        raise ScnetError("two centres have the same id", code="bad-spec")
+    return centres

@@ -1,0 +1,90 @@
+"""What is known of each centre now: its last snapshot, whether it answers, and the offers that follow from both.
+
+Filled by the watchers, read by placement and pages; it asks nobody anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .db.sessions import SessionRow
+from .jobs import LoadSnapshot
+from .placement import Offer, Shape, offers_of
+from .standard.centre import CentreSpec
+
+
+@dataclass(slots=True)
+class Known:
+    """One centre: what it promises, and what it last said."""
+
+    spec: CentreSpec
+    order: int
+    snapshot: LoadSnapshot | None = None
+    failing_since: datetime | None = None
+    failure: str = ""
+
+    def took(self, snapshot: LoadSnapshot) -> None:
+        self.snapshot, self.failing_since, self.failure = snapshot, None, ""
+
+    def failed(self, why: str, at: datetime) -> None:
+        self.failing_since, self.failure = self.failing_since or at, why
+
+    def state(self, now: datetime) -> str:
+        """ "up", "stale", "down" or "unknown" (never heard of, and no error yet)."""
+        if self.failing_since is not None:
+            return "down"
+        if self.snapshot is None:
+            return "unknown"
+        return "stale" if now - self.snapshot.taken_at > self.max_age else "up"
+
+    @property
+    def max_age(self) -> timedelta:
+        return timedelta(seconds=2 * self.spec.watch.interval + 15)
+
+    def why(self, now: datetime) -> str:
+        """A sentence for people; "" while it is up."""
+        state = self.state(now)
+        if state == "down" and self.failing_since:
+            return f"{self.spec.name} does not answer since {self.failing_since:%H:%M:%S} UTC: {self.failure}"
+        if state == "unknown":
+            return f"{self.spec.name} has not been heard of yet"
+        return f"{self.spec.name} was last heard of a while ago" if state == "stale" else ""
+
+    def offers(self, rows: Iterable[SessionRow], now: datetime, refused: str = "") -> list[Offer]:
+        """Its partitions as offers; `rows` are our own live sessions there, for those the snapshot can't show yet."""
+        state = self.state(now)
+        return offers_of(
+            self.spec,
+            self.snapshot,
+            state=state,  # type: ignore[arg-type]  # one of the four words
+            why=self.why(now),
+            pending=self._pending(rows),
+            refused=refused,
+            order=self.order,
+        )
+
+    def _pending(self, rows: Iterable[SessionRow]) -> dict[str, tuple[Shape, ...]]:
+        taken_at = self.snapshot.taken_at if self.snapshot else None
+        pending: dict[str, tuple[Shape, ...]] = {}
+        for row in rows:
+            if row.centre == self.spec.id and (row.submitted_at is None or taken_at is None or row.submitted_at >= taken_at):
+                shape = Shape(row.request["cores"], row.request["gpus"], row.request["memory"])
+                pending[row.partition] = (*pending.get(row.partition, ()), shape)
+        return pending
+
+
+@dataclass(slots=True)
+class Load:
+    """All centres of the federation, in its order."""
+
+    centres: dict[str, Known] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, specs: Iterable[CentreSpec]) -> Load:
+        return cls({spec.id: Known(spec, order) for order, spec in enumerate(specs)})
+
+    def offers(self, rows: Iterable[SessionRow], now: datetime) -> list[Offer]:
+        rows = list(rows)
+        return [offer for known in self.centres.values() for offer in known.offers(rows, now)]

@@ -1,0 +1,150 @@
+"""One watcher per centre: one bulk status question per tick for all its sessions, one load question, then the charges.
+
+The pause adapts: at least five times as long as the centre took to answer, short while a session waits or starts, long
+when calm. A centre that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting
+ends one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from . import sessions
+from .centres import Centre
+from .db import Tx
+from .db import sessions as stored
+from .db.sessions import SessionRow
+from .errors import CentreError
+from .jobs import JobState, JobStatus, UsageRecord
+from .ledger import books, pricing
+from .load import Known
+from .units import Amount
+
+if TYPE_CHECKING:
+    from .federation import Federation
+
+log = logging.getLogger(__name__)
+EASE = 5.0  # pause at least so many times the centre's own answering time
+
+
+class Watcher:
+    """Watches one centre until cancelled. `poke(after)` asks for a look within so many seconds."""
+
+    def __init__(self, federation: Federation, centre: Centre, known: Known) -> None:
+        self.federation, self.centre, self.known = federation, centre, known
+        self._poked = asyncio.Event()
+        self._due = 0.0
+        self._took = 0.0
+
+    def poke(self, after: float = 0.0) -> None:
+        due = asyncio.get_running_loop().time() + after
+        if due < self._due:
+            self._due = due
+            self._poked.set()
+
+    async def run(self) -> None:
+        while True:
+            busy = True
+            try:
+                busy = await self.tick()
+            except Exception:  # a fault in one centre's answer must not end the watch of it; it is logged whole
+                log.exception("%s: a look at the centre failed", self.known.spec.id)
+            await self._pause(busy)
+
+    async def _pause(self, busy: bool) -> None:
+        loop = asyncio.get_running_loop()
+        watch = self.known.spec.watch
+        least = loop.time() + EASE * self._took
+        self._due = max(loop.time() + (watch.busy_interval if busy else watch.interval), least)
+        while (left := max(self._due, least) - loop.time()) > 0:
+            self._poked.clear()
+            try:
+                await asyncio.wait_for(self._poked.wait(), left)
+            except TimeoutError:
+                return
+
+    async def tick(self) -> bool:
+        """One look; True if something waits, starts or ends there, so that the next look should be soon."""
+        loop, fed, centre_id = asyncio.get_running_loop(), self.federation, self.known.spec.id
+        rows = [row for row in await fed.db.run(stored.live, centre=centre_id) if row.job_id]
+        asked = loop.time()
+        try:
+            snapshot = await self.centre.load()
+            statuses = await self.centre.statuses([row.job_id for row in rows]) if rows else {}
+        except CentreError as error:
+            self._took = loop.time() - asked
+            await self._could_not_ask(rows, str(error))
+            return True
+        self._took = loop.time() - asked
+        self.known.took(snapshot)
+        for row in rows:
+            await self._heard(row, statuses[row.job_id])
+        waiting = await self._charge()
+        fresh = await fed.db.run(stored.live, centre=centre_id)
+        return waiting or any(row.state in sessions.WAITING or row.state == "stopping" or row.unknown_since for row in fresh)
+
+    async def _could_not_ask(self, rows: Sequence[SessionRow], why: str) -> None:
+        now = self.federation.clock()
+        self.known.failed(why, now)
+        for row in rows:
+            await self._heard(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
+
+    async def _heard(self, row: SessionRow, status: JobStatus) -> None:
+        change = sessions.after(row, status)
+        if change:
+            said = sessions.event(row, change)
+            if change.get("state") == "ended" and not row.ready_at and not row.cancelled_at:
+                change["end_reason"] += await self.federation.last_lines(row)
+            await self.federation.change(row.id, change, said)
+        if change.get("state") == "ended":
+            await self.federation.scrub(row)
+        elif row.state == "stopping":
+            await self.federation.cancel_job(row)
+
+    async def _charge(self) -> bool:
+        """Charges ended sessions from the centre's usage records; True if one is still to come."""
+        rows = await self.federation.db.run(stored.uncharged, self.known.spec.id)
+        with_job = [row for row in rows if row.job_id]
+        try:
+            records = {record.job_id: record for record in await self.centre.usage([row.job_id for row in with_job])} if with_job else {}
+        except CentreError as error:
+            log.warning("%s: accounting can't be asked: %s", self.known.spec.id, error)
+            return True
+        left = False
+        for row in rows:
+            record = records.get(row.job_id)
+            if row.job_id and (record is None or not record.state.ended or record.name != sessions.job_name(row.id)):
+                left = True
+                continue
+            await self.federation.db.run(settle, row, record, self.known, self.federation.clock())
+            self.federation.changes.tell(row.id)
+        return left
+
+
+def settle(tx: Tx, row: SessionRow, record: UsageRecord | None, known: Known, now: datetime) -> None:
+    """Charges one ended session, or gives its hold back where nothing ran or the centre lost it; harmless to repeat."""
+    held = Amount(row.held)
+    amount, memo = price(row, record, known)
+    if record is None or record.state is JobState.LOST:
+        books.release(tx, row.project, row.id, held, now, memo)
+    else:
+        books.charge(tx, row.project, row.id, row.centre, held, amount, now, memo)
+    times = {"started_at": record.started_at or row.started_at, "ended_at": record.ended_at or row.ended_at} if record else {}
+    stored.change(tx, row.id, state="charged", charged=amount.micros, **times)
+    stored.say(tx, row.id, now, f"Charged {amount}: {memo}." if amount else f"Not charged: {memo}.")
+
+
+def price(row: SessionRow, record: UsageRecord | None, known: Known) -> tuple[Amount, str]:
+    """What a usage record costs, and the formula in words."""
+    if record is None:
+        return Amount(0), "nothing ran"
+    if record.state is JobState.LOST:
+        return Amount(0), "lost by the centre"
+    offered = known.spec.offered(row.partition)
+    rates = {"core_hour": offered.tariff.core_hour, "gpu_hour": offered.tariff.gpu_hour} if offered else {"core_hour": 0.0, "gpu_hour": 0.0}
+    hourly = pricing.per_hour(record.cores, record.gpus, **rates)
+    return pricing.cost(hourly, record.elapsed), pricing.formula(record.cores, record.gpus, record.elapsed, **rates)
