@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -51,7 +52,7 @@ def federation(request: Request) -> Federation:
 
 async def caller(request: Request) -> Caller:
     gate: Gate = request.app.state.gate
-    return await gate.caller(request.headers.get("authorization", ""), request.headers.get("x-scnet-person", ""))
+    return await gate.caller(request.headers.get("authorization", ""), unquote(request.headers.get("x-scnet-person", "")))
 
 
 Fed = Annotated[Federation, Depends(federation)]

@@ -1,0 +1,105 @@
+"""The door for people: what JupyterHub needs to be the interactive face of a federation. Only this room imports JupyterHub.
+
+`configure(c, home)` sets everything that jupyterhub_config.py doesn't show; what it does show, it overrides.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..secret import make_secret
+
+PREFIX = "/services/scnet/api/v1"
+USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where the processes listen on loopback."""
+
+    public: int = 8000
+    hub: int = 8081
+    proxy_api: int = 8001
+    broker: int = 8085
+
+    @classmethod
+    def read(cls, home: Path) -> Ports:
+        """Those of `ports.json` in the state folder, else the usual ones."""
+        path = home / "ports.json"
+        return cls(**json.loads(path.read_text())) if path.exists() else cls()
+
+
+def configure(c: Any, home: Path) -> None:
+    """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
+    from .handlers import close_batchspawners_door, handlers
+
+    ports = Ports.read(home)
+    close_batchspawners_door()
+    _addresses(c, ports, home)
+    _outlive_restarts(c)
+    _roles(c, home)
+    _spawner(c, ports, home)
+    _pages(c)
+    c.JupyterHub.extra_handlers = handlers
+
+
+def _addresses(c: Any, ports: Ports, home: Path) -> None:
+    c.JupyterHub.bind_url = f"http://127.0.0.1:{ports.public}"
+    c.JupyterHub.public_url = f"http://127.0.0.1:{ports.public}/"
+    c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{ports.hub}"
+    c.JupyterHub.db_url = f"sqlite:///{home / 'hub.sqlite'}"
+    c.JupyterHub.cookie_secret_file = str(home / "secrets" / "cookie_secret")
+    c.ConfigurableHTTPProxy.should_start = False
+    c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{ports.proxy_api}"
+    c.ConfigurableHTTPProxy.auth_token = make_secret(home / "secrets" / "proxy.token")
+    c.ConfigurableHTTPProxy.check_running_interval = 5
+
+
+def _outlive_restarts(c: Any) -> None:
+    """A hub that stops, or is killed, leaves servers and routes; one that starts takes them up at once."""
+    c.JupyterHub.cleanup_servers = False
+    c.JupyterHub.cleanup_proxy = False
+    c.JupyterHub.init_spawners_timeout = 1
+    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
+
+
+def _roles(c: Any, home: Path) -> None:
+    c.JupyterHub.custom_scopes = {
+        USE: {"description": "See the centres; start, see and stop one's own sessions; see one's own balances."},
+        OPERATE: {"description": "See and stop everybody's sessions; see every project's balance.", "subscopes": [USE]},
+    }
+    c.JupyterHub.services = [
+        {"name": "scnet", "url": f"http://127.0.0.1:{Ports.read(home).broker}", "display": False},
+        {"name": "scnet-operator", "api_token": make_secret(home / "secrets" / "operator.token"), "display": False},
+    ]
+    c.JupyterHub.load_roles = [
+        {"name": "user", "scopes": ["self", USE, "access:services!service=scnet"]},
+        {"name": "scnet-operator", "scopes": [OPERATE, USE, "access:services!service=scnet"], "services": ["scnet-operator"]},
+    ]
+
+
+def _spawner(c: Any, ports: Ports, home: Path) -> None:
+    from .spawner import FederatedSpawner
+    from .start_page import options_form, options_from_form
+
+    c.JupyterHub.spawner_class = FederatedSpawner
+    make_secret(home / "secrets" / "hub.token")
+    c.FederatedSpawner.broker_url = f"http://127.0.0.1:{ports.broker}{PREFIX}"
+    c.FederatedSpawner.broker_token_file = str(home / "secrets" / "hub.token")
+    c.FederatedSpawner.cancel_folder = str(home / "cancels")
+    c.FederatedSpawner.options_form = options_form
+    c.FederatedSpawner.options_from_form = options_from_form
+    c.Spawner.environment = {"SCNET_API_URL": f"http://127.0.0.1:{ports.public}{PREFIX}"}
+    c.Spawner.server_token_scopes = ["users:activity!user", "access:servers!server", USE]
+    c.Spawner.args = ["--ServerApp.jpserver_extensions=jupyter_lsp=False", "--ServerApp.jpserver_extensions=notebook=False"]
+    c.Spawner.start_timeout = 24 * 3600
+    c.Spawner.http_timeout = 60
+
+
+def _pages(c: Any) -> None:
+    from .form import TEMPLATES
+
+    c.JupyterHub.template_paths = [str(TEMPLATES)]

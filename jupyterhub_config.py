@@ -1,0 +1,29 @@
+"""SCNet Hub's JupyterHub. `scnet demo` runs it with all it needs; by hand: `SCNET_HOME=... jupyterhub -f jupyterhub_config.py`.
+
+Everything that makes the hub a federation's face is in `scnet_hub.hub.configure`; this page is what a site decides.
+State (database, secrets, people) lies in the folder SCNET_HOME, by default `.scnet` here.
+"""
+
+import os
+from pathlib import Path
+
+from scnet_hub.hub import configure
+from scnet_hub.hub.authenticator import LocalAuthenticator
+
+c = get_config()  # noqa: F821
+home = Path(os.environ.get("SCNET_HOME", ".scnet")).resolve()
+configure(c, home)
+
+# Who gets in. The default: generated passwords in a 0600 file, shown once by `scnet demo`.
+c.JupyterHub.authenticator_class = LocalAuthenticator
+c.LocalAuthenticator.file = str(home / "people.json")
+c.Authenticator.admin_users = {"admin"}
+
+# A federation signs people in by OIDC instead (pip install "scnet-hub[oidc]", docs/how-to/oidc.md):
+if os.environ.get("SCNET_OIDC"):  # a Python file with the provider's addresses and c.GenericOAuthenticator.client_id
+    c.JupyterHub.authenticator_class = "generic-oauth"
+    load_subconfig(os.environ["SCNET_OIDC"])  # noqa: F821
+
+c.JupyterHub.allow_named_servers = True
+c.JupyterHub.named_server_limit_per_user = 5
+c.JupyterHub.concurrent_spawn_limit = 100

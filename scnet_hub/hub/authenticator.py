@@ -1,0 +1,71 @@
+"""LocalAuthenticator: generated passwords, one per person, kept as scrypt hashes in a 0600 file. For demos and laptops.
+
+Nothing is open: who is not in the file does not get in, and the right name with a wrong password takes as long as a
+wrong name. A federation uses OIDC instead (docs/how-to/oidc.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.auth import Authenticator
+from traitlets import Unicode
+
+from ..secret import write_secret
+
+COST = {"n": 2**14, "r": 8, "p": 1}
+_WORDS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class LocalAuthenticator(Authenticator):
+    """People and their password hashes in `file`; it is read at each login, so a new person needs no restart."""
+
+    file = Unicode(help="JSON file (0600) that maps names to salted scrypt hashes; `scnet demo` makes it.").tag(config=True)
+
+    async def authenticate(self, handler: Any, data: Any) -> str | None:
+        name, password = str(data.get("username", ""))[:255], str(data.get("password", ""))[:1024]
+        return name if matches(self.people().get(name), password) else None
+
+    def people(self) -> dict[str, str]:
+        path = Path(self.file)
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            self.log.error("%s can be read by others; nobody is let in until it is mode 600.", path)
+            return {}
+        people: dict[str, str] = json.loads(path.read_text())
+        return people
+
+    def check_allowed(self, username: str, authentication: Any = None) -> bool:
+        return username in self.people()
+
+
+def hash_password(password: str) -> str:
+    salt = os.urandom(16)
+    return f"{salt.hex()}${hashlib.scrypt(password.encode(), salt=salt, **COST).hex()}"
+
+
+def matches(stored: str | None, password: str) -> bool:
+    """Whether `password` is the one hashed in `stored`; an unknown name costs the same time."""
+    salt, _, digest = (stored or f"{'00' * 16}${'00' * 64}").partition("$")
+    found = hashlib.scrypt(password.encode(), salt=bytes.fromhex(salt), **COST).hex()
+    return hmac.compare_digest(found, digest) and stored is not None
+
+
+def make_people(path: Path, names: list[str]) -> dict[str, str]:
+    """Adds the names that `path` lacks; returns the new ones' passwords, which are stored nowhere else."""
+    people: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    fresh = {name: new_password() for name in names if name not in people}
+    if fresh:
+        write_secret(path, json.dumps({**people, **{name: hash_password(word) for name, word in fresh.items()}}, indent=1))
+    return fresh
+
+
+def new_password() -> str:
+    """Four groups of four letters: 79 bits, easy to type."""
+    return "-".join("".join(secrets.choice(_WORDS) for _ in range(4)) for _ in range(4))

@@ -1,0 +1,46 @@
+"""The hub's own line to the broker: async, in the name of a person, refusals as the errors of `errors.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ..errors import BrokerError, from_problem
+
+Json = dict[str, Any]
+
+
+class Broker:
+    """Calls with the hub's token. Constructing opens nothing; connections are pooled and kept."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30)
+
+    async def call(self, method: str, path: str, person: str, *, timeout: float = 30, **kwargs: Any) -> Json:
+        """Raises what the broker's problem document says, or BrokerError when there is no answer within `timeout` s."""
+        try:
+            answer = await self._http.request(
+                method, f"{self.url}/{path}", headers={"X-SCNet-Person": quote(person)}, timeout=timeout, **kwargs
+            )
+            body: Json = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise BrokerError(
+                "The broker does not answer, so nothing can be started or stopped at the centres just now.",
+                hint="Running sessions go on. Try again in a minute; if it stays so, tell the operators.",
+            ) from error
+        if answer.is_success:
+            return body
+        raise from_problem(body)
+
+    async def ensure(self, person: str, options: Json) -> Json:
+        return await self.call("POST", "sessions", person, json=options)
+
+    async def session(self, person: str, session_id: str, *, wait: float = 0, seen: int = -1, timeout: float = 30) -> Json:
+        params = {"wait": wait, "seen": seen} if wait else {}
+        return await self.call("GET", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=wait + timeout)
+
+    async def stop(self, person: str, session_id: str, *, timeout: float = 30) -> Json:
+        return await self.call("DELETE", f"sessions/{quote(session_id, safe='')}", person, timeout=timeout)

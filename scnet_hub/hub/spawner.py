@@ -1,0 +1,208 @@
+"""FederatedSpawner: JupyterHub's spawner as a thin client of the broker, on batchspawner's base.
+
+The broker keeps the session; this keeps its id. It starts (or re-joins) a session, passes on its progress, says that it
+lives unless the broker clearly says it ended, and stops it durably. Needs jupyterhub >=6.1,<7: `server` hands out a
+server whose probe is not made while the hub starts, because JupyterHub would cancel what it can't reach (tests/hub).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jupyterhub
+import sqlalchemy
+from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
+from jupyterhub.spawner import SpawnException, Spawner
+from traitlets import Dict, Float, List, Unicode
+
+from ..errors import BrokerError, ScnetError
+from ..secret import read_secret
+from .broker import Broker
+from .cancels import Cancels
+
+Json = dict[str, Any]
+PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
+PROGRESS = {"intent": 10, "submitted": 20, "queued": 30, "starting": 60, "ready": 95}
+
+
+class FederatedSpawner(BatchSpawnerBase):
+    """`job_id` is the broker's id of the session; `job_status` its last known state."""
+
+    broker_url = Unicode("http://127.0.0.1:8085/services/scnet/api/v1", help="Where the broker answers.").tag(config=True)
+    broker_token_file = Unicode(help="File (0600) with the token that the broker knows as the hub's.").tag(config=True)
+    cancel_folder = Unicode(help="Folder that keeps wishes to stop a session while the broker is away.").tag(config=True)
+    rpc_timeout = Float(2.0, help="Seconds that a poll or a stop waits for the broker. No answer never ends a session.").tag(config=True)
+    profiles = List(Dict(), help="Sizes for the start form, if they should not come from the broker.").tag(config=True)
+
+    orphan = rejoined = False
+    _document: Json
+    _lines: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._document = {}
+        self._news = asyncio.Event()
+
+    @property
+    def broker(self) -> Broker:
+        return _broker(self.broker_url, self.broker_token_file)
+
+    @property
+    def cancels(self) -> Cancels:
+        return _cancels(self.cancel_folder)
+
+    # ---- what JupyterHub stores
+
+    def load_state(self, state: Json) -> None:
+        super().load_state(state)
+        self.orphan = state.get("job_status") == "starting"
+
+    def _save(self, status: str) -> None:
+        """State in the database at once: the hub itself would write it only when the start is over."""
+        self.job_status = status
+        self.orm_spawner.state = self.get_state()
+        self._session().commit()
+
+    def _session(self) -> Any:
+        return sqlalchemy.inspect(self.orm_spawner).session
+
+    # ---- start
+
+    async def start(self) -> tuple[str, int]:
+        self.orphan, self._document = False, {}
+        try:
+            document = await self.broker.ensure(self.user.name, self.session_options())
+            self._joined(document)
+            return await self._until_ready(document)
+        except ScnetError as error:
+            raise refused(error) from error
+
+    def session_options(self) -> Json:
+        """The request as the broker's door wants it: validated there, for form and REST alike."""
+        chosen = {key: value for key, value in dict(self.user_options or {}).items() if key not in ("profile", "kind", "name")}
+        return {**chosen, "kind": "lab", "name": self.name, "argv": [*self.cmd, *self.get_args()], "env": self.job_environment()}
+
+    def job_environment(self) -> Json:
+        """What the job needs of the hub's variables: never the hub's own PATH, HOME or secrets."""
+        env = self.get_env()
+        return {key: str(value) for key, value in env.items() if key.startswith(PASSED_ON) or key in self.environment}
+
+    def _joined(self, document: Json) -> None:
+        self.job_id = document["id"]
+        token = document.get("token") or self.api_token
+        self.rejoined, self.api_token = token != self.api_token, token
+        self._take(document)
+        self._save("starting")
+
+    async def _until_ready(self, document: Json) -> tuple[str, int]:
+        """Follows the session until it listens. A broker that is away is waited for: start_timeout is the limit."""
+        while document["state"] != "ready":
+            if not document["live"] or document["state"] == "stopping":
+                self.clear_state()
+                raise SpawnException(document["end_reason"] or "The session was stopped.", reason="ended", status_code=503)
+            try:
+                document = await self.broker.session(self.user.name, self.job_id, wait=20, seen=document["version"])
+                self._take(document)
+            except BrokerError:
+                await asyncio.sleep(0.5)
+        self.ip, self.port = document["host"], document["port"]
+        self._save("running")
+        return self.ip, self.port
+
+    def _take(self, document: Json) -> None:
+        self._document = document
+        self._news.set()
+
+    async def progress(self) -> AsyncIterator[Json]:
+        """The session's log, line by line, as it comes."""
+        said = 0
+        while True:
+            self._news.clear()
+            document = self._document
+            for event in document.get("events", [])[said:]:
+                said += 1
+                yield {"message": f"{event['at'][11:19]}  {event['message']}", "progress": PROGRESS.get(document["state"], 90)}
+            if document and (document["state"] == "ready" or not document["live"]):
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), 5)
+
+    # ---- poll and stop
+
+    async def poll(self) -> int | None:
+        """None: it lives, or nobody can say. A number: the broker says that it ended, or it was never ready."""
+        if not self.job_id or self.orphan:
+            return 0
+        self.cancels.retry_all(self.broker)
+        status = await self.query_job_status()
+        return None if status is not JobStatus.NOTFOUND else 0
+
+    async def query_job_status(self) -> JobStatus:
+        """The broker's word in batchspawner's. Whatever isn't a clear "ended" is UNKNOWN (law 1)."""
+        try:
+            document = await asyncio.wait_for(self.broker.session(self.user.name, self.job_id, timeout=self.rpc_timeout), self.rpc_timeout)
+        except (ScnetError, TimeoutError) as error:
+            self.log.warning("%s: the broker cannot say how session %s is (%s); it is kept.", self._log_name, self.job_id, error)
+            return JobStatus.UNKNOWN
+        if not self.api_token and document.get("token"):
+            self.api_token = document["token"]  # so that a stop after a hub restart revokes it
+        if not document["live"]:
+            return JobStatus.NOTFOUND
+        return JobStatus.RUNNING if document["state"] == "ready" else JobStatus.PENDING
+
+    async def submit_batch_script(self) -> str:
+        raise NotImplementedError("the broker submits")
+
+    async def cancel_batch_job(self) -> None:
+        if self.job_id:
+            self.cancels.wish(self.user.name, self.job_id)
+            await self.cancels.settle(self.broker, self.user.name, self.job_id, timeout=self.rpc_timeout)
+
+    async def stop(self, now: bool = False) -> None:
+        """Durable: the wish is on disk before the broker is asked; it never raises, so the hub lets go at once."""
+        await self.cancel_batch_job()
+        self.cancels.retry_all(self.broker)
+
+    # ---- a hub that starts must not cancel what it can't reach
+
+    @property
+    def server(self) -> Any:
+        server = Spawner.server.fget(self)
+        if server is not None:
+            server.wait_up = functools.partial(self._wait_up, server)
+        return server
+
+    @server.setter
+    def server(self, server: Any) -> None:
+        Spawner.server.fset(self, server)
+
+    async def _wait_up(self, server: Any, **kwargs: Any) -> Any:
+        if self._check_pending:  # the hub is starting: the broker, not a probe, says what lives
+            return SimpleNamespace(headers={"X-JupyterHub-Version": jupyterhub.__version__})
+        if self.rejoined:  # JupyterHub registers a re-used token's client without its scopes
+            self.orm_spawner.oauth_client.allowed_scopes = list(await self._get_oauth_client_allowed_scopes())
+            self._session().commit()
+        return await type(server).wait_up(server, **kwargs)
+
+
+def refused(error: ScnetError) -> SpawnException:
+    """A broker's "no" as a person should read it; counted by its code, without a stack trace."""
+    words = f"{error} {error.hint}".strip()
+    status = error.status if 400 <= error.status < 600 and error.status != 401 else 503
+    return SpawnException(words, reason=error.code, status_code=status)
+
+
+@functools.cache
+def _broker(url: str, token_file: str) -> Broker:
+    return Broker(url, read_secret(Path(token_file)))
+
+
+@functools.cache
+def _cancels(folder: str) -> Cancels:
+    return Cancels(Path(folder))
