@@ -1,0 +1,101 @@
+"""Placement: the centre and partition that will have a request ready soonest, with every reason.
+
+`place` is pure: the same request, offers and `now` give the same answer, so a decision can be replayed from its record. It
+carries nothing out and raises nothing; a caller that needs a place raises `NoPlacement` with the refusals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..errors import NoPlacement
+from ..jobs import JobRequest
+from .offers import Offer, Shape, cost_of, memory_of, offers_of, shape_of
+from .policy import POLICIES, Policy, Ranked, judge, soonest, tie, why_after, why_best
+from .rules import RULES, Rule, refusal
+from .wait import Chance, Wait, expect
+
+__all__ = [
+    "POLICIES", "RULES", "Chance", "Offer", "Placement", "Policy", "Ranked", "Refusal", "Rule", "Shape", "Wait",
+    "cost_of", "expect", "memory_of", "offers_of", "place", "refused", "shape_of", "soonest",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why one partition of one centre does not come into question: never an empty reason."""
+
+    centre: str
+    partition: str
+    reason: str
+    centre_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """A decision with its reasons. `ranked` are all offers that fit, best first, each with why it stands there;
+    `reason` is the sentence for the best, or for why there is none."""
+
+    request: JobRequest
+    decided_at: datetime
+    reason: str
+    ranked: tuple[Ranked, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def best(self) -> Ranked | None:
+        return self.ranked[0] if self.ranked else None
+
+    @property
+    def runners_up(self) -> tuple[Ranked, ...]:
+        return self.ranked[1:]
+
+
+def place(
+    request: JobRequest,
+    offers: Iterable[Offer],
+    *,
+    now: datetime,
+    policy: Policy = soonest,
+    rules: Sequence[Rule] = RULES,
+) -> Placement:
+    """Where `request` should go at `now` (aware UTC). Never raises for want of a place: then `best` is None."""
+    known = sorted((offer.at(now) for offer in offers), key=tie)
+    reasons = [(offer, refusal(request, offer, rules)) for offer in known]
+    fitting = [judge(request, offer) for offer, reason in reasons if not reason]
+    ranked = sorted(fitting, key=lambda one: policy(request, one))
+    refusals = tuple(
+        Refusal(centre=offer.centre, centre_name=offer.centre_name, partition=offer.partition, reason=reason)
+        for offer, reason in reasons
+        if reason
+    )
+    reasoned = _with_reasons(request, ranked)
+    reason = reasoned[0].reason if reasoned else _nowhere(refusals)
+    return Placement(request=request, decided_at=now, reason=reason, ranked=reasoned, refusals=refusals)
+
+
+def refused(placement: Placement) -> NoPlacement:
+    """The error to raise where `placement.best` is None; `details["refusals"]` has every centre's reason."""
+    return NoPlacement(
+        placement.reason,
+        hint="Ask for less, for a shorter time, or without a fixed centre; each centre's reason is listed.",
+        details={"refusals": [{"centre": one.centre, "partition": one.partition, "reason": one.reason} for one in placement.refusals]},
+    )
+
+
+def _with_reasons(request: JobRequest, ranked: Sequence[Ranked]) -> tuple[Ranked, ...]:
+    if not ranked:
+        return ()
+    best, *others = ranked
+    first = replace(best, reason=why_best(request, best, others[0] if others else None))
+    return (first, *(replace(other, reason=why_after(request, other, best)) for other in others))
+
+
+def _nowhere(refusals: Sequence[Refusal]) -> str:
+    if not refusals:
+        return "No centre is in the federation yet."
+    listed = "; ".join(f"{one.centre_name or one.centre}/{one.partition}: {one.reason}" for one in refusals[:3])
+    more = f"; and {len(refusals) - 3} more" if len(refusals) > 3 else ""
+    return f"No centre can take this now: {listed}{more}."

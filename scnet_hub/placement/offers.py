@@ -1,0 +1,111 @@
+"""`Offer`: one partition of one centre as it stands now, with all that a placement may know about it.
+
+`offers_of` makes them from a centre's spec and its last snapshot. What fits is said in `rules.py`, what is best in
+`policy.py`; nothing here asks a centre or reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+from ..jobs import JobRequest, LoadSnapshot, PartitionLoad
+from ..ledger import pricing
+from ..standard.centre import CentreSpec
+from ..units import Amount, credits
+
+State = Literal["up", "stale", "down", "unknown"]
+FREE = Amount(0)
+
+
+class Shape(NamedTuple):
+    """What one node must have free: cores, gpus, and memory in bytes (0: not counted)."""
+
+    cores: int
+    gpus: int = 0
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One partition now. `cores`, `gpus` and `memory` (bytes; 0: not said) are those of one node as the spec says them;
+    `load` and `taken_at` are the last snapshot, None before the first. `pending` are our own submissions that are newer
+    than the snapshot and so not yet visible in it. `refused` says why this person may not use it ("": allowed).
+    `order` is the centre's place in the federation's list (lower first); `age` is set by `place`."""
+
+    centre: str
+    partition: str
+    cores: int
+    max_walltime: timedelta
+    centre_name: str = ""
+    nodes: int = 1
+    memory: int = 0
+    memory_per_core: int = 0
+    gpus: int = 0
+    gpu_model: str = ""
+    core_hour: Amount = FREE
+    gpu_hour: Amount = FREE
+    load: PartitionLoad | None = None
+    taken_at: datetime | None = None
+    max_age: timedelta = timedelta(seconds=75)
+    state: State = "up"
+    why: str = ""
+    pending: tuple[Shape, ...] = ()
+    refused: str = ""
+    order: int = 0
+    age: timedelta | None = None
+
+    @property
+    def title(self) -> str:
+        """For people: "Alpha Centre, partition cpu"."""
+        return f"{self.centre_name or self.centre}, partition {self.partition}"
+
+    def at(self, now: datetime) -> Offer:
+        """The same with its age at `now`; a snapshot from the future (a clock that was set back) has age zero."""
+        return self if self.taken_at is None else replace(self, age=max(now - self.taken_at, timedelta()))
+
+
+def offers_of(
+    spec: CentreSpec,
+    snapshot: LoadSnapshot | None,
+    *,
+    state: State = "up",
+    why: str = "",
+    pending: Mapping[str, tuple[Shape, ...]] | None = None,
+    refused: str = "",
+    order: int = 0,
+) -> list[Offer]:
+    """One offer for each partition of `spec`. `pending` is by partition name; snapshots count for two ticks and 15 s."""
+    own = pending or {}
+    return [
+        Offer(
+            centre=spec.id, centre_name=spec.name, partition=offered.name, nodes=offered.nodes, cores=offered.cores,
+            memory=offered.memory, memory_per_core=spec.session.memory_per_core, gpus=offered.gpus, gpu_model=offered.gpu_model,
+            max_walltime=offered.max_walltime,
+            core_hour=credits(offered.tariff.core_hour), gpu_hour=credits(offered.tariff.gpu_hour),
+            load=snapshot.partitions.get(offered.name) if snapshot else None,
+            taken_at=snapshot.taken_at if snapshot else None,
+            max_age=timedelta(seconds=2 * spec.watch.interval + 15),
+            state=state, why=why, pending=own.get(offered.name, ()), refused=refused, order=order * 1000 + place,
+        )
+        for place, offered in enumerate(spec.partition)
+    ]  # fmt: skip
+
+
+def memory_of(request: JobRequest, offer: Offer) -> int:
+    """Bytes that the whole job takes here: what was asked, else the centre's share of so many cores (0: not known)."""
+    return request.memory or request.cores * offer.memory_per_core
+
+
+def shape_of(request: JobRequest, offer: Offer) -> Shape:
+    """What each of the request's nodes must have: cores, gpus and memory are the whole job's, spread evenly, rounded up."""
+    nodes = max(request.nodes, 1)
+    return Shape(-(-request.cores // nodes), -(-request.gpus // nodes), -(-memory_of(request, offer) // nodes))
+
+
+def cost_of(request: JobRequest, offer: Offer, duration: timedelta) -> Amount:
+    """What `duration` of this request costs here, rounded up to a micro-credit: an estimate, never a charge."""
+    hourly = request.cores * offer.core_hour.micros + request.gpus * offer.gpu_hour.micros
+    return pricing.cost(Amount(hourly, offer.core_hour.unit), duration)

@@ -1,0 +1,122 @@
+"""Policies: which of the offers that fit is best, and the words that say why.
+
+A policy gives each offer a key of its own, smaller is better, from that offer alone: so adding a centre never makes the best
+worse, and the order in which offers come does not matter. The measured reasons for `soonest` are in
+docs/explanation/decisions.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ..jobs import JobRequest
+from ..units import Amount, format_duration
+from .offers import Offer, cost_of
+from .wait import Wait, expect, free_cores, free_gpus, fullness
+
+Policy = Callable[[JobRequest, "Ranked"], tuple[Any, ...]]
+STEPS = 20  # fullness counts in steps of 5 %: within one step the cheaper centre wins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """An offer that fits, as it was judged: when the request would start, how full it is, what it would cost for the
+    whole walltime, and (once ranked) why it is where it is."""
+
+    offer: Offer
+    wait: Wait
+    fullness: float
+    cores_free: int
+    gpus_free: int
+    cost: Amount
+    cost_per_hour: Amount
+    reason: str = ""
+
+
+def judge(request: JobRequest, offer: Offer) -> Ranked:
+    return Ranked(
+        offer=offer,
+        wait=expect(request, offer),
+        fullness=fullness(request, offer),
+        cores_free=free_cores(offer),
+        gpus_free=free_gpus(offer),
+        cost=cost_of(request, offer, request.walltime),
+        cost_per_hour=cost_of(request, offer, timedelta(hours=1)),
+    )
+
+
+def soonest(request: JobRequest, ranked: Ranked) -> tuple[Any, ...]:
+    """Who starts it first; then who has no GPUs idle beside a job without any; then the emptier, in steps; then the
+    cheaper; then the exactly emptier; last the federation's own order of centres.
+
+    The order alone would send a whole class to the first of equal centres. It does not come to that: each submission is
+    `pending` at its centre until a snapshot shows it, makes that one fuller, and the next request goes elsewhere.
+    """
+    return (
+        ranked.wait.chance,
+        _wasteful(request, ranked),
+        _step(ranked),
+        ranked.cost.micros,
+        ranked.fullness,
+        *tie(ranked.offer),
+    )
+
+
+def cheapest(request: JobRequest, ranked: Ranked) -> tuple[Any, ...]:
+    """The price first, whatever the wait; between equal prices, `soonest`."""
+    return (ranked.cost.micros, *soonest(request, ranked))
+
+
+def tie(offer: Offer) -> tuple[int, str, str]:
+    return (offer.order, offer.centre, offer.partition)
+
+
+POLICIES: dict[str, Policy] = {"soonest": soonest, "cheapest": cheapest}
+
+
+def why_best(request: JobRequest, best: Ranked, second: Ranked | None) -> str:
+    """The sentence for the best, with the runner-up: "Alpha, partition cpu: would start now; 12 cores free (25 % full), ..."."""
+    rest = f" Runner-up: {second.offer.title}, {why_after(request, second, best)}." if second else " No other centre fits."
+    return f"{best.offer.title}: would start {best.wait.words}; {_room(request, best)}; {_price(request, best)}.{rest}"
+
+
+def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
+    """Why `other` stands behind `best`: the first thing, in the order of `soonest`, in which it is worse."""
+    if other.wait.chance > best.wait.chance:
+        return f"would start {other.wait.words}"
+    worse = (
+        (_wasteful(request, other) and not _wasteful(request, best), "its GPUs are kept for those who need them"),
+        (_step(other) > _step(best), f"it is {_percent(other)} % full instead of {_percent(best)} %"),
+        (other.cost.micros > best.cost.micros, f"it costs {other.cost} instead of {best.cost}"),
+        (other.fullness > best.fullness, "it is a little fuller"),
+    )
+    return f"would start {other.wait.words}, but " + next((words for is_so, words in worse if is_so), "it is later in the list of centres")
+
+
+def _wasteful(request: JobRequest, ranked: Ranked) -> bool:
+    return bool(ranked.offer.gpus and not request.gpus)
+
+
+def _step(ranked: Ranked) -> int:
+    return int(min(ranked.fullness, 1e6) * STEPS)
+
+
+def _room(request: JobRequest, ranked: Ranked) -> str:
+    gpus = f" and {ranked.gpus_free} of {_gpus(ranked)} GPUs" if request.gpus else ""
+    cores = ranked.offer.load.cores if ranked.offer.load else 0
+    return f"{ranked.cores_free} of {cores} cores{gpus} free"
+
+
+def _gpus(ranked: Ranked) -> int:
+    return ranked.offer.load.gpus if ranked.offer.load else 0
+
+
+def _price(request: JobRequest, ranked: Ranked) -> str:
+    return f"at most {ranked.cost} for {format_duration(request.walltime)}"
+
+
+def _percent(ranked: Ranked) -> int:
+    return round(min(ranked.fullness, 1e6) * 100)

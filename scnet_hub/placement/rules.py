@@ -1,0 +1,107 @@
+"""Rules: what makes an offer unfit for a request, each a sentence with its limit.
+
+A rule answers "" if the offer fits. `RULES` are asked in this order and the first reason is the one people see, so the
+person's own choice comes first and what they can change by asking for less comes last. A new rule is a function and a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..jobs import JobRequest, NodeLoad
+from ..units import format_duration, format_memory
+from .offers import Offer, Shape, shape_of
+
+Rule = Callable[[JobRequest, Offer], str]
+
+
+def pinned(request: JobRequest, offer: Offer) -> str:
+    if request.centre and request.centre != offer.centre:
+        return f"you asked for {request.centre}"
+    if request.partition and request.partition != offer.partition:
+        return f"you asked for partition {request.partition}"
+    return ""
+
+
+def allowed(request: JobRequest, offer: Offer) -> str:
+    return offer.refused
+
+
+def up(request: JobRequest, offer: Offer) -> str:
+    if offer.state == "down":
+        return offer.why or "the centre is down"
+    if offer.state == "unknown" or offer.load is None:
+        return offer.why or "the centre has not said yet how full it is"
+    return "" if offer.load.up else f"the centre has closed partition {offer.partition}"
+
+
+def fresh(request: JobRequest, offer: Offer) -> str:
+    """A centre that was not heard of lately is a guess: one that looks idle and is dead would swallow every request."""
+    if offer.age is not None and offer.age > offer.max_age:
+        return f"last heard of {format_duration(offer.age)} ago; the limit is {format_duration(offer.max_age)}"
+    return (offer.why or "its last answer is too old") if offer.state == "stale" else ""
+
+
+def walltime(request: JobRequest, offer: Offer) -> str:
+    limits = [offer.max_walltime, *([offer.load.max_walltime] if offer.load and offer.load.max_walltime else [])]
+    if request.walltime > min(limits):
+        return f"needs {format_duration(request.walltime)}; the limit is {format_duration(min(limits))}"
+    return ""
+
+
+def nodes(request: JobRequest, offer: Offer) -> str:
+    return f"needs {request.nodes} nodes; it has {offer.nodes}" if request.nodes > offer.nodes else ""
+
+
+def gpu_model(request: JobRequest, offer: Offer) -> str:
+    if not request.gpu_model or request.gpu_model.lower() == offer.gpu_model.lower():
+        return ""
+    return f"needs a {request.gpu_model} GPU; it has {offer.gpu_model or ('another model' if offer.gpus else 'no GPU')}"
+
+
+def cores(request: JobRequest, offer: Offer) -> str:
+    need = shape_of(request, offer).cores
+    return f"needs {_count(need, 'core')} on one node; the largest has {offer.cores}" if need > offer.cores else ""
+
+
+def gpus(request: JobRequest, offer: Offer) -> str:
+    need = shape_of(request, offer).gpus
+    if need <= offer.gpus:
+        return ""
+    return f"needs {_count(need, 'GPU')} on one node; " + (f"the largest has {offer.gpus}" if offer.gpus else "it has no GPU")
+
+
+def memory(request: JobRequest, offer: Offer) -> str:
+    need = shape_of(request, offer).memory
+    if not offer.memory or need <= offer.memory:
+        return ""
+    share = "" if request.memory else f" ({format_memory(offer.memory_per_core)} a core, as none was asked for)"
+    return f"needs {format_memory(need)} of memory on one node{share}; the largest has {format_memory(offer.memory)}"
+
+
+def working(request: JobRequest, offer: Offer) -> str:
+    """Enough of the nodes that are up now could ever run it: else the job would wait for a repair."""
+    if offer.load is None or not offer.load.nodes:
+        return ""
+    able = sum(node.up and _holds(node, shape_of(request, offer)) for node in offer.load.nodes)
+    if able >= request.nodes:
+        return ""
+    working_nodes = sum(node.up for node in offer.load.nodes)
+    return f"needs {_count(request.nodes, 'node')} of that size; of its {working_nodes} working now, {able} would do"
+
+
+RULES: tuple[Rule, ...] = (pinned, allowed, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, working)
+
+
+def refusal(request: JobRequest, offer: Offer, rules: Sequence[Rule] = RULES) -> str:
+    """The first reason against this offer; "" if it fits."""
+    return next((reason for rule in rules if (reason := rule(request, offer))), "")
+
+
+def _holds(node: NodeLoad, shape: Shape) -> bool:
+    """Whether the node, empty, is as large as `shape`; memory counts only where the scheduler says it."""
+    return node.cores >= shape.cores and node.gpus >= shape.gpus and (not node.memory or node.memory >= shape.memory)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
