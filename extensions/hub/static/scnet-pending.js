@@ -1,0 +1,126 @@
+// The page of a session that is starting: follows the hub's progress stream, keeps a log with times, and cancels.
+// Events are {progress, message} as JupyterHub makes them; ours may add {at, centre, place_in_queue, reason, why, expected_start}.
+(function () {
+  "use strict";
+  const root = document.getElementById("scnet-pending");
+  if (!root) return;
+  const slot = (name) => root.querySelector(`[data-slot="${name}"]`);
+  const openedAt = Date.now();
+  const seen = new Set(); // the stream tells its story from the start after every reconnection
+  let since = openedAt;
+  let over = false;
+
+  const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+  function span(ms) {
+    const total = Math.max(0, Math.floor(ms / 1000));
+    if (total < 60) return `${total} s`;
+    if (total < 3600) return `${Math.floor(total / 60)} min ${total % 60} s`;
+    return `${Math.floor(total / 3600)} h ${Math.floor((total % 3600) / 60)} min`;
+  }
+
+  function words(event) {
+    if (event.message) return String(event.message);
+    const holder = document.createElement("template");
+    holder.innerHTML = event.html_message || ""; // inert: only its text is taken
+    return holder.content.textContent.trim();
+  }
+
+  function log(message, at, bad) {
+    const last = slot("log").lastElementChild;
+    if (last && last.lastElementChild.textContent === message) return;
+    const line = document.createElement("li");
+    const time = document.createElement("time");
+    time.dateTime = at.toISOString();
+    time.textContent = clock(at);
+    const what = document.createElement("span");
+    what.textContent = message;
+    if (bad) line.className = "scnet-bad";
+    line.append(time, what);
+    slot("log").append(line);
+  }
+
+  function fact(name, value) {
+    if (value === undefined || value === null) return;
+    slot(name).textContent = String(value) || "–";
+    const row = slot(`${name}-row`);
+    if (row) row.hidden = !value;
+  }
+
+  function facts(event) {
+    fact("centre", event.centre_name || event.centre);
+    fact("place", event.place_in_queue === 0 ? "–" : event.place_in_queue);
+    fact("expected", event.expected_start);
+    fact("reason", event.reason);
+    fact("why", event.why);
+    if (event.created_at) since = Date.parse(event.created_at) || since;
+  }
+
+  function bar(progress) {
+    if (progress === undefined) return;
+    slot("bar").style.width = `${progress}%`;
+    document.getElementById("progress-bar").setAttribute("aria-valuenow", String(progress));
+  }
+
+  function ended(message) {
+    over = true;
+    stream.close();
+    slot("bar").classList.add("bg-danger");
+    slot("message").textContent = message;
+    slot("again").hidden = false;
+    document.getElementById("stop-server-btn").hidden = true;
+    slot("hint").textContent = "What was held for this session goes back to the project.";
+  }
+
+  const stream = new EventSource(root.dataset.progressUrl);
+
+  stream.onmessage = (raw) => {
+    const event = JSON.parse(raw.data);
+    const message = words(event);
+    const at = event.at && !isNaN(Date.parse(event.at)) ? new Date(event.at) : new Date();
+    const key = `${event.at || ""}|${message}`;
+    bar(event.progress);
+    facts(event);
+    if (event.failed) {
+      log(message, at, true);
+      return ended(message || "The session did not start.");
+    }
+    if (message && !event.ready) slot("message").textContent = message;
+    if (message && !seen.has(key)) log(event.ready ? "Ready: opening the notebook" : message, at);
+    seen.add(key);
+    if (event.ready) {
+      over = true;
+      stream.close();
+      slot("message").textContent = "Ready: opening the notebook.";
+      window.location.reload(); // the hub answers with a redirect to the running server
+    }
+  };
+
+  stream.onerror = () => {
+    if (over) return;
+    slot("hint").textContent = "The connection to the hub broke; trying again. The session is not affected.";
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => window.location.reload(), 5000);
+  };
+  stream.onopen = () => {
+    slot("hint").textContent = "You may close this page: the session keeps its place, and the hub opens it when you come back.";
+  };
+
+  document.getElementById("stop-server-btn").addEventListener("click", async (click) => {
+    const button = click.target;
+    button.disabled = true;
+    slot("hint").textContent = "Cancelling: the centre is asked to drop the job.";
+    try {
+      const answer = await fetch(root.dataset.stopUrl, { method: "DELETE", credentials: "same-origin" });
+      if (!answer.ok) throw new Error(((await answer.json().catch(() => ({}))).message) || `the hub said ${answer.status}`);
+      over = true;
+      stream.close();
+      window.location.assign(root.dataset.homeUrl);
+    } catch (error) {
+      button.disabled = false;
+      slot("hint").textContent = `Not cancelled: ${error.message}. Try again in a moment.`;
+    }
+  });
+
+  setInterval(() => over || (slot("waited").textContent = span(Date.now() - since)), 1000);
+  window._jupyterhub_page_loaded = true;
+})();

@@ -1,0 +1,242 @@
+// Keeps the start page's words fresh. The hub makes every sentence (`view`); this file only puts them into their cells,
+// sends the form's present values along, and never writes into anything a person types, checks or selects.
+(function () {
+  "use strict";
+  const root = document.querySelector("[data-scnet-form]");
+  if (!root) return;
+  const form = root.closest("form");
+  const slot = (name) => root.querySelector(`[data-slot="${name}"]`);
+  const every = Math.max(1, Number(root.dataset.every) || 5) * 1000;
+  const LIVE_EVERY = 10000; // ms between two lines read out by a screen reader
+  const OLD_AFTER = 30000; // ms without any answer of the hub until every row is greyed
+  const OWN_FIELDS = ["cores", "memory", "gpus", "gpu_model", "walltime"];
+
+  let view = JSON.parse(slot("view").textContent);
+  let answeredAt = performance.now();
+  let question = 0; // answers to older questions are dropped
+  let failures = 0;
+  let timer = 0;
+  let sending = false;
+  const spoken = { text: view.summary, at: -LIVE_EVERY };
+
+  const text = (node, words) => {
+    if (node && node.textContent !== words) node.textContent = words;
+  };
+  const checked = (name) => (form || root).querySelector(`input[name="${name}"]:checked`);
+  const field = (name) => root.querySelector(`[name="${name}"]`);
+  const pin = () => (checked("centre") || { value: "" }).value;
+
+  // ---- what is asked for
+
+  function request() {
+    const profile = checked("profile");
+    const own = !profile || profile.value === "own" || profile.dataset.cores === undefined;
+    const value = (name) => (own ? field(name).value : profile.dataset[name] || "").trim();
+    const query = new URLSearchParams({ kind: "lab", project: field("project").value });
+    OWN_FIELDS.forEach((name) => value(name) && query.set(name, value(name)));
+    query.set("centre", pin());
+    return query;
+  }
+
+  // The own fields start from the card chosen before, so "a bit more than this" is one step; typed values stay.
+  function seedOwnFields(profile) {
+    if (!profile || profile.dataset.cores === undefined) return;
+    OWN_FIELDS.forEach((name) => {
+      const input = field(name);
+      if (!input.dataset.typed) input.value = profile.dataset[name] || (name === "gpus" ? "0" : "");
+    });
+  }
+
+  // ---- what is shown
+
+  function age(seconds) {
+    if (seconds === null || seconds === undefined) return "never";
+    const total = Math.max(0, Math.floor(seconds));
+    for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+      if (total >= size) return `${Math.floor(total / size)} ${unit} ago`;
+    }
+    return `${total} s ago`;
+  }
+
+  function rowOf(id) {
+    let row = [...slot("rows").children].find((tr) => tr.dataset.centre === id);
+    if (!row) {
+      row = slot("row").content.firstElementChild.cloneNode(true);
+      row.dataset.centre = row.querySelector("input").value = id;
+      slot("rows").append(row);
+    }
+    return row;
+  }
+
+  function showRow(facts) {
+    const row = rowOf(facts.id);
+    row.querySelectorAll("[data-cell]").forEach((cell) => {
+      if (cell.dataset.cell !== "age") text(cell, String(facts[cell.dataset.cell]));
+    });
+    row.dataset.state = facts.state;
+    row.dataset.fit = facts.fit;
+    row.toggleAttribute("data-stale", facts.stale);
+    row.toggleAttribute("data-best", facts.best);
+    row.querySelector("[data-used]").style.width = `${(facts.used * 100).toFixed(1)}%`;
+  }
+
+  function showAges() {
+    const passed = (performance.now() - answeredAt) / 1000;
+    view.rows.forEach((facts) => {
+      const known = facts.age_s !== null && facts.age_s !== undefined;
+      text(rowOf(facts.id).querySelector('[data-cell="age"]'), age(known ? facts.age_s + passed : null));
+    });
+    root.toggleAttribute("data-old", passed * 1000 > Math.max(OLD_AFTER, 3 * every));
+  }
+
+  function showProject() {
+    const select = field("project");
+    view.projects.forEach((project) => {
+      const option = [...select.options].find((o) => o.value === project.id);
+      if (option && document.activeElement !== select) text(option, project.label);
+      if (!option) addProject(select, project);
+      if (project.id === select.value) text(slot("balance"), project.line);
+    });
+  }
+
+  function addProject(select, project) {
+    if (select.disabled) select.replaceChildren();
+    select.disabled = false;
+    select.append(new Option(project.label, project.id));
+  }
+
+  function showChoice() {
+    const gone = { title: pin(), button: "Start", cost: "", blocked: "This centre is no longer listed: choose another place." };
+    const place = view.places[pin()] || gone;
+    const button = slot("button");
+    text(slot("place"), place.title);
+    text(slot("cost"), place.blocked || place.cost);
+    if (!sending) text(button, place.button);
+    // aria-disabled, not disabled: a button that vanishes under the keyboard's focus throws it back to the top
+    button.disabled = false;
+    button.setAttribute("aria-disabled", String(Boolean(place.blocked)));
+    root.toggleAttribute("data-blocked", Boolean(place.blocked));
+  }
+
+  function showProblem(problem) {
+    slot("problem").hidden = !problem;
+    text(slot("problem-title"), problem ? problem.title : "");
+    text(slot("problem-hint"), problem ? problem.hint : "");
+  }
+
+  function dropRows() {
+    const listed = new Set(view.rows.map((row) => row.id));
+    [...slot("rows").children].forEach((row) => {
+      if (!listed.has(row.dataset.centre) && !row.contains(document.activeElement) && !row.querySelector("input").checked) row.remove();
+    });
+  }
+
+  function show() {
+    // Facts on the page are better than none: an answer that is only a problem leaves the last rows to grow old.
+    view.rows.forEach(showRow);
+    if (!view.problem) dropRows();
+    slot("no-rows").hidden = slot("rows").children.length > 0;
+    for (const part of ["title", "now", "why", "next"]) text(slot(`best-${part}`), view.best[part]);
+    showProblem(view.problem);
+    showProject();
+    showAges();
+    showChoice();
+    speak();
+  }
+
+  function speak() {
+    const now = performance.now();
+    if (view.summary === spoken.text || now - spoken.at < LIVE_EVERY) return;
+    Object.assign(spoken, { text: view.summary, at: now });
+    text(slot("live"), view.summary);
+  }
+
+  // ---- asking
+
+  async function ask() {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    const mine = ++question;
+    try {
+      const url = root.dataset.offersUrl;
+      const answer = await fetch(`${url}${url.includes("?") ? "&" : "?"}${request()}`, {
+        headers: { Accept: "application/json" }, credentials: "same-origin", signal: AbortSignal.timeout(15000),
+      });
+      if (mine !== question) return;
+      if (answer.redirected || [401, 403].includes(answer.status)) throw new Error("login");
+      const offers = await answer.json();
+      if (mine !== question || !offers.view) throw new Error("no view");
+      failures = 0;
+      accept(offers.view);
+    } catch (error) {
+      if (mine === question) failed(error);
+    }
+    if (mine === question) timer = setTimeout(ask, Math.min(every * 2 ** failures, 60000));
+  }
+
+  function accept(fresh) {
+    const ageing = fresh.problem && !fresh.rows.length; // keep the rows there are, and let them age
+    const passed = (performance.now() - answeredAt) / 1000;
+    if (ageing) fresh.rows = view.rows.map((row) => ({ ...row, stale: true, age_s: row.age_s === null ? null : row.age_s + passed }));
+    if (ageing && !fresh.projects.length) fresh.projects = view.projects;
+    answeredAt = performance.now();
+    view = fresh;
+    show();
+  }
+
+  function failed(error) {
+    failures += 1;
+    const login = error.message === "login";
+    if (login || failures > 1) {
+      showProblem(login
+        ? { title: "Your login has ended.", hint: "Reload the page to sign in again." }
+        : { title: "The hub does not answer.", hint: "The numbers below are growing old; this page keeps asking." });
+    }
+    showAges();
+  }
+
+  function soon() {
+    clearTimeout(timer);
+    question += 1; // what is under way answers an older question
+    timer = setTimeout(ask, 350);
+  }
+
+  // ---- the person
+
+  let last = checked("profile");
+  root.addEventListener("input", (event) => {
+    const name = event.target.name;
+    if (OWN_FIELDS.includes(name)) event.target.dataset.typed = "1";
+    if (name === "profile") {
+      if (event.target.value === "own") seedOwnFields(last);
+      last = event.target;
+    }
+    if (name === "project") text(slot("balance"), "");
+    if (name === "centre") showChoice();
+    if (name === "project") showProject();
+    soon();
+  });
+
+  if (form) {
+    form.addEventListener("submit", (event) => {
+      if (sending || slot("button").getAttribute("aria-disabled") === "true") {
+        event.preventDefault();
+        text(slot("live"), slot("cost").textContent);
+        return;
+      }
+      sending = true;
+      text(slot("button"), "Starting…");
+      slot("button").setAttribute("aria-busy", "true");
+    });
+  }
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    sending = false; // back from the pending page: the button works again
+    slot("button").removeAttribute("aria-busy");
+    ask();
+  });
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : ask()));
+  setInterval(() => document.hidden || showAges(), 1000);
+  show();
+  timer = setTimeout(ask, view.rows.some((row) => row.fit === "asking") ? 0 : every);
+})();

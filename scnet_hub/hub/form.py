@@ -1,0 +1,287 @@
+"""The start page's options form: facts of the federation turned into words, and words into HTML.
+
+`view` is the one place where centres, a placement and balances become sentences; the Jinja fragment prints them and the
+page's script puts the same strings into the same cells on every refresh, so the two can never disagree. Nothing here
+asks anybody anything, reads a clock or imports JupyterHub; the shapes are those of `docs/reference/rest.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from ..errors import BadOption
+from ..units import format_duration, format_memory, format_number, parse_memory, parse_walltime
+
+Facts = Mapping[str, Any]
+
+_HERE = Path(__file__).resolve().parent
+_PAGES = next((p for p in (_HERE / "pages", _HERE.parents[1] / "extensions" / "hub") if p.is_dir()), _HERE / "pages")
+TEMPLATES = _PAGES / "templates"
+STATIC = _PAGES / "static"
+OWN = "own"  # the profile of a person who types the numbers
+STATES = {"up": "Up", "stale": "Stale", "down": "Down", "unknown": "Not known yet"}
+DEFAULTS: dict[str, Any] = {
+    "profile": "", "project": "", "cores": 1, "memory": "", "gpus": 0, "gpu_model": "", "walltime": "1h", "centre": "",
+}  # fmt: skip
+CONTACT = "the person who runs your project, or the federation's operators"
+
+
+# ---- words: also the filters of the templates
+
+
+def duration(value: Any) -> str:
+    """A span for people: from seconds, a timedelta or a text like "1h30m"; what cannot be read is shown as it is."""
+    try:
+        return format_duration(parse_walltime(value))
+    except BadOption:
+        return str(value)
+
+
+def memory(value: Any) -> str:
+    """Bytes or "4G" as "4 GiB"; nothing asked for is the centre's own share."""
+    if value in (None, "", 0, "0"):
+        return "the centre's share"
+    try:
+        return format_memory(parse_memory(value))
+    except BadOption:
+        return str(value)
+
+
+def credits(value: Any) -> str:
+    """A number of credits with its unit: "1,204.50 credits"."""
+    return f"{format_number(float(value or 0))} credits"
+
+
+def age(seconds: Any) -> str:
+    """How old a fact is: "3 s ago", "2 min ago", "never". The page's script counts on with the same words."""
+    if seconds is None:
+        return "never"
+    total = max(0, int(float(seconds)))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if total >= size:
+            return f"{total // size} {unit} ago"
+    return f"{total} s ago"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def size(profile: Facts) -> str:
+    """A request on one line: "2 cores · 4 GiB · 1 GPU · 1 h"."""
+    gpus = int(profile.get("gpus") or 0)
+    model = str(profile.get("gpu_model") or "")
+    parts = [plural(int(profile.get("cores") or 1), "core")]
+    parts += [memory(profile["memory"])] if profile.get("memory") else []
+    parts += [f"{plural(gpus, 'GPU')}{f' ({model})' if model else ''}"] if gpus else []
+    return " · ".join([*parts, duration(profile.get("walltime") or "1h")])
+
+
+FILTERS = {"duration": duration, "memory": memory, "credits": credits, "age": age, "size": size}
+
+
+# ---- the view: everything the page says, as plain strings
+
+
+def _start(offer: Facts) -> str:
+    if offer.get("wait") == "now":
+        return "Now"
+    if (seconds := offer.get("expected_start_s")) is not None:
+        return f"In about {duration(seconds)}" if seconds >= 1 else "Now"
+    words = str(offer.get("expected_start") or "later")
+    return words[:1].upper() + words[1:]
+
+
+def _note(offer: Facts) -> str:
+    words = str(offer.get("expected_start") or "")
+    return words if words and words.lower() not in ("now", _start(offer).lower()) else str(offer.get("reason") or "")
+
+
+def _refused(refusals: Sequence[Facts]) -> str:
+    """The reasons of one centre's partitions, each once; the partition is named only where they differ."""
+    reasons = list(dict.fromkeys(str(r.get("reason") or "") for r in refusals))
+    if len(reasons) < 2:
+        return "".join(reasons)
+    return "; ".join(f"{r['partition']}: {r['reason']}" if r.get("partition") else str(r["reason"]) for r in refusals)
+
+
+def _free(free: Any, total: Any) -> str:
+    return f"{int(free or 0)} of {int(total)}" if total else "none"
+
+
+def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: str) -> dict[str, Any]:
+    state = str(centre.get("state") or "unknown")
+    refusal = _refused(refusals) or str(centre.get("why") or "")
+    cores, free = int(centre.get("cores") or 0), int(centre.get("cores_free") or 0)
+    fit = ("now" if _start(offer) == "Now" else str(offer.get("wait") or "later")) if offer else "no" if refusal else "asking"
+    return {
+        "id": str(centre.get("id")),
+        "name": str(centre.get("name") or centre.get("id")),
+        "organisation": str(centre.get("organisation") or ""),
+        "state": state,
+        "state_word": STATES.get(state, state),
+        "fit": fit,
+        "best": centre.get("id") == best,
+        "start": _start(offer) if offer else "Not possible" if refusal else "Not known",
+        "note": _note(offer) if offer else refusal,
+        "why": str(centre.get("why") or "") if offer and state != "up" else "",
+        "cores": _free(free, cores),
+        "used": round(1 - free / cores, 3) if cores else 1,
+        "gpus": _free(centre.get("gpus_free"), centre.get("gpus")),
+        "queue": plural(int(centre.get("queued_jobs") or 0), "job") if centre.get("queued_jobs") else "empty",
+        "price": format_number(float(offer.get("cost_per_hour") or 0)) if offer else "–",
+        "age_s": centre.get("age_s"),
+        "age": age(centre.get("age_s")),
+        "stale": state != "up",
+    }
+
+
+def _place(offer: Facts, name: str, walltime: str) -> dict[str, Any]:
+    """What choosing one place means: the button, what it costs, and what forbids it ("" = nothing)."""
+    cost, left = float(offer.get("cost") or 0), offer.get("available_after")
+    short = left is not None and left < 0
+    span = f" for {walltime}" if walltime else ""
+    held = f"After this session: at most {credits(cost)} held{span}"
+    return {
+        "title": f"{name}: {_start(offer)[:1].lower()}{_start(offer)[1:]}",
+        "button": f"Start now at {name}" if _start(offer) == "Now" else f"Queue at {name}",
+        "cost": f"{held}." if left is None or short else f"{held}, {format_number(left)} available. What you don't use comes back.",
+        "blocked": f"This project is {credits(-left)} short: choose a shorter time, a smaller size or another project." if short else "",
+    }
+
+
+def _nowhere(title: str, blocked: str) -> dict[str, Any]:
+    return {"title": title, "button": "Start", "cost": "", "blocked": blocked}
+
+
+def _best(placement: Facts | None, blocked: str) -> dict[str, str]:
+    """The first option of the list of places, in three lines: which, why, and what comes next."""
+    best = (placement or {}).get("best")
+    if not placement or not best:
+        return {"title": "Best place for you", "now": "", "why": blocked, "next": ""}
+    kind = "gpus" if (placement.get("request") or {}).get("gpus") else "cores"
+    free = f"{_free(best.get(kind + '_free'), best.get(kind))} {'GPUs' if kind == 'gpus' else 'cores'} free"
+    start = _start(best)
+    now = f"it can start now: {free}" if start == "Now" else f"expected start: {start[:1].lower()}{start[1:]}"
+    rivals = [offer for offer in placement.get("ranked") or () if offer["centre"] != best["centre"]]
+    return {
+        "title": f"Best place for you: {best.get('centre_name') or best['centre']}",
+        "now": f"— {now}",
+        "why": str(placement.get("reason") or best.get("reason") or ""),
+        "next": f"Next best: {_rival(rivals[0])}." if rivals else "",
+    }
+
+
+def _rival(offer: Facts) -> str:
+    start = _start(offer)
+    price = format_number(float(offer.get("cost_per_hour") or 0))
+    return f"{offer.get('centre_name') or offer['centre']}, {start[:1].lower()}{start[1:]}, {price} credits per hour"
+
+
+def _blocked(centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, contact: str) -> str:
+    """Why nothing can be started at all, in the order in which a person should hear it; "" if something can."""
+    if problem:
+        return " ".join(filter(None, (str(problem.get("title") or "Something is wrong."), str(problem.get("hint") or ""))))
+    if not projects:
+        return f"You are in no project yet, so nothing can pay for a session. Ask {contact} to add you to one."
+    if not any(centre.get("state") in ("up", "stale") for centre in centres):
+        return "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
+    if placement and not placement.get("best"):
+        return str(placement.get("reason") or "No centre can take this request.")
+    return ""
+
+
+def _project(balance: Facts) -> dict[str, str]:
+    available, quota = format_number(float(balance.get("available") or 0)), balance.get("quota") or {}
+    used = [
+        f"{q.get('used') or 0:g} of {q['limit']:g} {'GPUs' if noun == 'gpus' else noun}"
+        for noun in ("sessions", "cores", "gpus")
+        if (q := quota.get(noun) or {}).get("limit") is not None
+    ]
+    money = f"{available} of {credits(balance.get('granted'))} available, {format_number(float(balance.get('held') or 0))} held"
+    title = str(balance.get("title") or balance["id"])
+    return {
+        "id": str(balance["id"]),
+        "label": f"{title} – {available} credits available",
+        "line": f"{money}. In use now: {', '.join(used)}." if used else f"{money}.",
+    }
+
+
+def view(
+    centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, *, contact: str = CONTACT
+) -> dict[str, Any]:
+    """Everything the start page says for one request: `rows`, `best`, `places` by centre id ("" = best), `projects`,
+    `problem`, `blocked` and one `summary` line for screen readers."""
+    blocked = _blocked(centres, placement, projects, problem, contact)
+    decided = placement or {}
+    request = decided.get("request") or {}
+    walltime = duration(request["walltime"]) if request.get("walltime") else ""
+    chosen = (decided.get("best") or {}).get("centre", "")
+    offers: dict[str, Facts] = {}
+    for offer in decided.get("ranked") or ():
+        offers.setdefault(offer["centre"], offer)
+    refusals: dict[str, list[Facts]] = {}
+    for refusal in decided.get("refusals") or ():
+        refusals.setdefault(refusal["centre"], []).append(refusal)
+    rows = [_row(centre, offers.get(str(centre["id"])), refusals.get(str(centre["id"]), []), chosen) for centre in centres]
+    best = _best(placement, blocked)
+    places = {row["id"]: _choice(row, offers.get(row["id"]), walltime, blocked) for row in rows}
+    places[""] = _choice({"name": decided["best"].get("centre_name") or chosen}, decided["best"], walltime, blocked) if chosen else _nowhere(
+        "Best place for you", blocked or "The centres have not been asked yet."
+    )  # fmt: skip
+    summary = blocked or (f"{best['title']} {best['now']}." if best["now"] else "Asking the centres.")
+    return {
+        "blocked": blocked, "best": best, "rows": rows, "places": places, "projects": [_project(p) for p in projects],
+        "problem": {"title": str(problem.get("title") or ""), "hint": str(problem.get("hint") or ""), "code": str(problem.get("code") or "")}
+        if problem else None,
+        "summary": summary,
+    }  # fmt: skip
+
+
+def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str) -> dict[str, Any]:
+    if offer is None:
+        return _nowhere(str(row["name"]), blocked or f"{row['name']} cannot take this: {row.get('note') or 'it has not been asked yet'}")
+    place = _place(offer, str(row["name"]), walltime)
+    return {**place, "blocked": blocked or place["blocked"]}
+
+
+# ---- the two answers the hub gives
+
+
+def offers_document(
+    centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, *, contact: str = CONTACT
+) -> dict[str, Any]:
+    """The JSON of `offers_url`: the facts as the broker gave them, and `view`, the words made of them."""
+    return {
+        "centres": list(centres), "placement": placement, "projects": list(projects), "problem": problem,
+        "view": view(centres, placement, projects, problem, contact=contact),
+    }  # fmt: skip
+
+
+def environment(*paths: str | Path) -> Environment:
+    """A Jinja environment with autoescape and our filters, over `paths` first and the product's templates last."""
+    env = Environment(loader=FileSystemLoader([*map(str, paths), str(TEMPLATES)]), autoescape=True)
+    env.filters.update(FILTERS)
+    return env
+
+
+def gpu_models(centres: Iterable[Facts]) -> list[str]:
+    return sorted({str(p["gpu_model"]) for c in centres for p in c.get("partitions") or () if p.get("gpu_model")})
+
+
+def render_form(template_env: Environment, context: Facts) -> str:
+    """The options form as HTML, for `spawner.options_form`. `context`: `centres, placement, projects, profiles, defaults,
+    problem, offers_url`, and if wanted `contact` (whom to ask for a project) and `poll_s` (seconds between refreshes)."""
+    facts = {"centres": [], "placement": None, "projects": [], "problem": None, "profiles": [], "contact": CONTACT, "poll_s": 5, **context}
+    defaults = DEFAULTS | {key: value for key, value in (facts.get("defaults") or {}).items() if value is not None}
+    profiles = [*facts["profiles"]]
+    known = {p["id"] for p in profiles} | {OWN}
+    defaults["profile"] = defaults["profile"] if defaults["profile"] in known else (profiles[0]["id"] if profiles else OWN)
+    words = view(facts["centres"], facts["placement"], facts["projects"], facts["problem"], contact=facts["contact"])
+    defaults["centre"] = defaults["centre"] if defaults["centre"] in words["places"] else ""
+    template = template_env.get_template("scnet_options.html")
+    return template.render({**facts, "defaults": defaults, "view": words, "own": OWN, "gpu_models": gpu_models(facts["centres"])})
