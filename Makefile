@@ -1,0 +1,37 @@
+# SCNet Hub by command. `make` lists the targets. All of them set up first what is missing; the second time that takes
+# a fraction of a second. Needs Python 3.11 or newer with its venv module; nothing else of the system.
+
+SHELL := /bin/sh
+CENTRES ?=
+PORT ?=
+TESTS ?=
+# The environment's own Python if it runs, else the first on PATH that is new enough.
+PYTHON ?= $(shell for p in .venv/bin/python python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: help setup demo test check lock
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv as requirements.lock says, and install the proxy
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3-venv, or brew install python" >&2; exit 1; }
+	@$(PYTHON) -m scnet_hub.setup
+
+demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real Slurm; PORT=8000)
+	@exec .venv/bin/scnet demo $(if $(CENTRES),--centres $(CENTRES)) $(if $(PORT),--port $(PORT))
+
+test: setup ## run the whole test suite (TESTS=tests/placement: a part of it)
+	@.venv/bin/python -m pytest $(TESTS)
+
+check: setup ## format, lint, types and layers
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/python -m pytest -q tests/test_layers.py
+
+lock: setup ## pin the dependencies of pyproject.toml anew (UPGRADE=1: to the newest that fit)
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --all-extras --python-version 3.11 \
+		$(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	@$(MAKE) --no-print-directory setup
