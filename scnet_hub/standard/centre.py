@@ -84,6 +84,9 @@ class CentreSpec(_Document):
     name: str = Field(min_length=1, max_length=100)
     organisation: str = Field(default="", max_length=200)
     dialect: str = "slurm"
+    accounting: Literal["sacct", "scontrol"] = Field(
+        default="sacct", description="Slurm: where ended jobs are looked up; scontrol where there is no slurmdbd."
+    )
     transport: EmbeddedTransport | LocalTransport = Field(discriminator="kind")
     partition: list[PartitionSpec] = Field(min_length=1, description="Best first: ties go to the first one.")
     session: SessionSpec

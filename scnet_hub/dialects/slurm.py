@@ -1,0 +1,437 @@
+"""Slurm's words: sbatch, squeue, scancel, sinfo, sacct (or scontrol), each a builder and its parser.
+
+Knows Slurm 20.11 and later, its states, units and complaints, and nothing of who runs a job or how a command gets there.
+Times are asked for as seconds since 1970 (`SLURM_TIME_FORMAT=%s`), so no time zone or locale of a centre matters. Rows of
+squeue carry a tag and an end mark: a banner printed in between is no row, and half a row is `Garbled`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from ..commands import Command, Completed
+from ..errors import BadOption, Garbled, Rejected, SpecError, Unreachable
+from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord
+from ..units import format_walltime, parse_memory, parse_walltime
+
+MIB = 2**20
+PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
+STATUS_FORMAT = "J|%A|%T|%B|%S|%r|."
+FIND_FORMAT = "J|%A|%T|."
+QUEUE_FORMAT = "J|%A|%T|%P|%C|%Q|%r|."
+NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
+USAGE_FIELDS = (
+    "JobIDRaw", "State", "AllocCPUS", "AllocTRES", "ReqMem", "Submit", "Start", "End", "ElapsedRaw", "TotalCPU", "NodeList",
+    "ExitCode", "Partition", "JobName",
+)  # fmt: skip
+
+STATES: Mapping[str, JobState] = {
+    **dict.fromkeys(
+        ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT", "POWER_UP_NODE"),
+        JobState.QUEUED,
+    ),
+    **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"), JobState.RUNNING),
+    "COMPLETED": JobState.COMPLETED,
+    **dict.fromkeys(("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "LAUNCH_FAILED", "RECONFIG_FAIL"), JobState.FAILED),
+    **dict.fromkeys(("CANCELLED", "REVOKED"), JobState.CANCELLED),
+    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED"), JobState.LOST),
+}
+TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
+WORKING = frozenset({"idle", "mixed", "allocated", "completing", "planned", "idle_ctld", "mixed_ctld"})
+UNUSABLE_FLAGS = frozenset("*%!$@^")  # not responding, powering down, maintenance, reboot; "~#-+" still take jobs
+HELD = frozenset({"JobHeldUser", "JobHeldAdmin", "Dependency", "DependencyNeverSatisfied", "BeginTime", "JobArrayTaskLimit"})
+
+# "Could not ask", in the words of Slurm's clients (performance.md 5.4 B, testbed.md 4), of munge and of slurmdbd.
+_NOT_ASKED = re.compile(
+    r"unable to contact slurm controller|socket timed out|protocol authentication error|connection refused|connection timed out"
+    r"|connection reset|zero bytes were transmitted|communication connection failure|communications? shutdown failure"
+    r"|problem talking to the database|unable to connect to database|rate ?limit|rpc limit|resource temporarily unavailable"
+    r"|temporarily unable to accept job|backup controller in standby|controller not responding|in a recovery phase"
+    r"|could not establish a configuration source|unable to establish control|transport endpoint|munge.*(failed|timed? ?out)"
+    r"|no route to host|name or service not known|temporary failure in name resolution",
+    re.IGNORECASE,
+)
+_NO_SUCH_JOB = re.compile(r"invalid job id specified|job/step already completing or completed", re.IGNORECASE)
+_PREFIX = re.compile(r"^(?:sbatch|squeue|scancel|sinfo|sacct|scontrol|slurm_load_\w+|scontrol_\w+)(?:: error)?:? (?:error: )?")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}", re.ASCII)
+_GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?:(\d+)")
+
+
+class Slurm:
+    """`accounting` is where ended jobs are looked up: "sacct", or "scontrol" on a cluster that has no slurmdbd (then CPU
+    time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged)."""
+
+    def __init__(self, accounting: str = "sacct") -> None:
+        if accounting not in ("sacct", "scontrol"):
+            raise SpecError(f"accounting {accounting!r} is not known.", hint="Slurm's are sacct and scontrol.")
+        self.accounting = accounting
+
+    # ---- submit
+
+    def submit(self, spec: JobSpec) -> Command:
+        """Options go as arguments, not as directives: the environment's SBATCH_* can't override them, and no quoting of
+        `#SBATCH` lines can be broken. The script only becomes the program. Raises BadOption."""
+        _check(spec)
+        nodes = max(spec.nodes, 1)
+        options = {
+            "job-name": spec.name,
+            "partition": spec.partition,
+            "nodes": f"{nodes}",
+            "ntasks": f"{nodes}",
+            "cpus-per-task": f"{_each(max(spec.cores, 1), nodes)}",
+            "mem": f"{_each(_each(spec.memory, nodes), MIB)}M" if spec.memory else "",
+            "time": format_walltime(max(spec.walltime, timedelta(minutes=1))),
+            "gres": ":".join(filter(None, ("gpu", spec.gpu_model, f"{_each(spec.gpus, nodes)}"))) if spec.gpus else "",
+            "output": spec.output.replace("%", "%%"),
+            "chdir": spec.directory,
+        }
+        given = tuple(f"--{name}={value}" for name, value in options.items() if value)
+        script = f"#!/bin/bash\nexec {shlex.join(spec.argv)}\n"
+        return Command((*PLAIN, "sbatch", "--parsable", "--no-requeue", *given), script.encode())
+
+    def submitted(self, done: Completed) -> str:
+        _check_asked(done)
+        if done.code:
+            raise Rejected(_words(done))
+        for line in reversed(_ANSI.sub("", done.stdout).splitlines()):
+            if match := re.fullmatch(r"\s*(\d+)(?:;[\w.-]*)?\s*", line):
+                return match[1]
+        raise Garbled(f"sbatch answered without a job id: {_short(done.stdout)!r}.")
+
+    # ---- status, find, cancel
+
+    def status(self, ids: Sequence[str]) -> Command:
+        return _squeue("--states=all", f"--jobs={','.join(_numbers(ids))}", f"--format={STATUS_FORMAT}")
+
+    def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
+        found = {}
+        for job, word, node, start, reason in _rows(done, 5):
+            state = _state(word)
+            found[job] = JobStatus(
+                state=state, seen_at=at, node="" if node == "n/a" else node, reason=_reason(word, reason),
+                starts_at=_time(start) if state is JobState.QUEUED else None,
+            )  # fmt: skip
+        return found
+
+    def find(self, name: str) -> Command:
+        _check_name("name", name)
+        return _squeue("--me", "--states=all", f"--name={name}", f"--format={FIND_FORMAT}")
+
+    def found(self, done: Completed) -> str | None:
+        rows = [(_state(word).ended, -int(job), job) for job, word in _rows(done, 2)]
+        return min(rows)[2] if rows else None
+
+    def cancel(self, ids: Sequence[str]) -> Command:
+        return Command((*PLAIN, "scancel", "--quiet", *_numbers(ids)))
+
+    def cancelled(self, done: Completed) -> None:
+        _check_asked(done)
+        complaints = [line for line in done.stderr.splitlines() if line.strip() and not _NO_SUCH_JOB.search(line)]
+        if done.code and (complaints or not done.stderr.strip()):
+            raise Rejected(_words(done))
+
+    # ---- load
+
+    def load(self) -> tuple[Command, ...]:
+        fields = ",".join(f"{field}:|" for field in NODE_FIELDS)
+        nodes = Command((*PLAIN, "sinfo", "--noheader", "--Node", f"--Format={fields}"))
+        return nodes, _squeue("--states=PENDING,RUNNING", f"--format={QUEUE_FORMAT}")
+
+    def snapshot(self, done: Sequence[Completed], at: datetime) -> LoadSnapshot:
+        asked, queue = done
+        nodes: dict[str, list[NodeLoad]] = defaultdict(list)
+        limits: dict[str, str] = {}
+        open_for_jobs: dict[str, bool] = {}
+        for row in _node_rows(asked):
+            partition = row["PartitionName"]
+            nodes[partition].append(_node(row))
+            limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
+        queued, cores, running = _queue_of(queue)
+        return LoadSnapshot(
+            taken_at=at,
+            partitions={
+                name: PartitionLoad(
+                    name=name, nodes=tuple(members), queued_jobs=queued[name], queued_cores=cores[name],
+                    running_jobs=running[name], max_walltime=_limit(limits[name]), up=open_for_jobs[name],
+                )
+                for name, members in nodes.items()
+            },
+        )  # fmt: skip
+
+    def places(self, done: Sequence[Completed]) -> dict[str, int]:
+        """The place of each queued job among those of its partition, 1 first, from the answers to `load`."""
+        waiting: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        for job, word, partitions, _, priority, reason in _rows(done[1], 6):
+            if _state(word) is JobState.QUEUED and reason not in HELD:
+                waiting[partitions].append((-_int(priority), int(job), job))
+        return {job: place for jobs in waiting.values() for place, (_, _, job) in enumerate(sorted(jobs), 1)}
+
+    # ---- usage
+
+    def usage(self, ids: Sequence[str]) -> Command:
+        wanted = _numbers(ids)
+        if self.accounting == "scontrol":
+            return Command((*PLAIN, "scontrol", "--oneliner", "show", "job", *(wanted if len(wanted) == 1 else ())))
+        # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)).
+        fields = f"--format={','.join(USAGE_FIELDS)}"
+        return Command((*PLAIN, "sacct", "--noheader", "--parsable2", f"--jobs={','.join(wanted)}", fields))
+
+    def records(self, done: Completed) -> list[UsageRecord]:
+        _check_asked(done)
+        if _NO_SUCH_JOB.search(done.stderr):
+            return []
+        if done.code:
+            raise Rejected(_words(done), hint=_accounting_hint(done))
+        _check_whole(done)
+        return _scontrol_records(done.stdout) if self.accounting == "scontrol" else _sacct_records(done.stdout)
+
+
+# ---- what goes in
+
+
+def _check(spec: JobSpec) -> None:
+    _check_name("name", spec.name)
+    _check_name("partition", spec.partition)
+    if spec.gpu_model:
+        _check_name("gpu_model", spec.gpu_model)
+    for option, text in (("output", spec.output), ("directory", spec.directory), *(("argv", word) for word in spec.argv)):
+        if any(not character.isprintable() for character in text):
+            raise BadOption(f"{option}: must not hold line breaks or control characters: {text[:40]!r}.")
+    if not spec.argv:
+        raise BadOption("argv: a job needs a program to run.")
+
+
+def _check_name(option: str, text: str) -> None:
+    if not _NAME.fullmatch(text):
+        raise BadOption(f"{option}: {text[:40]!r} may hold only letters, digits, '.', '_', '+' and '-'.")
+
+
+def _numbers(ids: Sequence[str]) -> tuple[str, ...]:
+    for job in ids:
+        if not re.fullmatch(r"\d{1,10}", job, re.ASCII):
+            raise BadOption(f"job id: {job[:40]!r} is not a number.")
+    return tuple(dict.fromkeys(ids))
+
+
+def _each(amount: int, shares: int) -> int:
+    return -(-amount // shares)
+
+
+def _squeue(*options: str) -> Command:
+    return Command((*PLAIN, "squeue", "--noheader", *options))
+
+
+# ---- what comes out
+
+
+def _check_asked(done: Completed) -> None:
+    """Raises Unreachable where the answer means that the scheduler was not asked at all."""
+    if done.code in (126, 127):
+        raise Unreachable(f"Slurm's commands are not there: {_words(done)}")
+    if done.code and _NOT_ASKED.search(done.stderr):
+        raise Unreachable(f"Slurm could not be asked: {_words(done)}")
+
+
+def _check_whole(done: Completed) -> None:
+    if done.stdout and not done.stdout.endswith("\n"):
+        raise Garbled(f"the answer breaks off: ...{_short(done.stdout[-80:])!r}.")
+
+
+def _rows(done: Completed, fields: int) -> list[list[str]]:
+    """The tagged rows of a squeue answer; "no such job" is no rows."""
+    _check_asked(done)
+    if done.code and not _NO_SUCH_JOB.search(done.stderr):
+        raise Rejected(_words(done))
+    _check_whole(done)
+    rows = []
+    for line in done.stdout.splitlines():
+        if not line.startswith("J|"):
+            continue
+        parts = line.split("|")
+        if len(parts) < fields + 2 or parts[-1] != "." or not parts[1].isdecimal():
+            raise Garbled(f"squeue answered half a row: {_short(line)!r}.")
+        rows.append(parts[1:fields] + ["|".join(parts[fields:-1])])
+    return rows
+
+
+def _node_rows(done: Completed) -> Iterable[dict[str, str]]:
+    _check_asked(done)
+    if done.code:
+        raise Rejected(_words(done))
+    _check_whole(done)
+    for line in done.stdout.splitlines():
+        parts = [part.strip() for part in line.split("|")]
+        if len(parts) == 1:
+            continue
+        if len(parts) != len(NODE_FIELDS) + 1 or parts[-1]:
+            raise Garbled(f"sinfo answered half a row: {_short(line)!r}.")
+        yield dict(zip(NODE_FIELDS, parts, strict=False))
+
+
+def _node(row: Mapping[str, str]) -> NodeLoad:
+    counts = row["CPUsState"].split("/")
+    if len(counts) != 4:
+        raise Garbled(f"sinfo: {row['CPUsState']!r} is not allocated/idle/other/total cores.")
+    word = row["StateLong"].rstrip("*~#!%$@^-+")
+    flags = row["StateLong"][len(word) :]
+    gpus, model = _gpus(row["Gres"])
+    return NodeLoad(
+        name=row["NodeList"], cores=_int(counts[3]), cores_used=_int(counts[0]), memory=_int(row["Memory"]) * MIB,
+        memory_used=_int(row["AllocMem"]) * MIB, gpus=gpus, gpus_used=_gpus(row["GresUsed"])[0], gpu_model=model,
+        up=word in WORKING and not UNUSABLE_FLAGS.intersection(flags),
+    )  # fmt: skip
+
+
+def _gpus(gres: str) -> tuple[int, str]:
+    """Number and model in "gpu:a100:4(S:0-1),shard:8"; the model of the first kind stands for all."""
+    kinds = _GRES.findall(re.sub(r"\([^)]*\)", "", gres))
+    return sum(int(count) for _, count in kinds), kinds[0][0] if kinds else ""
+
+
+def _queue_of(done: Completed) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Queued jobs, the cores they ask for, and running jobs, by partition. Held jobs stand in nobody's way."""
+    queued: dict[str, int] = defaultdict(int)
+    cores: dict[str, int] = defaultdict(int)
+    running: dict[str, int] = defaultdict(int)
+    for _, word, partitions, count, _, reason in _rows(done, 6):
+        for partition in partitions.split(","):
+            if _state(word) is JobState.RUNNING:
+                running[partition] += 1
+            elif reason not in HELD:
+                queued[partition] += 1
+                cores[partition] += _int(count)
+    return queued, cores, running
+
+
+def _sacct_records(stdout: str) -> list[UsageRecord]:
+    records = []
+    for line in stdout.splitlines():
+        if "|" not in line:
+            continue
+        parts = line.split("|", len(USAGE_FIELDS) - 1)
+        if len(parts) != len(USAGE_FIELDS):
+            raise Garbled(f"sacct answered half a row: {_short(line)!r}.")
+        row = dict(zip(USAGE_FIELDS, parts, strict=True))
+        if row["JobIDRaw"].isdecimal():  # the others are steps: 12.batch
+            records.append(_sacct_record(row))
+    return records
+
+
+def _sacct_record(row: Mapping[str, str]) -> UsageRecord:
+    state = _state(row["State"])
+    tres = _tres(row["AllocTRES"])
+    node = row["NodeList"]
+    return UsageRecord(
+        job_id=row["JobIDRaw"], name=row["JobName"], state=state, cores=_int(row["AllocCPUS"]), gpus=_int(tres.get("gres/gpu", "")),
+        memory=_memory(tres.get("mem") or row["ReqMem"]), submitted_at=_time(row["Submit"]), started_at=_time(row["Start"]),
+        ended_at=_time(row["End"]) if state.ended else None, elapsed=timedelta(seconds=_int(row["ElapsedRaw"])),
+        cpu=_duration(row["TotalCPU"]), node="" if node.startswith("None") else first_host(node), exit_code=row["ExitCode"],
+        partition=row["Partition"],
+    )  # fmt: skip
+
+
+def _scontrol_records(stdout: str) -> list[UsageRecord]:
+    return [_scontrol_record(line) for line in stdout.splitlines() if line.startswith("JobId=")]
+
+
+def _scontrol_record(line: str) -> UsageRecord:
+    match = re.match(r"JobId=(\d+) (?:\w+=\S+ )*?JobName=(.*?) UserId=(.*)", line)
+    if not match:
+        raise Garbled(f"scontrol answered half a row: {_short(line)!r}.")
+    # The last occurrence loses: paths and comments, which people choose, come after the scheduler's own words.
+    facts = dict(reversed(re.findall(r"([\w/:]+)=(\S*)", match[3])))
+    state = _state(facts.get("JobState", ""))
+    tres = _tres(facts.get("TRES", ""))
+    started = bool(facts.get("BatchHost")) or facts.get("NodeList", "") not in ("", "(null)")
+    cores = _int(facts.get("NumCPUs", "").split("-")[0])
+    gpus = _int(tres.get("gres/gpu", "")) or _gpus(facts.get("TresPerNode", "").replace("gres:", "").replace("gres/", ""))[0] * max(
+        _int(facts.get("NumNodes", "").split("-")[0]), 1
+    )
+    return UsageRecord(
+        job_id=match[1], name=match[2], state=state, cores=cores if started else 0, gpus=gpus if started else 0,
+        memory=_memory(tres.get("mem", "")), submitted_at=_time(facts.get("SubmitTime", "")),
+        started_at=_time(facts.get("StartTime", "")) if started else None,
+        ended_at=_time(facts.get("EndTime", "")) if state.ended else None,
+        elapsed=_duration(facts.get("RunTime", "")) if started else timedelta(), node=facts.get("BatchHost", "") if started else "",
+        exit_code=facts.get("ExitCode", ""), partition=facts.get("Partition", ""),
+    )  # fmt: skip
+
+
+def _state(word: str) -> JobState:
+    first = word.split(" ")[0].rstrip("+") if word else ""
+    return STATES.get(first, JobState.UNKNOWN)
+
+
+def _reason(word: str, reason: str) -> str:
+    said = "" if reason in ("None", "(null)") else reason
+    return said or (word if word in TELLING or _state(word) is JobState.UNKNOWN else "")
+
+
+def _tres(text: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+
+
+def _memory(text: str) -> int:
+    """Bytes in Slurm's "500M", "4Gn", "62.50G"; 0 where it says nothing. A bare number is MiB."""
+    number = text.rstrip("nc")
+    if not number or not re.fullmatch(r"\d+(?:\.\d+)?[KMGT]?", number):
+        return 0
+    return parse_memory(number if number[-1].isalpha() else f"{number}M")
+
+
+def _time(text: str) -> datetime | None:
+    if text.isdecimal():
+        return datetime.fromtimestamp(int(text), UTC) if int(text) else None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None  # "Unknown", "N/A", "None"
+
+
+def _duration(text: str) -> timedelta:
+    """Slurm's [[days-]hours:]minutes:seconds[.fraction]; zero for "Partition_Limit", "INVALID" and the like."""
+    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+(?:\.\d+)?)", text)
+    if not match:
+        return timedelta()
+    days, hours, minutes, seconds = match.groups()
+    return timedelta(days=int(days or 0), hours=int(hours or 0), minutes=int(minutes), seconds=float(seconds))
+
+
+def _limit(text: str) -> timedelta | None:
+    try:
+        return parse_walltime(text)
+    except BadOption:
+        return None  # "infinite", "n/a"
+
+
+def first_host(hosts: str) -> str:
+    """The first name of a host list: "n001" of "n[001-004,009],gpu1"."""
+    head, bracket, rest = hosts.partition("[")
+    if not bracket or "," in head:
+        return hosts.split(",")[0]
+    inside, _, tail = rest.partition("]")
+    return head + re.split(r"[-,]", inside)[0] + tail.split(",")[0]
+
+
+def _int(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _words(done: Completed) -> str:
+    """What the scheduler said, without the names of its programs; repeated lines once."""
+    text = _ANSI.sub("", done.stderr.strip() or done.stdout.strip())
+    lines = dict.fromkeys(_PREFIX.sub("", line.strip()).removeprefix("Batch job submission failed: ") for line in text.splitlines())
+    return "; ".join(line.rstrip(".") for line in lines if line and not line.startswith("Try ")) or f"exit code {done.code}"
+
+
+def _accounting_hint(done: Completed) -> str:
+    return 'Set accounting = "scontrol" in its centre.toml.' if "accounting storage is disabled" in done.stderr else ""
+
+
+def _short(text: str) -> str:
+    return text.strip()[:120]
