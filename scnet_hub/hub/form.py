@@ -109,14 +109,22 @@ def _refused(refusals: Sequence[Facts]) -> str:
     return "; ".join(f"{r['partition']}: {r['reason']}" if r.get("partition") else str(r["reason"]) for r in refusals)
 
 
-def _free(free: Any, total: Any) -> str:
+def _free(free: Any, total: Any, known: bool = True) -> str:
+    """What a centre that does not answer had free an hour ago is no fact: a dash."""
+    if not known:
+        return "–"
     return f"{int(free or 0)} of {int(total)}" if total else "none"
+
+
+def _queue(jobs: int, known: bool) -> str:
+    return "–" if not known else plural(jobs, "job") if jobs else "empty"
 
 
 def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: str) -> dict[str, Any]:
     state = str(centre.get("state") or "unknown")
     refusal = _refused(refusals) or str(centre.get("why") or "")
     cores, free = int(centre.get("cores") or 0), int(centre.get("cores_free") or 0)
+    known = state in ("up", "stale")
     fit = ("now" if _start(offer) == "Now" else str(offer.get("wait") or "later")) if offer else "no" if refusal else "asking"
     return {
         "id": str(centre.get("id")),
@@ -129,10 +137,10 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
         "start": _start(offer) if offer else "Not possible" if refusal else "Not known",
         "note": _note(offer) if offer else refusal,
         "why": str(centre.get("why") or "") if offer and state != "up" else "",
-        "cores": _free(free, cores),
-        "used": round(1 - free / cores, 3) if cores else 1,
-        "gpus": _free(centre.get("gpus_free"), centre.get("gpus")),
-        "queue": plural(int(centre.get("queued_jobs") or 0), "job") if centre.get("queued_jobs") else "empty",
+        "cores": _free(free, cores, known),
+        "used": round(1 - free / cores, 3) if cores and known else 0,
+        "gpus": _free(centre.get("gpus_free"), centre.get("gpus"), known),
+        "queue": _queue(int(centre.get("queued_jobs") or 0), known),
         "price": format_number(float(offer.get("cost_per_hour") or 0)) if offer else "–",
         "age_s": centre.get("age_s"),
         "age": age(centre.get("age_s")),
@@ -230,16 +238,21 @@ def view(
     rows = [_row(centre, offers.get(str(centre["id"])), refusals.get(str(centre["id"]), []), chosen) for centre in centres]
     best = _best(placement, blocked)
     places = {row["id"]: _choice(row, offers.get(row["id"]), walltime, blocked) for row in rows}
-    places[""] = _choice({"name": decided["best"].get("centre_name") or chosen}, decided["best"], walltime, blocked) if chosen else _nowhere(
-        "Best place for you", blocked or "The centres have not been asked yet."
-    )  # fmt: skip
-    summary = blocked or (f"{best['title']} {best['now']}." if best["now"] else "Asking the centres.")
     return {
-        "blocked": blocked, "best": best, "rows": rows, "places": places, "projects": [_project(p) for p in projects],
-        "problem": {"title": str(problem.get("title") or ""), "hint": str(problem.get("hint") or ""), "code": str(problem.get("code") or "")}
-        if problem else None,
-        "summary": summary,
-    }  # fmt: skip
+        "blocked": blocked,
+        "problem": {key: str(problem.get(key) or "") for key in ("title", "hint", "code")} if problem else None,
+        "best": best,
+        "rows": rows,
+        "places": {"": _anywhere(decided.get("best"), walltime, blocked), **places},
+        "projects": [_project(balance) for balance in projects],
+        "summary": blocked or (f"{best['title']} {best['now']}." if best["now"] else "Asking the centres."),
+    }
+
+
+def _anywhere(offer: Facts | None, walltime: str, blocked: str) -> dict[str, Any]:
+    if offer is None:
+        return _nowhere("Best place for you", blocked or "The centres have not been asked yet.")
+    return _choice({"name": offer.get("centre_name") or offer["centre"]}, offer, walltime, blocked)
 
 
 def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str) -> dict[str, Any]:
