@@ -49,7 +49,7 @@ class Environment:
         run(
             "installing SCNet Hub itself",
             [uv, "pip", "install", "-q", "--python", self.python, "--no-deps", "--no-build-isolation", "--editable", self.root],
-            hint="The sources seem damaged: `git status` shows what differs.",
+            hint="The lines above name what is wrong in pyproject.toml; `git diff pyproject.toml` shows what was changed.",
         )
         run(
             "compiling SCNet Hub",
