@@ -6,9 +6,12 @@ machine), `embedded` (the embedded centre's socket: no process per question). Im
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..commands import Command, Completed
+
+if TYPE_CHECKING:
+    from ..standard.centre import CentreSpec
 
 
 class Transport(Protocol):
@@ -25,3 +28,14 @@ class Transport(Protocol):
         """An address that this machine can open to reach `host:port` at the centre (the same one where direct)."""
 
     async def close(self) -> None: ...
+
+
+def transport(spec: CentreSpec) -> Transport:
+    """The way out that a centre's spec names; opens nothing yet."""
+    from .embedded import EmbeddedTransport
+    from .local import LocalTransport
+
+    way = spec.transport
+    if way.kind == "embedded":
+        return EmbeddedTransport(way.socket)
+    return LocalTransport(way.environment, way.path)

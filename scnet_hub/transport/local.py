@@ -1,0 +1,73 @@
+"""`LocalTransport`: a centre whose scheduler's commands run on this machine, each as a process of its own.
+
+Knows processes and files, no schedulers. Commands get a small environment, not this process's: what sbatch is given, it
+hands on to the job, and a broker's environment may name secrets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+
+from ..commands import Command, Completed
+from ..errors import Unreachable
+from .files import LocalFiles
+
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "PYTHONPATH")
+
+
+class LocalTransport(LocalFiles):
+    """`environment` is set for every command; `path` is a folder put before PATH ("": none)."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None, path: str = "") -> None:
+        self.environment, self.path = dict(environment or {}), path
+
+    async def run(self, command: Command, *, timeout: float = 30) -> Completed:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command.argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=surroundings(self.environment, self.path),
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise Unreachable(f"{command.argv[0]} could not be started: {error}.") from error
+        try:
+            stdout, stderr = await asyncio.wait_for(process.communicate(command.stdin), timeout)
+        except TimeoutError:
+            raise Unreachable(f"{_name(command)} did not answer within {timeout:g} s.") from None
+        finally:
+            if process.returncode is None:
+                await _end(process)
+        assert process.returncode is not None
+        return Completed(command, process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+
+    async def close(self) -> None:
+        """Nothing is kept open between commands."""
+
+
+def surroundings(environment: Mapping[str, str], path: str) -> dict[str, str]:
+    """The environment of a command: what any program needs, and what the centre's spec sets."""
+    kept = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    kept.update(environment)
+    if path:
+        kept["PATH"] = f"{path}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return kept
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kills the process with all it started: a hung client must not wait on beside its successor."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(process.wait()), 5)
+
+
+def _name(command: Command) -> str:
+    """The program in `env A=b program ...`, for a sentence."""
+    return next((word for word in command.argv if word != "env" and "=" not in word), command.argv[0])
