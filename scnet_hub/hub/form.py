@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
-from ..errors import BadOption
+from ..errors import KINDS, BadOption, Refused
 from ..units import format_duration, format_memory, format_number, parse_memory, parse_walltime
 
 Facts = Mapping[str, Any]
@@ -67,6 +67,23 @@ def age(seconds: Any) -> str:
     return f"{total} s ago"
 
 
+def typed_memory(value: Any) -> str:
+    """Memory as a person would type it: 4294967296 as "4G"; a text stays as it was typed."""
+    if not isinstance(value, int) or not value:
+        return str(value or "")
+    factor, unit = next(pair for pair in ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "K"), (1, "")) if value % pair[0] == 0)
+    return f"{value // factor}{unit}"
+
+
+def typed_walltime(value: Any) -> str:
+    """A time limit as a person would type it: 5400 seconds as "1h30m"; a text stays as it was typed."""
+    if not isinstance(value, int | float):
+        return str(value or "")
+    minutes, seconds = divmod(int(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return "".join(f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if n) or "0s"
+
+
 def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
@@ -81,7 +98,10 @@ def size(profile: Facts) -> str:
     return " · ".join([*parts, duration(profile.get("walltime") or "1h")])
 
 
-FILTERS = {"duration": duration, "memory": memory, "credits": credits, "age": age, "size": size}
+FILTERS = {
+    "duration": duration, "memory": memory, "credits": credits, "age": age, "size": size,
+    "typed_memory": typed_memory, "typed_walltime": typed_walltime,
+}  # fmt: skip
 
 
 # ---- the view: everything the page says, as plain strings
@@ -96,9 +116,12 @@ def _start(offer: Facts) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _note(offer: Facts) -> str:
+def _note(offer: Facts, best: bool) -> str:
+    """What the start's own words leave out; why it stands behind the best, whose own reason the page gives above."""
     words = str(offer.get("expected_start") or "")
-    return words if words and words.lower() not in ("now", _start(offer).lower()) else str(offer.get("reason") or "")
+    if words and words.lower() not in ("now", _start(offer).lower()):
+        return words
+    return "" if best else str(offer.get("reason") or "")
 
 
 def _refused(refusals: Sequence[Facts]) -> str:
@@ -135,7 +158,7 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
         "fit": fit,
         "best": centre.get("id") == best,
         "start": _start(offer) if offer else "Not possible" if refusal else "Not known",
-        "note": _note(offer) if offer else refusal,
+        "note": _note(offer, centre.get("id") == best) if offer else refusal,
         "why": str(centre.get("why") or "") if offer and state != "up" else "",
         "cores": _free(free, cores, known),
         "used": round(1 - free / cores, 3) if cores and known else 0,
@@ -150,14 +173,15 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
 
 def _place(offer: Facts, name: str, walltime: str) -> dict[str, Any]:
     """What choosing one place means: the button, what it costs, and what forbids it ("" = nothing)."""
-    cost, left = float(offer.get("cost") or 0), offer.get("available_after")
-    short = left is not None and left < 0
+    cost, known = float(offer.get("cost") or 0), offer.get("available_after")
+    left = float(known or 0)
+    short = left < 0
     span = f" for {walltime}" if walltime else ""
     held = f"After this session: at most {credits(cost)} held{span}"
     return {
         "title": f"{name}: {_start(offer)[:1].lower()}{_start(offer)[1:]}",
         "button": f"Start now at {name}" if _start(offer) == "Now" else f"Queue at {name}",
-        "cost": f"{held}." if left is None or short else f"{held}, {format_number(left)} available. What you don't use comes back.",
+        "cost": f"{held}." if known is None or short else f"{held}, {format_number(left)} available. What you don't use comes back.",
         "blocked": f"This project is {credits(-left)} short: choose a shorter time, a smaller size or another project." if short else "",
     }
 
@@ -175,12 +199,13 @@ def _best(placement: Facts | None, blocked: str) -> dict[str, str]:
     free = f"{_free(best.get(kind + '_free'), best.get(kind))} {'GPUs' if kind == 'gpus' else 'cores'} free"
     start = _start(best)
     now = f"it can start now: {free}" if start == "Now" else f"expected start: {start[:1].lower()}{start[1:]}"
+    why = str(placement.get("reason") or best.get("reason") or "")
     rivals = [offer for offer in placement.get("ranked") or () if offer["centre"] != best["centre"]]
     return {
         "title": f"Best place for you: {best.get('centre_name') or best['centre']}",
         "now": f"— {now}",
-        "why": str(placement.get("reason") or best.get("reason") or ""),
-        "next": f"Next best: {_rival(rivals[0])}." if rivals else "",
+        "why": why,
+        "next": f"Next best: {_rival(rivals[0])}." if rivals and "runner-up" not in why.lower() else "",
     }
 
 
@@ -190,14 +215,20 @@ def _rival(offer: Facts) -> str:
     return f"{offer.get('centre_name') or offer['centre']}, {start[:1].lower()}{start[1:]}, {price} credits per hour"
 
 
+def _refusal(problem: Facts) -> bool:
+    """Whether the person can mend it, so that it belongs beside the button and not above the page."""
+    return issubclass(KINDS.get(str(problem.get("code") or ""), Exception), Refused)
+
+
 def _blocked(centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, contact: str) -> str:
     """Why nothing can be started at all, in the order in which a person should hear it; "" if something can."""
+    outage = problem and not _refusal(problem)
+    if not outage and not projects:
+        return f"You are in no project yet, so nothing can pay for a session. Ask {contact} to add you to one."
+    if not outage and not any(centre.get("state") in ("up", "stale") for centre in centres):
+        return "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
     if problem:
         return " ".join(filter(None, (str(problem.get("title") or "Something is wrong."), str(problem.get("hint") or ""))))
-    if not projects:
-        return f"You are in no project yet, so nothing can pay for a session. Ask {contact} to add you to one."
-    if not any(centre.get("state") in ("up", "stale") for centre in centres):
-        return "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
     if placement and not placement.get("best"):
         return str(placement.get("reason") or "No centre can take this request.")
     return ""
@@ -240,7 +271,7 @@ def view(
     places = {row["id"]: _choice(row, offers.get(row["id"]), walltime, blocked) for row in rows}
     return {
         "blocked": blocked,
-        "problem": {key: str(problem.get(key) or "") for key in ("title", "hint", "code")} if problem else None,
+        "problem": {key: str(problem.get(key) or "") for key in ("title", "hint", "code")} if problem and not _refusal(problem) else None,
         "best": best,
         "rows": rows,
         "places": {"": _anywhere(decided.get("best"), walltime, blocked), **places},

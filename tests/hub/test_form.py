@@ -140,6 +140,25 @@ def test_before_the_first_answer_nothing_is_promised() -> None:
     assert view["rows"][0]["start"] == "Not known"
 
 
+def test_a_persons_own_mistake_is_no_alarm() -> None:
+    mistake = {"code": "bad-option", "title": "walltime: 'x' is not a duration.", "hint": "Write it like 30m.", "status": 400}
+    view = words(problem=mistake, placement=None)
+    assert view["problem"] is None
+    assert view["blocked"] == "walltime: 'x' is not a duration. Write it like 30m."
+
+
+def test_a_reason_that_names_the_runner_up_is_not_repeated() -> None:
+    assert words(placement=f.PLACEMENT | {"reason": "Alpha: would start now. Runner-up: Beta, would start later."})["best"]["next"] == ""
+
+
+def test_stored_options_come_back_as_a_person_types_them() -> None:
+    found = page(defaults={"profile": "own", "cores": 2, "memory": 6442450944, "walltime": 5400.0})
+    assert found.all("input", name="memory")[0]["value"] == "6G"
+    assert found.all("input", name="walltime")[0]["value"] == "1h30m"
+    assert [form.typed_memory(size) for size in (0, 1536, 2**21, 2**40, 7)] == ["", "1536", "2M", "1T", "7"]
+    assert [form.typed_walltime(span) for span in (45, 86400, 3661.0, "2h")] == ["45s", "24h", "1h1m1s", "2h"]
+
+
 def test_hostile_names_stay_text() -> None:
     html = render(
         centres=[f.centre("alpha", name=HOSTILE, organisation=HOSTILE, partitions=[f.partition("p", 4, 4, 1, 1, HOSTILE)])],

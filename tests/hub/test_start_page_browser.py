@@ -182,7 +182,8 @@ def test_typed_values_choice_and_focus_survive_a_refresh(hub: Hub, page: Any) ->
     assert page.input_value('input[name="cores"]') == "5"
     assert page.is_checked('input[name="centre"][value="beta"]')
     assert page.evaluate("document.activeElement.name") == "cores"
-    assert {"cores": "5", "memory": "12G", "centre": "beta", "kind": "lab", "project": "climate"}.items() <= hub.asked[-1].items()
+    assert {"cores": "5", "memory": "12G", "kind": "lab", "project": "climate"}.items() <= hub.asked[-1].items()
+    assert "centre" not in hub.asked[-1]
 
 
 def test_a_profile_is_asked_for_in_numbers(hub: Hub, page: Any) -> None:
@@ -271,6 +272,26 @@ def test_a_page_opened_in_an_outage_recovers_by_itself(hub: Hub, page: Any) -> N
     page.click(".scnet-go")
     page.wait_for_url("**/spawn")
     assert (hub.posted["centre"], hub.posted["project"]) == ("beta", "climate")
+
+
+def test_a_page_without_profiles_loads_them_when_the_broker_is_back(hub: Hub, page: Any) -> None:
+    whole = hub.facts
+    hub.change(centres=[], placement=None, projects=[], profiles=[], problem=f.PROBLEM)
+    page.goto(hub.url + "spawn?_xsrf=secret")
+    expect(page.locator(".scnet-card")).to_have_count(1)
+    hub.facts = whole
+    expect(page.locator(".scnet-card")).to_have_count(4)
+    assert page.url == hub.url + "spawn"
+
+
+def test_an_option_that_cannot_be_read_is_said_beside_the_button(hub: Hub, page: Any) -> None:
+    page.check('input[name="profile"][value="own"]')
+    page.fill('input[name="memory"]', "much")
+    problem = {"code": "bad-option", "title": "memory: 'much' is not a memory size.", "hint": "Write it like 4G or 512M.", "status": 400}
+    hub.change(placement=None, problem=problem)
+    expect(page.locator('[data-slot="cost"]')).to_have_text("memory: 'much' is not a memory size. Write it like 4G or 512M.")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert page.input_value('input[name="memory"]') == "much"
 
 
 def test_the_live_line_is_not_read_twice_in_ten_seconds(hub: Hub, page: Any) -> None:

@@ -19,8 +19,19 @@
     return `${Math.floor(total / 3600)} h ${Math.floor((total % 3600) / 60)} min`;
   }
 
+  // A message may begin with its time of day in UTC, for JupyterHub's own page, which shows none; here it has a column.
+  const STAMP = /^(\d\d):(\d\d):(\d\d)\s\s+/;
+
+  function when(event) {
+    const at = event.at ? new Date(event.at) : new Date();
+    const stamp = STAMP.exec(event.message || "");
+    if (!event.at && stamp) at.setUTCHours(Number(stamp[1]), Number(stamp[2]), Number(stamp[3]), 0);
+    if (!event.at && at - Date.now() > 60000) at.setUTCDate(at.getUTCDate() - 1); // it was before midnight
+    return isNaN(at) ? new Date() : at;
+  }
+
   function words(event) {
-    if (event.message) return String(event.message);
+    if (event.message) return String(event.message).replace(STAMP, "");
     const holder = document.createElement("template");
     holder.innerHTML = event.html_message || ""; // inert: only its text is taken
     return holder.content.textContent.trim();
@@ -77,8 +88,8 @@
   stream.onmessage = (raw) => {
     const event = JSON.parse(raw.data);
     const message = words(event);
-    const at = event.at && !isNaN(Date.parse(event.at)) ? new Date(event.at) : new Date();
-    const key = `${event.at || ""}|${message}`;
+    const at = when(event);
+    const key = `${event.at || ""}|${event.message || message}`;
     bar(event.progress);
     facts(event);
     if (event.failed) {

@@ -12,6 +12,7 @@
   const OWN_FIELDS = ["cores", "memory", "gpus", "gpu_model", "walltime"];
 
   let view = JSON.parse(slot("view").textContent);
+  let bare = Boolean(view.problem) && root.querySelectorAll('[name="profile"]').length === 1; // opened in an outage: no profiles
   let answeredAt = performance.now();
   let question = 0; // answers to older questions are dropped
   let failures = 0;
@@ -34,8 +35,7 @@
     const value = (name) => (own ? field(name).value : profile.dataset[name] || "").trim();
     const query = new URLSearchParams({ kind: "lab", project: field("project").value });
     OWN_FIELDS.forEach((name) => value(name) && query.set(name, value(name)));
-    query.set("centre", pin());
-    return query;
+    return query; // never the pin: every centre is compared, and choosing one of them asks nobody anything
   }
 
   // The own fields start from the card chosen before, so "a bit more than this" is one step; typed values stay.
@@ -179,6 +179,8 @@
     const passed = (performance.now() - answeredAt) / 1000;
     if (ageing) fresh.rows = view.rows.map((row) => ({ ...row, stale: true, age_s: row.age_s === null ? null : row.age_s + passed }));
     if (ageing && !fresh.projects.length) fresh.projects = view.projects;
+    // The hub's address only: the query of a page that answers a POST would be read as options and start a session.
+    if (bare && !fresh.problem) return window.location.replace(window.location.pathname);
     answeredAt = performance.now();
     view = fresh;
     show();
@@ -207,6 +209,7 @@
   root.addEventListener("input", (event) => {
     const name = event.target.name;
     if (OWN_FIELDS.includes(name)) event.target.dataset.typed = "1";
+    bare = false; // never reload under somebody's hands
     if (name === "profile") {
       if (event.target.value === "own") seedOwnFields(last);
       last = event.target;
