@@ -18,6 +18,7 @@ configure(c, home)
 c.JupyterHub.authenticator_class = LocalAuthenticator
 c.LocalAuthenticator.file = str(home / "people.json")
 c.Authenticator.admin_users = {"admin"}
+c.JupyterHub.template_vars = {"announcement_login": "A demo on one machine: every session runs under one system account."}
 
 # A federation signs people in by OIDC instead (pip install "scnet-hub[oidc]", docs/how-to/oidc.md):
 if os.environ.get("SCNET_OIDC"):  # a Python file with the provider's addresses and c.GenericOAuthenticator.client_id

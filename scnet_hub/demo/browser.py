@@ -75,7 +75,7 @@ class Browser:
         """Asks the Lab's API through the proxy, as the page does, until it answers."""
         deadline = asyncio.get_running_loop().time() + seconds
         await self.progress()
-        while (await self.http.get(f"/user/{self.person}/api/status")).status_code != 200:
+        while (await self.http.get(f"/user/{self.person}/api")).status_code != 200:
             if asyncio.get_running_loop().time() > deadline:
                 raise ScnetError("the Lab did not answer", code="not-ready")
             await asyncio.sleep(0.02)

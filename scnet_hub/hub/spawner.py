@@ -127,7 +127,7 @@ class FederatedSpawner(BatchSpawnerBase):
             document = self._document
             for event in document.get("events", [])[said:]:
                 said += 1
-                yield {"message": f"{event['at'][11:19]}  {event['message']}", "progress": PROGRESS.get(document["state"], 90)}
+                yield {**pending_facts(document), "at": event["at"], "message": event["message"]}
             if document and (document["state"] == "ready" or not document["live"]):
                 return
             with contextlib.suppress(TimeoutError):
@@ -189,6 +189,16 @@ class FederatedSpawner(BatchSpawnerBase):
             self.orm_spawner.oauth_client.allowed_scopes = list(await self._get_oauth_client_allowed_scopes())
             self._session().commit()
         return await type(server).wait_up(server, **kwargs)
+
+
+def pending_facts(document: Json) -> Json:
+    """What the page of a starting session shows beside the log; extensions/hub/static/scnet-pending.js reads them."""
+    best = (document.get("placement") or {}).get("best") or {}
+    return {
+        "progress": PROGRESS.get(document["state"], 90),
+        "expected_start": best.get("expected_start", "") if document["state"] in ("intent", "submitted", "queued") else "",
+        **{name: document[name] for name in ("centre_name", "place_in_queue", "reason", "why", "created_at")},
+    }
 
 
 def refused(error: ScnetError) -> SpawnException:

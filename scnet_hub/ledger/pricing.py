@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..units import Amount, credits, format_duration
+from ..units import Amount, credits
 
 
 def per_hour(cores: int, gpus: int, *, core_hour: float, gpu_hour: float) -> Amount:
@@ -19,8 +19,7 @@ def cost(hourly: Amount, duration: timedelta) -> Amount:
 
 
 def formula(cores: int, gpus: int, duration: timedelta, *, core_hour: float, gpu_hour: float) -> str:
-    """How a charge was made, so that a person can do it again: "4 cores x 12.5 min x 1 credit an hour"."""
-    pieces = [f"{cores} cores x {core_hour:g}"] if cores else []
-    pieces += [f"{gpus} GPUs x {gpu_hour:g}"] if gpus else []
-    seconds = duration.total_seconds()
-    return f"({' + '.join(pieces)}) credits an hour x {seconds:g} s ({format_duration(duration)})"
+    """How a charge was made, so that a person can do it again: "(4 cores x 1.2 + 1 GPU x 20) credits/h x 750 s"."""
+    pieces = [f"{cores} core{'s' * (cores != 1)} x {core_hour:g}"] if cores else []
+    pieces += [f"{gpus} GPU{'s' * (gpus != 1)} x {gpu_hour:g}"] if gpus else []
+    return f"({' + '.join(pieces)}) credits/h x {duration.total_seconds():g} s"

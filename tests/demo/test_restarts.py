@@ -1,0 +1,106 @@
+"""Hub and broker are killed with a session running: it stays, stays reachable, and an open kernel loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from scnet_hub.demo.browser import Browser
+
+from .conftest import Running, eventually
+from .test_main_job import in_lab, lab_of
+
+
+async def test_killed_hub_and_broker_lose_nothing(demo: Running) -> None:
+    browser = await in_lab(demo)
+    session = lab_of(demo, "ada")
+    kernel = await browser.kernel()
+    await kernel.run("kept = 0")
+    stop = asyncio.Event()
+    answers: list[int] = []
+
+    async def ask() -> None:
+        while not stop.is_set():
+            answers.append((await browser.http.get("/user/ada/api/status", follow_redirects=False)).status_code)
+            await asyncio.sleep(0.05)
+
+    async def compute() -> int:
+        done = 0
+        while not stop.is_set():
+            done += 1
+            assert (await kernel.run("kept += 1; print(kept)")).strip() == str(done)
+        return done
+
+    asking, computing = asyncio.create_task(ask()), asyncio.create_task(compute())
+    old = {name: demo.pid(name) for name in ("hub", "broker")}
+    for pid in old.values():
+        os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: all(demo.pid(name) != pid for name, pid in old.items()))
+    after = await eventually(lambda: (one := demo.operator.session(str(session["id"])))["state"] == "ready" and one)
+    await eventually(lambda: lab_of(demo, "ada"))
+    stop.set()
+    await asking
+    assert await computing > 3 and set(answers) == {200}
+    assert after["job_id"] == session["job_id"]
+    await until_listed(browser)
+    assert (await kernel.run("print(kept > 0)")).strip() == "True"
+    kernel.close()
+    await browser.stop()
+    await eventually(lambda: demo.operator.session(str(session["id"]))["state"] == "charged")
+    await browser.http.aclose()
+
+
+async def until_listed(browser: Browser) -> None:
+    """The hub itself lists the server as ready again."""
+    for _ in range(300):
+        answer = await browser.http.get("/hub/api/users/ada", headers={"Referer": f"{browser.url}/hub/home"})
+        if answer.status_code == 200 and answer.json().get("servers", {}).get("", {}).get("ready"):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the hub does not list the server after its restart")
+
+
+async def test_a_stop_pressed_while_the_broker_is_away_is_carried_out_when_it_is_back(demo: Running) -> None:
+    browser = await in_lab(demo)
+    session = lab_of(demo, "ada")
+    os.kill(demo.pid("broker"), signal.SIGSTOP)
+    try:
+        await browser.stop()
+    finally:
+        os.kill(demo.pid("broker"), signal.SIGCONT)
+    await eventually(lambda: demo.operator.session(str(session["id"]))["state"] == "charged")
+    await browser.http.aclose()
+
+
+async def test_a_start_while_the_broker_is_away_says_so(demo: Running) -> None:
+    async with Browser(demo.url, "grace") as browser:
+        await browser.log_in(demo.passwords["grace"])
+        os.kill(demo.pid("broker"), signal.SIGSTOP)
+        try:
+            page = await browser.start_page()
+            assert "broker does not answer" in page
+        finally:
+            os.kill(demo.pid("broker"), signal.SIGCONT)
+
+
+async def test_a_hub_killed_while_a_session_starts_joins_it_again(demo: Running) -> None:
+    async with Browser(demo.url, "ada") as browser:
+        await browser.log_in(demo.passwords["ada"])
+        await browser.start(profile="small")
+        session = await eventually(lambda: lab_of(demo, "ada"))
+        hub = demo.pid("hub")
+        os.kill(hub, signal.SIGKILL)
+        await eventually(lambda: demo.pid("hub") != hub)
+        await eventually(lambda: demo.operator.session(str(session["id"]))["state"] == "ready")
+        await asyncio.sleep(0.1)
+        for _ in range(100):
+            answer = await browser.http.get("/hub/api/")
+            if answer.status_code == 200:
+                break
+            await asyncio.sleep(0.1)
+        await browser.start(profile="small")
+        await browser.until_lab_answers()
+        assert lab_of(demo, "ada")["id"] == session["id"], "the second click joins the first session"
+        await browser.stop()
+        await eventually(lambda: demo.operator.session(str(session["id"]))["state"] == "charged")
