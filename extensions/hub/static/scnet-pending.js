@@ -22,6 +22,9 @@
   // A message may begin with its time of day in UTC, for JupyterHub's own page, which shows none; here it has a column.
   const STAMP = /^(\d\d):(\d\d):(\d\d)\s\s+/;
 
+  // JupyterHub puts its own frame around the reason of a failure; people want the reason.
+  const FRAME = /^Spawn failed:?\s*(?:(?:HTTP )?\d{3}:?\s*(?:SpawnException)?\s*(?:\([^)]*\))?:?\s*)?/;
+
   function when(event) {
     const at = event.at ? new Date(event.at) : new Date();
     const stamp = STAMP.exec(event.message || "");
@@ -31,7 +34,7 @@
   }
 
   function words(event) {
-    if (event.message) return String(event.message).replace(STAMP, "");
+    if (event.message) return String(event.message).replace(STAMP, "").replace(FRAME, "") || "The session did not start.";
     const holder = document.createElement("template");
     holder.innerHTML = event.html_message || ""; // inert: only its text is taken
     return holder.content.textContent.trim();
@@ -77,11 +80,17 @@
     over = true;
     stream.close();
     slot("bar").classList.add("bg-danger");
+    slot("title").textContent = "Your session did not start";
     slot("message").textContent = message;
+    ["place", "expected"].forEach((name) => fact(name, ""));
+    fact("reason", "");
     slot("again").hidden = false;
     document.getElementById("stop-server-btn").hidden = true;
     slot("hint").textContent = "What was held for this session goes back to the project.";
   }
+
+  slot("log").replaceChildren(); // the stream begins with the first event
+  document.getElementById("stop-server-btn").hidden = false;
 
   const stream = new EventSource(root.dataset.progressUrl);
 
