@@ -21,7 +21,7 @@ from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
 from jupyterhub.spawner import SpawnException, Spawner
 from traitlets import Dict, Float, List, Unicode
 
-from ..errors import BrokerError, ScnetError
+from ..errors import BadOption, BrokerError, ScnetError
 from ..secret import read_secret
 from .broker import Broker
 from .cancels import Cancels
@@ -48,6 +48,7 @@ class FederatedSpawner(BatchSpawnerBase):
         super().__init__(*args, **kwargs)
         self._document = {}
         self._news = asyncio.Event()
+        self.refused_form: Json = {}  # what was typed into a form that is shown again because it was refused
 
     @property
     def broker(self) -> Broker:
@@ -56,6 +57,18 @@ class FederatedSpawner(BatchSpawnerBase):
     @property
     def cancels(self) -> Cancels:
         return _cancels(self.cancel_folder)
+
+    @property
+    def scnet_session(self) -> Json:
+        """The session as last heard of, for the hub's pages; {} before the first."""
+        return self._document
+
+    def options_from_query(self, query_data: dict[str, list[str]]) -> Any:
+        """A link may carry options (`/hub/spawn?opt-profile=small`); a leftover of a form is no wish to start."""
+        wanted = {name: values for name, values in query_data.items() if name != "_xsrf"}
+        if not wanted:
+            raise refused(BadOption("Choose a size, then press Start."))
+        return self.run_options_from_form(wanted)
 
     # ---- what JupyterHub stores
 
@@ -105,7 +118,7 @@ class FederatedSpawner(BatchSpawnerBase):
         while document["state"] != "ready":
             if not document["live"] or document["state"] == "stopping":
                 self.clear_state()
-                raise SpawnException(document["end_reason"] or "The session was stopped.", reason="ended", status_code=503)
+                raise refused(ScnetError(document["end_reason"] or "The session was stopped.", code="ended"))
             try:
                 document = await self.broker.session(self.user.name, self.job_id, wait=20, seen=document["version"])
                 self._take(document)
@@ -205,7 +218,9 @@ def refused(error: ScnetError) -> SpawnException:
     """A broker's "no" as a person should read it; counted by its code, without a stack trace."""
     words = f"{error} {error.hint}".strip()
     status = error.status if 400 <= error.status < 600 and error.status != 401 else 503
-    return SpawnException(words, reason=error.code, status_code=status)
+    refusal = SpawnException(words, reason=error.code, status_code=status)
+    refusal.jupyterhub_message = words
+    return refusal
 
 
 @functools.cache

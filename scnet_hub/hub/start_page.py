@@ -19,11 +19,11 @@ TEMPLATES = environment()
 
 async def options_form(spawner: FederatedSpawner) -> str:
     """The form as HTML, with the facts of this moment; what the person chose last time is chosen again."""
-    last = dict(spawner.user_options or {})
+    last = dict(spawner.user_options or {}) | spawner.refused_form
+    spawner.refused_form = {}
     found = await facts(spawner, {})
-    chosen = sizes_of(found["profiles"], last.get("profile", "")) or {key: last[key] for key in SIZES if key in last}
-    if found["profiles"] and not chosen:
-        chosen = sizes_of(found["profiles"], found["profiles"][0]["id"])
+    first = found["profiles"][0]["id"] if found["profiles"] else OWN
+    chosen = sizes_of(found["profiles"], last.get("profile", first)) or {key: last[key] for key in SIZES if key in last}
     found = await facts(spawner, {**chosen, **({"project": last["project"]} if last.get("project") else {})})
     profiles = [{**one, "walltime": one["walltime_s"]} for one in found["profiles"]]
     offers_url = spawner.hub.base_url + "scnet/offers"
@@ -51,6 +51,7 @@ async def options_from_form(form: dict[str, list[str]], spawner: FederatedSpawne
             chosen |= await _profile(spawner, profile)
         request = options.job_request(spawner.user.name, chosen)
     except ScnetError as error:
+        spawner.refused_form = {name: value[:200] for name, value in fields.items() if name in ("profile", *FIELDS)}
         raise refused(error) from error
     return {**_document(request), "profile": profile}
 
