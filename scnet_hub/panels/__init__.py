@@ -1,0 +1,45 @@
+"""Panels for the notebook: `panel()` shows centres, own sessions and the allocation, and keeps itself fresh.
+
+Needs the `notebook` extra (ipywidgets, anywidget). It knows the broker through `client.py` only.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ..client import Client
+
+if TYPE_CHECKING:
+    from .poller import Poller
+    from .view import Panel
+
+_lock = threading.Lock()
+_pollers: dict[Client, Poller] = {}
+
+
+def panel(client: Client | None = None) -> Panel:
+    """A live panel; the last line of a cell shows it. A broker that does not answer is said in the panel, not raised.
+
+    Raises BrokerError only if no broker is configured at all (see `client.find_broker`).
+    """
+    from .view import Panel
+
+    chosen = client or _shared_client()
+    return Panel(poller_of(chosen), chosen.stop)
+
+
+def poller_of(client: Client) -> Poller:
+    """The one poller of this process for that client."""
+    from .poller import Poller, ask
+
+    with _lock:
+        if client not in _pollers:
+            _pollers[client] = Poller(lambda: ask(client))
+        return _pollers[client]
+
+
+def _shared_client() -> Client:
+    from ..front import shared_client
+
+    return shared_client()

@@ -1,0 +1,194 @@
+"""What a panel shows, decided from the broker's answers without widgets, clocks or I/O.
+
+`state()` turns centres, sessions and balances into one JSON dict of ready words and sorted rows; the browser's view, the
+HTML snapshot and the text table all draw this same dict. Times stay absolute in it, so that it only changes when facts do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..errors import ScnetError
+from ..units import format_number
+
+Json = dict[str, Any]
+RECENT = timedelta(minutes=10)  # so long an ended session stays in sight
+MOVING = frozenset({"intent", "submitted", "queued", "starting", "stopping"})
+
+# state: (tone, icon, word); shape and word say it without the colour
+CENTRE_STATES: Mapping[str, tuple[str, str, str]] = {
+    "up": ("good", "●", "up"),
+    "stale": ("warn", "▲", "stale"),
+    "down": ("bad", "■", "down"),
+}
+SESSION_STATES: Mapping[str, tuple[str, str, str]] = {
+    "intent": ("wait", "○", "preparing"),
+    "submitted": ("wait", "○", "submitted"),
+    "queued": ("wait", "○", "queued"),
+    "starting": ("wait", "◐", "starting"),
+    "ready": ("good", "●", "running"),
+    "stopping": ("wait", "◑", "stopping"),
+    "ended": ("idle", "◌", "ended"),
+    "charged": ("idle", "◌", "ended"),
+}
+UNKNOWN = ("warn", "▲", "unknown")
+REASONS: Mapping[str, str] = {
+    "Resources": "waiting for free cores",
+    "Priority": "others come first",
+    "Dependency": "waiting for another job",
+    "BeginTime": "waiting for its start time",
+    "QOSMaxJobsPerUserLimit": "you have as many jobs there as the centre allows",
+    "AssocMaxJobsLimit": "you have as many jobs there as the centre allows",
+    "ReqNodeNotAvail": "its nodes are reserved or down",
+    "PartitionDown": "the partition is closed",
+    "None": "",
+}
+MONEY = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
+
+
+def state(centres: Sequence[Json] = (), sessions: Sequence[Json] = (), balance: Sequence[Json] = (), now: datetime | None = None) -> Json:
+    """The dict that views draw: `centres`, `sessions`, `balances`, `summary`, `moving`, `now`, `problem`."""
+    rows = [session_row(one) for one in sessions if in_sight(one, now)]
+    shown: Json = {
+        "centres": [centre_row(one) for one in centres],
+        "sessions": sorted(rows, key=lambda row: (not row["live"], row["created_at"] or "")),
+        "balances": [balance_row(one) for one in balance],
+        "moving": any(one["live"] and one["state"] in MOVING for one in sessions),
+        "now": now.isoformat(timespec="milliseconds") if now else None,
+        "problem": None,
+    }
+    return shown | {"summary": summary(shown)}
+
+
+def in_sight(session: Json, now: datetime | None) -> bool:
+    """Whether a session is alive, or ended only recently."""
+    ended = when(session.get("ended_at"))
+    return bool(session["live"]) or bool(ended and now and now - ended < RECENT)
+
+
+def with_problem(shown: Json, error: ScnetError) -> Json:
+    """The last state, kept on show beside what went wrong."""
+    return {**shown, "problem": {"title": str(error), "hint": error.hint}}
+
+
+def facts(shown: Json) -> Json:
+    """All of a state but the moment it was made: two equal ones need no message."""
+    return {key: value for key, value in shown.items() if key != "now"}
+
+
+def centre_row(centre: Json) -> Json:
+    tone, icon, word = CENTRE_STATES.get(centre["state"], UNKNOWN)
+    partitions = centre.get("partitions", ())
+    return {
+        "id": centre["id"],
+        "name": centre["name"],
+        "title": centre.get("organisation", ""),
+        "tone": tone,
+        "icon": icon,
+        "word": word,
+        "why": centre.get("why", ""),
+        "cores": centre["cores"],
+        "cores_free": centre["cores_free"],
+        "gpus": centre["gpus"],
+        "gpus_free": centre["gpus_free"],
+        "queued": centre["queued_jobs"],
+        "price": prices(part["core_hour"] for part in partitions),
+        "gpu_price": prices(part["gpu_hour"] for part in partitions if part["gpus"]),
+        "taken_at": centre.get("taken_at"),
+    }
+
+
+def prices(each: Iterable[float]) -> str:
+    """ "0.80", or "0.80–1.20" over several partitions."""
+    found = sorted({float(price) for price in each})
+    return "–".join(format_number(price) for price in dict.fromkeys((found[0], found[-1]))) if found else ""
+
+
+def session_row(session: Json) -> Json:
+    tone, icon, word = SESSION_STATES.get(session["state"], UNKNOWN)
+    if session.get("unknown_since") and session["live"]:
+        tone, icon, word = UNKNOWN
+    charged = session.get("charged")
+    return {
+        "id": session["id"],
+        "kind": session["kind"],
+        "name": session["name"] or "default",
+        "centre": session.get("centre_name") or session["centre"] or "",
+        "tone": tone,
+        "icon": icon,
+        "word": word,
+        "detail": detail(session),
+        "size": size(session),
+        "expires_at": session.get("expires_at"),
+        "cost": format_number(float(session.get("in_flight") or 0) if charged is None else float(charged)),
+        "charged": charged is not None,
+        "live": bool(session["live"]),
+        "stoppable": bool(session["live"]) and session["state"] != "stopping",
+        "created_at": session.get("created_at"),
+    }
+
+
+def size(session: Json) -> str:
+    cores, gpus = session.get("cores", 0), session.get("gpus", 0)
+    return plural(cores, "core") + (f", {plural(gpus, 'GPU')}" if gpus else "")
+
+
+def detail(session: Json) -> str:
+    """The one line that a waiting, lost or ended session owes its owner; the node of a running one."""
+    if not session["live"]:
+        return str(session.get("end_reason") or "")
+    if session.get("unknown_since"):
+        return f"The centre cannot say ({session.get('unknown_why') or 'no answer'}); the session is kept."
+    if session["state"] in ("ready", "starting"):
+        return f"on {session['node']}" if session.get("node") else ""
+    reason = str(session.get("reason") or "")
+    words = REASONS.get(reason, reason)
+    place = session.get("place_in_queue")
+    return ": ".join(filter(None, (f"number {place} in the queue" if place else "", words)))
+
+
+def balance_row(balance: Json) -> Json:
+    granted = float(balance["granted"])
+    money = [
+        {"key": key, "label": label, "text": format_number(float(balance[key])), "share": share(float(balance[key]), granted)}
+        for key, label in MONEY
+    ]
+    quotas = [
+        quota_row("GPUs" if name == "gpus" else name, quota["used"], quota["limit"])
+        for name, quota in balance.get("quota", {}).items()
+        if quota["limit"]
+    ]
+    title = balance.get("title") or balance["id"]
+    return {"id": balance["id"], "title": title, "granted": format_number(granted), "money": money, "quotas": quotas}
+
+
+def quota_row(name: str, used: int, limit: int) -> Json:
+    part = share(used, limit)
+    tone = "bad" if part >= 1 else "warn" if part >= 0.9 else "good"
+    return {"name": name, "used": used, "limit": limit, "share": part, "tone": tone, "text": f"{used:,} of {limit:,} {name}"}
+
+
+def share(part: float, whole: float) -> float:
+    return round(min(1.0, max(0.0, part / whole)), 4) if whole > 0 else 0.0
+
+
+def summary(shown: Json) -> str:
+    """One sentence for a screen reader and a glance: "3 of 4 centres up · 2 sessions, 1 waiting · 87.50 credits available"."""
+    rows, live = shown["centres"], [row for row in shown["sessions"] if row["live"]]
+    waiting = sum(row["tone"] == "wait" for row in live)
+    up = sum(row["word"] == "up" for row in rows)
+    parts = [f"{up} of {plural(len(rows), 'centre')} up" if rows else "no centres"]
+    parts.append((plural(len(live), "session") if live else "no sessions") + (f", {waiting} waiting" if waiting else ""))
+    parts += [f"{row['money'][3]['text']} credits available" for row in shown["balances"][:1]]
+    return " · ".join(parts)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def when(text: str | None) -> datetime | None:
+    """A time of the broker's JSON; None for none."""
+    return datetime.fromisoformat(text) if text else None
