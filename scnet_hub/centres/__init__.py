@@ -107,4 +107,5 @@ def _status(record: UsageRecord, at: datetime) -> JobStatus:
     """Accounting's word as a status. What it still calls queued or running, though the queue has lost it, isn't known."""
     if not record.state.ended:
         return JobStatus(state=JobState.UNKNOWN, seen_at=at, reason="accounting lists it as live, the queue does not")
-    return JobStatus(state=record.state, seen_at=at, node=record.node, reason=f"exit code {record.exit_code}" if record.exit_code else "")
+    failed = record.state is JobState.FAILED and record.exit_code
+    return JobStatus(state=record.state, seen_at=at, node=record.node, reason=f"exit code {record.exit_code}" if failed else "")

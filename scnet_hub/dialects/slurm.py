@@ -75,7 +75,7 @@ class Slurm:
 
     def submit(self, spec: JobSpec) -> Command:
         """Options go as arguments, not as directives: the environment's SBATCH_* can't override them, and no quoting of
-        `#SBATCH` lines can be broken. The script only becomes the program. Raises BadOption."""
+        `#SBATCH` lines can be broken. No `env` before it: sbatch hands its environment on to the job. Raises BadOption."""
         _check(spec)
         nodes = max(spec.nodes, 1)
         options = {
@@ -92,7 +92,7 @@ class Slurm:
         }
         given = tuple(f"--{name}={value}" for name, value in options.items() if value)
         script = f"#!/bin/bash\nexec {shlex.join(spec.argv)}\n"
-        return Command((*PLAIN, "sbatch", "--parsable", "--no-requeue", *given), script.encode())
+        return Command(("sbatch", "--parsable", "--no-requeue", *given), script.encode())
 
     def submitted(self, done: Completed) -> str:
         _check_asked(done)
@@ -255,7 +255,7 @@ def _rows(done: Completed, fields: int) -> list[list[str]]:
         parts = line.split("|")
         if len(parts) < fields + 2 or parts[-1] != "." or not parts[1].isdecimal():
             raise Garbled(f"squeue answered half a row: {_short(line)!r}.")
-        rows.append(parts[1:fields] + ["|".join(parts[fields:-1])])
+        rows.append([*parts[1:fields], "|".join(parts[fields:-1])])
     return rows
 
 

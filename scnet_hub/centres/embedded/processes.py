@@ -1,0 +1,166 @@
+"""A job's processes: started by the launcher, watched, told to end, and counted.
+
+Knows pids, process groups, CPU times and the files of a job's folder; nothing of queues. A pid counts only with its start
+time, and never as a zombie: after a restart the number may belong to somebody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+LAUNCHER = str(Path(__file__).with_name("launch.py"))
+QUICK = ("-I", "-S", "-E")  # no site, no user's environment: 12 ms instead of 50
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    code: int
+    signal: int
+    at: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where a job starts and writes."""
+
+    folder: Path
+    directory: str
+    output: str
+    errors: str
+    append: bool
+
+
+def launch(files: Files, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Starts the launcher with `folder/script`. Raises OSError if an output file can't be opened."""
+    directory, complaint = files.directory, ""
+    if not os.path.isdir(directory):
+        complaint = f"slurmstepd: error: couldn't chdir to `{directory}': No such file or directory: going to /tmp instead\n"
+        directory = "/tmp"
+    with contextlib.ExitStack() as opened:
+        output = opened.enter_context(open_output(directory, files.output, files.append))
+        errors = opened.enter_context(open_output(directory, files.errors, files.append)) if files.errors else output
+        if complaint:
+            os.write(errors.fileno(), complaint.encode())
+        return subprocess.Popen(
+            [sys.executable, *QUICK, LAUNCHER, str(files.folder), str(files.folder / "script"), *arguments],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=directory, env=dict(environment), start_new_session=True,
+        )  # fmt: skip
+
+
+def open_output(directory: str, path: str, append: bool) -> BinaryIO:
+    """Made by the job's user with 0666 minus the umask, as Slurm does."""
+    return open(os.path.join(directory, path), "ab" if append else "wb")
+
+
+def exit_of(folder: Path) -> Exit | None:
+    """How the job of this folder ended, as its launcher wrote it; None: it has not, or its launcher was killed."""
+    try:
+        code, number, at, cpu = (folder / "exit").read_text().split()
+        return Exit(int(code), int(number), float(at), float(cpu))
+    except (OSError, ValueError):
+        return None
+
+
+def job_pid(folder: Path) -> int:
+    """The pid, which is also the process group and session, of the job's script; 0: not started yet."""
+    try:
+        return int((folder / "pid").read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def born(pid: int) -> float:
+    """When the process started; 0 if there is none or it is a zombie."""
+    try:
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return 0.0
+
+
+def alive(pid: int, since: float) -> bool:
+    at = born(pid) if pid else 0.0
+    return at > 0 and abs(at - since) < 1.0  # a corrected clock moves the computed start time a little
+
+
+Member = tuple[int, float]  # pid and start time
+
+
+class Census:
+    """Which processes belong to which job, and how much CPU they used, taken in one pass over the machine's processes.
+
+    A process belongs to a job if it is a descendant of the job's script, in its session, or was seen as one before."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, set[Member]] = {}
+
+    def take(self, roots: Mapping[int, int]) -> dict[int, float]:
+        """CPU seconds of the living processes of each job; `roots` are the pids of the jobs' scripts by job id."""
+        facts: dict[int, tuple[int, int, Member, float]] = {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, ProcessLookupError), process.oneshot():
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                facts[process.pid] = (
+                    process.ppid(),
+                    os.getsid(process.pid),
+                    (process.pid, process.create_time()),
+                    sum(process.cpu_times()[:4]),
+                )
+        used: dict[int, float] = {}
+        for job, root in roots.items():
+            if root <= 0:
+                continue  # not started yet; session 0 is the kernel's
+            seen = self._seen.setdefault(job, set())
+            mine = {pid for pid, (_, session, member, _) in facts.items() if pid == root or session == root or member in seen}
+            mine |= _descendants(mine, facts)
+            self._seen[job] = {facts[pid][2] for pid in mine}
+            used[job] = sum(facts[pid][3] for pid in mine)
+        return used
+
+    def members(self, job: int, root: int) -> set[Member]:
+        """The living processes of one job now."""
+        self.take({job: root})
+        return self._seen.get(job, set())
+
+    def forget(self, job: int) -> set[Member]:
+        """Drops a job; returns what was seen of it last."""
+        return self._seen.pop(job, set())
+
+
+def _descendants(roots: set[int], facts: Mapping[int, tuple[int, int, Member, float]]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for pid, (parent, *_) in facts.items():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    waiting = list(roots)
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return found
+
+
+def tell_group(root: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(root, number)
+
+
+def kill(members: Iterable[Member]) -> None:
+    """SIGKILL to each of them that still is the process that was seen."""
+    for pid, since in members:
+        if alive(pid, since):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
