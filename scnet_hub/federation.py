@@ -336,6 +336,7 @@ class Federation:
             raise Refused("This session is over or being stopped.", code="over")
         change: Json = {"started_at": row.started_at or self.clock(), "node": row.node or str(news["node"])[:200], "reason": ""}
         if news["phase"] == "listening":
+            self._check_host(row, str(news["host"]), str(news["node"]))
             host, port = await self.centres[row.centre].forward(str(news["host"]), int(news["port"]))
             if row.state == "ready" and (row.host, row.port) != (host, port):
                 raise Refused("Another copy of this session is already running.", code="not-first")
@@ -347,6 +348,12 @@ class Federation:
             change |= {"state": "ready", "ready_at": self.clock()} if ready else {"state": "starting"}
         await self.change(row.id, change, said)
         self.watchers[row.centre].poke(2.0)
+
+    def _check_host(self, row: SessionRow, host: str, node: str) -> None:
+        """A session is reached at its centre's address for sessions, or on its own node: never where else it may say."""
+        wanted = self.centres[row.centre].spec.session.host
+        if host != wanted if wanted else host not in {row.node, node} or host.startswith(("127.", "localhost", "::1")):
+            raise Refused(f"{host} is not where a session at {row.centre} can listen.", code="bad-host")
 
     async def change(self, session_id: str, change: Json, said: str = "") -> None:
         await self.db.run(self._change, session_id, change, said)

@@ -14,6 +14,7 @@ import click
 
 from ..client import state_dir
 from ..errors import ScnetError
+from .centres import DemoCentres, demo_centres
 from .run import Demo, running
 
 
@@ -22,24 +23,38 @@ from .run import Demo, running
 @click.option("--centres", "kind", type=click.Choice(["embedded", "slurm"]), default="embedded", help="What the member centres are made of.")
 @click.option("--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here.")
 @click.option("--check", is_flag=True, help="Run through the main job on free ports in a new state folder, and report.")
+@click.option("--calm", is_flag=True, help="No pretended jobs of other people.")
+@click.option("--fill", metavar="CENTRE", default="", help="At a running demo: others' jobs take all of CENTRE.")
+@click.option("--unfill", metavar="CENTRE", default="", help="At a running demo: the opposite.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: one JSON document on stdout.")
-def demo(port: int, kind: str, home: Path | None, check: bool, as_json: bool) -> None:
+def demo(port: int, kind: str, home: Path | None, check: bool, calm: bool, fill: str, unfill: str, as_json: bool) -> None:
     """Start the whole federation on this machine; Ctrl-C stops it."""
+    place = (home or state_dir()).resolve()
     try:
         if check:
             sys.exit(asyncio.run(_check(kind, as_json)))
-        asyncio.run(_serve(home or state_dir(), port, kind))
+        if fill or unfill:
+            return asyncio.run(_load(demo_centres(kind, place), fill, unfill))
+        asyncio.run(_serve(place, port, kind, calm))
     except ScnetError as error:
         click.echo(f"{error}\n{error.hint}".strip(), err=True)
         sys.exit(1)
 
 
-async def _serve(home: Path, port: int, kind: str) -> None:
+async def _load(centres: DemoCentres, fill: str, unfill: str) -> None:
+    for name, act in ((fill, centres.fill), (unfill, centres.unfill)):
+        if name and name not in centres.names:
+            raise ScnetError(f"There is no centre {name!r} in the demo.", hint=f"Centres: {', '.join(centres.names)}.")
+        if name:
+            await act(name)
+
+
+async def _serve(home: Path, port: int, kind: str, calm: bool) -> None:
     began = time.monotonic()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(home, port=port, kind=kind, say=lambda words: click.echo(f"… {words}")) as up:
+    async with running(home, port=port, kind=kind, background=not calm, say=lambda words: click.echo(f"… {words}")) as up:
         click.echo(welcome(up, time.monotonic() - began))
         await stop.wait()
         click.echo("\n… stopping: sessions end, their time is charged at the next start")

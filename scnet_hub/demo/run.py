@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..hub import PREFIX
 from ..secret import read_secret
-from .centres import DemoCentres
+from .centres import DemoCentres, demo_centres
 from .process import Process, answers
 from .state import State, node_and_proxy, prepare
 
@@ -42,7 +42,7 @@ class Demo:
 @asynccontextmanager
 async def running(home: Path, *, port: int = 0, kind: str = "embedded", background: bool = True, say: Say) -> AsyncIterator[Demo]:
     """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
-    centres = DemoCentres.of(kind, home, background=background)
+    centres = demo_centres(kind, home, background=background)
     state = prepare(home, port=port, centres=centres.names)
     centres.write_pages()
     demo = Demo(state, centres)

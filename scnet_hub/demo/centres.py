@@ -1,0 +1,108 @@
+"""The demo's member centres: three embedded ones of different size, or three real Slurm clusters, behind the same few verbs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..centres.embedded import EmbeddedCentre, Settings, centre_toml
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One centre of the demo: its size, its price in credits an hour, and how busy others keep it at most."""
+
+    name: str
+    title: str
+    organisation: str
+    nodes: int
+    cores: int
+    memory: int
+    gpus: int = 0
+    gpu_model: str = ""
+    core_hour: float = 1.0
+    gpu_hour: float = 0.0
+    busy: float = 0.6
+
+
+PLANS = (
+    Plan(name="alpha", title="Alpha Computing Centre", organisation="Alpha University", nodes=2, cores=8, memory=32 * GIB, busy=0.9),
+    Plan(name="beta", title="Beta Supercomputing Centre", organisation="Beta Academy of Sciences", nodes=3, cores=16, memory=64 * GIB, gpus=2,
+         gpu_model="a100", core_hour=1.2, gpu_hour=20, busy=0.8),
+    Plan(name="gamma", title="Gamma Data Centre", organisation="Gamma Province", nodes=2, cores=4, memory=16 * GIB, core_hour=0.8, busy=0.5),
+)  # fmt: skip
+
+
+class DemoCentres(Protocol):
+    """What the demo does with its centres, whatever they are made of."""
+
+    names: list[str]
+
+    def write_pages(self) -> None:
+        """Writes `centres/NAME.toml` for each into the state folder."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None:
+        """Ends them with all their jobs; their accounting stays."""
+
+    async def fill(self, name: str) -> None:
+        """Other people's jobs take every free core of that centre."""
+
+    async def unfill(self, name: str) -> None: ...
+    def commands(self, name: str) -> Path:
+        """The folder of that centre's sbatch, squeue and so on."""
+
+
+class EmbeddedCentres:
+    """`background`: whether others' jobs come and go."""
+
+    def __init__(self, home: Path, *, background: bool = True) -> None:
+        self.home, self.background = home, background
+        self.centres = {plan.name: self._centre(number, plan) for number, plan in enumerate(PLANS, start=1)}
+        self.names = list(self.centres)
+
+    def _centre(self, number: int, plan: Plan) -> EmbeddedCentre:
+        settings = Settings(
+            name=plan.name, index=number, nodes=plan.nodes, cores=plan.cores, memory=plan.memory, gpus=plan.gpus,
+            gpu_model=plan.gpu_model, background=plan.busy if self.background else 0.0, seed=number, min_job_age=30,
+        )  # fmt: skip
+        return EmbeddedCentre(self.home / "centres" / plan.name, settings)
+
+    def write_pages(self) -> None:
+        (self.home / "centres").mkdir(parents=True, exist_ok=True, mode=0o700)
+        for plan in PLANS:
+            (self.home / "centres" / f"{plan.name}.toml").write_text(self._page(plan))
+
+    def _page(self, plan: Plan) -> str:
+        """A person's working folder is the same at all three, as if they shared a file system."""
+        text = centre_toml(
+            self.centres[plan.name], title=plan.title, organisation=plan.organisation, python=sys.executable,
+            directory=self.home / "sessions" / plan.name, core_hour=plan.core_hour, gpu_hour=plan.gpu_hour, interval=5, busy_interval=1,
+        )  # fmt: skip
+        return text.replace("\nhost = ", f"\nhome = {json.dumps(str(self.home / 'home' / '{account}'))}\nhost = ", 1)
+
+    async def start(self) -> None:
+        await asyncio.gather(*(asyncio.to_thread(centre.start) for centre in self.centres.values()))
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(asyncio.to_thread(centre.stop) for centre in self.centres.values()))
+
+    async def fill(self, name: str) -> None:
+        await asyncio.to_thread(self.centres[name].ask, "background", "fill")
+
+    async def unfill(self, name: str) -> None:
+        await asyncio.to_thread(self.centres[name].ask, "background", "on" if self.background else "off")
+
+    def commands(self, name: str) -> Path:
+        return self.centres[name].bin
+
+
+def demo_centres(kind: str, home: Path, *, background: bool = True) -> DemoCentres:
+    """Centres of that kind ("embedded" or "slurm") with their state in `home`; nothing is started yet."""
+    return EmbeddedCentres(home, background=background)
