@@ -97,7 +97,9 @@ class EmbeddedCentres:
         await asyncio.to_thread(self.centres[name].ask, "background", "fill")
 
     async def unfill(self, name: str) -> None:
-        await asyncio.to_thread(self.centres[name].ask, "background", "on" if self.background else "off")
+        """The fillers go; others' jobs come again by themselves, unless the centre was made calm."""
+        await asyncio.to_thread(self.centres[name].ask, "background", "off")
+        await asyncio.to_thread(self.centres[name].ask, "background", "on")
 
     def commands(self, name: str) -> Path:
         return self.centres[name].bin
