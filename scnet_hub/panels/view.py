@@ -23,7 +23,7 @@ Json = dict[str, Any]
 _HERE = Path(__file__).parent
 
 
-class View(anywidget.AnyWidget):  # type: ignore[misc]
+class View(anywidget.AnyWidget):
     """Draws `state`. `on_say(kind, body)` hears the browser, in whatever thread the kernel reads comms."""
 
     _esm = (_HERE / "panel.js").read_text(encoding="utf-8")

@@ -1,0 +1,30 @@
+"""Where a cluster's scheduler listens and where its dashboard is seen, read from the session's environment."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+ANYWHERE = ("", "0.0.0.0", "::", "*")
+
+
+def listening_host(env: Mapping[str, str] = os.environ) -> str:
+    """An address of this machine that workers reach: SCNET_HOST, else what this session's own server listens on, else
+    loopback. A server that listens everywhere leaves the host's name."""
+    host = env.get("SCNET_HOST") or urlsplit(env.get("JUPYTERHUB_SERVICE_URL", "")).hostname
+    if host is None:
+        return "127.0.0.1"
+    return socket.gethostname() if host in ANYWHERE else host
+
+
+def dashboard_link(port: int, env: Mapping[str, str] = os.environ) -> str:
+    """The dashboard's page: through the hub's own route to this session, absolute if the hub said its address; outside a
+    hub on loopback."""
+    prefix = env.get("JUPYTERHUB_SERVICE_PREFIX", "")
+    if not prefix:
+        return f"http://127.0.0.1:{port}/status"
+    public = urlsplit(env.get("JUPYTERHUB_PUBLIC_URL") or env.get("JUPYTERHUB_HOST") or "")
+    origin = f"{public.scheme}://{public.netloc}" if public.scheme and public.netloc else ""
+    return f"{origin}{prefix.rstrip('/')}/proxy/{port}/status"

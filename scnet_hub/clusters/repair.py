@@ -1,0 +1,63 @@
+"""What to do about each job of a cluster, decided without I/O: keep it, replace it, or let it go; and when to stop trying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+GRACE = 15.0  # seconds that a worker may be out of sight before its job is given up
+SETTLED = 60.0  # seconds that a worker must have worked for its loss not to count as a failed start
+
+
+class Action(Enum):
+    KEEP = "keep"
+    REPLACE = "replace"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One job as the broker and the scheduler see it. `live` is None while it is not submitted; `refused` is the broker's
+    no to the person, `failed` a centre's trouble; `away` is seconds since its worker was last seen (None: never seen)."""
+
+    live: bool | None
+    connected: bool = False
+    away: float | None = None
+    refused: str = ""
+    failed: str = ""
+    end_reason: str = ""
+
+
+def verdict(facts: Facts) -> tuple[Action, str]:
+    """What to do, and why in words. A job whose worker is connected is never touched, whatever the broker says."""
+    if facts.refused:
+        return Action.DROP, facts.refused
+    if facts.failed:
+        return Action.REPLACE, facts.failed
+    if facts.connected or facts.live is None:
+        return Action.KEEP, ""
+    if not facts.live:
+        return Action.REPLACE, facts.end_reason or "the job ended"
+    if facts.away is not None and facts.away > GRACE:
+        return Action.REPLACE, f"its worker has been out of reach for {facts.away:.0f} s"
+    return Action.KEEP, ""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Starts that may fail in a row before the cluster stops asking for more."""
+
+    limit: int = 3
+    failures: int = 0
+
+    @property
+    def spent(self) -> bool:
+        return self.failures > self.limit
+
+    def count(self, worked: float) -> bool:
+        """Counts the loss of a job whose worker worked for so many seconds; True if it may be replaced."""
+        self.failures = 0 if worked >= SETTLED else self.failures + 1
+        return not self.spent
+
+    def reset(self) -> None:
+        self.failures = 0
