@@ -1,0 +1,64 @@
+"""`scnet`: the broker's REST in a terminal. One noun a file; each command is one call and one table.
+
+Every reading command has `--json`: exactly one JSON document on stdout, everything else on stderr. Exit codes: 0 done,
+1 refused or failed (with `--json` the problem document on stdout), 2 wrong usage. Nothing here knows the hub's side.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from .. import __version__
+from .answers import App
+from .balance import balance
+from .centres import centres, place
+from .doctor import doctor
+from .sessions import log, sessions, stop
+
+# Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
+LATER = {"demo": ("scnet_hub.demo.cli", "demo", "Start a whole federation on this machine; Ctrl-C stops it.")}
+
+
+class Group(click.Group):
+    """A group that imports the commands of LATER only when one of them is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *LATER})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in LATER:
+            return click.Command(cmd_name, help=LATER[cmd_name][2])
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in LATER else command, rest
+
+
+def load(name: str) -> click.Command:
+    module, attribute, _ = LATER[name]
+    try:
+        command: click.Command = getattr(import_module(module), attribute)
+    except ImportError as error:
+        raise click.ClickException(
+            f"`scnet {name}` needs more than is installed here ({error}). Run `make setup` in a checkout, then .venv/bin/scnet {name}."
+        ) from error
+    return command
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="scnet")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """One door to a federation of supercomputing centres."""
+    ctx.ensure_object(App)
+
+
+for command in (balance, centres, doctor, log, place, sessions, stop):
+    cli.add_command(command)
+
+
+def main() -> None:
+    cli(prog_name="scnet")

@@ -97,6 +97,11 @@ def _entry(package: str, lock: str) -> str:
     return found[0] + "\n"
 
 
+def pins(lock: str) -> list[tuple[str, str]]:
+    """(package, version) of each line of the lock that holds on every platform: those with a marker may not apply here."""
+    return re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\n]+) \\$", lock, re.MULTILINE)
+
+
 def _works(python: Path) -> bool:
     return os.access(python, os.X_OK) and subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0
 
