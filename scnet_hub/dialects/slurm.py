@@ -85,7 +85,7 @@ class Slurm:
             "ntasks": f"{nodes}",
             "cpus-per-task": f"{_each(max(spec.cores, 1), nodes)}",
             "mem": f"{_each(_each(spec.memory, nodes), MIB)}M" if spec.memory else "",
-            "time": format_walltime(max(spec.walltime, timedelta(minutes=1))),
+            "time": format_walltime(spec.walltime),
             "gres": ":".join(filter(None, ("gpu", spec.gpu_model, f"{_each(spec.gpus, nodes)}"))) if spec.gpus else "",
             "output": spec.output.replace("%", "%%"),
             "chdir": spec.directory,
@@ -325,13 +325,13 @@ def _sacct_records(stdout: str) -> list[UsageRecord]:
 def _sacct_record(row: Mapping[str, str]) -> UsageRecord:
     state = _state(row["State"])
     tres = _tres(row["AllocTRES"])
-    node = row["NodeList"]
+    started = not row["NodeList"].startswith("None")  # AllocCPUS and Start are also set for a job cancelled while it waited
     return UsageRecord(
-        job_id=row["JobIDRaw"], name=row["JobName"], state=state, cores=_int(row["AllocCPUS"]), gpus=_int(tres.get("gres/gpu", "")),
-        memory=_memory(tres.get("mem") or row["ReqMem"]), submitted_at=_time(row["Submit"]), started_at=_time(row["Start"]),
-        ended_at=_time(row["End"]) if state.ended else None, elapsed=timedelta(seconds=_int(row["ElapsedRaw"])),
-        cpu=_duration(row["TotalCPU"]), node="" if node.startswith("None") else first_host(node), exit_code=row["ExitCode"],
-        partition=row["Partition"],
+        job_id=row["JobIDRaw"], name=row["JobName"], state=state, cores=_int(row["AllocCPUS"]) if started else 0,
+        gpus=_int(tres.get("gres/gpu", "")), memory=_memory(tres.get("mem") or row["ReqMem"]), submitted_at=_time(row["Submit"]),
+        started_at=_time(row["Start"]) if started else None, ended_at=_time(row["End"]) if state.ended else None,
+        elapsed=timedelta(seconds=_int(row["ElapsedRaw"])), cpu=_duration(row["TotalCPU"]),
+        node=first_host(row["NodeList"]) if started else "", exit_code=row["ExitCode"], partition=row["Partition"],
     )  # fmt: skip
 
 

@@ -1,0 +1,346 @@
+"""The Slurm dialect against what Slurm 22.05 really said: `tests/samples/slurm`, captured from clusters with and without slurmdbd."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from scnet_hub.commands import Command, Completed
+from scnet_hub.dialects import dialect
+from scnet_hub.dialects.slurm import STATES, Slurm, first_host
+from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
+from scnet_hub.jobs import JobSpec, JobState, JobStatus
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
+AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
+GIB = 2**30
+slurm = Slurm()
+
+
+def sample(name: str) -> Completed:
+    head, rest = (SAMPLES / f"{name}.txt").read_text().split("---- stdout\n", 1)
+    stdout, stderr = rest.split("---- stderr\n", 1)
+    return Completed(Command(("x",)), int(head.removeprefix("code ")), stdout, stderr)
+
+
+def said(stdout: str = "", stderr: str = "", code: int = 0) -> Completed:
+    return Completed(Command(("x",)), code, stdout, stderr)
+
+
+def spec(**changes: object) -> JobSpec:
+    return JobSpec(**{"name": "s-1", "partition": "main", "argv": ("true",), **changes})  # type: ignore[arg-type]
+
+
+# ---- submit
+
+
+def test_a_job_is_asked_for_with_arguments_and_a_script_that_only_becomes_the_program() -> None:
+    command = slurm.submit(
+        spec(argv=("/opt/py thon", "-m", "x;$(y)"), cores=4, memory=3 * GIB + 1, gpus=2, gpu_model="a100", directory="/d", output="/d/%j")
+    )
+    assert command.argv == (
+        "sbatch", "--parsable", "--no-requeue", "--job-name=s-1", "--partition=main", "--nodes=1", "--ntasks=1", "--cpus-per-task=4",
+        "--mem=3073M", "--time=01:00:00", "--gres=gpu:a100:2", "--output=/d/%%j", "--chdir=/d",
+    )  # fmt: skip
+    assert command.stdin == b"#!/bin/bash\nexec '/opt/py thon' -m 'x;$(y)'\n"
+
+
+def test_cores_gpus_and_memory_of_the_whole_job_are_spread_over_its_nodes() -> None:
+    argv = slurm.submit(spec(nodes=2, cores=5, gpus=3, memory=4 * GIB)).argv
+    assert {"--nodes=2", "--ntasks=2", "--cpus-per-task=3", "--gres=gpu:2", "--mem=2048M"} <= set(argv)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "x\n#SBATCH --uid=0"},
+        {"name": "-o/etc/passwd"},
+        {"name": ""},
+        {"partition": "main --wrap=id"},
+        {"partition": "a\rb"},
+        {"gpu_model": "a100,gpu:9"},
+        {"output": "/tmp/x\n#SBATCH --exclusive"},
+        {"directory": "/tmp\x00"},
+        {"argv": ("true", "a\n#SBATCH -n 99")},
+        {"argv": ("true", "\x1b[2J")},
+        {"argv": ("true", "\u202etxt")},
+        {"argv": ()},
+    ],
+)
+def test_no_text_can_add_an_option_or_a_line(changes: dict[str, object]) -> None:
+    with pytest.raises(BadOption):
+        slurm.submit(spec(**changes))
+
+
+def test_only_numbers_are_job_ids() -> None:
+    for ask in (slurm.status, slurm.cancel, slurm.usage):
+        with pytest.raises(BadOption):
+            ask(["1", "--state=PENDING"])
+
+
+def test_the_job_id_is_read_after_any_banner() -> None:
+    assert slurm.submitted(sample("submitted")) == "4"
+    assert slurm.submitted(said("\x1b[1mWelcome to 2026\x1b[0m\nsbatch: lua: filled in 3 defaults\n123;beta\n")) == "123"
+
+
+def test_an_answer_without_an_id_is_garbled() -> None:
+    with pytest.raises(Garbled):
+        slurm.submitted(said("Submitted, thanks\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sbatch_partition", "invalid partition specified: nope; Invalid partition name specified"),
+        ("sbatch_cores", "CPU count per node can not be satisfied; Requested node configuration is not available"),
+        ("sbatch_memory", "Memory specification can not be satisfied; Requested node configuration is not available"),
+        ("sbatch_time", "Requested time limit is invalid (missing or exceeds some limit)"),
+        ("sbatch_gpus", "Requested node configuration is not available"),
+        ("sbatch_nodes", "More processors requested than permitted"),
+    ],
+)
+def test_a_refusal_keeps_slurms_words(name: str, words: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        slurm.submitted(sample(name))
+    assert str(caught.value) == words
+
+
+# ---- could not ask
+
+
+@pytest.mark.parametrize("name", ["squeue_down", "squeue_hung", "sbatch_down", "scancel_down", "sinfo_down", "sacct_down"])
+def test_a_scheduler_that_cannot_be_asked_is_unreachable(name: str) -> None:
+    read = {
+        "squeue": lambda done: slurm.statuses(done, AT),
+        "sbatch": slurm.submitted,
+        "scancel": slurm.cancelled,
+        "sinfo": lambda done: slurm.snapshot([done, said()], AT),
+        "sacct": slurm.records,
+    }[name.split("_")[0]]
+    with pytest.raises(Unreachable):
+        read(sample(name))
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying",
+        'squeue: error: Munge encode failed: Failed to connect to "/run/munge/munge.socket.2": Connection refused',
+        "slurm_load_jobs error: Protocol authentication error",
+        "slurm_load_jobs error: Zero Bytes were transmitted or received",
+        "squeue: error: RPC rate limit exceeded",
+        "slurm_load_jobs error: Slurm backup controller in standby mode",
+    ],
+)
+def test_other_ways_of_not_answering_are_unreachable_too(stderr: str) -> None:
+    with pytest.raises(Unreachable):
+        slurm.statuses(said(stderr=f"{stderr}\n", code=1), AT)
+
+
+def test_a_centre_without_slurms_commands_is_unreachable() -> None:
+    with pytest.raises(Unreachable, match="not there"):
+        slurm.statuses(said(stderr="env: 'squeue': No such file or directory\n", code=127), AT)
+
+
+# ---- status, find, cancel
+
+
+def test_one_answer_gives_every_listed_job_its_state_node_and_reason() -> None:
+    found = slurm.statuses(sample("squeue_all"), AT)
+    assert {job: status.state for job, status in found.items()} == {
+        "1": JobState.COMPLETED, "2": JobState.FAILED, "3": JobState.FAILED, "4": JobState.RUNNING, "5": JobState.QUEUED,
+        "6": JobState.QUEUED, "7": JobState.QUEUED, "8": JobState.QUEUED, "9": JobState.QUEUED,
+    }  # fmt: skip
+    assert found["4"] == JobStatus(state=JobState.RUNNING, seen_at=AT, node="gamma1")
+    assert found["5"] == JobStatus(state=JobState.QUEUED, seen_at=AT, reason="Resources")
+    assert found["2"].reason == "NonZeroExitCode"
+
+
+def test_one_purged_job_is_no_error() -> None:
+    assert slurm.statuses(sample("squeue_one_unknown"), AT) == {}
+
+
+def test_a_waiting_job_has_the_schedulers_own_estimate() -> None:
+    found = slurm.statuses(said("J|5|PENDING|n/a|1795401483|Priority|.\n"), AT)
+    assert found["5"].starts_at == datetime(2026, 11, 23, 2, 38, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ("PENDING CONFIGURING REQUEUED REQUEUE_HOLD REQUEUE_FED RESV_DEL_HOLD SPECIAL_EXIT", JobState.QUEUED),
+        ("RUNNING COMPLETING SUSPENDED STOPPED SIGNALING STAGE_OUT RESIZING", JobState.RUNNING),
+        ("COMPLETED", JobState.COMPLETED),
+        ("FAILED TIMEOUT OUT_OF_MEMORY DEADLINE", JobState.FAILED),
+        ("CANCELLED REVOKED", JobState.CANCELLED),
+        ("NODE_FAIL BOOT_FAIL PREEMPTED", JobState.LOST),
+        ("WEATHER_HOLD", JobState.UNKNOWN),
+    ],
+)
+def test_every_state_of_slurm_has_one_of_ours(words: str, state: JobState) -> None:
+    for word in words.split():
+        status = slurm.statuses(said(f"J|1|{word}|n1|N/A|None|.\n"), AT)["1"]
+        assert status.state is state
+        assert STATES.get(word, JobState.UNKNOWN) is state
+
+
+def test_an_unknown_state_is_told_as_its_own_reason() -> None:
+    assert slurm.statuses(said("J|1|WEATHER_HOLD|n1|N/A|None|.\n"), AT)["1"].reason == "WEATHER_HOLD"
+
+
+@pytest.mark.parametrize("stdout", ["J|1|RUNNING|n1|N/A|None|.\nJ|2|RUN", "J|1|RUNNING|n1\n", "J|x|RUNNING|n1|N/A|None|.\n"])
+def test_half_an_answer_is_garbled(stdout: str) -> None:
+    with pytest.raises(Garbled):
+        slurm.statuses(said(stdout), AT)
+
+
+def test_a_banner_is_no_row_and_a_reason_may_hold_the_separator() -> None:
+    found = slurm.statuses(said("*** maintenance | tonight ***\nJ|1|PENDING|n/a|N/A|a|b|.\n"), AT)
+    assert found["1"].reason == "a|b"
+
+
+def test_a_hundred_thousand_rows_are_read_in_seconds() -> None:
+    text = "".join(f"J|{number}|RUNNING|n{number}|1795401483|None|.\n" for number in range(1, 100_001))
+    assert len(slurm.statuses(said(text), AT)) == 100_000
+
+
+def test_a_job_is_found_by_its_name_the_live_one_first() -> None:
+    assert slurm.found(sample("squeue_find")) == "4"
+    assert slurm.found(sample("squeue_find_none")) is None
+    assert slurm.found(said("J|3|COMPLETED|.\nJ|1|RUNNING|.\nJ|2|FAILED|.\n")) == "1"
+    assert slurm.found(said("J|3|FAILED|.\nJ|2|COMPLETED|.\n")) == "3"
+
+
+def test_cancelling_what_is_gone_is_success() -> None:
+    slurm.cancelled(sample("scancel_unknown"))
+    slurm.cancelled(said(stderr="scancel: error: Kill job error on job id 5: Job/step already completing or completed\n", code=1))
+    slurm.cancelled(said(stderr="scancel: error: Kill job error on job id 5: Invalid job id specified\n", code=1))
+
+
+def test_cancelling_somebody_elses_job_is_rejected() -> None:
+    with pytest.raises(Rejected, match="Access/permission denied"):
+        slurm.cancelled(said(stderr="scancel: error: Kill job error on job id 5: Access/permission denied\n", code=1))
+
+
+# ---- load
+
+
+def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
+    taken = slurm.snapshot([sample("sinfo_nodes"), sample("squeue_queue")], AT)
+    main = taken.partitions["main"]
+    first, second = main.nodes
+    assert (first.name, first.cores, first.cores_used, first.memory, first.memory_used) == ("gamma1", 4, 2, 8000 * 2**20, 1024 * 2**20)
+    assert (first.gpus, first.gpus_used, first.gpu_model, first.up) == (2, 1, "a100", True)
+    assert (second.cores_used, second.gpus_used) == (0, 0)
+    assert (main.queued_jobs, main.queued_cores, main.running_jobs) == (4, 14, 1)  # the held job stands in nobody's way
+    assert main.max_walltime == timedelta(hours=4)
+    assert main.up and taken.taken_at == AT
+
+
+def test_a_drained_node_is_not_up() -> None:
+    taken = slurm.snapshot([sample("sinfo_draining"), said()], AT)
+    assert [node.up for node in taken.partitions["main"].nodes] == [True, False]
+    assert taken.partitions["main"].cores_free == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "up"),
+    [("idle", True), ("mixed-", True), ("idle~", True), ("planned", True), ("allocated+", True), ("idle*", False), ("down*", False),
+     ("maint", False), ("idle$", False), ("reserved", False), ("draining", False), ("unknown", False), ("mixed@", False)],
+)  # fmt: skip
+def test_a_nodes_state_says_whether_it_takes_jobs(state: str, up: bool) -> None:
+    row = f"n1|main|0/4/0/4|8000|0|(null)|gpu:0|{state}|infinite|up|\n"
+    part = slurm.snapshot([said(row), said()], AT).partitions["main"]
+    assert part.nodes[0].up is up
+    assert part.max_walltime is None and part.nodes[0].gpus == 0
+
+
+def test_a_closed_partition_is_not_up_and_gpus_of_several_kinds_add_up() -> None:
+    row = (
+        "n1|gpu|8/56/0/64|256000|8000|gpu:a100:4(S:0-1),gpu:h100:2,shard:8|gpu:a100:1(IDX:0,2),gpu:h100:1(IDX:0)|mixed|1-00:00:00|inact|\n"
+    )
+    part = slurm.snapshot([said(row), said()], AT).partitions["gpu"]
+    assert not part.up
+    assert (part.nodes[0].gpus, part.nodes[0].gpus_used, part.nodes[0].gpu_model) == (6, 2, "a100")
+
+
+def test_places_count_from_one_by_priority() -> None:
+    assert slurm.places([said(), sample("squeue_queue")]) == {"5": 1, "6": 2, "7": 3, "8": 4}
+
+
+# ---- usage
+
+
+def test_accounting_tells_what_was_allocated_and_used() -> None:
+    records = {record.job_id: record for record in slurm.records(sample("sacct"))}
+    done = records["1"]
+    assert (done.name, done.state, done.cores, done.gpus, done.memory) == ("ok", JobState.COMPLETED, 2, 1, 500 * 2**20)
+    assert done.cpu == timedelta(milliseconds=44)
+    assert (done.node, done.exit_code, done.partition) == ("gamma1", "0:0", "main")
+    limit = records["7"]
+    assert (limit.state, limit.elapsed) == (JobState.FAILED, timedelta(seconds=85))
+    assert limit.ended_at is not None and limit.started_at is not None
+    assert limit.ended_at - limit.started_at == limit.elapsed
+    assert records["2"].exit_code == "7:0" and records["3"].exit_code == "0:9"
+
+
+def test_a_running_job_has_no_end_and_a_waiting_one_no_start() -> None:
+    records = {record.job_id: record for record in slurm.records(sample("sacct"))}
+    assert (records["4"].state, records["4"].ended_at, records["4"].elapsed) == (JobState.RUNNING, None, timedelta(seconds=157))
+    assert (records["5"].state, records["5"].started_at) == (JobState.QUEUED, None)
+
+
+def test_a_job_cancelled_while_it_waited_used_nothing() -> None:
+    record = next(record for record in slurm.records(sample("sacct")) if record.job_id == "13")
+    assert (record.state, record.started_at, record.cores, record.elapsed) == (JobState.CANCELLED, None, 0, timedelta())
+
+
+def test_steps_are_no_jobs() -> None:
+    assert [record.job_id for record in slurm.records(sample("sacct"))] == [str(number) for number in range(1, 14)]
+
+
+def test_jobs_that_accounting_never_saw_have_no_record() -> None:
+    assert slurm.records(sample("sacct_none")) == []
+
+
+def test_a_cluster_without_accounting_says_what_to_set() -> None:
+    with pytest.raises(Rejected) as caught:
+        slurm.records(sample("sacct_disabled"))
+    assert "scontrol" in caught.value.hint
+
+
+def test_half_an_accounting_row_is_garbled() -> None:
+    with pytest.raises(Garbled):
+        slurm.records(said("1|COMPLETED|2\n"))
+
+
+def test_without_slurmdbd_the_controller_is_the_accounting() -> None:
+    bare = Slurm("scontrol")
+    records = {record.job_id: record for record in bare.records(sample("scontrol_jobs"))}
+    run = records["4"]
+    assert (run.name, run.state, run.cores, run.gpus, run.memory) == ("run", JobState.RUNNING, 2, 1, GIB)
+    assert (run.elapsed, run.ended_at, run.node) == (timedelta(seconds=116), None, "gamma1")
+    assert (records["5"].state, records["5"].started_at, records["5"].cores) == (JobState.QUEUED, None, 0)
+    assert bare.records(sample("scontrol_unknown")) == []
+    assert bare.usage(["4"]).argv[-2:] == ("job", "4") and bare.usage(["4", "5"]).argv[-1] == "job"
+
+
+def test_a_jobs_name_cannot_pretend_another_state() -> None:
+    line = sample("scontrol_jobs").stdout.splitlines()[0].replace("JobName=run", "JobName=x JobState=COMPLETED")
+    record = Slurm("scontrol").records(said(f"{line}\n"))[0]
+    assert (record.state, record.name) == (JobState.RUNNING, "x JobState=COMPLETED")
+
+
+# ---- the rest
+
+
+@pytest.mark.parametrize(("hosts", "first"), [("n1", "n1"), ("n[001-004,9]", "n001"), ("a1,b[1-2]", "a1"), ("r[1-2]-x", "r1-x"), ("", "")])
+def test_the_first_host_of_a_list(hosts: str, first: str) -> None:
+    assert first_host(hosts) == first
+
+
+def test_unknown_dialects_and_accountings_are_spec_errors() -> None:
+    with pytest.raises(SpecError, match="loadleveler"):
+        dialect("loadleveler")
+    with pytest.raises(SpecError, match="paper"):
+        dialect("slurm", accounting="paper")
