@@ -9,7 +9,6 @@ from __future__ import annotations
 
 # distributed's types are partial: optional attributes that a started cluster always has, untyped calls, loose signatures
 # mypy: disable-error-code="union-attr, no-untyped-call, override, assignment"
-
 import asyncio
 import atexit
 import contextlib
@@ -286,9 +285,8 @@ class FederatedCluster(SpecCluster):
         if self._care and self._care is not asyncio.current_task():
             self._care.cancel()
         await super()._close()
-        if self._door.still_open():
+        with contextlib.suppress(ScnetError, RuntimeError):  # at the interpreter's exit there are no more threads
             await asyncio.to_thread(self._door.stop_all)
-        with contextlib.suppress(ScnetError):
             await asyncio.to_thread(self._door.refresh)
         self._publish()
 
@@ -364,7 +362,7 @@ class FederatedCluster(SpecCluster):
         from IPython.display import display
 
         data, metadata = self._repr_mimebundle_(**kwargs)
-        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        display(data, metadata=metadata, raw=True)
 
     def _repr_html_(self, cluster_status: Any = None) -> str:
         from ..panels import snapshot

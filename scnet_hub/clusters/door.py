@@ -77,9 +77,12 @@ class Door:
             pass
         self._stopped.add(session_id)
 
+    def is_open(self, session_id: str) -> bool:
+        """Whether that session lives and was not asked to stop."""
+        return bool(self.sessions.get(session_id, {}).get("live")) and session_id not in self._stopped
+
     def still_open(self) -> list[str]:
-        """The ids of sessions that live and were not asked to stop."""
-        return [key for key, one in list(self.sessions.items()) if one["live"] and key not in self._stopped]
+        return [key for key in list(self.sessions) if self.is_open(key)]
 
     def stop_all(self, within: float = 15.0) -> list[str]:
         """Stops whatever is still open, one by one; returns the ids that could not be stopped in `within` seconds."""

@@ -113,7 +113,7 @@ class BrokerJob:
         self._closing.set()
         if self._submission:
             await asyncio.wait({self._submission}, timeout=CLOSE_WITHIN)
-        if self.session_id and self.session.get("live"):
+        if self.door.is_open(self.session_id):
             try:
                 await asyncio.wait_for(asyncio.to_thread(self.door.stop, self.session_id), CLOSE_WITHIN)
             except (ScnetError, TimeoutError) as error:

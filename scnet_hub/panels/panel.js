@@ -89,7 +89,7 @@ const stopper = (model) => (cell) => {
     first.disabled = true;
     put(first, "Stopping…");
   };
-  ask.onkeydown = (event) => event.key === "Escape" && open(false, true);
+  ask.addEventListener("keydown", (event) => event.key === "Escape" && open(false, true));
   return (fresh) => {
     if (!row) ask.hidden = true;
     row = fresh;

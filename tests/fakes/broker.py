@@ -52,7 +52,7 @@ class FakeBroker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self.processes.values():
+        for process in list(self.processes.values()):
             if process.poll() is None:
                 process.kill()
             process.wait(10)
@@ -76,7 +76,7 @@ class FakeBroker:
         return {one["name"]: f"{one['state']} {one['end_reason']}".strip() for one in self.sessions.values()}
 
     def alive(self) -> list[int]:
-        return [process.pid for process in self.processes.values() if process.poll() is None]
+        return [process.pid for process in list(self.processes.values()) if process.poll() is None]
 
     def live(self) -> list[Json]:
         return [one for one in self.sessions.values() if one["live"]]

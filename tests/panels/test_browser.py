@@ -1,0 +1,138 @@
+"""The view in a real browser: what a refresh leaves alone, what keys do, what a screen reader finds. Loads nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright import sync_api
+
+from scnet_hub.errors import BrokerError
+from scnet_hub.panels.state import state, with_problem
+
+from . import samples as s
+
+pytestmark = pytest.mark.browser
+HERE = Path(__file__).resolve().parents[2] / "scnet_hub" / "panels"
+CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+# A model as anywidget hands it to render(): `sent` keeps what the view says, `news(state)` is what the kernel sends.
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Panel</title><style>%s</style><body><div id="panel"></div>
+<script type="module">
+%s
+const heard = {};
+let kept = %s;
+window.sent = [];
+const model = { get: () => kept, on: (name, f) => (heard[name] = f), off: () => {}, send: (body) => window.sent.push(body) };
+window.news = (state) => { kept = state; heard["change:state"](); };
+window.leave = render({ model, el: document.getElementById("panel") });
+window.drawn = true;
+</script></body></html>"""
+
+
+def now_state(sessions: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return state(s.centres(now), s.sessions(now) if sessions is None else sessions, [s.balance()], now) | changes
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
+    made = browser.new_page(viewport={"width": 980, "height": 720})
+    problems: list[str] = []
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.on("request", lambda request: problems.append(request.url))
+    script = (HERE / "panel.js").read_text(encoding="utf-8").replace("export default { render };", "")
+    made.set_content(PAGE % ((HERE / "panel.css").read_text(encoding="utf-8"), script, json.dumps(now_state())))
+    made.wait_for_function("window.drawn")
+    yield made
+    assert problems == []
+    made.close()
+
+
+def news(page: sync_api.Page, shown: dict[str, Any]) -> None:
+    page.evaluate("state => window.news(state)", shown)
+
+
+def said(page: sync_api.Page, kind: str) -> list[Any]:
+    return [body for body in page.evaluate("window.sent") if body["say"] == kind]
+
+
+def test_it_draws_tables_with_captions_scopes_and_one_live_line(page: sync_api.Page) -> None:
+    assert page.locator("caption:visible").all_inner_texts() == ["Centres", "My sessions"]
+    assert page.get_by_role("rowheader", name="Alpha University of Alpha").count() == 1
+    assert page.locator("[aria-live]").count() == 1
+    assert page.get_by_role("status").inner_text().startswith("2 of 3 centres up")
+
+
+def test_stop_takes_two_steps_and_escape_keeps(page: sync_api.Page) -> None:
+    page.get_by_role("button", name="Stop session default at Alpha", exact=True).press("Enter")
+    assert page.evaluate("document.activeElement.innerText") == "Keep"
+    page.keyboard.press("Escape")
+    assert said(page, "stop") == []
+    page.get_by_role("button", name="Stop session default at Alpha", exact=True).press("Enter")
+    page.get_by_role("button", name="Yes, stop session default at Alpha").press("Enter")
+    assert said(page, "stop") == [{"say": "stop", "id": "abc"}]
+
+
+def test_a_refresh_keeps_focus_and_the_open_question(page: sync_api.Page) -> None:
+    page.get_by_role("button", name="Stop session train-unet at Beta", exact=True).press("Enter")
+    page.evaluate("window.before = document.activeElement")
+    changed = now_state()
+    changed["sessions"][0]["cost"] = "36.50"
+    news(page, changed)
+    assert page.evaluate("window.before === document.activeElement")
+    assert page.get_by_text("36.50").count() == 1
+
+
+def test_rows_come_go_and_keep_their_order(page: sync_api.Page) -> None:
+    rows = now_state()["sessions"]
+    news(page, now_state() | {"sessions": [rows[2], rows[0]]})
+    names = page.locator("table:has(caption:text('My sessions')) tbody th > span:first-child").all_inner_texts()
+    assert names == [rows[2]["name"], rows[0]["name"]]
+    news(page, now_state(sessions=[]))
+    assert page.get_by_text("No sessions of yours.").is_visible()
+
+
+def test_a_problem_is_a_sentence_and_greys_but_keeps_the_rest(page: sync_api.Page) -> None:
+    news(page, with_problem(now_state(), BrokerError("The broker does not answer.", hint="Try again in a minute.")))
+    assert page.get_by_text("The broker does not answer.").is_visible()
+    assert page.get_by_text("not updated since").is_visible()
+    assert page.locator(".is-stale").count() == 1 and page.get_by_text("University of Alpha").is_visible()
+    news(page, now_state())
+    assert not page.get_by_text("The broker does not answer.").is_visible()
+    assert page.locator(".is-stale").count() == 0
+
+
+def test_old_facts_are_greyed_without_a_word_from_the_kernel(page: sync_api.Page) -> None:
+    page.evaluate("old => { window.news(old); }", now_state())
+    page.clock.install()
+    page.clock.fast_forward(400_000)
+    page.wait_for_function("document.querySelector('.is-stale')")
+
+
+def test_names_are_text_not_markup(page: sync_api.Page) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    now = datetime.now(UTC)
+    news(page, state([s.centre(name=evil)], [s.session(now, name=evil)], [s.balance(title=evil)], now))
+    assert page.locator("img").count() == 0
+    assert page.get_by_text(evil).count() == 3
+
+
+def test_the_kernel_hears_that_somebody_looks_and_that_nobody_does(page: sync_api.Page) -> None:
+    assert said(page, "here") == [{"say": "here"}]
+    page.evaluate("window.leave()")
+    assert said(page, "gone") == [{"say": "gone"}]

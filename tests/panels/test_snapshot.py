@@ -1,0 +1,93 @@
+"""The HTML and text that stay when no kernel runs: complete, dated, escaped, self-contained."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from scnet_hub.errors import BrokerError
+from scnet_hub.panels import snapshot
+from scnet_hub.panels.state import state, with_problem
+
+from . import samples as s
+
+EVIL = "<script>alert('x')</script>\" onload=\"x"
+
+
+def full():
+    return state(s.centres(), s.sessions(), [s.balance()], s.NOW)
+
+
+class Balance(HTMLParser):
+    """Fails on a tag that is closed without having been opened."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_html_is_well_formed_dated_and_loads_nothing():
+    page = snapshot.html(full())
+    checker = Balance()
+    checker.feed(page)
+    assert checker.open == []
+    assert "as of 12:00:05 UTC" in page
+    assert not re.search(r"https?://|url\(|@import|src=", page)
+
+
+def test_html_tables_have_captions_and_scopes():
+    page = snapshot.html(full())
+    assert page.count("<caption>") == 2
+    assert page.count("scope='row'") == 3 + 4
+    assert "<th scope='col' class='num'>Cores free</th>" in page
+
+
+def test_every_name_of_a_person_or_centre_is_escaped():
+    page = snapshot.html(
+        with_problem(
+            state(
+                [s.centre(name=EVIL, why=EVIL, state="stale")],
+                [s.session(name=EVIL, centre_name=EVIL, state="queued", reason=EVIL)],
+                [s.balance(title=EVIL)],
+                s.NOW,
+            ),
+            BrokerError(EVIL, hint=EVIL),
+        )
+    )
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") == 8
+    assert '" onload' not in page
+
+
+def test_a_problem_is_said_first_and_the_rest_is_greyed_not_blanked():
+    page = snapshot.html(with_problem(full(), BrokerError("The broker does not answer.", hint="Try again.")))
+    assert "is-stale" in page.split(">", 2)[1] or "class='scnet is-stale'" in page
+    assert "The broker does not answer." in page and "Alpha" in page
+
+
+def test_text_is_a_table_with_aligned_numbers():
+    lines = snapshot.text(full()).splitlines()
+    assert lines[0].startswith("SCNet · 2 of 3 centres up") and lines[0].endswith("as of 12:00:05 UTC")
+    head, alpha, beta, _ = lines[2:6]
+    end = head.index("Cores free") + len("Cores free")
+    assert (alpha[:end].split()[-3:], beta[:end].split()[-3:]) == (["12", "/", "64"], ["490", "/", "1,280"])
+    assert lines[-2] == "Monsoon ensembles: settled 412.50, in flight 36.40, held 88.10, available 463.00 of 1,000.00 credits"
+    assert max(map(len, lines)) <= 110
+
+
+def test_nothing_known_yet_is_short():
+    assert snapshot.text(state()) == "SCNet · no centres · no sessions · as of never"
+    assert "<table" not in snapshot.html(state())
+
+
+def test_ages_and_times_left():
+    assert snapshot.age(s.iso(-12), s.iso(0)) == "12 s ago"
+    assert snapshot.age(None, s.iso(0)) == "–"
+    assert snapshot.time_left(s.iso(2710), s.iso(0)) == "45 min"
+    assert snapshot.time_left(s.iso(-5), s.iso(0)) == "now"
