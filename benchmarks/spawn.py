@@ -31,12 +31,26 @@ from scnet_hub.demo.state import node_and_proxy, some_free_port
 from scnet_hub.secret import make_secret, read_secret
 
 ARGS = ["--ServerApp.jpserver_extensions=jupyter_lsp=False", "--ServerApp.jpserver_extensions=notebook=False"]
+ROOT = ["--allow-root"] if os.geteuid() == 0 else []
 PERSON = "ada"
 STOCK_CONFIG = """
 import batchspawner
+from traitlets import Unicode
 from scnet_hub.hub.authenticator import LocalAuthenticator
 c = get_config()
-c.JupyterHub.spawner_class = "batchspawner.SlurmSpawner"
+
+
+class Stock(batchspawner.SlurmSpawner):
+    # unchanged, but that people need no system account: it would look their home up there
+
+    req_homedir = Unicode({home!r})
+    ip = Unicode("127.0.0.1")
+
+    def user_env(self, env):
+        return {{**env, "HOME": {home!r}, "SHELL": "/bin/sh", "USER": self.user.name}}
+
+
+c.JupyterHub.spawner_class = Stock
 c.JupyterHub.authenticator_class = LocalAuthenticator
 c.LocalAuthenticator.file = {people!r}
 c.JupyterHub.bind_url = "http://127.0.0.1:{public}"
@@ -48,11 +62,12 @@ c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
 c.ConfigurableHTTPProxy.auth_token = {token!r}
 c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 0}}
 c.SlurmSpawner.exec_prefix = ""
-c.SlurmSpawner.req_homedir = {home!r}
+c.Spawner.environment = {{"PATH": {path!r}}}
+c.SlurmSpawner.req_srun = ""
 c.SlurmSpawner.req_nprocs = "1"
 c.SlurmSpawner.req_memory = "1G"
 c.SlurmSpawner.req_runtime = "1:00:00"
-c.SlurmSpawner.state_exechost_exp = ""
+c.SlurmSpawner.state_exechost_exp = "127.0.0.1"
 c.Spawner.args = {args!r}
 """
 
@@ -82,7 +97,6 @@ async def stock(url: str, password: str) -> float:
 
 async def direct(demo: Demo) -> float:
     port = some_free_port(())
-    root = ["--allow-root"] if os.geteuid() == 0 else []
     state = demo.state
     env = {
         **environment(state),
@@ -97,7 +111,7 @@ async def direct(demo: Demo) -> float:
     }
     began = time.monotonic()
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "jupyterhub.singleuser", *ARGS, *root, env=env, cwd=state.home,
+        sys.executable, "-m", "jupyterhub.singleuser", *ARGS, *ROOT, env=env, cwd=state.home,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
@@ -123,13 +137,14 @@ async def stock_hub(demo: Demo, centre: str) -> AsyncIterator[str]:
         ports.append(some_free_port(ports))
     public, hub, api = ports
     token = make_secret(home / "proxy.token")
+    env = environment(demo.state)
+    path = f"{demo.centres.commands(centre)}{os.pathsep}{env['PATH']}"
     config = home / "config.py"
     config.write_text(
-        STOCK_CONFIG.format(people=str(demo.state.home / "people.json"), public=public, hub=hub, api=api, token=token, home=str(home), args=ARGS)
+        STOCK_CONFIG.format(people=str(demo.state.home / "people.json"), public=public, hub=hub, api=api, token=token, home=str(home), args=[*ARGS, *ROOT], path=path)
     )
     config.chmod(0o600)
-    env = environment(demo.state)
-    env["PATH"] = f"{demo.centres.commands(centre)}{os.pathsep}{env['PATH']}"
+    env["PATH"] = path
     proxy = [
         *node_and_proxy(), "--ip", "127.0.0.1", "--port", str(public), "--api-ip", "127.0.0.1", "--api-port", str(api),
         "--default-target", f"http://127.0.0.1:{hub}", "--error-target", f"http://127.0.0.1:{hub}/hub/error",

@@ -42,9 +42,10 @@ class Browser:
     async def log_in(self, password: str) -> None:
         await self.http.get("/hub/login")
         form = {"username": self.person, "password": password, "_xsrf": self.xsrf("/hub/")}
-        answer = await self.http.post("/hub/login", data=form)
-        if "/hub/login" in str(answer.url) or answer.status_code >= 400:
+        answer = await self.http.post("/hub/login", data=form, follow_redirects=False)
+        if answer.status_code != 302:
             raise ScnetError(f"{self.person} could not log in ({answer.status_code}).", code="login")
+        await self.http.get("/hub/home")
 
     async def start_page(self) -> str:
         answer = await self.http.get("/hub/spawn")

@@ -1,6 +1,6 @@
 """The single-user server of a "lab" session, in this process: its port, its quick start, its patience with the hub.
 
-Three changes to JupyterHub's own start: a 2 s import that nobody needs is left out; the check of the hub's version waits
+Three changes to JupyterHub's own start: imports that only a hub needs are left out; the check of the hub's version waits
 in the background instead of ending the server when the hub is away; and while the hub is away, people who were let in
 in the last ten minutes stay in. Needs jupyterhub >=6.1,<7 (private names; tests/session watches them).
 """
@@ -8,13 +8,16 @@ in the last ten minutes stay in. Needs jupyterhub >=6.1,<7 (private names; tests
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlparse
 
@@ -35,12 +38,13 @@ def serve(start: dict[str, Any]) -> int:
     threading.Thread(
         target=callhome.when_listening, args=(start, host, port), kwargs={"node": socket.gethostname()}, daemon=True
     ).start()
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # an ImportError that jsonschema expects: saves 2 s
     sys.argv = [*start["argv"], *(["--allow-root"] if os.geteuid() == 0 else [])]
-    check_the_hub_later()
-    remember_the_hubs_answers()
-    from jupyterhub.singleuser import main
-
+    with without_what_only_a_hub_needs():
+        do_not_ask_node()
+        check_the_hub_later()
+        remember_the_hubs_answers()
+        import jupyterlab.labapp  # noqa: F401
+        from jupyterhub.singleuser import main
     return main() or 0
 
 
@@ -49,6 +53,39 @@ def free_port(host: str) -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextlib.contextmanager
+def without_what_only_a_hub_needs() -> Iterator[None]:
+    """Imports in here are spared what a session never uses: 2.8 of 4 s where all of it is installed.
+
+    jsonschema expects that `rfc3987_syntax` may be missing (it builds a grammar at import, 2 s), httpx that `rich` may;
+    JupyterHub's log and metrics would import the hub's pages and its database layer for a name that never occurs here (0.3 s);
+    jupyterlab asks node for the registry of its builds (0.4 s). Afterwards all of them can be imported as ever.
+    """
+    names = ("rfc3987_syntax", "rich", "jupyterhub.handlers", "jupyterhub.handlers.pages", "jupyterhub.orm")
+    absent = [name for name in names if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = _stand_in(name) if name.startswith("jupyterhub") else None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in absent:
+            sys.modules.pop(name, None)
+
+
+def _stand_in(name: str) -> ModuleType:
+    module = ModuleType(name)
+    module.__path__ = []
+    module.HealthCheckHandler = type("HealthCheckHandler", (), {})  # type: ignore[attr-defined]
+    return module
+
+
+def do_not_ask_node() -> None:
+    """Importing jupyterlab's app runs `node jlpm config list` to learn a registry that only its builds use."""
+    from jupyterlab import commands
+
+    commands._yarn_config = lambda logger: {"yarn config": {}, "npm config": {}}
 
 
 def check_the_hub_later() -> None:
