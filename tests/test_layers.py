@@ -37,6 +37,7 @@ MAY_ALSO = {
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "jupyterhub": ("hub", "session"),  # in a session only inside functions: see test_a_session_starts_bare
+    "jupyterlab": ("session",),
     "batchspawner": ("hub",),
     "traitlets": ("hub", "panels"),
     "tornado": ("hub", "session", "demo"),
@@ -61,6 +62,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "anywidget": ("panels",),
     "ipywidgets": ("panels",),
     "IPython": ("panels", "clusters"),
+    "pytest": ("conformance",),  # the suite is shipped: operators run it on their own centre
 }
 
 OUTSIDE = {"asyncio", "http", "io", "multiprocessing", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3"} | {
