@@ -1,0 +1,32 @@
+"""The conformance suite: what every member centre must do, as tests that CI and `scnet centre check` both run.
+
+`suite.py` holds the tests, `plugin.py` the fixtures for a live centre described by its `centre.toml`; CI brings fixtures of
+its own (`tests/test_conformance.py`). A run submits about ten jobs of a few seconds under the checker's own account.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from ..errors import ScnetError
+
+
+def check(centre_toml: Path | str, *, words: tuple[str, ...] = ()) -> int:
+    """Runs the suite against the centre of that page; pytest's exit code, 0 for "conforms". Needs pytest installed."""
+    if importlib.util.find_spec("pytest") is None or importlib.util.find_spec("pytest_asyncio") is None:
+        raise ScnetError("the check runs on pytest, which is not here.", hint="Install scnet-hub[test].", code="no-pytest")
+    import pytest
+
+    suite = str(Path(__file__).with_name("suite.py"))
+    options = [
+        "-p",
+        "scnet_hub.conformance.plugin",
+        "-o",
+        "asyncio_mode=auto",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(Path(suite).parent),
+    ]
+    return int(pytest.main([*options, "--centre-page", str(centre_toml), "-q", *words, suite]))

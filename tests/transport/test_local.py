@@ -1,0 +1,199 @@
+"""The ways out to a centre on this machine: processes, the embedded centre's socket, files."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scnet_hub.commands import Command
+from scnet_hub.errors import Garbled, Unreachable
+from scnet_hub.standard.centre import parse_centre
+from scnet_hub.transport import transport
+from scnet_hub.transport.embedded import EmbeddedTransport
+from scnet_hub.transport.local import LocalTransport
+
+
+def sh(script: str, stdin: bytes = b"") -> Command:
+    return Command(("/bin/sh", "-c", script), stdin)
+
+
+async def test_exit_codes_are_data_and_input_arrives() -> None:
+    done = await LocalTransport().run(sh("cat; echo oops >&2; exit 3", b"hello"))
+    assert (done.code, done.stdout, done.stderr) == (3, "hello", "oops\n")
+
+
+async def test_arguments_are_never_a_shells() -> None:
+    done = await LocalTransport().run(Command(("/usr/bin/printf", "%s|", "$(id)", "a b", "")))
+    assert done.stdout == "$(id)|a b||"
+
+
+async def test_a_command_gets_a_small_environment_with_the_specs_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "s3cret")
+    done = await LocalTransport({"SLURM_CONF": "/x"}, path=str(tmp_path)).run(Command(("/usr/bin/env",)))
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert found["SLURM_CONF"] == "/x" and found["PATH"].startswith(f"{tmp_path}:")
+    assert "JUPYTERHUB_API_TOKEN" not in found
+
+
+async def test_the_specs_folder_of_commands_comes_first(tmp_path: Path) -> None:
+    command = tmp_path / "squeue"
+    command.write_text("#!/bin/sh\necho mine\n")
+    command.chmod(0o755)
+    done = await LocalTransport(path=str(tmp_path)).run(Command(("env", "A=b", "squeue")))
+    assert done.stdout == "mine\n"
+
+
+async def test_a_hung_command_is_unreachable_and_killed_with_its_children(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match=r"did not answer within 0.5 s"):
+        await LocalTransport().run(sh(f"sleep 300 & echo $! $$ > {pids}; wait"), timeout=0.5)
+    assert time.monotonic() - began < 5
+    assert not any(alive(int(pid)) for pid in pids.read_text().split())
+
+
+async def test_a_command_whose_asker_goes_away_is_killed_too(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    task = asyncio.create_task(LocalTransport().run(sh(f"echo $$ > {pids}; sleep 300")))
+    for _ in range(500):
+        if pids.exists() and pids.read_text():
+            break
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not alive(int(pids.read_text()))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("argv", [("/no/such/program",), ("x\0y",), ("/etc/passwd",)])
+async def test_a_program_that_cannot_be_started_is_unreachable(argv: tuple[str, ...]) -> None:
+    with pytest.raises(Unreachable):
+        await LocalTransport().run(Command(argv))
+
+
+async def test_output_that_is_no_text_does_not_break_the_answer() -> None:
+    done = await LocalTransport().run(sh("printf '\\377ok'"))
+    assert done.stdout.endswith("ok")
+
+
+# ---- files
+
+
+async def test_a_put_file_is_private_whole_and_replaced_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    way = LocalTransport()
+    await way.put(str(path), b"one")
+    before = path.open("rb")
+    await way.put(str(path), b"two", mode=0o640)
+    with before:
+        assert before.read() == b"one", "who reads the old file reads all of it"
+    assert path.read_bytes() == b"two" and path.stat().st_mode & 0o777 == 0o640
+    assert path.parent.stat().st_mode & 0o777 == 0o700 and path.parent.parent.stat().st_mode & 0o777 == 0o700
+    assert [child.name for child in path.parent.iterdir()] == ["file"]
+
+
+async def test_a_file_that_cannot_be_written_is_unreachable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(Unreachable):
+        await LocalTransport().put(str(tmp_path / "file" / "x"), b"")
+
+
+async def test_the_end_of_a_file_is_read_and_none_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"x" * 5000 + "ünd".encode())
+    way = LocalTransport()
+    assert await way.tail(str(tmp_path / "log"), size=4) == "ünd"
+    assert await way.tail(str(tmp_path / "log"), size=3) == "\ufffdnd"
+    assert await way.tail(str(tmp_path / "none")) == ""
+
+
+async def test_this_machines_addresses_need_no_tunnel() -> None:
+    assert await LocalTransport().forward("127.0.0.1", 8888) == ("127.0.0.1", 8888)
+
+
+# ---- the embedded centre's socket
+
+
+@asynccontextmanager
+async def listening(path: Path, reply: Callable[[bytes], bytes]) -> AsyncIterator[None]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply(await reader.read()))
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, path=str(path))
+    async with server:
+        yield
+
+
+async def test_a_question_is_carried_over_the_socket(short_path: Path) -> None:
+    def reply(request: bytes) -> bytes:
+        asked = json.loads(request)
+        return json.dumps({"code": 4, "stdout": asked["stdin"] + " ".join(asked["argv"]), "stderr": "e"}).encode()
+
+    async with listening(short_path / "s", reply):
+        done = await EmbeddedTransport(str(short_path / "s")).run(Command(("squeue", "-h"), b"in:"))
+    assert (done.code, done.stdout, done.stderr) == (4, "in:squeue -h", "e")
+
+
+async def test_no_socket_a_dead_one_and_an_early_end_are_unreachable(short_path: Path) -> None:
+    way = EmbeddedTransport(str(short_path / "s"))
+    with pytest.raises(Unreachable, match="can't be reached"):
+        await way.run(Command(("squeue",)))
+    (short_path / "s").touch()
+    with pytest.raises(Unreachable, match="can't be reached"):
+        await way.run(Command(("squeue",)))
+    (short_path / "s").unlink()
+    async with listening(short_path / "s", lambda request: b""):
+        with pytest.raises(Unreachable, match="without an answer"):
+            await way.run(Command(("squeue",)))
+
+
+async def test_a_silent_socket_is_unreachable_in_time(short_path: Path) -> None:
+    release = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.close()
+
+    server = await asyncio.start_unix_server(silent, path=str(short_path / "s"))
+    with pytest.raises(Unreachable, match=r"within 0.2 s"):
+        await EmbeddedTransport(str(short_path / "s")).run(Command(("squeue",)), timeout=0.2)
+    release.set()
+    server.close()
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"code": 0}', b'"x"'])
+async def test_an_answer_that_is_none_is_garbled(short_path: Path, text: bytes) -> None:
+    async with listening(short_path / "s", lambda request: text):
+        with pytest.raises(Garbled):
+            await EmbeddedTransport(str(short_path / "s")).run(Command(("squeue",)))
+
+
+def test_the_spec_chooses_the_way() -> None:
+    page = """
+id = "a"
+name = "A"
+[transport]
+{}
+[[partition]]
+name = "main"
+cores = 4
+[session]
+python = "python"
+directory = "/d"
+"""
+    first = transport(parse_centre(page.format('kind = "embedded"\nsocket = "/s"'), source="x"))
+    assert isinstance(first, EmbeddedTransport) and first.socket == "/s"
+    second = transport(parse_centre(page.format('kind = "local"\npath = "/p"\nenvironment = { A = "b" }'), source="x"))
+    assert isinstance(second, LocalTransport) and (second.path, second.environment) == ("/p", {"A": "b"})
