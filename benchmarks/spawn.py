@@ -5,7 +5,8 @@
 The three take turns in one run on one machine, so that its speed cancels out; figures are medians of seconds.
 *ours*: POST of the start form until the Lab's API answers through the proxy. *direct*: start of `jupyterhub-singleuser`
 with the same arguments in the same environment until its API answers. *stock*: as ours, through an unchanged
-`batchspawner.SlurmSpawner` with its own wrapper, on the same embedded centre.
+`batchspawner.SlurmSpawner` with its own wrapper, on the same embedded centre; its environment has `rfc3987-syntax`, as
+every plain installation of JupyterHub has and our lock has not (`--lean-stock` takes it away from stock as well).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -62,7 +64,7 @@ c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
 c.ConfigurableHTTPProxy.auth_token = {token!r}
 c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 0}}
 c.SlurmSpawner.exec_prefix = ""
-c.Spawner.environment = {{"PATH": {path!r}}}
+c.Spawner.environment = {{"PATH": {path!r}, "PYTHONPATH": {extra!r}}}
 c.SlurmSpawner.req_srun = ""
 c.SlurmSpawner.req_nprocs = "1"
 c.SlurmSpawner.req_memory = "1G"
@@ -128,8 +130,9 @@ async def direct(demo: Demo) -> float:
 
 
 @asynccontextmanager
-async def stock_hub(demo: Demo, centre: str) -> AsyncIterator[str]:
-    """A hub with batchspawner's own SlurmSpawner, the embedded centre's commands first on its PATH."""
+async def stock_hub(demo: Demo, centre: str, *, lean: bool) -> AsyncIterator[str]:
+    """A hub with batchspawner's own SlurmSpawner, the embedded centre's commands first on its PATH; unless `lean`, with
+    the one package that our lock leaves out and that everybody else's installation has."""
     home = demo.state.home / "stock"
     home.mkdir(mode=0o700)
     ports: list[int] = []
@@ -137,11 +140,22 @@ async def stock_hub(demo: Demo, centre: str) -> AsyncIterator[str]:
         ports.append(some_free_port(ports))
     public, hub, api = ports
     token = make_secret(home / "proxy.token")
-    env = environment(demo.state)
+    extra = "" if lean else str(install(home / "extra", "rfc3987-syntax"))
+    env = {**environment(demo.state), "PYTHONPATH": extra}
     path = f"{demo.centres.commands(centre)}{os.pathsep}{env['PATH']}"
     config = home / "config.py"
     config.write_text(
-        STOCK_CONFIG.format(people=str(demo.state.home / "people.json"), public=public, hub=hub, api=api, token=token, home=str(home), args=[*ARGS, *ROOT], path=path)
+        STOCK_CONFIG.format(
+            people=str(demo.state.home / "people.json"),
+            public=public,
+            hub=hub,
+            api=api,
+            token=token,
+            home=str(home),
+            args=[*ARGS, *ROOT],
+            path=path,
+            extra=extra,
+        )
     )
     config.chmod(0o600)
     env["PATH"] = path
@@ -164,12 +178,19 @@ async def stock_hub(demo: Demo, centre: str) -> AsyncIterator[str]:
         await asyncio.gather(*(process.stop() for process in processes))
 
 
-async def measure(rounds: int) -> dict[str, object]:
+async def measure(rounds: int, lean: bool) -> dict[str, object]:
     took: dict[str, list[float]] = {"ours": [], "direct": [], "stock": []}
     with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
-        async with running(Path(folder), background=False, say=note) as demo, stock_hub(demo, demo.centres.names[0]) as stock_url:
+        async with (
+            running(Path(folder), background=False, say=note) as demo,
+            stock_hub(demo, demo.centres.names[0], lean=lean) as stock_url,
+        ):
             for number in range(rounds + 1):  # the first round warms the caches and is not counted
-                one = {"ours": await ours(demo), "direct": await direct(demo), "stock": await stock(stock_url, demo.state.passwords[PERSON])}
+                one = {
+                    "ours": await ours(demo),
+                    "direct": await direct(demo),
+                    "stock": await stock(stock_url, demo.state.passwords[PERSON]),
+                }
                 note(f"round {number}: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in one.items()))
                 if number:
                     for name, seconds in one.items():
@@ -180,8 +201,15 @@ async def measure(rounds: int) -> dict[str, object]:
         "ratio_to_direct": round(medians["ours"] / medians["direct"], 3),
         "ratio_to_stock": round(medians["ours"] / medians["stock"], 3),
         "rounds": rounds,
+        "lean_stock": lean,
         "all_s": {name: [round(value, 3) for value in values] for name, values in took.items()},
     }
+
+
+def install(folder: Path, package: str) -> Path:
+    uv = str(Path(sys.executable).parent / "uv")
+    subprocess.run([uv, "pip", "install", "-q", "--compile-bytecode", "--target", str(folder), package], check=True, timeout=120)
+    return folder
 
 
 def note(words: str) -> None:
@@ -191,9 +219,10 @@ def note(words: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--lean-stock", action="store_true", help="give the stock hub our lean environment, too")
     parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
-    report = asyncio.run(measure(options.rounds))
+    report = asyncio.run(measure(options.rounds, options.lean_stock))
     print(json.dumps(report, indent=None if options.json else 2))
 
 

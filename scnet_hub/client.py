@@ -45,9 +45,7 @@ def find_broker() -> tuple[str, str]:
 class Client:
     """One HTTP connection pool to one broker. Thread-safe, as httpx.Client is."""
 
-    def __init__(
-        self, url: str = "", token: str = "", *, timeout: float = 30, transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, url: str = "", token: str = "", *, timeout: float = 30, transport: httpx.BaseTransport | None = None) -> None:
         if not (url and token):
             found_url, found_token = find_broker()
             url, token = url or found_url, token or found_token

@@ -34,7 +34,9 @@ def centre(known: Known, rows: Sequence[SessionRow], now: datetime) -> Json:
     snapshot = known.snapshot
     loads = {name: load for name, load in snapshot.partitions.items()} if snapshot else {}
     partitions = [partition(spec, loads.get(spec.name)) for spec in known.spec.partition]
-    totals = {key: sum(part[key] for part in partitions) for key in ("cores", "cores_free", "gpus", "gpus_free", "running_jobs", "queued_jobs")}
+    totals = {
+        key: sum(part[key] for part in partitions) for key in ("cores", "cores_free", "gpus", "gpus_free", "running_jobs", "queued_jobs")
+    }
     return {
         "id": known.spec.id,
         "name": known.spec.name,
@@ -157,5 +159,3 @@ def entry(entry_id: int, one: Entry) -> Json:
         "memo": one.memo,
         "postings": [{"account": posting.account, "amount": number(posting.amount)} for posting in one.postings],
     }
-
-

@@ -114,12 +114,15 @@ class Federation:
 
     async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
         """Where `request` would go now, and what its project has available. Raises NotEntitled."""
-        project = await self.db.run(projects.resolve, request.person, request.project)
-        money = await self.db.run(books.balance, project.id)
-        rows = await self.db.run(stored.live)
-        request = replace(request, project=project.id)
+        return await self.db.run(self._decide, request)
+
+    def _decide(self, tx: Tx, request: JobRequest) -> tuple[Placement, Amount]:
+        """In the transaction that acts on it, so that each of a class that presses Start at once sees those before it."""
+        project = projects.resolve(tx, request.person, request.project)
         self._known_centre(request.centre)
-        return placement.place(request, self.load.offers(rows, self.clock()), now=self.clock()), money.available
+        now = self.clock()
+        offers = self.load.offers(stored.live(tx), now)
+        return placement.place(replace(request, project=project.id), offers, now=now), books.balance(tx, project.id).available
 
     def _known_centre(self, centre: str) -> None:
         if centre and centre not in self.centres:
@@ -133,12 +136,9 @@ class Federation:
         """The live session of this person, kind and name, or a new one: (row, True if it is new). Raises Refused."""
         if existing := await self._existing(request):
             return existing, False
-        decision, _ = await self.place(request)
-        if decision.best is None:
-            raise placement.refused(decision)
         session_id = sessions.new_id()
         nonce, hashed = sessions.new_nonce()
-        row = await self.db.run(self._begin, session_id, decision, {**payload, "nonce": nonce}, hashed)
+        row = await self.db.run(self._begin, session_id, request, {**payload, "nonce": nonce}, hashed)
         if row.id == session_id:
             self._launch(row.id)
         return row, row.id == session_id
@@ -153,12 +153,14 @@ class Federation:
             await within(self.changes.event(row.id), 1)
         raise Refused("The earlier session of that name is still being stopped.", hint="Try again in a few seconds.", code="stopping")
 
-    def _begin(self, tx: Tx, session_id: str, decision: Placement, payload: Json, hashed: str) -> SessionRow:
-        """Quota, hold and session row in one transaction; another live one of that name wins."""
-        request, best, now = decision.request, decision.best, self.clock()
-        assert best is not None
+    def _begin(self, tx: Tx, session_id: str, request: JobRequest, payload: Json, hashed: str) -> SessionRow:
+        """Placement, quota, hold and session row in one transaction; another live one of that name wins."""
         if existing := stored.live_one(tx, request.person, request.kind, request.name):
             return existing
+        decision, _ = self._decide(tx, request)
+        best, request, now = decision.best, decision.request, self.clock()
+        if best is None:
+            raise placement.refused(decision)
         project = projects.resolve(tx, request.person, request.project)
         projects.check_quota(tx, project, request)
         self._hold(tx, project.id, session_id, best.cost, best.cost_per_hour)
@@ -414,9 +416,7 @@ class Federation:
 
     async def session_documents(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
         events = await self.db.run(stored.log, [row.id for row in rows])
-        return [
-            documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), whole=whole) for row in rows
-        ]
+        return [documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), whole=whole) for row in rows]
 
     async def centre_documents(self, person: str) -> list[Json]:
         rows = await self.db.run(stored.live, person=person) if person else []

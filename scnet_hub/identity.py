@@ -9,7 +9,7 @@ import re
 
 def account(person: str) -> str:
     """A name that is safe as one path segment and different for different people ("Ada/x" → "=41da=2fx")."""
-    safe = re.sub(rb"[^a-z0-9_.-]", lambda match: b"=%02x" % match[0], person.encode())
+    safe = re.sub(rb"[^a-z0-9_.-]", lambda match: b"=%02x" % ord(match[0]), person.encode())
     if safe.startswith(b"."):
         safe = b"=2e" + safe[1:]
     return safe.decode()[:200]

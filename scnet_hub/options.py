@@ -33,12 +33,12 @@ def job_request(person: str, options: Mapping[str, Any]) -> JobRequest:
     unknown = sorted(str(key)[:40] for key in set(options) - KNOWN)
     if unknown:
         raise BadOption(f"Unknown option {unknown[0]!r}.", hint=f"Known: {', '.join(sorted(KNOWN))}.", details={"unknown": unknown[:10]})
-    texts = {name: text(name, options[name]) for name in TEXTS if options.get(name) not in (None, "")}
-    numbers = {name: number(name, options[name], *NUMBERS[name]) for name in NUMBERS if options.get(name) not in (None, "")}
+    texts: dict[str, Any] = {name: text(name, options[name]) for name in TEXTS if options.get(name) not in (None, "")}
+    numbers: dict[str, Any] = {name: number(name, options[name], *NUMBERS[name]) for name in NUMBERS if options.get(name) not in (None, "")}
     kind = texts.pop("kind", "lab")
     if kind not in KINDS:
         raise BadOption(f"kind: {kind!r} is not one of {', '.join(KINDS)}.")
-    sizes = {"memory": memory(options.get("memory")), "walltime": walltime(options.get("walltime"))}
+    sizes: dict[str, Any] = {"memory": memory(options.get("memory")), "walltime": walltime(options.get("walltime"))}
     return JobRequest(person=person, project=texts.pop("project", ""), kind=kind, **texts, **numbers, **sizes)
 
 

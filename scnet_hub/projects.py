@@ -30,9 +30,7 @@ def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
     """Makes the stored projects be those of the federation's page; a grant of a name is given once."""
     for spec in specs:
         quota = spec.quota
-        row = ProjectRow(
-            id=spec.id, title=spec.title or spec.id, max_sessions=quota.sessions, max_cores=quota.cores, max_gpus=quota.gpus
-        )
+        row = ProjectRow(id=spec.id, title=spec.title or spec.id, max_sessions=quota.sessions, max_cores=quota.cores, max_gpus=quota.gpus)
         stored.put(tx, row, spec.members)
         for lot, amount in spec.grants.items():
             books.grant(tx, spec.id, lot, credits(amount), at)

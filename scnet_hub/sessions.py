@@ -58,7 +58,11 @@ def request_of(document: dict[str, Any]) -> JobRequest:
 def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
     """The columns of a live session that the centre's word about its job changes; empty if none."""
     if status.state is JobState.UNKNOWN:
-        return {} if row.unknown_since else {"unknown_since": status.seen_at, "unknown_why": status.reason or "the centre does not know this job"}
+        return (
+            {}
+            if row.unknown_since
+            else {"unknown_since": status.seen_at, "unknown_why": status.reason or "the centre does not know this job"}
+        )
     wanted: dict[str, Any] = {"unknown_since": None, "unknown_why": "", "reason": status.reason, "place_in_queue": status.place}
     if status.node:
         wanted["node"] = status.node

@@ -89,9 +89,7 @@ def parse_walltime(text: str | int | float | timedelta, *, option: str = "wallti
             return timedelta(seconds=text)
         return timedelta(seconds=_seconds(str(text).strip()[:64]))
     except (ValueError, OverflowError) as error:
-        raise BadOption(
-            f"{option}: {str(text)[:40]!r} is not a duration.", hint="Write it like 30m, 2h, 1h30m or 2-12:00:00."
-        ) from error
+        raise BadOption(f"{option}: {str(text)[:40]!r} is not a duration.", hint="Write it like 30m, 2h, 1h30m or 2-12:00:00.") from error
 
 
 def _seconds(text: str) -> int:

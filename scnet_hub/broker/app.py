@@ -75,4 +75,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(ScnetError("Something in the broker broke.", hint="Nothing of yours was lost. The operators find the cause in its log.", code="fault"))
+    return problem(
+        ScnetError(
+            "Something in the broker broke.", hint="Nothing of yours was lost. The operators find the cause in its log.", code="fault"
+        )
+    )

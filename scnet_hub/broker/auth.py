@@ -88,11 +88,15 @@ class Gate:
         try:
             answer = await self._http.get(f"{self.hub_api}/user", headers={"Authorization": f"token {token}"})
         except httpx.HTTPError as error:
-            raise BrokerError("The hub cannot be asked whether this token is good.", hint="Try again in a minute.", code="hub-away") from error
+            raise BrokerError(
+                "The hub cannot be asked whether this token is good.", hint="Try again in a minute.", code="hub-away"
+            ) from error
         if answer.status_code in (401, 403):
             return None
         if answer.status_code != 200:
-            raise BrokerError(f"The hub answered {answer.status_code} when asked for this token.", hint="Try again in a minute.", code="hub-away")
+            raise BrokerError(
+                f"The hub answered {answer.status_code} when asked for this token.", hint="Try again in a minute.", code="hub-away"
+            )
         model = answer.json()
         scopes = set(model.get("scopes", ()))
         operator = any(scope.split("!")[0] == OPERATE for scope in scopes)

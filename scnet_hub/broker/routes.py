@@ -9,14 +9,13 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from .. import __version__, options
+from .. import __version__, documents, options
 from ..db import projects as stored_projects
 from ..db import sessions as stored
 from ..db.sessions import SessionRow
 from ..documents import iso
 from ..errors import BadOption, NotEntitled, NotFound
 from ..federation import Federation
-from .. import documents
 from .auth import Caller, Gate
 
 router = APIRouter()

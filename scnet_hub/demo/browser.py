@@ -61,7 +61,9 @@ class Browser:
     async def progress(self) -> list[Json]:
         """The hub's events of a start, to its end. Raises ScnetError with the message if it failed."""
         events: list[Json] = []
-        async with self.http.stream("GET", f"/hub/api/users/{self.person}/server/progress", headers={"Accept": "text/event-stream", **self._headers("/hub/")}) as answer:
+        async with self.http.stream(
+            "GET", f"/hub/api/users/{self.person}/server/progress", headers={"Accept": "text/event-stream", **self._headers("/hub/")}
+        ) as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("data:"):
                     events.append(json.loads(line[5:]))

@@ -33,9 +33,10 @@ class Plan:
 
 PLANS = (
     Plan(name="alpha", title="Alpha Computing Centre", organisation="Alpha University", nodes=2, cores=8, memory=32 * GIB, busy=0.9),
-    Plan(name="beta", title="Beta Supercomputing Centre", organisation="Beta Academy of Sciences", nodes=3, cores=16, memory=64 * GIB, gpus=2,
+    Plan(name="beta", title="Beta Supercomputing Centre", organisation="Beta Academy", nodes=3, cores=16, memory=64 * GIB, gpus=2,
          gpu_model="a100", core_hour=1.2, gpu_hour=20, busy=0.8),
-    Plan(name="gamma", title="Gamma Data Centre", organisation="Gamma Province", nodes=2, cores=4, memory=16 * GIB, core_hour=0.8, busy=0.5),
+    Plan(name="gamma", title="Gamma Data Centre", organisation="Gamma Province", nodes=2, cores=4, memory=16 * GIB,
+         core_hour=0.8, busy=0.5),
 )  # fmt: skip
 
 

@@ -16,7 +16,11 @@ from .run import Demo, running
 
 Json = dict[str, Any]
 PERSON = "ada"
-PANEL = "import scnet_hub as scnet\nbundle = scnet.panel()._repr_mimebundle_()\nprint((bundle[0] if isinstance(bundle, tuple) else bundle)['text/plain'])"
+PANEL = """
+import scnet_hub as scnet
+bundle = scnet.panel()._repr_mimebundle_()
+print((bundle[0] if isinstance(bundle, tuple) else bundle)["text/plain"])
+"""
 DASK = """
 import scnet_hub as scnet
 cluster = scnet.dask(cores=2, walltime="10m")

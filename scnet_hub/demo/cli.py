@@ -20,7 +20,9 @@ from .run import Demo, running
 
 @click.command()
 @click.option("--port", default=0, help="Port of the page; default: 8000, or any free one.")
-@click.option("--centres", "kind", type=click.Choice(["embedded", "slurm"]), default="embedded", help="What the member centres are made of.")
+@click.option(
+    "--centres", "kind", type=click.Choice(["embedded", "slurm"]), default="embedded", help="What the member centres are made of."
+)
 @click.option("--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here.")
 @click.option("--check", is_flag=True, help="Run through the main job on free ports in a new state folder, and report.")
 @click.option("--calm", is_flag=True, help="No pretended jobs of other people.")

@@ -32,7 +32,7 @@ class Process:
         self.log = home / "logs" / f"{name}.log"
         self.pid_file = home / "run" / f"{name}.json"
         self.child: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -51,11 +51,11 @@ class Process:
 
     async def _keep_alive(self) -> None:
         deaths = 0
-        while not self._stopping:
+        while not self._stopping.is_set():
             assert self.child is not None
             born = time.monotonic()
             await self.child.wait()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             deaths = 0 if time.monotonic() - born > CALM else deaths + 1
             await asyncio.sleep(PAUSES[min(deaths, len(PAUSES)) - 1 if deaths else 0])
@@ -66,11 +66,13 @@ class Process:
         deadline = time.monotonic() + seconds
         while not await self.probe():
             if time.monotonic() > deadline:
-                raise ScnetError(f"{self.name} did not come up in {seconds:.0f} s.", hint=f"The end of {self.log}:\n{tail(self.log)}", code="not-up")
+                raise ScnetError(
+                    f"{self.name} did not come up in {seconds:.0f} s.", hint=f"The end of {self.log}:\n{tail(self.log)}", code="not-up"
+                )
             await asyncio.sleep(0.05)
 
     async def stop(self, seconds: float = 8) -> None:
-        self._stopping = True
+        self._stopping.set()
         if self.child is not None and self.child.returncode is None:
             end_group(self.child.pid, signal.SIGTERM)
             try:

@@ -18,7 +18,7 @@ from typing import Any
 import jupyterhub
 import sqlalchemy
 from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
-from jupyterhub.spawner import SpawnException, Spawner
+from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Dict, Float, List, Unicode
 
 from ..errors import BadOption, BrokerError, ScnetError
@@ -41,8 +41,8 @@ class FederatedSpawner(BatchSpawnerBase):
     profiles = List(Dict(), help="Sizes for the start form, if they should not come from the broker.").tag(config=True)
 
     orphan = rejoined = False
+    api_token: str
     _document: Json
-    _lines: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -35,9 +35,7 @@ def serve(start: dict[str, Any]) -> int:
     os.environ["JUPYTERHUB_SERVICE_URL"] = url._replace(scheme="http", netloc=f"{host}:{port}").geturl()
     config = str(Path(__file__).parent / "jupyter")
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), config]))
-    threading.Thread(
-        target=callhome.when_listening, args=(start, host, port), kwargs={"node": socket.gethostname()}, daemon=True
-    ).start()
+    threading.Thread(target=callhome.when_listening, args=(start, host, port), kwargs={"node": socket.gethostname()}, daemon=True).start()
     sys.argv = [*start["argv"], *(["--allow-root"] if os.geteuid() == 0 else [])]
     with without_what_only_a_hub_needs():
         do_not_ask_node()
@@ -45,7 +43,7 @@ def serve(start: dict[str, Any]) -> int:
         remember_the_hubs_answers()
         import jupyterlab.labapp  # noqa: F401
         from jupyterhub.singleuser import main
-    return main() or 0
+    return int(main() or 0)
 
 
 def free_port(host: str) -> int:
@@ -97,7 +95,8 @@ def check_the_hub_later() -> None:
         while True:
             try:
                 await extension.fetch(self.hub_auth.api_url, **self.hub_http_client_opts)
-                return await check(self)
+                await check(self)
+                return
             except Exception as error:
                 self.log.info("The hub does not answer yet (%s); the server runs on.", error)
                 await asyncio.sleep(5)

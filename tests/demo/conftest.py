@@ -60,7 +60,12 @@ class Running:
 def start(home: Path, *options: str) -> Running:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
     process = subprocess.Popen(
-        [SCNET, "demo", "--home", str(home), "--calm", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=home
+        [SCNET, "demo", "--home", str(home), "--calm", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=env,
+        cwd=home,
     )
     said = read_until(process, "Stop with Ctrl-C", 90)
     url = re.search(r"(http://127\.0\.0\.1:\d+)", said)
