@@ -15,7 +15,12 @@ UNKNOWN_TASK_S = 60.0
 
 
 class FederatedAdaptive(Adaptive):
-    """Grows only while starts succeed: the cluster's restart budget binds it too."""
+    """Grows only while starts succeed (the cluster's restart budget binds it too) and leaves the retiring of workers to
+    the cluster: a worker that both its scheduler and a SIGTERM tell to close can hang until it is killed."""
 
     async def scale_up(self, n: Any) -> None:
         self.cluster.grow(n)  # type: ignore[attr-defined]
+
+    async def scale_down(self, workers: Any) -> None:
+        if workers:
+            await self.cluster.scale_down(workers)  # type: ignore[attr-defined]

@@ -199,6 +199,7 @@ class FederatedCluster(SpecCluster):
         """One look at everything, and what follows from it."""
         if self.scheduler.status in (Status.closing, Status.closed):
             self._door.note("Closed after a while without work.")
+            self.shutdown_scheduler = False  # it has done so itself; asking it again would wait 30 s for an answer
             self.loop.add_callback(self._close)
             return
         seen = self._seen()

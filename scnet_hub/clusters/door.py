@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..client import Client
-from ..errors import CentreError, NoPlacement, NotFound, ScnetError
+from ..errors import CentreError, NoPlacement, ScnetError
 from .sizes import Size
 
 Json = dict[str, Any]
+GONE = ("not-found", "unknown-session")  # by code: a code of the broker's own reaches us as a plain ScnetError
+PASSING = ("broker-unreachable", "hub-away", "fault")
 
 
 class Door:
@@ -66,15 +68,18 @@ class Door:
     def _one(self, session_id: str) -> Json:
         try:
             return self.client.session(session_id)
-        except NotFound:
+        except ScnetError as error:
+            if error.code not in GONE:
+                raise
             return {"live": False, "state": "charged", "end_reason": "the broker no longer knows it"}
 
     def stop(self, session_id: str) -> None:
         """Asks for the session's end; safe to repeat. Raises what the broker says, but a session that is gone is fine."""
         try:
             self.sessions[session_id] = {**self.sessions[session_id], **self.client.stop(session_id)}
-        except NotFound:
-            pass
+        except ScnetError as error:
+            if error.code not in GONE:
+                raise
         self._stopped.add(session_id)
 
     def is_open(self, session_id: str) -> bool:

@@ -19,8 +19,8 @@ from typing import Any
 
 from distributed.core import Status
 
-from ..errors import BrokerError, CentreError, ScnetError
-from .door import Door
+from ..errors import CentreError, ScnetError
+from .door import PASSING, Door
 from .sizes import Size
 
 Json = dict[str, Any]
@@ -94,14 +94,14 @@ class BrokerJob:
                 found = await asyncio.to_thread(self.door.submit, self.name, self.size, self.argv, self.env)
                 self.session_id, self.waiting = found["id"], ""
                 return
-            except BrokerError as error:
-                self.waiting = str(error)
             except CentreError as error:
                 self.failed = _words(error)
                 return
             except ScnetError as error:
-                self.refused = _words(error)
-                return
+                if error.code not in PASSING:
+                    self.refused = _words(error)
+                    return
+                self.waiting = str(error)
             except Exception as error:
                 self.failed = f"{type(error).__name__}: {error}"
                 return

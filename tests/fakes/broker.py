@@ -177,9 +177,17 @@ class FakeBroker:
         self.update(key, state="stopping")
         if key in self.processes:
             self.processes[key].terminate()
+            threading.Thread(target=self._kill_the_stubborn, args=(self.processes[key],), daemon=True).start()
         else:
             self.update(key, state="charged", live=False, end_reason="Stopped on request.", ended_at=_iso(), charged=0.0)
         return self.sessions[key]
+
+    def _kill_the_stubborn(self, process: subprocess.Popen[bytes]) -> None:
+        """SIGKILL some seconds after SIGTERM, as centres do: a worker told to end while it starts may miss the first."""
+        try:
+            process.wait(float(os.environ.get("STUB", "3")))
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     def update(self, key: str, **changes: Any) -> None:
         self.sessions[key] = self.sessions[key] | changes | {"version": self.sessions[key]["version"] + 1}
