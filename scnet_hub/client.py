@@ -34,7 +34,7 @@ def find_broker() -> tuple[str, str]:
     try:
         saved = json.loads(path.read_text())
         return url or saved["url"], token or saved["token"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BrokerError(
             "No SCNet Hub found: this is not one of its sessions, and there is no client.json here.",
             hint=f"Start one with `scnet demo`, or set SCNET_API_URL and SCNET_TOKEN (looked for {path}).",

@@ -43,6 +43,7 @@ class ScnetError(Exception):
             "title": str(self),
             "status": self.status,
             "code": self.code,
+            "family": type(self).code if type(self).code in KINDS else type(self).__mro__[1].code,  # type: ignore[attr-defined]
             "hint": self.hint,
             **({"details": self.details} if self.details else {}),
         }
@@ -122,7 +123,7 @@ KINDS: dict[str, type[ScnetError]] = {
 def from_problem(problem: dict[str, Any]) -> ScnetError:
     """The error that `problem()` described, rebuilt on the client's side; an unknown code is a plain ScnetError."""
     code = str(problem.get("code", ""))
-    kind = KINDS.get(code, ScnetError)
+    kind = KINDS.get(code) or KINDS.get(str(problem.get("family", "")), ScnetError)
     details = problem.get("details")
     return kind(
         str(problem.get("title") or problem.get("detail") or "the broker refused without saying why"),

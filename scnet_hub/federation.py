@@ -116,13 +116,19 @@ class Federation:
         """Where `request` would go now, and what its project has available. Raises NotEntitled."""
         return await self.db.run(self._decide, request)
 
+    async def place_for_nobody(self, request: JobRequest) -> Placement:
+        """The same for an operator's question, which no project pays for."""
+        return await self.db.run(self._ranked, request)
+
     def _decide(self, tx: Tx, request: JobRequest) -> tuple[Placement, Amount]:
         """In the transaction that acts on it, so that each of a class that presses Start at once sees those before it."""
         project = projects.resolve(tx, request.person, request.project)
+        return self._ranked(tx, replace(request, project=project.id)), books.balance(tx, project.id).available
+
+    def _ranked(self, tx: Tx, request: JobRequest) -> Placement:
         self._known_centre(request.centre)
         now = self.clock()
-        offers = self.load.offers(stored.live(tx), now)
-        return placement.place(replace(request, project=project.id), offers, now=now), books.balance(tx, project.id).available
+        return placement.place(request, self.load.offers(stored.live(tx), now), now=now)
 
     def _known_centre(self, centre: str) -> None:
         if centre and centre not in self.centres:

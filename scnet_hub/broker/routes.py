@@ -109,9 +109,10 @@ async def profiles(fed: Fed, who: Who) -> Json:
 
 @router.post("/placements", openapi_extra=OPTIONS_SCHEMA)
 async def placements(request: Request, fed: Fed, who: Who) -> Json:
-    body = await body_of(request)
-    decision, available = await fed.place(options.job_request(who.person, body))
-    return documents.placement(decision, available)
+    wanted = options.job_request(who.person, await body_of(request))
+    if who.operator and not wanted.project:
+        return documents.placement(await fed.place_for_nobody(wanted))
+    return documents.placement(*await fed.place(wanted))
 
 
 @router.get("/sessions")

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from ..centres.embedded import EmbeddedCentre, Settings, centre_toml
+from ..centres.slurm_clusters import SlurmCluster, find
+from ..centres.slurm_clusters import centre_toml as slurm_toml
+from ..centres.slurm_clusters import run as slurm_run
 
 GIB = 2**30
 
@@ -76,17 +79,13 @@ class EmbeddedCentres:
         return EmbeddedCentre(self.home / "centres" / plan.name, settings)
 
     def write_pages(self) -> None:
-        (self.home / "centres").mkdir(parents=True, exist_ok=True, mode=0o700)
-        for plan in PLANS:
-            (self.home / "centres" / f"{plan.name}.toml").write_text(self._page(plan))
+        write_pages(self.home, {plan.name: self._page(plan) for plan in PLANS})
 
     def _page(self, plan: Plan) -> str:
-        """A person's working folder is the same at all three, as if they shared a file system."""
-        text = centre_toml(
+        return centre_toml(
             self.centres[plan.name], title=plan.title, organisation=plan.organisation, python=sys.executable,
             directory=self.home / "sessions" / plan.name, core_hour=plan.core_hour, gpu_hour=plan.gpu_hour, interval=5, busy_interval=1,
         )  # fmt: skip
-        return text.replace("\nhost = ", f"\nhome = {json.dumps(str(self.home / 'home' / '{account}'))}\nhost = ", 1)
 
     async def start(self) -> None:
         await asyncio.gather(*(asyncio.to_thread(centre.start) for centre in self.centres.values()))
@@ -106,6 +105,58 @@ class EmbeddedCentres:
         return self.centres[name].bin
 
 
+class SlurmCentres:
+    """The same three as real Slurm clusters; other people's jobs come only by `fill`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.clusters = {
+            plan.name: SlurmCluster(
+                home=home / "slurm" / plan.name, name=plan.name, nodes=plan.nodes, cores=plan.cores, memory=plan.memory,
+                gpus=plan.gpus, gpu_model=plan.gpu_model,
+            )
+            for plan in PLANS
+        }  # fmt: skip
+        self.names = list(self.clusters)
+
+    def write_pages(self) -> None:
+        write_pages(self.home, {plan.name: self._page(plan) for plan in PLANS})
+
+    def _page(self, plan: Plan) -> str:
+        return slurm_toml(
+            self.clusters[plan.name], title=plan.title, organisation=plan.organisation, python=sys.executable,
+            directory=self.home / "sessions" / plan.name, core_hour=plan.core_hour, gpu_hour=plan.gpu_hour, interval=5, busy_interval=1,
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        await asyncio.gather(*(asyncio.to_thread(cluster.start) for cluster in self.clusters.values()))
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(asyncio.to_thread(cluster.stop) for cluster in self.clusters.values()))
+
+    async def fill(self, name: str) -> None:
+        cluster = self.clusters[name]
+        for _ in range(cluster.nodes * cluster.cores):
+            await self._slurm(cluster, "sbatch", "--job-name=filler", "--output=/dev/null", "--mem=1M", "--wrap=sleep 3600")
+
+    async def unfill(self, name: str) -> None:
+        await self._slurm(self.clusters[name], "scancel", "--name=filler")
+
+    async def _slurm(self, cluster: SlurmCluster, program: str, *arguments: str) -> None:
+        await asyncio.to_thread(slurm_run, program, *arguments, environment=cluster.environment)
+
+    def commands(self, name: str) -> Path:
+        return Path(find("sbatch")).parent
+
+
+def write_pages(home: Path, pages: dict[str, str]) -> None:
+    """Each centre's page, with one working folder a person for all of them, as if they shared a file system."""
+    (home / "centres").mkdir(parents=True, exist_ok=True, mode=0o700)
+    shared = f"\nhome = {json.dumps(str(home / 'home' / '{account}'))}\nhost = "
+    for name, text in pages.items():
+        (home / "centres" / f"{name}.toml").write_text(text.replace("\nhost = ", shared, 1))
+
+
 def demo_centres(kind: str, home: Path, *, background: bool = True) -> DemoCentres:
     """Centres of that kind ("embedded" or "slurm") with their state in `home`; nothing is started yet."""
-    return EmbeddedCentres(home, background=background)
+    return SlurmCentres(home) if kind == "slurm" else EmbeddedCentres(home, background=background)

@@ -63,13 +63,7 @@ class Process:
 
     async def ready(self, seconds: float = 60) -> None:
         """Raises ScnetError with the end of the log if it does not answer in time."""
-        deadline = time.monotonic() + seconds
-        while not await self.probe():
-            if time.monotonic() > deadline:
-                raise ScnetError(
-                    f"{self.name} did not come up in {seconds:.0f} s.", hint=f"The end of {self.log}:\n{tail(self.log)}", code="not-up"
-                )
-            await asyncio.sleep(0.05)
+        await until(self.probe, self.name, seconds, lambda: f"The end of {self.log}:\n{tail(self.log)}")
 
     async def stop(self, seconds: float = 8) -> None:
         self._stopping.set()
@@ -83,6 +77,15 @@ class Process:
         if self._watch is not None:
             self._watch.cancel()
         self.pid_file.unlink(missing_ok=True)
+
+
+async def until(probe: Callable[[], Awaitable[bool]], what: str, seconds: float = 60, hint: Callable[[], str] = str) -> None:
+    """Asks until it is so. Raises ScnetError naming `what` after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not await probe():
+        if time.monotonic() > deadline:
+            raise ScnetError(f"{what} did not come up in {seconds:.0f} s.", hint=hint(), code="not-up")
+        await asyncio.sleep(0.05)
 
 
 def end_group(pid: int, number: int) -> None:

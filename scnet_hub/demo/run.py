@@ -13,7 +13,7 @@ from pathlib import Path
 from ..hub import PREFIX
 from ..secret import read_secret
 from .centres import DemoCentres, demo_centres
-from .process import Process, answers
+from .process import Process, answers, until
 from .state import State, node_and_proxy, prepare
 
 Say = Callable[[str], None]
@@ -33,6 +33,7 @@ class Demo:
         say("starting broker, proxy and hub")
         await asyncio.gather(*(process.start() for process in self.processes.values()))
         await asyncio.gather(*(process.ready() for process in self.processes.values()))
+        await until(answers(f"{self.state.api_url}/health", below=300), "The proxy's route to the broker")
 
     async def stop(self) -> None:
         await asyncio.gather(*(process.stop() for process in self.processes.values()))

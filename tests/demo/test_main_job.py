@@ -172,8 +172,6 @@ async def test_a_full_federation_queues_and_a_stop_while_waiting_holds_nothing(d
         await eventually(lambda: all(one["cores_free"] == 0 for one in demo.operator.centres()))
         placement = broker.post("placements", json={"cores": 1}).json()
         assert placement["best"]["wait"] in ("soon", "later")
-            "wait"
-        ] == "soon"
         session = broker.post("sessions", json={"kind": "batch", "argv": ["true"], "name": "waits"}).json()
         queued = await eventually(lambda: (one := broker.get(f"sessions/{session['id']}").json())["state"] == "queued" and one)
         assert queued["held"] > 0
