@@ -49,7 +49,7 @@ def test_first_session_says_who_where_why_and_how_much(broker):
     assert "You are ada, in project climate." in text
     assert "This session runs at Alpha on a-node-3" in text
     assert "SCNet · 2 of 2 centres up" in text
-    assert "463.00 of 1,000.00 credits available" in text
+    assert "Monsoon ensembles: 1,000.00 credits granted" in text and "available     463.0000" in text
 
 
 def test_dask_on_real_data_finds_the_late_airlines_and_cleans_up(broker):
