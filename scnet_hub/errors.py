@@ -43,7 +43,7 @@ class ScnetError(Exception):
             "title": str(self),
             "status": self.status,
             "code": self.code,
-            "family": type(self).code if type(self).code in KINDS else type(self).__mro__[1].code,  # type: ignore[attr-defined]
+            "family": next((kind.code for kind in type(self).__mro__ if kind in KINDS.values()), ""),
             "hint": self.hint,
             **({"details": self.details} if self.details else {}),
         }

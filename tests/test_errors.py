@@ -18,6 +18,7 @@ def test_whatever_comes_is_an_error_in_words() -> None:
 
 
 def test_a_special_kind_is_its_family_on_the_other_side() -> None:
+    assert errors.ScnetError("broken").problem()["family"] == ""
     from scnet_hub.broker.auth import Unauthorised
 
     assert type(errors.from_problem(Unauthorised("no").problem())) is errors.NotEntitled
