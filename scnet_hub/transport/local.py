@@ -39,11 +39,11 @@ class LocalTransport(LocalFiles):
             raise Unreachable(f"{command.argv[0]} could not be started: {error}.") from error
         try:
             stdout, stderr = await asyncio.wait_for(process.communicate(command.stdin), timeout)
-        except TimeoutError:
-            raise Unreachable(f"{_name(command)} did not answer within {timeout:g} s.") from None
-        finally:
-            if process.returncode is None:
-                await _end(process)
+        except BaseException as error:
+            await _end(process)
+            if isinstance(error, TimeoutError):
+                raise Unreachable(f"{_name(command)} did not answer within {timeout:g} s.") from None
+            raise
         assert process.returncode is not None
         return Completed(command, process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
 
@@ -61,7 +61,8 @@ def surroundings(environment: Mapping[str, str], path: str) -> dict[str, str]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kills the process with all it started: a hung client must not wait on beside its successor."""
+    """Kills the process with all it started: a hung client must not wait on beside its successor. The group is killed
+    even if its first process has ended: a child of it then holds the output open."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):

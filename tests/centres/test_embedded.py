@@ -132,6 +132,16 @@ def test_cancel_kills_what_ignores_the_wish_and_children_in_sessions_of_their_ow
     until(lambda: not any(running(int(pid)) for pid in pids.read_text().split()), "all its processes are gone")
 
 
+def test_what_a_script_leaves_behind_is_counted_and_ends_with_it(embedded: EmbeddedCentre) -> None:
+    pids = embedded.home / "pids"
+    burn = f"{sys.executable} -c 'import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass\ntime.sleep(300)'"
+    job = submit(embedded, f"(setsid {burn} & echo $! > {pids}); sleep 2")
+    until(lambda: state(embedded, job) == "COMPLETED", "the job ended", 20)
+    assert not running(int(pids.read_text()))
+    minutes, seconds = account(embedded, job)["TotalCPU"].split(":")
+    assert int(minutes) * 60 + float(seconds) >= 0.4
+
+
 def running(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -283,7 +293,7 @@ def test_a_killed_daemon_finds_its_running_job_again_and_accounts_for_it(embedde
     job = submit(embedded, f"while [ ! -e {go} ]; do sleep 0.05; done; exit 5")
     pid_file = embedded.home / "jobs" / job / "pid"
     until(pid_file.exists, "the job runs")
-    process = psutil.Process(int(pid_file.read_text()))
+    process = psutil.Process(int(pid_file.read_text().split()[0]))
     crash(embedded)
     assert process.is_running(), "the job outlives the daemon"
     embedded.start()
@@ -312,7 +322,7 @@ def test_a_job_cancelled_after_the_daemon_came_back_is_killed(embedded: Embedded
     job = submit(embedded, "sleep 300")
     pid_file = embedded.home / "jobs" / job / "pid"
     until(pid_file.exists, "the job runs")
-    pid = int(pid_file.read_text())
+    pid = int(pid_file.read_text().split()[0])
     crash(embedded)
     embedded.start()
     call(embedded, "scancel", job)
@@ -324,7 +334,7 @@ def test_a_job_whose_processes_vanished_is_lost_not_ended_well(embedded: Embedde
     job = submit(embedded, "sleep 300")
     pid_file = embedded.home / "jobs" / job / "pid"
     until(pid_file.exists, "the job runs")
-    launcher = psutil.Process(int(pid_file.read_text())).parent()
+    launcher = psutil.Process(int(pid_file.read_text().split()[0])).parent()
     assert launcher is not None
     crash(embedded)
     for process in [launcher, *launcher.children(recursive=True)]:
@@ -348,7 +358,7 @@ def test_sigterm_leaves_the_jobs_and_stop_ends_them(embedded: EmbeddedCentre) ->
     job = submit(embedded, "sleep 300")
     pid_file = embedded.home / "jobs" / job / "pid"
     until(pid_file.exists, "the job runs")
-    pid = int(pid_file.read_text())
+    pid = int(pid_file.read_text().split()[0])
     embedded.stop(cancel_jobs=False)
     assert running(pid)
     with pytest.raises(Unreachable):

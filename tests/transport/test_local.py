@@ -57,6 +57,14 @@ async def test_a_hung_command_is_unreachable_and_killed_with_its_children(tmp_pa
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
 
 
+async def test_a_child_that_keeps_the_output_open_does_not_outlive_the_timeout(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    with pytest.raises(Unreachable):
+        await LocalTransport().run(sh(f"sleep 300 & echo $! > {pids}"), timeout=0.5)
+    psutil.wait_procs([psutil.Process(pid) for pid in map(int, pids.read_text().split()) if alive(pid)], timeout=5)
+    assert not alive(int(pids.read_text()))
+
+
 async def test_a_command_whose_asker_goes_away_is_killed_too(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     task = asyncio.create_task(LocalTransport().run(sh(f"echo $$ > {pids}; sleep 300")))

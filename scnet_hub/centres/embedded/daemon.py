@@ -88,7 +88,6 @@ class Daemon:
             if state.st_uid != os.getuid() or state.st_mode & 0o077:
                 raise SystemExit(f"{path.parent} is not private to this user; not used.")
         path.unlink(missing_ok=True)
-        os.umask(0o077)
         return str(path)
 
     async def _every(self, seconds: float, do: Callable[[], None]) -> None:
@@ -259,7 +258,7 @@ class Daemon:
         root = processes.job_pid(self.folder(job))
         if not root:  # the launcher has not forked yet
             return self._later(0.01, job, "term", self._terminate)
-        self.census.members(job.id, root)  # before they begin to end and lose their parents
+        self.census.members(job.id, self._root(job))  # before they begin to end and lose their parents
         words = {"TIMEOUT": "DUE TO TIME LIMIT ***"}.get(job.ending, "***")
         self._say(job, f"slurmstepd: error: *** JOB {job.id} ON {job.spots[0].node} CANCELLED AT {time.strftime('%FT%T')} {words}\n")
         processes.tell_group(root, signal.SIGTERM)
@@ -267,7 +266,7 @@ class Daemon:
         self._later(self.settings.kill_wait, job, "kill", self._kill)
 
     def _kill(self, job: Job) -> None:
-        processes.kill(self.census.members(job.id, processes.job_pid(self.folder(job))))
+        processes.kill(self.census.members(job.id, self._root(job)))
         self._later(1.0, job, "kill", self._kill)
 
     def _say(self, job: Job, line: str) -> None:
@@ -279,19 +278,20 @@ class Daemon:
                 with open(path, "a") as file:
                     file.write(line)
 
+    def _root(self, job: Job) -> processes.Root:
+        launcher = job.pid if processes.alive(job.pid, job.born) else 0
+        return processes.Root(launcher, processes.job_pid(self.folder(job)), job.started_at)
+
     # ---- ending
 
     def _ended(self, job: Job) -> None:
         """The launcher is gone: its exit file says how the job ended; without one it was killed, and the job is lost."""
         if job.ended_at:
             return
-        root = processes.job_pid(self.folder(job))
         found = processes.exit_of(self.folder(job))
-        left = self.census.forget(job.id)
-        if found is None and root:
-            left |= self.census.members(job.id, root)
-            self.census.forget(job.id)
-        processes.kill(left)
+        if found is None:
+            self.census.members(job.id, self._root(job))
+        processes.kill(self.census.forget(job.id))
         if launcher := self._launchers.pop(job.id, None):
             launcher.poll()
         if found is None:
@@ -318,7 +318,7 @@ class Daemon:
 
     def _sample(self) -> None:
         """Remembers the CPU time of running jobs: what their own children don't hand up to them would be lost at the end."""
-        roots = {job.id: processes.job_pid(self.folder(job)) for job in self.running() if not job.pretend}
+        roots = {job.id: self._root(job) for job in self.running() if not job.pretend}
         if not roots:
             return
         for number, cpu in self.census.take(roots).items():
@@ -462,6 +462,7 @@ def run(home: Path, settings: Settings) -> int:
     except OSError:
         print(f"another daemon serves {home}", file=sys.stderr)
         return 3
+    os.umask(0o077)  # the socket, the table, and what jobs write: nobody else's
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

@@ -2,6 +2,7 @@
 
 Started as `python -ISE launch.py FOLDER PROGRAM [ARGUMENT...]`; standard library only and few imports, since it stands
 before every job. It outlives the daemon, so an end while the daemon is away still has its exit code, time and CPU time.
+On Linux it adopts what the script leaves behind, counts it and ends it with the job.
 """
 
 import os
@@ -9,28 +10,82 @@ import signal
 import sys
 import time
 
+PR_SET_CHILD_SUBREAPER = 36
+DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main(folder: str, argv: list[str]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)  # only the job is told to end; this process must see how it does
     job = os.fork()
     if job == 0:
         run(argv)
-    write(folder, "pid", f"{job}\n")
-    _, status, used = os.wait4(job, 0)
+    write(folder, "pid", f"{job} {time.time():.3f}\n")
+    adopt_orphans()
+    status, cpu = wait_for(job)
+    ended_at = time.time()
+    cpu += end_the_rest()
     code, killed = (os.WEXITSTATUS(status), 0) if os.WIFEXITED(status) else (0, os.WTERMSIG(status))
-    write(folder, "exit", f"{code} {killed} {time.time():.6f} {used.ru_utime + used.ru_stime:.6f}\n")
+    write(folder, "exit", f"{code} {killed} {ended_at:.6f} {cpu:.6f}\n")
 
 
 def run(argv: list[str]) -> None:
     os.setsid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+    for number in (*DEAF_TO, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # an ignored signal would stay ignored in the program
     try:
         os.execv(argv[0], argv)
     except OSError as error:
         os.write(2, f"slurmstepd: error: execve(): {argv[0]}: {error.strerror}\n".encode())
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def adopt_orphans() -> None:
+    """Makes this process, not PID 1, the parent of descendants that lose theirs. After the fork: the job needn't wait."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for(job: int) -> tuple[int, float]:
+    """The job's wait status, and the CPU seconds of it and of all that ended before it."""
+    cpu = 0.0
+    while True:
+        pid, status, used = os.wait4(-1, 0)
+        cpu += used.ru_utime + used.ru_stime
+        if pid == job:
+            return status, cpu
+
+
+def end_the_rest() -> float:
+    """Kills what the script left behind; its CPU seconds."""
+    cpu = 0.0
+    while children := own_children():
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)  # it is our child and unwaited: the number can't be anybody else's
+        for pid in children:
+            _, _, used = os.wait4(pid, 0)
+            cpu += used.ru_utime + used.ru_stime
+    return cpu
+
+
+def own_children() -> list[int]:
+    """Pids of living and ended children that nobody waited for; none where there is no /proc."""
+    me = os.getpid()
+    try:
+        with open(f"/proc/self/task/{me}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        return [int(name) for name in (os.listdir("/proc") if os.path.isdir("/proc") else []) if name.isdecimal() and parent(name) == me]
+
+
+def parent(pid: str) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
 
 
 def write(folder: str, name: str, text: str) -> None:

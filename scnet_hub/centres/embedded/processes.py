@@ -19,6 +19,7 @@ from typing import BinaryIO
 import psutil
 
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
+SLACK = 2.0  # seconds by which a process may seem older than its job: start times are counted in ticks from boot
 QUICK = ("-I", "-S", "-E")  # no site, no user's environment: 12 ms instead of 50
 
 
@@ -73,9 +74,12 @@ def exit_of(folder: Path) -> Exit | None:
 
 
 def job_pid(folder: Path) -> int:
-    """The pid, which is also the process group and session, of the job's script; 0: not started yet."""
+    """The pid, which is also the process group and session, of the job's script; 0: not started yet, or the number is
+    somebody else's by now."""
     try:
-        return int((folder / "pid").read_text())
+        pid, at = (folder / "pid").read_text().split()
+        found = born(int(pid))
+        return int(pid) if not found or abs(found - float(at)) < SLACK else 0
     except (OSError, ValueError):
         return 0
 
@@ -94,55 +98,81 @@ def alive(pid: int, since: float) -> bool:
     return at > 0 and abs(at - since) < 1.0  # a corrected clock moves the computed start time a little
 
 
+NEVER = frozenset({0, 1, os.getpid()})
 Member = tuple[int, float]  # pid and start time
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Where a job's processes begin: its launcher's pid (0: gone), the session of its script (0: not started), and when the
+    job started: no older process is ever the job's."""
+
+    launcher: int
+    session: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    parent: int
+    session: int
+    member: Member
+    cpu: float
 
 
 class Census:
     """Which processes belong to which job, and how much CPU they used, taken in one pass over the machine's processes.
 
-    A process belongs to a job if it is a descendant of the job's script, in its session, or was seen as one before."""
+    A process belongs to a job if it descends from the job's launcher, is in its session, or was seen as one before: only
+    Linux gives the launcher those whose parents are gone."""
 
     def __init__(self) -> None:
         self._seen: dict[int, set[Member]] = {}
 
-    def take(self, roots: Mapping[int, int]) -> dict[int, float]:
-        """CPU seconds of the living processes of each job; `roots` are the pids of the jobs' scripts by job id."""
-        facts: dict[int, tuple[int, int, Member, float]] = {}
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, ProcessLookupError), process.oneshot():
-                if process.status() == psutil.STATUS_ZOMBIE:
-                    continue
-                facts[process.pid] = (
-                    process.ppid(),
-                    os.getsid(process.pid),
-                    (process.pid, process.create_time()),
-                    sum(process.cpu_times()[:4]),
-                )
+    def take(self, jobs: Mapping[int, Root]) -> dict[int, float]:
+        """CPU seconds of the living processes of each of these jobs, by job id."""
+        facts = _facts()
         used: dict[int, float] = {}
-        for job, root in roots.items():
-            if root <= 0:
-                continue  # not started yet; session 0 is the kernel's
+        for job, root in jobs.items():
             seen = self._seen.setdefault(job, set())
-            mine = {pid for pid, (_, session, member, _) in facts.items() if pid == root or session == root or member in seen}
-            mine |= _descendants(mine, facts)
-            self._seen[job] = {facts[pid][2] for pid in mine}
-            used[job] = sum(facts[pid][3] for pid in mine)
+            mine = _of_job(root, seen, facts)
+            self._seen[job] = {facts[pid].member for pid in mine}
+            used[job] = sum(facts[pid].cpu for pid in mine)
         return used
 
-    def members(self, job: int, root: int) -> set[Member]:
+    def members(self, job: int, root: Root) -> set[Member]:
         """The living processes of one job now."""
         self.take({job: root})
-        return self._seen.get(job, set())
+        return self._seen[job]
 
     def forget(self, job: int) -> set[Member]:
         """Drops a job; returns what was seen of it last."""
         return self._seen.pop(job, set())
 
 
-def _descendants(roots: set[int], facts: Mapping[int, tuple[int, int, Member, float]]) -> set[int]:
+def _of_job(root: Root, seen: set[Member], facts: Mapping[int, Fact]) -> set[int]:
+    """Pids of one job. Who is found here gets killed with it, so whatever the tables say, a process that is older than the
+    job, the first process and this daemon are out."""
+    young = {pid: fact for pid, fact in facts.items() if fact.member[1] >= root.since - SLACK and pid not in NEVER}
+    first = {pid for pid, fact in young.items() if fact.session == root.session > 0 or fact.member in seen}
+    begin = {root.launcher} & young.keys()
+    return (first | _descendants(first | begin, young)) - begin
+
+
+def _facts() -> dict[int, Fact]:
+    facts = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError), process.oneshot():
+            if process.status() != psutil.STATUS_ZOMBIE:
+                member = (process.pid, process.create_time())
+                facts[process.pid] = Fact(process.ppid(), os.getsid(process.pid), member, sum(process.cpu_times()[:4]))
+    return facts
+
+
+def _descendants(roots: set[int], facts: Mapping[int, Fact]) -> set[int]:
     children: dict[int, list[int]] = {}
-    for pid, (parent, *_) in facts.items():
-        children.setdefault(parent, []).append(pid)
+    for pid, fact in facts.items():
+        children.setdefault(fact.parent, []).append(pid)
     found: set[int] = set()
     waiting = list(roots)
     while waiting:
@@ -161,6 +191,6 @@ def tell_group(root: int, number: signal.Signals) -> None:
 def kill(members: Iterable[Member]) -> None:
     """SIGKILL to each of them that still is the process that was seen."""
     for pid, since in members:
-        if alive(pid, since):
+        if pid not in NEVER and alive(pid, since):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

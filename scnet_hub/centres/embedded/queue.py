@@ -85,7 +85,7 @@ class Job:
         return max(0, int((self.ended_at or now) - self.started_at)) if self.started_at else 0
 
     def ends_by(self, now: float) -> float:
-        return max(self.started_at + (self.pretend or self.limit), now)
+        return max(self.started_at + self.limit, now)
 
 
 @dataclass(slots=True)
@@ -136,10 +136,10 @@ def decide(nodes: Sequence[Node], running: Sequence[Job], pending: Sequence[Job]
     reserved_at = 0.0
     for job in pending[:DEPTH]:
         spots = fit(job.need, left)
-        if spots and (reserved is None or now + (job.pretend or job.limit) <= reserved_at or _spare(job.need, spots, reserved)):
+        if spots and (reserved is None or now + job.limit <= reserved_at or _spare(job.need, spots, reserved)):
             starts[job.id] = spots
             _take(left, job.need, spots)
-            busy.append((now + (job.pretend or job.limit), job.need, spots))
+            busy.append((now + job.limit, job.need, spots))
         elif reserved is None:
             reserved_at, reserved = _reserve(job.need, left, busy, now)
             reasons[job.id], starts_at[job.id] = "Resources", reserved_at
