@@ -43,7 +43,7 @@ class ScnetError(Exception):
             "title": str(self),
             "status": self.status,
             "code": self.code,
-            "family": next((kind.code for kind in type(self).__mro__ if kind in KINDS.values()), ""),
+            "family": next((kind.code for kind in KINDS.values() if isinstance(self, kind)), ""),
             "hint": self.hint,
             **({"details": self.details} if self.details else {}),
         }

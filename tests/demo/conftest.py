@@ -57,10 +57,10 @@ class Running:
         return pid
 
 
-def start(home: Path, *options: str) -> Running:
+def start(home: Path, *options: str, calm: bool = True) -> Running:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
     process = subprocess.Popen(
-        [SCNET, "demo", "--home", str(home), "--calm", *options],
+        [SCNET, "demo", "--home", str(home), *(["--calm"] if calm else []), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
