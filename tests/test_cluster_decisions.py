@@ -103,6 +103,12 @@ def test_a_job_that_runs_without_its_worker_is_starting_it():
     assert words.job_row("d-0", {}, Size(4), connected=False, waiting="no answer")["word"] == "not submitted yet"
 
 
+def test_the_brokers_own_words_for_a_place_are_not_said_twice():
+    why = "Alpha, partition main: would start now. Runner-up: Beta."
+    first = s.session(why=why, placement={"ranked": [{}, {"centre": "beta", "partition": "cpu"}]})
+    assert words.explain("d", [], first, [], "").splitlines()[1:] == [why]
+
+
 def test_explain_tells_the_choice_the_runner_up_and_the_refusals():
     offer = {"centre": "beta", "centre_name": "Beta", "partition": "cpu", "expected_start": "behind 3 queued jobs", "cost": 3.2}
     refusals = [{"centre": "gamma", "partition": "gpu", "reason": "it is down."}]

@@ -84,6 +84,7 @@ class FederatedCluster(SpecCluster):
         self._budget = Budget(restarts)
         self._tick, self._asked_at = tick, 0.0
         self._problem: Json | None = None
+        self._refused = 0
         self._view: Any = None
         self._view_sent_at = 0.0
         self._care: asyncio.Task[None] | None = None
@@ -92,7 +93,7 @@ class FederatedCluster(SpecCluster):
         tls = Security.temporary()
         self._env = worker_env(tls)
         host = host or listening_host()
-        near = ["--host", host] if host == "127.0.0.1" else []  # who reaches loopback is on this machine, and stays on it
+        near = ["--host", "127.0.0.1"] if host.startswith("127.") else []  # who reaches loopback is on this machine, and stays on it
         self._job_options = job_options(length, death_timeout, [*near, *worker_args])
         idle = parse_walltime(idle_timeout, option="idle_timeout").total_seconds() if idle_timeout else None
         listen = {"host": host, "port": 0, "protocol": "tls://", "dashboard_address": "127.0.0.1:0"}
@@ -138,7 +139,7 @@ class FederatedCluster(SpecCluster):
         if memory is not None:
             raise BadOption("scale() counts jobs or cores, not memory.", hint="cluster.scale(4) or cluster.scale(cores=16).")
         self._budget.reset()
-        self._problem = None
+        self._problem, self._refused = None, 0
         if cores is None:
             return self._scale_to(jobs if n is None and jobs is not None else n or 0)
         going = surplus([(name, entry["size"].cores, name in self._seen()) for name, entry in self.worker_spec.items()], cores)
@@ -242,7 +243,9 @@ class FederatedCluster(SpecCluster):
         self.workers.pop(name, None)
         await job.close()
         if action is Action.DROP:
-            self._problem = {"title": f"{name} was refused: {why}", "hint": "cluster.scale() asks again."}
+            self._refused += 1
+            what = f"{name} was refused" if self._refused == 1 else f"{self._refused} jobs were refused"
+            self._problem = {"title": f"{what}: {why}", "hint": "cluster.scale() asks again."}
         elif self._budget.count(job.worked):
             self._replace(name, why, size)
         else:

@@ -57,18 +57,19 @@ def summary(jobs: Sequence[Json], cost: float, *, closed: bool) -> str:
 
 
 def why(first: Json) -> str:
-    """One sentence: where the first job went, and why there."""
+    """Where the first job went, and why there; the broker's own words, if they name the place."""
     if not first:
         return "Not placed yet."
+    centre = str(first.get("centre_name") or first.get("centre"))
     reason = str(first.get("why") or (first.get("placement") or {}).get("reason") or "").rstrip(".")
-    return f"At {first.get('centre_name') or first.get('centre')}" + (f": {reason}." if reason else ".")
+    return f"{reason}." if reason.startswith(centre) else f"At {centre}: {reason}." if reason else f"At {centre}."
 
 
 def explain(name: str, jobs: Sequence[Json], first: Json, notes: Sequence[tuple[datetime, str]], problem: str) -> str:
     """Why this centre, who came second, who was ruled out and why, what happened since."""
     placement = first.get("placement") or {}
     lines = [f"Dask cluster {name}: {plural(len(jobs), 'job')}.", why(first)]
-    for offer in (placement.get("ranked") or [])[1:2]:
+    for offer in (placement.get("ranked") or [])[1:2] if "Runner-up" not in lines[-1] else ():
         second = f"{offer.get('centre_name') or offer['centre']}, {offer['partition']}"
         start = offer.get("expected_start") or offer.get("wait") or ""
         lines.append(f"Runner-up: {second} ({start}; {format_number(float(offer.get('cost') or 0))} credits for the whole walltime).")

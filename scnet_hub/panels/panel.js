@@ -263,7 +263,7 @@ class Cluster {
     this.notes = this.root.appendChild(node("ul"));
   }
 
-  update(cluster) {
+  update(cluster, closed) {
     this.root.hidden = !cluster;
     if (!cluster) return;
     put(this.name, `Dask cluster ${cluster.name}`);
@@ -271,6 +271,7 @@ class Cluster {
     this.link.hidden = !cluster.dashboard;
     if (/^(https?:\/\/|\/)/.test(cluster.dashboard)) this.link.href = cluster.dashboard;
     this.jobs.update(cluster.jobs);
+    if (closed) this.jobs.empty.hidden = true;
     if (this.notes.dataset.text !== cluster.notes.join("\n")) {
       this.notes.dataset.text = cluster.notes.join("\n");
       this.notes.replaceChildren(...cluster.notes.map((note) => node("li", "", note)));
@@ -315,7 +316,7 @@ function render({ model, el }) {
     problem.hidden = !state.problem;
     put(title, state.problem ? state.problem.title : "");
     put(hint, state.problem && state.problem.hint ? ` ${state.problem.hint}` : "");
-    cluster.update(state.cluster);
+    cluster.update(state.cluster, state.closed);
     lists.hidden = Boolean(state.cluster);
     centres.update(state.centres ?? []);
     sessions.update(state.sessions ?? []);
