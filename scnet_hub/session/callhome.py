@@ -16,6 +16,11 @@ Json = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
 
 
+def node_name() -> str:
+    """What the scheduler calls this node, else what it calls itself."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+
+
 def in_background(start: Json, *, node: str) -> None:
     """Calls home from a process of its own (which nobody waits for), so that this one may become another program."""
     if os.fork() == 0:

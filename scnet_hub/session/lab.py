@@ -35,7 +35,7 @@ def serve(start: dict[str, Any]) -> int:
     os.environ["JUPYTERHUB_SERVICE_URL"] = url._replace(scheme="http", netloc=f"{host}:{port}").geturl()
     config = str(Path(__file__).parent / "jupyter")
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), config]))
-    threading.Thread(target=callhome.when_listening, args=(start, host, port), kwargs={"node": socket.gethostname()}, daemon=True).start()
+    threading.Thread(target=callhome.when_listening, args=(start, host, port), kwargs={"node": callhome.node_name()}, daemon=True).start()
     sys.argv = [*start["argv"], *(["--allow-root"] if os.geteuid() == 0 else [])]
     with without_what_only_a_hub_needs():
         do_not_ask_node()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import stat
 import sys
 from pathlib import Path
@@ -30,7 +29,7 @@ def main(argv: list[str]) -> NoReturn:
         from . import lab
 
         sys.exit(lab.serve(start))
-    callhome.in_background(start, node=socket.gethostname())
+    callhome.in_background(start, node=callhome.node_name())
     run(start["argv"])
 
 

@@ -75,8 +75,10 @@ def test_the_main_job_by_hand(demo: Running, page: Page, tmp_path: Path) -> None
 
     page.goto(f"{demo.url}/user/ada/lab/tree/scnet-notebooks/01-first-session.ipynb")
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(page.locator(".jp-InputPrompt").get_by_text("[3]:")).to_be_attached(timeout=60_000)
     panel = page.locator(".jp-OutputArea").get_by_text("as of").first
     panel.wait_for()
     panel.scroll_into_view_if_needed()
