@@ -48,7 +48,11 @@ async def measure(sessions: int) -> dict[str, object]:
                 note(f"{person} is ready")
             await asyncio.sleep(10)
             rss = {name: psutil.Process(process.child.pid).memory_info().rss for name, process in demo.processes.items() if process.child}
-    return {"sessions": sessions, **{f"{name}_mib": round(size / MIB) for name, size in rss.items()}, "sum_mib": round(sum(rss.values()) / MIB)}
+    return {
+        "sessions": sessions,
+        **{f"{name}_mib": round(size / MIB) for name, size in rss.items()},
+        "sum_mib": round(sum(rss.values()) / MIB),
+    }
 
 
 def note(words: str) -> None:

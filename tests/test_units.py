@@ -10,7 +10,9 @@ from scnet_hub.errors import BadOption
 from scnet_hub.units import Amount, credits, format_duration, format_memory, format_walltime, parse_memory, parse_walltime
 
 
-@pytest.mark.parametrize(("text", "size"), [("4G", 4 << 30), ("512 MiB", 512 << 20), ("1.5T", 3 << 39), ("2048", 2048), (7, 7), ("1k", 1024)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("4G", 4 << 30), ("512 MiB", 512 << 20), ("1.5T", 3 << 39), ("2048", 2048), (7, 7), ("1k", 1024)]
+)
 def test_memory(text: str | int, size: int) -> None:
     assert parse_memory(text) == size
 
@@ -23,7 +25,17 @@ def test_memory_that_is_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("1h", 3600), ("90m", 5400), ("1h30m", 5400), ("2-12:00:00", 216000), ("01:30:00", 5400), ("90:00", 5400), ("30 min", 1800), (45, 45), ("1.5h", 5400)],
+    [
+        ("1h", 3600),
+        ("90m", 5400),
+        ("1h30m", 5400),
+        ("2-12:00:00", 216000),
+        ("01:30:00", 5400),
+        ("90:00", 5400),
+        ("30 min", 1800),
+        (45, 45),
+        ("1.5h", 5400),
+    ],
 )
 def test_walltime(text: str | int, seconds: int) -> None:
     assert parse_walltime(text) == timedelta(seconds=seconds)

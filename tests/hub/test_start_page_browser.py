@@ -22,7 +22,6 @@ from playwright import sync_api
 from scnet_hub.hub import form
 from tests.hub import federation as f
 
-
 CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
