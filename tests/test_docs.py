@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from scnet_hub import errors
 from scnet_hub.broker.routes import router
+from scnet_hub.cli import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -37,3 +39,9 @@ def test_every_error_is_in_the_reference() -> None:
 def test_the_readme_shows_the_two_commands_first() -> None:
     text = (ROOT / "README.md").read_text()
     assert text.index("make demo") < text.index("make test") < text.index("![")
+
+
+def test_every_command_is_in_the_reference() -> None:
+    text = (ROOT / "docs/reference/cli.md").read_text()
+    names = cli.list_commands(click.Context(cli))
+    assert len(names) > 5 and not [name for name in names if f"`scnet {name}" not in text]

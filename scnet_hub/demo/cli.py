@@ -26,10 +26,13 @@ from .run import Demo, running
 @click.option("--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here.")
 @click.option("--check", is_flag=True, help="Run through the main job on free ports in a new state folder, and report.")
 @click.option("--calm", is_flag=True, help="No pretended jobs of other people.")
+@click.option("--without-hub", is_flag=True, help="All but the hub, which you then run by hand.")
 @click.option("--fill", metavar="CENTRE", default="", help="At a running demo: others' jobs take all of CENTRE.")
 @click.option("--unfill", metavar="CENTRE", default="", help="At a running demo: the opposite.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: one JSON document on stdout.")
-def demo(port: int, kind: str, home: Path | None, check: bool, calm: bool, fill: str, unfill: str, as_json: bool) -> None:
+def demo(
+    port: int, kind: str, home: Path | None, check: bool, calm: bool, without_hub: bool, fill: str, unfill: str, as_json: bool
+) -> None:
     """Start the whole federation on this machine; Ctrl-C stops it."""
     place = (home or state_dir()).resolve()
     try:
@@ -37,7 +40,7 @@ def demo(port: int, kind: str, home: Path | None, check: bool, calm: bool, fill:
             sys.exit(asyncio.run(_check(kind, as_json)))
         if fill or unfill:
             return asyncio.run(_load(demo_centres(kind, place), fill, unfill))
-        asyncio.run(_serve(place, port, kind, calm))
+        asyncio.run(_serve(place, port, kind, calm, not without_hub))
     except ScnetError as error:
         click.echo(f"{error}\n{error.hint}".strip(), err=True)
         sys.exit(1)
@@ -51,12 +54,14 @@ async def _load(centres: DemoCentres, fill: str, unfill: str) -> None:
             await act(name)
 
 
-async def _serve(home: Path, port: int, kind: str, calm: bool) -> None:
+async def _serve(home: Path, port: int, kind: str, calm: bool, with_hub: bool) -> None:
     began = time.monotonic()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(home, port=port, kind=kind, background=not calm, say=lambda words: click.echo(f"… {words}")) as up:
+    async with running(
+        home, port=port, kind=kind, background=not calm, with_hub=with_hub, say=lambda words: click.echo(f"… {words}")
+    ) as up:
         click.echo(welcome(up, time.monotonic() - began))
         await stop.wait()
         click.echo("\n… stopping: sessions end, their time is charged at the next start")
@@ -70,6 +75,8 @@ def welcome(up: Demo, seconds: float) -> str:
         lines += ["Logins, shown this once (only hashes are kept):", *(f"    {name:8} {word}" for name, word in new.items()), ""]
     else:
         lines += ["The logins are those shown at the first start. New ones: stop, delete people.json in the state folder, start again.", ""]
+    if "hub" not in up.processes:
+        lines += [f"Run the hub by hand: SCNET_HOME={up.state.home} .venv/bin/jupyterhub -f jupyterhub_config.py", ""]
     lines += [f"State and logs: {up.state.home}", "Stop with Ctrl-C. In another terminal: .venv/bin/scnet centres"]
     return "\n".join(lines)
 

@@ -23,9 +23,10 @@ CONFIG = Path(__file__).resolve().parents[2] / "jupyterhub_config.py"
 class Demo:
     """The running demo. `processes` are broker, proxy and hub, by name; the centres have their own."""
 
-    def __init__(self, state: State, centres: DemoCentres) -> None:
+    def __init__(self, state: State, centres: DemoCentres, *, with_hub: bool = True) -> None:
         self.state, self.centres = state, centres
-        self.processes = {process.name: process for process in (broker(state), proxy(state), hub(state))}
+        made = (broker(state), proxy(state), *((hub(state),) if with_hub else ()))
+        self.processes = {process.name: process for process in made}
 
     async def start(self, say: Say) -> None:
         say("starting the member centres")
@@ -33,7 +34,8 @@ class Demo:
         say("starting broker, proxy and hub")
         await asyncio.gather(*(process.start() for process in self.processes.values()))
         await asyncio.gather(*(process.ready() for process in self.processes.values()))
-        await until(answers(f"{self.state.api_url}/health", below=300), "The proxy's route to the broker")
+        if "hub" in self.processes:
+            await until(answers(f"{self.state.api_url}/health", below=300), "The proxy's route to the broker")
 
     async def stop(self) -> None:
         await asyncio.gather(*(process.stop() for process in self.processes.values()))
@@ -41,12 +43,14 @@ class Demo:
 
 
 @asynccontextmanager
-async def running(home: Path, *, port: int = 0, kind: str = "embedded", background: bool = True, say: Say) -> AsyncIterator[Demo]:
+async def running(
+    home: Path, *, port: int = 0, kind: str = "embedded", background: bool = True, with_hub: bool = True, say: Say
+) -> AsyncIterator[Demo]:
     """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
     centres = demo_centres(kind, home, background=background)
     state = prepare(home, port=port, centres=centres.names)
     centres.write_pages()
-    demo = Demo(state, centres)
+    demo = Demo(state, centres, with_hub=with_hub)
     try:
         await demo.start(say)
         yield demo

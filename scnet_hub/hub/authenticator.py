@@ -39,6 +39,9 @@ class LocalAuthenticator(Authenticator):
 
     def people(self) -> dict[str, str]:
         path = Path(self.file)
+        if not path.exists():
+            self.log.error("%s is missing, so nobody can log in; `scnet demo` makes it.", path)
+            return {}
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             self.log.error("%s can be read by others; nobody is let in until it is mode 600.", path)
             return {}
