@@ -57,7 +57,7 @@ def test_it_computes_with_tls_on_two_jobs_and_leaves_nothing(broker, make):
         assert sorted(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()) == [1, 2]
         assert client.submit(sum, client.map(double, range(50))).result(timeout=30) == 2450
     cluster.close()
-    until(lambda: not broker.alive(), 10)
+    until(lambda: not broker.live() and not broker.alive(), 10)
     assert {one["end_reason"] for one in broker.sessions.values()} == {"Stopped on request."}
 
 

@@ -16,8 +16,8 @@ import logging
 import secrets
 import time
 import weakref
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from distributed import Scheduler
@@ -30,24 +30,24 @@ from distributed.utils import NoOpAwaitable
 
 from ..client import Client
 from ..errors import BadOption, ScnetError
-from ..units import format_walltime, parse_walltime
-from . import Adaptive, words
+from ..units import parse_walltime
+from . import Adaptive
 from .adaptive import DEFAULTS, UNKNOWN_TASK_S, FederatedAdaptive
+from .display import ShowsItself
 from .door import Door
 from .job import BrokerJob, job_class
 from .place import dashboard_link, listening_host
 from .repair import Action, Budget, Facts, verdict
 from .sizes import Size, split, surplus
+from .worker import job_options, worker_env
 
 Json = dict[str, Any]
 log = logging.getLogger(__name__)
 FAST, STEADY, RETIRE_WITHIN = 2.0, 10.0, 60.0  # seconds
-REPEAT = 60.0  # an unchanged view is sent again after so many seconds
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's threads are the parallel ones
 _living: weakref.WeakSet[FederatedCluster] = weakref.WeakSet()
 
 
-class FederatedCluster(SpecCluster):
+class FederatedCluster(ShowsItself, SpecCluster):
     """See `scnet_hub.clusters.dask`, which makes one. Further settings:
 
     idle_timeout    "20m": closes itself after so long without work (waiting in a queue is not idleness)
@@ -85,8 +85,6 @@ class FederatedCluster(SpecCluster):
         self._tick, self._asked_at = tick, 0.0
         self._problem: Json | None = None
         self._refused = 0
-        self._view: Any = None
-        self._view_sent_at = 0.0
         self._care: asyncio.Task[None] | None = None
         self._leaving = False
         self._wake = asyncio.Event()
@@ -294,7 +292,7 @@ class FederatedCluster(SpecCluster):
             await asyncio.to_thread(self._door.refresh)
         self._publish()
 
-    # ---- what it says of itself
+    # ---- what it knows of its workers
 
     def _seen(self) -> set[str]:
         return {one["name"] for one in list(self.scheduler_info["workers"].values())}
@@ -307,102 +305,6 @@ class FederatedCluster(SpecCluster):
     def dashboard_link(self) -> str:
         port = self.scheduler_info.get("services", {}).get("dashboard")
         return dashboard_link(port) if port else ""
-
-    @property
-    def cost(self) -> float:
-        """Credits so far: charged where a job has ended, an estimate where one runs."""
-        return self._door.cost
-
-    @property
-    def job_rows(self) -> list[Json]:
-        seen, rows = self._seen(), []
-        for name, entry in list(self.worker_spec.items()):
-            job = self.workers.get(name)
-            session = job.session if job else self._door.sessions.get(entry["options"]["session_id"], {})
-            rows.append(words.job_row(name, session, entry["size"], connected=name in seen, waiting=job.waiting if job else ""))
-        return rows
-
-    def shown(self) -> Json:
-        """This cluster as a panel's state (see panels/state.py): the view, the snapshot and the text draw it."""
-        rows, closed = self.job_rows, self.status in (Status.closing, Status.closed)
-        cluster = {
-            "name": self._label,
-            "why": words.why(self._door.first),
-            "dashboard": "" if closed else self.dashboard_link,
-            "jobs": [] if closed else rows,
-            "notes": words.diary(self._door.notes[-words.SHOWN_NOTES :]),
-        }
-        return {
-            "cluster": cluster, "summary": words.summary(rows, self.cost, closed=closed), "problem": self._problem, "closed": closed,
-            "now": datetime.now(UTC).isoformat(timespec="milliseconds"), "moving": self._moving(),
-        }  # fmt: skip
-
-    def explain(self) -> str:
-        """Why this centre, who came second, who was ruled out, how each job is, and what happened since."""
-        problem = f"{self._problem['title']} {self._problem['hint']}" if self._problem else ""
-        return words.explain(self._label, self.job_rows, self._door.first, self._door.notes, problem)
-
-    def _publish(self) -> None:
-        """Sends the view what changed; now and then the same again, to say that it still holds."""
-        if self._view is None:
-            return
-        from ..panels.state import facts
-
-        shown = self.shown()
-        if facts(shown) != facts(self._view.state) or time.monotonic() - self._view_sent_at > REPEAT:
-            self._view_sent_at = time.monotonic()
-            self._view.state = shown
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[Json, Json]:
-        from ..panels.view import View
-
-        if self._view is None:
-            self._view = View(self.shown())
-        self._publish()
-        bundle: tuple[Json, Json] = self._view._repr_mimebundle_(**kwargs)
-        return bundle
-
-    def _ipython_display_(self, **kwargs: Any) -> None:
-        from IPython.display import display
-
-        data, metadata = self._repr_mimebundle_(**kwargs)
-        display(data, metadata=metadata, raw=True)
-
-    def _repr_html_(self, cluster_status: Any = None) -> str:
-        from ..panels import snapshot
-
-        return snapshot.html(self.shown())
-
-    def __repr__(self) -> str:
-        return f"<FederatedCluster {self._label}: {words.summary(self.job_rows, self.cost, closed=self.status == Status.closed)}>"
-
-
-def worker_env(tls: Security) -> Mapping[str, str]:
-    """A worker's environment: the cluster's short-lived key and certificate in memory, never in a file or an argv."""
-    keys = tls.get_tls_config_for_role("worker")
-    prefix = "DASK_DISTRIBUTED__COMM__"
-    return {
-        f"{prefix}TLS__CA_FILE": keys["ca_file"],
-        f"{prefix}TLS__WORKER__CERT": keys["cert"],
-        f"{prefix}TLS__WORKER__KEY": keys["key"],
-        f"{prefix}REQUIRE_ENCRYPTION": "True",
-        **ONE_THREAD,
-    }
-
-
-def job_options(walltime: timedelta, death_timeout: float, worker_args: Sequence[str]) -> Json:
-    """What all jobs have in common. A worker retires a tenth (at most 5 min) before its walltime, not all at once. No nanny
-    (the job is what is restarted; half the processes to start) and no dashboard of its own."""
-    margin = min(300.0, walltime.total_seconds() / 10)
-    lifetime = ["--lifetime", f"{walltime.total_seconds() - margin:.0f}s", "--lifetime-stagger", f"{margin / 2:.0f}s"]
-    return {
-        "walltime": format_walltime(walltime),
-        "nanny": False,
-        "death_timeout": death_timeout,
-        "protocol": "tls://",
-        "worker_extra_args": ["--no-dashboard", *lifetime, *worker_args],
-        "session_id": "",
-    }
 
 
 @atexit.register  # after distributed's own, so before it: at exit no thread pool is left to stop sessions from
