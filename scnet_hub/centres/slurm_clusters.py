@@ -8,7 +8,6 @@ host. Nodes have as many cores as their page says, whatever the machine has.
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import shutil
 import signal
@@ -18,8 +17,10 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import SpecError
+from ..standard.page import centre_page
 from ..units import format_walltime, parse_walltime
 
 INSTALL = "apt-get install -y slurm-wlm slurm-client"
@@ -188,51 +189,16 @@ class SlurmCluster:
         (self.home / "gres.conf").write_text("\n".join(lines) + "\n")
 
 
-def centre_toml(
-    cluster: SlurmCluster,
-    *,
-    title: str,
-    python: str,
-    directory: Path | str,
-    organisation: str = "",
-    core_hour: float = 1.0,
-    gpu_hour: float = 0.0,
-    interval: float = 15.0,
-    busy_interval: float = 3.0,
-) -> str:
-    """The `centre.toml` of such a cluster. `python` is the sessions' interpreter, `directory` where their files lie."""
-    text = json.dumps  # a JSON string is a TOML string
-    return f"""\
-id = {text(cluster.name)}
-name = {text(title)}
-organisation = {text(organisation)}
-dialect = "slurm"
-accounting = "scontrol"
-
-[transport]
-kind = "local"
-environment = {{ SLURM_CONF = {text(str(cluster.conf))} }}
-
-[[partition]]
-name = {text(cluster.partition)}
-nodes = {cluster.nodes}
-cores = {cluster.cores}
-memory = "{cluster.memory // 2**20}M"
-gpus = {cluster.gpus}
-gpu_model = {text(cluster.gpu_model)}
-max_walltime = {text(cluster.max_walltime)}
-tariff = {{ core_hour = {core_hour}, gpu_hour = {gpu_hour} }}
-
-[session]
-python = {text(python)}
-directory = {text(str(directory))}
-host = "127.0.0.1"
-memory_per_core = "{cluster.memory // cluster.cores // 2**20}M"
-
-[watch]
-interval = {interval}
-busy_interval = {busy_interval}
-"""
+def centre_toml(cluster: SlurmCluster, **page: Any) -> str:
+    """The `centre.toml` of such a cluster; `page` is the rest of what `standard.page.centre_page` takes."""
+    partition = {
+        "name": cluster.partition, "nodes": cluster.nodes, "cores": cluster.cores, "memory": cluster.memory,
+        "gpus": cluster.gpus, "gpu_model": cluster.gpu_model, "max_walltime": cluster.max_walltime,
+    }  # fmt: skip
+    return centre_page(
+        id=cluster.name, accounting="scontrol", transport={"kind": "local", "environment": cluster.environment},
+        partition=partition, host="127.0.0.1", memory_per_core=cluster.memory // cluster.cores, **page,
+    )  # fmt: skip
 
 
 def require_slurm() -> None:

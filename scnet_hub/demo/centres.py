@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..centres.embedded import EmbeddedCentre, Settings, centre_toml
 from ..centres.slurm_clusters import SlurmCluster, find
@@ -79,13 +79,7 @@ class EmbeddedCentres:
         return EmbeddedCentre(self.home / "centres" / plan.name, settings)
 
     def write_pages(self) -> None:
-        write_pages(self.home, {plan.name: self._page(plan) for plan in PLANS})
-
-    def _page(self, plan: Plan) -> str:
-        return centre_toml(
-            self.centres[plan.name], title=plan.title, organisation=plan.organisation, python=sys.executable,
-            directory=self.home / "sessions" / plan.name, core_hour=plan.core_hour, gpu_hour=plan.gpu_hour, interval=5, busy_interval=1,
-        )  # fmt: skip
+        write_pages(self.home, {plan: centre_toml(self.centres[plan.name], **page(self.home, plan)) for plan in PLANS})
 
     async def start(self) -> None:
         await asyncio.gather(*(asyncio.to_thread(centre.start) for centre in self.centres.values()))
@@ -120,13 +114,7 @@ class SlurmCentres:
         self.names = list(self.clusters)
 
     def write_pages(self) -> None:
-        write_pages(self.home, {plan.name: self._page(plan) for plan in PLANS})
-
-    def _page(self, plan: Plan) -> str:
-        return slurm_toml(
-            self.clusters[plan.name], title=plan.title, organisation=plan.organisation, python=sys.executable,
-            directory=self.home / "sessions" / plan.name, core_hour=plan.core_hour, gpu_hour=plan.gpu_hour, interval=5, busy_interval=1,
-        )  # fmt: skip
+        write_pages(self.home, {plan: slurm_toml(self.clusters[plan.name], **page(self.home, plan)) for plan in PLANS})
 
     async def start(self) -> None:
         await asyncio.gather(*(asyncio.to_thread(cluster.start) for cluster in self.clusters.values()))
@@ -149,12 +137,20 @@ class SlurmCentres:
         return Path(find("sbatch")).parent
 
 
-def write_pages(home: Path, pages: dict[str, str]) -> None:
-    """Each centre's page, with one working folder a person for all of them, as if they shared a file system."""
+def page(home: Path, plan: Plan) -> dict[str, Any]:
+    """What a centre's page says beside its hardware. A person's working folder is the same at all three, as if they
+    shared a file system."""
+    return {
+        "title": plan.title, "organisation": plan.organisation, "python": sys.executable, "core_hour": plan.core_hour,
+        "gpu_hour": plan.gpu_hour, "directory": home / "sessions" / plan.name, "home": home / "home" / "{account}",
+        "interval": 5, "busy_interval": 1,
+    }  # fmt: skip
+
+
+def write_pages(home: Path, pages: Mapping[Plan, str]) -> None:
     (home / "centres").mkdir(parents=True, exist_ok=True, mode=0o700)
-    shared = f"\nhome = {json.dumps(str(home / 'home' / '{account}'))}\nhost = "
-    for name, text in pages.items():
-        (home / "centres" / f"{name}.toml").write_text(text.replace("\nhost = ", shared, 1))
+    for plan, text in pages.items():
+        (home / "centres" / f"{plan.name}.toml").write_text(text)
 
 
 def demo_centres(kind: str, home: Path, *, background: bool = True) -> DemoCentres:

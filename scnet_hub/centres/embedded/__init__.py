@@ -14,8 +14,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ...errors import SpecError, Unreachable
+from ...standard.page import centre_page
 from .client import ask
 from .settings import Settings, socket_path, write_settings
 
@@ -109,48 +111,14 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def centre_toml(
-    centre: EmbeddedCentre,
-    *,
-    title: str,
-    python: str,
-    directory: Path | str,
-    organisation: str = "",
-    core_hour: float = 1.0,
-    gpu_hour: float = 0.0,
-    interval: float = 15.0,
-    busy_interval: float = 3.0,
-) -> str:
-    """The `centre.toml` of an embedded centre. `python` is the sessions' interpreter, `directory` where their files lie."""
+def centre_toml(centre: EmbeddedCentre, **page: Any) -> str:
+    """The `centre.toml` of an embedded centre; `page` is the rest of what `standard.page.centre_page` takes."""
     settings = centre.settings
-    text = json.dumps  # a JSON string is a TOML string
-    return f"""\
-id = {text(settings.name)}
-name = {text(title)}
-organisation = {text(organisation)}
-dialect = "slurm"
-
-[transport]
-kind = "embedded"
-socket = {text(str(centre.socket))}
-
-[[partition]]
-name = {text(settings.partition)}
-nodes = {settings.nodes}
-cores = {settings.cores}
-memory = "{settings.memory // 2**20}M"
-gpus = {settings.gpus}
-gpu_model = {text(settings.gpu_model)}
-max_walltime = "{settings.max_walltime}s"
-tariff = {{ core_hour = {core_hour}, gpu_hour = {gpu_hour} }}
-
-[session]
-python = {text(python)}
-directory = {text(str(directory))}
-host = {text(settings.address(1))}
-memory_per_core = "{settings.memory // settings.cores // 2**20}M"
-
-[watch]
-interval = {interval}
-busy_interval = {busy_interval}
-"""
+    partition = {
+        "name": settings.partition, "nodes": settings.nodes, "cores": settings.cores, "memory": settings.memory,
+        "gpus": settings.gpus, "gpu_model": settings.gpu_model, "max_walltime": settings.max_walltime,
+    }  # fmt: skip
+    return centre_page(
+        id=settings.name, transport={"kind": "embedded", "socket": str(centre.socket)}, partition=partition,
+        host=settings.address(1), memory_per_core=settings.memory // settings.cores, **page,
+    )  # fmt: skip
