@@ -87,7 +87,7 @@ class Browser:
         answer = await self.http.delete(f"/hub/api/users/{self.person}/server", headers=self._headers("/hub/"))
         answer.raise_for_status()
         deadline = asyncio.get_running_loop().time() + seconds
-        while (await self.http.get(f"/hub/api/users/{self.person}", headers=self._headers("/hub/"))).json().get("servers"):
+        while (await self.http.get(f"/hub/api/users/{self.person}", headers=self._headers("/hub/"))).json().get("servers", {}).get(""):
             if asyncio.get_running_loop().time() > deadline:
                 raise ScnetError("the server did not stop", code="not-stopped")
             await asyncio.sleep(0.1)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 Table = Mapping[str, object]
 
@@ -19,10 +18,10 @@ def centre_page(
     transport: Mapping[str, object],
     partition: Table,
     python: str,
-    directory: Path | str,
+    directory: object,
     host: str,
     memory_per_core: int,
-    home: Path | str = "{directory}/home/{account}",
+    home: object = "{directory}/home/{account}",
     organisation: str = "",
     accounting: str = "sacct",
     core_hour: float = 1.0,
@@ -30,7 +29,7 @@ def centre_page(
     interval: float = 15.0,
     busy_interval: float = 3.0,
 ) -> str:
-    """The page of a centre with one partition. `python` is the sessions' interpreter, `directory` where their files lie,
+    """The page of a centre with one partition. `python` is the sessions' interpreter, `directory` (a path) where their files lie,
     `memory_per_core` bytes; prices are credits an hour, intervals seconds."""
     session = {"python": python, "directory": str(directory), "home": str(home), "host": host, "memory_per_core": memory_per_core}
     return "\n".join(

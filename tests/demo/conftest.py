@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Running:
     def ports(self) -> Ports:
         return Ports.read(self.home)
 
-    @property
+    @cached_property
     def operator(self) -> Client:
         return Client(self.url + PREFIX, read_secret(self.home / "secrets" / "operator.token"))
 
