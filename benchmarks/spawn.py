@@ -65,7 +65,6 @@ c.ConfigurableHTTPProxy.auth_token = {token!r}
 c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 0}}
 c.SlurmSpawner.exec_prefix = ""
 c.Spawner.environment = {{"PATH": {path!r}, "PYTHONPATH": {extra!r}}}
-c.SlurmSpawner.req_srun = ""
 c.SlurmSpawner.req_nprocs = "1"
 c.SlurmSpawner.req_memory = "1G"
 c.SlurmSpawner.req_runtime = "1:00:00"
