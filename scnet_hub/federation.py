@@ -24,8 +24,8 @@ from .db import projects as stored_projects
 from .db import sessions as stored
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
-from .errors import CentreError, NotFound, Refused, Rejected, ScnetError
-from .jobs import JobRequest, JobSpec
+from .errors import CentreError, NotFound, Refused, Rejected, ScnetError, SpecError, Unreachable
+from .jobs import JobRequest, JobSpec, JobStatus
 from .ledger import books, pricing
 from .load import Load
 from .placement import Placement
@@ -59,7 +59,8 @@ class Changes:
 
 async def within(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 class Federation:
@@ -87,8 +88,11 @@ class Federation:
         await self.db.run(projects.apply, self.spec.project, self.clock())
         for row in await self.db.run(stored.live):
             if row.centre not in self.centres:
-                log.error("session %s is at centre %s, which the federation no longer has", row.id, row.centre)
-            elif not row.job_id:
+                raise SpecError(
+                    f"Session {row.id} of {row.person} is at centre {row.centre!r}, which the federation's page no longer has.",
+                    hint="Put the centre back until its sessions have ended and are charged.",
+                )
+            if not row.job_id:
                 self._launch(row.id, again=True)
         for watcher in self.watchers.values():
             self._own(watcher.run())
@@ -235,7 +239,7 @@ class Federation:
     def job_spec(self, row: SessionRow) -> JobSpec:
         session = self.centres[row.centre].spec.session
         request = sessions.request_of(row.request)
-        argv = (session.python, "-m", "scnet_hub.session.start", f"{self.folder(row)}/start.json")
+        argv = (session.python, "-P", "-m", "scnet_hub.session.start", f"{self.folder(row)}/start.json")
         return JobSpec(
             name=sessions.job_name(row.id), partition=row.partition, argv=argv, cores=request.cores, gpus=request.gpus,
             memory=request.memory or request.cores * session.memory_per_core, gpu_model=request.gpu_model, nodes=request.nodes,
@@ -263,14 +267,36 @@ class Federation:
     async def _submitted(self, row: SessionRow, job_id: str) -> None:
         if not job_id:
             return await self._end(row, "Stopped on request, before it was submitted.")
-        said = f"Submitted to {row.centre}, partition {row.partition}, as job {job_id}."
-        fresh = await self.db.run(stored.get, row.id)
-        early = fresh is not None and fresh.state not in ("intent", "stopping")  # it called home before sbatch answered
-        state = {} if early or (fresh and fresh.state == "stopping") else {"state": "submitted"}
-        await self.change(row.id, {**state, "job_id": job_id, "submitted_at": self.clock(), "reason": ""}, said)
-        if fresh and fresh.cancelled_at:
-            await self.cancel_job(replace(fresh, job_id=job_id))
+        fresh = await self.db.run(self._has_job, row.id, job_id)
+        self.changes.tell(row.id)
+        if fresh.cancelled_at:
+            await self.cancel_job(fresh)
         self.watchers[row.centre].poke(1.0)
+
+    def _has_job(self, tx: Tx, session_id: str, job_id: str) -> SessionRow:
+        row = stored.get(tx, session_id)
+        assert row is not None
+        state = {"state": "submitted"} if row.state == "intent" else {}  # it may have called home before sbatch answered
+        stored.change(tx, session_id, **state, job_id=job_id, submitted_at=self.clock(), reason="")
+        stored.say(tx, session_id, self.clock(), f"Submitted to {row.centre}, partition {row.partition}, as job {job_id}.")
+        return replace(row, job_id=job_id)
+
+    async def heard(self, session_id: str, status: JobStatus, tail: str) -> SessionRow | None:
+        """Takes in a centre's word on the row as it is now; the row as it was, if that changed anything."""
+        row = await self.db.run(self._heard, session_id, status, tail)
+        if row:
+            self.changes.tell(session_id)
+        return row
+
+    def _heard(self, tx: Tx, session_id: str, status: JobStatus, tail: str) -> SessionRow | None:
+        row = stored.get(tx, session_id)
+        if row is None or not row.live or not (change := sessions.after(row, status)):
+            return None
+        said = sessions.event(row, change)
+        if change.get("state") == "ended" and not row.ready_at and not row.cancelled_at:
+            change["end_reason"] += tail
+        self._change(tx, session_id, change, said)
+        return row
 
     async def _move(self, row: SessionRow, tried: list[str], why: str) -> bool:
         """Rebooks a session that its centre refused on the next best place; False if there is none."""
@@ -281,14 +307,14 @@ class Federation:
         best = left[0]
         said = f"{row.centre} refused the job ({why}); moved to {best.offer.title}."
         try:
-            await self.db.run(self._rebook, row, best.offer.centre, best.offer.partition, best.cost, len(tried), said)
+            await self.db.run(self._rebook, row, best.offer.centre, best.offer.partition, best.cost, said)
         except Refused:
             return False
         self.changes.tell(row.id)
         return True
 
-    def _rebook(self, tx: Tx, row: SessionRow, centre: str, partition: str, cost: Amount, step: int, said: str) -> None:
-        books.hold(tx, row.project, row.id, cost - Amount(row.held), self.clock(), said, step=step)
+    def _rebook(self, tx: Tx, row: SessionRow, centre: str, partition: str, cost: Amount, said: str) -> None:
+        books.hold(tx, row.project, row.id, cost - Amount(row.held), self.clock(), said)
         stored.change(tx, row.id, centre=centre, partition=partition, held=cost.micros, why=said)
         stored.say(tx, row.id, self.clock(), said)
 
@@ -308,8 +334,10 @@ class Federation:
         return await self.get(row.id)
 
     async def cancel_job(self, row: SessionRow) -> None:
+        centre = self.centres[row.centre]
         try:
-            await self.centres[row.centre].cancel([row.job_id])
+            if job_id := await centre.find(sessions.job_name(row.id)):  # by name: a centre that lost its state gives ids out again
+                await centre.cancel([job_id])
         except CentreError as error:
             log.warning("%s: cancelling job %s failed, will be tried again: %s", row.centre, row.job_id, error)
         self.watchers[row.centre].poke(0.3)
@@ -342,25 +370,38 @@ class Federation:
             raise Refused("The nonce is not this session's.", code="bad-nonce")
         if not row.live or row.cancelled_at:
             raise Refused("This session is over or being stopped.", code="over")
-        change: Json = {"started_at": row.started_at or self.clock(), "node": row.node or str(news["node"])[:200], "reason": ""}
+        address: Json = {}
         if news["phase"] == "listening":
-            self._check_host(row, str(news["host"]), str(news["node"]))
+            self._check_host(row, str(news["host"]))
             host, port = await self.centres[row.centre].forward(str(news["host"]), int(news["port"]))
             if row.state == "ready" and (row.host, row.port) != (host, port):
                 raise Refused("Another copy of this session is already running.", code="not-first")
-            change |= {"host": host, "port": port}
-        said = ""
-        if row.state != "ready":
-            ready = row.kind != "lab" or news["phase"] == "listening"
-            said = f"Ready on {change['node']}." if ready else ""
-            change |= {"state": "ready", "ready_at": self.clock()} if ready else {"state": "starting"}
-        await self.change(row.id, change, said)
+            address = {"host": host, "port": port}
+        ready = row.kind != "lab" or news["phase"] == "listening"
+        await self.db.run(self._came_home, row.id, address, ready, str(news["node"])[:200])
+        self.changes.tell(row.id)
         self.watchers[row.centre].poke(2.0)
 
-    def _check_host(self, row: SessionRow, host: str, node: str) -> None:
+    def _came_home(self, tx: Tx, session_id: str, address: Json, ready: bool, node: str) -> None:
+        """On the row as it is now: a session that ended or was stopped meanwhile stays so."""
+        row, now = stored.get(tx, session_id), self.clock()
+        if row is None or not row.live or row.cancelled_at:
+            raise Refused("This session is over or being stopped.", code="over")
+        if address and row.port and (row.host, row.port) != (address["host"], address["port"]):
+            raise Refused("Another copy of this session is already running.", code="not-first")
+        change = {**address, "started_at": row.started_at or now, "node": row.node or node, "reason": "", "place_in_queue": 0}
+        if row.state != "ready":
+            change |= {"state": "ready", "ready_at": now} if ready else {"state": "starting"}
+            stored.say(tx, row.id, now, f"Ready on {change['node']}." if ready else f"Running on {change['node']}.")
+        stored.change(tx, row.id, **change)
+
+    def _check_host(self, row: SessionRow, host: str) -> None:
         """A session is reached at its centre's address for sessions, or on its own node: never where else it may say."""
-        wanted = self.centres[row.centre].spec.session.host
-        if host != wanted if wanted else host not in {row.node, node} or host.startswith(("127.", "localhost", "::1")):
+        wanted = self.centres[row.centre].spec.session.host or row.node
+        if not wanted:
+            self.watchers[row.centre].poke()
+            raise Unreachable(f"{row.centre} has not said yet on which node this session runs.", hint="Call again in a moment.")
+        if host != wanted:
             raise Refused(f"{host} is not where a session at {row.centre} can listen.", code="bad-host")
 
     async def change(self, session_id: str, change: Json, said: str = "") -> None:

@@ -4,6 +4,7 @@ folder of their own there, not a uid. Said so on the login page of the demo.
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 
@@ -12,4 +13,5 @@ def account(person: str) -> str:
     safe = re.sub(rb"[^a-z0-9_.-]", lambda match: b"=%02x" % ord(match[0]), person.encode())
     if safe.startswith(b"."):
         safe = b"=2e" + safe[1:]
-    return safe.decode()[:200]
+    name = safe.decode()
+    return name if len(name) <= 200 else f"{name[:160]}={hashlib.sha256(person.encode()).hexdigest()[:32]}"

@@ -38,6 +38,9 @@ def job_request(person: str, options: Mapping[str, Any]) -> JobRequest:
     kind = texts.pop("kind", "lab")
     if kind not in KINDS:
         raise BadOption(f"kind: {kind!r} is not one of {', '.join(KINDS)}.")
+    nodes = numbers.get("nodes", 1)
+    if numbers.get("cores", 1) % nodes or numbers.get("gpus", 0) % nodes:
+        raise BadOption(f"nodes: cores and gpus are the whole job's and must be multiples of {nodes} nodes.")
     sizes: dict[str, Any] = {"memory": memory(options.get("memory")), "walltime": walltime(options.get("walltime"))}
     return JobRequest(person=person, project=texts.pop("project", ""), kind=kind, **texts, **numbers, **sizes)
 

@@ -51,8 +51,9 @@ class Watcher:
             busy = True
             try:
                 busy = await self.tick()
-            except Exception:  # a fault in one centre's answer must not end the watch of it; it is logged whole
+            except Exception as error:  # a fault in one centre's answer must not end the watch of it; it is logged whole
                 log.exception("%s: a look at the centre failed", self.known.spec.id)
+                self.known.failed(f"its answer could not be read ({type(error).__name__})", self.federation.clock())
             await self._pause(busy)
 
     async def _pause(self, busy: bool) -> None:
@@ -63,7 +64,8 @@ class Watcher:
         while (left := max(self._due, least) - loop.time()) > 0:
             self._poked.clear()
             try:
-                await asyncio.wait_for(self._poked.wait(), left)
+                async with asyncio.timeout(left):  # not wait_for: on 3.11 that can swallow a cancellation
+                    await self._poked.wait()
             except TimeoutError:
                 return
 
@@ -94,16 +96,12 @@ class Watcher:
             await self._heard(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
 
     async def _heard(self, row: SessionRow, status: JobStatus) -> None:
-        change = sessions.after(row, status)
-        if change:
-            said = sessions.event(row, change)
-            if change.get("state") == "ended" and not row.ready_at and not row.cancelled_at:
-                change["end_reason"] += await self.federation.last_lines(row)
-            await self.federation.change(row.id, change, said)
-        if change.get("state") == "ended":
+        tail = await self.federation.last_lines(row) if status.state.ended and not row.ready_at else ""
+        before = await self.federation.heard(row.id, status, tail)
+        if status.state.ended:
             await self.federation.scrub(row)
-        elif row.state == "stopping":
-            await self.federation.cancel_job(row)
+        elif (before or row).cancelled_at and status.state is not JobState.UNKNOWN:
+            await self.federation.cancel_job(before or row)
 
     async def _charge(self) -> bool:
         """Charges ended sessions from the centre's usage records; True if one is still to come."""

@@ -18,11 +18,12 @@ from scnet_hub.db import Database
 from scnet_hub.db import entries as stored_entries
 from scnet_hub.db import sessions as stored
 from scnet_hub.db.sessions import SessionRow
-from scnet_hub.errors import Refused, Unreachable
+from scnet_hub.errors import Refused, SpecError, Unreachable
 from scnet_hub.federation import Federation
-from scnet_hub.jobs import JobRequest
+from scnet_hub.jobs import JobRequest, JobState, JobStatus
 from scnet_hub.standard.centre import parse_centre
 from scnet_hub.standard.federation import parse_federation
+from scnet_hub.units import credits
 
 PAGE = """
 centres = ["north.toml", "south.toml"]
@@ -262,3 +263,69 @@ async def test_only_the_sessions_own_nonce_and_address_call_it_home(world: World
         await world.federation.call_home(row.id, {**news, "nonce": nonce, "host": host, "port": 5001})
     ready = replace(await world.federation.get(row.id))
     assert (ready.state, ready.port) == ("ready", 5000)
+
+
+async def test_a_slow_look_at_the_centre_does_not_undo_what_happened_meanwhile(world: World) -> None:
+    row = await world.submit()
+    await world.reaches(row.id, "starting")
+    stale = JobStatus(state=JobState.RUNNING, seen_at=world.federation.clock(), node="n")
+    host = world.federation.centres[row.centre].spec.session.host
+    await world.federation.call_home(row.id, {"nonce": row.payload["nonce"], "phase": "listening", "host": host, "port": 5000, "node": "n"})
+    await world.federation.heard(row.id, stale, "")
+    assert (await world.federation.get(row.id)).state == "ready"
+    await world.federation.cancel(await world.federation.get(row.id))
+    await world.federation.heard(row.id, replace(stale, state=JobState.QUEUED), "")
+    assert (await world.federation.get(row.id)).state in ("stopping", "ended", "charged")
+
+
+async def test_a_call_home_after_the_end_changes_nothing(world: World) -> None:
+    row = await world.submit()
+    await world.reaches(row.id, "starting")
+    await world.federation.cancel(await world.federation.get(row.id))
+    await world.reaches(row.id, "charged")
+    with pytest.raises(Refused, match="over"):
+        await world.federation.db.run(world.federation._came_home, row.id, {"host": "h", "port": 5}, True, "n")
+    assert (await world.federation.get(row.id)).state == "charged"
+
+
+async def test_a_stop_never_cancels_a_job_of_another_name(world: World) -> None:
+    row = await world.submit(centre="north")
+    running = await world.reaches(row.id, "starting")
+    other = world.daemons["north"].ask("sbatch", "--parsable", "--job-name=somebody-else", "--wrap=sleep 60").strip()
+    await world.federation.cancel_job(replace(running, id="nobodysjob", job_id=other))
+    assert "somebody-else" in world.daemons["north"].ask("squeue", "-h", "-o", "%j")
+
+
+async def test_the_ledger_and_the_session_agree_after_each_move(world: World) -> None:
+    row = await world.submit(cores=2)
+    for cost in (credits(3), credits("0.5"), credits(2)):
+        fresh = await world.federation.get(row.id)
+        await world.federation.db.run(world.federation._rebook, fresh, fresh.centre, fresh.partition, cost, "moved")
+        held = await world.federation.db.run(stored_entries.balance, "held:p")
+        assert held == (await world.federation.get(row.id)).held == cost.micros
+
+
+async def test_a_federation_that_forgot_a_centre_with_sessions_does_not_start(world: World) -> None:
+    row = await world.submit(centre="north")
+    await world.reaches(row.id, "starting")
+    await world.kill()
+    world.daemons, kept = {"south": world.daemons["south"]}, world.daemons
+    federation = world.build()
+    with pytest.raises(SpecError, match="no longer has"):
+        await federation.start()
+    await federation.stop()
+    federation.db.close()
+    world.daemons = kept
+    await world.restart()
+
+
+async def test_an_answer_that_breaks_the_parser_is_a_failure_of_that_centre(world: World) -> None:
+    class Odd(Fault):
+        async def run(self, command: Command, *, timeout: float = 30) -> Completed:
+            raise OverflowError("a date in the year 3000000")
+
+    world.federation.centres["north"].transport = Odd(world.faults["north"].inner)
+    known = world.federation.load.centres["north"]
+    world.federation.watchers["north"].poke()
+    await world.until(lambda: known.state(world.federation.clock()) == "down")
+    assert "could not be read" in known.why(world.federation.clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,8 +10,9 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import __version__
 from ..errors import BadOption, ScnetError
@@ -46,37 +48,55 @@ def create_app(federation: Federation, gate: Gate) -> FastAPI:
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _fault)
+    app.add_middleware(Faults)
     return app
 
 
-def problem(error: ScnetError) -> JSONResponse:
-    return JSONResponse(error.problem(), status_code=error.status, media_type="application/problem+json")
+class Faults:
+    """Answers 500 as a problem document. An exception that reached the server itself would close the connection, which
+    the proxy shares among people."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = False
+
+        async def watched(message: Message) -> None:
+            nonlocal began
+            began = began or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if began or scope["type"] != "http":
+                raise
+            log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+            hint = "Nothing of yours was lost. The operators find the cause in its log."
+            await problem(ScnetError("Something in the broker broke.", hint=hint, code="fault"))(scope, receive, send)
 
 
-async def _refusal(request: Request, error: Exception) -> JSONResponse:
+def problem(error: ScnetError) -> Response:
+    """As ASCII: what somebody sent may come back in it, half a surrogate pair included."""
+    body = json.dumps(error.problem(), ensure_ascii=True)
+    return Response(body, status_code=error.status, media_type="application/problem+json")
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScnetError)
     return problem(error)
 
 
-async def _validation(request: Request, error: Exception) -> JSONResponse:
+async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     return problem(BadOption(f"{'.'.join(str(part) for part in first['loc'][1:]) or 'request'}: {first['msg']}."))
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     words = HTTPStatus(error.status_code).phrase
     refused = ScnetError(f"{words}: {request.method} {request.url.path[:200]}", hint="docs/reference/rest.md lists the calls.", code="http")
     refused.status = error.status_code
     return problem(refused)
-
-
-async def _fault(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(
-        ScnetError(
-            "Something in the broker broke.", hint="Nothing of yours was lost. The operators find the cause in its log.", code="fault"
-        )
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from ..errors import BrokerError, NotEntitled
 USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
 FRESH, GRACE, REMEMBERED = 60.0, 600.0, 5000
 Clock = time.monotonic
+PLAUSIBLE = re.compile(r"[!-~]{1,200}", re.ASCII)  # anything else is no token, and would break the question to the hub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Gate:
         self.hub_api, self._hub_token = hub_api.rstrip("/"), hub_token
         self._http = http or httpx.AsyncClient(timeout=10, trust_env=False)
         self._known: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
+        self._bad: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()  # apart, so that guesses push nobody out
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -55,7 +58,7 @@ class Gate:
         """Raises Unauthorised (401) for no or a bad token, NotEntitled (403) for one without our scopes."""
         kind, _, token = authorization.partition(" ")
         token = token.strip()
-        if kind.lower() not in ("token", "bearer") or not token:
+        if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
             raise Unauthorised("This call needs a token.", hint="Send `Authorization: token T` with a JupyterHub token.")
         if hmac.compare_digest(token.encode(), self._hub_token.encode()):
             return Caller(person=on_behalf_of, hub=True, operator=not on_behalf_of)
@@ -69,7 +72,7 @@ class Gate:
 
     async def _vouched(self, token: str) -> Caller | None:
         key = hashlib.sha256(token.encode()).hexdigest()
-        at, known = self._known.get(key, (float("-inf"), None))
+        at, known = self._known.get(key) or self._bad.get(key, (float("-inf"), None))
         if Clock() - at < FRESH:
             return known
         try:
@@ -78,10 +81,12 @@ class Gate:
             if known and Clock() - at < GRACE:
                 return known
             raise
-        self._known[key] = (Clock(), caller)
-        self._known.move_to_end(key)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        kept = self._known if caller else self._bad
+        (self._bad if caller else self._known).pop(key, None)
+        kept[key] = (Clock(), caller)
+        kept.move_to_end(key)
+        while len(kept) > REMEMBERED:
+            kept.popitem(last=False)
         return caller
 
     async def _ask(self, token: str) -> Caller | None:

@@ -34,6 +34,12 @@ def has(tx: Tx, key: str) -> bool:
     return tx.execute(select(entries.c.id).where(entries.c.key == key)).first() is not None
 
 
+def count(tx: Tx, session: str, kind: str) -> int:
+    """How many entries of a kind a session has."""
+    query = select(func.count()).select_from(entries).where(entries.c.session == session, entries.c.kind == kind)
+    return int(tx.execute(query).scalar_one())
+
+
 def balance(tx: Tx, account: str) -> int:
     """Micro-credits on an account: the sum of its postings."""
     return int(tx.execute(select(func.coalesce(func.sum(postings.c.micros), 0)).where(postings.c.account == account)).scalar_one())

@@ -87,7 +87,7 @@ def ended(tx: Tx, *, person: str = "", limit: int = 50) -> list[SessionRow]:
 
 def uncharged(tx: Tx, centre: str) -> list[SessionRow]:
     """Ended sessions of a centre that still wait for its usage record."""
-    query = select(sessions).where(sessions.c.centre == centre, sessions.c.state == "ended")
+    query = select(sessions).where(sessions.c.centre == centre, ~sessions.c.live, sessions.c.charged.is_(None))
     return [_row(row) for row in tx.execute(query)]
 
 

@@ -66,7 +66,8 @@ class FederatedSpawner(BatchSpawnerBase):
     def options_from_query(self, query_data: dict[str, list[str]]) -> Any:
         """A link may carry options (`/hub/spawn?opt-profile=small`); a leftover of a form is no wish to start."""
         wanted = {name: values for name, values in query_data.items() if name != "_xsrf"}
-        if not wanted:
+        came_from = self.handler.request.headers.get("Sec-Fetch-Site", "none") if self.handler else "none"
+        if not wanted or came_from not in ("none", "same-origin"):
             raise refused(BadOption("Choose a size, then press Start."))
         return self.run_options_from_form(wanted)
 
@@ -144,7 +145,8 @@ class FederatedSpawner(BatchSpawnerBase):
             if document and (document["state"] == "ready" or not document["live"]):
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), 5)
+                async with asyncio.timeout(5):
+                    await self._news.wait()
 
     # ---- poll and stop
 
@@ -159,7 +161,8 @@ class FederatedSpawner(BatchSpawnerBase):
     async def query_job_status(self) -> JobStatus:
         """The broker's word in batchspawner's. Whatever isn't a clear "ended" is UNKNOWN (law 1)."""
         try:
-            document = await asyncio.wait_for(self.broker.session(self.user.name, self.job_id, timeout=self.rpc_timeout), self.rpc_timeout)
+            async with asyncio.timeout(self.rpc_timeout):
+                document = await self.broker.session(self.user.name, self.job_id, timeout=self.rpc_timeout)
         except (ScnetError, TimeoutError) as error:
             self.log.warning("%s: the broker cannot say how session %s is (%s); it is kept.", self._log_name, self.job_id, error)
             return JobStatus.UNKNOWN

@@ -31,10 +31,10 @@ def grant(tx: Tx, project: str, lot: str, amount: Amount, at: datetime) -> bool:
     return stored.add(tx, entries.grant(project, lot, amount, at))
 
 
-def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "", *, step: int = 1) -> None:
+def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "") -> None:
     """Reserves the most a session may cost. Raises Overdrawn, with what is needed and available, and writes nothing.
 
-    A later `step` changes the hold by `amount`, which is negative where a new place is cheaper."""
+    A further call changes the hold by `amount`, which is negative where a new place is cheaper."""
     available = Amount(stored.balance(tx, entries.project_account(project)))
     if amount.micros > 0 and amount > available:
         raise Overdrawn(
@@ -43,7 +43,9 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
             details={"needed": float(amount), "available": float(available)},
         )
     if amount:
-        stored.add(tx, entries.hold(project, session, amount, at, memo, step=step))
+        step = stored.count(tx, session, "hold") + 1
+        if not stored.add(tx, entries.hold(project, session, amount, at, memo, step=step)):
+            raise ValueError(f"hold {step} of session {session} is there already")
 
 
 def charge(tx: Tx, project: str, session: str, centre: str, held: Amount, cost: Amount, at: datetime, memo: str = "") -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -61,4 +62,5 @@ def when_listening(start: Json, host: str, port: int, *, node: str) -> None:
             break
         except OSError:
             time.sleep(0.02)
-    tell(start, {"phase": "listening", "node": node, "host": host, "port": port})
+    if not tell(start, {"phase": "listening", "node": node, "host": host, "port": port}):
+        os.kill(os.getpid(), signal.SIGTERM)  # nobody will ever come here: another copy won, or the session was stopped

@@ -58,13 +58,14 @@ def without_what_only_a_hub_needs() -> Iterator[None]:
     """Imports in here are spared what a session never uses: 2.8 of 4 s where all of it is installed.
 
     jsonschema expects that `rfc3987_syntax` may be missing (it builds a grammar at import, 2 s), httpx that `rich` may;
-    JupyterHub's log and metrics would import the hub's pages and its database layer for a name that never occurs here (0.3 s);
+    JupyterHub's log and metrics would import the hub's pages and its database layer for names that never occur here (0.4 s);
     jupyterlab asks node for the registry of its builds (0.4 s). Afterwards all of them can be imported as ever.
     """
-    names = ("rfc3987_syntax", "rich", "jupyterhub.handlers", "jupyterhub.handlers.pages", "jupyterhub.orm")
+    hubs = ("jupyterhub.handlers", "jupyterhub.handlers.pages", "jupyterhub.orm", "sqlalchemy", "sqlalchemy.exc")
+    names = ("rfc3987_syntax", "rich", *hubs)
     absent = [name for name in names if name not in sys.modules]
     for name in absent:
-        sys.modules[name] = _stand_in(name) if name.startswith("jupyterhub") else None  # type: ignore[assignment]
+        sys.modules[name] = _stand_in(name) if name in hubs else None  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -75,8 +76,15 @@ def without_what_only_a_hub_needs() -> Iterator[None]:
 def _stand_in(name: str) -> ModuleType:
     module = ModuleType(name)
     module.__path__ = []
-    module.HealthCheckHandler = type("HealthCheckHandler", (), {})  # type: ignore[attr-defined]
+    module.__getattr__ = _nothing  # type: ignore[method-assign]
     return module
+
+
+def _nothing(name: str) -> type[Exception]:
+    """A class that nothing is an instance of, and that `except` accepts."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return type(name, (Exception,), {})
 
 
 def do_not_ask_node() -> None:

@@ -1,0 +1,52 @@
+"""The broker's door against tokens and bodies that are none: an answer each, and never a broken connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.broker.auth import Gate
+
+
+class Forgetful:
+    """A federation of which every question fails: what the door makes of that is the test."""
+
+    centres = ()
+    db = SimpleNamespace()
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def clock(self) -> None:
+        raise KeyError("a fault inside")
+
+
+@pytest.fixture
+def door() -> Iterator[TestClient]:
+    hub = httpx.MockTransport(lambda request: httpx.Response(403))
+    app: FastAPI = create_app(Forgetful(), Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)))  # type: ignore[arg-type]
+    with TestClient(app) as client:
+        yield client
+
+
+@pytest.mark.parametrize("token", [b"\xff\xfe", b"x" * 300, b"a b", b"", b"\x7f"])
+def test_a_token_that_is_none_is_refused_without_asking_the_hub(door: TestClient, token: bytes) -> None:
+    answer = door.get(f"{PREFIX}/me", headers={b"Authorization": b"token " + token})
+    assert (answer.status_code, answer.json()["code"]) == (401, "bad-token")
+
+
+def test_half_a_surrogate_comes_back_as_a_refusal(door: TestClient) -> None:
+    headers = {"Authorization": "token " + "h" * 64, "X-SCNet-Person": "ada"}
+    answer = door.post(f"{PREFIX}/placements", content=b'{"x\\ud800": 1}', headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-option")
+
+
+def test_a_fault_inside_is_an_answer_in_words(door: TestClient) -> None:
+    answer = door.get(f"{PREFIX}/centres", headers={"Authorization": "token " + "h" * 64})
+    assert answer.status_code == 500 and answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "fault" and "Traceback" not in answer.text
