@@ -73,14 +73,16 @@ class Client:
         try:
             answer = self._http.request(method, path, **extra, **kwargs)
         except httpx.TransportError as error:
-            raise BrokerError(
-                f"The broker at {self.url} does not answer ({type(error).__name__}).",
-                hint="Running sessions are not affected. Try again in a minute; if it stays so, tell the operators.",
-            ) from error
+            raise BrokerError(f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()) from error
         if answer.is_success:
             body: Json = answer.json()
             return body
         raise from_problem(_problem(answer))
+
+    def _hint(self) -> str:
+        if os.environ.get("SCNET_API_URL") or not (state_dir() / "client.json").exists():
+            return "Running sessions are not affected. Try again in a minute; if it stays so, tell the operators."
+        return f"Is the demo running? Start it with `make demo`; its logs are in {state_dir() / 'logs'}."
 
     def me(self) -> Json:
         return self.call("GET", "me")

@@ -35,6 +35,8 @@ class ScnetError(Exception):
         self.hint = hint
         self.code = code or type(self).code
         self.details = details or {}
+        if hint:
+            self.add_note(hint)  # so that a notebook's traceback ends with what to try
 
     def problem(self) -> dict[str, Any]:
         """This error as an RFC 9457 problem document."""

@@ -120,6 +120,22 @@ class Federation:
         """Where `request` would go now, and what its project has available. Raises NotEntitled."""
         return await self.db.run(self._decide, request)
 
+    async def refusal(self, decision: Placement) -> Refused | None:
+        """Why a start would be refused although a centre fits: over quota or over budget; None if it would not."""
+        if decision.best is None:
+            return None
+        try:
+            await self.db.run(self._check, decision)
+        except Refused as error:
+            return error
+        return None
+
+    def _check(self, tx: Tx, decision: Placement) -> None:
+        best = decision.best
+        assert best is not None
+        projects.check_quota(tx, projects.resolve(tx, decision.request.person, decision.request.project), decision.request)
+        self._afford(tx, decision.request.project, best.cost, best.cost_per_hour)
+
     async def place_for_nobody(self, request: JobRequest) -> Placement:
         """The same for an operator's question, which no project pays for."""
         return await self.db.run(self._ranked, request)
@@ -173,7 +189,8 @@ class Federation:
             raise placement.refused(decision)
         project = projects.resolve(tx, request.person, request.project)
         projects.check_quota(tx, project, request)
-        self._hold(tx, project.id, session_id, best.cost, best.cost_per_hour)
+        self._afford(tx, project.id, best.cost, best.cost_per_hour)
+        books.hold(tx, project.id, session_id, best.cost, now, "the most it may cost")
         stored.insert(
             tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
             live=True, request=sessions.request_document(request), placement=documents.placement(decision), payload=payload,
@@ -185,9 +202,10 @@ class Federation:
         assert row is not None
         return row
 
-    def _hold(self, tx: Tx, project: str, session_id: str, cost: Amount, hourly: Amount) -> None:
+    def _afford(self, tx: Tx, project: str, cost: Amount, hourly: Amount) -> None:
+        """Raises Overdrawn, with the longest walltime that would pass."""
         try:
-            books.hold(tx, project, session_id, cost, self.clock(), "the most it may cost")
+            books.check(tx, project, cost)
         except Refused as error:
             available = books.balance(tx, project).available
             longest = timedelta(hours=max(0, available.micros) / hourly.micros) if hourly else timedelta()

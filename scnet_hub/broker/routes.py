@@ -112,7 +112,9 @@ async def placements(request: Request, fed: Fed, who: Who) -> Json:
     wanted = options.job_request(who.person, await body_of(request))
     if who.operator and not wanted.project:
         return documents.placement(await fed.place_for_nobody(wanted))
-    return documents.placement(*await fed.place(wanted))
+    decision, available = await fed.place(wanted)
+    refusal = await fed.refusal(decision)
+    return {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
 
 
 @router.get("/sessions")

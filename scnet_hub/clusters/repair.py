@@ -36,6 +36,8 @@ def verdict(facts: Facts) -> tuple[Action, str]:
         return Action.REPLACE, facts.failed
     if facts.connected or facts.live is None:
         return Action.KEEP, ""
+    if not facts.live and facts.end_reason.startswith("Stopped on request"):
+        return Action.DROP, "it was stopped on request"
     if not facts.live:
         return Action.REPLACE, facts.end_reason or "the job ended"
     if facts.away is not None and facts.away > GRACE:

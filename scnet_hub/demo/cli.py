@@ -19,7 +19,7 @@ from .run import Demo, running
 
 
 @click.command()
-@click.option("--port", default=0, help="Port of the page; default: 8000, or any free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; default: 8000, or any free one.")
 @click.option(
     "--centres", "kind", type=click.Choice(["embedded", "slurm"]), default="embedded", help="What the member centres are made of."
 )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from ..hub import PREFIX
+from ..errors import ScnetError
+from ..hub import PREFIX, Ports
 from ..secret import read_secret
 from .centres import DemoCentres, demo_centres
 from .process import Process, answers, until
@@ -48,14 +50,35 @@ async def running(
 ) -> AsyncIterator[Demo]:
     """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
     centres = demo_centres(kind, home, background=background)
-    state = prepare(home, port=port, centres=centres.names)
-    centres.write_pages()
-    demo = Demo(state, centres, with_hub=with_hub)
-    try:
-        await demo.start(say)
-        yield demo
-    finally:
-        await asyncio.shield(demo.stop())
+    with only_one(home):
+        state = prepare(home, port=port, centres=centres.names)
+        centres.write_pages()
+        demo = Demo(state, centres, with_hub=with_hub)
+        try:
+            await demo.start(say)
+            yield demo
+        finally:
+            await asyncio.shield(demo.stop())
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Holds the state folder for this demo. Raises ScnetError saying where the one is that has it."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (home / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise ScnetError(
+                f"A demo is running already with this state folder: process {lock.read().strip()}, page http://127.0.0.1:{Ports.read(home).public}.",
+                hint="Use that one, stop it with Ctrl-C in its terminal, or start another with --home FOLDER.",
+                code="running",
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def environment(state: State) -> dict[str, str]:

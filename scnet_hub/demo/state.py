@@ -119,7 +119,7 @@ def broker_settings(state: State) -> dict[str, object]:
 def choose_ports(home: Path, public: int) -> Ports:
     """The ports of last time where they are still free, else free ones; what is chosen is written down."""
     kept = Ports.read(home)
-    wanted = {**asdict(kept), "public": public or kept.public}
+    wanted = {**asdict(kept), "public": public or Ports().public}
     chosen: dict[str, int] = {}
     for name, number in wanted.items():
         if not free(number):

@@ -64,6 +64,7 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
         )
         found |= {"centres": centres["centres"], "projects": balance["projects"], "profiles": profiles["profiles"]}
         found["placement"] = await broker.call("POST", "placements", person, json=options, timeout=5)
+        found["problem"] = found["placement"].pop("refusal", None)
     except ScnetError as error:
         found["problem"] = error.problem()
     return found

@@ -35,6 +35,15 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
     """Reserves the most a session may cost. Raises Overdrawn, with what is needed and available, and writes nothing.
 
     A further call changes the hold by `amount`, which is negative where a new place is cheaper."""
+    check(tx, project, amount)
+    if amount:
+        step = stored.count(tx, session, "hold") + 1
+        if not stored.add(tx, entries.hold(project, session, amount, at, memo, step=step)):
+            raise ValueError(f"hold {step} of session {session} is there already")
+
+
+def check(tx: Tx, project: str, amount: Amount) -> None:
+    """Raises Overdrawn, with what is needed and available, if the project does not have `amount`."""
     available = Amount(stored.balance(tx, entries.project_account(project)))
     if amount.micros > 0 and amount > available:
         raise Overdrawn(
@@ -42,10 +51,6 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
             hint="Ask for a shorter walltime or fewer cores, or ask the project's owner for a larger allocation.",
             details={"needed": float(amount), "available": float(available)},
         )
-    if amount:
-        step = stored.count(tx, session, "hold") + 1
-        if not stored.add(tx, entries.hold(project, session, amount, at, memo, step=step)):
-            raise ValueError(f"hold {step} of session {session} is there already")
 
 
 def charge(tx: Tx, project: str, session: str, centre: str, held: Amount, cost: Amount, at: datetime, memo: str = "") -> bool:

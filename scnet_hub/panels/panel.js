@@ -283,8 +283,9 @@ function render({ model, el }) {
   const root = el.appendChild(node("div", "scnet"));
   const head = root.appendChild(node("div", "scnet-head"));
   const summary = head.appendChild(node("span", "scnet-summary"));
-  summary.setAttribute("role", "status");
-  summary.setAttribute("aria-live", "polite");
+  const live = head.appendChild(node("span", "scnet-spoken"));
+  live.setAttribute("role", "status");
+  live.setAttribute("aria-live", "polite");
   const asof = head.appendChild(node("span", "scnet-asof"));
   const problem = root.appendChild(node("div", "scnet-problem"));
   const [title, hint] = [problem.appendChild(node("b")), problem.appendChild(node("span"))];
@@ -301,12 +302,13 @@ function render({ model, el }) {
       if (cell.dataset.at) put(cell, ages[cell.dataset.kind](Number(cell.dataset.at), now));
     }
     const made = state.now ? Date.parse(state.now) : 0;
-    const old = Boolean(state.problem) || now - made > OLD_MS;
+    const old = (Boolean(state.problem) && !state.cluster) || now - made > OLD_MS; // a cluster's problem is no silence
     root.classList.toggle("is-stale", old && !state.closed);
     const at = made ? `as of ${new Date(made).toLocaleTimeString("en-GB")}` : "no answer yet";
     put(asof, old && made && !state.closed ? `${at}, not updated since` : at);
-    if (summary.textContent !== state.summary && performance.now() - spoken > SPEAK_MS) {
-      put(summary, state.summary);
+    put(summary, state.summary);
+    if (live.textContent !== state.summary && performance.now() - spoken > SPEAK_MS) {
+      put(live, state.summary);
       spoken = performance.now();
     }
   }

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         print(f"\nSet-up stopped: {error}", file=sys.stderr)
         return 1
     if ran:
-        print(f"Ready after {time.monotonic() - began:.1f} s. Next: `make demo`.", flush=True)
+        print(f"Set up in {time.monotonic() - began:.1f} s.", flush=True)
     return 0
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 from scnet_hub.broker.app import PREFIX, create_app
 from scnet_hub.broker.auth import Gate
@@ -27,26 +26,26 @@ class Forgetful:
 
 
 @pytest.fixture
-def door() -> Iterator[TestClient]:
+async def door() -> AsyncIterator[httpx.AsyncClient]:
     hub = httpx.MockTransport(lambda request: httpx.Response(403))
     app: FastAPI = create_app(Forgetful(), Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)))  # type: ignore[arg-type]
-    with TestClient(app) as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker") as client:
         yield client
 
 
 @pytest.mark.parametrize("token", [b"\xff\xfe", b"x" * 300, b"a b", b"", b"\x7f"])
-def test_a_token_that_is_none_is_refused_without_asking_the_hub(door: TestClient, token: bytes) -> None:
-    answer = door.get(f"{PREFIX}/me", headers={b"Authorization": b"token " + token})
+async def test_a_token_that_is_none_is_refused_without_asking_the_hub(door: httpx.AsyncClient, token: bytes) -> None:
+    answer = await door.get(f"{PREFIX}/me", headers={b"Authorization": b"token " + token})
     assert (answer.status_code, answer.json()["code"]) == (401, "bad-token")
 
 
-def test_half_a_surrogate_comes_back_as_a_refusal(door: TestClient) -> None:
+async def test_half_a_surrogate_comes_back_as_a_refusal(door: httpx.AsyncClient) -> None:
     headers = {"Authorization": "token " + "h" * 64, "X-SCNet-Person": "ada"}
-    answer = door.post(f"{PREFIX}/placements", content=b'{"x\\ud800": 1}', headers=headers)
+    answer = await door.post(f"{PREFIX}/placements", content=b'{"x\\ud800": 1}', headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad-option")
 
 
-def test_a_fault_inside_is_an_answer_in_words(door: TestClient) -> None:
-    answer = door.get(f"{PREFIX}/centres", headers={"Authorization": "token " + "h" * 64})
+async def test_a_fault_inside_is_an_answer_in_words(door: httpx.AsyncClient) -> None:
+    answer = await door.get(f"{PREFIX}/centres", headers={"Authorization": "token " + "h" * 64})
     assert answer.status_code == 500 and answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "fault" and "Traceback" not in answer.text

@@ -218,6 +218,19 @@ def test_ctrl_c_leaves_no_process_and_the_next_demo_finds_everything(short_path:
         stop(second)
 
 
+def test_a_second_demo_on_the_same_state_is_refused_and_leaves_the_first_alone(demo: Running) -> None:
+    done = subprocess.run([SCNET, "demo", "--home", str(demo.home)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "running already" in done.stderr and demo.url in done.stderr
+    assert demo.operator.call("GET", "health")["ok"]
+
+
+def test_a_placement_says_beforehand_that_a_start_would_be_refused(demo: Running) -> None:
+    with demo.as_hub("grace") as broker:
+        fits = broker.post("placements", json={"project": "materials", "cores": 8}).json()
+        over = broker.post("placements", json={"project": "materials", "cores": 9}).json()
+    assert fits["refusal"] is None and over["best"] and over["refusal"]["code"] == "over-quota"
+
+
 def test_check_reports_the_main_job() -> None:
     done = subprocess.run([SCNET, "demo", "--check", "--json"], capture_output=True, text=True, timeout=240, check=False)
     report = json.loads(done.stdout)

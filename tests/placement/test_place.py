@@ -112,7 +112,7 @@ def test_the_cheapest_policy_waits_for_the_price() -> None:
 
 def test_a_pinned_centre_is_the_only_one() -> None:
     placed = place(request(centre="beta"), [offer("alpha"), offer("beta", load=BUSY)], now=NOW)
-    assert order(placed) == ["beta"] and placed.reason.endswith("No other centre fits.")
+    assert order(placed) == ["beta"] and placed.reason.endswith("You chose this centre.")
 
 
 def test_the_cost_is_for_the_whole_walltime() -> None:
