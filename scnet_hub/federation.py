@@ -14,21 +14,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from weakref import WeakValueDictionary
 
 from . import documents, identity, placement, projects, sessions
 from .centres import Centre
+from .changes import Changes, within
 from .db import Database, Tx
-from .db import entries as stored_entries
-from .db import projects as stored_projects
 from .db import sessions as stored
-from .db.projects import ProjectRow
 from .db.sessions import SessionRow
 from .errors import CentreError, NotFound, Refused, Rejected, ScnetError, SpecError, Unreachable
 from .jobs import JobRequest, JobSpec, JobStatus
-from .ledger import books, pricing
+from .ledger import books
 from .load import Load
 from .placement import Placement
+from .reports import Reports
 from .standard.centre import CentreSpec
 from .standard.federation import FederationSpec
 from .units import Amount
@@ -37,30 +35,6 @@ from .watcher import Watcher
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
 TRIES = 3  # centres that are asked before a request is given up as rejected everywhere
-
-
-class Changes:
-    """Wakes those who wait for a session's next version; an event lives as long as somebody waits on it."""
-
-    def __init__(self) -> None:
-        self._events: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
-
-    def event(self, session_id: str) -> asyncio.Event:
-        """Set at the session's next change. Ask for it before reading the session, so that no change falls between."""
-        event = self._events.get(session_id)
-        if event is None:
-            event = self._events[session_id] = asyncio.Event()
-        return event
-
-    def tell(self, session_id: str) -> None:
-        if event := self._events.pop(session_id, None):
-            event.set()
-
-
-async def within(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 class Federation:
@@ -79,6 +53,7 @@ class Federation:
         self.call_home_url = call_home_url
         self.load = Load.of(centre.spec for centre in centres.values())
         self.changes = Changes()
+        self.reports = Reports(db, self.load, clock)
         self.watchers = {name: Watcher(self, centre, self.load.centres[name]) for name, centre in self.centres.items()}
         self._tasks: set[asyncio.Task[None]] = set()
         self._launching: set[str] = set()
@@ -460,51 +435,6 @@ class Federation:
             if row.version != seen or left <= 0:
                 return row
             await within(changed, left)
-
-    # ---- documents
-
-    def in_flight(self, row: SessionRow) -> Amount:
-        """An estimate of what a running session has used so far; never over its hold, zero once it is charged."""
-        if row.state == "charged" or not row.started_at:
-            return Amount(0)
-        offered = self._offered(row)
-        if offered is None:
-            return Amount(0)
-        hourly = pricing.per_hour(
-            row.request["cores"], row.request["gpus"], core_hour=offered.tariff.core_hour, gpu_hour=offered.tariff.gpu_hour
-        )
-        return min(pricing.cost(hourly, (row.ended_at or self.clock()) - row.started_at), Amount(row.held))
-
-    def _offered(self, row: SessionRow) -> Any:
-        known = self.load.centres.get(row.centre)
-        return known.spec.offered(row.partition) if known else None
-
-    async def session_documents(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
-        events = await self.db.run(stored.log, [row.id for row in rows])
-        return [documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), whole=whole) for row in rows]
-
-    async def centre_documents(self, person: str) -> list[Json]:
-        rows = await self.db.run(stored.live, person=person) if person else []
-        return [documents.centre(known, rows, self.clock()) for known in self.load.centres.values()]
-
-    async def balances(self, person: str) -> list[Json]:
-        """A balance for each project of `person`; of every project for the person ""."""
-        return await self.db.run(self._balances, person)
-
-    def _balances(self, tx: Tx, person: str) -> list[Json]:
-        mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
-        return [self._balance(tx, project) for project in mine]
-
-    def _balance(self, tx: Tx, project: ProjectRow) -> Json:
-        rows = [*stored.live(tx, project=project.id), *(row for row in self._uncharged(tx) if row.project == project.id)]
-        in_flight = sum((self.in_flight(row) for row in rows), Amount(0))
-        return documents.balance(project, books.balance(tx, project.id), projects.use(tx, project.id), in_flight)
-
-    def _uncharged(self, tx: Tx) -> list[SessionRow]:
-        return [row for centre in self.centres for row in stored.uncharged(tx, centre)]
-
-    async def entries(self, project: str) -> list[Json]:
-        return [documents.entry(number, entry) for number, entry in await self.db.run(stored_entries.newest, project)]
 
 
 def centres_of(specs: list[CentreSpec]) -> dict[str, Centre]:

@@ -156,7 +156,7 @@ async def test_refused_everywhere_ends_with_the_centres_words_and_holds_nothing(
     row = await world.submit()
     ended = await world.reaches(row.id, "charged")
     assert "QOSMaxWallDurationPerJobLimit" in ended.end_reason and not ended.live and ended.charged == 0
-    assert (await world.federation.balances("ada"))[0]["available"] == 100
+    assert (await world.federation.reports.balances("ada"))[0]["available"] == 100
 
 
 async def test_a_lost_answer_to_a_submit_does_not_double_the_job(world: World) -> None:

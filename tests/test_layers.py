@@ -21,7 +21,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity"), 1),
     **dict.fromkeys(("transport", "centres", "db", "secret"), 2),
     **dict.fromkeys(
-        ("federation", "sessions", "watcher", "load", "ledger.books", "projects", "documents", "store", "community", "classes", "datasets"),
+        ("federation", "sessions", "watcher", "load", "ledger.books", "projects", "documents", "reports", "changes", "store", "community", "classes", "datasets"),
         3,
     ),
     **dict.fromkeys(("hub", "broker"), 4),

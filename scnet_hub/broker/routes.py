@@ -97,7 +97,7 @@ async def me(fed: Fed, who: Who) -> Json:
 
 @router.get("/centres")
 async def centres(fed: Fed, who: Who) -> Json:
-    return {"as_of": iso(fed.clock()), "centres": await fed.centre_documents(who.person)}
+    return {"as_of": iso(fed.clock()), "centres": await fed.reports.centres(who.person)}
 
 
 @router.get("/profiles")
@@ -121,7 +121,7 @@ async def placements(request: Request, fed: Fed, who: Who) -> Json:
 async def list_sessions(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) -> Json:
     rows = await fed.db.run(stored.live, person=who.scope)
     rows += await fed.db.run(stored.ended, person=who.scope) if all else []
-    return {"as_of": iso(fed.clock()), "sessions": await fed.session_documents(rows)}
+    return {"as_of": iso(fed.clock()), "sessions": await fed.reports.sessions(rows)}
 
 
 @router.post("/sessions", openapi_extra=OPTIONS_SCHEMA)
@@ -139,7 +139,7 @@ async def submit(request: Request, response: Response, fed: Fed, who: Who) -> Js
 
 
 async def one(fed: Federation, who: Caller, row: SessionRow) -> Json:
-    document = (await fed.session_documents([row], whole=True))[0]
+    document = (await fed.reports.sessions([row], whole=True))[0]
     if who.hub:  # the job's own token: a re-joined session goes on with it, and the hub revokes it at the end
         document["token"] = row.payload.get("env", {}).get("JUPYTERHUB_API_TOKEN", "")
     return document
@@ -168,7 +168,7 @@ async def log(session_id: str, fed: Fed, who: Who) -> Json:
 
 @router.get("/balance")
 async def balance(fed: Fed, who: Who) -> Json:
-    return {"as_of": iso(fed.clock()), "projects": await fed.balances(who.scope)}
+    return {"as_of": iso(fed.clock()), "projects": await fed.reports.balances(who.scope)}
 
 
 @router.get("/entries")
@@ -176,7 +176,7 @@ async def entries(fed: Fed, who: Who, project: Annotated[str, Query(max_length=6
     mine = await fed.db.run(stored_projects.of, who.person)
     if not who.operator and project not in [one.id for one in mine]:
         raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
-    return {"entries": await fed.entries(project)}
+    return {"entries": await fed.reports.entries(project)}
 
 
 @router.post("/sessions/{session_id}/call-home")

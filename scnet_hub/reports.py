@@ -1,0 +1,74 @@
+"""What the federation tells: sessions, centres, balances and entries as the documents of docs/reference/rest.md.
+
+Reads the database and what is known of the centres; changes nothing and asks no centre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from . import documents, projects
+from .db import Database, Tx
+from .db import entries as stored_entries
+from .db import projects as stored_projects
+from .db import sessions as stored
+from .db.projects import ProjectRow
+from .db.sessions import SessionRow
+from .ledger import books, pricing
+from .load import Load
+from .standard.centre import PartitionSpec
+from .units import Amount
+
+Json = dict[str, Any]
+
+
+class Reports:
+    """Reports on the centres in `load`; `clock` says how old facts are."""
+
+    def __init__(self, db: Database, load: Load, clock: Callable[[], datetime]) -> None:
+        self.db, self.load, self.clock = db, load, clock
+
+    def in_flight(self, row: SessionRow) -> Amount:
+        """An estimate of what a running session has used so far; never over its hold, zero once it is charged."""
+        if row.state == "charged" or not row.started_at:
+            return Amount(0)
+        offered = self._offered(row)
+        if offered is None:
+            return Amount(0)
+        hourly = pricing.per_hour(
+            row.request["cores"], row.request["gpus"], core_hour=offered.tariff.core_hour, gpu_hour=offered.tariff.gpu_hour
+        )
+        return min(pricing.cost(hourly, (row.ended_at or self.clock()) - row.started_at), Amount(row.held))
+
+    def _offered(self, row: SessionRow) -> PartitionSpec | None:
+        known = self.load.centres.get(row.centre)
+        return known.spec.offered(row.partition) if known else None
+
+    async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
+        events = await self.db.run(stored.log, [row.id for row in rows])
+        return [documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), whole=whole) for row in rows]
+
+    async def centres(self, person: str) -> list[Json]:
+        rows = await self.db.run(stored.live, person=person) if person else []
+        return [documents.centre(known, rows, self.clock()) for known in self.load.centres.values()]
+
+    async def balances(self, person: str) -> list[Json]:
+        """A balance for each project of `person`; of every project for the person ""."""
+        return await self.db.run(self._balances, person)
+
+    def _balances(self, tx: Tx, person: str) -> list[Json]:
+        mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
+        return [self._balance(tx, project) for project in mine]
+
+    def _balance(self, tx: Tx, project: ProjectRow) -> Json:
+        rows = [*stored.live(tx, project=project.id), *(row for row in self._uncharged(tx) if row.project == project.id)]
+        in_flight = sum((self.in_flight(row) for row in rows), Amount(0))
+        return documents.balance(project, books.balance(tx, project.id), projects.use(tx, project.id), in_flight)
+
+    def _uncharged(self, tx: Tx) -> list[SessionRow]:
+        return [row for centre in self.load.centres for row in stored.uncharged(tx, centre)]
+
+    async def entries(self, project: str) -> list[Json]:
+        return [documents.entry(number, entry) for number, entry in await self.db.run(stored_entries.newest, project)]
