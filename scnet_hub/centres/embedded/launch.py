@@ -17,11 +17,11 @@ DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(folder: str, argv: list[str]) -> None:
     for number in DEAF_TO:
         signal.signal(number, signal.SIG_IGN)  # only the job is told to end; this process must see how it does
+    adopt_orphans()
     job = os.fork()
     if job == 0:
         run(argv)
     write(folder, "pid", f"{job} {time.time():.3f}\n")
-    adopt_orphans()
     status, cpu = wait_for(job)
     ended_at = time.time()
     cpu += end_the_rest()
@@ -41,7 +41,7 @@ def run(argv: list[str]) -> None:
 
 
 def adopt_orphans() -> None:
-    """Makes this process, not PID 1, the parent of descendants that lose theirs. After the fork: the job needn't wait."""
+    """Makes this process, not PID 1, the parent of descendants that lose theirs. Before the fork, or a quick one is missed."""
     if sys.platform == "linux":
         import ctypes
 
