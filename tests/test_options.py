@@ -43,6 +43,8 @@ def test_plain_options_become_a_request() -> None:
         ({"partition": "$(id)"}, "partition"),
         ({"project": "../x"}, "project"),
         ({"gpu_model": "a b"}, "gpu_model"),
+        ({"nodes": 3, "cores": 1}, "nodes"),
+        ({"nodes": 2, "cores": 2, "gpus": 1}, "nodes"),
         ({"kind": "root"}, "kind"),
         ({"kind": {"a": 1}}, "kind"),
     ],
