@@ -6,6 +6,7 @@ comes out is typed and bounded; whether it fits anywhere is placement's question
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,6 +24,8 @@ MAX_TEXT = 200
 MAX_MEMORY = 2**50
 MIN_WALLTIME, MAX_WALLTIME = timedelta(minutes=1), timedelta(days=366)
 MAX_PAYLOAD = 64 * 1024
+MAX_FILES, MAX_FILE_BYTES = 50, 128 * 1024  # as base64 beside argv and env they stay under the broker's limit of a body
+LARGE = "Put large inputs into your home at the centre, and name them by their path there."
 _WORD = re.compile(r"[A-Za-z0-9._-]*", re.ASCII)
 
 
@@ -52,7 +55,7 @@ def text(name: str, value: Any) -> str:
         raise BadOption(f"{name}: {len(value)} characters are too many; at most {MAX_TEXT}.")
     if any(not character.isprintable() for character in value):
         raise BadOption(f"{name}: must not hold line breaks or control characters.")
-    if name not in ("name", "dataset", "app") and not _WORD.fullmatch(value):
+    if name not in ("name", "dataset", "app", "files") and not _WORD.fullmatch(value):
         raise BadOption(f"{name}: {value[:40]!r} may hold only letters, digits, '.', '_' and '-'.")
     return value
 
@@ -91,8 +94,9 @@ def walltime(value: Any) -> timedelta:
     return duration
 
 
-def payload(kind: str, argv: Any, env: Any) -> dict[str, Any]:
-    """The argv and environment of a job that is not a lab: lists and mappings of text, 64 KiB in all."""
+def payload(kind: str, argv: Any, env: Any, files: Any = None) -> dict[str, Any]:
+    """The argv and environment of a job that is not a lab: lists and mappings of text, 64 KiB in all; for a batch job the
+    files sent along too, base64 by name."""
     if not isinstance(argv, list) or not argv or not all(isinstance(word, str) and word for word in argv[:1]):
         raise BadOption(f"argv: a {kind} session needs a list of words, the program first.")
     env = {} if env is None else env
@@ -103,8 +107,39 @@ def payload(kind: str, argv: Any, env: Any) -> dict[str, Any]:
         raise BadOption("argv and env hold text only.")
     if any("\0" in word for word in words):
         raise BadOption("argv and env must not hold NUL characters.")
+    if any("\ud800" <= character <= "\udfff" for word in words for character in word):
+        raise BadOption("argv and env must be Unicode text: half a surrogate pair is none.")
     if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,199}", name) for name in env):
         raise BadOption("env: names are letters, digits and '_'.")
-    if sum(len(word.encode(errors="replace")) for word in words) > MAX_PAYLOAD:
+    if sum(len(word.encode()) for word in words) > MAX_PAYLOAD:
         raise BadOption(f"argv and env are over {MAX_PAYLOAD // 1024} KiB together.", hint="Put large inputs into a file.")
-    return {"argv": list(argv), "env": dict(env)}
+    sent = {"files": _files(kind, files)} if files else {}
+    return {"argv": list(argv), "env": dict(env), **sent}
+
+
+def _files(kind: str, files: Any) -> dict[str, str]:
+    """Files for the job's own working folder: {relative name: base64}."""
+    if kind != "batch":
+        raise BadOption(f"files: only a batch job takes files, not a {kind} session.")
+    if not isinstance(files, Mapping) or len(files) > MAX_FILES:
+        raise BadOption(f"files: must be a mapping of at most {MAX_FILES} names to base64.")
+    size = sum(_file_size(name, data) for name, data in files.items())
+    if size > MAX_FILE_BYTES:
+        raise BadOption(f"files: {size:,} bytes are too many; at most {MAX_FILE_BYTES // 1024} KiB in all.", hint=LARGE)
+    folders = {name[: match.start()] for name in files for match in re.finditer("/", name)}
+    if clash := sorted(folders & set(files)):
+        raise BadOption(f"files: {clash[0]!r} is the name of a file and of a folder.")
+    return dict(files)
+
+
+def _file_size(name: Any, data: Any) -> int:
+    """The bytes in one file. Its name must lead nowhere but into the job's folder."""
+    text("files", name)
+    if not name or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise BadOption(f"files: {name[:40]!r} is not a plain relative name, like train.py or data/in.csv.")
+    if len(name.encode(errors="replace")) > MAX_TEXT:
+        raise BadOption(f"files: the name {name[:40]!r}... is over {MAX_TEXT} bytes.")
+    try:
+        return len(base64.b64decode(data, validate=True))
+    except (ValueError, TypeError) as error:
+        raise BadOption(f"files: {name[:40]!r} must come as base64.") from error

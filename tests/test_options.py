@@ -1,5 +1,6 @@
 """A person's input crosses the door once: what is odd is refused in a sentence, and what passes is typed and bounded."""
 
+import base64
 from datetime import timedelta
 from typing import Any
 
@@ -78,6 +79,8 @@ def test_whatever_comes_is_a_bounded_request_or_a_sentence(wild: dict[str, Any])
         (["a"], {"A": 1}),
         (["a"], ["A"]),
         (["x" * 70_000], {}),
+        (["\ud800"], {}),
+        (["a"], {"A": "\udcff"}),
     ],
 )
 def test_odd_payloads_are_refused(argv: Any, env: Any) -> None:
@@ -88,3 +91,49 @@ def test_odd_payloads_are_refused(argv: Any, env: Any) -> None:
 def test_a_payload_is_kept_as_it_is() -> None:
     argv = ["python", "-c", "print('$(id)')\n"]
     assert options.payload("batch", argv, {"A": "b\nc"}) == {"argv": argv, "env": {"A": "b\nc"}}
+
+
+def packed(size: int) -> str:
+    return base64.b64encode(b"x" * size).decode()
+
+
+def test_files_are_kept_as_they_came() -> None:
+    files = {"train.py": packed(10), "data/in put.csv": packed(0), "数据/a": packed(100)}
+    assert options.payload("batch", ["python", "train.py"], None, files)["files"] == files
+    assert "files" not in options.payload("batch", ["python"], None, {})
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"../x": ""}, "plain relative name"),
+        ({"/etc/x": ""}, "plain relative name"),
+        ({"a/../../x": ""}, "plain relative name"),
+        ({"a//b": ""}, "plain relative name"),
+        ({"./a": ""}, "plain relative name"),
+        ({"a/": ""}, "plain relative name"),
+        ({"..\\x": ""}, "plain relative name"),
+        ({"": ""}, "plain relative name"),
+        ({"a\nb": ""}, "line breaks"),
+        ({"a\0": ""}, "control characters"),
+        ({"a\udcff": ""}, "control characters"),
+        ({"x" * 201: ""}, "too many"),
+        ({"数" * 100: ""}, "over 200 bytes"),
+        ({"a": "", "a/b": ""}, "of a file and of a folder"),
+        ({"a": "!"}, "base64"),
+        ({"a": "é"}, "base64"),
+        ({"a": 1}, "base64"),
+        ({"a": None}, "base64"),
+        (["a"], "mapping"),
+        ({str(number): "" for number in range(51)}, "at most 50"),
+        ({"a": packed(100_000), "b": packed(40_000)}, "at most 128 KiB in all"),
+    ],
+)
+def test_odd_files_are_refused(files: Any, words: str) -> None:
+    with pytest.raises(BadOption, match=words):
+        options.payload("batch", ["true"], None, files)
+
+
+def test_only_a_batch_job_takes_files() -> None:
+    with pytest.raises(BadOption, match="only a batch job"):
+        options.payload("dask", ["python"], None, {"a": ""})

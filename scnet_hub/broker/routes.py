@@ -36,6 +36,7 @@ OPTIONS_SCHEMA: Json = {
                         **{name: {"type": "integer", "minimum": least, "maximum": most} for name, (least, most) in options.NUMBERS.items()},
                         "argv": {"type": "array", "items": {"type": "string"}},
                         "env": {"type": "object", "additionalProperties": {"type": "string"}},
+                        "files": {"type": "object", "additionalProperties": {"type": "string", "contentEncoding": "base64"}},
                     },
                 }
             }
@@ -127,13 +128,13 @@ async def list_sessions(fed: Fed, who: Who, all: Annotated[bool, Query()] = Fals
 @router.post("/sessions", openapi_extra=OPTIONS_SCHEMA)
 async def submit(request: Request, response: Response, fed: Fed, who: Who) -> Json:
     body = await body_of(request)
-    argv, env = body.pop("argv", None), body.pop("env", None)
+    argv, env, files = (body.pop(name, None) for name in ("argv", "env", "files"))
     wanted = options.job_request(who.person, body)
     if wanted.kind == "lab" and not who.hub:
         raise NotEntitled("JupyterLab sessions are started from the hub's page.", hint="Use kind dask or batch here.", code="hub-only")
     if not who.person:
         raise NotEntitled("A session is started in a person's name.", code="no-person")
-    row, new = await fed.submit(wanted, options.payload(wanted.kind, argv, env))
+    row, new = await fed.submit(wanted, options.payload(wanted.kind, argv, env, files))
     response.status_code = 201 if new else 200
     return await one(fed, who, row)
 
