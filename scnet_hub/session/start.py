@@ -2,17 +2,19 @@
 
 FILE (0600, JSON) holds the environment with its secrets, the argv and the one-time nonce; none of them ever stands in a
 job script, a process list or a scheduler's records. A "lab" becomes the single-user server in this very process and
-calls home when its port listens; any other kind calls home at once and is replaced by its argv.
+calls home when its port listens; any other kind calls home at once and is replaced by its argv, a "batch" job in a
+folder of its own with the files that were sent along.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 import stat
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from . import callhome
@@ -29,8 +31,9 @@ def main(argv: list[str]) -> NoReturn:
         from . import lab
 
         sys.exit(lab.serve(start))
+    argv = program(start["argv"], start.get("files", {}))
     callhome.in_background(start, node=callhome.node_name())
-    run(start["argv"])
+    run(argv)
 
 
 def read(path: Path) -> Json:
@@ -43,16 +46,42 @@ def read(path: Path) -> Json:
 
 
 def enter(start: Json) -> None:
-    """This process in the session's environment and working folder, with the examples there."""
+    """This process in the session's environment and working folder, with the examples or the job's files there."""
     os.environ.pop("PYTHONPATH", None)
     os.environ.update({key: str(value) for key, value in start["env"].items()})
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     home = Path(start["home"])
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["HOME"] = str(home)
-    os.chdir(home)
+    try:
+        os.chdir(own_folder(home))
+        if start["kind"] == "batch":
+            os.environ.setdefault("PYTHONUNBUFFERED", "1")  # so that its log can be followed
+            os.chdir(own_folder(home / "scnet-jobs" / start["session"]))
+            unpack(start.get("files", {}))
+    except OSError as error:
+        sys.exit(f"{error.filename or home}: {error.strerror}. Not started.")
     if start["kind"] == "lab":
         copy_examples(home / "scnet-notebooks")
+
+
+def own_folder(folder: Path) -> Path:
+    """The folder, made with its parents where they are missing, 0700."""
+    if not folder.is_dir():
+        own_folder(folder.parent)
+        folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def unpack(files: dict[str, str]) -> None:
+    """Writes the files that were sent along into the working folder, executable as a script must be. A job that its centre
+    starts once more finds them fresh, beside what its first run wrote."""
+    for name, data in files.items():
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            sys.exit(f"{name!r} is no name for a file of this job. Not started.")
+        own_folder(Path(path.parent))
+        Path(path).write_bytes(base64.b64decode(data))
+        Path(path).chmod(0o700)
 
 
 def copy_examples(target: Path) -> None:
@@ -68,14 +97,23 @@ def copy_examples(target: Path) -> None:
         print(f"the example notebooks could not be copied: {error}", file=sys.stderr)
 
 
+def program(argv: list[str], files: dict[str, str]) -> list[str]:
+    """The argv to become: "python" is the session environment's own interpreter, a file that was sent along is that file.
+    Exits in words, before anybody is told that the job runs, where there is no such program."""
+    first = {"python": sys.executable, **{name: f"./{name}" for name in files}}.get(argv[0], argv[0])
+    if not shutil.which(first):
+        print(f"{argv[0]}: no such program here. Not started.", file=sys.stderr)
+        sys.exit(127)
+    return [first, *argv[1:]]
+
+
 def run(argv: list[str]) -> NoReturn:
-    """Becomes the program; "python" is the session environment's own interpreter."""
-    program = [sys.executable, *argv[1:]] if argv[0] == "python" else argv
+    """Becomes the program."""
     sys.stdout.flush()
     try:
-        os.execvp(program[0], program)
+        os.execvp(argv[0], argv)
     except OSError as error:
-        sys.exit(f"{program[0]}: {error.strerror}")
+        sys.exit(f"{argv[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

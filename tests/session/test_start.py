@@ -1,7 +1,9 @@
 """The session's first process: its file, its environment, its call home; on real processes and a real HTTP server."""
 
+import base64
 import json
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -61,9 +63,10 @@ def run(path: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_batch_job_becomes_its_program_in_its_environment(tmp_path: Path, home: Any) -> None:
-    code = "import os; print(os.environ['A'], os.getcwd() == os.environ['HOME'], os.environ['TOKEN'])"
+    code = "import os; print(os.environ['A'], os.path.relpath(os.getcwd(), os.environ['HOME']), os.environ['TOKEN'], os.listdir())"
     done = run(start_file(tmp_path, home, ["python", "-c", code]))
-    assert (done.returncode, done.stdout) == (0, "b c True secret\n")
+    assert (done.returncode, done.stdout) == (0, "b c scnet-jobs/s secret []\n")
+    assert stat.S_IMODE((tmp_path / "home" / "scnet-jobs" / "s").stat().st_mode) == 0o700
     assert home.heard.wait(20)
     assert home.calls[-1]["nonce"] == "n" and home.calls[-1]["phase"] == "started"
 
@@ -81,6 +84,55 @@ def test_a_file_that_others_can_read_is_not_started(tmp_path: Path, home: Any) -
     assert done.returncode != 0 and "must be 600" in done.stderr and not home.calls
 
 
-def test_a_program_that_is_not_there_is_named(tmp_path: Path, home: Any) -> None:
+def test_a_program_that_is_not_there_is_named_and_nobody_is_told_that_it_runs(tmp_path: Path, home: Any) -> None:
     done = run(start_file(tmp_path, home, ["no-such-program"]))
-    assert done.returncode != 0 and "no-such-program: No such file" in done.stderr
+    assert (done.returncode, done.stderr) == (127, "no-such-program: no such program here. Not started.\n")
+    assert not home.calls
+
+
+def test_a_dask_worker_starts_in_the_home_itself(tmp_path: Path, home: Any) -> None:
+    done = run(start_file(tmp_path, home, ["pwd"], kind="dask"))
+    assert done.stdout == f"{tmp_path / 'home'}\n"
+
+
+# ---- what is sent along with a batch job
+
+
+def test_files_lie_in_the_jobs_own_folder_and_words_arrive_as_they_were(tmp_path: Path, home: Any) -> None:
+    files = {"train.py": "import sys; print(sys.argv[1:], open('data/in.txt').read())", "data/in.txt": "数据"}
+    words = ["a b", "'\"$(id)`", "é\n数", "", "--", "-x"]
+    sent = {name: base64.b64encode(text.encode()).decode() for name, text in files.items()}
+    done = run(start_file(tmp_path, home, ["python", "train.py", *words], files=sent))
+    assert done.stdout == f"{words!r} 数据\n", done.stderr
+
+
+@pytest.mark.parametrize("word", ["go.sh", "./go.sh"])
+def test_a_script_that_was_sent_is_the_program(tmp_path: Path, home: Any, word: str) -> None:
+    sent = {"go.sh": base64.b64encode(b"#!/bin/sh\necho ran in ${PWD##*/}; exit 7\n").decode()}
+    done = run(start_file(tmp_path, home, [word], files=sent))
+    assert (done.returncode, done.stdout) == (7, "ran in s\n"), done.stderr
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", ""])
+def test_a_name_that_leads_out_of_the_folder_starts_nothing(tmp_path: Path, home: Any, name: str) -> None:
+    done = run(start_file(tmp_path, home, ["true"], files={name: ""}))
+    assert done.returncode != 0 and "no name for a file" in done.stderr and not home.calls
+    assert not (tmp_path / "home" / "scnet-jobs" / "x").exists()
+
+
+def test_a_job_that_is_started_once_more_has_fresh_files_and_keeps_its_own(tmp_path: Path, home: Any) -> None:
+    code = "cat count 2>/dev/null; echo 1 >> count; echo spoilt > in"
+    path = start_file(tmp_path, home, ["sh", "-c", f"cat in; {code}"], files={"in": base64.b64encode(b"fresh ").decode()})
+    assert (run(path).stdout, run(path).stdout) == ("fresh ", "fresh 1\n")
+
+
+def test_a_home_that_cannot_be_written_is_said(tmp_path: Path, home: Any) -> None:
+    (tmp_path / "home").write_text("not a folder")
+    done = run(start_file(tmp_path, home, ["true"]))
+    assert done.returncode != 0 and "home" in done.stderr and "Traceback" not in done.stderr and not home.calls
+
+
+def test_pythons_output_can_be_followed_unless_the_person_says_otherwise(tmp_path: Path, home: Any) -> None:
+    code = "import os; print(os.environ.get('PYTHONUNBUFFERED'))"
+    assert run(start_file(tmp_path, home, ["python", "-c", code])).stdout == "1\n"
+    assert run(start_file(tmp_path, home, ["python", "-c", code], env={"PYTHONUNBUFFERED": ""})).stdout == "\n"
