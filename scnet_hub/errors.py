@@ -10,6 +10,7 @@
     │   └── NotFound        nothing of that name that this person may see
     ├── CentreError         we wait, or the centre acts
     │   ├── Unreachable     could not ask: never means that a job ended
+    │   │   └── Denied      the centre lets the federation in no more: retrying is useless until somebody acts
     │   ├── Rejected        the centre's own words for its "no"
     │   └── Garbled         an answer that cannot be read
     ├── BrokerError         the broker is down, or refused the caller's token
@@ -96,6 +97,10 @@ class Unreachable(CentreError):
     status = 503
 
 
+class Denied(Unreachable):
+    code = "centre-denied"
+
+
 class Rejected(CentreError):
     code = "centre-rejected"
 
@@ -117,7 +122,7 @@ KINDS: dict[str, type[ScnetError]] = {
     kind.code: kind
     for kind in (
         BadOption, NoPlacement, OverQuota, Overdrawn, NotEntitled, NotFound, Refused,
-        Unreachable, Rejected, Garbled, CentreError, BrokerError, SpecError,
+        Denied, Unreachable, Rejected, Garbled, CentreError, BrokerError, SpecError,
     )
 }  # fmt: skip
 

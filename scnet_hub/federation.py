@@ -15,11 +15,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import documents, identity, placement, projects, sessions
+from . import accounts, documents, identity, placement, projects, sessions
 from .centres import Centre
 from .changes import Changes, within
 from .db import Database, Tx
 from .db import sessions as stored
+from .db.accounts import AccountRow
 from .db.sessions import SessionRow
 from .errors import CentreError, NotFound, Refused, Rejected, ScnetError, SpecError, Unreachable
 from .jobs import JobRequest, JobSpec, JobStatus
@@ -29,6 +30,7 @@ from .placement import Placement
 from .reports import Reports
 from .standard.centre import CentreSpec
 from .standard.federation import FederationSpec
+from .transport import Means
 from .units import Amount
 from .watcher import Watcher
 
@@ -38,7 +40,8 @@ TRIES = 3  # centres that are asked before a request is given up as rejected eve
 
 
 class Federation:
-    """All centres behind one door. `call_home_url` is where sessions reach the broker: "{}" stands for the session's id."""
+    """All centres behind one door. `public_url` is where the hub's proxy listens; `call_home_url` begins with it and is where
+    sessions reach the broker: "{}" stands for the session's id."""
 
     def __init__(
         self,
@@ -47,10 +50,11 @@ class Federation:
         db: Database,
         *,
         call_home_url: str,
+        public_url: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.spec, self.centres, self.db, self.clock = spec, dict(centres), db, clock
-        self.call_home_url = call_home_url
+        self.call_home_url, self.public_url = call_home_url, public_url
         self.load = Load.of(centre.spec for centre in centres.values())
         self.changes = Changes()
         self.reports = Reports(db, self.load, clock)
@@ -60,8 +64,11 @@ class Federation:
 
     async def start(self) -> None:
         """Applies the federation's page, takes up what an earlier broker left, and begins to watch."""
+        specs = [centre.spec for centre in self.centres.values()]
         await self.db.run(projects.apply, self.spec.project, self.clock())
-        for row in await self.db.run(stored.live):
+        await self.db.run(accounts.apply, specs, self.clock())
+        live = await self.db.run(stored.live)
+        for row in live:
             if row.centre not in self.centres:
                 raise SpecError(
                     f"Session {row.id} of {row.person} is at centre {row.centre!r}, which the federation's page no longer has.",
@@ -69,15 +76,23 @@ class Federation:
                 )
             if not row.job_id:
                 self._launch(row.id, again=True)
-        for watcher in self.watchers.values():
+        for name, watcher in self.watchers.items():
+            self._own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
             self._own(watcher.run())
+
+    async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
+        """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go."""
+        try:
+            await self.centres[centre].transport.keep([_address(row) for row in rows])
+        except CentreError as error:
+            log.warning("%s: forwards can't be set up, will be tried again: %s", centre, error)
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for centre in self.centres.values():
-            await centre.close()
+            await centre.transport.close()
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -112,24 +127,50 @@ class Federation:
         self._afford(tx, decision.request.project, best.cost, best.cost_per_hour)
 
     async def place_for_nobody(self, request: JobRequest) -> Placement:
-        """The same for an operator's question, which no project pays for."""
-        return await self.db.run(self._ranked, request)
+        """The same for an operator's question, which no project pays for and which needs no account."""
+        return await self.db.run(self._ranked, request, {})
 
     def _decide(self, tx: Tx, request: JobRequest) -> tuple[Placement, Amount]:
         """In the transaction that acts on it, so that each of a class that presses Start at once sees those before it."""
         project = projects.resolve(tx, request.person, request.project)
-        return self._ranked(tx, replace(request, project=project.id)), books.balance(tx, project.id).available
+        refusals = accounts.refusals(tx, [centre.spec for centre in self.centres.values()], request.person)
+        return self._ranked(tx, replace(request, project=project.id), refusals), books.balance(tx, project.id).available
 
-    def _ranked(self, tx: Tx, request: JobRequest) -> Placement:
-        self._known_centre(request.centre)
+    def _ranked(self, tx: Tx, request: JobRequest, refused: Mapping[str, str]) -> Placement:
+        if request.centre:
+            self.centre(request.centre)
         now = self.clock()
-        return placement.place(request, self.load.offers(stored.live(tx), now), now=now)
+        return placement.place(request, self.load.offers(stored.live(tx), now, refused), now=now)
 
-    def _known_centre(self, centre: str) -> None:
-        if centre and centre not in self.centres:
+    def centre(self, centre: str) -> Centre:
+        """The centre of that id. Raises NotFound."""
+        if centre not in self.centres:
             raise NotFound(
                 f"There is no centre {centre!r} in this federation.", hint=f"Centres: {', '.join(self.centres)}.", code="unknown-centre"
             )
+        return self.centres[centre]
+
+    # ---- accounts
+
+    async def link(self, person: str, centre: str, account: str) -> str:
+        """Begins the proof that `account` at that centre is this person's; the command that they run there."""
+        spec = self.centre(centre).spec
+        word = await self.db.run(accounts.ask, spec, person, account, self.clock())
+        return f"umask 077; echo {word} > {self._proof_file(spec, account)}"
+
+    async def prove(self, person: str, centre: str) -> AccountRow:
+        """Looks for the word at the centre, as that account; links it. Raises Refused, CentreError."""
+        live = self.centre(centre)
+        proof = await self.db.run(accounts.asked, live.spec, person, self.clock())
+        found = await live.tail(self._proof_file(live.spec, proof.account), account=proof.account, size=200)
+        return await self.db.run(accounts.prove, live.spec, proof, found, self.clock())
+
+    async def unlink(self, person: str, centre: str) -> AccountRow:
+        return await self.db.run(accounts.unlink, self.centre(centre).spec, person, self.clock())
+
+    def _proof_file(self, spec: CentreSpec, account: str) -> str:
+        directory = spec.session.directory.format(account=account)
+        return f"{spec.session.home.format(directory=directory, account=account)}/{accounts.PROOF_FILE}"
 
     # ---- starting
 
@@ -170,12 +211,15 @@ class Federation:
             tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
             live=True, request=sessions.request_document(request), placement=documents.placement(decision), payload=payload,
             nonce=hashed, centre=best.offer.centre, partition=best.offer.partition, why=decision.reason, job_id="", node="",
-            host="", port=0, reason="", place_in_queue=0, end_reason="", created_at=now, unknown_why="", held=best.cost.micros,
+            account=self._account(tx, best.offer.centre, request.person), host="", port=0, address="", reason="", place_in_queue=0, end_reason="", created_at=now, unknown_why="", held=best.cost.micros,
         )  # fmt: skip
         stored.say(tx, session_id, now, decision.reason)
         row = stored.get(tx, session_id)
         assert row is not None
         return row
+
+    def _account(self, tx: Tx, centre: str, person: str) -> str:
+        return accounts.account_of(tx, self.centres[centre].spec, person)
 
     def _afford(self, tx: Tx, project: str, cost: Amount, hourly: Amount) -> None:
         """Raises Overdrawn, with the longest walltime that would pass."""
@@ -222,12 +266,13 @@ class Federation:
         """The job's id; "" if the session was stopped before anything was submitted."""
         centre = self.centres[row.centre]
         name = sessions.job_name(row.id)
-        if again and (found := await centre.find(name)):
+        if again and (found := await centre.find(name, account=row.account)):
             return found
         if row.cancelled_at:
             return ""
-        await centre.put(f"{self.folder(row)}/start.json", json.dumps(self.start_file(row)).encode())
-        return await centre.submit(self.job_spec(row))
+        start = json.dumps(self.start_file(row, await centre.transport.hub_url()))
+        await centre.put(f"{self.folder(row)}/start.json", start.encode(), account=row.account)
+        return await centre.submit(self.job_spec(row), account=row.account)
 
     def job_spec(self, row: SessionRow) -> JobSpec:
         session = self.centres[row.centre].spec.session
@@ -236,25 +281,33 @@ class Federation:
         return JobSpec(
             name=sessions.job_name(row.id), partition=row.partition, argv=argv, cores=request.cores, gpus=request.gpus,
             memory=request.memory or request.cores * session.memory_per_core, gpu_model=request.gpu_model, nodes=request.nodes,
-            walltime=request.walltime, output=f"{self.folder(row)}/log", directory=session.directory,
+            walltime=request.walltime, output=f"{self.folder(row)}/log", directory=self.folder(row),
         )  # fmt: skip
 
     def folder(self, row: SessionRow) -> str:
-        return f"{self.centres[row.centre].spec.session.directory}/{row.id}"
+        """Where the session's files lie at its centre."""
+        return f"{self.centres[row.centre].spec.session.directory.format(account=row.account)}/{row.id}"
 
-    def start_file(self, row: SessionRow) -> Json:
-        session = self.centres[row.centre].spec.session
-        home = session.home.format(directory=session.directory, account=identity.account(row.person))
+    def start_file(self, row: SessionRow, hub_url: str) -> Json:
+        """What the session's first process reads. `hub_url` is how its centre reaches the hub, if not by the public URL."""
+        spec = self.centres[row.centre].spec
+        directory = spec.session.directory.format(account=row.account)
+
+        def seen(url: str) -> str:
+            return hub_url + url.removeprefix(self.public_url) if hub_url and url.startswith(self.public_url) else url
+
         mine = {"SCNET_SESSION": row.id, "SCNET_CENTRE": row.centre, "SCNET_PROJECT": row.project}
         return {
             "session": row.id,
             "kind": row.kind,
             "argv": row.payload["argv"],
-            "env": {**row.payload["env"], **mine},
+            # but what the person's browser opens stays public
+            "env": {name: value if "PUBLIC" in name else seen(value) for name, value in row.payload["env"].items()} | mine,
             "nonce": row.payload["nonce"],
-            "call_home": self.call_home_url.format(row.id),
-            "home": home,
-            "host": session.host,
+            "call_home": seen(self.call_home_url.format(row.id)),
+            "home": spec.session.home.format(directory=directory, account=row.account),
+            "host": spec.session.host,
+            "networks": spec.network.nodes,
         }
 
     async def _submitted(self, row: SessionRow, job_id: str) -> None:
@@ -308,17 +361,19 @@ class Federation:
 
     def _rebook(self, tx: Tx, row: SessionRow, centre: str, partition: str, cost: Amount, said: str) -> None:
         books.hold(tx, row.project, row.id, cost - Amount(row.held), self.clock(), said)
-        stored.change(tx, row.id, centre=centre, partition=partition, held=cost.micros, why=said)
+        account = self._account(tx, centre, row.person)
+        stored.change(tx, row.id, centre=centre, partition=partition, account=account, held=cost.micros, why=said)
         stored.say(tx, row.id, self.clock(), said)
 
     # ---- ending
 
-    async def cancel(self, row: SessionRow) -> SessionRow:
+    async def cancel(self, row: SessionRow, why: str = "Stopped on request.") -> SessionRow:
         """Stops a session: the wish is written first, then carried out until the centre confirms the end."""
         if not row.live:
             return row
         if not row.cancelled_at:
-            await self.change(row.id, {"state": "stopping", "cancelled_at": self.clock()}, "Stopping.")
+            said = "Stopping." if why == "Stopped on request." else why
+            await self.change(row.id, {"state": "stopping", "cancelled_at": self.clock(), "end_reason": why}, said)
             row = await self.get(row.id)
         if row.job_id:
             await self.cancel_job(row)
@@ -329,8 +384,9 @@ class Federation:
     async def cancel_job(self, row: SessionRow) -> None:
         centre = self.centres[row.centre]
         try:
-            if job_id := await centre.find(sessions.job_name(row.id)):  # by name: a centre that lost its state gives ids out again
-                await centre.cancel([job_id])
+            name = sessions.job_name(row.id)  # by name: a centre that lost its state gives ids out again
+            if job_id := await centre.find(name, account=row.account):
+                await centre.cancel([job_id], account=row.account)
         except CentreError as error:
             log.warning("%s: cancelling job %s failed, will be tried again: %s", row.centre, row.job_id, error)
         self.watchers[row.centre].poke(0.3)
@@ -350,9 +406,13 @@ class Federation:
         stored.say(tx, row.id, now, why)
 
     async def scrub(self, row: SessionRow) -> None:
-        """Empties the start file, with its token, at the centre; best effort: the token is revoked by the hub as well."""
+        """Empties the start file, with its token, at the centre, and closes the way to its port; best effort: the token is
+        revoked by the hub as well."""
+        centre = self.centres[row.centre]
         with contextlib.suppress(CentreError):
-            await self.centres[row.centre].put(f"{self.folder(row)}/start.json", b"{}")
+            await centre.put(f"{self.folder(row)}/start.json", b"{}", account=row.account)
+            if row.address:
+                await centre.transport.unforward(*_address(row))
 
     # ---- hearing and telling
 
@@ -366,10 +426,10 @@ class Federation:
         address: Json = {}
         if news["phase"] == "listening":
             self._check_host(row, str(news["host"]))
-            host, port = await self.centres[row.centre].forward(str(news["host"]), int(news["port"]))
+            host, port = await self.centres[row.centre].transport.forward(str(news["host"]), int(news["port"]))
             if row.state == "ready" and (row.host, row.port) != (host, port):
                 raise Refused("Another copy of this session is already running.", code="not-first")
-            address = {"host": host, "port": port}
+            address = {"host": host, "port": port, "address": f"{news['host']}:{news['port']}"}
         ready = row.kind != "lab" or news["phase"] == "listening"
         await self.db.run(self._came_home, row.id, address, ready, str(news["node"])[:200])
         self.changes.tell(row.id)
@@ -389,8 +449,14 @@ class Federation:
         stored.change(tx, row.id, **change)
 
     def _check_host(self, row: SessionRow, host: str) -> None:
-        """A session is reached at its centre's address for sessions, or on its own node: never where else it may say."""
-        wanted = self.centres[row.centre].spec.session.host or row.node
+        """A session is reached at its centre's address for sessions, in its centre's networks of nodes, or on its own node:
+        never where else it may say."""
+        spec = self.centres[row.centre].spec
+        if spec.network.nodes:
+            if identity.lies_in(host, spec.network.nodes):
+                return
+            raise Refused(f"{host} is not in the networks of nodes of {row.centre}.", code="bad-host")
+        wanted = spec.session.host or row.node
         if not wanted:
             self.watchers[row.centre].poke()
             raise Unreachable(f"{row.centre} has not said yet on which node this session runs.", hint="Call again in a moment.")
@@ -415,7 +481,7 @@ class Federation:
 
     async def tail(self, row: SessionRow) -> str:
         try:
-            return await self.centres[row.centre].tail(f"{self.folder(row)}/log")
+            return await self.centres[row.centre].tail(f"{self.folder(row)}/log", account=row.account)
         except CentreError:
             return ""
 
@@ -437,9 +503,14 @@ class Federation:
             await within(changed, left)
 
 
-def centres_of(specs: list[CentreSpec]) -> dict[str, Centre]:
+def _address(row: SessionRow) -> tuple[str, int]:
+    host, _, port = row.address.rpartition(":")
+    return host, int(port)
+
+
+def centres_of(specs: list[CentreSpec], means: Means | None = None) -> dict[str, Centre]:
     """Live centres of these specs. Raises SpecError for two of one id."""
-    centres = {spec.id: Centre.of(spec) for spec in specs}
+    centres = {spec.id: Centre.of(spec, means) for spec in specs}
     if len(centres) != len(specs):
         raise ScnetError("two centres have the same id", code="bad-spec")
     return centres

@@ -1,11 +1,19 @@
-"""(person, centre) → the account at the centre. One shared account for now, as the embedded centre has: a person gets a
-folder of their own there, not a uid. Said so on the login page of the demo.
+"""Names and addresses that people and sessions give, made safe or checked: pure.
+
+`account` is who a person is where everything runs under one account (embedded centres, demos): a folder of their own
+there, not a uid. Where people have accounts of their own, `accounts.py` knows them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
+from collections.abc import Iterable
+
+from .errors import BadOption
+
+_LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.ASCII)
 
 
 def account(person: str) -> str:
@@ -15,3 +23,18 @@ def account(person: str) -> str:
         safe = b"=2e" + safe[1:]
     name = safe.decode()
     return name if len(name) <= 200 else f"{name[:160]}={hashlib.sha256(person.encode()).hexdigest()[:32]}"
+
+
+def login(name: str) -> str:
+    """The name of an account at a centre, if it can be one. Raises BadOption."""
+    if not _LOGIN.fullmatch(name):
+        raise BadOption(f"account: {name[:40]!r} can't be a login.", hint="Small letters, digits, '.', '_' and '-'; at most 32.")
+    return name
+
+
+def lies_in(host: str, networks: Iterable[str]) -> bool:
+    """Whether `host` is an IP address in one of the networks (like "10.1.0.0/16")."""
+    try:
+        return any(ipaddress.ip_address(host) in ipaddress.ip_network(network) for network in networks)
+    except ValueError:
+        return False

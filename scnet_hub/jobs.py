@@ -76,7 +76,8 @@ class JobSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """What a centre said of one job. `reason` is the scheduler's own word; `starts_at` its own estimate, if it has one;
-    `place` how many of its queued jobs stand before this one, plus one (0: not known)."""
+    `place` how many of its queued jobs stand before this one, plus one (0: not known); `hopeless` that it says itself
+    that this job can never start."""
 
     state: JobState
     seen_at: datetime
@@ -84,6 +85,7 @@ class JobStatus:
     reason: str = ""
     starts_at: datetime | None = None
     place: int = 0
+    hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Filled by the watchers, read by placement and pages; it asks nobody anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -85,6 +85,7 @@ class Load:
     def of(cls, specs: Iterable[CentreSpec]) -> Load:
         return cls({spec.id: Known(spec, order) for order, spec in enumerate(specs)})
 
-    def offers(self, rows: Iterable[SessionRow], now: datetime) -> list[Offer]:
+    def offers(self, rows: Iterable[SessionRow], now: datetime, refused: Mapping[str, str]) -> list[Offer]:
+        """`refused` says, by centre, why a person can't be placed there."""
         rows = list(rows)
-        return [offer for known in self.centres.values() for offer in known.offers(rows, now)]
+        return [offer for name, known in self.centres.items() for offer in known.offers(rows, now, refused.get(name, ""))]

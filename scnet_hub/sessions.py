@@ -81,7 +81,7 @@ def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
 def end_reason(row: SessionRow, status: JobStatus) -> str:
     """Why a job ended, in words for its owner."""
     if row.cancelled_at:
-        return "Stopped on request."
+        return row.end_reason or "Stopped on request."
     why = f" ({status.reason})" if status.reason and status.reason.lower() not in ("none", status.state.value) else ""
     return {
         JobState.COMPLETED: "The program ended by itself.",
@@ -96,7 +96,7 @@ def event(row: SessionRow, change: dict[str, Any]) -> str:
     if change.get("unknown_since"):
         return f"{row.centre} cannot say how the job is: {change['unknown_why']}. The session is kept."
     if state == "ended":
-        return str(change["end_reason"])
+        return str(change.get("end_reason", row.end_reason))
     if state == "starting":
         return f"Running at {row.centre}" + (f" on {change['node']}" if change.get("node") else "") + ": the session is starting."
     reason, place = change.get("reason", row.reason), change.get("place_in_queue", row.place_in_queue)

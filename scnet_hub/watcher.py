@@ -1,7 +1,7 @@
-"""One watcher per centre: one bulk status question per tick for all its sessions, one load question, then the charges.
+"""One watcher per centre: one question to its queue per tick for all sessions and the load, now and then one to its nodes.
 
 The pause adapts: at least five times as long as the centre took to answer, short while a session waits or starts, long
-when calm. A centre that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting
+when calm; a poke can't shorten it below the short one, so that a centre's load does not grow with the number of people. A centre that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting
 ends one.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -37,8 +37,9 @@ class Watcher:
     def __init__(self, federation: Federation, centre: Centre, known: Known) -> None:
         self.federation, self.centre, self.known = federation, centre, known
         self._poked = asyncio.Event()
-        self._due = 0.0
-        self._took = 0.0
+        self._due = self._took = 0.0
+        self._nodes_at = float("-inf")
+        self._hopeless: set[str] = set()  # jobs that their centre called so at the last look
 
     def poke(self, after: float = 0.0) -> None:
         due = asyncio.get_running_loop().time() + after
@@ -59,8 +60,8 @@ class Watcher:
     async def _pause(self, busy: bool) -> None:
         loop = asyncio.get_running_loop()
         watch = self.known.spec.watch
-        least = loop.time() + EASE * self._took
-        self._due = max(loop.time() + (watch.busy_interval if busy else watch.interval), least)
+        least = loop.time() + max(EASE * self._took, watch.busy_interval)
+        self._due = max(loop.time() + watch.interval, least) if not busy else least
         while (left := max(self._due, least) - loop.time()) > 0:
             self._poked.clear()
             try:
@@ -74,17 +75,20 @@ class Watcher:
         loop, fed, centre_id = asyncio.get_running_loop(), self.federation, self.known.spec.id
         rows = [row for row in await fed.db.run(stored.live, centre=centre_id) if row.job_id]
         asked = loop.time()
+        nodes = asked - self._nodes_at >= self.known.spec.watch.interval or self.known.failing_since is not None
         try:
-            snapshot = await self.centre.load()
-            statuses = await self.centre.statuses([row.job_id for row in rows]) if rows else {}
+            statuses, snapshot = await self.centre.look([row.job_id for row in rows], nodes=nodes)
         except CentreError as error:
             self._took = loop.time() - asked
             await self._could_not_ask(rows, str(error))
             return True
         self._took = loop.time() - asked
-        self.known.took(snapshot)
+        if snapshot:
+            self.known.took(snapshot)
+            self._nodes_at = asked
         for row in rows:
             await self._heard(row, statuses[row.job_id])
+        await self._give_up_hopeless(rows, statuses)
         waiting = await self._charge()
         fresh = await fed.db.run(stored.live, centre=centre_id)
         return waiting or any(row.state in sessions.WAITING or row.state == "stopping" or row.unknown_since for row in fresh)
@@ -102,6 +106,15 @@ class Watcher:
             await self.federation.scrub(row)
         elif (before or row).cancelled_at and status.state is not JobState.UNKNOWN:
             await self.federation.cancel_job(before or row)
+
+    async def _give_up_hopeless(self, rows: Sequence[SessionRow], statuses: Mapping[str, JobStatus]) -> None:
+        """Stops what the centre itself, twice in a row, says it can never start: some accept any request and wait for ever."""
+        named = {row.job_id for row in rows if statuses[row.job_id].hopeless}
+        for row in rows:
+            if row.job_id in named & self._hopeless and not row.cancelled_at:
+                why = f"{self.known.spec.name} accepted this job but says that it can never start: {statuses[row.job_id].reason}."
+                await self.federation.cancel(row, why)
+        self._hopeless = named
 
     async def _charge(self) -> bool:
         """Charges ended sessions from the centre's usage records; True if one is still to come."""

@@ -86,6 +86,11 @@ def deaf(kind: str, centre: Centre, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
+def account() -> str:
+    return ""
+
+
+@pytest.fixture(scope="module")
 def folder(centre: Centre) -> str:
     return f"{centre.spec.session.directory}/conformance"
 
@@ -95,6 +100,7 @@ def shortest(kind: str) -> timedelta:
     return timedelta(seconds=1) if kind == "embedded" else timedelta(minutes=1)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cancelled(centre: Centre, folder: str) -> None:
     first = await centre.submit(job(centre, folder, "/bin/sleep", "600", nodes=2, cores=6))
     await wait(centre, first, runs)

@@ -44,14 +44,14 @@ class Fault:
         self.lose_answer_to = ""
         self.asked: list[str] = []
 
-    async def run(self, command: Command, *, timeout: float = 30) -> Completed:
+    async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
         verb = next(word for word in command.argv if word in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol"))
         self.asked.append(verb)
         if self.away:
             raise Unreachable("the network is cut")
         if verb == "sbatch" and self.words:
             return Completed(command, 1, "", self.words)
-        done: Completed = await self.inner.run(command, timeout=timeout)
+        done: Completed = await self.inner.run(command, account=account, timeout=timeout)
         if verb == self.lose_answer_to:
             self.lose_answer_to = ""
             raise Unreachable("the connection broke after the command was sent")
@@ -321,7 +321,7 @@ async def test_a_federation_that_forgot_a_centre_with_sessions_does_not_start(wo
 
 async def test_an_answer_that_breaks_the_parser_is_a_failure_of_that_centre(world: World) -> None:
     class Odd(Fault):
-        async def run(self, command: Command, *, timeout: float = 30) -> Completed:
+        async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
             raise OverflowError("a date in the year 3000000")
 
     world.federation.centres["north"].transport = Odd(world.faults["north"].inner)

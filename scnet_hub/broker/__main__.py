@@ -16,6 +16,7 @@ from ..federation import Federation, centres_of
 from ..secret import read_secret
 from ..standard.centre import parse_centre
 from ..standard.federation import FederationSpec, parse_federation
+from ..transport import Means
 from .app import PREFIX, create_app
 from .auth import Gate
 
@@ -23,13 +24,14 @@ from .auth import Gate
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`federation` is the path of federation.toml; `token_file` holds the token that the hub's spawner presents;
-    `public_url` is where sessions reach the hub's proxy."""
+    `public_url` is where sessions reach the hub's proxy. `folder` keeps what centres over SSH need: `secrets/ssh_ca`, `forwards/`."""
 
     federation: str
     database: str
     hub_api: str
     token_file: str
     public_url: str
+    folder: str
     host: str = "127.0.0.1"
     port: int = 8085
 
@@ -38,7 +40,8 @@ def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
     """The federation's page and the texts of its centres' pages, by path. Raises SpecError naming the file."""
     try:
         spec = parse_federation(path.read_text(), source=str(path))
-        return spec, {name: (path.parent / name).read_text() for name in spec.centres}
+        names = [found for name in spec.centres for found in (sorted(path.parent.glob(name)) if "*" in name else [path.parent / name])]
+        return spec, {str(name.relative_to(path.parent)): name.read_text() for name in names}
     except OSError as error:
         raise SpecError(f"{error.filename}: {error.strerror}.", hint="The federation's page or one of its centres' is missing.") from error
 
@@ -46,11 +49,13 @@ def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
 def make(settings: Settings) -> tuple[Federation, Gate]:
     path = Path(settings.federation)
     spec, texts = read_federation(path)
-    centres = centres_of([parse_centre(text, source=str(path.parent / name)) for name, text in texts.items()])
+    means = Means(folder=Path(settings.folder), public_url=settings.public_url.rstrip("/"))
+    centres = centres_of([parse_centre(text, source=str(path.parent / name)) for name, text in texts.items()], means)
     db = Database(settings.database)
     db.open()
-    call_home_url = settings.public_url.rstrip("/") + PREFIX + "/sessions/{}/call-home"
-    return Federation(spec, centres, db, call_home_url=call_home_url), Gate(settings.hub_api, read_secret(Path(settings.token_file)))
+    call_home_url = means.public_url + PREFIX + "/sessions/{}/call-home"
+    federation = Federation(spec, centres, db, call_home_url=call_home_url, public_url=means.public_url)
+    return federation, Gate(settings.hub_api, read_secret(Path(settings.token_file)))
 
 
 def main(argv: list[str]) -> int:

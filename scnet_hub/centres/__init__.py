@@ -1,102 +1,135 @@
 """`Centre`: one member centre that can be asked. Its spec, its dialect's words and its transport, put together.
 
-Asks one question per call, whatever the number of jobs, and answers in the values of `jobs`. Knows no session and no
-person. Errors are the dialect's and the transport's own: `Unreachable`, `Rejected`, `Garbled`; the caller decides.
+Asks one question per call, whatever the number of jobs, and answers in the values of `jobs`. Knows accounts, no session
+and no person. Errors are the dialect's and the transport's own: `Unreachable`, `Rejected`, `Garbled`; the caller decides.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ..errors import CentreError
 from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord
 
 if TYPE_CHECKING:  # the embedded centre's daemon lives in this package and must not load pydantic
     from ..commands import Command, Completed
     from ..dialects import Dialect
     from ..standard.centre import CentreSpec
-    from ..transport import Transport
+    from ..transport import Means, Transport
 
 TIMEOUT = 15.0  # above every healthy and every bounded answer seen (testbed.md 4)
 BATCH = 500  # ids a question: keeps the command line far below any limit
+Observer = Callable[[str, float, bool], None]
 
 
 class Centre:
-    """`clock` gives the time at which an answer was heard."""
+    """`clock` gives the time at which an answer was heard; `observe` is told of every question: the program that was
+    run, the seconds until its answer, and whether there was one. `account` is who asks at the centre, "" the federation."""
 
     def __init__(
-        self, spec: CentreSpec, dialect: Dialect, transport: Transport, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        spec: CentreSpec,
+        dialect: Dialect,
+        transport: Transport,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        observe: Observer = lambda program, seconds, answered: None,
     ) -> None:
-        self.spec, self.dialect, self.transport, self.clock = spec, dialect, transport, clock
-        self._places: dict[str, int] = {}
+        self.spec, self.dialect, self.transport, self.clock, self.observe = spec, dialect, transport, clock, observe
+        self._probed = False
+        self._probing = asyncio.Lock()
 
     @classmethod
-    def of(cls, spec: CentreSpec) -> Centre:
+    def of(cls, spec: CentreSpec, means: Means | None = None) -> Centre:
         """The centre that `spec` describes; opens nothing yet. Raises SpecError."""
         from ..dialects import dialect
         from ..transport import transport
 
-        return cls(spec, dialect(spec.dialect, accounting=spec.accounting), transport(spec))
+        return cls(spec, dialect(spec.dialect, accounting=spec.accounting), transport(spec, means))
 
-    async def submit(self, job: JobSpec) -> str:
+    async def submit(self, job: JobSpec, *, account: str = "") -> str:
         """The job's id. After Unreachable or Garbled the job may have been accepted: `find` it before trying again."""
-        return self.dialect.submitted(await self._ask(self.dialect.submit(job)))
+        words = await self._words()
+        return words.submitted(await self._ask(words.submit(job), account))
+
+    async def look(self, ids: Sequence[str], *, nodes: bool) -> tuple[dict[str, JobStatus], LoadSnapshot | None]:
+        """A status for every one of `ids` (the queue's word, else accounting's, else UNKNOWN), from one question to the
+        queue; with `nodes` also how full the partitions are."""
+        words = await self._words()
+        questions = (words.queue(), *(words.nodes() if nodes else ()))
+        queue, *answers = await asyncio.gather(*(self._ask(question) for question in questions))
+        known = words.statuses(queue, self.clock())
+        snapshot = words.snapshot(answers, queue, self.clock()) if nodes else None
+        absent = [job for job in ids if job not in known]
+        known |= await self._accounted(absent) if absent else {}
+        return {job: known[job] for job in ids}, snapshot
+
+    async def _accounted(self, ids: Sequence[str]) -> dict[str, JobStatus]:
+        """What accounting says of jobs that the queue does not list."""
+        why = "neither the queue nor accounting lists this job"
+        try:
+            found = {record.job_id: _status(record, self.clock()) for record in await self.usage(ids)}
+        except CentreError as error:
+            found, why = {}, f"the queue does not list this job, and accounting can't be asked: {error}"
+        unknown = JobStatus(state=JobState.UNKNOWN, seen_at=self.clock(), reason=why)
+        return {job: found.get(job, unknown) for job in ids}
 
     async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """A status for every asked id: the queue's word, else accounting's, else UNKNOWN. Raises Unreachable."""
-        known: dict[str, JobStatus] = {}
-        for some in _batches(ids):
-            known |= self.dialect.statuses(await self._ask(self.dialect.status(some)), self.clock())
-        if absent := [job for job in ids if job not in known]:
-            known |= {record.job_id: _status(record, self.clock()) for record in await self.usage(absent)}
-        unknown = JobStatus(state=JobState.UNKNOWN, seen_at=self.clock(), reason="neither the queue nor accounting lists this job")
-        return {job: self._placed(job, known.get(job, unknown)) for job in ids}
-
-    def _placed(self, job: str, status: JobStatus) -> JobStatus:
-        place = self._places.get(job, 0) if status.state is JobState.QUEUED else 0
-        return replace(status, place=place) if place else status
-
-    async def find(self, name: str) -> str | None:
-        """The id of the job of that name: a live one, else an ended one that the queue still lists, else None."""
-        return self.dialect.found(await self._ask(self.dialect.find(name)))
-
-    async def cancel(self, ids: Sequence[str]) -> None:
-        """Returns when these jobs are gone or going; harmless to repeat."""
-        for some in _batches(ids):
-            self.dialect.cancelled(await self._ask(self.dialect.cancel(some)))
+        """A status for every asked id; asks nothing if there are none. Raises Unreachable."""
+        return (await self.look(ids, nodes=False))[0] if ids else {}
 
     async def load(self) -> LoadSnapshot:
-        """How full the partitions are now; also learns the places in the queue that the next `statuses` tell."""
-        answers = list(await asyncio.gather(*(self._ask(command) for command in self.dialect.load())))
-        snapshot = self.dialect.snapshot(answers, self.clock())
-        self._places = self.dialect.places(answers)
+        """How full the partitions are now."""
+        snapshot = (await self.look((), nodes=True))[1]
+        assert snapshot is not None
         return snapshot
+
+    async def find(self, name: str, *, account: str = "") -> str | None:
+        """The id of the job of that name: a live one, else an ended one that the queue still lists, else None."""
+        words = await self._words()
+        return words.found(await self._ask(words.find(name), account))
+
+    async def cancel(self, ids: Sequence[str], *, account: str = "") -> None:
+        """Returns when these jobs are gone or going; harmless to repeat."""
+        words = await self._words()
+        for some in _batches(ids):
+            words.cancelled(await self._ask(words.cancel(some), account))
 
     async def usage(self, ids: Sequence[str]) -> list[UsageRecord]:
         """The accounting records of these jobs, those that have one; running jobs included."""
+        words = await self._words()
         wanted = set(ids)
         records = []
         for some in _batches(ids):
-            records += self.dialect.records(await self._ask(self.dialect.usage(some)))
+            records += words.records(await self._ask(words.usage(some)))
         return [record for record in records if record.job_id in wanted]
 
-    async def put(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
-        await self.transport.put(path, data, mode=mode)
+    async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
+        await self.transport.put(path, data, account=account, mode=mode)
 
-    async def tail(self, path: str, *, size: int = 4000) -> str:
-        return await self.transport.tail(path, size=size)
+    async def tail(self, path: str, *, account: str = "", size: int = 4000) -> str:
+        return await self.transport.tail(path, account=account, size=size)
 
-    async def forward(self, host: str, port: int) -> tuple[str, int]:
-        return await self.transport.forward(host, port)
+    async def _words(self) -> Dialect:
+        """The dialect, once it knows what this installation can do."""
+        async with self._probing:
+            if not self._probed:
+                answers = [await self._ask(command) for command in self.dialect.probe()]
+                self.dialect, self._probed = self.dialect.probed(answers), True
+        return self.dialect
 
-    async def close(self) -> None:
-        await self.transport.close()
-
-    async def _ask(self, command: Command) -> Completed:
-        return await self.transport.run(command, timeout=TIMEOUT)
+    async def _ask(self, command: Command, account: str = "") -> Completed:
+        program = next((word for word in command.argv if word != "env" and "=" not in word), "")
+        began, answered = time.monotonic(), False
+        try:
+            done = await self.transport.run(command, account=account, timeout=TIMEOUT)
+            answered = True
+            return done
+        finally:
+            self.observe(program, time.monotonic() - began, answered)
 
 
 def _batches(ids: Sequence[str]) -> list[Sequence[str]]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from ..errors import ScnetError
 
 
-def check(centre_toml: Path | str, *, words: tuple[str, ...] = ()) -> int:
-    """Runs the suite against the centre of that page; pytest's exit code, 0 for "conforms". Needs pytest installed."""
+def check(centre_toml: Path | str, *, account: str = "", folder: Path | str = ".", words: tuple[str, ...] = ()) -> int:
+    """Runs the suite against the centre of that page, as that account; pytest's exit code, 0 for "conforms". `folder` is
+    the state folder, where the federation's keys lie. Needs pytest installed."""
     if importlib.util.find_spec("pytest") is None or importlib.util.find_spec("pytest_asyncio") is None:
         raise ScnetError("the check runs on pytest, which is not here.", hint="Install scnet-hub[test].", code="no-pytest")
     import pytest
@@ -29,4 +30,6 @@ def check(centre_toml: Path | str, *, words: tuple[str, ...] = ()) -> int:
         "--rootdir",
         str(Path(suite).parent),
     ]
-    return int(pytest.main([*options, "--centre-page", str(centre_toml), "-q", *words, suite]))
+    return int(
+        pytest.main([*options, "--centre-page", str(centre_toml), "--account", account, "--state-folder", str(folder), "-q", *words, suite])
+    )

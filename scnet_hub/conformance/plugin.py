@@ -9,34 +9,43 @@ import pytest
 
 from ..centres import Centre
 from ..standard.centre import parse_centre
+from ..transport import Means
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--account", default="", help="The account at the centre whose jobs the suite runs.")
+    parser.addoption("--state-folder", default=".", help="Where secrets/ssh_ca lies, for a centre over SSH.")
     parser.addoption("--centre-page", required=True, help="The centre.toml of the centre to check.")
 
 
 @pytest.fixture(scope="module")
 def centre(request: pytest.FixtureRequest) -> Centre:
     page = Path(request.config.getoption("--centre-page"))
-    return Centre.of(parse_centre(page.read_text(), source=str(page)))
+    means = Means(folder=Path(request.config.getoption("--state-folder")))
+    return Centre.of(parse_centre(page.read_text(), source=str(page)), means)
+
+
+@pytest.fixture(scope="module")
+def account(request: pytest.FixtureRequest) -> str:
+    return str(request.config.getoption("--account"))
 
 
 @pytest.fixture(scope="module")
 def deaf(centre: Centre) -> Centre:
     """The same centre, its scheduler not to be reached."""
     way = centre.spec.transport
-    changes = (
-        {"socket": f"{way.socket}.nowhere"}
-        if way.kind == "embedded"
-        else {"environment": {**way.environment, "PATH": "/nonexistent"}, "path": ""}
-    )
+    changes: dict[str, object] = {"environment": {"PATH": "/nonexistent"}, "path": ""}
+    if way.kind == "embedded":
+        changes = {"socket": f"{way.socket}.nowhere"}
+    if way.kind == "ssh":
+        changes = {"port": 1}
     return Centre.of(centre.spec.model_copy(update={"transport": way.model_copy(update=changes)}))
 
 
 @pytest.fixture(scope="module")
-def folder(centre: Centre) -> str:
+def folder(centre: Centre, account: str) -> str:
     """Where the suite's jobs may write, at the centre."""
-    return f"{centre.spec.session.directory}/conformance"
+    return f"{centre.spec.session.directory.format(account=account)}/conformance"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""What every member centre must do. Fixtures: `centre`, `deaf` (it, not to be reached), `folder` (writable there), `shortest`.
+"""What every member centre must do. Fixtures: `centre`, `deaf` (it, not to be reached), `account` (whose jobs they
+are, "" where there is but one), `folder` (writable there), `shortest` (the least walltime it keeps to).
 
 Each test names the behaviour that the hub relies on. Waiting is on what the centre says, up to a deadline; nothing here
 knows which scheduler answers.
@@ -9,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from scnet_hub.centres import Centre
 from scnet_hub.errors import Rejected, Unreachable
 from scnet_hub.jobs import JobSpec, JobState, JobStatus, UsageRecord
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # a centre's connections live in one loop
 MIB = 2**20
 PATIENCE = 60.0  # seconds that a small job may wait in the queue
 LIMIT_PATIENCE = 150.0  # Slurm looks at limits every 30 to 60 s
@@ -65,17 +68,14 @@ async def record_of(centre: Centre, job_id: str) -> UsageRecord:
         await asyncio.sleep(0.2)
 
 
-@pytest.fixture(scope="module")
-def overdue(centre: Centre, folder: str, shortest: timedelta) -> Iterator[str]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def overdue(centre: Centre, folder: str, shortest: timedelta, account: str) -> AsyncIterator[str]:
     """A job that will run over its limit, submitted first so that its minute passes beside the other tests."""
-
-    async def submit() -> str:
-        await centre.put(f"{folder}/.here", b"")
-        return await centre.submit(job(centre, folder, "/bin/sleep", "600", walltime=shortest))
-
-    job_id = asyncio.run(submit())
+    await centre.put(f"{folder}/.here", b"", account=account)
+    job_id = await centre.submit(job(centre, folder, "/bin/sleep", "600", walltime=shortest), account=account)
     yield job_id
-    asyncio.run(centre.cancel([job_id]))
+    await centre.cancel([job_id], account=account)
+    await centre.transport.close()
 
 
 @pytest.fixture(autouse=True)
@@ -83,10 +83,10 @@ def prepared(overdue: str) -> None:
     """The folder is there and the overdue job is on its way."""
 
 
-async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder: str) -> None:
+async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder: str, account: str) -> None:
     spec = job(centre, folder, "/bin/sleep", "2", cores=2)
     before = datetime.now(UTC).replace(microsecond=0)
-    job_id = await centre.submit(spec)
+    job_id = await centre.submit(spec, account=account)
     running = await wait(centre, job_id, runs)
     assert running.node, "a running job has a node"
     assert (await wait(centre, job_id, ended)).state is JobState.COMPLETED
@@ -100,25 +100,25 @@ async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder
     assert record.exit_code == "0:0"
 
 
-async def test_a_running_job_has_a_record_without_an_end(centre: Centre, folder: str) -> None:
-    job_id = await centre.submit(job(centre, folder, "/bin/sleep", "60"))
+async def test_a_running_job_has_a_record_without_an_end(centre: Centre, folder: str, account: str) -> None:
+    job_id = await centre.submit(job(centre, folder, "/bin/sleep", "60"), account=account)
     await wait(centre, job_id, runs)
     record = next(record for record in await centre.usage([job_id]) if record.job_id == job_id)
     assert record.state is JobState.RUNNING and record.ended_at is None and record.cores == 1
-    await centre.cancel([job_id])
+    await centre.cancel([job_id], account=account)
 
 
-async def test_a_failed_job_is_failed_and_its_output_can_be_read(centre: Centre, folder: str) -> None:
+async def test_a_failed_job_is_failed_and_its_output_can_be_read(centre: Centre, folder: str, account: str) -> None:
     spec = job(centre, folder, "/bin/sh", "-c", "echo to out; echo to err >&2; exit 7")
-    job_id = await centre.submit(spec)
+    job_id = await centre.submit(spec, account=account)
     assert (await wait(centre, job_id, ended)).state is JobState.FAILED
     assert (await record_of(centre, job_id)).exit_code == "7:0"
-    text = await centre.tail(spec.output)
+    text = await centre.tail(spec.output, account=account)
     assert "to out" in text and "to err" in text
 
 
-async def test_one_question_answers_for_every_id_even_one_that_never_was(centre: Centre, folder: str) -> None:
-    ids = [await centre.submit(job(centre, folder, "/bin/sleep", "0.1")) for _ in range(3)]
+async def test_one_question_answers_for_every_id_even_one_that_never_was(centre: Centre, folder: str, account: str) -> None:
+    ids = [await centre.submit(job(centre, folder, "/bin/sleep", "0.1"), account=account) for _ in range(3)]
     asked = [*ids, "999999999"]
     known = await centre.statuses(asked)
     assert list(known) == asked
@@ -127,59 +127,59 @@ async def test_one_question_answers_for_every_id_even_one_that_never_was(centre:
         await wait(centre, job_id, ended)
 
 
-async def test_a_job_that_left_the_queue_is_known_from_accounting(centre: Centre, folder: str) -> None:
-    job_id = await centre.submit(job(centre, folder, "/bin/true"))
+async def test_a_job_that_left_the_queue_is_known_from_accounting(centre: Centre, folder: str, account: str) -> None:
+    job_id = await centre.submit(job(centre, folder, "/bin/true"), account=account)
     await wait(centre, job_id, ended)
     await record_of(centre, job_id)
     found = (await centre.statuses([job_id, "999999999"]))[job_id]
     assert found.state is JobState.COMPLETED
 
 
-async def test_a_job_is_found_by_its_name(centre: Centre, folder: str) -> None:
+async def test_a_job_is_found_by_its_name(centre: Centre, folder: str, account: str) -> None:
     spec = job(centre, folder, "/bin/sleep", "60")
-    job_id = await centre.submit(spec)
-    assert await centre.find(spec.name) == job_id
-    assert await centre.find(f"{spec.name}-other") is None
-    await centre.cancel([job_id])
+    job_id = await centre.submit(spec, account=account)
+    assert await centre.find(spec.name, account=account) == job_id
+    assert await centre.find(f"{spec.name}-other", account=account) is None
+    await centre.cancel([job_id], account=account)
 
 
-async def test_cancelling_can_be_repeated_and_strangers_do_no_harm(centre: Centre, folder: str) -> None:
-    job_id = await centre.submit(job(centre, folder, "/bin/sleep", "600"))
+async def test_cancelling_can_be_repeated_and_strangers_do_no_harm(centre: Centre, folder: str, account: str) -> None:
+    job_id = await centre.submit(job(centre, folder, "/bin/sleep", "600"), account=account)
     await wait(centre, job_id, runs)
-    await centre.cancel([job_id, "999999999"])
-    await centre.cancel([job_id])
+    await centre.cancel([job_id, "999999999"], account=account)
+    await centre.cancel([job_id], account=account)
     assert (await wait(centre, job_id, ended)).state is JobState.CANCELLED
-    await centre.cancel([job_id])
+    await centre.cancel([job_id], account=account)
     assert (await record_of(centre, job_id)).state is JobState.CANCELLED
 
 
-async def test_a_program_that_ignores_the_wish_to_end_is_killed(centre: Centre, folder: str) -> None:
-    job_id = await centre.submit(job(centre, folder, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"))
+async def test_a_program_that_ignores_the_wish_to_end_is_killed(centre: Centre, folder: str, account: str) -> None:
+    job_id = await centre.submit(job(centre, folder, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"), account=account)
     await wait(centre, job_id, runs)
-    await centre.cancel([job_id])
+    await centre.cancel([job_id], account=account)
     await wait(centre, job_id, ended)
 
 
-async def test_the_arguments_arrive_as_they_were_given(centre: Centre, folder: str) -> None:
+async def test_the_arguments_arrive_as_they_were_given(centre: Centre, folder: str, account: str) -> None:
     words = ("$HOME", "`id`", "a  b", "'", '"', "*", "#x", "\\", "ünï", "--flag=$(id)")
     spec = job(centre, folder, "/usr/bin/printf", "%s\\n", *words)
-    job_id = await centre.submit(spec)
+    job_id = await centre.submit(spec, account=account)
     await wait(centre, job_id, ended)
-    assert (await centre.tail(spec.output)).splitlines() == list(words)
+    assert (await centre.tail(spec.output, account=account)).splitlines() == list(words)
 
 
-async def test_a_private_file_is_put_for_a_job_to_read(centre: Centre, folder: str) -> None:
+async def test_a_private_file_is_put_for_a_job_to_read(centre: Centre, folder: str, account: str) -> None:
     path = f"{folder}/private/secret"
-    await centre.put(path, b"s3cret\n")
-    await centre.put(path, b"s3cret again\n")
+    await centre.put(path, b"s3cret\n", account=account)
+    await centre.put(path, b"s3cret again\n", account=account)
     spec = job(centre, folder, "/bin/sh", "-c", f"cat {path}; stat -c %a {path} {folder}/private")
-    job_id = await centre.submit(spec)
+    job_id = await centre.submit(spec, account=account)
     await wait(centre, job_id, ended)
-    assert (await centre.tail(spec.output)).split("\n") == ["s3cret again", "600", "700", ""]
-    assert await centre.tail(f"{folder}/no-such-file") == ""
+    assert (await centre.tail(spec.output, account=account)).split("\n") == ["s3cret again", "600", "700", ""]
+    assert await centre.tail(f"{folder}/no-such-file", account=account) == ""
 
 
-async def test_the_load_names_what_the_page_offers(centre: Centre, folder: str) -> None:
+async def test_the_load_names_what_the_page_offers(centre: Centre, folder: str, account: str) -> None:
     taken = await centre.load()
     for offered in centre.spec.partition:
         live = taken.partitions[offered.name]
@@ -190,33 +190,33 @@ async def test_the_load_names_what_the_page_offers(centre: Centre, folder: str) 
         assert live.max_walltime is None or live.max_walltime >= offered.max_walltime
 
 
-async def test_a_running_job_shows_in_the_load(centre: Centre, folder: str) -> None:
-    job_id = await centre.submit(job(centre, folder, "/bin/sleep", "60"))
+async def test_a_running_job_shows_in_the_load(centre: Centre, folder: str, account: str) -> None:
+    job_id = await centre.submit(job(centre, folder, "/bin/sleep", "60"), account=account)
     node = (await wait(centre, job_id, runs)).node
     part = (await centre.load()).partitions[centre.spec.partition[0].name]
     mine = next(one for one in part.nodes if one.name == node)
     assert mine.cores_used >= 1 and part.running_jobs >= 1
-    await centre.cancel([job_id])
+    await centre.cancel([job_id], account=account)
 
 
-async def test_gpus_are_given_and_accounted_for(centre: Centre, folder: str) -> None:
+async def test_gpus_are_given_and_accounted_for(centre: Centre, folder: str, account: str) -> None:
     offered = next((part for part in centre.spec.partition if part.gpus), None)
     if offered is None:
         assert all(not node.gpus for part in (await centre.load()).partitions.values() for node in part.nodes), "GPUs that the page hides"
         return
     argv = ("/bin/sh", "-c", "echo $CUDA_VISIBLE_DEVICES")
     spec = job(centre, folder, *argv, partition=offered.name, gpus=1, gpu_model=offered.gpu_model)
-    job_id = await centre.submit(spec)
+    job_id = await centre.submit(spec, account=account)
     assert (await wait(centre, job_id, ended)).state is JobState.COMPLETED
-    assert (await centre.tail(spec.output)).strip().isdecimal()
+    assert (await centre.tail(spec.output, account=account)).strip().isdecimal()
     assert (await record_of(centre, job_id)).gpus == 1
 
 
-async def test_a_refusal_has_the_schedulers_own_words(centre: Centre, folder: str) -> None:
+async def test_a_refusal_has_the_schedulers_own_words(centre: Centre, folder: str, account: str) -> None:
     with pytest.raises(Rejected, match=r"(?i)partition"):
-        await centre.submit(job(centre, folder, "/bin/true", partition="no-such-partition"))
+        await centre.submit(job(centre, folder, "/bin/true", partition="no-such-partition"), account=account)
     with pytest.raises(Rejected):
-        await centre.submit(job(centre, folder, "/bin/true", memory=2**55))
+        await centre.submit(job(centre, folder, "/bin/true", memory=2**55), account=account)
 
 
 async def test_a_centre_that_cannot_be_asked_is_unreachable(deaf: Centre, folder: str) -> None:

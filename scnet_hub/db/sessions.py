@@ -32,10 +32,12 @@ class SessionRow:
     centre: str
     partition: str
     why: str
+    account: str
     job_id: str
     node: str
     host: str
     port: int
+    address: str
     reason: str
     place_in_queue: int
     end_reason: str

@@ -77,10 +77,12 @@ sessions = Table(
     Column("centre", String(32), nullable=False),
     Column("partition", String(64), nullable=False),
     Column("why", Text, nullable=False),
+    Column("account", String(255), nullable=False),  # who runs it at the centre
     Column("job_id", String(64), nullable=False),
     Column("node", String(255), nullable=False),
     Column("host", String(255), nullable=False),
     Column("port", Integer, nullable=False),
+    Column("address", String(300), nullable=False),  # "host:port" as the centre's nodes know it; host and port are ours
     Column("reason", Text, nullable=False),
     Column("place_in_queue", Integer, nullable=False),
     Column("end_reason", Text, nullable=False),
@@ -132,4 +134,32 @@ postings = Table(
     Column("account", String(100), nullable=False, index=True),
     Column("unit", String(16), nullable=False),
     Column("micros", BigInteger, nullable=False),
+)
+
+# Who is who at which centre. Rows are ended, never changed or deleted: they say who could act as whom, and when.
+accounts = Table(
+    "scnet_accounts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("person", String(255), nullable=False),
+    Column("centre", String(32), nullable=False),
+    Column("account", String(64), nullable=False),
+    Column("how", String(16), nullable=False),
+    Column("linked_by", String(255), nullable=False),
+    Column("linked_at", UtcDateTime, nullable=False),
+    Column("ended_by", String(255), nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+_linked = accounts.c.ended_at.is_(None)
+Index("scnet_one_account", accounts.c.person, accounts.c.centre, unique=True, sqlite_where=_linked, postgresql_where=_linked)
+Index("scnet_one_person", accounts.c.centre, accounts.c.account, unique=True, sqlite_where=_linked, postgresql_where=_linked)
+
+proofs = Table(
+    "scnet_proofs",
+    metadata,
+    Column("person", String(255), primary_key=True),
+    Column("centre", String(32), primary_key=True),
+    Column("account", String(64), nullable=False),
+    Column("code", String(64), nullable=False),  # SHA-256
+    Column("expires_at", UtcDateTime, nullable=False),
 )

@@ -1,4 +1,5 @@
-"""The demo's member centres: three embedded ones of different size, or three real Slurm clusters, behind the same few verbs."""
+"""The demo's member centres: three embedded ones of different size, three real Slurm clusters, or those whose pages lie in
+the state folder already; behind the same few verbs."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ from ..centres.embedded import EmbeddedCentre, Settings, centre_toml
 from ..centres.slurm_clusters import SlurmCluster, find
 from ..centres.slurm_clusters import centre_toml as slurm_toml
 from ..centres.slurm_clusters import run as slurm_run
+from ..errors import ScnetError
+from ..standard.centre import parse_centre
+from ..transport import Means, transport
 
 GIB = 2**30
 
@@ -137,6 +141,39 @@ class SlurmCentres:
         return Path(find("sbatch")).parent
 
 
+class GivenCentres:
+    """Real member centres, reached over SSH: the pages in `centres/` of the state folder. They run without the demo, and
+    their jobs outlive it; what the demo ends are its own ways to them."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.pages = sorted((home / "centres").glob("*.toml"))
+        self.names = [page.stem for page in self.pages]
+        if not self.pages:
+            raise ScnetError(
+                f"{home / 'centres'} holds no centre's page.", hint="Put one there: `scnet centre add FILE`.", code="no-centres"
+            )
+
+    def write_pages(self) -> None:
+        """They are there."""
+
+    async def start(self) -> None:
+        """They run."""
+
+    async def stop(self) -> None:
+        for page in self.pages:
+            spec = parse_centre(page.read_text(), source=str(page))
+            await transport(spec, Means(folder=self.home)).end()
+
+    async def fill(self, name: str) -> None:
+        raise ScnetError("Real centres are filled by their own people.", code="not-a-demo-centre")
+
+    unfill = fill
+
+    def commands(self, name: str) -> Path:
+        raise ScnetError("The commands of a real centre are on its login node.", code="not-a-demo-centre")
+
+
 def page(home: Path, plan: Plan) -> dict[str, Any]:
     """What a centre's page says beside its hardware. A person's working folder is the same at all three, as if they
     shared a file system."""
@@ -154,5 +191,7 @@ def write_pages(home: Path, pages: Mapping[Plan, str]) -> None:
 
 
 def demo_centres(kind: str, home: Path, *, background: bool = True) -> DemoCentres:
-    """Centres of that kind ("embedded" or "slurm") with their state in `home`; nothing is started yet."""
+    """Centres of that kind ("embedded", "slurm" or "given") with their state in `home`; nothing is started yet."""
+    if kind == "given":
+        return GivenCentres(home)
     return SlurmCentres(home) if kind == "slurm" else EmbeddedCentres(home, background=background)

@@ -20,8 +20,13 @@ from .run import Demo, running
 
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; default: 8000, or any free one.")
+@click.option("--host", default="", help="Address of the page; default: 127.0.0.1. Real centres must reach it.")
 @click.option(
-    "--centres", "kind", type=click.Choice(["embedded", "slurm"]), default="embedded", help="What the member centres are made of."
+    "--centres",
+    "kind",
+    type=click.Choice(["embedded", "slurm", "given"]),
+    default="embedded",
+    help="What the member centres are made of; given: the pages in centres/ of the state folder.",
 )
 @click.option("--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here.")
 @click.option("--check", is_flag=True, help="Run through the main job on free ports in a new state folder, and report.")
@@ -31,7 +36,7 @@ from .run import Demo, running
 @click.option("--unfill", metavar="CENTRE", default="", help="At a running demo: the opposite.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: one JSON document on stdout.")
 def demo(
-    port: int, kind: str, home: Path | None, check: bool, calm: bool, without_hub: bool, fill: str, unfill: str, as_json: bool
+    port: int, host: str, kind: str, home: Path | None, check: bool, calm: bool, without_hub: bool, fill: str, unfill: str, as_json: bool
 ) -> None:
     """Start the whole federation on this machine; Ctrl-C stops it."""
     place = (home or state_dir()).resolve()
@@ -40,7 +45,7 @@ def demo(
             sys.exit(asyncio.run(_check(kind, as_json)))
         if fill or unfill:
             return asyncio.run(_load(demo_centres(kind, place), fill, unfill))
-        asyncio.run(_serve(place, port, kind, calm, not without_hub))
+        asyncio.run(_serve(place, port, host, kind, calm, not without_hub))
     except ScnetError as error:
         click.echo(f"{error}\n{error.hint}".strip(), err=True)
         sys.exit(1)
@@ -54,13 +59,13 @@ async def _load(centres: DemoCentres, fill: str, unfill: str) -> None:
             await act(name)
 
 
-async def _serve(home: Path, port: int, kind: str, calm: bool, with_hub: bool) -> None:
+async def _serve(home: Path, port: int, host: str, kind: str, calm: bool, with_hub: bool) -> None:
     began = time.monotonic()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(
-        home, port=port, kind=kind, background=not calm, with_hub=with_hub, say=lambda words: click.echo(f"… {words}")
+        home, port=port, host=host, kind=kind, background=not calm, with_hub=with_hub, say=lambda words: click.echo(f"… {words}")
     ) as up:
         click.echo(welcome(up, time.monotonic() - began))
         await stop.wait()

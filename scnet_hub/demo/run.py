@@ -46,12 +46,12 @@ class Demo:
 
 @asynccontextmanager
 async def running(
-    home: Path, *, port: int = 0, kind: str = "embedded", background: bool = True, with_hub: bool = True, say: Say
+    home: Path, *, port: int = 0, host: str = "", kind: str = "embedded", background: bool = True, with_hub: bool = True, say: Say
 ) -> AsyncIterator[Demo]:
     """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
     centres = demo_centres(kind, home, background=background)
     with only_one(home):
-        state = prepare(home, port=port, centres=centres.names)
+        state = prepare(home, port=port, host=host, centres=centres.names)
         centres.write_pages()
         demo = Demo(state, centres, with_hub=with_hub)
         try:
@@ -71,7 +71,7 @@ def only_one(home: Path) -> Iterator[None]:
         except OSError as error:
             lock.seek(0)
             raise ScnetError(
-                f"A demo is running already with this state folder: process {lock.read().strip()}, page http://127.0.0.1:{Ports.read(home).public}.",
+                f"A demo is running already with this state folder: process {lock.read().strip()}, page {Ports.read(home).public_url}.",
                 hint="Use that one, stop it with Ctrl-C in its terminal, or start another with --home FOLDER.",
                 code="running",
             ) from error
@@ -98,7 +98,7 @@ def broker(state: State) -> Process:
 def proxy(state: State) -> Process:
     hub_url = f"http://127.0.0.1:{state.ports.hub}"
     argv = [
-        *node_and_proxy(), "--ip", "127.0.0.1", "--port", str(state.ports.public),
+        *node_and_proxy(), "--ip", state.ports.host, "--port", str(state.ports.public),
         "--api-ip", "127.0.0.1", "--api-port", str(state.ports.proxy_api),
         "--default-target", hub_url, "--error-target", f"{hub_url}/hub/error",
     ]  # fmt: skip

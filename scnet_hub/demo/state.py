@@ -80,18 +80,19 @@ class State:
 
     @property
     def public_url(self) -> str:
-        return f"http://127.0.0.1:{self.ports.public}"
+        return self.ports.public_url
 
     @property
     def api_url(self) -> str:
         return self.public_url + PREFIX
 
 
-def prepare(home: Path, *, port: int = 0, centres: Iterable[str]) -> State:
-    """The state folder with everything in it but the centres themselves; what exists is kept. `port` 0: any, kept."""
+def prepare(home: Path, *, port: int = 0, host: str = "", centres: Iterable[str]) -> State:
+    """The state folder with everything in it but the centres themselves; what exists is kept. `port` 0: any, kept; `host`
+    "": as last time, at first 127.0.0.1."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chmod(home, 0o700)
-    ports = choose_ports(home, port)
+    ports = choose_ports(home, port, host)
     for name in ("hub", "operator", "proxy"):
         make_secret(home / "secrets" / f"{name}.token")
     passwords = make_people(home / "people.json", list(PEOPLE))
@@ -112,14 +113,17 @@ def broker_settings(state: State) -> dict[str, object]:
         "hub_api": f"http://127.0.0.1:{state.ports.hub}/hub/api",
         "token_file": str(state.home / "secrets" / "hub.token"),
         "public_url": state.public_url,
+        "folder": str(state.home),
         "port": state.ports.broker,
     }
 
 
-def choose_ports(home: Path, public: int) -> Ports:
+def choose_ports(home: Path, public: int, host: str = "") -> Ports:
     """The ports of last time where they are still free, else free ones; what is chosen is written down."""
     kept = Ports.read(home)
+    host = host or kept.host
     wanted = {**asdict(kept), "public": public or Ports().public}
+    wanted.pop("host")
     chosen: dict[str, int] = {}
     for name, number in wanted.items():
         if not free(number):
@@ -127,8 +131,8 @@ def choose_ports(home: Path, public: int) -> Ports:
                 raise ScnetError(f"Port {public} is in use.", hint="Choose another with --port, or leave it out.", code="port-taken")
             number = some_free_port(chosen.values())
         chosen[name] = number
-    (home / "ports.json").write_text(json.dumps(chosen))
-    return replace(kept, **chosen)
+    (home / "ports.json").write_text(json.dumps({"host": host, **chosen}))
+    return replace(kept, host=host, **chosen)
 
 
 def free(port: int) -> bool:

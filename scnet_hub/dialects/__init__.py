@@ -6,7 +6,7 @@ is one file here, one line in `dialect`, and its samples in `tests/samples/<dial
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -19,13 +19,15 @@ class Dialect(Protocol):
     """One scheduler's words. Parsers raise `Unreachable` when the answer says that the scheduler could not be asked,
     `Rejected` with the scheduler's words when it said no, `Garbled` when it cannot be read."""
 
+    def probe(self) -> tuple[Command, ...]:
+        """What must be asked once to know what this installation can do; nothing is assumed from a version."""
+
+    def probed(self, done: Sequence[Completed]) -> Dialect:
+        """This dialect with that knowledge."""
+
     def submit(self, spec: JobSpec) -> Command: ...
     def submitted(self, done: Completed) -> str:
         """The job id."""
-
-    def status(self, ids: Sequence[str]) -> Command: ...
-    def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
-        """Those jobs the queue lists. A job that is absent has ended or was purged: accounting knows."""
 
     def find(self, name: str) -> Command: ...
     def found(self, done: Completed) -> str | None:
@@ -36,23 +38,27 @@ class Dialect(Protocol):
     def cancelled(self, done: Completed) -> None:
         """Returns if the jobs are gone or going; "no such job" is success."""
 
-    def load(self) -> tuple[Command, ...]:
-        """The questions whose answers, in that order, make a snapshot."""
+    def queue(self) -> Command:
+        """Everybody's jobs, ours among them: the one question of a look."""
 
-    def snapshot(self, done: Sequence[Completed], at: datetime) -> LoadSnapshot: ...
-    def places(self, done: Sequence[Completed]) -> dict[str, int]:
-        """The place in the queue of every waiting job, 1 first, from the same answers; {} where it can't be said."""
+    def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
+        """Those jobs the queue lists, with their place where it can be said. A job that is absent has ended or was
+        purged: accounting knows."""
+
+    def nodes(self) -> tuple[Command, ...]:
+        """The partitions and their nodes."""
+
+    def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot: ...
 
     def usage(self, ids: Sequence[str]) -> Command: ...
     def records(self, done: Completed) -> list[UsageRecord]:
-        """Accounting rows of those jobs, running ones included (their `ended_at` is None)."""
+        """Accounting rows of those jobs, running ones included where accounting has them (their `ended_at` is None)."""
 
 
-def dialect(name: str, *, accounting: str = "sacct") -> Dialect:
-    """The dialect of that name, with the centre's kind of accounting; SpecError names the known ones."""
-    from .slurm import Slurm
+def dialect(name: str, *, accounting: str = "") -> Dialect:
+    """The dialect of that name; SpecError names the known ones. `accounting` is Slurm's (empty: found out by the probe)."""
+    if name == "slurm":
+        from .slurm import Slurm
 
-    known: dict[str, Callable[[str], Dialect]] = {"slurm": Slurm}
-    if name not in known:
-        raise SpecError(f"dialect {name!r} is not known.", hint=f"Known dialects: {', '.join(sorted(known))}.")
-    return known[name](accounting)
+        return Slurm(accounting)
+    raise SpecError(f"dialect {name!r} is not known.", hint="Known dialects: slurm.")

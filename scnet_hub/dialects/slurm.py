@@ -20,9 +20,9 @@ from ..units import format_walltime, parse_memory, parse_walltime
 
 MIB = 2**20
 PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
-STATUS_FORMAT = "J|%A|%T|%B|%S|%r|."
 FIND_FORMAT = "J|%A|%T|."
-QUEUE_FORMAT = "J|%A|%T|%P|%C|%Q|%r|."
+QUEUE_FIELDS = ("job", "state", "node", "start", "partitions", "cores", "priority", "reason")
+QUEUE_FORMAT = "J|%A|%T|%B|%S|%P|%C|%Q|%r|."
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
 USAGE_FIELDS = (
     "JobIDRaw", "State", "AllocCPUS", "AllocTRES", "ReqMem", "Submit", "Start", "End", "ElapsedRaw", "TotalCPU", "NodeList",
@@ -43,6 +43,12 @@ STATES: Mapping[str, JobState] = {
 TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
 WORKING = frozenset({"idle", "mixed", "allocated", "completing", "planned", "idle_ctld", "mixed_ctld"})
 UNUSABLE_FLAGS = frozenset("*%!$@^")  # not responding, powering down, maintenance, reboot; "~#-+" still take jobs
+# What Slurm itself says can never start as it was submitted (squeue(1), "job reason codes").
+HOPELESS = frozenset(
+    {"PartitionTimeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed", "QOSNotAllowed",
+     "DependencyNeverSatisfied", "AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxCpuPerJobLimit",
+     "QOSMaxCpuPerJobLimit", "AssocMaxNodePerJobLimit", "QOSMaxNodePerJobLimit", "AssocMaxMemPerJob", "QOSMaxMemoryPerJob"}
+)  # fmt: skip
 HELD = frozenset({"JobHeldUser", "JobHeldAdmin", "Dependency", "DependencyNeverSatisfied", "BeginTime", "JobArrayTaskLimit"})
 
 # "Could not ask", in the words of Slurm's clients (performance.md 5.4 B, testbed.md 4), of munge and of slurmdbd.
@@ -64,12 +70,25 @@ _GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?
 
 class Slurm:
     """`accounting` is where ended jobs are looked up: "sacct", or "scontrol" on a cluster that has no slurmdbd (then CPU
-    time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged)."""
+    time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged); "" asks which."""
 
-    def __init__(self, accounting: str = "sacct") -> None:
-        if accounting not in ("sacct", "scontrol"):
+    def __init__(self, accounting: str = "") -> None:
+        if accounting not in ("", "sacct", "scontrol"):
             raise SpecError(f"accounting {accounting!r} is not known.", hint="Slurm's are sacct and scontrol.")
         self.accounting = accounting
+
+    # ---- probe
+
+    def probe(self) -> tuple[Command, ...]:
+        return () if self.accounting else (Command((*PLAIN, "sacct", "--noheader", "--jobs=1", "--format=JobIDRaw")),)
+
+    def probed(self, done: Sequence[Completed]) -> Slurm:
+        if self.accounting:
+            return self
+        if "accounting storage is disabled" in done[0].stderr:
+            return Slurm("scontrol")
+        _check_asked(done[0])
+        return Slurm("sacct")
 
     # ---- submit
 
@@ -103,20 +122,7 @@ class Slurm:
                 return match[1]
         raise Garbled(f"sbatch answered without a job id: {_short(done.stdout)!r}.")
 
-    # ---- status, find, cancel
-
-    def status(self, ids: Sequence[str]) -> Command:
-        return _squeue("--states=all", f"--jobs={','.join(_numbers(ids))}", f"--format={STATUS_FORMAT}")
-
-    def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
-        found = {}
-        for job, word, node, start, reason in _rows(done, 5):
-            state = _state(word)
-            found[job] = JobStatus(
-                state=state, seen_at=at, node="" if node == "n/a" else node, reason=_reason(word, reason),
-                starts_at=_time(start) if state is JobState.QUEUED else None,
-            )  # fmt: skip
-        return found
+    # ---- find, cancel
 
     def find(self, name: str) -> Command:
         _check_name("name", name)
@@ -135,21 +141,27 @@ class Slurm:
         if done.code and (complaints or not done.stderr.strip()):
             raise Rejected(_words(done))
 
-    # ---- load
+    # ---- look
 
-    def load(self) -> tuple[Command, ...]:
+    def queue(self) -> Command:
+        return _squeue("--states=all", f"--format={QUEUE_FORMAT}")
+
+    def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
+        rows = _rows(done, len(QUEUE_FIELDS))
+        places = _places(rows)
+        return {row[0]: _status(row, at, places.get(row[0], 0)) for row in rows}
+
+    def nodes(self) -> tuple[Command, ...]:
         fields = ",".join(f"{field}:|" for field in NODE_FIELDS)
-        nodes = Command((*PLAIN, "sinfo", "--noheader", "--Node", f"--Format={fields}"))
-        return nodes, _squeue("--states=PENDING,RUNNING", f"--format={QUEUE_FORMAT}")
+        return (Command((*PLAIN, "sinfo", "--noheader", "--Node", f"--Format={fields}")),)
 
-    def snapshot(self, done: Sequence[Completed], at: datetime) -> LoadSnapshot:
-        asked, queue = done
-        nodes: dict[str, list[NodeLoad]] = defaultdict(list)
+    def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
+        found: dict[str, list[NodeLoad]] = defaultdict(list)
         limits: dict[str, str] = {}
         open_for_jobs: dict[str, bool] = {}
-        for row in _node_rows(asked):
+        for row in _node_rows(nodes[0]):
             partition = row["PartitionName"]
-            nodes[partition].append(_node(row))
+            found[partition].append(_node(row))
             limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
         queued, cores, running = _queue_of(queue)
         return LoadSnapshot(
@@ -159,17 +171,9 @@ class Slurm:
                     name=name, nodes=tuple(members), queued_jobs=queued[name], queued_cores=cores[name],
                     running_jobs=running[name], max_walltime=_limit(limits[name]), up=open_for_jobs[name],
                 )
-                for name, members in nodes.items()
+                for name, members in found.items()
             },
         )  # fmt: skip
-
-    def places(self, done: Sequence[Completed]) -> dict[str, int]:
-        """The place of each queued job among those of its partition, 1 first, from the answers to `load`."""
-        waiting: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-        for job, word, partitions, _, priority, reason in _rows(done[1], 6):
-            if _state(word) is JobState.QUEUED and reason not in HELD:
-                waiting[partitions].append((-_int(priority), int(job), job))
-        return {job: place for jobs in waiting.values() for place, (_, _, job) in enumerate(sorted(jobs), 1)}
 
     # ---- usage
 
@@ -293,16 +297,36 @@ def _gpus(gres: str) -> tuple[int, str]:
     return sum(int(count) for _, count in kinds), kinds[0][0] if kinds else ""
 
 
+def _status(row: Sequence[str], at: datetime, place: int) -> JobStatus:
+    _, word, node, start, _, _, _, reason = row
+    state = _state(word)
+    queued = state is JobState.QUEUED
+    return JobStatus(
+        state=state, seen_at=at, node="" if node == "n/a" else node, reason=_reason(word, reason),
+        starts_at=_time(start) if queued else None, place=place, hopeless=queued and reason in HOPELESS,
+    )  # fmt: skip
+
+
+def _places(rows: Iterable[Sequence[str]]) -> dict[str, int]:
+    """The place of each queued job among those of its partition, 1 first."""
+    waiting: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for job, word, _, _, partitions, _, priority, reason in rows:
+        if _state(word) is JobState.QUEUED and reason not in HELD:
+            waiting[partitions].append((-_int(priority), int(job), job))
+    return {job: place for jobs in waiting.values() for place, (_, _, job) in enumerate(sorted(jobs), 1)}
+
+
 def _queue_of(done: Completed) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     """Queued jobs, the cores they ask for, and running jobs, by partition. Held jobs stand in nobody's way."""
     queued: dict[str, int] = defaultdict(int)
     cores: dict[str, int] = defaultdict(int)
     running: dict[str, int] = defaultdict(int)
-    for _, word, partitions, count, _, reason in _rows(done, 6):
+    for _, word, _, _, partitions, count, _, reason in _rows(done, len(QUEUE_FIELDS)):
+        state = _state(word)
         for partition in partitions.split(","):
-            if _state(word) is JobState.RUNNING:
+            if state is JobState.RUNNING:
                 running[partition] += 1
-            elif reason not in HELD:
+            elif state is JobState.QUEUED and reason not in HELD:
                 queued[partition] += 1
                 cores[partition] += _int(count)
     return queued, cores, running

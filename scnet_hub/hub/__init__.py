@@ -18,12 +18,17 @@ USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where the processes listen on loopback."""
+    """Where the processes listen: `public` on `host`, the others on loopback."""
 
+    host: str = "127.0.0.1"
     public: int = 8000
     hub: int = 8081
     proxy_api: int = 8001
     broker: int = 8085
+
+    @property
+    def public_url(self) -> str:
+        return f"http://{self.host}:{self.public}"
 
     @classmethod
     def read(cls, home: Path) -> Ports:
@@ -47,8 +52,8 @@ def configure(c: Any, home: Path) -> None:
 
 
 def _addresses(c: Any, ports: Ports, home: Path) -> None:
-    c.JupyterHub.bind_url = f"http://127.0.0.1:{ports.public}"
-    c.JupyterHub.public_url = f"http://127.0.0.1:{ports.public}/"
+    c.JupyterHub.bind_url = ports.public_url
+    c.JupyterHub.public_url = f"{ports.public_url}/"
     c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{ports.hub}"
     c.JupyterHub.db_url = f"sqlite:///{home / 'hub.sqlite'}"
     c.JupyterHub.cookie_secret_file = str(home / "secrets" / "cookie_secret")
@@ -89,10 +94,11 @@ def _spawner(c: Any, ports: Ports, home: Path) -> None:
     make_secret(home / "secrets" / "hub.token")
     c.FederatedSpawner.broker_url = f"http://127.0.0.1:{ports.broker}{PREFIX}"
     c.FederatedSpawner.broker_token_file = str(home / "secrets" / "hub.token")
+    c.FederatedSpawner.public_url = ports.public_url
     c.FederatedSpawner.cancel_folder = str(home / "cancels")
     c.FederatedSpawner.options_form = options_form
     c.FederatedSpawner.options_from_form = options_from_form
-    c.Spawner.environment = {"SCNET_API_URL": f"http://127.0.0.1:{ports.public}{PREFIX}"}
+    c.Spawner.environment = {"SCNET_API_URL": f"{ports.public_url}{PREFIX}"}
     c.Spawner.server_token_scopes = ["users:activity!user", "access:servers!server", USE]
     c.Spawner.args = ["--ServerApp.jpserver_extensions=jupyter_lsp=False", "--ServerApp.jpserver_extensions=notebook=False"]
     c.Spawner.start_timeout = 24 * 3600

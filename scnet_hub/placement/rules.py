@@ -49,6 +49,14 @@ def walltime(request: JobRequest, offer: Offer) -> str:
     return ""
 
 
+def maintenance(request: JobRequest, offer: Offer) -> str:
+    if offer.open_for is None or request.walltime <= offer.open_for:
+        return ""
+    if not offer.open_for:
+        return "in maintenance now"
+    return f"needs {format_duration(request.walltime)}; maintenance begins in {format_duration(offer.open_for)}"
+
+
 def nodes(request: JobRequest, offer: Offer) -> str:
     return f"needs {request.nodes} nodes; it has {offer.nodes}" if request.nodes > offer.nodes else ""
 
@@ -90,7 +98,7 @@ def working(request: JobRequest, offer: Offer) -> str:
     return f"needs {_count(request.nodes, 'node')} of that size; of its {working_nodes} working now, {able} would do"
 
 
-RULES: tuple[Rule, ...] = (pinned, allowed, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, working)
+RULES: tuple[Rule, ...] = (pinned, allowed, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, maintenance, working)
 
 
 def refusal(request: JobRequest, offer: Offer, rules: Sequence[Rule] = RULES) -> str:

@@ -5,6 +5,7 @@ The broker may be restarting, so no answer is no reason to give up; a "no" (wron
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import socket
 import sys
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
@@ -20,6 +22,34 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
 def node_name() -> str:
     """What the scheduler calls this node, else what it calls itself."""
     return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+
+
+def own_address(start: Json) -> str:
+    """Where this session listens: as its centre says, else this node's address in the centre's networks (the one that
+    packets to the hub would leave by, if several are), else its name."""
+    if start.get("host"):
+        return str(start["host"])
+    networks = [ipaddress.ip_network(network) for network in start.get("networks", ())]
+    found = [one for one in (*_resolved(), *_outgoing(start)) if any(ipaddress.ip_address(one) in network for network in networks)]
+    return found[-1] if found else socket.gethostname()
+
+
+def _resolved() -> list[str]:
+    try:
+        return socket.gethostbyname_ex(socket.gethostname())[2]
+    except OSError:
+        return []
+
+
+def _outgoing(start: Json) -> list[str]:
+    """The address that packets towards the hub leave by; connecting a UDP socket sends nothing."""
+    to = urlsplit(start["call_home"])
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((to.hostname, to.port or 80))
+            return [probe.getsockname()[0]]
+    except OSError:
+        return []
 
 
 def in_background(start: Json, *, node: str) -> None:

@@ -29,7 +29,7 @@ REMEMBERED = 1000  # tokens and cookies
 
 def serve(start: dict[str, Any]) -> int:
     """Runs the server until it stops; returns its exit code."""
-    host = start.get("host") or socket.gethostname()
+    host = callhome.own_address(start)
     port = free_port(host)
     url = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
     os.environ["JUPYTERHUB_SERVICE_URL"] = url._replace(scheme="http", netloc=f"{host}:{port}").geturl()

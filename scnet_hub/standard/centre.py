@@ -5,11 +5,12 @@ Knows the document only: whether the centre is up, how full it is and who may us
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
-from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import BadOption, SpecError
 from ..units import parse_memory, parse_walltime
@@ -17,6 +18,10 @@ from ..units import parse_memory, parse_walltime
 D = TypeVar("D", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Walltime = Annotated[timedelta, BeforeValidator(lambda value: _plain(parse_walltime, value))]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")]
+Account = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.-]{0,31}$")]
+PublicKey = Annotated[str, Field(pattern=r"^(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?$")]
+Network = Annotated[str, BeforeValidator(lambda value: str(ipaddress.ip_network(value)))]
 Memory = Annotated[int, BeforeValidator(lambda value: _plain(parse_memory, value)), Field(ge=0)]
 
 
@@ -62,8 +67,79 @@ class LocalTransport(_Document):
     path: str = Field(default="", description="Folder of the scheduler's commands, put before PATH.")
 
 
+class SshTransport(_Document):
+    """A login node. The federation pins its host keys and shows a certificate of its own CA, or its own key."""
+
+    kind: Literal["ssh"]
+    hosts: list[Host] = Field(min_length=1, description="Login nodes, best first.")
+    port: int = Field(default=22, ge=1, le=65535)
+    user: Account = Field(default="scnet", description="The federation's own account at the centre: watches, and forwards ports.")
+    host_keys: list[PublicKey] = Field(default=[], description="The login nodes' public host keys, as in their ssh_host_*_key.pub.")
+    host_ca: list[PublicKey] = Field(default=[], description="Public keys of the centre's host CA, instead of host_keys.")
+    key_file: str = Field(
+        default="", description="Private key (0600) of `user`, where the centre doesn't trust the federation's CA; relative to the state folder."
+    )
+    environment: dict[str, str] = Field(default={}, description="Set for every command, for example SGE_ROOT.")
+    path: str = Field(default="", description="Folder of the scheduler's commands, put before PATH.")
+    concurrency: int = Field(default=8, ge=1, le=100, description="Commands at once on the login node; below sshd's MaxSessions.")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if not self.host_keys and not self.host_ca:
+            raise ValueError("host_keys or host_ca must name at least one key: a login node is never trusted unseen")
+        return self
+
+
+class IdentitySpec(_Document):
+    """Under which account a person's jobs run. `certificate`: the federation's SSH CA signs for the person's own account;
+    `service`: `user` does it by `sudo -u ACCOUNT`; `shared`: everything runs as the one account, which is for demos only."""
+
+    mode: Literal["certificate", "service", "shared"] = "shared"
+    accounts: dict[str, Account] = Field(default={}, description="The centre admin's list: person = their account here.")
+    reserved: list[str] = Field(default=["root"], description="Accounts that nobody may link.")
+
+
+class NetworkSpec(_Document):
+    """How hub and sessions reach each other: `direct`, or `forward` through the login node's sshd."""
+
+    sessions: Literal["direct", "forward"] = Field(default="direct", description="From the hub to a session's port on a node.")
+    hub: Literal["direct", "forward"] = Field(default="direct", description="From a session to hub and broker.")
+    hub_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$", description="direct: the hub as seen from the nodes, if not its public URL.")
+    listen: str = Field(default="", description="forward: address of the login node that its nodes can reach.")
+    listen_port: int = Field(default=18000, ge=1024, le=65535, description="forward: the port there.")
+    nodes: list[Network] = Field(default=[], description="Networks of the compute nodes, like 10.1.0.0/16: nowhere else may a session listen.")
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.hub == "forward" and not self.listen:
+            raise ValueError('listen must name the login node\'s address that its nodes can reach, because hub = "forward"')
+        return self
+
+
+class StorageSpec(_Document):
+    """A file system that sessions see. In `path`, `{account}` stands for the person's account."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+    path: str
+    purpose: str = Field(default="", max_length=200)
+
+
+class Maintenance(_Document):
+    """A time in which the centre runs no sessions: none is placed that could run into it."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    reason: str = Field(default="", max_length=200)
+
+    @model_validator(mode="after")
+    def _forward_in_time(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("end must be after start")
+        return self
+
+
 class SessionSpec(_Document):
-    """Where sessions run. In `home`, `{account}` stands for the person's account at the centre."""
+    """Where sessions run. In `directory` and `home`, `{account}` stands for the person's account at the centre."""
 
     python: str = Field(description="The interpreter of the session environment, at the centre.")
     directory: str = Field(description="Folder at the centre for the sessions' files (0700).")
@@ -83,17 +159,26 @@ class CentreSpec(_Document):
     id: Identifier
     name: str = Field(min_length=1, max_length=100)
     organisation: str = Field(default="", max_length=200)
-    dialect: str = "slurm"
-    accounting: Literal["sacct", "scontrol"] = Field(
-        default="sacct", description="Slurm: where ended jobs are looked up; scontrol where there is no slurmdbd."
+    contact: str = Field(default="", max_length=200, description="Whom people and operators ask: an address or a page.")
+    dialect: Literal["slurm", "gridengine", "oar"] = "slurm"
+    accounting: Literal["", "sacct", "scontrol"] = Field(
+        default="", description="Slurm: where ended jobs are looked up; empty: found out (scontrol where there is no slurmdbd)."
     )
-    transport: EmbeddedTransport | LocalTransport = Field(discriminator="kind")
+    transport: EmbeddedTransport | LocalTransport | SshTransport = Field(discriminator="kind")
+    identity: IdentitySpec = IdentitySpec()
+    network: NetworkSpec = NetworkSpec()
     partition: list[PartitionSpec] = Field(min_length=1, description="Best first: ties go to the first one.")
     session: SessionSpec
+    storage: list[StorageSpec] = []
+    maintenance: list[Maintenance] = []
     watch: Watch = Watch()
 
     def offered(self, name: str) -> PartitionSpec | None:
         return next((partition for partition in self.partition if partition.name == name), None)
+
+    def maintenance_in(self, start: datetime, end: datetime) -> Maintenance | None:
+        """The first maintenance that overlaps these times."""
+        return next((one for one in sorted(self.maintenance, key=lambda one: one.start) if one.start < end and start < one.end), None)
 
 
 def parse_centre(text: str, *, source: str) -> CentreSpec:

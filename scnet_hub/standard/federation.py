@@ -40,7 +40,7 @@ class Profile(_Document):
 
 
 class FederationSpec(_Document):
-    """`centres` are paths of centre.toml files, relative to this file."""
+    """`centres` are paths of centre.toml files, relative to this file; a `*` stands for all of a folder, by name."""
 
     name: str = Field(default="SCNet Hub", max_length=100)
     centres: list[str] = Field(min_length=1)

@@ -1,11 +1,14 @@
 """The one way out to a centre: run a command, put a file, read the end of a file, reach a port on a node.
 
-Exit codes are data; `Unreachable` is raised when the question could not be put. Kinds: `local` (subprocesses on this
-machine), `embedded` (the embedded centre's socket: no process per question). Implementations know nothing of schedulers.
+Exit codes are data; `Unreachable` is raised when the question could not be put. Kinds: `ssh` (a member centre's login
+node), `local` (subprocesses on this machine), `embedded` (the embedded centre's socket). None knows schedulers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..commands import Command, Completed
@@ -14,28 +17,58 @@ if TYPE_CHECKING:
     from ..standard.centre import CentreSpec
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a way out needs of this side: the broker's state folder (secrets, forwards), and where the proxy listens."""
+
+    folder: Path = Path()
+    public_url: str = ""
+
+
 class Transport(Protocol):
-    async def run(self, command: Command, *, timeout: float = 30) -> Completed:
-        """Raises Unreachable if the command could not be run to its end within `timeout` seconds."""
+    """`account` is who does it at the centre; "" is the federation's own account there. Where a centre has but one
+    account (embedded, local), it makes no difference."""
 
-    async def put(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
-        """Writes a file at the centre in one step (never half), making parents with 0700."""
+    async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
+        """Raises Unreachable if the command could not be run to its end within `timeout` seconds (it may have run),
+        Denied if the centre does not let that account in."""
 
-    async def tail(self, path: str, *, size: int = 4000) -> str:
+    async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
+        """Writes a file at the centre in one step (never half), making parents with 0700. Raises Rejected with the
+        centre's words if it can't be stored there: over quota, disk full, no permission."""
+
+    async def tail(self, path: str, *, account: str = "", size: int = 4000) -> str:
         """The last `size` bytes of a text file at the centre; "" if there is none."""
 
     async def forward(self, host: str, port: int) -> tuple[str, int]:
         """An address that this machine can open to reach `host:port` at the centre (the same one where direct)."""
 
-    async def close(self) -> None: ...
+    async def unforward(self, host: str, port: int) -> None:
+        """That address at the centre is needed no more; harmless to repeat."""
+
+    async def keep(self, wanted: Collection[tuple[str, int]]) -> None:
+        """The ways to these addresses stand, all others go: said once after a restart."""
+
+    async def hub_url(self) -> str:
+        """Where sessions at the centre reach hub and broker: "http://host:port", or "" for the public address."""
+
+    async def close(self) -> None:
+        """Lets go of connections; forwards stand on, so that a restart cuts nobody."""
+
+    async def end(self) -> None:
+        """Closes, and ends what would outlive this process. For a demo that stops; never for a broker that restarts."""
 
 
-def transport(spec: CentreSpec) -> Transport:
+def transport(spec: CentreSpec, means: Means | None = None) -> Transport:
     """The way out that a centre's spec names; opens nothing yet."""
     from .embedded import EmbeddedTransport
     from .local import LocalTransport
 
     way = spec.transport
+    if way.kind == "ssh":
+        from .ssh import SshTransport
+
+        return SshTransport(spec, means or Means())
     if way.kind == "embedded":
         return EmbeddedTransport(way.socket)
     return LocalTransport(way.environment, way.path)

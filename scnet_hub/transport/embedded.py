@@ -21,7 +21,7 @@ class EmbeddedTransport(LocalFiles):
     def __init__(self, socket: str) -> None:
         self.socket = socket
 
-    async def run(self, command: Command, *, timeout: float = 30) -> Completed:
+    async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
         request = {"argv": list(command.argv), "stdin": command.stdin.decode(errors="surrogateescape")}
         try:
             text = await asyncio.wait_for(self._ask(json.dumps(request).encode()), timeout)
@@ -47,6 +47,3 @@ class EmbeddedTransport(LocalFiles):
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-
-    async def close(self) -> None:
-        """Nothing is kept open between questions."""

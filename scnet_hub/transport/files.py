@@ -1,7 +1,7 @@
 """Files at a centre whose file system is this machine's: written in one step, read from the end.
 
-Knows nothing of centres. A file that can't be written is `Unreachable`: the centre can't be used now (disk full, folder
-gone), and nothing was decided about any job.
+Knows nothing of centres. There is one account, this process's own: `account` makes no difference. A file that can't be
+written is `Rejected` in the system's words (disk full, no permission): this centre can't take the session now.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ import asyncio
 import contextlib
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
-from ..errors import Unreachable
+from ..errors import Rejected, Unreachable
 
 
 class LocalFiles:
-    """`put`, `tail` and `forward` of a transport to a centre on this machine."""
+    """What a transport to a centre on this machine does with files and ports."""
 
-    async def put(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+    async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
         try:
             await asyncio.to_thread(write, Path(path), data, mode)
         except OSError as error:
-            raise Unreachable(f"{path} could not be written: {error.strerror or error}.") from error
+            raise Rejected(f"{path} could not be written: {error.strerror or error}.") from error
 
-    async def tail(self, path: str, *, size: int = 4000) -> str:
+    async def tail(self, path: str, *, account: str = "", size: int = 4000) -> str:
         try:
             return await asyncio.to_thread(last, Path(path), size)
         except OSError as error:
@@ -32,6 +33,21 @@ class LocalFiles:
 
     async def forward(self, host: str, port: int) -> tuple[str, int]:
         return host, port
+
+    async def unforward(self, host: str, port: int) -> None:
+        """Nothing was opened."""
+
+    async def keep(self, wanted: Collection[tuple[str, int]]) -> None:
+        """All addresses are direct."""
+
+    async def hub_url(self) -> str:
+        return ""
+
+    async def close(self) -> None:
+        """Nothing is kept open between questions."""
+
+    async def end(self) -> None:
+        """Nothing outlives this process."""
 
 
 def write(path: Path, data: bytes, mode: int) -> None:

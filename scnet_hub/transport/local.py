@@ -25,7 +25,7 @@ class LocalTransport(LocalFiles):
     def __init__(self, environment: Mapping[str, str] | None = None, path: str = "") -> None:
         self.environment, self.path = dict(environment or {}), path
 
-    async def run(self, command: Command, *, timeout: float = 30) -> Completed:
+    async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
         try:
             process = await asyncio.create_subprocess_exec(
                 *command.argv,
@@ -46,9 +46,6 @@ class LocalTransport(LocalFiles):
             raise
         assert process.returncode is not None
         return Completed(command, process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
-
-    async def close(self) -> None:
-        """Nothing is kept open between commands."""
 
 
 def surroundings(environment: Mapping[str, str], path: str) -> dict[str, str]:

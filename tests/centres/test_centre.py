@@ -1,6 +1,6 @@
 """`Centre` with a scripted transport: which questions it asks, and what it makes of the answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,31 +18,27 @@ AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
 class Scripted:
     """Answers by program name; an exception as an answer is raised."""
 
-    def __init__(self, **answers: Any) -> None:
-        self.answers, self.asked = answers, [("", "")][:0]
+    def __init__(self, complaints: Mapping[str, str] | None = None, **answers: Any) -> None:
+        self.answers, self.complaints, self.asked = answers, complaints or {}, [("", "")][:0]
 
-    async def run(self, command: Command, *, timeout: float = 30) -> Completed:
-        program = next(word for word in command.argv if word in ("sbatch", "squeue", "scancel", "sinfo", "sacct"))
+    async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
+        program = next(word for word in command.argv if word in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol"))
         self.asked.append((program, " ".join(command.argv)))
         answer = self.answers.get(program, "")
         if isinstance(answer, Exception):
             raise answer
         if callable(answer):
             answer = answer(command)
-        return Completed(command, 0, answer, "")
-
-    async def put(self, path: str, data: bytes, *, mode: int = 0o600) -> None: ...
-    async def tail(self, path: str, *, size: int = 4000) -> str:
-        return "end"
-
-    async def forward(self, host: str, port: int) -> tuple[str, int]:
-        return host, port
-
-    async def close(self) -> None: ...
+        complaint = self.complaints.get(program, "")
+        return Completed(command, 1 if complaint else 0, answer, complaint)
 
 
-def centre(way: Scripted) -> Centre:
-    return Centre(None, Slurm(), way, clock=lambda: AT)  # type: ignore[arg-type]
+def centre(way: Scripted, accounting: str = "sacct") -> Centre:
+    return Centre(None, Slurm(accounting), way, clock=lambda: AT)  # type: ignore[arg-type]
+
+
+def queued(job: str, state: str, node: str = "n/a", priority: int = 1, reason: str = "None") -> str:
+    return f"J|{job}|{state}|{node}|N/A|main|1|{priority}|{reason}|.\n"
 
 
 def usage_row(job: str, state: str, exit_code: str = "0:0") -> str:
@@ -54,7 +50,7 @@ def programs(way: Scripted) -> Sequence[str]:
 
 
 async def test_listed_jobs_need_one_question_and_no_accounting() -> None:
-    way = Scripted(squeue="J|1|RUNNING|n1|N/A|None|.\nJ|2|PENDING|n/a|N/A|Priority|.\n")
+    way = Scripted(squeue=queued("1", "RUNNING", "n1") + queued("2", "PENDING", reason="Priority"))
     found = await centre(way).statuses(["1", "2"])
     assert [status.state for status in found.values()] == [JobState.RUNNING, JobState.QUEUED]
     assert programs(way) == ["squeue"]
@@ -62,7 +58,7 @@ async def test_listed_jobs_need_one_question_and_no_accounting() -> None:
 
 async def test_absent_jobs_are_asked_of_accounting_and_then_unknown() -> None:
     rows = usage_row("2", "COMPLETED") + usage_row("3", "FAILED", "7:0") + usage_row("4", "RUNNING")
-    way = Scripted(squeue="J|1|RUNNING|n1|N/A|None|.\n", sacct=rows)
+    way = Scripted(squeue=queued("1", "RUNNING", "n1"), sacct=rows)
     found = await centre(way).statuses(["1", "2", "3", "4", "5"])
     assert [status.state.value for status in found.values()] == ["running", "completed", "failed", "unknown", "unknown"]
     assert found["3"].reason == "exit code 7:0" and found["2"].reason == "" and found["2"].node == "n7"
@@ -72,8 +68,13 @@ async def test_absent_jobs_are_asked_of_accounting_and_then_unknown() -> None:
 async def test_an_unreachable_queue_is_raised_never_read_as_ended() -> None:
     with pytest.raises(Unreachable):
         await centre(Scripted(squeue=Unreachable("down"))).statuses(["1"])
-    with pytest.raises(Unreachable):
-        await centre(Scripted(squeue="", sacct=Unreachable("down"))).statuses(["1"])
+
+
+async def test_accounting_that_cannot_be_asked_makes_a_job_unknown_and_nothing_else() -> None:
+    way = Scripted(squeue=queued("1", "RUNNING", "n1"), sacct=Unreachable("no database"))
+    found = await centre(way).statuses(["1", "2"])
+    assert [status.state for status in found.values()] == [JobState.RUNNING, JobState.UNKNOWN]
+    assert "no database" in found["2"].reason
 
 
 async def test_nothing_asked_is_nothing_answered_and_no_question() -> None:
@@ -84,25 +85,29 @@ async def test_nothing_asked_is_nothing_answered_and_no_question() -> None:
     assert way.asked == []
 
 
-async def test_very_many_jobs_are_asked_in_a_few_questions() -> None:
+async def test_very_many_jobs_are_one_question_to_the_queue_and_a_few_to_accounting() -> None:
     ids = [str(number) for number in range(1, 2 * BATCH + 2)]
-    way = Scripted(squeue=lambda command: "".join(f"J|{job}|RUNNING|n1|N/A|None|.\n" for job in command.argv[-2][7:].split(",")))
+    way = Scripted(squeue="".join(queued(job, "RUNNING", "n1") for job in ids[:10]), sacct="")
     assert len(await centre(way).statuses(ids)) == len(ids)
-    assert len(way.asked) == 3
+    assert programs(way) == ["squeue", "sacct", "sacct"]
 
 
-async def test_a_waiting_jobs_place_comes_from_the_last_look_at_the_load() -> None:
-    def squeue(command: Command) -> str:
-        if any(word.startswith("--jobs") for word in command.argv):
-            return "J|8|PENDING|n/a|N/A|Priority|.\nJ|9|RUNNING|n1|N/A|None|.\n"
-        return "J|7|PENDING|main|1|20|Resources|.\nJ|8|PENDING|main|1|10|Priority|.\n"
-
-    way = Scripted(squeue=squeue, sinfo="n1|main|0/4/0/4|8000|0|(null)|gpu:0|idle|1:00:00|up|\n")
-    asked = centre(way)
-    snapshot = await asked.load()
-    assert snapshot.taken_at == AT and snapshot.partitions["main"].queued_jobs == 2
-    found = await asked.statuses(["8", "9"])
+async def test_one_question_to_the_queue_tells_states_places_and_load() -> None:
+    queue = queued("7", "PENDING", priority=20, reason="Resources") + queued("8", "PENDING", priority=10) + queued("9", "RUNNING", "n1")
+    way = Scripted(squeue=queue, sinfo="n1|main|0/4/0/4|8000|0|(null)|gpu:0|idle|1:00:00|up|\n")
+    found, snapshot = await centre(way).look(["8", "9"], nodes=True)
+    assert snapshot and snapshot.taken_at == AT and snapshot.partitions["main"].queued_jobs == 2
     assert (found["8"].place, found["9"].place) == (2, 0)
+    assert sorted(programs(way)) == ["sinfo", "squeue"]
+
+
+@pytest.mark.parametrize(("words", "asked"), [("", "sacct"), ("Slurm accounting storage is disabled\n", "scontrol")])
+async def test_where_ended_jobs_are_looked_up_is_found_out_once(words: str, asked: str) -> None:
+    way = Scripted(squeue="", complaints={"sacct": words})
+    one = centre(way, accounting="")
+    for _ in range(2):
+        await one.statuses(["1"])
+    assert programs(way) == ["sacct", "squeue", asked, "squeue", asked]
 
 
 async def test_records_of_strangers_are_left_out() -> None:

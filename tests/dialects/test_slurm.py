@@ -14,7 +14,11 @@ from scnet_hub.jobs import JobSpec, JobState, JobStatus
 SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
 AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
 GIB = 2**30
-slurm = Slurm()
+slurm = Slurm("sacct")
+
+
+def row(job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None") -> str:
+    return f"J|{job}|{state}|{node}|{start}|main|1|1|{reason}|.\n"
 
 
 def sample(name: str) -> Completed:
@@ -73,7 +77,7 @@ def test_no_text_can_add_an_option_or_a_line(changes: dict[str, object]) -> None
 
 
 def test_only_numbers_are_job_ids() -> None:
-    for ask in (slurm.status, slurm.cancel, slurm.usage):
+    for ask in (slurm.cancel, slurm.usage):
         with pytest.raises(BadOption):
             ask(["1", "--state=PENDING"])
 
@@ -114,7 +118,7 @@ def test_a_scheduler_that_cannot_be_asked_is_unreachable(name: str) -> None:
         "squeue": lambda done: slurm.statuses(done, AT),
         "sbatch": slurm.submitted,
         "scancel": slurm.cancelled,
-        "sinfo": lambda done: slurm.snapshot([done, said()], AT),
+        "sinfo": lambda done: slurm.snapshot([done], said(), AT),
         "sacct": slurm.records,
     }[name.split("_")[0]]
     with pytest.raises(Unreachable):
@@ -146,13 +150,13 @@ def test_a_centre_without_slurms_commands_is_unreachable() -> None:
 
 
 def test_one_answer_gives_every_listed_job_its_state_node_and_reason() -> None:
-    found = slurm.statuses(sample("squeue_all"), AT)
+    found = slurm.statuses(sample("squeue_queue"), AT)
     assert {job: status.state for job, status in found.items()} == {
         "1": JobState.COMPLETED, "2": JobState.FAILED, "3": JobState.FAILED, "4": JobState.RUNNING, "5": JobState.QUEUED,
         "6": JobState.QUEUED, "7": JobState.QUEUED, "8": JobState.QUEUED, "9": JobState.QUEUED,
     }  # fmt: skip
     assert found["4"] == JobStatus(state=JobState.RUNNING, seen_at=AT, node="gamma1")
-    assert found["5"] == JobStatus(state=JobState.QUEUED, seen_at=AT, reason="Resources")
+    assert found["5"] == JobStatus(state=JobState.QUEUED, seen_at=AT, reason="Resources", place=1)
     assert found["2"].reason == "NonZeroExitCode"
 
 
@@ -161,7 +165,7 @@ def test_one_purged_job_is_no_error() -> None:
 
 
 def test_a_waiting_job_has_the_schedulers_own_estimate() -> None:
-    found = slurm.statuses(said("J|5|PENDING|n/a|1795401483|Priority|.\n"), AT)
+    found = slurm.statuses(said(row(5, "PENDING", "n/a", "1795401483", "Priority")), AT)
     assert found["5"].starts_at == datetime(2026, 11, 23, 2, 38, 3, tzinfo=UTC)
 
 
@@ -179,28 +183,28 @@ def test_a_waiting_job_has_the_schedulers_own_estimate() -> None:
 )
 def test_every_state_of_slurm_has_one_of_ours(words: str, state: JobState) -> None:
     for word in words.split():
-        status = slurm.statuses(said(f"J|1|{word}|n1|N/A|None|.\n"), AT)["1"]
+        status = slurm.statuses(said(row(1, word)), AT)["1"]
         assert status.state is state
         assert STATES.get(word, JobState.UNKNOWN) is state
 
 
 def test_an_unknown_state_is_told_as_its_own_reason() -> None:
-    assert slurm.statuses(said("J|1|WEATHER_HOLD|n1|N/A|None|.\n"), AT)["1"].reason == "WEATHER_HOLD"
+    assert slurm.statuses(said(row(1, "WEATHER_HOLD")), AT)["1"].reason == "WEATHER_HOLD"
 
 
-@pytest.mark.parametrize("stdout", ["J|1|RUNNING|n1|N/A|None|.\nJ|2|RUN", "J|1|RUNNING|n1\n", "J|x|RUNNING|n1|N/A|None|.\n"])
+@pytest.mark.parametrize("stdout", [row(1, "RUNNING") + "J|2|RUN", "J|1|RUNNING|n1\n", row(1, "RUNNING").replace("1", "x", 1)])
 def test_half_an_answer_is_garbled(stdout: str) -> None:
     with pytest.raises(Garbled):
         slurm.statuses(said(stdout), AT)
 
 
 def test_a_banner_is_no_row_and_a_reason_may_hold_the_separator() -> None:
-    found = slurm.statuses(said("*** maintenance | tonight ***\nJ|1|PENDING|n/a|N/A|a|b|.\n"), AT)
+    found = slurm.statuses(said("*** maintenance | tonight ***\n" + row(1, "PENDING", reason="a|b")), AT)
     assert found["1"].reason == "a|b"
 
 
 def test_a_hundred_thousand_rows_are_read_in_seconds() -> None:
-    text = "".join(f"J|{number}|RUNNING|n{number}|1795401483|None|.\n" for number in range(1, 100_001))
+    text = "".join(row(number, "RUNNING") for number in range(1, 100_001))
     assert len(slurm.statuses(said(text), AT)) == 100_000
 
 
@@ -226,7 +230,7 @@ def test_cancelling_somebody_elses_job_is_rejected() -> None:
 
 
 def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
-    taken = slurm.snapshot([sample("sinfo_nodes"), sample("squeue_queue")], AT)
+    taken = slurm.snapshot([sample("sinfo_nodes")], sample("squeue_queue"), AT)
     main = taken.partitions["main"]
     first, second = main.nodes
     assert (first.name, first.cores, first.cores_used, first.memory, first.memory_used) == ("gamma1", 4, 2, 8000 * 2**20, 1024 * 2**20)
@@ -238,7 +242,7 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
 
 
 def test_a_drained_node_is_not_up() -> None:
-    taken = slurm.snapshot([sample("sinfo_draining"), said()], AT)
+    taken = slurm.snapshot([sample("sinfo_draining")], said(), AT)
     assert [node.up for node in taken.partitions["main"].nodes] == [True, False]
     assert taken.partitions["main"].cores_free == 1
 
@@ -250,7 +254,7 @@ def test_a_drained_node_is_not_up() -> None:
 )  # fmt: skip
 def test_a_nodes_state_says_whether_it_takes_jobs(state: str, up: bool) -> None:
     row = f"n1|main|0/4/0/4|8000|0|(null)|gpu:0|{state}|infinite|up|\n"
-    part = slurm.snapshot([said(row), said()], AT).partitions["main"]
+    part = slurm.snapshot([said(row)], said(), AT).partitions["main"]
     assert part.nodes[0].up is up
     assert part.max_walltime is None and part.nodes[0].gpus == 0
 
@@ -259,13 +263,29 @@ def test_a_closed_partition_is_not_up_and_gpus_of_several_kinds_add_up() -> None
     row = (
         "n1|gpu|8/56/0/64|256000|8000|gpu:a100:4(S:0-1),gpu:h100:2,shard:8|gpu:a100:1(IDX:0,2),gpu:h100:1(IDX:0)|mixed|1-00:00:00|inact|\n"
     )
-    part = slurm.snapshot([said(row), said()], AT).partitions["gpu"]
+    part = slurm.snapshot([said(row)], said(), AT).partitions["gpu"]
     assert not part.up
     assert (part.nodes[0].gpus, part.nodes[0].gpus_used, part.nodes[0].gpu_model) == (6, 2, "a100")
 
 
 def test_places_count_from_one_by_priority() -> None:
-    assert slurm.places([said(), sample("squeue_queue")]) == {"5": 1, "6": 2, "7": 3, "8": 4}
+    assert [slurm.statuses(sample("squeue_queue"), AT)[job].place for job in ("5", "6", "7", "8", "9", "4")] == [1, 2, 3, 4, 0, 0]
+
+
+def test_what_slurm_says_can_never_start_is_hopeless_what_only_waits_is_not() -> None:
+    reasons = ("PartitionTimeLimit", "QOSMaxWallDurationPerJobLimit", "Resources", "Priority", "ReqNodeNotAvail, UnavailableNodes:n1")
+    found = [slurm.statuses(said(row(1, "PENDING", "n/a", reason=reason)), AT)["1"].hopeless for reason in reasons]
+    assert found == [True, True, False, False, False]
+    assert not slurm.statuses(said(row(1, "RUNNING", reason="PartitionTimeLimit")), AT)["1"].hopeless
+
+
+def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
+    assert Slurm("scontrol").probe() == ()
+    assert [command.argv[4] for command in Slurm().probe()] == ["sacct"]
+    assert Slurm().probed([sample("sacct_disabled")]).accounting == "scontrol"
+    assert Slurm().probed([said()]).accounting == "sacct"
+    with pytest.raises(Unreachable):
+        Slurm().probed([sample("sacct_down")])
 
 
 # ---- usage

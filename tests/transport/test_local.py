@@ -112,9 +112,9 @@ async def test_a_put_file_is_private_whole_and_replaced_in_one_step(tmp_path: Pa
     assert [child.name for child in path.parent.iterdir()] == ["file"]
 
 
-async def test_a_file_that_cannot_be_written_is_unreachable(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_written_is_rejected_in_the_systems_words(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(Unreachable):
+    with pytest.raises(Rejected, match="could not be written"):
         await LocalTransport().put(str(tmp_path / "file" / "x"), b"")
 
 
