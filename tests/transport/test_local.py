@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from scnet_hub.commands import Command
-from scnet_hub.errors import Garbled, Unreachable
+from scnet_hub.errors import Garbled, Rejected, Unreachable
 from scnet_hub.standard.centre import parse_centre
 from scnet_hub.transport import transport
 from scnet_hub.transport.embedded import EmbeddedTransport
