@@ -9,11 +9,11 @@ TESTS ?=
 PYTHON ?= $(shell for p in .venv/bin/python python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup demo test check lock
+.PHONY: help setup demo test testbed-up testbed-down check lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv as requirements.lock says, and install the proxy
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3-venv, or brew install python" >&2; exit 1; }
@@ -24,6 +24,12 @@ demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real 
 
 test: setup ## run the whole test suite (TESTS=tests/placement: a part of it)
 	@.venv/bin/python -m pytest $(TESTS)
+
+testbed-up: setup ## bring up four real centres in namespaces, as root (CENTRES=ab: these only)
+	@.venv/bin/python -m tests.testbed up $(CENTRES)
+
+testbed-down: setup ## end them
+	@.venv/bin/python -m tests.testbed down
 
 check: setup ## format, lint, types and layers
 	@.venv/bin/ruff format --check .

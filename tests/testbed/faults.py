@@ -1,0 +1,130 @@
+"""What can go wrong at a centre, by name: `FAULTS[name]` breaks, `FAULTS[opposite]` mends.
+
+Every fault has its opposite in `OPPOSITES`, except a dead centre: `up` makes a new one, with job ids from 1 again.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+
+from . import life, network
+from .kinds import KINDS
+from .layout import Centre, Place
+
+Fault = Callable[[Centre, Place, str], None]  # the string: a node, or a rate
+SSHD = "/run/sshd.pid"
+RATE = "256kbit"
+
+OPPOSITES = {
+    "ctl-kill": "ctl-start", "ctl-hang": "ctl-unhang", "dbd-kill": "dbd-start", "db-kill": "db-start", "munge-kill": "munge-start",
+    "sshd-kill": "sshd-start", "sshd-hang": "sshd-unhang", "forwarding-off": "forwarding-on", "net-down": "net-up", "slow": "fast",
+    "freeze": "thaw", "node-kill": "node-start", "node-cut": "node-join", "drain": "resume", "home-full": "home-free",
+}  # fmt: skip
+
+
+def _run(*command: str) -> Fault:
+    return lambda centre, place, node: _there(centre, place, *command)
+
+
+def _signal(name: str, pid_file: str) -> Fault:
+    return lambda centre, place, node: _kill(centre, place, name, pid_file.replace("{node}", node))
+
+
+def _controller(name: str) -> Fault:
+    return lambda centre, place, node: _kill(centre, place, name, KINDS[centre.kind].controller_pid)
+
+
+def _start_controller(centre: Centre, place: Place, node: str) -> None:
+    _there(centre, place, *KINDS[centre.kind].controller)
+
+
+def _start_node(centre: Centre, place: Place, node: str) -> None:
+    life.start_node(centre, place, _known(centre, node))
+
+
+def _kill_node(centre: Centre, place: Place, node: str) -> None:
+    _kill(centre, place, "KILL", KINDS[centre.kind].node_pid.replace("{node}", _known(centre, node)))
+
+
+def _drain(centre: Centre, place: Place, node: str) -> None:
+    _there(centre, place, *(word.replace("{node}", _known(centre, node)) for word in KINDS[centre.kind].drain))
+
+
+def _resume(centre: Centre, place: Place, node: str) -> None:
+    _there(centre, place, *(word.replace("{node}", _known(centre, node)) for word in KINDS[centre.kind].resume))
+
+
+def _slow(centre: Centre, place: Place, rate: str) -> None:
+    """Both directions. Many kernels lack netem, so there is no latency or loss to be had."""
+    shape = ["root", "tbf", "rate", rate or RATE, "burst", "16k", "latency", "400ms"]
+    for tc, link in _ends(centre, place):
+        subprocess.run([*tc, "qdisc", "replace", "dev", link, *shape], check=True, capture_output=True, timeout=30)
+
+
+def _fast(centre: Centre, place: Place, node: str) -> None:
+    for tc, link in _ends(centre, place):
+        subprocess.run([*tc, "qdisc", "del", "dev", link, "root"], capture_output=True, timeout=30)
+
+
+def _ends(centre: Centre, place: Place) -> list[tuple[list[str], str]]:
+    outside = centre.namespace(place)
+    return [(["tc"], outside), (["tc", "-n", outside], "wan")]
+
+
+def _home_full(centre: Centre, place: Place, account: str) -> None:
+    """A home that takes no more than 64 KiB, as if the quota were used up."""
+    script = 'mount -t tmpfs -o "size=64k,mode=700,uid=$0,gid=$0" home "/home/$1" && runuser -u "$1" -- sh -c "head -c 61440 /dev/zero >\\$HOME/old"'
+    _there(centre, place, "sh", "-c", script, str(centre.uids[account]), account)
+
+
+def _there(centre: Centre, place: Place, *command: str) -> None:
+    done = life.at(centre, place, command)
+    if done.returncode:
+        raise RuntimeError(f"{centre.id}: {' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def _kill(centre: Centre, place: Place, name: str, pid_file: str) -> None:
+    _there(centre, place, "sh", "-c", 'kill -s "$0" "$(cat "$1")"', name, pid_file)
+
+
+def _known(centre: Centre, node: str) -> str:
+    if node not in centre.nodes:
+        raise ValueError(f"{node!r} is no node of centre {centre.id}: {', '.join(centre.nodes)}")
+    return node
+
+
+FAULTS: dict[str, Fault] = {
+    "ctl-kill": _controller("KILL"),  # the scheduler is gone: connection refused
+    "ctl-start": _start_controller,
+    "ctl-hang": _controller("STOP"),  # it accepts connections and never answers
+    "ctl-unhang": _controller("CONT"),
+    "dbd-kill": _signal("KILL", "/run/slurm/slurmdbd.pid"),  # no accounting
+    "dbd-start": _run("su", "-s", "/bin/sh", "slurm", "-c", "slurmdbd"),
+    "db-kill": _run("pg_ctlcluster", "--skip-systemctl-redirect", "-m", "immediate", "15", "main", "stop"),  # OAR's database
+    "db-start": _run("pg_ctlcluster", "--skip-systemctl-redirect", "15", "main", "start"),
+    "munge-kill": _signal("KILL", "/run/munge/munged.pid"),  # each Slurm command hangs for 49 s
+    "munge-start": _run("su", "-s", "/bin/sh", "munge", "-c", "munged --force"),
+    "sshd-kill": _signal("KILL", SSHD),
+    "sshd-start": _run("/usr/sbin/sshd"),
+    "sshd-hang": _signal("STOP", SSHD),  # TCP connects, no banner
+    "sshd-unhang": _signal("CONT", SSHD),
+    "forwarding-off": _run("sh", "-c", f'echo "DisableForwarding yes" >/etc/ssh/sshd_config.d/fault.conf; kill -s HUP "$(cat {SSHD})"'),
+    "forwarding-on": _run("sh", "-c", f'rm -f /etc/ssh/sshd_config.d/fault.conf; kill -s HUP "$(cat {SSHD})"'),
+    "net-down": lambda centre, place, node: network.unplug(centre.namespace(place)),  # the whole site is off the internet
+    "net-up": lambda centre, place, node: network.plug(centre.namespace(place)),
+    "slow": _slow,
+    "fast": _fast,
+    "freeze": lambda centre, place, node: life.signal_all(centre, place, signal.SIGSTOP),  # login node and nodes; TCP stays up
+    "thaw": lambda centre, place, node: life.signal_all(centre, place, signal.SIGCONT),
+    "node-kill": _kill_node,  # its daemon; the jobs' processes live on
+    "node-start": _start_node,
+    "node-cut": lambda centre, place, node: network.unplug(_known(centre, node), within=centre.namespace(place)),  # the cable
+    "node-join": lambda centre, place, node: network.plug(_known(centre, node), within=centre.namespace(place)),
+    "drain": _drain,
+    "resume": _resume,
+    "home-full": _home_full,
+    "home-free": lambda centre, place, account: _there(centre, place, "umount", "-l", f"/home/{account}"),
+    "dead": lambda centre, place, node: life.end(centre, place),  # state and all
+}
