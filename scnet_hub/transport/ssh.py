@@ -1,0 +1,294 @@
+"""`SshTransport`: commands and files at a member centre, through its login node, each as the account that it is for.
+
+Every command runs under `timeout` at the centre and a deadline here; what could not be asked, what may have run, and what the
+centre refused are different errors. The connections are `connections.py`'s business, the ports `forwards.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import re
+import secrets
+import shlex
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from ..commands import Command, Completed
+from ..errors import Denied, Garbled, Rejected, Unreachable
+from ..identity import login
+from ..secret import read_secret
+from ..standard.centre import CentreSpec
+from ..standard.centre import SshTransport as SshSpec
+from .certificates import CertificateAuthority
+from .connections import KeyPair, Line, Lines, Pace, words_of
+
+if TYPE_CHECKING:
+    from . import Means
+
+MOST = 64 << 20  # bytes of one command's output: a queue of 100,000 jobs is a quarter of it
+BUSY = 2  # SSH_OPEN_CONNECT_FAILED: all that sshd says where MaxSessions are open
+KILLED = (124, 137)  # what `timeout` says when it ended a command
+NEVER = frozenset({"root"})
+
+# One line each: a login shell may be csh, which ends a quoted string at a line's end. The last argument is a word that
+# only a script that has run to there could know: a profile may print what it likes before.
+PUT = (
+    "LC_ALL=C; export LC_ALL; umask 077; case $1 in /*) p=$1;; *) p=./$1;; esac; d=${p%/*}/; "
+    'mkdir -p -- "$d" && t=$(mktemp "$d.scnet.XXXXXXXX") || exit 1; trap \'rm -f -- "$t"\' EXIT; trap "exit 1" HUP INT TERM; '
+    'cat > "$t" || exit 1; n=$(wc -c < "$t"); [ "$n" -eq "$3" ] || { echo "only $n of $3 bytes arrived" >&2; exit 1; }; '
+    'chmod -- "$2" "$t" && mv -fT -- "$t" "$p" && echo && echo "$4"'
+)
+TAIL = 'LC_ALL=C; export LC_ALL; case $1 in /*) p=$1;; *) p=./$1;; esac; echo; echo "$3"; [ -e "$p" ] || exit 0; exec tail -c "$2" -- "$p"'
+
+
+class _Busy(Exception):
+    """No session is free on the connection; nothing ran."""
+
+
+class _Gone(Exception):
+    """The connection had died before; nothing ran."""
+
+
+class SshTransport:
+    """The way out to the centre that `spec` describes. `never`: accounts that nobody is let be, besides the spec's own."""
+
+    def __init__(self, spec: CentreSpec, means: Means, *, never: Collection[str] = NEVER, pace: Pace | None = None) -> None:
+        assert isinstance(spec.transport, SshSpec)
+        self.spec, self.means, self.way = spec, means, spec.transport
+        self.pace = pace or Pace()
+        self.never = {*never, *spec.identity.reserved} if never else set()
+        self.lines = Lines(spec, self.way, self._credentials, self.pace)
+        self._authority: CertificateAuthority | None = None
+
+    async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
+        user, account = self._who(account)
+        deadline = asyncio.get_running_loop().time() + timeout
+        for attempt in range(1000):
+            try:
+                return await self._once(command, user, account, deadline)
+            except _Gone as gone:
+                if attempt:
+                    raise Unreachable(f"centre {self.spec.id}: the connection broke before {_name(command)} ran.") from gone
+            except _Busy as busy:
+                pause = random.uniform(0.02, 0.2) * min(attempt + 1, 5)
+                if asyncio.get_running_loop().time() + pause >= deadline:
+                    raise self._no_slot() from busy
+                await asyncio.sleep(pause)
+        raise self._no_slot()
+
+    async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
+        word = secrets.token_hex(8)
+        script = Command(("sh", "-c", PUT, "sh", path, f"{mode:o}", str(len(data)), word), data)
+        done = await self.run(script, account=account, timeout=60 + len(data) / 1e6)
+        if done.code != 0:
+            raise Rejected(f"centre {self.spec.id} did not take {path}: {_last_line(done.stderr) or f'exit code {done.code}'}.")
+        if word not in done.stdout:
+            raise Garbled(f"centre {self.spec.id} did not say that {path} was written, but {_last_line(done.stdout)[:80]!r}.")
+
+    async def tail(self, path: str, *, account: str = "", size: int = 4000) -> str:
+        word = secrets.token_hex(8)
+        done = await self.run(Command(("sh", "-c", TAIL, "sh", path, str(size), word)), account=account)
+        if done.code != 0:
+            raise Unreachable(f"centre {self.spec.id}: {path} could not be read: {_last_line(done.stderr)}.")
+        _, found, text = done.stdout.partition(f"\n{word}\n")
+        if not found:
+            raise Garbled(f"centre {self.spec.id} answered the question for {path} with {_last_line(done.stdout)[:80]!r}.")
+        return text
+
+    async def forward(self, host: str, port: int) -> tuple[str, int]:
+        return host, port
+
+    async def unforward(self, host: str, port: int) -> None:
+        """Nothing was opened."""
+
+    async def keep(self, wanted: Collection[tuple[str, int]]) -> None:
+        """Nothing was opened."""
+
+    async def hub_url(self) -> str:
+        return self.spec.network.hub_url
+
+    async def close(self) -> None:
+        await self.lines.close()
+
+    async def end(self) -> None:
+        await self.close()
+
+    # --- who
+
+    def _who(self, account: str) -> tuple[str, str]:
+        """The login user for a command as `account`, and whom `sudo` makes of it ("": nobody else). Raises BadOption, Denied."""
+        mode = self.spec.identity.mode
+        if account and mode != "shared":
+            login(account)
+        user = account if account and mode == "certificate" else self.way.user
+        other = account if mode == "service" and account != self.way.user else ""
+        for name in (user, other):
+            if name in self.never:
+                raise Denied(f"centre {self.spec.id}: nobody may be {name} there.", hint="Link another account.")
+        return user, other
+
+    def _credentials(self, user: str) -> Sequence[KeyPair]:
+        if self.way.key_file and user == self.way.user:
+            return [asyncssh.import_private_key(read_secret(self.means.folder / self.way.key_file) + "\n")]
+        credential = self.authority.mint(user, f"scnet:{self.spec.id}:{user}")
+        return [(credential.key, credential.certificate)]
+
+    @property
+    def authority(self) -> CertificateAuthority:
+        if self._authority is None:
+            self._authority = CertificateAuthority.open(Path(self.means.folder))
+        return self._authority
+
+    # --- one attempt
+
+    async def _once(self, command: Command, user: str, account: str, deadline: float) -> Completed:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    line = await stack.enter_async_context(self.lines.line(user))
+            except TimeoutError as error:
+                raise self._no_slot() from error
+            return await self._ask(line, command, account, deadline)
+
+    async def _ask(self, line: Line, command: Command, account: str, deadline: float) -> Completed:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        seconds = max(1, math.ceil(deadline - began))
+        answer = _Answer()
+        try:
+            async with asyncio.timeout_at(deadline + self.pace.grace):
+                text = words(command.argv, seconds, account, self.way.environment, self.way.path)
+                await _converse(line.connection, text, command.stdin, answer)
+        except TimeoutError as error:
+            self.lines.retire(line, broken=not answer.heard)
+            raise self._unknown(command, f"did not answer within {seconds} s") from error
+        except asyncssh.ChannelOpenError as error:
+            if line.connection.is_closed():
+                raise _Gone from error
+            if error.code == BUSY:
+                raise _Busy from error
+            raise Denied(f"centre {self.spec.id}: {line.node.host} runs no command for {line.user}: {error.reason}.") from error
+        except (OSError, asyncssh.Error) as error:
+            self.lines.retire(line)
+            raise self._unknown(command, f"was cut off: {words_of(error)}") from error
+        finally:
+            answer.let_go()
+        if answer.too_much:
+            raise Garbled(f"centre {self.spec.id}: {_name(command)} answered with more than {MOST >> 20} MiB.")
+        if answer.signal:
+            raise self._unknown(command, f"was killed by signal {answer.signal}")
+        if answer.code is None:
+            raise self._unknown(command, "was cut off")
+        if answer.code in KILLED and loop.time() - began >= seconds:
+            raise self._unknown(command, f"did not end within {seconds} s and was stopped there")
+        done = Completed(command, answer.code, answer.text(None), answer.text(asyncssh.EXTENDED_DATA_STDERR))
+        if account:
+            self._check_sudo(done, account)
+        return done
+
+    def _check_sudo(self, done: Completed, account: str) -> None:
+        if done.code == 1 and not done.stdout and (said := SUDO_SAYS.search(done.stderr)):
+            raise Denied(
+                f"centre {self.spec.id}: {self.way.user} may not act as {account}: {said[0]}.",
+                hint=f"A sudoers rule for {self.way.user} is missing there, or the account is: ask {self.spec.contact or 'its admins'}.",
+            )
+
+    def _unknown(self, command: Command, words: str) -> Unreachable:
+        return Unreachable(f"centre {self.spec.id}: {_name(command)} {words}.", hint="It may have run: look before it is asked again.")
+
+    def _no_slot(self) -> Unreachable:
+        return Unreachable(
+            f"centre {self.spec.id}: no connection to the login node had room for a command in time.",
+            hint="Nothing ran. Lower transport.concurrency, or ask for a higher MaxSessions there.",
+        )
+
+
+SUDO_SAYS = re.compile(
+    r"^(sudo: [^\n]*?|Sorry, user [^\n]*? is not allowed to [^\n]*?|\S+ is not (in the sudoers file|allowed to)[^\n]*?)\.?$",
+    re.MULTILINE,
+)
+
+
+def words(argv: Sequence[str], seconds: int, account: str = "", environment: dict[str, str] | None = None, path: str = "") -> str:
+    """The line for the login shell: `argv` under `timeout`, as `account` ("": as who logged in), each word quoted."""
+    line = ["timeout", "-k", "5", str(seconds)]
+    if path:
+        line += ["sh", "-c", 'PATH=$1:$PATH; export PATH; shift; exec "$@"', "sh", path]
+    line += argv
+    if account or environment:
+        there = ["-C", "/"] if account else []
+        line = ["env", *there, *(f"{key}={value}" for key, value in (environment or {}).items()), *line]
+    if account:
+        line = ["env", "LC_ALL=C", "sudo", "-n", "-H", "-u", account, "--", *line]
+    return shlex.join(line)
+
+
+async def _converse(connection: asyncssh.SSHClientConnection, text: str, stdin: bytes, answer: _Answer) -> None:
+    channel, _ = await connection.create_session(lambda: answer, text, encoding=None)
+    with contextlib.suppress(BrokenPipeError):  # it has ended without reading
+        channel.write(stdin)
+        channel.write_eof()
+    await answer.ended.wait()
+
+
+class _Answer(asyncssh.SSHClientSession[bytes]):
+    """What one command says, up to MOST bytes."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.heard = self.too_much = False
+        self.code: int | None = None
+        self.signal = ""
+        self._size = 0
+        self._parts: dict[int | None, list[bytes]] = {None: [], asyncssh.EXTENDED_DATA_STDERR: []}
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        self._channel, self.heard = chan, True
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        self._size += len(data)
+        if self._size > MOST:
+            self.too_much = True
+            self._parts.clear()
+            self.let_go()
+            self.ended.set()
+        else:
+            self._parts[datatype].append(data)
+
+    def exit_status_received(self, status: int) -> None:
+        self.code = status
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        self.signal = signal
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._channel = None
+        self.ended.set()
+
+    def let_go(self) -> None:
+        """Nobody listens any more: what still runs is asked to end (it ends by its `timeout` if it can't be asked)."""
+        if channel := self._channel:
+            self._channel = None
+            with contextlib.suppress(OSError, asyncssh.Error):
+                channel.terminate()
+            channel.close()
+
+    def text(self, datatype: int | None) -> str:
+        return b"".join(self._parts[datatype]).decode(errors="replace")
+
+
+def _name(command: Command) -> str:
+    """The program in `env A=b program ...`, for a sentence."""
+    return next((word for word in command.argv if word != "env" and "=" not in word), command.argv[0])
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else ""

@@ -1,0 +1,5 @@
+"""Fixtures of the ways out."""
+
+from .sshd import sshd
+
+__all__ = ["sshd"]
