@@ -61,11 +61,7 @@ def ask(tx: Tx, spec: CentreSpec, person: str, account: str, at: datetime) -> st
         raise Refused(f"{spec.name} runs everything under one account: there is nothing to link.", code="shared-centre")
     if account in spec.identity.reserved or account == getattr(spec.transport, "user", ""):
         raise BadOption(f"{account} at {spec.name} is no person's account.", hint="Give the name of your own login there.")
-    if other := next((row for row in stored.links(tx, centre=spec.id, account=account) if row.person != person), None):
-        raise Refused(
-            f"{account} at {spec.name} is linked to somebody else since {other.linked_at:%Y-%m-%d}.",
-            hint=f"Ask {spec.contact or 'the centre'} if it is yours.", code="account-taken",
-        )  # fmt: skip
+    _check_free(tx, spec, person, account)
     word = secrets.token_urlsafe(18)
     stored.ask(tx, ProofRow(person=person, centre=spec.id, account=account, code=_hash(word), expires_at=at + PROOF_LIFE))
     return word
@@ -88,6 +84,7 @@ def prove(tx: Tx, spec: CentreSpec, proof: ProofRow, found: str, at: datetime) -
             f"~/{PROOF_FILE} of {proof.account} at {spec.name} does not hold the word" + (" yet." if not found.strip() else "."),
             hint=f"Sign in there as {proof.account} and run the command that `scnet accounts link` showed.", code="not-proven",
         )  # fmt: skip
+    _check_free(tx, spec, proof.person, proof.account)
     for row in stored.links(tx, person=proof.person, centre=spec.id):
         stored.end(tx, row, proof.person, at)
     stored.link(tx, proof.person, spec.id, proof.account, "proof", proof.person, at)
@@ -108,6 +105,14 @@ def unlink(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> AccountRow:
         )
     stored.end(tx, row, person, at)
     return row
+
+
+def _check_free(tx: Tx, spec: CentreSpec, person: str, account: str) -> None:
+    if other := next((row for row in stored.links(tx, centre=spec.id, account=account) if row.person != person), None):
+        raise Refused(
+            f"{account} at {spec.name} is linked to somebody else since {other.linked_at:%Y-%m-%d}.",
+            hint=f"Ask {spec.contact or 'the centre'} if it is yours.", code="account-taken",
+        )  # fmt: skip
 
 
 def _hash(word: str) -> str:

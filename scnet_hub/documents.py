@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from .db.accounts import AccountRow
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
 from .jobs import PartitionLoad
@@ -30,7 +31,8 @@ def number(amount: Amount | int) -> float:
     return round((amount if isinstance(amount, int) else amount.micros) / MICRO, 6)
 
 
-def centre(known: Known, rows: Sequence[SessionRow], now: datetime) -> Json:
+def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime) -> Json:
+    """`account` is the caller's own there, "" if none is linked."""
     snapshot = known.snapshot
     loads = {name: load for name, load in snapshot.partitions.items()} if snapshot else {}
     partitions = [partition(spec, loads.get(spec.name)) for spec in known.spec.partition]
@@ -42,6 +44,12 @@ def centre(known: Known, rows: Sequence[SessionRow], now: datetime) -> Json:
         "name": known.spec.name,
         "organisation": known.spec.organisation,
         "dialect": known.spec.dialect,
+        "contact": known.spec.contact,
+        "identity": known.spec.identity.mode,
+        "account": account if known.spec.identity.mode != "shared" else "",
+        "maintenance": [
+            {"start": iso(one.start), "end": iso(one.end), "reason": one.reason} for one in known.spec.maintenance if one.end > now
+        ],
         "state": known.state(now),
         "why": known.why(now),
         "taken_at": iso(snapshot.taken_at) if snapshot else None,
@@ -50,6 +58,14 @@ def centre(known: Known, rows: Sequence[SessionRow], now: datetime) -> Json:
         "my_sessions": sum(row.centre == known.spec.id for row in rows),
         "partitions": partitions,
     }
+
+
+def account(row: AccountRow) -> Json:
+    """One link of a person to an account at a centre, standing or ended."""
+    return {
+        "person": row.person, "centre": row.centre, "account": row.account, "how": row.how, "linked_by": row.linked_by,
+        "linked_at": iso(row.linked_at), "ended_by": row.ended_by, "ended_at": iso(row.ended_at),
+    }  # fmt: skip
 
 
 def partition(spec: PartitionSpec, load: PartitionLoad | None) -> Json:

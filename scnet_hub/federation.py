@@ -26,6 +26,7 @@ from .errors import CentreError, NotFound, Refused, Rejected, ScnetError, SpecEr
 from .jobs import JobRequest, JobSpec, JobStatus
 from .ledger import books
 from .load import Load
+from .metrics import Metrics
 from .placement import Placement
 from .reports import Reports
 from .standard.centre import CentreSpec
@@ -58,6 +59,9 @@ class Federation:
         self.load = Load.of(centre.spec for centre in centres.values())
         self.changes = Changes()
         self.reports = Reports(db, self.load, clock)
+        self.metrics = Metrics(db, self.load, clock)
+        for name, centre in self.centres.items():
+            centre.observe = self.metrics.observer(name)
         self.watchers = {name: Watcher(self, centre, self.load.centres[name]) for name, centre in self.centres.items()}
         self._tasks: set[asyncio.Task[None]] = set()
         self._launching: set[str] = set()
@@ -479,9 +483,10 @@ class Federation:
         kept = [line for line in text.splitlines() if line.strip()][-lines:]
         return "\nLast lines of its log:\n" + "\n".join(kept) if kept else ""
 
-    async def tail(self, row: SessionRow) -> str:
+    async def tail(self, row: SessionRow, size: int = 4000) -> str:
+        """The last `size` bytes of a job's output; "" if there is none, or it can't be had."""
         try:
-            return await self.centres[row.centre].tail(f"{self.folder(row)}/log", account=row.account)
+            return await self.centres[row.centre].tail(f"{self.folder(row)}/log", account=row.account, size=size)
         except CentreError:
             return ""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import documents, projects
 from .db import Database, Tx
+from .db import accounts as stored_accounts
 from .db import entries as stored_entries
 from .db import projects as stored_projects
 from .db import sessions as stored
@@ -51,8 +52,17 @@ class Reports:
         return [documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), whole=whole) for row in rows]
 
     async def centres(self, person: str) -> list[Json]:
-        rows = await self.db.run(stored.live, person=person) if person else []
-        return [documents.centre(known, rows, self.clock()) for known in self.load.centres.values()]
+        """Every centre, as `person` finds it; "" is nobody in particular."""
+        return await self.db.run(self._centres, person)
+
+    def _centres(self, tx: Tx, person: str) -> list[Json]:
+        rows = stored.live(tx, person=person) if person else []
+        mine = {row.centre: row.account for row in stored_accounts.links(tx, person=person)} if person else {}
+        return [documents.centre(known, rows, mine.get(name, ""), self.clock()) for name, known in self.load.centres.items()]
+
+    async def accounts(self, person: str, *, ended: bool = False) -> list[Json]:
+        """Who is linked to which account; everybody's for the person ""; with `ended` the whole history."""
+        return [documents.account(row) for row in await self.db.run(stored_accounts.links, person=person, ended=ended)]
 
     async def balances(self, person: str) -> list[Json]:
         """A balance for each project of `person`; of every project for the person ""."""

@@ -23,6 +23,8 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(
         (
             "federation",
+            "accounts",
+            "metrics",
             "sessions",
             "watcher",
             "load",
@@ -42,7 +44,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("demo", "conformance"), 5),  # they start or try out everything
 }
 # Clients run on somebody's compute node: of ours they may know the words (layer 0) and each other.
-CLIENTS = ("", "client", "front", "cli", "clusters", "panels")
+CLIENTS = ("", "client", "front", "batch", "inputs", "cli", "clusters", "panels")
 # What runs before anything is installed, or on a node that has nothing: the standard library and itself.
 ALONE = ("session", "setup")
 MAY_ALSO = {
@@ -58,6 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "jinja2": ("hub",),
     "sqlalchemy": ("db", "hub.spawner"),  # the spawner: only to reach the hub's own session, which batchspawner commits
     "alembic": ("db",),
+    "prometheus_client": ("metrics",),
     "asyncssh": ("transport",),
     "fastapi": ("broker",),
     "starlette": ("broker",),
@@ -76,6 +79,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "anywidget": ("panels",),
     "ipywidgets": ("panels",),
     "IPython": ("panels", "clusters"),
+    "pytest_asyncio": ("conformance",),
     "pytest": ("conformance",),  # the suite is shipped: operators run it on their own centre
 }
 

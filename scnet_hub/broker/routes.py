@@ -9,13 +9,15 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from .. import __version__, documents, options
+from .. import __version__, documents, identity, options
+from ..accounts import PROOF_LIFE
 from ..db import projects as stored_projects
 from ..db import sessions as stored
 from ..db.sessions import SessionRow
 from ..documents import iso
 from ..errors import BadOption, NotEntitled, NotFound
 from ..federation import Federation
+from ..metrics import CONTENT_TYPE
 from .auth import Caller, Gate
 
 router = APIRouter()
@@ -75,6 +77,13 @@ async def body_of(request: Request) -> Json:
     return body
 
 
+def person_of(who: Caller) -> str:
+    """The person who acts. Raises NotEntitled for a token that is nobody's."""
+    if not who.person:
+        raise NotEntitled("This is done in a person's name.", code="no-person")
+    return who.person
+
+
 async def own(fed: Federation, who: Caller, session_id: str) -> SessionRow:
     """The session, if the caller may see it; otherwise it does not exist for them."""
     row = await fed.get(session_id)
@@ -132,8 +141,7 @@ async def submit(request: Request, response: Response, fed: Fed, who: Who) -> Js
     wanted = options.job_request(who.person, body)
     if wanted.kind == "lab" and not who.hub:
         raise NotEntitled("JupyterLab sessions are started from the hub's page.", hint="Use kind dask or batch here.", code="hub-only")
-    if not who.person:
-        raise NotEntitled("A session is started in a person's name.", code="no-person")
+    person_of(who)
     row, new = await fed.submit(wanted, options.payload(wanted.kind, argv, env, files))
     response.status_code = 201 if new else 200
     return await one(fed, who, row)
@@ -163,8 +171,40 @@ async def stop(session_id: str, fed: Fed, who: Who) -> Json:
 
 
 @router.get("/sessions/{session_id}/log")
-async def log(session_id: str, fed: Fed, who: Who) -> Json:
-    return {"log": await fed.tail(await own(fed, who, session_id))}
+async def log(session_id: str, fed: Fed, who: Who, size: Annotated[int, Query(ge=1, le=MAX_BODY)] = 4000) -> Json:
+    return {"log": await fed.tail(await own(fed, who, session_id), size)}
+
+
+@router.get("/accounts")
+async def accounts(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) -> Json:
+    """The caller's accounts at the centres (an operator: everybody's); with `all` also links that ended."""
+    return {"as_of": iso(fed.clock()), "accounts": await fed.reports.accounts(who.scope, ended=all)}
+
+
+@router.post("/accounts/{centre}")
+async def link(centre: str, request: Request, fed: Fed, who: Who) -> Json:
+    """Begins the proof that an account at that centre is the caller's: answers the command to run there."""
+    account = identity.login(str((await body_of(request)).get("account", "")))
+    command = await fed.link(person_of(who), centre, account)
+    return {"centre": centre, "account": account, "command": command, "valid_s": PROOF_LIFE.total_seconds()}
+
+
+@router.post("/accounts/{centre}/proof")
+async def prove(centre: str, fed: Fed, who: Who) -> Json:
+    return documents.account(await fed.prove(person_of(who), centre))
+
+
+@router.delete("/accounts/{centre}")
+async def unlink(centre: str, fed: Fed, who: Who) -> Json:
+    return documents.account(await fed.unlink(person_of(who), centre))
+
+
+@router.get("/metrics")
+async def metrics(fed: Fed, who: Who) -> Response:
+    """Prometheus's text format; for operators, and monitors with a token of theirs."""
+    if not who.operator:
+        raise NotEntitled("The metrics are for operators.", hint="Use the token of a service with the scope custom:scnet:operate.")
+    return Response(await fed.metrics.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/balance")

@@ -11,10 +11,12 @@ from importlib import import_module
 import click
 
 from .. import __version__
+from .accounts import accounts
 from .answers import App
 from .balance import balance
 from .centres import centres, place
 from .doctor import doctor
+from .jobs import cancel, jobs, logs, run
 from .sessions import log, sessions, stop
 
 # Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
@@ -56,7 +58,7 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(App)
 
 
-for command in (balance, centres, doctor, log, place, sessions, stop):
+for command in (accounts, balance, cancel, centres, doctor, jobs, log, logs, place, run, sessions, stop):
     cli.add_command(command)
 
 

@@ -112,7 +112,8 @@ def log(tx: Tx, ids: Iterable[str]) -> dict[str, list[tuple[datetime, str]]]:
     return found
 
 
-def count_live(tx: Tx) -> dict[str, int]:
-    """Live sessions by state."""
-    query = select(sessions.c.state, func.count()).where(sessions.c.live).group_by(sessions.c.state)
-    return {state: count for state, count in tx.execute(query)}
+def count_live(tx: Tx) -> dict[tuple[str, str, str], int]:
+    """Live sessions by centre, kind and state."""
+    by = (sessions.c.centre, sessions.c.kind, sessions.c.state)
+    query = select(*by, func.count()).where(sessions.c.live).group_by(*by)
+    return {(centre, kind, state): count for centre, kind, state, count in tx.execute(query)}

@@ -77,7 +77,8 @@ class SshTransport(_Document):
     host_keys: list[PublicKey] = Field(default=[], description="The login nodes' public host keys, as in their ssh_host_*_key.pub.")
     host_ca: list[PublicKey] = Field(default=[], description="Public keys of the centre's host CA, instead of host_keys.")
     key_file: str = Field(
-        default="", description="Private key (0600) of `user`, where the centre doesn't trust the federation's CA; relative to the state folder."
+        default="",
+        description="Private key (0600) of `user`, where the centre doesn't trust the federation's CA; relative to the state folder.",
     )
     environment: dict[str, str] = Field(default={}, description="Set for every command, for example SGE_ROOT.")
     path: str = Field(default="", description="Folder of the scheduler's commands, put before PATH.")
@@ -98,16 +99,27 @@ class IdentitySpec(_Document):
     accounts: dict[str, Account] = Field(default={}, description="The centre admin's list: person = their account here.")
     reserved: list[str] = Field(default=["root"], description="Accounts that nobody may link.")
 
+    @model_validator(mode="after")
+    def _one_person_each(self) -> Self:
+        twice = sorted({account for account in self.accounts.values() if list(self.accounts.values()).count(account) > 1})
+        if twice and self.mode != "shared":
+            raise ValueError(f"accounts gives {twice[0]} to more than one person")
+        return self
+
 
 class NetworkSpec(_Document):
     """How hub and sessions reach each other: `direct`, or `forward` through the login node's sshd."""
 
     sessions: Literal["direct", "forward"] = Field(default="direct", description="From the hub to a session's port on a node.")
     hub: Literal["direct", "forward"] = Field(default="direct", description="From a session to hub and broker.")
-    hub_url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$", description="direct: the hub as seen from the nodes, if not its public URL.")
+    hub_url: str = Field(
+        default="", pattern=r"^(https?://[^/\s]+)?$", description="direct: the hub as seen from the nodes, if not its public URL."
+    )
     listen: str = Field(default="", description="forward: address of the login node that its nodes can reach.")
     listen_port: int = Field(default=18000, ge=1024, le=65535, description="forward: the port there.")
-    nodes: list[Network] = Field(default=[], description="Networks of the compute nodes, like 10.1.0.0/16: nowhere else may a session listen.")
+    nodes: list[Network] = Field(
+        default=[], description="Networks of the compute nodes, like 10.1.0.0/16: nowhere else may a session listen."
+    )
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
