@@ -108,7 +108,9 @@ class FederatedSpawner(BatchSpawnerBase):
         env = self.get_env()
         if self.public_url:
             own = self.hub.api_url
-            env = {key: f"{self.public_url}/hub/api{value[len(own) :]}" if str(value).startswith(own) else value for key, value in env.items()}
+            env = {
+                key: f"{self.public_url}/hub/api{value[len(own) :]}" if str(value).startswith(own) else value for key, value in env.items()
+            }
         return {key: str(value) for key, value in env.items() if key.startswith(PASSED_ON) or key in self.environment}
 
     def _joined(self, document: Json) -> None:
