@@ -1,6 +1,6 @@
 """SCNet Hub: one login, one notebook and one budget for a federation of supercomputing centres.
 
-In a notebook: `import scnet_hub as scnet`, then `scnet.panel()`, `scnet.dask(cores=8)`, `scnet.centres()`. These names
+In a notebook: `import scnet_hub as scnet`, then `scnet.panel()`, `scnet.dask(cores=8)`, `scnet.run([...])`. These names
 are resolved when first used, so that importing the package costs nothing on a compute node.
 """
 
@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["balance", "centres", "dask", "panel", "place", "sessions", "stop"]
+__all__ = ["balance", "centres", "dask", "jobs", "panel", "place", "run", "sessions", "stop"]
 
 _HOMES = {"dask": "clusters", "panel": "panels"}
 
 
 def __getattr__(name: str) -> Any:
     """The notebook's functions. To the import system they don't exist: the hub's side has modules of the same names
-    (`sessions`, `centres`), and `from scnet_hub import sessions` there must go on to import the module."""
+    (`sessions`, `centres`, `jobs`), and `from scnet_hub import sessions` there must go on to import the module."""
     if name not in __all__ or sys._getframe(1).f_code.co_name == "_handle_fromlist":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'front')}"), name)

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import httpx
 
-from .errors import BrokerError, from_problem
+from .errors import BadOption, BrokerError, from_problem
 
 Json = dict[str, Any]
 
@@ -67,16 +67,21 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def call(self, method: str, path: str, *, timeout: float | None = None, **kwargs: Any) -> Json:
+    def call(self, method: str, path: str, *, timeout: float | None = None, json: Json | None = None, **kwargs: Any) -> Json:
         """One call; raises the error that the broker's problem document names, or BrokerError if there is no answer."""
+        body: Json = self._answer(method, path, timeout=timeout, json=json, **kwargs).json()
+        return body
+
+    def _answer(self, method: str, path: str, *, timeout: float | None = None, json: Json | None = None, **kwargs: Any) -> httpx.Response:
         extra: Json = {} if timeout is None else {"timeout": timeout}
+        if json is not None:
+            extra |= {"content": _body(json), "headers": {"Content-Type": "application/json"}}
         try:
             answer = self._http.request(method, path, **extra, **kwargs)
         except httpx.TransportError as error:
             raise BrokerError(f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()) from error
         if answer.is_success:
-            body: Json = answer.json()
-            return body
+            return answer
         raise from_problem(_problem(answer))
 
     def _hint(self) -> str:
@@ -95,7 +100,13 @@ class Client:
         return self.call("POST", "placements", json=options)
 
     def submit(self, **options: Any) -> Json:
-        return self.call("POST", "sessions", json=options)
+        """The live session of that kind and name, or a new one."""
+        return self.submit_new(**options)[0]
+
+    def submit_new(self, **options: Any) -> tuple[Json, bool]:
+        """The same, and whether it is new."""
+        answer = self._answer("POST", "sessions", json=options)
+        return answer.json(), answer.status_code == 201
 
     def sessions(self, *, all: bool = False) -> list[Json]:
         return list(self.call("GET", "sessions", params={"all": 1} if all else {})["sessions"])
@@ -108,14 +119,23 @@ class Client:
     def stop(self, session_id: str) -> Json:
         return self.call("DELETE", f"sessions/{_segment(session_id)}")
 
-    def log(self, session_id: str) -> str:
-        return str(self.call("GET", f"sessions/{_segment(session_id)}/log")["log"])
+    def log(self, session_id: str, *, size: int = 0) -> str:
+        """The end of a session's output: its last `size` bytes, as many as the broker gives (0: its usual 4000)."""
+        return str(self.call("GET", f"sessions/{_segment(session_id)}/log", params={"size": size} if size else {})["log"])
 
     def balance(self) -> list[Json]:
         return list(self.call("GET", "balance")["projects"])
 
     def entries(self, project: str) -> list[Json]:
         return list(self.call("GET", "entries", params={"project": project})["entries"])
+
+
+def _body(document: Json) -> bytes:
+    """A request's JSON. Raises BadOption for what has no place in JSON: a date, not-a-number, half a surrogate pair."""
+    try:
+        return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadOption(f"This can't be sent: {error}.", hint="Options are text and whole numbers, argv is a list of text.") from error
 
 
 def _segment(text: str) -> str:

@@ -1,15 +1,21 @@
-"""The notebook's one-liners on a client that the whole kernel shares: centres, place, sessions, balance, stop.
+"""The notebook's one-liners on a client that the whole kernel shares: centres, place, sessions, balance, stop, run, jobs.
 
-Each is one call of docs/reference/rest.md and returns its JSON as lists and dicts; refusals are raised as in `errors.py`.
+Each is one call of docs/reference/rest.md and returns its JSON as lists and dicts, or batch jobs as `Job`; refusals are
+raised as in `errors.py`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from .client import Client
+
+if TYPE_CHECKING:
+    from .batch import Job
 
 Json = dict[str, Any]
 _lock = threading.Lock()
@@ -48,3 +54,32 @@ def balance() -> list[Json]:
 def stop(session_id: str) -> Json:
     """Asks the session's centre to stop it; "stopping" until the centre confirms."""
     return shared_client().stop(session_id)
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    files: Iterable[str | os.PathLike[str]] | None = (),
+    env: Mapping[str, str] | None = None,
+    name: str = "",
+    **options: Any,
+) -> Job:
+    """Starts a batch job, where it fits best: `scnet.run(["python", "train.py"], cores=4, walltime="2h")`. The program and
+    `files` are sent along if they lie here (None: nothing is); other options are those of `place`. `.wait()`, `.log()`,
+    `.cancel()` go on from there."""
+    from .batch import start
+
+    job = start(shared_client(), argv, files=files, env=env, name=name, **options)
+    if not job.new:
+        warnings.warn(f"A job named {name} is live already ({job.id}): here it is, nothing was started.", stacklevel=2)
+    if job.left:
+        warnings.warn(f"Not sent along, though there is such a file here: {', '.join(job.left)}. See `files`.", stacklevel=2)
+    return job
+
+
+def jobs(*, all: bool = False) -> list[Job]:
+    """Your live batch jobs; with `all`, those among your last 50 ended sessions too."""
+    from .batch import Job
+
+    client = shared_client()
+    return [Job(client, one) for one in client.sessions(all=all) if one["kind"] == "batch"]

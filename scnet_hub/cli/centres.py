@@ -10,6 +10,7 @@ import click
 from ..client import Client
 from ..units import format_duration, format_number
 from .answers import Answer, Json, plain, print_table, reading
+from .request import given, needs
 
 
 @click.command()
@@ -44,19 +45,11 @@ def centre_row(centre: Json) -> tuple[str, ...]:
 
 
 @click.command()
-@click.option("--cores", type=click.IntRange(1), help="Cores in all (1).")
-@click.option("--gpus", type=click.IntRange(0), help="GPUs or DCUs in all (0).")
-@click.option("--gpu-model", help="Only this model.")
-@click.option("--walltime", help="For how long: 30m, 2h, 1-12:00:00 (1h).")
-@click.option("--memory", help="In all: 4G, 512M (the centre's share of so many cores).")
-@click.option("--nodes", type=click.IntRange(1), help="Spread over so many nodes (1).")
-@click.option("--centre", help="Only this centre.")
-@click.option("--partition", help="Only this partition.")
-@click.option("--project", help="Who pays (your first project).")
+@needs
 @reading
 def place(client: Client, **asked: Any) -> Answer:
     """Where a session would go now, when it would start and what it would cost. Starts nothing."""
-    document = client.place(**{name: value for name, value in asked.items() if value is not None})
+    document = client.place(**given(asked))
     return Answer(document, lambda: show_placement(document), ok=bool(document["best"]))
 
 

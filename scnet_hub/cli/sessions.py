@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from ..batch import cost, first_line
 from ..client import Client
-from ..units import format_duration, format_number
+from ..units import format_duration
 from .answers import Answer, Json, plain, print_table, reading
 
 
@@ -47,17 +48,10 @@ def session_row(session: Json, now: datetime) -> tuple[str, ...]:
     )
 
 
-def cost(session: Json) -> str:
-    """What was charged; before that the estimate so far, marked as one."""
-    if session["charged"] is not None:
-        return format_number(session["charged"])
-    return f"~{format_number(session['in_flight'])}" if session["in_flight"] else "-"
-
-
 def note(session: Json) -> str:
     """What a person should know of it now: why it ended, that its centre can't be asked, or what it waits for."""
     if not session["live"]:
-        return str(session["end_reason"] or "")
+        return first_line(str(session["end_reason"] or ""))
     if session["unknown_since"]:
         return f"centre can't be asked since {session['unknown_since']}: {session['unknown_why'] or 'no answer'}"
     place = f"place {session['place_in_queue']} in the queue" if session["place_in_queue"] else ""

@@ -6,6 +6,7 @@ its centres are names, its places the first centre that is up and does not refus
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -98,6 +99,8 @@ class FakeBroker:
         if key.endswith("/log"):
             return 200, {"log": self.log_of(self.find(key.removesuffix("/log")))}
         if key:
+            seen, wait = int(query.get("seen", ["-1"])[0]), float(query.get("wait", ["0"])[0])
+            self.changed.wait_for(lambda: self.find(key)["version"] != seen, wait)
             return 200, self.find(key)
         return 200, {
             "me": {"person": "ada", "roles": ["member"], "projects": [{"id": "climate", "title": ""}], "default_project": "climate"},
@@ -142,7 +145,8 @@ class FakeBroker:
     def start(self, body: Json, placement: Json) -> Json:
         best, key = placement["best"], f"s{len(self.sessions)}"
         session = samples.session(datetime.now(UTC)) | {
-            "id": key, "kind": body["kind"], "name": body["name"], "state": "queued", "cores": body["cores"], "gpus": body.get("gpus", 0),
+            "id": key, "kind": body["kind"], "name": body["name"], "state": "queued", "cores": body.get("cores", 1),
+            "gpus": body.get("gpus", 0),
             "centre": best["centre"], "centre_name": best["centre_name"], "why": placement["reason"], "node": "", "in_flight": 0.25,
             "reason": "Resources", "place_in_queue": 1, "walltime_s": 3600, "placement": placement, "created_at": _iso(),
         }  # fmt: skip
@@ -156,8 +160,14 @@ class FakeBroker:
         body = self.payloads[key]
         argv = [sys.executable, *body["argv"][1:]] if body["argv"][0] == "python" else body["argv"]
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | body.get("env", {})
+        folder = Path(self.logs.name) / key
+        for name, data in body.get("files", {}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(base64.b64decode(data))
+            (folder / name).chmod(0o700)
+        folder.mkdir(exist_ok=True)
         with self.log_path(key).open("wb") as output:
-            process = subprocess.Popen(argv, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=self.logs.name)
+            process = subprocess.Popen(argv, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=folder)
         self.processes[key] = process
         self.update(key, state="ready", node="node-1", reason="", place_in_queue=0)
         threading.Thread(target=self._until_it_ends, args=(key, process), daemon=True).start()
