@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 
 from scnet_hub.centres import Centre
+from scnet_hub.commands import Command, Completed
 from scnet_hub.errors import Rejected, Unreachable
 from scnet_hub.jobs import JobSpec, JobState, JobStatus, UsageRecord
 
@@ -100,11 +101,12 @@ async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder
     assert record.exit_code == "0:0"
 
 
-async def test_a_running_job_has_a_record_without_an_end(centre: Centre, folder: str, account: str) -> None:
+async def test_a_running_job_has_no_record_with_an_end(centre: Centre, folder: str, account: str) -> None:
+    """Some accountings list a job while it runs, some only afterwards: none may say that it ended."""
     job_id = await centre.submit(job(centre, folder, "/bin/sleep", "60"), account=account)
     await wait(centre, job_id, runs)
-    record = next(record for record in await centre.usage([job_id]) if record.job_id == job_id)
-    assert record.state is JobState.RUNNING and record.ended_at is None and record.cores == 1
+    for record in await centre.usage([job_id]):
+        assert not record.state.ended and record.ended_at is None and record.cores in (0, 1)
     await centre.cancel([job_id], account=account)
 
 
@@ -141,6 +143,34 @@ async def test_a_job_is_found_by_its_name(centre: Centre, folder: str, account: 
     assert await centre.find(spec.name, account=account) == job_id
     assert await centre.find(f"{spec.name}-other", account=account) is None
     await centre.cancel([job_id], account=account)
+
+
+class Deafened:
+    """A transport that runs the next command to its end and then loses the answer."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.loses = inner, True
+
+    async def run(self, command: Command, **how: Any) -> Completed:
+        done: Completed = await self.inner.run(command, **how)
+        if self.loses:
+            self.loses = False
+            raise Unreachable("the answer was lost on its way")
+        return done
+
+
+async def test_a_submission_whose_answer_was_lost_is_found_and_not_doubled(centre: Centre, folder: str, account: str) -> None:
+    spec = job(centre, folder, "/bin/sleep", "60")
+    lossy: Any = Deafened(centre.transport)
+    await centre.load()  # so that the dialect knows what it must
+    with pytest.raises(Unreachable):
+        await Centre(centre.spec, centre.dialect, lossy).submit(spec, account=account)
+    ghost = await centre.find(spec.name, account=account)
+    assert ghost, "a retry would have made a second copy"
+    await wait(centre, ghost, runs)
+    await centre.cancel([ghost], account=account)
+    await wait(centre, ghost, ended)
+    assert await centre.find(spec.name, account=account) in (ghost, None)
 
 
 async def test_cancelling_can_be_repeated_and_strangers_do_no_harm(centre: Centre, folder: str, account: str) -> None:

@@ -341,7 +341,8 @@ def _sacct_records(stdout: str) -> list[UsageRecord]:
         if len(parts) != len(USAGE_FIELDS):
             raise Garbled(f"sacct answered half a row: {_short(line)!r}.")
         row = dict(zip(USAGE_FIELDS, parts, strict=True))
-        if row["JobIDRaw"].isdecimal():  # the others are steps: 12.batch
+        # The others are steps (12.batch), or jobs of which slurmdbd was told the first step before the start: half a record.
+        if row["JobIDRaw"].isdecimal() and row["Partition"]:
             records.append(_sacct_record(row))
     return records
 

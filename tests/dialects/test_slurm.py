@@ -315,6 +315,11 @@ def test_a_job_cancelled_while_it_waited_used_nothing() -> None:
     assert (record.state, record.started_at, record.cores, record.elapsed) == (JobState.CANCELLED, None, 0, timedelta())
 
 
+def test_a_job_whose_start_accounting_has_not_heard_yet_has_no_record() -> None:
+    half = "5|COMPLETED|0|||Unknown|1795397883|1795397885|2|00:00:00|a1|0:0||allocation\n"
+    assert slurm.records(said(half)) == []
+
+
 def test_steps_are_no_jobs() -> None:
     assert [record.job_id for record in slurm.records(sample("sacct"))] == [str(number) for number in range(1, 14)]
 
