@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 
 import asyncssh
 
-from ..errors import Denied, SpecError, Unreachable
-from ..standard.centre import CentreSpec
-from ..standard.centre import SshTransport as SshSpec
+from ..errors import Denied, Unreachable
+from .door import LOGIN_REFUSED, Door, again
 from .setback import Setback
 
 log = logging.getLogger(__name__)
@@ -65,9 +64,9 @@ class Line:
 class Lines:
     """The lines to one centre. `credentials` gives what a login user shows at the door, afresh for each attempt."""
 
-    def __init__(self, spec: CentreSpec, way: SshSpec, credentials: Callable[[str], Sequence[KeyPair]], pace: Pace) -> None:
-        self.spec, self.way, self.credentials, self.pace = spec, way, credentials, pace
-        self.nodes = [LoginNode(host, way.concurrency, pace) for host in way.hosts]
+    def __init__(self, door: Door, credentials: Callable[[str], Sequence[KeyPair]], pace: Pace) -> None:
+        self.door, self.credentials, self.pace = door, credentials, pace
+        self.nodes = [LoginNode(host, door.way.concurrency, pace) for host in door.way.hosts]
         self._lines: dict[str, Line] = {}
         self._opening: dict[str, asyncio.Task[Line]] = {}
         self._refusals: dict[str, Setback[Denied]] = {}
@@ -143,7 +142,7 @@ class Lines:
                 connection = await self._open_at(node, user)
             except Unreachable as error:
                 failures.append(error)
-                if error.code == "login-refused":
+                if error.code == LOGIN_REFUSED:
                     assert isinstance(error, Denied)
                     refusal.failed(error, asyncio.get_running_loop().time())
                     break
@@ -159,18 +158,18 @@ class Lines:
         loop = asyncio.get_running_loop()
         async with node.logins, node.trial if node.setback.error else contextlib.nullcontext():
             if held := node.setback.holds(loop.time()):
-                raise held
+                raise again(held)
             try:
                 connection = await self._log_in(node, user)
             except Unreachable as error:
-                if error.code == "login-refused":
+                if error.code == LOGIN_REFUSED:
                     node.setback.worked()
                 else:
                     node.setback.failed(error, loop.time())
                     log.log(logging.ERROR if isinstance(error, Denied) else logging.WARNING, "%s", error)
                 raise
             node.setback.worked()
-            log.info("connected to %s of centre %s as %s", node.host, self.spec.id, user)
+            log.info("connected to %s of centre %s as %s", node.host, self.door.spec.id, user)
             return connection
 
     async def _log_in(self, node: LoginNode, user: str) -> asyncssh.SSHClientConnection:
@@ -181,11 +180,11 @@ class Lines:
                 client.connected = lambda: limit.reschedule(loop.time() + self.pace.login)
                 return await asyncssh.connect(
                     node.host,
-                    self.way.port,
+                    self.door.way.port,
                     username=user,
                     client_keys=list(self.credentials(user)),
                     client_factory=lambda: client,
-                    known_hosts=known_hosts(self.way),
+                    known_hosts=self.door.known_hosts().encode(),
                     config=None,
                     agent_path=None,
                     gss_host=None,
@@ -195,53 +194,17 @@ class Lines:
                     keepalive_count_max=2,
                 )
         except TimeoutError as error:
-            words = "the login did not end" if client.reached else "no answer"
-            seconds = self.pace.login if client.reached else self.pace.connect
-            raise self._unreachable(node, f"{words} within {seconds:g} s") from error
+            words, seconds = ("the login did not end", self.pace.login) if client.reached else ("no answer", self.pace.connect)
+            raise self.door.unreachable(node.host, f"{words} within {seconds:g} s") from error
         except asyncssh.HostKeyNotVerifiable as error:
-            raise self._wrong_host_key(node, client.seen, error) from error
+            raise self.door.wrong_host_key(node.host, client.seen, error.reason) from error
         except (asyncssh.PermissionDenied, asyncssh.IllegalUserName) as error:
-            raise self._refused(node, user, second_factor=client.second_factor) from error
+            refused = self.door.second_factor if client.second_factor else self.door.refused
+            raise refused(node.host, user) from error
         except (asyncssh.KeyExchangeFailed, asyncssh.ProtocolNotSupported) as error:
-            raise Denied(f"{self._at(node)}: its sshd and this client have no algorithm in common: {error.reason}.") from error
+            raise self.door.nothing_in_common(node.host, words_of(error)) from error
         except (OSError, asyncssh.Error) as error:
-            raise self._unreachable(node, words_of(error)) from error
-
-    # --- sentences
-
-    def _at(self, node: LoginNode) -> str:
-        return f"centre {self.spec.id} at {node.host}:{self.way.port}"
-
-    def _unreachable(self, node: LoginNode, words: str) -> Unreachable:
-        return Unreachable(f"{self._at(node)} can't be reached: {words}.", hint="Nothing ran there. It is tried again by itself.")
-
-    def _wrong_host_key(self, node: LoginNode, seen: str, error: asyncssh.HostKeyNotVerifiable) -> Denied:
-        keys = ", ".join(fingerprint(key) for key in [*self.way.host_keys, *self.way.host_ca])
-        said = f"the host key {seen}" if seen else f"a host key that can't be verified ({error.reason})"
-        return Denied(
-            f"{self._at(node)} shows {said}, but {keys} is pinned: nothing was sent there.",
-            hint=f"Somebody sits in between, or the centre changed its keys: ask {self._contact} before the new key is pinned in centre.toml.",
-            code="host-key-changed",
-        )
-
-    def _refused(self, node: LoginNode, user: str, *, second_factor: bool) -> Denied:
-        if second_factor:
-            sentence = f"{self._at(node)} asks {user} for a second factor (keyboard-interactive), which a program can't give."
-            hint = f"{self._contact} must except the federation from it: AuthenticationMethods publickey, for example by its address."
-        elif self.way.key_file and user == self.way.user:
-            sentence = f"{self._at(node)} refused the key in {self.way.key_file} for {user}."
-            hint = f"Its public half belongs into {user}'s authorized_keys there; ask {self._contact}."
-        else:
-            sentence = f"{self._at(node)} refused the federation's certificate for the account {user}."
-            hint = (
-                f"Only its sshd's log says why. Either the account {user} is unknown or locked there, its principals file doesn't name it, "
-                f"TrustedUserCAKeys lacks the federation's CA, or a clock is wrong. Ask {self._contact}."
-            )
-        return Denied(sentence, hint=hint, code="login-refused")
-
-    @property
-    def _contact(self) -> str:
-        return self.spec.contact or "the centre's admins"
+            raise self.door.unreachable(node.host, words_of(error)) from error
 
     # --- leaving
 
@@ -250,12 +213,11 @@ class Lines:
         if line.users:
             return
         loop = asyncio.get_running_loop()
-        if line.retired or loop.time() - line.opened >= self.pace.life:
-            if not line.retired:
-                self.retire(line)
-                return
+        if line.retired:
             line.connection.close()
             self._retired.discard(line)
+        elif loop.time() - line.opened >= self.pace.life:
+            self.retire(line)
         else:
             line.timer = loop.call_later(self.pace.idle, self.retire, line)
 
@@ -285,33 +247,6 @@ class _Client(asyncssh.SSHClient):
 
     def kbdint_auth_requested(self) -> None:
         self.second_factor = not self._refused  # the key was good, or counts for nothing, and this is asked for as well
-
-
-def known_hosts(way: SshSpec) -> bytes:
-    """The pinned keys in OpenSSH's form, for every name: there is no other host in that file."""
-    return "".join(
-        [f"* {_exported(key)}\n" for key in way.host_keys] + [f"@cert-authority * {_exported(key)}\n" for key in way.host_ca]
-    ).encode()
-
-
-def fingerprint(public: str) -> str:
-    return _key(public).get_fingerprint()
-
-
-def _exported(public: str) -> str:
-    return " ".join(_key(public).export_public_key("openssh").decode().split()[:2])
-
-
-def _key(public: str) -> asyncssh.SSHKey:
-    try:
-        return asyncssh.import_public_key(public)
-    except asyncssh.KeyImportError as error:
-        raise SpecError(f"transport.host_keys: {public[:60]!r} is no public key: {error}.") from error
-
-
-def again(error: Unreachable) -> Unreachable:
-    """The same error to be raised once more: one object would gather the traceback of everybody who meets it."""
-    return type(error)(str(error), hint=error.hint, code=error.code, details=error.details)
 
 
 def words_of(error: BaseException) -> str:

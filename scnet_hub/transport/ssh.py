@@ -25,8 +25,12 @@ from ..identity import login
 from ..secret import read_secret
 from ..standard.centre import CentreSpec
 from ..standard.centre import SshTransport as SshSpec
-from .certificates import CertificateAuthority
+from .certificates import CertificateAuthority, Credential
 from .connections import KeyPair, Line, Lines, Pace, words_of
+from .door import Door
+from .forwards import Forwards
+from .master import Master
+from .wanted import Wanted
 
 if TYPE_CHECKING:
     from . import Means
@@ -63,11 +67,14 @@ class SshTransport:
         self.spec, self.means, self.way = spec, means, spec.transport
         self.pace = pace or Pace()
         self.never = {*never, *spec.identity.reserved} if never else set()
-        self.lines = Lines(spec, self.way, self._credentials, self.pace)
+        self.door = Door(spec, self.way)
+        self.lines = Lines(self.door, self._credentials, self.pace)
+        self.forwards = self._make_forwards(means)
         self._authority: CertificateAuthority | None = None
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
         user, account = self._who(account)
+        self.forwards.wake()
         deadline = asyncio.get_running_loop().time() + timeout
         for attempt in range(1000):
             try:
@@ -102,22 +109,50 @@ class SshTransport:
         return text
 
     async def forward(self, host: str, port: int) -> tuple[str, int]:
-        return host, port
+        return await self.forwards.to(host, port) if self._forwards_sessions else (host, port)
 
     async def unforward(self, host: str, port: int) -> None:
-        """Nothing was opened."""
+        if self._forwards_sessions:
+            await self.forwards.drop(host, port)
 
     async def keep(self, wanted: Collection[tuple[str, int]]) -> None:
-        """Nothing was opened."""
+        if self._forwards_sessions:
+            await self.forwards.keep(wanted)
 
     async def hub_url(self) -> str:
-        return self.spec.network.hub_url
+        return await self.forwards.back() if self.spec.network.hub == "forward" else self.spec.network.hub_url
 
     async def close(self) -> None:
+        await self.forwards.close()
         await self.lines.close()
 
     async def end(self) -> None:
-        await self.close()
+        await self.forwards.end()
+        await self.lines.close()
+
+    async def check(self, host: str = "", port: int = 0) -> list[str]:
+        """What is wrong with the ways to and from sessions, in sentences. `host:port` on a node is what to try, if it is known."""
+        wrong = await self.forwards.check(host, port)
+        network = self.spec.network
+        if network.hub == "forward" and not wrong:
+            listens = Command(("bash", "-c", 'exec 3<>"/dev/tcp/$1/$2"', "bash", network.listen, str(network.listen_port)))
+            if (await self.run(listens, timeout=10)).code != 0:
+                wrong.append(
+                    f"centre {self.spec.id}: its sshd took the forward for the hub, but listens on loopback only, not on {network.listen}. "
+                    f"Its sshd_config needs GatewayPorts clientspecified; ask {self.door.contact}."
+                )
+        return wrong
+
+    @property
+    def _forwards_sessions(self) -> bool:
+        return self.spec.network.sessions == "forward"
+
+    def _make_forwards(self, means: Means) -> Forwards:
+        key_file = means.folder.absolute() / self.way.key_file if self.way.key_file else None
+        folder = means.folder.absolute() / "forwards"
+        master = Master(self.door, folder / self.spec.id, self._forward_credential, key_file)
+        wanted = Wanted(folder / f"{self.spec.id}.json")
+        return Forwards(self.door, self.spec.network, master, wanted, means.public_url, self.pace)
 
     # --- who
 
@@ -138,6 +173,11 @@ class SshTransport:
             return [asyncssh.import_private_key(read_secret(self.means.folder / self.way.key_file) + "\n")]
         credential = self.authority.mint(user, f"scnet:{self.spec.id}:{user}")
         return [(credential.key, credential.certificate)]
+
+    def _forward_credential(self) -> Credential | None:
+        if self.way.key_file:
+            return None
+        return self.authority.mint(self.way.user, f"scnet:{self.spec.id}:forwards", forwarding=True)
 
     @property
     def authority(self) -> CertificateAuthority:
@@ -196,7 +236,7 @@ class SshTransport:
         if done.code == 1 and not done.stdout and (said := SUDO_SAYS.search(done.stderr)):
             raise Denied(
                 f"centre {self.spec.id}: {self.way.user} may not act as {account}: {said[0]}.",
-                hint=f"A sudoers rule for {self.way.user} is missing there, or the account is: ask {self.spec.contact or 'its admins'}.",
+                hint=f"A sudoers rule for {self.way.user} is missing there, or the account is: ask {self.door.contact}.",
             )
 
     def _unknown(self, command: Command, words: str) -> Unreachable:
