@@ -305,8 +305,11 @@ class Federation:
             "session": row.id,
             "kind": row.kind,
             "argv": row.payload["argv"],
-            # but what the person's browser opens stays public
-            "env": {name: value if "PUBLIC" in name else seen(value) for name, value in row.payload["env"].items()} | mine,
+            # the session's own calls only: what the person's browser opens stays public
+            "env": {
+                name: seen(value) if name.endswith(("_API_URL", "_ACTIVITY_URL")) else value for name, value in row.payload["env"].items()
+            }
+            | mine,
             "nonce": row.payload["nonce"],
             "call_home": seen(self.call_home_url.format(row.id)),
             "home": spec.session.home.format(directory=directory, account=row.account),

@@ -94,7 +94,7 @@ def _spawner(c: Any, ports: Ports, home: Path) -> None:
     make_secret(home / "secrets" / "hub.token")
     c.FederatedSpawner.broker_url = f"http://127.0.0.1:{ports.broker}{PREFIX}"
     c.FederatedSpawner.broker_token_file = str(home / "secrets" / "hub.token")
-    c.FederatedSpawner.public_url = ports.public_url
+    c.FederatedSpawner.hub_public_url = ports.public_url
     c.FederatedSpawner.cancel_folder = str(home / "cancels")
     c.FederatedSpawner.options_form = options_form
     c.FederatedSpawner.options_from_form = options_from_form

@@ -36,7 +36,9 @@ class FederatedSpawner(BatchSpawnerBase):
 
     broker_url = Unicode("http://127.0.0.1:8085/services/scnet/api/v1", help="Where the broker answers.").tag(config=True)
     broker_token_file = Unicode(help="File (0600) with the token that the broker knows as the hub's.").tag(config=True)
-    public_url = Unicode(help="Where the hub's proxy listens: sessions reach the hub by it, not by the hub's own port.").tag(config=True)
+    hub_public_url = Unicode(help="Where the hub's proxy listens: sessions reach the hub there, not at the hub's own port.").tag(
+        config=True
+    )
     cancel_folder = Unicode(help="Folder that keeps wishes to stop a session while the broker is away.").tag(config=True)
     rpc_timeout = Float(2.0, help="Seconds that a poll or a stop waits for the broker. No answer never ends a session.").tag(config=True)
     profiles = List(Dict(), help="Sizes for the start form, if they should not come from the broker.").tag(config=True)
@@ -106,10 +108,11 @@ class FederatedSpawner(BatchSpawnerBase):
     def job_environment(self) -> Json:
         """What the job needs of the hub's variables: never the hub's own PATH, HOME or secrets."""
         env = self.get_env()
-        if self.public_url:
+        if self.hub_public_url:
             own = self.hub.api_url
             env = {
-                key: f"{self.public_url}/hub/api{value[len(own) :]}" if str(value).startswith(own) else value for key, value in env.items()
+                key: f"{self.hub_public_url}/hub/api{value[len(own) :]}" if str(value).startswith(own) else value
+                for key, value in env.items()
             }
         return {key: str(value) for key, value in env.items() if key.startswith(PASSED_ON) or key in self.environment}
 
