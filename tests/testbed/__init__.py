@@ -5,6 +5,6 @@ Each centre is namespaces of its own, so root is needed, and none of its traffic
 """
 
 from .layout import CENTRES, Centre, Place
-from .testbed import Testbed, down, up
+from .testbed import Testbed, down, running, shared, up
 
-__all__ = ["CENTRES", "Centre", "Place", "Testbed", "down", "up"]
+__all__ = ["CENTRES", "Centre", "Place", "Testbed", "down", "running", "shared", "up"]

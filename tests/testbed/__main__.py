@@ -31,7 +31,10 @@ def main() -> int:
     harm.add_argument("node", nargs="?", default="", help="which node; the rate of slow; the account of home-full")
     commands.add_parser("list", help="what is up, and where")
     arguments = parser.parse_args()
-    return {"up": _up, "down": _down, "at": _at, "fault": _fault, "list": _list}[arguments.command](arguments)
+    try:
+        return {"up": _up, "down": _down, "at": _at, "fault": _fault, "list": _list}[arguments.command](arguments)
+    except (life.NotUp, RuntimeError, ValueError) as error:
+        sys.exit(str(error))
 
 
 def _up(arguments: argparse.Namespace) -> int:

@@ -15,13 +15,29 @@ from .layout import Centre, Place
 
 Fault = Callable[[Centre, Place, str], None]  # the string: a node, or a rate
 SSHD = "/run/sshd.pid"
+LISTENS = f"for _ in $(seq 100); do [ -s {SSHD} ] && exit; sleep 0.05; done; exit 1"  # sshd writes its number when it listens
 RATE = "256kbit"
 
 OPPOSITES = {
-    "ctl-kill": "ctl-start", "ctl-hang": "ctl-unhang", "dbd-kill": "dbd-start", "db-kill": "db-start", "munge-kill": "munge-start",
-    "sshd-kill": "sshd-start", "sshd-hang": "sshd-unhang", "forwarding-off": "forwarding-on", "net-down": "net-up", "slow": "fast",
-    "freeze": "thaw", "node-kill": "node-start", "node-cut": "node-join", "drain": "resume", "home-full": "home-free",
-}  # fmt: skip
+    "ctl-kill": "ctl-start",
+    "ctl-hang": "ctl-unhang",
+    "dbd-kill": "dbd-start",
+    "db-kill": "db-start",
+    "munge-kill": "munge-start",
+    "sshd-kill": "sshd-start",
+    "sshd-hang": "sshd-unhang",
+    "forwarding-off": "forwarding-on",
+    "mfa-on": "mfa-off",
+    "chatty": "quiet",
+    "curious": "content",
+    "net-down": "net-up",
+    "slow": "fast",
+    "freeze": "thaw",
+    "node-kill": "node-start",
+    "node-cut": "node-join",
+    "drain": "resume",
+    "home-full": "home-free",
+}
 
 
 def _run(*command: str) -> Fault:
@@ -32,8 +48,22 @@ def _signal(name: str, pid_file: str) -> Fault:
     return lambda centre, place, node: _kill(centre, place, name, pid_file.replace("{node}", node))
 
 
+def _door(words: str) -> Fault:
+    """What sshd's configuration says before all else."""
+    script = f'printf "%s\\n" "$0" >/etc/ssh/sshd_config.d/fault.conf && pid=$(cat {SSHD}) && rm {SSHD} && kill -s HUP "$pid"; {LISTENS}'
+    return _run("sh", "-c", script, words)
+
+
+def _shells(words: str) -> Fault:
+    """What every shell started by sshd does first."""
+    script = 'sed -i \'/# fault$/d\' /etc/bash.bashrc; [ -z "$0" ] || sed -i "1i $0 # fault" /etc/bash.bashrc'
+    return _run("sh", "-c", script, words)
+
+
 def _controller(name: str) -> Fault:
-    return lambda centre, place, node: _kill(centre, place, name, KINDS[centre.kind].controller_pid)
+    """To its process group: OAR's server is several processes."""
+    script = 'group=$(cut -d " " -f 5 "/proc/$(cat "$1")/stat") && kill -s "$0" -- "-$group"'
+    return lambda centre, place, node: _there(centre, place, "bash", "-c", script, name, KINDS[centre.kind].controller_pid)
 
 
 def _start_controller(centre: Centre, place: Place, node: str) -> None:
@@ -75,8 +105,9 @@ def _ends(centre: Centre, place: Place) -> list[tuple[list[str], str]]:
 
 def _home_full(centre: Centre, place: Place, account: str) -> None:
     """A home that takes no more than 64 KiB, as if the quota were used up."""
-    script = 'mount -t tmpfs -o "size=64k,mode=700,uid=$0,gid=$0" home "/home/$1" && runuser -u "$1" -- sh -c "head -c 61440 /dev/zero >\\$HOME/old"'
-    _there(centre, place, "sh", "-c", script, str(centre.uids[account]), account)
+    uid, home = str(centre.uids[account]), f"/home/{account}"
+    _there(centre, place, "mount", "-t", "tmpfs", "-o", f"size=64k,mode=700,uid={uid},gid={uid}", "home", home)
+    _there(centre, place, "sh", "-c", 'head -c 65536 /dev/zero >"$0"', f"{home}/results")
 
 
 def _there(centre: Centre, place: Place, *command: str) -> None:
@@ -107,11 +138,17 @@ FAULTS: dict[str, Fault] = {
     "munge-kill": _signal("KILL", "/run/munge/munged.pid"),  # each Slurm command hangs for 49 s
     "munge-start": _run("su", "-s", "/bin/sh", "munge", "-c", "munged --force"),
     "sshd-kill": _signal("KILL", SSHD),
-    "sshd-start": _run("/usr/sbin/sshd"),
+    "sshd-start": _run("sh", "-c", f"rm -f {SSHD}; /usr/sbin/sshd && {LISTENS}"),
     "sshd-hang": _signal("STOP", SSHD),  # TCP connects, no banner
     "sshd-unhang": _signal("CONT", SSHD),
-    "forwarding-off": _run("sh", "-c", f'echo "DisableForwarding yes" >/etc/ssh/sshd_config.d/fault.conf; kill -s HUP "$(cat {SSHD})"'),
-    "forwarding-on": _run("sh", "-c", f'rm -f /etc/ssh/sshd_config.d/fault.conf; kill -s HUP "$(cat {SSHD})"'),
+    "forwarding-off": _door("DisableForwarding yes"),
+    "forwarding-on": _door(""),
+    "mfa-on": _door("AuthenticationMethods publickey,password\nPasswordAuthentication yes"),  # the key is not enough: it asks for more
+    "mfa-off": _door(""),
+    "chatty": _shells("echo 'Welcome to the centre!'; echo 'Maintenance on Monday.' >&2"),  # every login shell talks
+    "quiet": _shells(""),
+    "curious": _shells("read -r -p 'Do you accept the terms? ' answer"),  # every login shell reads a line
+    "content": _shells(""),
     "net-down": lambda centre, place, node: network.unplug(centre.namespace(place)),  # the whole site is off the internet
     "net-up": lambda centre, place, node: network.plug(centre.namespace(place)),
     "slow": _slow,

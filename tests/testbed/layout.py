@@ -1,6 +1,7 @@
 """What stands where: the four centres, their nodes, accounts, hardware and addresses, as facts.
 
-One constant, `HERE`, names all that the testbed makes on this machine (namespaces, links, the network); a second `Place` is a second testbed.
+One constant, `HERE`, names all that the testbed makes on this machine: namespaces, links, the network. A second `Place` is a second
+testbed.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def start(centre: Centre, place: Place, folder: Path) -> None:
     else:
         shutil.copy(folder / "secrets/ssh_ca.pub", share / "ca.pub")
     namespace = f"--net=/run/netns/{centre.namespace(place)}"
-    command = ["nsenter", namespace, "unshare", "-m", "-u", "-i", "-p", "-f", "--kill-child", "--", share / "inside/centre.sh"]
+    command = ["nsenter", namespace, "unshare", "-m", "-u", "-i", "-p", "-f", "--kill-child", "--", str(share / "inside/centre.sh")]
     with (share / "log").open("wb") as log:
         _outer[share] = subprocess.Popen(
             command, env=_environment(centre, place), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -30,18 +30,19 @@ def copy(source: Path, folder: Path) -> None:
 
 
 def page(centre: Centre, place: Place, host_key: str, *, watch: tuple[float, float], listen_port: int) -> str:
+    contact = f"hpc@{centre.name.split()[0].lower()}.example"
+    host = {"hosts": [centre.wan(place)], "port": 22, "user": SERVICE, "host_keys": [host_key]}
+    hardware = {"cores": centre.cores, "memory": f"{centre.memory}M", "gpus": centre.gpus, "gpu_model": centre.gpu_model}
+    tariff = {"core_hour": centre.core_hour, "gpu_hour": centre.gpu_hour}
     tables = [
-        _table("", id=centre.id, name=centre.name, organisation=centre.organisation, contact=f"hpc@{centre.name.split()[0].lower()}.example",
-               dialect=centre.kind),
-        _table("[transport]", kind="ssh", hosts=[centre.wan(place)], port=22, user=SERVICE, host_keys=[host_key], **_by_kind(centre)),
+        _table("", id=centre.id, name=centre.name, organisation=centre.organisation, contact=contact, dialect=centre.kind),
+        _table("[transport]", kind="ssh", **host, **_by_kind(centre)),
         _table("[identity]", mode=centre.identity, accounts=centre.people),
         _table("[network]", **_network(centre, place, listen_port)),
         _table("[session]", python="/opt/scnet/session/bin/python", directory="/home/{account}/.scnet", home="/home/{account}"),
         _table("[watch]", interval=watch[0], busy_interval=watch[1]),
-        _table("[[partition]]", name=centre.partition, nodes=len(centre.nodes), cores=centre.cores, memory=f"{centre.memory}M",
-               gpus=centre.gpus, gpu_model=centre.gpu_model, max_walltime="24h",
-               tariff={"core_hour": centre.core_hour, "gpu_hour": centre.gpu_hour}),
-    ]  # fmt: skip
+        _table("[[partition]]", name=centre.partition, nodes=len(centre.nodes), **hardware, max_walltime="24h", tariff=tariff),
+    ]
     return "\n".join(tables)
 
 

@@ -72,7 +72,8 @@ class Testbed:
         """The centres trust one more CA."""
         for centre in self._of(self.centres):
             if centre.identity == "certificate":
-                life.at(centre, self.place, ["tee", "-a", "/etc/ssh/federation_ca.pub"], stdin=ca.read_text(), check=True)
+                add = 'grep -qxF "$0" "$1" || echo "$0" >>"$1"'
+                life.at(centre, self.place, ["sh", "-c", add, ca.read_text().strip(), "/etc/ssh/federation_ca.pub"], check=True)
 
     def outfit(self, folder: Path, *, watch: tuple[float, float] = (30, 10), listen_port: int = 18000) -> Path:
         """Another broker's state folder: the same keys, and pages with its own intervals and port for sessions' way home."""
@@ -135,25 +136,19 @@ def running(place: Place = HERE) -> Testbed | None:
 
 @contextmanager
 def shared(centres: str = ALL, *, place: Place = HERE) -> Iterator[Testbed]:
-    """The testbed for the time of a `with` block: the one that is up, or else one of our own that ends with the last user."""
-    with _user_lock(place) as lock:
+    """The testbed for the time of a `with` block: the one that is up, or else one of our own that ends with its last user."""
+    with _lock(place, "users") as users:
         with _alone(place):
-            standing = _folder(place)
-            folder = standing if standing and (_kept(place) or not _unused(lock)) else Path(tempfile.mkdtemp(prefix="scnet-testbed-"))
-            try:
-                testbed = _raise(folder, centres, place, keep=False)
-            except BaseException:
-                if not _kept(place):
-                    _fell(place)
-                raise
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            folder = _folder(place) if _kept(place) or _in_use(place) else None
+            testbed = _raise(folder or Path(tempfile.mkdtemp(prefix="scnet-testbed-")), centres, place, keep=False)
+            fcntl.flock(users, fcntl.LOCK_SH)
         try:
             yield testbed
         finally:
             with _alone(place):
-                if not _kept(place) and _unused(lock):
+                fcntl.flock(users, fcntl.LOCK_UN)
+                if not _kept(place) and not _in_use(place):
                     _fell(place)
-                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _raise(
@@ -168,8 +163,8 @@ def _raise(
     folder = folder.resolve()
     standing = _folder(place)
     if standing and standing != folder:
-        if _kept(place) and running(place):
-            raise RuntimeError(f"A testbed is up with its state in {standing}: `make testbed-down` ends it.")
+        if running(place) and (_kept(place) or _in_use(place)):
+            raise life.NotUp(f"Another testbed is up, with its state in {standing}: `make testbed-down` ends it.")
         _fell(place)
     network.open_internet(place)
     _mark(place, folder, keep=keep)
@@ -178,6 +173,8 @@ def _raise(
     absent = [centre for centre in wanted if not life.alive(centre, place)]
     _together(absent, lambda centre: life.start(centre, place, folder))
     testbed = Testbed(folder, "".join(centre.id for centre in CENTRES.values() if life.alive(centre, place)), place)
+    if ca:
+        testbed.trust(ca)
     return _with_pages(testbed, watch) if absent or keep else testbed
 
 
@@ -202,7 +199,10 @@ def _together(centres: Sequence[Centre], act: Callable[[Centre], None]) -> None:
 def _fell(place: Place) -> None:
     _together(list(CENTRES.values()), lambda centre: life.end(centre, place))
     network.close_internet(place)
+    folder, kept = _folder(place), _kept(place)
     shutil.rmtree(place.records, ignore_errors=True)
+    if folder and not kept:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mark(place: Place, folder: Path, *, keep: bool) -> None:
@@ -225,27 +225,26 @@ def _kept(place: Place) -> bool:
 @contextmanager
 def _alone(place: Place) -> Iterator[None]:
     """One at a time brings up or down."""
-    handle = os.open(f"{place.records}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+    with _lock(place, "lock") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
+
+
+def _in_use(place: Place) -> bool:
+    """Whether somebody's tests run on it now."""
+    with _lock(place, "users") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 @contextmanager
-def _user_lock(place: Place) -> Iterator[int]:
-    handle = os.open(f"{place.records}.users", os.O_RDWR | os.O_CREAT, 0o600)
+def _lock(place: Place, name: str) -> Iterator[int]:
+    """A file to lock; closing it, or dying, lets go."""
+    handle = os.open(f"{place.records}.{name}", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield handle
     finally:
         os.close(handle)
-
-
-def _unused(lock: int) -> bool:
-    """Whether nobody but us holds the users' lock."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
