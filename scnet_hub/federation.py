@@ -85,9 +85,11 @@ class Federation:
             self._own(watcher.run())
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
-        """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go."""
+        """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way
+        back to the hub is opened now, not when the first person waits for it."""
         try:
             await self.centres[centre].transport.keep([_address(row) for row in rows])
+            await self.centres[centre].transport.hub_url()
         except CentreError as error:
             log.warning("%s: forwards can't be set up, will be tried again: %s", centre, error)
 

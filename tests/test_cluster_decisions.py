@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scnet_hub.clusters import words
-from scnet_hub.clusters.place import dashboard_link, listening_host
+from scnet_hub.clusters.place import dashboard_link, listening_host, own_centre
 from scnet_hub.clusters.repair import SETTLED, Action, Budget, Facts, verdict
 from scnet_hub.clusters.sizes import Size, split, surplus
 from scnet_hub.errors import BadOption
@@ -86,6 +86,12 @@ def test_the_scheduler_listens_where_this_session_does():
     assert listening_host({"JUPYTERHUB_SERVICE_URL": "http://10.1.2.3:4567/user/ada/"}) == "10.1.2.3"
     assert listening_host({"JUPYTERHUB_SERVICE_URL": "http://10.1.2.3:4567/", "SCNET_HOST": "node7"}) == "node7"
     assert listening_host({"JUPYTERHUB_SERVICE_URL": "http://0.0.0.0:4567/"}) not in ("", "0.0.0.0", "127.0.0.1")
+
+
+def test_workers_go_where_they_reach_the_scheduler() -> None:
+    assert own_centre("10.1.2.3", {"SCNET_CENTRE": "b"}) == "b"
+    assert own_centre("127.0.0.1", {"SCNET_CENTRE": "b"}) == ""
+    assert own_centre("10.1.2.3", {}) == ""
 
 
 def test_the_dashboard_goes_through_the_hub():

@@ -36,7 +36,7 @@ from .adaptive import DEFAULTS, UNKNOWN_TASK_S, FederatedAdaptive
 from .display import ShowsItself
 from .door import Door
 from .job import BrokerJob, job_class
-from .place import dashboard_link, listening_host
+from .place import dashboard_link, listening_host, own_centre
 from .repair import Action, Budget, Facts, verdict
 from .sizes import Size, split, surplus
 from .worker import job_options, worker_env
@@ -80,7 +80,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._prefix = f"{name}-{epoch}" if name else self._label  # never a name that an older cluster's job has
         self._count = 0
         self._sizes = list(sizes)
-        self._door = Door(client, walltime_s=length.total_seconds(), project=project, centre=centre)
+        host = host or listening_host()
+        self._door = Door(client, walltime_s=length.total_seconds(), project=project, centre=centre or own_centre(host))
         self._budget = Budget(restarts)
         self._tick, self._asked_at = tick, 0.0
         self._problem: Json | None = None
@@ -90,7 +91,6 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._wake = asyncio.Event()
         tls = Security.temporary()
         self._env = worker_env(tls)
-        host = host or listening_host()
         near = ["--host", "127.0.0.1"] if host.startswith("127.") else []  # who reaches loopback is on this machine, and stays on it
         self._job_options = job_options(length, death_timeout, [*near, *worker_args])
         idle = parse_walltime(idle_timeout, option="idle_timeout").total_seconds() if idle_timeout else None

@@ -1,4 +1,4 @@
-"""Where a cluster's scheduler listens and where its dashboard is seen, read from the session's environment."""
+"""Where a cluster's scheduler listens, where its workers can be, and where its dashboard is seen, read from the session's environment."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ def listening_host(env: Mapping[str, str] = os.environ) -> str:
     if host is None:
         return "127.0.0.1"
     return socket.gethostname() if host in ANYWHERE else host
+
+
+def own_centre(host: str, env: Mapping[str, str] = os.environ) -> str:
+    """Where the workers must be to reach a scheduler on `host`: at this session's own centre. Who listens on loopback is on
+    a machine that all centres share (a demo), and so are they."""
+    return "" if host.startswith("127.") else env.get("SCNET_CENTRE", "")
 
 
 def dashboard_link(port: int, env: Mapping[str, str] = os.environ) -> str:

@@ -69,7 +69,7 @@ async def _serve(home: Path, port: int, host: str, kind: str, calm: bool, with_h
     ) as up:
         click.echo(welcome(up, time.monotonic() - began))
         await stop.wait()
-        click.echo("\n… stopping: sessions end, their time is charged at the next start")
+        click.echo("\n… stopping" + (": sessions go on" if kind == "given" else ": sessions end, their time is charged at the next start"))
     click.echo("Stopped. Everything is kept in " + str(home))
 
 

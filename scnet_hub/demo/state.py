@@ -126,7 +126,7 @@ def choose_ports(home: Path, public: int, host: str = "") -> Ports:
     wanted.pop("host")
     chosen: dict[str, int] = {}
     for name, number in wanted.items():
-        if not free(number):
+        if not free(number, host if name == "public" else "127.0.0.1"):
             if name == "public" and public:
                 raise ScnetError(f"Port {public} is in use.", hint="Choose another with --port, or leave it out.", code="port-taken")
             number = some_free_port(chosen.values())
@@ -135,11 +135,11 @@ def choose_ports(home: Path, public: int, host: str = "") -> Ports:
     return replace(kept, host=host, **chosen)
 
 
-def free(port: int) -> bool:
+def free(port: int, host: str = "127.0.0.1") -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True
