@@ -6,25 +6,21 @@ Each step leaves a picture; SCNET_PICTURES=docs/images puts them where the tutor
 from __future__ import annotations
 
 import os
-import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.demo.conftest import Running, start, stop, wait_for
 
-CHROMIUM = os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+from . import steps
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    import shutil
-    import tempfile
-
+def demo() -> Iterator[Running]:
     home = Path(tempfile.mkdtemp(prefix="sc-"))
     running = start(home, calm=False)
     wait_for(lambda: all(centre["state"] == "up" for centre in running.operator.centres()))
@@ -35,12 +31,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
+    with steps.chromium() as page:
         yield page
-        browser.close()
 
 
 def picture(page: Page, name: str, folder: Path) -> None:
@@ -53,46 +45,28 @@ def test_the_main_job_by_hand(demo: Running, page: Page, tmp_path: Path) -> None
 
     page.goto(demo.url)
     picture(page, "01-login", tmp_path)
-    page.get_by_label("Username").fill("ada")
-    page.get_by_label("Password").fill(demo.passwords["ada"])
-    page.get_by_role("button", name=re.compile("sign in", re.IGNORECASE)).click()
-
-    expect(page.get_by_text("Best place for you")).to_be_visible()
+    steps.log_in(page, demo.url, "ada", demo.passwords["ada"])
     for name in ("Alpha Computing Centre", "Beta Supercomputing Centre", "Gamma Data Centre"):
         expect(page.get_by_role("rowheader", name=name)).to_be_visible()
     page.set_viewport_size({"width": 1280, "height": 1060})
     picture(page, "02-start-page", tmp_path)
     page.set_viewport_size({"width": 1280, "height": 900})
 
-    page.get_by_role("button", name=re.compile("^Start")).click()
-    expect(page.get_by_text("Submitted to").first).to_be_visible()
+    steps.press_start(page)
     picture(page, "03-starting", tmp_path)
-    page.wait_for_url("**/user/ada/lab**")
-    page.get_by_text("scnet-notebooks").first.wait_for()
-    page.locator(".jp-Launcher").wait_for()
-    page.locator("#jupyterlab-splash").wait_for(state="detached")
+    steps.until_lab_is_there(page, "ada")
     picture(page, "04-lab", tmp_path)
 
-    page.goto(f"{demo.url}/user/ada/lab/tree/scnet-notebooks/01-first-session.ipynb")
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    expect(page.locator(".jp-InputPrompt").get_by_text("[3]:")).to_be_attached(timeout=60_000)
-    panel = page.locator(".jp-OutputArea").get_by_text("as of").first
-    panel.wait_for()
-    panel.scroll_into_view_if_needed()
+    panel = steps.run_notebook(page, demo.url, "ada", "01-first-session")
     first = panel.inner_text()
     picture(page, "05-panel", tmp_path)
     assert page.locator(".jp-OutputArea").get_by_text("Gamma Data Centre").count() >= 1
     expect(panel).not_to_have_text(first, timeout=60_000)  # it keeps itself fresh
-    assert not page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count(), "a cell failed"
+    assert steps.no_cell_failed(page)
 
     page.goto(f"{demo.url}/hub/home")
     picture(page, "06-home", tmp_path)
-    page.get_by_role("button", name=re.compile("stop", re.IGNORECASE)).or_(
-        page.get_by_role("link", name=re.compile("stop", re.IGNORECASE))
-    ).first.click()
+    steps.press_stop(page, demo.url)
     session = wait_for(lambda: (one := demo.operator.sessions(all=True)[0])["state"] == "charged" and one)
     assert session["charged"] > 0
     assert not outside, "nothing is fetched from anywhere else"
