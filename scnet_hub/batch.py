@@ -219,7 +219,8 @@ class Job:
             unsure = f" <i>{escape(str(error))}</i>"
         one = self.session
         sent = f"sent: {', '.join(self.sent)}" if self.sent else ""
-        facts = (one.get("centre_name") or one["centre"], first_line(self.reason), f"{cost(one)} credits", sent)
+        credits = f"{cost(one)} credits" if one["charged"] is not None or one["in_flight"] else ""
+        facts = (one.get("centre_name") or one["centre"], first_line(self.reason), credits, sent)
         rest = " · ".join(escape(fact) for fact in facts if fact)
         return f"<div><b>{escape(self.name)}</b> <code>{escape(self.id)}</code> {escape(outcome(one))} · {rest}{unsure}</div>"
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -18,8 +18,9 @@ import click
 from ..batch import Job, cost, first_line, outcome, start
 from ..client import Client
 from ..errors import BrokerError, ScnetError
-from ..units import format_duration, format_number
+from ..units import format_duration
 from .answers import Answer, Json, plain, print_table, reading
+from .centres import age
 from .request import given, needs
 from .sessions import moment, note, stopped
 
@@ -74,14 +75,11 @@ def about(job: Job, asked: Sequence[str]) -> None:
 
 
 def begun(job: Job) -> str:
-    """Id, place, reason, expected start and the most that it may cost."""
+    """Id, place, and the reason with the expected start and the most that it may cost."""
     one = job.session
-    best = (one.get("placement") or {}).get("best") or {}
-    starts = f"expected start: {best['expected_start']}; " if best.get("expected_start") and one["state"] in ("intent", "submitted") else ""
     lines = (
         f"{job.id}  {job.name}  {outcome(one)} at {one['centre_name'] or one['centre']}, partition {one['partition']}",
         f"  {job.why}",
-        f"  {starts}at most {format_number(one['held'])} credits for {format_duration(timedelta(seconds=one['walltime_s']))}",
         f"  scnet logs {job.id} --follow    scnet cancel {job.id}",
     )
     return plain("\n".join(lines))
@@ -91,10 +89,16 @@ def attend(job: Job, how: str) -> None:
     """Stays with a job until it has ended, and says on stderr how. Ctrl-C leaves it running."""
     with leaving(job):
         if how == "follow":
-            job.follow(write, note=lambda words: click.echo(plain(first_line(words)), err=True))
+            job.follow(write, note=lambda words: remark(job, words))
         else:
             job.wait()
     ended(job, with_log=how == "wait")
+
+
+def remark(job: Job, words: str) -> None:
+    """What the broker says of a job on its way; of its end `ended` speaks."""
+    if job.session["live"] or first_line(words) != first_line(job.reason):
+        click.echo(plain(first_line(words)), err=True)
 
 
 def write(text: str) -> None:
@@ -154,7 +158,7 @@ def job_row(one: Json, now: datetime) -> tuple[str, ...]:
         one["centre"] or "-",
         str(one["cores"]),
         str(one["gpus"]),
-        f"{format_duration(now - started)} ago" if started and started < now else "-",
+        age((now - started).total_seconds()) if started else "-",
         format_duration(end - now) if one["live"] and end and end > now else "-",
         cost(one),
         note(one),

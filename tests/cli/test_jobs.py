@@ -34,14 +34,14 @@ def document(result: Result) -> Json:
     return found
 
 
-def test_run_says_where_why_when_for_how_much_and_what_next(broker: FakeBroker) -> None:
+def test_run_says_where_and_why_and_what_next(broker: FakeBroker) -> None:
     broker.hold = True
     result = call(broker, "run", "--cores", "2", "--name", "mine", "--", "true")
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0] == "s0  mine  queued at Alpha, partition cpu"
     assert lines[1].strip() == "Alpha starts it now"
-    assert "at most 1.20 credits for 1 h" in lines[2] and "scnet cancel s0" in lines[3]
+    assert "scnet logs s0 --follow" in lines[2] and "scnet cancel s0" in lines[2]
 
 
 def test_run_sends_only_what_was_asked(broker: FakeBroker) -> None:
