@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis without clocks (this may run beside anything), short folders for unix sockets."""
+"""What all tests share: Hypothesis without clocks (this may run beside anything), short folders for unix sockets, real centres."""
 
 import shutil
 import tempfile
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.testbed.fixtures"]
 
 settings.register_profile("scnet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("scnet")

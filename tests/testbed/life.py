@@ -173,7 +173,7 @@ def _become(account: str) -> list[str]:
     if not account:
         return []
     home = f"/home/{account}"
-    return ["runuser", "-u", account, "--", "env", "-C", home, f"HOME={home}", f"USER={account}", f"LOGNAME={account}"]
+    return ["runuser", "-u", account, "--", "env", "-C", home, f"HOME={home}", f"PWD={home}", f"USER={account}", f"LOGNAME={account}"]
 
 
 def _wait(centre: Centre, share: Path, done: Callable[[], bool]) -> None:

@@ -140,7 +140,12 @@ def shared(centres: str = ALL, *, place: Place = HERE) -> Iterator[Testbed]:
     with _lock(place, "users") as users:
         with _alone(place):
             folder = _folder(place) if _kept(place) or _in_use(place) else None
-            testbed = _raise(folder or Path(tempfile.mkdtemp(prefix="scnet-testbed-")), centres, place, keep=False)
+            try:
+                testbed = _raise(folder or Path(tempfile.mkdtemp(prefix="scnet-testbed-")), centres, place, keep=False)
+            except BaseException:
+                if folder is None:
+                    _fell(place)
+                raise
             fcntl.flock(users, fcntl.LOCK_SH)
         try:
             yield testbed
