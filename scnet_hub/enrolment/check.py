@@ -1,0 +1,59 @@
+"""`scnet centre check`: every hop to one centre in the order of a session's life, and one document of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..centres import Centre
+from ..errors import SpecError
+from ..standard.centre import CentreSpec, parse_centre
+from . import arriving, surroundings, ways, working
+from .findings import Finding, Hop, State, walk
+from .visit import Visit, visiting
+
+INNER = (*surroundings.HOPS, *working.HOPS, *ways.HOPS, *working.AFTERWARDS)
+ALL = (*arriving.HOPS, *INNER)
+Tell = Callable[[Finding], None]
+
+
+def hops(spec: CentreSpec) -> tuple[Hop[Visit], ...]:
+    """A centre on this machine has no door to come through."""
+    return ALL if spec.transport.kind == "ssh" else INNER
+
+
+async def examine(
+    page: Path, home: Path, *, account: str = "", patience: float = 120.0, tell: Tell = lambda finding: None
+) -> dict[str, Any]:
+    """Walks every hop, telling each finding as it is made; the whole as one document. `page` is the centre's centre.toml, `home` the
+    state folder."""
+    try:
+        spec = parse_centre(page.read_text(), source=str(page))
+        Centre.of(spec)
+    except (SpecError, OSError) as error:
+        found = [_page(State.FAIL, str(error), getattr(error, "hint", "")), *(_unlooked(hop.name) for hop in ALL)]
+        for finding in found:
+            tell(finding)
+        return report(page.stem, account, found)
+    found = [_page(State.OK, f"{page}: {spec.name}, {spec.dialect}, {len(spec.partition)} partitions offered")]
+    tell(found[0])
+    async with visiting(home, spec, account=account, patience=patience) as visit:
+        async for finding in walk(visit, hops(spec), longest=patience + 120):
+            found.append(finding)
+            tell(finding)
+    return report(spec.id, visit.account, found)
+
+
+def _page(state: State, found: str, hint: str = "") -> Finding:
+    return Finding(name="page", state=state, found=found, hint=hint)
+
+
+def _unlooked(name: str) -> Finding:
+    return Finding(name=name, state=State.SKIPPED, found="not looked at: page comes first")
+
+
+def report(centre: str, account: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """`ok` if nothing failed."""
+    ok = all(finding.state is not State.FAIL for finding in findings)
+    return {"ok": ok, "centre": centre, "account": account, "checks": [finding.document() for finding in findings]}

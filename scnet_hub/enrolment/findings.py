@@ -1,0 +1,97 @@
+"""What a check of a centre finds: hops, each in order, doubtful, failed or skipped, with words and what to try.
+
+A hop is a function that says what it found, or raises: `Problem` (something must be mended), `Doubt` (it works, but somebody should
+look), `Skip` (there is nothing to look at). Knows nothing of centres.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from ..errors import ScnetError
+
+V = TypeVar("V")
+LONGEST = 180.0  # seconds for one hop that does not say otherwise
+
+
+class State(Enum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of a check."""
+
+    name: str
+    state: State
+    found: str
+    hint: str = ""
+    seconds: float = 0.0
+
+    def document(self) -> dict[str, object]:
+        return {"name": self.name, "state": self.state.value, "found": self.found, "hint": self.hint, "seconds": round(self.seconds, 2)}
+
+
+class Problem(ScnetError):
+    code = "problem"
+
+
+class Doubt(ScnetError):
+    code = "doubt"
+
+
+class Skip(ScnetError):
+    code = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop(Generic[V]):
+    """`needs`: hops that must have passed (in order or doubtful) before this one can be looked at, where they are walked at all."""
+
+    name: str
+    look: Callable[[V], Awaitable[str]]
+    needs: tuple[str, ...] = ()
+
+
+async def walk(visit: V, hops: Sequence[Hop[V]], *, longest: float = LONGEST) -> AsyncIterator[Finding]:
+    """Every hop's finding, in order. What needs a hop that did not pass is skipped; what does not, goes on."""
+    walked = {hop.name for hop in hops}
+    passed: set[str] = set()
+    for hop in hops:
+        missing = [need for need in hop.needs if need in walked and need not in passed]
+        if missing:
+            yield Finding(name=hop.name, state=State.SKIPPED, found=f"not looked at: {missing[0]} comes first")
+            continue
+        finding = await _look(visit, hop, longest)
+        if finding.state in (State.OK, State.WARN):
+            passed.add(hop.name)
+        yield finding
+
+
+async def _look(visit: V, hop: Hop[V], longest: float) -> Finding:
+    began = time.monotonic()
+
+    def finding(state: State, found: str, hint: str = "") -> Finding:
+        return Finding(name=hop.name, state=state, found=found, hint=hint, seconds=time.monotonic() - began)
+
+    try:
+        async with asyncio.timeout(longest):
+            return finding(State.OK, await hop.look(visit))
+    except Doubt as error:
+        return finding(State.WARN, str(error), error.hint)
+    except Skip as error:
+        return finding(State.SKIPPED, str(error), error.hint)
+    except ScnetError as error:
+        return finding(State.FAIL, str(error), error.hint)
+    except TimeoutError:
+        return finding(State.FAIL, f"no end of it within {longest:g} s", "The centre answers too slowly: look at its login node's load.")
+    except OSError as error:
+        return finding(State.FAIL, f"{type(error).__name__}: {error}", "This check itself failed: see the message.")

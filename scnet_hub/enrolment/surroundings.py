@@ -1,0 +1,126 @@
+"""Hops to what a session finds at the centre: the person's home with room in it, and the Python of the session environment.
+
+`pythons` is what a centre has to build on: `deploy` chooses from it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from .. import __version__
+from ..errors import Rejected
+from ..units import format_memory
+from .findings import Doubt, Hop, Problem
+from .visit import Json, Visit, last_line, script
+
+LEAST = 2**30  # bytes free in a home: notebooks, kernels' files, caches of a working day
+TRIAL = 2**20  # bytes that are written to see whether a file system takes them
+OLDEST = (3, 11)
+IMPORTS = ("ipykernel", "jupyterhub.singleuser", "jupyterlab.labapp", "scnet_hub.session.start")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Python:
+    """An interpreter at a centre: `libc` is glibc's version, (0, 0) where it is another."""
+
+    version: tuple[int, int]
+    machine: str
+    libc: tuple[int, int]
+    path: str
+
+
+async def home(visit: Visit) -> str:
+    where = visit.home_there
+    facts = await visit.facts_of("home.sh", where, account=visit.account)
+    if "there" not in facts:
+        raise Problem(
+            f"{where} is not there for {visit.account or 'its account'}", hint="Is session.home right? Is it mounted on the login node?"
+        )
+    if "writable" not in facts:
+        raise Problem(
+            f"{visit.account or 'the account'} can't write in {where}", hint="Whose folder is it, and what does session.home say?"
+        )
+    if facts.get("quota"):
+        raise Problem(f"{where} is over its quota: {facts['quota']}", hint=f"Its owner makes room, or {visit.contact} grants more.")
+    path = f"{visit.directory}/.{visit.word}"
+    try:
+        await visit.transport.put(path, os.urandom(TRIAL), account=visit.account)
+    except Rejected as error:
+        raise Problem(
+            f"{visit.directory} takes no file of 1 MiB: {error}", hint=f"Its owner makes room, or {visit.contact} grants more."
+        ) from error
+    finally:
+        await visit.ask("rm", "-f", "--", path, account=visit.account)
+    free = int(facts["free"]) * 1024 if str(facts.get("free", "")).isdecimal() else LEAST
+    if free < LEAST:
+        raise Problem(
+            f"{where}: {format_memory(free)} left on its file system", hint=f"A session needs 1 GiB: make room, or ask {visit.contact}."
+        )
+    return f"{where}, {format_memory(free)} left"
+
+
+async def python(visit: Visit) -> str:
+    """The session environment on the login node, seen by the account that will run it."""
+    return judged(visit, await report(visit))
+
+
+async def report(visit: Visit) -> Json:
+    """What the session environment's Python says of itself. Raises Problem if it does not run."""
+    path = visit.spec.session.python
+    done = await visit.ask(path, "-I", "-", *IMPORTS, account=visit.account, stdin=script("report.py"), timeout=90)
+    if done.code:
+        raise Problem(f"{path} does not run: {last_line(done.stderr) or f'exit code {done.code}'}", hint=await _how_to_get_one(visit))
+    try:
+        facts: Json = json.loads(last_line(done.stdout))
+    except ValueError as error:
+        raise Problem(f"{path} answered {last_line(done.stdout)[:80]!r}", hint="It is no Python.") from error
+    return facts
+
+
+def judged(visit: Visit, facts: Json) -> str:
+    """The report in words. Raises Problem where a session would not start, Doubt where it is of another version."""
+    version = ".".join(map(str, facts["version"]))
+    deploy = f"`scnet centre deploy {visit.spec.id}` puts the right one there."
+    if tuple(facts["version"][:2]) < OLDEST:
+        raise Problem(f"{visit.spec.session.python} is Python {version}; a session needs 3.11 or newer", hint=deploy)
+    if facts["missing"]:
+        name, words = next(iter(facts["missing"].items()))
+        more = f" (and {len(facts['missing']) - 1} more)" if len(facts["missing"]) > 1 else ""
+        raise Problem(f"Python {version} there can't import {name}{more}: {words}", hint=deploy)
+    if facts["scnet_hub"] != __version__:
+        raise Doubt(f"it has scnet-hub {facts['scnet_hub']}, this hub {__version__}", hint=deploy)
+    return f"Python {version} with scnet-hub {facts['scnet_hub']}, imports in {facts['seconds']:g} s"
+
+
+async def _how_to_get_one(visit: Visit) -> str:
+    found = await pythons(visit)
+    if any(one.version >= OLDEST for one in found):
+        return f"`scnet centre deploy {visit.spec.id}` puts the session environment there."
+    has = f"only {', '.join('.'.join(map(str, one.version)) for one in found)}" if found else "none"
+    return (
+        f"Python 3.11 or newer is needed there first, and the login node has {has}: ask {visit.contact} to install one, on the nodes too."
+    )
+
+
+async def pythons(visit: Visit, *, named: str = "") -> list[Python]:
+    """The interpreters on the login node's PATH, newest first; `named` alone, if that is asked for."""
+    facts = await visit.facts_of("pythons.sh", named)
+    return sorted({one for words in facts.values() if (one := _python(words))}, key=lambda one: (one.version, one.path), reverse=True)
+
+
+def _python(words: str) -> Python | None:
+    parts = words.split(None, 4)
+    if len(parts) < 5:
+        return None
+    libc = [int(part) for part in parts[3].split(".")[:2] if part.isdecimal()]
+    return Python(
+        version=(int(parts[0]), int(parts[1])), machine=parts[2], libc=(libc[0], libc[1]) if len(libc) == 2 else (0, 0), path=parts[4]
+    )
+
+
+HOPS: tuple[Hop[Visit], ...] = (
+    Hop("home", home, ("account",)),
+    Hop("python", python, ("account",)),
+)

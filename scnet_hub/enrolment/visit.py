@@ -1,0 +1,184 @@
+"""`Visit`: one look at one centre, and what its hops share: the spec, the ways there, the account, what earlier hops learned.
+
+It has a folder and forwards of its own, so that it never meddles with those that a running broker keeps. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..centres import Centre
+from ..commands import Command, Completed
+from ..errors import CentreError
+from ..hub import Ports
+from ..standard.centre import CentreSpec, SshTransport
+from ..transport import Means, Transport, transport
+from ..transport.local import LocalTransport
+from .findings import Problem
+
+Json = dict[str, Any]
+
+SCRIPTS = Path(__file__).with_name("scripts")
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """`home` is the state folder; `account` whose jobs are tried ("" where there is but one); `patience` seconds for a job to start;
+    `word` marks what is ours among what others print; `facts` is what the job
+    said, `hub_url` where it looked for the hub, `listener` who answers there if no broker does. `shell` runs any command on the login node
+    (an embedded centre's own transport knows its scheduler's only); `ways` opens ports."""
+
+    home: Path
+    spec: CentreSpec
+    means: Means
+    account: str
+    public_url: str
+    centre: Centre
+    shell: Transport
+    ways: Transport
+    patience: float = 120.0
+    word: str = field(default_factory=lambda: f"scnet-check-{secrets.token_hex(4)}")
+    facts: Json = field(default_factory=dict)
+    job_id: str = ""
+    job_let_go: bool = False
+    left_files: bool = False
+    broker_up: bool = False
+    listener: asyncio.Server | None = None
+    hub_url: str = ""
+    hub_trouble: CentreError | None = None
+
+    @property
+    def transport(self) -> Transport:
+        return self.centre.transport
+
+    @property
+    def way(self) -> SshTransport:
+        assert isinstance(self.spec.transport, SshTransport)
+        return self.spec.transport
+
+    @property
+    def directory(self) -> str:
+        return self.spec.session.directory.format(account=self.account)
+
+    @property
+    def folder(self) -> str:
+        """Where this visit's files lie at the centre."""
+        return f"{self.directory}/{self.word}"
+
+    @property
+    def home_there(self) -> str:
+        return self.spec.session.home.format(directory=self.directory, account=self.account)
+
+    @property
+    def contact(self) -> str:
+        return self.spec.contact or "the centre's admins"
+
+    async def ask(self, *argv: str, account: str = "", stdin: bytes = b"", timeout: float = 30) -> Completed:
+        return await self.shell.run(Command(argv, stdin), account=account, timeout=timeout)
+
+    async def facts_of(self, name: str, *arguments: str, account: str = "") -> Json:
+        """Runs one of `scripts/` there; what it said. Raises Problem with its words if it failed."""
+        text = script("say.sh") + script(name)
+        done = await self.ask("sh", "-s", self.word, *arguments, account=account, stdin=text)
+        if done.code:
+            raise Problem(f"a shell script failed there: {last_line(done.stderr) or f'exit code {done.code}'}")
+        return said(done.stdout, self.word)
+
+
+def script(name: str) -> bytes:
+    return (SCRIPTS / name).read_bytes()
+
+
+def said(text: str, word: str) -> Json:
+    """The values by key of the lines `word key value`, whatever else was printed in between."""
+    lines = [line.split(" ", 2) for line in text.splitlines() if line.startswith(f"{word} ")]
+    return {parts[1]: parts[2] if len(parts) > 2 else "" for parts in lines if len(parts) > 1}
+
+
+def noise(text: str, word: str) -> str:
+    """What was printed that is not ours, on one line."""
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip() and not line.startswith(f"{word} "))
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else ""
+
+
+def public_url(home: Path) -> str:
+    """Where the proxy listens: as the broker's settings in the state folder say, else its ports."""
+    settings = home / "broker.json"
+    if settings.exists():
+        return str(json.loads(settings.read_text()).get("public_url", "")).rstrip("/")
+    return Ports.read(home).public_url
+
+
+def first_account(spec: CentreSpec) -> str:
+    """Whose jobs are tried if nobody says: the first of the centre's list; "" where there is no list, or one account for all."""
+    return "" if spec.identity.mode == "shared" else next(iter(spec.identity.accounts.values()), "")
+
+
+@asynccontextmanager
+async def visiting(home: Path, spec: CentreSpec, *, account: str = "", patience: float = 120.0) -> AsyncIterator[Visit]:
+    """A visit; what it left at the centre and here is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="scnet-visit-"))
+    spec, url = _with_absolute_key(spec, home), public_url(home)
+    means = Means(folder=_beside(home, folder / "commands"))
+    centre = Centre.of(spec, means)
+    visit = Visit(
+        home=home,
+        spec=spec,
+        means=means,
+        account=account or first_account(spec),
+        public_url=url,
+        centre=centre,
+        shell=LocalTransport() if spec.transport.kind == "embedded" else centre.transport,
+        ways=transport(spec, Means(folder=_beside(home, folder / "ways"), public_url=url)),
+        patience=patience,
+    )
+    try:
+        yield visit
+    finally:
+        if visit.listener:
+            visit.listener.close()
+        try:
+            await _tidy(visit)
+        finally:
+            await visit.ways.end()
+            await visit.transport.end()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(home: Path, folder: Path) -> Path:
+    """A folder with the federation's secrets, but forwards of its own."""
+    (home / "secrets").mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    (folder / "secrets").symlink_to(home.absolute() / "secrets")
+    return folder
+
+
+def _with_absolute_key(spec: CentreSpec, home: Path) -> CentreSpec:
+    if not isinstance(spec.transport, SshTransport) or not spec.transport.key_file:
+        return spec
+    way = spec.transport.model_copy(update={"key_file": str(home.absolute() / spec.transport.key_file)})
+    return spec.model_copy(update={"transport": way})
+
+
+async def _tidy(visit: Visit) -> None:
+    """The job and the files of this visit go, as far as the centre can be asked."""
+    try:
+        if visit.job_id and not visit.job_let_go:
+            await visit.centre.cancel([visit.job_id], account=visit.account)
+        if visit.left_files:
+            await visit.ask("rm", "-rf", "--", visit.folder, account=visit.account)
+    except CentreError:
+        pass  # said already by the hop that met it
