@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -119,15 +120,20 @@ class Lines:
                 return line
             self.retire(line)
         refusal = self._refusals.setdefault(user, Setback(self.pace.first_pause, self.pace.longest_pause))
-        if user not in self._opening:
+        task = self._opening.get(user)
+        if task is None:
             if denied := refusal.holds(now):
                 raise again(denied)
             task = self._opening[user] = asyncio.create_task(self._open(user, refusal))
             task.add_done_callback(lambda done: self._done_opening(user, done))
         try:
-            return await asyncio.shield(self._opening[user])
+            return await asyncio.shield(task)
         except Unreachable as error:
             raise again(error) from error.__cause__
+        except asyncio.CancelledError:
+            if task.cancelled():  # not this caller: `close`
+                raise Unreachable(f"centre {self.door.spec.id}: its connections are being closed.") from None
+            raise
 
     def _done_opening(self, user: str, task: asyncio.Task[Line]) -> None:
         del self._opening[user]
@@ -216,10 +222,8 @@ class Lines:
         if line.retired:
             line.connection.close()
             self._retired.discard(line)
-        elif loop.time() - line.opened >= self.pace.life:
-            self.retire(line)
         else:
-            line.timer = loop.call_later(self.pace.idle, self.retire, line)
+            line.timer = loop.call_at(min(loop.time() + self.pace.idle, line.opened + self.pace.life), self.retire, line)
 
 
 class _Client(asyncssh.SSHClient):
@@ -250,7 +254,7 @@ class _Client(asyncssh.SSHClient):
 
 
 def words_of(error: BaseException) -> str:
-    """What an exception says, without its errno; its class if it says nothing."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    """What an exception says, in few words; its class if it says nothing."""
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio puts words of its own into strerror
     return str(getattr(error, "reason", "") or error).rstrip(".") or type(error).__name__

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 import random
 import re
 import secrets
 import shlex
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -44,7 +44,7 @@ NEVER = frozenset({"root"})
 # only a script that has run to there could know: a profile may print what it likes before.
 PUT = (
     "LC_ALL=C; export LC_ALL; umask 077; case $1 in /*) p=$1;; *) p=./$1;; esac; d=${p%/*}/; "
-    'mkdir -p -- "$d" && t=$(mktemp "$d.scnet.XXXXXXXX") || exit 1; trap \'rm -f -- "$t"\' EXIT; trap "exit 1" HUP INT TERM; '
+    'mkdir -p -- "$d" && t=$(mktemp "$d.scnet.XXXXXXXX") || exit 1; trap \'rm -f -- "$t"\' EXIT; trap "exit 1" HUP INT PIPE TERM; '
     'cat > "$t" || exit 1; n=$(wc -c < "$t"); [ "$n" -eq "$3" ] || { echo "only $n of $3 bytes arrived" >&2; exit 1; }; '
     'chmod -- "$2" "$t" && mv -fT -- "$t" "$p" && echo && echo "$4"'
 )
@@ -70,7 +70,6 @@ class SshTransport:
         self.door = Door(spec, self.way)
         self.lines = Lines(self.door, self._credentials, self.pace)
         self.forwards = self._make_forwards(means)
-        self._authority: CertificateAuthority | None = None
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
         user, account = self._who(account)
@@ -179,11 +178,9 @@ class SshTransport:
             return None
         return self.authority.mint(self.way.user, f"scnet:{self.spec.id}:forwards", forwarding=True)
 
-    @property
+    @functools.cached_property
     def authority(self) -> CertificateAuthority:
-        if self._authority is None:
-            self._authority = CertificateAuthority.open(Path(self.means.folder))
-        return self._authority
+        return CertificateAuthority.open(self.means.folder)
 
     # --- one attempt
 
@@ -197,8 +194,7 @@ class SshTransport:
             return await self._ask(line, command, account, deadline)
 
     async def _ask(self, line: Line, command: Command, account: str, deadline: float) -> Completed:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = asyncio.get_running_loop().time()
         seconds = max(1, math.ceil(deadline - began))
         answer = _Answer()
         try:
@@ -220,13 +216,16 @@ class SshTransport:
         finally:
             answer.let_go()
         if answer.too_much:
+            self.lines.retire(line)  # what it still sends is not worth a connection
             raise Garbled(f"centre {self.spec.id}: {_name(command)} answered with more than {MOST >> 20} MiB.")
+        timed_out = answer.code in KILLED and asyncio.get_running_loop().time() - began >= seconds
+        return self._completed(command, account, answer, f"did not end within {seconds} s and was stopped there" if timed_out else "")
+
+    def _completed(self, command: Command, account: str, answer: _Answer, stopped: str) -> Completed:
         if answer.signal:
             raise self._unknown(command, f"was killed by signal {answer.signal}")
-        if answer.code is None:
-            raise self._unknown(command, "was cut off")
-        if answer.code in KILLED and loop.time() - began >= seconds:
-            raise self._unknown(command, f"did not end within {seconds} s and was stopped there")
+        if answer.code is None or stopped:  # without an exit code the connection died; asyncssh raises nothing then
+            raise self._unknown(command, stopped or "was cut off")
         done = Completed(command, answer.code, answer.text(None), answer.text(asyncssh.EXTENDED_DATA_STDERR))
         if account:
             self._check_sudo(done, account)
@@ -294,13 +293,12 @@ class _Answer(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._size += len(data)
-        if self._size > MOST:
+        if self._channel and self._size <= MOST:
+            self._parts[datatype].append(data)
+        elif self._channel:
             self.too_much = True
-            self._parts.clear()
             self.let_go()
             self.ended.set()
-        else:
-            self._parts[datatype].append(data)
 
     def exit_status_received(self, status: int) -> None:
         self.code = status
@@ -313,12 +311,15 @@ class _Answer(asyncssh.SSHClientSession[bytes]):
         self.ended.set()
 
     def let_go(self) -> None:
-        """Nobody listens any more: what still runs is asked to end (it ends by its `timeout` if it can't be asked)."""
+        """Nobody listens any more: what still runs is asked to end, and ends by its `timeout` if it can't be asked (sudo).
+
+        The channel stays open till then: sshd asks on it whether we live, and takes silence for the connection's death.
+        """
         if channel := self._channel:
             self._channel = None
+            self._parts.clear()
             with contextlib.suppress(OSError, asyncssh.Error):
                 channel.terminate()
-            channel.close()
 
     def text(self, datatype: int | None) -> str:
         return b"".join(self._parts[datatype]).decode(errors="replace")
