@@ -307,6 +307,7 @@ class Federation:
             "session": row.id,
             "kind": row.kind,
             "argv": row.payload["argv"],
+            "files": row.payload.get("files", {}),
             # the session's own calls only: what the person's browser opens stays public
             "env": {
                 name: seen(value) if name.endswith(("_API_URL", "_ACTIVITY_URL")) else value for name, value in row.payload["env"].items()

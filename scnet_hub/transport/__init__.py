@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..commands import Command, Completed
+from ..errors import SpecError
 
 if TYPE_CHECKING:
     from ..standard.centre import CentreSpec
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Means:
     """What a way out needs of this side: the broker's state folder (secrets, forwards), and where the proxy listens."""
 
-    folder: Path = Path()
+    folder: Path
     public_url: str = ""
 
 
@@ -68,7 +69,9 @@ def transport(spec: CentreSpec, means: Means | None = None) -> Transport:
     if way.kind == "ssh":
         from .ssh import SshTransport
 
-        return SshTransport(spec, means or Means())
+        if means is None:
+            raise SpecError(f"centre {spec.id} is reached over SSH, which needs a state folder with the federation's keys.")
+        return SshTransport(spec, means)
     if way.kind == "embedded":
         return EmbeddedTransport(way.socket)
     return LocalTransport(way.environment, way.path)

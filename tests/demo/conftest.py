@@ -69,7 +69,7 @@ def start(home: Path, *options: str, calm: bool = True) -> Running:
         cwd=home,
     )
     said = read_until(process, "Stop with Ctrl-C", 90)
-    url = re.search(r"(http://127\.0\.0\.1:\d+)", said)
+    url = re.search(r"ready after .* (http://[0-9.]+:\d+)", said)
     assert url, said
     passwords = dict(re.findall(r"^    (\w+) +(\w{4}-\w{4}-\w{4}-\w{4})$", said, re.MULTILINE))
     return Running(home, url[1], passwords, process)
