@@ -104,7 +104,7 @@ def unlink(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> AccountRow:
             code="listed",
         )
     stored.end(tx, row, person, at)
-    return row
+    return stored.links(tx, person=person, centre=spec.id, ended=True)[-1]
 
 
 def _check_free(tx: Tx, spec: CentreSpec, person: str, account: str) -> None:

@@ -112,7 +112,8 @@ async def test_a_listed_account_is_the_centres_to_end_a_proven_one_the_persons(d
         await db.run(accounts.unlink, page(), "ada", AT)
     word = await db.run(accounts.ask, page(), "ada", "u1", AT)
     await db.run(accounts.prove, page(), await db.run(accounts.asked, page(), "ada", AT), word, AT)
-    await db.run(accounts.unlink, page(), "ada", AT)
+    ended = await db.run(accounts.unlink, page(), "ada", AT)
+    assert (ended.account, ended.ended_by, ended.ended_at) == ("u1", "ada", AT)
     assert await db.run(accounts.account_of, page(), "ada") == ""
 
 
