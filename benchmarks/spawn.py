@@ -1,12 +1,16 @@
 """Click to ready: ours, the same single-user server started directly, and stock batchspawner on the same centre.
 
-    python benchmarks/spawn.py [--rounds 10] [--json]
+    python benchmarks/spawn.py [--rounds 10] [--centre a] [--json]
 
 The three take turns in one run on one machine, so that its speed cancels out; figures are medians of seconds.
 *ours*: POST of the start form until the Lab's API answers through the proxy. *direct*: start of `jupyterhub-singleuser`
 with the same arguments in the same environment until its API answers. *stock*: as ours, through an unchanged
 `batchspawner.SlurmSpawner` with its own wrapper, on the same embedded centre; its environment has `rfc3987-syntax`, as
 every plain installation of JupyterHub has and our lock has not (`--lean-stock` takes it away from stock as well).
+
+With `--centre a`, ours and stock on real Slurm: centre a of the testbed, ours from here over SSH, stock's hub on the login node
+itself, both with the very same session environment at the nodes (without `rfc3987-syntax`). Nothing is left in the queue when a
+start begins. `--without-srun` sets batchspawner's `req_srun` to "", which spares stock a job step that ours doesn't have.
 """
 
 from __future__ import annotations
@@ -20,14 +24,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import alpha
 import httpx
+from alpha import note
 
+from scnet_hub.client import Client
 from scnet_hub.demo.browser import Browser
-from scnet_hub.demo.process import Process, answers
+from scnet_hub.demo.process import Process, answers, until
 from scnet_hub.demo.run import Demo, environment, running
 from scnet_hub.demo.state import node_and_proxy, some_free_port
 from scnet_hub.secret import make_secret, read_secret
@@ -71,6 +78,13 @@ c.SlurmSpawner.req_runtime = "1:00:00"
 c.SlurmSpawner.state_exechost_exp = "127.0.0.1"
 c.Spawner.args = {args!r}
 """
+STOCK_AT_ALPHA = """
+c.Spawner.cmd = ["{session}/bin/jupyterhub-singleuser"]
+c.Spawner.args = {args!r}
+c.SlurmSpawner.batchspawner_singleuser_cmd = "{session}/bin/batchspawner-singleuser"
+c.SlurmSpawner.req_memory = "2G"
+c.SlurmSpawner.req_srun = {srun!r}
+"""
 
 
 async def ours(demo: Demo) -> float:
@@ -82,7 +96,13 @@ async def ours(demo: Demo) -> float:
         await person.until_lab_answers()
         took = time.monotonic() - clicked
         await person.stop()
+        await until(lambda: nothing_lives(demo), "The end of the session")  # else the next start would wait for it
         return took
+
+
+async def nothing_lives(demo: Demo) -> bool:
+    broker = Client(demo.state.api_url, read_secret(demo.state.home / "secrets" / "operator.token"))
+    return not await asyncio.to_thread(broker.sessions)
 
 
 async def stock(url: str, password: str) -> float:
@@ -177,30 +197,62 @@ async def stock_hub(demo: Demo, centre: str, *, lean: bool) -> AsyncIterator[str
         await asyncio.gather(*(process.stop() for process in processes))
 
 
-async def measure(rounds: int, lean: bool) -> dict[str, object]:
-    took: dict[str, list[float]] = {"ours": [], "direct": [], "stock": []}
-    with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
+Sides = Mapping[str, Callable[[], Awaitable[float]]]
+
+
+@asynccontextmanager
+async def on_embedded(home: Path, lean: bool) -> AsyncIterator[Sides]:
+    async with running(home, background=False, say=note) as demo, stock_hub(demo, demo.centres.names[0], lean=lean) as stock_url:
+        password = demo.state.passwords[PERSON]
+        yield {"ours": lambda: ours(demo), "direct": lambda: direct(demo), "stock": lambda: stock(stock_url, password)}
+
+
+@asynccontextmanager
+async def on_alpha(home: Path, session: Path | None, srun: bool) -> AsyncIterator[Sides]:
+    with alpha.session_environment(session) as environment, alpha.alpha(environment) as testbed:
+        testbed.outfit(home)
         async with (
-            running(Path(folder), background=False, say=note) as demo,
-            stock_hub(demo, demo.centres.names[0], lean=lean) as stock_url,
+            running(home, kind="given", host=testbed.hub, say=note) as demo,
+            alpha.stock_hub(testbed, home, STOCK_AT_ALPHA.format(session=alpha.SESSION, args=ARGS, srun="srun" if srun else "")) as (
+                url,
+                word,
+            ),
         ):
-            for number in range(rounds + 1):  # the first round warms the caches and is not counted
-                one = {
-                    "ours": await ours(demo),
-                    "direct": await direct(demo),
-                    "stock": await stock(stock_url, demo.state.passwords[PERSON]),
-                }
-                note(f"round {number}: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in one.items()))
-                if number:
-                    for name, seconds in one.items():
-                        took[name].append(seconds)
+
+            async def when_quiet(side: Awaitable[float]) -> float:
+                took = await side
+                await alpha.until_quiet(testbed)
+                return took
+
+            yield {"ours": lambda: when_quiet(ours(demo)), "stock": lambda: when_quiet(stock(url, word))}
+
+
+async def take_turns(sides: Sides, rounds: int) -> dict[str, list[float]]:
+    """Seconds by side; every second round goes the other way round. The first warms the caches and is not counted."""
+    took: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        one = {name: await sides[name]() for name in (list(sides) if number % 2 else reversed(list(sides)))}
+        note(f"round {number}: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in one.items()))
+        if number:
+            for name, seconds in one.items():
+                took[name].append(seconds)
+    return took
+
+
+async def measure(options: argparse.Namespace) -> dict[str, object]:
+    with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        at_alpha = on_alpha(home, options.session, not options.without_srun)
+        async with at_alpha if options.centre else on_embedded(home, options.lean_stock) as sides:
+            took = await take_turns(sides, options.rounds)
     medians = {name: statistics.median(values) for name, values in took.items()}
     return {
         **{f"{name}_s": round(value, 3) for name, value in medians.items()},
-        "ratio_to_direct": round(medians["ours"] / medians["direct"], 3),
-        "ratio_to_stock": round(medians["ours"] / medians["stock"], 3),
-        "rounds": rounds,
-        "lean_stock": lean,
+        **{f"ratio_to_{name}": round(medians["ours"] / value, 3) for name, value in medians.items() if name != "ours"},
+        "centre": options.centre or "embedded",
+        "rounds": options.rounds,
+        "lean_stock": options.lean_stock or bool(options.centre),
+        "stock_srun": bool(options.centre) and not options.without_srun,
         "all_s": {name: [round(value, 3) for value in values] for name, values in took.items()},
     }
 
@@ -211,17 +263,16 @@ def install(folder: Path, package: str) -> Path:
     return folder
 
 
-def note(words: str) -> None:
-    print(f"… {words}", file=sys.stderr, flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--lean-stock", action="store_true", help="give the stock hub our lean environment, too")
+    parser.add_argument("--centre", choices=["", "a"], default="", help="a: real Slurm, the testbed's; default: the embedded centre")
+    parser.add_argument("--without-srun", action="store_true", help="with --centre a: spare the stock hub its job step")
+    parser.add_argument("--session", type=Path, help="with --centre a: a session environment made before (default: made for this run)")
     parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
-    report = asyncio.run(measure(options.rounds, options.lean_stock))
+    report = asyncio.run(measure(options))
     print(json.dumps(report, indent=None if options.json else 2))
 
 
