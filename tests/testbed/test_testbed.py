@@ -16,7 +16,7 @@ from typing import Protocol
 
 import pytest
 
-from . import CENTRES, Place, Testbed, down, faults, life, needs, network, up
+from . import CENTRES, Place, Testbed, down, faults, life, needs, network, shared, up
 from .fixtures import need
 
 ROOT = Path(__file__).parents[2]
@@ -190,6 +190,15 @@ def test_up_again_leaves_what_stands_and_replaces_what_is_dead(spare: Testbed) -
 def test_a_second_testbed_elsewhere_is_refused(spare: Testbed, tmp_path: Path) -> None:
     with pytest.raises(life.NotUp, match="make testbed-down"):
         up(tmp_path, centres="c", place=SPARE)
+
+
+def test_the_last_user_ends_what_nobody_keeps(testbed: Testbed) -> None:
+    place = Place(prefix="scother", network="10.80")
+    with shared("", place=place) as first:
+        with shared("", place=place) as second:
+            assert second.folder == first.folder
+        assert first.folder.exists() and place.records.exists()
+    assert not first.folder.exists() and not place.records.exists()
 
 
 def test_down_ends_what_a_killed_run_left(spare: Testbed) -> None:
