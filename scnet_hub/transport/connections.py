@@ -36,6 +36,8 @@ class Pace:
     idle: float = 600
     life: float = 600
     grace: float = 2
+    calm: float = 5  # between two looks at the master of forwards
+    hung: float = 5  # a master that does not answer for so long is ended
     first_pause: float = 1
     longest_pause: float = 30
 

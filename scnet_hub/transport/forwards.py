@@ -18,13 +18,13 @@ from ..errors import Denied, ScnetError, SpecError, Unreachable
 from ..standard.centre import NetworkSpec
 from .connections import Pace
 from .door import Door, again
-from .master import HUNG, Master
+from .master import Master
 from .mux import Control, Forward, MuxError
 from .setback import Setback
 from .wanted import HERE, Address, Wanted
 
 PROBE = 1.0  # seconds that a first use is watched for sshd's refusal
-CALM, BUSY = 5.0, 0.5  # seconds between rounds that nobody asked for: when all stands, and when something does not
+BUSY = 0.5  # seconds between rounds that nobody asked for, while something does not stand
 FORBIDDEN = "forwarding-forbidden"
 
 log = logging.getLogger(__name__)
@@ -135,10 +135,10 @@ class Forwards:
         """Ends the master, and with it every forward, unless another process keeps them. What was wanted stays written down."""
         with contextlib.suppress(Unreachable, OSError, MuxError, TimeoutError):
             self._take_lock()
-            control = await self.master.find(lambda: None)
+            control = await self.master.find(lambda: None, self.pace.hung)
             await self.close()
             if control:
-                async with asyncio.timeout(HUNG):
+                async with asyncio.timeout(self.pace.hung):
                     await control.terminate()
                 control.close()
         await self.close()
@@ -227,7 +227,7 @@ class Forwards:
                         waiter.set_result(None)
             self.master.trim_errors()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CALM if self._desired() == self._standing else BUSY):
+                async with asyncio.timeout(self.pace.calm if self._desired() == self._standing else BUSY):
                     await self._kick.wait()
 
     async def _make_so(self) -> None:
@@ -307,13 +307,13 @@ class Forwards:
         self._standing.clear()
         if hung:
             hung.close()
-        control = None if hung else await self.master.find(self._gone)
+        control = None if hung else await self.master.find(self._gone, self.pace.hung)
         if control is None and not self._desired():
             self._dropped.clear()
             return None
         if control is None:
             await self._start()
-            control = await self.master.find(self._gone)
+            control = await self.master.find(self._gone, self.pace.hung)
         if control is None:
             raise ConnectionResetError("ended at once")
         self._control = control
@@ -321,7 +321,7 @@ class Forwards:
 
     async def _answers(self, control: Control) -> bool:
         try:
-            async with asyncio.timeout(HUNG):
+            async with asyncio.timeout(self.pace.hung):
                 await control.alive()
             return True
         except (OSError, MuxError):

@@ -26,7 +26,6 @@ CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@opens
 PROHIBITED = "administratively prohibited"
 FILES = 65536  # open files: one for each forward and each stream; at its limit ssh would stall without a word
 START = 25  # seconds: ConnectTimeout and a slow login
-HUNG = 5  # seconds in which a living master answers on its socket
 LOG_LIMIT = 1 << 20
 
 log = logging.getLogger(__name__)
@@ -39,13 +38,13 @@ class Master:
         self.door, self.folder, self.credential, self.key_file = door, folder, credential, key_file
         self.socket, self.errors = folder / "ctl", folder / "errors"
         # Relative to `folder`, so that a long path fits into a socket's address; a hung one is told from others by argv and folder.
-        self.argv = ["ssh", "-F", "config", "-S", "ctl", "-M", "-N", "-f", "-T", "--", door.spec.id]
+        self.argv = ["ssh", "-F", "config", "-S", "ctl", "-E", "errors", "-M", "-N", "-f", "-T", "--", door.spec.id]
 
-    async def find(self, gone: Callable[[], None]) -> Control | None:
-        """The control of the running master; None if there is none that answers."""
+    async def find(self, gone: Callable[[], None], patience: float) -> Control | None:
+        """The control of the running master; None if there is none that answers within `patience` seconds."""
         control = None
         try:
-            async with asyncio.timeout(HUNG):
+            async with asyncio.timeout(patience):
                 control = await Control.open(self.socket, gone)
                 raise_limit(await control.alive())
                 return control
@@ -118,7 +117,7 @@ class Master:
             "ServerAliveCountMax 2",
             "ControlPersist no",
             f"Ciphers {CIPHERS}",
-            "LogLevel ERROR",
+            "LogLevel INFO",  # at which it says that sshd refused to open a channel
         ]
         return "".join(f"{line}\n" for line in lines)
 

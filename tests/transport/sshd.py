@@ -112,7 +112,10 @@ class Sshd:
             end(left)
 
     def spec(self, **changed: str) -> CentreSpec:
-        """A centre behind this sshd. `changed`: the text of a table, by its name: `transport='user = "x"'`."""
+        return parse_centre(self.page(**changed), source="b/centre.toml")
+
+    def page(self, **changed: str) -> str:
+        """The centre.toml of a centre behind this sshd. `changed`: the text of a table, by its name: `transport='user = "x"'`."""
         transport = {
             "hosts": '["127.0.0.1"]',
             "port": str(self.port),
@@ -124,7 +127,7 @@ class Sshd:
         text = 'id = "b"\nname = "Beta"\ncontact = "hpc@beta.example"\n[transport]\nkind = "ssh"\n'
         text += "".join(f"{key} = {value}\n" for key, value in transport.items())
         text += "".join(f"[{name}]\n{table}\n" for name, table in tables.items())
-        return parse_centre(text + '[[partition]]\nname = "cpu"\ncores = 1\n', source="b/centre.toml")
+        return text + '[[partition]]\nname = "cpu"\ncores = 1\n'
 
     def means(self, public_url: str = "") -> Means:
         return Means(folder=self.state, public_url=public_url)
