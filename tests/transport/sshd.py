@@ -101,6 +101,14 @@ class Sshd:
         assert self.process
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def runs(self, program: str) -> bool:
+        """Whether a session runs it now: `program` is a command line, its words joined."""
+        found = []
+        for process in self.sessions():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.append(" ".join(process.cmdline()))
+        return program in found
+
     def stop(self, *, sessions: bool = True) -> None:
         if not self.process:
             return

@@ -90,7 +90,7 @@ async def test_endless_output_is_garbled_and_ended(sshd: Sshd, ways: Ways) -> No
     with pytest.raises(Garbled, match="more than 64 MiB"):
         await way.run(sh("cat /dev/zero"))
     assert (await way.run(TRUE)).code == 0
-    await soon(lambda: not any("cat" in one.name() for one in sshd.sessions()), "cat to end")
+    await soon(lambda: not sshd.runs("cat /dev/zero"), "cat to end")
 
 
 async def test_the_specs_environment_and_folder_are_set(sshd: Sshd, ways: Ways) -> None:
@@ -122,8 +122,8 @@ async def test_five_at_once_where_sshd_allows_one(sshd: Sshd, ways: Ways) -> Non
 async def test_no_session_in_time_is_unreachable_and_nothing_ran(sshd: Sshd, ways: Ways) -> None:
     sshd.start("MaxSessions 1")
     way = ways()
-    long = asyncio.create_task(way.run(Command(("sleep", "30"))))
-    await soon(lambda: any(one.name() == "sleep" for one in sshd.sessions()), "sleep to run")
+    long = asyncio.create_task(way.run(Command(("sleep", "300"))))
+    await soon(lambda: sshd.runs("sleep 300"), "sleep to run")
     with pytest.raises(Unreachable, match="no connection to the login node had room") as caught:
         await way.run(sh(f"touch {sshd.home}/ran"), timeout=1)
     assert "Nothing ran" in caught.value.hint and not (sshd.home / "ran").exists()
@@ -177,9 +177,9 @@ async def test_what_a_cancelled_caller_started_ends_and_disturbs_nobody(sshd: Ss
     way = ways()
     other = asyncio.create_task(way.run(sh("sleep 4; echo done")))
     task = asyncio.create_task(way.run(Command(("sleep", "300")), timeout=3))
-    await soon(lambda: any(one.cmdline() == ["sleep", "300"] for one in sshd.sessions()), "sleep to run")
+    await soon(lambda: sshd.runs("sleep 300"), "sleep to run")
     task.cancel()
-    await soon(lambda: not any(one.cmdline() == ["sleep", "300"] for one in sshd.sessions()), "sleep to end")
+    await soon(lambda: not sshd.runs("sleep 300"), "sleep to end")
     assert (await other).stdout == "done\n"
 
 
@@ -423,7 +423,7 @@ async def test_a_connection_that_dies_under_a_command_says_that_it_may_have_run(
     sshd.start()
     way = ways()
     task = asyncio.create_task(way.run(sh("echo half; sleep 300")))
-    await soon(lambda: any(one.name() == "sleep" for one in sshd.sessions()), "sleep to run")
+    await soon(lambda: sshd.runs("sleep 300"), "sleep to run")
     left = kill_connections(sshd)
     with pytest.raises(Unreachable, match="was cut off") as caught:
         await task
@@ -453,14 +453,14 @@ async def test_a_command_past_its_time_is_ended_at_the_centre(sshd: Sshd, ways: 
     async with quickly(5):
         with pytest.raises(Unreachable, match="did not end within 1 s"):
             await way.run(Command(("sleep", "300")), timeout=1)
-    await soon(lambda: not any(one.name() == "sleep" for one in sshd.sessions()), "sleep to end")
+    await soon(lambda: not sshd.runs("sleep 300"), "sleep to end")
     assert (await way.run(TRUE)).code == 0 and logins(sshd) == 1
 
 
 async def test_a_killed_command_is_unknown(sshd: Sshd, ways: Ways) -> None:
     sshd.start()
     task = asyncio.create_task(ways().run(Command(("sleep", "300"))))
-    await soon(lambda: any(one.name() == "sleep" for one in sshd.sessions()), "sleep to run")
+    await soon(lambda: sshd.runs("sleep 300"), "sleep to run")
     for process in sshd.sessions():
         if process.name() in ("timeout", "sleep"):
             with contextlib.suppress(psutil.NoSuchProcess):
