@@ -1,4 +1,5 @@
-"""The conformance suite on the embedded centre and on real, unprivileged Slurm. Without Slurm it fails with the install line."""
+"""The conformance suite on the embedded centre, on unprivileged Slurm, and on the four real centres of the testbed over SSH:
+Slurm twice, Grid Engine, OAR. Without a real part it fails with the install line."""
 
 import shutil
 import sys
@@ -17,9 +18,11 @@ from scnet_hub.centres import embedded as small  # noqa: E402
 from scnet_hub.centres.embedded import EmbeddedCentre, Settings  # noqa: E402
 from scnet_hub.centres.slurm_clusters import SlurmCluster  # noqa: E402
 from scnet_hub.conformance.suite import *  # noqa: E402, F403
-from scnet_hub.conformance.suite import ended, job, runs, wait  # noqa: E402
+from scnet_hub.conformance.suite import MIB, ended, job, record_of, runs, wait  # noqa: E402
 from scnet_hub.jobs import JobState  # noqa: E402
 from scnet_hub.standard.centre import parse_centre  # noqa: E402
+from scnet_hub.transport import Means  # noqa: E402
+from tests.testbed.fixtures import need  # noqa: E402
 
 SIZE = {"name": "alpha", "nodes": 2, "cores": 4, "memory": 8 * 2**30, "gpus": 2, "gpu_model": "a100"}
 
@@ -46,34 +49,52 @@ def slurm(home: Path) -> Iterator[str]:
 
 
 KINDS = {"embedded": embedded, "slurm": slurm}
+REAL = "abcd"
+SHORTEST = {"embedded": timedelta(seconds=1), "c": timedelta(seconds=5), "d": timedelta(seconds=20)}  # Slurm counts minutes
 
 
-@pytest.fixture(scope="module", params=[pytest.param("embedded"), pytest.param("slurm", marks=[pytest.mark.slurm, pytest.mark.slow])])
+@pytest.fixture(
+    scope="module",
+    params=["embedded", *(pytest.param(kind, marks=[pytest.mark.slurm, pytest.mark.slow]) for kind in ("slurm", *REAL))],
+)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def page(kind: str) -> Iterator[str]:
+def page(kind: str, request: pytest.FixtureRequest) -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="sc-"))
     try:
-        with KINDS[kind](home) as text:
-            yield text
+        if kind in REAL:
+            testbed = request.getfixturevalue("testbed")
+            need(testbed, kind)
+            yield testbed.page(kind)
+        else:
+            with KINDS[kind](home) as text:
+                (home / "centre.toml").write_text(text)
+                yield home / "centre.toml"
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def centre(page: str) -> Centre:
-    return Centre.of(parse_centre(page, source="centre.toml"))
+def means(page: Path, kind: str) -> Means:
+    return Means(folder=page.parents[1] if kind in REAL else page.parent)
 
 
 @pytest.fixture(scope="module")
-def deaf(kind: str, centre: Centre, tmp_path_factory: pytest.TempPathFactory) -> Centre:
+def centre(page: Path, means: Means) -> Centre:
+    return Centre.of(parse_centre(page.read_text(), source=str(page)), means)
+
+
+@pytest.fixture(scope="module")
+def deaf(kind: str, centre: Centre, means: Means, tmp_path_factory: pytest.TempPathFactory) -> Centre:
     """The same centre with nobody behind its socket or port."""
     way = centre.spec.transport
     if way.kind == "embedded":
         changed = way.model_copy(update={"socket": f"{way.socket}.nowhere"})
+    elif way.kind == "ssh":
+        changed = way.model_copy(update={"port": 1})
     else:
         text = Path(way.environment["SLURM_CONF"]).read_text()
         conf = tmp_path_factory.mktemp("deaf") / "slurm.conf"
@@ -82,37 +103,39 @@ def deaf(kind: str, centre: Centre, tmp_path_factory: pytest.TempPathFactory) ->
             text.replace(port, f"SlurmctldPort={slurm_clusters.free_ports(1)[0]}").replace("MessageTimeout=5", "MessageTimeout=2")
         )
         changed = way.model_copy(update={"environment": {"SLURM_CONF": str(conf)}})
-    return Centre.of(centre.spec.model_copy(update={"transport": changed}))
+    return Centre.of(centre.spec.model_copy(update={"transport": changed}), means)
 
 
 @pytest.fixture(scope="module")
-def account() -> str:
-    return ""
+def account(kind: str, centre: Centre) -> str:
+    return centre.spec.identity.accounts["ada"] if kind in REAL else ""
 
 
 @pytest.fixture(scope="module")
-def folder(centre: Centre) -> str:
-    return f"{centre.spec.session.directory}/conformance"
+def folder(centre: Centre, account: str) -> str:
+    return f"{centre.spec.session.directory.format(account=account)}/conformance"
 
 
 @pytest.fixture(scope="module")
 def shortest(kind: str) -> timedelta:
-    return timedelta(seconds=1) if kind == "embedded" else timedelta(minutes=1)
+    return SHORTEST.get(kind, timedelta(minutes=1))
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cancelled(centre: Centre, folder: str) -> None:
-    first = await centre.submit(job(centre, folder, "/bin/sleep", "600", nodes=2, cores=6))
-    await wait(centre, first, runs)
-    second = await centre.submit(job(centre, folder, "/bin/sleep", "600", nodes=2, cores=8))
-    third = await centre.submit(job(centre, folder, "/bin/sleep", "600", nodes=2, cores=8))
-    await wait(centre, second, lambda status: status.reason in ("Resources", "Priority"))
-    loaded = await centre.load()
-    assert (loaded.partitions["main"].queued_jobs, loaded.partitions["main"].queued_cores) == (2, 16)
-    known = await centre.statuses([second, third])
-    assert [(status.state, status.place) for status in known.values()] == [(JobState.QUEUED, 1), (JobState.QUEUED, 2)]
-    await centre.cancel([first, second, third])
-    for one in (first, second, third):
+async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cancelled(centre: Centre, folder: str, account: str) -> None:
+    offered = centre.spec.partition[0]
+    whole = {"cores": offered.cores, "memory": offered.cores * MIB}
+    fillers = [await centre.submit(job(centre, folder, "/bin/sleep", "600", **whole), account=account) for _ in range(offered.nodes)]
+    for one in fillers:
+        await wait(centre, one, runs)
+    waiting = [await centre.submit(job(centre, folder, "/bin/sleep", "600", **whole), account=account) for _ in range(2)]
+    for place, one in enumerate(waiting, start=1):
+        await wait(centre, one, lambda status, place=place: status.state is JobState.QUEUED and status.place == place)
+    loaded = (await centre.load()).partitions[offered.name]
+    assert (loaded.queued_jobs, loaded.queued_cores) == (2, 2 * offered.cores)
+    assert loaded.cores_free == 0
+    await centre.cancel([*fillers, *waiting], account=account)
+    for one in (*fillers, *waiting):
         await wait(centre, one, ended)
-    record = next(iter(await centre.usage([second])))
+    record = await record_of(centre, waiting[0])
     assert (record.state, record.cores, record.elapsed, record.started_at) == (JobState.CANCELLED, 0, timedelta(), None)
