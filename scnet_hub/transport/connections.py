@@ -197,7 +197,7 @@ class Lines:
                     agent_path=None,
                     gss_host=None,
                     preferred_auth="publickey,keyboard-interactive",  # the second only to notice that it is asked for
-                    login_timeout=self.pace.login,
+                    login_timeout=2 * self.pace.login,  # ours comes first, and says more
                     keepalive_interval=self.pace.keepalive,
                     keepalive_count_max=2,
                 )

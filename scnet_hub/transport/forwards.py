@@ -43,6 +43,7 @@ class Forwards:
         self._starts = {host: Setback[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
         self._back_setback = Setback[Unreachable](pace.first_pause, 5 * pace.first_pause)
         self._trouble: Unreachable | None = None
+        self._said = ""
         self._control: Control | None = None
         self._lock = -1
         self._task: asyncio.Task[None] | None = None
@@ -115,8 +116,9 @@ class Forwards:
             try:
                 self._run()
                 self._back = self._way_back() if back else None
-            except ScnetError as error:  # commands go on without forwards
-                log.warning("%s", error)
+            except ScnetError as error:  # commands go on without forwards, and each would say it again
+                log.log(logging.DEBUG if str(error) == self._said else logging.WARNING, "%s", error)
+                self._said = str(error)
 
     async def close(self) -> None:
         """The forwards stand on without this process."""

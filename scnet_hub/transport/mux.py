@@ -1,4 +1,4 @@
-"""The control socket of an OpenSSH master, spoken to directly: OpenSSH's PROTOCOL.mux, version 4 (OpenSSH 5.6 and newer).
+"""The control socket of an OpenSSH master, spoken to directly: OpenSSH's PROTOCOL.mux, version 4 (the same since 2010).
 
 One connection is held open: its end is the master's end, so nobody has to ask whether the master lives, and many forwards
 cost no process each. Knows no centres, and not what a forward is for.

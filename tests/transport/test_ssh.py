@@ -447,6 +447,32 @@ async def test_a_hung_sshd_is_unreachable_in_time_and_left(sshd: Sshd, ways: Way
         process.resume()
 
 
+async def test_a_network_that_swallows_everything_is_noticed(sshd: Sshd, ways: Ways) -> None:
+    sshd.start()
+    dark = asyncio.Event()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if not dark.is_set():
+                writer.write(data)
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", sshd.port)
+        await asyncio.gather(carry(reader, far_writer), carry(far_reader, writer), return_exceptions=True)
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as between:
+        port = between.sockets[0].getsockname()[1]
+        way = ways(sshd.spec(transport=f"port = {port}"), keepalive=0.2)
+        task = asyncio.create_task(way.run(Command(("sleep", "300"))))
+        await soon(lambda: sshd.runs("sleep 300"), "sleep to run")
+        dark.set()
+        async with quickly(5):
+            with pytest.raises(Unreachable, match="was cut off"):
+                await task
+        await way.close()
+
+
 async def test_a_command_past_its_time_is_ended_at_the_centre(sshd: Sshd, ways: Ways) -> None:
     sshd.start()
     way = ways()
