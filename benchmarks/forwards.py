@@ -2,10 +2,11 @@
 
     python benchmarks/forwards.py [--rounds 11] [--json]
 
-Both sides go to the same sshd on 127.0.0.1 with the same cipher, and take turns in one run, so that the machine's speed cancels
-out; figures are medians, ratios those of the rounds' own. *ours*: a port of the master that the broker keeps. *plain*: `ssh -N -L` by hand. A round carries 20 MB
-and 300 websocket messages of 1 kB each way. *restart*: a new broker finds the living master with 300 forwards; *killed*: the master
-is killed, and started anew with all of them; both until the first, the middle and the last carry data.
+Both sides go to the same sshd on 127.0.0.1 with the same cipher, and take turns in one run, so that the machine's speed
+cancels out; figures are medians, ratios those of the rounds' own. *ours*: a port of the master that the broker keeps.
+*plain*: `ssh -N -L` by hand. A round carries 20 MB and 300 websocket messages of 1 kB each way. *restart*: a new broker
+finds the living master with 300 forwards; *killed*: the master is killed, and started anew with all of them; both until the
+first, the middle and the last carry data.
 """
 
 from __future__ import annotations
