@@ -45,12 +45,16 @@ c.SlurmSpawner.req_runtime = "1:00:00"
 """
 
 
+def centre() -> beds.Centre:
+    return beds.CENTRES["a"]
+
+
 @contextmanager
 def alpha(session: Path, **changes: object) -> Iterator[beds.Testbed]:
     """The centre, up, with `session` shown at its nodes. `changes` to its layout, such as cores=256 a node, are this one's only."""
     if why := needs.missing("a"):
         sys.exit(f"{why}.\nAs root, on Debian: {needs.install_line('a')}")
-    as_it_is = beds.CENTRES["a"]
+    as_it_is = centre()
     beds.CENTRES["a"] = replace(as_it_is, **changes)  # type: ignore[arg-type]
     try:
         with beds.shared("a", place=PLACE) as testbed:
@@ -84,12 +88,12 @@ def session_environment(made_before: Path | None) -> Iterator[Path]:
 @asynccontextmanager
 async def stock_hub(testbed: beds.Testbed, logs: Path, more_config: str) -> AsyncIterator[tuple[str, str]]:
     """JupyterHub on the login node, nodes and this machine reach it directly: its address and everybody's password."""
-    centre, password = beds.CENTRES["a"], secrets.token_urlsafe(16)
-    config = STOCK_CONFIG.format(password=password, lan=centre.lan(PLACE), proxy=node_and_proxy())
+    password = secrets.token_urlsafe(16)
+    config = STOCK_CONFIG.format(password=password, lan=centre().lan(PLACE), proxy=node_and_proxy())
     put(testbed, f"{STOCK_HOME}/config.py", config + more_config)
     start = ["env", "-C", STOCK_HOME, sys.executable, "-m", "jupyterhub", "-f", "config.py"]
     url = f"http://{testbed.login('a')}:8000"
-    process = Process("stock", [*life.enter(centre, PLACE), *start], home=logs, env={}, probe=answers(f"{url}/hub/api/", below=400))
+    process = Process("stock", [*life.enter(centre(), PLACE), *start], home=logs, env={}, probe=answers(f"{url}/hub/api/", below=400))
     try:
         await process.start()
         await process.ready()
