@@ -27,6 +27,8 @@ STATES = {"up": "Up", "stale": "Stale", "down": "Down", "unknown": "Not known ye
 DEFAULTS: dict[str, Any] = {
     "profile": "", "project": "", "cores": 1, "memory": "", "gpus": 0, "gpu_model": "", "walltime": "1h", "centre": "",
 }  # fmt: skip
+UNLINKED = "you have no account linked here"
+COMMAND_LINE = ": see `scnet accounts`"  # what the broker adds to that; on a page there is a link instead
 CONTACT = "the person who runs your project, or the federation's operators"
 
 
@@ -132,6 +134,11 @@ def _refused(refusals: Sequence[Facts]) -> str:
     return "; ".join(f"{r['partition']}: {r['reason']}" if r.get("partition") else str(r["reason"]) for r in refusals)
 
 
+def unlinked_at(centre: Facts) -> bool:
+    """Whether people have accounts of their own at that centre, and this one has none linked."""
+    return centre.get("identity") in ("certificate", "service") and not centre.get("account")
+
+
 def _free(free: Any, total: Any, known: bool = True) -> str:
     """What a centre that does not answer had free an hour ago is no fact: a dash."""
     if not known:
@@ -145,7 +152,8 @@ def _queue(jobs: int, known: bool) -> str:
 
 def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: str) -> dict[str, Any]:
     state = str(centre.get("state") or "unknown")
-    refusal = _refused(refusals) or str(centre.get("why") or "")
+    unlinked = offer is None and unlinked_at(centre)
+    refusal = UNLINKED if unlinked else _refused(refusals) or str(centre.get("why") or "")
     cores, free = int(centre.get("cores") or 0), int(centre.get("cores_free") or 0)
     known = state in ("up", "stale")
     fit = ("now" if _start(offer) == "Now" else str(offer.get("wait") or "later")) if offer else "no" if refusal else "asking"
@@ -158,7 +166,9 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
         "fit": fit,
         "best": centre.get("id") == best,
         "start": _start(offer) if offer else "Not possible" if refusal else "Not known",
-        "note": _note(offer, centre.get("id") == best) if offer else refusal,
+        "note": _note(offer, centre.get("id") == best) if offer else "" if unlinked else refusal,
+        "link": f"{UNLINKED}: link it" if unlinked else "",
+        "refusal": refusal,
         "why": str(centre.get("why") or "") if offer and state != "up" else "",
         "cores": _free(free, cores, known),
         "used": round(1 - free / cores, 3) if cores and known else 0,
@@ -228,9 +238,10 @@ def _blocked(centres: Sequence[Facts], placement: Facts | None, projects: Sequen
     if not outage and not any(centre.get("state") in ("up", "stale") for centre in centres):
         return "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
     if problem:
-        return " ".join(filter(None, (str(problem.get("title") or "Something is wrong."), str(problem.get("hint") or ""))))
+        words = (str(problem.get("title") or "Something is wrong."), str(problem.get("hint") or ""))
+        return " ".join(filter(None, words)).replace(COMMAND_LINE, "")
     if placement and not placement.get("best"):
-        return str(placement.get("reason") or "No centre can take this request.")
+        return str(placement.get("reason") or "No centre can take this request.").replace(COMMAND_LINE, "")
     return ""
 
 
@@ -288,7 +299,7 @@ def _anywhere(offer: Facts | None, walltime: str, blocked: str) -> dict[str, Any
 
 def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str) -> dict[str, Any]:
     if offer is None:
-        return _nowhere(str(row["name"]), blocked or f"{row['name']} cannot take this: {row.get('note') or 'it has not been asked yet'}")
+        return _nowhere(str(row["name"]), blocked or f"{row['name']} cannot take this: {row.get('refusal') or 'it has not been asked yet'}")
     place = _place(offer, str(row["name"]), walltime)
     return {**place, "blocked": blocked or place["blocked"]}
 
@@ -319,8 +330,18 @@ def gpu_models(centres: Iterable[Facts]) -> list[str]:
 
 def render_form(template_env: Environment, context: Facts) -> str:
     """The options form as HTML, for `spawner.options_form`. `context`: `centres, placement, projects, profiles, defaults,
-    problem, offers_url`, and if wanted `contact` (whom to ask for a project) and `poll_s` (seconds between refreshes)."""
-    facts = {"centres": [], "placement": None, "projects": [], "problem": None, "profiles": [], "contact": CONTACT, "poll_s": 5, **context}
+    problem, offers_url, accounts_url`, and if wanted `contact` (whom to ask for a project) and `poll_s` (seconds between refreshes)."""
+    facts = {
+        "centres": [],
+        "placement": None,
+        "projects": [],
+        "problem": None,
+        "profiles": [],
+        "accounts_url": "",
+        "contact": CONTACT,
+        "poll_s": 5,
+        **context,
+    }
     defaults = DEFAULTS | {key: value for key, value in (facts.get("defaults") or {}).items() if value is not None}
     profiles = [*facts["profiles"]]
     known = {p["id"] for p in profiles} | {OWN}

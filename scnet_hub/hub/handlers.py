@@ -1,4 +1,4 @@
-"""The hub's own addresses: live offers for the start page, static files, and no way in through batchspawner.
+"""The hub's own addresses: live offers for the start page, the accounts page, static files, and no way in through batchspawner.
 
 batchspawner's `/api/batchspawner` sets any attribute of a spawner from a notebook's JSON, which runs commands as the hub.
 Importing it registers that handler, so it is replaced in JupyterHub's own list: our sessions call the broker, not the hub.
@@ -15,6 +15,7 @@ from jupyterhub.handlers import BaseHandler
 from tornado import web
 
 from ..errors import ScnetError
+from .accounts_page import AccountsPage
 from .form import STATIC, offers_document
 from .spawner import FederatedSpawner
 
@@ -71,6 +72,7 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
 
 
 handlers = [
+    (r"/accounts", AccountsPage),
     (r"/scnet/offers", Offers),
     (r"/scnet/static/(.*)", web.StaticFileHandler, {"path": str(STATIC)}),
 ]

@@ -26,8 +26,8 @@ async def options_form(spawner: FederatedSpawner) -> str:
     chosen = sizes_of(found["profiles"], last.get("profile", first)) or {key: last[key] for key in SIZES if key in last}
     found = await facts(spawner, {**chosen, **({"project": last["project"]} if last.get("project") else {})})
     profiles = [{**one, "walltime": one["walltime_s"]} for one in found["profiles"]]
-    offers_url = spawner.hub.base_url + "scnet/offers"
-    return render_form(TEMPLATES, {**found, "profiles": profiles, "defaults": last, "offers_url": offers_url})
+    urls = {"offers_url": spawner.hub.base_url + "scnet/offers", "accounts_url": spawner.hub.base_url + "accounts"}
+    return render_form(TEMPLATES, {**found, **urls, "profiles": profiles, "defaults": last})
 
 
 def sizes_of(profiles: list[Json], profile: str) -> Json:

@@ -79,6 +79,6 @@ def context(**facts: Any) -> dict[str, Any]:
     usual = {
         "centres": CENTRES, "placement": PLACEMENT, "projects": [balance()], "profiles": PROFILES, "problem": None,
         "defaults": {"profile": "small", "project": "climate", "cores": 2, "memory": "4G", "gpus": 0, "walltime": "1h", "centre": ""},
-        "offers_url": "/hub/scnet/offers",
+        "offers_url": "/hub/scnet/offers", "accounts_url": "/hub/accounts",
     }  # fmt: skip
     return copy.deepcopy({**usual, **facts})

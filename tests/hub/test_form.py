@@ -83,6 +83,24 @@ def test_rows_say_when_or_why_not() -> None:
     assert (rows["epsilon"]["state_word"], rows["epsilon"]["cores"], rows["epsilon"]["queue"]) == ("Down", "–", "–")
 
 
+def test_a_centre_without_an_account_leads_to_the_page_that_links_one() -> None:
+    centres = [f.centre("alpha", identity="certificate", account="u1"), f.centre("delta", identity="service", account="")]
+    reason = "you have no account linked at Delta: see `scnet accounts`"
+    refused = f.PLACEMENT | {"ranked": [f.offer("alpha")], "refusals": [{"centre": "delta", "partition": "p", "reason": reason}]}
+    rows = {row["id"]: row for row in words(centres=centres, placement=refused)["rows"]}
+    assert (rows["delta"]["start"], rows["delta"]["link"]) == ("Not possible", "you have no account linked here: link it")
+    assert rows["alpha"]["link"] == "" and rows["delta"]["note"] == ""
+    assert (
+        words(centres=centres, placement=refused)["places"]["delta"]["blocked"] == "Delta cannot take this: you have no account linked here"
+    )
+    links = page(centres=centres, placement=refused, accounts_url="/hub/accounts").all("a")
+    assert [(a["href"], "hidden" in a) for a in links if "data-cell" in a] == [
+        ("/hub/accounts#centre-alpha", True), ("/hub/accounts#centre-delta", False),
+    ]  # fmt: skip
+    nowhere = f.PLACEMENT | {"best": None, "ranked": [], "reason": f"No centre can take this now: Delta/p: {reason}."}
+    assert "scnet accounts" not in render(centres=centres, placement=nowhere)
+
+
 def test_refusals_that_differ_name_their_partitions() -> None:
     refusals = [{"centre": "beta", "partition": p, "reason": r} for p, r in (("normal", "It has no GPU."), ("dcu", "At most 2 h."))]
     rows = {r["id"]: r for r in words(placement=f.PLACEMENT | {"ranked": [f.offer("alpha")], "refusals": refusals})["rows"]}

@@ -234,6 +234,19 @@ def test_a_centre_that_refuses_says_why_and_does_not_start(hub: Hub, page: Any) 
     assert hub.posted == {} and page.url == hub.url
 
 
+def test_a_centre_that_loses_its_account_becomes_a_way_to_link_one(hub: Hub, page: Any) -> None:
+    link = page.locator('[data-centre="delta"]').get_by_role("link")
+    expect(link).to_have_count(0)
+    hub.change(
+        centres=[*f.CENTRES[:3], f.centre("delta", identity="certificate", account=""), f.centre("zeta", identity="service", account="")]
+    )
+    expect(link).to_have_text("you have no account linked here: link it")
+    expect(link).to_have_attribute("href", "/hub/accounts#centre-delta")
+    expect(page.locator('[data-centre="zeta"]').get_by_role("link")).to_have_attribute("href", "/hub/accounts#centre-zeta")
+    page.check('input[name="centre"][value="delta"]')
+    expect(page.locator('[data-slot="cost"]')).to_have_text("Delta cannot take this: you have no account linked here")
+
+
 def test_stale_facts_are_greyed(hub: Hub, page: Any) -> None:
     colour = "(id) => getComputedStyle(document.querySelector(`[data-centre='${id}'] [data-cell=cores]`)).color"
     assert page.evaluate(colour, "alpha") != page.evaluate(colour, "gamma")

@@ -63,6 +63,7 @@
     if (!row) {
       row = slot("row").content.firstElementChild.cloneNode(true);
       row.dataset.centre = row.querySelector("input").value = id;
+      row.querySelector('[data-cell="link"]').href = `${root.dataset.accountsUrl}#centre-${id}`;
       slot("rows").append(row);
     }
     return row;
@@ -73,6 +74,7 @@
     row.querySelectorAll("[data-cell]").forEach((cell) => {
       if (cell.dataset.cell !== "age") text(cell, String(facts[cell.dataset.cell]));
     });
+    row.querySelector('[data-cell="link"]').hidden = !facts.link;
     row.dataset.state = facts.state;
     row.dataset.fit = facts.fit;
     row.toggleAttribute("data-stale", facts.stale);
