@@ -153,7 +153,7 @@ class Table {
 
 function centresTable(parent) {
   return new Table(parent, "Centres", [
-    { head: "Centre", cell: noted((row) => row.name, (row) => row.title) },
+    { head: "Centre", cell: noted((row) => row.name, (row) => [row.title, row.account].filter(Boolean).join(" · ")) },
     { head: "State", cell: stateOf((row) => row.why) },
     { head: "Cores free", num: true, cell: plain((row) => free(row.cores_free, row.cores)) },
     { head: "GPUs free", num: true, cell: plain((row) => free(row.gpus_free, row.gpus)) },

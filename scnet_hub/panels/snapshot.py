@@ -84,8 +84,9 @@ def _state_html(row: Json, extra: str = "") -> str:
 
 
 def _centre_html(row: Json, now: str | None) -> Sequence[str]:
+    account = f"<span class='scnet-note'>{escape(row['account'])}</span>" if row["account"] else ""
     return (
-        escape(row["name"]),
+        escape(row["name"]) + account,
         _state_html(row, row["why"]),
         free(row["cores_free"], row["cores"]),
         free(row["gpus_free"], row["gpus"]),
@@ -170,7 +171,8 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
 def _centre_text(row: Json, now: str | None) -> Sequence[str]:
     cores, gpus = free(row["cores_free"], row["cores"]), free(row["gpus_free"], row["gpus"])
-    return row["name"], f"{row['icon']} {row['word']}", cores, gpus, f"{row['queued']:,}", row["price"], age(row["taken_at"], now)
+    name = f"{row['name']} ({row['account']})" if row["account"] else row["name"]
+    return name, f"{row['icon']} {row['word']}", cores, gpus, f"{row['queued']:,}", row["price"], age(row["taken_at"], now)
 
 
 def _session_text(row: Json, now: str | None) -> Sequence[str]:

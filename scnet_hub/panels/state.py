@@ -89,6 +89,7 @@ def centre_row(centre: Json) -> Json:
         "icon": icon,
         "word": word,
         "why": centre.get("why", ""),
+        "account": "no account linked" if centre.get("identity", "shared") != "shared" and not centre.get("account") else "",
         "cores": centre["cores"],
         "cores_free": centre["cores_free"],
         "gpus": centre["gpus"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +77,14 @@ def test_it_draws_tables_with_captions_scopes_and_one_live_line(page: sync_api.P
     assert page.get_by_role("rowheader", name="Alpha University of Alpha").count() == 1
     assert page.locator("[aria-live]").count() == 1
     assert page.get_by_role("status").inner_text().startswith("2 of 3 centres up")
+
+
+def test_a_centre_without_an_account_of_mine_says_so_in_its_row(page: sync_api.Page) -> None:
+    shown = now_state()
+    shown["centres"][1] = state([s.centre(id="beta", name="Beta", identity="certificate", account="")])["centres"][0]
+    news(page, shown)
+    sync_api.expect(page.get_by_role("rowheader", name=re.compile("^Beta"))).to_contain_text("no account linked")
+    sync_api.expect(page.get_by_role("rowheader", name="Alpha University of Alpha", exact=True)).not_to_contain_text("no account linked")
 
 
 def test_stop_takes_two_steps_and_escape_keeps(page: sync_api.Page) -> None:

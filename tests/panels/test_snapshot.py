@@ -48,6 +48,12 @@ def test_html_tables_have_captions_and_scopes():
     assert "<th scope='col' class='num'>Cores free</th>" in page
 
 
+def test_a_missing_account_is_in_both_kinds_of_snapshot():
+    shown = state([s.centre(), s.centre(id="beta", name="Beta", identity="certificate", account="")], now=s.NOW)
+    assert "Beta<span class='scnet-note'>no account linked</span>" in snapshot.html(shown)
+    assert snapshot.text(shown).count("no account linked") == 1 and "Beta (no account linked)" in snapshot.text(shown)
+
+
 def test_every_name_of_a_person_or_centre_is_escaped():
     page = snapshot.html(
         with_problem(

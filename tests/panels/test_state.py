@@ -27,6 +27,13 @@ def test_centre_says_its_state_by_word_and_icon_and_its_prices_as_a_range():
     assert rows["alpha"]["price"] == "0.80"
 
 
+def test_a_centre_where_the_caller_has_no_account_says_so():
+    kinds = [("certificate", ""), ("service", ""), ("certificate", "u1"), ("shared", "")]
+    rows = shown(centres=[s.centre(identity=mode, account=account) for mode, account in kinds])["centres"]
+    assert [row["account"] for row in rows] == ["no account linked", "no account linked", "", ""]
+    assert shown(centres=[s.centre()])["centres"][0]["account"] == ""
+
+
 def test_a_state_of_a_newer_broker_is_unknown_not_an_error():
     assert shown(centres=[s.centre(state="resting")])["centres"][0]["word"] == "unknown"
     assert shown(sessions=[s.session(state="paused")])["sessions"][0]["word"] == "unknown"
