@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..centres import Centre
+from ..dialects import dialect
 from ..errors import SpecError
 from ..standard.centre import CentreSpec, parse_centre
 from . import arriving, surroundings, ways, working
@@ -30,11 +30,10 @@ async def examine(
     state folder."""
     try:
         spec = parse_centre(page.read_text(), source=str(page))
-        Centre.of(spec)
+        dialect(spec.dialect, accounting=spec.accounting)
     except (SpecError, OSError) as error:
         found = [_page(State.FAIL, str(error), getattr(error, "hint", "")), *(_unlooked(hop.name) for hop in ALL)]
-        for finding in found:
-            tell(finding)
+        tell(found[0])
         return report(page.stem, account, found)
     found = [_page(State.OK, f"{page}: {spec.name}, {spec.dialect}, {len(spec.partition)} partitions offered")]
     tell(found[0])

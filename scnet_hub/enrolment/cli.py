@@ -17,6 +17,7 @@ from ..client import state_dir
 from ..errors import ScnetError
 from ..standard.centre import CentreSpec, SshTransport
 from ..transport.certificates import CertificateAuthority
+from ..units import parse_walltime
 from . import pages
 from .check import examine
 from .findings import Finding, State
@@ -127,8 +128,6 @@ def remove(home: Path, as_json: bool, name: str, force: bool) -> Answer:
 @operating
 def check(home: Path, as_json: bool, name: str, account: str, patience: str, conformance: bool) -> Answer:
     """Walk every hop to a centre and say what to mend. Exit code 1 if something failed."""
-    from ..units import parse_walltime
-
     seconds = parse_walltime(patience, option="patience").total_seconds()
     page = pages.find(name, home)
     tell: Callable[[Finding], None] = (lambda finding: None) if as_json else show_finding
@@ -150,6 +149,27 @@ def _with_conformance(report: dict[str, Any], page: Path, home: Path, tell: Call
     finding = Finding(name="conformance", state=state, found=found)
     tell(finding)
     return {**report, "ok": code == 0, "checks": [*report["checks"], finding.document()]}
+
+
+@centre.command()
+@click.argument("name", metavar="ID|FILE")
+@click.option("--account", default="", help="Whose job tries it; default: the first account on the page.")
+@click.option(
+    "--python", "named", default="", help="The centre's Python to build on; default: the newest on its PATH that this machine has too."
+)
+@click.option("--patience", default="10m", help="For how long the trial job may wait in the queue.")
+@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be put where.")
+@operating
+def deploy(home: Path, as_json: bool, name: str, account: str, named: str, patience: str, dry: bool) -> Answer:
+    """Put the session environment there, try it by a real session, and only then put it into use."""
+    from .deploy import deploy as put_there
+
+    spec = pages.read(pages.find(name, home))
+    seconds = parse_walltime(patience, option="patience").total_seconds()
+    work = put_there(spec, home, lambda words: click.echo(f"… {words}", err=True), account=account, named=named, dry=dry, patience=seconds)
+    document = asyncio.run(work)
+    words = f"{spec.name} has its session environment: {document['link']}" if document["done"] else f"It would be put at {document['path']}"
+    return Answer(document, lambda: click.echo(f"{words} ({document['environment']})."))
 
 
 def show_finding(finding: Finding) -> None:

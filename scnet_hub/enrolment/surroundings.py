@@ -7,28 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 
 from .. import __version__
 from ..errors import Rejected
 from ..units import format_memory
+from . import environment
+from .environment import OLDEST, Python
 from .findings import Doubt, Hop, Problem
 from .visit import Json, Visit, last_line, script
 
 LEAST = 2**30  # bytes free in a home: notebooks, kernels' files, caches of a working day
 TRIAL = 2**20  # bytes that are written to see whether a file system takes them
-OLDEST = (3, 11)
 IMPORTS = ("ipykernel", "jupyterhub.singleuser", "jupyterlab.labapp", "scnet_hub.session.start")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Python:
-    """An interpreter at a centre: `libc` is glibc's version, (0, 0) where it is another."""
-
-    version: tuple[int, int]
-    machine: str
-    libc: tuple[int, int]
-    path: str
 
 
 async def home(visit: Visit) -> str:
@@ -91,6 +81,8 @@ def judged(visit: Visit, facts: Json) -> str:
         raise Problem(f"Python {version} there can't import {name}{more}: {words}", hint=deploy)
     if facts["scnet_hub"] != __version__:
         raise Doubt(f"it has scnet-hub {facts['scnet_hub']}, this hub {__version__}", hint=deploy)
+    if (mine := environment.sources()) and facts["sources"] not in ("", mine):
+        raise Doubt(f"it has another build of scnet-hub {__version__} than this hub", hint=deploy)
     return f"Python {version} with scnet-hub {facts['scnet_hub']}, imports in {facts['seconds']:g} s"
 
 

@@ -85,10 +85,10 @@ class Visit:
     async def ask(self, *argv: str, account: str = "", stdin: bytes = b"", timeout: float = 30) -> Completed:
         return await self.shell.run(Command(argv, stdin), account=account, timeout=timeout)
 
-    async def facts_of(self, name: str, *arguments: str, account: str = "") -> Json:
+    async def facts_of(self, name: str, *arguments: str, account: str = "", timeout: float = 60) -> Json:
         """Runs one of `scripts/` there; what it said. Raises Problem with its words if it failed."""
         text = script("say.sh") + script(name)
-        done = await self.ask("sh", "-s", self.word, *arguments, account=account, stdin=text)
+        done = await self.ask("sh", "-s", self.word, *arguments, account=account, stdin=text, timeout=timeout)
         if done.code:
             raise Problem(f"a shell script failed there: {last_line(done.stderr) or f'exit code {done.code}'}")
         return said(done.stdout, self.word)

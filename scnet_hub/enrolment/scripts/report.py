@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import sys
 import time
 
@@ -12,11 +13,17 @@ for name in sys.argv[1:]:
         importlib.import_module(name)
     except Exception as error:
         missing[name] = f"{type(error).__name__}: {error}"[:200]
+try:
+    with open(os.path.join(sys.prefix, "share", "scnet", "environment.json")) as note:
+        sources = json.load(note)["sources"]
+except (OSError, ValueError, KeyError):
+    sources = ""  # not deployed by us
 facts = {
     "version": list(sys.version_info[:3]),
     "prefix": sys.prefix,
     "missing": missing,
     "scnet_hub": getattr(sys.modules.get("scnet_hub"), "__version__", ""),
+    "sources": sources,
     "seconds": round(time.time() - began, 2),
 }
 print("\n" + json.dumps(facts))
