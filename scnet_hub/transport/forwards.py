@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ..errors import Denied, ScnetError, SpecError, Unreachable
 from ..standard.centre import NetworkSpec
-from .connections import Pace
+from .connections import Pace, words_of
 from .door import Door, again
 from .master import Master
 from .mux import Control, Forward, MuxError
@@ -43,7 +43,7 @@ class Forwards:
         self._starts = {host: Setback[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
         self._back_setback = Setback[Unreachable](pace.first_pause, 5 * pace.first_pause)
         self._trouble: Unreachable | None = None
-        self._said = ""
+        self._told: set[str] = set()
         self._control: Control | None = None
         self._lock = -1
         self._task: asyncio.Task[None] | None = None
@@ -116,9 +116,8 @@ class Forwards:
             try:
                 self._run()
                 self._back = self._way_back() if back else None
-            except ScnetError as error:  # commands go on without forwards, and each would say it again
-                log.log(logging.DEBUG if str(error) == self._said else logging.WARNING, "%s", error)
-                self._said = str(error)
+            except ScnetError as error:  # commands go on without forwards
+                self._tell(error)
 
     async def close(self) -> None:
         """The forwards stand on without this process."""
@@ -126,6 +125,9 @@ class Forwards:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
         if self._control:
             self._control.close()
             self._control = None
@@ -135,13 +137,14 @@ class Forwards:
 
     async def end(self) -> None:
         """Ends the master, and with it every forward, unless another process keeps them. What was wanted stays written down."""
-        with contextlib.suppress(Unreachable, OSError, MuxError, TimeoutError):
+        if self._task is None and not self.master.socket.exists():
+            return
+        with contextlib.suppress(Unreachable, OSError, MuxError):
             self._take_lock()
             control = await self.master.find(lambda: None, self.pace.hung)
             await self.close()
             if control:
-                async with asyncio.timeout(self.pace.hung):
-                    await control.terminate()
+                await control.terminate()
                 control.close()
         await self.close()
 
@@ -220,20 +223,34 @@ class Forwards:
                 self._trouble = None
             except Unreachable as error:
                 self._trouble = error
+                self._tell(error)
             except Exception as error:  # a round must not be the last one
-                log.exception("centre %s: forwards", self.door.spec.id)
-                self._trouble = Unreachable(f"centre {self.door.spec.id}: forwards failed: {error}.")
+                self._trouble = Unreachable(f"centre {self.door.spec.id}: forwards failed: {error!r}.")
+                log.debug("forwards of centre %s", self.door.spec.id, exc_info=error)
+                self._tell(self._trouble)
             finally:
                 for waiter in waiting:
                     if not waiter.done():
                         waiter.set_result(None)
             self.master.trim_errors()
+            calm = self._desired() == self._standing
+            if calm:
+                self._told.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.pace.calm if self._desired() == self._standing else BUSY):
+                async with asyncio.timeout(self.pace.calm if calm else BUSY):
                     await self._kick.wait()
 
+    def _tell(self, error: ScnetError) -> None:
+        """Each trouble is logged once, until all stands again."""
+        if str(error) not in self._told:
+            self._told.add(str(error))
+            log.log(logging.ERROR if isinstance(error, Denied) else logging.WARNING, "forwards: %s", error)
+
     async def _make_so(self) -> None:
-        await asyncio.to_thread(self.wanted.save)  # the wish before the act
+        try:
+            await asyncio.to_thread(self.wanted.save)  # the wish before the act
+        except OSError as error:
+            raise Unreachable(f"centre {self.door.spec.id}: {self.wanted.file} can't be written: {error.strerror}.") from error
         for _ in range(3):
             try:
                 control = await self._master()
@@ -282,9 +299,9 @@ class Forwards:
         try:
             await control.forward(forward)
         except MuxError as error:
-            if not self._back_setback.error:
-                log.warning("%s", self._no_way_back(forward, error))
-            self._back_setback.failed(self._no_way_back(forward, error), loop.time())
+            told = self._no_way_back(forward, error)
+            self._back_setback.failed(told, loop.time())
+            self._tell(told)
         else:
             self._standing.add(forward)
             self._back_setback.worked()
@@ -323,8 +340,7 @@ class Forwards:
 
     async def _answers(self, control: Control) -> bool:
         try:
-            async with asyncio.timeout(self.pace.hung):
-                await control.alive()
+            await control.alive()
             return True
         except (OSError, MuxError):
             return False
@@ -347,9 +363,12 @@ class Forwards:
                 setback.worked()
                 return
             except Unreachable as error:
-                log.log(logging.ERROR if isinstance(error, Denied) else logging.WARNING, "forwards: %s", error)
-                setback.failed(error, asyncio.get_running_loop().time())
                 failures.append(error)
+            except SpecError as error:
+                failures.append(Denied(str(error), hint=error.hint))
+            except OSError as error:
+                failures.append(Unreachable(f"centre {self.door.spec.id}: ssh can't be started: {words_of(error)}."))
+            setback.failed(failures[-1], asyncio.get_running_loop().time())
         raise again(next((error for error in failures if isinstance(error, Denied)), failures[-1]))
 
     # --- the first use

@@ -44,10 +44,9 @@ class Master:
         """The control of the running master; None if there is none that answers within `patience` seconds."""
         control = None
         try:
-            async with asyncio.timeout(patience):
-                control = await Control.open(self.socket, gone)
-                raise_limit(await control.alive())
-                return control
+            control = await Control.open(self.socket, gone, patience)
+            raise_limit(await control.alive())
+            return control
         except (OSError, MuxError):
             if control:
                 control.close()

@@ -42,19 +42,21 @@ class Forward:
 
 
 class Control(asyncio.Protocol):
-    """`gone` is called once when the connection to the master ends. Methods raise MuxError, or OSError if it is gone."""
+    """`gone` is called once when the connection to the master ends. Methods raise MuxError, or OSError if it is gone, or if it
+    does not answer within `patience` seconds."""
 
-    def __init__(self, gone: Callable[[], None]) -> None:
-        self._gone = gone
+    def __init__(self, gone: Callable[[], None], patience: float) -> None:
+        self._gone, self._patience = gone, patience
         self._buffer = bytearray()
         self._answers: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._last = 0
         self._transport: asyncio.Transport | None = None
 
     @classmethod
-    async def open(cls, socket: Path, gone: Callable[[], None]) -> Control:
+    async def open(cls, socket: Path, gone: Callable[[], None], patience: float) -> Control:
         with _short(socket) as path:
-            _, control = await asyncio.get_running_loop().create_unix_connection(lambda: cls(gone), path)
+            async with asyncio.timeout(patience):
+                _, control = await asyncio.get_running_loop().create_unix_connection(lambda: cls(gone, patience), path)
         return control
 
     async def alive(self) -> int:
@@ -95,7 +97,8 @@ class Control(asyncio.Protocol):
         self._answers[number] = answer
         try:
             self._send(_number(kind) + _number(number) + rest)
-            return await answer
+            async with asyncio.timeout(self._patience):
+                return await answer
         finally:
             del self._answers[number]
 
