@@ -54,6 +54,17 @@ class Python:
     libc: tuple[int, int]
     path: str
 
+    @classmethod
+    def read(cls, words: str) -> Python | None:
+        """What `scripts/pythons.sh` says of one; None if it did not run."""
+        parts = words.split(None, 4)
+        if len(parts) < 5:
+            return None
+        libc = [int(part) for part in parts[3].split(".")[:2] if part.isdecimal()]
+        return cls(
+            version=(int(parts[0]), int(parts[1])), machine=parts[2], libc=(libc[0], libc[1]) if len(libc) == 2 else (0, 0), path=parts[4]
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:

@@ -99,17 +99,7 @@ async def _how_to_get_one(visit: Visit) -> str:
 async def pythons(visit: Visit, *, named: str = "") -> list[Python]:
     """The interpreters on the login node's PATH, newest first; `named` alone, if that is asked for."""
     facts = await visit.facts_of("pythons.sh", named)
-    return sorted({one for words in facts.values() if (one := _python(words))}, key=lambda one: (one.version, one.path), reverse=True)
-
-
-def _python(words: str) -> Python | None:
-    parts = words.split(None, 4)
-    if len(parts) < 5:
-        return None
-    libc = [int(part) for part in parts[3].split(".")[:2] if part.isdecimal()]
-    return Python(
-        version=(int(parts[0]), int(parts[1])), machine=parts[2], libc=(libc[0], libc[1]) if len(libc) == 2 else (0, 0), path=parts[4]
-    )
+    return sorted({one for words in facts.values() if (one := Python.read(words))}, key=lambda one: (one.version, one.path), reverse=True)
 
 
 HOPS: tuple[Hop[Visit], ...] = (

@@ -22,5 +22,5 @@ printf 'home = %s\ninclude-system-site-packages = false\nversion = %s\nrelocatab
 rm -f bin/python*
 ln -s "$python" "bin/python$version" && ln -s "python$version" bin/python3 || exit 1
 # A session stays in the environment that it began in, though the name by which it was started leads to a newer one tomorrow.
-printf '#!/bin/sh\nexec %s/bin/python%s "$@"\n' "$target" "$version" >bin/python && chmod 755 bin/python || exit 1
+printf '#!/bin/sh\nexec "$(dirname -- "$(realpath -- "$0")")/python%s" "$@"\n' "$version" >bin/python && chmod 755 bin/python || exit 1
 cd / && rm -rf "$target" && mv -T "$new" "$target" && rm -f "$ours" "$packages" && say done yes
