@@ -32,14 +32,14 @@ def list_accounts(client: Client, everything: bool = False) -> Answer:
 
 def show(links: list[Json], centres: list[Json]) -> None:
     heads = ("centre", "account", "person", "linked", "since", "until")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             one["centre"],
             one["account"],
             one["person"],
-            HOW.get(one["how"], one["how"]),
+            HOW.get(str(one["how"]), "-"),
             one["linked_at"][:10],
-            (one["ended_at"] or "")[:10] or "-",
+            str(one["ended_at"] or "-")[:10],
         )
         for one in links
     ]

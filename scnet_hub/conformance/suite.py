@@ -215,7 +215,8 @@ async def test_the_load_names_what_the_page_offers(centre: Centre, folder: str, 
         assert live.nodes, f"partition {offered.name} has no nodes"
         assert max(node.cores for node in live.nodes) >= offered.cores
         assert max(node.gpus for node in live.nodes) >= offered.gpus
-        assert offered.memory <= max(node.memory for node in live.nodes)
+        largest = max(node.memory for node in live.nodes)
+        assert not largest or offered.memory <= largest  # some schedulers know nothing of memory
         assert live.max_walltime is None or live.max_walltime >= offered.max_walltime
 
 
@@ -237,15 +238,26 @@ async def test_gpus_are_given_and_accounted_for(centre: Centre, folder: str, acc
     spec = job(centre, folder, *argv, partition=offered.name, gpus=1, gpu_model=offered.gpu_model)
     job_id = await centre.submit(spec, account=account)
     assert (await wait(centre, job_id, ended)).state is JobState.COMPLETED
-    assert (await centre.tail(spec.output, account=account)).strip().isdecimal()
+    which = (await centre.tail(spec.output, account=account)).strip()
+    assert which.isdecimal() or (not which and centre.spec.dialect != "slurm"), "Slurm says which GPU; elsewhere a prolog of the site may"
     assert (await record_of(centre, job_id)).gpus == 1
 
 
 async def test_a_refusal_has_the_schedulers_own_words(centre: Centre, folder: str, account: str) -> None:
     with pytest.raises(Rejected, match=r"(?i)partition"):
         await centre.submit(job(centre, folder, "/bin/true", partition="no-such-partition"), account=account)
-    with pytest.raises(Rejected):
-        await centre.submit(job(centre, folder, "/bin/true", memory=2**55), account=account)
+    assert any(
+        [await _refuses(centre, job(centre, folder, "/bin/true", **size), account) for size in ({"memory": 2**55}, {"cores": 99_999})]
+    )
+
+
+async def _refuses(centre: Centre, impossible: JobSpec, account: str) -> bool:
+    """Sites differ in what they refuse at once and what they let wait for ever."""
+    try:
+        await centre.cancel([await centre.submit(impossible, account=account)], account=account)
+    except Rejected:
+        return True
+    return False
 
 
 async def test_a_centre_that_cannot_be_asked_is_unreachable(deaf: Centre, folder: str) -> None:

@@ -41,7 +41,7 @@ def press_start(page: Page) -> None:
 def until_lab_is_there(page: Page, person: str) -> None:
     page.wait_for_url(f"**/user/{person}/lab**")
     page.get_by_text("scnet-notebooks").first.wait_for()
-    page.locator(".jp-Launcher").wait_for()
+    page.locator(".jp-Launcher, .jp-NotebookPanel").first.wait_for()  # a home that is known opens what was open
     page.locator("#jupyterlab-splash").wait_for(state="detached")
 
 

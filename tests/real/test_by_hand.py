@@ -1,0 +1,46 @@
+"""The main job on four real centres, in Chromium: pinned to each, and at the best; a Dask cluster where the session is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import steps
+from tests.demo.conftest import Running, wait_for
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(hub: Running) -> Iterator[None]:
+    """A session that a failed test left would be re-joined by the next."""
+    yield
+    for session in hub.operator.sessions():
+        hub.operator.stop(session["id"])
+    wait_for(lambda: not hub.operator.sessions(), 90)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("centre", ["a", "b", "c", "d", ""], ids=["a", "b", "c", "d", "best"])
+def test_a_lab_session_by_hand(hub: Running, centre: str) -> None:
+    with steps.chromium() as page:
+        steps.log_in(page, hub.url, "ada", hub.passwords["ada"])
+        page.locator(f"input[name=centre][value='{centre}']").check(force=True)
+        steps.press_start(page)
+        steps.until_lab_is_there(page, "ada")
+        session = next(one for one in hub.operator.sessions() if one["person"] == "ada" and one["kind"] == "lab")
+        assert centre in ("", session["centre"])
+
+        panel = steps.run_notebook(page, hub.url, "ada", "01-first-session")
+        for name in (one["name"] for one in hub.operator.centres()):
+            expect(page.locator(".jp-OutputArea").get_by_text(name).first).to_be_visible()
+        assert not page.locator(".jp-OutputArea").get_by_text(re.compile("does not answer|not been heard")).count()
+        first = panel.inner_text()
+        expect(panel).not_to_have_text(first, timeout=60_000)
+        assert steps.no_cell_failed(page)
+
+        steps.press_stop(page, hub.url)
+        ended = wait_for(lambda: (one := hub.operator.session(session["id"]))["state"] == "charged" and one, 90)
+        assert ended["charged"] > 0 and ended["end_reason"] == "Stopped on request."
