@@ -90,8 +90,8 @@ async def round_trip(port: int) -> float:
 
 
 @contextlib.asynccontextmanager
-async def plain(sshd: Sshd, ports: list[int]) -> AsyncIterator[list[int]]:
-    """`ssh -N -L` to these ports, as somebody would type it, with the same cipher."""
+async def plain(sshd: Sshd, ports: list[int]) -> AsyncIterator[tuple[list[int], int]]:
+    """`ssh -N -L` to these ports, as somebody would type it, with the same cipher: its ports here, and its process."""
     folder = sshd.folder / "plain"
     credential = sshd.authority.mint(ME, "plain", forwarding=True)
     write_secret(folder / "key", credential.key.export_private_key("openssh").decode())
@@ -105,10 +105,18 @@ async def plain(sshd: Sshd, ports: list[int]) -> AsyncIterator[list[int]]:
     )
     try:
         await asyncio.to_thread(until, lambda: accepts(here[-1]), "plain ssh to listen")
-        yield here
+        yield here, process.pid
     finally:
         process.terminate()
         process.wait()
+
+
+def spread(clients: list[int], servers: list[int]) -> None:
+    """ssh on one core, sshd on another, for both sides alike: where the system puts them is worth a factor of two otherwise."""
+    cores = sorted(os.sched_getaffinity(0))
+    for pids, core in ((clients, cores[0]), (servers, cores[-1])):
+        for pid in pids:
+            os.sched_setaffinity(pid, {core})
 
 
 def accepts(port: int) -> bool:
@@ -130,7 +138,8 @@ def way_out(sshd: Sshd) -> SshTransport:
 async def compare(sshd: Sshd, way: SshTransport, source: int, echoes: int, rounds: int) -> dict[str, list[float]]:
     took: dict[str, list[float]] = {name: [] for name in ("ours_MB_s", "plain_MB_s", "ours_ms", "plain_ms")}
     ours = [(await way.forward(HOST, port))[1] for port in (source, echoes)]
-    async with plain(sshd, [source, echoes]) as theirs:
+    async with plain(sshd, [source, echoes]) as (theirs, pid):
+        spread([pid, *way.forwards.master.left_over()], [one.pid for one in sshd.sessions()])
         for number in range(rounds + 1):  # the first round warms up and is not counted
             sides = {"ours": ours, "plain": theirs}
             for name in sorted(sides, reverse=bool(number % 2)):
