@@ -17,7 +17,7 @@ from ..commands import Command
 from ..errors import Denied, ScnetError, Unreachable
 from ..transport import clock, transport
 from ..units import format_duration
-from .findings import Doubt, Hop, Problem, Skip
+from .findings import Doubt, Hop, Problem, Skip, words_of
 from .visit import Visit, last_line, noise, said
 
 CONNECT = 5.0  # seconds
@@ -61,7 +61,7 @@ async def _resolve(host: str) -> str:
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError) as error:
         raise Problem(
-            f"{host} does not resolve on this machine: {getattr(error, 'strerror', '') or 'the name server does not answer'}",
+            f"{host} does not resolve on this machine: {words_of(error)}",
             hint="Is it spelt as in the centre's papers? Is this machine's name server the right one? `getent hosts` shows what it says.",
         ) from error
     return f"{host} is {', '.join(sorted({str(entry[4][0]) for entry in found}))}"
@@ -79,7 +79,7 @@ async def _greet(host: str, number: int) -> str:
         ) from error
     except OSError as error:
         raise Problem(
-            f"{where}: {error.strerror or error}",
+            f"{where}: {words_of(error)}",
             hint="Nothing listens there: is sshd up, and is transport.port the right one?",
         ) from error
     try:
@@ -102,14 +102,16 @@ async def _greet(host: str, number: int) -> str:
 async def _shown_key(visit: Visit, host: str) -> str:
     """Whether the host proves one of the pinned keys. A refused login comes after that."""
     alone = visit.way.model_copy(update={"hosts": [host]})
-    way = transport(visit.spec.model_copy(update={"transport": alone}), visit.means)
+    one = len(visit.way.hosts) == 1
+    way = visit.transport if one else transport(visit.spec.model_copy(update={"transport": alone}), visit.means)
     try:
         await way.run(Command(("true",)))
     except Denied as error:
         if error.code != "login-refused":
             raise
     finally:
-        await way.close()
+        if not one:
+            await way.close()
     return f"{host} shows a key that is pinned"
 
 

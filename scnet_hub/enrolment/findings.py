@@ -7,6 +7,7 @@ look), `Skip` (there is nothing to look at). Knows nothing of centres.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -95,3 +96,11 @@ async def _look(visit: V, hop: Hop[V], longest: float) -> Finding:
         return finding(State.FAIL, f"no end of it within {longest:g} s", "The centre answers too slowly: look at its login node's load.")
     except OSError as error:
         return finding(State.FAIL, f"{type(error).__name__}: {error}", "This check itself failed: see the message.")
+
+
+def words_of(error: BaseException) -> str:
+    """Why a connection failed, without its address and number."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    number = getattr(error, "errno", None) or 0
+    return os.strerror(number) if number > 0 else str(getattr(error, "strerror", "") or error)

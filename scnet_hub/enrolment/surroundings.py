@@ -32,8 +32,8 @@ async def home(visit: Visit) -> str:
         raise Problem(
             f"{visit.account or 'the account'} can't write in {where}", hint="Whose folder is it, and what does session.home say?"
         )
-    if facts.get("quota"):
-        raise Problem(f"{where} is over its quota: {facts['quota']}", hint=f"Its owner makes room, or {visit.contact} grants more.")
+    if over := facts.get("quota", "").strip(" ;"):
+        raise Problem(f"{where} is over its quota: {over}", hint=f"Its owner makes room, or {visit.contact} grants more.")
     path = f"{visit.directory}/.{visit.word}"
     try:
         await visit.transport.put(path, os.urandom(TRIAL), account=visit.account)

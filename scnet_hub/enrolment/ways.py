@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from .. import identity
 from ..errors import CentreError, Unreachable
 from ..hub import PREFIX
-from .findings import Doubt, Hop, Problem
+from .findings import Doubt, Hop, Problem, words_of
 from .visit import Visit
 
 HEALTH = f"{PREFIX}/health"
@@ -83,7 +83,7 @@ async def to_session(visit: Visit) -> str:
     try:
         body = await fetch(f"http://{near[0]}:{near[1]}/{visit.word}/end")
     except (OSError, TimeoutError) as error:
-        raise _no_way(visit, host, port, getattr(error, "strerror", "") or str(error) or "no answer") from error
+        raise _no_way(visit, host, port, words_of(error)) from error
     finally:
         with contextlib.suppress(Unreachable):
             await visit.ways.unforward(host, port)
