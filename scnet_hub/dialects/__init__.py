@@ -6,7 +6,7 @@ is one file here, one line in `dialect`, and its samples in `tests/samples/<dial
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -57,8 +57,11 @@ class Dialect(Protocol):
 
 def dialect(name: str, *, accounting: str = "") -> Dialect:
     """The dialect of that name; SpecError names the known ones. `accounting` is Slurm's (empty: found out by the probe)."""
-    if name == "slurm":
-        from .slurm import Slurm
+    from .gridengine import GridEngine
+    from .oar import Oar
+    from .slurm import Slurm
 
-        return Slurm(accounting)
-    raise SpecError(f"dialect {name!r} is not known.", hint="Known dialects: slurm.")
+    known: dict[str, Callable[[], Dialect]] = {"slurm": lambda: Slurm(accounting), "gridengine": GridEngine, "oar": Oar}
+    if name not in known:
+        raise SpecError(f"dialect {name!r} is not known.", hint=f"Known dialects: {', '.join(sorted(known))}.")
+    return known[name]()

@@ -1,0 +1,354 @@
+"""Grid Engine's words: qsub, qstat, qdel and its accounting file, each a builder and its parser. A partition is a queue.
+
+Tried on Son of Grid Engine 8.1.9. Ended jobs are read from the accounting file and not through qacct, which reads all of it
+for every single job and prints times in the centre's zone. That file has no word for a deletion, and no row for a job that
+was deleted before it started: `_end` and `never_started` say what is made of that.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from ..commands import Command, Completed
+from ..errors import BadOption, Garbled, Rejected
+from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord
+from . import qstat
+from .checks import check, check_name, each, lines, moment, number, numbers, sentence, short
+from .qstat import ANY, LETTERS, PLAIN, Instance, Job, size
+
+MIB = 2**20
+# What sites call these complexes; the first that an installation has is taken.
+GPUS = ("gpu", "gpus", "ngpus", "ngpu", "num_gpus", "gpu_count", "nvidia_gpu", "cuda", "dcu", "dcus")
+GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type", "gputype", "gpu_card")
+MEMORIES = ("m_mem_free", "mem_free", "h_vmem", "virtual_free", "h_rss", "memory", "mem")
+CLOSED = frozenset("udDCsSEco")  # of a queue instance: unknown, disabled, by calendar, suspended, in error, ambiguous, orphaned
+RAN = frozenset({0, 12, 13, 14, 15, 16})  # accounting's "failed": the job itself ran to its end
+SIGNALLED, KILLED = 100, 137
+NOT_THE_SITES = frozenset({17, 26, 27, 28, 30, 37, SIGNALLED})  # output file, shell, directory, limits, what the program did
+PATH_MARKS = frozenset("$,")  # $HOME and the like are replaced in -o and -wd; a comma begins a second path
+# bash stays, so that a signal to the program alone is told apart from a deletion, which kills both. Ending with 99 would ask
+# for another run, with 100 for an error that stays in the queue.
+SCRIPT = "#!/bin/bash\n{}\ncode=$?\ncase $code in 99|100) code=98;; esac\nexit $code\n"
+
+_EACH = 'names=$(qconf "$1") || exit $?; for name in $names; do qconf "$2" "$name" || exit $?; done'
+
+_GONE = re.compile(r"does not exist|already in deletion|has registered the job|has deleted job", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Complex:
+    """A resource that can be asked for. `booked`: it is a consumable. `per_slot`: a job of n slots gets n times what it asks."""
+
+    name: str
+    booked: bool = False
+    per_slot: bool = False
+
+    def times(self, slots: int) -> int:
+        return slots if self.per_slot else 1
+
+
+@dataclass(frozen=True, slots=True)
+class GridEngine:
+    """`gpu`, `memory` and `model` are this installation's complexes, `environments` the parallel environment of each queue that
+    keeps a job's slots on one node ($pe_slots), `limits` the queues' own walltimes. Where no complex names GPU models, a queue
+    has but the model that the centre's page says."""
+
+    gpu: Complex | None = None
+    memory: Complex | None = None
+    model: Complex | None = None
+    environments: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, timedelta | None] = field(default_factory=dict)
+
+    def probe(self) -> tuple[Command, ...]:
+        each_one = (*PLAIN, "sh", "-c", _EACH, "sh")
+        return Command((*PLAIN, "qconf", "-sc")), Command((*each_one, "-spl", "-sp")), Command((*each_one, "-sql", "-sq"))
+
+    def probed(self, done: Sequence[Completed]) -> GridEngine:
+        complexes, environments, queues = (qstat.answered(one) for one in (done[0], _none_is_empty(done[1]), done[2]))
+        known = {row[0]: row for row in map(str.split, complexes) if len(row) == 8 and row[4] != "NO"}
+        booked = {name: row for name, row in known.items() if row[5] != "NO"}
+        one_node = [table["pe_name"] for table in _tables(environments, "pe_name") if table.get("allocation_rule") == "$pe_slots"]
+        by_name = {table["qname"]: table for table in _tables(queues, "qname")}
+        return GridEngine(
+            gpu=_first(GPUS, booked),
+            memory=_first(MEMORIES, booked) or _first(("mem_free",), known),
+            model=_first(GPU_MODELS, known),
+            environments={
+                name: pe for name, table in by_name.items() for pe in one_node[::-1] if pe in re.split(r"[\s,=\[\]]+", table["pe_list"])
+            },
+            limits={name: _limit(table.get("h_rt", "")) for name, table in by_name.items()},
+        )
+
+    # ---- submit
+
+    def submit(self, spec: JobSpec) -> Command:
+        """Options go as arguments, the script by stdin. `-w e`: what no node could ever run is refused now; without it, it would
+        wait for ever. Raises BadOption."""
+        _check(spec)
+        slots = max(spec.cores, 1)
+        requests = {"h_rt": f"{each(int(spec.walltime.total_seconds() * 1000), 1000)}", **self._hardware(spec, slots)}
+        options = (
+            *("-N", spec.name, "-q", spec.partition, *self._environment(spec.partition, slots)),
+            *("-l", ",".join(f"{name}={value}" for name, value in requests.items())),
+            *("-o", f":{spec.output}", "-j", "y", *(("-wd", spec.directory) if spec.directory else ())),
+            *("-S", "/bin/bash", "-b", "n", "-r", "n", "-w", "e"),
+        )
+        return Command(("qsub", "-terse", *options), SCRIPT.format(shlex.join(spec.argv)).encode())
+
+    def _environment(self, queue: str, slots: int) -> tuple[str, ...]:
+        if slots == 1:
+            return ()
+        pe = self.environments.get(queue) or ("" if queue in self.limits else next(iter(self.environments.values()), ""))
+        if not pe:
+            raise BadOption(f"cores: queue {queue} has no parallel environment that keeps {slots} cores on one node; ask for 1.")
+        return "-pe", pe, f"{slots}"
+
+    def _hardware(self, spec: JobSpec, slots: int) -> dict[str, str]:
+        wanted = {}
+        if spec.memory and self.memory:
+            wanted[self.memory.name] = f"{each(each(spec.memory, self.memory.times(slots)), MIB)}M"
+        if spec.gpus:
+            if not self.gpu:
+                raise BadOption("gpus: this Grid Engine has no consumable for GPUs.", hint=f"It would be named {', '.join(GPUS[:4])} …")
+            wanted[self.gpu.name] = _share(spec.gpus, self.gpu.times(slots))
+            if spec.gpu_model and self.model:
+                wanted[self.model.name] = spec.gpu_model
+        return wanted
+
+    def submitted(self, done: Completed) -> str:
+        said = qstat.answered(done)
+        for line in reversed(said):
+            if match := re.fullmatch(r"(?:Your job )?(\d+)(?: \(.*)?", line):
+                return match[1]
+        raise Garbled(f"qsub answered without a job id: {short(done.stdout)!r}.")
+
+    # ---- find, cancel
+
+    def find(self, name: str) -> Command:
+        check_name("name", name)
+        return qstat.history(qstat.JOB_NAME, (_plain(name),))
+
+    def found(self, done: Completed) -> str | None:
+        history = qstat.told(done)
+        named = [job for job in history.jobs if _plain(job.name) in history.asked]
+        live, ended = [job.id for job in named if not job.ended], [job.id for job in named if job.ended]
+        ids = live or list(history.rows) or ended
+        return max(ids, key=int) if ids else None
+
+    def cancel(self, ids: Sequence[str]) -> Command:
+        return Command((*PLAIN, "qdel", *numbers(ids)))
+
+    def cancelled(self, done: Completed) -> None:
+        qstat.check_asked(done)
+        complaints = [line for line in lines(done.stdout, done.stderr) if not _GONE.search(line)]
+        if done.code and complaints:
+            raise Rejected(sentence(complaints, done))
+
+    # ---- look
+
+    def queue(self) -> Command:
+        """Queues, their nodes and everybody's jobs in one answer, so that what is free and who has the rest can't disagree."""
+        known = (self.gpu, self.memory, self.model)
+        return qstat.look(("slots", "mem_total", *(one.name for one in known if one)))
+
+    def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
+        jobs = [job for job in qstat.seen(done).jobs if not job.ended]
+        places = _places(jobs)
+        found: dict[str, JobStatus] = {}
+        for job in jobs:  # a job on several nodes stands under each, its first node first
+            found.setdefault(job.id, _status(job, at, places.get(job.id, 0)))
+        return found
+
+    def nodes(self) -> tuple[Command, ...]:
+        return ()
+
+    def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
+        seen = qstat.seen(queue)
+        by_queue: dict[str, list[Instance]] = defaultdict(list)
+        for instance in seen.instances:
+            by_queue[instance.queue].append(instance)
+        waiting, cores = Counter[str](), Counter[str]()
+        for job in filter(qstat.waits, seen.jobs):
+            waiting[job.queue] += job.tasks
+            cores[job.queue] += job.tasks * job.slots
+        partitions = {}
+        for name, members in by_queue.items():
+            loads = tuple(self._node(member) for member in members)
+            partitions[name] = PartitionLoad(
+                name=name, nodes=loads, queued_jobs=waiting[name] + waiting[ANY], queued_cores=cores[name] + cores[ANY],
+                running_jobs=len({job.id for member in members for job in member.jobs}), max_walltime=self.limits.get(name),
+                up=any(load.up for load in loads),
+            )  # fmt: skip
+        return LoadSnapshot(taken_at=at, partitions=partitions)
+
+    def _node(self, instance: Instance) -> NodeLoad:
+        """What is left is the scheduler's word; what jobs have of it, theirs. (A job over several nodes may count at the first.)"""
+        free = min(instance.slots - instance.slots_used, int(size(instance.left.get("slots", f"{instance.slots}"))))
+        memory, memory_used = size(instance.left.get("mem_total", "")), 0.0
+        if self.memory and self.memory.booked:
+            memory, memory_used = _booked(self.memory, instance)
+        gpus, gpus_used = _booked(self.gpu, instance) if self.gpu else (0.0, 0.0)
+        return NodeLoad(
+            name=instance.node, cores=instance.slots, cores_used=instance.slots - max(free, 0), memory=round(memory),
+            memory_used=round(memory_used), gpus=round(gpus), gpus_used=min(math.ceil(gpus_used), round(gpus)),
+            gpu_model=instance.left.get(self.model.name, "") if self.model else "", up=not CLOSED.intersection(instance.state),
+        )  # fmt: skip
+
+    # ---- usage
+
+    def usage(self, ids: Sequence[str]) -> Command:
+        return qstat.history(qstat.JOB_ID, numbers(ids))
+
+    def records(self, done: Completed) -> list[UsageRecord]:
+        told = qstat.told(done)
+        asked = [job for job in told.jobs if job.id in told.asked]
+        live = {job.id: job for job in asked if not job.ended}
+        rows = {job: row for job, row in told.rows.items() if job not in live}  # of a failed start, if the job is still there
+        gone = [job for job in asked if job.ended and job.id not in rows and qstat.never_started(job, told)]
+        records = [self._record(row) for row in rows.values()]
+        return [*records, *(self._live(job) for job in live.values()), *(self._live(job) for job in gone)]
+
+    def _live(self, job: Job) -> UsageRecord:
+        state = JobState.CANCELLED if job.ended else qstat.state(job.word)
+        runs = state is JobState.RUNNING
+        return UsageRecord(
+            job_id=job.id, name=job.name, state=state, cores=job.slots if runs else 0,
+            gpus=self._gpus(job.wants, job.slots) if runs else 0, memory=self._memory(job.wants, job.slots),
+            submitted_at=None if runs else job.at, started_at=job.at if runs else None, node=job.node, partition=job.queue,
+        )  # fmt: skip
+
+    def _record(self, row: Sequence[str]) -> UsageRecord:
+        started, ended, slots, wants = moment(number(row[9])), moment(number(row[10])), number(row[34]), _wants(row[39])
+        elapsed = ended - started if started and ended else timedelta()
+        code = number(row[12])
+        killed = row[11] != "0" and code > 128
+        return UsageRecord(
+            job_id=row[5], name=row[4], state=self._end(row, elapsed, wants), cores=slots if started else 0,
+            gpus=self._gpus(wants, slots) if started else 0, memory=self._memory(wants, slots), submitted_at=moment(number(row[8])),
+            started_at=started, ended_at=ended, elapsed=elapsed, cpu=timedelta(seconds=min(size(row[36]), 10**9)),
+            node=row[1] if started else "", exit_code=f"0:{code - 128}" if killed else f"{code}:0", partition=row[0],
+        )  # fmt: skip
+
+    def _end(self, row: Sequence[str], elapsed: timedelta, wants: Mapping[str, str]) -> JobState:
+        """How a job ended. qdel kills the whole job, as Grid Engine does at a limit: both are failure 100 with status 137. What
+        was over its walltime or memory by its own figures FAILED, the rest was CANCELLED, by whomever."""
+        failed, code = number(row[11]), number(row[12])
+        if failed in RAN:
+            return JobState.FAILED if code else JobState.COMPLETED
+        if failed not in NOT_THE_SITES:
+            return JobState.LOST
+        late = elapsed.total_seconds() >= number(wants.get("h_rt", "")) > 0
+        full = size(row[42]) >= size(wants.get("h_vmem", "")) * number(row[34]) > 0
+        return JobState.FAILED if failed != SIGNALLED or code != KILLED or late or full else JobState.CANCELLED
+
+    def _gpus(self, wants: Mapping[str, str], slots: int) -> int:
+        return round(size(wants.get(self.gpu.name, "")) * self.gpu.times(slots)) if self.gpu else 0
+
+    def _memory(self, wants: Mapping[str, str], slots: int) -> int:
+        return round(size(wants.get(self.memory.name, "")) * self.memory.times(slots)) if self.memory else 0
+
+
+# ---- what goes in
+
+
+def _check(spec: JobSpec) -> None:
+    check(spec)
+    if spec.nodes > 1:
+        raise BadOption("nodes: Grid Engine is asked for jobs on one node only.")
+    if spec.name[0].isdigit():
+        raise BadOption("name: Grid Engine has no job names that begin with a digit.")
+    for option, text in (("output", spec.output), ("directory", spec.directory)):
+        if PATH_MARKS.intersection(text):
+            raise BadOption(f"{option}: Grid Engine reads '$' and ',' in a path as its own: {text[:40]!r}.")
+
+
+def _share(gpus: int, slots: int) -> str:
+    """What to ask for per slot, so that all slots together get so many GPUs: "2", or "0.25" for one GPU over four slots."""
+    if gpus * 10**6 % slots:
+        raise BadOption(
+            f"gpus: this Grid Engine hands out GPUs per core, and {gpus} can't be shared by {slots} cores.",
+            hint="Ask for 1, 2, 4, 5 or 8 cores a GPU, say.",
+        )
+    return f"{gpus / slots:.6f}".rstrip("0").rstrip(".")
+
+
+def _plain(name: str) -> str:
+    """A name as grep's pattern for itself."""
+    return name.replace(".", "[.]").replace("+", "[+]")
+
+
+# ---- what comes out
+
+
+def _status(job: Job, at: datetime, place: int) -> JobStatus:
+    state = qstat.state(job.word)
+    broken = "E" in job.word and state is JobState.QUEUED
+    return JobStatus(
+        state=state, seen_at=at, node=job.node, reason=_reason(job.word), place=place if state is JobState.QUEUED else 0, hopeless=broken
+    )
+
+
+def _reason(word: str) -> str:
+    if "E" in word:
+        return f"{word}: it could not be started, qstat -j says why"
+    if "h" in word and "w" in word:
+        return f"{word}: on hold"
+    return word if not LETTERS.issuperset(word) or {"s", "S", "T", "d"}.intersection(word) else ""
+
+
+def _places(jobs: Iterable[Job]) -> dict[str, int]:
+    """The place of each waiting job among those of its queue, 1 first: qstat lists them by priority."""
+    ahead, places = Counter[str](), {}
+    for job in filter(qstat.waits, jobs):
+        places[job.id] = 1 + (ahead.total() if job.queue == ANY else ahead[job.queue] + ahead[ANY])
+        ahead[job.queue] += job.tasks
+    return places
+
+
+def _booked(resource: Complex, instance: Instance) -> tuple[float, float]:
+    """All of a consumable on a node, and what its jobs have."""
+    used = sum(size(job.wants.get(resource.name, "")) * resource.times(job.slots) for job in instance.jobs)
+    return size(instance.left.get(resource.name, "")) + used, used
+
+
+def _first(names: Iterable[str], rows: Mapping[str, Sequence[str]]) -> Complex | None:
+    name = next((name for name in names if name in rows), "")
+    return Complex(name, booked=rows[name][5] != "NO", per_slot=rows[name][5] == "YES") if name else None
+
+
+def _none_is_empty(done: Completed) -> Completed:
+    """ "no parallel environment defined" is an answer, if with an exit code."""
+    return replace(done, code=0, stdout="") if done.code == 1 and done.stderr.startswith("no ") else done
+
+
+def _tables(said: Iterable[str], first: str) -> Iterator[dict[str, str]]:
+    """qconf's tables of names and values, one after the other, each beginning with `first`."""
+    table: dict[str, str] = {}
+    for line in said:
+        name, _, value = line.partition(" ")
+        if name == first and table:
+            yield table
+            table = {}
+        table[name] = value.strip()
+    if table:
+        yield table
+
+
+def _limit(text: str) -> timedelta | None:
+    """A queue's walltime: "48:00:00", "3600", "INFINITY"; what some nodes have instead ("[n1=…]") is left out."""
+    parts = text.split(",")[0].split(":")
+    if not all(part.isdecimal() for part in parts):
+        return None
+    return timedelta(seconds=sum(int(part) * 60**power for power, part in enumerate(reversed(parts))))
+
+
+def _wants(category: str) -> dict[str, str]:
+    """The resources in accounting's "-q all.q -l gpu=1,h_rt=600 -pe smp 2"."""
+    match = re.search(r"(?:^| )-l (\S+)", category)
+    return dict(pair.split("=", 1) for pair in match[1].split(",") if "=" in pair) if match else {}

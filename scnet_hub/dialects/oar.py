@@ -1,0 +1,336 @@
+"""OAR's words: oarsub, oarstat, oardel, oarnodes, each a builder and its parser. A partition is one of OAR's queues.
+
+Tried on OAR 2.5.9. OAR knows resources, not nodes: one resource is taken to be one core, its `network_address` the node. It keeps
+every job for ever, with what happened to it, but neither CPU time nor, as a rule, memory; and it gives nobody but its admins a
+list of its queues, so all nodes count for each queue that is known by name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..commands import Command, Completed
+from ..errors import BadOption, Garbled, Rejected, Unreachable
+from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord
+from .checks import check, check_name, each, lines, moment, number, numbers, sentence, short
+
+MIB = 2**20
+PLAIN = ("env", "TZ=UTC", "LC_ALL=C.UTF-8")
+# What sites call these properties of a resource; the first that an installation has is taken.
+GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type")
+MEMORIES = ("memnode", "mem", "memory")  # MiB of the node that a core belongs to
+NOTHING = frozenset({"", "0", "none", "no", "null"})
+
+STATES: Mapping[str, JobState] = {
+    **dict.fromkeys(("Waiting", "Hold", "toAckReservation", "toLaunch", "Launching"), JobState.QUEUED),
+    **dict.fromkeys(("Running", "Suspended", "Resuming", "Finishing", "toError"), JobState.RUNNING),
+}
+ENDED = ("Terminated", "Error")
+TELLING = frozenset({"Hold", "Suspended", "Resuming", "toError"})
+# Events of a job in error that are neither the site's doing nor a wish of somebody.
+THE_JOBS = frozenset({"WALLTIME", "WORKING_DIRECTORY", "OUTPUT_FILES", "USER_SHELL"})
+_ID = re.compile(r"OAR_JOB_ID=(\d+)")
+_NOT_ASKED = re.compile(r"DB connection error|DBI connect|could not connect|cannot connect to", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Oar:
+    """`queues` are those to tell the load of. `model` and `memory` are properties of this installation's resources, `models` the
+    values that name a GPU. `gpu`: each GPU is a level of its own that comes with its cores ("/gpu=1"); without it, one core of a
+    GPU's model is one GPU. A job that asks for none may still get such cores: that is the site's order of resources."""
+
+    queues: tuple[str, ...] = ("default",)
+    gpu: bool = False
+    model: str = ""
+    models: tuple[str, ...] = ()
+    memory: str = ""
+
+    def probe(self) -> tuple[Command, ...]:
+        return self.nodes()
+
+    def probed(self, done: Sequence[Completed]) -> Oar:
+        resources = _table(done[0])
+        known = set[str]().union(*resources)
+        model = next((name for name in GPU_MODELS if name in known), "")
+        return replace(
+            self, gpu=any(_named(one.get("gpu")) for one in resources), model=model,
+            models=tuple(sorted({found for one in resources if (found := _named(one.get(model)))})) if model else (),
+            memory=next((name for name in MEMORIES if name in known), ""),
+        )  # fmt: skip
+
+    # ---- submit
+
+    def submit(self, spec: JobSpec) -> Command:
+        """The program is one argument, quoted for the shell that OAR gives it to on the node. Raises BadOption."""
+        check(spec)
+        if "%jobid%" in spec.output:
+            raise BadOption("output: OAR reads '%jobid%' in a path as its own.")
+        seconds = each(int(spec.walltime.total_seconds() * 1000), 1000)
+        walltime = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        where = " AND ".join(self._where(spec))
+        options = (
+            *("-n", spec.name, "-q", spec.partition, "-l", f"{self._resources(spec)},walltime={walltime}"),
+            *(("-p", where) if where else ()),
+            *("-O", spec.output, "-E", spec.output, *(("-d", spec.directory) if spec.directory else ())),
+        )
+        return Command(("oarsub", *options, f"exec {shlex.join(spec.argv)}"))
+
+    def _resources(self, spec: JobSpec) -> str:
+        nodes = max(spec.nodes, 1)
+        cores, gpus = each(max(spec.cores, 1), nodes), each(spec.gpus, nodes)
+        if gpus and self.gpu:
+            return f"/nodes={nodes}/gpu={gpus}"
+        if gpus and cores > gpus:
+            raise BadOption(
+                f"cores: at this centre each GPU comes with one core, so {gpus} of them can't have {cores}.", hint="Ask for one core a GPU."
+            )
+        return f"/nodes={nodes}/core={gpus or cores}"
+
+    def _where(self, spec: JobSpec) -> list[str]:
+        where = []
+        if spec.memory and self.memory:
+            where.append(f"{self.memory} >= {each(each(spec.memory, max(spec.nodes, 1)), MIB)}")
+        if spec.gpus:
+            if not (self.gpu or self.models):
+                raise BadOption("gpus: no resource of this OAR has a GPU.")
+            if self.model and (spec.gpu_model or not self.gpu):
+                where.append(
+                    f"{self.model} IN ({', '.join(_quoted(name) for name in ([spec.gpu_model] if spec.gpu_model else self.models))})"
+                )
+        return where
+
+    def submitted(self, done: Completed) -> str:
+        _check_said_yes(done)  # after a refusal stdout says OAR_JOB_ID=-5
+        if match := _ID.search(done.stdout):
+            return match[1]
+        raise Garbled(f"oarsub answered without a job id: {short(done.stdout)!r}.")
+
+    # ---- find, cancel
+
+    def find(self, name: str) -> Command:
+        check_name("name", name)
+        return Command((*PLAIN, "oarstat", "-J", "--sql", f"job_name = {_quoted(name)}"))
+
+    def found(self, done: Completed) -> str | None:
+        jobs = _jobs(done)
+        live = [job for job in jobs if jobs[job]["state"] not in ENDED]
+        return max(live or jobs, key=int, default=None)
+
+    def cancel(self, ids: Sequence[str]) -> Command:
+        """By SQL: asked by number, OAR says the same of an unknown job as of somebody else's."""
+        ended = ", ".join(_quoted(state) for state in ENDED)
+        return Command((*PLAIN, "oardel", "--sql", f"job_id IN ({', '.join(numbers(ids))}) AND state NOT IN ({ended})"))
+
+    def cancelled(self, done: Completed) -> None:
+        _check_asked(done)
+        complaints = [line for line in lines(done.stderr) if "already killed" not in line]
+        if done.code and complaints:
+            raise Rejected(sentence(complaints, done))
+
+    # ---- look
+
+    def queue(self) -> Command:
+        """With -f, for the start that OAR expects: it costs OAR about 3 ms a job."""
+        return Command((*PLAIN, "oarstat", "-J", "-f"))
+
+    def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
+        jobs = _jobs(done)
+        places = _places(jobs)
+        return {job: _status(facts, at, places.get(job, 0)) for job, facts in jobs.items() if facts["state"] not in ENDED}
+
+    def nodes(self) -> tuple[Command, ...]:
+        return (Command((*PLAIN, "oarnodes", "-J")),)
+
+    def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
+        jobs = _jobs(queue)
+        loads = self._loads(_table(nodes[0]), jobs)
+        waiting, cores, running = Counter[str](), Counter[str](), Counter[str]()
+        for facts in jobs.values():
+            name = facts["queue"]
+            running[name] += STATES.get(facts["state"]) is JobState.RUNNING
+            if facts["state"] == "Waiting":
+                waiting[name] += 1
+                cores[name] += _asked(facts)
+        return LoadSnapshot(
+            taken_at=at,
+            partitions={
+                name: PartitionLoad(
+                    name=name, nodes=loads, queued_jobs=waiting[name], queued_cores=cores[name], running_jobs=running[name]
+                )
+                for name in sorted({*self.queues, *waiting, *running})
+            },
+        )  # fmt: skip
+
+    def _loads(self, resources: Iterable[Mapping[str, Any]], jobs: Mapping[str, Mapping[str, Any]]) -> tuple[NodeLoad, ...]:
+        taken = {_text(one) for facts in jobs.values() for one in facts.get("assigned_resources") or ()}
+        by_node: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for one in resources:
+            if one.get("type") == "default" and one.get("network_address"):
+                by_node[one["network_address"]].append(one)
+        return tuple(self._load(name, members, taken) for name, members in sorted(by_node.items()))
+
+    def _load(self, name: str, cores: Sequence[Mapping[str, Any]], taken: set[str]) -> NodeLoad:
+        working = [one for one in cores if one.get("state") == "Alive" and one.get("drain") != "YES"]
+        used = [one for one in working or cores if _text(one["resource_id"]) in taken]
+        return NodeLoad(
+            name=name, cores=len(working or cores), cores_used=len(used), memory=_number(cores[0].get(self.memory)) * MIB,
+            gpus=len(self._gpus(working or cores)), gpus_used=len(self._gpus(used)),
+            gpu_model=next((model for one in cores if (model := _named(one.get(self.model)))), ""), up=bool(working),
+        )  # fmt: skip
+
+    def _gpus(self, cores: Iterable[Mapping[str, Any]]) -> set[str]:
+        """The GPUs that these cores stand for, by name."""
+        key, which = ("gpu", "gpu") if self.gpu else (self.model, "resource_id")
+        return {_text(one.get(which)) for one in cores if _named(one.get(key))}
+
+    # ---- usage
+
+    def usage(self, ids: Sequence[str]) -> Command:
+        return Command((*PLAIN, "oarstat", "-J", "-f", "--sql", f"job_id IN ({', '.join(numbers(ids))})"))
+
+    def records(self, done: Completed) -> list[UsageRecord]:
+        return [self._record(job, facts) for job, facts in _jobs(done).items()]
+
+    def _record(self, job: str, facts: Mapping[str, Any]) -> UsageRecord:
+        state = _end(facts) if facts["state"] in ENDED else STATES.get(facts["state"], JobState.UNKNOWN)
+        started, ended = _moment(facts.get("startTime")), _moment(facts.get("stopTime"))
+        cores = len(facts.get("assigned_resources") or ()) if started else 0
+        code = _code(facts)
+        return UsageRecord(
+            job_id=job, name=facts.get("name") or "", state=state, cores=cores, gpus=self._given(facts, cores),
+            submitted_at=_moment(facts.get("submissionTime")), started_at=started, ended_at=ended if state.ended else None,
+            elapsed=ended - started if state.ended and started and ended else timedelta(), node=_node(facts) if started else "",
+            exit_code="" if code is None else f"{code >> 8}:{code & 127}", partition=facts["queue"],
+        )  # fmt: skip
+
+    def _given(self, facts: Mapping[str, Any], cores: int) -> int:
+        """GPUs of a job, by what it asked for."""
+        if self.gpu:
+            asked = re.search(r"(?:network_address|nodes)=(\d+)/gpu=(\d+)", facts.get("wanted_resources") or "")
+            return int(asked[1]) * int(asked[2]) if asked and cores else 0
+        return cores if self.model and f"{self.model} IN (" in (facts.get("properties") or "") else 0
+
+
+# ---- what goes in
+
+
+def _quoted(text: str) -> str:
+    """A name that `check_name` let pass, for SQL."""
+    return f"'{text}'"
+
+
+# ---- what comes out
+
+
+def _check_asked(done: Completed) -> None:
+    if done.code in (126, 127):
+        raise Unreachable(f"OAR's commands are not there: {_words(done)}")
+    if done.code and _NOT_ASKED.search(done.stderr):
+        raise Unreachable(f"OAR could not be asked: {_words(done)}")
+
+
+def _check_said_yes(done: Completed) -> None:
+    _check_asked(done)
+    if done.code:
+        raise Rejected(_words(done))
+
+
+def _words(done: Completed) -> str:
+    said = (re.sub(r"^(?:/!\\ )?\[?ERROR\]? ?:? ", "", line) for line in lines(done.stderr) or lines(done.stdout))
+    return sentence((line for line in said if not line.startswith("Oarsub failed")), done)
+
+
+def _document(done: Completed) -> dict[str, dict[str, Any]]:
+    """The JSON of oarstat and oarnodes: nothing at all for nothing."""
+    _check_said_yes(done)
+    try:
+        found = json.loads(done.stdout[done.stdout.find("{") :]) if done.stdout.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise Garbled(f"OAR answered half a document: {error}.") from error
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise Garbled(f"OAR answered something else: {short(done.stdout)!r}.")
+    return found
+
+
+def _jobs(done: Completed) -> dict[str, dict[str, Any]]:
+    jobs = _document(done)
+    if bad := next((job for job, facts in jobs.items() if not (job.isdecimal() and facts.get("state") and facts.get("queue"))), None):
+        raise Garbled(f"OAR answered job {bad[:20]!r} without state or queue.")
+    return jobs
+
+
+def _table(done: Completed) -> list[dict[str, Any]]:
+    return list(_document(done).values())
+
+
+def _status(facts: Mapping[str, Any], at: datetime, place: int) -> JobStatus:
+    word = facts["state"]
+    state = STATES.get(word, JobState.UNKNOWN)
+    return JobStatus(
+        state=state, seen_at=at, node=_node(facts), reason=word if word in TELLING or state is JobState.UNKNOWN else "",
+        starts_at=_moment(facts.get("scheduledStart")) if state is JobState.QUEUED else None, place=place,
+    )  # fmt: skip
+
+
+def _places(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """The place of each waiting job among those of its queue, 1 first: by the start that OAR expects, then by age."""
+    waiting: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
+    for job, facts in jobs.items():
+        if facts["state"] == "Waiting":
+            waiting[facts["queue"]].append((facts.get("scheduledStart") or float("inf"), int(job), job))
+    return {job: place for queued in waiting.values() for place, (_, _, job) in enumerate(sorted(queued), 1)}
+
+
+def _end(facts: Mapping[str, Any]) -> JobState:
+    """How a job ended: by its exit code, else by the events up to its end. A wish to end it is somebody's, unless its walltime
+    was over or a better job needed the place; an end that nobody wished is the site's."""
+    code = _code(facts)
+    if code is not None:
+        return JobState.FAILED if code else JobState.COMPLETED
+    stopped = _number(facts.get("stopTime")) or float("inf")  # 0: it had not started
+    events = {event.get("type") for event in facts.get("events") or () if _number(event.get("date")) <= stopped}
+    if events & THE_JOBS:
+        return JobState.FAILED
+    return JobState.CANCELLED if "FRAG_JOB_REQUEST" in events and "BESTEFFORT_KILL" not in events else JobState.LOST
+
+
+def _code(facts: Mapping[str, Any]) -> int | None:
+    """The status that wait(2) gave; None if the program did not end by itself."""
+    match = re.match(r"\d+", _text(facts.get("exit_code")))
+    return int(match[0]) if match else None
+
+
+def _asked(facts: Mapping[str, Any]) -> int:
+    """Resources that a waiting job asks for: the R of "R=2,W=0:10:0,J=B,N=x"."""
+    match = re.match(r"R=(\d+)", facts.get("message") or "")
+    return int(match[1]) if match else 1
+
+
+def _node(facts: Mapping[str, Any]) -> str:
+    names = facts.get("assigned_network_address") or [""]
+    return str(names[0])
+
+
+def _moment(value: Any) -> datetime | None:
+    return moment(_number(value))
+
+
+def _number(value: Any) -> int:
+    return number(_text(value))
+
+
+def _named(value: Any) -> str:
+    """A property's value, "" where it says that there is nothing."""
+    text = _text(value)
+    return "" if text.lower() in NOTHING else text
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
