@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EASE = 5.0  # pause at least so many times the centre's own answering time
+APART = 0.03  # seconds per centre over which the first looks are spread: a login costs us half of that in CPU time
 
 
 class Watcher:
@@ -48,6 +50,7 @@ class Watcher:
             self._poked.set()
 
     async def run(self) -> None:
+        await asyncio.sleep(random.uniform(0, APART * len(self.federation.centres)))
         while True:
             busy = True
             try:
