@@ -114,7 +114,9 @@ async def questions(broker: httpx.AsyncClient) -> float:
 
 
 async def states(broker: httpx.AsyncClient) -> list[str]:
-    return [centre["state"] for centre in (await broker.get("/centres")).json()["centres"]]
+    answer = await broker.get("/centres")
+    assert answer.is_success, answer.text
+    return [centre["state"] for centre in answer.json()["centres"]]
 
 
 async def queued(broker: httpx.AsyncClient) -> int:
