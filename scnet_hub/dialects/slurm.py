@@ -43,13 +43,16 @@ STATES: Mapping[str, JobState] = {
 TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
 WORKING = frozenset({"idle", "mixed", "allocated", "completing", "planned", "idle_ctld", "mixed_ctld"})
 UNUSABLE_FLAGS = frozenset("*%!$@^")  # not responding, powering down, maintenance, reboot; "~#-+" still take jobs
-# What Slurm itself says can never start as it was submitted (squeue(1), "job reason codes").
+# What Slurm itself says can never start as it was submitted (squeue(1), "job reason codes"; without EnforcePartLimits an
+# impossible size is accepted and waits for ever as PartitionConfig).
 HOPELESS = frozenset(
-    {"PartitionTimeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed", "QOSNotAllowed",
+    {"PartitionConfig", "PartitionTimeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed", "QOSNotAllowed",
      "DependencyNeverSatisfied", "AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxCpuPerJobLimit",
      "QOSMaxCpuPerJobLimit", "AssocMaxNodePerJobLimit", "QOSMaxNodePerJobLimit", "AssocMaxMemPerJob", "QOSMaxMemoryPerJob"}
 )  # fmt: skip
-HELD = frozenset({"JobHeldUser", "JobHeldAdmin", "Dependency", "DependencyNeverSatisfied", "BeginTime", "JobArrayTaskLimit"})
+STANDS_ASIDE = HOPELESS | frozenset(
+    {"JobHeldUser", "JobHeldAdmin", "Dependency", "DependencyNeverSatisfied", "BeginTime", "JobArrayTaskLimit"}
+)
 
 # "Could not ask", in the words of Slurm's clients (performance.md 5.4 B, testbed.md 4), of munge and of slurmdbd.
 _NOT_ASKED = re.compile(
@@ -311,13 +314,13 @@ def _places(rows: Iterable[Sequence[str]]) -> dict[str, int]:
     """The place of each queued job among those of its partition, 1 first."""
     waiting: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     for job, word, _, _, partitions, _, priority, reason in rows:
-        if _state(word) is JobState.QUEUED and reason not in HELD:
+        if _state(word) is JobState.QUEUED and reason not in STANDS_ASIDE:
             waiting[partitions].append((-_int(priority), int(job), job))
     return {job: place for jobs in waiting.values() for place, (_, _, job) in enumerate(sorted(jobs), 1)}
 
 
 def _queue_of(done: Completed) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Queued jobs, the cores they ask for, and running jobs, by partition. Held jobs stand in nobody's way."""
+    """Queued jobs, the cores they ask for, and running jobs, by partition. What is held or hopeless stands in nobody's way."""
     queued: dict[str, int] = defaultdict(int)
     cores: dict[str, int] = defaultdict(int)
     running: dict[str, int] = defaultdict(int)
@@ -326,7 +329,7 @@ def _queue_of(done: Completed) -> tuple[dict[str, int], dict[str, int], dict[str
         for partition in partitions.split(","):
             if state is JobState.RUNNING:
                 running[partition] += 1
-            elif state is JobState.QUEUED and reason not in HELD:
+            elif state is JobState.QUEUED and reason not in STANDS_ASIDE:
                 queued[partition] += 1
                 cores[partition] += _int(count)
     return queued, cores, running

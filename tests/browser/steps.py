@@ -34,7 +34,7 @@ def log_in(page: Page, url: str, person: str, password: str) -> None:
 
 
 def press_start(page: Page) -> None:
-    page.get_by_role("button", name=re.compile("^Start")).click()
+    page.get_by_role("button", name=re.compile("^(Start|Queue)")).click()
     expect(page.get_by_text("Submitted to").first).to_be_visible()
 
 

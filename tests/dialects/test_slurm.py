@@ -279,6 +279,12 @@ def test_what_slurm_says_can_never_start_is_hopeless_what_only_waits_is_not() ->
     assert not slurm.statuses(said(row(1, "RUNNING", reason="PartitionTimeLimit")), AT)["1"].hopeless
 
 
+def test_a_job_that_can_never_start_stands_in_nobodys_way() -> None:
+    queue = said(row(1, "PENDING", "n/a", reason="PartitionConfig") + row(2, "PENDING", "n/a", reason="Resources"))
+    assert slurm.statuses(queue, AT)["1"].hopeless and slurm.statuses(queue, AT)["2"].place == 1
+    assert slurm.snapshot([sample("sinfo_nodes")], queue, AT).partitions["main"].queued_jobs == 1
+
+
 def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
     assert Slurm("scontrol").probe() == ()
     assert [command.argv[4] for command in Slurm().probe()] == ["sacct"]

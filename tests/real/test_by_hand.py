@@ -27,7 +27,7 @@ def nothing_left(hub: Running) -> Iterator[None]:
 def test_a_lab_session_by_hand(hub: Running, centre: str) -> None:
     with steps.chromium() as page:
         steps.log_in(page, hub.url, "ada", hub.passwords["ada"])
-        page.locator(f"input[name=centre][value='{centre}']").check(force=True)
+        page.locator(f"input[name=centre][value='{centre}']").check()
         steps.press_start(page)
         steps.until_lab_is_there(page, "ada")
         session = next(one for one in hub.operator.sessions() if one["person"] == "ada" and one["kind"] == "lab")
