@@ -42,6 +42,7 @@ class Fault:
     def __init__(self, inner: Any) -> None:
         self.inner, self.away, self.words = inner, False, ""
         self.lose_answer_to = ""
+        self.says: dict[str, str] = {}  # words of an answer → those that come instead
         self.asked: list[str] = []
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
@@ -55,6 +56,8 @@ class Fault:
         if verb == self.lose_answer_to:
             self.lose_answer_to = ""
             raise Unreachable("the connection broke after the command was sent")
+        for said, instead in self.says.items():
+            done = replace(done, stdout=done.stdout.replace(said, instead))
         return done
 
     def __getattr__(self, name: str) -> Any:
@@ -165,6 +168,16 @@ async def test_a_lost_answer_to_a_submit_does_not_double_the_job(world: World) -
     row = await world.submit()
     await world.reaches(row.id, "starting")
     assert world.jobs(row.id) == 1
+
+
+async def test_a_job_that_its_centre_accepts_and_can_never_start_is_given_up_with_its_words(world: World) -> None:
+    first = await world.submit(centre="north", name="first", cores=4)
+    await world.reaches(first.id, "starting")
+    world.faults["north"].says = {"|Resources|": "|QOSMaxWallDurationPerJobLimit|"}
+    row = await world.submit(centre="north", name="second", cores=4)
+    ended = await world.reaches(row.id, "charged")
+    assert "can never start: QOSMaxWallDurationPerJobLimit" in ended.end_reason and ended.charged == 0
+    assert (await world.federation.get(first.id)).state == "starting"
 
 
 async def test_an_unreachable_centre_keeps_the_session_and_its_hold(world: World) -> None:
