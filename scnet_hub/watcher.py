@@ -1,8 +1,8 @@
 """One watcher per centre: one question to its queue per tick for all sessions and the load, now and then one to its nodes.
 
-The pause adapts: at least five times as long as the centre took to answer, short while a session waits or starts, long
-when calm; a poke can't shorten it below the short one, so that a centre's load does not grow with the number of people. A centre that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting
-ends one.
+The pause adapts: at least five times as long as the centre took to answer, short while a session waits or starts, long when
+calm; a poke can't shorten it below the short one, so that a centre's load does not grow with the number of people. A centre
+that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting ends one.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class Watcher:
             await self._heard(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
 
     async def _heard(self, row: SessionRow, status: JobStatus) -> None:
-        tail = await self.federation.last_lines(row) if status.state.ended and not row.ready_at else ""
+        odd = status.state.ended and not row.ready_at and (row.kind == "lab" or status.state is not JobState.COMPLETED)
+        tail = await self.federation.last_lines(row) if odd else ""
         before = await self.federation.heard(row.id, status, tail)
         if status.state.ended:
             await self.federation.scrub(row)
