@@ -13,6 +13,7 @@ import pytest
 from scnet_hub.demo.browser import Browser
 from scnet_hub.demo.state import PREFIX
 from scnet_hub.errors import ScnetError
+from scnet_hub.secret import read_secret
 
 from .conftest import SCNET, Running, eventually, start, stop, wait_for
 
@@ -129,6 +130,17 @@ def test_tokens_that_are_none(demo: Running) -> None:
     assert httpx.get(f"{base}/sessions").json()["code"] == "bad-token"
     assert httpx.get(f"{base}/sessions", headers={"Authorization": "token expired"}).json()["code"] == "bad-token"
     assert httpx.get(f"{base}/health").json()["ok"] is True
+
+
+def test_a_monitor_reads_what_is_asked_of_each_centre(demo: Running) -> None:
+    url, token = f"{demo.url}{PREFIX}/metrics", read_secret(demo.home / "secrets" / "operator.token")
+    text = httpx.get(url, headers={"Authorization": f"token {token}"}).text
+    for centre in ("alpha", "beta", "gamma"):
+        assert f'scnet_centre_questions_total{{answered="yes",centre="{centre}",program="squeue"}}' in text
+        assert f'scnet_centre_state{{centre="{centre}",state="up"}} 1.0' in text
+        assert f'scnet_centre_snapshot_age_seconds{{centre="{centre}"}}' in text
+    with demo.as_hub("ada") as broker:
+        assert broker.get("metrics").json()["code"] == "not-entitled"
 
 
 async def test_one_person_sees_and_stops_nothing_of_another(demo: Running) -> None:
