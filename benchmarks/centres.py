@@ -1,8 +1,8 @@
 """What watching many centres costs the broker: python benchmarks/centres.py [--centres 22] [--json]
 
 The real broker, over SSH, at as many simulated login nodes (`login_nodes.py`, one other process): 50 nodes and 500 jobs each. Two
-times of `--seconds`: *calm*, and *busy* with a session in each centre's queue. CPU is the broker process's own time, as a share of
-one core; memory its resident set.
+times of `--seconds`: *calm*, and *busy* with a session in the queue of each centre, or of the first 22. CPU is the broker process's
+own time, as a share of one core; memory its resident set; `placement_ms` the answer to where a job would go now.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import re
+import statistics
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ from scnet_hub.secret import read_secret
 
 Json = dict[str, Any]
 PERSON = "ada"
+BUSY = 22
 PAGE = """
 id = "{id}"
 name = "{id}"
@@ -123,6 +125,16 @@ async def queued(broker: httpx.AsyncClient) -> int:
     return sum(session["state"] == "queued" for session in (await broker.get("/sessions")).json()["sessions"])
 
 
+async def placement_ms(broker: httpx.AsyncClient) -> float:
+    took = []
+    for _ in range(5):
+        began = time.monotonic()
+        answer = await broker.post("/placements", json={"kind": "batch", "cores": 1}, headers={"X-SCNet-Person": PERSON})
+        assert answer.is_success, answer.text
+        took.append(time.monotonic() - began)
+    return round(statistics.median(took) * 1000, 1)
+
+
 async def measure(number: int, seconds: float, watch: tuple[float, float]) -> Json:
     with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
@@ -140,14 +152,15 @@ async def measure(number: int, seconds: float, watch: tuple[float, float]) -> Js
 
                     async def all_queued() -> bool:
                         await asyncio.sleep(0.5)
-                        return await queued(broker) == number
+                        return await queued(broker) == min(number, BUSY)
 
                     await until(all_up, "Every centre", 300)
                     report: Json = {"centres": number, "all_up_s": round(time.monotonic() - began, 1), "watch_s": list(watch)}
                     await asyncio.sleep(watch[0])  # the first looks are over
                     report["calm"] = await window(demo, broker, seconds)
                     note(json.dumps(report))
-                    for name in names:
+                    report["placement_ms"] = await placement_ms(broker)
+                    for name in names[:BUSY]:
                         wish = {"kind": "batch", "name": name, "centre": name, "cores": 1, "argv": ["sleep", "3600"]}
                         (await broker.post("/sessions", json=wish, headers={"X-SCNet-Person": PERSON})).raise_for_status()
                     await until(all_queued, "A session in every queue", 300)
