@@ -196,7 +196,7 @@ class Lines:
                     config=None,
                     agent_path=None,
                     gss_host=None,
-                    preferred_auth="publickey,keyboard-interactive",  # the second only to notice that it is asked for
+                    preferred_auth="publickey,keyboard-interactive,password",  # the others only to notice that they are asked for
                     login_timeout=2 * self.pace.login,  # ours comes first, and says more
                     keepalive_interval=self.pace.keepalive,
                     keepalive_count_max=2,
@@ -253,6 +253,9 @@ class _Client(asyncssh.SSHClient):
 
     def kbdint_auth_requested(self) -> None:
         self.second_factor = not self._refused  # the key was good, or counts for nothing, and this is asked for as well
+
+    def password_auth_requested(self) -> None:
+        self.kbdint_auth_requested()
 
 
 def words_of(error: BaseException) -> str:

@@ -58,7 +58,7 @@ class Door:
 
     def second_factor(self, host: str, user: str) -> Denied:
         return Denied(
-            f"{self._at(host)} asks {user} for a second factor (keyboard-interactive), which a program can't give.",
+            f"{self._at(host)} asks {user} for a second factor, which a program can't give.",
             hint=f"{self.contact} must except the federation from it, for example by its address: AuthenticationMethods publickey.",
             code=LOGIN_REFUSED,
         )

@@ -306,8 +306,9 @@ async def test_a_login_node_whose_clock_is_slow_accepts_a_certificate(sshd: Sshd
     assert (await way.run(TRUE)).code == 0
 
 
-async def test_a_second_factor_is_named(sshd: Sshd, ways: Ways) -> None:
-    sshd.start("KbdInteractiveAuthentication yes", "AuthenticationMethods publickey,keyboard-interactive")
+@pytest.mark.parametrize("method", ["keyboard-interactive", "password"])
+async def test_a_second_factor_is_named(sshd: Sshd, ways: Ways, method: str) -> None:
+    sshd.start("KbdInteractiveAuthentication yes", "PasswordAuthentication yes", f"AuthenticationMethods publickey,{method}")
     with pytest.raises(Denied, match="second factor"):
         await ways().run(TRUE)
 

@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 STAYS = 50.0  # seconds for somebody to come; the job's walltime is a minute and more
-TRIES = 3
+TRIES = 2
 
 
 def main() -> None:
