@@ -34,6 +34,8 @@ STATES: Mapping[str, JobState] = {
 }
 ENDED = ("Terminated", "Error")
 TELLING = frozenset({"Hold", "Suspended", "Resuming", "toError"})
+# Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the end.
+ASK_FIRST = ("sh", "-c", 'oarnodes -l > /dev/null && exec "$@"', "sh")
 # Events of a job in error that are neither the site's doing nor a wish of somebody.
 THE_JOBS = frozenset({"WALLTIME", "WORKING_DIRECTORY", "OUTPUT_FILES", "USER_SHELL"})
 _ID = re.compile(r"OAR_JOB_ID=(\d+)")
@@ -80,7 +82,7 @@ class Oar:
             *(("-p", where) if where else ()),
             *("-O", spec.output, "-E", spec.output, *(("-d", spec.directory) if spec.directory else ())),
         )
-        return Command(("oarsub", *options, f"exec {shlex.join(spec.argv)}"))
+        return Command((*ASK_FIRST, "oarsub", *options, f"exec {shlex.join(spec.argv)}"))
 
     def _resources(self, spec: JobSpec) -> str:
         nodes = max(spec.nodes, 1)
@@ -126,7 +128,7 @@ class Oar:
     def cancel(self, ids: Sequence[str]) -> Command:
         """By SQL: asked by number, OAR says the same of an unknown job as of somebody else's."""
         ended = ", ".join(_quoted(state) for state in ENDED)
-        return Command((*PLAIN, "oardel", "--sql", f"job_id IN ({', '.join(numbers(ids))}) AND state NOT IN ({ended})"))
+        return Command((*PLAIN, *ASK_FIRST, "oardel", "--sql", f"job_id IN ({', '.join(numbers(ids))}) AND state NOT IN ({ended})"))
 
     def cancelled(self, done: Completed) -> None:
         _check_asked(done)

@@ -154,14 +154,14 @@ def seen(done: Completed) -> Seen:
 
 
 def _elements(xml: str) -> Iterator[ElementTree.Element]:
-    """Elements as they end, in little memory. No document type, so no entities that could grow."""
+    """Jobs and queue instances as they end, in little memory. No document type, so no entities that could grow."""
     if "<!" in xml:
         raise Garbled("qstat answered with more than data: a document type.")
     parser: Any = ElementTree.XMLPullParser(("end",))  # Any: the stubs know all kinds of events, this has but one
     try:
         for start in range(0, len(xml), CHUNK):
             parser.feed(xml[start : start + CHUNK])
-            yield from (element for _, element in parser.read_events())
+            yield from (element for _, element in parser.read_events() if element.tag in ("job_list", "Queue-List"))
         parser.close()
     except ElementTree.ParseError as error:
         raise Garbled(f"qstat answered half a document: {error}.") from error
