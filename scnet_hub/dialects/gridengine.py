@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected
@@ -174,7 +175,7 @@ class GridEngine:
         for instance in seen.instances:
             by_queue[instance.queue].append(instance)
         waiting, cores = Counter[str](), Counter[str]()
-        for job in filter(qstat.waits, seen.jobs):
+        for job in (job for job in seen.jobs if qstat.waits(job.word)):
             waiting[job.queue] += job.tasks
             cores[job.queue] += job.tasks * job.slots
         partitions = {}
@@ -216,11 +217,11 @@ class GridEngine:
 
     def _live(self, job: Job) -> UsageRecord:
         state = JobState.CANCELLED if job.ended else qstat.state(job.word)
-        runs = state is JobState.RUNNING
+        runs, since = state is JobState.RUNNING, qstat.time(job.since)
         return UsageRecord(
             job_id=job.id, name=job.name, state=state, cores=job.slots if runs else 0,
             gpus=self._gpus(job.wants, job.slots) if runs else 0, memory=self._memory(job.wants, job.slots),
-            submitted_at=None if runs else job.at, started_at=job.at if runs else None, node=job.node, partition=job.queue,
+            submitted_at=None if runs else since, started_at=since if runs else None, node=job.node, partition=job.queue,
         )  # fmt: skip
 
     def _record(self, row: Sequence[str]) -> UsageRecord:
@@ -294,6 +295,7 @@ def _status(job: Job, at: datetime, place: int) -> JobStatus:
     )
 
 
+@lru_cache(256)
 def _reason(word: str) -> str:
     if "E" in word:
         return f"{word}: it could not be started, qstat -j says why"
@@ -304,10 +306,11 @@ def _reason(word: str) -> str:
 
 def _places(jobs: Iterable[Job]) -> dict[str, int]:
     """The place of each waiting job among those of its queue, 1 first: qstat lists them by priority."""
-    ahead, places = Counter[str](), {}
-    for job in filter(qstat.waits, jobs):
-        places[job.id] = 1 + (ahead.total() if job.queue == ANY else ahead[job.queue] + ahead[ANY])
+    ahead, everywhere, places = Counter[str](), 0, {}
+    for job in (job for job in jobs if qstat.waits(job.word)):
+        places[job.id] = 1 + (everywhere if job.queue == ANY else ahead[job.queue] + ahead[ANY])
         ahead[job.queue] += job.tasks
+        everywhere += job.tasks
     return places
 
 

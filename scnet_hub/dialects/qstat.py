@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -52,7 +53,7 @@ _MULTIPLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10
 
 
 class Job(NamedTuple):
-    """One job of the queue. `queue` is the one it is in or asks for (ANY: whichever); `at` its start, if it runs, else its submission."""
+    """One job of the queue. `queue` is the one it is in or asks for (ANY: whichever); `since` its start or else its submission."""
 
     id: str
     name: str
@@ -61,7 +62,7 @@ class Job(NamedTuple):
     node: str
     slots: int
     tasks: int
-    at: datetime | None
+    since: str
     wants: Mapping[str, str]
 
     @property
@@ -175,7 +176,7 @@ def _job(element: ElementTree.Element) -> Job:
     return Job(
         id=text.get("JB_job_number", ""), name=text.get("JB_name", ""), word=text.get("state", ""),
         queue=ANY if "*" in queue else queue, node=node if text.get("queue_name") else "", slots=number(text.get("slots", "")),
-        tasks=_tasks(text.get("tasks", "")), at=_time(text.get("JAT_start_time") or text.get("JB_submission_time", "")),
+        tasks=_tasks(text.get("tasks", "")), since=text.get("JAT_start_time") or text.get("JB_submission_time", ""),
         wants={child.get("name", ""): child.text or "" for child in element if child.tag in ("hard_request", "def_hard_request")},
     )  # fmt: skip
 
@@ -211,6 +212,7 @@ def never_started(job: Job, told: Told) -> bool:
     return not told.recent.isdisjoint(ended[ended.index(job.id) + 1 :])
 
 
+@lru_cache(256)
 def state(word: str) -> JobState:
     """Of a job that has not ended; UNKNOWN for letters that are not Grid Engine's. "t" is on its way to a node."""
     if not word or not LETTERS.issuperset(word):
@@ -218,9 +220,10 @@ def state(word: str) -> JobState:
     return JobState.QUEUED if "q" in word or word in ("t", "Rt") else JobState.RUNNING
 
 
-def waits(job: Job) -> bool:
-    """Whether it stands in the queue before others: neither held nor broken."""
-    return "q" in job.word and LETTERS.issuperset(job.word) and not {"h", "E"}.intersection(job.word)
+@lru_cache(256)
+def waits(word: str) -> bool:
+    """Whether a job in that state stands in the queue before others: neither held nor broken."""
+    return "q" in word and LETTERS.issuperset(word) and not {"h", "E"}.intersection(word)
 
 
 def _tasks(text: str) -> int:
@@ -234,7 +237,7 @@ def size(text: str) -> float:
     return float(match[1]) * _MULTIPLES[match[2]] if match else 0.0
 
 
-def _time(text: str) -> datetime | None:
+def time(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
