@@ -172,6 +172,15 @@ def deploy(home: Path, as_json: bool, name: str, account: str, named: str, patie
     return Answer(document, lambda: click.echo(f"{words} ({document['environment']})."))
 
 
+@centre.command()
+@click.option("--page", "as_page", is_flag=True, help="The reference for people, in Markdown.")
+def schema(as_page: bool) -> None:
+    """Print the JSON Schema of a centre's page, for editors."""
+    from ..standard import reference
+
+    click.echo(reference.page() if as_page else reference.schema_text(), nl=False)
+
+
 def show_finding(finding: Finding) -> None:
     word, colour = MARKS[finding.state]
     click.echo(f"{click.style(f'{word:7}', fg=colour, bold=finding.state is State.FAIL)}  {plain(finding.name)}: {plain(finding.found)}")

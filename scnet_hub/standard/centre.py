@@ -10,19 +10,30 @@ import tomllib
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from ..errors import BadOption, SpecError
 from ..units import parse_memory, parse_walltime
 
 D = TypeVar("D", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-Walltime = Annotated[timedelta, BeforeValidator(lambda value: _plain(parse_walltime, value))]
+Walltime = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: _plain(parse_walltime, value)),
+    WithJsonSchema({"type": ["string", "integer"], "format": "walltime", "examples": ["90m", "24h", "2-12:00:00"]}),
+]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")]
 Account = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.-]{0,31}$")]
 PublicKey = Annotated[str, Field(pattern=r"^(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?$")]
-Network = Annotated[str, BeforeValidator(lambda value: str(ipaddress.ip_network(value)))]
-Memory = Annotated[int, BeforeValidator(lambda value: _plain(parse_memory, value)), Field(ge=0)]
+Network = Annotated[
+    str, BeforeValidator(lambda value: str(ipaddress.ip_network(value))), WithJsonSchema({"type": "string", "format": "network"})
+]
+Memory = Annotated[
+    int,
+    BeforeValidator(lambda value: _plain(parse_memory, value)),
+    Field(ge=0),
+    WithJsonSchema({"type": ["string", "integer"], "format": "memory", "examples": ["4G", "512M"]}),
+]
 
 
 def _plain(parse: Any, value: Any) -> Any:
@@ -39,29 +50,35 @@ class _Document(BaseModel):
 class Tariff(_Document):
     """Credits per hour of what is allocated, used or not."""
 
-    core_hour: float = Field(default=1.0, ge=0, le=1e6)
-    gpu_hour: float = Field(default=0.0, ge=0, le=1e6)
+    core_hour: float = Field(default=1.0, ge=0, le=1e6, description="Credits for one core and hour.")
+    gpu_hour: float = Field(default=0.0, ge=0, le=1e6, description="Credits for one GPU and hour, on top of its cores.")
 
 
 class PartitionSpec(_Document):
     """What a centre offers of one partition. Sizes are per node; the live numbers come from the scheduler."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    nodes: int = Field(default=1, ge=1)
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As the scheduler calls it: partition, queue.")]
+    nodes: int = Field(default=1, ge=1, description="How many nodes it has.")
     cores: int = Field(ge=1, description="Cores of one node.")
     memory: Memory = Field(default=0, description="Memory of one node; 0: not said.")
     gpus: int = Field(default=0, ge=0, description="GPUs or DCUs of one node.")
-    gpu_model: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$")
-    max_walltime: Walltime = timedelta(days=1)
-    tariff: Tariff = Tariff()
+    gpu_model: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="As the scheduler calls them, like a100.")
+    max_walltime: Walltime = Field(
+        default=timedelta(days=1), description="The longest that a session may ask for.", json_schema_extra={"default": "24h"}
+    )
+    tariff: Tariff = Field(default=Tariff(), description="What it costs.")
 
 
 class EmbeddedTransport(_Document):
+    """An embedded centre on this machine, for demonstrations and tests."""
+
     kind: Literal["embedded"]
     socket: str = Field(description="Unix socket of the embedded centre.")
 
 
 class LocalTransport(_Document):
+    """A scheduler whose commands run on the hub's own machine."""
+
     kind: Literal["local"]
     environment: dict[str, str] = Field(default={}, description="Set for every command, for example SLURM_CONF.")
     path: str = Field(default="", description="Folder of the scheduler's commands, put before PATH.")
@@ -72,7 +89,7 @@ class SshTransport(_Document):
 
     kind: Literal["ssh"]
     hosts: list[Host] = Field(min_length=1, description="Login nodes, best first.")
-    port: int = Field(default=22, ge=1, le=65535)
+    port: int = Field(default=22, ge=1, le=65535, description="The port of their sshd.")
     user: Account = Field(default="scnet", description="The federation's own account at the centre: watches, and forwards ports.")
     host_keys: list[PublicKey] = Field(default=[], description="The login nodes' public host keys, as in their ssh_host_*_key.pub.")
     host_ca: list[PublicKey] = Field(default=[], description="Public keys of the centre's host CA, instead of host_keys.")
@@ -95,7 +112,7 @@ class IdentitySpec(_Document):
     """Under which account a person's jobs run. `certificate`: the federation's SSH CA signs for the person's own account;
     `service`: `user` does it by `sudo -u ACCOUNT`; `shared`: everything runs as the one account, which is for demos only."""
 
-    mode: Literal["certificate", "service", "shared"] = "shared"
+    mode: Literal["certificate", "service", "shared"] = Field(default="shared", description="Which of the three; see above.")
     accounts: dict[str, Account] = Field(default={}, description="The centre admin's list: person = their account here.")
     reserved: list[str] = Field(default=["root"], description="Accounts that nobody may link.")
 
@@ -131,17 +148,17 @@ class NetworkSpec(_Document):
 class StorageSpec(_Document):
     """A file system that sessions see. In `path`, `{account}` stands for the person's account."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-    path: str
-    purpose: str = Field(default="", max_length=200)
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$", description="A short name, like scratch.")]
+    path: str = Field(description="Where it is mounted on login node and nodes.")
+    purpose: str = Field(default="", max_length=200, description="What belongs there, and for how long it stays.")
 
 
 class Maintenance(_Document):
     """A time in which the centre runs no sessions: none is placed that could run into it."""
 
-    start: AwareDatetime
-    end: AwareDatetime
-    reason: str = Field(default="", max_length=200)
+    start: AwareDatetime = Field(description="With its time zone: 2027-01-15T08:00:00+08:00.")
+    end: AwareDatetime = Field(description="The same.")
+    reason: str = Field(default="", max_length=200, description="What people are told.")
 
     @model_validator(mode="after")
     def _forward_in_time(self) -> Self:
@@ -153,37 +170,41 @@ class Maintenance(_Document):
 class SessionSpec(_Document):
     """Where sessions run. In `directory` and `home`, `{account}` stands for the person's account at the centre."""
 
-    python: str = Field(description="The interpreter of the session environment, at the centre.")
-    directory: str = Field(description="Folder at the centre for the sessions' files (0700).")
-    home: str = Field(default="{directory}/home/{account}", description="Working folder of a session.")
+    python: str = Field(
+        description="The interpreter of the session environment, like /opt/scnet/session/bin/python: `scnet centre deploy` puts it there."
+    )
+    directory: str = Field(description="Folder for a session's own files; login node and nodes must share it.")
+    home: str = Field(default="{directory}/home/{account}", description="Where a session starts: the person's home.")
     host: str = Field(default="", description="Address that sessions listen on; empty: the node's own name.")
     memory_per_core: Memory = Field(default=0, description="What a session gets per core if it does not say; 0: the scheduler's default.")
 
 
 class Watch(_Document):
-    interval: float = Field(default=15.0, ge=1, le=600, description="Seconds between status queries when calm.")
+    """How often the centre is asked for all its jobs at once. A slow answer makes it rarer by itself."""
+
+    interval: float = Field(default=15.0, ge=1, le=600, description="Seconds between questions when calm.")
     busy_interval: float = Field(default=3.0, ge=0.5, le=600, description="The same while a session waits or starts.")
 
 
 class CentreSpec(_Document):
     """One member centre: who runs it, how it is reached, what it offers at which price."""
 
-    id: Identifier
-    name: str = Field(min_length=1, max_length=100)
-    organisation: str = Field(default="", max_length=200)
+    id: Identifier = Field(description="Its name in commands and addresses, for ever: small letters, digits, hyphens.")
+    name: str = Field(min_length=1, max_length=100, description="Its name for people.")
+    organisation: str = Field(default="", max_length=200, description="Who runs it.")
     contact: str = Field(default="", max_length=200, description="Whom people and operators ask: an address or a page.")
-    dialect: Literal["slurm", "gridengine", "oar"] = "slurm"
+    dialect: Literal["slurm", "gridengine", "oar"] = Field(default="slurm", description="Its scheduler.")
     accounting: Literal["", "sacct", "scontrol"] = Field(
         default="", description="Slurm: where ended jobs are looked up; empty: found out (scontrol where there is no slurmdbd)."
     )
-    transport: EmbeddedTransport | LocalTransport | SshTransport = Field(discriminator="kind")
-    identity: IdentitySpec = IdentitySpec()
-    network: NetworkSpec = NetworkSpec()
-    partition: list[PartitionSpec] = Field(min_length=1, description="Best first: ties go to the first one.")
-    session: SessionSpec
-    storage: list[StorageSpec] = []
-    maintenance: list[Maintenance] = []
-    watch: Watch = Watch()
+    transport: EmbeddedTransport | LocalTransport | SshTransport = Field(discriminator="kind", description="How it is reached.")
+    identity: IdentitySpec = Field(default=IdentitySpec(), description="Under which accounts people's jobs run.")
+    network: NetworkSpec = Field(default=NetworkSpec(), description="How hub and sessions reach each other.")
+    partition: list[PartitionSpec] = Field(min_length=1, description="What it offers, best first: ties go to the first one.")
+    session: SessionSpec = Field(description="Where sessions run.")
+    storage: list[StorageSpec] = Field(default=[], description="File systems that sessions see.")
+    maintenance: list[Maintenance] = Field(default=[], description="Times in which it runs no sessions.")
+    watch: Watch = Field(default=Watch(), description="How often it is asked.")
 
     def offered(self, name: str) -> PartitionSpec | None:
         return next((partition for partition in self.partition if partition.name == name), None)

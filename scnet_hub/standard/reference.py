@@ -1,0 +1,114 @@
+"""The reference of `centre.toml`, made from `CentreSpec` itself: its JSON Schema for editors, and a page for people.
+
+Texts only: who writes them where is others' business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .centre import CentreSpec
+
+Json = dict[str, Any]
+HEAD = """\
+# centre.toml
+
+One member centre, as its admin writes it. `scnet centre add FILE` takes it in; a mistake is reported with file, key and what was
+expected there; `scnet centre check` holds the rest against the centre itself. [How to join](../how-to/join-a-centre.md) has examples.
+
+An editor that knows JSON Schema completes and checks it while you write: put `#:schema centre.schema.json` in its first line, with
+[centre.schema.json](centre.schema.json) beside it (`scnet centre schema` prints it).
+
+Sizes are written like `"256G"`, durations like `"24h"` or `"2-12:00:00"`. A key without a default must be there. `{account}` stands for
+the person's account at the centre.
+
+This page is generated (`scnet centre schema --page`).
+"""
+FORMATS = {"walltime": "duration", "memory": "size", "network": "network", "date-time": "date and time"}
+TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+
+
+def schema() -> Json:
+    """The JSON Schema of a centre's page."""
+    document: Json = _without_titles(CentreSpec.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "centre.toml", **document}
+
+
+def schema_text() -> str:
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _without_titles(node: Any) -> Any:
+    """pydantic names every key a second time, in title case."""
+    if isinstance(node, dict):
+        return {key: _without_titles(value) for key, value in node.items() if key != "title" or isinstance(value, dict)}
+    return [_without_titles(one) for one in node] if isinstance(node, list) else node
+
+
+def page() -> str:
+    """The same for people, in Markdown: a section for each table of the page."""
+    document = schema()
+    parts = [HEAD, _section("The page itself", document, document)]
+    parts += [_section(head, table, document) for head, table in _tables(document)]
+    return "\n".join(parts)
+
+
+def _tables(document: Json) -> Iterator[tuple[str, Json]]:
+    """(heading, its schema) of every table in the order of the page; of several kinds the usual one, the last, first."""
+    for key, fact in document["properties"].items():
+        many = fact.get("type") == "array"
+        for table in reversed(_referred(fact.get("items", {}) if many else fact, document)):
+            kind = table["properties"].get("kind", {}).get("const", "")
+            yield (f"`[[{key}]]`" if many else f"`[{key}]`") + (f" of kind `{kind}`" if kind else ""), table
+            for inner, deeper in table["properties"].items():
+                yield from ((f"`{inner}` in `[[{key}]]`", one) for one in _referred(deeper, document))
+
+
+def _referred(fact: Mapping[str, Any], document: Json) -> list[Json]:
+    """The tables that a key stands for: none, one, or one of several."""
+    references = [one["$ref"] for one in (fact, *fact.get("oneOf", ())) if "$ref" in one]
+    return [document["$defs"][reference.rpartition("/")[2]] for reference in references]
+
+
+def _section(head: str, table: Json, document: Json) -> str:
+    lines = [f"## {head}", "", _one_line(table.get("description", "")), "", "| key | is | default | means |", "| --- | --- | --- | --- |"]
+    required = table.get("required", ())
+    for key, fact in table["properties"].items():
+        default = "" if key in required else f"`{_toml(fact['default'])}`" if _short(fact) else "see below"
+        lines.append(f"| `{key}` | {_type(fact, document)} | {default} | {_one_line(fact.get('description', ''))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _short(fact: Json) -> bool:
+    return "default" in fact and not (isinstance(fact["default"], dict) and fact["default"])
+
+
+def _type(fact: Json, document: Json) -> str:
+    if "const" in fact:
+        return f'`"{fact["const"]}"`'
+    if "enum" in fact:
+        return " or ".join(f'`"{one}"`' for one in fact["enum"])
+    if fact.get("type") == "array":
+        return "list of tables" if _referred(fact["items"], document) else f"list of {_type(fact['items'], document)}s"
+    if _referred(fact, document):
+        return "table"
+    if isinstance(fact.get("additionalProperties"), dict):
+        return "table of texts"
+    return FORMATS.get(fact.get("format", ""), "") or TYPES[fact["type"]] + _bounds(fact)
+
+
+def _bounds(fact: Json) -> str:
+    low, high = fact.get("minimum"), fact.get("maximum")
+    if low is None:
+        return ""
+    return f" from {low:g}" + (f" to {high:,.10g}" if high is not None else "")
+
+
+def _toml(value: Any) -> str:
+    return "{}" if value == {} else json.dumps(value)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

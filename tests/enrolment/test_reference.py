@@ -1,0 +1,63 @@
+"""The reference of centre.toml is made from the code: what is written down is what there is."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from scnet_hub.cli import cli
+from scnet_hub.standard import reference
+from tests.testbed import CENTRES, Place, pages
+
+ROOT = Path(__file__).parents[2]
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCidwULbuVi7uRN77NL4lsVJ+IaSSWQJkOKyINdGEAq"
+
+
+@pytest.mark.parametrize("path", ["docs/reference/centre.schema.json", "scnet_hub/standard/centre.schema.json"])
+def test_the_schema_is_current(path: str) -> None:
+    assert (ROOT / path).read_text() == reference.schema_text(), f"scnet centre schema > {path}"
+
+
+def test_the_page_of_the_reference_is_current() -> None:
+    path = "docs/reference/centre.md"
+    assert (ROOT / path).read_text() == reference.page(), f"scnet centre schema --page > {path}"
+
+
+def test_the_command_prints_both() -> None:
+    assert CliRunner().invoke(cli, ["centre", "schema"]).stdout == reference.schema_text()
+    assert CliRunner().invoke(cli, ["centre", "schema", "--page"]).stdout == reference.page()
+
+
+def test_every_key_says_what_it_means() -> None:
+    silent = [
+        f"{name}.{key}"
+        for name, table in {"": reference.schema(), **reference.schema()["$defs"]}.items()
+        for key, fact in table["properties"].items()
+        if not fact.get("description") and "const" not in fact
+    ]
+    assert not silent
+
+
+@pytest.mark.parametrize("centre", CENTRES)
+def test_a_right_page_passes_the_schema(centre: str) -> None:
+    page = tomllib.loads(pages.page(CENTRES[centre], Place(), KEY, watch=(30, 10), listen_port=18000))
+    jsonschema.validate(page, reference.schema())
+
+
+@pytest.mark.parametrize(
+    "change", [{"id": "No Id"}, {"dialect": "pbs"}, {"colour": "red"}, {"partition": []}, {"transport": {"kind": "ssh"}}]
+)
+def test_a_wrong_page_does_not(change: dict[str, Any]) -> None:
+    page = tomllib.loads(pages.page(CENTRES["a"], Place(), KEY, watch=(30, 10), listen_port=18000))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(page | change, reference.schema())
+
+
+def test_it_is_json() -> None:
+    assert json.loads(reference.schema_text())["required"] == ["id", "name", "transport", "partition", "session"]
