@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import accounts, documents, identity, placement, projects, sessions
+from . import accounts, documents, identity, placement, projects, sessions, starts
 from .centres import Centre
 from .changes import Changes, within
 from .db import Database, Tx
@@ -23,7 +23,7 @@ from .db import sessions as stored
 from .db.accounts import AccountRow
 from .db.sessions import SessionRow
 from .errors import CentreError, NotFound, Refused, Rejected, ScnetError, SpecError, Unreachable
-from .jobs import JobRequest, JobSpec, JobStatus
+from .jobs import JobRequest, JobStatus
 from .ledger import books
 from .load import Load
 from .metrics import Metrics
@@ -41,8 +41,7 @@ TRIES = 3  # centres that are asked before a request is given up as rejected eve
 
 
 class Federation:
-    """All centres behind one door. `public_url` is where the hub's proxy listens; `call_home_url` begins with it and is where
-    sessions reach the broker: "{}" stands for the session's id."""
+    """All centres behind one door. `public_url` and `call_home_url` are those of `starts.Addresses`."""
 
     def __init__(
         self,
@@ -55,7 +54,7 @@ class Federation:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.spec, self.centres, self.db, self.clock = spec, dict(centres), db, clock
-        self.call_home_url, self.public_url = call_home_url, public_url
+        self.addresses = starts.Addresses(public_url=public_url, call_home=call_home_url)
         self.load = Load.of(centre.spec for centre in centres.values())
         self.changes = Changes()
         self.reports = Reports(db, self.load, clock)
@@ -175,8 +174,7 @@ class Federation:
         return await self.db.run(accounts.unlink, self.centre(centre).spec, person, self.clock())
 
     def _proof_file(self, spec: CentreSpec, account: str) -> str:
-        directory = spec.session.directory.format(account=account)
-        return f"{spec.session.home.format(directory=directory, account=account)}/{accounts.PROOF_FILE}"
+        return f"{starts.home(spec, account)}/{accounts.PROOF_FILE}"
 
     # ---- starting
 
@@ -216,8 +214,9 @@ class Federation:
         stored.insert(
             tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
             live=True, request=sessions.request_document(request), placement=documents.placement(decision), payload=payload,
-            nonce=hashed, centre=best.offer.centre, partition=best.offer.partition, why=decision.reason, job_id="", node="",
-            account=self._account(tx, best.offer.centre, request.person), host="", port=0, address="", reason="", place_in_queue=0, end_reason="", created_at=now, unknown_why="", held=best.cost.micros,
+            nonce=hashed, centre=best.offer.centre, partition=best.offer.partition, why=decision.reason,
+            account=self._account(tx, best.offer.centre, request.person), job_id="", node="", host="", port=0, address="",
+            reason="", place_in_queue=0, end_reason="", created_at=now, unknown_why="", held=best.cost.micros,
         )  # fmt: skip
         stored.say(tx, session_id, now, decision.reason)
         row = stored.get(tx, session_id)
@@ -276,49 +275,9 @@ class Federation:
             return found
         if row.cancelled_at:
             return ""
-        start = json.dumps(self.start_file(row, await centre.transport.hub_url()))
-        await centre.put(f"{self.folder(row)}/start.json", start.encode(), account=row.account)
-        return await centre.submit(self.job_spec(row), account=row.account)
-
-    def job_spec(self, row: SessionRow) -> JobSpec:
-        session = self.centres[row.centre].spec.session
-        request = sessions.request_of(row.request)
-        argv = (session.python, "-P", "-m", "scnet_hub.session.start", f"{self.folder(row)}/start.json")
-        return JobSpec(
-            name=sessions.job_name(row.id), partition=row.partition, argv=argv, cores=request.cores, gpus=request.gpus,
-            memory=request.memory or request.cores * session.memory_per_core, gpu_model=request.gpu_model, nodes=request.nodes,
-            walltime=request.walltime, output=f"{self.folder(row)}/log", directory=self.folder(row),
-        )  # fmt: skip
-
-    def folder(self, row: SessionRow) -> str:
-        """Where the session's files lie at its centre."""
-        return f"{self.centres[row.centre].spec.session.directory.format(account=row.account)}/{row.id}"
-
-    def start_file(self, row: SessionRow, hub_url: str) -> Json:
-        """What the session's first process reads. `hub_url` is how its centre reaches the hub, if not by the public URL."""
-        spec = self.centres[row.centre].spec
-        directory = spec.session.directory.format(account=row.account)
-
-        def seen(url: str) -> str:
-            return hub_url + url.removeprefix(self.public_url) if hub_url and url.startswith(self.public_url) else url
-
-        mine = {"SCNET_SESSION": row.id, "SCNET_CENTRE": row.centre, "SCNET_PROJECT": row.project}
-        return {
-            "session": row.id,
-            "kind": row.kind,
-            "argv": row.payload["argv"],
-            "files": row.payload.get("files", {}),
-            # the session's own calls only: what the person's browser opens stays public
-            "env": {
-                name: seen(value) if name.endswith(("_API_URL", "_ACTIVITY_URL")) else value for name, value in row.payload["env"].items()
-            }
-            | mine,
-            "nonce": row.payload["nonce"],
-            "call_home": seen(self.call_home_url.format(row.id)),
-            "home": spec.session.home.format(directory=directory, account=row.account),
-            "host": spec.session.host,
-            "networks": spec.network.nodes,
-        }
+        start = self.addresses.start_file(centre.spec, row, await centre.transport.hub_url())
+        await centre.put(starts.path(centre.spec, row, "start.json"), json.dumps(start).encode(), account=row.account)
+        return await centre.submit(starts.job_spec(centre.spec, row), account=row.account)
 
     async def _submitted(self, row: SessionRow, job_id: str) -> None:
         if not job_id:
@@ -420,7 +379,7 @@ class Federation:
         revoked by the hub as well."""
         centre = self.centres[row.centre]
         with contextlib.suppress(CentreError):
-            await centre.put(f"{self.folder(row)}/start.json", b"{}", account=row.account)
+            await centre.put(starts.path(centre.spec, row, "start.json"), b"{}", account=row.account)
             if row.address:
                 await centre.transport.unforward(*_address(row))
 
@@ -492,7 +451,8 @@ class Federation:
     async def tail(self, row: SessionRow, size: int = 4000) -> str:
         """The last `size` bytes of a job's output; "" if there is none, or it can't be had."""
         try:
-            return await self.centres[row.centre].tail(f"{self.folder(row)}/log", account=row.account, size=size)
+            centre = self.centres[row.centre]
+            return await centre.tail(starts.path(centre.spec, row, "log"), account=row.account, size=size)
         except CentreError:
             return ""
 

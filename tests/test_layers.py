@@ -26,6 +26,7 @@ LAYERS: dict[str, int] = {
             "accounts",
             "metrics",
             "sessions",
+            "starts",
             "watcher",
             "load",
             "ledger.books",

@@ -93,7 +93,8 @@ def offers_of(
             load=snapshot.partitions.get(offered.name) if snapshot else None,
             taken_at=snapshot.taken_at if snapshot else None,
             max_age=timedelta(seconds=2 * spec.watch.interval + 15),
-            state=state, why=why, pending=own.get(offered.name, ()), refused=refused, order=order * 1000 + place, maintenance=tuple(spec.maintenance),
+            state=state, why=why, pending=own.get(offered.name, ()), refused=refused, order=order * 1000 + place,
+            maintenance=tuple(spec.maintenance),
         )
         for place, offered in enumerate(spec.partition)
     ]  # fmt: skip

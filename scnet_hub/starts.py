@@ -1,0 +1,71 @@
+"""What a centre is told so that a session starts there: the job's words, and the 0600 file that its first process reads.
+
+Made from the session's row and the centre's page alone. Addresses are said as the centre's nodes reach them; secrets stand in
+the file only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import sessions
+from .db.sessions import SessionRow
+from .jobs import JobSpec
+from .standard.centre import CentreSpec
+
+OURS = ("_API_URL", "_ACTIVITY_URL")  # what the session itself calls; what the person's browser opens stays public
+
+
+def directory(spec: CentreSpec, account: str) -> str:
+    """Where an account's sessions keep their files."""
+    return spec.session.directory.format(account=account)
+
+
+def home(spec: CentreSpec, account: str) -> str:
+    """Where an account's sessions work."""
+    return spec.session.home.format(directory=directory(spec, account), account=account)
+
+
+def path(spec: CentreSpec, row: SessionRow, name: str) -> str:
+    """One of a session's files at its centre; "" is their folder."""
+    return f"{directory(spec, row.account)}/{row.id}" + (f"/{name}" if name else "")
+
+
+def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
+    request = sessions.request_of(row.request)
+    return JobSpec(
+        name=sessions.job_name(row.id), partition=row.partition, cores=request.cores, gpus=request.gpus, gpu_model=request.gpu_model,
+        argv=(spec.session.python, "-P", "-m", "scnet_hub.session.start", path(spec, row, "start.json")),
+        memory=request.memory or request.cores * spec.session.memory_per_core, nodes=request.nodes,
+        walltime=request.walltime, output=path(spec, row, "log"), directory=path(spec, row, ""),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """`public_url` is where the hub's proxy listens; `call_home` begins with it and is where sessions reach the broker: "{}"
+    stands for the session's id."""
+
+    public_url: str
+    call_home: str
+
+    def start_file(self, spec: CentreSpec, row: SessionRow, hub_url: str) -> dict[str, Any]:
+        """What the session's first process reads. `hub_url` is how its centre reaches the hub, "" by the public URL."""
+
+        def seen(url: str) -> str:
+            return hub_url + url.removeprefix(self.public_url) if hub_url and url.startswith(self.public_url) else url
+
+        env = {name: seen(value) if name.endswith(OURS) else value for name, value in row.payload["env"].items()}
+        return {
+            "session": row.id,
+            "kind": row.kind,
+            "argv": row.payload["argv"],
+            "files": row.payload.get("files", {}),
+            "env": {**env, "SCNET_SESSION": row.id, "SCNET_CENTRE": row.centre, "SCNET_PROJECT": row.project},
+            "nonce": row.payload["nonce"],
+            "call_home": seen(self.call_home.format(row.id)),
+            "home": home(spec, row.account),
+            "host": spec.session.host,
+            "networks": spec.network.nodes,
+        }

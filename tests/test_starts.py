@@ -1,0 +1,69 @@
+"""What a centre is told to start a session: addresses as its nodes reach them, and secrets in the file only."""
+
+from typing import Any
+
+from scnet_hub import starts
+from scnet_hub.standard.centre import parse_centre
+
+PAGE = """
+id = "b"
+name = "Beta"
+[transport]
+kind = "ssh"
+hosts = ["b.example"]
+host_keys = ["ssh-ed25519 AAAA"]
+[network]
+nodes = ["10.1.0.0/16"]
+[session]
+python = "/opt/s/bin/python"
+directory = "/home/{account}/.scnet"
+home = "/home/{account}"
+memory_per_core = "2G"
+[[partition]]
+name = "batch"
+cores = 4
+"""
+SPEC = parse_centre(PAGE, source="b.toml")
+ADDRESSES = starts.Addresses(public_url="http://hub:8000", call_home="http://hub:8000/api/{}/call-home")
+ENV = {
+    "JUPYTERHUB_API_URL": "http://hub:8000/hub/api",
+    "JUPYTERHUB_ACTIVITY_URL": "http://hub:8000/hub/api/users/ada/activity",
+    "SCNET_API_URL": "http://hub:8000/services/scnet/api/v1",
+    "JUPYTERHUB_PUBLIC_URL": "http://hub:8000/user/ada/",
+    "JUPYTERHUB_API_TOKEN": "s3cret",
+    "SCNET_SESSION": "not this one",
+}
+
+
+class Row:
+    """As much of a session's row as is asked for."""
+
+    id, account, centre, partition, project, kind = "x1", "u4711", "b", "batch", "climate", "lab"
+    payload: dict[str, Any] = {"argv": ["jupyterhub-singleuser"], "env": ENV, "nonce": "n0nce"}  # noqa: RUF012
+    request: dict[str, Any] = {"person": "ada", "project": "climate", "cores": 2, "walltime_s": 3600}  # noqa: RUF012
+
+
+ROW: Any = Row()
+
+
+def test_a_session_behind_the_login_node_calls_the_hub_there_and_its_person_stays_outside() -> None:
+    start = ADDRESSES.start_file(SPEC, ROW, "http://10.1.0.1:18000")
+    assert start["call_home"] == "http://10.1.0.1:18000/api/x1/call-home"
+    assert start["env"]["JUPYTERHUB_API_URL"] == "http://10.1.0.1:18000/hub/api"
+    assert start["env"]["JUPYTERHUB_ACTIVITY_URL"] == "http://10.1.0.1:18000/hub/api/users/ada/activity"
+    assert start["env"]["SCNET_API_URL"] == "http://10.1.0.1:18000/services/scnet/api/v1"
+    assert start["env"]["JUPYTERHUB_PUBLIC_URL"] == "http://hub:8000/user/ada/"
+    assert start["env"]["SCNET_SESSION"] == "x1", "the person's own environment does not rename the session"
+
+
+def test_a_session_that_reaches_the_hub_is_told_its_public_address() -> None:
+    start = ADDRESSES.start_file(SPEC, ROW, "")
+    assert start["call_home"] == "http://hub:8000/api/x1/call-home" and start["env"]["JUPYTERHUB_API_URL"] == ENV["JUPYTERHUB_API_URL"]
+    assert start["networks"] == ["10.1.0.0/16"] and start["home"] == "/home/u4711"
+
+
+def test_the_job_itself_names_the_file_and_no_secret() -> None:
+    job = starts.job_spec(SPEC, ROW)
+    assert job.argv[-1] == "/home/u4711/.scnet/x1/start.json" and job.output == "/home/u4711/.scnet/x1/log"
+    assert (job.name, job.directory, job.memory) == ("scnet-x1", "/home/u4711/.scnet/x1", 4 * 2**30)
+    assert "s3cret" not in repr(job) and "n0nce" not in repr(job)
