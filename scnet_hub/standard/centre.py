@@ -182,8 +182,10 @@ class SessionSpec(_Document):
 class Watch(_Document):
     """How often the centre is asked for all its jobs at once. A slow answer makes it rarer by itself."""
 
-    interval: float = Field(default=15.0, ge=1, le=600, description="Seconds between questions when calm.")
-    busy_interval: float = Field(default=3.0, ge=0.5, le=600, description="The same while a session waits or starts.")
+    interval: float = Field(default=30.0, ge=1, le=600, description="Seconds between looks when calm, and between looks at the nodes.")
+    busy_interval: float = Field(
+        default=10.0, ge=0.5, le=600, description="Seconds between looks while a session waits or starts, and the least at any time."
+    )
 
 
 class CentreSpec(_Document):
