@@ -8,8 +8,9 @@ squeue carry a tag and an end mark: a banner printed in between is no row, and h
 from __future__ import annotations
 
 import re
+import secrets
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected, SpecError, Unreachable
 from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord
 from ..units import format_walltime, parse_memory, parse_walltime
+from .checks import check, check_name, each, lines, numbers, sentence, short
 
 MIB = 2**20
 PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
@@ -24,6 +26,7 @@ FIND_FORMAT = "J|%A|%T|."
 QUEUE_FIELDS = ("job", "state", "node", "start", "partitions", "cores", "priority", "reason")
 QUEUE_FORMAT = "J|%A|%T|%B|%S|%P|%C|%Q|%r|."
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
+DELIMITER = "--delimiter="
 USAGE_FIELDS = (
     "JobIDRaw", "State", "AllocCPUS", "AllocTRES", "ReqMem", "Submit", "Start", "End", "ElapsedRaw", "TotalCPU", "NodeList",
     "ExitCode", "Partition", "JobName",
@@ -66,8 +69,6 @@ _NOT_ASKED = re.compile(
 )
 _NO_SUCH_JOB = re.compile(r"invalid job id specified|job/step already completing or completed", re.IGNORECASE)
 _PREFIX = re.compile(r"^(?:sbatch|squeue|scancel|sinfo|sacct|scontrol|slurm_load_\w+|scontrol_\w+)(?:: error)?:? (?:error: )?")
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}", re.ASCII)
 _GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?:(\d+)")
 
 
@@ -98,17 +99,17 @@ class Slurm:
     def submit(self, spec: JobSpec) -> Command:
         """Options go as arguments, not as directives: the environment's SBATCH_* can't override them, and no quoting of
         `#SBATCH` lines can be broken. No `env` before it: sbatch hands its environment on to the job. Raises BadOption."""
-        _check(spec)
+        check(spec)
         nodes = max(spec.nodes, 1)
         options = {
             "job-name": spec.name,
             "partition": spec.partition,
             "nodes": f"{nodes}",
             "ntasks": f"{nodes}",
-            "cpus-per-task": f"{_each(max(spec.cores, 1), nodes)}",
-            "mem": f"{_each(_each(spec.memory, nodes), MIB)}M" if spec.memory else "",
+            "cpus-per-task": f"{each(max(spec.cores, 1), nodes)}",
+            "mem": f"{each(each(spec.memory, nodes), MIB)}M" if spec.memory else "",
             "time": format_walltime(spec.walltime),
-            "gres": ":".join(filter(None, ("gpu", spec.gpu_model, f"{_each(spec.gpus, nodes)}"))) if spec.gpus else "",
+            "gres": ":".join(filter(None, ("gpu", spec.gpu_model, f"{each(spec.gpus, nodes)}"))) if spec.gpus else "",
             "output": spec.output.replace("%", "%%"),
             "chdir": spec.directory,
         }
@@ -120,15 +121,15 @@ class Slurm:
         _check_asked(done)
         if done.code:
             raise Rejected(_words(done))
-        for line in reversed(_ANSI.sub("", done.stdout).splitlines()):
+        for line in reversed(lines(done.stdout)):
             if match := re.fullmatch(r"\s*(\d+)(?:;[\w.-]*)?\s*", line):
                 return match[1]
-        raise Garbled(f"sbatch answered without a job id: {_short(done.stdout)!r}.")
+        raise Garbled(f"sbatch answered without a job id: {short(done.stdout)!r}.")
 
     # ---- find, cancel
 
     def find(self, name: str) -> Command:
-        _check_name("name", name)
+        check_name("name", name)
         return _squeue("--me", "--states=all", f"--name={name}", f"--format={FIND_FORMAT}")
 
     def found(self, done: Completed) -> str | None:
@@ -136,7 +137,7 @@ class Slurm:
         return min(rows)[2] if rows else None
 
     def cancel(self, ids: Sequence[str]) -> Command:
-        return Command((*PLAIN, "scancel", "--quiet", *_numbers(ids)))
+        return Command((*PLAIN, "scancel", "--quiet", *numbers(ids)))
 
     def cancelled(self, done: Completed) -> None:
         _check_asked(done)
@@ -181,12 +182,13 @@ class Slurm:
     # ---- usage
 
     def usage(self, ids: Sequence[str]) -> Command:
-        wanted = _numbers(ids)
+        wanted = numbers(ids)
         if self.accounting == "scontrol":
             return Command((*PLAIN, "scontrol", "--oneliner", "show", "job", *(wanted if len(wanted) == 1 else ())))
         # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)).
         fields = f"--format={','.join(USAGE_FIELDS)}"
-        return Command((*PLAIN, "sacct", "--noheader", "--parsable2", f"--jobs={','.join(wanted)}", fields))
+        mark = f"{DELIMITER}|{secrets.token_hex(4)}|"
+        return Command((*PLAIN, "sacct", "--noheader", "--parsable2", mark, f"--jobs={','.join(wanted)}", fields))
 
     def records(self, done: Completed) -> list[UsageRecord]:
         _check_asked(done)
@@ -195,38 +197,10 @@ class Slurm:
         if done.code:
             raise Rejected(_words(done), hint=_accounting_hint(done))
         _check_whole(done)
-        return _scontrol_records(done.stdout) if self.accounting == "scontrol" else _sacct_records(done.stdout)
+        return _scontrol_records(done.stdout) if self.accounting == "scontrol" else _sacct_records(done.stdout, _mark(done.command))
 
 
 # ---- what goes in
-
-
-def _check(spec: JobSpec) -> None:
-    _check_name("name", spec.name)
-    _check_name("partition", spec.partition)
-    if spec.gpu_model:
-        _check_name("gpu_model", spec.gpu_model)
-    for option, text in (("output", spec.output), ("directory", spec.directory), *(("argv", word) for word in spec.argv)):
-        if any(not character.isprintable() for character in text):
-            raise BadOption(f"{option}: must not hold line breaks or control characters: {text[:40]!r}.")
-    if not spec.argv:
-        raise BadOption("argv: a job needs a program to run.")
-
-
-def _check_name(option: str, text: str) -> None:
-    if not _NAME.fullmatch(text):
-        raise BadOption(f"{option}: {text[:40]!r} may hold only letters, digits, '.', '_', '+' and '-'.")
-
-
-def _numbers(ids: Sequence[str]) -> tuple[str, ...]:
-    for job in ids:
-        if not re.fullmatch(r"\d{1,10}", job, re.ASCII):
-            raise BadOption(f"job id: {job[:40]!r} is not a number.")
-    return tuple(dict.fromkeys(ids))
-
-
-def _each(amount: int, shares: int) -> int:
-    return -(-amount // shares)
 
 
 def _squeue(*options: str) -> Command:
@@ -246,7 +220,7 @@ def _check_asked(done: Completed) -> None:
 
 def _check_whole(done: Completed) -> None:
     if done.stdout and not done.stdout.endswith("\n"):
-        raise Garbled(f"the answer breaks off: ...{_short(done.stdout[-80:])!r}.")
+        raise Garbled(f"the answer breaks off: ...{short(done.stdout[-80:])!r}.")
 
 
 def _rows(done: Completed, fields: int) -> list[list[str]]:
@@ -261,7 +235,7 @@ def _rows(done: Completed, fields: int) -> list[list[str]]:
             continue
         parts = line.split("|")
         if len(parts) < fields + 2 or parts[-1] != "." or not parts[1].isdecimal():
-            raise Garbled(f"squeue answered half a row: {_short(line)!r}.")
+            raise Garbled(f"squeue answered half a row: {short(line)!r}.")
         rows.append([*parts[1:fields], "|".join(parts[fields:-1])])
     return rows
 
@@ -276,7 +250,7 @@ def _node_rows(done: Completed) -> Iterable[dict[str, str]]:
         if len(parts) == 1:
             continue
         if len(parts) != len(NODE_FIELDS) + 1 or parts[-1]:
-            raise Garbled(f"sinfo answered half a row: {_short(line)!r}.")
+            raise Garbled(f"sinfo answered half a row: {short(line)!r}.")
         yield dict(zip(NODE_FIELDS, parts, strict=False))
 
 
@@ -335,14 +309,19 @@ def _queue_of(done: Completed) -> tuple[dict[str, int], dict[str, int], dict[str
     return queued, cores, running
 
 
-def _sacct_records(stdout: str) -> list[UsageRecord]:
+def _mark(asked: Command) -> str:
+    return next((word.removeprefix(DELIMITER) for word in asked.argv if word.startswith(DELIMITER)), "|")
+
+
+def _sacct_records(stdout: str, mark: str) -> list[UsageRecord]:
+    """Between fields stands a mark of this question's own: a job's name may hold "|" and line ends, and so whole rows of others' jobs."""
     records = []
-    for line in stdout.splitlines():
-        if "|" not in line:
+    for line in stdout.split("\n"):
+        if mark not in line:
             continue
-        parts = line.split("|", len(USAGE_FIELDS) - 1)
+        parts = line.split(mark, len(USAGE_FIELDS) - 1)
         if len(parts) != len(USAGE_FIELDS):
-            raise Garbled(f"sacct answered half a row: {_short(line)!r}.")
+            raise Garbled(f"sacct answered half a row: {short(line)!r}.")
         row = dict(zip(USAGE_FIELDS, parts, strict=True))
         # The others are steps (12.batch), or jobs of which slurmdbd was told the first step before the start: half a record.
         if row["JobIDRaw"].isdecimal() and row["Partition"]:
@@ -364,13 +343,16 @@ def _sacct_record(row: Mapping[str, str]) -> UsageRecord:
 
 
 def _scontrol_records(stdout: str) -> list[UsageRecord]:
-    return [_scontrol_record(line) for line in stdout.splitlines() if line.startswith("JobId=")]
+    """What a name could have made up (a second owner in a row, a second row of a job) is no record: nothing is charged by it."""
+    rows = [line for line in stdout.split("\n") if line.startswith("JobId=")]
+    ids = Counter(line.split(" ")[0] for line in rows)
+    return [_scontrol_record(line) for line in rows if ids[line.split(" ")[0]] == 1 and line.count(" UserId=") == 1]
 
 
 def _scontrol_record(line: str) -> UsageRecord:
     match = re.match(r"JobId=(\d+) (?:\w+=\S+ )*?JobName=(.*?) UserId=(.*)", line)
     if not match:
-        raise Garbled(f"scontrol answered half a row: {_short(line)!r}.")
+        raise Garbled(f"scontrol answered half a row: {short(line)!r}.")
     # The last occurrence loses: paths and comments, which people choose, come after the scheduler's own words.
     facts = dict(reversed(re.findall(r"([\w/:]+)=(\S*)", match[3])))
     state = _state(facts.get("JobState", ""))
@@ -452,14 +434,10 @@ def _int(text: str) -> int:
 
 def _words(done: Completed) -> str:
     """What the scheduler said, without the names of its programs; repeated lines once."""
-    text = _ANSI.sub("", done.stderr.strip() or done.stdout.strip())
-    lines = dict.fromkeys(_PREFIX.sub("", line.strip()).removeprefix("Batch job submission failed: ") for line in text.splitlines())
-    return "; ".join(line.rstrip(".") for line in lines if line and not line.startswith("Try ")) or f"exit code {done.code}"
+    said = lines(done.stderr) or lines(done.stdout)
+    plain = (_PREFIX.sub("", line).removeprefix("Batch job submission failed: ") for line in said)
+    return sentence((line for line in plain if not line.startswith("Try ")), done)
 
 
 def _accounting_hint(done: Completed) -> str:
     return 'Set accounting = "scontrol" in its centre.toml.' if "accounting storage is disabled" in done.stderr else ""
-
-
-def _short(text: str) -> str:
-    return text.strip()[:120]

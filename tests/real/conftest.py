@@ -28,3 +28,12 @@ def hub(testbed: tb.Testbed, session_environment: Path) -> Iterator[Running]:
     wait_for(lambda: not running.operator.sessions(), 90)
     stop(running)
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def nothing_left(hub: Running) -> Iterator[None]:
+    """A session that a failed test left would be re-joined by the next."""
+    yield
+    for session in hub.operator.sessions():
+        hub.operator.stop(session["id"])
+    wait_for(lambda: not hub.operator.sessions(), 90)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
@@ -12,15 +11,7 @@ from tests.browser import steps
 from tests.demo.conftest import Running, wait_for
 
 
-@pytest.fixture(autouse=True)
-def nothing_left(hub: Running) -> Iterator[None]:
-    """A session that a failed test left would be re-joined by the next."""
-    yield
-    for session in hub.operator.sessions():
-        hub.operator.stop(session["id"])
-    wait_for(lambda: not hub.operator.sessions(), 90)
-
-
+@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize("centre", ["a", "b", "c", "d", ""], ids=["a", "b", "c", "d", "best"])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from scnet_hub.demo.browser import Browser
 from tests import testbed as tb
-from tests.demo.conftest import Running, eventually, wait_for
+from tests.demo.conftest import Running, eventually
 
 COMPUTE = """
 import scnet_hub as scnet
@@ -21,14 +19,7 @@ client.close(); cluster.close()
 """
 
 
-@pytest.fixture(autouse=True)
-def nothing_left(hub: Running) -> Iterator[None]:
-    yield
-    for session in hub.operator.sessions():
-        hub.operator.stop(session["id"])
-    wait_for(lambda: not hub.operator.sessions(), 90)
-
-
+@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.slow
 @pytest.mark.parametrize("centre", ["a", "b", "c", "d"])
 async def test_workers_run_beside_the_notebook(hub: Running, testbed: tb.Testbed, centre: str) -> None:
