@@ -48,7 +48,8 @@ class Centre:
         from ..dialects import dialect
         from ..transport import transport
 
-        return cls(spec, dialect(spec.dialect, accounting=spec.accounting), transport(spec, means))
+        partitions = [partition.name for partition in spec.partition]
+        return cls(spec, dialect(spec.dialect, accounting=spec.accounting, partitions=partitions), transport(spec, means))
 
     async def submit(self, job: JobSpec, *, account: str = "") -> str:
         """The job's id. After Unreachable or Garbled the job may have been accepted: `find` it before trying again."""

@@ -55,13 +55,14 @@ class Dialect(Protocol):
         """Accounting rows of those jobs, running ones included where accounting has them (their `ended_at` is None)."""
 
 
-def dialect(name: str, *, accounting: str = "") -> Dialect:
-    """The dialect of that name; SpecError names the known ones. `accounting` is Slurm's (empty: found out by the probe)."""
+def dialect(name: str, *, accounting: str = "", partitions: Sequence[str] = ()) -> Dialect:
+    """The dialect of that name; SpecError names the known ones. `accounting` is Slurm's (empty: found out by the probe);
+    `partitions` are the centre's, for a scheduler that hides its queues from those who only look."""
     from .gridengine import GridEngine
     from .oar import Oar
     from .slurm import Slurm
 
-    known: dict[str, Callable[[], Dialect]] = {"slurm": lambda: Slurm(accounting), "gridengine": GridEngine, "oar": Oar}
+    known: dict[str, Callable[[], Dialect]] = {"slurm": lambda: Slurm(accounting), "gridengine": GridEngine, "oar": lambda: Oar(tuple(partitions))}
     if name not in known:
         raise SpecError(f"dialect {name!r} is not known.", hint=f"Known dialects: {', '.join(sorted(known))}.")
     return known[name]()

@@ -294,7 +294,7 @@ def sacct(question: Question, centre: Controller) -> Answer:
             "X": "allocations", "n": "noheader", "p": "parsable", "P": "parsable2", "j": "jobs", "o": "format", "u": "user",
             "a": "allusers", "V": "version",
         },
-        ("allocations", "noheader", "parsable", "parsable2", "jobs=", "format=", "name=", "user=", "allusers", "version"),
+        ("allocations", "noheader", "parsable", "parsable2", "delimiter=", "jobs=", "format=", "name=", "user=", "allusers", "version"),
     )  # fmt: skip
     if rest:
         raise Complaint(f"Unrecognized option: {rest[0]}")
@@ -316,8 +316,9 @@ def sacct(question: Question, centre: Controller) -> Answer:
         if steps and job.started_at and not job.pretend:
             rows.append(_step(row, names))
     if "parsable2" in given or "parsable" in given:
-        end = "|" if "parsable" in given else ""
-        return Answer(0, "".join("|".join(row) + f"{end}\n" for row in rows))
+        mark = given.get("delimiter", "|")
+        end = mark if "parsable" in given else ""
+        return Answer(0, "".join(mark.join(row) + f"{end}\n" for row in rows))
     return Answer(0, "".join(" ".join(f"{text[:12]:>12}" for text in row) + "\n" for row in rows))
 
 

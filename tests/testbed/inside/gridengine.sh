@@ -88,13 +88,22 @@ END
   configure -Aq "$FORMS/all.q"
 }
 
+own_groups() { # the nodes share one process table: of two with the same range of group ids, one kills the other's jobs
+  first=21000
+  for node in $NODES; do
+    printf 'gid_range %d-%d\n' $first $((first + 99)) >"$FORMS/$node"
+    configure -Aconf "$FORMS/$node"
+    first=$((first + 100))
+  done
+}
+
 quick_answers() { # seconds instead of half-minutes between what happens and what qstat shows
   qconf -ssconf | sed 's/^schedule_interval.*/schedule_interval 0:0:2/; s/^flush_submit_sec.*/flush_submit_sec 1/
     s/^flush_finish_sec.*/flush_finish_sec 1/; s/^max_reservation.*/max_reservation 10/; s/^default_duration.*/default_duration 1:0:0/' \
     >"$FORMS/scheduler"
   configure -Msconf "$FORMS/scheduler"
   qconf -sconf global | sed '1d; s/^load_report_time.*/load_report_time 00:00:05/; s/^max_unheard.*/max_unheard 00:00:20/
-    s/flush_time=00:00:15/flush_time=00:00:00/; s#^mailer.*#mailer /bin/true#' >"$FORMS/global"
+    s/flush_time=00:00:15/flush_time=00:00:01/; s#^mailer.*#mailer /bin/true#' >"$FORMS/global"
   configure -Mconf "$FORMS/global"
 }
 
@@ -102,4 +111,5 @@ master
 resources
 hosts
 queues
+own_groups
 quick_answers
