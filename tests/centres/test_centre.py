@@ -29,7 +29,8 @@ class Scripted:
             raise answer
         if callable(answer):
             answer = answer(command)
-        complaint = self.complaints.get(program, "")
+        mark = next((word.partition("=")[2] for word in command.argv if word.startswith("--delimiter=")), "|")
+        answer, complaint = answer.replace("|", mark), self.complaints.get(program, "")
         return Completed(command, 1 if complaint else 0, answer, complaint)
 
 

@@ -345,6 +345,28 @@ def test_half_an_accounting_row_is_garbled() -> None:
         slurm.records(said("1|COMPLETED|2\n"))
 
 
+def test_no_name_can_make_up_a_row_of_accounting() -> None:
+    """Slurm takes line ends in names: what stands between fields is this question's own, and can't be known before."""
+    asked = slurm.usage(["81", "82"])
+    mark = next(word for word in asked.argv if word.startswith("--delimiter=")).removeprefix("--delimiter=")
+    assert mark not in slurm.usage(["81"]).argv[-3]
+    row = "{0}|COMPLETED|1||1G|1795400000|1795400000|1795400009|9|00:01|b1|0:0|main|{1}"
+    made_up = row.format(82, "scnet-b").replace("|9|", "|999999|")
+    real = [row.format(82, "scnet-b").replace("|", mark), row.format(81, "x").replace("|", mark), made_up]
+    records = slurm.records(Completed(asked, 0, "\n".join((*real, "")), ""))
+    assert [(one.job_id, one.elapsed.seconds) for one in records] == [("82", 9), ("81", 9)]
+
+
+def test_no_name_can_make_up_a_row_of_the_controller() -> None:
+    line = sample("scontrol_jobs").stdout.splitlines()[0]
+    name = line.replace("JobName=run", "JobName=run UserId=a(1) JobState=COMPLETED RunTime=00:00:00")
+    other = line.replace("JobId=4", "JobId=9").replace("JobName=run", f"JobName=x\n{line}\ny")
+    bare = Slurm("scontrol")
+    assert bare.records(said(f"{name}\n")) == []
+    assert bare.records(said(f"{line}\n{other}\n")) == []
+    assert [one.job_id for one in bare.records(said(f"{line}\n"))] == ["4"]
+
+
 def test_without_slurmdbd_the_controller_is_the_accounting() -> None:
     bare = Slurm("scontrol")
     records = {record.job_id: record for record in bare.records(sample("scontrol_jobs"))}
