@@ -31,7 +31,7 @@ def account(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def deaf(centre: Centre) -> Centre:
+def deaf(request: pytest.FixtureRequest, centre: Centre) -> Centre:
     """The same centre, its scheduler not to be reached."""
     way = centre.spec.transport
     changes: dict[str, object] = {"environment": {"PATH": "/nonexistent"}, "path": ""}
@@ -39,7 +39,8 @@ def deaf(centre: Centre) -> Centre:
         changes = {"socket": f"{way.socket}.nowhere"}
     if way.kind == "ssh":
         changes = {"port": 1}
-    return Centre.of(centre.spec.model_copy(update={"transport": way.model_copy(update=changes)}))
+    means = Means(folder=Path(request.config.getoption("--state-folder")))
+    return Centre.of(centre.spec.model_copy(update={"transport": way.model_copy(update=changes)}), means)
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from ..commands import Command
-from ..errors import Denied, ScnetError, Unreachable
+from ..commands import Completed
+from ..errors import CentreError, Denied, ScnetError, Unreachable
 from ..transport import clock, transport
+from ..transport.ssh import SshTransport
 from ..units import format_duration
 from .findings import Doubt, Hop, Problem, Skip, words_of
 from .visit import Visit, last_line, noise, said
@@ -100,12 +101,14 @@ async def _greet(host: str, number: int) -> str:
 
 
 async def _shown_key(visit: Visit, host: str) -> str:
-    """Whether the host proves one of the pinned keys. A refused login comes after that."""
+    """Whether the host proves one of the pinned keys: that comes before the login, which may be refused."""
     alone = visit.way.model_copy(update={"hosts": [host]})
     one = len(visit.way.hosts) == 1
     way = visit.transport if one else transport(visit.spec.model_copy(update={"transport": alone}), visit.means)
+    assert isinstance(way, SshTransport)
     try:
-        await way.run(Command(("true",)))
+        async with way.lines.line(visit.way.user):
+            pass
     except Denied as error:
         if error.code != "login-refused":
             raise
@@ -118,7 +121,7 @@ async def _shown_key(visit: Visit, host: str) -> str:
 async def login(visit: Visit) -> str:
     user = visit.way.user
     try:
-        done = await visit.ask("id", "-un")
+        done = await _first_command(visit, "")
     except Denied as error:
         raise await _cause(visit, error) from error
     found = last_line(done.stdout)
@@ -130,11 +133,25 @@ async def login(visit: Visit) -> str:
     return f"as {user}, by {f'the key in {visit.way.key_file}' if visit.way.key_file else 'a certificate of the federation'}"
 
 
+async def _first_command(visit: Visit, account: str) -> Completed:
+    """Who we are there. A shell that hangs before it is told from a centre that can't be reached: its port answered."""
+    try:
+        return await visit.ask("id", "-un", account=account, timeout=visit.shell_patience)
+    except Denied:
+        raise
+    except Unreachable as error:
+        user = account or visit.way.user
+        raise Problem(
+            f"{user} gets no answer to a first command: {error}",
+            hint=f"Something in the start-up files of {user}'s login shell hangs, or its home's file system does: ask {visit.contact}.",
+        ) from error
+
+
 async def _cause(visit: Visit, error: Denied) -> ScnetError:
     """Why a certificate was refused, as far as it can be found out from here."""
     if visit.way.key_file or "second factor" in str(error):
         return error
-    with contextlib.suppress(Unreachable):
+    with contextlib.suppress(CentreError):
         ahead = await clock.seconds_ahead(visit.spec, visit.means)
         seen = "expired" if ahead > 0 else "not yet valid"
         return Problem(
@@ -142,7 +159,7 @@ async def _cause(visit: Visit, error: Denied) -> ScnetError:
             hint="Set it by NTP (`chronyc tracking` and `date -u` there show it); no certificate lives longer than 15 minutes.",
         )
     if visit.account and visit.spec.identity.mode == "certificate":
-        with contextlib.suppress(Unreachable):
+        with contextlib.suppress(CentreError):
             await visit.ask("true", account=visit.account)
             return Problem(
                 f"{visit.account} is let in by a certificate, {visit.way.user} is not: the CA is trusted there, the account is the trouble",
@@ -204,7 +221,7 @@ async def account(visit: Visit) -> str:
         raise Doubt("everything runs under one account: any person could read another's files", hint="For demonstrations only.")
     if not visit.account:
         raise Skip("the page lists no account of a person", hint="Name one with --account.")
-    done = await visit.ask("id", "-un", account=visit.account)
+    done = await _first_command(visit, visit.account)
     found = last_line(done.stdout)
     if done.code or found != visit.account:
         raise Problem(f"asked to be {visit.account}, the centre made us {found or last_line(done.stderr)!r}", hint=f"Ask {visit.contact}.")

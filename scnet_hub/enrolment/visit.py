@@ -32,7 +32,8 @@ SCRIPTS = Path(__file__).with_name("scripts")
 
 @dataclass(slots=True, kw_only=True)
 class Visit:
-    """`home` is the state folder; `account` whose jobs are tried ("" where there is but one); `patience` seconds for a job to start;
+    """`home` is the state folder; `account` whose jobs are tried ("" where there is but one); `patience` seconds for a job to start,
+    `shell_patience` for the first command;
     `word` marks what is ours among what others print; `facts` is what the job
     said, `hub_url` where it looked for the hub, `listener` who answers there if no broker does. `shell` runs any command on the login node
     (an embedded centre's own transport knows its scheduler's only); `ways` opens ports."""
@@ -46,6 +47,7 @@ class Visit:
     shell: Transport
     ways: Transport
     patience: float = 120.0
+    shell_patience: float = 15.0
     word: str = field(default_factory=lambda: f"scnet-check-{secrets.token_hex(4)}")
     facts: Json = field(default_factory=dict)
     job_id: str = ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
-from ..errors import Garbled
+from ..errors import Garbled, Unreachable
 from ..standard.centre import CentreSpec
 from ..standard.centre import SshTransport as SshSpec
 from .certificates import CertificateAuthority
@@ -39,6 +39,8 @@ async def seconds_ahead(spec: CentreSpec, means: Means, pace: Pace | None = None
             before = time.time()
             done = await line.connection.run(DATE, encoding="utf-8", errors="replace")
             middle = (before + time.time()) / 2
+    except TimeoutError as error:
+        raise Unreachable(f"centre {spec.id}: `{DATE}` did not answer within {LONGEST:g} s.") from error
     finally:
         await lines.close()
     said = str(done.stdout or "").strip().splitlines()
