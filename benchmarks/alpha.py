@@ -26,6 +26,7 @@ from tests.testbed import life, needs  # noqa: E402
 
 PLACE = beds.Place(prefix="scbench", network="10.79")
 SESSION = "/opt/scnet/session"
+PYTHON = "/usr/bin/python3"  # the machine's, so the centre's: everybody there may run it
 STOCK_HOME = "/root/stock"
 STOCK_CONFIG = """
 import batchspawner
@@ -66,17 +67,17 @@ def alpha(session: Path, **changes: object) -> Iterator[beds.Testbed]:
 
 @contextmanager
 def session_environment(made_before: Path | None) -> Iterator[Path]:
-    """A folder with the environment that sessions run in: `made_before`, or a relocatable one as requirements.lock says."""
+    """A folder with the environment that sessions run in: `made_before`, or a relocatable one as requirements.lock says. Not what
+    `scnet centre deploy` would put there: that has no batchspawner, and both sides shall run in the very same one."""
     if made_before:
         yield made_before
         return
     uv = str(Path(sys.executable).parent / "uv")
     with tempfile.TemporaryDirectory(prefix="scnet-session-", dir="/var/tmp") as folder:
         place = Path(folder) / "session"
-        base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
         install = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(place / "bin" / "python"), "--no-deps"]
         for command in (
-            [uv, "venv", "-q", "--relocatable", "--python", str(base), str(place)],
+            [uv, "venv", "-q", "--relocatable", "--python", PYTHON, str(place)],
             [*install, "--require-hashes", "-r", str(ROOT / "requirements.lock")],
             [*install, str(ROOT)],
         ):

@@ -2,7 +2,7 @@
 
     python benchmarks/spawn.py [--rounds 10] [--centre a] [--json]
 
-The three take turns in one run on one machine, so that its speed cancels out; figures are medians of seconds.
+The three take turns in one run on one machine, so that its speed cancels out; seconds are medians, and so are ratios, each of one round.
 *ours*: POST of the start form until the Lab's API answers through the proxy. *direct*: start of `jupyterhub-singleuser`
 with the same arguments in the same environment until its API answers. *stock*: as ours, through an unchanged
 `batchspawner.SlurmSpawner` with its own wrapper, on the same embedded centre; its environment has `rfc3987-syntax`, as
@@ -248,13 +248,18 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
     medians = {name: statistics.median(values) for name, values in took.items()}
     return {
         **{f"{name}_s": round(value, 3) for name, value in medians.items()},
-        **{f"ratio_to_{name}": round(medians["ours"] / value, 3) for name, value in medians.items() if name != "ours"},
+        **{f"ratio_to_{name}": round(ratio(took["ours"], values), 3) for name, values in took.items() if name != "ours"},
         "centre": options.centre or "embedded",
         "rounds": options.rounds,
         "lean_stock": options.lean_stock or bool(options.centre),
         "stock_srun": bool(options.centre) and not options.without_srun,
         "all_s": {name: [round(value, 3) for value in values] for name, values in took.items()},
     }
+
+
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """The median of the rounds' own ratios: what else the machine does changes from round to round, less within one."""
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def install(folder: Path, package: str) -> Path:
