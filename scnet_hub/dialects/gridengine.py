@@ -133,7 +133,7 @@ class GridEngine:
 
     def find(self, name: str) -> Command:
         check_name("name", name)
-        return qstat.history(qstat.JOB_NAME, (_plain(name),))
+        return qstat.named(_plain(name))
 
     def found(self, done: Completed) -> str | None:
         history = qstat.told(done)

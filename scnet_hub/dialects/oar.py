@@ -36,6 +36,8 @@ ENDED = ("Terminated", "Error")
 TELLING = frozenset({"Hold", "Suspended", "Resuming", "toError"})
 # Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the end.
 ASK_FIRST = ("sh", "-c", 'oarnodes -l > /dev/null && exec "$@"', "sh")
+# The last argument is SQL that ends before the asker's name.
+OWN = ("sh", "-c", """exec "$1" "$2" "$3" "$4'$(id -un)'\"""", "sh")
 # Events of a job in error that are neither the site's doing nor a wish of somebody.
 THE_JOBS = frozenset({"WALLTIME", "WORKING_DIRECTORY", "OUTPUT_FILES", "USER_SHELL"})
 _ID = re.compile(r"OAR_JOB_ID=(\d+)")
@@ -117,8 +119,9 @@ class Oar:
     # ---- find, cancel
 
     def find(self, name: str) -> Command:
+        """Of the asker's own jobs: a stranger may give any name."""
         check_name("name", name)
-        return Command((*PLAIN, "oarstat", "-J", "--sql", f"job_name = {_quoted(name)}"))
+        return Command((*PLAIN, *OWN, "oarstat", "-J", "--sql", f"job_name = {_quoted(name)} AND job_user = "))
 
     def found(self, done: Completed) -> str | None:
         jobs = _jobs(done)

@@ -21,9 +21,10 @@ from .checks import lines, number, sentence, short
 
 PLAIN = ("env", "TZ=UTC", "LC_ALL=C", "SGE_SINGLE_LINE=1")
 LETTERS = frozenset("qwhrtsSTRdEPz")  # of a job's state (sge_status(5))
-EVERYBODY = ("-u", "*", "-s", "prsz", "-r", "-xml")
+JOBS = ("-s", "prsz", "-r", "-xml")
+EVERYBODY = ("-u", "*", *JOBS)
 ANY = ""  # the queue of a job that takes whichever
-JOB_NAME, JOB_ID, COLUMNS = 4, 5, 45  # accounting(5)
+JOB_ID, COLUMNS = 5, 45  # accounting(5)
 FINAL = frozenset({"0", "37", "100"})  # failures after which a job is not started again
 CHUNK = 1 << 16
 
@@ -40,6 +41,9 @@ _HISTORY = (
     'tail -c 268435456 accounting | grep -E -e "^([^:]*:){$column}($asked):"; echo recent; tail -n 20 accounting | cut -d: -f6,11,12; fi; '
     'echo "end $asked"'
 )
+
+# Arguments for that: the asker's own jobs of one name, from the columns of owner and name on. A stranger may give any name.
+_OWN = 'me=$(id -un) || exit 1; name=$1; shift; set -- 3 "$(echo "$me" | sed "s/[.]/[.]/g"):$name" -u "$me" "$@"; '
 
 _NOT_ASKED = re.compile(
     r"unable to (send message to|contact) qmaster|got (send|select|read|connect) (error|timeout)|commlib error|gdi request|"
@@ -104,6 +108,11 @@ def look(resources: Iterable[str]) -> Command:
 def history(column: int, asked: Iterable[str]) -> Command:
     """Everybody's jobs, and the accounting rows that have one of these, as extended regular expressions, in that column."""
     return Command((*PLAIN, "sh", "-c", _HISTORY, "sh", f"{column}", "|".join(asked), *EVERYBODY))
+
+
+def named(name: str) -> Command:
+    """The asker's own jobs, and the accounting rows of those that have this name, a regular expression."""
+    return Command((*PLAIN, "sh", "-c", _OWN + _HISTORY, "sh", name, *JOBS))
 
 
 def check_asked(done: Completed) -> None:
@@ -202,7 +211,7 @@ def told(done: Completed) -> Told:
     own = {row[5]: row for row in rows if row[41] == "NONE"}  # the others are tasks of a parallel job; the last one counts
     last = [line.split(":") for line in after[cut + 1 : -1]]
     recent = frozenset(row[0] for row in last if len(row) == 3 and row[1] != "0" and row[2] in FINAL)
-    return Told(seen(done).jobs, own, recent, frozenset(after[-1].removeprefix("end ").split("|")))
+    return Told(seen(done).jobs, own, recent, frozenset(after[-1].removeprefix("end ").rpartition(":")[2].split("|")))
 
 
 def never_started(job: Job, told: Told) -> bool:

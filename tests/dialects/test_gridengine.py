@@ -1,5 +1,6 @@
 """The Grid Engine dialect against what Son of Grid Engine 8.1.9 really said: `tests/samples/gridengine`."""
 
+import getpass
 import os
 import subprocess
 from dataclasses import replace
@@ -459,10 +460,12 @@ def run(engine_command: object, environment: dict[str, str]) -> Completed:
 def test_accounting_is_read_for_exactly_the_wanted_jobs(installation: dict[str, str]) -> None:
     file = Path(installation["SGE_ROOT"]) / "default/common/accounting"
     assert engine.records(run(engine.usage(["5"]), installation)) == []
-    others = (row(0, 0).replace(":x:5:", f":{name}:{job}:") for name, job in (("x.y", 15), ("xay", 51), ("5", 6)))
+    me = getpass.getuser()
+    names = (("x.y", 15, me), ("x.y", 22, "mallory"), ("xay", 51, me), ("5", 6, me))
+    others = (row(0, 0).replace(":a:x:5:", f":{who}:{name}:{job}:") for name, job, who in names)
     file.write_text("\n".join(("# comment", *others, row(0, 0), "")))
     assert [record.job_id for record in engine.records(run(engine.usage(["5", "9"]), installation))] == ["5"]
-    assert engine.found(run(engine.find("x.y"), installation)) == "15"
+    assert engine.found(run(engine.find("x.y"), installation)) == "15"  # a stranger may give any name
     assert engine.found(run(engine.find("x+"), installation)) is None
 
 

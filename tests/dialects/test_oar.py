@@ -1,8 +1,12 @@
 """The OAR dialect against what OAR 2.5.9 really said: `tests/samples/oar`."""
 
+import getpass
 import json
+import os
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -270,6 +274,16 @@ def test_a_job_is_found_by_its_name_the_live_one_first() -> None:
     assert oar.found(said(json.dumps(three))) == "8"
     three["8"]["state"] = "Error"
     assert oar.found(said(json.dumps(three))) == "10"
+
+
+def test_only_the_askers_own_jobs_are_looked_up_by_name(tmp_path: Path) -> None:
+    """A stranger may give any name."""
+    oarstat = tmp_path / "oarstat"
+    oarstat.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    oarstat.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(oar.find("s-1").argv, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["-J", "--sql", f"job_name = 's-1' AND job_user = '{getpass.getuser()}'"]
 
 
 def test_cancelling_what_is_gone_or_going_is_success() -> None:
