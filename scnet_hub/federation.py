@@ -377,11 +377,13 @@ class Federation:
     async def scrub(self, row: SessionRow) -> None:
         """Empties the start file, with its token, at the centre, and closes the way to its port; best effort: the token is
         revoked by the hub as well."""
-        centre = self.centres[row.centre]
+        centre, row = self.centres[row.centre], await self.get(row.id)  # it may have called home after `row` was read
+        others = {one.address for one in await self.db.run(stored.live, centre=row.centre) if one.id != row.id}
+        with contextlib.suppress(CentreError):
+            if row.address and row.address not in others:  # a session may have named another's
+                await centre.transport.unforward(*_address(row))
         with contextlib.suppress(CentreError):
             await centre.put(starts.path(centre.spec, row, "start.json"), b"{}", account=row.account)
-            if row.address:
-                await centre.transport.unforward(*_address(row))
 
     # ---- hearing and telling
 
@@ -395,14 +397,23 @@ class Federation:
         address: Json = {}
         if news["phase"] == "listening":
             self._check_host(row, str(news["host"]))
+            said = f"{news['host']}:{news['port']}"
+            await self.db.run(self._claim, row.id, said)
             host, port = await self.centres[row.centre].transport.forward(str(news["host"]), int(news["port"]))
-            if row.state == "ready" and (row.host, row.port) != (host, port):
-                raise Refused("Another copy of this session is already running.", code="not-first")
-            address = {"host": host, "port": port, "address": f"{news['host']}:{news['port']}"}
+            address = {"host": host, "port": port, "address": said}
         ready = row.kind != "lab" or news["phase"] == "listening"
         await self.db.run(self._came_home, row.id, address, ready, str(news["node"])[:200])
         self.changes.tell(row.id)
         self.watchers[row.centre].poke(2.0)
+
+    def _claim(self, tx: Tx, session_id: str, address: str) -> None:
+        """A session has one address, from the first time that it says one: before any way there is opened."""
+        row = stored.get(tx, session_id)
+        if row is None or not row.live or row.cancelled_at:
+            raise Refused("This session is over or being stopped.", code="over")
+        if row.address not in ("", address):
+            raise Refused("Another copy of this session is already running.", code="not-first")
+        stored.change(tx, session_id, address=address)
 
     def _came_home(self, tx: Tx, session_id: str, address: Json, ready: bool, node: str) -> None:
         """On the row as it is now: a session that ended or was stopped meanwhile stays so."""
@@ -422,7 +433,7 @@ class Federation:
         never where else it may say."""
         spec = self.centres[row.centre].spec
         if spec.network.nodes:
-            if identity.lies_in(host, spec.network.nodes):
+            if identity.lies_in(host, spec.network.nodes) and host != spec.network.listen:
                 return
             raise Refused(f"{host} is not in the networks of nodes of {row.centre}.", code="bad-host")
         wanted = spec.session.host or row.node

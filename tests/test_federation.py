@@ -278,6 +278,56 @@ async def test_only_the_sessions_own_nonce_and_address_call_it_home(world: World
     assert (ready.state, ready.port) == ("ready", 5000)
 
 
+class Ways:
+    """What is forwarded, at a centre whose every address is direct."""
+
+    def __init__(self) -> None:
+        self.open: set[tuple[str, int]] = set()
+
+    async def forward(self, host: str, port: int) -> tuple[str, int]:
+        self.open.add((host, port))
+        return host, port
+
+    async def unforward(self, host: str, port: int) -> None:
+        self.open.discard((host, port))
+
+
+@pytest.fixture
+def ways(world: World, monkeypatch: pytest.MonkeyPatch) -> Ways:
+    ways = Ways()
+    for centre in world.federation.centres.values():
+        monkeypatch.setattr(centre.transport, "forward", ways.forward)
+        monkeypatch.setattr(centre.transport, "unforward", ways.unforward)
+    return ways
+
+
+async def listening(world: World, row: SessionRow, port: int) -> None:
+    host = world.federation.centres[row.centre].spec.session.host
+    news = {"nonce": row.payload["nonce"], "phase": "listening", "host": host, "port": port, "node": "n"}
+    await world.federation.call_home(row.id, news)
+
+
+async def test_a_session_opens_one_way_however_often_it_calls_home(world: World, ways: Ways) -> None:
+    row = await world.submit()
+    calls = await asyncio.gather(*(listening(world, row, port) for port in range(5000, 5020)), return_exceptions=True)
+    assert len(ways.open) == 1 and [type(one) for one in calls].count(Refused) == 19
+
+
+async def test_a_session_that_named_anothers_address_does_not_close_the_way_there(world: World, ways: Ways) -> None:
+    one, other = await world.submit(centre="north", name="one"), await world.submit(centre="north", name="other")
+    await listening(world, one, 5000)
+    await listening(world, other, 5000)
+    await world.federation.cancel(await world.federation.get(other.id))
+    await world.reaches(other.id, "charged")
+    assert len(ways.open) == 1
+    await world.federation.cancel(await world.federation.get(one.id))
+
+    async def closed() -> bool:
+        return not ways.open
+
+    await world.until(closed, 10)
+
+
 async def test_a_slow_look_at_the_centre_does_not_undo_what_happened_meanwhile(world: World) -> None:
     row = await world.submit()
     await world.reaches(row.id, "starting")
