@@ -7,6 +7,7 @@ and it can only run `date`: so a centre with a wrong clock lets it in and tells 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 WIDE = 2 * 86400  # seconds to either side of now: time zones mistaken for each other make a day
 DATE = "date +%s"
 LONGEST = 30.0
+
+log = logging.getLogger(__name__)
 
 
 async def seconds_ahead(spec: CentreSpec, means: Means, pace: Pace | None = None) -> float:
@@ -51,11 +54,12 @@ async def seconds_ahead(spec: CentreSpec, means: Means, pace: Pace | None = None
 
 def _credentials(authority: CertificateAuthority, user: str) -> Sequence[KeyPair]:
     key = asyncssh.generate_private_key("ssh-ed25519")
-    now = int(time.time())
+    now, serial, key_id = int(time.time()), time.time_ns(), f"scnet:clock:{user}"
+    log.info("certificate serial %d for %s as %s, for `%s` alone", serial, user, key_id, DATE)
     certificate = authority.key.generate_user_certificate(
         key.convert_to_public(),
-        f"scnet:clock:{user}",
-        serial=time.time_ns(),
+        key_id,
+        serial=serial,
         principals=[user],
         valid_after=now - WIDE,
         valid_before=now + WIDE,

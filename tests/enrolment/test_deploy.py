@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from scnet_hub.enrolment import deploy as deploying
 from scnet_hub.enrolment.findings import Problem
-from scnet_hub.enrolment.visit import visiting
+from scnet_hub.enrolment.visit import script, visiting
 from scnet_hub.standard.centre import CentreSpec, parse_centre
 from tests.testbed import Testbed
 from tests.transport.sshd import ME, Sshd
@@ -127,6 +129,32 @@ async def test_a_disk_that_is_full_ends_an_upload_with_its_words(sshd: Sshd, tmp
 def centre(sshd: Sshd, path: str = "") -> CentreSpec:
     people = f'mode = "certificate"\nreserved = []\naccounts = {{ ada = "{ME}" }}'
     return sshd.spec(identity=people, transport=f'path = "{path}"')
+
+
+def test_an_environment_goes_when_nobody_can_be_in_it_but_never_the_one_before(tmp_path: Path) -> None:
+    """Five deployments in a row; sessions of a day may still be in those that were left a moment ago."""
+    link, minutes = tmp_path / "session", "1440"
+
+    def switch(name: str) -> set[str]:
+        note = tmp_path / f"session-{name}" / "share/scnet/environment.json"
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text("{}")
+        text = script("say.sh") + script("switch.sh")
+        subprocess.run(["sh", "-s", "w", link, note.parents[2], minutes], input=text, check=True, timeout=30)
+        assert link.readlink() == Path(f"session-{name}")
+        return {path.name.removeprefix("session-") for path in tmp_path.glob("session-*")}
+
+    def left_long_ago(name: str, days: int) -> None:
+        os.utime(tmp_path / f"session-{name}/.left", (time.time() - days * 86400,) * 2)
+
+    (tmp_path / "session-notes").mkdir()  # somebody else's
+    switch("a")
+    switch("b")
+    assert switch("c") == {"a", "b", "c", "notes"}, "a was left a moment ago"
+    left_long_ago("a", 3)
+    left_long_ago("b", 2)
+    assert switch("c") == {"b", "c", "notes"}, "a went; b is the one before, however long ago"
+    assert switch("b") == {"b", "c", "notes"} and not (tmp_path / "session-b/.left").exists()
 
 
 @pytest.mark.parametrize("python", ["python3", "/python", "/bin/python", "/opt/scnet/bin/python3.11", "/opt/scnet/session/python"])

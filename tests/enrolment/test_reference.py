@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from scnet_hub.cli import cli
+from scnet_hub.enrolment.cli import centre
 from scnet_hub.standard import reference
+from scnet_hub.standard.centre import CentreSpec
 from tests.testbed import CENTRES, Place, pages
 
 ROOT = Path(__file__).parents[2]
@@ -44,9 +47,9 @@ def test_every_key_says_what_it_means() -> None:
     assert not silent
 
 
-@pytest.mark.parametrize("centre", CENTRES)
-def test_a_right_page_passes_the_schema(centre: str) -> None:
-    page = tomllib.loads(pages.page(CENTRES[centre], Place(), KEY, watch=(30, 10), listen_port=18000))
+@pytest.mark.parametrize("name", CENTRES)
+def test_a_right_page_passes_the_schema(name: str) -> None:
+    page = tomllib.loads(pages.page(CENTRES[name], Place(), KEY, watch=(30, 10), listen_port=18000))
     jsonschema.validate(page, reference.schema())
 
 
@@ -61,3 +64,27 @@ def test_a_wrong_page_does_not(change: dict[str, Any]) -> None:
 
 def test_it_is_json() -> None:
     assert json.loads(reference.schema_text())["required"] == ["id", "name", "transport", "partition", "session"]
+
+
+# ---- the how-to
+
+
+GUIDE = (ROOT / "docs/how-to/join-a-centre.md").read_text()
+
+
+def test_the_examples_of_the_how_to_are_right_pages() -> None:
+    whole, *parts = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    assert len(parts) == 2
+    for part in ("", *parts):
+        page = tomllib.loads(whole) | tomllib.loads(part)
+        assert CentreSpec.model_validate(page).id == "beta"
+        jsonschema.validate(page, reference.schema())
+
+
+def test_the_commands_of_the_how_to_are_real() -> None:
+    used = re.findall(r"scnet centre (\w+)([^\n`]*)", GUIDE)
+    commands = centre.commands
+    assert {name for name, _ in used} == set(commands) - {"schema"}
+    for name, words in used:
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        assert {word for word in words.split() if word.startswith("--")} <= known, (name, words)
