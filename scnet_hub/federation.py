@@ -80,8 +80,8 @@ class Federation:
             if not row.job_id:
                 self._launch(row.id, again=True)
         for name, watcher in self.watchers.items():
-            self._own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
-            self._own(watcher.run())
+            self.own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
+            self.own(watcher.run())
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
         """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way
@@ -99,7 +99,7 @@ class Federation:
         for centre in self.centres.values():
             await centre.transport.close()
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+    def own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -240,7 +240,7 @@ class Federation:
 
     def _launch(self, session_id: str, *, again: bool = False) -> None:
         self._launching.add(session_id)
-        self._own(self._launch_until_sure(session_id, again))
+        self.own(self._launch_until_sure(session_id, again))
 
     async def _launch_until_sure(self, session_id: str, again: bool) -> None:
         """Submits, moves on where a centre refuses, asks again where it can't be asked; ends with a job or an end."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from . import sessions
 from .centres import Centre
@@ -41,6 +42,7 @@ class Watcher:
         self._poked = asyncio.Event()
         self._due = self._took = 0.0
         self._nodes_at = float("-inf")
+        self._under_way: set[tuple[str, str]] = set()
         self._hopeless: set[str] = set()  # jobs that their centre called so at the last look
 
     def poke(self, after: float = 0.0) -> None:
@@ -103,13 +105,34 @@ class Watcher:
             await self._heard(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
 
     async def _heard(self, row: SessionRow, status: JobStatus) -> None:
-        odd = status.state.ended and not row.ready_at and (row.kind == "lab" or status.state is not JobState.COMPLETED)
-        tail = await self.federation.last_lines(row) if odd else ""
-        before = await self.federation.heard(row.id, status, tail)
+        fed = self.federation
+        if status.state.ended and not row.ready_at and (row.kind == "lab" or status.state is not JobState.COMPLETED):
+            return self._beside(row.id, "end", lambda: self._ended_oddly(row, status))
+        before = await fed.heard(row.id, status, "")
         if status.state.ended:
-            await self.federation.scrub(row)
+            self._beside(row.id, "scrub", lambda: fed.scrub(row))
         elif (before or row).cancelled_at and status.state is not JobState.UNKNOWN:
-            await self.federation.cancel_job(before or row)
+            self._beside(row.id, "cancel", lambda: fed.cancel_job(before or row))
+
+    async def _ended_oddly(self, row: SessionRow, status: JobStatus) -> None:
+        await self.federation.heard(row.id, status, await self.federation.last_lines(row))
+        self.poke()
+        await self.federation.scrub(row)
+
+    def _beside(self, session_id: str, what: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """What is asked in a person's name goes on beside the watch, each thing once at a time: a login of theirs that hangs
+        keeps nobody else waiting."""
+        key = (session_id, what)
+
+        async def once() -> None:
+            try:
+                await work()
+            finally:
+                self._under_way.discard(key)
+
+        if key not in self._under_way:
+            self._under_way.add(key)
+            self.federation.own(once())
 
     async def _give_up_hopeless(self, rows: Sequence[SessionRow], statuses: Mapping[str, JobStatus]) -> None:
         """Stops what the centre itself, twice in a row, says it can never start: some accept any request and wait for ever."""
@@ -117,7 +140,7 @@ class Watcher:
         for row in rows:
             if row.job_id in named & self._hopeless and not row.cancelled_at:
                 why = f"{self.known.spec.name} accepted this job but says that it can never start: {statuses[row.job_id].reason}."
-                await self.federation.cancel(row, why)
+                self._beside(row.id, "cancel", partial(self.federation.cancel, row, why))
         self._hopeless = named
 
     async def _charge(self) -> bool:

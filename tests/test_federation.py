@@ -351,6 +351,27 @@ async def test_a_call_home_after_the_end_changes_nothing(world: World) -> None:
     assert (await world.federation.get(row.id)).state == "charged"
 
 
+async def test_a_login_that_hangs_keeps_nobody_else_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = await world.submit(centre="north", name="one"), await world.submit(centre="north", name="other")
+    for row in (one, other):
+        await world.reaches(row.id, "starting")
+    transport = world.federation.centres["north"].transport
+    put, tail = transport.put, transport.tail
+
+    async def slow_put(path: str, data: bytes, **options: Any) -> None:
+        await (asyncio.Event().wait() if one.id in path else put(path, data, **options))
+
+    async def slow_tail(path: str, **options: Any) -> str:
+        return str(await (asyncio.Event().wait() if one.id in path else tail(path, **options)))
+
+    monkeypatch.setattr(transport, "put", slow_put, raising=False)
+    monkeypatch.setattr(transport, "tail", slow_tail, raising=False)
+    for row in (one, other):
+        job = (await world.federation.get(row.id)).job_id
+        world.daemons["north"].ask("scancel", job)  # not by us: the watch reads the last lines of the log
+    await world.reaches(other.id, "charged")
+
+
 async def test_a_stop_never_cancels_a_job_of_another_name(world: World) -> None:
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")

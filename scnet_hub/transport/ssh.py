@@ -14,6 +14,7 @@ import random
 import re
 import secrets
 import shlex
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,8 @@ class SshTransport:
         self.door = Door(spec, self.way)
         self.lines = Lines(self.door, self._credentials, self.pace)
         self.forwards = self._make_forwards(means)
+        half = max(1, self.way.concurrency // 2)  # nobody whose login hangs takes all
+        self._shares: defaultdict[tuple[str, str], asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(half))
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
         user, account = self._who(account)
@@ -105,7 +108,7 @@ class SshTransport:
         _, found, text = done.stdout.partition(f"\n{word}\n")
         if not found:
             raise Garbled(f"centre {self.spec.id} answered the question for {path} with {_last_line(done.stdout)[:80]!r}.")
-        return text
+        return text[-size:]
 
     async def forward(self, host: str, port: int) -> tuple[str, int]:
         return await self.forwards.to(host, port) if self._forwards_sessions else (host, port)
@@ -188,6 +191,8 @@ class SshTransport:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout_at(deadline):
+                    if account or user != self.way.user:
+                        await stack.enter_async_context(self._shares[user, account])
                     line = await stack.enter_async_context(self.lines.line(user))
             except TimeoutError as error:
                 raise self._no_slot() from error

@@ -138,6 +138,25 @@ async def test_no_more_at_once_than_the_spec_says(sshd: Sshd, ways: Ways) -> Non
     assert max(int(one.stdout) for one in done) <= 2
 
 
+async def test_one_person_takes_at_most_half_of_that(sshd: Sshd, ways: Ways) -> None:
+    """A login that hangs, or a pipe in place of a log, would else keep everybody out."""
+    sshd.start()
+    way = ways(sshd.spec(transport='user = "somebody-else"\nconcurrency = 4'))
+    count = f"mkdir {sshd.home}/now.$$; ls -d {sshd.home}/now.* | wc -l; sleep 0.1; rmdir {sshd.home}/now.$$"
+    done = await asyncio.gather(*(way.run(sh(count), account=ME) for _ in range(8)))
+    assert max(int(one.stdout) for one in done) <= 2
+
+
+async def test_a_tail_is_never_longer_than_asked(sshd: Sshd, ways: Ways) -> None:
+    sshd.start()
+    (sshd.home / ".bashrc").write_text("PATH=$HOME/bin:$PATH\n")
+    (sshd.home / "bin").mkdir()
+    (sshd.home / "bin/tail").write_text("#!/bin/sh\nhead -c 9000 /dev/zero | tr '\\0' x\n")
+    (sshd.home / "bin/tail").chmod(0o755)
+    (sshd.home / "file").touch()
+    assert len(await ways().tail(f"{sshd.home}/file", size=100)) == 100
+
+
 # --- who
 
 
