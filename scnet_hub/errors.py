@@ -87,9 +87,18 @@ class NotFound(Refused):
     status = 404
 
 
+def plain(said: str, most: int = 1000) -> str:
+    """What somebody at a centre said, fit for a sentence: not without end, and nothing that steers a terminal."""
+    text = said if len(said) <= most else f"{said[:most]}…"
+    return "".join(one if one.isprintable() or one == "\n" else " " for one in text)
+
+
 class CentreError(ScnetError):
     code = "centre-error"
     status = 502
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "", details: dict[str, Any] | None = None) -> None:
+        super().__init__(plain(message), hint=hint, code=code, details=details)
 
 
 class Unreachable(CentreError):

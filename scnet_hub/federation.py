@@ -22,7 +22,7 @@ from .db import Database, Tx
 from .db import sessions as stored
 from .db.accounts import AccountRow
 from .db.sessions import SessionRow
-from .errors import CentreError, NotFound, Refused, Rejected, ScnetError, SpecError, Unreachable
+from .errors import CentreError, NotFound, Refused, Rejected, ScnetError, SpecError, Unreachable, plain
 from .jobs import JobRequest, JobStatus
 from .ledger import books
 from .load import Load
@@ -305,6 +305,7 @@ class Federation:
 
     def _heard(self, tx: Tx, session_id: str, status: JobStatus, tail: str) -> SessionRow | None:
         row = stored.get(tx, session_id)
+        status = replace(status, node=plain(status.node, 200), reason=plain(status.reason))
         if row is None or not row.live or not (change := sessions.after(row, status)):
             return None
         said = sessions.event(row, change)
@@ -457,7 +458,7 @@ class Federation:
         """The end of a job's output, as a tail for a sentence; "" if it can't be had."""
         text = await self.tail(row)
         kept = [line for line in text.splitlines() if line.strip()][-lines:]
-        return "\nLast lines of its log:\n" + "\n".join(kept) if kept else ""
+        return plain("\nLast lines of its log:\n" + "\n".join(kept), 5000) if kept else ""
 
     async def tail(self, row: SessionRow, size: int = 4000) -> str:
         """The last `size` bytes of a job's output; "" if there is none, or it can't be had."""

@@ -22,3 +22,10 @@ def test_a_special_kind_is_its_family_on_the_other_side() -> None:
     from scnet_hub.broker.auth import Unauthorised
 
     assert type(errors.from_problem(Unauthorised("no").problem())) is errors.NotEntitled
+
+
+def test_a_centres_words_are_not_without_end_and_steer_no_terminal() -> None:
+    error = errors.Rejected("sbatch: \x1b]0;title\x07no\x9b31m\nsecond line " + "x" * 10**6)
+    assert len(str(error)) < 1100 and str(error).isascii() is False  # it ends with an ellipsis
+    assert str(error).startswith("sbatch:  ]0;title no 31m\nsecond line xxx")
+    assert len(str(errors.from_problem(error.problem()))) < 1100
