@@ -16,6 +16,7 @@ from datetime import timedelta
 from ..commands import Completed
 from ..errors import CentreError, Denied, ScnetError, Unreachable
 from ..transport import clock, transport
+from ..transport.door import HOST_KEY_CHANGED, LOGIN_REFUSED
 from ..transport.ssh import SshTransport
 from ..units import format_duration
 from .findings import Doubt, Hop, Problem, Skip, words_of
@@ -47,8 +48,9 @@ async def every_host(visit: Visit, look: Callable[[str], Awaitable[str]]) -> str
             found.append(await look(host))
         except ScnetError as error:
             wrong.append(error)
-    if not found or any(error.code == "host-key-changed" for error in wrong):
-        raise wrong[0]
+    worst = next((error for error in wrong if error.code == HOST_KEY_CHANGED), None)
+    if worst or not found:
+        raise worst or wrong[0]
     if wrong:
         raise Doubt(f"{'; '.join(found)}. But {wrong[0]}", hint=wrong[0].hint)
     return "; ".join(found)
@@ -110,7 +112,7 @@ async def _shown_key(visit: Visit, host: str) -> str:
         async with way.lines.line(visit.way.user):
             pass
     except Denied as error:
-        if error.code != "login-refused":
+        if error.code != LOGIN_REFUSED:
             raise
     finally:
         if not one:

@@ -191,7 +191,7 @@ def show_finding(finding: Finding) -> None:
 def summary(report: dict[str, Any]) -> str:
     count = {state.value: sum(check["state"] == state.value for check in report["checks"]) for state in State}
     if report["ok"]:
-        return f"\n{report['centre']} is in order" + (f", with {count['warn']} things to look at." if count["warn"] else ".")
+        return f"\n{report['centre']} is in order" + (f"; {count['warn']} worth a look." if count["warn"] else ".")
     return f"\n{report['centre']} is not in order: {count['fail']} to mend" + (
         f", {count['skipped']} not looked at." if count["skipped"] else "."
     )

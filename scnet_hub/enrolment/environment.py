@@ -125,7 +125,7 @@ def platform(python: Python) -> str:
 
 
 def subset(lock: str, project: str, extras: Sequence[str] = EXTRAS) -> str:
-    """The entries of requirements.lock that the project's own needs and those of `extras` lead to, hashes and all."""
+    """The pins and hashes of requirements.lock that the project's own needs and those of `extras` lead to."""
     entries = _entries(lock)
     wanted = set(_roots(project, extras))
     if unknown := wanted - set(entries):
@@ -133,7 +133,7 @@ def subset(lock: str, project: str, extras: Sequence[str] = EXTRAS) -> str:
     while True:
         more = {name for name, texts in entries.items() if name not in wanted and _parents(texts) & wanted}
         if not more:
-            return "".join(text for name in sorted(wanted) for text in entries[name])
+            return re.sub(r"^    #.*\n", "", "".join(text for name in sorted(wanted) for text in entries[name]), flags=re.MULTILINE)
         wanted |= more
 
 

@@ -22,32 +22,25 @@ IMPORTS = ("ipykernel", "jupyterhub.singleuser", "jupyterlab.labapp", "scnet_hub
 
 
 async def home(visit: Visit) -> str:
-    where = visit.home_there
-    facts = await visit.facts_of("home.sh", where, account=visit.account)
+    """Where people have accounts of their own, their homes are there; else sessions make them."""
+    where, room = visit.home_there, f"Its owner makes room, or {visit.contact} grants more."
+    facts = await visit.facts_of("home.sh", where, "" if visit.account else "make", account=visit.account)
     if "there" not in facts:
-        raise Problem(
-            f"{where} is not there for {visit.account or 'its account'}", hint="Is session.home right? Is it mounted on the login node?"
-        )
+        raise Problem(f"{where} is not there for {visit.resident}", hint="Is session.home right? Is it mounted on the login node?")
     if "writable" not in facts:
-        raise Problem(
-            f"{visit.account or 'the account'} can't write in {where}", hint="Whose folder is it, and what does session.home say?"
-        )
+        raise Problem(f"{visit.resident} can't write in {where}", hint="Whose folder is it, and what does session.home say?")
     if over := facts.get("quota", "").strip(" ;"):
-        raise Problem(f"{where} is over its quota: {over}", hint=f"Its owner makes room, or {visit.contact} grants more.")
+        raise Problem(f"{where} is over its quota: {over}", hint=room)
     path = f"{visit.directory}/.{visit.word}"
     try:
         await visit.transport.put(path, os.urandom(TRIAL), account=visit.account)
     except Rejected as error:
-        raise Problem(
-            f"{visit.directory} takes no file of 1 MiB: {error}", hint=f"Its owner makes room, or {visit.contact} grants more."
-        ) from error
+        raise Problem(f"{visit.directory} takes no file of 1 MiB: {error}", hint=room) from error
     finally:
         await visit.ask("rm", "-f", "--", path, account=visit.account)
     free = int(facts["free"]) * 1024 if str(facts.get("free", "")).isdecimal() else LEAST
     if free < LEAST:
-        raise Problem(
-            f"{where}: {format_memory(free)} left on its file system", hint=f"A session needs 1 GiB: make room, or ask {visit.contact}."
-        )
+        raise Problem(f"{where}: {format_memory(free)} left on its file system", hint=f"A session needs 1 GiB. {room}")
     return f"{where}, {format_memory(free)} left"
 
 

@@ -68,8 +68,13 @@ class Visit:
         return self.spec.transport
 
     @property
+    def resident(self) -> str:
+        """For whom `{account}` stands in paths: where everything runs under one account, a person that there is not."""
+        return self.account or "scnet-check"
+
+    @property
     def directory(self) -> str:
-        return self.spec.session.directory.format(account=self.account)
+        return self.spec.session.directory.format(account=self.resident)
 
     @property
     def folder(self) -> str:
@@ -78,7 +83,7 @@ class Visit:
 
     @property
     def home_there(self) -> str:
-        return self.spec.session.home.format(directory=self.directory, account=self.account)
+        return self.spec.session.home.format(directory=self.directory, account=self.resident)
 
     @property
     def contact(self) -> str:
@@ -182,5 +187,7 @@ async def _tidy(visit: Visit) -> None:
             await visit.centre.cancel([visit.job_id], account=visit.account)
         if visit.left_files:
             await visit.ask("rm", "-rf", "--", visit.folder, account=visit.account)
+        if not visit.account:
+            await visit.ask("rmdir", "--ignore-fail-on-non-empty", "--", visit.home_there, visit.directory)
     except CentreError:
         pass  # said already by the hop that met it

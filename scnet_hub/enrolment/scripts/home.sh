@@ -1,5 +1,6 @@
-# The person's home: is it there, may one write there, what is left on its file system, what stands over its quota.
+# The person's home, made first if a second word says so: is it there, may one write there, what is left on its file system, what stands over its quota.
 d=$1
+[ "$2" ] && mkdir -p -- "$d"
 [ -d "$d" ] && say there yes
 [ -w "$d" ] && say writable yes
 say free "$(df -Pk -- "$d" 2>/dev/null | tail -n 1 | awk '{print $4}')"
