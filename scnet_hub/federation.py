@@ -174,7 +174,9 @@ class Federation:
         return await self.db.run(accounts.unlink, self.centre(centre).spec, person, self.clock())
 
     def _proof_file(self, spec: CentreSpec, account: str) -> str:
-        return f"{starts.home(spec, account)}/{accounts.PROOF_FILE}"
+        """Over SSH in the home that the centre's system knows: where sessions' homes lie, anybody may make a folder of that name."""
+        home = "~" if spec.transport.kind == "ssh" else starts.home(spec, account)
+        return f"{home}/{accounts.PROOF_FILE}"
 
     # ---- starting
 

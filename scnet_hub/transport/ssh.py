@@ -49,7 +49,10 @@ PUT = (
     'cat > "$t" || exit 1; n=$(wc -c < "$t"); [ "$n" -eq "$3" ] || { echo "only $n of $3 bytes arrived" >&2; exit 1; }; '
     'chmod -- "$2" "$t" && mv -fT -- "$t" "$p" && echo && echo "$4"'
 )
-TAIL = 'LC_ALL=C; export LC_ALL; case $1 in /*) p=$1;; *) p=./$1;; esac; echo; echo "$3"; [ -e "$p" ] || exit 0; exec tail -c "$2" -- "$p"'
+TAIL = (
+    'LC_ALL=C; export LC_ALL; case $1 in /*) p=$1;; "~/"*) p=$HOME/${1#??};; *) p=./$1;; esac; '
+    'echo; echo "$3"; [ -e "$p" ] || exit 0; exec tail -c "$2" -- "$p"'
+)
 
 
 class _Busy(Exception):

@@ -147,6 +147,13 @@ async def test_one_person_takes_at_most_half_of_that(sshd: Sshd, ways: Ways) -> 
     assert max(int(one.stdout) for one in done) <= 2
 
 
+async def test_a_path_in_the_accounts_own_home(sshd: Sshd, ways: Ways) -> None:
+    sshd.start()
+    (sshd.home / ".bashrc").write_text(f"HOME={sshd.home}\n")
+    (sshd.home / "word").write_text("one\n")
+    assert await ways().tail("~/word") == "one\n" and await ways().tail("~/nothing") == ""
+
+
 async def test_a_tail_is_never_longer_than_asked(sshd: Sshd, ways: Ways) -> None:
     sshd.start()
     (sshd.home / ".bashrc").write_text("PATH=$HOME/bin:$PATH\n")
