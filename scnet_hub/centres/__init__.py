@@ -7,6 +7,7 @@ and no person. Errors are the dialect's and the transport's own: `Unreachable`, 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -104,7 +105,7 @@ class Centre:
         wanted = set(ids)
         records = []
         for some in _batches(ids):
-            records += words.records(await self._ask(words.usage(some)))
+            records += words.records(await self._ask(words.usage(some, secrets.token_hex(4))))
         return [record for record in records if record.job_id in wanted]
 
     async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:

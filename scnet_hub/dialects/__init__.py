@@ -50,7 +50,9 @@ class Dialect(Protocol):
 
     def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot: ...
 
-    def usage(self, ids: Sequence[str]) -> Command: ...
+    def usage(self, ids: Sequence[str], word: str = "") -> Command:
+        """`word` is one that nobody could know before: strangers choose their jobs' names, and must not forge a row by them."""
+
     def records(self, done: Completed) -> list[UsageRecord]:
         """Accounting rows of those jobs, running ones included where accounting has them (their `ended_at` is None)."""
 
@@ -62,7 +64,11 @@ def dialect(name: str, *, accounting: str = "", partitions: Sequence[str] = ()) 
     from .oar import Oar
     from .slurm import Slurm
 
-    known: dict[str, Callable[[], Dialect]] = {"slurm": lambda: Slurm(accounting), "gridengine": GridEngine, "oar": lambda: Oar(tuple(partitions))}
+    known: dict[str, Callable[[], Dialect]] = {
+        "slurm": lambda: Slurm(accounting),
+        "gridengine": GridEngine,
+        "oar": lambda: Oar(tuple(partitions)),
+    }
     if name not in known:
         raise SpecError(f"dialect {name!r} is not known.", hint=f"Known dialects: {', '.join(sorted(known))}.")
     return known[name]()

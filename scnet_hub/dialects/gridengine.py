@@ -203,7 +203,7 @@ class GridEngine:
 
     # ---- usage
 
-    def usage(self, ids: Sequence[str]) -> Command:
+    def usage(self, ids: Sequence[str], word: str = "") -> Command:
         return qstat.history(qstat.JOB_ID, numbers(ids))
 
     def records(self, done: Completed) -> list[UsageRecord]:

@@ -197,7 +197,7 @@ class Oar:
 
     # ---- usage
 
-    def usage(self, ids: Sequence[str]) -> Command:
+    def usage(self, ids: Sequence[str], word: str = "") -> Command:
         return Command((*PLAIN, "oarstat", "-J", "-f", "--sql", f"job_id IN ({', '.join(numbers(ids))})"))
 
     def records(self, done: Completed) -> list[UsageRecord]:

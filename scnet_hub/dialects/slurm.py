@@ -8,7 +8,6 @@ squeue carry a tag and an end mark: a banner printed in between is no row, and h
 from __future__ import annotations
 
 import re
-import secrets
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -181,13 +180,13 @@ class Slurm:
 
     # ---- usage
 
-    def usage(self, ids: Sequence[str]) -> Command:
+    def usage(self, ids: Sequence[str], word: str = "") -> Command:
         wanted = numbers(ids)
         if self.accounting == "scontrol":
             return Command((*PLAIN, "scontrol", "--oneliner", "show", "job", *(wanted if len(wanted) == 1 else ())))
         # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)).
         fields = f"--format={','.join(USAGE_FIELDS)}"
-        mark = f"{DELIMITER}|{secrets.token_hex(4)}|"
+        mark = f"{DELIMITER}|{word}|"
         return Command((*PLAIN, "sacct", "--noheader", "--parsable2", mark, f"--jobs={','.join(wanted)}", fields))
 
     def records(self, done: Completed) -> list[UsageRecord]:

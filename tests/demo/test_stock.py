@@ -6,11 +6,14 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import pytest
+
 from scnet_hub.demo.run import running
 
 
-async def test_a_stock_slurm_spawner_starts_a_lab_on_the_embedded_centre(short_path: Path) -> None:
+async def test_a_stock_slurm_spawner_starts_a_lab_on_the_embedded_centre(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(__file__).parents[2] / "benchmarks" / "spawn.py"
+    monkeypatch.syspath_prepend(path.parent)
     spec = importlib.util.spec_from_file_location("spawn_benchmark", path)
     assert spec and spec.loader
     benchmark = importlib.util.module_from_spec(spec)

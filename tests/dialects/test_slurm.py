@@ -347,9 +347,9 @@ def test_half_an_accounting_row_is_garbled() -> None:
 
 def test_no_name_can_make_up_a_row_of_accounting() -> None:
     """Slurm takes line ends in names: what stands between fields is this question's own, and can't be known before."""
-    asked = slurm.usage(["81", "82"])
+    asked = slurm.usage(["81", "82"], "c0ffee")
     mark = next(word for word in asked.argv if word.startswith("--delimiter=")).removeprefix("--delimiter=")
-    assert mark not in slurm.usage(["81"]).argv[-3]
+    assert "c0ffee" in mark
     row = "{0}|COMPLETED|1||1G|1795400000|1795400000|1795400009|9|00:01|b1|0:0|main|{1}"
     made_up = row.format(82, "scnet-b").replace("|9|", "|999999|")
     real = [row.format(82, "scnet-b").replace("|", mark), row.format(81, "x").replace("|", mark), made_up]
