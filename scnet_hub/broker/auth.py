@@ -18,6 +18,7 @@ import httpx
 from ..errors import BrokerError, NotEntitled
 
 USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
+SERVERS = "access:servers!server="
 FRESH, GRACE, REMEMBERED = 60.0, 600.0, 5000
 Clock = time.monotonic
 PLAUSIBLE = re.compile(r"[!-~]{1,200}", re.ASCII)  # anything else is no token, and would break the question to the hub
@@ -25,10 +26,12 @@ PLAUSIBLE = re.compile(r"[!-~]{1,200}", re.ASCII)  # anything else is no token, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """`person` acts, or is acted for by the hub. An operator sees and stops what is everybody's."""
+    """`person` acts, or is acted for by the hub. An operator sees and stops what is everybody's. `session`: by the token that
+    lies at a centre with one of the person's sessions, whose administrators can read it."""
 
     person: str
     operator: bool = False
+    session: bool = False
     hub: bool = False
 
     @property
@@ -107,7 +110,8 @@ class Gate:
         operator = any(scope.split("!")[0] == OPERATE for scope in scopes)
         if not operator and not any(scope.split("!")[0] == USE for scope in scopes):
             raise NotEntitled("This token may not use SCNet Hub.", hint=f"It needs the scope {USE}.", code="no-scope")
-        return Caller(person=str(model.get("name", "")), operator=operator)
+        session = any(scope.startswith(SERVERS) for scope in scopes)
+        return Caller(person=str(model.get("name", "")), operator=operator, session=session)
 
 
 def as_member(caller: Caller) -> Caller:

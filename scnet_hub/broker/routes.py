@@ -84,6 +84,17 @@ def person_of(who: Caller) -> str:
     return who.person
 
 
+def linker(who: Caller) -> str:
+    """The person who changes as whom their jobs run: not by a session's token, which its centre could read and use."""
+    if who.session:
+        raise NotEntitled(
+            "A session's own token may not change as whom your jobs run.",
+            hint="Use the hub's page Accounts, or `scnet accounts` on your own machine with a token of the hub's page Token.",
+            code="not-from-a-session",
+        )
+    return person_of(who)
+
+
 async def own(fed: Federation, who: Caller, session_id: str) -> SessionRow:
     """The session, if the caller may see it; otherwise it does not exist for them."""
     row = await fed.get(session_id)
@@ -185,18 +196,18 @@ async def accounts(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) ->
 async def link(centre: str, request: Request, fed: Fed, who: Who) -> Json:
     """Begins the proof that an account at that centre is the caller's: answers the command to run there."""
     account = identity.login(str((await body_of(request)).get("account", "")))
-    command = await fed.link(person_of(who), centre, account)
+    command = await fed.link(linker(who), centre, account)
     return {"centre": centre, "account": account, "command": command, "valid_s": PROOF_LIFE.total_seconds()}
 
 
 @router.post("/accounts/{centre}/proof")
 async def prove(centre: str, fed: Fed, who: Who) -> Json:
-    return documents.account(await fed.prove(person_of(who), centre))
+    return documents.account(await fed.prove(linker(who), centre))
 
 
 @router.delete("/accounts/{centre}")
 async def unlink(centre: str, fed: Fed, who: Who) -> Json:
-    return documents.account(await fed.unlink(person_of(who), centre))
+    return documents.account(await fed.unlink(linker(who), centre))
 
 
 @router.get("/metrics")

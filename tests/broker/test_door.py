@@ -49,3 +49,13 @@ async def test_a_fault_inside_is_an_answer_in_words(door: httpx.AsyncClient) -> 
     answer = await door.get(f"{PREFIX}/centres", headers={"Authorization": "token " + "h" * 64})
     assert answer.status_code == 500 and answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "fault" and "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "accounts/a"), ("POST", "accounts/a/proof"), ("DELETE", "accounts/a")])
+async def test_the_token_that_lies_at_a_centre_does_not_change_as_whom_jobs_run(method: str, path: str) -> None:
+    scopes = ["custom:scnet:use", "users:activity!user=ada", "access:servers!server=ada/"]
+    hub = httpx.MockTransport(lambda request: httpx.Response(200, json={"name": "ada", "scopes": scopes}))
+    app: FastAPI = create_app(Forgetful(), Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker") as client:
+        answer = await client.request(method, f"{PREFIX}/{path}", json={"account": "x"}, headers={"Authorization": "token session"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "not-from-a-session")
