@@ -17,6 +17,7 @@ class Forgetful:
     """A federation of which every question fails: what the door makes of that is the test."""
 
     centres = ()
+    link = prove = unlink = None
     db = SimpleNamespace()
 
     async def start(self) -> None: ...
