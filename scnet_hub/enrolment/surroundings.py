@@ -24,6 +24,7 @@ IMPORTS = ("ipykernel", "jupyterhub.singleuser", "jupyterlab.labapp", "scnet_hub
 async def home(visit: Visit) -> str:
     """Where people have accounts of their own, their homes are there; else sessions make them."""
     where, room = visit.home_there, f"Its owner makes room, or {visit.contact} grants more."
+    visit.made_home = not visit.account
     facts = await visit.facts_of("home.sh", where, "" if visit.account else "make", account=visit.account)
     if "there" not in facts:
         raise Problem(f"{where} is not there for {visit.resident}", hint="Is session.home right? Is it mounted on the login node?")

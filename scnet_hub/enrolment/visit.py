@@ -53,6 +53,7 @@ class Visit:
     job_id: str = ""
     job_let_go: bool = False
     left_files: bool = False
+    made_home: bool = False
     broker_up: bool = False
     listener: asyncio.Server | None = None
     hub_url: str = ""
@@ -187,7 +188,7 @@ async def _tidy(visit: Visit) -> None:
             await visit.centre.cancel([visit.job_id], account=visit.account)
         if visit.left_files:
             await visit.ask("rm", "-rf", "--", visit.folder, account=visit.account)
-        if not visit.account:
+        if visit.made_home:
             await visit.ask("rmdir", "--ignore-fail-on-non-empty", "--", visit.home_there, visit.directory)
     except CentreError:
         pass  # said already by the hop that met it

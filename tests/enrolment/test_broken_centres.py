@@ -146,19 +146,6 @@ def test_a_centre_in_order_is_green(alpha: tb.Testbed) -> None:
     assert len(document["checks"]) == 18
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
-def test_each_broken_centre_is_reported_with_its_cause(alpha: tb.Testbed, broken: Broken) -> None:
-    text = alpha.page("a").read_text()
-    assert broken.page[0] in text
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as page, broken.by(alpha):
-        page.write(text.replace(*broken.page) if broken.page[0] else text)
-        page.flush()
-        code, document = check(alpha, page.name, off=broken.off)
-    found = by_name(document)[broken.hop]
-    assert (code, found["state"]) == (1, "fail"), document
-    assert all(words in f"{found['found']} {found['hint']}" for words in broken.words), found
-
-
 def test_a_talkative_centre_is_only_a_doubt(alpha: tb.Testbed) -> None:
     """A motd in every shell, and a wrapper around sbatch that talks before and after."""
     script = 'echo Charging project research.; /usr/bin/sbatch "$@"; code=$?; echo Good luck.; exit $code'
@@ -173,3 +160,16 @@ def test_nothing_of_a_check_is_left_behind(alpha: tb.Testbed) -> None:
     check(alpha, "a")
     left = alpha.at("a", ["sh", "-c", "ls -A /home/ada/.scnet; squeue -h"], check=True).stdout
     assert "scnet-check" not in left
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+def test_each_broken_centre_is_reported_with_its_cause(alpha: tb.Testbed, broken: Broken) -> None:
+    text = alpha.page("a").read_text()
+    assert broken.page[0] in text
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as page, broken.by(alpha):
+        page.write(text.replace(*broken.page) if broken.page[0] else text)
+        page.flush()
+        code, document = check(alpha, page.name, off=broken.off)
+    found = by_name(document)[broken.hop]
+    assert (code, found["state"]) == (1, "fail"), document
+    assert all(words in f"{found['found']} {found['hint']}" for words in broken.words), found
