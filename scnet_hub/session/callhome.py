@@ -56,6 +56,9 @@ def in_background(start: Json, *, node: str) -> None:
     """Calls home from a process of its own (which nobody waits for), so that this one may become another program."""
     if os.fork() == 0:
         if os.fork() == 0:
+            quiet = os.open(os.devnull, os.O_WRONLY)  # the output is the program's, which may end before this does
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
             tell(start, {"phase": "started", "node": node, "host": "", "port": 0})
         os._exit(0)
     os.wait()

@@ -48,21 +48,30 @@ async def test_the_specs_folder_of_commands_comes_first(tmp_path: Path) -> None:
     assert done.stdout == "mine\n"
 
 
+def still_alive(pids: Path) -> list[int]:
+    """Those that were killed and are not gone within 10 s: a busy machine takes its time over it."""
+    deadline = time.monotonic() + 10
+    while left := [pid for pid in map(int, pids.read_text().split()) if alive(pid)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return left
+
+
 async def test_a_hung_command_is_unreachable_and_killed_with_its_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     began = time.monotonic()
     with pytest.raises(Unreachable, match=r"did not answer within 0.5 s"):
         await LocalTransport().run(sh(f"sleep 300 & echo $! $$ > {pids}; wait"), timeout=0.5)
-    assert time.monotonic() - began < 5
-    assert not any(alive(int(pid)) for pid in pids.read_text().split())
+    assert time.monotonic() - began < 20
+    assert not still_alive(pids)
 
 
 async def test_a_child_that_keeps_the_output_open_does_not_outlive_the_timeout(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     with pytest.raises(Unreachable):
         await LocalTransport().run(sh(f"sleep 300 & echo $! > {pids}"), timeout=0.5)
-    psutil.wait_procs([psutil.Process(pid) for pid in map(int, pids.read_text().split()) if alive(pid)], timeout=5)
-    assert not alive(int(pids.read_text()))
+    assert not still_alive(pids)
 
 
 async def test_a_command_whose_asker_goes_away_is_killed_too(tmp_path: Path) -> None:
