@@ -8,7 +8,7 @@ from typing import Any
 
 from ..dialects import dialect
 from ..errors import SpecError
-from ..standard.centre import CentreSpec, parse_centre
+from ..standard.centre import CentreSpec, SshTransport, parse_centre
 from . import arriving, surroundings, ways, working
 from .findings import Finding, Hop, State, walk
 from .visit import Visit, visiting
@@ -31,6 +31,7 @@ async def examine(
     try:
         spec = parse_centre(page.read_text(), source=str(page))
         dialect(spec.dialect, accounting=spec.accounting)
+        _has_authority(spec, home)
     except (SpecError, OSError) as error:
         found = [_page(State.FAIL, str(error), getattr(error, "hint", "")), *(_unlooked(hop.name) for hop in ALL)]
         tell(found[0])
@@ -42,6 +43,13 @@ async def examine(
             found.append(finding)
             tell(finding)
     return report(spec.id, visit.account, found)
+
+
+def _has_authority(spec: CentreSpec, home: Path) -> None:
+    """Raises SpecError where the federation has nothing yet to sign in by: a CA made by the way would be trusted nowhere."""
+    needs_ca = isinstance(spec.transport, SshTransport) and not spec.transport.key_file
+    if needs_ca and not (home / "secrets" / "ssh_ca").exists():
+        raise SpecError(f"{home} has no SSH CA (secrets/ssh_ca).", hint="Is it the hub's state folder? `scnet centre add` makes one there.")
 
 
 def _page(state: State, found: str, hint: str = "") -> Finding:

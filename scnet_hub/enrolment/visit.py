@@ -168,7 +168,7 @@ async def visiting(home: Path, spec: CentreSpec, *, account: str = "", patience:
 
 def _beside(home: Path, folder: Path) -> Path:
     """A folder with the federation's secrets, but forwards of its own."""
-    (home / "secrets").mkdir(mode=0o700, exist_ok=True)
+    (home / "secrets").mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
     (folder / "secrets").symlink_to(home.absolute() / "secrets")
     return folder
@@ -184,9 +184,10 @@ def _with_absolute_key(spec: CentreSpec, home: Path) -> CentreSpec:
 async def _tidy(visit: Visit) -> None:
     """The job and the files of this visit go, as far as the centre can be asked."""
     try:
-        if visit.job_id and not visit.job_let_go:
-            await visit.centre.cancel([visit.job_id], account=visit.account)
         if visit.left_files:
+            job = visit.job_id or await visit.centre.find(visit.word, account=visit.account)  # a cut-off submission may have got there
+            if job and not visit.job_let_go:
+                await visit.centre.cancel([job], account=visit.account)
             await visit.ask("rm", "-rf", "--", visit.folder, account=visit.account)
         if visit.made_home:
             await visit.ask("rmdir", "--ignore-fail-on-non-empty", "--", visit.home_there, visit.directory)

@@ -153,6 +153,12 @@ def test_an_unknown_centre_is_named_with_those_there_are(home: Path) -> None:
         assert result.exit_code == 1 and "nowhere" in result.stderr and "alpha" in result.stderr
 
 
+def test_a_check_from_another_folder_makes_no_ca_that_nobody_trusts(tmp_path: Path, page: Path) -> None:
+    result = run(tmp_path / "elsewhere", "check", page, "--json")
+    assert result.exit_code == 1 and "has no SSH CA" in json.loads(result.stdout)["checks"][0]["found"]
+    assert not (tmp_path / "elsewhere").exists()
+
+
 # ---- who lives there is the broker's to say
 
 
