@@ -53,19 +53,22 @@ def _outgoing(start: Json) -> list[str]:
 
 
 def in_background(start: Json, *, node: str) -> None:
-    """Calls home from a process of its own (which nobody waits for), so that this one may become another program."""
+    """Calls home from a process of its own (which nobody waits for), so that this one may become another program; gives up
+    when that program has ended."""
+    program = os.getpid()
     if os.fork() == 0:
         if os.fork() == 0:
             quiet = os.open(os.devnull, os.O_WRONLY)  # the output is the program's, which may end before this does
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
-            tell(start, {"phase": "started", "node": node, "host": "", "port": 0})
+            tell(start, {"phase": "started", "node": node, "host": "", "port": 0}, program)
         os._exit(0)
     os.wait()
 
 
-def tell(start: Json, news: Json) -> bool:
-    """Delivers `news`; True once the broker took it, False if it refused. Blocks in between."""
+def tell(start: Json, news: Json, program: int = 0) -> bool:
+    """Delivers `news`; True once the broker took it, False if it refused, or if process `program` (0: none) has ended.
+    Blocks in between."""
     import urllib.error
     import urllib.request
 
@@ -84,7 +87,17 @@ def tell(start: Json, news: Json) -> bool:
         except OSError:
             pass
         time.sleep(pause)
+        if program and not _lives(program):
+            return False
         pause = min(pause * 1.6, LONGEST_PAUSE)
+
+
+def _lives(program: int) -> bool:
+    try:
+        os.kill(program, 0)
+    except OSError:
+        return False
+    return True
 
 
 def when_listening(start: Json, host: str, port: int, *, node: str) -> None:
