@@ -73,7 +73,7 @@ def test_a_batch_job_becomes_its_program_in_its_environment(tmp_path: Path, home
 
 def test_a_broker_that_is_away_is_called_until_it_answers(tmp_path: Path, home: Any) -> None:
     home.away = 2
-    assert run(start_file(tmp_path, home, ["true"])).returncode == 0
+    assert run(start_file(tmp_path, home, ["sleep", "3"])).returncode == 0
     assert home.heard.wait(20) and len(home.calls) == 3
 
 
