@@ -51,7 +51,7 @@ async def running(
     """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
     centres = demo_centres(kind, home, background=background)
     with only_one(home):
-        state = prepare(home, port=port, host=host, centres=centres.names)
+        state = prepare(home, port=port, host=host, centres=["*"] if kind == "given" else centres.names)
         centres.write_pages()
         demo = Demo(state, centres, with_hub=with_hub)
         try:

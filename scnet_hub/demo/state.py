@@ -96,10 +96,9 @@ def prepare(home: Path, *, port: int = 0, host: str = "", centres: Iterable[str]
     for name in ("hub", "operator", "proxy"):
         make_secret(home / "secrets" / f"{name}.token")
     passwords = make_people(home / "people.json", list(PEOPLE))
-    listed = ", ".join(f'"centres/{name}.toml"' for name in centres)
     page = home / "federation.toml"
-    if not page.exists() or f"centres = [{listed}]" not in page.read_text():
-        page.write_text(FEDERATION.format(centres=listed))
+    if not page.exists():
+        page.write_text(FEDERATION.format(centres=", ".join(f'"centres/{name}.toml"' for name in centres)))
     state = State(home=home, ports=ports, passwords=passwords)
     write_secret(home / "broker.json", json.dumps(broker_settings(state), indent=1))
     write_secret(home / "client.json", json.dumps({"url": state.api_url, "token": make_secret(home / "secrets" / "operator.token")}))
