@@ -128,7 +128,7 @@ def test_offers_come_from_the_spec() -> None:
     assert (first.centre, first.partition, first.cores, first.core_hour) == ("alpha", "cpu", 16, credits("0.5"))
     assert (second.gpus, second.gpu_hour, second.pending) == (2, credits(4), (Shape(1),))
     assert first.order < second.order < offers_of(spec, None, order=4)[0].order
-    assert first.max_age == timedelta(seconds=45)
+    assert first.max_age == timedelta(seconds=75)
 
 
 def test_the_decision_is_the_same_when_replayed() -> None:
