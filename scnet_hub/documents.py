@@ -9,6 +9,7 @@ from typing import Any
 from .db.accounts import AccountRow
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
+from .health import Hop
 from .jobs import PartitionLoad
 from .ledger.books import Balance
 from .ledger.entries import Entry
@@ -52,12 +53,19 @@ def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime
         ],
         "state": known.state(now),
         "why": known.why(now),
+        "hops": [hop(one, now) for one in known.health.listed()],
         "taken_at": iso(snapshot.taken_at) if snapshot else None,
         "age_s": round((now - snapshot.taken_at).total_seconds(), 1) if snapshot else None,
         **totals,
         "my_sessions": sum(row.centre == known.spec.id for row in rows),
         "partitions": partitions,
     }
+
+
+def hop(one: Hop, now: datetime) -> Json:
+    """One step of the way to a centre: since when it works or fails, and how old that news is."""
+    age = round((now - one.seen_at).total_seconds(), 1)
+    return {"name": one.name, "ok": one.ok, "since": iso(one.since), "age_s": age, "why": one.why}
 
 
 def account(row: AccountRow) -> Json:

@@ -10,7 +10,8 @@
     │   └── NotFound        nothing of that name that this person may see
     ├── CentreError         we wait, or the centre acts
     │   ├── Unreachable     could not ask: never means that a job ended
-    │   │   └── Denied      the centre lets the federation in no more: retrying is useless until somebody acts
+    │   │   ├── Denied      the centre lets the federation in no more: retrying is useless until somebody acts
+    │   │   └── Silent      the centre was reached, but the program that was asked there did not answer in time
     │   ├── Rejected        the centre's own words for its "no"
     │   └── Garbled         an answer that cannot be read
     ├── BrokerError         the broker is down, or refused the caller's token
@@ -110,6 +111,10 @@ class Denied(Unreachable):
     code = "centre-denied"
 
 
+class Silent(Unreachable):
+    code = "centre-silent"
+
+
 class Rejected(CentreError):
     code = "centre-rejected"
 
@@ -131,7 +136,7 @@ KINDS: dict[str, type[ScnetError]] = {
     kind.code: kind
     for kind in (
         BadOption, NoPlacement, OverQuota, Overdrawn, NotEntitled, NotFound, Refused,
-        Denied, Unreachable, Rejected, Garbled, CentreError, BrokerError, SpecError,
+        Denied, Silent, Unreachable, Rejected, Garbled, CentreError, BrokerError, SpecError,
     )
 }  # fmt: skip
 

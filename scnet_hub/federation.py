@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from . import accounts, documents, identity, placement, projects, sessions, starts
@@ -23,6 +24,7 @@ from .db import sessions as stored
 from .db.accounts import AccountRow
 from .db.sessions import SessionRow
 from .errors import CentreError, NotFound, Refused, Rejected, ScnetError, SpecError, Unreachable, plain
+from .health import Asked
 from .jobs import JobRequest, JobStatus
 from .ledger import books
 from .load import Load
@@ -60,10 +62,14 @@ class Federation:
         self.reports = Reports(db, self.load, clock)
         self.metrics = Metrics(db, self.load, clock)
         for name, centre in self.centres.items():
-            centre.observe = self.metrics.observer(name)
+            centre.observe = partial(self._asked, name)
         self.watchers = {name: Watcher(self, centre, self.load.centres[name]) for name, centre in self.centres.items()}
         self._tasks: set[asyncio.Task[None]] = set()
         self._launching: set[str] = set()
+
+    def _asked(self, centre: str, step: Asked) -> None:
+        self.metrics.asked(centre, step)
+        self.load.centres[centre].health.heard(step)
 
     async def start(self) -> None:
         """Applies the federation's page, takes up what an earlier broker left, and begins to watch."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .db.sessions import SessionRow
+from .health import Health
 from .jobs import LoadSnapshot
 from .placement import Offer, Shape, offers_of
 from .standard.centre import CentreSpec
@@ -24,9 +25,11 @@ class Known:
     snapshot: LoadSnapshot | None = None
     failing_since: datetime | None = None
     failure: str = ""
+    health: Health = field(default_factory=Health)
 
     def took(self, snapshot: LoadSnapshot) -> None:
         self.snapshot, self.failing_since, self.failure = snapshot, None, ""
+        self.health.counted(snapshot)
 
     def failed(self, why: str, at: datetime) -> None:
         self.failing_since, self.failure = self.failing_since or at, why

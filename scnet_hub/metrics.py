@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from .db import Database
 from .db import sessions as stored
+from .health import Asked
 from .load import Load
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -33,14 +34,11 @@ class Metrics:
         self._state = Gauge("scnet_centre_state", "1 for the state that a centre is in.", ("centre", "state"), registry=self.registry)
         self._sessions = Gauge("scnet_sessions", "Live sessions.", ("centre", "kind", "state"), registry=self.registry)
 
-    def observer(self, centre: str) -> Callable[[str, float, bool], None]:
-        """What `Centre.observe` is for that centre."""
-
-        def observe(program: str, seconds: float, answered: bool) -> None:
-            self._asked.labels(centre, program, "yes" if answered else "no").inc()
-            self._took.labels(centre, program).observe(seconds)
-
-        return observe
+    def asked(self, centre: str, step: Asked) -> None:
+        """A command was run at that centre; what its answer says is no question of its own."""
+        if step.hop == "login":
+            self._asked.labels(centre, step.program, "no" if step.error else "yes").inc()
+            self._took.labels(centre, step.program).observe(step.seconds)
 
     async def text(self) -> bytes:
         """Everything, in Prometheus's text format."""

@@ -7,13 +7,16 @@ and no person. Errors are the dialect's and the transport's own: `Unreachable`, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import CentreError
+from ..errors import CentreError, Silent
+from ..health import Asked
 from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord
 
 if TYPE_CHECKING:  # the embedded centre's daemon lives in this package and must not load pydantic
@@ -24,12 +27,12 @@ if TYPE_CHECKING:  # the embedded centre's daemon lives in this package and must
 
 TIMEOUT = 15.0  # above every healthy and every bounded answer seen (testbed.md 4)
 BATCH = 500  # ids a question: keeps the command line far below any limit
-Observer = Callable[[str, float, bool], None]
+Observer = Callable[[Asked], None]
 
 
 class Centre:
-    """`clock` gives the time at which an answer was heard; `observe` is told of every question: the program that was
-    run, the seconds until its answer, and whether there was one. `account` is who asks at the centre, "" the federation."""
+    """`clock` gives the time at which an answer was heard; `observe` is told how each step of
+    every question went: the transport's part, and what the answer said. `account` is who asks at the centre, "" the federation."""
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class Centre:
         dialect: Dialect,
         transport: Transport,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        observe: Observer = lambda program, seconds, answered: None,
+        observe: Observer = lambda asked: None,
     ) -> None:
         self.spec, self.dialect, self.transport, self.clock, self.observe = spec, dialect, transport, clock, observe
         self._probed = False
@@ -61,9 +64,15 @@ class Centre:
         """A status for every one of `ids` (the queue's word, else accounting's, else UNKNOWN), from one question to the
         queue; with `nodes` also how full the partitions are."""
         words = await self._words()
-        questions = (words.queue(), *(words.nodes() if nodes else ()))
-        queue, *answers = await asyncio.gather(*(self._ask(question) for question in questions))
-        known, snapshot = await asyncio.to_thread(_read, words, queue, answers if nodes else None, self.clock())
+        of_nodes = (self._ask(question, hop="nodes") for question in (words.nodes() if nodes else ()))
+        queue, *answers = await asyncio.gather(self._ask(words.queue()), *of_nodes)
+        at = self.clock()
+        with self._reading("scheduler"):
+            known = await asyncio.to_thread(words.statuses, queue, at)
+        snapshot = None
+        if nodes:
+            with self._reading("nodes"):
+                snapshot = await asyncio.to_thread(words.snapshot, answers, queue, at)
         absent = [job for job in ids if job not in known]
         known |= await self._accounted(absent) if absent else {}
         return {job: known[job] for job in ids}, snapshot
@@ -105,7 +114,9 @@ class Centre:
         wanted = set(ids)
         records = []
         for some in _batches(ids):
-            records += words.records(await self._ask(words.usage(some, secrets.token_hex(4))))
+            done = await self._ask(words.usage(some, secrets.token_hex(4)), hop="accounting")
+            with self._reading("accounting"):
+                records += words.records(done)
         return [record for record in records if record.job_id in wanted]
 
     async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
@@ -122,22 +133,33 @@ class Centre:
                 self.dialect, self._probed = self.dialect.probed(answers), True
         return self.dialect
 
-    async def _ask(self, command: Command, account: str = "") -> Completed:
+    async def _ask(self, command: Command, account: str = "", *, hop: str = "scheduler") -> Completed:
+        """The transport's answer to a question that is for `hop`: that hop is silent where its program ran without an end."""
         program = next((word for word in command.argv if word != "env" and "=" not in word), "")
-        began, answered = time.monotonic(), False
+        began = time.monotonic()
+
+        def asked(error: CentreError | None) -> Asked:
+            return Asked(hop="login", at=self.clock(), program=program, seconds=time.monotonic() - began, error=error, account=account)
+
         try:
             done = await self.transport.run(command, account=account, timeout=TIMEOUT)
-            answered = True
-            return done
-        finally:
-            self.observe(program, time.monotonic() - began, answered)
+        except CentreError as error:
+            self.observe(asked(error))
+            if isinstance(error, Silent):
+                self.observe(replace(asked(error), hop=hop))
+            raise
+        self.observe(asked(None))
+        return done
 
-
-def _read(
-    words: Dialect, queue: Completed, nodes: Sequence[Completed] | None, at: datetime
-) -> tuple[dict[str, JobStatus], LoadSnapshot | None]:
-    """In a thread of its own: a queue of 100,000 jobs takes more than a second to read."""
-    return words.statuses(queue, at), words.snapshot(nodes, queue, at) if nodes is not None else None
+    @contextlib.contextmanager
+    def _reading(self, hop: str) -> Iterator[None]:
+        """Reads an answer: whether it can be read, and is one, says how that hop is."""
+        try:
+            yield
+        except CentreError as error:
+            self.observe(Asked(hop=hop, at=self.clock(), error=error))
+            raise
+        self.observe(Asked(hop=hop, at=self.clock()))
 
 
 def _batches(ids: Sequence[str]) -> list[Sequence[str]]:

@@ -11,7 +11,7 @@ import contextlib
 import json
 
 from ..commands import Command, Completed
-from ..errors import Garbled, Unreachable
+from ..errors import Garbled, Silent, Unreachable
 from .files import LocalFiles
 
 
@@ -26,7 +26,7 @@ class EmbeddedTransport(LocalFiles):
         try:
             text = await asyncio.wait_for(self._ask(json.dumps(request).encode()), timeout)
         except TimeoutError:
-            raise Unreachable(f"the embedded centre at {self.socket} did not answer within {timeout:g} s.") from None
+            raise Silent(f"the embedded centre at {self.socket} did not answer within {timeout:g} s.") from None
         except OSError as error:
             raise Unreachable(f"the embedded centre at {self.socket} can't be reached: {error.strerror or error}.") from error
         if not text:

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Mapping
 
 from ..commands import Command, Completed
-from ..errors import Unreachable
+from ..errors import Silent, Unreachable
 from .files import LocalFiles
 
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "PYTHONPATH")
@@ -42,7 +42,7 @@ class LocalTransport(LocalFiles):
         except BaseException as error:
             await _end(process)
             if isinstance(error, TimeoutError):
-                raise Unreachable(f"{_name(command)} did not answer within {timeout:g} s.") from None
+                raise Silent(f"{_name(command)} did not answer within {timeout:g} s.") from None
             raise
         assert process.returncode is not None
         return Completed(command, process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from ..commands import Command, Completed
-from ..errors import Denied, Garbled, Rejected, Unreachable
+from ..errors import Denied, Garbled, Rejected, Silent, Unreachable
 from ..identity import login
 from ..secret import read_secret
 from ..standard.centre import CentreSpec
@@ -232,8 +232,10 @@ class SshTransport:
     def _completed(self, command: Command, account: str, answer: _Answer, stopped: str) -> Completed:
         if answer.signal:
             raise self._unknown(command, f"was killed by signal {answer.signal}")
-        if answer.code is None or stopped:  # without an exit code the connection died; asyncssh raises nothing then
-            raise self._unknown(command, stopped or "was cut off")
+        if stopped:
+            raise Silent(f"centre {self.spec.id}: {_name(command)} {stopped}.", hint="It may have run: look before it is asked again.")
+        if answer.code is None:  # the connection died; asyncssh raises nothing then
+            raise self._unknown(command, "was cut off")
         done = Completed(command, answer.code, answer.text(None), answer.text(asyncssh.EXTENDED_DATA_STDERR))
         if account:
             self._check_sudo(done, account)
