@@ -14,10 +14,11 @@ from .jobs import PartitionLoad
 from .ledger.books import Balance
 from .ledger.entries import Entry
 from .load import Known
+from .notices import Notice
 from .placement import Placement, Ranked
 from .projects import Use
 from .sessions import request_document, walltime_end
-from .standard.centre import PartitionSpec
+from .standard.centre import Announcement, PartitionSpec
 from .units import MICRO, Amount
 
 Json = dict[str, Any]
@@ -51,6 +52,7 @@ def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime
         "maintenance": [
             {"start": iso(one.start), "end": iso(one.end), "reason": one.reason} for one in known.spec.maintenance if one.end > now
         ],
+        "announcements": [announcement(one, now) for one in known.spec.announced(now)],
         "state": known.state(now),
         "why": known.why(now),
         "hops": [hop(one, now) for one in known.health.listed()],
@@ -60,6 +62,12 @@ def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime
         "my_sessions": sum(row.centre == known.spec.id for row in rows),
         "partitions": partitions,
     }
+
+
+def announcement(one: Announcement, now: datetime) -> Json:
+    """`now`: whether it counts already."""
+    times = {"start": iso(one.start), "end": iso(one.end), "now": one.start <= now}
+    return {"message": one.message, **times, "blocks_starts": one.blocks_starts}
 
 
 def hop(one: Hop, now: datetime) -> Json:
@@ -128,7 +136,13 @@ def placement(decision: Placement, available: Amount | None = None) -> Json:
 
 
 def session(
-    row: SessionRow, known: Known | None, events: Sequence[tuple[datetime, str]] = (), in_flight: Amount = Amount(0), *, whole: bool = False
+    row: SessionRow,
+    known: Known | None,
+    events: Sequence[tuple[datetime, str]] = (),
+    in_flight: Amount = Amount(0),
+    *,
+    warnings: Sequence[Notice] = (),
+    whole: bool = False,
 ) -> Json:
     held = row.held if row.state != "charged" else 0
     document = {
@@ -144,6 +158,7 @@ def session(
         "in_flight": number(in_flight),
         "charged": None if row.charged is None else number(row.charged),
         "events": [{"at": iso(at), "message": message} for at, message in events],
+        "warnings": [{"code": one.code, "message": one.message, "at": iso(one.at)} for one in warnings],
     }
     return document | {"placement": row.placement} if whole else document
 

@@ -115,6 +115,13 @@ class Federation:
         if not task.cancelled() and task.exception():
             log.error("a task of the federation failed", exc_info=task.exception())
 
+    def announce(self, page: CentreSpec) -> None:
+        """Takes a centre's maintenance and announcements from its page as it is now; of a centre that is here."""
+        if page.id in self.centres:
+            told = {"maintenance": page.maintenance, "announcement": page.announcement}
+            spec = self.centres[page.id].spec.model_copy(update=told)
+            self.centres[page.id].spec = self.load.centres[page.id].spec = spec
+
     # ---- deciding
 
     async def place(self, request: JobRequest) -> tuple[Placement, Amount]:

@@ -6,7 +6,7 @@ Reads the database and what is known of the centres; changes nothing and asks no
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from . import documents, projects
@@ -19,6 +19,8 @@ from .db.projects import ProjectRow
 from .db.sessions import SessionRow
 from .ledger import books, pricing
 from .load import Load
+from .notices import Notice, notices
+from .sessions import walltime_end
 from .standard.centre import PartitionSpec
 from .units import Amount
 
@@ -49,7 +51,22 @@ class Reports:
 
     async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
         events = await self.db.run(stored.log, [row.id for row in rows])
-        return [documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), whole=whole) for row in rows]
+        return [
+            documents.session(
+                row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), warnings=self.warnings(row), whole=whole
+            )
+            for row in rows
+        ]
+
+    def warnings(self, row: SessionRow) -> list[Notice]:
+        """What its person should know of a live session now."""
+        known, now = self.load.centres.get(row.centre), self.clock()
+        if known is None or not row.live:
+            return []
+        ends_at = walltime_end(row) or now + timedelta(seconds=row.request["walltime_s"])
+        return notices(
+            known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since, unknown_why=row.unknown_why, now=now
+        )
 
     async def centres(self, person: str) -> list[Json]:
         """Every centre, as `person` finds it; "" is nobody in particular."""

@@ -15,10 +15,10 @@ from ..errors import SpecError
 from ..federation import Federation, centres_of
 from ..secret import read_secret
 from ..standard.centre import parse_centre
-from ..standard.federation import FederationSpec, parse_federation
 from ..transport import Means
 from .app import PREFIX, create_app
 from .auth import Gate
+from .pages import Pages, read_federation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +34,6 @@ class Settings:
     folder: str
     host: str = "127.0.0.1"
     port: int = 8085
-
-
-def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
-    """The federation's page and the texts of its centres' pages, by path. Raises SpecError naming the file."""
-    try:
-        spec = parse_federation(path.read_text(), source=str(path))
-        names = [found for name in spec.centres for found in (sorted(path.parent.glob(name)) if "*" in name else [path.parent / name])]
-        return spec, {str(name.relative_to(path.parent)): name.read_text() for name in names}
-    except OSError as error:
-        raise SpecError(f"{error.filename}: {error.strerror}.", hint="The federation's page or one of its centres' is missing.") from error
 
 
 def make(settings: Settings) -> tuple[Federation, Gate]:
@@ -71,7 +61,12 @@ def main(argv: list[str]) -> int:
         print(f"{error} {error.hint}", file=sys.stderr)
         return 1
     config = uvicorn.Config(
-        create_app(federation, gate), host=settings.host, port=settings.port, access_log=False, log_config=None, timeout_graceful_shutdown=3
+        create_app(federation, gate, Pages(Path(settings.federation))),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=3,
     )
     uvicorn.Server(config).run()
     federation.db.close()

@@ -18,18 +18,21 @@ from .. import __version__
 from ..errors import BadOption, ScnetError
 from ..federation import Federation
 from .auth import Gate
+from .pages import Pages
 from .routes import router
 
 log = logging.getLogger(__name__)
 PREFIX = "/services/scnet/api/v1"
 
 
-def create_app(federation: Federation, gate: Gate) -> FastAPI:
-    """The broker over an open database. It starts the federation when it starts serving."""
+def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -> FastAPI:
+    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again meanwhile."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         await federation.start()
+        if pages:
+            federation.own(pages.keep(federation))
         yield
         await federation.stop()
         await gate.close()

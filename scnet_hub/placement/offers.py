@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from ..jobs import JobRequest, LoadSnapshot, PartitionLoad
 from ..ledger import pricing
-from ..standard.centre import CentreSpec, Maintenance
+from ..standard.centre import Announcement, CentreSpec, Maintenance
 from ..units import Amount, credits
 
 State = Literal["up", "stale", "down", "unknown"]
@@ -33,8 +33,9 @@ class Offer:
     """One partition now. `cores`, `gpus` and `memory` (bytes; 0: not said) are those of one node as the spec says them;
     `load` and `taken_at` are the last snapshot, None before the first. `pending` are our own submissions that are newer
     than the snapshot and so not yet visible in it. `refused` says why this person may not use it ("": allowed).
-    `maintenance` are announced times without service. `order` is the centre's place in the federation's list (lower
-    first); `age`, and `open_for` (until the next maintenance, zero within one), are set by `place`."""
+    `maintenance` are announced times without service, `announcements` what the centre tells people. `order` is the centre's
+    place in the federation's list (lower first); `age`, `open_for` (until the next maintenance, zero within one) and `blocked`
+    (by which announcement nothing may start now) are set by `place`."""
 
     centre: str
     partition: str
@@ -57,8 +58,10 @@ class Offer:
     refused: str = ""
     order: int = 0
     maintenance: tuple[Maintenance, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
     age: timedelta | None = None
     open_for: timedelta | None = None
+    blocked: Announcement | None = None
 
     @property
     def title(self) -> str:
@@ -69,7 +72,8 @@ class Offer:
         """The same as it is at `now`; a snapshot from the future (a clock that was set back) has age zero."""
         ahead = [max(one.start - now, timedelta()) for one in self.maintenance if now < one.end]
         age = None if self.taken_at is None else max(now - self.taken_at, timedelta())
-        return replace(self, age=age, open_for=min(ahead, default=None))
+        blocked = next((one for one in self.announcements if one.blocks_starts and one.start <= now < one.end), None)
+        return replace(self, age=age, open_for=min(ahead, default=None), blocked=blocked)
 
 
 def offers_of(
@@ -94,7 +98,7 @@ def offers_of(
             taken_at=snapshot.taken_at if snapshot else None,
             max_age=timedelta(seconds=2 * spec.watch.interval + 15),
             state=state, why=why, pending=own.get(offered.name, ()), refused=refused, order=order * 1000 + place,
-            maintenance=tuple(spec.maintenance),
+            maintenance=tuple(spec.maintenance), announcements=tuple(spec.announcement),
         )
         for place, offered in enumerate(spec.partition)
     ]  # fmt: skip

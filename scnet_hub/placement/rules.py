@@ -7,6 +7,7 @@ person's own choice comes first and what they can change by asking for less come
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC
 
 from ..jobs import JobRequest, NodeLoad
 from ..units import format_duration, format_memory
@@ -57,6 +58,13 @@ def maintenance(request: JobRequest, offer: Offer) -> str:
     return f"needs {format_duration(request.walltime)}; maintenance begins in {format_duration(offer.open_for)}"
 
 
+def announced(request: JobRequest, offer: Offer) -> str:
+    """A centre may say that nothing is to start there for a time."""
+    if offer.blocked is None:
+        return ""
+    return f"it starts no sessions until {offer.blocked.end.astimezone(UTC):%d %b %H:%M} UTC: {offer.blocked.message}"
+
+
 def nodes(request: JobRequest, offer: Offer) -> str:
     return f"needs {request.nodes} nodes; it has {offer.nodes}" if request.nodes > offer.nodes else ""
 
@@ -98,7 +106,7 @@ def working(request: JobRequest, offer: Offer) -> str:
     return f"needs {_count(request.nodes, 'node')} of that size; of its {working_nodes} working now, {able} would do"
 
 
-RULES: tuple[Rule, ...] = (pinned, allowed, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, maintenance, working)
+RULES: tuple[Rule, ...] = (pinned, allowed, announced, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, maintenance, working)
 
 
 def refusal(request: JobRequest, offer: Offer, rules: Sequence[Rule] = RULES) -> str:

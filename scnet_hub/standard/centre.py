@@ -167,6 +167,21 @@ class Maintenance(_Document):
         return self
 
 
+class Announcement(_Document):
+    """What everybody who uses the centre should know for a time: shown on the start page, in panels and at sessions there."""
+
+    message: str = Field(min_length=1, max_length=500, description="One or two sentences.")
+    start: AwareDatetime = Field(description="From when it counts, with its time zone: 2027-01-15T08:00:00+08:00.")
+    end: AwareDatetime = Field(description="Until when.")
+    blocks_starts: bool = Field(default=False, description="Whether no session is started there in that time; running ones go on.")
+
+    @model_validator(mode="after")
+    def _forward_in_time(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("end must be after start")
+        return self
+
+
 class SessionSpec(_Document):
     """Where sessions run. In `directory` and `home`, `{account}` stands for the person's account at the centre."""
 
@@ -206,6 +221,7 @@ class CentreSpec(_Document):
     session: SessionSpec = Field(description="Where sessions run.")
     storage: list[StorageSpec] = Field(default=[], description="File systems that sessions see.")
     maintenance: list[Maintenance] = Field(default=[], description="Times in which it runs no sessions.")
+    announcement: list[Announcement] = Field(default=[], description="What people are told of it, and when.")
     watch: Watch = Field(default=Watch(), description="How often it is asked.")
 
     def offered(self, name: str) -> PartitionSpec | None:
@@ -214,6 +230,10 @@ class CentreSpec(_Document):
     def maintenance_in(self, start: datetime, end: datetime) -> Maintenance | None:
         """The first maintenance that overlaps these times."""
         return next((one for one in sorted(self.maintenance, key=lambda one: one.start) if one.start < end and start < one.end), None)
+
+    def announced(self, now: datetime) -> list[Announcement]:
+        """Announcements that count now or will, the earliest first."""
+        return sorted((one for one in self.announcement if now < one.end), key=lambda one: one.start)
 
 
 def parse_centre(text: str, *, source: str) -> CentreSpec:

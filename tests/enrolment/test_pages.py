@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from scnet_hub.broker.__main__ import read_federation
+from scnet_hub.broker.pages import read_federation
 from scnet_hub.cli import cli
 from scnet_hub.cli.answers import App
 from tests.cli.federation import session
