@@ -30,9 +30,14 @@ def environments() -> Path:
 @pytest.fixture(scope="session")
 def session_environment(environments: Path) -> Path:
     """An environment that stands, on the system's own Python, which the testbed's centres have too. To be bound there."""
+    return standing(environments)
+
+
+def standing(environments: Path) -> Path:
+    """The same outside of pytest."""
     python = shutil.which("python3", path="/usr/bin")
     if python is None:
-        pytest.fail("the testbed's centres need the system's Python: apt install python3")
+        raise RuntimeError("the testbed's centres need the system's Python: apt install python3")
     found = environment.Python.read(_sh("pythons.sh", python)[python])
     assert found, f"{python} does not run"
     wanted = environment.recipe(found)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,8 +58,9 @@ class Running:
         return pid
 
 
-def start(home: Path, *options: str, calm: bool = True) -> Running:
+def start(home: Path, *options: str, calm: bool = True, environment: Mapping[str, str] | None = None) -> Running:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
+    env |= environment or {}
     process = subprocess.Popen(
         [SCNET, "demo", "--home", str(home), *(["--calm"] if calm else []), *options],
         stdout=subprocess.PIPE,
