@@ -45,6 +45,9 @@ FAULTS: dict[str, Fault] = {
         Fault(name="slow", opposite="fast", targets=_ALL),
         Fault(name="freeze", opposite="thaw", targets=_ALL, lasts=(8, 15)),  # longer, and the scheduler gives its nodes up
         Fault(name="drain", opposite="resume", targets=_ALL, at="node"),
+        Fault(name="partition-down", opposite="partition-up", targets=("a", "b", "c")),
+        Fault(name="partition-inactive", opposite="partition-up", targets=_SLURM),
+        Fault(name="submit-hold", opposite="submit-go", targets=_ALL, lasts=(5, 30)),
         Fault(name="home-full", opposite="home-free", targets=_ALL, at="account", lasts=(12, 30)),
         Fault(name="node-kill", opposite="node-start", targets=_ALL, at="node", lasts=(30, 60), kills=True),
         Fault(name="node-cut", opposite="node-join", targets=_ALL, at="node", lasts=(30, 60), kills=True),

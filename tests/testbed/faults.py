@@ -17,6 +17,7 @@ Fault = Callable[[Centre, Place, str], None]  # the string: a node, or a rate
 SSHD = "/run/sshd.pid"
 LISTENS = f"for _ in $(seq 100); do [ -s {SSHD} ] && exit; sleep 0.05; done; exit 1"  # sshd writes its number when it listens
 RATE = "256kbit"
+HELD = "/run/held"
 
 OPPOSITES = {
     "ctl-kill": "ctl-start",
@@ -36,6 +37,9 @@ OPPOSITES = {
     "node-kill": "node-start",
     "node-cut": "node-join",
     "drain": "resume",
+    "partition-down": "partition-up",
+    "partition-inactive": "partition-up",
+    "submit-hold": "submit-go",
     "home-full": "home-free",
 }
 
@@ -84,6 +88,30 @@ def _drain(centre: Centre, place: Place, node: str) -> None:
 
 def _resume(centre: Centre, place: Place, node: str) -> None:
     _there(centre, place, *(word.replace("{node}", _known(centre, node)) for word in KINDS[centre.kind].resume))
+
+
+def _partition(state: str) -> Fault:
+    """What its admin says of the partition or queue that the page offers."""
+
+    def said(centre: Centre, place: Place, node: str) -> None:
+        words = KINDS[centre.kind].partition.get(state)
+        if words is None:
+            raise ValueError(f"centre {centre.id} ({centre.kind}) knows no partition that is {state}.")
+        _there(centre, place, *(word.replace("{partition}", centre.partition) for word in words))
+
+    return said
+
+
+def _hold_submits(centre: Centre, place: Place, node: str) -> None:
+    """Whoever submits waits in a wrapper of the centre's own, as on a login node that is busy: `HELD` has a file for each."""
+    program = KINDS[centre.kind].submit
+    lines = f'#!/bin/sh\n: >"{HELD}/$$"\nwhile [ -d {HELD} ]; do sleep 0.05; done\nexec /usr/bin/{program} "$@"\n'
+    script = 'mkdir -p -m 1777 "$0" && printf "%s" "$1" >"$2" && chmod 755 "$2"'
+    _there(centre, place, "sh", "-c", script, HELD, lines, f"/usr/local/bin/{program}")
+
+
+def _let_submits_go(centre: Centre, place: Place, node: str) -> None:
+    _there(centre, place, "rm", "-rf", f"/usr/local/bin/{KINDS[centre.kind].submit}", HELD)
 
 
 def _slow(centre: Centre, place: Place, rate: str) -> None:
@@ -161,6 +189,11 @@ FAULTS: dict[str, Fault] = {
     "node-join": lambda centre, place, node: network.plug(_known(centre, node), within=centre.namespace(place)),
     "drain": _drain,
     "resume": _resume,
+    "partition-down": _partition("down"),  # takes jobs and starts none
+    "partition-inactive": _partition("inactive"),  # Slurm: takes none
+    "partition-up": _partition("up"),
+    "submit-hold": _hold_submits,  # a submission takes until it is let go, whatever becomes of who asked for it
+    "submit-go": _let_submits_go,
     "home-full": _home_full,
     "home-free": lambda centre, place, account: _there(centre, place, "umount", "-l", f"/home/{account}"),
     "dead": lambda centre, place, node: life.end(centre, place),  # state and all

@@ -1,6 +1,6 @@
 """What differs between schedulers when they are started, asked whether they stand, broken and mended: commands, as facts.
 
-Knows no centre. `{node}` stands for a node's name.
+Knows no centre. `{node}` stands for a node's name, `{partition}` for a partition's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ class Kind:
     usable: tuple[str, ...]
     drain: tuple[str, ...]
     resume: tuple[str, ...]
+    submit: str
+    partition: dict[str, tuple[str, ...]] = field(default_factory=dict)  # state → command; `{partition}` is its name
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -37,6 +39,8 @@ KINDS: dict[str, Kind] = {
         usable=_shell("states=$(sinfo -hN -p batch -o %T) && ! echo \"$states\" | grep -qvE '^(idle|mixed|allocated)$'"),
         drain=("scontrol", "update", "nodename={node}", "state=drain", "reason=maintenance"),
         resume=("scontrol", "update", "nodename={node}", "state=resume"),
+        submit="sbatch",
+        partition={state: ("scontrol", "update", "partitionname={partition}", f"state={state}") for state in ("up", "down", "inactive")},
     ),
     "gridengine": Kind(
         client="gridengine-client",
@@ -47,6 +51,10 @@ KINDS: dict[str, Kind] = {
         usable=_shell("""hosts=$(qhost) && echo "$hosts" | awk 'NR > 3 && $4 == "-" {silent = 1} END {exit silent || NR < 4}'"""),
         drain=("runuser", "-u", "sgeadmin", "--", "qmod", "-d", "*@{node}"),
         resume=("runuser", "-u", "sgeadmin", "--", "qmod", "-e", "*@{node}"),
+        submit="qsub",
+        partition={
+            state: ("runuser", "-u", "sgeadmin", "--", "qmod", option, "{partition}") for state, option in (("up", "-e"), ("down", "-d"))
+        },
         environment=SGE,
     ),
     "oar": Kind(
@@ -58,5 +66,6 @@ KINDS: dict[str, Kind] = {
         usable=_shell('states=$(oarnodes -s) && echo "$states" | grep -q Alive && ! echo "$states" | grep -qE \'Suspected|Absent|Dead\''),
         drain=("oarnodesetting", "-h", "{node}", "-p", "drain=YES"),
         resume=("oarnodesetting", "-h", "{node}", "-p", "drain=NO"),
+        submit="oarsub",
     ),
 }
