@@ -18,7 +18,7 @@ from .arena import Arena, fill, revive, until
 Act = Callable[[Arena, str, str], None]  # arena, target, node or account
 QUIET = 7  # seconds without a job's start or end
 BACK = 90.0
-_YOUNG = f"squeue --all --noheader --states=all --Format=TimeUsed,StateCompact | awk '$2 != \"R\" && $2 !~ /^(CD|CA|F|TO|NF)$/ {{young = 1}} $2 == \"R\" && $1 ~ /^0:0[0-{QUIET - 1}]$/ {{young = 1}} END {{exit young}}'"
+LISTED = ["squeue", "--all", "--noheader", "--format=%t %M"]
 
 
 class NotNow(Exception):
@@ -35,8 +35,14 @@ def strike(arena: Arena, name: str, target: str, at: str = "") -> None:
 
 
 def _quiet(arena: Arena, centre: str) -> None:
-    if not until(lambda: arena.testbed.at(centre, ["sh", "-c", _YOUNG], timeout=20).returncode == 0, 25):
+    if not until(lambda: all(_grown(line) for line in arena.testbed.at(centre, LISTED, timeout=20).stdout.splitlines()), 25):
         raise NotNow("jobs kept starting")
+
+
+def _grown(line: str) -> bool:
+    """Whether a job has been running for long enough."""
+    state, _, time = line.strip().partition(" ")
+    return state == "R" and (len(time) > len("0:00") or int(time[2:]) >= QUIET)
 
 
 def _signalled(number: signal.Signals) -> Act:

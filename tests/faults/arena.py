@@ -22,8 +22,7 @@ import httpx
 
 from scnet_hub.demo.browser import Browser
 from tests.demo.conftest import Running, start, wait_for
-from tests.testbed import Testbed
-from tests.testbed import testbed as testbeds
+from tests.testbed import Testbed, life
 from tests.testbed.layout import CENTRES
 
 HERE = Path(__file__).parent
@@ -173,7 +172,7 @@ async def log_in(there: Arena) -> None:
 
 def revive(there: Arena, centre: str) -> None:
     """A centre that was dead comes to life as an empty one: no jobs, no accounting, ids from 1 again."""
-    testbeds.life.start(CENTRES[centre], there.testbed.place, there.testbed.folder)
+    life.start(CENTRES[centre], there.testbed.place, there.testbed.folder)
     there.births[centre] = there.births.get(centre, 0) + 1
     there.dress(centre)
 
