@@ -5,11 +5,13 @@ SHELL := /bin/sh
 CENTRES ?=
 PORT ?=
 TESTS ?=
+SEED ?=
+MINUTES ?=
 # The environment's own Python if it runs, else the first on PATH that is new enough.
 PYTHON ?= $(shell for p in .venv/bin/python python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup demo test testbed-up testbed-down check lock
+.PHONY: help setup demo test faults testbed-up testbed-down check lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -24,6 +26,9 @@ demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real 
 
 test: setup ## run the whole test suite (TESTS=tests/placement: a part of it)
 	@.venv/bin/python -m pytest $(TESTS)
+
+faults: setup ## break a federation over four real centres under load, as root (SEED=7 MINUTES=60), and report
+	@.venv/bin/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 testbed-up: setup ## bring up four real centres in namespaces, as root (CENTRES=ab: these only)
 	@.venv/bin/python -m tests.testbed up $(CENTRES)

@@ -23,7 +23,7 @@ class Allowed:
     may wait without a word. `clocks`: an accounting's whole seconds."""
 
     cancel: float = 60.0
-    reconcile: float = 90.0
+    reconcile: float = 60.0
     recovery: float = 45.0
     aftermath: float = 300.0
     start: float = 120.0

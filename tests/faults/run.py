@@ -37,7 +37,8 @@ MENDED_WITHIN = 120.0
 
 @dataclass
 class Course:
-    """A run in its course. `before`: accounting of centres that died since; `broken_now`: targets, while they are."""
+    """A run in its course. `before`: accounting of centres that died since; `broken_now`: targets, while they are; `others`: jobs
+    (centre, name) that were there when it began."""
 
     arena: Arena
     history: History
@@ -45,6 +46,7 @@ class Course:
     say: Say
     broken_now: set[str] = field(default_factory=set)
     before: list[Run] = field(default_factory=list)
+    others: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def ask(self) -> accounting.Ask:
@@ -78,6 +80,8 @@ def _keep_logs(there: Arena, folder: Path) -> None:
 
 
 async def _course(course: Course, steps: Sequence[Step], seconds: float, allowed: Allowed) -> None:
+    for centre in course.arena.testbed.centres:
+        course.others |= {(centre, name) for _, name in await asyncio.to_thread(accounting.live, course.ask, centre)}
     began = time.monotonic()
     work = asyncio.create_task(course.workload.run())
     looks = asyncio.create_task(_look(course))
@@ -165,7 +169,8 @@ async def _look(course: Course) -> None:
 
 
 async def _look_at(course: Course, centre: str) -> None:
-    jobs = await asyncio.to_thread(accounting.live, course.ask, centre)
+    found = await asyncio.to_thread(accounting.live, course.ask, centre)
+    jobs = [(job_id, name) for job_id, name in found if (centre, name) not in course.others]
     known = await asyncio.to_thread(books.jobs_known, course.arena.database)
     listed: set[tuple[str, str]] = set()
     if strangers := [job for job in jobs if (centre, job[1]) not in known]:
