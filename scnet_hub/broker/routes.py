@@ -176,8 +176,10 @@ async def get_session(
 
 
 @router.delete("/sessions/{session_id}", status_code=202)
-async def stop(session_id: str, fed: Fed, who: Who) -> Json:
-    row = await fed.cancel(await own(fed, who, session_id))
+async def stop(session_id: str, fed: Fed, who: Who, why: Annotated[str, Query(max_length=200)] = "") -> Json:
+    """`why` is for the hub: the reason that the session's person reads."""
+    row = await own(fed, who, session_id)
+    row = await (fed.cancel(row, why) if why and who.hub else fed.cancel(row))
     return await one(fed, who, row)
 
 

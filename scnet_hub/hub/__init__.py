@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ def configure(c: Any, home: Path) -> None:
     _spawner(c, ports, home)
     _pages(c)
     c.JupyterHub.extra_handlers = handlers
+    _rejoin(ports, home)
 
 
 def _addresses(c: Any, ports: Ports, home: Path) -> None:
@@ -79,10 +81,12 @@ def _roles(c: Any, home: Path) -> None:
     c.JupyterHub.services = [
         {"name": "scnet", "url": f"http://127.0.0.1:{Ports.read(home).broker}", "display": False},
         {"name": "scnet-operator", "api_token": make_secret(home / "secrets" / "operator.token"), "display": False},
+        {"name": "scnet-rejoin", "api_token": make_secret(home / "secrets" / "rejoin.token"), "display": False},
     ]
     c.JupyterHub.load_roles = [
         {"name": "user", "scopes": ["self", USE, "access:services!service=scnet"]},
         {"name": "scnet-operator", "scopes": [OPERATE, USE, "access:services!service=scnet"], "services": ["scnet-operator"]},
+        {"name": "scnet-rejoin", "scopes": ["start:servers"], "services": ["scnet-rejoin"]},
     ]
 
 
@@ -103,6 +107,30 @@ def _spawner(c: Any, ports: Ports, home: Path) -> None:
     c.Spawner.args = ["--ServerApp.jpserver_extensions=jupyter_lsp=False", "--ServerApp.jpserver_extensions=notebook=False"]
     c.Spawner.start_timeout = 24 * 3600
     c.Spawner.http_timeout = 60
+
+
+def _rejoin(ports: Ports, home: Path) -> None:
+    """From the hub's start on; nothing where this is read by another program than a hub that starts."""
+    from jupyterhub.app import JupyterHub
+
+    from . import rejoin
+    from .spawner import broker_of, cancels_of
+
+    started = JupyterHub.initialized() and getattr(JupyterHub.instance(), "_start_future", None)
+    if not started:
+        return
+    hub = JupyterHub.instance()
+
+    async def run() -> None:
+        await asyncio.shield(started)
+        spawners = hub.config.FederatedSpawner
+        broker = broker_of(spawners.broker_url, spawners.broker_token_file)
+        token = make_secret(home / "secrets" / "rejoin.token")
+        api = f"http://127.0.0.1:{ports.hub}{hub.hub.base_url}api"
+        cancels = cancels_of(spawners.cancel_folder)
+        await rejoin.Rejoin(hub.users, broker, cancels, hub_api=api, token=token, patience=rejoin.PATIENCE).run(rejoin.EVERY)
+
+    hub.scnet_rejoin = asyncio.ensure_future(run())
 
 
 def _pages(c: Any) -> None:

@@ -42,5 +42,6 @@ class Broker:
         params = {"wait": wait, "seen": seen} if wait else {}
         return await self.call("GET", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=wait + timeout)
 
-    async def stop(self, person: str, session_id: str, *, timeout: float = 30) -> Json:
-        return await self.call("DELETE", f"sessions/{quote(session_id, safe='')}", person, timeout=timeout)
+    async def stop(self, person: str, session_id: str, *, why: str = "", timeout: float = 30) -> Json:
+        params = {"why": why} if why else {}
+        return await self.call("DELETE", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=timeout)

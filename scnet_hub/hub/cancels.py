@@ -27,6 +27,9 @@ class Cancels:
     def wish(self, person: str, session_id: str) -> None:
         write_secret(self._path(session_id), json.dumps({"person": person, "session": session_id}))
 
+    def wished(self, session_id: str) -> bool:
+        return self._path(session_id).exists()
+
     def _path(self, session_id: str) -> Path:
         return self.folder / f"cancel-{session_id}.json"
 

@@ -28,6 +28,7 @@ from .cancels import Cancels
 
 Json = dict[str, Any]
 PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
+to_join: dict[tuple[str, str], str] = {}  # (person, server name) → the session that its next start joins, or nothing
 PROGRESS = {"intent": 10, "submitted": 20, "queued": 30, "starting": 60, "ready": 95}
 
 
@@ -44,6 +45,7 @@ class FederatedSpawner(BatchSpawnerBase):
     profiles = List(Dict(), help="Sizes for the start form, if they should not come from the broker.").tag(config=True)
 
     orphan = rejoined = False
+    _asking: asyncio.Future[Json] | None = None
     api_token: str
     _document: Json
 
@@ -55,11 +57,11 @@ class FederatedSpawner(BatchSpawnerBase):
 
     @property
     def broker(self) -> Broker:
-        return _broker(self.broker_url, self.broker_token_file)
+        return broker_of(self.broker_url, self.broker_token_file)
 
     @property
     def cancels(self) -> Cancels:
-        return _cancels(self.cancel_folder)
+        return cancels_of(self.cancel_folder)
 
     @property
     def scnet_session(self) -> Json:
@@ -94,11 +96,19 @@ class FederatedSpawner(BatchSpawnerBase):
     async def start(self) -> tuple[str, int]:
         self.orphan, self._document = False, {}
         try:
-            document = await self.broker.ensure(self.user.name, self.session_options())
+            document = await self._begin()
             self._joined(document)
             return await self._until_ready(document)
         except ScnetError as error:
+            self._asking = None
             raise refused(error) from error
+
+    async def _begin(self) -> Json:
+        if session := to_join.pop((self.user.name, self.name), ""):  # it may have ended meanwhile: nothing new is begun then
+            self.job_id = session  # so that a stop in this moment reaches it
+            return await self.broker.session(self.user.name, session)
+        self._asking = asyncio.ensure_future(self.broker.ensure(self.user.name, self.session_options()))
+        return await asyncio.shield(self._asking)  # its answer says what to stop, if this start is stopped before it comes
 
     def session_options(self) -> Json:
         """The request as the broker's door wants it: validated there, for form and REST alike."""
@@ -161,6 +171,8 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def poll(self) -> int | None:
         """None: it lives, or nobody can say. A number: the broker says that it ended, or it was never ready."""
+        if self._asking and not self.job_id:
+            return None  # a start that was interrupted: the hub asks before it stops it
         if not self.job_id or self.orphan:
             return 0
         self.cancels.retry_all(self.broker)
@@ -171,7 +183,9 @@ class FederatedSpawner(BatchSpawnerBase):
         """The broker's word in batchspawner's. Whatever isn't a clear "ended" is UNKNOWN (law 1)."""
         try:
             async with asyncio.timeout(self.rpc_timeout):
-                document = await self.broker.session(self.user.name, self.job_id, timeout=self.rpc_timeout)
+                document = await self._latest()
+            self._document = document
+            await self._follow(document)
         except (ScnetError, TimeoutError) as error:
             self.log.warning("%s: the broker cannot say how session %s is (%s); it is kept.", self._log_name, self.job_id, error)
             return JobStatus.UNKNOWN
@@ -180,6 +194,39 @@ class FederatedSpawner(BatchSpawnerBase):
         if not document["live"]:
             return JobStatus.NOTFOUND
         return JobStatus.RUNNING if document["state"] == "ready" else JobStatus.PENDING
+
+    # ---- a session that moves
+
+    async def keep_up(self, document: Json) -> None:
+        """Asks again at once where the broker's `document` of this server isn't what the hub has of it."""
+        if self.job_id and (document["id"], document["host"], document["port"]) != (self.job_id, self.server.ip, self.server.port):
+            await self.query_job_status()
+
+    async def _latest(self) -> Json:
+        """The session, or that which took over its name from it."""
+        document = await self.broker.session(self.user.name, self.job_id, timeout=self.rpc_timeout)
+        while successor := document.get("succeeded_by"):
+            document = await self.broker.session(self.user.name, successor, timeout=self.rpc_timeout)
+        return document
+
+    async def _follow(self, document: Json) -> None:
+        """The server where the session is now: proxy, database and this, in that order, so that a fault is made good next time."""
+        if self.job_status != "running" or document["state"] != "ready" or self.server is None:
+            return
+        before, now = (self.server.ip, self.server.port), (document["host"], document["port"])
+        if document["id"] == self.job_id and before == now:
+            return
+        self.server.ip, self.server.port = now
+        try:
+            data = {"user": self.user.name, "server_name": self.name}
+            await self.user.settings["proxy"].add_route(self.proxy_spec, self.server.host, data)
+        except Exception as error:
+            self.server.ip, self.server.port = before
+            raise BrokerError(f"The proxy did not take the new route: {error}") from error
+        self.log.info("%s: session %s goes on as %s at %s", self._log_name, self.job_id, document["id"], self.server.host)
+        self.job_id, (self.ip, self.port) = document["id"], now
+        self.api_token = document.get("token") or self.api_token
+        self._save("running")
 
     async def submit_batch_script(self) -> str:
         raise NotImplementedError("the broker submits")
@@ -191,8 +238,16 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def stop(self, now: bool = False) -> None:
         """Durable: the wish is on disk before the broker is asked; it never raises, so the hub lets go at once."""
+        if self._asking and not self.job_id:
+            self._asking.add_done_callback(self._unwanted)
+        self._asking = None
         await self.cancel_batch_job()
         self.cancels.retry_all(self.broker)
+
+    def _unwanted(self, asked: asyncio.Future[Json]) -> None:
+        if not asked.cancelled() and not asked.exception():
+            self.cancels.wish(self.user.name, asked.result()["id"])
+            self.cancels.retry_all(self.broker)
 
     # ---- a hub that starts must not cancel what it can't reach
 
@@ -236,10 +291,10 @@ def refused(error: ScnetError) -> SpawnException:
 
 
 @functools.cache
-def _broker(url: str, token_file: str) -> Broker:
+def broker_of(url: str, token_file: str) -> Broker:
     return Broker(url, read_secret(Path(token_file)))
 
 
 @functools.cache
-def _cancels(folder: str) -> Cancels:
+def cancels_of(folder: str) -> Cancels:
     return Cancels(Path(folder))

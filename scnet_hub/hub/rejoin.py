@@ -1,0 +1,108 @@
+"""Keeps the hub's servers in step with the broker's Lab sessions, from the hub's start on.
+
+JupyterHub forgets a start that was pending when it died, while the broker keeps the session: it is joined again here, by the
+hub's own REST with a token that may start servers and nothing else. A session that nobody can claim for a long time is
+stopped, so that it uses up no hours; one that moved to another address is followed by its spawner. It starts nothing new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ..errors import ScnetError
+from .broker import Broker
+from .cancels import Cancels
+from .spawner import FederatedSpawner, to_join
+
+Json = dict[str, Any]
+Server = tuple[str, str]  # person, server name
+log = logging.getLogger(__name__)
+EVERY = 10.0  # seconds between two rounds
+PATIENCE = 1800.0  # seconds for which a session may stay without a server before it is stopped
+UNCLAIMED = "No server of the hub claimed this session any more."
+
+
+def labs(sessions: Iterable[Json]) -> dict[Server, Json]:
+    """The Lab session that each server should be: a live one that nobody stops, a ready one first, else the newest."""
+    found: dict[Server, Json] = {}
+    for one in sorted(sessions, key=lambda one: (one["state"] == "ready", one["created_at"])):
+        if one["kind"] == "lab" and one["live"] and one["state"] != "stopping":
+            found[one["person"], one["name"]] = one
+    return found
+
+
+def pause(failures: int) -> float:
+    """Seconds before a session that could not be joined is tried again."""
+    return min(EVERY * 2.0**failures, 300.0)
+
+
+class Rejoin:
+    """`users` are JupyterHub's; `hub_api` is its own REST, `token` one with the scope start:servers."""
+
+    def __init__(self, users: Any, broker: Broker, cancels: Cancels, *, hub_api: str, token: str, patience: float = PATIENCE) -> None:
+        self.users, self.broker, self.cancels, self.hub_api, self.patience = users, broker, cancels, hub_api.rstrip("/"), patience
+        self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30)
+        self._alone: dict[str, tuple[float, float, int]] = {}  # session → alone since, next try, tries
+
+    async def run(self, every: float = EVERY) -> None:
+        """Round after round, until cancelled."""
+        while True:
+            try:
+                await self.round()
+            except ScnetError as error:
+                log.warning("sessions and servers can't be compared now: %s", error)
+            except Exception:  # a fault of one round must not be the end of all
+                log.exception("comparing sessions with servers failed")
+            await asyncio.sleep(every)
+
+    async def round(self) -> None:
+        """Makes each live Lab session the server of its person, where it is not."""
+        wanted = labs((await self.broker.call("GET", "sessions", "", timeout=10))["sessions"])
+        ids = {one["id"] for one in wanted.values()}
+        self._alone = {session: facts for session, facts in self._alone.items() if session in ids}
+        for (person, name), document in wanted.items():
+            spawner = self._server(person, name)
+            if spawner is None or not spawner.active:
+                await self._alone_one(person, name, document)
+                continue
+            if spawner.ready:
+                self._alone.pop(document["id"], None)
+                await spawner.keep_up(document)
+
+    def _server(self, person: str, name: str) -> FederatedSpawner | None:
+        try:
+            spawner: FederatedSpawner | None = self.users[person].spawners.get(name)
+        except KeyError:
+            return None
+        return spawner
+
+    async def _alone_one(self, person: str, name: str, document: Json) -> None:
+        now = asyncio.get_running_loop().time()
+        since, due, tries = self._alone.get(document["id"], (now, now, 0))
+        if self.cancels.wished(document["id"]):
+            return self.cancels.retry_all(self.broker)
+        if now - since >= self.patience:
+            log.warning("session %s of %s: no server claimed it for %.0f s, it is stopped", document["id"], person, now - since)
+            await self.broker.stop(person, document["id"], why=UNCLAIMED, timeout=10)
+        elif now >= due:
+            self._alone[document["id"]] = (since, now + pause(tries), tries + 1)
+            await self._join(person, name, document["id"])
+
+    async def _join(self, person: str, name: str, session: str) -> None:
+        fresh = await self.broker.session(person, session, timeout=5)  # stopped a moment ago?
+        if not fresh["live"] or fresh["state"] == "stopping":
+            return
+        to_join[person, name] = session
+        server = f"servers/{quote(name, safe='')}" if name else "server"
+        answer = await self._http.post(f"{self.hub_api}/users/{quote(person, safe='')}/{server}")
+        if answer.is_success:
+            log.info("session %s of %s is joined again", session, person)
+        else:
+            to_join.pop((person, name), None)
+            log.warning("session %s of %s can't be joined: the hub said %d: %s", session, person, answer.status_code, answer.text[:200])
