@@ -54,11 +54,14 @@ def configure(c: Any, home: Path) -> None:
 
 
 def _addresses(c: Any, ports: Ports, home: Path) -> None:
+    from .proxy import LastingProxy
+
     c.JupyterHub.bind_url = ports.public_url
     c.JupyterHub.public_url = f"{ports.public_url}/"
     c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{ports.hub}"
     c.JupyterHub.db_url = f"sqlite:///{home / 'hub.sqlite'}"
     c.JupyterHub.cookie_secret_file = str(home / "secrets" / "cookie_secret")
+    c.JupyterHub.proxy_class = LastingProxy
     c.ConfigurableHTTPProxy.should_start = False
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{ports.proxy_api}"
     c.ConfigurableHTTPProxy.auth_token = make_secret(home / "secrets" / "proxy.token")

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 
+import httpx
+
 from scnet_hub.demo.browser import Browser
 
 from .conftest import Running, eventually
@@ -104,3 +106,21 @@ async def test_a_hub_killed_while_a_session_starts_joins_it_again(demo: Running)
         assert lab_of(demo, "ada")["id"] == session["id"], "the second click joins the first session"
         await browser.stop()
         await eventually(lambda: demo.operator.session(str(session["id"]))["state"] == "charged")
+
+
+async def test_a_killed_proxy_has_its_routes_back_in_seconds(demo: Running) -> None:
+    """It comes back empty; nobody has to wait for JupyterHub's look every five minutes."""
+    browser = await in_lab(demo)
+    await browser.http.get("/user/ada/lab")
+    old = demo.pid("proxy")
+    os.kill(old, signal.SIGKILL)
+    await eventually(lambda: demo.pid("proxy") != old and httpx.get(f"{demo.url}/hub/api/", trust_env=False).status_code == 200, 30)
+    await eventually(lambda: demo.operator.sessions()[0]["state"] == "ready", 15)  # the broker's door
+    for _ in range(100):
+        if (await browser.http.get("/user/ada/api/status", follow_redirects=False)).status_code == 200:
+            break
+        await asyncio.sleep(0.1)
+    assert (await browser.http.get("/user/ada/api/status", follow_redirects=False)).status_code == 200
+    await browser.stop()
+    await eventually(lambda: not demo.operator.sessions())
+    await browser.http.aclose()
