@@ -56,7 +56,7 @@ class Federation:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.spec, self.centres, self.db, self.clock = spec, dict(centres), db, clock
-        self.addresses = starts.Addresses(public_url=public_url, call_home=call_home_url)
+        self.addresses = starts.Addresses(public_url=public_url, call_home=call_home_url, idle_timeout=spec.idle.timeout)
         self.load = Load.of(centre.spec for centre in centres.values())
         self.changes = Changes()
         self.reports = Reports(db, self.load, clock)

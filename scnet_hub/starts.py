@@ -7,6 +7,7 @@ the file only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from . import sessions
@@ -45,10 +46,11 @@ def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
     """`public_url` is where the hub's proxy listens; `call_home` begins with it and is where sessions reach the broker: "{}"
-    stands for the session's id."""
+    stands for the session's id. `idle_timeout`: after which a session that nobody uses stops itself; 0: never."""
 
     public_url: str
     call_home: str
+    idle_timeout: timedelta = timedelta()
 
     def start_file(self, spec: CentreSpec, row: SessionRow, hub_url: str) -> dict[str, Any]:
         """What the session's first process reads. `hub_url` is how its centre reaches the hub, "" by the public URL."""
@@ -62,7 +64,13 @@ class Addresses:
             "kind": row.kind,
             "argv": row.payload["argv"],
             "files": row.payload.get("files", {}),
-            "env": {**env, "SCNET_SESSION": row.id, "SCNET_CENTRE": row.centre, "SCNET_PROJECT": row.project},
+            "env": {
+                **env,
+                "SCNET_SESSION": row.id,
+                "SCNET_CENTRE": row.centre,
+                "SCNET_PROJECT": row.project,
+                "SCNET_IDLE_TIMEOUT": f"{self.idle_timeout.total_seconds():.0f}",
+            },
             "nonce": row.payload["nonce"],
             "call_home": seen(self.call_home.format(row.id)),
             "home": home(spec, row.account),

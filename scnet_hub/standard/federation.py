@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -39,6 +40,12 @@ class Profile(_Document):
     walltime: Walltime
 
 
+class Idle(_Document):
+    """When a JupyterLab session that nobody uses and in which nothing runs is stopped; its person is warned before."""
+
+    timeout: Walltime = Field(default=timedelta(hours=2), description="0: never.", ge=timedelta())
+
+
 class FederationSpec(_Document):
     """`centres` are paths of centre.toml files, relative to this file; a `*` stands for all of a folder, by name."""
 
@@ -46,6 +53,7 @@ class FederationSpec(_Document):
     centres: list[str] = Field(min_length=1)
     project: list[ProjectSpec] = []
     profile: list[Profile] = []
+    idle: Idle = Idle()
 
 
 def parse_federation(text: str, *, source: str) -> FederationSpec:
