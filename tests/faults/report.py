@@ -35,6 +35,7 @@ def report(seed: int, minutes: float, lines: Sequence[Json], seen: Evidence, vio
             session.id not in seen.stops and not session.live and died_with(session, seen, Allowed()) is not None
             for session in seen.sessions
         ),
+        "sightings": len(seen.sightings),
         "strangers_seen": len({(line["centre"], line["job"]) for line in lines if line["op"] == "stranger"}),
         "charges": len(charged),
         "charged": round(sum(entry.paid for entry in charged) / 1e6, 3),
@@ -99,7 +100,7 @@ def markdown(document: Json) -> str:
         ("clicks repeated for want of an answer", document["asked_again"]),
         ("jobs in the centres' accounting", document["jobs"]),
         ("ended with their node or centre", document["ended_with_their_node_or_centre"]),
-        ("jobs seen that the broker did not know", document["strangers_seen"]),
+        ("looks at a live job, jobs unknown to the broker", f"{document['sightings']}, {document['strangers_seen']}"),
         ("charges", f"{document['charges']}, {document['charged']} credits"),
         ("sessions that answered when all was mended", document["answered_at_the_end"]),
         *((f"**violations: {name}**", counts[name]) for name in INVARIANTS),

@@ -25,13 +25,13 @@ from .checker import Allowed
 from .evidence import Answer, Broken, Entry, Evidence, Run, Session, Sighting, Start
 from .history import History
 from .schedule import Step
-from .workload import Mix, Workload, doors
+from .workload import Mix, Seat, Workload, doors
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
 LOOK = 20.0  # seconds between two looks at the centres' queues
-SETTLED_WITHIN = 240.0
-STOPPED_WITHIN = 240.0
+SETTLED_WITHIN = 210.0
+STOPPED_WITHIN = 150.0
 MENDED_WITHIN = 120.0
 
 
@@ -215,18 +215,20 @@ def _is_calm(there: Arena) -> bool:
 
 async def _last_look(course: Course) -> None:
     """Whether each session that is called ready is reached: asked a few times, by its own person."""
-    live = {one.id: one for one in books.sessions(course.arena.database) if one.live and one.state == "ready"}
+    live = {one.id for one in books.sessions(course.arena.database) if one.live and one.state == "ready"}
     async with doors(course.arena) as people:
-        for seat in course.workload.seats:
-            if seat.session not in live:
-                continue
-            ok, words = False, ""
-            for _ in range(10):
-                ok, words = await course.workload.answers(seat, people[seat.person])
-                if ok:
-                    break
-                await asyncio.sleep(2)
-            course.history.tell("last", seat=seat.name, session=seat.session, ok=ok, words=words)
+        seats = [seat for seat in course.workload.seats if seat.session in live]
+        await asyncio.gather(*(_ask(course, seat, people[seat.person]) for seat in seats))
+
+
+async def _ask(course: Course, seat: Seat, http: httpx.AsyncClient) -> None:
+    ok, words = False, ""
+    for _ in range(10):
+        ok, words = await course.workload.answers(seat, http)
+        if ok:
+            break
+        await asyncio.sleep(2)
+    course.history.tell("last", seat=seat.name, session=seat.session, ok=ok, words=words)
 
 
 async def _stop_all(course: Course) -> None:
@@ -241,6 +243,7 @@ async def _stop_all(course: Course) -> None:
                 asked.add(one.id)
                 course.history.tell("stop", session=one.id)
                 await asyncio.to_thread(course.arena.running.operator.stop, one.id)
+                course.history.tell("stop-taken", session=one.id)
         if all(one.state == "charged" for one in sessions):
             break
         await asyncio.sleep(2)
@@ -263,14 +266,15 @@ def evidence(
 ) -> Evidence:
     """From the operations log and what was read at the end."""
     lines = list(lines)
-    ours = {line["session"] for line in lines if line["op"] == "accepted"} | {line["session"] for line in lines if line["op"] == "stop"}
     finite = {line["session"] for line in lines if line["op"] == "accepted" and line["seat"].startswith("finite")}
     stops: dict[str, float] = {}
     for line in lines:
         if line["op"] == "stop":
-            stops.setdefault(line["session"], line["at"])
+            stops.setdefault(line["session"], ended)  # wished; to be done from when it was taken
+        elif line["op"] == "stop-taken":
+            stops[line["session"]] = min(line["at"], stops.get(line["session"], ended))
     return Evidence(
-        ended=ended, starts=tuple(_starts(lines)), stops=stops, finite=frozenset(finite & ours), sessions=tuple(sessions),
+        ended=ended, starts=tuple(_starts(lines)), stops=stops, finite=frozenset(finite), sessions=tuple(sessions),
         entries=tuple(entries), runs=tuple(runs), broken=tuple(_broken(lines, ended)),
         sightings=tuple(
             Sighting(at=one["at"], centre=one["centre"], job_id=one["job"], name=one["name"], known=one["known"])

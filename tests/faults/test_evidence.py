@@ -84,7 +84,9 @@ def test_the_log_becomes_evidence() -> None:
         {"at": 9, "op": "mend", "name": "ctl-kill", "target": "b", "at_": ""},
         {"at": 9.5, "op": "break", "name": "net-down", "target": "c", "at_": ""},
         {"at": 10, "op": "stop", "session": "aaaabbbbcccc"},
-        {"at": 11, "op": "stop", "session": "aaaabbbbcccc"},
+        {"at": 11, "op": "stop-taken", "session": "aaaabbbbcccc"},
+        {"at": 12, "op": "stop-taken", "session": "aaaabbbbcccc"},
+        {"at": 13, "op": "stop", "session": "ddddeeeeffff"},
     ]
     seen = evidence(lines, (), (), (), ended=20)
     assert seen.starts == (
@@ -92,7 +94,7 @@ def test_the_log_becomes_evidence() -> None:
         Start(at=3, outcome="refused", words="No centre fits."),
         Start(at=5, outcome="gave-up"),
     )
-    assert seen.finite == {"aaaabbbbcccc"} and seen.stops == {"aaaabbbbcccc": 10}
+    assert seen.finite == {"aaaabbbbcccc"} and seen.stops == {"aaaabbbbcccc": 11, "ddddeeeeffff": 20}
     assert seen.broken == (
         Broken(name="node-cut", target="a", at="a1", began=6, ended=9),
         Broken(name="net-down", target="c", began=9.5, ended=20),

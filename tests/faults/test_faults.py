@@ -37,6 +37,7 @@ def test_five_minutes_of_faults_lose_nothing_and_bill_nothing_twice(testbed: tb.
     assert violations == []
     assert {step.name for step in steps} - {one.name for one in seen.broken} <= {"ctl-kill"}, "every fault was struck"
     assert document["most_live"] >= 35 and document["became_ready"] >= 60
+    assert document["sightings"] >= 200
     assert len(seen.answers) >= 10 and all(answer.ok for answer in seen.answers)
 
 

@@ -174,6 +174,8 @@ class Workload:
     async def _session_of(self, seat: Seat, http: httpx.AsyncClient) -> bool:
         """The session that the hub started for this seat; "" if it said no after all: its words are in the history."""
         for _ in range(40):
+            if self.over.is_set():
+                break
             with contextlib.suppress(httpx.HTTPError, KeyError, ValueError):
                 listed = (await http.get(f"{API}/sessions")).json()["sessions"]
                 found = [one["id"] for one in listed if one["kind"] == "lab" and one["name"] == seat.name and one["state"] != "stopping"]
@@ -263,7 +265,7 @@ class Workload:
         """Asks until the wish was taken; from then on it is the product's. Waits until it is over, or for a minute."""
         self.history.tell("stop", seat=seat.name, session=seat.session)
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self.over.is_set():
             await self.calm.wait()
             with contextlib.suppress(httpx.HTTPError):
                 path = f"/hub/api{seat.server}" if seat.is_lab else f"{API}/sessions/{seat.session}"
@@ -273,7 +275,7 @@ class Workload:
                 ):
                     self.history.tell("stop-taken", seat=seat.name, session=seat.session, status=answer.status_code)
                     break
-            await asyncio.sleep(seat.dice.uniform(1.5, 4))
+            await self._pause(seat.dice.uniform(1.5, 4))
         for _ in range(30):
             document = await self.document(seat.session, http)
             if document is not None and not document["live"]:
