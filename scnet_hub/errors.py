@@ -17,7 +17,7 @@
     ├── BrokerError         the broker is down, or refused the caller's token
     └── SpecError           the operator mends a file
 
-Each carries a stable `code`, a sentence for people, and `hint`: what to try. REST sends the three as problem+json
+Each carries a stable `code`, a sentence for people, `hint`: what to try, and `acts`: who must. REST sends them as problem+json
 (RFC 9457); this file knows nothing of HTTP but the status each refusal maps to.
 """
 
@@ -31,6 +31,7 @@ class ScnetError(Exception):
 
     code = "error"
     status = 500
+    acts = "The federation's operators"  # who must do something, for people
 
     def __init__(self, message: str, *, hint: str = "", code: str = "", details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -49,6 +50,7 @@ class ScnetError(Exception):
             "code": self.code,
             "family": next((kind.code for kind in KINDS.values() if isinstance(self, kind)), ""),
             "hint": self.hint,
+            "acts": self.acts,
             **({"details": self.details} if self.details else {}),
         }
 
@@ -56,6 +58,7 @@ class ScnetError(Exception):
 class Refused(ScnetError):
     code = "refused"
     status = 422
+    acts = "You"
 
 
 class BadOption(Refused):
@@ -76,11 +79,13 @@ class OverQuota(Refused):
 class Overdrawn(Refused):
     code = "overdrawn"
     status = 402
+    acts = "You, or whoever grants your project its credits"
 
 
 class NotEntitled(Refused):
     code = "not-entitled"
     status = 403
+    acts = "You, or the federation's operators"
 
 
 class NotFound(Refused):
@@ -97,6 +102,7 @@ def plain(said: str, most: int = 1000) -> str:
 class CentreError(ScnetError):
     code = "centre-error"
     status = 502
+    acts = "The centre's admins; it is asked again by itself"
 
     def __init__(self, message: str, *, hint: str = "", code: str = "", details: dict[str, Any] | None = None) -> None:
         super().__init__(plain(message), hint=hint, code=code, details=details)
@@ -109,6 +115,7 @@ class Unreachable(CentreError):
 
 class Denied(Unreachable):
     code = "centre-denied"
+    acts = "The centre's admins, or the federation's operators"
 
 
 class Silent(Unreachable):
@@ -117,6 +124,7 @@ class Silent(Unreachable):
 
 class Rejected(CentreError):
     code = "centre-rejected"
+    acts = "You, or the centre's admins"
 
 
 class Garbled(CentreError):
@@ -126,6 +134,7 @@ class Garbled(CentreError):
 class BrokerError(ScnetError):
     code = "broker-unreachable"
     status = 503
+    acts = "The federation's operators; the hub keeps trying"
 
 
 class SpecError(ScnetError):

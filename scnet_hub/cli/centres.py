@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .. import standing
 from ..client import Client
 from ..units import format_duration, format_number
 from .answers import Answer, Json, plain, print_table, reading
@@ -25,15 +26,17 @@ def show_centres(found: list[Json]) -> None:
     heads = ("centre", "name", "state", "cores free", "GPUs free", "running", "queued", "core-hour", "GPU-hour", "facts")
     print_table(heads, (centre_row(centre) for centre in found), numbers=(3, 4, 5, 6, 7, 8))
     for centre in found:
-        if centre["why"]:
-            click.echo(f"{centre['id']}: {plain(centre['why'])}", err=True)
+        for line in standing.told(centre):
+            click.echo(f"{centre['id']}: {plain(line)}")
+        if why := standing.why(centre):
+            click.echo(f"{centre['id']}: {plain(why)}", err=True)
 
 
 def centre_row(centre: Json) -> tuple[str, ...]:
     return (
         centre["id"],
         centre["name"],
-        centre["state"],
+        "; ".join(filter(None, (centre["state"], standing.trouble(centre)))),
         of(centre["cores_free"], centre["cores"]),
         of(centre["gpus_free"], centre["gpus"]),
         str(centre["running_jobs"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .. import standing
 from ..batch import cost, first_line
 from ..client import Client
 from ..units import format_duration
@@ -29,6 +30,9 @@ def show_sessions(found: list[Json], as_of: str | None) -> None:
     now = moment(as_of) or datetime.now(UTC)
     heads = ("session", "kind", "name", "centre", "partition", "state", "cores", "GPUs", "time left", "credits", "note")
     print_table(heads, (session_row(session, now) for session in found), numbers=(6, 7, 8, 9))
+    for session in found:
+        for line in standing.warned(session):
+            click.echo(f"{session['id']}: {plain(line)}")
 
 
 def session_row(session: Json, now: datetime) -> tuple[str, ...]:

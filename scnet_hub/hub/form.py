@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from .. import standing
 from ..errors import KINDS, BadOption, Refused
 from ..units import format_duration, format_memory, format_number, parse_memory, parse_walltime
 
@@ -134,6 +135,11 @@ def _refused(refusals: Sequence[Facts]) -> str:
     return "; ".join(f"{r['partition']}: {r['reason']}" if r.get("partition") else str(r["reason"]) for r in refusals)
 
 
+def _said(line: str, refusal: str) -> bool:
+    """Whether the reason why nothing can start there says the same already."""
+    return bool(refusal) and line.rpartition(" (")[0] in refusal
+
+
 def unlinked_at(centre: Facts) -> bool:
     """Whether people have accounts of their own at that centre, and this one has none linked."""
     return centre.get("identity") in ("certificate", "service") and not centre.get("account")
@@ -170,6 +176,8 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
         "link": f"{UNLINKED}: link it" if unlinked else "",
         "refusal": refusal,
         "why": str(centre.get("why") or "") if offer and state != "up" else "",
+        "trouble": standing.trouble(centre),
+        "told": " · ".join(line for line in standing.told(centre) if not _said(line, refusal)),
         "cores": _free(free, cores, known),
         "used": round(1 - free / cores, 3) if cores and known else 0,
         "gpus": _free(centre.get("gpus_free"), centre.get("gpus"), known),

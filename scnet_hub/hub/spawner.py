@@ -18,13 +18,14 @@ from typing import Any
 import jupyterhub
 import sqlalchemy
 from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
-from jupyterhub.spawner import Spawner, SpawnException
+from jupyterhub.spawner import Spawner
 from traitlets import Dict, Float, List, Unicode
 
 from ..errors import BadOption, BrokerError, ScnetError
 from ..secret import read_secret
 from .broker import Broker
 from .cancels import Cancels
+from .failures import refused
 
 Json = dict[str, Any]
 PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
@@ -138,7 +139,7 @@ class FederatedSpawner(BatchSpawnerBase):
         while document["state"] != "ready":
             if not document["live"] or document["state"] == "stopping":
                 self.clear_state()
-                raise refused(ScnetError(document["end_reason"] or "The session was stopped.", code="ended"))
+                raise refused(_ended(document))
             try:
                 document = await self.broker.session(self.user.name, self.job_id, wait=20, seen=document["version"])
                 self._take(document)
@@ -281,13 +282,10 @@ def pending_facts(document: Json) -> Json:
     }
 
 
-def refused(error: ScnetError) -> SpawnException:
-    """A broker's "no" as a person should read it; counted by its code, without a stack trace."""
-    words = f"{error} {error.hint}".strip()
-    status = error.status if 400 <= error.status < 600 and error.status != 401 else 503
-    refusal = SpawnException(words, reason=error.code, status_code=status)
-    refusal.jupyterhub_message = words
-    return refusal
+def _ended(document: Json) -> ScnetError:
+    error = ScnetError(document["end_reason"] or "The session was stopped.", code="ended")
+    error.acts = "You; if the log's last lines don't explain it, the admins of its centre"
+    return error
 
 
 @functools.cache

@@ -7,9 +7,10 @@ from typing import Any
 from .. import options
 from ..errors import BadOption, ScnetError
 from ..jobs import JobRequest
+from .failures import refused
 from .form import OWN, environment, render_form
 from .handlers import facts
-from .spawner import FederatedSpawner, refused
+from .spawner import FederatedSpawner
 
 Json = dict[str, Any]
 SIZES = ("cores", "memory", "gpus", "walltime")

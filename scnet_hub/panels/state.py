@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from .. import standing
 from ..errors import ScnetError
 from ..units import format_number
 
@@ -88,7 +89,7 @@ def centre_row(centre: Json) -> Json:
         "tone": tone,
         "icon": icon,
         "word": word,
-        "why": centre.get("why", ""),
+        "why": " · ".join(filter(None, (standing.why(centre), *standing.told(centre)))),
         "account": "no account linked" if centre.get("identity", "shared") != "shared" and not centre.get("account") else "",
         "cores": centre["cores"],
         "cores_free": centre["cores_free"],
@@ -137,7 +138,13 @@ def size(session: Json) -> str:
 
 
 def detail(session: Json) -> str:
-    """The one line that a waiting, lost or ended session owes its owner; the node of a running one."""
+    """What a session owes its owner: its warnings, and why it waits, is lost or ended, or the node of a running one."""
+    warned = standing.warned(session)
+    lost = bool(session.get("unknown_since")) and bool(warned)  # a warning says it better
+    return " · ".join(filter(None, (*warned, "" if lost else _line(session))))
+
+
+def _line(session: Json) -> str:
     if not session["live"]:
         return str(session.get("end_reason") or "")
     if session.get("unknown_since"):

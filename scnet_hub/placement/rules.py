@@ -62,7 +62,7 @@ def announced(request: JobRequest, offer: Offer) -> str:
     """A centre may say that nothing is to start there for a time."""
     if offer.blocked is None:
         return ""
-    return f"it starts no sessions until {offer.blocked.end.astimezone(UTC):%d %b %H:%M} UTC: {offer.blocked.message}"
+    return f"it starts no sessions until {offer.blocked.end.astimezone(UTC):%d %b %H:%M} UTC: {offer.blocked.message.rstrip('.')}"
 
 
 def nodes(request: JobRequest, offer: Offer) -> str:

@@ -73,7 +73,7 @@ def test_an_announcement_blocks_starts_until_it_is_taken_back(home: Path, federa
     pages = Pages(home / "federation.toml")
     assert reread(home, federation, pages) == ""
     write(home, BLOCK)
-    assert reread(home, federation, pages) == "it starts no sessions until 23 Nov 10:00 UTC: The file system is full."
+    assert reread(home, federation, pages) == "it starts no sessions until 23 Nov 10:00 UTC: The file system is full"
     write(home, BLOCK.replace("true", "false"))
     assert reread(home, federation, pages) == ""
 

@@ -76,6 +76,15 @@
     document.getElementById("progress-bar").setAttribute("aria-valuenow", String(progress));
   }
 
+  // The hub's own fragment, its words escaped there: cause, who can mend it, the next step, the end of the job's log.
+  function tell(html) {
+    if (!html) return;
+    slot("story").innerHTML = html;
+    slot("story").hidden = false;
+    slot("message").hidden = true;
+    root.querySelector("dl.scnet-facts").hidden = true;
+  }
+
   function ended(message) {
     over = true;
     stream.close();
@@ -103,7 +112,8 @@
     facts(event);
     if (event.failed) {
       log(message, at, true);
-      return ended(message || "The session did not start.");
+      ended(message || "The session did not start.");
+      return tell(event.html_message);
     }
     if (message && !event.ready) slot("message").textContent = message;
     if (message && !seen.has(key)) log(event.ready ? "Ready: opening the notebook" : message, at);
