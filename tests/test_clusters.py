@@ -14,6 +14,7 @@ import pytest
 from distributed import Client as DaskClient
 
 from scnet_hub.clusters import dask
+from scnet_hub.clusters.activity import has_work
 from scnet_hub.errors import BadOption, CentreError, NoPlacement, OverQuota, Rejected
 from tests.fakes.broker import FakeBroker, until
 
@@ -264,3 +265,21 @@ def test_a_rejection_everywhere_is_a_failed_start_not_an_exception(broker, make)
     problem = until(lambda: cluster.shown()["problem"], 20)
     assert "Batch job submission failed" in problem["title"]
     assert len(broker.live()) == 1
+
+
+def test_work_without_a_running_cell_is_told_to_the_session_and_kept_results_are_not(broker, make, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCNET_ACTIVE", str(tmp_path))
+    broker.hold = True
+    cluster = make(cores=1, name="ocean")
+    with DaskClient(cluster) as client:
+        future = client.submit(double, 21)  # no worker yet: it waits
+        mark = tmp_path / "ocean"
+        until(mark.exists, 20)
+        broker.hold = False
+        broker.run(next(iter(broker.sessions)))
+        assert future.result(timeout=60) == 42
+        until(lambda: not has_work(cluster.scheduler), 20)
+        os.utime(mark, (0, 0))
+        asked = len(broker.calls)
+        until(lambda: len(broker.calls) > asked + 2, 20)  # so many looks later
+        assert mark.stat().st_mtime == 0

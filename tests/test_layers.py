@@ -56,6 +56,7 @@ MAY_ALSO = {
 ROOMS: dict[str, tuple[str, ...]] = {
     "jupyterhub": ("hub", "session"),  # in a session only inside functions: see test_a_session_starts_bare
     "jupyterlab": ("session",),
+    "jupyter_server": ("session",),
     "batchspawner": ("hub",),
     "traitlets": ("hub", "panels"),
     "tornado": ("hub", "session", "demo"),

@@ -15,7 +15,7 @@ from ..db import projects as stored_projects
 from ..db import sessions as stored
 from ..db.sessions import SessionRow
 from ..documents import iso
-from ..errors import BadOption, NotEntitled, NotFound
+from ..errors import BadOption, NotEntitled, NotFound, plain
 from ..federation import Federation
 from ..metrics import CONTENT_TYPE
 from .auth import Caller, Gate
@@ -177,9 +177,9 @@ async def get_session(
 
 @router.delete("/sessions/{session_id}", status_code=202)
 async def stop(session_id: str, fed: Fed, who: Who, why: Annotated[str, Query(max_length=200)] = "") -> Json:
-    """`why` is for the hub: the reason that the session's person reads."""
+    """`why` is for the hub and for sessions themselves: the reason that the session's person reads."""
     row = await own(fed, who, session_id)
-    row = await (fed.cancel(row, why) if why and who.hub else fed.cancel(row))
+    row = await (fed.cancel(row, " ".join(plain(why).split())) if why and (who.hub or who.session) else fed.cancel(row))
     return await one(fed, who, row)
 
 

@@ -32,6 +32,7 @@ from ..client import Client
 from ..errors import BadOption, ScnetError
 from ..units import parse_walltime
 from . import Adaptive
+from .activity import has_work, mark
 from .adaptive import DEFAULTS, UNKNOWN_TASK_S, FederatedAdaptive
 from .display import ShowsItself
 from .door import Door
@@ -201,6 +202,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
             self.shutdown_scheduler = False  # it has done so itself; asking it again would wait 30 s for an answer
             self.loop.add_callback(self._close)
             return
+        if has_work(self.scheduler):
+            mark(self._label)
         seen = self._seen()
         jobs = list(self.workers.items())
         for name, job in jobs:

@@ -8,10 +8,13 @@ in the last ten minutes stay in. Needs jupyterhub >=6.1,<7 (private names; tests
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -33,8 +36,7 @@ def serve(start: dict[str, Any]) -> int:
     port = free_port(host)
     url = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
     os.environ["JUPYTERHUB_SERVICE_URL"] = url._replace(scheme="http", netloc=f"{host}:{port}").geturl()
-    config = str(Path(__file__).parent / "jupyter")
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), config]))
+    bring_our_own()
     threading.Thread(target=callhome.when_listening, args=(start, host, port), kwargs={"node": callhome.node_name()}, daemon=True).start()
     sys.argv = [*start["argv"], *(["--allow-root"] if os.geteuid() == 0 else [])]
     with without_what_only_a_hub_needs():
@@ -44,6 +46,17 @@ def serve(start: dict[str, Any]) -> int:
         import jupyterlab.labapp  # noqa: F401
         from jupyterhub.singleuser import main
     return int(main() or 0)
+
+
+def bring_our_own() -> None:
+    """Our settings, the steward (steward.py) and its part in JupyterLab, from where this package lies: nothing is installed for
+    them. And a folder that programs mark while they have work elsewhere."""
+    here = Path(__file__).resolve()
+    pages = next((folder for folder in (here.parent / "pages", here.parents[2] / "extensions" / "lab") if folder.is_dir()), None)
+    for name, folder in (("JUPYTER_CONFIG_PATH", here.parent / "jupyter"), ("JUPYTER_PATH", pages)):
+        os.environ[name] = os.pathsep.join(filter(None, [os.environ.get(name), str(folder or "")]))
+    os.environ["SCNET_ACTIVE"] = active = tempfile.mkdtemp(prefix="scnet-active-")
+    atexit.register(shutil.rmtree, active, ignore_errors=True)
 
 
 def free_port(host: str) -> int:

@@ -90,10 +90,12 @@ class FakeBroker:
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Json) -> tuple[int, Json]:
         noun, _, key = path.removeprefix("/services/scnet/api/v1/").partition("/")
+        if method == "POST" and key.endswith("/continue"):
+            return self.go_on(self.find(key.removesuffix("/continue")))
         if method == "POST" and noun == "sessions":
             return self.submit(body)
         if method == "DELETE":
-            return 202, self.cancel(self.find(key))
+            return 202, self.cancel(self.find(key), query.get("why", ["Stopped on request."])[0])
         if method == "POST" and noun == "placements":
             return 200, self.place(body)
         if key.endswith("/log"):
@@ -180,16 +182,31 @@ class FakeBroker:
             self.update(key, state="charged", live=False, end_reason=words, ended_at=_iso(), charged=0.5, in_flight=0.0)
             self.changed.notify_all()
 
-    def cancel(self, session: Json) -> Json:
+    def lab(self, key: str = "lab", **changes: Any) -> Json:
+        """A JupyterLab session that was started elsewhere, as the hub's spawner does."""
+        self.sessions[key] = samples.session(datetime.now(UTC), **{"id": key, "warnings": [], "successor": None, **changes})
+        return self.sessions[key]
+
+    def go_on(self, session: Json) -> tuple[int, Json]:
+        """The session after a Lab's; it stays queued until a test changes that."""
+        for refused in filter(None, [self.refusals.get("")]):
+            raise refused
+        if session["successor"]:
+            return 200, self.find(session["successor"]["id"])
+        after = self.lab(f"{session['id']}-2", state="queued", expires_at=None)
+        self.update(session["id"], successor={name: after[name] for name in ("id", "state", "centre", "centre_name")})
+        return 201, after
+
+    def cancel(self, session: Json, why: str = "Stopped on request.") -> Json:
         key = session["id"]
         if not session["live"]:
             return session
-        self.update(key, state="stopping")
+        self.update(key, state="stopping", end_reason=why)
         if key in self.processes:
             self.processes[key].terminate()
             threading.Thread(target=self._kill_the_stubborn, args=(self.processes[key],), daemon=True).start()
         else:
-            self.update(key, state="charged", live=False, end_reason="Stopped on request.", ended_at=_iso(), charged=0.0)
+            self.update(key, state="charged", live=False, end_reason=why, ended_at=_iso(), charged=0.0)
         return self.sessions[key]
 
     def _kill_the_stubborn(self, process: subprocess.Popen[bytes]) -> None:

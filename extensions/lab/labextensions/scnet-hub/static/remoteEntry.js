@@ -1,0 +1,282 @@
+// JupyterLab's part of a session's life: the time left in the status bar, a word before the end, Continue, and Keep.
+//
+// It is a prebuilt extension written by hand: a container as webpack's module federation makes them, so that nothing has to be
+// built. It asks the session's own server (scnet_hub/session/steward.py) and decides nothing but what to show, once per session.
+(function () {
+  "use strict";
+
+  const NAME = "scnet-hub";
+  const KEPT = `${NAME}:said`; // what was said already, by session: a reload and a second tab say it no more
+  const NEXT = `${NAME}:continued`; // the session that this page was reloaded from
+  const LONGEST_WAIT_S = 60;
+  let scope = null;
+
+  // ---- words and decisions
+
+  function span(seconds) {
+    if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
+    const minutes = Math.floor(seconds / 60);
+    if (minutes < 60) return `${minutes} min`;
+    const hours = Math.floor(minutes / 60);
+    if (hours >= 48) return `${Math.floor(hours / 24)} d`;
+    return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  }
+
+  function clock(seconds) {
+    return new Date(Date.now() + seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  }
+
+  // The level that was crossed last, if nothing was said of it yet; crossed ones before it need no word any more.
+  function levelToSay(left, levels, said) {
+    if (left === null || left <= 0) return null;
+    const crossed = levels.filter((level) => left <= level);
+    return crossed.length && !said(`left-${Math.min(...crossed)}`) ? Math.min(...crossed) : null;
+  }
+
+  function where(successor) {
+    const centre = successor.centre_name || successor.centre || "its centre";
+    const waits = ["intent", "submitted", "queued"].includes(successor.state);
+    return waits ? `The next session waits in the queue of ${centre}.` : `The next session is starting at ${centre}.`;
+  }
+
+  // What was said, in the browser's storage; only this session's is kept.
+  function memory(session) {
+    const read = () => {
+      try {
+        const kept = JSON.parse(localStorage.getItem(KEPT) || "{}");
+        return kept.session === session ? kept.said : [];
+      } catch {
+        return [];
+      }
+    };
+    return {
+      has: (what) => read().includes(what),
+      add(what) {
+        try {
+          localStorage.setItem(KEPT, JSON.stringify({ session, said: [...read(), what].slice(-100) }));
+        } catch {
+          // a browser that keeps nothing: it is said again after a reload
+        }
+      },
+    };
+  }
+
+  // ---- the extension
+
+  function plugin(application, apputils, docmanager, services, statusbar, widgets) {
+    const { Notification } = apputils;
+
+    function activate(app, documents, palette, bar) {
+      const settings = app.serviceManager.serverSettings;
+      const status = new widgets.Widget({ node: document.createElement("button") });
+      let first = ""; // the session that this page belongs to
+      let told = null;
+      let kept = null;
+      let left = null; // { at, seconds }
+      let touched = true; // somebody used the page since the server was asked
+      let toast = { walltime: "", idle: "", next: "" };
+      let timer = 0;
+
+      // -- the server
+
+      async function call(path, method = "GET") {
+        const answer = await services.ServerConnection.makeRequest(`${settings.baseUrl}scnet/${path}`, { method }, settings);
+        const document = await answer.json().catch(() => ({}));
+        if (!answer.ok) throw Object.assign(new Error(document.title || `The server answered ${answer.status}.`), { status: answer.status, hint: document.hint || "" });
+        return document;
+      }
+
+      async function look() {
+        clearTimeout(timer);
+        const here = touched;
+        touched = false;
+        try {
+          take(await call(`session${here ? "?here=1" : ""}`));
+        } catch (error) {
+          touched = touched || here;
+          if (told?.successor && [401, 403].includes(error.status)) return moveOn(); // the next session answers, and knows us not yet
+        }
+        const again = Math.min(told?.again_s || 30, LONGEST_WAIT_S);
+        timer = setTimeout(look, again * 1000);
+      }
+
+      function take(document) {
+        if (first && document.session !== first) return moveOn();
+        first = document.session;
+        told = document;
+        kept = kept || memory(first);
+        left = document.left_s === null ? null : { at: performance.now(), seconds: document.left_s };
+        show();
+      }
+
+      // -- showing
+
+      function secondsLeft() {
+        return left ? left.seconds - (performance.now() - left.at) / 1000 : null;
+      }
+
+      function show() {
+        if (!told) return;
+        const now = secondsLeft();
+        const soon = now !== null && now <= Math.max(...told.levels_s);
+        const stops = told.idle.stops_in_s;
+        status.node.textContent = now === null ? "" : now > 0 ? `${span(now)} left` : "Session ends";
+        status.node.hidden = now === null;
+        status.node.style.color = soon && !told.successor ? "var(--jp-warn-color0)" : "";
+        status.node.style.fontWeight = soon && !told.successor ? "600" : "";
+        status.node.title = now === null ? "" : `This session ends at ${clock(now)}. Press to continue in a next one.`;
+        if (told.stopping) return say("stopping", told.stopping, "error");
+        for (const one of told.warnings) say(`${one.code} ${one.message}`, one.message, "warning");
+        if (told.successor) return showNext();
+        const level = levelToSay(now, told.levels_s, kept.has);
+        if (level !== null) {
+          const words = `This session ends in ${span(now)}, with its kernels. Continue saves your documents and starts the next one before.`;
+          if (toast.walltime) Notification.dismiss(toast.walltime);
+          toast.walltime = say(`left-${level}`, words, level === Math.min(...told.levels_s) ? "error" : "warning", [continueAction()]);
+        }
+        showIdle(stops);
+      }
+
+      function showIdle(stops) {
+        if (stops === null) {
+          if (toast.idle) Notification.dismiss(toast.idle);
+          toast.idle = "";
+          return;
+        }
+        const words = `Nothing has run here for ${span(told.idle.idle_s)}: this session stops in ${span(stops)}, to free its place for others.`;
+        if (toast.idle) Notification.update({ id: toast.idle, message: words });
+        else toast.idle = Notification.emit(words, "warning", { autoClose: false, actions: [keepAction()] });
+      }
+
+      function showNext() {
+        const words = where(told.successor);
+        for (const name of ["walltime", "idle"]) {
+          if (toast[name]) Notification.dismiss(toast[name]);
+          toast[name] = "";
+        }
+        if (toast.next) Notification.update({ id: toast.next, message: `${words} This page follows by itself.`, type: "in-progress", actions: [] });
+        else toast.next = Notification.emit(`${words} This page follows by itself.`, "in-progress", { autoClose: false });
+        saveAll();
+      }
+
+      // Once per session; the id of its notification, "" if it was said before.
+      function say(what, words, type, actions = []) {
+        if (kept.has(what)) return "";
+        kept.add(what);
+        return Notification.emit(words, type, { autoClose: false, actions });
+      }
+
+      // -- continuing
+
+      const continueAction = () => ({ label: "Continue", caption: "Save all documents and start the next session", displayType: "accent", callback: () => void goOn() });
+      const keepAction = () => ({ label: "Keep it running", caption: "As if it had just been used", displayType: "accent", callback: () => void keep() });
+
+      function open() {
+        const contexts = new Map();
+        for (const widget of app.shell.widgets("main")) {
+          const context = documents.contextForWidget(widget);
+          if (context) contexts.set(context.path, context);
+        }
+        return [...contexts.values()].filter((one) => one.model?.dirty && one.contentsModel?.writable !== false);
+      }
+
+      // Saves what was changed; the names of those that could not be.
+      async function saveAll() {
+        const each = await Promise.all(open().map((one) => one.save().then(() => !one.model.dirty, () => false).then((done) => (done ? "" : one.path))));
+        return each.filter(Boolean);
+      }
+
+      async function goOn({ unsaved = false } = {}) {
+        const id = Notification.emit("Saving your documents…", "in-progress", { autoClose: false });
+        const lost = await saveAll();
+        if (lost.length && !unsaved) {
+          const actions = [{ label: "Continue anyway", displayType: "warn", callback: () => void goOn({ unsaved: true }) }, continueAction()];
+          return Notification.update({ id, message: `Not saved: ${lost.slice(0, 3).join(", ")}. Nothing was continued.`, type: "error", actions });
+        }
+        toast.next = id;
+        try {
+          take(await call("continue", "POST"));
+          look();
+        } catch (error) {
+          toast.next = "";
+          Notification.update({ id, message: `${error.message} ${error.hint || ""}`.trim(), type: "error", actions: [continueAction()] });
+        }
+      }
+
+      async function keep() {
+        toast.idle = "";
+        try {
+          take(await call("keep", "POST"));
+        } catch (error) {
+          Notification.emit(error.message, "error", { autoClose: false, actions: [keepAction()] });
+        }
+      }
+
+      // The next session answers at this address: the page starts anew in it, with what was open.
+      function moveOn() {
+        sessionStorage.setItem(NEXT, first);
+        window.location.reload();
+      }
+
+      // -- in Lab
+
+      const commands = { "scnet:continue": ["Continue This Session in a Next One", goOn], "scnet:keep": ["Keep This Session Running", keep] };
+      for (const [id, [label, execute]] of Object.entries(commands)) {
+        app.commands.addCommand(id, { label, execute: () => execute() });
+        palette?.addItem({ command: id, category: "SCNet Hub" });
+      }
+      status.id = "scnet-time-left";
+      status.addClass("jp-mod-minimal");
+      status.addClass("scnet-time-left");
+      status.node.style.cssText = "background:none;border:0;padding:0 6px;font:inherit;color:inherit;cursor:pointer";
+      status.node.addEventListener("click", () => {
+        if (told?.successor) return showNext();
+        const now = secondsLeft();
+        const words = `This session ends${now === null ? "" : ` at ${clock(now)}`}. Continue saves your documents and starts the next one.`;
+        Notification.emit(words, "info", { autoClose: 20000, actions: [continueAction()] });
+      });
+      bar?.registerStatusItem(status.id, { item: status, align: "right", rank: 1, isActive: () => true });
+      for (const event of ["keydown", "pointerdown", "wheel"]) document.addEventListener(event, () => (touched = true), { capture: true, passive: true });
+      document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && look());
+      setInterval(() => document.visibilityState === "visible" && show(), 10000);
+      app.restored.then(look).then(() => {
+        const before = sessionStorage.getItem(NEXT);
+        sessionStorage.removeItem(NEXT);
+        if (before && told && before !== first) Notification.emit(`You are in the next session now${left ? `, until ${clock(secondsLeft())}` : ""}.`, "success", { autoClose: 10000 });
+      });
+    }
+
+    return {
+      id: "scnet-hub:session",
+      description: "How long this session may still run, its continuation, and its end when nobody uses it.",
+      autoStart: true,
+      requires: [docmanager.IDocumentManager],
+      optional: [apputils.ICommandPalette, statusbar.IStatusBar],
+      activate,
+    };
+  }
+
+  // ---- the container
+
+  async function shared(name) {
+    const versions = Object.values(scope[name] || {});
+    if (!versions.length) throw new Error(`${NAME}: this JupyterLab shares no ${name}`);
+    return (await (versions.find((one) => one.loaded) || versions[versions.length - 1]).get())();
+  }
+
+  const modules = {
+    "./extension": async () => {
+      const names = ["@jupyterlab/application", "@jupyterlab/apputils", "@jupyterlab/docmanager", "@jupyterlab/services", "@jupyterlab/statusbar", "@lumino/widgets"];
+      const made = plugin(...(await Promise.all(names.map(shared))));
+      return () => ({ __esModule: true, default: made });
+    },
+  };
+
+  window._JUPYTERLAB = window._JUPYTERLAB || {};
+  window._JUPYTERLAB[NAME] = {
+    init: (given) => {
+      scope = given;
+    },
+    get: (module) => (modules[module] ? modules[module]() : Promise.reject(new Error(`${NAME} has no ${module}`))),
+  };
+})();
