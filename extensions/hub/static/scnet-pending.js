@@ -42,7 +42,10 @@
 
   function log(message, at, bad) {
     const last = slot("log").lastElementChild;
-    if (last && last.lastElementChild.textContent === message) return;
+    if (last && last.lastElementChild.textContent === message) {
+      if (bad) last.className = "scnet-bad";
+      return;
+    }
     const line = document.createElement("li");
     const time = document.createElement("time");
     time.dateTime = at.toISOString();
@@ -111,7 +114,7 @@
     bar(event.progress);
     facts(event);
     if (event.failed) {
-      log(message, at, true);
+      log(event.html_message ? message.split("\n")[0] : message, at, true); // the rest is told below
       ended(message || "The session did not start.");
       return tell(event.html_message);
     }
