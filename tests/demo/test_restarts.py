@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import subprocess
 
 import httpx
 
 from scnet_hub.demo.browser import Browser
 
-from .conftest import Running, eventually
+from .conftest import SCNET, Running, eventually
 from .test_main_job import in_lab, lab_of
 
 
@@ -124,3 +126,33 @@ async def test_a_killed_proxy_has_its_routes_back_in_seconds(demo: Running) -> N
     await browser.stop()
     await eventually(lambda: not demo.operator.sessions())
     await browser.http.aclose()
+
+
+async def test_a_queued_start_is_taken_up_by_the_new_hub_and_its_stop_reaches_the_job(demo: Running) -> None:
+    """Nobody clicks: the hub that died was the only one who waited for this session."""
+    subprocess.run([SCNET, "demo", "--home", str(demo.home), "--fill", "alpha"], check=True, timeout=60)
+    try:
+        async with Browser(demo.url, "ada") as browser:
+            await browser.log_in(demo.passwords["ada"])
+            await browser.start(profile="small", centre="alpha")
+            session = await eventually(lambda: (one := lab_of(demo, "ada"))["state"] == "queued" and one)
+            hub = demo.pid("hub")
+            os.kill(hub, signal.SIGKILL)
+            await eventually(lambda: demo.pid("hub") != hub)
+            await until_pending(browser)
+            assert lab_of(demo, "ada")["id"] == session["id"]
+            await browser.stop()
+            await eventually(lambda: not demo.operator.session(str(session["id"]))["live"])
+    finally:
+        subprocess.run([SCNET, "demo", "--home", str(demo.home), "--unfill", "alpha"], check=True, timeout=60)
+
+
+async def until_pending(browser: Browser) -> None:
+    """The hub itself says that the person's server is being started."""
+    for _ in range(600):
+        with contextlib.suppress(httpx.HTTPError):
+            answer = await browser.http.get("/hub/api/users/ada", headers={"Referer": f"{browser.url}/hub/home"})
+            if answer.status_code == 200 and answer.json().get("servers", {}).get("", {}).get("pending") == "spawn":
+                return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the hub did not take up the start that was pending when it died")
