@@ -15,6 +15,7 @@
     │   ├── Rejected        the centre's own words for its "no"
     │   └── Garbled         an answer that cannot be read
     ├── BrokerError         the broker is down, or refused the caller's token
+    │   └── NotStored       its database can't be read or written now: nothing was changed
     └── SpecError           the operator mends a file
 
 Each carries a stable `code`, a sentence for people, `hint`: what to try, and `acts`: who must. REST sends them as problem+json
@@ -137,6 +138,11 @@ class BrokerError(ScnetError):
     acts = "The federation's operators; the hub keeps trying"
 
 
+class NotStored(BrokerError):
+    code = "not-stored"
+    acts = "The federation's operators"
+
+
 class SpecError(ScnetError):
     code = "bad-spec"
 
@@ -145,7 +151,7 @@ KINDS: dict[str, type[ScnetError]] = {
     kind.code: kind
     for kind in (
         BadOption, NoPlacement, OverQuota, Overdrawn, NotEntitled, NotFound, Refused,
-        Denied, Silent, Unreachable, Rejected, Garbled, CentreError, BrokerError, SpecError,
+        Denied, Silent, Unreachable, Rejected, Garbled, CentreError, NotStored, BrokerError, SpecError,
     )
 }  # fmt: skip
 

@@ -16,6 +16,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from ..errors import NotStored
 
 Tx = Connection
 P = ParamSpec("P")
@@ -46,12 +49,17 @@ class Database:
             self._engine.dispose()
 
     async def run(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`work(tx, ...)` in one transaction: committed if it returns, rolled back if it raises."""
+        """`work(tx, ...)` in one transaction: committed if it returns, rolled back if it raises. Raises NotStored."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._work(work, *args, **kwargs))
 
     def _work(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with self.engine.begin() as tx:
-            return work(tx, *args, **kwargs)
+        try:
+            with self.engine.begin() as tx:
+                return work(tx, *args, **kwargs)
+        except OperationalError as error:  # a full disk, a lock, a server that is away: the same may work in a moment
+            raise NotStored(
+                f"The broker's database can't be used now: {error.orig}.", hint="Nothing was changed. Try again when there is room for it."
+            ) from error
 
 
 def make_engine(url: str) -> Engine:

@@ -1,6 +1,7 @@
 """Calling home: tells the broker where the session listens, again and again until it answers.
 
-The broker may be restarting, so no answer is no reason to give up; a "no" (wrong nonce, session cancelled) is final.
+The broker may be restarting, so no answer is no reason to give up; a "no" (wrong nonce, session cancelled) is final. It must be the
+broker's own: while a proxy that was started anew has no routes yet, the hub answers 403 in its place.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
+PROBLEM = "application/problem+json"  # how the broker, and nobody else, says no
 
 
 def node_name() -> str:
@@ -78,10 +80,11 @@ def tell(start: Json, news: Json, program: int = 0) -> bool:
     while True:
         try:
             request = urllib.request.Request(start["call_home"], body, {"Content-Type": "application/json"})
-            with opener.open(request, timeout=20):
-                return True
+            with opener.open(request, timeout=20) as answer:
+                if answer.geturl() == start["call_home"]:  # elsewhere somebody else answered
+                    return True
         except urllib.error.HTTPError as error:
-            if error.code in (400, 403, 404, 409, 410, 422):
+            if error.code in (400, 403, 404, 409, 410, 422) and error.headers.get_content_type() == PROBLEM:
                 print(f"call home refused ({error.code}): {error.read()[:300]!r}", file=sys.stderr)
                 return False
         except OSError:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from scnet_hub.session import callhome
+
 
 class Home(BaseHTTPRequestHandler):
     """A broker that is away for the first calls, then takes the news."""
@@ -23,7 +25,9 @@ class Home(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server.calls.append(body)
         away = len(server.calls) <= server.away
-        self.send_response(503 if away else server.answer)
+        self.send_response(server.gone if away else server.answer)
+        if not away and server.answer >= 400:
+            self.send_header("Content-Type", "application/problem+json")
         self.end_headers()
         if not away:
             server.heard.set()
@@ -35,7 +39,7 @@ class Home(BaseHTTPRequestHandler):
 @pytest.fixture
 def home() -> Iterator[Any]:
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Home)
-    server.calls, server.away, server.answer, server.heard = [], 0, 200, threading.Event()
+    server.calls, server.away, server.gone, server.answer, server.heard = [], 0, 503, 200, threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -75,6 +79,21 @@ def test_a_broker_that_is_away_is_called_until_it_answers(tmp_path: Path, home: 
     home.away = 2
     assert run(start_file(tmp_path, home, ["sleep", "3"])).returncode == 0
     assert home.heard.wait(20) and len(home.calls) == 3
+
+
+def test_a_no_that_is_not_the_brokers_is_no_answer(tmp_path: Path, home: Any) -> None:
+    """A proxy without routes leads to the hub, which refuses what it doesn't know."""
+    home.away, home.gone = 2, 403
+    start = json.loads(start_file(tmp_path, home, ["true"]).read_text())
+    assert callhome.tell(start, {"phase": "started"})
+    assert len(home.calls) == 3
+
+
+def test_the_brokers_no_is_final(tmp_path: Path, home: Any) -> None:
+    home.answer = 422
+    start = json.loads(start_file(tmp_path, home, ["true"]).read_text())
+    assert not callhome.tell(start, {"phase": "started"})
+    assert len(home.calls) == 1
 
 
 def test_a_file_that_others_can_read_is_not_started(tmp_path: Path, home: Any) -> None:
