@@ -18,6 +18,7 @@ Json = dict[str, Any]
 def report(seed: int, minutes: float, lines: Sequence[Json], seen: Evidence, violations: Sequence[Violation]) -> Json:
     ops = Counter(line["op"] for line in lines)
     outcomes = Counter(start.outcome for start in seen.starts)
+    ours = {session.id for session in seen.sessions}
     charged = [entry for entry in seen.entries if entry.kind == "charge"]
     return {
         "seed": seed,
@@ -30,7 +31,7 @@ def report(seed: int, minutes: float, lines: Sequence[Json], seen: Evidence, vio
         "starts": dict(outcomes),
         "asked_again": ops["unanswered"],
         "became_ready": sum(session.ready is not None for session in seen.sessions),
-        "jobs": len([run for run in seen.runs if session_of(run.name)]),
+        "jobs": len([run for run in seen.runs if session_of(run.name) in ours]),
         "ended_with_their_node_or_centre": sum(
             session.id not in seen.stops and not session.live and died_with(session, seen, Allowed()) is not None
             for session in seen.sessions

@@ -145,7 +145,7 @@ class Workload:
                     if seat.session or (seat.is_lab and await self._session_of(seat, http)):
                         self.history.tell("accepted", seat=seat.name, round=seat.round, session=seat.session, status=answer.status_code)
                         return True
-                    words = "the hub took it, and no session came of it"
+                    words = await self._why_not(seat, http) or "the hub took it, and no session came of it"
                 else:
                     words = said(answer)
                     if seat.is_lab and answer.status_code == 400 and await self._session_of(seat, http):  # an earlier click had started it
@@ -195,6 +195,15 @@ class Workload:
             return model if model.get("ready") or model.get("pending") else {}
         except (httpx.HTTPError, ValueError, KeyError):
             return None
+
+    async def _why_not(self, seat: Seat, http: httpx.AsyncClient) -> str:
+        """What the page of a start that failed says; "" if nothing."""
+        with contextlib.suppress(httpx.HTTPError, ValueError, TimeoutError):
+            async with asyncio.timeout(5):
+                answer = await http.get(f"/hub/api{seat.server}/progress", headers={"Accept": "text/event-stream"})
+            events = [json.loads(line[5:]) for line in answer.text.splitlines() if line.startswith("data:")]
+            return str(next((event["message"] for event in events if event.get("failed")), ""))[:300]
+        return ""
 
     async def _until_ready(self, seat: Seat, http: httpx.AsyncClient) -> bool:
         """Follows the session until it is ready (a lab: until the hub says so too), or over."""
