@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -107,49 +108,62 @@ async def _course(course: Course, steps: Sequence[Step], seconds: float, allowed
 
 
 async def _step(course: Course, step: Step, began: float) -> None:
-    """Strikes at its time and mends at its time; a fault that could not be struck is said, not hidden. Always mends."""
+    """Strikes at its time and mends at its time; a fault that could not be struck is said, not hidden."""
     await asyncio.sleep(max(0.0, began + step.begins - time.monotonic()))
     facts = {"name": step.name, "target": step.target, "at_": step.at}
     course.broken_now.add(step.target)
     course.history.tell("break", **facts)
     course.say(f"{time.monotonic() - began:5.0f} s  {step.name} {step.target} {step.at}".rstrip())
+    outcome = "failed"
     try:
-        await _strike(course, step)
-        await asyncio.sleep(max(0.0, began + step.ends - time.monotonic()))
-    except NotNow as why:
-        course.history.tell("not-now", **facts, words=str(why))
-        course.say(f"         not now: {why}")
+        outcome = await _strike(course, step)
+        if outcome == "struck":
+            await asyncio.sleep(max(0.0, began + step.ends - time.monotonic()))
+        else:
+            course.history.tell("not-now", **facts)
     finally:
-        await _mend(course, step)
+        if outcome != "not-now":
+            await _mend(course, step, patient=outcome == "struck")
         course.history.tell("mend", **facts)
         course.broken_now.discard(step.target)
 
 
-async def _strike(course: Course, step: Step) -> None:
-    if step.name == "dead":
-        course.before += await _until_told(course, step.target)
-    if step.name == "ctl-kill":
-        course.workload.calm.clear()
+async def _strike(course: Course, step: Step) -> str:
+    """ "struck"; "not-now" if nothing was done; "failed" if perhaps something was: that is mended all the same."""
     try:
+        if step.name == "dead":
+            course.before += await _until_told(course, step.target)
+        if step.name == "ctl-kill":
+            course.workload.calm.clear()
         await asyncio.to_thread(strike, course.arena, step.name, step.target, step.at)
+        return "struck"
+    except Exception as error:
+        course.history.tell("strike-failed", name=step.name, target=step.target, words=str(error)[:300])
+        course.say(f"         not now: {error}")
+        return "not-now" if isinstance(error, NotNow) else "failed"
     finally:
         course.workload.calm.set()
 
 
 async def _until_told(course: Course, centre: str) -> list[Run]:
     """Its accounting as it is now; what lives dies with it."""
-    told = await asyncio.to_thread(accounting.runs, course.ask, centre, course.arena.births.get(centre, 0))
+    try:
+        told = await asyncio.to_thread(accounting.runs, course.ask, centre, course.arena.births.get(centre, 0))
+    except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
+        raise NotNow(f"its accounting does not answer: {error}") from error
     return [replace(one, live=False, ended=time.time()) if one.live else one for one in told]
 
 
-async def _mend(course: Course, step: Step) -> None:
-    """Again and again until it worked; raises what stood in the way for too long."""
+async def _mend(course: Course, step: Step, *, patient: bool) -> None:
+    """Again and again until it worked; raises what stood in the way for too long. Not `patient`: once, as nothing may be broken."""
     deadline = time.monotonic() + MENDED_WITHIN
     while True:
         try:
             return await asyncio.to_thread(strike, course.arena, FAULTS[step.name].opposite, step.target, step.at)
         except Exception as error:
             course.history.tell("mend-failed", name=step.name, target=step.target, words=str(error)[:300])
+            if not patient:
+                return
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(2)
