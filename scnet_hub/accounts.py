@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from . import identity
-from .db import Tx
+from . import identity, starts
+from .centres import Centre
+from .db import Database, Tx
 from .db import accounts as stored
 from .db.accounts import AccountRow, ProofRow
 from .errors import BadOption, NotFound, Refused
@@ -21,6 +22,35 @@ from .standard.centre import CentreSpec
 
 PROOF_FILE = ".scnet-link"
 PROOF_LIFE = timedelta(minutes=30)
+
+
+class Linking:
+    """What a person does about their own links, through the centres themselves."""
+
+    def __init__(self, db: Database, centre: Callable[[str], Centre], clock: Callable[[], datetime]) -> None:
+        self.db, self.centre, self.clock = db, centre, clock
+
+    async def ask(self, person: str, centre: str, account: str) -> str:
+        """Begins the proof that `account` at that centre is this person's; the command that they run there."""
+        spec = self.centre(centre).spec
+        word = await self.db.run(ask, spec, person, account, self.clock())
+        return f"umask 077; echo {word} > {_proof_file(spec, account)}"
+
+    async def prove(self, person: str, centre: str) -> AccountRow:
+        """Looks for the word at the centre, as that account; links it. Raises Refused, CentreError."""
+        live = self.centre(centre)
+        proof = await self.db.run(asked, live.spec, person, self.clock())
+        found = await live.tail(_proof_file(live.spec, proof.account), account=proof.account, size=200)
+        return await self.db.run(prove, live.spec, proof, found, self.clock())
+
+    async def unlink(self, person: str, centre: str) -> AccountRow:
+        return await self.db.run(unlink, self.centre(centre).spec, person, self.clock())
+
+
+def _proof_file(spec: CentreSpec, account: str) -> str:
+    """Over SSH in the home that the centre's system knows: where sessions' homes lie, anybody may make a folder of that name."""
+    home = "~" if spec.transport.kind == "ssh" else starts.home(spec, account)
+    return f"{home}/{PROOF_FILE}"
 
 
 def apply(tx: Tx, specs: Iterable[CentreSpec], at: datetime) -> None:

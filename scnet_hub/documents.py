@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from .db.accounts import AccountRow
@@ -13,11 +13,13 @@ from .health import Hop
 from .jobs import PartitionLoad
 from .ledger.books import Balance
 from .ledger.entries import Entry
+from .lifecycle import walltime_end
 from .load import Known
 from .notices import Notice
+from .orphans import Orphan
 from .placement import Placement, Ranked
 from .projects import Use
-from .sessions import request_document, walltime_end
+from .sessions import request_document
 from .standard.centre import Announcement, PartitionSpec
 from .units import MICRO, Amount
 
@@ -142,10 +144,9 @@ def session(
     in_flight: Amount = Amount(0),
     *,
     warnings: Sequence[Notice] = (),
-    whole: bool = False,
 ) -> Json:
     held = row.held if row.state != "charged" else 0
-    document = {
+    return {
         **{name: getattr(row, name) for name in _PLAIN},
         "centre_name": known.spec.name if known else row.centre,
         "cores": row.request["cores"],
@@ -160,11 +161,43 @@ def session(
         "events": [{"at": iso(at), "message": message} for at, message in events],
         "warnings": [{"code": one.code, "message": one.message, "at": iso(one.at)} for one in warnings],
     }
-    return document | {"placement": row.placement} if whole else document
+
+
+def copy(row: SessionRow, centre_name: str) -> Json:
+    """One of a session's jobs at the centres."""
+    return {
+        "number": row.number, "cause": row.cause, "leads": row.leads, "centre": row.centre, "centre_name": centre_name,
+        "partition": row.partition, "state": row.job_state, "live": row.job_live, "job_id": row.job_id, "asked_at": iso(row.asked_at),
+        "started_at": iso(row.started_at), "ended_at": iso(row.job_ended_at), "reason": row.reason, "place_in_queue": row.place_in_queue,
+        "unknown_since": iso(row.unknown_since), "unknown_why": row.unknown_why, "end_reason": row.job_end,
+    }  # fmt: skip
+
+
+def successor(row: SessionRow, centre_name: str) -> Json:
+    """The session that continues another, as that one tells of it."""
+    return {"id": row.id, "state": row.state, "live": row.live, "centre": row.centre, "centre_name": centre_name}
+
+
+def orphan(one: Orphan) -> Json:
+    """A job at a centre that no session has."""
+    return {
+        "centre": one.centre, "job_id": one.job_id, "name": one.name, "state": one.state, "since": iso(one.since),
+        "session": one.session, "rule": one.rule,
+    }  # fmt: skip
+
+
+def forgotten(row: SessionRow, known: Known) -> Json:
+    """A session whose centre answers without its job; `settles_at` is when it is given up."""
+    assert row.forgotten_since is not None
+    settles_at = row.forgotten_since + timedelta(seconds=known.spec.watch.forget_after)
+    return {
+        "id": row.id, "number": row.number, "person": row.person, "centre": row.centre, "job_id": row.job_id,
+        "since": iso(row.forgotten_since), "why": row.unknown_why, "settles_at": iso(settles_at),
+    }  # fmt: skip
 
 
 _PLAIN = (
-    "id", "version", "person", "project", "kind", "name", "state", "live", "centre", "partition", "job_id", "node", "host",
+    "id", "version", "person", "project", "kind", "name", "state", "live", "continues", "centre", "partition", "job_id", "node", "host",
     "port", "place_in_queue", "reason", "why", "unknown_why", "end_reason",
 )  # fmt: skip
 _TIMES = ("unknown_since", "created_at", "submitted_at", "started_at", "ready_at", "ended_at")

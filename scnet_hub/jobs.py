@@ -77,15 +77,18 @@ class JobSpec:
 class JobStatus:
     """What a centre said of one job. `reason` is the scheduler's own word; `starts_at` its own estimate, if it has one;
     `place` how many of its queued jobs stand before this one, plus one (0: not known); `hopeless` that it says itself
-    that this job can never start."""
+    that this job can never start; `forgotten` that its queue and its accounting were both asked, and list no such job. `name` is the
+    job's, where the centre says it."""
 
     state: JobState
     seen_at: datetime
+    name: str = ""
     node: str = ""
     reason: str = ""
     starts_at: datetime | None = None
     place: int = 0
     hopeless: bool = False
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from .breaker import Breaker
 from .db.sessions import SessionRow
 from .health import Health
 from .jobs import LoadSnapshot
@@ -26,6 +27,7 @@ class Known:
     failing_since: datetime | None = None
     failure: str = ""
     health: Health = field(default_factory=Health)
+    breaker: Breaker = field(default_factory=Breaker)
 
     def took(self, snapshot: LoadSnapshot) -> None:
         self.snapshot, self.failing_since, self.failure = snapshot, None, ""
@@ -56,7 +58,7 @@ class Known:
         return f"{self.spec.name} was last heard of a while ago" if state == "stale" else ""
 
     def offers(self, rows: Iterable[SessionRow], now: datetime, refused: str = "") -> list[Offer]:
-        """Its partitions as offers; `rows` are our own live sessions there, for those the snapshot can't show yet."""
+        """Its partitions as offers; `rows` are our own jobs there, for those the snapshot can't show yet."""
         state = self.state(now)
         return offers_of(
             self.spec,
@@ -64,7 +66,7 @@ class Known:
             state=state,  # type: ignore[arg-type]  # one of the four words
             why=self.why(now),
             pending=self._pending(rows),
-            refused=refused,
+            refused=refused or self.breaker.refusal(now),
             order=self.order,
         )
 

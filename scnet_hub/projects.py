@@ -55,8 +55,8 @@ def resolve(tx: Tx, person: str, wanted: str) -> ProjectRow:
     )
 
 
-def use(tx: Tx, project: str) -> Use:
-    rows = stored_sessions.live(tx, project=project)
+def use(tx: Tx, project: str, *, but: str = "") -> Use:
+    rows = [row for row in stored_sessions.live(tx, project=project) if row.id != but]
     return Use(
         sessions=len(rows),
         cores=sum(row.request["cores"] for row in rows),
@@ -64,9 +64,10 @@ def use(tx: Tx, project: str) -> Use:
     )
 
 
-def check_quota(tx: Tx, project: ProjectRow, request: JobRequest) -> None:
-    """Raises OverQuota, naming each ceiling it would pass and the largest size that fits now."""
-    now = use(tx, project.id)
+def check_quota(tx: Tx, project: ProjectRow, request: JobRequest, *, instead_of: str = "") -> None:
+    """Raises OverQuota, naming each ceiling it would pass and the largest size that fits now. What the session `instead_of` uses
+    does not count: it ends when this begins."""
+    now = use(tx, project.id, but=instead_of)
     rows = (
         ("sessions", 1, now.sessions, project.max_sessions),
         ("cores", request.cores, now.cores, project.max_cores),

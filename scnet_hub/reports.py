@@ -5,7 +5,7 @@ Reads the database and what is known of the centres; changes nothing and asks no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,9 +18,10 @@ from .db import sessions as stored
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
 from .ledger import books, pricing
+from .lifecycle import walltime_end
 from .load import Load
 from .notices import Notice, notices
-from .sessions import walltime_end
+from .orphans import Orphan
 from .standard.centre import PartitionSpec
 from .units import Amount
 
@@ -50,13 +51,34 @@ class Reports:
         return known.spec.offered(row.partition) if known else None
 
     async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
-        events = await self.db.run(stored.log, [row.id for row in rows])
-        return [
-            documents.session(
-                row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), warnings=self.warnings(row), whole=whole
-            )
+        return await self.db.run(self._sessions, rows, whole)
+
+    def _sessions(self, tx: Tx, rows: list[SessionRow], whole: bool) -> list[Json]:
+        events = stored.log(tx, [row.id for row in rows])
+        found = [
+            documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), warnings=self.warnings(row))
             for row in rows
         ]
+        return [document | self._whole(tx, row) for document, row in zip(found, rows, strict=True)] if whole else found
+
+    def _whole(self, tx: Tx, row: SessionRow) -> Json:
+        """What only the document of one session says."""
+        behind = stored.next_in_line(tx, row.id)
+        centres = {name: known.spec.name for name, known in self.load.centres.items()}
+        return {
+            "placement": row.placement,
+            "copies": [documents.copy(one, centres.get(one.centre, one.centre)) for one in stored.copies_of(tx, row.id)],
+            "successor": documents.successor(behind, centres.get(behind.centre, behind.centre)) if behind else None,
+            "succeeded_by": behind.id if behind and not behind.in_line else "",
+        }
+
+    async def orphans(self, found: Iterable[Orphan]) -> Json:
+        """Jobs without a session, and sessions without a job."""
+        rows = [row for row in await self.db.run(stored.live_copies) if row.forgotten_since]
+        return {
+            "jobs": [documents.orphan(one) for one in found],
+            "sessions": [documents.forgotten(row, self.load.centres[row.centre]) for row in rows if row.centre in self.load.centres],
+        }
 
     def warnings(self, row: SessionRow) -> list[Notice]:
         """What its person should know of a live session now."""
@@ -90,12 +112,9 @@ class Reports:
         return [self._balance(tx, project) for project in mine]
 
     def _balance(self, tx: Tx, project: ProjectRow) -> Json:
-        rows = [*stored.live(tx, project=project.id), *(row for row in self._uncharged(tx) if row.project == project.id)]
+        rows = [*stored.live(tx, project=project.id), *stored.uncharged(tx, project.id)]
         in_flight = sum((self.in_flight(row) for row in rows), Amount(0))
         return documents.balance(project, books.balance(tx, project.id), projects.use(tx, project.id), in_flight)
-
-    def _uncharged(self, tx: Tx) -> list[SessionRow]:
-        return [row for centre in self.load.centres for row in stored.uncharged(tx, centre)]
 
     async def entries(self, project: str) -> list[Json]:
         return [documents.entry(number, entry) for number, entry in await self.db.run(stored_entries.newest, project)]

@@ -1,24 +1,20 @@
-"""The life of a session, decided without I/O: names, and what a centre's word about a job changes.
-
-    intent → submitted → queued → starting → ready → ended → charged        (stopping: from any live state)
-
-Unknown is not a state but a mark with a since and a why: it keeps the session and its hold (law 1).
-"""
+"""What a session and its copies are called, and the request that a session was started by."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from .db.sessions import SessionRow
-from .jobs import JobRequest, JobState, JobStatus
-from .units import format_duration
+from .jobs import JobRequest
 
-WAITING = ("intent", "submitted", "queued", "starting")
+PREFIX = "scnet-"
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_NAME = re.compile(rf"{PREFIX}([{_ALPHABET}]{{12}})(?:-([2-9]|[1-9]\d))?", re.ASCII)
 
 
 def new_id() -> str:
@@ -26,8 +22,19 @@ def new_id() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(12))
 
 
-def job_name(session_id: str) -> str:
-    return f"scnet-{session_id}"
+def label(row: SessionRow) -> str:
+    """What a copy's job and folder are called by: "abc" for the first, "abc-2" for the second."""
+    return row.id if row.number == 1 else f"{row.id}-{row.number}"
+
+
+def job_name(row: SessionRow) -> str:
+    return PREFIX + label(row)
+
+
+def copy_of(name: str) -> tuple[str, int] | None:
+    """The session and the number of the copy that a job of this name is; None if it is none of ours."""
+    match = _NAME.fullmatch(name)
+    return (match[1], int(match[2] or 1)) if match else None
 
 
 def new_nonce() -> tuple[str, str]:
@@ -53,63 +60,3 @@ def request_document(request: JobRequest) -> dict[str, Any]:
 def request_of(document: dict[str, Any]) -> JobRequest:
     fields = dict(document)
     return JobRequest(walltime=timedelta(seconds=fields.pop("walltime_s")), **fields)
-
-
-def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
-    """The columns of a live session that the centre's word about its job changes; empty if none."""
-    if status.state is JobState.UNKNOWN:
-        return (
-            {}
-            if row.unknown_since
-            else {"unknown_since": status.seen_at, "unknown_why": status.reason or "the centre does not know this job"}
-        )
-    wanted: dict[str, Any] = {"unknown_since": None, "unknown_why": "", "reason": status.reason, "place_in_queue": status.place}
-    if status.node:
-        wanted["node"] = status.node
-    if status.state.ended:
-        wanted |= {"state": "ended", "live": False, "ended_at": status.seen_at, "payload": {}, "place_in_queue": 0}
-        wanted["end_reason"] = end_reason(row, status)
-    elif status.state is JobState.RUNNING:
-        wanted |= {"started_at": row.started_at or status.seen_at, "reason": ""}
-        if row.state in WAITING:
-            wanted["state"] = "starting"
-    elif row.state in WAITING:
-        wanted["state"] = "queued"
-    return {column: value for column, value in wanted.items() if getattr(row, column) != value}
-
-
-def end_reason(row: SessionRow, status: JobStatus) -> str:
-    """Why a job ended, in words for its owner."""
-    if row.cancelled_at:
-        return row.end_reason or "Stopped on request."
-    why = f" ({status.reason})" if status.reason and status.reason.lower() not in ("none", status.state.value) else ""
-    return {
-        JobState.COMPLETED: "The program ended by itself.",
-        JobState.CANCELLED: f"Cancelled at the centre{why}.",
-        JobState.LOST: f"Lost by the centre{why}: not charged.",
-    }.get(status.state, f"The job failed{why}.")
-
-
-def event(row: SessionRow, change: dict[str, Any]) -> str:
-    """The line for the session's log that a change deserves; "" if none."""
-    state = change.get("state", "")
-    if change.get("unknown_since"):
-        return f"{row.centre} cannot say how the job is: {change['unknown_why']}. The session is kept."
-    if state == "ended":
-        return str(change.get("end_reason", row.end_reason))
-    if state == "starting":
-        return f"Running at {row.centre}" + (f" on {change['node']}" if change.get("node") else "") + ": the session is starting."
-    reason, place = change.get("reason", row.reason), change.get("place_in_queue", row.place_in_queue)
-    if (state or row.state) == "queued" and (state or "reason" in change or "place_in_queue" in change):
-        where = f"number {place} in the queue" if place else "in the queue"
-        return f"{row.centre}: {where}" + (f" (waiting for: {reason})." if reason and reason != "None" else ".")
-    return ""
-
-
-def walltime_end(row: SessionRow) -> datetime | None:
-    return row.started_at + timedelta(seconds=row.request["walltime_s"]) if row.started_at and row.live else None
-
-
-def still_there(row: SessionRow, now: datetime) -> str:
-    """How long a session has been going, for people."""
-    return format_duration(now - row.created_at)

@@ -29,14 +29,14 @@ def home(spec: CentreSpec, account: str) -> str:
 
 
 def path(spec: CentreSpec, row: SessionRow, name: str) -> str:
-    """One of a session's files at its centre; "" is their folder."""
-    return f"{directory(spec, row.account)}/{row.id}" + (f"/{name}" if name else "")
+    """One of a copy's files at its centre; "" is their folder."""
+    return f"{directory(spec, row.account)}/{sessions.label(row)}" + (f"/{name}" if name else "")
 
 
 def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
     request = sessions.request_of(row.request)
     return JobSpec(
-        name=sessions.job_name(row.id), partition=row.partition, cores=request.cores, gpus=request.gpus, gpu_model=request.gpu_model,
+        name=sessions.job_name(row), partition=row.partition, cores=request.cores, gpus=request.gpus, gpu_model=request.gpu_model,
         argv=(spec.session.python, "-P", "-m", "scnet_hub.session.start", path(spec, row, "start.json")),
         memory=request.memory or request.cores * spec.session.memory_per_core, nodes=request.nodes,
         walltime=request.walltime, output=path(spec, row, "log"), directory=path(spec, row, ""),
@@ -71,7 +71,7 @@ class Addresses:
                 "SCNET_PROJECT": row.project,
                 "SCNET_IDLE_TIMEOUT": f"{self.idle_timeout.total_seconds():.0f}",
             },
-            "nonce": row.payload["nonce"],
+            "nonce": row.secret,
             "call_home": seen(self.call_home.format(row.id)),
             "home": home(spec, row.account),
             "host": spec.session.host,

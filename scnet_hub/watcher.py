@@ -2,7 +2,8 @@
 
 The pause adapts: at least five times as long as the centre took to answer, short while a session waits or starts, long when
 calm; a poke can't shorten it below the short one, so that a centre's load does not grow with the number of people. A centre
-that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting ends one.
+that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting ends one, or that it answers
+and knows nothing of one for very long.
 """
 
 from __future__ import annotations
@@ -11,20 +12,19 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import sessions
+from . import charging, lifecycle, sessions
 from .centres import Centre
-from .db import Tx
 from .db import sessions as stored
 from .db.sessions import SessionRow
 from .errors import CentreError
-from .jobs import JobState, JobStatus, UsageRecord
-from .ledger import books, pricing
+from .jobs import JobState, JobStatus
 from .load import Known
-from .units import Amount
+from .orphans import Orphans
 
 if TYPE_CHECKING:
     from .federation import Federation
@@ -43,6 +43,7 @@ class Watcher:
         self._due = self._took = 0.0
         self._nodes_at = float("-inf")
         self._under_way: set[tuple[str, str]] = set()
+        self.orphans = Orphans(federation, known.spec.id)
         self._hopeless: set[str] = set()  # jobs that their centre called so at the last look
 
     def poke(self, after: float = 0.0) -> None:
@@ -78,51 +79,59 @@ class Watcher:
     async def tick(self) -> bool:
         """One look; True if something waits, starts or ends there, so that the next look should be soon."""
         loop, fed, centre_id = asyncio.get_running_loop(), self.federation, self.known.spec.id
-        rows = [row for row in await fed.db.run(stored.live, centre=centre_id) if row.job_id]
+        rows = [row for row in await fed.db.run(stored.live_copies, centre=centre_id) if row.job_id]
         asked = loop.time()
         nodes = asked - self._nodes_at >= self.known.spec.watch.interval or self.known.failing_since is not None
         try:
-            statuses, snapshot = await self.centre.look([row.job_id for row in rows], nodes=nodes)
+            look = await self.centre.look([row.job_id for row in rows], nodes=nodes)
         except CentreError as error:
             self._took = loop.time() - asked
             await self._could_not_ask(rows, str(error))
             return True
         self._took = loop.time() - asked
-        if snapshot:
-            self.known.took(snapshot)
+        if look.snapshot:
+            self.known.took(look.snapshot)
             self._nodes_at = asked
         for row in rows:
-            await self._heard(row, statuses[row.job_id])
-        await self._give_up_hopeless(rows, statuses)
+            await self.hear(row, look.statuses[row.job_id])
+        await self._give_up_hopeless(rows, look.statuses)
+        await self._write_off_forgotten(rows)
+        await self.orphans.compare(look.listed, rows)
         waiting = await self._charge()
-        fresh = await fed.db.run(stored.live, centre=centre_id)
-        return waiting or any(row.state in sessions.WAITING or row.state == "stopping" or row.unknown_since for row in fresh)
+        fresh = await fed.db.run(stored.live_copies, centre=centre_id)
+        return waiting or any(row.job_state in lifecycle.WAITING or row.job_state == "stopping" or row.unknown_since for row in fresh)
 
     async def _could_not_ask(self, rows: Sequence[SessionRow], why: str) -> None:
         now = self.federation.clock()
         self.known.failed(why, now)
         for row in rows:
-            await self._heard(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
+            await self.hear(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
 
-    async def _heard(self, row: SessionRow, status: JobStatus) -> None:
+    async def hear(self, row: SessionRow, status: JobStatus) -> None:
+        """What the centre says of one copy's job. A job of another name under its id is no word about it: a centre that lost its
+        state gives ids out again."""
         fed = self.federation
+        if status.name and status.name != sessions.job_name(row):
+            why = "its job id belongs to another job there now: the centre has lost its own records"
+            status = replace(status, state=JobState.UNKNOWN, reason=why, forgotten=True, node="", place=0)
         if status.state.ended and not row.ready_at and (row.kind == "lab" or status.state is not JobState.COMPLETED):
-            return self._beside(row.id, "end", lambda: self._ended_oddly(row, status))
-        before = await fed.heard(row.id, status, "")
+            return self._beside(row, "end", lambda: self._ended_oddly(row, status))
+        before = await fed.heard(row, status, "")
         if status.state.ended:
-            self._beside(row.id, "scrub", lambda: fed.scrub(row))
-        elif (before or row).cancelled_at and status.state is not JobState.UNKNOWN:
-            self._beside(row.id, "cancel", lambda: fed.cancel_job(before or row))
+            self._beside(row, "scrub", lambda: fed.scrub(row))
+            self.poke()
+        elif (before or row).job_cancelled_at and status.state is not JobState.UNKNOWN:
+            self._beside(row, "cancel", lambda: fed.cancel_job(before or row))
 
     async def _ended_oddly(self, row: SessionRow, status: JobStatus) -> None:
-        await self.federation.heard(row.id, status, await self.federation.last_lines(row))
+        await self.federation.heard(row, status, await self.federation.last_lines(row))
         self.poke()
         await self.federation.scrub(row)
 
-    def _beside(self, session_id: str, what: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    def _beside(self, row: SessionRow, what: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """What is asked in a person's name goes on beside the watch, each thing once at a time: a login of theirs that hangs
         keeps nobody else waiting."""
-        key = (session_id, what)
+        key = (sessions.label(row), what)
 
         async def once() -> None:
             try:
@@ -140,49 +149,32 @@ class Watcher:
         for row in rows:
             if row.job_id in named & self._hopeless and not row.cancelled_at:
                 why = f"{self.known.spec.name} accepted this job but says that it can never start: {statuses[row.job_id].reason}."
-                self._beside(row.id, "cancel", partial(self.federation.cancel, row, why))
+                self._beside(row, "cancel", partial(self.federation.cancel, row, why))
         self._hopeless = named
 
+    async def _write_off_forgotten(self, rows: Sequence[SessionRow]) -> None:
+        """What the centre, asked and answering, has known nothing of for so long that it never will."""
+        patience = timedelta(seconds=self.known.spec.watch.forget_after)
+        for row in rows:
+            if row.forgotten_since and self.federation.clock() - row.forgotten_since >= patience:
+                why = f"{self.known.spec.name} knows nothing of this job any more: not charged."
+                await self.federation.write_off(row, why)
+                self._beside(row, "scrub", partial(self.federation.scrub, row))
+
     async def _charge(self) -> bool:
-        """Charges ended sessions from the centre's usage records; True if one is still to come."""
-        rows = await self.federation.db.run(stored.uncharged, self.known.spec.id)
-        with_job = [row for row in rows if row.job_id]
+        """Settles copies that ended, from the centre's usage records; True if one is still to come."""
+        rows = await self.federation.db.run(stored.unsettled, self.known.spec.id)
         try:
-            records = {record.job_id: record for record in await self.centre.usage([row.job_id for row in with_job])} if with_job else {}
+            records = {record.job_id: record for record in await self.centre.usage([row.job_id for row in rows])} if rows else {}
         except CentreError as error:
             log.warning("%s: accounting can't be asked: %s", self.known.spec.id, error)
             return True
         left = False
         for row in rows:
             record = records.get(row.job_id)
-            if row.job_id and (record is None or not record.state.ended or record.name != sessions.job_name(row.id)):
+            if record is None or not record.state.ended or record.name != sessions.job_name(row):
                 left = True
                 continue
-            await self.federation.db.run(settle, row, record, self.known, self.federation.clock())
+            await self.federation.db.run(charging.settle, row, record, self.known, self.federation.clock())
             self.federation.changes.tell(row.id)
         return left
-
-
-def settle(tx: Tx, row: SessionRow, record: UsageRecord | None, known: Known, now: datetime) -> None:
-    """Charges one ended session, or gives its hold back where nothing ran or the centre lost it; harmless to repeat."""
-    held = Amount(row.held)
-    amount, memo = price(row, record, known)
-    if record is None or record.state is JobState.LOST:
-        books.release(tx, row.project, row.id, held, now, memo)
-    else:
-        books.charge(tx, row.project, row.id, row.centre, held, amount, now, memo)
-    times = {"started_at": record.started_at or row.started_at, "ended_at": record.ended_at or row.ended_at} if record else {}
-    stored.change(tx, row.id, state="charged", charged=amount.micros, **times)
-    stored.say(tx, row.id, now, f"Charged {amount}: {memo}." if amount else f"Not charged: {memo}.")
-
-
-def price(row: SessionRow, record: UsageRecord | None, known: Known) -> tuple[Amount, str]:
-    """What a usage record costs, and the formula in words."""
-    if record is None:
-        return Amount(0), "nothing ran"
-    if record.state is JobState.LOST:
-        return Amount(0), "lost by the centre"
-    offered = known.spec.offered(row.partition)
-    rates = {"core_hour": offered.tariff.core_hour, "gpu_hour": offered.tariff.gpu_hour} if offered else {"core_hour": 0.0, "gpu_hour": 0.0}
-    hourly = pricing.per_hour(record.cores, record.gpus, **rates)
-    return pricing.cost(hourly, record.elapsed), pricing.formula(record.cores, record.gpus, record.elapsed, **rates)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.testbed.fixtures", "tests.environments"]
+pytest_plugins = ["tests.testbed.fixtures", "tests.environments", "tests.world"]
 
 settings.register_profile("scnet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("scnet")

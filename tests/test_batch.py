@@ -157,12 +157,12 @@ def test_the_words_for_a_good_end_are_the_brokers() -> None:
     from types import SimpleNamespace
 
     from scnet_hub.jobs import JobState, JobStatus
-    from scnet_hub.sessions import end_reason
+    from scnet_hub.lifecycle import end_reason
 
     now = datetime.now(UTC)
 
     def said(state: JobState, cancelled: bool = False) -> str:
-        row = SimpleNamespace(cancelled_at=now if cancelled else None, end_reason="")
+        row = SimpleNamespace(job_cancelled_at=now if cancelled else None, job_end="")
         words = end_reason(row, JobStatus(state=state, seen_at=now, reason="exit 1"))  # type: ignore[arg-type]
         return batch.outcome({"live": False, "end_reason": words})
 

@@ -18,7 +18,7 @@ PACKAGE = "scnet_hub"
 # Longest name first wins: `ledger.books` is federation although `ledger` is decisions.
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "units", "jobs", "commands", "standing"), 0),
-    **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity", "health", "notices"), 1),
+    **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity", "breaker", "health", "notices"), 1),
     **dict.fromkeys(("transport", "centres", "db", "secret"), 2),
     **dict.fromkeys(
         (
@@ -28,6 +28,14 @@ LAYERS: dict[str, int] = {
             "sessions",
             "starts",
             "watcher",
+            "decisions",
+            "launches",
+            "arrivals",
+            "second_chances",
+            "continuing",
+            "charging",
+            "lifecycle",
+            "orphans",
             "load",
             "ledger.books",
             "projects",

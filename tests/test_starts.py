@@ -39,7 +39,9 @@ class Row:
     """As much of a session's row as is asked for."""
 
     id, account, centre, partition, project, kind = "x1", "u4711", "b", "batch", "climate", "lab"
-    payload: dict[str, Any] = {"argv": ["jupyterhub-singleuser"], "env": ENV, "nonce": "n0nce"}  # noqa: RUF012
+    number = 1
+    secret = "n0nce"
+    payload: dict[str, Any] = {"argv": ["jupyterhub-singleuser"], "env": ENV}  # noqa: RUF012
     request: dict[str, Any] = {"person": "ada", "project": "climate", "cores": 2, "walltime_s": 3600}  # noqa: RUF012
 
 

@@ -95,6 +95,12 @@ def linker(who: Caller) -> str:
     return person_of(who)
 
 
+def operator_of(who: Caller) -> None:
+    """Raises NotEntitled for anybody but an operator."""
+    if not who.operator:
+        raise NotEntitled("This is for operators.", hint="Use the token of a service with the scope custom:scnet:operate.")
+
+
 async def own(fed: Federation, who: Caller, session_id: str) -> SessionRow:
     """The session, if the caller may see it; otherwise it does not exist for them."""
     row = await fed.get(session_id)
@@ -132,9 +138,9 @@ async def profiles(fed: Fed, who: Who) -> Json:
 async def placements(request: Request, fed: Fed, who: Who) -> Json:
     wanted = options.job_request(who.person, await body_of(request))
     if who.operator and not wanted.project:
-        return documents.placement(await fed.place_for_nobody(wanted))
-    decision, available = await fed.place(wanted)
-    refusal = await fed.refusal(decision)
+        return documents.placement(await fed.decisions.place_for_nobody(wanted))
+    decision, available = await fed.decisions.place(wanted)
+    refusal = await fed.decisions.refusal(decision)
     return {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
 
 
@@ -183,6 +189,30 @@ async def stop(session_id: str, fed: Fed, who: Who, why: Annotated[str, Query(ma
     return await one(fed, who, row)
 
 
+@router.post("/sessions/{session_id}/continue")
+async def proceed(session_id: str, response: Response, fed: Fed, who: Who) -> Json:
+    """The next session of a Lab, in the same folder: it takes the name over when it listens."""
+    row, new = await fed.continuing.next(await own(fed, who, session_id))
+    response.status_code = 201 if new else 200
+    return await one(fed, who, row)
+
+
+@router.post("/sessions/{session_id}/write-off")
+async def write_off(session_id: str, fed: Fed, who: Who) -> Json:
+    """An operator's word that a centre has lost all that it had of this session: nothing is charged."""
+    operator_of(who)
+    await fed.write_off_all(await fed.get(session_id), "Written off by the federation's operators: not charged.")
+    return await one(fed, who, await fed.get(session_id))
+
+
+@router.get("/orphans")
+async def orphans(fed: Fed, who: Who) -> Json:
+    """Jobs at the centres that no session has, and sessions whose centre has no job of theirs."""
+    operator_of(who)
+    found = [orphan for watcher in fed.watchers.values() for orphan in watcher.orphans.found]
+    return {"as_of": iso(fed.clock()), **await fed.reports.orphans(found)}
+
+
 @router.get("/sessions/{session_id}/log")
 async def log(session_id: str, fed: Fed, who: Who, size: Annotated[int, Query(ge=1, le=MAX_BODY)] = 4000) -> Json:
     return {"log": await fed.tail(await own(fed, who, session_id), size)}
@@ -197,26 +227,28 @@ async def accounts(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) ->
 @router.post("/accounts/{centre}")
 async def link(centre: str, request: Request, fed: Fed, who: Who) -> Json:
     """Begins the proof that an account at that centre is the caller's: answers the command to run there."""
+    person = linker(who)
     account = identity.login(str((await body_of(request)).get("account", "")))
-    command = await fed.link(linker(who), centre, account)
+    command = await fed.linking.ask(person, centre, account)
     return {"centre": centre, "account": account, "command": command, "valid_s": PROOF_LIFE.total_seconds()}
 
 
 @router.post("/accounts/{centre}/proof")
 async def prove(centre: str, fed: Fed, who: Who) -> Json:
-    return documents.account(await fed.prove(linker(who), centre))
+    person = linker(who)
+    return documents.account(await fed.linking.prove(person, centre))
 
 
 @router.delete("/accounts/{centre}")
 async def unlink(centre: str, fed: Fed, who: Who) -> Json:
-    return documents.account(await fed.unlink(linker(who), centre))
+    person = linker(who)
+    return documents.account(await fed.linking.unlink(person, centre))
 
 
 @router.get("/metrics")
 async def metrics(fed: Fed, who: Who) -> Response:
     """Prometheus's text format; for operators, and monitors with a token of theirs."""
-    if not who.operator:
-        raise NotEntitled("The metrics are for operators.", hint="Use the token of a service with the scope custom:scnet:operate.")
+    operator_of(who)
     return Response(await fed.metrics.text(), media_type=CONTENT_TYPE)
 
 
@@ -244,5 +276,5 @@ async def call_home(session_id: str, request: Request, fed: Fed) -> Json:
         raise BadOption("call-home: the port must be from 1024 to 65535.")
     if phase == "listening" and (not host or not port):
         raise BadOption("call-home: a listening session says its host and port.")
-    await fed.call_home(session_id, {"nonce": body.get("nonce"), "phase": phase, "host": host, "port": port, "node": node})
+    await fed.arrivals.call_home(session_id, {"nonce": body.get("nonce"), "phase": phase, "host": host, "port": port, "node": node})
     return {"ok": True}

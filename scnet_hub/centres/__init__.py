@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,16 @@ if TYPE_CHECKING:  # the embedded centre's daemon lives in this package and must
 TIMEOUT = 15.0  # above every healthy and every bounded answer seen (testbed.md 4)
 BATCH = 500  # ids a question: keeps the command line far below any limit
 Observer = Callable[[Asked], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look at a centre showed: a status for each job that was asked about, everybody's jobs that its queue lists, and how
+    full it is, if that was asked."""
+
+    statuses: Mapping[str, JobStatus]
+    listed: Mapping[str, JobStatus]
+    snapshot: LoadSnapshot | None
 
 
 class Centre:
@@ -60,7 +70,7 @@ class Centre:
         words = await self._words()
         return words.submitted(await self._ask(words.submit(job), account))
 
-    async def look(self, ids: Sequence[str], *, nodes: bool) -> tuple[dict[str, JobStatus], LoadSnapshot | None]:
+    async def look(self, ids: Sequence[str], *, nodes: bool) -> Look:
         """A status for every one of `ids` (the queue's word, else accounting's, else UNKNOWN), from one question to the
         queue; with `nodes` also how full the partitions are."""
         words = await self._words()
@@ -74,26 +84,26 @@ class Centre:
             with self._reading("nodes"):
                 snapshot = await asyncio.to_thread(words.snapshot, answers, queue, at)
         absent = [job for job in ids if job not in known]
-        known |= await self._accounted(absent) if absent else {}
-        return {job: known[job] for job in ids}, snapshot
+        found = await self._accounted(absent) if absent else {}
+        return Look(statuses={job: known[job] if job in known else found[job] for job in ids}, listed=known, snapshot=snapshot)
 
     async def _accounted(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """What accounting says of jobs that the queue does not list."""
-        why = "neither the queue nor accounting lists this job"
+        why, asked = "neither the queue nor accounting lists this job", True
         try:
             found = {record.job_id: _status(record, self.clock()) for record in await self.usage(ids)}
         except CentreError as error:
-            found, why = {}, f"the queue does not list this job, and accounting can't be asked: {error}"
-        unknown = JobStatus(state=JobState.UNKNOWN, seen_at=self.clock(), reason=why)
+            found, why, asked = {}, f"the queue does not list this job, and accounting can't be asked: {error}", False
+        unknown = JobStatus(state=JobState.UNKNOWN, seen_at=self.clock(), reason=why, forgotten=asked)
         return {job: found.get(job, unknown) for job in ids}
 
     async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """A status for every asked id; asks nothing if there are none. Raises Unreachable."""
-        return (await self.look(ids, nodes=False))[0] if ids else {}
+        return dict((await self.look(ids, nodes=False)).statuses) if ids else {}
 
     async def load(self) -> LoadSnapshot:
         """How full the partitions are now."""
-        snapshot = (await self.look((), nodes=True))[1]
+        snapshot = (await self.look((), nodes=True)).snapshot
         assert snapshot is not None
         return snapshot
 
@@ -171,4 +181,5 @@ def _status(record: UsageRecord, at: datetime) -> JobStatus:
     if not record.state.ended:
         return JobStatus(state=JobState.UNKNOWN, seen_at=at, reason="accounting lists it as live, the queue does not")
     failed = record.state is JobState.FAILED and record.exit_code
-    return JobStatus(state=record.state, seen_at=at, node=record.node, reason=f"exit code {record.exit_code}" if failed else "")
+    why = f"exit code {record.exit_code}" if failed else ""
+    return JobStatus(state=record.state, seen_at=at, name=record.name, node=record.node, reason=why)

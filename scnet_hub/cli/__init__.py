@@ -17,6 +17,7 @@ from .balance import balance
 from .centres import centres, place
 from .doctor import doctor
 from .jobs import cancel, jobs, logs, run
+from .orphans import orphans, write_off
 from .sessions import log, sessions, stop
 
 # Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
@@ -61,7 +62,7 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(App)
 
 
-for command in (accounts, balance, cancel, centres, doctor, jobs, log, logs, place, run, sessions, stop):
+for command in (accounts, balance, cancel, centres, doctor, jobs, log, logs, orphans, place, run, sessions, stop, write_off):
     cli.add_command(command)
 
 

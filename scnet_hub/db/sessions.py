@@ -1,21 +1,26 @@
-"""Queries on sessions and their events. Every change bumps `version`, which long polls watch."""
+"""Queries on sessions, their copies and their events. Every change bumps the session's `version`, which long polls watch.
+
+A row is a session as seen by one of its copies: by the one that leads, unless it says otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Select, and_, func, select, update
 
 from . import Tx
-from .tables import events, sessions
+from .tables import copies, events, sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRow:
-    """One session as stored; amounts are micro-credits, `request` and `placement` their JSON documents."""
+    """A session and one of its copies; amounts are micro-credits, `request` and `placement` their JSON documents.
+
+    What is the session's own comes first; from `number` on it is the copy's. A copy is one job at a centre."""
 
     id: str
     version: int
@@ -28,73 +33,150 @@ class SessionRow:
     request: dict[str, Any]
     placement: dict[str, Any]
     payload: dict[str, Any]
-    nonce: str
+    lead: int
+    continues: str
+    in_line: bool
+    why: str
+    end_reason: str
+    created_at: datetime
+    ready_at: datetime | None
+    cancelled_at: datetime | None
+    ended_at: datetime | None
+    held: int
+    charged: int | None
+    number: int
+    cause: str
+    asked_at: datetime
     centre: str
     partition: str
-    why: str
     account: str
+    secret: str
+    nonce: str
+    job_state: str
+    job_live: bool
     job_id: str
+    job_end: str
     node: str
     host: str
     port: int
     address: str
     reason: str
     place_in_queue: int
-    end_reason: str
-    created_at: datetime
     submitted_at: datetime | None
     started_at: datetime | None
-    ready_at: datetime | None
-    cancelled_at: datetime | None
-    ended_at: datetime | None
+    job_cancelled_at: datetime | None
+    job_ended_at: datetime | None
     unknown_since: datetime | None
     unknown_why: str
-    held: int
-    charged: int | None
+    forgotten_since: datetime | None
+    used: int | None
+
+    @property
+    def leads(self) -> bool:
+        return self.number == self.lead
+
+
+_COPYS = frozenset(copies.c.keys()) - {"session"}
+_ALL = (*sessions.c, *(column for column in copies.c if column.name != "session"))
 
 
 def _row(row: Row[Any]) -> SessionRow:
     return SessionRow(**row._mapping)
 
 
+def _by_lead() -> Select[Any]:
+    return select(*_ALL).join_from(sessions, copies, and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead))
+
+
+def _by_copy() -> Select[Any]:
+    return select(*_ALL).join_from(sessions, copies, copies.c.session == sessions.c.id)
+
+
 def insert(tx: Tx, **values: Any) -> None:
-    tx.execute(sessions.insert().values(version=1, **values))
+    """A session with its first copy, number 1: the columns of both."""
+    tx.execute(sessions.insert().values(version=1, lead=1, **{name: value for name, value in values.items() if name not in _COPYS}))
+    add_copy(tx, values["id"], 1, **{name: value for name, value in values.items() if name in _COPYS})
 
 
-def get(tx: Tx, session_id: str) -> SessionRow | None:
-    row = tx.execute(select(sessions).where(sessions.c.id == session_id)).first()
+def add_copy(tx: Tx, session_id: str, number: int, **values: Any) -> None:
+    new = {
+        "job_state": "intent", "job_live": True, "job_id": "", "job_end": "", "node": "", "host": "", "port": 0, "address": "",
+        "reason": "", "place_in_queue": 0, "unknown_why": "",
+    }  # fmt: skip
+    tx.execute(copies.insert().values(session=session_id, number=number, **(new | values)))
+
+
+def get(tx: Tx, session_id: str, number: int = 0) -> SessionRow | None:
+    """The session by its leading copy, or by the one of that number."""
+    query = _by_copy().where(copies.c.number == number) if number else _by_lead()
+    row = tx.execute(query.where(sessions.c.id == session_id)).first()
     return _row(row) if row else None
 
 
+def copies_of(tx: Tx, session_id: str) -> list[SessionRow]:
+    """The session by each of its copies, the first first."""
+    return [_row(row) for row in tx.execute(_by_copy().where(sessions.c.id == session_id).order_by(copies.c.number))]
+
+
 def live_one(tx: Tx, person: str, kind: str, name: str) -> SessionRow | None:
-    query = select(sessions).where(sessions.c.live, sessions.c.person == person, sessions.c.kind == kind, sessions.c.name == name)
-    row = tx.execute(query).first()
+    """The live session that has this name."""
+    one = (sessions.c.live, ~sessions.c.in_line, sessions.c.person == person, sessions.c.kind == kind, sessions.c.name == name)
+    row = tx.execute(_by_lead().where(*one)).first()
+    return _row(row) if row else None
+
+
+def next_in_line(tx: Tx, session_id: str) -> SessionRow | None:
+    """The session that took, or will take, the place of that one: the newest, if some came to nothing."""
+    row = tx.execute(_by_lead().where(sessions.c.continues == session_id).order_by(sessions.c.created_at.desc())).first()
     return _row(row) if row else None
 
 
 def live(tx: Tx, *, person: str = "", centre: str = "", project: str = "") -> list[SessionRow]:
-    query = select(sessions).where(sessions.c.live).order_by(sessions.c.created_at, sessions.c.id)
-    for column, value in ((sessions.c.person, person), (sessions.c.centre, centre), (sessions.c.project, project)):
+    query = _by_lead().where(sessions.c.live).order_by(sessions.c.created_at, sessions.c.id)
+    for column, value in ((sessions.c.person, person), (copies.c.centre, centre), (sessions.c.project, project)):
         if value:
             query = query.where(column == value)
     return [_row(row) for row in tx.execute(query)]
 
 
+def live_copies(tx: Tx, *, centre: str = "") -> list[SessionRow]:
+    """All jobs that may be at a centre, those of sessions that are over included: a row a copy."""
+    query = _by_copy().where(copies.c.job_live).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
+    return [_row(row) for row in tx.execute(query.where(copies.c.centre == centre) if centre else query)]
+
+
 def ended(tx: Tx, *, person: str = "", limit: int = 50) -> list[SessionRow]:
-    query = select(sessions).where(~sessions.c.live).order_by(sessions.c.ended_at.desc(), sessions.c.id).limit(limit)
+    query = _by_lead().where(~sessions.c.live).order_by(sessions.c.ended_at.desc(), sessions.c.id).limit(limit)
     if person:
         query = query.where(sessions.c.person == person)
     return [_row(row) for row in tx.execute(query)]
 
 
-def uncharged(tx: Tx, centre: str) -> list[SessionRow]:
-    """Ended sessions of a centre that still wait for its usage record."""
-    query = select(sessions).where(sessions.c.centre == centre, ~sessions.c.live, sessions.c.charged.is_(None))
+def unsettled(tx: Tx, centre: str) -> list[SessionRow]:
+    """Copies that ended at that centre and still wait for its usage record."""
+    query = _by_copy().where(copies.c.centre == centre, ~copies.c.job_live, copies.c.used.is_(None))
     return [_row(row) for row in tx.execute(query)]
 
 
-def change(tx: Tx, session_id: str, **values: Any) -> None:
-    tx.execute(update(sessions).where(sessions.c.id == session_id).values(version=sessions.c.version + 1, **values))
+def uncharged(tx: Tx, project: str) -> list[SessionRow]:
+    """Sessions of a project that are over and not charged yet."""
+    query = _by_lead().where(sessions.c.project == project, ~sessions.c.live, sessions.c.charged.is_(None))
+    return [_row(row) for row in tx.execute(query)]
+
+
+def asked_since(tx: Tx, at: datetime) -> Mapping[str, int]:
+    """How many copies were asked for since then, by cause."""
+    query = select(copies.c.cause, func.count()).where(copies.c.asked_at >= at).group_by(copies.c.cause)
+    return {cause: count for cause, count in tx.execute(query)}
+
+
+def change(tx: Tx, session_id: str, number: int = 0, **values: Any) -> None:
+    """Sets columns of the session and of its copy `number` (0: the one that leads)."""
+    own = {name: value for name, value in values.items() if name not in _COPYS}
+    tx.execute(update(sessions).where(sessions.c.id == session_id).values(version=sessions.c.version + 1, **own))
+    if of_copy := {name: value for name, value in values.items() if name in _COPYS}:
+        which = number or select(sessions.c.lead).where(sessions.c.id == session_id).scalar_subquery()
+        tx.execute(update(copies).where(copies.c.session == session_id, copies.c.number == which).values(**of_copy))
 
 
 def say(tx: Tx, session_id: str, at: datetime, message: str) -> None:
@@ -114,6 +196,7 @@ def log(tx: Tx, ids: Iterable[str]) -> dict[str, list[tuple[datetime, str]]]:
 
 def count_live(tx: Tx) -> dict[tuple[str, str, str], int]:
     """Live sessions by centre, kind and state."""
-    by = (sessions.c.centre, sessions.c.kind, sessions.c.state)
-    query = select(*by, func.count()).where(sessions.c.live).group_by(*by)
+    by = (copies.c.centre, sessions.c.kind, sessions.c.state)
+    lead = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
+    query = select(*by, func.count()).join_from(sessions, copies, lead).where(sessions.c.live).group_by(*by)
     return {(centre, kind, state): count for centre, kind, state, count in tx.execute(query)}

@@ -291,8 +291,9 @@ def _status(job: Job, at: datetime, place: int) -> JobStatus:
     state = qstat.state(job.word)
     broken = "E" in job.word and state is JobState.QUEUED
     return JobStatus(
-        state=state, seen_at=at, node=job.node, reason=_reason(job.word), place=place if state is JobState.QUEUED else 0, hopeless=broken
-    )
+        state=state, seen_at=at, name=job.name, node=job.node, reason=_reason(job.word),
+        place=place if state is JobState.QUEUED else 0, hopeless=broken,
+    )  # fmt: skip
 
 
 @lru_cache(256)

@@ -279,7 +279,8 @@ def _status(facts: Mapping[str, Any], at: datetime, place: int) -> JobStatus:
     word = facts["state"]
     state = STATES.get(word, JobState.UNKNOWN)
     return JobStatus(
-        state=state, seen_at=at, node=_node(facts), reason=word if word in TELLING or state is JobState.UNKNOWN else "",
+        state=state, seen_at=at, name=facts.get("name") or "", node=_node(facts),
+        reason=word if word in TELLING or state is JobState.UNKNOWN else "",
         starts_at=_moment(facts.get("scheduledStart")) if state is JobState.QUEUED else None, place=place,
     )  # fmt: skip
 

@@ -22,8 +22,12 @@ from .checks import check, check_name, each, lines, numbers, sentence, short
 MIB = 2**20
 PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
 FIND_FORMAT = "J|%A|%T|."
-QUEUE_FIELDS = ("job", "state", "node", "start", "partitions", "cores", "priority", "reason")
-QUEUE_FORMAT = "J|%A|%T|%B|%S|%P|%C|%Q|%r|."
+QUEUE_FIELDS = ("job", "state", "node", "start", "partitions", "cores", "priority", "reason", "name")
+# A stranger's name may hold anything, line ends and whole rows too: so it comes last and has its width, which is that of ours.
+NAME_WIDTH = 21
+QUEUE_FORMAT = f"J|%A|%T|%B|%S|%P|%C|%Q|%r|%.{NAME_WIDTH}j|."
+_FIELD = r"\|([^|\n]*)"
+_QUEUE_ROW = re.compile(rf"^J\|(\d+){_FIELD * 6}\|([^\n]*?)\|((?s:.{{0,{NAME_WIDTH}}}))\|\.\n", re.MULTILINE)
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
 DELIMITER = "--delimiter="
 USAGE_FIELDS = (
@@ -150,7 +154,7 @@ class Slurm:
         return _squeue("--states=all", f"--format={QUEUE_FORMAT}")
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
-        rows = _rows(done, len(QUEUE_FIELDS))
+        rows = _queue_rows(done)
         places = _places(rows)
         return {row[0]: _status(row, at, places.get(row[0], 0)) for row in rows}
 
@@ -222,12 +226,16 @@ def _check_whole(done: Completed) -> None:
         raise Garbled(f"the answer breaks off: ...{short(done.stdout[-80:])!r}.")
 
 
-def _rows(done: Completed, fields: int) -> list[list[str]]:
-    """The tagged rows of a squeue answer; "no such job" is no rows."""
+def _squeue_answered(done: Completed) -> None:
     _check_asked(done)
     if done.code and not _NO_SUCH_JOB.search(done.stderr):
         raise Rejected(_words(done))
     _check_whole(done)
+
+
+def _rows(done: Completed, fields: int) -> list[list[str]]:
+    """The tagged rows of a squeue answer that holds nothing of strangers'; "no such job" is no rows."""
+    _squeue_answered(done)
     rows = []
     for line in done.stdout.splitlines():
         if not line.startswith("J|"):
@@ -237,6 +245,18 @@ def _rows(done: Completed, fields: int) -> list[list[str]]:
             raise Garbled(f"squeue answered half a row: {short(line)!r}.")
         rows.append([*parts[1:fields], "|".join(parts[fields:-1])])
     return rows
+
+
+def _queue_rows(done: Completed) -> list[list[str]]:
+    """The rows of a look, without jobs of which there are two: nobody can say which of them is Slurm's. What begins like a row and
+    is none is half of one."""
+    _squeue_answered(done)
+    rows = [list(match.groups()) for match in _QUEUE_ROW.finditer(done.stdout)]
+    rest = _QUEUE_ROW.sub("", done.stdout)
+    if half := next((line for line in rest.splitlines() if line.startswith("J|")), ""):
+        raise Garbled(f"squeue answered half a row: {short(half)!r}.")
+    times = Counter(row[0] for row in rows)
+    return [row for row in rows if times[row[0]] == 1]
 
 
 def _node_rows(done: Completed) -> Iterable[dict[str, str]]:
@@ -274,11 +294,11 @@ def _gpus(gres: str) -> tuple[int, str]:
 
 
 def _status(row: Sequence[str], at: datetime, place: int) -> JobStatus:
-    _, word, node, start, _, _, _, reason = row
+    _, word, node, start, _, _, _, reason, name = row
     state = _state(word)
     queued = state is JobState.QUEUED
     return JobStatus(
-        state=state, seen_at=at, node="" if node == "n/a" else node, reason=_reason(word, reason),
+        state=state, seen_at=at, name=name.strip(), node="" if node == "n/a" else node, reason=_reason(word, reason),
         starts_at=_time(start) if queued else None, place=place, hopeless=queued and reason in HOPELESS,
     )  # fmt: skip
 
@@ -286,7 +306,7 @@ def _status(row: Sequence[str], at: datetime, place: int) -> JobStatus:
 def _places(rows: Iterable[Sequence[str]]) -> dict[str, int]:
     """The place of each queued job among those of its partition, 1 first."""
     waiting: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-    for job, word, _, _, partitions, _, priority, reason in rows:
+    for job, word, _, _, partitions, _, priority, reason, _ in rows:
         if _state(word) is JobState.QUEUED and reason not in STANDS_ASIDE:
             waiting[partitions].append((-_int(priority), int(job), job))
     return {job: place for jobs in waiting.values() for place, (_, _, job) in enumerate(sorted(jobs), 1)}
@@ -297,7 +317,7 @@ def _queue_of(done: Completed) -> tuple[dict[str, int], dict[str, int], dict[str
     queued: dict[str, int] = defaultdict(int)
     cores: dict[str, int] = defaultdict(int)
     running: dict[str, int] = defaultdict(int)
-    for _, word, _, _, partitions, count, _, reason in _rows(done, len(QUEUE_FIELDS)):
+    for _, word, _, _, partitions, count, _, reason, _ in _queue_rows(done):
         state = _state(word)
         for partition in partitions.split(","):
             if state is JobState.RUNNING:

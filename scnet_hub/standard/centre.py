@@ -201,6 +201,9 @@ class Watch(_Document):
     busy_interval: float = Field(
         default=10.0, ge=0.5, le=600, description="Seconds between looks while a session waits or starts, and the least at any time."
     )
+    forget_after: float = Field(
+        default=1800.0, ge=1, description="Seconds after which a job that the centre, queue and accounting, knows nothing of is given up."
+    )
 
 
 class CentreSpec(_Document):

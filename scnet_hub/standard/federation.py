@@ -40,6 +40,18 @@ class Profile(_Document):
     walltime: Walltime
 
 
+class SecondChanceSpec(_Document):
+    """When a start goes on elsewhere by itself. Times are seconds."""
+
+    patience: float = Field(default=40, gt=0, description="A Lab that is not running after so long is also asked for elsewhere.")
+    pinned_patience: float = Field(default=600, gt=0, description="Where the person chose the centre: in another of its partitions.")
+    start_patience: float = Field(default=180, gt=0, description="How long one that runs has to call home.")
+    copies: int = Field(default=3, ge=1, le=5, description="Copies of a session that may be at centres at once; 1: none beside the first.")
+    tries: int = Field(default=3, ge=1, le=10, description="Places that are tried, one after the other, if they refuse or the start dies.")
+    extra_share: float = Field(default=0.15, ge=0, le=1, description="Further copies in an hour, as a share of that hour's other starts...")
+    extra_free: int = Field(default=5, ge=0, description="... and so many besides.")
+
+
 class Idle(_Document):
     """When a JupyterLab session that nobody uses and in which nothing runs is stopped; its person is warned before."""
 
@@ -53,6 +65,7 @@ class FederationSpec(_Document):
     centres: list[str] = Field(min_length=1)
     project: list[ProjectSpec] = []
     profile: list[Profile] = []
+    second_chance: SecondChanceSpec = SecondChanceSpec()
     idle: Idle = Idle()
 
 

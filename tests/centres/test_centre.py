@@ -39,7 +39,7 @@ def centre(way: Scripted, accounting: str = "sacct") -> Centre:
 
 
 def queued(job: str, state: str, node: str = "n/a", priority: int = 1, reason: str = "None") -> str:
-    return f"J|{job}|{state}|{node}|N/A|main|1|{priority}|{reason}|.\n"
+    return f"J|{job}|{state}|{node}|N/A|main|1|{priority}|{reason}|a-job|.\n"
 
 
 def usage_row(job: str, state: str, exit_code: str = "0:0") -> str:
@@ -96,7 +96,8 @@ async def test_very_many_jobs_are_one_question_to_the_queue_and_a_few_to_account
 async def test_one_question_to_the_queue_tells_states_places_and_load() -> None:
     queue = queued("7", "PENDING", priority=20, reason="Resources") + queued("8", "PENDING", priority=10) + queued("9", "RUNNING", "n1")
     way = Scripted(squeue=queue, sinfo="n1|main|0/4/0/4|8000|0|(null)|gpu:0|idle|1:00:00|up|\n")
-    found, snapshot = await centre(way).look(["8", "9"], nodes=True)
+    look = await centre(way).look(["8", "9"], nodes=True)
+    found, snapshot = look.statuses, look.snapshot
     assert snapshot and snapshot.taken_at == AT and snapshot.partitions["main"].queued_jobs == 2
     assert (found["8"].place, found["9"].place) == (2, 0)
     assert sorted(programs(way)) == ["sinfo", "squeue"]

@@ -70,6 +70,33 @@ ANSWERS: Json = {
     },
     "GET sessions": {"as_of": "2026-11-20T09:00:00.000Z", "sessions": [session()]},
     "DELETE sessions/s-1": session(state="stopping"),
+    "GET orphans": {
+        "as_of": "2026-11-20T09:00:00.000Z",
+        "jobs": [
+            {
+                "centre": "alpha",
+                "job_id": "7",
+                "name": "scnet-aaaabbbbcccc",
+                "state": "running",
+                "since": "2026-11-20T08:59:00.000Z",
+                "session": "aaaabbbbcccc",
+                "rule": "it is being stopped",
+            },
+        ],
+        "sessions": [
+            {
+                "id": "s-2",
+                "number": 1,
+                "person": "ben",
+                "centre": "beta",
+                "job_id": "9",
+                "since": "2026-11-20T08:40:00.000Z",
+                "why": "not listed",
+                "settles_at": "2026-11-20T09:10:00.000Z",
+            },
+        ],
+    },
+    "POST sessions/s-1/write-off": session(state="charged", live=False, end_reason="Written off."),
     "GET sessions/s-1/log": {"log": "starting\nready\n"},
     "GET balance": {"as_of": "2026-11-20T09:00:00.000Z", "projects": [balance()]},
     "GET hub": {"version": "6.1.1"},

@@ -183,3 +183,14 @@ def test_a_command_that_is_not_installed_says_what_it_needs(monkeypatch: pytest.
     result = run("demo")
     assert result.exit_code == 1
     assert "make setup" in result.stderr
+
+
+def test_orphans_are_shown_with_what_becomes_of_them() -> None:
+    said = run("orphans").stdout
+    assert all(word in said for word in ("scnet-aaaabbbbcccc", "it is being stopped", "ben", "20 Nov 09:10:00 UTC"))
+    none = run("orphans", broker=Broker(GET_orphans={"as_of": None, "jobs": [], "sessions": []}))
+    assert none.exit_code == 0 and "None" in none.stdout
+
+
+def test_an_operator_writes_a_session_off() -> None:
+    assert "Written off." in run("write-off", "s-1").stdout

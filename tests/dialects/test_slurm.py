@@ -18,7 +18,7 @@ slurm = Slurm("sacct")
 
 
 def row(job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None") -> str:
-    return f"J|{job}|{state}|{node}|{start}|main|1|1|{reason}|.\n"
+    return f"J|{job}|{state}|{node}|{start}|main|1|1|{reason}|                a-job|.\n"
 
 
 def sample(name: str) -> Completed:
@@ -155,8 +155,8 @@ def test_one_answer_gives_every_listed_job_its_state_node_and_reason() -> None:
         "1": JobState.COMPLETED, "2": JobState.FAILED, "3": JobState.FAILED, "4": JobState.RUNNING, "5": JobState.QUEUED,
         "6": JobState.QUEUED, "7": JobState.QUEUED, "8": JobState.QUEUED, "9": JobState.QUEUED,
     }  # fmt: skip
-    assert found["4"] == JobStatus(state=JobState.RUNNING, seen_at=AT, node="gamma1")
-    assert found["5"] == JobStatus(state=JobState.QUEUED, seen_at=AT, reason="Resources", place=1)
+    assert found["4"] == JobStatus(state=JobState.RUNNING, seen_at=AT, name="a-job", node="gamma1")
+    assert found["5"] == JobStatus(state=JobState.QUEUED, seen_at=AT, name="a-job", reason="Resources", place=1)
     assert found["2"].reason == "NonZeroExitCode"
 
 
@@ -196,6 +196,14 @@ def test_an_unknown_state_is_told_as_its_own_reason() -> None:
 def test_half_an_answer_is_garbled(stdout: str) -> None:
     with pytest.raises(Garbled):
         slurm.statuses(said(stdout), AT)
+
+
+@pytest.mark.parametrize("name", ["x\nJ|1|FAILED", "x|.\nJ|1|FAILED|n|N/", "|.\nJ|1|FAILED||||||||.", "J|1|", "é|.\nJ|1|FAILED||||||"])
+def test_a_strangers_name_is_no_row_and_breaks_none(name: str) -> None:
+    """squeue prints a name as it is, cut to its width; captured from Slurm 22.05: `--job-name=$'x\\nJ|1|FAILED'`."""
+    theirs = row(9, "PENDING").replace("                a-job", f"{name:>21}"[:21])
+    found = slurm.statuses(said(theirs + row(1, "RUNNING") + theirs.replace("J|9|", "J|8|", 1)), AT)
+    assert found["1"].state is JobState.RUNNING and set(found) == {"1", "8", "9"}
 
 
 def test_a_banner_is_no_row_and_a_reason_may_hold_the_separator() -> None:

@@ -1,0 +1,125 @@
+"""Arriving: a session's first process calls home, vouched for by its copy's nonce; the first copy that is ready leads.
+
+Whatever else of that session is at centres is told to stop then, and what calls home later is told that it is over. A session is
+reached at its centre's address for sessions, in its centre's networks of nodes, or on its own node: never where else it may say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import identity, lifecycle, second_chances, sessions
+from .db import Tx
+from .db import sessions as stored
+from .db.sessions import SessionRow
+from .errors import NotFound, Refused, Unreachable
+
+if TYPE_CHECKING:
+    from .federation import Federation
+
+Json = dict[str, Any]
+
+
+class Arrivals:
+    def __init__(self, federation: Federation) -> None:
+        self.federation = federation
+
+    async def call_home(self, session_id: str, news: Json) -> None:
+        """What a copy's first process says of itself. Raises Refused if it isn't, or should no longer be, that session's."""
+        fed = self.federation
+        row = await fed.db.run(self._who, session_id, str(news.get("nonce", "")))
+        address: Json = {}
+        if news["phase"] == "listening":
+            self._check_host(row, str(news["host"]))
+            said = f"{news['host']}:{news['port']}"
+            await fed.db.run(self._claim, row, said)
+            host, port = await fed.centres[row.centre].transport.forward(str(news["host"]), int(news["port"]))
+            address = {"host": host, "port": port, "address": said}
+        ready = row.kind != "lab" or news["phase"] == "listening"
+        surplus = await fed.db.run(self.came_home, row, address, ready, str(news["node"])[:200])
+        if ready:
+            fed.start_worked(row.centre)
+        fed.changes.tell(row.id)
+        fed.watchers[row.centre].poke(2.0)
+        for other in surplus:
+            fed.changes.tell(other.id)
+            fed.stop_copy(other)
+
+    def _who(self, tx: Tx, session_id: str, nonce: str) -> SessionRow:
+        rows = stored.copies_of(tx, session_id)
+        if not rows:
+            raise NotFound(f"There is no session {session_id[:40]!r}.", code="unknown-session")
+        row = next((row for row in rows if sessions.nonce_matches(row, nonce)), None)
+        if row is None:
+            raise Refused("The nonce is not this session's.", code="bad-nonce")
+        return _wanted(row)
+
+    def _claim(self, tx: Tx, row: SessionRow, address: str) -> None:
+        """A copy has one address, from the first time that it says one: before any way there is opened."""
+        fresh = _wanted(stored.get(tx, row.id, row.number))
+        if fresh.address not in ("", address):
+            raise Refused("Another copy of this session is already running.", code="not-first")
+        stored.change(tx, row.id, row.number, address=address)
+
+    def came_home(self, tx: Tx, row: SessionRow, address: Json, ready: bool, node: str) -> list[SessionRow]:
+        """On the rows as they are now: a session that ended or was stopped meanwhile stays so. Answers what must stop now: its
+        other copies, and the session whose place it takes."""
+        fed, now = self.federation, self.federation.clock()
+        fresh = _wanted(stored.get(tx, row.id, row.number))
+        if address and fresh.port and (fresh.host, fresh.port) != (address["host"], address["port"]):
+            raise Refused("Another copy of this session is already running.", code="not-first")
+        event = "listens" if ready else "runs"
+        change = {
+            **address, "started_at": fresh.started_at or now, "node": fresh.node or node, "reason": "", "place_in_queue": 0,
+            "unknown_since": None, "unknown_why": "", "forgotten_since": None, "job_state": lifecycle.step(fresh.job_state, event),
+        }  # fmt: skip
+        stored.change(tx, row.id, row.number, **change)
+        surplus: list[SessionRow] = []
+        if ready and not fresh.ready_at:
+            rows = stored.copies_of(tx, row.id)
+            stored.change(tx, row.id, ready_at=now, lead=row.number)
+            stored.say(tx, row.id, now, _ready_words(rows, row, change["node"]))
+            surplus = [self._surplus(tx, other, row) for other in rows if other.number != row.number and other.job_live]
+            surplus += fed.continuing.take_over(tx, row)
+        elif not ready and fresh.job_state != change["job_state"]:
+            stored.say(tx, row.id, now, f"Running on {change['node']}.")
+        fed.fold(tx, row.id)
+        return surplus
+
+    def _surplus(self, tx: Tx, other: SessionRow, winner: SessionRow) -> SessionRow:
+        if not other.job_cancelled_at:
+            why = f"A copy at {winner.centre} was ready first."
+            state = lifecycle.step(other.job_state, "stop")
+            stored.change(tx, other.id, other.number, job_state=state, job_cancelled_at=self.federation.clock(), job_end=why)
+        after = stored.get(tx, other.id, other.number)
+        assert after is not None
+        return after
+
+    def _check_host(self, row: SessionRow, host: str) -> None:
+        spec = self.federation.centres[row.centre].spec
+        if spec.network.nodes:
+            if identity.lies_in(host, spec.network.nodes) and host != spec.network.listen:
+                return
+            raise Refused(f"{host} is not in the networks of nodes of {row.centre}.", code="bad-host")
+        wanted = spec.session.host or row.node
+        if not wanted:
+            self.federation.watchers[row.centre].poke()
+            raise Unreachable(f"{row.centre} has not said yet on which node this session runs.", hint="Call again in a moment.")
+        if host != wanted:
+            raise Refused(f"{host} is not where a session at {row.centre} can listen.", code="bad-host")
+
+
+def _wanted(row: SessionRow | None) -> SessionRow:
+    """Raises Refused for a copy that should no longer run."""
+    if row is None or not row.live or row.cancelled_at or not row.job_live or row.job_cancelled_at:
+        raise Refused("This session is over or being stopped.", code="over")
+    if row.ready_at and not row.leads:
+        raise Refused("Another copy of this session is already running.", code="not-first")
+    return row
+
+
+def _ready_words(rows: list[SessionRow], winner: SessionRow, node: str) -> str:
+    """With why it is not where it was first asked for, if so."""
+    waited = next((row for row in rows if row.number != winner.number and row.job_live), None)
+    moved = f" Moved from {waited.centre} to {winner.centre}: {second_chances.grown_words(waited)}." if waited else ""
+    return f"Ready on {node}.{moved}"

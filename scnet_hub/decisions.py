@@ -1,0 +1,88 @@
+"""Deciding in the federation: which place a request would go to, and whether its project may and can pay for it.
+
+Puts together what `load` knows, who has an account where, quotas and books; `placement` decides. What has to be one step with a
+session's row takes the transaction, so that each of a class that presses Start at once sees those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from . import accounts, placement, projects
+from .centres import Centre
+from .db import Database, Tx
+from .db import sessions as stored
+from .errors import NotFound, Refused
+from .jobs import JobRequest
+from .ledger import books
+from .load import Load
+from .placement import Placement
+from .units import Amount
+
+
+class Decisions:
+    """Decisions over these centres, with what is known of them now."""
+
+    def __init__(self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime]) -> None:
+        self.db, self.centres, self.load, self.clock = db, centres, load, clock
+
+    async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
+        """Where `request` would go now, and what its project has available. Raises NotEntitled."""
+        return await self.db.run(self.decide, request)
+
+    async def place_for_nobody(self, request: JobRequest) -> Placement:
+        """The same for an operator's question, which no project pays for and which needs no account."""
+        return await self.db.run(self._ranked, request, {})
+
+    async def refusal(self, decision: Placement) -> Refused | None:
+        """Why a start would be refused although a centre fits: over quota or over budget; None if it would not."""
+        try:
+            await self.db.run(self.check, decision)
+        except Refused as error:
+            return error
+        return None
+
+    def decide(self, tx: Tx, request: JobRequest) -> tuple[Placement, Amount]:
+        project = projects.resolve(tx, request.person, request.project)
+        refusals = accounts.refusals(tx, [centre.spec for centre in self.centres.values()], request.person)
+        return self._ranked(tx, replace(request, project=project.id), refusals), books.balance(tx, project.id).available
+
+    def _ranked(self, tx: Tx, request: JobRequest, refused: Mapping[str, str]) -> Placement:
+        if request.centre:
+            self.centre(request.centre)
+        now = self.clock()
+        return placement.place(request, self.load.offers(stored.live_copies(tx), now, refused), now=now)
+
+    def check(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> None:
+        """Raises OverQuota or Overdrawn if the project may not, or cannot, have the best place of `decision`."""
+        if best := decision.best:
+            project = projects.resolve(tx, decision.request.person, decision.request.project)
+            projects.check_quota(tx, project, decision.request, instead_of=instead_of)
+            _afford(tx, project.id, best.cost, best.cost_per_hour)
+
+    def centre(self, centre: str) -> Centre:
+        """The centre of that id. Raises NotFound."""
+        if centre not in self.centres:
+            raise NotFound(
+                f"There is no centre {centre!r} in this federation.", hint=f"Centres: {', '.join(self.centres)}.", code="unknown-centre"
+            )
+        return self.centres[centre]
+
+    def account(self, tx: Tx, centre: str, person: str) -> str:
+        """Under which account this person's jobs run there."""
+        return accounts.account_of(tx, self.centres[centre].spec, person)
+
+
+def _afford(tx: Tx, project: str, cost: Amount, hourly: Amount) -> None:
+    """Raises Overdrawn, with the longest walltime that would pass."""
+    try:
+        books.check(tx, project, cost)
+    except Refused as error:
+        available = books.balance(tx, project).available
+        longest = timedelta(hours=max(0, available.micros) / hourly.micros) if hourly else timedelta()
+        minutes = int(longest.total_seconds() // 60)
+        error.hint = f"With this size, a walltime of at most {minutes} min would pass. {error.hint}" if minutes else error.hint
+        error.details["walltime_would_pass_s"] = minutes * 60
+        raise

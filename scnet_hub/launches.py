@@ -1,0 +1,113 @@
+"""Launching: a copy's row becomes one job at its centre, or it is certain that none ever will.
+
+The row is there before anything leaves (law 2). Once a submission may have been taken, the job's name is looked up before anything
+else is done, by whoever goes on with it: this task, a restarted broker, a stop. So no answer that was lost makes a second job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from . import lifecycle, sessions, starts
+from .db import Tx
+from .db import sessions as stored
+from .db.sessions import SessionRow
+from .errors import CentreError, Rejected, Unreachable
+
+if TYPE_CHECKING:
+    from .federation import Federation
+
+PAUSE, LONGEST_PAUSE = 1.0, 30.0
+ASKED_IN_VAIN = 2  # times that a centre may be unreachable before a session that can go elsewhere does
+
+
+class Launches:
+    """Launches under way, each copy's once at a time."""
+
+    def __init__(self, federation: Federation) -> None:
+        self.federation = federation
+        self._going: set[tuple[str, int]] = set()
+
+    def begin(self, session_id: str, number: int, *, again: bool = False) -> None:
+        """`again`: somebody may have submitted it before. Goes on by itself until it is sure."""
+        if (session_id, number) not in self._going:
+            self._going.add((session_id, number))
+            self.federation.own(self._until_sure(session_id, number, again))
+
+    async def _until_sure(self, session_id: str, number: int, unsure: bool) -> None:
+        pause, in_vain = PAUSE, 0
+        try:
+            while row := await self._wanted(session_id, number):
+                try:
+                    if unsure and (found := await self._found(row)):
+                        return await self._accepted(row, found)
+                    if row.cancelled_at or row.job_cancelled_at or not row.live:
+                        return await self.federation.withdrawn(row, lifecycle.ON_REQUEST)
+                    await self._prepare(row)
+                    unsure = True
+                    job_id = await self.federation.centres[row.centre].submit(
+                        starts.job_spec(self.federation.centres[row.centre].spec, row), account=row.account
+                    )
+                    return await self._accepted(row, job_id)
+                except Rejected as error:
+                    return await self._refused(row, str(error))
+                except CentreError as error:
+                    in_vain += 1
+                    if not unsure and in_vain >= ASKED_IN_VAIN and await self._gone_elsewhere(row, error):
+                        return
+                    await self._asking_again(row, error)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+        finally:
+            self._going.discard((session_id, number))
+
+    async def _wanted(self, session_id: str, number: int) -> SessionRow | None:
+        row = await self.federation.db.run(stored.get, session_id, number)
+        return row if row and row.job_live and not row.job_id else None
+
+    async def _found(self, row: SessionRow) -> str | None:
+        """The job of that name. A centre that refuses to say can't be asked."""
+        try:
+            return await self.federation.centres[row.centre].find(sessions.job_name(row), account=row.account)
+        except Rejected as error:
+            raise Unreachable(f"{row.centre} does not say which jobs are ours: {error}") from error
+
+    async def _prepare(self, row: SessionRow) -> None:
+        centre = self.federation.centres[row.centre]
+        start = self.federation.addresses.start_file(centre.spec, row, await centre.transport.hub_url())
+        await centre.put(starts.path(centre.spec, row, "start.json"), json.dumps(start).encode(), account=row.account)
+
+    async def _accepted(self, row: SessionRow, job_id: str) -> None:
+        fresh = await self.federation.db.run(self._has_job, row, job_id)
+        self.federation.changes.tell(row.id)
+        if fresh.cancelled_at or fresh.job_cancelled_at or not fresh.live:
+            await self.federation.cancel_job(fresh)
+        self.federation.watchers[row.centre].poke(1.0)
+
+    def _has_job(self, tx: Tx, row: SessionRow, job_id: str) -> SessionRow:
+        """It may have called home before its centre's answer was here."""
+        fed = self.federation
+        fresh = stored.get(tx, row.id, row.number)
+        assert fresh is not None
+        state = lifecycle.step(fresh.job_state, "accepted")
+        stored.change(tx, row.id, row.number, job_state=state, job_id=job_id, submitted_at=fed.clock(), reason="")
+        stored.say(tx, row.id, fed.clock(), f"Submitted to {row.centre}, partition {row.partition}, as job {job_id}.")
+        fed.fold(tx, row.id)
+        after = stored.get(tx, row.id, row.number)
+        assert after is not None
+        return after
+
+    async def _refused(self, row: SessionRow, why: str) -> None:
+        said = f"{row.centre} refused the job: {why}"
+        if not await self.federation.second_chances.instead(row, "refused", f"{row.centre} refused the job ({why})"):
+            await self.federation.withdrawn(row, said)
+
+    async def _gone_elsewhere(self, row: SessionRow, error: CentreError) -> bool:
+        """Certain that this centre never took it, so nothing is doubled."""
+        return await self.federation.second_chances.instead(row, "unreachable", f"{row.centre} does not answer ({error})")
+
+    async def _asking_again(self, row: SessionRow, error: CentreError) -> None:
+        said = f"{row.centre} does not answer ({error}); asking again."
+        await self.federation.change(row, {"reason": str(error)}, said)

@@ -1,0 +1,169 @@
+"""Second chances: a start that stalls, dies or is refused goes on at another place by itself.
+
+Refused, or never reached: the copy is withdrawn and another takes its turn. Died before it was ready: the same, and the centre's
+breaker counts it. Stalled: a further copy where it should start now, beside the one that waits; the first to call home wins. A
+further copy is work for two centres, so it has a budget; only a Lab gets one, because only its start waits to be let in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from . import sessions
+from .db import Tx
+from .db import sessions as stored
+from .db.sessions import SessionRow
+from .errors import Refused
+from .ledger import books
+from .placement import Ranked
+from .standard.federation import SecondChanceSpec
+from .units import Amount, format_duration
+
+if TYPE_CHECKING:
+    from .federation import Federation
+
+log = logging.getLogger(__name__)
+LOOK = 1.0  # seconds between looks at who waits
+AGAIN = 4  # a session for which no better place was found is looked at again after that part of the patience
+AT_ONCE = 10  # sessions for which a place is sought per look
+
+
+class SecondChances:
+    def __init__(self, federation: Federation) -> None:
+        self.federation = federation
+        self._next: dict[str, datetime] = {}
+
+    @property
+    def spec(self) -> SecondChanceSpec:
+        return self.federation.spec.second_chance
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                await self.look()
+            except Exception:  # the next look may do better; it is logged whole
+                log.exception("looking for starts that stall failed")
+
+    async def look(self) -> None:
+        """Starts a further copy for each session that has waited for longer than the patience."""
+        fed = self.federation
+        now = fed.clock()
+        stalled = [rows for rows in await fed.db.run(_waiting) if waited(rows, self.spec, now)]
+        self._next = {rows[0].id: at for rows in stalled if (at := self._next.get(rows[0].id))}
+        due = [rows for rows in stalled if now >= self._next.get(rows[0].id, now)][:AT_ONCE]
+        for rows in due:
+            self._next[rows[0].id] = now + timedelta(seconds=self.spec.patience / AGAIN)
+            await self._further(rows)
+
+    async def _further(self, rows: Sequence[SessionRow]) -> None:
+        fed, first = self.federation, rows[0]
+        number = await fed.db.run(self._beside, first.id)
+        if number:
+            fed.changes.tell(first.id)
+            fed.launches.begin(first.id, number)
+
+    def _beside(self, tx: Tx, session_id: str) -> int:
+        """The number of the further copy; 0 if there is no place for it, or no budget."""
+        fed = self.federation
+        now = fed.clock()
+        rows = stored.copies_of(tx, session_id)
+        if not waited(rows, self.spec, now) or not affordable(stored.asked_since(tx, now - timedelta(hours=1)), self.spec):
+            return 0
+        place = next((one for one in self._untried(tx, rows) if one.wait.kind == "now"), None)
+        if place is None:
+            return 0
+        leading = next(row for row in rows if row.leads)
+        waits = format_duration(now - leading.asked_at)
+        said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {place.offer.title}, where it should start now."
+        return self._add(tx, rows, place, "stalled", said)
+
+    async def instead(self, row: SessionRow, cause: str, why: str) -> bool:
+        """Withdraws a copy that its centre certainly doesn't have, for one at the next best place; False if there is none."""
+        fed = self.federation
+        number = await fed.db.run(self._instead, row, cause, why)
+        if number:
+            fed.changes.tell(row.id)
+            fed.launches.begin(row.id, number)
+        return bool(number)
+
+    def _instead(self, tx: Tx, row: SessionRow, cause: str, why: str) -> int:
+        if number := self.next_place(tx, row.id, cause, why):
+            self.federation.withdraw(tx, row, why)
+        return number
+
+    def next_place(self, tx: Tx, session_id: str, cause: str, why: str) -> int:
+        """A copy at the best place that was not tried yet; 0 if there is none, or if there were tries enough."""
+        rows = stored.copies_of(tx, session_id)
+        if not rows[0].live or rows[0].cancelled_at or sum(row.cause != "stalled" for row in rows) >= self.spec.tries:
+            return 0
+        place = next(iter(self._untried(tx, rows)), None)
+        return self._add(tx, rows, place, cause, f"{why}; moved to {place.offer.title}.") if place else 0
+
+    def _untried(self, tx: Tx, rows: Sequence[SessionRow]) -> list[Ranked]:
+        try:
+            decision, _ = self.federation.decisions.decide(tx, sessions.request_of(rows[0].request))
+        except Refused:  # no longer in the project
+            return []
+        tried = {(row.centre, row.partition) for row in rows}
+        return [one for one in decision.ranked if (one.offer.centre, one.offer.partition) not in tried]
+
+    def _add(self, tx: Tx, rows: Sequence[SessionRow], place: Ranked, cause: str, said: str) -> int:
+        """Held is the most that any one copy may cost: only one is charged."""
+        fed, session = self.federation, rows[0]
+        number = rows[-1].number + 1
+        more = Amount(max(0, place.cost.micros - session.held))
+        try:
+            books.hold(tx, session.project, session.id, more, fed.clock(), said)
+        except Refused:
+            return 0
+        fed.add_copy(tx, session, number, place, cause)
+        stored.change(tx, session.id, held=session.held + more.micros, why=session.why if cause == "stalled" else said)
+        stored.say(tx, session.id, fed.clock(), said)
+        fed.fold(tx, session.id)
+        return number
+
+
+def _waiting(tx: Tx) -> list[list[SessionRow]]:
+    """Labs that were never ready, each by all its copies."""
+    rows = [row for row in stored.live(tx) if row.kind == "lab" and not row.ready_at and not row.cancelled_at]
+    return [stored.copies_of(tx, row.id) for row in rows]
+
+
+def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) -> bool:
+    """Whether a session has waited long enough for a further copy. One that runs has longer to call home."""
+    session, newest = rows[0], rows[-1]
+    live = [row for row in rows if row.job_live]
+    if not session.live or session.ready_at or session.cancelled_at or not live or len(live) >= spec.copies:
+        return False
+    started = [row.started_at for row in live if row.started_at and not row.unknown_since]
+    if started:
+        return now - max(started) >= timedelta(seconds=spec.start_patience)
+    patience = spec.pinned_patience if session.request["centre"] else spec.patience * len(live)
+    return now - newest.asked_at >= timedelta(seconds=patience)
+
+
+def affordable(asked: Mapping[str, int], spec: SecondChanceSpec) -> bool:
+    """Whether one more further copy stays within the hour's budget, given the copies asked for in the last hour, by cause."""
+    further = asked.get("stalled", 0)
+    return further < spec.extra_free + spec.extra_share * (sum(asked.values()) - further)
+
+
+def stalled_words(row: SessionRow) -> str:
+    """What a copy that stalls does."""
+    if row.unknown_since:
+        return "Not heard of"
+    return "Running without calling home" if row.job_state == "starting" else "Not running"
+
+
+def grown_words(row: SessionRow) -> str:
+    """Why a copy lost against another: what its centre last said."""
+    if row.unknown_since or row.job_state == "intent":
+        return f"{row.centre} does not answer"
+    if row.place_in_queue:
+        return f"{row.centre}'s queue grew: it stands at number {row.place_in_queue} there"
+    return f"{row.centre}'s queue grew" if row.job_state in ("submitted", "queued") else f"its start at {row.centre} takes too long"

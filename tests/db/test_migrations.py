@@ -1,0 +1,68 @@
+"""A database of an earlier version goes on: what it knew of sessions is what is known of their first copies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+
+import scnet_hub.db
+from scnet_hub.db import make_engine, migrate
+from scnet_hub.db import sessions as stored
+from scnet_hub.db.tables import metadata
+
+T0 = datetime(2026, 11, 22, 9)  # noqa: DTZ001  # as SQLite keeps it
+OLD: dict[str, Any] = {
+    "id": "abcdefghijkm", "version": 3, "person": "ada", "project": "p", "kind": "lab", "name": "", "state": "ready", "live": True,
+    "request": '{"cores": 1}', "placement": "{}", "payload": '{"argv": ["x"], "env": {}, "nonce": "plain"}', "nonce": "hash",
+    "centre": "north", "partition": "main", "why": "because", "account": "ada", "job_id": "7", "node": "n1", "host": "127.0.0.1",
+    "port": 5000, "address": "n1:5000", "reason": "", "place_in_queue": 0, "end_reason": "", "created_at": T0, "submitted_at": T0,
+    "started_at": T0, "ready_at": T0, "unknown_why": "", "held": 5,
+}  # fmt: skip
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> sa.Engine:
+    return make_engine(f"sqlite:///{tmp_path / 'b.sqlite'}")
+
+
+def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(scnet_hub.db.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        columns = ", ".join(f'"{name}"' for name in OLD)
+        connection.execute(sa.text(f"INSERT INTO scnet_sessions ({columns}) VALUES ({', '.join(f':{name}' for name in OLD)})"), OLD)
+    migrate(engine)
+    with engine.begin() as tx:
+        row = stored.get(tx, "abcdefghijkm")
+        assert row is not None and stored.copies_of(tx, row.id) == [row]
+        assert (row.number, row.cause, row.job_id, row.job_state, row.job_live, row.secret, row.nonce) == (
+            1,
+            "first",
+            "7",
+            "ready",
+            True,
+            "plain",
+            "hash",
+        )
+        assert (row.address, row.asked_at, row.used) == ("n1:5000", T0.replace(tzinfo=UTC), None)
+
+
+def test_the_migrations_make_the_tables_of_the_page(engine: sa.Engine) -> None:
+    migrate(engine)
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts={"include_name": _ours}), metadata)
+    assert not found
+
+
+def _ours(name: str | None, kind: str, parents: Any) -> bool:
+    return kind != "table" or (str(name).startswith("scnet_") and name != "scnet_alembic_version")

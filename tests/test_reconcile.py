@@ -1,0 +1,149 @@
+"""What a centre has and what we know are brought together: orphans, sessions without a job, centres that lost their state."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from scnet_hub import sessions
+from scnet_hub.db import entries as stored_entries
+from scnet_hub.db.sessions import SessionRow
+from scnet_hub.orphans import STOPPED, STRANGE
+from tests.world import World
+
+
+@pytest.fixture
+async def world(short_path: Path) -> AsyncIterator[World]:
+    world = World(short_path, forget_after=2)
+    await world.start()
+    yield world
+    await world.stop()
+
+
+async def by_hand(world: World, centre: str, name: str) -> str:
+    """A job that bears a session's name and that no broker submitted."""
+    return (await asyncio.to_thread(world.daemons[centre].ask, "sbatch", "--parsable", f"--job-name={name}", "--wrap=sleep 300")).strip()
+
+
+async def queue(world: World, centre: str) -> dict[str, str]:
+    """Live jobs there: id → name."""
+    text = await asyncio.to_thread(world.daemons[centre].ask, "squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%A %j")
+    return dict(line.split(" ", 1) for line in text.splitlines())
+
+
+async def test_a_job_of_a_session_that_is_over_is_stopped(world: World) -> None:
+    row = await world.submit(centre="north")
+    await world.federation.cancel(await world.reaches(row.id, "starting"))
+    await world.reaches(row.id, "charged")
+    job = await by_hand(world, "north", sessions.job_name(row))
+    orphans = world.federation.watchers["north"].orphans
+    (seen,) = await world.until(lambda: orphans.found)
+    assert (seen.job_id, seen.session, seen.rule) == (job, row.id, STOPPED)
+
+    async def gone() -> bool:
+        return job not in await queue(world, "north")
+
+    await world.until(gone)
+    await world.until(lambda: not orphans.found)
+
+
+async def test_a_second_job_of_a_live_session_is_stopped_and_the_session_goes_on(world: World) -> None:
+    row = await world.submit(centre="north")
+    await world.reaches(row.id, "starting")
+    job = await by_hand(world, "north", sessions.job_name(row))
+
+    async def gone() -> bool:
+        return job not in await queue(world, "north")
+
+    await world.until(gone)
+    same = await world.federation.get(row.id)
+    assert same.live and same.job_id in await queue(world, "north")
+
+
+async def test_a_strangers_job_of_such_a_name_is_shown_and_left_alone(world: World) -> None:
+    job = await by_hand(world, "north", "scnet-aaaabbbbcccc")
+    orphans = world.federation.watchers["north"].orphans
+    (seen,) = await world.until(lambda: orphans.found)
+    assert (seen.session, seen.rule) == ("", STRANGE)
+    document = await world.federation.reports.orphans(orphans.found)
+    assert document["jobs"][0]["job_id"] == job and job in await queue(world, "north")
+
+
+async def test_a_job_of_ours_at_another_centre_than_it_was_asked_for_is_shown(world: World) -> None:
+    row = await world.submit(centre="north")
+    await world.reaches(row.id, "starting")
+    await by_hand(world, "south", sessions.job_name(row))
+    (seen,) = await world.until(lambda: world.federation.watchers["south"].orphans.found)
+    assert seen.rule == STRANGE
+
+
+async def test_a_centre_that_gives_a_job_id_out_again_does_not_end_our_session_by_anothers_job(world: World) -> None:
+    row = await world.submit(centre="north")
+    running = await world.reaches(row.id, "starting")
+    await reborn(world, "north", others=int(running.job_id))
+    assert (await queue(world, "north"))[running.job_id].startswith("somebody")
+    await asyncio.to_thread(world.daemons["north"].ask, "scancel", running.job_id)
+    marked = await world.until(lambda: _forgotten(world, row.id))
+    assert marked.live and marked.unknown_since
+    listed = (await world.federation.reports.orphans([]))["sessions"]
+    assert [one["id"] for one in listed] == [row.id] and listed[0]["settles_at"]
+    ended = await world.reaches(row.id, "charged")
+    assert ended.charged == 0 and "knows nothing of this job" in ended.end_reason
+    assert (await world.federation.reports.balances("ada"))[0]["available"] == 100
+    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+
+
+async def reborn(world: World, centre: str, *, others: int) -> None:
+    """The centre with nothing of what it knew, and so many jobs of somebody else's, which have our ids."""
+    world.faults[centre].away = True
+    daemon = world.daemons[centre]
+    await asyncio.to_thread(daemon.stop)
+    shutil.rmtree(daemon.home)
+    await asyncio.to_thread(daemon.start)
+    for number in range(others):
+        await by_hand(world, centre, f"somebody{number}")
+    world.faults[centre].away = False
+
+
+async def _forgotten(world: World, session_id: str) -> SessionRow | None:
+    row = await world.federation.get(session_id)
+    return row if row.forgotten_since else None
+
+
+async def test_an_operator_may_write_a_session_off_and_what_turns_up_again_is_stopped(world: World) -> None:
+    row = await world.submit(centre="north")
+    running = await world.reaches(row.id, "starting")
+    world.faults["north"].away = True
+    await world.federation.write_off_all(running, "Written off.")
+    assert (await world.federation.get(row.id)).charged == 0
+    world.faults["north"].away = False
+
+    async def gone() -> bool:
+        return running.job_id not in await queue(world, "north")
+
+    await world.until(gone)
+
+
+async def test_a_stop_whose_centre_is_away_does_not_keep_the_next_session_waiting(world: World) -> None:
+    row = await world.submit(centre="north")
+    running = await world.reaches(row.id, "starting")
+    world.faults["north"].away = True
+    await world.until(lambda: _marked(world, row.id))
+    await world.federation.cancel(await world.federation.get(row.id))
+    fresh = await world.submit(centre="south")
+    assert fresh.id != row.id
+    before = await world.federation.get(row.id)
+    assert (before.live, before.job_live, before.charged) == (False, True, None)
+    await world.reaches(fresh.id, "starting")
+    world.faults["north"].away = False
+    charged = await world.reaches(row.id, "charged")
+    assert charged.used is not None and running.job_id not in await queue(world, "north")
+    assert (await world.federation.get(fresh.id)).live
+
+
+async def _marked(world: World, session_id: str) -> bool:
+    return (await world.federation.get(session_id)).unknown_since is not None

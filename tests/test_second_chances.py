@@ -1,0 +1,238 @@
+"""A start that stalls, dies or is refused goes on elsewhere: one winner, one charge, and every further copy is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scnet_hub import second_chances
+from scnet_hub.breaker import Breaker
+from scnet_hub.db import entries as stored_entries
+from scnet_hub.db.sessions import SessionRow
+from scnet_hub.errors import Refused
+from scnet_hub.jobs import JobRequest
+from scnet_hub.standard.federation import SecondChanceSpec
+from tests.world import World
+
+QUICK = "[second_chance]\npatience = 1\npinned_patience = 2\nstart_patience = 3\n"
+T0 = datetime(2026, 11, 23, 9, tzinfo=UTC)
+LAB = JobRequest(person="ada", project="p", kind="lab", name="x")
+SLEEPS, DIES = "exec sleep 300", "echo no such module >&2; exit 3"
+
+
+@pytest.fixture
+async def world(short_path: Path) -> AsyncIterator[World]:
+    world = World(short_path, QUICK)
+    world.programs = dict.fromkeys(("north", "south"), world.program("sleeps", SLEEPS))
+    await world.start()
+    yield world
+    await world.stop()
+
+
+async def stalled(world: World, **options: Any) -> tuple[SessionRow, SessionRow]:
+    """A Lab that waits at one full centre, and its further copy at the other, where room came up."""
+    jobs = {name: await world.fill(name) for name in world.daemons}
+    row = await world.submit(kind="lab", **options)
+    await world.reaches(row.id, "queued")
+    other = next(name for name in world.daemons if name != row.centre)
+    await world.free(other, jobs[other])
+
+    async def two() -> list[SessionRow] | None:
+        rows = await world.copies(row.id)
+        return rows if len(rows) == 2 and rows[1].job_state == "starting" else None
+
+    first, second = await world.until(two)
+    return first, second
+
+
+async def test_a_lab_that_stalls_starts_where_there_is_room_and_is_charged_once(world: World) -> None:
+    first, second = await stalled(world)
+    assert (first.centre, second.cause) != (second.centre, "first")
+    await world.listens(second)
+    ready = await world.federation.get(first.id)
+    assert (ready.state, ready.centre, ready.number) == ("ready", second.centre, 2)
+    log = await world.log(first.id)
+    assert f"also asked {second.centre.title()}" in log and f"Moved from {first.centre} to {second.centre}" in log
+
+    async def gone() -> bool:
+        return not (await world.copies(first.id))[0].job_live
+
+    await world.until(gone)
+    await world.federation.cancel(ready)
+    charged = await world.reaches(first.id, "charged")
+    kinds = [entry.kind for _, entry in await world.federation.db.run(stored_entries.newest, "p") if entry.session == first.id]
+    assert sorted(kinds) in (["charge", "hold"], ["hold", "release"]) and charged.centre == second.centre
+    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+
+
+async def test_the_copy_that_comes_second_is_told_that_it_is_over(world: World) -> None:
+    first, second = await stalled(world)
+    await world.listens(first)
+    with pytest.raises(Refused, match=r"over|already running"):
+        await world.listens(second, 5001)
+    row = await world.federation.get(first.id)
+    assert (row.number, row.port) == (1, 5000)
+
+
+async def test_a_copys_nonce_opens_only_its_own_place(world: World) -> None:
+    first, second = await stalled(world)
+    assert first.secret != second.secret
+    with pytest.raises(Refused, match="can listen"):
+        await world.listens(replace(first, secret=second.secret))
+
+
+async def test_a_stop_reaches_every_copy(world: World) -> None:
+    first, _ = await stalled(world)
+    await world.federation.cancel(await world.federation.get(first.id))
+    ended = await world.reaches(first.id, "charged")
+    assert ended.end_reason == "Stopped on request."
+    assert not any(row.job_live for row in await world.copies(first.id))
+
+
+async def test_further_copies_survive_a_restart_of_the_broker(world: World) -> None:
+    first, second = await stalled(world)
+    await world.kill()
+    await world.restart()
+    await world.listens(second)
+    assert (await world.federation.get(first.id)).number == 2
+    assert world.jobs(first.id) == 1 and world.jobs(f"{first.id}-2") == 1
+
+
+async def test_a_lab_pinned_to_a_centre_stays_there(world: World) -> None:
+    job = await world.fill("north")
+    row = await world.submit(kind="lab", centre="north")
+    await world.reaches(row.id, "queued")
+    await asyncio.gather(*(world.federation.second_chances.look() for _ in range(3)))
+    assert [one.centre for one in await world.copies(row.id)] == ["north"]
+    await world.free("north", job)
+
+
+async def test_a_start_that_dies_is_tried_elsewhere_and_ends_with_the_last_lines_of_its_log(world: World) -> None:
+    await world.kill()
+    world.programs = dict.fromkeys(("north", "south"), world.program("dies", DIES))
+    await world.restart()
+    row = await world.submit(kind="lab")
+    ended = await world.reaches(row.id, "charged")
+    rows = await world.copies(row.id)
+    assert [one.cause for one in rows] == ["first", "failed"] and {one.centre for one in rows} == {"north", "south"}
+    assert "no such module" in ended.end_reason and "moved to" in await world.log(row.id)
+
+
+async def test_a_black_hole_is_left_out_and_the_next_start_goes_elsewhere(world: World) -> None:
+    await world.kill()
+    world.programs = {"north": world.program("dies", DIES), "south": world.program("sleeps", SLEEPS)}
+    await world.restart()
+    job = await world.fill("south")
+    for name in ("one", "two", "three"):
+        row = await world.submit(kind="lab", name=name)
+        await world.until(lambda row=row: _has_failed(world, row.id))
+        await world.federation.cancel(await world.federation.get(row.id))
+        await world.reaches(row.id, "charged")
+    await world.free("south", job)
+    refusal = world.federation.load.centres["north"].breaker.refusal(world.federation.clock())
+    assert "died at their start" in refusal
+    decision, _ = await world.federation.decisions.place(replace(LAB, name="four"))
+    assert [one.offer.centre for one in decision.ranked] == ["south"]
+    assert any("died at their start" in one.reason for one in decision.refusals)
+
+
+async def _has_failed(world: World, session_id: str) -> bool:
+    rows = await world.copies(session_id)
+    return any(row.centre == "north" and not row.job_live for row in rows)
+
+
+async def test_a_centre_that_is_away_at_the_start_is_left_for_another_before_anything_was_sent(world: World) -> None:
+    row = await _submit_with_place_away(world)
+    moved = await world.reaches(row.id, "starting")
+    assert moved.centre != row.centre and moved.cause == "unreachable"
+    world.faults[row.centre].away = False
+    assert world.jobs(row.id) == 0 and world.jobs(f"{row.id}-2") == 1
+
+
+async def _submit_with_place_away(world: World) -> SessionRow:
+    """The centre that was chosen can't be reached from now on: no file arrives there."""
+    best = (await world.federation.decisions.place(LAB))[0].best
+    assert best is not None
+    world.faults[best.offer.centre].away = True
+    row = await world.submit(kind="lab")
+    assert row.centre == best.offer.centre
+    return row
+
+
+# ---- decided without a centre
+
+
+def copy(**given: Any) -> SessionRow:
+    fields: dict[str, Any] = {name: None for name in SessionRow.__dataclass_fields__}
+    fields |= {
+        "id": "s", "number": 1, "lead": 1, "live": True, "job_live": True, "job_state": "queued", "asked_at": T0, "kind": "lab",
+        "request": {"centre": ""}, "centre": "a", "place_in_queue": 0,
+    }  # fmt: skip
+    return SessionRow(**(fields | given))
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "due"),
+    [
+        ([copy()], 39, False),
+        ([copy()], 41, True),
+        ([copy(request={"centre": "a"})], 41, False),
+        ([copy(request={"centre": "a"})], 601, True),
+        ([copy(), copy(number=2)], 79, False),
+        ([copy(), copy(number=2)], 81, True),
+        ([copy(), copy(number=2), copy(number=3)], 10000, False),
+        ([copy(), copy(number=2, job_live=False)], 41, True),
+        ([copy(started_at=T0, job_state="starting")], 179, False),
+        ([copy(started_at=T0, job_state="starting")], 181, True),
+        ([copy(started_at=T0, job_state="starting", unknown_since=T0)], 41, True),
+        ([copy(ready_at=T0)], 10000, False),
+        ([copy(cancelled_at=T0)], 10000, False),
+        ([copy(live=False)], 10000, False),
+        ([copy(job_live=False)], 10000, False),
+    ],
+)
+def test_who_has_waited_long_enough(rows: list[SessionRow], seconds: float, due: bool) -> None:
+    assert second_chances.waited(rows, SecondChanceSpec(), T0 + timedelta(seconds=seconds)) is due
+
+
+@pytest.mark.parametrize(
+    ("asked", "may"),
+    [
+        ({}, True),
+        ({"first": 10, "stalled": 6}, True),
+        ({"first": 10, "stalled": 7}, False),
+        ({"first": 100, "failed": 100, "stalled": 34}, True),
+        ({"first": 100, "failed": 100, "stalled": 35}, False),
+    ],
+)
+def test_further_copies_have_a_budget(asked: dict[str, int], may: bool) -> None:
+    assert second_chances.affordable(asked, SecondChanceSpec()) is may
+
+
+def test_the_breaker_opens_for_two_people_or_three_in_a_row_and_lets_one_try_at_a_time() -> None:
+    breaker = Breaker()
+    breaker.failed("ada", "exit code 1", T0)
+    breaker.failed("ada", "exit code 1", T0)
+    assert breaker.refusal(T0) == ""
+    breaker.failed("ben", "exit code 1", T0)
+    assert "exit code 1" in breaker.refusal(T0) and breaker.refusal(T0 + timedelta(seconds=61)) == ""
+    trial = T0 + timedelta(seconds=61)
+    breaker.took(trial)
+    assert breaker.refusal(trial)
+    breaker.failed("eve", "again", trial)
+    assert breaker.refusal(trial + timedelta(seconds=119)) and not breaker.refusal(trial + timedelta(seconds=121))
+    breaker.succeeded()
+    assert breaker.refusal(trial) == "" and breaker.failures == 0
+
+
+def test_three_failures_of_one_person_open_it_too() -> None:
+    breaker = Breaker()
+    for _ in range(3):
+        breaker.failed("ada", "exit code 1", T0)
+    assert breaker.refusal(T0)

@@ -1,0 +1,181 @@
+"""A federation on two real embedded centres, with faults as named transports: what tests of the federation's story share."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scnet_hub.centres import Centre
+from scnet_hub.centres.embedded import EmbeddedCentre, Settings, centre_toml
+from scnet_hub.commands import Command, Completed
+from scnet_hub.db import Database
+from scnet_hub.db import sessions as stored
+from scnet_hub.db.sessions import SessionRow
+from scnet_hub.errors import Unreachable
+from scnet_hub.federation import Federation
+from scnet_hub.jobs import JobRequest
+from scnet_hub.standard.centre import parse_centre
+from scnet_hub.standard.federation import parse_federation
+
+PAGE = """
+centres = ["north.toml", "south.toml"]
+[[project]]
+id = "p"
+members = ["ada"]
+grants = { first = 100 }
+quota = { sessions = 10, cores = 20 }
+"""
+PAYLOAD = {"argv": ["sleep", "300"], "env": {"JUPYTERHUB_API_TOKEN": "t0ken"}}
+
+
+class Fault:
+    """A transport in which something can go wrong: wraps the real one, and counts what was asked."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.away, self.words = inner, False, ""
+        self.lose_answer_to = ""
+        self.says: dict[str, str] = {}  # words of an answer → those that come instead
+        self.asked: list[str] = []
+
+    async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
+        verb = next(word for word in command.argv if word in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol"))
+        self.asked.append(verb)
+        if self.away:
+            raise Unreachable("the network is cut")
+        if verb == "sbatch" and self.words:
+            return Completed(command, 1, "", self.words)
+        done: Completed = await self.inner.run(command, account=account, timeout=timeout)
+        if verb == self.lose_answer_to:
+            self.lose_answer_to = ""
+            raise Unreachable("the connection broke after the command was sent")
+        for said, instead in self.says.items():
+            done = replace(done, stdout=done.stdout.replace(said, instead))
+        return done
+
+    async def put(self, path: str, data: bytes, **options: Any) -> None:
+        if self.away:
+            raise Unreachable("the network is cut")
+        await self.inner.put(path, data, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class World:
+    """Two centres, a database and the federation over them; `restart` makes a new federation on the same database. `programs`
+    are, by centre, what runs there instead of a session's own first process; `page` is the federation's, with `more` of it."""
+
+    def __init__(self, home: Path, more: str = "", forget_after: float = 1800) -> None:
+        self.home, self.page, self.forget_after = home, PAGE + more, forget_after
+        self.programs: dict[str, str] = {}
+        self.daemons = {
+            name: EmbeddedCentre(home / name, Settings(name=name, index=200 + number, nodes=1, cores=4, min_job_age=5))
+            for number, name in enumerate(("north", "south"))
+        }
+        self.faults: dict[str, Fault] = {}
+
+    def build(self) -> Federation:
+        centres = {}
+        for name, daemon in self.daemons.items():
+            python = self.programs.get(name, sys.executable)
+            folder = self.home / "s" / name
+            text = centre_toml(daemon, title=name.title(), python=python, directory=folder, interval=1, busy_interval=0.5)
+            text = text.replace("[watch]", f"[watch]\nforget_after = {self.forget_after}")
+            centre = Centre.of(parse_centre(text, source=name))
+            centre.transport = self.faults[name] = Fault(centre.transport)  # type: ignore[assignment]
+            centres[name] = centre
+        db = Database(f"sqlite:///{self.home / 'b.sqlite'}")
+        db.open()
+        return Federation(parse_federation(self.page, source="p"), centres, db, call_home_url="http://127.0.0.1:9/{}")
+
+    async def start(self) -> None:
+        for daemon in self.daemons.values():
+            await asyncio.to_thread(daemon.start)
+        await self.restart()
+
+    async def restart(self) -> None:
+        self.federation = self.build()
+        await self.federation.start()
+        await self.until(lambda: all(known.snapshot for known in self.federation.load.centres.values()))
+
+    async def kill(self) -> None:
+        """The broker dies: its tasks end, nothing is tidied."""
+        await self.federation.stop()
+        self.federation.db.close()
+
+    async def stop(self) -> None:
+        await self.kill()
+        for daemon in self.daemons.values():
+            await asyncio.to_thread(daemon.stop)
+
+    async def submit(self, **options: Any) -> SessionRow:
+        request = JobRequest(person="ada", project="p", **{"kind": "batch", "name": "x", **options})
+        row, _ = await self.federation.submit(request, PAYLOAD)
+        return row
+
+    async def reaches(self, session_id: str, *states: str) -> SessionRow:
+        async def there() -> SessionRow | None:
+            row = await self.federation.get(session_id)
+            return row if row.state in states else None
+
+        row: SessionRow = await self.until(there)
+        return row
+
+    async def until(self, true: Callable[[], Any], seconds: float = 30) -> Any:
+        async with asyncio.timeout(seconds):
+            while True:
+                value = true()
+                if value := (await value if asyncio.iscoroutine(value) else value):
+                    return value
+                await asyncio.sleep(0.05)
+
+    def program(self, name: str, script: str) -> str:
+        """A program of so many lines of shell, which takes any arguments."""
+        path = self.home / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    async def fill(self, centre: str) -> str:
+        """Takes all cores of a centre; the job's id there, for `scancel`."""
+        daemon = self.daemons[centre]
+        job = (await asyncio.to_thread(daemon.ask, "sbatch", "--parsable", "--cpus-per-task=4", "--wrap=sleep 300")).strip()
+        known = self.federation.load.centres[centre]
+        self.federation.watchers[centre].poke()
+        await self.until(lambda: known.snapshot and known.snapshot.partitions["main"].cores_free == 0)
+        return job
+
+    async def free(self, centre: str, job: str) -> None:
+        await asyncio.to_thread(self.daemons[centre].ask, "scancel", job)
+
+    async def copies(self, session_id: str) -> list[SessionRow]:
+        return await self.federation.db.run(stored.copies_of, session_id)
+
+    async def log(self, session_id: str) -> str:
+        return "\n".join(said for _, said in (await self.federation.db.run(stored.log, [session_id]))[session_id])
+
+    async def listens(self, row: SessionRow, port: int = 5000) -> None:
+        """Calls home as this copy's first process does when its port listens."""
+        host = self.federation.centres[row.centre].spec.session.host
+        news = {"nonce": row.secret, "phase": "listening", "host": host, "port": port, "node": "n"}
+        await self.federation.arrivals.call_home(row.id, news)
+
+    def jobs(self, session_id: str) -> int:
+        """How many jobs of that session's name the centres ever saw."""
+        name = f"scnet-{session_id}"
+        rows = [daemon.ask("sacct", "-X", "-n", "-P", f"--name={name}", "-o", "JobID,JobName") for daemon in self.daemons.values()]
+        return sum(name in line for text in rows for line in text.splitlines())
+
+
+@pytest.fixture
+async def world(short_path: Path) -> AsyncIterator[World]:
+    world = World(short_path)
+    await world.start()
+    yield world
+    await world.stop()
