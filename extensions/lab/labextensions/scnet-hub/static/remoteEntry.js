@@ -15,7 +15,7 @@
 
   function span(seconds) {
     if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
-    const minutes = Math.floor(seconds / 60);
+    const minutes = Math.round(seconds / 60);
     if (minutes < 60) return `${minutes} min`;
     const hours = Math.floor(minutes / 60);
     if (hours >= 48) return `${Math.floor(hours / 24)} d`;
