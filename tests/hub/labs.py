@@ -5,10 +5,13 @@ The broker keeps to docs/reference/rest.md as far as the hub's spawner asks it; 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import jupyterhub
 
-from tests.hub.together import Routes, free_port
+from tests.hub.together import Routes
 
 Json = dict[str, Any]
 HUB = """
@@ -43,6 +46,15 @@ c.JupyterHub.allow_named_servers = True
 c.JupyterHub.services.append({{"name": "test", "api_token": "the-token-of-these-tests"}})
 c.JupyterHub.load_roles.append({{"name": "test", "scopes": ["admin:users", "admin:servers"], "services": ["test"]}})
 """
+
+
+def lasting_port() -> int:
+    """A free one that stays so while a hub is down: below those that outgoing connections are given."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 class Written(Routes):
@@ -159,7 +171,7 @@ class LabHub:
 
     def __init__(self, home: Path, broker: LabBroker, *, patience: float = 600) -> None:
         self.home, self.broker = home, broker
-        self.port = free_port()
+        self.port = lasting_port()
         (home / "secrets").mkdir(mode=0o700)
         ports = {"host": "127.0.0.1", "public": self.port, "hub": self.port, "proxy_api": 1, "broker": broker.port}
         (home / "ports.json").write_text(json.dumps(ports))

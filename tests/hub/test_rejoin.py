@@ -154,6 +154,12 @@ def test_a_server_follows_a_session_that_has_another_address(hub: LabHub, broker
     assert hub.server()["ready"] and broker.calls == ["start ada"]
 
 
+def test_a_session_that_the_proxy_cannot_reach_is_not_called_ended(hub: LabHub) -> None:
+    page = hub.api.get(hub.url.replace("/api/", "/error/503")).text
+    assert "be reached at the moment." in page and "My sessions" in page
+    assert "appears to be down" not in page and "Try restarting" not in page, "JupyterHub's own advice would start a second one"
+
+
 def test_each_server_has_one_session_the_ready_one_before_the_newest() -> None:
     broker = LabBroker()
     for facts in (
