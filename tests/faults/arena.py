@@ -28,6 +28,7 @@ from tests.testbed.layout import CENTRES
 HERE = Path(__file__).parent
 SESSION, STAND_IN = "/opt/scnet/session", "/opt/scnet/faults"
 DISK = "48m"
+FORGET_AFTER = 30  # seconds after which a centre that came to life empty has lost a job for good
 PEOPLE = ("ada", "grace")
 PROJECT = "climate"
 FEDERATION = f"""\
@@ -114,7 +115,8 @@ def arena(testbed: Testbed, environment: Path) -> Iterator[Arena]:
     running = None
     try:
         _prepare(testbed, home)
-        made = {"PYTHONPATH": str(HERE / "clock"), "FAULTS_CLOCK": str(folder / "clock")}
+        paths = [str(HERE / "clock"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        made = {"PYTHONPATH": os.pathsep.join(paths), "FAULTS_CLOCK": str(folder / "clock")}
         running = start(home, "--centres", "given", "--host", testbed.hub, environment=made)
         there = Arena(testbed, environment, running, folder)
         for centre in testbed.centres:
@@ -132,7 +134,8 @@ def _prepare(testbed: Testbed, home: Path) -> None:
     home.mkdir(mode=0o700)
     testbed.outfit(home, watch=(6, 2), listen_port=secrets.choice(range(19000, 29000)))
     for page in (home / "centres").glob("*.toml"):
-        page.write_text(page.read_text().replace(f"{SESSION}/bin/python", f"{STAND_IN}/python"))
+        text = page.read_text().replace(f"{SESSION}/bin/python", f"{STAND_IN}/python")
+        page.write_text(text.replace("[watch]\n", f"[watch]\nforget_after = {FORGET_AFTER}\n"))
     (home / "federation.toml").write_text(FEDERATION)
     disk = home / "disk"
     disk.mkdir(mode=0o700)

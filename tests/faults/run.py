@@ -186,18 +186,19 @@ async def _look_at(course: Course, centre: str) -> None:
     found = await asyncio.to_thread(accounting.live, course.ask, centre)
     jobs = [(job_id, name) for job_id, name in found if (centre, name) not in course.others]
     known = await asyncio.to_thread(books.jobs_known, course.arena.database)
-    listed: set[tuple[str, str]] = set()
-    if strangers := [job for job in jobs if (centre, job[1]) not in known]:
-        listed = await asyncio.to_thread(_orphans, course.arena)
-        for job_id, name in strangers:
-            course.history.tell("stranger", centre=centre, job=job_id, name=name, listed=(centre, name) in listed)
+    strangers = {job for job in jobs if not {(centre, job[1], job[0]), (centre, job[1], "")} & known}
+    listed = await asyncio.to_thread(_orphans, course.arena) if strangers else set()
     for job_id, name in jobs:
-        course.history.tell("sighting", centre=centre, job=job_id, name=name, known=(centre, name) in known | listed)
+        told = (centre, job_id) in listed
+        if (job_id, name) in strangers:
+            course.history.tell("stranger", centre=centre, job=job_id, name=name, listed=told)
+        course.history.tell("sighting", centre=centre, job=job_id, name=name, known=told or (job_id, name) not in strangers)
 
 
 def _orphans(there: Arena) -> set[tuple[str, str]]:
+    """(centre, job) of those that the broker lists; none if it does not answer."""
     with contextlib.suppress(httpx.HTTPError, ValueError, KeyError):
-        return {(job["centre"], job["name"]) for job in _operators(there, "orphans").json()["jobs"]}
+        return {(job["centre"], job["job_id"]) for job in _operators(there, "orphans").json()["jobs"]}
     return set()
 
 
