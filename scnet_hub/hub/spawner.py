@@ -212,8 +212,10 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def _follow(self, document: Json) -> None:
         """The server where the session is now: proxy, database and this, in that order, so that a fault is made good next time."""
-        if self.job_status != "running" or document["state"] != "ready" or self.server is None:
+        if self.job_status != "running" or not document["live"] or self.server is None:
             return
+        if document["state"] != "ready":
+            return self._named(document)
         before, now = (self.server.ip, self.server.port), (document["host"], document["port"])
         if document["id"] == self.job_id and before == now:
             return
@@ -225,9 +227,15 @@ class FederatedSpawner(BatchSpawnerBase):
             self.server.ip, self.server.port = before
             raise BrokerError(f"The proxy did not take the new route: {error}") from error
         self.log.info("%s: session %s goes on as %s at %s", self._log_name, self.job_id, document["id"], self.server.host)
-        self.job_id, (self.ip, self.port) = document["id"], now
-        self.api_token = document.get("token") or self.api_token
-        self._save("running")
+        self.ip, self.port = now
+        self.job_id = ""
+        self._named(document)
+
+    def _named(self, document: Json) -> None:
+        """From now on this session is the server's: a stop reaches it, also before it is ready."""
+        if document["id"] != self.job_id:
+            self.job_id, self.api_token = document["id"], document.get("token") or self.api_token
+            self._save("running")
 
     async def submit_batch_script(self) -> str:
         raise NotImplementedError("the broker submits")

@@ -143,6 +143,20 @@ def test_a_server_follows_the_session_that_took_over_its_name(hub: LabHub, broke
     assert broker.calls == ["start ada", "stop s2"]
 
 
+def test_a_stop_reaches_the_session_that_inherits_the_name_before_it_is_ready(
+    hub: LabHub, broker: LabBroker, lab: Callable[[], str]
+) -> None:
+    hub.begin()
+    hub.until(lambda: broker.sessions)
+    ready(broker, "s1", lab())
+    hub.until(lambda: hub.server().get("ready"))
+    broker.session(token=broker.sessions["s1"]["token"])
+    broker.move("s1", succeeded_by="s2", state="ended", live=False)
+    assert hub.api.delete("users/ada/server").status_code in (202, 204)
+    hub.until(lambda: "stop s2" in broker.calls)
+    assert broker.calls == ["start ada", "stop s2"]
+
+
 def test_a_server_follows_a_session_that_has_another_address(hub: LabHub, broker: LabBroker, lab: Callable[[], str]) -> None:
     first, second = lab(), lab()
     hub.begin()
