@@ -43,6 +43,7 @@ from .watcher import Watcher
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
 DIED = (JobState.FAILED, JobState.COMPLETED, JobState.LOST)  # before it was ready: not somebody's wish
+FIRST_LOOK = 10  # seconds that a start waits for a broker's first look at its centres
 STOPPING_FOR = 15  # seconds that a new start waits for the earlier one of its name to be gone
 
 
@@ -136,11 +137,22 @@ class Federation:
         """The live session of this person, kind and name, or a new one: (row, True if it is new). Raises Refused."""
         if existing := await self._existing(request):
             return existing, False
+        await self._first_look(request.centre)
         session_id = sessions.new_id()
         row = await self.db.run(self._begin, session_id, request, payload)
         if row.id == session_id:
             self.launches.begin(row.id, row.number)
         return row, row.id == session_id
+
+    async def _first_look(self, pinned: str) -> None:
+        """In the first moments of a broker no centre has been heard of: that is no reason to refuse anybody."""
+        watchers = [watcher for name, watcher in self.watchers.items() if pinned in ("", name)]
+        if not watchers or any(watcher.looked.is_set() for watcher in watchers):
+            return
+        looks = [asyncio.create_task(watcher.looked.wait()) for watcher in watchers]
+        await asyncio.wait(looks, timeout=FIRST_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        for look in looks:
+            look.cancel()
 
     async def _existing(self, request: JobRequest) -> SessionRow | None:
         """Its live session. One that is being stopped is waited for, so that no two of a name run at once; but not for a centre

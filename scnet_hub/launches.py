@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import lifecycle, sessions, starts
 from .db import Tx
 from .db import sessions as stored
 from .db.sessions import SessionRow
-from .errors import CentreError, Rejected, Unreachable
+from .errors import CentreError, NotStored, Rejected, Unreachable
 
 if TYPE_CHECKING:
     from .federation import Federation
 
+log = logging.getLogger(__name__)
 PAUSE, LONGEST_PAUSE = 1.0, 30.0
 ASKED_IN_VAIN = 2  # times that a centre may be unreachable before a session that can go elsewhere does
+
+
+@dataclass(slots=True)
+class Attempt:
+    """How far a launch has come: whether its centre may have a job of it, and how often it was asked in vain."""
+
+    unsure: bool
+    in_vain: int = 0
+    pause: float = PAUSE
 
 
 class Launches:
@@ -34,43 +46,59 @@ class Launches:
         """`again`: somebody may have submitted it before. Goes on by itself until it is sure."""
         if (session_id, number) not in self._going:
             self._going.add((session_id, number))
-            self.federation.own(self._until_sure(session_id, number, again))
+            self.federation.own(self._until_sure(session_id, number, Attempt(unsure=again)))
 
-    async def _until_sure(self, session_id: str, number: int, unsure: bool) -> None:
-        pause, in_vain = PAUSE, 0
+    async def _until_sure(self, session_id: str, number: int, attempt: Attempt) -> None:
         try:
-            while row := await self._wanted(session_id, number):
-                try:
-                    if unsure and (found := await self._found(row)):
-                        return await self._accepted(row, found)
-                    if row.cancelled_at or row.job_cancelled_at or not row.live:
-                        return await self.federation.withdrawn(row, lifecycle.ON_REQUEST)
-                    await self._prepare(row)
-                    unsure = True
-                    job_id = await self.federation.centres[row.centre].submit(
-                        starts.job_spec(self.federation.centres[row.centre].spec, row), account=row.account
-                    )
-                    return await self._accepted(row, job_id)
-                except Rejected as error:
-                    return await self._refused(row, str(error))
-                except CentreError as error:
-                    in_vain += 1
-                    if not unsure and in_vain >= ASKED_IN_VAIN and await self._gone_elsewhere(row, error):
-                        return
-                    await self._asking_again(row, error)
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
+            while not await self._sure(session_id, number, attempt):
+                await asyncio.sleep(attempt.pause)
+                attempt.pause = min(attempt.pause * 2, LONGEST_PAUSE)
         finally:
             self._going.discard((session_id, number))
+
+    async def _sure(self, session_id: str, number: int, attempt: Attempt) -> bool:
+        """One round. What can't be written down now is found by its name in the next."""
+        try:
+            row = await self._wanted(session_id, number)
+            return row is None or await self._round(row, attempt)
+        except NotStored as error:
+            log.warning("session %s: %s Trying again.", session_id, error)
+            return False
+
+    async def _round(self, row: SessionRow, attempt: Attempt) -> bool:
+        try:
+            job_id = await self._job(row, attempt)
+        except Rejected as error:
+            await self._refused(row, str(error))
+        except CentreError as error:
+            attempt.in_vain += 1
+            if not attempt.unsure and attempt.in_vain >= ASKED_IN_VAIN and await self._gone_elsewhere(row, error):
+                return True
+            await self._asking_again(row, error)
+            return False
+        else:
+            await (self._accepted(row, job_id) if job_id else self.federation.withdrawn(row, lifecycle.ON_REQUEST))
+        return True
+
+    async def _job(self, row: SessionRow, attempt: Attempt) -> str:
+        """The job's id, found or new; "" if there is none and none is wanted any more."""
+        if attempt.unsure and (found := await self._found(row)):
+            return found
+        if row.cancelled_at or row.job_cancelled_at or not row.live:
+            return ""
+        await self._prepare(row)
+        attempt.unsure = True
+        centre = self.federation.centres[row.centre]
+        return await centre.submit(starts.job_spec(centre.spec, row), account=row.account)
 
     async def _wanted(self, session_id: str, number: int) -> SessionRow | None:
         row = await self.federation.db.run(stored.get, session_id, number)
         return row if row and row.job_live and not row.job_id else None
 
     async def _found(self, row: SessionRow) -> str | None:
-        """The job of that name. A centre that refuses to say can't be asked."""
+        """The job of that name, once no submission of it can be under way any more. A centre that refuses to say can't be asked."""
         try:
-            return await self.federation.centres[row.centre].find(sessions.job_name(row), account=row.account)
+            return await self.federation.centres[row.centre].submitted(sessions.job_name(row), account=row.account)
         except Rejected as error:
             raise Unreachable(f"{row.centre} does not say which jobs are ours: {error}") from error
 

@@ -80,10 +80,11 @@ def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
 
 
 def _unknown(row: SessionRow, status: JobStatus) -> dict[str, Any]:
-    """The first why stays: it began then."""
+    """The first why stays, as it began then; but for a centre that answers by now and has no such job."""
+    news = "" if status.forgotten and not row.forgotten_since else row.unknown_why
     return {
         "unknown_since": row.unknown_since or status.seen_at,
-        "unknown_why": row.unknown_why or status.reason or "the centre does not know this job",
+        "unknown_why": news or status.reason or "the centre does not know this job",
         "forgotten_since": (row.forgotten_since or status.seen_at) if status.forgotten else None,
     }
 

@@ -39,6 +39,7 @@ class Watcher:
 
     def __init__(self, federation: Federation, centre: Centre, known: Known) -> None:
         self.federation, self.centre, self.known = federation, centre, known
+        self.looked = asyncio.Event()  # set once the centre was asked for the first time
         self._poked = asyncio.Event()
         self._due = self._took = 0.0
         self._nodes_at = float("-inf")
@@ -61,6 +62,7 @@ class Watcher:
             except Exception as error:  # a fault in one centre's answer must not end the watch of it; it is logged whole
                 log.exception("%s: a look at the centre failed", self.known.spec.id)
                 self.known.failed(f"its answer could not be read ({type(error).__name__})", self.federation.clock())
+            self.looked.set()
             await self._pause(busy)
 
     async def _pause(self, busy: bool) -> None:

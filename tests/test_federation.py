@@ -12,7 +12,7 @@ from scnet_hub.commands import Command, Completed
 from scnet_hub.db import entries as stored_entries
 from scnet_hub.db import sessions as stored
 from scnet_hub.db.sessions import SessionRow
-from scnet_hub.errors import Refused, SpecError
+from scnet_hub.errors import NotStored, Refused, SpecError
 from scnet_hub.jobs import JobRequest, JobState, JobStatus
 from tests.world import PAYLOAD, Fault, World
 
@@ -101,6 +101,29 @@ async def test_a_broker_that_died_between_intent_and_job_finds_or_makes_the_job_
     row = await world.submit()
     await world.kill()
     await world.restart()
+    await world.reaches(row.id, "starting")
+    assert world.jobs(row.id) == 1
+
+
+async def test_a_start_in_a_brokers_first_moment_waits_for_its_first_look(world: World) -> None:
+    await world.kill()
+    world.federation = world.build()
+    await world.federation.start()
+    assert (await world.submit(centre="north")).centre == "north"
+
+
+async def test_a_database_that_takes_nothing_for_a_while_loses_no_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, full = world.federation.db.run, [True]
+
+    async def filled(work: Any, *args: Any, **kwargs: Any) -> Any:
+        if full[0] and getattr(work, "__name__", "") in ("_has_job", "_change"):
+            raise NotStored("the disk is full")
+        return await run(work, *args, **kwargs)
+
+    monkeypatch.setattr(world.federation.db, "run", filled)
+    row = await world.submit()
+    await world.until(lambda: "sbatch" in world.faults[row.centre].asked)
+    full[0] = False
     await world.reaches(row.id, "starting")
     assert world.jobs(row.id) == 1
 
