@@ -12,10 +12,10 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..errors import CentreError, Silent
+from ..errors import CentreError, Rejected, Silent, Unreachable
 from ..health import Asked
 from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # the embedded centre's daemon lives in this package and must
     from ..transport import Means, Transport
 
 TIMEOUT = 15.0  # above every healthy and every bounded answer seen (testbed.md 4)
+# A command that was sent outlives its connection, and its asker's process, for so long: `timeout -k 5` ends it at the centre.
+AFTERLIFE = {"ssh": timedelta(seconds=TIMEOUT + 6)}
 BATCH = 500  # ids a question: keeps the command line far below any limit
 Observer = Callable[[Asked], None]
 
@@ -42,7 +44,8 @@ class Look:
 
 class Centre:
     """`clock` gives the time at which an answer was heard; `observe` is told how each step of
-    every question went: the transport's part, and what the answer said. `account` is who asks at the centre, "" the federation."""
+    every question went: the transport's part, and what the answer said; `afterlife` is for how long a command may go on there when
+    its asker is gone. `account` is who asks at the centre, "" the federation."""
 
     def __init__(
         self,
@@ -51,8 +54,11 @@ class Centre:
         transport: Transport,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         observe: Observer = lambda asked: None,
+        afterlife: timedelta = timedelta(),
     ) -> None:
         self.spec, self.dialect, self.transport, self.clock, self.observe = spec, dialect, transport, clock, observe
+        self.afterlife, self._born = afterlife, clock()
+        self._sent: dict[str, datetime] = {}  # names whose submission was not answered → when it was sent
         self._probed = False
         self._probing = asyncio.Lock()
 
@@ -63,12 +69,31 @@ class Centre:
         from ..transport import transport
 
         partitions = [partition.name for partition in spec.partition]
-        return cls(spec, dialect(spec.dialect, accounting=spec.accounting, partitions=partitions), transport(spec, means))
+        words = dialect(spec.dialect, accounting=spec.accounting, partitions=partitions)
+        return cls(spec, words, transport(spec, means), afterlife=AFTERLIFE.get(spec.transport.kind, timedelta()))
 
     async def submit(self, job: JobSpec, *, account: str = "") -> str:
         """The job's id. After Unreachable or Garbled the job may have been accepted: `find` it before trying again."""
         words = await self._words()
-        return words.submitted(await self._ask(words.submit(job), account))
+        command = words.submit(job)
+        self._sent[job.name] = self.clock()
+        try:
+            job_id = words.submitted(await self._ask(command, account))
+        except CentreError as error:
+            if isinstance(error, Rejected):
+                self._sent.pop(job.name, None)
+            raise
+        self._sent.pop(job.name, None)
+        return job_id
+
+    async def submitted(self, name: str, *, account: str = "") -> str | None:
+        """What became of an earlier submission whose answer was lost, by this process or one before it: the job's id, or None once
+        it can't be under way any more. Raises Unreachable until then."""
+        over = self.clock() >= self._sent.get(name, self._born) + self.afterlife
+        if not (found := await self.find(name, account=account)) and not over:
+            raise Unreachable(f"{name}: an earlier submission of this job may still be under way there.")
+        self._sent.pop(name, None)
+        return found
 
     async def look(self, ids: Sequence[str], *, nodes: bool) -> Look:
         """A status for every one of `ids` (the queue's word, else accounting's, else UNKNOWN), from one question to the

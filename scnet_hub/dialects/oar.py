@@ -34,8 +34,11 @@ STATES: Mapping[str, JobState] = {
 }
 ENDED = ("Terminated", "Error")
 TELLING = frozenset({"Hold", "Suspended", "Resuming", "toError"})
-# Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the end.
-ASK_FIRST = ("sh", "-c", 'oarnodes -l > /dev/null && exec "$@"', "sh")
+# Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the end. So it is
+# asked for first; and should it go meanwhile, the kernel's own alarm, which survives the change of user, ends them.
+WITHIN = 14
+ASK_FIRST = ("perl", "-e", f'alarm {WITHIN}; system("oarnodes -l > /dev/null") and exit($? >> 8 || 1); exec @ARGV; exit 127')
+ALARM = 128 + 14
 # The last argument is SQL that ends before the asker's name.
 OWN = ("sh", "-c", """exec "$1" "$2" "$3" "$4'$(id -un)'\"""", "sh")
 # Events of a job in error that are neither the site's doing nor a wish of somebody.
@@ -237,6 +240,8 @@ def _quoted(text: str) -> str:
 def _check_asked(done: Completed) -> None:
     if done.code in (126, 127):
         raise Unreachable(f"OAR's commands are not there: {_words(done)}")
+    if done.code == ALARM:
+        raise Unreachable(f"OAR could not be asked: no answer within {WITHIN} s. Its database may be away.")
     if done.code and _NOT_ASKED.search(done.stderr):
         raise Unreachable(f"OAR could not be asked: {_words(done)}")
 

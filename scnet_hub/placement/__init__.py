@@ -72,7 +72,7 @@ def place(
         if reason
     )
     reasoned = _with_reasons(request, ranked)
-    reason = reasoned[0].reason if reasoned else _nowhere(refusals)
+    reason = reasoned[0].reason if reasoned else _nowhere(request, refusals)
     return Placement(request=request, decided_at=now, reason=reason, ranked=reasoned, refusals=refusals)
 
 
@@ -93,9 +93,13 @@ def _with_reasons(request: JobRequest, ranked: Sequence[Ranked]) -> tuple[Ranked
     return (first, *(replace(other, reason=why_after(request, other, best)) for other in others))
 
 
-def _nowhere(refusals: Sequence[Refusal]) -> str:
+def _nowhere(request: JobRequest, refusals: Sequence[Refusal]) -> str:
+    """Of a place that was asked for its own reason only: that the others were not asked for says nothing."""
     if not refusals:
         return "No centre is in the federation yet."
-    listed = "; ".join(f"{one.centre_name or one.centre}/{one.partition}: {one.reason}" for one in refusals[:3])
-    more = f"; and {len(refusals) - 3} more" if len(refusals) > 3 else ""
+    chosen = [one for one in refusals if request.centre in ("", one.centre) and request.partition in ("", one.partition)] or refusals
+    listed = "; ".join(f"{one.centre_name or one.centre}/{one.partition}: {one.reason}" for one in chosen[:3])
+    more = f"; and {len(chosen) - 3} more" if len(chosen) > 3 else ""
+    if request.centre and chosen is not refusals:
+        return f"The centre that you asked for can't take this now: {listed}{more}."
     return f"No centre can take this now: {listed}{more}."

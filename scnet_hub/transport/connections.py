@@ -89,6 +89,10 @@ class Lines:
             line.users -= 1
             self._left(line)
 
+    def opening(self, user: str) -> bool:
+        """Whether a login of `user` is under way."""
+        return user in self._opening
+
     def retire(self, line: Line, *, broken: bool = False) -> None:
         """No new command on this line; it is closed when the last one has ended, at once where it is `broken`."""
         if self._lines.get(line.user) is line:

@@ -198,7 +198,7 @@ class SshTransport:
                         await stack.enter_async_context(self._shares[user, account])
                     line = await stack.enter_async_context(self.lines.line(user))
             except TimeoutError as error:
-                raise self._no_slot() from error
+                raise (self._no_login() if self.lines.opening(user) else self._no_slot()) from error
             return await self._ask(line, command, account, deadline)
 
     async def _ask(self, line: Line, command: Command, account: str, deadline: float) -> Completed:
@@ -250,6 +250,12 @@ class SshTransport:
 
     def _unknown(self, command: Command, words: str) -> Unreachable:
         return Unreachable(f"centre {self.spec.id}: {_name(command)} {words}.", hint="It may have run: look before it is asked again.")
+
+    def _no_login(self) -> Unreachable:
+        return Unreachable(
+            f"centre {self.spec.id}: its login node takes connections, but a login did not end in time.",
+            hint="Nothing ran there. It is tried again by itself.",
+        )
 
     def _no_slot(self) -> Unreachable:
         return Unreachable(

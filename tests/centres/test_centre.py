@@ -119,6 +119,32 @@ async def test_records_of_strangers_are_left_out() -> None:
     assert records[0].elapsed == timedelta(seconds=60)
 
 
+async def test_a_submission_whose_answer_was_lost_is_absent_only_when_it_cannot_be_under_way_any_more() -> None:
+    now, way = AT, Scripted(sbatch=Unreachable("cut off"))
+    there = Centre(None, Slurm("sacct"), way, clock=lambda: now, afterlife=timedelta(seconds=20))  # type: ignore[arg-type]
+    now += timedelta(seconds=60)
+    assert await there.submitted("s-1") is None
+    with pytest.raises(Unreachable):
+        await there.submit(JobSpec(name="s-1", partition="main", argv=("true",)))
+    with pytest.raises(Unreachable, match="may still be under way"):
+        await there.submitted("s-1")
+    assert await there.submitted("s-2") is None
+    way.answers["squeue"] = "J|7|RUNNING|.\n"
+    assert await there.submitted("s-1") == "7"
+    way.answers["squeue"] = ""
+    now += timedelta(seconds=20)
+    assert await there.submitted("s-1") is None
+
+
+async def test_after_a_restart_an_earlier_submission_is_waited_for_too() -> None:
+    now, way = AT, Scripted()
+    there = Centre(None, Slurm("sacct"), way, clock=lambda: now, afterlife=timedelta(seconds=20))  # type: ignore[arg-type]
+    with pytest.raises(Unreachable, match="may still be under way"):
+        await there.submitted("s-1")
+    now += timedelta(seconds=20)
+    assert await there.submitted("s-1") is None
+
+
 async def test_submitting_gives_the_job_id() -> None:
     way = Scripted(sbatch="42\n")
     assert await centre(way).submit(JobSpec(name="s-1", partition="main", argv=("true",))) == "42"

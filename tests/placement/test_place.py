@@ -99,6 +99,14 @@ def test_nowhere_lists_every_refusal_and_raises_nothing() -> None:
     assert len(error.details["refusals"]) == 2
 
 
+def test_a_start_that_asks_for_a_centre_reads_that_centres_reason_only() -> None:
+    offers = [offer("alpha"), offer("beta"), offer("gamma"), replace(offer("delta"), state="down", why="Delta does not answer since 07:49")]
+    placed = place(request(centre="delta"), offers, now=NOW)
+    assert placed.reason.startswith("The centre that you asked for can't take this now: ")
+    assert "does not answer since 07:49" in placed.reason and "you asked for delta" not in placed.reason
+    assert len(placed.refusals) == 4
+
+
 def test_an_empty_federation_says_so() -> None:
     assert place(request(), [], now=NOW).reason == "No centre is in the federation yet."
 
