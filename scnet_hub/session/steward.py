@@ -217,8 +217,8 @@ class Steward:
             await asyncio.sleep(EAGER if self._moving() else CALM)
 
     def _moving(self) -> bool:
-        """Whether the next session is on its way."""
-        return bool(self.document.get("successor"))
+        """Whether the next session is on its way, or takes over."""
+        return bool((self.document.get("successor") or {}).get("live"))
 
     async def refresh(self, age: float = 0.0) -> None:
         """The broker's document anew, if the last is older than `age` seconds. Its absence changes nothing."""
@@ -241,7 +241,7 @@ class Steward:
         """Starts the next session, or finds the one that is on its way. Raises Away, Refused."""
         self.keep()
         successor = await self.broker.go_on()
-        short = {name: successor.get(name) for name in ("id", "state", "centre", "centre_name")}
+        short = {name: successor.get(name) for name in ("id", "state", "live", "centre", "centre_name")}
         self.document = {**self.document, "successor": short}
         return short
 

@@ -101,6 +101,10 @@ def test_continue_saves_starts_the_next_session_and_follows_it(broker: FakeBroke
         toast(page, "0.20 credits").get_by_role("button", name="Continue").click()
         expect(toast(page, "The next session waits in the queue of Alpha.")).to_be_in_viewport(ratio=1)
         picture(page, "continue-queued", tmp_path)
+        broker.update("one", successor={**broker.sessions["one"]["successor"], "state": "charged", "live": False})
+        failed = toast(page, "The next session ended before it was there.")
+        failed.get_by_role("button", name="Continue").click(timeout=20_000)
+        expect(toast(page, "The next session waits in the queue of Alpha.")).to_be_in_viewport(ratio=1)
         broker.update("one", successor={**broker.sessions["one"]["successor"], "state": "starting"})
         expect(toast(page, "The next session is starting at Alpha.")).to_be_visible(timeout=20_000)
         assert len(notices(page)) == 1

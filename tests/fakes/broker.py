@@ -191,10 +191,10 @@ class FakeBroker:
         """The session after a Lab's; it stays queued until a test changes that."""
         for refused in filter(None, [self.refusals.get("")]):
             raise refused
-        if session["successor"]:
+        if session["successor"] and session["successor"]["live"]:
             return 200, self.find(session["successor"]["id"])
         after = self.lab(f"{session['id']}-2", state="queued", expires_at=None)
-        self.update(session["id"], successor={name: after[name] for name in ("id", "state", "centre", "centre_name")})
+        self.update(session["id"], successor={name: after[name] for name in ("id", "state", "live", "centre", "centre_name")})
         return 201, after
 
     def cancel(self, session: Json, why: str = "Stopped on request.") -> Json:

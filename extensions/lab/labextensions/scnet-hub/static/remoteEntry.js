@@ -35,6 +35,7 @@
 
   function where(successor) {
     const centre = successor.centre_name || successor.centre || "its centre";
+    if (successor.state === "ready") return `The next session is there, at ${centre}.`;
     const waits = ["intent", "submitted", "queued"].includes(successor.state);
     return waits ? `The next session waits in the queue of ${centre}.` : `The next session is starting at ${centre}.`;
   }
@@ -122,12 +123,13 @@
         const stops = told.idle.stops_in_s;
         status.node.textContent = now === null ? "" : now > 0 ? `${span(now)} left` : "Session ends";
         status.node.hidden = now === null;
-        status.node.style.color = soon && !told.successor ? "var(--jp-warn-color0)" : "";
-        status.node.style.fontWeight = soon && !told.successor ? "600" : "";
+        status.node.style.color = soon && !told.successor?.live ? "var(--jp-warn-color0)" : "";
+        status.node.style.fontWeight = soon && !told.successor?.live ? "600" : "";
         status.node.title = now === null ? "" : `This session ends at ${clock(now)}. Press to continue in a next one.`;
         if (told.stopping) return say("stopping", told.stopping, "error");
         for (const one of told.warnings) say(`${one.code} ${one.message}`, one.message, "warning");
-        if (told.successor) return showNext();
+        if (told.successor?.live) return showNext();
+        if (told.successor && toast.next) showThatItFailed();
         const level = levelToSay(now, told.levels_s, kept.has);
         if (level !== null) {
           const words = `This session ends in ${span(now)}, with its kernels. Continue saves your documents and starts the next one before.`;
@@ -157,6 +159,12 @@
         if (toast.next) Notification.update({ id: toast.next, message: `${words} This page follows by itself.`, type: "in-progress", actions: [] });
         else toast.next = Notification.emit(`${words} This page follows by itself.`, "in-progress", { autoClose: false });
         saveAll();
+      }
+
+      function showThatItFailed() {
+        const message = `The next session ended before it was there${told.successor.end_reason ? `: ${told.successor.end_reason}` : "."}`;
+        Notification.update({ id: toast.next, message, type: "error", actions: [continueAction()] });
+        toast.next = "";
       }
 
       // Once per session; the id of its notification, "" if it was said before.
@@ -230,7 +238,7 @@
       status.addClass("scnet-time-left");
       status.node.style.cssText = "background:none;border:0;padding:0 6px;font:inherit;color:inherit;cursor:pointer";
       status.node.addEventListener("click", () => {
-        if (told?.successor) return showNext();
+        if (told?.successor?.live) return showNext();
         const now = secondsLeft();
         const words = `This session ends${now === null ? "" : ` at ${clock(now)}`}. Continue saves your documents and starts the next one.`;
         Notification.emit(words, "info", { autoClose: 20000, actions: [continueAction()] });
