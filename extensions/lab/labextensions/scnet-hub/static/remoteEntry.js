@@ -132,7 +132,7 @@
         if (told.successor && toast.next) showThatItFailed();
         const level = levelToSay(now, told.levels_s, kept.has);
         if (level !== null) {
-          const words = `This session ends in ${span(now)}, with its kernels. Continue saves your documents and starts the next one before.`;
+          const words = `This session ends in ${span(now)}, with its kernels. Continue saves your documents and starts the next one in the same folder.`;
           if (toast.walltime) Notification.dismiss(toast.walltime);
           toast.walltime = say(`left-${level}`, words, level === Math.min(...told.levels_s) ? "error" : "warning", [continueAction()]);
         }
