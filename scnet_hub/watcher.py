@@ -87,7 +87,8 @@ class Watcher:
         try:
             look = await self.centre.look([row.job_id for row in rows], nodes=nodes)
         except CentreError as error:
-            self._took = loop.time() - asked
+            # What hung says nothing of the centre's load: it is looked for again as soon as a calm one.
+            self._took = min(loop.time() - asked, self.known.spec.watch.interval / EASE)
             await self._could_not_ask(rows, str(error))
             return True
         self._took = loop.time() - asked

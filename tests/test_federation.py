@@ -53,6 +53,15 @@ async def test_a_job_that_its_centre_accepts_and_can_never_start_is_given_up_wit
     assert (await world.federation.get(first.id)).state == "starting"
 
 
+async def test_a_centre_that_hung_is_asked_again_soon(world: World) -> None:
+    """How long it hung says nothing of how much it has to do: the pause is that of a calm centre, not a multiple."""
+    known = world.federation.load.centres["north"]
+    world.faults["north"].hangs = 3
+    await world.until(lambda: "did not end" in known.failure)
+    world.faults["north"].hangs = 0
+    await world.until(lambda: not known.failing_since, seconds=6)
+
+
 async def test_an_unreachable_centre_keeps_the_session_and_its_hold(world: World) -> None:
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")

@@ -39,6 +39,7 @@ class Fault:
 
     def __init__(self, inner: Any) -> None:
         self.inner, self.away, self.words = inner, False, ""
+        self.hangs = 0.0  # seconds, until it is given up
         self.lose_answer_to = ""
         self.says: dict[str, str] = {}  # words of an answer → those that come instead
         self.asked: list[str] = []
@@ -48,6 +49,9 @@ class Fault:
         self.asked.append(verb)
         if self.away:
             raise Unreachable("the network is cut")
+        if self.hangs:
+            await asyncio.sleep(self.hangs)
+            raise Unreachable("it did not end in time")
         if verb == "sbatch" and self.words:
             return Completed(command, 1, "", self.words)
         done: Completed = await self.inner.run(command, account=account, timeout=timeout)
