@@ -64,11 +64,13 @@ class Rejoin:
     async def round(self) -> None:
         """Makes each live Lab session the server of its person, where it is not."""
         wanted = labs((await self.broker.call("GET", "sessions", "", timeout=10))["sessions"])
+        for server in [server for server in to_join if not self._active(*server)]:
+            del to_join[server]  # a start that failed before it took it
         ids = {one["id"] for one in wanted.values()}
         self._alone = {session: facts for session, facts in self._alone.items() if session in ids}
         for (person, name), document in wanted.items():
             spawner = self._server(person, name)
-            if spawner is None or not spawner.active:
+            if spawner is None or not self._active(person, name):
                 await self._alone_one(person, name, document)
                 continue
             if spawner.ready:
@@ -81,6 +83,10 @@ class Rejoin:
         except KeyError:
             return None
         return spawner
+
+    def _active(self, person: str, name: str) -> bool:
+        spawner = self._server(person, name)
+        return spawner is not None and bool(spawner.active)
 
     async def _alone_one(self, person: str, name: str, document: Json) -> None:
         now = asyncio.get_running_loop().time()
@@ -96,9 +102,9 @@ class Rejoin:
 
     async def _join(self, person: str, name: str, session: str) -> None:
         fresh = await self.broker.session(person, session, timeout=5)  # stopped a moment ago?
-        if not fresh["live"] or fresh["state"] == "stopping":
+        if not fresh["live"] or fresh["state"] == "stopping" or self._active(person, name):  # or started by its person meanwhile
             return
-        to_join[person, name] = session
+        to_join[person, name] = session  # the next start takes it, whoever begins it
         server = f"servers/{quote(name, safe='')}" if name else "server"
         answer = await self._http.post(f"{self.hub_api}/users/{quote(person, safe='')}/{server}")
         if answer.is_success:
