@@ -72,18 +72,17 @@ def _most_live(seen: Evidence) -> int:
 
 
 def _clicks(lines: Sequence[Json], seen: Evidence) -> Json:
-    """Median click to ready of batch sessions at centres that were whole, by how many other centres were broken meanwhile."""
-    centre_of = {session.id: session.centre for session in seen.sessions}
+    """Median click to ready of batch sessions that were pinned to a centre that was whole, by how many others were broken meanwhile."""
+    pinned = {(line["seat"], line["round"]): line["centre"] for line in lines if line["op"] == "start" and line.get("centre")}
+    at = {line["session"]: pinned.get((line["seat"], line["round"]), "") for line in lines if line["op"] == "accepted"}
     found: dict[str, list[float]] = defaultdict(list)
     for line in lines:
-        if line["op"] != "ready" or not line["seat"].startswith(("batch", "dask", "finite")):
+        if line["op"] != "ready" or not line["seat"].startswith(("batch", "dask", "finite")) or not at.get(line["session"]):
             continue
-        begins, ends, own = line["at"] - line["seconds"], line["at"], centre_of.get(line["session"], "")
+        begins, ends, own = line["at"] - line["seconds"], line["at"], at[line["session"]]
         beside = {one.target for one in seen.broken if one.began < ends and begins < one.ended}
-        if own in beside or beside - set(CENTRES):
-            continue
-        kind = CENTRES[own].kind if own else ""
-        found[f"{kind}, {len(beside)} other centres broken"].append(line["seconds"])
+        if own not in beside and not beside - set(CENTRES):
+            found[f"{CENTRES[own].kind}, {len(beside)} other centres broken"].append(line["seconds"])
     return {name: {"median": round(median(values), 2), "of": len(values)} for name, values in sorted(found.items())}
 
 

@@ -10,7 +10,8 @@ from .report import markdown, report
 from .test_checker import GOOD, ID
 
 LINES = [
-    {"at": 1000, "op": "start", "seat": "batch-1", "round": 1},
+    {"at": 1000, "op": "start", "seat": "batch-1", "round": 1, "centre": "a"},
+    {"at": 1000, "op": "accepted", "seat": "batch-1", "round": 1, "session": ID},
     {"at": 1005, "op": "ready", "seat": "batch-1", "session": ID, "seconds": 5.0},
     {"at": 1010, "op": "used", "ok": True},
     {"at": 1020, "op": "used", "ok": False},
