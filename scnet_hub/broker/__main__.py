@@ -20,6 +20,10 @@ from .app import PREFIX, create_app
 from .auth import Gate
 from .pages import Pages, read_federation
 
+# Seconds that an idle connection is kept: far longer than the hub keeps one (httpx: 5). Where both let go at the same time, a request
+# that a busy hub sends at that moment meets a closed connection, and a start is refused.
+KEEP_ALIVE = 75
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -67,6 +71,7 @@ def main(argv: list[str]) -> int:
         access_log=False,
         log_config=None,
         timeout_graceful_shutdown=3,
+        timeout_keep_alive=KEEP_ALIVE,
     )
     uvicorn.Server(config).run()
     federation.db.close()

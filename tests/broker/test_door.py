@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from scnet_hub.broker.__main__ import KEEP_ALIVE
 from scnet_hub.broker.app import PREFIX, create_app
 from scnet_hub.broker.auth import Gate
 
@@ -60,3 +61,7 @@ async def test_the_token_that_lies_at_a_centre_does_not_change_as_whom_jobs_run(
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker") as client:
         answer = await client.request(method, f"{PREFIX}/{path}", json={"account": "x"}, headers={"Authorization": "token session"})
     assert (answer.status_code, answer.json()["code"]) == (403, "not-from-a-session")
+
+
+def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:
+    assert KEEP_ALIVE > 10 * (httpx.Limits().keepalive_expiry or 0)  # the hub's own, in scnet_hub/hub/broker.py, is httpx's
