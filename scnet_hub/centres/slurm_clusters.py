@@ -142,6 +142,10 @@ class SlurmCluster:
             while run("squeue", "--noheader", "--format=%A", environment=self.environment).strip() and time.monotonic() < deadline:
                 time.sleep(0.05)
 
+    def controller(self) -> int:
+        """The pid of slurmctld."""
+        return int((self.home / "slurmctld.pid").read_text())
+
     def _pids(self) -> list[int]:
         """Of the daemons whose pid files lie here, if these numbers still are they."""
         found = []

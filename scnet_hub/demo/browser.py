@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 from tornado.httpclient import HTTPRequest
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from ..errors import ScnetError
 
@@ -97,28 +97,40 @@ class Browser:
         await self.http.get(f"{base}lab")
         answer = await self.http.post(f"{base}api/kernels", json={"name": "python3"}, headers=self._headers(base))
         answer.raise_for_status()
-        path = f"{base}api/kernels/{answer.json()['id']}/channels"
+        return await self._connect(f"{base}api/kernels/{answer.json()['id']}/channels")
+
+    async def again(self, kernel: Kernel) -> Kernel:
+        """The same kernel over a new connection."""
+        return await self._connect(kernel.path)
+
+    async def _connect(self, path: str) -> Kernel:
         jar = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies.jar if path.startswith(cookie.path))
         address = f"{self.url.replace('http', 'ws', 1)}{path}"
         socket = await websocket_connect(HTTPRequest(address, headers={"Cookie": jar, "Origin": self.url}))
-        return Kernel(socket)
+        return Kernel(socket, path)
 
 
 class Kernel:
     """A running kernel behind its websocket."""
 
-    def __init__(self, socket: WebSocketClientConnection) -> None:
-        self.socket = socket
+    def __init__(self, socket: WebSocketClientConnection, path: str) -> None:
+        self.socket, self.path = socket, path
 
     async def run(self, code: str, seconds: float = 120) -> str:
         """What `code` prints and its last value, as text. Raises ScnetError with the traceback if it raised."""
         request = uuid.uuid4().hex
         header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": "scnet", "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-        await self.socket.write_message(
-            json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []})
-        )
-        return await asyncio.wait_for(self._collect(request), seconds)
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+        try:
+            await self.socket.write_message(json.dumps(message))
+        except WebSocketClosedError as error:
+            raise ScnetError("the kernel's connection closed", code="kernel-gone") from error
+        try:
+            async with asyncio.timeout(seconds):  # not wait_for: on 3.11 that can swallow a cancellation
+                return await self._collect(request)
+        except TimeoutError as error:
+            raise ScnetError(f"the kernel did not answer in {seconds:.0f} s", code="kernel-silent") from error
 
     async def _collect(self, request: str) -> str:
         output = ""

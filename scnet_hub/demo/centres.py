@@ -63,6 +63,9 @@ class DemoCentres(Protocol):
         """Other people's jobs take every free core of that centre."""
 
     async def unfill(self, name: str) -> None: ...
+    def controller(self, name: str) -> list[int]:
+        """The processes of that centre's scheduler, to be made to hang."""
+
     def commands(self, name: str) -> Path:
         """The folder of that centre's sbatch, squeue and so on."""
 
@@ -98,6 +101,9 @@ class EmbeddedCentres:
         """The fillers go; others' jobs come again by themselves, unless the centre was made calm."""
         await asyncio.to_thread(self.centres[name].ask, "background", "off")
         await asyncio.to_thread(self.centres[name].ask, "background", "on")
+
+    def controller(self, name: str) -> list[int]:
+        return [self.centres[name].pid()]
 
     def commands(self, name: str) -> Path:
         return self.centres[name].bin
@@ -137,6 +143,9 @@ class SlurmCentres:
     async def _slurm(self, cluster: SlurmCluster, program: str, *arguments: str) -> None:
         await asyncio.to_thread(slurm_run, program, *arguments, environment=cluster.environment)
 
+    def controller(self, name: str) -> list[int]:
+        return [self.clusters[name].controller()]
+
     def commands(self, name: str) -> Path:
         return Path(find("sbatch")).parent
 
@@ -169,6 +178,9 @@ class GivenCentres:
         raise ScnetError("Real centres are filled by their own people.", code="not-a-demo-centre")
 
     unfill = fill
+
+    def controller(self, name: str) -> list[int]:
+        raise ScnetError("Real centres are not broken from here.", code="not-a-demo-centre")
 
     def commands(self, name: str) -> Path:
         raise ScnetError("The commands of a real centre are on its login node.", code="not-a-demo-centre")

@@ -30,19 +30,30 @@ from .run import Demo, running
 )
 @click.option("--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here.")
 @click.option("--check", is_flag=True, help="Run through the main job on free ports in a new state folder, and report.")
+@click.option("--break", "breaking", is_flag=True, help="Kill one thing after another while a notebook computes, and report.")
 @click.option("--calm", is_flag=True, help="No pretended jobs of other people.")
 @click.option("--without-hub", is_flag=True, help="All but the hub, which you then run by hand.")
 @click.option("--fill", metavar="CENTRE", default="", help="At a running demo: others' jobs take all of CENTRE.")
 @click.option("--unfill", metavar="CENTRE", default="", help="At a running demo: the opposite.")
-@click.option("--json", "as_json", is_flag=True, help="With --check: one JSON document on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="With --check or --break: one JSON document on stdout.")
 def demo(
-    port: int, host: str, kind: str, home: Path | None, check: bool, calm: bool, without_hub: bool, fill: str, unfill: str, as_json: bool
+    port: int,
+    host: str,
+    kind: str,
+    home: Path | None,
+    check: bool,
+    breaking: bool,
+    calm: bool,
+    without_hub: bool,
+    fill: str,
+    unfill: str,
+    as_json: bool,
 ) -> None:
     """Start the whole federation on this machine; Ctrl-C stops it."""
     place = (home or state_dir()).resolve()
     try:
-        if check:
-            sys.exit(asyncio.run(_check(kind, as_json)))
+        if check or breaking:
+            sys.exit(asyncio.run(_report(kind, as_json, breaking)))
         if fill or unfill:
             return asyncio.run(_load(demo_centres(kind, place), fill, unfill))
         asyncio.run(_serve(place, port, host, kind, calm, not without_hub))
@@ -86,10 +97,12 @@ def welcome(up: Demo, seconds: float) -> str:
     return "\n".join(lines)
 
 
-async def _check(kind: str, as_json: bool) -> int:
+async def _report(kind: str, as_json: bool, breaking: bool) -> int:
+    from .breaking import run_breaking
     from .check import run_check
 
+    demonstrate = run_breaking if breaking else run_check
     with tempfile.TemporaryDirectory(prefix="scnet-", ignore_cleanup_errors=True) as folder:
-        report = await run_check(Path(folder), kind=kind, say=lambda words: click.echo(f"… {words}", err=True))
+        report = await demonstrate(Path(folder), kind=kind, say=lambda words: click.echo(f"… {words}", err=True))
     click.echo(json.dumps(report, indent=None if as_json else 2))
     return 0 if report["ok"] else 1

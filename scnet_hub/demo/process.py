@@ -65,6 +65,14 @@ class Process:
         """Raises ScnetError with the end of the log if it does not answer in time."""
         await until(self.probe, self.name, seconds, lambda: f"The end of {self.log}:\n{tail(self.log)}")
 
+    async def started_after(self, pid: int, seconds: float = 30) -> None:
+        """Waits until another process than `pid` runs. Raises ScnetError if none does in time."""
+
+        async def another() -> bool:
+            return self.child is not None and self.child.pid != pid
+
+        await until(another, self.name, seconds)
+
     async def stop(self, seconds: float = 8) -> None:
         self._stopping.set()
         if self.child is not None and self.child.returncode is None:
