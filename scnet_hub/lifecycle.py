@@ -80,11 +80,10 @@ def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
 
 
 def _unknown(row: SessionRow, status: JobStatus) -> dict[str, Any]:
-    """The first why stays, as it began then; but for a centre that answers by now and has no such job."""
-    news = "" if status.forgotten and not row.forgotten_since else row.unknown_why
+    """Since the first time, with the newest why: that says the most."""
     return {
         "unknown_since": row.unknown_since or status.seen_at,
-        "unknown_why": news or status.reason or "the centre does not know this job",
+        "unknown_why": status.reason or row.unknown_why or "the centre does not know this job",
         "forgotten_since": (row.forgotten_since or status.seen_at) if status.forgotten else None,
     }
 

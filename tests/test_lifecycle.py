@@ -57,11 +57,12 @@ def test_every_live_state_can_be_stopped_and_comes_to_an_end() -> None:
 
 
 @pytest.mark.parametrize("state", [one for one in STATES if one not in ("ended", "charged")])
-def test_unknown_is_a_mark_that_keeps_the_state_and_its_first_why(state: str) -> None:
+def test_unknown_is_a_mark_that_keeps_the_state_and_its_since(state: str) -> None:
     marked = lifecycle.after(copy(state), said(JobState.UNKNOWN, reason="the network is cut"))
     assert marked == {"unknown_since": T0, "unknown_why": "the network is cut"}
     again = copy(state, unknown_since=T0 - timedelta(hours=1), unknown_why="the network is cut")
-    assert lifecycle.after(again, said(JobState.UNKNOWN, reason="something else")) == {}
+    change = lifecycle.after(again, said(JobState.UNKNOWN, reason="it answers, and has no such job"))
+    assert change == {"unknown_why": "it answers, and has no such job"} and not lifecycle.event_line(again, change)
 
 
 def test_forgotten_counts_from_the_first_answer_without_it_and_ends_with_an_answer_that_is_none() -> None:
