@@ -1,7 +1,8 @@
 """How far a login node's clock is off where it takes no certificate: asked by one that is good for nothing but the answer.
 
-A certificate of minutes is refused in the same words whether a clock is wrong or the account is unknown. This one's window is wide,
-and it can only run `date`: so a centre with a wrong clock lets it in and tells the time. Its key is made for one login and thrown away.
+A certificate of minutes is refused in the same words whether a clock is wrong or the account is unknown. These live for minutes too, but
+each for other ones, up to an hour and a quarter before and after ours, and can only run `date`: a centre whose clock is off by so much lets
+one of them in and tells the time. Their keys are made for one login and thrown away.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
-from ..errors import Garbled, Unreachable
+from ..errors import Denied, Garbled, Unreachable
 from ..standard.centre import CentreSpec
 from ..standard.centre import SshTransport as SshSpec
 from .certificates import CertificateAuthority
@@ -24,7 +25,9 @@ from .door import Door
 if TYPE_CHECKING:
     from . import Means
 
-WIDE = 2 * 86400  # seconds to either side of now: time zones mistaken for each other make a day
+WINDOW = 15 * 60  # seconds that each certificate lives: no longer than any other of the federation's
+STEP = WINDOW - 60  # seconds between the middles of two windows
+STEPS = 5  # windows to either side of now; as many to a login as sshd lets fail (MaxAuthTries, 6)
 DATE = "date +%s"
 LONGEST = 30.0
 
@@ -33,10 +36,19 @@ log = logging.getLogger(__name__)
 
 async def seconds_ahead(spec: CentreSpec, means: Means, pace: Pace | None = None) -> float:
     """Positive: the login node's clock is ahead of ours. Raises Denied if it is not the clock that keeps us out."""
+    behind, ahead = range(-STEPS, 0), range(1, STEPS + 1)
+    try:
+        return await _asked(spec, means, pace or Pace(), behind)
+    except Denied:
+        return await _asked(spec, means, pace or Pace(), ahead)
+
+
+async def _asked(spec: CentreSpec, means: Means, pace: Pace, steps: Sequence[int]) -> float:
+    """By the certificates of these windows."""
     assert isinstance(spec.transport, SshSpec)
     user = spec.transport.user
     authority = CertificateAuthority.open(means.folder)
-    lines = Lines(Door(spec, spec.transport), lambda _: _credentials(authority, user), pace or Pace())
+    lines = Lines(Door(spec, spec.transport), lambda _: [_credential(authority, user, step * STEP) for step in steps], pace)
     try:
         async with asyncio.timeout(LONGEST), lines.line(user) as line:
             before = time.time()
@@ -52,7 +64,8 @@ async def seconds_ahead(spec: CentreSpec, means: Means, pace: Pace | None = None
     return int(said[-1]) + 0.5 - middle
 
 
-def _credentials(authority: CertificateAuthority, user: str) -> Sequence[KeyPair]:
+def _credential(authority: CertificateAuthority, user: str, off: int) -> KeyPair:
+    """For a clock that is `off` by so many seconds."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     now, serial, key_id = int(time.time()), time.time_ns(), f"scnet:clock:{user}"
     log.info("certificate serial %d for %s as %s, for `%s` alone", serial, user, key_id, DATE)
@@ -61,8 +74,8 @@ def _credentials(authority: CertificateAuthority, user: str) -> Sequence[KeyPair
         key_id,
         serial=serial,
         principals=[user],
-        valid_after=now - WIDE,
-        valid_before=now + WIDE,
+        valid_after=now + off - WINDOW // 2,
+        valid_before=now + off + WINDOW // 2,
         force_command=DATE,
         permit_x11_forwarding=False,
         permit_agent_forwarding=False,
@@ -70,4 +83,4 @@ def _credentials(authority: CertificateAuthority, user: str) -> Sequence[KeyPair
         permit_pty=False,
         permit_user_rc=False,
     )
-    return [(key, certificate)]
+    return key, certificate
