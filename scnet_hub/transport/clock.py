@@ -8,6 +8,7 @@ one of them in and tells the time. Their keys are made for one login and thrown 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 WINDOW = 15 * 60  # seconds that each certificate lives: no longer than any other of the federation's
 STEP = WINDOW - 60  # seconds between the middles of two windows
-STEPS = 5  # windows to either side of now; as many to a login as sshd lets fail (MaxAuthTries, 6)
+STEPS = 5  # windows to either side of now; two to a login, as sshd lets six tries fail and each key is shown twice
 DATE = "date +%s"
 LONGEST = 30.0
 
@@ -36,11 +37,10 @@ log = logging.getLogger(__name__)
 
 async def seconds_ahead(spec: CentreSpec, means: Means, pace: Pace | None = None) -> float:
     """Positive: the login node's clock is ahead of ours. Raises Denied if it is not the clock that keeps us out."""
-    behind, ahead = range(-STEPS, 0), range(1, STEPS + 1)
-    try:
-        return await _asked(spec, means, pace or Pace(), behind)
-    except Denied:
-        return await _asked(spec, means, pace or Pace(), ahead)
+    for step in range(1, STEPS):
+        with contextlib.suppress(Denied):
+            return await _asked(spec, means, pace or Pace(), (-step, step))
+    return await _asked(spec, means, pace or Pace(), (-STEPS, STEPS))
 
 
 async def _asked(spec: CentreSpec, means: Means, pace: Pace, steps: Sequence[int]) -> float:
