@@ -1,9 +1,14 @@
 """What a centre is told to start a session: addresses as its nodes reach them, and secrets in the file only."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from scnet_hub import starts
+from scnet_hub.errors import SpecError
 from scnet_hub.standard.centre import parse_centre
+from scnet_hub.standard.federation import parse_federation
 
 PAGE = """
 id = "b"
@@ -56,6 +61,18 @@ def test_a_session_behind_the_login_node_calls_the_hub_there_and_its_person_stay
     assert start["env"]["SCNET_API_URL"] == "http://10.1.0.1:18000/services/scnet/api/v1"
     assert start["env"]["JUPYTERHUB_PUBLIC_URL"] == "http://hub:8000/user/ada/"
     assert start["env"]["SCNET_SESSION"] == "x1", "the person's own environment does not rename the session"
+
+
+@pytest.mark.parametrize(("page", "told"), [("", "7200"), ('[idle]\ntimeout = "90m"', "5400"), ("[idle]\ntimeout = 0", "0")])
+def test_a_session_is_told_after_how_long_without_use_it_ends(page: str, told: str) -> None:
+    federation = parse_federation(f'centres = ["b"]\n{page}', source="federation.toml")
+    start = replace(ADDRESSES, idle_timeout=federation.idle.timeout).start_file(SPEC, ROW, "")
+    assert start["env"]["SCNET_IDLE_TIMEOUT"] == told
+
+
+def test_a_negative_idle_time_is_named() -> None:
+    with pytest.raises(SpecError, match=r"idle\.timeout"):
+        parse_federation('centres = ["b"]\n[idle]\ntimeout = -5', source="federation.toml")
 
 
 def test_a_session_that_reaches_the_hub_is_told_its_public_address() -> None:

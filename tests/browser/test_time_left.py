@@ -18,7 +18,7 @@ from tests.session.labs import Lab, hold
 
 from . import steps
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NOTEBOOK = {
     "cells": [{"cell_type": "code", "id": "a1", "execution_count": None, "metadata": {}, "outputs": [], "source": "before = 1"}],
     "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)"}}, "nbformat": 4, "nbformat_minor": 5,

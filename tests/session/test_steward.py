@@ -15,6 +15,7 @@ from tests.fakes.broker import FakeBroker, until
 
 from .labs import Lab, hold
 
+pytestmark = pytest.mark.slow
 IDLE = 8.0  # seconds; warned at half
 COMMS = """
 import threading, time
