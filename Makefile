@@ -25,7 +25,7 @@ demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real 
 	@exec .venv/bin/scnet demo $(if $(CENTRES),--centres $(CENTRES)) $(if $(PORT),--port $(PORT))
 
 test: setup ## run the whole test suite (TESTS=tests/placement: a part of it)
-	@.venv/bin/python -m pytest $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 faults: setup ## break a federation over four real centres under load, as root (SEED=7 MINUTES=60), and report
 	@.venv/bin/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))

@@ -175,7 +175,9 @@ def copy(row: SessionRow, centre_name: str) -> Json:
 
 def successor(row: SessionRow, centre_name: str) -> Json:
     """The session that continues another, as that one tells of it."""
-    return {"id": row.id, "state": row.state, "live": row.live, "centre": row.centre, "centre_name": centre_name}
+    return {
+        "id": row.id, "state": row.state, "live": row.live, "centre": row.centre, "centre_name": centre_name, "end_reason": row.end_reason,
+    }  # fmt: skip
 
 
 def orphan(one: Orphan) -> Json:

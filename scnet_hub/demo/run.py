@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -51,14 +52,27 @@ async def running(
     """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
     centres = demo_centres(kind, home, background=background)
     with only_one(home):
-        state = prepare(home, port=port, host=host, centres=["*"] if kind == "given" else centres.names)
-        centres.write_pages()
-        demo = Demo(state, centres, with_hub=with_hub)
+        async with choosing_ports():
+            state = prepare(home, port=port, host=host, centres=["*"] if kind == "given" else centres.names)
+            centres.write_pages()
+            demo = Demo(state, centres, with_hub=with_hub)
+            try:
+                await demo.start(say)
+            except BaseException:
+                await asyncio.shield(demo.stop())
+                raise
         try:
-            await demo.start(say)
             yield demo
         finally:
             await asyncio.shield(demo.stop())
+
+
+@asynccontextmanager
+async def choosing_ports() -> AsyncIterator[None]:
+    """One demo of a person at a time, from the choice of its ports until it listens: else two would choose the same."""
+    with (Path(tempfile.gettempdir()) / f"scnet-ports.{os.getuid()}.lock").open("a") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

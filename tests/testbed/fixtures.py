@@ -39,7 +39,10 @@ def need(testbed: Testbed, *centres: str) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if left_out := config.stash.get(LEFT_OUT, {}):
+    left_out = config.stash.get(LEFT_OUT, {})
+    if any("no real centre" in str(skipped.longrepr) for skipped in terminalreporter.stats.get("skipped", [])):
+        left_out = {centre: why for centre in CENTRES if (why := needs.missing(centre))}  # the tests ran in other processes
+    if left_out:
         terminalreporter.write_sep("=", "REAL CENTRES LEFT OUT", red=True, bold=True)
         terminalreporter.write_line(_words(left_out))
         terminalreporter.write_line(f"Nothing that needs them was tested. As root, on Debian: {needs.install_line(''.join(left_out))}")
