@@ -5,10 +5,10 @@ What a person sees is read from the REST documents only; what is true there is a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,11 +16,13 @@ import httpx
 from tests import testbed as tb
 from tests.demo.conftest import Running, wait_for
 from tests.faults.accounting import asked_of, live, runs
+from tests.testbed import life
 from tests.testbed.faults import HELD
 from tests.testbed.layout import CENTRES
 
 Json = dict[str, Any]
 PROJECT = "rows"
+SESSION = "/opt/scnet/session"  # where the pages say that the session environment is
 LONG = ("sleep", "3600")
 
 
@@ -31,6 +33,7 @@ class Broken:
     id: str
     hub: Running
     testbed: tb.Testbed
+    environment: Path  # for sessions, as this machine has it
 
     # ---- what a person does and sees
 
@@ -106,6 +109,14 @@ class Broken:
         document: Json = wait_for(there, seconds)
         return document
 
+    def why(self, *words: str, seconds: float = 60) -> str:
+        """Why it is down, once one of these words stands there."""
+        return wait_for(lambda: (why := self.document()["why"]) and any(one in why for one in words) and why, seconds)  # type: ignore[no-any-return]
+
+    def hop(self, name: str, *, ok: bool, seconds: float = 45) -> Json:
+        """One step of the way there, once it is so."""
+        return wait_for(lambda: next(hop for hop in self.document()["hops"] if hop["name"] == name and hop["ok"] == ok), seconds)  # type: ignore[no-any-return]
+
     def usable(self, seconds: float = 150) -> None:
         """Until the broker would start something here again."""
         with self.door("ada") as broker:
@@ -165,6 +176,11 @@ class Broken:
     def fault(self, name: str, node: str = "") -> None:
         self.testbed.fault(self.id, name, node)
 
+    def rise(self) -> None:
+        """A dead centre as a new one of the same name and host key, with nothing of what it had."""
+        life.start(CENTRES[self.id], self.testbed.place, self.testbed.folder)
+        self.testbed.bind(self.environment, SESSION, self.id)
+
     def cut_lines(self, person: str) -> None:
         """Ends the open SSH connections of a person's account and of the federation's own: the next question needs a login."""
         for account in {CENTRES[self.id].people[person], "scnet"}:
@@ -188,7 +204,3 @@ class Broken:
         assert found == ([ended["job_id"]] if ended["job_id"] else []), (found, ended["events"])
         assert ended["held"] == 0 and len(self.entries(session, "charge")) <= 1
         return ended
-
-
-def lasted(began: float) -> float:
-    return time.monotonic() - began
