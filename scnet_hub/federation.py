@@ -45,6 +45,7 @@ Json = dict[str, Any]
 DIED = (JobState.FAILED, JobState.COMPLETED, JobState.LOST)  # before it was ready: not somebody's wish
 FIRST_LOOK = 10  # seconds that a start waits for a broker's first look at its centres
 STOPPING_FOR = 15  # seconds that a new start waits for the earlier one of its name to be gone
+LOOKS_AT_IT = (1, 4)  # at which of them its centre is asked for that one job, beside the watch
 
 
 class Federation:
@@ -157,13 +158,14 @@ class Federation:
     async def _existing(self, request: JobRequest) -> SessionRow | None:
         """Its live session. One that is being stopped is waited for, so that no two of a name run at once; but not for a centre
         that can't be asked: it is set aside, and stopped when its centre is back."""
-        for _ in range(STOPPING_FOR):
+        for second in range(STOPPING_FOR):
             row = await self.db.run(stored.live_one, request.person, request.kind, request.name)
             if row is None or row.state != "stopping":
                 return row
             if await self.db.run(self._set_aside, row.id):
                 return None
-            await self._look_at(row)
+            if second in LOOKS_AT_IT:
+                await self._look_at(row)
             await within(self.changes.event(row.id), 1)
         raise Refused("The earlier session of that name is still being stopped.", hint="Try again in a few seconds.", code="stopping")
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from . import sessions
@@ -130,8 +131,7 @@ class SecondChances:
 
 def _waiting(tx: Tx) -> list[list[SessionRow]]:
     """Labs that were never ready, each by all its copies."""
-    rows = [row for row in stored.live(tx) if row.kind == "lab" and not row.ready_at and not row.cancelled_at]
-    return [stored.copies_of(tx, row.id) for row in rows]
+    return [list(rows) for _, rows in groupby(stored.starting(tx, "lab"), key=lambda row: row.id)]
 
 
 def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) -> bool:

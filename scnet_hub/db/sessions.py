@@ -145,6 +145,12 @@ def live_copies(tx: Tx, *, centre: str = "") -> list[SessionRow]:
     return [_row(row) for row in tx.execute(query.where(copies.c.centre == centre) if centre else query)]
 
 
+def starting(tx: Tx, kind: str) -> list[SessionRow]:
+    """Live sessions of a kind that were never ready and are not being stopped, each by all its copies, one after the other."""
+    wanted = (sessions.c.live, sessions.c.kind == kind, sessions.c.ready_at.is_(None), sessions.c.cancelled_at.is_(None))
+    return [_row(row) for row in tx.execute(_by_copy().where(*wanted).order_by(sessions.c.created_at, sessions.c.id, copies.c.number))]
+
+
 def ended(tx: Tx, *, person: str = "", limit: int = 50) -> list[SessionRow]:
     query = _by_lead().where(~sessions.c.live).order_by(sessions.c.ended_at.desc(), sessions.c.id).limit(limit)
     if person:
