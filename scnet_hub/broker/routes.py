@@ -148,7 +148,10 @@ async def placements(request: Request, fed: Fed, who: Who) -> Json:
 async def list_sessions(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) -> Json:
     rows = await fed.db.run(stored.live, person=who.scope)
     rows += await fed.db.run(stored.ended, person=who.scope) if all else []
-    return {"as_of": iso(fed.clock()), "sessions": await fed.reports.sessions(rows)}
+    found = await fed.reports.sessions(rows)
+    if who.hub:
+        found = [document | _token(row) for document, row in zip(found, rows, strict=True)]
+    return {"as_of": iso(fed.clock()), "sessions": found}
 
 
 @router.post("/sessions", openapi_extra=OPTIONS_SCHEMA)
@@ -166,9 +169,12 @@ async def submit(request: Request, response: Response, fed: Fed, who: Who) -> Js
 
 async def one(fed: Federation, who: Caller, row: SessionRow) -> Json:
     document = (await fed.reports.sessions([row], whole=True))[0]
-    if who.hub:  # the job's own token: a re-joined session goes on with it, and the hub revokes it at the end
-        document["token"] = row.payload.get("env", {}).get("JUPYTERHUB_API_TOKEN", "")
-    return document
+    return document | _token(row) if who.hub else document
+
+
+def _token(row: SessionRow) -> Json:
+    """The job's own, which the hub gave it: a re-joined session goes on with it, and the hub revokes it at the end."""
+    return {"token": row.payload.get("env", {}).get("JUPYTERHUB_API_TOKEN", "")}
 
 
 @router.get("/sessions/{session_id}")

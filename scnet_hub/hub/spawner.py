@@ -26,6 +26,7 @@ from ..secret import read_secret
 from .broker import Broker
 from .cancels import Cancels
 from .failures import refused
+from .polls import Polls
 
 Json = dict[str, Any]
 PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
@@ -185,7 +186,7 @@ class FederatedSpawner(BatchSpawnerBase):
         try:
             async with asyncio.timeout(self.rpc_timeout):
                 document = await self._latest()
-            self._document = document
+            self._document = {**(self._document if self._document.get("id") == document["id"] else {}), **document}
             await self._follow(document)
         except (ScnetError, TimeoutError) as error:
             self.log.warning("%s: the broker cannot say how session %s is (%s); it is kept.", self._log_name, self.job_id, error)
@@ -205,7 +206,8 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def _latest(self) -> Json:
         """The session, or that which took over its name from it."""
-        document = await self.broker.session(self.user.name, self.job_id, timeout=self.rpc_timeout)
+        polls = polls_of(self.broker_url, self.broker_token_file)
+        document = await polls.session(self.user.name, self.job_id, timeout=self.rpc_timeout)
         while successor := document.get("succeeded_by"):
             document = await self.broker.session(self.user.name, successor, timeout=self.rpc_timeout)
         return document
@@ -299,6 +301,11 @@ def _ended(document: Json) -> ScnetError:
 @functools.cache
 def broker_of(url: str, token_file: str) -> Broker:
     return Broker(url, read_secret(Path(token_file)))
+
+
+@functools.cache
+def polls_of(url: str, token_file: str) -> Polls:
+    return Polls(broker_of(url, token_file))
 
 
 @functools.cache

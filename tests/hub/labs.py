@@ -98,11 +98,13 @@ class Lab(BaseHTTPRequestHandler):
 
 
 class LabBroker:
-    """`sessions` by id; `move` changes one and wakes who waits. `calls` are what the hub asked that changes something."""
+    """`sessions` by id; `move` changes one and wakes who waits. `calls` are what the hub asked that changes something,
+    `looks` the sessions that it looked at one by one."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, Json] = {}
         self.calls: list[str] = []
+        self.looks: list[str] = []
         self.changed = threading.Condition()
         broker = self
 
@@ -140,6 +142,8 @@ class LabBroker:
                 self.move(key, state="ended", live=False, end_reason="Stopped on request.")
             if "wait" in query:
                 self.changed.wait_for(lambda: self.sessions[key]["version"] != int(query["seen"]), float(query["wait"]))
+            elif method == "GET":
+                self.looks.append(key)
             return self.sessions[key]
 
     def submit(self, person: str, body: Json) -> Json:
@@ -153,6 +157,7 @@ class LabBroker:
         usual: Json = {"id": f"s{len(self.sessions) + 1}", "version": 1, "person": "ada", "kind": "lab", "name": "", "state": "queued"}
         usual |= {"live": True, "host": "", "port": 0, "token": "", "created_at": f"2026-11-23T08:00:{len(self.sessions):02}.000Z"}
         usual |= {"centre_name": "Alpha", "place_in_queue": 1, "reason": "", "why": "", "end_reason": "", "events": [], "warnings": []}
+        usual |= {"continues": ""}
         made = usual | facts
         self.sessions[made["id"]] = made
         return made

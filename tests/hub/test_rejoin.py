@@ -78,6 +78,25 @@ def test_a_session_that_became_ready_while_the_hub_was_away_is_a_server_again(
     assert broker.calls == ["start ada"]
 
 
+def test_a_hub_that_starts_asks_about_all_its_servers_in_one_question(hub: LabHub, broker: LabBroker, lab: Callable[[], str]) -> None:
+    names, address = [f"n{number}" for number in range(6)], lab()
+    for name in names:
+        hub.begin(name=name)
+    hub.until(lambda: len(broker.sessions) == len(names))
+    for session in broker.sessions:
+        ready(broker, session, address)
+    hub.until(lambda: all(hub.server(name=name).get("ready") for name in names))
+    hub.kill()
+    broker.looks.clear()
+    hub.start()
+    hub.until(lambda: all(hub.server(name=name).get("ready") for name in names))
+    assert len(broker.looks) <= 1, "the first; the others share a list"
+    assert hub.api.delete("users/ada/servers/n5").status_code in (202, 204)
+    hub.until(lambda: not hub.server(name="n5"))
+    token = {"Authorization": f"token {broker.sessions['s6']['token']}"}
+    assert httpx.get(f"{hub.url}user", headers=token, trust_env=False).status_code == 403, "known from the list, so revoked"
+
+
 def test_a_stop_after_the_restart_reaches_the_queued_job(hub: LabHub, broker: LabBroker) -> None:
     hub.begin()
     hub.until(lambda: broker.sessions)
