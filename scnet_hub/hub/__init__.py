@@ -41,6 +41,7 @@ class Ports:
 def configure(c: Any, home: Path) -> None:
     """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
     from .handlers import close_batchspawners_door, handlers
+    from .start import hold_people
 
     ports = Ports.read(home)
     close_batchspawners_door()
@@ -50,7 +51,9 @@ def configure(c: Any, home: Path) -> None:
     _spawner(c, ports, home)
     _pages(c)
     c.JupyterHub.extra_handlers = handlers
-    _rejoin(ports, home)
+    if hub := _starting():
+        hold_people(hub)
+        _rejoin(hub, ports, home)
 
 
 def _addresses(c: Any, ports: Ports, home: Path) -> None:
@@ -112,17 +115,20 @@ def _spawner(c: Any, ports: Ports, home: Path) -> None:
     c.Spawner.http_timeout = 60
 
 
-def _rejoin(ports: Ports, home: Path) -> None:
-    """From the hub's start on; nothing where this is read by another program than a hub that starts."""
+def _starting() -> Any:
+    """The hub that starts; None where its page is read by another program."""
     from jupyterhub.app import JupyterHub
 
+    hub = JupyterHub.instance() if JupyterHub.initialized() else None
+    return hub if getattr(hub, "_start_future", None) else None
+
+
+def _rejoin(hub: Any, ports: Ports, home: Path) -> None:
+    """From the hub's start on."""
     from . import rejoin
     from .spawner import broker_of, cancels_of
 
-    started = JupyterHub.initialized() and getattr(JupyterHub.instance(), "_start_future", None)
-    if not started:
-        return
-    hub = JupyterHub.instance()
+    started = hub._start_future
 
     async def run() -> None:
         await asyncio.shield(started)

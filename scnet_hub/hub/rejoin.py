@@ -49,6 +49,7 @@ class Rejoin:
         self.users, self.broker, self.cancels, self.hub_api, self.patience = users, broker, cancels, hub_api.rstrip("/"), patience
         self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30)
         self._alone: dict[str, tuple[float, float, int]] = {}  # session → alone since, next try, tries
+        self._people: dict[str, Any] = {}  # the hub's users that it has in memory, by name: asked by name it reads its database
 
     async def run(self, every: float = EVERY) -> None:
         """Round after round, until cancelled."""
@@ -64,6 +65,7 @@ class Rejoin:
     async def round(self) -> None:
         """Makes each live Lab session the server of its person, where it is not."""
         wanted = labs((await self.broker.call("GET", "sessions", "", timeout=10))["sessions"])
+        self._people = {user.name: user for user in self.users.values()}
         for server in [server for server in to_join if not self._active(*server)]:
             del to_join[server]  # a start that failed before it took it
         ids = {one["id"] for one in wanted.values()}
@@ -79,7 +81,7 @@ class Rejoin:
 
     def _server(self, person: str, name: str) -> FederatedSpawner | None:
         try:
-            spawner: FederatedSpawner | None = self.users[person].spawners.get(name)
+            spawner: FederatedSpawner | None = (self._people.get(person) or self.users[person]).spawners.get(name)
         except KeyError:
             return None
         return spawner
