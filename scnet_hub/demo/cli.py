@@ -102,6 +102,9 @@ async def _report(kind: str, as_json: bool, breaking: bool) -> int:
     from .check import run_check
 
     demonstrate = run_breaking if breaking else run_check
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that all that was started is ended
     with tempfile.TemporaryDirectory(prefix="scnet-", ignore_cleanup_errors=True) as folder:
         report = await demonstrate(Path(folder), kind=kind, say=lambda words: click.echo(f"… {words}", err=True))
     click.echo(json.dumps(report, indent=None if as_json else 2))
