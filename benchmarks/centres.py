@@ -68,8 +68,8 @@ quota = {{ sessions = 10000, cores = 10000 }}
 
 
 @asynccontextmanager
-async def login_nodes(home: Path, number: int) -> AsyncIterator[tuple[list[int], str]]:
-    """Their ports, and the host key of them all."""
+async def login_nodes(home: Path, number: int) -> AsyncIterator[tuple[list[int], str, int]]:
+    """Their ports, the host key of them all, and the pid of their process."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(home / "host_key")
     script = Path(__file__).with_name("login_nodes.py")
@@ -80,7 +80,7 @@ async def login_nodes(home: Path, number: int) -> AsyncIterator[tuple[list[int],
     try:
         async with asyncio.timeout(120):
             ports = json.loads(await child.stdout.readline())
-        yield ports, key.export_public_key("openssh").decode().strip()
+        yield ports, key.export_public_key("openssh").decode().strip(), child.pid
     finally:
         child.kill()
         await child.wait()
@@ -138,7 +138,7 @@ async def placement_ms(broker: httpx.AsyncClient) -> float:
 async def measure(number: int, seconds: float, watch: tuple[float, float]) -> Json:
     with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        async with login_nodes(home, number) as (ports, host_key):
+        async with login_nodes(home, number) as (ports, host_key, _):
             names = write_pages(home, ports, host_key, watch)
             began = time.monotonic()
             async with running(home, kind="given", with_hub=False, say=note) as demo:
