@@ -74,8 +74,15 @@ class Continuing:
         return after
 
     @staticmethod
+    def heir(tx: Tx, row: SessionRow) -> SessionRow:
+        """The session that has the name of `row` now, if that is over: the hub may not have heard of it yet."""
+        while not row.live and (behind := stored.next_in_line(tx, row.id)) and not behind.in_line:
+            row = behind
+        return row
+
+    @staticmethod
     def inherit(tx: Tx, session_id: str) -> None:
         """That session is over: the one in line behind it has the name now, wherever it is."""
         behind = stored.next_in_line(tx, session_id)
-        if behind and behind.live and behind.in_line:
+        if behind and behind.live and behind.in_line and not behind.cancelled_at:
             stored.change(tx, behind.id, in_line=False)

@@ -298,7 +298,11 @@ class Federation:
         self._nothing_to_charge(tx, row, "withdrawn", why)
 
     def _nothing_to_charge(self, tx: Tx, row: SessionRow, event: str, why: str) -> None:
-        state, now = lifecycle.step(row.job_state, event), self.clock()
+        fresh = stored.get(tx, row.id, row.number)  # its session may have been set aside since `row` was read
+        if fresh is None or not fresh.job_live:
+            return
+        row, now = fresh, self.clock()
+        state = lifecycle.step(row.job_state, event)
         stored.change(tx, row.id, row.number, job_state=state, job_live=False, job_ended_at=now, job_end=why, secret="", used=0)
         if row.leads and not row.live:
             charging.close(tx, row.id, Amount(0), "nothing ran", now)
@@ -325,7 +329,8 @@ class Federation:
         if not row.live:
             return row
         rows = await self.db.run(self._wish_to_stop, row.id, why)
-        self.changes.tell(row.id)
+        for told in {row.id, *(one.id for one in rows)}:
+            self.changes.tell(told)
         for one in rows:
             if one.job_id:
                 await self.cancel_job(one)
@@ -342,7 +347,30 @@ class Federation:
         for one in stored.copies_of(tx, session_id):
             if one.job_live and not one.job_cancelled_at:
                 stored.change(tx, one.id, one.number, job_state=lifecycle.step(one.job_state, "stop"), job_cancelled_at=now, job_end=why)
-        return [one for one in stored.copies_of(tx, session_id) if one.job_live]
+        going = [one for one in stored.copies_of(tx, session_id) if one.job_live]
+        behind = stored.next_in_line(tx, session_id)  # it would take the name over, and go on
+        return going + (self._wish_to_stop(tx, behind.id, why) if behind and behind.live and behind.in_line else [])
+
+    async def give_up(self, row: SessionRow, why: str) -> None:
+        """Stops a copy that its centre can never start; the session too, if that is all it has."""
+        rows = await self.db.run(self._give_up, row, why)
+        self.changes.tell(row.id)
+        for one in rows:
+            self.stop_copy(one)
+
+    def _give_up(self, tx: Tx, row: SessionRow, why: str) -> list[SessionRow]:
+        rows = stored.copies_of(tx, row.id)
+        going = [one for one in rows if one.job_live and not one.job_cancelled_at]
+        fresh = next((one for one in going if one.number == row.number), None)
+        if fresh is None:
+            return []
+        if len(going) == 1:
+            return self._wish_to_stop(tx, row.id, why)
+        state = lifecycle.step(fresh.job_state, "stop")
+        stored.change(tx, row.id, row.number, job_state=state, job_cancelled_at=self.clock(), job_end=why)
+        stored.say(tx, row.id, self.clock(), why)
+        self.fold(tx, row.id)
+        return [one for one in stored.copies_of(tx, row.id) if one.number == row.number]
 
     def stop_copy(self, row: SessionRow) -> None:
         """Carries out, beside what goes on, that this copy should stop."""
@@ -364,7 +392,7 @@ class Federation:
     async def write_off_all(self, row: SessionRow, why: str) -> None:
         """The same for every copy of a session, on an operator's word."""
         for one in await self.db.run(stored.copies_of, row.id):
-            if one.job_live and one.job_id:
+            if one.job_live or one.used is None:
                 await self.write_off(one, why)
 
     async def write_off(self, row: SessionRow, why: str) -> None:
@@ -374,9 +402,12 @@ class Federation:
 
     def _write_off(self, tx: Tx, row: SessionRow, why: str) -> None:
         fresh = stored.get(tx, row.id, row.number)
-        if fresh is None or not fresh.job_live:
+        if fresh and not fresh.job_live and fresh.used is None:  # it ended, and its usage record will never come
+            stored.say(tx, row.id, self.clock(), why)
+            charging.settle(tx, fresh, None, self.load.centres[row.centre], self.clock())
+        if fresh is None or not fresh.job_live or (row.forgotten_since and not fresh.forgotten_since):  # heard of again
             return
-        self._nothing_to_charge(tx, fresh, "written off", why)
+        self._nothing_to_charge(tx, fresh, "written off" if fresh.job_id else "withdrawn", why)
         self._over(tx, fresh, why, JobStatus(state=JobState.CANCELLED, seen_at=self.clock()))
         self.fold(tx, row.id)
 

@@ -16,7 +16,7 @@ from . import lifecycle, sessions, starts
 from .db import Tx
 from .db import sessions as stored
 from .db.sessions import SessionRow
-from .errors import CentreError, NotStored, Rejected, Unreachable
+from .errors import CentreError, NotStored, Refused, Rejected, Unreachable
 
 if TYPE_CHECKING:
     from .federation import Federation
@@ -64,11 +64,15 @@ class Launches:
         except NotStored as error:
             log.warning("session %s: %s Trying again.", session_id, error)
             return False
+        except Exception:  # a launch that nobody goes on with would be a session that waits for ever
+            log.exception("session %s: a round of its launch failed", session_id)
+            attempt.unsure = True
+            return False
 
     async def _round(self, row: SessionRow, attempt: Attempt) -> bool:
         try:
             job_id = await self._job(row, attempt)
-        except Rejected as error:
+        except (Rejected, Refused) as error:  # Refused: its dialect has no words for such a job
             await self._refused(row, str(error))
         except CentreError as error:
             attempt.in_vain += 1
@@ -110,7 +114,7 @@ class Launches:
     async def _accepted(self, row: SessionRow, job_id: str) -> None:
         fresh = await self.federation.db.run(self._has_job, row, job_id)
         self.federation.changes.tell(row.id)
-        if fresh.cancelled_at or fresh.job_cancelled_at or not fresh.live:
+        if fresh.cancelled_at or fresh.job_cancelled_at or not fresh.live or not fresh.job_live:
             await self.federation.cancel_job(fresh)
         self.federation.watchers[row.centre].poke(1.0)
 

@@ -47,6 +47,7 @@ class Orphans:
         self.federation, self.centre = federation, centre
         self.found: tuple[Orphan, ...] = ()
         self._since: dict[str, datetime] = {}
+        self._stopping: set[str] = set()
 
     async def compare(self, listed: Mapping[str, JobStatus], rows: Sequence[SessionRow]) -> None:
         """The centre's whole queue, by job id, with our live copies there."""
@@ -61,7 +62,8 @@ class Orphans:
         self.found = tuple(self._orphan(job, status, known.get(job)) for job, status in suspects.items() if job in seen_before)
         for orphan in self.found:
             row = known.get(orphan.job_id)
-            if row and orphan.rule == STOPPED:
+            if row and orphan.rule == STOPPED and orphan.job_id not in self._stopping:
+                self._stopping.add(orphan.job_id)
                 self.federation.own(self._stop(row, orphan))
 
     def _orphan(self, job: str, status: JobStatus, row: SessionRow | None) -> Orphan:
@@ -76,6 +78,8 @@ class Orphans:
             await self.federation.centres[self.centre].cancel([orphan.job_id], account=row.account)
         except CentreError as error:
             log.warning("%s: orphan %s (%s) can't be stopped, will be tried again: %s", self.centre, orphan.job_id, orphan.name, error)
+        finally:
+            self._stopping.discard(orphan.job_id)
 
 
 def _copies(tx: Tx, jobs: Mapping[str, JobStatus]) -> dict[str, SessionRow]:

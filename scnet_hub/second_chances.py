@@ -100,7 +100,7 @@ class SecondChances:
     def next_place(self, tx: Tx, session_id: str, cause: str, why: str) -> int:
         """A copy at the best place that was not tried yet; 0 if there is none, or if there were tries enough."""
         rows = stored.copies_of(tx, session_id)
-        if not rows[0].live or rows[0].cancelled_at or sum(row.cause != "stalled" for row in rows) >= self.spec.tries:
+        if not rows[0].live or rows[0].ready_at or rows[0].cancelled_at or sum(row.cause != "stalled" for row in rows) >= self.spec.tries:
             return 0
         place = next(iter(self._untried(tx, rows)), None)
         return self._add(tx, rows, place, cause, f"{why}; moved to {place.offer.title}.") if place else 0

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 EASE = 5.0  # pause at least so many times the centre's own answering time
+UNLAUNCHED = timedelta(minutes=1)  # a copy without a job for longer than that is launched, whatever became of its first launch
+STOP_AGAIN = 30.0  # seconds between two commands to stop one job
 APART = 0.03  # seconds per centre over which the first looks are spread: a login costs us half of that in CPU time
 
 
@@ -45,6 +47,7 @@ class Watcher:
         self._nodes_at = float("-inf")
         self._under_way: set[tuple[str, str]] = set()
         self.orphans = Orphans(federation, known.spec.id)
+        self._stopped: dict[str, float] = {}  # copies that were told to stop, and when
         self._hopeless: set[str] = set()  # jobs that their centre called so at the last look
 
     def poke(self, after: float = 0.0) -> None:
@@ -81,7 +84,11 @@ class Watcher:
     async def tick(self) -> bool:
         """One look; True if something waits, starts or ends there, so that the next look should be soon."""
         loop, fed, centre_id = asyncio.get_running_loop(), self.federation, self.known.spec.id
-        rows = [row for row in await fed.db.run(stored.live_copies, centre=centre_id) if row.job_id]
+        live = await fed.db.run(stored.live_copies, centre=centre_id)
+        rows = [row for row in live if row.job_id]
+        for row in live:
+            if not row.job_id and fed.clock() - row.asked_at > UNLAUNCHED:
+                fed.launches.begin(row.id, row.number, again=True)  # nothing, if that is under way
         asked = loop.time()
         nodes = asked - self._nodes_at >= self.known.spec.watch.interval or self.known.failing_since is not None
         try:
@@ -98,7 +105,7 @@ class Watcher:
         for row in rows:
             await self.hear(row, look.statuses[row.job_id])
         await self._give_up_hopeless(rows, look.statuses)
-        await self._write_off_forgotten(rows)
+        await self._write_off_forgotten([row for row in rows if _unknown(row, look.statuses[row.job_id])])
         await self.orphans.compare(look.listed, rows)
         waiting = await self._charge()
         fresh = await fed.db.run(stored.live_copies, centre=centre_id)
@@ -123,8 +130,14 @@ class Watcher:
         if status.state.ended:
             self._beside(row, "scrub", lambda: fed.scrub(row))
             self.poke()
-        elif (before or row).job_cancelled_at and status.state is not JobState.UNKNOWN:
+        elif (before or row).job_cancelled_at and status.state is not JobState.UNKNOWN and self._stop_again(row):
             self._beside(row, "cancel", lambda: fed.cancel_job(before or row))
+
+    def _stop_again(self, row: SessionRow) -> bool:
+        """A job may take a while to go: it is not told again at every look."""
+        now = asyncio.get_running_loop().time()
+        self._stopped = {label: at for label, at in self._stopped.items() if now - at < STOP_AGAIN}
+        return self._stopped.setdefault(sessions.label(row), now) == now
 
     async def _ended_oddly(self, row: SessionRow, status: JobStatus) -> None:
         await self.federation.heard(row, status, await self.federation.last_lines(row))
@@ -150,9 +163,9 @@ class Watcher:
         """Stops what the centre itself, twice in a row, says it can never start: some accept any request and wait for ever."""
         named = {row.job_id for row in rows if statuses[row.job_id].hopeless}
         for row in rows:
-            if row.job_id in named & self._hopeless and not row.cancelled_at:
+            if row.job_id in named & self._hopeless and not row.cancelled_at and not row.job_cancelled_at:
                 why = f"{self.known.spec.name} accepted this job but says that it can never start: {statuses[row.job_id].reason}."
-                self._beside(row, "cancel", partial(self.federation.cancel, row, why))
+                self._beside(row, "cancel", partial(self.federation.give_up, row, why))
         self._hopeless = named
 
     async def _write_off_forgotten(self, rows: Sequence[SessionRow]) -> None:
@@ -181,3 +194,8 @@ class Watcher:
             await self.federation.db.run(charging.settle, row, record, self.known, self.federation.clock())
             self.federation.changes.tell(row.id)
         return left
+
+
+def _unknown(row: SessionRow, status: JobStatus) -> bool:
+    """Whether this look says nothing of the copy's own job."""
+    return status.state is JobState.UNKNOWN or bool(status.name and status.name != sessions.job_name(row))

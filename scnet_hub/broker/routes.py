@@ -191,6 +191,8 @@ async def get_session(
 async def stop(session_id: str, fed: Fed, who: Who, why: Annotated[str, Query(max_length=200)] = "") -> Json:
     """`why` is for the hub and for sessions themselves: the reason that the session's person reads."""
     row = await own(fed, who, session_id)
+    if who.hub:
+        row = await fed.db.run(fed.continuing.heir, row)
     row = await (fed.cancel(row, " ".join(plain(why).split())) if why and (who.hub or who.session) else fed.cancel(row))
     return await one(fed, who, row)
 

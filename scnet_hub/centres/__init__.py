@@ -90,10 +90,17 @@ class Centre:
         """What became of an earlier submission whose answer was lost, by this process or one before it: the job's id, or None once
         it can't be under way any more. Raises Unreachable until then."""
         over = self.clock() >= self._sent.get(name, self._born) + self.afterlife
-        if not (found := await self.find(name, account=account)) and not over:
+        found = await self.find(name, account=account) or await self._remembered(name, account)
+        if not found and not over:
             raise Unreachable(f"{name}: an earlier submission of this job may still be under way there.")
         self._sent.pop(name, None)
         return found
+
+    async def _remembered(self, name: str, account: str) -> str | None:
+        """One that ran, and that the queue has forgotten by now: it must not run again."""
+        words = await self._words()
+        question = words.remembered(name)
+        return words.recalled(await self._ask(question, account, hop="accounting")) if question else None
 
     async def look(self, ids: Sequence[str], *, nodes: bool) -> Look:
         """A status for every one of `ids` (the queue's word, else accounting's, else UNKNOWN), from one question to the

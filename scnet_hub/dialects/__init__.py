@@ -34,6 +34,13 @@ class Dialect(Protocol):
         """The id of the live (queued or running) job of that name, else of the newest ended one that the queue still
         lists, else None: a job that was accepted and ended before anybody asked must not be submitted again."""
 
+    def remembered(self, name: str) -> Command | None:
+        """The question to accounting for jobs of that name that the queue has forgotten; None where `find` tells of them too, or
+        where nothing remembers them."""
+
+    def recalled(self, done: Completed) -> str | None:
+        """The id of the newest of them; None if there is none."""
+
     def cancel(self, ids: Sequence[str]) -> Command: ...
     def cancelled(self, done: Completed) -> None:
         """Returns if the jobs are gone or going; "no such job" is success."""

@@ -142,6 +142,12 @@ class GridEngine:
         ids = live or list(history.rows) or ended
         return max(ids, key=int) if ids else None
 
+    def remembered(self, name: str) -> Command | None:
+        return None  # `find` asks the accounting
+
+    def recalled(self, done: Completed) -> str | None:
+        return None
+
     def cancel(self, ids: Sequence[str]) -> Command:
         return Command((*PLAIN, "qdel", *numbers(ids)))
 

@@ -131,6 +131,12 @@ class Oar:
         live = [job for job in jobs if jobs[job]["state"] not in ENDED]
         return max(live or jobs, key=int, default=None)
 
+    def remembered(self, name: str) -> Command | None:
+        return None  # `find` asks the accounting
+
+    def recalled(self, done: Completed) -> str | None:
+        return None
+
     def cancel(self, ids: Sequence[str]) -> Command:
         """By SQL: asked by number, OAR says the same of an unknown job as of somebody else's."""
         ended = ", ".join(_quoted(state) for state in ENDED)

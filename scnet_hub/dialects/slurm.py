@@ -30,6 +30,7 @@ _FIELD = r"\|([^|\n]*)"
 _QUEUE_ROW = re.compile(rf"^J\|(\d+){_FIELD * 6}\|([^\n]*?)\|((?s:.{{0,{NAME_WIDTH}}}))\|\.\n", re.MULTILINE)
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
 DELIMITER = "--delimiter="
+LOOK_BACK = "now-7days"
 USAGE_FIELDS = (
     "JobIDRaw", "State", "AllocCPUS", "AllocTRES", "ReqMem", "Submit", "Start", "End", "ElapsedRaw", "TotalCPU", "NodeList",
     "ExitCode", "Partition", "JobName",
@@ -138,6 +139,19 @@ class Slurm:
     def found(self, done: Completed) -> str | None:
         rows = [(_state(word).ended, -int(job), job) for job, word in _rows(done, 2)]
         return min(rows)[2] if rows else None
+
+    def remembered(self, name: str) -> Command | None:
+        """squeue forgets a job MinJobAge (300 s) after its end."""
+        check_name("name", name)
+        asked = ("sacct", "--noheader", "--parsable2", "--allocations", f"--name={name}", f"--starttime={LOOK_BACK}", "--format=JobIDRaw")
+        return Command((*PLAIN, *asked)) if self.accounting == "sacct" else None
+
+    def recalled(self, done: Completed) -> str | None:
+        _check_asked(done)
+        if done.code:
+            raise Rejected(_words(done), hint=_accounting_hint(done))
+        _check_whole(done)
+        return max((line for line in done.stdout.splitlines() if line.isdecimal()), key=int, default=None)
 
     def cancel(self, ids: Sequence[str]) -> Command:
         return Command((*PLAIN, "scancel", "--quiet", *numbers(ids)))

@@ -405,3 +405,12 @@ def test_unknown_dialects_and_accountings_are_spec_errors() -> None:
         dialect("loadleveler")
     with pytest.raises(SpecError, match="paper"):
         dialect("slurm", accounting="paper")
+
+
+def test_a_job_that_the_queue_forgot_is_found_in_accounting_by_its_name() -> None:
+    question = slurm.remembered("scnet-aaaabbbbcccc")
+    assert question is not None and "--name=scnet-aaaabbbbcccc" in question.argv and "--starttime=now-7days" in question.argv
+    assert slurm.recalled(said("12\n7\n")) == "12" and slurm.recalled(said("")) is None
+    assert Slurm("scontrol").remembered("scnet-aaaabbbbcccc") is None
+    with pytest.raises(Unreachable):
+        slurm.recalled(said(stderr="sacct: error: Problem talking to the database: Connection refused", code=1))

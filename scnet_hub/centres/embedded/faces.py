@@ -292,9 +292,10 @@ def sacct(question: Question, centre: Controller) -> Answer:
         question,
         {
             "X": "allocations", "n": "noheader", "p": "parsable", "P": "parsable2", "j": "jobs", "o": "format", "u": "user",
-            "a": "allusers", "V": "version",
+            "a": "allusers", "V": "version", "S": "starttime",
         },
-        ("allocations", "noheader", "parsable", "parsable2", "delimiter=", "jobs=", "format=", "name=", "user=", "allusers", "version"),
+        ("allocations", "noheader", "parsable", "parsable2", "delimiter=", "jobs=", "format=", "name=", "user=", "allusers", "version",
+         "starttime="),
     )  # fmt: skip
     if rest:
         raise Complaint(f"Unrecognized option: {rest[0]}")
@@ -307,7 +308,7 @@ def sacct(question: Question, centre: Controller) -> Answer:
     if "jobs" in given:
         found = centre.jobs([_job_number(word, "Invalid job id: {}") for word in given["jobs"].split(",") if word])
     else:
-        found = centre.since(at.now - at.now % 86400)
+        found = centre.since(_start(given["starttime"], at.now) if "starttime" in given else at.now - at.now % 86400)
     steps = "allocations" not in given
     rows = [] if "noheader" in given else [list(names)]
     for job in _filtered(found, given, centre):
@@ -320,6 +321,15 @@ def sacct(question: Question, centre: Controller) -> Answer:
         end = mark if "parsable" in given else ""
         return Answer(0, "".join(mark.join(row) + f"{end}\n" for row in rows))
     return Answer(0, "".join(" ".join(f"{text[:12]:>12}" for text in row) + "\n" for row in rows))
+
+
+def _start(text: str, now: float) -> float:
+    """Slurm's "now-7days"; of its other ways to say a time none."""
+    match = re.fullmatch(r"now(?:-(\d+)(seconds|minutes|hours|days|weeks)?)?", text)
+    if not match:
+        raise Complaint(f"Invalid time specification (pos=0): {text}")
+    units = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
+    return now - int(match[1] or 0) * units[match[2] or "seconds"]
 
 
 def _step(row: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -1,0 +1,266 @@
+"""What comes between: a stop, a look, a refusal or an outage in the middle of something else, each as it once went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scnet_hub import sessions
+from scnet_hub.db import sessions as stored
+from scnet_hub.db.sessions import SessionRow
+from scnet_hub.errors import BadOption, Rejected
+from scnet_hub.jobs import JobState, JobStatus
+from tests.test_second_chances import QUICK, SLEEPS, stalled
+from tests.world import World
+
+
+async def built(home: Path, more: str = "", program: str = SLEEPS) -> World:
+    world = World(home, more)
+    world.programs = dict.fromkeys(("north", "south"), world.program("program", program))
+    await world.start()
+    return world
+
+
+@pytest.fixture
+async def quick(short_path: Path) -> AsyncIterator[World]:
+    world = await built(short_path, QUICK)
+    yield world
+    await world.stop()
+
+
+@pytest.fixture
+async def calm(short_path: Path) -> AsyncIterator[World]:
+    world = await built(short_path)
+    yield world
+    await world.stop()
+
+
+class Slow:
+    """A centre that takes its time over a submission, and then refuses it."""
+
+    def __init__(self, world: World, centre: str, words: str) -> None:
+        self.entered, self.go, self.words = asyncio.Event(), asyncio.Event(), words
+        world.federation.centres[centre].submit = self.submit  # type: ignore[method-assign]
+
+    async def submit(self, job: Any, *, account: str = "") -> str:
+        self.entered.set()
+        await self.go.wait()
+        raise Rejected(self.words)
+
+
+async def ready(world: World, **options: object) -> SessionRow:
+    row = await world.submit(kind="lab", **options)
+    await world.listens(await world.reaches(row.id, "starting"))
+    return await world.federation.get(row.id)
+
+
+async def gone(world: World, row: SessionRow) -> None:
+    async def is_gone() -> bool:
+        return not next(one for one in await world.copies(row.id) if one.number == row.number).job_live
+
+    await world.until(is_gone)
+
+
+async def test_a_copy_that_lost_and_can_never_start_does_not_stop_the_session_that_runs(quick: World) -> None:
+    first, second = await stalled(quick)
+    await quick.listens(second)
+    fed = quick.federation
+    await fed.give_up((await quick.copies(first.id))[0], "it can never start")
+    assert (await fed.get(first.id)).state == "ready"
+
+
+async def test_a_further_copy_that_can_never_start_is_stopped_alone(quick: World) -> None:
+    first, second = await stalled(quick)
+    await quick.federation.give_up(second, "it can never start")
+    await gone(quick, second)
+    session = await quick.federation.get(first.id)
+    assert session.live and not session.cancelled_at and session.number == 1
+
+
+async def test_a_copy_that_is_refused_after_another_was_ready_asks_for_no_third(calm: World) -> None:
+    fed = calm.federation
+    row = await calm.submit(kind="lab")
+    first = await calm.reaches(row.id, "starting")
+    slow = Slow(calm, first.centre, "QOSMaxSubmitJobPerUserLimit")
+
+    def add(tx: Any) -> None:
+        decision, _ = fed.decisions.decide(tx, sessions.request_of(first.request))
+        fed.add_copy(tx, first, 2, next(one for one in decision.ranked if one.offer.centre == first.centre), "stalled")
+
+    await fed.db.run(add)
+    fed.launches.begin(row.id, 2)
+    await slow.entered.wait()
+    await calm.listens(first)
+    slow.go.set()
+    await gone(calm, (await calm.copies(row.id))[1])
+    assert [one.number for one in await calm.copies(row.id)] == [1, 2]
+
+
+async def test_a_stop_of_a_lab_stops_what_would_continue_it(calm: World) -> None:
+    row = await ready(calm)
+    after, _ = await calm.federation.continuing.next(row)
+    await calm.reaches(after.id, "starting")
+    await calm.federation.cancel(await calm.federation.get(row.id))
+    await calm.reaches(row.id, "charged")
+    await calm.reaches(after.id, "charged")
+    assert await calm.federation.db.run(stored.live_one, "ada", "lab", "x") is None
+
+
+async def test_a_stop_by_the_earlier_id_reaches_the_session_that_has_the_name_now(calm: World) -> None:
+    row = await ready(calm)
+    after, _ = await calm.federation.continuing.next(row)
+    await calm.listens(await calm.reaches(after.id, "starting"), 5001)
+    heir = await calm.federation.db.run(calm.federation.continuing.heir, await calm.federation.get(row.id))
+    assert heir.id == after.id
+
+
+async def test_a_copy_refused_after_its_session_was_set_aside_gives_its_hold_back(calm: World) -> None:
+    fed = calm.federation
+    slow = Slow(calm, "north", "no")
+    row = await calm.submit(centre="north")
+    await slow.entered.wait()
+    await fed.cancel(row)
+    calm.faults["north"].away = True
+    fed.watchers["north"].poke()
+    await calm.until(lambda: fed.load.centres["north"].failing_since)
+    fresh = await calm.submit(centre="south")
+    assert fresh.id != row.id
+    calm.faults["north"].away = False
+    slow.go.set()
+    await calm.reaches(row.id, "charged")
+    await fed.cancel(fresh)
+    await calm.reaches(fresh.id, "charged")
+    assert (await fed.reports.balances("ada"))[0]["held"] == 0
+
+
+async def test_a_job_that_its_centre_lists_again_is_not_written_off(calm: World) -> None:
+    row = await calm.submit(centre="north")
+    await calm.reaches(row.id, "starting")
+    fed = calm.federation
+    long_ago = fed.clock() - timedelta(days=1)
+    marks = {"unknown_since": long_ago, "unknown_why": "x", "forgotten_since": long_ago}
+    await fed.db.run(stored.change, row.id, 1, **marks)
+    await fed.watchers["north"].tick()
+    again = await fed.get(row.id)
+    assert again.live and again.forgotten_since is None
+
+
+async def test_a_job_that_ran_and_was_forgotten_before_its_answer_came_is_not_run_again(short_path: Path) -> None:
+    world = await built(short_path, program="exec true")
+    try:
+        fault, north = world.faults["north"], world.daemons["north"]
+        fault.lose_answer_to = "sbatch"
+        row = await world.submit(centre="north")
+        await world.until(lambda: not fault.lose_answer_to)
+        fault.away = True
+        await world.until(lambda: not north.ask("squeue", "-h", "-t", "all", "-o", "%j").strip())  # ended, and min_job_age is over
+        fault.away = False
+        charged = await world.reaches(row.id, "charged")
+        assert charged.job_id and world.jobs(row.id) == 1
+    finally:
+        await world.stop()
+
+
+async def test_an_operator_can_write_off_what_ended_and_has_no_usage_record(calm: World) -> None:
+    fed = calm.federation
+    row = await calm.submit(centre="north")
+    running = await calm.reaches(row.id, "starting")
+
+    async def nothing(ids: Any) -> list[Any]:
+        return []
+
+    fed.centres["north"].usage = nothing  # type: ignore[method-assign]
+    await asyncio.to_thread(calm.daemons["north"].ask, "scancel", running.job_id)
+    await calm.reaches(row.id, "ended")
+    await fed.write_off_all(await fed.get(row.id), "Written off.")
+    assert (await fed.get(row.id)).charged == 0
+
+
+async def test_an_operator_can_write_off_what_was_never_answered_and_its_job_is_stopped(calm: World) -> None:
+    fed, fault = calm.federation, calm.faults["north"]
+    fault.lose_answer_to = "sbatch"
+    row = await calm.submit(centre="north")
+    await calm.until(lambda: not fault.lose_answer_to)
+    fault.away = True
+    await fed.write_off_all(await fed.get(row.id), "Written off.")
+    now = await fed.get(row.id)
+    assert (now.live, now.charged) == (False, 0)
+    fault.away = False
+    fed.watchers["north"].poke()
+
+    async def stopped() -> bool:
+        text = await asyncio.to_thread(calm.daemons["north"].ask, "squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%j")
+        return row.id not in text
+
+    await calm.until(stopped)
+
+
+async def test_a_job_that_its_dialect_has_no_words_for_is_a_refusal(calm: World) -> None:
+    fed = calm.federation
+
+    async def refuses(job: Any, *, account: str = "") -> str:
+        raise BadOption("gpus: this Grid Engine has no consumable for GPUs.")
+
+    for centre in fed.centres.values():
+        centre.submit = refuses  # type: ignore[method-assign]
+    row = await calm.submit()
+    ended = await calm.reaches(row.id, "charged")
+    assert "no consumable" in ended.end_reason
+
+
+async def test_a_launch_that_breaks_goes_on_with_the_next_round(calm: World) -> None:
+    fed = calm.federation
+    real = fed.centres["north"].submit
+    broke = asyncio.Event()
+
+    async def breaks(job: Any, *, account: str = "") -> str:
+        fed.centres["north"].submit = real  # type: ignore[method-assign]
+        broke.set()
+        raise ZeroDivisionError
+
+    fed.centres["north"].submit = breaks  # type: ignore[method-assign]
+    row = await calm.submit(centre="north")
+    await broke.wait()
+    await calm.reaches(row.id, "starting")
+    assert calm.jobs(row.id) == 1
+
+
+async def test_jobs_that_take_their_time_to_go_are_not_told_again_at_every_look(calm: World) -> None:
+    fed = calm.federation
+    row = await calm.submit(centre="north")
+    await calm.reaches(row.id, "starting")
+    told = []
+
+    async def slow_to_die(ids: Any, *, account: str = "") -> None:
+        told.append(ids)
+
+    fed.centres["north"].cancel = slow_to_die  # type: ignore[method-assign]
+    await fed.cancel(await fed.get(row.id))
+    for _ in range(5):
+        await fed.watchers["north"].tick()
+    await calm.until(lambda: told)
+    assert len(told) <= 2
+
+
+async def test_an_orphan_whose_stop_hangs_is_stopped_by_one_task(calm: World) -> None:
+    fed = calm.federation
+    row = await calm.submit(centre="north")
+    await fed.cancel(await calm.reaches(row.id, "starting"))
+    await calm.reaches(row.id, "charged")
+    under_way = []
+
+    async def hangs(ids: Any, *, account: str = "") -> None:
+        under_way.append(ids)
+        await asyncio.Event().wait()
+
+    fed.centres["north"].cancel = hangs  # type: ignore[method-assign]
+    status = JobStatus(state=JobState.RUNNING, seen_at=fed.clock(), name=sessions.job_name(row))
+    for _ in range(4):
+        await fed.watchers["north"].orphans.compare({"99": status}, [])
+    await calm.until(lambda: under_way)
+    assert len(under_way) == 1
