@@ -19,12 +19,13 @@ ON_THE_TESTBED = ("real", "testbed", "faults", "enrolment")
 NEEDS_IT = {"testbed", "session_environment", "alpha"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # before xdist reads the marks, which it does first of all that are no wrappers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Says which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on the testbed."""
     for item in items:
         on_it = item.path.parent.name in ON_THE_TESTBED or NEEDS_IT.intersection(getattr(item, "fixturenames", ()))
         item.add_marker(pytest.mark.xdist_group("testbed" if on_it or "faults" in item.path.parts else item.path.name))
+    yield
 
 
 @pytest.fixture
