@@ -32,7 +32,9 @@ def test_descendants_of_the_launcher_and_its_scripts_session_are_the_jobs() -> N
     assert _of_job(Root(100, 101, NOW), set(), MACHINE) == {101, 102, 103, 104}
 
 
-@pytest.mark.parametrize(("launcher", "session"), [(0, 0), (0, 777), (999, 0), (1, 0), (1, 1), (2, 0), (os.getpid(), 9)])
+@pytest.mark.parametrize(
+    ("launcher", "session"), [(0, 0), (0, 777), (999, 0), (1, 0), (1, 1), (2, 0), pytest.param(os.getpid(), 9, id="this process")]
+)
 def test_a_launcher_that_is_gone_or_nonsense_makes_nobody_a_jobs(launcher: int, session: int) -> None:
     assert _of_job(Root(launcher, session, NOW), set(), MACHINE) <= {20}, "a kernel thread at most, which no signal reaches"
     assert _of_job(Root(launcher, session, NOW), {(1, OLD), (50, OLD)}, {**MACHINE, 0: fact(0, 0, 0)}) <= {20}
