@@ -88,9 +88,13 @@ class Launches:
         """The job's id, found or new; "" if there is none and none is wanted any more."""
         if attempt.unsure and (found := await self._found(row)):
             return found
-        if row.cancelled_at or row.job_cancelled_at or not row.live:
+        if _unwanted(row):
             return ""
+        if row.started_at:
+            raise Unreachable(f"{row.centre} has no job of this session, which has called home from there")
         await self._prepare(row)
+        if _unwanted(await self._wanted(row.id, row.number)):  # a stop may have come while the centre was asked
+            return ""
         attempt.unsure = True
         centre = self.federation.centres[row.centre]
         return await centre.submit(starts.job_spec(centre.spec, row), account=row.account)
@@ -143,3 +147,7 @@ class Launches:
     async def _asking_again(self, row: SessionRow, error: CentreError) -> None:
         said = f"{row.centre} does not answer ({error}); asking again."
         await self.federation.change(row, {"reason": str(error)}, said)
+
+
+def _unwanted(row: SessionRow | None) -> bool:
+    return row is None or not row.live or bool(row.cancelled_at or row.job_cancelled_at)

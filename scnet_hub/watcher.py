@@ -21,7 +21,7 @@ from . import charging, lifecycle, sessions
 from .centres import Centre
 from .db import sessions as stored
 from .db.sessions import SessionRow
-from .errors import CentreError
+from .errors import CentreError, NotStored
 from .jobs import JobState, JobStatus
 from .load import Known
 from .orphans import Orphans
@@ -62,6 +62,8 @@ class Watcher:
             busy = True
             try:
                 busy = await self.tick()
+            except NotStored as error:  # no fault of the centre's
+                log.warning("%s: what a look showed could not be kept: %s", self.known.spec.id, error)
             except Exception as error:  # a fault in one centre's answer must not end the watch of it; it is logged whole
                 log.exception("%s: a look at the centre failed", self.known.spec.id)
                 self.known.failed(f"its answer could not be read ({type(error).__name__})", self.federation.clock())

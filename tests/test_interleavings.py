@@ -13,7 +13,7 @@ import pytest
 from scnet_hub import sessions
 from scnet_hub.db import sessions as stored
 from scnet_hub.db.sessions import SessionRow
-from scnet_hub.errors import BadOption, Rejected
+from scnet_hub.errors import BadOption, Rejected, Unreachable
 from scnet_hub.jobs import JobState, JobStatus
 from tests.test_second_chances import QUICK, SLEEPS, stalled
 from tests.world import World
@@ -228,6 +228,53 @@ async def test_a_launch_that_breaks_goes_on_with_the_next_round(calm: World) -> 
     await broke.wait()
     await calm.reaches(row.id, "starting")
     assert calm.jobs(row.id) == 1
+
+
+async def test_a_stop_while_a_job_is_looked_up_submits_nothing(calm: World) -> None:
+    fed, centre = calm.federation, calm.federation.centres["north"]
+    sent: list[str] = []
+    entered, go = asyncio.Event(), asyncio.Event()
+
+    async def never_arrives(job: Any, *, account: str = "") -> str:
+        sent.append(job.name)
+        raise Unreachable("never arrived")
+
+    async def slow(name: str, *, account: str = "") -> str | None:
+        entered.set()
+        await go.wait()
+        return None
+
+    centre.submit, centre.submitted = never_arrives, slow  # type: ignore[method-assign]
+    row = await calm.submit(centre="north")
+    await entered.wait()
+    await fed.cancel(row)
+    go.set()
+    await calm.reaches(row.id, "charged")
+    assert len(sent) == 1
+
+
+async def test_what_has_called_home_is_never_submitted_again(calm: World) -> None:
+    fed, centre = calm.federation, calm.federation.centres["north"]
+    real, sent = centre.submit, asyncio.Event()
+
+    async def answer_lost(job: Any, *, account: str = "") -> str:
+        await real(job, account=account)
+        sent.set()
+        raise Unreachable("the answer was lost")
+
+    async def nothing(name: str, *, account: str = "") -> str | None:
+        return None
+
+    centre.submit, centre.submitted = answer_lost, nothing  # type: ignore[method-assign]
+    row = await calm.submit(kind="lab", centre="north")
+    await sent.wait()
+    await calm.listens(row)
+
+    async def asked_in_vain() -> bool:
+        return "has called home from there" in await calm.log(row.id)
+
+    await calm.until(asked_in_vain)
+    assert calm.jobs(row.id) == 1 and (await fed.get(row.id)).state == "ready"
 
 
 async def test_jobs_that_take_their_time_to_go_are_not_told_again_at_every_look(calm: World) -> None:
