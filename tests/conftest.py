@@ -1,12 +1,16 @@
 """What all tests share: Hypothesis without clocks (this may run beside anything), short folders for unix sockets, real centres."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["tests.testbed.fixtures", "tests.environments", "tests.world"]
 
@@ -15,17 +19,27 @@ settings.load_profile("scnet")
 
 
 # What stands on the real centres of the testbed, of which there is one: these run one after the other, beside everything else.
-ON_THE_TESTBED = ("real", "testbed", "faults", "enrolment")
-NEEDS_IT = {"testbed", "session_environment", "alpha"}
+ON_THE_TESTBED = {"real", "testbed", "faults", "enrolment"}
+NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")
 
 
-@pytest.hookimpl(wrapper=True)  # before xdist reads the marks, which it does first of all that are no wrappers
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Says which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on the testbed."""
-    for item in items:
-        on_it = item.path.parent.name in ON_THE_TESTBED or NEEDS_IT.intersection(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("testbed" if on_it or "faults" in item.path.parts else item.path.name))
-    yield
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped
+    """Which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on the testbed. Not by
+    marks: the xdist of now writes its groups into a field that the pytest of now does not read."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return together(nodeid.partition("::")[0])
+
+
+@cache
+def together(file: str) -> str:
+    path = Path(__file__).parents[1] / file
+    return "testbed" if ON_THE_TESTBED.intersection(Path(file).parts) or NEEDS_IT.search(path.read_text()) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
 
 
 @pytest.fixture
