@@ -78,14 +78,9 @@ def test_a_submission_that_is_still_under_way_when_its_connection_dies_is_not_do
         centre.held()
         centre.cut_lines("ada")
         centre.until(session, lambda seen: "does not answer" in centre.log(seen))
-        wait_for(lambda: centre.at("pgrep", "-fx", "timeout -k 5 .* sbatch .*") and later(centre), 30)
+        wait_for(lambda: len(centre.at("pgrep", "-f", "^timeout -k 5 [0-9]+ sbatch").split()) != 1, 30)  # it ended, or another began
     centre.state(session, "ready", seconds=90)
     centre.settled(session)
-
-
-def later(centre: Broken) -> bool:
-    """Whether a second submission was sent, or the first has run into its time limit."""
-    return len(centre.at("pgrep", "-f", "^timeout -k 5 [0-9]+ sbatch").split()) != 1
 
 
 @at("b")
