@@ -19,7 +19,7 @@ from .units import Amount, format_duration
 
 
 def settle(tx: Tx, row: SessionRow, record: UsageRecord | None, known: Known, now: datetime) -> None:
-    """Takes in the record of one copy that ended (None: nothing ran); harmless to repeat."""
+    """Takes in the record of one copy that ended (None: there is none); harmless to repeat."""
     fresh = stored.get(tx, row.id, row.number)
     if fresh is None or fresh.job_live or fresh.used is not None:
         return
@@ -50,7 +50,7 @@ def close(tx: Tx, session_id: str, cost: Amount, memo: str, now: datetime) -> No
 def price(row: SessionRow, record: UsageRecord | None, known: Known) -> tuple[Amount, str]:
     """What a usage record costs, and the formula in words."""
     if record is None:
-        return Amount(0), "nothing ran"
+        return Amount(0), "no usage record"
     if record.state is JobState.LOST:
         return Amount(0), "lost by the centre"
     offered = known.spec.offered(row.partition)

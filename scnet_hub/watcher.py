@@ -48,6 +48,7 @@ class Watcher:
         self._under_way: set[tuple[str, str]] = set()
         self.orphans = Orphans(federation, known.spec.id)
         self._stopped: dict[str, float] = {}  # copies that were told to stop, and when
+        self._recordless: dict[str, float] = {}  # copies that ended without a usage record so far, and since when
         self._hopeless: set[str] = set()  # jobs that their centre called so at the last look
 
     def poke(self, after: float = 0.0) -> None:
@@ -116,6 +117,7 @@ class Watcher:
     async def _could_not_ask(self, rows: Sequence[SessionRow], why: str) -> None:
         now = self.federation.clock()
         self.known.failed(why, now)
+        self._recordless.clear()
         for row in rows:
             await self.hear(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
 
@@ -186,16 +188,28 @@ class Watcher:
             records = {record.job_id: record for record in await self.centre.usage([row.job_id for row in rows])} if rows else {}
         except CentreError as error:
             log.warning("%s: accounting can't be asked: %s", self.known.spec.id, error)
+            self._recordless.clear()  # it may be long behind when it answers again
             return True
         left = False
         for row in rows:
             record = records.get(row.job_id)
             if record is None or not record.state.ended or record.name != sessions.job_name(row):
-                left = True
+                left |= await self._waits_for_record(row, record is not None)
                 continue
+            self._recordless.pop(sessions.label(row), None)
             await self.federation.db.run(charging.settle, row, record, self.known, self.federation.clock())
             self.federation.changes.tell(row.id)
         return left
+
+    async def _waits_for_record(self, row: SessionRow, known: bool) -> bool:
+        """What ended, and has no record of an end (`known`: of anything) for longer than the patience, never will: its centre
+        died or lost its state in between. False once that is settled."""
+        now = asyncio.get_running_loop().time()
+        if now - self._recordless.setdefault(sessions.label(row), now) < self.known.spec.watch.forget_after:
+            return True
+        says = "still calls this job, which is over, running" if known else "has no record of this job"
+        await self.federation.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
+        return False
 
 
 def _unknown(row: SessionRow, status: JobStatus) -> bool:

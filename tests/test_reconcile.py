@@ -12,6 +12,7 @@ import pytest
 from scnet_hub import sessions
 from scnet_hub.db import entries as stored_entries
 from scnet_hub.db.sessions import SessionRow
+from scnet_hub.jobs import JobState, JobStatus
 from scnet_hub.orphans import STOPPED, STRANGE
 from tests.world import World
 
@@ -112,6 +113,49 @@ async def reborn(world: World, centre: str, *, others: int) -> None:
 async def _forgotten(world: World, session_id: str) -> SessionRow | None:
     row = await world.federation.get(session_id)
     return row if row.forgotten_since else None
+
+
+async def test_what_ended_and_never_gets_a_usage_record_is_settled_unpaid(world: World) -> None:
+    row = await world.submit(centre="north")
+    running = await world.reaches(row.id, "starting")
+    world.faults["north"].knows_nothing = {"sacct"}
+    await world.federation.cancel(running)
+    ended = await world.reaches(row.id, "ended")
+    assert ended.charged is None and (await world.federation.reports.balances("ada"))[0]["held"] > 0
+    charged = await world.reaches(row.id, "charged")
+    assert charged.charged == 0 and "The accounting of North has no record of this job: not charged." in await world.log(row.id)
+    balance = (await world.federation.reports.balances("ada"))[0]
+    assert (balance["available"], balance["held"]) == (100, 0)
+    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+
+
+async def test_a_job_that_is_over_and_that_accounting_calls_running_for_ever_is_settled_unpaid(world: World) -> None:
+    row = await world.submit(centre="north")
+    await world.reaches(row.id, "starting")
+    world.faults["north"].says = {"CANCELLED": "RUNNING"}
+    world.federation.watchers["north"].poke()
+    await world.federation.heard(
+        await world.federation.get(row.id), JobStatus(state=JobState.CANCELLED, seen_at=world.federation.clock()), ""
+    )
+    assert (await world.reaches(row.id, "charged")).charged == 0
+    assert "still calls this job, which is over, running" in await world.log(row.id)
+
+
+async def test_a_record_may_be_as_late_as_the_accounting_was_away(world: World) -> None:
+    row = await world.submit(centre="north")
+    running = await world.reaches(row.id, "starting")
+    north = world.faults["north"]
+    north.knows_nothing = {"sacct"}
+    await world.federation.cancel(running)
+    await world.reaches(row.id, "ended")
+    north.broken = {"sacct"}
+    await asyncio.sleep(2.5)  # longer than the patience
+    asked = north.asked.count("sacct")
+    north.broken = set()
+    await world.until(lambda: north.asked.count("sacct") > asked + 1)
+    assert (await world.federation.get(row.id)).state == "ended"
+    north.knows_nothing = set()
+    assert (await world.reaches(row.id, "charged")).charged
 
 
 async def test_an_operator_may_write_a_session_off_and_what_turns_up_again_is_stopped(world: World) -> None:

@@ -42,6 +42,8 @@ class Fault:
         self.hangs = 0.0  # seconds, until it is given up
         self.lose_answer_to = ""
         self.says: dict[str, str] = {}  # words of an answer → those that come instead
+        self.knows_nothing: set[str] = set()  # commands that are answered with nothing
+        self.broken: set[str] = set()  # commands that fail
         self.asked: list[str] = []
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
@@ -54,6 +56,10 @@ class Fault:
             raise Unreachable("it did not end in time")
         if verb == "sbatch" and self.words:
             return Completed(command, 1, "", self.words)
+        if verb in self.broken:
+            raise Unreachable(f"{verb} does not answer")
+        if verb in self.knows_nothing:
+            return Completed(command, 0, "", "")
         done: Completed = await self.inner.run(command, account=account, timeout=timeout)
         if verb == self.lose_answer_to:
             self.lose_answer_to = ""

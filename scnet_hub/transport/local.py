@@ -26,8 +26,8 @@ class LocalTransport(LocalFiles):
         self.environment, self.path = dict(environment or {}), path
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
-        try:
-            process = await asyncio.create_subprocess_exec(
+        creating = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
                 *command.argv,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -35,6 +35,14 @@ class LocalTransport(LocalFiles):
                 env=surroundings(self.environment, self.path),
                 start_new_session=True,
             )
+        )
+        try:
+            # asyncio, cancelled in here, kills the first process only and waits for its children's end of the pipes
+            process = await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError, ValueError):
+                await _end(await creating)
+            raise
         except (OSError, ValueError) as error:
             raise Unreachable(f"{command.argv[0]} could not be started: {error}.") from error
         try:
