@@ -89,12 +89,12 @@ async def test_a_command_whose_asker_goes_away_is_killed_too(tmp_path: Path) -> 
 
 async def test_an_asker_that_goes_away_while_the_command_starts_is_not_kept_waiting(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    for turns in range(12):  # of the event loop, in one of which the process is there and its pipes are not
-        task = asyncio.create_task(LocalTransport().run(sh(f"echo $$ >> {pids}; sleep 300 & wait")))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        task.cancel()
-        async with asyncio.timeout(20):
+    async with asyncio.timeout(20):
+        for turns in range(12):  # of the event loop, in one of which the process is there and its pipes are not
+            task = asyncio.create_task(LocalTransport().run(sh(f"echo $$ >> {pids}; sleep 300 & wait")))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
     assert not [pid for pid in (pids.read_text().split() if pids.exists() else ()) if alive(int(pid))]
