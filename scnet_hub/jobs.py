@@ -128,9 +128,30 @@ class NodeLoad:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """A running job: what it gives back, at the latest when its limit is over."""
+
+    ends_at: datetime
+    cores: int
+    gpus: int = 0
+    nodes: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A queued job: what it asks for. `walltime` is None where the scheduler does not say it."""
+
+    cores: int
+    gpus: int = 0
+    nodes: int = 1
+    walltime: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionLoad:
     """One partition now: its nodes, and the queue before a newcomer (cores include those of other partitions on the
-    same nodes only where the scheduler says so)."""
+    same nodes only where the scheduler says so). `running` and `waiting` are its jobs where the scheduler says how long they
+    last; `waiting` in its own order, what could start first at the front, and no longer than anybody needs."""
 
     name: str
     nodes: tuple[NodeLoad, ...] = ()
@@ -139,6 +160,8 @@ class PartitionLoad:
     running_jobs: int = 0
     max_walltime: timedelta | None = None
     up: bool = True
+    running: tuple[Booking, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
 
     @property
     def cores(self) -> int:
