@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from .breaker import Breaker
 from .db.sessions import SessionRow
 from .health import Health
 from .jobs import LoadSnapshot
-from .placement import Offer, Shape, offers_of
+from .placement import Offer, Outlook, Shape, look, offers_of
 from .standard.centre import CentreSpec
 
 
@@ -28,9 +29,11 @@ class Known:
     failure: str = ""
     health: Health = field(default_factory=Health)
     breaker: Breaker = field(default_factory=Breaker)
+    outlooks: Mapping[str, Outlook] = field(default_factory=dict)
 
     def took(self, snapshot: LoadSnapshot) -> None:
         self.snapshot, self.failing_since, self.failure = snapshot, None, ""
+        self.outlooks = {name: look(load, snapshot.taken_at) for name, load in snapshot.partitions.items()}
         self.health.counted(snapshot)
 
     def failed(self, why: str, at: datetime) -> None:
@@ -66,6 +69,7 @@ class Known:
             state=state,  # type: ignore[arg-type]  # one of the four words
             why=self.why(now),
             pending=self._pending(rows),
+            outlooks=self.outlooks,
             refused=refused or self.breaker.refusal(now),
             order=self.order,
         )
@@ -75,9 +79,14 @@ class Known:
         pending: dict[str, tuple[Shape, ...]] = {}
         for row in rows:
             if row.centre == self.spec.id and (row.submitted_at is None or taken_at is None or row.submitted_at >= taken_at):
-                shape = Shape(row.request["cores"], row.request["gpus"], row.request["memory"])
-                pending[row.partition] = (*pending.get(row.partition, ()), shape)
+                pending[row.partition] = (*pending.get(row.partition, ()), *_shares(row.request))
         return pending
+
+
+def _shares(request: Mapping[str, Any]) -> tuple[Shape, ...]:
+    """What each node of one of our jobs takes."""
+    nodes = max(int(request["nodes"]), 1)
+    return (Shape(*(-(-int(request[what]) // nodes) for what in ("cores", "gpus", "memory"))),) * nodes
 
 
 @dataclass(slots=True)

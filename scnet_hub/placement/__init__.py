@@ -12,14 +12,15 @@ from datetime import datetime
 
 from ..errors import NoPlacement
 from ..jobs import JobRequest
-from .offers import Offer, Shape, cost_of, memory_of, offers_of, shape_of
+from .offers import Offer, cost_of, memory_of, offers_of, shape_of
+from .outlook import Outlook, Shape, look
 from .policy import POLICIES, Policy, Ranked, judge, soonest, tie, why_after, why_best
 from .rules import RULES, Rule, refusal
 from .wait import Chance, Wait, expect
 
 __all__ = [
-    "POLICIES", "RULES", "Chance", "Offer", "Placement", "Policy", "Ranked", "Refusal", "Rule", "Shape", "Wait",
-    "cost_of", "expect", "memory_of", "offers_of", "place", "refused", "shape_of", "soonest",
+    "POLICIES", "RULES", "Chance", "Offer", "Outlook", "Placement", "Policy", "Ranked", "Refusal", "Rule", "Shape", "Wait",
+    "cost_of", "expect", "look", "memory_of", "offers_of", "place", "refused", "shape_of", "soonest",
 ]  # fmt: skip
 
 
@@ -64,7 +65,7 @@ def place(
     """Where `request` should go at `now` (aware UTC). Never raises for want of a place: then `best` is None."""
     known = sorted((offer.at(now) for offer in offers), key=tie)
     reasons = [(offer, refusal(request, offer, rules)) for offer in known]
-    fitting = [judge(request, offer) for offer, reason in reasons if not reason]
+    fitting = [judge(request, offer, now) for offer, reason in reasons if not reason]
     ranked = sorted(fitting, key=lambda one: policy(request, one))
     refusals = tuple(
         Refusal(centre=offer.centre, centre_name=offer.centre_name, partition=offer.partition, reason=reason)

@@ -7,25 +7,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..jobs import JobRequest, LoadSnapshot, PartitionLoad
 from ..ledger import pricing
 from ..standard.centre import Announcement, CentreSpec, Maintenance
 from ..units import Amount, credits
+from .outlook import Outlook, Shape, after, look
 
 State = Literal["up", "stale", "down", "unknown"]
 FREE = Amount(0)
-
-
-class Shape(NamedTuple):
-    """What one node must have free: cores, gpus, and memory in bytes (0: not counted)."""
-
-    cores: int
-    gpus: int = 0
-    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +27,9 @@ class Offer:
     `load` and `taken_at` are the last snapshot, None before the first. `pending` are our own submissions that are newer
     than the snapshot and so not yet visible in it. `refused` says why this person may not use it ("": allowed).
     `maintenance` are announced times without service, `announcements` what the centre tells people. `order` is the centre's
-    place in the federation's list (lower first); `age`, `open_for` (until the next maintenance, zero within one) and `blocked`
-    (by which announcement nothing may start now) are set by `place`."""
+    place in the federation's list (lower first). `outlook` is what the load says of newcomers, where somebody worked it out
+    already: it is the same until the next snapshot. `place` sets `seen` (the outlook once `pending` is there too), `age`, `open_for`
+    (until the next maintenance, zero within one) and `blocked` (by which announcement nothing may start now)."""
 
     centre: str
     partition: str
@@ -62,6 +56,8 @@ class Offer:
     age: timedelta | None = None
     open_for: timedelta | None = None
     blocked: Announcement | None = None
+    outlook: Outlook | None = field(default=None, compare=False, repr=False)
+    seen: Outlook | None = field(default=None, compare=False, repr=False)
 
     @property
     def title(self) -> str:
@@ -73,7 +69,9 @@ class Offer:
         ahead = [max(one.start - now, timedelta()) for one in self.maintenance if now < one.end]
         age = None if self.taken_at is None else max(now - self.taken_at, timedelta())
         blocked = next((one for one in self.announcements if one.blocks_starts and one.start <= now < one.end), None)
-        return replace(self, age=age, open_for=min(ahead, default=None), blocked=blocked)
+        plain = self.outlook or (look(self.load, self.taken_at or now) if self.load else None)
+        seen = after(plain, self.pending) if plain and self.pending else plain
+        return replace(self, age=age, open_for=min(ahead, default=None), blocked=blocked, outlook=plain, seen=seen)
 
 
 def offers_of(
@@ -83,11 +81,12 @@ def offers_of(
     state: State = "up",
     why: str = "",
     pending: Mapping[str, tuple[Shape, ...]] | None = None,
+    outlooks: Mapping[str, Outlook] | None = None,
     refused: str = "",
     order: int = 0,
 ) -> list[Offer]:
-    """One offer for each partition of `spec`. `pending` is by partition name; snapshots count for two ticks and 15 s."""
-    own = pending or {}
+    """One offer for each partition of `spec`. `pending` and `outlooks` are by partition name; snapshots count for two ticks and 15 s."""
+    own, seen = pending or {}, outlooks or {}
     return [
         Offer(
             centre=spec.id, centre_name=spec.name, partition=offered.name, nodes=offered.nodes, cores=offered.cores,
@@ -97,6 +96,7 @@ def offers_of(
             load=snapshot.partitions.get(offered.name) if snapshot else None,
             taken_at=snapshot.taken_at if snapshot else None,
             max_age=timedelta(seconds=2 * spec.watch.interval + 15),
+            outlook=seen.get(offered.name),
             state=state, why=why, pending=own.get(offered.name, ()), refused=refused, order=order * 1000 + place,
             maintenance=tuple(spec.maintenance), announcements=tuple(spec.announcement),
         )

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..jobs import JobRequest
 from ..units import Amount, format_duration
 from .offers import Offer, cost_of
-from .wait import Wait, expect, free_cores, free_gpus, fullness
+from .wait import Wait, expect, fullness
 
 Policy = Callable[[JobRequest, "Ranked"], tuple[Any, ...]]
+UNTOLD = 64  # after every delay that somebody can tell
 STEPS = 20  # fullness counts in steps of 5 %: within one step the cheaper centre wins
 
 
@@ -36,27 +37,28 @@ class Ranked:
     reason: str = ""
 
 
-def judge(request: JobRequest, offer: Offer) -> Ranked:
+def judge(request: JobRequest, offer: Offer, now: datetime) -> Ranked:
     return Ranked(
         offer=offer,
-        wait=expect(request, offer),
+        wait=expect(request, offer, now),
         fullness=fullness(request, offer),
-        cores_free=free_cores(offer),
-        gpus_free=free_gpus(offer),
+        cores_free=offer.seen.cores_free if offer.seen else 0,
+        gpus_free=offer.seen.gpus_free if offer.seen else 0,
         cost=cost_of(request, offer, request.walltime),
         cost_per_hour=cost_of(request, offer, timedelta(hours=1)),
     )
 
 
 def soonest(request: JobRequest, ranked: Ranked) -> tuple[Any, ...]:
-    """Who starts it first; then who has no GPUs idle beside a job without any; then the emptier, in steps; then the
-    cheaper; then the exactly emptier; last the federation's own order of centres.
+    """Who starts it first, by class and by order of magnitude; then who has no GPUs idle beside a job without any; then the emptier,
+    in steps; then the cheaper; then the exactly emptier; last the federation's own order of centres.
 
     The order alone would send a whole class to the first of equal centres. It does not come to that: each submission is
     `pending` at its centre until a snapshot shows it, makes that one fuller, and the next request goes elsewhere.
     """
     return (
         ranked.wait.chance,
+        _delay(ranked),
         _wasteful(request, ranked),
         _step(ranked),
         ranked.cost.micros,
@@ -87,7 +89,7 @@ def why_best(request: JobRequest, best: Ranked, second: Ranked | None) -> str:
 
 def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
     """Why `other` stands behind `best`: the first thing, in the order of `soonest`, in which it is worse."""
-    if other.wait.chance > best.wait.chance:
+    if (other.wait.chance, _delay(other)) > (best.wait.chance, _delay(best)):
         return f"would start {other.wait.words}"
     worse = (
         (_wasteful(request, other) and not _wasteful(request, best), "its GPUs are kept for those who need them"),
@@ -96,6 +98,12 @@ def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
         (other.fullness > best.fullness, "it is a little fuller"),
     )
     return f"would start {other.wait.words}, but " + next((words for is_so, words in worse if is_so), "it is later in the list of centres")
+
+
+def _delay(ranked: Ranked) -> int:
+    """How long it would wait, in powers of two minutes: what schedulers' limits say of later starts is no better than that."""
+    seconds = ranked.wait.seconds
+    return UNTOLD if seconds is None else int(seconds // 60).bit_length()
 
 
 def _wasteful(request: JobRequest, ranked: Ranked) -> bool:
@@ -108,12 +116,12 @@ def _step(ranked: Ranked) -> int:
 
 def _room(request: JobRequest, ranked: Ranked) -> str:
     gpus = f" and {ranked.gpus_free} of {_gpus(ranked)} GPUs" if request.gpus else ""
-    cores = ranked.offer.load.cores if ranked.offer.load else 0
+    cores = ranked.offer.seen.cores if ranked.offer.seen else 0
     return f"{ranked.cores_free} of {cores} cores{gpus} free"
 
 
 def _gpus(ranked: Ranked) -> int:
-    return ranked.offer.load.gpus if ranked.offer.load else 0
+    return ranked.offer.seen.gpus if ranked.offer.seen else 0
 
 
 def _price(request: JobRequest, ranked: Ranked) -> str:

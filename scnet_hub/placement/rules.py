@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC
 
-from ..jobs import JobRequest, NodeLoad
+from ..jobs import JobRequest
 from ..units import format_duration, format_memory
-from .offers import Offer, Shape, shape_of
+from .offers import Offer, shape_of
 
 Rule = Callable[[JobRequest, Offer], str]
 
@@ -97,13 +97,12 @@ def memory(request: JobRequest, offer: Offer) -> str:
 
 def working(request: JobRequest, offer: Offer) -> str:
     """Enough of the nodes that are up now could ever run it: else the job would wait for a repair."""
-    if offer.load is None or not offer.load.nodes:
+    if offer.load is None or offer.seen is None or not offer.load.nodes:
         return ""
-    able = sum(node.up and _holds(node, shape_of(request, offer)) for node in offer.load.nodes)
+    able = offer.seen.could_hold(shape_of(request, offer))
     if able >= request.nodes:
         return ""
-    working_nodes = sum(node.up for node in offer.load.nodes)
-    return f"needs {_count(request.nodes, 'node')} of that size; of its {working_nodes} working now, {able} would do"
+    return f"needs {_count(request.nodes, 'node')} of that size; of its {offer.seen.working} working now, {able} would do"
 
 
 RULES: tuple[Rule, ...] = (pinned, allowed, announced, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, maintenance, working)
@@ -112,11 +111,6 @@ RULES: tuple[Rule, ...] = (pinned, allowed, announced, up, fresh, cores, gpus, g
 def refusal(request: JobRequest, offer: Offer, rules: Sequence[Rule] = RULES) -> str:
     """The first reason against this offer; "" if it fits."""
     return next((reason for rule in rules if (reason := rule(request, offer))), "")
-
-
-def _holds(node: NodeLoad, shape: Shape) -> bool:
-    """Whether the node, empty, is as large as `shape`; memory counts only where the scheduler says it."""
-    return node.cores >= shape.cores and node.gpus >= shape.gpus and (not node.memory or node.memory >= shape.memory)
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,16 +1,18 @@
 """The wait model: whether a request would start now, soon or later on one offer.
 
 Schedulers' own start times are within a minute for 4-17 % of jobs only (arXiv 2204.13543), but their sign is right: so
-three classes and words, and seconds only where a number can be kept. Knows nothing of prices and of other offers.
+four classes and words, and seconds that only order the offers of one class. Knows nothing of prices and of other offers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
-from ..jobs import JobRequest, NodeLoad, PartitionLoad
-from .offers import Offer, Shape, shape_of
+from ..jobs import JobRequest
+from .offers import Offer, shape_of
+from .outlook import Head, Outlook
 
 BACKFILL_SECONDS = 30  # Slurm's default bf_interval: how long a job that fits a hole waits for the next look
 START_SECONDS = 1  # a submission that fits at once is started by the main scheduler
@@ -39,67 +41,52 @@ class Wait:
         return ("now", "soon", "soon", "later")[self.chance]
 
 
-def expect(request: JobRequest, offer: Offer) -> Wait:
-    """The wait of `request` on `offer`, after our own submissions newer than the snapshot have taken their share."""
-    if offer.load is None:
-        return Wait(Chance.LATER, "after a wait that nobody can tell yet")
-    free, waiting = _after_own(offer)
-    queued = offer.load.queued_jobs + waiting
-    fits = sum(_fits(node, shape_of(request, offer)) for node in free) >= max(request.nodes, 1)
-    if fits and not queued:
-        return Wait(Chance.NOW, "now", START_SECONDS)
-    if fits:
-        return Wait(Chance.HOLE, f"within a minute, beside {_jobs(queued)}", BACKFILL_SECONDS)
-    if not queued:
-        return Wait(Chance.NEXT, "next, when something ends there")
-    return Wait(Chance.LATER, f"behind {_jobs(queued)}")
+NOBODY_KNOWS = Wait(Chance.LATER, "after a wait that nobody can tell yet")
+AT_ONCE = Wait(Chance.NOW, "now", START_SECONDS)
 
 
-def free_cores(offer: Offer) -> int:
-    """Cores free now, less what our own newer submissions will take; never below zero."""
-    return max(0, offer.load.cores_free - sum(own.cores for own in offer.pending)) if offer.load else 0
-
-
-def free_gpus(offer: Offer) -> int:
-    """The same for GPUs."""
-    return max(0, offer.load.gpus_free - sum(own.gpus for own in offer.pending)) if offer.load else 0
+def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
+    """The wait of `request` on `offer` at `now`, after our own submissions newer than the snapshot have taken their share."""
+    seen = offer.seen
+    if seen is None:
+        return NOBODY_KNOWS
+    shape, nodes = shape_of(request, offer), max(request.nodes, 1)
+    cores, gpus = shape.cores * nodes, shape.gpus * nodes
+    fits = seen.holds(shape) >= nodes and cores + seen.claimed.cores <= seen.cores_free and gpus + seen.claimed.gpus <= seen.gpus_free
+    if fits and not seen.queued:
+        return AT_ONCE
+    if fits and _in_the_hole(seen.head, cores, gpus, request, now):
+        return Wait(Chance.HOLE, f"within a minute, beside {_jobs(seen.queued)}", BACKFILL_SECONDS)
+    if not seen.queued:
+        return Wait(Chance.NEXT, "next, when something ends there", _until(seen.frees(cores, gpus), now))
+    return Wait(Chance.LATER, f"behind {_jobs(seen.queued)}", _until(_turn(seen, cores, gpus), now))
 
 
 def fullness(request: JobRequest, offer: Offer) -> float:
     """Booked, queued and own newer work over what the partition has: 0 idle, 1 full, more with a queue. For a request
     with GPUs it is that of the GPUs if that is more."""
-    if offer.load is None:
+    seen = offer.seen
+    if seen is None:
         return float("inf")
-    load = offer.load
-    own_cores, own_gpus = sum(own.cores for own in offer.pending), sum(own.gpus for own in offer.pending)
-    of_cores = _share(load.cores - load.cores_free + load.queued_cores + own_cores, load.cores)
-    return max(of_cores, _share(load.gpus - load.gpus_free + own_gpus, load.gpus)) if request.gpus else of_cores
+    of_cores = _share(seen.cores - seen.cores_free + seen.queued_cores, seen.cores)
+    return max(of_cores, _share(seen.gpus - seen.gpus_free, seen.gpus)) if request.gpus else of_cores
 
 
-def _after_own(offer: Offer) -> tuple[list[Shape], int]:
-    """What each node has free once our own newer submissions are on it, and how many of them found no place."""
-    free = _free(offer.load) if offer.load else []
-    waiting = 0
-    for own in offer.pending:
-        place = next((i for i, node in enumerate(free) if _fits(node, own)), None)
-        if place is None:
-            waiting += 1
-        else:
-            free[place] = Shape(*(have - take for have, take in zip(free[place], own, strict=True)))
-    return free, waiting
+def _in_the_hole(head: Head | None, cores: int, gpus: int, request: JobRequest, now: datetime) -> bool:
+    """Over before the head of the queue would start, or beside it; where the head is not known, what fits may do."""
+    if head is None or now + request.walltime <= head.shadow_at:
+        return True
+    return cores <= head.cores_beside and gpus <= head.gpus_beside
 
 
-def _free(load: PartitionLoad) -> list[Shape]:
-    return [_left(node) for node in load.nodes if node.up]
+def _turn(seen: Outlook, cores: int, gpus: int) -> datetime | None:
+    """When those before it would have had their turn: never before there is room for it."""
+    times = [at for at in (seen.drains_at, seen.frees(cores, gpus)) if at]
+    return max(times, default=None)
 
 
-def _left(node: NodeLoad) -> Shape:
-    unknown = 2**62  # bytes: a scheduler that does not book memory never refuses for it
-    return Shape(node.cores - node.cores_used, node.gpus - node.gpus_used, node.memory - node.memory_used if node.memory else unknown)
-
-
-def _fits(free: Shape, shape: Shape) -> bool:
-    return all(have >= need for have, need in zip(free, shape, strict=True))
+def _until(at: datetime | None, now: datetime) -> float | None:
+    return None if at is None else max(float(START_SECONDS), (at - now).total_seconds())
 
 
 def _share(used: int, total: int) -> float:

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from scnet_hub.placement import Shape
-from scnet_hub.placement.wait import Chance, expect, free_cores, fullness
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
-from .build import GIB, load, node, offer, request
+from scnet_hub.jobs import Booking, JobRequest, Waiting
+from scnet_hub.placement import Offer, Shape, Wait, wait
+from scnet_hub.placement.wait import Chance
+
+from .build import GIB, NOW, load, node, offer, request
+
+
+def expect(request: JobRequest, offer: Offer) -> Wait:
+    return wait.expect(request, offer.at(NOW), NOW)
+
+
+def fullness(request: JobRequest, offer: Offer) -> float:
+    return wait.fullness(request, offer.at(NOW))
+
+
+def busy(minutes: int, cores: int, **more: Any) -> Booking:
+    return Booking(ends_at=NOW + timedelta(minutes=minutes), cores=cores, **more)
+
+
+def hours(count: float) -> timedelta:
+    return timedelta(hours=count)
 
 
 def test_an_idle_partition_starts_now() -> None:
-    wait = expect(request(cores=8), offer())
-    assert (wait.chance, wait.kind, wait.words) == (Chance.NOW, "now", "now")
+    seen = expect(request(cores=8), offer())
+    assert (seen.chance, seen.kind, seen.words) == (Chance.NOW, "now", "now")
 
 
 def test_free_cores_spread_over_nodes_do_not_make_one_node() -> None:
@@ -27,13 +48,13 @@ def test_memory_and_gpus_count_like_cores() -> None:
 
 
 def test_a_hole_beside_a_queue_is_soon() -> None:
-    wait = expect(request(cores=2), offer(load=load(node(cores_used=6), queued_jobs=1, queued_cores=8)))
-    assert (wait.kind, wait.words) == ("soon", "within a minute, beside 1 queued job")
+    seen = expect(request(cores=2), offer(load=load(node(cores_used=6), queued_jobs=1, queued_cores=8)))
+    assert (seen.kind, seen.words) == ("soon", "within a minute, beside 1 queued job")
 
 
 def test_a_full_partition_with_a_queue_is_later() -> None:
-    wait = expect(request(), offer(load=load(node(cores_used=8), queued_jobs=3, queued_cores=9)))
-    assert (wait.kind, wait.words, wait.seconds) == ("later", "behind 3 queued jobs", None)
+    seen = expect(request(), offer(load=load(node(cores_used=8), queued_jobs=3, queued_cores=9)))
+    assert (seen.kind, seen.words, seen.seconds) == ("later", "behind 3 queued jobs", None)
 
 
 def test_nodes_that_are_down_hold_nothing() -> None:
@@ -44,7 +65,8 @@ def test_own_newer_submissions_take_their_share() -> None:
     one_left = offer(pending=(Shape(8), Shape(7)))
     assert expect(request(cores=1), one_left).chance is Chance.NOW
     assert expect(request(cores=2), one_left).chance is Chance.NEXT
-    assert free_cores(one_left) == 1
+    seen = one_left.at(NOW).seen
+    assert seen and seen.cores_free == 1
 
 
 def test_own_newer_submissions_that_find_no_room_are_the_queue() -> None:
@@ -54,6 +76,60 @@ def test_own_newer_submissions_that_find_no_room_are_the_queue() -> None:
 
 
 def test_fullness_of_a_gpu_request_is_that_of_the_gpus() -> None:
-    busy = offer(load=load(node(cores_used=2, gpus=4, gpus_used=3)))
-    assert fullness(request(), busy) == 0.25
-    assert fullness(request(gpus=1), busy) == 0.75
+    partly = offer(load=load(node(cores_used=2, gpus=4, gpus_used=3)))
+    assert fullness(request(), partly) == 0.25
+    assert fullness(request(gpus=1), partly) == 0.75
+
+
+# ---- the hole beside the queue: 6 of 8 cores are busy for 2 h, and the head of the queue wants all 8
+
+
+HOLE = offer(
+    load=load(
+        node(cores_used=6), queued_jobs=1, queued_cores=8, running_jobs=1,
+        running=(busy(120, 6),), waiting=(Waiting(cores=8, walltime=hours(1)),),
+    )
+)  # fmt: skip
+
+
+def test_what_is_over_before_the_head_of_the_queue_starts_fits_the_hole() -> None:
+    assert expect(request(cores=2, walltime=hours(2)), HOLE).chance is Chance.HOLE
+    assert expect(request(cores=2, walltime=hours(2.1)), HOLE).chance is Chance.LATER
+
+
+def test_what_fits_beside_the_head_of_the_queue_may_last_for_as_long_as_it_likes() -> None:
+    smaller = load(
+        node(cores_used=6), queued_jobs=1, queued_cores=6, running_jobs=1,
+        running=(busy(120, 6),), waiting=(Waiting(cores=6, walltime=hours(1)),),
+    )  # fmt: skip
+    assert expect(request(cores=2, walltime=hours(24)), offer(load=smaller)).chance is Chance.HOLE
+    assert expect(request(cores=2, walltime=hours(24)), offer(load=smaller, pending=(Shape(1),))).chance is Chance.LATER
+
+
+def test_what_could_start_at_once_is_no_head() -> None:
+    """The first of the queue takes one of the two free cores, for 9 h: so long has the second to wait for all 8."""
+    two = load(
+        node(cores_used=6), queued_jobs=2, queued_cores=10, running_jobs=1,
+        running=(busy(120, 6),), waiting=(Waiting(cores=1, walltime=hours(9)), Waiting(cores=8, walltime=hours(1))),
+    )  # fmt: skip
+    seen = offer(load=two, taken_at=NOW).at(NOW).outlook
+    assert seen and seen.head and (seen.head.shadow_at, seen.head.cores_beside) == (NOW + hours(9), 0)
+    assert expect(request(cores=1, walltime=hours(9)), offer(load=two, taken_at=NOW)).chance is Chance.HOLE
+    assert expect(request(cores=2, walltime=hours(1)), offer(load=two, taken_at=NOW)).chance is Chance.LATER
+
+
+def test_a_job_past_its_limit_is_about_to_end() -> None:
+    late = load(node(cores_used=8), running_jobs=1, running=(busy(-5, 8),))
+    assert expect(request(cores=2), offer(load=late, taken_at=NOW)).seconds == 1
+
+
+def test_later_is_when_those_before_it_have_had_their_turn() -> None:
+    """2 h of 6 cores and 1 h of 8 on 8 cores: 2.5 h, which is after the 2 h until enough is free."""
+    seen = expect(request(cores=4), replace(HOLE, taken_at=NOW))
+    assert (seen.chance, seen.seconds) == (Chance.LATER, 9000)
+
+
+def test_next_is_when_enough_ends() -> None:
+    full = load(node(cores_used=8), running_jobs=2, running=(busy(90, 4), busy(30, 4)))
+    assert expect(request(cores=4), offer(load=full)).seconds == 1800
+    assert expect(request(cores=8), offer(load=full)).seconds == 5400

@@ -1,0 +1,169 @@
+"""What a partition's load says of every newcomer: the shapes that are free, the head of the queue and the hole beside it.
+
+`look` reads a `PartitionLoad` once; `after` takes our own newer submissions from it. Both are facts and arithmetic: which request
+starts when is said in `wait.py`. The hole is EASY's (Mu'alem and Feitelson, TPDS 12(6), 2001): what may run before the head's
+shadow time, or beside it for ever.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from ..jobs import Booking, NodeLoad, PartitionLoad, Waiting
+
+UNLIMITED = timedelta(days=365)
+UNCOUNTED = 2**62  # bytes: a scheduler that does not book memory never refuses for it
+
+
+class Shape(NamedTuple):
+    """What one node must have free: cores, gpus, and memory in bytes (0: not counted)."""
+
+    cores: int
+    gpus: int = 0
+    memory: int = 0
+
+
+NOTHING = Shape(0)
+
+
+class Head(NamedTuple):
+    """The first queued job that can't start: when it will at the latest, and the cores and GPUs that are then left beside it."""
+
+    shadow_at: datetime
+    cores_beside: int
+    gpus_beside: int
+
+
+class Release(NamedTuple):
+    """From then on, so many cores and GPUs more are free than now, at least."""
+
+    at: datetime
+    cores: int
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """One partition for any newcomer. `free` and `whole` are the distinct shapes of its nodes that are up, as they are and as they
+    would be if empty, each with how many; `head` is None where nothing waits or nobody knows for how long what runs will last.
+    `drains_at` is when what runs and waits would be done, cores filled without a gap; None where that is not known. `claimed` is what
+    queued jobs would take at once, before a newcomer."""
+
+    free: tuple[tuple[Shape, int], ...]
+    whole: tuple[tuple[Shape, int], ...]
+    cores: int
+    cores_free: int
+    gpus: int
+    gpus_free: int
+    queued: int
+    queued_cores: int
+    releases: tuple[Release, ...] = ()
+    head: Head | None = None
+    drains_at: datetime | None = None
+    claimed: Shape = NOTHING
+
+    @property
+    def working(self) -> int:
+        """Nodes that are up."""
+        return sum(count for _, count in self.whole)
+
+    def holds(self, shape: Shape) -> int:
+        """How many nodes would take this shape now."""
+        return sum(count for free, count in self.free if fits(free, shape))
+
+    def could_hold(self, shape: Shape) -> int:
+        """How many would take it if they were empty; memory counts only where the scheduler says it."""
+        return sum(count for whole, count in self.whole if fits(whole, shape))
+
+    def frees(self, cores: int, gpus: int) -> datetime | None:
+        """When so many cores and GPUs are free at the latest, if nothing else came; None if the running jobs' limits don't say."""
+        enough = (one.at for one in self.releases if self.cores_free + one.cores >= cores and self.gpus_free + one.gpus >= gpus)
+        return next(enough, None)
+
+
+def look(load: PartitionLoad, at: datetime) -> Outlook:
+    """Of `load` as it was `at` (aware)."""
+    up = [node for node in load.nodes if node.up]
+    releases = _releases(load.running, at)
+    plain = Outlook(
+        free=_counted(_left(node) for node in up), whole=_counted(_whole(node) for node in up),
+        cores=load.cores, cores_free=load.cores_free, gpus=load.gpus, gpus_free=load.gpus_free,
+        queued=load.queued_jobs, queued_cores=load.queued_cores, releases=releases, drains_at=_drains(load, at),
+    )  # fmt: skip
+    first, claimed, running = _started(plain, load, at)
+    head = _head(first, plain.cores_free - claimed.cores, plain.gpus_free - claimed.gpus, _releases(running, at)) if first else None
+    return replace(plain, claimed=claimed, head=head)
+
+
+def after(seen: Outlook, own: Iterable[Shape]) -> Outlook:
+    """The same once our own newer submissions are there, each a node's share. What finds no place joins the queue."""
+    free = [shape for shape, count in seen.free for _ in range(count)]
+    queued, queued_cores, cores, gpus, head = seen.queued, seen.queued_cores, seen.cores_free, seen.gpus_free, seen.head
+    for shape in own:
+        place = next((index for index, have in enumerate(free) if fits(have, shape)), None)
+        if place is None:
+            queued, queued_cores = queued + 1, queued_cores + shape.cores
+            continue
+        free[place] = Shape(*(have - take for have, take in zip(free[place], shape, strict=True)))
+        cores, gpus = cores - shape.cores, gpus - shape.gpus
+        if head:
+            head = Head(head.shadow_at, head.cores_beside - shape.cores, head.gpus_beside - shape.gpus)
+    return replace(seen, free=_counted(free), cores_free=cores, gpus_free=gpus, queued=queued, queued_cores=queued_cores, head=head)
+
+
+def fits(free: Shape, shape: Shape) -> bool:
+    return free[0] >= shape[0] and free[1] >= shape[1] and free[2] >= shape[2]
+
+
+def _counted(shapes: Iterable[Shape]) -> tuple[tuple[Shape, int], ...]:
+    return tuple(sorted(Counter(shapes).items()))
+
+
+def _left(node: NodeLoad) -> Shape:
+    memory = node.memory - node.memory_used if node.memory else UNCOUNTED
+    return Shape(node.cores - node.cores_used, node.gpus - node.gpus_used, memory)
+
+
+def _whole(node: NodeLoad) -> Shape:
+    return Shape(node.cores, node.gpus, node.memory or UNCOUNTED)
+
+
+def _releases(running: Iterable[Booking], at: datetime) -> tuple[Release, ...]:
+    """Running totals; a job past its limit is about to end."""
+    total, cores, gpus = [], 0, 0
+    for one in sorted(running, key=lambda one: one.ends_at):
+        cores, gpus = cores + one.cores, gpus + one.gpus
+        total.append(Release(max(one.ends_at, at), cores, gpus))
+    return tuple(total)
+
+
+def _started(seen: Outlook, load: PartitionLoad, at: datetime) -> tuple[Waiting | None, Shape, list[Booking]]:
+    """The first queued job that can't start at once, what those before it claim, and what runs once they have started."""
+    cores, gpus, running = 0, 0, list(load.running)
+    for job in load.waiting:
+        if cores + job.cores > seen.cores_free or gpus + job.gpus > seen.gpus_free:
+            return job, Shape(cores, gpus), running
+        cores, gpus = cores + job.cores, gpus + job.gpus
+        running.append(Booking(ends_at=at + (job.walltime or UNLIMITED), cores=job.cores, gpus=job.gpus))
+    return None, Shape(cores, gpus), running
+
+
+def _head(first: Waiting, cores: int, gpus: int, releases: Iterable[Release]) -> Head | None:
+    for one in releases:
+        if cores + one.cores >= first.cores and gpus + one.gpus >= first.gpus:
+            return Head(one.at, cores + one.cores - first.cores, gpus + one.gpus - first.gpus)
+    return None
+
+
+def _drains(load: PartitionLoad, at: datetime) -> datetime | None:
+    lasting = [job for job in load.waiting if job.walltime]
+    if not load.cores or (load.running_jobs and not load.running) or (load.queued_jobs and not lasting):
+        return None
+    ahead = sum(one.cores * max(0.0, (one.ends_at - at).total_seconds()) for one in load.running)
+    seen = sum(job.cores * job.walltime.total_seconds() for job in lasting if job.walltime)
+    more = load.queued_jobs / len(lasting) if lasting else 0.0  # those not listed are like those that are
+    return at + timedelta(seconds=(ahead + seen * more) / load.cores)
