@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ..commands import Completed
 from ..errors import BadOption
 from ..jobs import JobSpec
 
+AHEAD = 100  # queued jobs of a partition whose sizes are kept: as far as a backfill scheduler looks by default
+FOR_EVER = timedelta(days=365)  # of a job without a limit
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}", re.ASCII)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

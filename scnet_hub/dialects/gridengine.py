@@ -18,9 +18,9 @@ from functools import lru_cache
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected
-from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord
+from ..jobs import Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
 from . import qstat
-from .checks import check, check_name, each, lines, moment, number, numbers, sentence, short
+from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, moment, number, numbers, sentence, short
 from .qstat import ANY, LETTERS, PLAIN, Instance, Job, size
 
 MIB = 2**20
@@ -181,16 +181,20 @@ class GridEngine:
         for instance in seen.instances:
             by_queue[instance.queue].append(instance)
         waiting, cores = Counter[str](), Counter[str]()
-        for job in (job for job in seen.jobs if qstat.waits(job.word)):
+        line = [job for job in seen.jobs if qstat.waits(job.word)]
+        for job in line:
             waiting[job.queue] += job.tasks
             cores[job.queue] += job.tasks * job.slots
         partitions = {}
         for name, members in by_queue.items():
             loads = tuple(self._node(member) for member in members)
+            running = {job.id: job for member in members for job in member.jobs}
+            ahead = (job for job in line if job.queue in (name, ANY))
             partitions[name] = PartitionLoad(
                 name=name, nodes=loads, queued_jobs=waiting[name] + waiting[ANY], queued_cores=cores[name] + cores[ANY],
-                running_jobs=len({job.id for member in members for job in member.jobs}), max_walltime=self.limits.get(name),
-                up=any(load.up for load in loads),
+                running_jobs=len(running), max_walltime=self.limits.get(name), up=any(load.up for load in loads),
+                running=tuple(self._booking(job, name, at) for job in running.values()),
+                waiting=tuple(self._waiting(job, name) for job in ahead for _ in range(min(job.tasks, AHEAD)))[:AHEAD],
             )  # fmt: skip
         return LoadSnapshot(taken_at=at, partitions=partitions)
 
@@ -206,6 +210,16 @@ class GridEngine:
             memory_used=round(memory_used), gpus=round(gpus), gpus_used=min(math.ceil(gpus_used), round(gpus)),
             gpu_model=instance.left.get(self.model.name, "") if self.model else "", up=not CLOSED.intersection(instance.state),
         )  # fmt: skip
+
+    def _booking(self, job: Job, queue: str, at: datetime) -> Booking:
+        ends_at = (qstat.time(job.since) or at) + (self._walltime(job, queue) or FOR_EVER)
+        return Booking(ends_at=ends_at, cores=job.slots, gpus=self._gpus(job.wants, job.slots))
+
+    def _waiting(self, job: Job, queue: str) -> Waiting:
+        return Waiting(cores=job.slots, gpus=self._gpus(job.wants, job.slots), walltime=self._walltime(job, queue))
+
+    def _walltime(self, job: Job, queue: str) -> timedelta | None:
+        return _limit(job.wants.get("h_rt", "")) or self.limits.get(queue)
 
     # ---- usage
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,8 +18,8 @@ from typing import Any
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected, Unreachable
-from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord
-from .checks import check, check_name, each, lines, moment, number, numbers, sentence, short
+from ..jobs import Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, moment, number, numbers, sentence, short
 
 MIB = 2**20
 PLAIN = ("env", "TZ=UTC", "LC_ALL=C.UTF-8")
@@ -165,22 +165,30 @@ class Oar:
     def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
         jobs = _jobs(queue)
         loads = self._loads(_table(nodes[0]), jobs)
-        waiting, cores, running = Counter[str](), Counter[str](), Counter[str]()
-        for facts in jobs.values():
-            name = facts["queue"]
-            running[name] += STATES.get(facts["state"]) is JobState.RUNNING
-            if facts["state"] == "Waiting":
-                waiting[name] += 1
-                cores[name] += _asked(facts)
-        return LoadSnapshot(
-            taken_at=at,
-            partitions={
-                name: PartitionLoad(
-                    name=name, nodes=loads, queued_jobs=waiting[name], queued_cores=cores[name], running_jobs=running[name]
-                )
-                for name in sorted({*self.queues, *waiting, *running})
-            },
+        line = [jobs[job] for job, _ in sorted(_places(jobs).items(), key=lambda one: one[1])]
+        busy = [facts for facts in jobs.values() if STATES.get(facts["state"]) is JobState.RUNNING]
+        names = sorted({*self.queues, *(facts["queue"] for facts in (*line, *busy))})
+        return LoadSnapshot(taken_at=at, partitions={name: self._partition(name, loads, busy, line, at) for name in names})
+
+    def _partition(
+        self, name: str, loads: tuple[NodeLoad, ...], busy: Sequence[Mapping[str, Any]], line: Sequence[Mapping[str, Any]], at: datetime
+    ) -> PartitionLoad:
+        waiting = [facts for facts in line if facts["queue"] == name]
+        return PartitionLoad(
+            name=name, nodes=loads, queued_jobs=len(waiting), queued_cores=sum(map(_asked, waiting)),
+            running_jobs=sum(facts["queue"] == name for facts in busy),
+            running=tuple(self._booking(facts, at) for facts in busy),  # of all queues: they share the nodes
+            waiting=tuple(self._waiting(facts) for facts in waiting[:AHEAD]),
         )  # fmt: skip
+
+    def _booking(self, facts: Mapping[str, Any], at: datetime) -> Booking:
+        cores = len(facts.get("assigned_resources") or ())
+        ends_at = (_moment(facts.get("startTime")) or at) + (_walltime(facts) or FOR_EVER)
+        return Booking(ends_at=ends_at, cores=cores, gpus=self._given(facts, cores))
+
+    def _waiting(self, facts: Mapping[str, Any]) -> Waiting:
+        cores = _asked(facts)
+        return Waiting(cores=cores, gpus=self._given(facts, cores), walltime=_walltime(facts))
 
     def _loads(self, resources: Iterable[Mapping[str, Any]], jobs: Mapping[str, Mapping[str, Any]]) -> tuple[NodeLoad, ...]:
         taken = {_text(one) for facts in jobs.values() for one in facts.get("assigned_resources") or ()}
@@ -328,6 +336,10 @@ def _asked(facts: Mapping[str, Any]) -> int:
     """Resources that a waiting job asks for: the R of "R=2,W=0:10:0,J=B,N=x"."""
     match = re.match(r"R=(\d+)", facts.get("message") or "")
     return int(match[1]) if match else 1
+
+
+def _walltime(facts: Mapping[str, Any]) -> timedelta | None:
+    return timedelta(seconds=seconds) if (seconds := _number(facts.get("walltime"))) else None
 
 
 def _node(facts: Mapping[str, Any]) -> str:

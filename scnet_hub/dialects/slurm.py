@@ -11,23 +11,43 @@ import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected, SpecError, Unreachable
-from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord
+from ..jobs import Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
 from ..units import format_walltime, parse_memory, parse_walltime
-from .checks import check, check_name, each, lines, numbers, sentence, short
+from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, numbers, sentence, short
 
 MIB = 2**20
 PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
 FIND_FORMAT = "J|%A|%T|."
-QUEUE_FIELDS = ("job", "state", "node", "start", "partitions", "cores", "priority", "reason", "name")
+
+
+class Row(NamedTuple):
+    """One job of a look, in squeue's own words."""
+
+    job: str
+    state: str
+    node: str
+    start: str
+    partitions: str
+    cores: str
+    limit: str
+    gres: str
+    nodes: str
+    priority: str
+    reason: str
+    name: str
+
+
 # A stranger's name may hold anything, line ends and whole rows too: so it comes last and has its width, which is that of ours.
 NAME_WIDTH = 21
-QUEUE_FORMAT = f"J|%A|%T|%B|%S|%P|%C|%Q|%r|%.{NAME_WIDTH}j|."
+QUEUE_FORMAT = f"J|%A|%T|%B|%S|%P|%C|%l|%b|%D|%Q|%r|%.{NAME_WIDTH}j|."
 _FIELD = r"\|([^|\n]*)"
-_QUEUE_ROW = re.compile(rf"^J\|(\d+){_FIELD * 6}\|([^\n]*?)\|((?s:.{{0,{NAME_WIDTH}}}))\|\.\n", re.MULTILINE)
+_QUEUE_ROW = re.compile(rf"^J\|(\d+){_FIELD * 9}\|([^\n]*?)\|((?s:.{{0,{NAME_WIDTH}}}))\|\.\n", re.MULTILINE)
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
 DELIMITER = "--delimiter="
 LOOK_BACK = "now-7days"
@@ -169,8 +189,8 @@ class Slurm:
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
         rows = _queue_rows(done)
-        places = _places(rows)
-        return {row[0]: _status(row, at, places.get(row[0], 0)) for row in rows}
+        places = {row.job: place for line in _lines(rows).values() for place, row in enumerate(line, 1)}
+        return {row.job: _status(row, at, places.get(row.job, 0)) for row in rows}
 
     def nodes(self) -> tuple[Command, ...]:
         fields = ",".join(f"{field}:|" for field in NODE_FIELDS)
@@ -184,17 +204,10 @@ class Slurm:
             partition = row["PartitionName"]
             found[partition].append(_node(row))
             limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
-        queued, cores, running = _queue_of(queue)
-        return LoadSnapshot(
-            taken_at=at,
-            partitions={
-                name: PartitionLoad(
-                    name=name, nodes=tuple(members), queued_jobs=queued[name], queued_cores=cores[name],
-                    running_jobs=running[name], max_walltime=_limit(limits[name]), up=open_for_jobs[name],
-                )
-                for name, members in found.items()
-            },
-        )  # fmt: skip
+        rows = _queue_rows(queue)
+        loads = {name: _load(name, tuple(members), rows, at) for name, members in found.items()}
+        with_limits = {name: replace(load, max_walltime=_limit(limits[name]), up=open_for_jobs[name]) for name, load in loads.items()}
+        return LoadSnapshot(taken_at=at, partitions=with_limits)
 
     # ---- usage
 
@@ -261,16 +274,16 @@ def _rows(done: Completed, fields: int) -> list[list[str]]:
     return rows
 
 
-def _queue_rows(done: Completed) -> list[list[str]]:
+def _queue_rows(done: Completed) -> list[Row]:
     """The rows of a look, without jobs of which there are two: nobody can say which of them is Slurm's. What begins like a row and
     is none is half of one."""
     _squeue_answered(done)
-    rows = [list(match.groups()) for match in _QUEUE_ROW.finditer(done.stdout)]
+    rows = [Row(*match.groups()) for match in _QUEUE_ROW.finditer(done.stdout)]
     rest = _QUEUE_ROW.sub("", done.stdout)
     if half := next((line for line in rest.splitlines() if line.startswith("J|")), ""):
         raise Garbled(f"squeue answered half a row: {short(half)!r}.")
-    times = Counter(row[0] for row in rows)
-    return [row for row in rows if times[row[0]] == 1]
+    times = Counter(row.job for row in rows)
+    return [row for row in rows if times[row.job] == 1]
 
 
 def _node_rows(done: Completed) -> Iterable[dict[str, str]]:
@@ -307,39 +320,64 @@ def _gpus(gres: str) -> tuple[int, str]:
     return sum(int(count) for _, count in kinds), kinds[0][0] if kinds else ""
 
 
-def _status(row: Sequence[str], at: datetime, place: int) -> JobStatus:
-    _, word, node, start, _, _, _, reason, name = row
-    state = _state(word)
+def _status(row: Row, at: datetime, place: int) -> JobStatus:
+    state = _state(row.state)
     queued = state is JobState.QUEUED
     return JobStatus(
-        state=state, seen_at=at, name=name.strip(), node="" if node == "n/a" else node, reason=_reason(word, reason),
-        starts_at=_time(start) if queued else None, place=place, hopeless=queued and reason in HOPELESS,
+        state=state, seen_at=at, name=row.name.strip(), node="" if row.node == "n/a" else row.node, reason=_reason(row.state, row.reason),
+        starts_at=_time(row.start) if queued else None, place=place, hopeless=queued and row.reason in HOPELESS,
     )  # fmt: skip
 
 
-def _places(rows: Iterable[Sequence[str]]) -> dict[str, int]:
-    """The place of each queued job among those of its partition, 1 first."""
-    waiting: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-    for job, word, _, _, partitions, _, priority, reason, _ in rows:
-        if _state(word) is JobState.QUEUED and reason not in STANDS_ASIDE:
-            waiting[partitions].append((-_int(priority), int(job), job))
-    return {job: place for jobs in waiting.values() for place, (_, _, job) in enumerate(sorted(jobs), 1)}
+def _load(name: str, nodes: tuple[NodeLoad, ...], rows: Sequence[Row], at: datetime) -> PartitionLoad:
+    running = _running(rows, name, at)
+    waiting = sorted((row for whose, line in _lines(rows).items() if name in whose.split(",") for row in line), key=_turn)
+    return PartitionLoad(
+        name=name, nodes=nodes, queued_jobs=len(waiting), queued_cores=sum(_int(row.cores) for row in waiting),
+        running_jobs=len(running), running=tuple(running), waiting=tuple(_waiting(row) for row in waiting[:AHEAD]),
+    )  # fmt: skip
 
 
-def _queue_of(done: Completed) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Queued jobs, the cores they ask for, and running jobs, by partition. What is held or hopeless stands in nobody's way."""
-    queued: dict[str, int] = defaultdict(int)
-    cores: dict[str, int] = defaultdict(int)
-    running: dict[str, int] = defaultdict(int)
-    for _, word, _, _, partitions, count, _, reason, _ in _queue_rows(done):
-        state = _state(word)
-        for partition in partitions.split(","):
-            if state is JobState.RUNNING:
-                running[partition] += 1
-            elif state is JobState.QUEUED and reason not in STANDS_ASIDE:
-                queued[partition] += 1
-                cores[partition] += _int(count)
-    return queued, cores, running
+def _lines(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The queued jobs of each partition, or list of partitions, as they take their turn. What is held or hopeless stands in nobody's
+    way."""
+    waiting: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if _state(row.state) is JobState.QUEUED and row.reason not in STANDS_ASIDE:
+            waiting[row.partitions].append(row)
+    return {partitions: sorted(line, key=_turn) for partitions, line in waiting.items()}
+
+
+def _turn(row: Row) -> tuple[int, int]:
+    return (-_int(row.priority), int(row.job))
+
+
+def _running(rows: Iterable[Row], partition: str, at: datetime) -> list[Booking]:
+    """What runs there. A job without a limit, or whose start is not said, is taken to stay."""
+    here = (row for row in rows if _state(row.state) is JobState.RUNNING and partition in row.partitions.split(","))
+    return [
+        Booking(
+            ends_at=(_time(row.start) or at) + (_limit(row.limit) or FOR_EVER),
+            cores=_int(row.cores),
+            gpus=_gpus_of(row),
+            nodes=_nodes_of(row),
+        )
+        for row in here
+    ]
+
+
+def _waiting(row: Row) -> Waiting:
+    return Waiting(cores=_int(row.cores), gpus=_gpus_of(row), nodes=_nodes_of(row), walltime=_limit(row.limit))
+
+
+def _gpus_of(row: Row) -> int:
+    """Of all its nodes: "gres/gpu:a100:2", of old "gres:gpu:2", is each node's."""
+    return _gpus(row.gres.replace("gres:", "").replace("gres/", ""))[0] * _nodes_of(row)
+
+
+def _nodes_of(row: Row) -> int:
+    """A waiting job may say a range, "2-4"."""
+    return max(_int(row.nodes.split("-")[0]), 1)
 
 
 def _mark(asked: Command) -> str:

@@ -39,7 +39,7 @@ def centre(way: Scripted, accounting: str = "sacct") -> Centre:
 
 
 def queued(job: str, state: str, node: str = "n/a", priority: int = 1, reason: str = "None") -> str:
-    return f"J|{job}|{state}|{node}|N/A|main|1|{priority}|{reason}|a-job|.\n"
+    return f"J|{job}|{state}|{node}|N/A|main|1|1:00:00|N/A|1|{priority}|{reason}|a-job|.\n"
 
 
 def usage_row(job: str, state: str, exit_code: str = "0:0") -> str:

@@ -221,6 +221,9 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
     assert (first.gpus, first.gpus_used, first.gpu_model) == (2, 2, "k80")
     assert (second.name, second.cores_used) == ("d2", 6)
     assert (part.queued_jobs, part.queued_cores, part.running_jobs, part.up) == (3, 17, 1, True)
+    limit = timedelta(minutes=10)
+    assert [(one.cores, one.ends_at) for one in part.running] == [(12, datetime(2026, 11, 23, 5, 2, 52, tzinfo=UTC))]
+    assert [(one.cores, one.gpus, one.walltime) for one in part.waiting] == [(1, 1, limit), (8, 0, limit), (8, 0, limit)]
 
 
 def test_every_known_queue_has_all_nodes() -> None:

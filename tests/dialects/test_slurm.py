@@ -9,7 +9,7 @@ from scnet_hub.commands import Command, Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.slurm import STATES, Slurm, first_host
 from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
-from scnet_hub.jobs import JobSpec, JobState, JobStatus
+from scnet_hub.jobs import Booking, JobSpec, JobState, JobStatus, Waiting
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
 AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
@@ -18,7 +18,7 @@ slurm = Slurm("sacct")
 
 
 def row(job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None") -> str:
-    return f"J|{job}|{state}|{node}|{start}|main|1|1|{reason}|                a-job|.\n"
+    return f"J|{job}|{state}|{node}|{start}|main|1|1:00:00|N/A|1|1|{reason}|                a-job|.\n"
 
 
 def sample(name: str) -> Completed:
@@ -156,7 +156,9 @@ def test_one_answer_gives_every_listed_job_its_state_node_and_reason() -> None:
         "6": JobState.QUEUED, "7": JobState.QUEUED, "8": JobState.QUEUED, "9": JobState.QUEUED,
     }  # fmt: skip
     assert found["4"] == JobStatus(state=JobState.RUNNING, seen_at=AT, name="a-job", node="gamma1")
-    assert found["5"] == JobStatus(state=JobState.QUEUED, seen_at=AT, name="a-job", reason="Resources", place=1)
+    assert found["5"] == JobStatus(
+        state=JobState.QUEUED, seen_at=AT, name="a-job", reason="Resources", place=1, starts_at=datetime.fromtimestamp(1795440473, UTC)
+    )
     assert found["2"].reason == "NonZeroExitCode"
 
 
@@ -247,6 +249,13 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
     assert (main.queued_jobs, main.queued_cores, main.running_jobs) == (4, 14, 1)  # the held job stands in nobody's way
     assert main.max_walltime == timedelta(hours=4)
     assert main.up and taken.taken_at == AT
+    ends_at = datetime.fromtimestamp(1795433273, UTC) + timedelta(hours=2)
+    assert main.running == (Booking(ends_at=ends_at, cores=2, gpus=1),)
+    assert main.waiting == (
+        Waiting(cores=8, nodes=2, walltime=timedelta(hours=1)),
+        Waiting(cores=4, gpus=2, walltime=timedelta(hours=3)),
+        *[Waiting(cores=1, walltime=timedelta(hours=4))] * 2,
+    )
 
 
 def test_a_drained_node_is_not_up() -> None:
