@@ -20,7 +20,7 @@ from .db import sessions as stored
 from .db.sessions import SessionRow
 from .errors import Refused
 from .ledger import books
-from .placement import Ranked
+from .placement import Ranked, hedging
 from .standard.federation import SecondChanceSpec
 from .units import Amount, format_duration
 
@@ -75,7 +75,7 @@ class SecondChances:
         rows = stored.copies_of(tx, session_id)
         if not waited(rows, self.spec, now) or not affordable(stored.asked_since(tx, now - timedelta(hours=1)), self.spec):
             return 0
-        place = next((one for one in self._untried(tx, rows) if one.wait.kind == "now"), None)
+        place = hedging.where(self._untried(tx, rows))
         if place is None:
             return 0
         leading = next(row for row in rows if row.leads)
@@ -138,19 +138,17 @@ def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) ->
     """Whether a session has waited long enough for a further copy. One that runs has longer to call home."""
     session, newest = rows[0], rows[-1]
     live = [row for row in rows if row.job_live]
-    if not session.live or session.ready_at or session.cancelled_at or not live or len(live) >= spec.copies:
+    if not session.live or session.ready_at or session.cancelled_at:
         return False
     started = [row.started_at for row in live if row.started_at and not row.unknown_since]
-    if started:
-        return now - max(started) >= timedelta(seconds=spec.start_patience)
-    patience = spec.pinned_patience if session.request["centre"] else spec.patience * len(live)
-    return now - newest.asked_at >= timedelta(seconds=patience)
+    runs_since, pinned = max(started, default=None), bool(session.request["centre"])
+    return hedging.due(spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned, now=now)
 
 
 def affordable(asked: Mapping[str, int], spec: SecondChanceSpec) -> bool:
     """Whether one more further copy stays within the hour's budget, given the copies asked for in the last hour, by cause."""
     further = asked.get("stalled", 0)
-    return further < spec.extra_free + spec.extra_share * (sum(asked.values()) - further)
+    return hedging.affordable(spec, asked=sum(asked.values()) - further, further=further)
 
 
 def stalled_words(row: SessionRow) -> str:

@@ -1,0 +1,51 @@
+"""When a start that stalls is asked for at one more place, and where: decided without I/O.
+
+A further copy is work for two centres, so it comes only after a patience, at a place where it should start at once, up to so many
+live copies, and within an hour's budget (measured: docs/explanation/performance.md). Carrying it out is `second_chances`'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from .policy import Ranked
+
+
+class Hedge(Protocol):
+    """The rule on the federation's page: seconds, and numbers of copies."""
+
+    @property
+    def patience(self) -> float: ...
+    @property
+    def pinned_patience(self) -> float: ...
+    @property
+    def start_patience(self) -> float: ...
+    @property
+    def copies(self) -> int: ...
+    @property
+    def extra_free(self) -> int: ...
+    @property
+    def extra_share(self) -> float: ...
+
+
+def due(rule: Hedge, *, live: int, asked_at: datetime, runs_since: datetime | None, pinned: bool, now: datetime) -> bool:
+    """Whether a session that is not ready has waited long enough: `live` copies, the newest `asked_at`, one of them running
+    `runs_since` (None: none). What runs has longer, to call home."""
+    if not 0 < live < rule.copies:
+        return False
+    if runs_since:
+        return now - runs_since >= timedelta(seconds=rule.start_patience)
+    patience = rule.pinned_patience if pinned else rule.patience * live
+    return now - asked_at >= timedelta(seconds=patience)
+
+
+def affordable(rule: Hedge, *, asked: int, further: int) -> bool:
+    """Whether one more further copy stays within the budget, `asked` and `further` copies having been asked for in the last hour."""
+    return further < rule.extra_free + rule.extra_share * asked
+
+
+def where(untried: Iterable[Ranked]) -> Ranked | None:
+    """Of the places that were not tried, best first, the one to ask beside the others; None if it would help at none."""
+    return next((one for one in untried if one.wait.kind == "now"), None)
