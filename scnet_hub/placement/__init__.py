@@ -12,6 +12,7 @@ from datetime import datetime
 
 from ..errors import NoPlacement
 from ..jobs import JobRequest
+from .calibration import UNTRIED, Calibration, Forecast, Range
 from .offers import Offer, cost_of, memory_of, offers_of, shape_of
 from .outlook import Outlook, Shape, look
 from .policy import POLICIES, Policy, Ranked, judge, soonest, tie, why_after, why_best
@@ -19,8 +20,8 @@ from .rules import RULES, Rule, refusal
 from .wait import Chance, Wait, expect
 
 __all__ = [
-    "POLICIES", "RULES", "Chance", "Offer", "Outlook", "Placement", "Policy", "Ranked", "Refusal", "Rule", "Shape", "Wait",
-    "cost_of", "expect", "look", "memory_of", "offers_of", "place", "refused", "shape_of", "soonest",
+    "POLICIES", "RULES", "Calibration", "Chance", "Forecast", "Offer", "Outlook", "Placement", "Policy", "Range", "Ranked", "Refusal",
+    "Rule", "Shape", "Wait", "cost_of", "expect", "look", "memory_of", "offers_of", "place", "refused", "shape_of", "soonest",
 ]  # fmt: skip
 
 
@@ -61,11 +62,13 @@ def place(
     now: datetime,
     policy: Policy = soonest,
     rules: Sequence[Rule] = RULES,
+    forecast: Forecast = UNTRIED,
 ) -> Placement:
-    """Where `request` should go at `now` (aware UTC). Never raises for want of a place: then `best` is None."""
+    """Where `request` should go at `now` (aware UTC), by what is known of earlier starts. Never raises for want of a place: then
+    `best` is None."""
     known = sorted((offer.at(now) for offer in offers), key=tie)
     reasons = [(offer, refusal(request, offer, rules)) for offer in known]
-    fitting = [judge(request, offer, now) for offer, reason in reasons if not reason]
+    fitting = [judge(request, offer, now, forecast) for offer, reason in reasons if not reason]
     ranked = sorted(fitting, key=lambda one: policy(request, one))
     refusals = tuple(
         Refusal(centre=offer.centre, centre_name=offer.centre_name, partition=offer.partition, reason=reason)

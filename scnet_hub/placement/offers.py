@@ -26,6 +26,7 @@ class Offer:
     """One partition now. `cores`, `gpus` and `memory` (bytes; 0: not said) are those of one node as the spec says them;
     `load` and `taken_at` are the last snapshot, None before the first. `pending` are our own submissions that are newer
     than the snapshot and so not yet visible in it. `refused` says why this person may not use it ("": allowed).
+    `startup` is how many seconds such a session takes there from its start until it is ready, by our records (0: not known).
     `maintenance` are announced times without service, `announcements` what the centre tells people. `order` is the centre's
     place in the federation's list (lower first). `outlook` is what the load says of newcomers, where somebody worked it out
     already: it is the same until the next snapshot. `place` sets `seen` (the outlook once `pending` is there too), `age`, `open_for`
@@ -51,6 +52,7 @@ class Offer:
     pending: tuple[Shape, ...] = ()
     refused: str = ""
     order: int = 0
+    startup: float = 0.0
     maintenance: tuple[Maintenance, ...] = ()
     announcements: tuple[Announcement, ...] = ()
     age: timedelta | None = None

@@ -14,21 +14,24 @@ from typing import Any
 
 from ..jobs import JobRequest
 from ..units import Amount, format_duration
+from .calibration import UNTRIED, Forecast, Range
 from .offers import Offer, cost_of
 from .wait import Wait, expect, fullness
 
 Policy = Callable[[JobRequest, "Ranked"], tuple[Any, ...]]
+ALIKE = 20.0  # seconds: below it starts are alike
 UNTOLD = 64  # after every delay that somebody can tell
 STEPS = 20  # fullness counts in steps of 5 %: within one step the cheaper centre wins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """An offer that fits, as it was judged: when the request would start, how full it is, what it would cost for the
-    whole walltime, and (once ranked) why it is where it is."""
+    """An offer that fits, as it was judged: when the request would start, how long such starts took of late (None: too few), how
+    full it is, what it would cost for the whole walltime, and (once ranked) why it is where it is."""
 
     offer: Offer
     wait: Wait
+    range: Range | None
     fullness: float
     cores_free: int
     gpus_free: int
@@ -36,11 +39,19 @@ class Ranked:
     cost_per_hour: Amount
     reason: str = ""
 
+    @property
+    def ready_s(self) -> float | None:
+        """Expected seconds until it is ready; None where nothing honest can be said."""
+        starts = self.range.p50 if self.range else self.wait.seconds
+        return None if starts is None else starts + self.offer.startup
 
-def judge(request: JobRequest, offer: Offer, now: datetime) -> Ranked:
+
+def judge(request: JobRequest, offer: Offer, now: datetime, forecast: Forecast = UNTRIED) -> Ranked:
+    wait = expect(request, offer, now)
     return Ranked(
         offer=offer,
-        wait=expect(request, offer, now),
+        wait=wait,
+        range=forecast.of(wait, offer.centre),
         fullness=fullness(request, offer),
         cores_free=offer.seen.cores_free if offer.seen else 0,
         gpus_free=offer.seen.gpus_free if offer.seen else 0,
@@ -50,15 +61,15 @@ def judge(request: JobRequest, offer: Offer, now: datetime) -> Ranked:
 
 
 def soonest(request: JobRequest, ranked: Ranked) -> tuple[Any, ...]:
-    """Who starts it first, by class and by order of magnitude; then who has no GPUs idle beside a job without any; then the emptier,
-    in steps; then the cheaper; then the exactly emptier; last the federation's own order of centres.
+    """Who has it ready first, by order of magnitude and then by class; then who has no GPUs idle beside a job without any; then the
+    emptier, in steps; then the cheaper; then the exactly emptier; last the federation's own order of centres.
 
     The order alone would send a whole class to the first of equal centres. It does not come to that: each submission is
     `pending` at its centre until a snapshot shows it, makes that one fuller, and the next request goes elsewhere.
     """
     return (
-        ranked.wait.chance,
         _delay(ranked),
+        ranked.wait.chance,
         _wasteful(request, ranked),
         _step(ranked),
         ranked.cost.micros,
@@ -89,9 +100,10 @@ def why_best(request: JobRequest, best: Ranked, second: Ranked | None) -> str:
 
 def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
     """Why `other` stands behind `best`: the first thing, in the order of `soonest`, in which it is worse."""
-    if (other.wait.chance, _delay(other)) > (best.wait.chance, _delay(best)):
+    if other.wait.chance > best.wait.chance:
         return f"would start {other.wait.words}"
     worse = (
+        (_delay(other) > _delay(best), f"is ready in {_seconds(other)} instead of {_seconds(best)}"),
         (_wasteful(request, other) and not _wasteful(request, best), "its GPUs are kept for those who need them"),
         (_step(other) > _step(best), f"it is {_percent(other)} % full instead of {_percent(best)} %"),
         (other.cost.micros > best.cost.micros, f"it costs {other.cost} instead of {best.cost}"),
@@ -101,9 +113,13 @@ def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
 
 
 def _delay(ranked: Ranked) -> int:
-    """How long it would wait, in powers of two minutes: what schedulers' limits say of later starts is no better than that."""
-    seconds = ranked.wait.seconds
-    return UNTOLD if seconds is None else int(seconds // 60).bit_length()
+    """How long until it is ready, in powers of two of 20 s: what limits and records say of later starts is no better than that."""
+    seconds = ranked.ready_s
+    return UNTOLD if seconds is None else int(seconds // ALIKE).bit_length()
+
+
+def _seconds(ranked: Ranked) -> str:
+    return "a time that nobody can tell" if ranked.ready_s is None else format_duration(timedelta(seconds=round(ranked.ready_s)))
 
 
 def _wasteful(request: JobRequest, ranked: Ranked) -> bool:

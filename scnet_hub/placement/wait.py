@@ -15,6 +15,7 @@ from .offers import Offer, shape_of
 from .outlook import Head, Outlook
 
 BACKFILL_SECONDS = 30  # Slurm's default bf_interval: how long a job that fits a hole waits for the next look
+NEXT_SECONDS, LATER_SECONDS = 60.0, 120.0  # no promise is better than that of a hole
 START_SECONDS = 1  # a submission that fits at once is started by the main scheduler
 
 
@@ -58,8 +59,8 @@ def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
     if fits and _in_the_hole(seen.head, cores, gpus, request, now):
         return Wait(Chance.HOLE, f"within a minute, beside {_jobs(seen.queued)}", BACKFILL_SECONDS)
     if not seen.queued:
-        return Wait(Chance.NEXT, "next, when something ends there", _until(seen.frees(cores, gpus), now))
-    return Wait(Chance.LATER, f"behind {_jobs(seen.queued)}", _until(_turn(seen, cores, gpus), now))
+        return Wait(Chance.NEXT, "next, when something ends there", _until(seen.frees(cores, gpus), now, NEXT_SECONDS))
+    return Wait(Chance.LATER, f"behind {_jobs(seen.queued)}", _until(_turn(seen, cores, gpus), now, LATER_SECONDS))
 
 
 def fullness(request: JobRequest, offer: Offer) -> float:
@@ -85,8 +86,8 @@ def _turn(seen: Outlook, cores: int, gpus: int) -> datetime | None:
     return max(times, default=None)
 
 
-def _until(at: datetime | None, now: datetime) -> float | None:
-    return None if at is None else max(float(START_SECONDS), (at - now).total_seconds())
+def _until(at: datetime | None, now: datetime, least: float) -> float | None:
+    return None if at is None else max(least, (at - now).total_seconds())
 
 
 def _share(used: int, total: int) -> float:
