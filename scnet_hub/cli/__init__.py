@@ -23,6 +23,7 @@ from .sessions import log, sessions, stop
 # Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
 LATER = {
     "centre": ("scnet_hub.enrolment.cli", "centre", "Join a centre to the federation: add, check, deploy, remove, list."),
+    "simulate": ("scnet_hub.cli.simulate", "command", "Replay logs at many centres, with sessions placed by each policy."),
     "demo": ("scnet_hub.demo.cli", "demo", "Start a whole federation on this machine; Ctrl-C stops it."),
 }
 

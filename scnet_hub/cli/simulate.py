@@ -1,0 +1,110 @@
+"""`scnet simulate`: what a policy would have done with a log's jobs. Asks no broker: it runs on this machine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import click
+
+from ..errors import BadOption, ScnetError
+from ..simulator import LOADS, POLICIES, Run, Scenario, Workload, chosen, simulate, summary, workload_of
+from ..simulator.logs import read
+from ..simulator.swf import Site
+from .answers import Json, fail, print_json, print_table
+
+
+def policies(context: click.Context, option: click.Parameter, value: str) -> list[str]:
+    try:
+        return chosen(value)
+    except BadOption as error:
+        raise click.BadParameter(f"{error} {error.hint}") from None
+
+
+@click.command("simulate")
+@click.option(
+    "--trace", "traces", multiple=True, type=click.Path(path_type=Path), help="A log in SWF, plain or .gz; repeatable, taken in turn."
+)
+@click.option("--partitions-as-sites", "by_partition", is_flag=True, help="Each partition of a log is a machine of its own.")
+@click.option("--centres", type=click.IntRange(1, 1000), default=22, show_default=True, help="How many centres.")
+@click.option(
+    "--load", type=click.Choice(list(LOADS)), default="hot", show_default=True, help="How full their own people's jobs make them."
+)
+@click.option("--snapshot-age", type=click.FloatRange(0, 3600), default=30, show_default=True, help="Seconds between looks at a centre.")
+@click.option("--days", type=click.FloatRange(0, 366, min_open=True), default=2, show_default=True, help="Simulated days in all.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same result.")
+@click.option("--policies", "names", default="", callback=policies, help=f"Separated by commas; all of {', '.join(POLICIES)}.")
+@click.option("--black-hole", is_flag=True, help="One centre looks idle and kills each session after 5 s.")
+@click.option("--outages", is_flag=True, help="Centres are down for an hour every three days.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(traces: Sequence[Path], by_partition: bool, names: list[str], as_json: bool, **settings: Any) -> None:
+    """Replay logs of batch jobs at many centres, with people's sessions placed among them by each policy."""
+    try:
+        scenario = Scenario(**settings)
+        workload = workload_of(scenario, logs(traces, scenario.seed, by_partition))
+        runs = dict(each(workload, names))
+    except ScnetError as error:
+        fail(error, as_json=as_json)
+    document = document_of(runs)
+    if as_json:
+        print_json(document)
+    else:
+        show(document)
+
+
+def logs(paths: Sequence[Path], seed: int, by_partition: bool) -> list[Site]:
+    return [site for path in paths for site in read(path, Random(f"{seed}/{path.name}"), by_partition=by_partition)]
+
+
+def each(workload: Workload, names: Sequence[str]) -> Iterator[tuple[str, Run]]:
+    with bar() as line:
+        for name in names:
+            yield name, simulate(workload, name, tell=line(name))
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[str], Callable[[float], None]]]:
+    """A line of progress for each policy, on stderr; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+
+        def line(name: str) -> Callable[[float], None]:
+            task = progress.add_task(name, total=1.0)
+            return lambda part: progress.update(task, completed=part)
+
+        yield line
+
+
+def document_of(runs: dict[str, Run]) -> Json:
+    requests = max((len(run.requests) for run in runs.values()), default=0)
+    return {"requests": requests, "policies": {name: summary(run) for name, run in runs.items()}}
+
+
+def show(document: Json) -> None:
+    click.echo(f"{document['requests']} requests; waits in seconds from click to start.")
+    heads = (
+        "policy",
+        "mean",
+        "p50",
+        "p95",
+        "p99",
+        "within 60 s",
+        "submissions",
+        "started twice",
+        "failed starts",
+        "gave up",
+        "others' mean wait",
+    )
+    print_table(heads, (row(name, told) for name, told in document["policies"].items()), numbers=range(1, len(heads)))
+
+
+def row(name: str, told: Json) -> tuple[str, ...]:
+    waits = (f"{told[f'wait_{what}_s']:,.1f}" for what in ("mean", "p50", "p95", "p99"))
+    shares = f"{told['started_60s']:.1%}", f"{told['submissions_per_request']:.2f}", f"{told['duplicate_starts_per_request']:.3f}"
+    return (name, *waits, *shares, f"{told['failed_start_share']:.1%}", str(told["gave_up"]), f"{told['background_wait_mean_s']:,.0f}")

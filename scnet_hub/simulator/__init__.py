@@ -1,0 +1,43 @@
+"""The simulator: a federation of batch centres replayed from logs, and policies that place people's sessions in it.
+
+`workload_of` draws what happens, `simulate` runs one policy over it, `summary` says what came of it. The policy `scnet` is the product's
+own `place()`, breaker and second chances; the others are what it is measured against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import BadOption
+from .policies import Single, earliest_start, in_turn, least_loaded, power_of_two, random
+from .results import quantile, summary, waits
+from .run import Router, Run
+from .swf import Site, sites_of
+from .workload import LOADS, Scenario, Workload, checked, workload_of
+
+__all__ = [
+    "LOADS", "POLICIES", "Run", "Scenario", "Site", "Workload", "chosen", "checked", "quantile", "simulate", "sites_of", "summary",
+    "waits", "workload_of",
+]  # fmt: skip
+
+POLICIES: dict[str, Callable[[Run], Router]] = {
+    "random": lambda run: Single(run, random, watches=False),
+    "round_robin": lambda run: Single(run, in_turn(), watches=False),
+    "least_loaded": lambda run: Single(run, least_loaded, watches=True),
+    "power_of_two": lambda run: Single(run, power_of_two, watches=True),
+    "earliest_start": lambda run: Single(run, earliest_start, watches=True),
+}
+
+
+def chosen(names: str) -> list[str]:
+    """Policies by their names, separated by commas; "" is all. Raises BadOption."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if unknown := [name for name in wanted if name not in POLICIES]:
+        raise BadOption(f"{unknown[0]!r} is no policy.", hint=f"One or more of {', '.join(POLICIES)}.")
+    return list(dict.fromkeys(wanted)) or list(POLICIES)
+
+
+def simulate(workload: Workload, policy: str, **options: Any) -> Run:
+    """One run of a policy by name; `check` and `tell` as in `Run`."""
+    return Run(workload, POLICIES[policy], **options).go()

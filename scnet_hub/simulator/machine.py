@@ -1,0 +1,172 @@
+"""One centre's scheduler: a pool of alike cores, first come first served, with EASY backfill beside it.
+
+The first in the queue starts as soon as there is room; every half minute the next hundred are looked at, and one starts if it is over
+before the first would start by its users' estimates, or beside it (Mu'alem and Feitelson, TPDS 12(6), 2001). Knows no clock and no
+events: `run.py` says when.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .run import Request
+
+DEPTH = 100  # queued jobs that a pass looks at: Slurm's bf_max_job_test is 100 to 500
+FOREVER = float("inf")
+
+
+class State:
+    """Where a job is."""
+
+    COMING, QUEUED, RUNNING, OVER = range(4)
+
+
+class Job:
+    """A background job, or one copy of a person's request. Times are seconds; `limit` is when its estimate is over."""
+
+    __slots__ = (
+        "arrived",
+        "asked_at",
+        "booking",
+        "cores",
+        "ends",
+        "estimate",
+        "limit",
+        "machine",
+        "number",
+        "request",
+        "run",
+        "state",
+        "waiting",
+    )
+
+    def __init__(self, number: int, machine: int, cores: int, run: float, estimate: float, request: Request | None, now: float) -> None:
+        self.number, self.machine, self.cores, self.run, self.estimate, self.request = number, machine, cores, run, estimate, request
+        self.asked_at = self.arrived = now
+        self.ends = self.limit = 0.0
+        self.state = State.COMING
+        self.booking: Any = None  # what the product's snapshot says of it, made once
+        self.waiting: Any = None
+
+    @property
+    def live(self) -> bool:
+        return self.state != State.OVER
+
+
+class Machine:
+    """`running` is sorted by limit; `queue` is in the order of arrival, by number. `version` counts changes. Of a job only `limit` is
+    ever changed here, and only when it starts: so a `copy` can be played on without harm to the original."""
+
+    __slots__ = ("cores", "free", "index", "phase", "queue", "queued_cores", "running", "ticking", "up", "version")
+
+    def __init__(self, index: int, cores: int, phase: float = 0.0) -> None:
+        self.index, self.cores, self.free, self.phase = index, cores, cores, phase
+        self.queue: dict[int, Job] = {}
+        self.queued_cores = 0
+        self.running: list[tuple[float, int, int, Job]] = []
+        self.version = 0
+        self.ticking = False  # whether a backfill pass is to come
+        self.up = True
+
+    def copy(self) -> Machine:
+        other = Machine(self.index, self.cores, self.phase)
+        other.free, other.queued_cores, other.up = self.free, self.queued_cores, self.up
+        other.queue, other.running = self.queue.copy(), self.running.copy()
+        return other
+
+    def submit(self, job: Job, now: float) -> bool:
+        """Takes it in; whether it starts at once."""
+        self.version += 1
+        if not self.queue and job.cores <= self.free and self.up:
+            self._start(job, now)
+            return True
+        self.queue[job.number] = job
+        self.queued_cores += job.cores
+        return False
+
+    def finish(self, job: Job) -> None:
+        self.version += 1
+        place = bisect_left(self.running, (job.limit, job.number))
+        del self.running[place]
+        self.free += job.cores
+
+    def withdraw(self, job: Job) -> bool:
+        """Takes it out of the queue; whether it was the first."""
+        self.version += 1
+        first = next(iter(self.queue)) == job.number
+        self._leave(job)
+        return first
+
+    def serve(self, now: float) -> list[Job]:
+        """Starts from the front of the queue while there is room."""
+        started: list[Job] = []
+        while self.queue and self.up:
+            job = next(iter(self.queue.values()))
+            if job.cores > self.free:
+                break
+            self._leave(job)
+            self._start(job, now)
+            started.append(job)
+        self.version += bool(started)
+        return started
+
+    def backfill(self, now: float) -> list[Job]:
+        """One pass: starts what does not delay the first in the queue."""
+        if len(self.queue) < 2 or not self.free or not self.up:
+            return []
+        shadow, beside = self.shadow(next(iter(self.queue.values())).cores)
+        started, free = [], self.free
+        for job in islice(self.queue.values(), 1, DEPTH):
+            cores = job.cores
+            if cores > free:
+                continue
+            if now + job.estimate > shadow:
+                if cores > beside:
+                    continue
+                beside -= cores
+            started.append(job)
+            free -= cores
+            if not free:
+                break
+        for job in started:
+            self._leave(job)
+            self._start(job, now)
+        self.version += bool(started)
+        return started
+
+    def shadow(self, cores: int) -> tuple[float, int]:
+        """When so many cores are free at the latest, and how many more are free then."""
+        return shadow(self.free, self.running, cores)
+
+    def conserved(self) -> bool:
+        """No core is lost or used twice, and the queue adds up."""
+        busy = sum(entry[2] for entry in self.running)
+        return self.free >= 0 and self.free + busy == self.cores and self.queued_cores == sum(job.cores for job in self.queue.values())
+
+    def _start(self, job: Job, now: float) -> None:
+        self.free -= job.cores
+        job.limit = now + job.estimate
+        insort(self.running, (job.limit, job.number, job.cores, job))
+
+    def _leave(self, job: Job) -> None:
+        del self.queue[job.number]
+        self.queued_cores -= job.cores
+
+
+def shadow(free: int, running: Any, cores: int) -> tuple[float, int]:
+    """`running` are (limit, number, cores, job), sorted by limit. See `Machine.shadow`."""
+    if cores <= free:
+        return 0.0, free - cores
+    for limit, _, held, _ in running:
+        free += held
+        if free >= cores:
+            return limit, free - cores
+    return FOREVER, 0
+
+
+def next_pass(phase: float, now: float, every: float) -> float:
+    """The first time after `now` at which a scheduler with this phase looks."""
+    return phase + ((now - phase) // every + 1) * every

@@ -1,0 +1,154 @@
+"""The Standard Workload Format: a log's lines read into jobs that can be replayed.
+
+The format is the Parallel Workloads Archive's: 18 columns of numbers, comments after `;` (Feitelson, Tsafrir, Krakow, JPDC 2014).
+Columns beyond those are left alone; where a log has no estimates, plausible ones are drawn. Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from random import Random
+from typing import NamedTuple
+
+from ..errors import BadOption
+
+COLUMNS = 18
+LEAST_COLUMNS = 11  # through the status: all that is read here but the partition
+LONGEST_RUN = 2 * 86400.0  # a longer one is taken as this: a few would decide a week
+MODAL = tuple(60.0 * minutes for minutes in (5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1080, 1440, 2160, 2880, 4320, 7200))
+FEWEST_JOBS = 20  # a partition with fewer is no site
+
+
+class Batch(NamedTuple):
+    """One job of a log: seconds from the log's start, cores, how long it ran, and what its user said it would."""
+
+    submitted: float
+    cores: int
+    run: float
+    estimate: float
+
+
+class Row(NamedTuple):
+    """What one line says; -1 where the log does not."""
+
+    submitted: float
+    wait: float
+    run: float
+    cores: int
+    asked: float
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One machine and the jobs that came to it, first submitted first."""
+
+    name: str
+    cores: int
+    jobs: tuple[Batch, ...]
+
+
+def sites_of(lines: Iterable[str], name: str, rng: Random, *, by_partition: bool = False) -> list[Site]:
+    """The log's machine, or with `by_partition` one for each of its partitions, the busiest first. Raises BadOption."""
+    header: dict[str, str] = {}
+    rows = list(_rows(lines, name, header))
+    if not rows:
+        raise BadOption(f"{name} has no job that ran: nothing to replay.", hint="A log has one line of 18 numbers for each job.")
+    rows.sort()
+    if not by_partition:
+        return [_site(name, rows, _said(header), rng)]
+    by = sorted(rows, key=lambda row: row.partition)
+    parts = [(number, list(some)) for number, some in groupby(by, key=lambda row: row.partition)]
+    sites = [_site(f"{name}/{number}", some, 0, rng) for number, some in parts if len(some) >= FEWEST_JOBS]
+    if not sites:
+        raise BadOption(f"{name} has no partition with {FEWEST_JOBS} jobs or more.", hint="Without partitions as sites it is one machine.")
+    return sorted(sites, key=lambda site: -sum(job.cores * job.run for job in site.jobs))
+
+
+def _rows(lines: Iterable[str], name: str, header: dict[str, str]) -> Iterable[Row]:
+    """Every job that ran; comments go to `header` by their key."""
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text:
+            continue
+        if text[0] in ";#":
+            if said := re.match(r"[;#]+\s*(\w+)\s*:\s*(.*)", text):
+                header.setdefault(said[1], said[2])
+            continue
+        if row := _row(text.split(), name, number):
+            yield row
+
+
+def _row(words: Sequence[str], name: str, number: int) -> Row | None:
+    try:
+        if len(words) < LEAST_COLUMNS:
+            raise ValueError(f"{len(words)} columns instead of {COLUMNS}")
+        submitted, wait, run, used, wanted, asked = (_number(words[column]) for column in (1, 2, 3, 4, 7, 8))
+        _number(words[0])
+        partition = int(_number(words[15])) if len(words) > 15 else -1
+    except ValueError as error:
+        raise BadOption(
+            f"{name}, line {number}: this is not the Standard Workload Format ({error}).",
+            hint="It has 18 columns of numbers a line; see parallelworkloads.org, or leave --trace out for a generated workload.",
+        ) from None
+    cores = int(used if used > 0 else wanted)
+    return Row(submitted, wait, run, cores, asked, partition) if run > 0 and cores > 0 and submitted >= 0 else None
+
+
+def _number(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        raise ValueError(f"{word[:20]!r} is no number") from None
+    if not math.isfinite(value) or abs(value) > 1e12:
+        raise ValueError(f"{word[:20]!r} is no number that can be")
+    return value
+
+
+def _said(header: dict[str, str]) -> int:
+    """The processors that the header speaks of; 0 if it does not."""
+    for key in ("MaxProcs", "MaxNodes"):
+        if found := re.match(r"\d+", header.get(key, "")):
+            return int(found[0])
+    return 0
+
+
+def _site(name: str, rows: Sequence[Row], said: int, rng: Random) -> Site:
+    """`rows` in order of submission. Where the header doesn't say how large the machine is, it is as large as it was ever full."""
+    largest = max(row.cores for row in rows)
+    cores = said or max(largest, _fullest(rows))
+    begin = rows[0].submitted
+    jobs = tuple(
+        Batch(row.submitted - begin, min(row.cores, cores), run, estimate(run, row.asked, rng))
+        for row in rows
+        for run in (min(row.run, LONGEST_RUN),)
+    )
+    return Site(name, cores, jobs)
+
+
+def _fullest(rows: Sequence[Row]) -> int:
+    changes = sorted(change for row in rows for change in _span(row))
+    busy = most = 0
+    for _, cores in changes:
+        busy += cores
+        most = max(most, busy)
+    return most
+
+
+def _span(row: Row) -> tuple[tuple[float, int], tuple[float, int]]:
+    start = row.submitted + max(row.wait, 0.0)
+    return (start, row.cores), (start + row.run, -row.cores)
+
+
+def estimate(run: float, asked: float, rng: Random) -> float:
+    """The walltime that was asked for, never below the run; where nobody wrote it down, the next round one above run x U(1, 5)."""
+    if asked > 0:
+        return max(asked, run)
+    guess = run * rng.uniform(1, 5)
+    place = bisect_left(MODAL, guess)
+    return max(MODAL[min(place, len(MODAL) - 1)], run)
