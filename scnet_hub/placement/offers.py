@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from ..jobs import JobRequest, LoadSnapshot, PartitionLoad
@@ -113,8 +114,13 @@ def memory_of(request: JobRequest, offer: Offer) -> int:
 
 def shape_of(request: JobRequest, offer: Offer) -> Shape:
     """What each of the request's nodes must have: cores, gpus and memory are the whole job's, spread evenly, rounded up."""
-    nodes = max(request.nodes, 1)
-    return Shape(-(-request.cores // nodes), -(-request.gpus // nodes), -(-memory_of(request, offer) // nodes))
+    return _share(request.cores, request.gpus, memory_of(request, offer), request.nodes)
+
+
+@lru_cache(4096)
+def _share(cores: int, gpus: int, memory: int, nodes: int) -> Shape:
+    each = max(nodes, 1)
+    return Shape(-(-cores // each), -(-gpus // each), -(-memory // each))
 
 
 def cost_of(request: JobRequest, offer: Offer, duration: timedelta) -> Amount:

@@ -73,11 +73,11 @@ class Outlook:
 
     def holds(self, shape: Shape) -> int:
         """How many nodes would take this shape now."""
-        return sum(count for free, count in self.free if fits(free, shape))
+        return _room(self.free, shape)
 
     def could_hold(self, shape: Shape) -> int:
         """How many would take it if they were empty; memory counts only where the scheduler says it."""
-        return sum(count for whole, count in self.whole if fits(whole, shape))
+        return _room(self.whole, shape)
 
     def frees(self, cores: int, gpus: int) -> datetime | None:
         """When so many cores and GPUs are free at the latest, if nothing else came; None if the running jobs' limits don't say."""
@@ -113,6 +113,15 @@ def after(seen: Outlook, own: Iterable[Shape]) -> Outlook:
         if head:
             head = Head(head.shadow_at, head.cores_beside - shape.cores, head.gpus_beside - shape.gpus)
     return replace(seen, free=_counted(free), cores_free=cores, gpus_free=gpus, queued=queued, queued_cores=queued_cores, head=head)
+
+
+def _room(shapes: Iterable[tuple[Shape, int]], wanted: Shape) -> int:
+    cores, gpus, memory = wanted
+    total = 0
+    for have, count in shapes:
+        if have[0] >= cores and have[1] >= gpus and have[2] >= memory:
+            total += count
+    return total
 
 
 def fits(free: Shape, shape: Shape) -> bool:

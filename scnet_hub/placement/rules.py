@@ -110,7 +110,10 @@ RULES: tuple[Rule, ...] = (pinned, allowed, announced, up, fresh, cores, gpus, g
 
 def refusal(request: JobRequest, offer: Offer, rules: Sequence[Rule] = RULES) -> str:
     """The first reason against this offer; "" if it fits."""
-    return next((reason for rule in rules if (reason := rule(request, offer))), "")
+    for rule in rules:
+        if reason := rule(request, offer):
+            return reason
+    return ""
 
 
 def _count(number: int, noun: str) -> str:
