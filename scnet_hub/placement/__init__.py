@@ -7,7 +7,7 @@ carries nothing out and raises nothing; a caller that needs a place raises `NoPl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..errors import NoPlacement
@@ -37,14 +37,18 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """A decision with its reasons. `ranked` are all offers that fit, best first, each with why it stands there;
-    `reason` is the sentence for the best, or for why there is none."""
+    """A decision with its reasons. `ranked` are the offers that fit, best first, each with why it stands there; `refusals` why others
+    don't; `more` and `more_refused` how many of either a large federation does not list; `reason` is the sentence for the best, or for
+    why there is none. `offers` is what it was decided from, where somebody will want to know."""
 
     request: JobRequest
     decided_at: datetime
     reason: str
     ranked: tuple[Ranked, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    more: int = 0
+    more_refused: int = 0
+    offers: tuple[Offer, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def best(self) -> Ranked | None:
@@ -70,14 +74,23 @@ def place(
     reasons = [(offer, refusal(request, offer, rules)) for offer in known]
     fitting = [judge(request, offer, now, forecast) for offer, reason in reasons if not reason]
     ranked = sorted(fitting, key=lambda one: policy(request, one))
-    refusals = tuple(
+    refusals = [
         Refusal(centre=offer.centre, centre_name=offer.centre_name, partition=offer.partition, reason=reason)
         for offer, reason in reasons
         if reason
-    )
+    ]
+    return answer(request, now, ranked, refusals)
+
+
+def answer(
+    request: JobRequest, now: datetime, ranked: Sequence[Ranked], refusals: Sequence[Refusal], *, more: int = 0, more_refused: int = 0
+) -> Placement:
+    """The decision with its reasons, from what is ranked and refused already; `more` of each are not listed."""
     reasoned = _with_reasons(request, ranked)
-    reason = reasoned[0].reason if reasoned else _nowhere(request, refusals)
-    return Placement(request=request, decided_at=now, reason=reason, ranked=reasoned, refusals=refusals)
+    reason = reasoned[0].reason if reasoned else _nowhere(request, refusals, more_refused)
+    return Placement(
+        request=request, decided_at=now, reason=reason, ranked=reasoned, refusals=tuple(refusals), more=more, more_refused=more_refused
+    )
 
 
 def refused(placement: Placement) -> NoPlacement:
@@ -97,13 +110,14 @@ def _with_reasons(request: JobRequest, ranked: Sequence[Ranked]) -> tuple[Ranked
     return (first, *(replace(other, reason=why_after(request, other, best)) for other in others))
 
 
-def _nowhere(request: JobRequest, refusals: Sequence[Refusal]) -> str:
+def _nowhere(request: JobRequest, refusals: Sequence[Refusal], unlisted: int) -> str:
     """Of a place that was asked for its own reason only: that the others were not asked for says nothing."""
     if not refusals:
         return "No centre is in the federation yet."
     chosen = [one for one in refusals if request.centre in ("", one.centre) and request.partition in ("", one.partition)] or refusals
     listed = "; ".join(f"{one.centre_name or one.centre}/{one.partition}: {one.reason}" for one in chosen[:3])
-    more = f"; and {len(chosen) - 3} more" if len(chosen) > 3 else ""
+    hidden = max(0, len(chosen) - 3) + unlisted
+    more = f"; and {hidden} more" if hidden else ""
     if request.centre and chosen is not refusals:
         return f"The centre that you asked for can't take this now: {listed}{more}."
     return f"No centre can take this now: {listed}{more}."

@@ -1,0 +1,101 @@
+"""A board answers as `place` does on the same offers, whatever changes and however time passes; and it lists less where there is much."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from scnet_hub.jobs import Booking, JobRequest, PartitionLoad, Waiting
+from scnet_hub.placement import Calibration, Offer, place
+from scnet_hub.placement.board import Board
+from scnet_hub.standard.centre import Announcement, Maintenance
+
+from .build import GIB, NOW, load, node, offer, request
+
+SIZES = [
+    request(cores=1, walltime=timedelta(minutes=30)), request(cores=4, walltime=timedelta(hours=2)),
+    request(cores=8, nodes=2), request(cores=2, gpus=1), request(cores=2, centre="b"), request(cores=6, memory=12 * GIB),
+]  # fmt: skip
+
+
+def some_load(random: Random) -> PartitionLoad:
+    queued = random.choice((0, 0, 1, 3))
+    nodes = tuple(node(f"n{number}", cores_used=random.choice((0, 2, 7, 8)), gpus=random.choice((0, 1))) for number in range(2))
+    running = tuple(Booking(ends_at=NOW + timedelta(seconds=random.randint(-60, 9000)), cores=random.randint(1, 8)) for _ in range(3))
+    waiting = tuple(Waiting(cores=random.randint(1, 16), walltime=timedelta(hours=random.randint(1, 5))) for _ in range(queued))
+    return load(*nodes, queued_jobs=queued, queued_cores=3 * queued, running_jobs=3, running=running, waiting=waiting)
+
+
+def some_offer(random: Random, centre: str, seconds: float) -> Offer:
+    start = NOW + timedelta(seconds=random.randint(-500, 9000))
+    window = Maintenance(start=start, end=start + timedelta(seconds=random.randint(1, 600)))
+    word = Announcement(
+        start=start, end=start + timedelta(seconds=random.randint(1, 600)), message="The cooling is repaired.", blocks_starts=True
+    )
+    return offer(
+        centre, load=some_load(random), taken_at=NOW + timedelta(seconds=seconds - random.randint(0, 60)), order=ord(centre),
+        maintenance=(window,) if random.random() < 0.3 else (), announcements=(word,) if random.random() < 0.2 else (),
+        gpus=1, startup=random.choice((0.0, 5.0, 90.0)), state=random.choice(("up", "up", "up", "down")),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_it_answers_as_place_does(seed: int) -> None:
+    random = Random(seed)
+    board, offers, seconds = Board(shown=99), {}, 0.0
+    calibration = Calibration()
+    for _ in range(30):
+        seconds += random.choice((0, 0, 1, 20, 60, 300))
+        for centre in random.sample("abcdef", random.randint(0, 3)):
+            offers[centre] = some_offer(random, centre, seconds)
+            board.put([offers[centre]])
+        if offers and random.random() < 0.1:
+            gone = random.choice(sorted(offers))
+            del offers[gone]
+            board.drop(gone)
+        wanted = random.choice(SIZES)
+        now = NOW + timedelta(seconds=seconds)
+        expected = place(wanted, offers.values(), now=now, forecast=board.forecast)
+        assert board.place(wanted, now=now) == expected
+        if expected.best and random.random() < 0.5:
+            calibration.learn(expected.best.wait, expected.best.offer.centre, random.expovariate(0.01))
+        if random.random() < 0.1:
+            board.expect(calibration.forecast())
+
+
+def test_what_is_closed_to_a_person_is_refused_with_the_reason_and_open_to_others() -> None:
+    board = Board()
+    offers = [offer("alpha"), offer("beta")]
+    board.put(offers)
+    ada = board.place(request(), now=NOW, refused={"alpha": "you have no account there"})
+    assert ada == place(request(), [replace(offers[0], refused="you have no account there"), offers[1]], now=NOW)
+    assert board.place(request(), now=NOW) == place(request(), offers, now=NOW)
+
+
+def test_a_large_federation_lists_the_first_and_counts_the_rest() -> None:
+    board = Board(shown=3)
+    board.put([offer(f"c{number}", order=number) for number in range(10)] + [offer(f"d{number}", state="down") for number in range(10)])
+    answer = board.place(request(), now=NOW)
+    assert answer.best and answer.best.offer.centre == "c0"
+    assert (len(answer.runners_up), answer.more, len(answer.refusals), answer.more_refused) == (3, 6, 3, 7)
+    nowhere = board.place(request(cores=99), now=NOW)
+    assert nowhere.best is None and nowhere.reason.endswith("and 17 more.")
+
+
+def test_only_what_changed_is_judged_again() -> None:
+    judged = []
+
+    def counting(wanted: JobRequest, one: Offer) -> str:
+        judged.append(one.centre)
+        return ""
+
+    board = Board(rules=(counting,))
+    board.put([offer(f"c{number}") for number in range(50)])
+    board.place(request(), now=NOW)
+    assert len(judged) == 50
+    board.put([offer("c7", load=load(node(cores_used=8)))])
+    board.place(request(person="grace"), now=NOW + timedelta(seconds=1))
+    assert judged[50:] == ["c7"]
