@@ -29,6 +29,7 @@ class Known:
     failure: str = ""
     health: Health = field(default_factory=Health)
     breaker: Breaker = field(default_factory=Breaker)
+    tick: float = 0.0  # seconds between looks, where its slow answers make them rarer than its page says
     outlooks: Mapping[str, Outlook] = field(default_factory=dict)
 
     def took(self, snapshot: LoadSnapshot) -> None:
@@ -49,7 +50,8 @@ class Known:
 
     @property
     def max_age(self) -> timedelta:
-        return timedelta(seconds=2 * self.spec.watch.interval + 15)
+        """Two ticks and 15 s: what is older says nothing of the load."""
+        return timedelta(seconds=2 * max(self.spec.watch.interval, self.tick) + 15)
 
     def why(self, now: datetime) -> str:
         """A sentence for people; "" while it is up."""
@@ -70,6 +72,7 @@ class Known:
             why=self.why(now),
             pending=self._pending(rows),
             outlooks=self.outlooks,
+            max_age=self.max_age,
             refused=refused or self.breaker.refusal(now),
             order=self.order,
         )

@@ -74,7 +74,9 @@ class Watcher:
     async def _pause(self, busy: bool) -> None:
         loop = asyncio.get_running_loop()
         watch = self.known.spec.watch
-        least = loop.time() + max(EASE * self._took, watch.busy_interval)
+        pause = max(EASE * self._took, watch.busy_interval)
+        self.known.tick = self._took + pause
+        least = loop.time() + pause
         self._due = max(loop.time() + watch.interval, least) if not busy else least
         while (left := max(self._due, least) - loop.time()) > 0:
             self._poked.clear()

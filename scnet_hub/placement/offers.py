@@ -85,10 +85,12 @@ def offers_of(
     why: str = "",
     pending: Mapping[str, tuple[Shape, ...]] | None = None,
     outlooks: Mapping[str, Outlook] | None = None,
+    max_age: timedelta | None = None,
     refused: str = "",
     order: int = 0,
 ) -> list[Offer]:
-    """One offer for each partition of `spec`. `pending` and `outlooks` are by partition name; snapshots count for two ticks and 15 s."""
+    """One offer for each partition of `spec`. `pending` and `outlooks` are by partition name; snapshots count for `max_age`, else for two
+    ticks and 15 s."""
     own, seen = pending or {}, outlooks or {}
     return [
         Offer(
@@ -98,7 +100,7 @@ def offers_of(
             core_hour=credits(offered.tariff.core_hour), gpu_hour=credits(offered.tariff.gpu_hour),
             load=snapshot.partitions.get(offered.name) if snapshot else None,
             taken_at=snapshot.taken_at if snapshot else None,
-            max_age=timedelta(seconds=2 * spec.watch.interval + 15),
+            max_age=max_age or timedelta(seconds=2 * spec.watch.interval + 15),
             outlook=seen.get(offered.name),
             state=state, why=why, pending=own.get(offered.name, ()), refused=refused, order=order * 1000 + place,
             maintenance=tuple(spec.maintenance), announcements=tuple(spec.announcement),

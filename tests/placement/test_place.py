@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 
 from scnet_hub.errors import NoPlacement
+from scnet_hub.jobs import LoadSnapshot
+from scnet_hub.load import Known
 from scnet_hub.placement import POLICIES, Offer, Placement, Shape, offers_of, place, refused
 from scnet_hub.standard.centre import parse_centre
 from scnet_hub.units import credits
@@ -137,6 +139,14 @@ def test_offers_come_from_the_spec() -> None:
     assert (second.gpus, second.gpu_hour, second.pending) == (2, credits(4), (Shape(1),))
     assert first.order < second.order < offers_of(spec, None, order=4)[0].order
     assert first.max_age == timedelta(seconds=75)
+
+
+def test_a_centre_that_answers_slowly_and_so_is_asked_rarely_stays_in() -> None:
+    known = Known(parse_centre(SPEC, source="test"), 0, tick=90.0)
+    known.took(LoadSnapshot(taken_at=NOW))
+    late = NOW + timedelta(seconds=190)
+    assert known.state(late) == "up" and {one.max_age for one in known.offers([], late)} == {timedelta(seconds=195)}
+    assert known.state(late + timedelta(seconds=6)) == "stale"
 
 
 def test_the_decision_is_the_same_when_replayed() -> None:
