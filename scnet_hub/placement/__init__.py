@@ -20,8 +20,8 @@ from .rules import RULES, Rule, refusal
 from .wait import Chance, Wait, expect
 
 __all__ = [
-    "POLICIES", "RULES", "Calibration", "Chance", "Forecast", "Offer", "Outlook", "Placement", "Policy", "Range", "Ranked", "Refusal",
-    "Rule", "Shape", "Wait", "cost_of", "expect", "look", "memory_of", "offers_of", "place", "refused", "shape_of", "soonest",
+    "POLICIES", "RULES", "Calibration", "Chance", "Forecast", "Inputs", "Offer", "Outlook", "Placement", "Policy", "Range", "Ranked",
+    "Refusal", "Rule", "Shape", "Wait", "cost_of", "expect", "look", "memory_of", "offers_of", "place", "refused", "shape_of", "soonest",
 ]  # fmt: skip
 
 
@@ -36,10 +36,19 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Beside the request and the time all that a placement rests on; `policy` by its name in `POLICIES`."""
+
+    offers: tuple[Offer, ...]
+    forecast: Forecast = UNTRIED
+    policy: str = "soonest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """A decision with its reasons. `ranked` are the offers that fit, best first, each with why it stands there; `refusals` why others
     don't; `more` and `more_refused` how many of either a large federation does not list; `reason` is the sentence for the best, or for
-    why there is none. `offers` is what it was decided from, where somebody will want to know."""
+    why there is none. `inputs` is what it was decided from, where that is kept."""
 
     request: JobRequest
     decided_at: datetime
@@ -48,7 +57,7 @@ class Placement:
     refusals: tuple[Refusal, ...] = ()
     more: int = 0
     more_refused: int = 0
-    offers: tuple[Offer, ...] = field(default=(), compare=False, repr=False)
+    inputs: Inputs | None = field(default=None, compare=False, repr=False)
 
     @property
     def best(self) -> Ranked | None:
