@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +13,11 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -37,6 +41,19 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Packed(TypeDecorator[Any]):
+    """JSON that is long, much alike, and read seldom: compressed to a sixth or less."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> bytes:
+        return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> Any:
+        return None if value is None else json.loads(zlib.decompress(value))
 
 
 metadata = MetaData()
@@ -89,6 +106,7 @@ sessions = Table(
 _named = sessions.c.live & ~sessions.c.in_line
 Index("scnet_one_live", sessions.c.person, sessions.c.kind, sessions.c.name, unique=True, sqlite_where=_named, postgresql_where=_named)
 Index("scnet_sessions_live", sessions.c.live)
+Index("scnet_sessions_ready", sessions.c.ready_at)
 
 # A session's jobs at the centres: mostly one; a further one where the first stalled or died. The first to call home leads.
 copies = Table(
@@ -181,4 +199,51 @@ proofs = Table(
     Column("account", String(64), nullable=False),
     Column("code", String(64), nullable=False),  # SHA-256
     Column("expires_at", UtcDateTime, nullable=False),
+)
+
+# The decision log: a row for each copy that was asked for, and for each start that was refused. What is the same for many
+# decisions is written once beside it: what centres' pages promised (terms), and their snapshots.
+decisions = Table(
+    "scnet_decisions",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("decided_at", UtcDateTime, nullable=False, index=True),
+    Column("person", String(255), nullable=False),
+    Column("project", String(64), nullable=False),
+    Column("session", ForeignKey("scnet_sessions.id")),  # null: the start was refused
+    Column("number", Integer, nullable=False),  # of the copy; 0: none
+    Column("cause", String(16), nullable=False),  # as the copy's
+    Column("code", String(64), nullable=False),  # why the start was refused; "" if it was not
+    Column("said", Text, nullable=False),
+    Column("times", Integer, nullable=False),  # how often the same was refused within a minute
+    Column("centre", String(32), nullable=False),
+    Column("partition", String(64), nullable=False),
+    Column("chance", Integer),
+    Column("expected_s", Float),  # until it starts
+    Column("p50_s", Float),
+    Column("p90_s", Float),
+    Column("cost", BigInteger),  # micro-credits
+    Column("reason", Text, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("answer", Packed, nullable=False),
+    Column("inputs", Packed, nullable=False),
+    Column("terms", String(64), nullable=False),
+)
+Index("scnet_decisions_by_copy", decisions.c.session, decisions.c.number, unique=True)
+Index("scnet_decisions_by_person", decisions.c.person, decisions.c.decided_at)
+
+terms = Table(
+    "scnet_terms",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("document", Packed, nullable=False),
+)
+
+snapshots = Table(
+    "scnet_snapshots",
+    metadata,
+    Column("centre", String(32), primary_key=True),
+    Column("taken_at", UtcDateTime, primary_key=True),
+    Column("kept_at", UtcDateTime, nullable=False, index=True),
+    Column("loads", Packed, nullable=False),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from ..jobs import Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
@@ -29,6 +30,9 @@ OWN = ("state", "why", "pending", "refused", "startup", "age", "open_for", "bloc
 TERMS = tuple(one.name for one in fields(Offer) if one.compare and one.name not in (*OWN, "load", "taken_at"))
 
 
+_TERMS_OF = attrgetter(*TERMS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One decision's inputs in parts: `own` and `terms` as JSON, `loads` by snapshot as they are."""
@@ -41,14 +45,22 @@ class Record:
 # ---- whole records
 
 
-def encode(inputs: Inputs, at: datetime) -> Record:
-    """Of a decision made `at`. `own` refers to the loads by how long before it they were taken."""
+def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]]:
+    """What is its own of a decision made `at`, and the loads that it refers to by how long before it they were taken."""
     loads: dict[Snapshot, dict[str, PartitionLoad]] = {}
     own = [_own(offer, at, loads) for offer in inputs.offers]
     centres = {offer.centre for offer in inputs.offers}
     ranges = [[*kind, *promised] for kind, promised in inputs.forecast.ranges.items() if not kind.centre or kind.centre in centres]
-    document: Json = {"policy": inputs.policy, "offers": own, "ranges": ranges}
-    return Record(own=document, terms=[encode_terms(offer) for offer in inputs.offers], loads=loads)
+    return {"policy": inputs.policy, "offers": own, "ranges": ranges}, loads
+
+
+def terms(offers: Iterable[Offer]) -> tuple[Any, ...]:
+    """What the centres' pages promise, to compare: it is written again only when it differs."""
+    return tuple(_TERMS_OF(offer) for offer in offers)
+
+
+def encode_terms(offers: Iterable[Offer]) -> list[Json]:
+    return [_without_usual(offer, TERMS) for offer in offers]
 
 
 def snapshots(own: Json, terms: Sequence[Json], at: datetime) -> list[Snapshot]:
@@ -58,8 +70,8 @@ def snapshots(own: Json, terms: Sequence[Json], at: datetime) -> list[Snapshot]:
 
 
 def decode(record: Record, at: datetime) -> Inputs:
-    own, terms = record.own, record.terms
-    offers = tuple(_offer(term, one, at, record.loads) for term, one in zip(terms, own["offers"], strict=True))
+    own = record.own
+    offers = tuple(_offer(term, one, at, record.loads) for term, one in zip(record.terms, own["offers"], strict=True))
     ranges = {Kind(chance, delay, centre): Range(*promised) for chance, delay, centre, *promised in own["ranges"]}
     return Inputs(offers=offers, forecast=Forecast(ranges), policy=own["policy"])
 
@@ -71,11 +83,6 @@ def replay(request: JobRequest, inputs: Inputs, at: datetime, policy: Policy | N
 
 
 # ---- an offer
-
-
-def encode_terms(offer: Offer) -> Json:
-    """What of an offer stays as long as the centre's page does."""
-    return _without_usual(offer, TERMS)
 
 
 def _own(offer: Offer, at: datetime, loads: dict[Snapshot, dict[str, PartitionLoad]]) -> list[Any]:

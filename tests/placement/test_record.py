@@ -61,10 +61,10 @@ RANGES = st.dictionaries(
 
 def there_and_back(inputs: Inputs) -> Inputs:
     """As through the database: each part is text on its own."""
-    made = record.encode(inputs, NOW)
-    own, terms = json.loads(json.dumps([made.own, made.terms]))
+    made, snapshots = record.encode(inputs, NOW)
+    own, terms = json.loads(json.dumps([made, record.encode_terms(inputs.offers)]))
     kept = {
-        (centre, taken_at): json.loads(json.dumps(record.encode_loads(loads, taken_at))) for (centre, taken_at), loads in made.loads.items()
+        (centre, taken_at): json.loads(json.dumps(record.encode_loads(loads, taken_at))) for (centre, taken_at), loads in snapshots.items()
     }
     wanted = record.snapshots(own, terms, NOW)
     loads = {(centre, taken_at): record.decode_loads(kept.get((centre, taken_at), {}), taken_at) for centre, taken_at in wanted}
@@ -112,8 +112,8 @@ def test_another_policy_may_choose_another_place() -> None:
 def test_a_decision_of_its_own_is_small() -> None:
     """Twenty-two centres, of which nothing is unusual: what many decisions share is not repeated in each."""
     offers = tuple(offer(f"c{number}", order=number) for number in range(22))
-    made = record.encode(Inputs(offers=offers), NOW)
-    assert len(json.dumps(made.own)) < 600 and len(made.loads) == 22
+    own, loads = record.encode(Inputs(offers=offers), NOW)
+    assert len(json.dumps(own)) < 600 and len(loads) == 22
 
 
 def test_an_offer_that_place_has_aged_is_recorded_too() -> None:

@@ -1,0 +1,27 @@
+"""How long a session takes at a centre from its job's start until it is ready, learned from those that were.
+
+By centre and app (the environment), from the last of them: a centre's new file system counts within a day. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+LAST, LEAST = 50, 5
+
+
+def learn(samples: Iterable[tuple[str, str, float]]) -> dict[tuple[str, str], float]:
+    """Median seconds by (centre, app) of the last 50; none where there are fewer than 5. `samples` (centre, app, seconds) come newest
+    first."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for centre, app, seconds in samples:
+        kept = found.setdefault((centre, app), [])
+        if len(kept) < LAST:
+            kept.append(seconds)
+    return {key: median(kept) for key, kept in found.items() if len(kept) >= LEAST}
+
+
+def of_app(learned: Mapping[tuple[str, str], float], app: str) -> dict[str, float]:
+    """By centre, for sessions of that app."""
+    return {centre: seconds for (centre, one), seconds in learned.items() if one == app}
