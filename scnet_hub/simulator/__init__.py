@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BadOption
+from .ideal import Everywhere, oracle
 from .policies import Single, earliest_start, in_turn, least_loaded, power_of_two, random
+from .product import Product
 from .results import quantile, summary, waits
 from .run import Router, Run
 from .swf import Site, sites_of
@@ -27,6 +29,9 @@ POLICIES: dict[str, Callable[[Run], Router]] = {
     "least_loaded": lambda run: Single(run, least_loaded, watches=True),
     "power_of_two": lambda run: Single(run, power_of_two, watches=True),
     "earliest_start": lambda run: Single(run, earliest_start, watches=True),
+    "scnet": Product,
+    "all_centres": Everywhere,
+    "oracle": oracle,
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
-from .machine import DEPTH, Job, shadow
+from .machine import DEPTH, Job, Machine, shadow
 from .run import CYCLE, MOST_TRIES, SUBMIT, Request, Run, View
 
 Choose = Callable[[Run, Request], int]
@@ -27,7 +27,10 @@ class Single:
     def started(self, job: Job) -> None:
         pass
 
-    def died(self, job: Job) -> None:
+    def home(self, job: Job) -> None:
+        pass
+
+    def died(self, job: Job, *, reached: bool) -> None:
         request = job.request
         assert request
         if len(request.copies) < MOST_TRIES:
@@ -69,7 +72,7 @@ def earliest_start(run: Run, request: Request) -> int:
     return min(run.fits(request), key=lambda index: (*expected(run.view(index), request, run.now), load(run.view(index)), index))
 
 
-def load(view: View) -> float:
+def load(view: View | Machine) -> float:
     """Used and queued, of all cores."""
     return (view.cores - view.free + view.queued_cores) / view.cores
 

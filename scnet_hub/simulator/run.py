@@ -54,15 +54,16 @@ class Request:
 
 
 class View:
-    """What a centre last said of itself."""
+    """What a centre last said of itself; `failing`: it did not answer when it was last asked."""
 
-    __slots__ = ("behind", "cores", "free", "index", "queued", "queued_cores", "running", "taken_at", "version", "waiting")
+    __slots__ = ("behind", "cores", "failing", "free", "index", "queued", "queued_cores", "running", "taken_at", "version", "waiting")
 
     def __init__(self, machine: Machine, now: float) -> None:
         self.index, self.cores, self.taken_at, self.version = machine.index, machine.cores, now, machine.version
         self.free, self.queued, self.queued_cores = machine.free, len(machine.queue), machine.queued_cores
         self.running = tuple(machine.running)
         self.waiting = tuple(job for job, _ in zip(machine.queue.values(), range(WAITING_SEEN), strict=False))
+        self.failing = False
         self.behind: Any = None  # what a policy worked out of it, kept for its lifetime
 
 
@@ -73,8 +74,11 @@ class Router(Protocol):
 
     def arrived(self, request: Request) -> None: ...
     def started(self, job: Job) -> None: ...
-    def died(self, job: Job) -> None:
-        """Refused, or dead before it was ready."""
+    def home(self, job: Job) -> None:
+        """The session of this copy is ready, the first of its request."""
+
+    def died(self, job: Job, *, reached: bool) -> None:
+        """Dead before it was ready; or it never reached its centre."""
 
 
 class Run:
@@ -186,9 +190,10 @@ class Run:
         self.at(self.now + self.scenario.snapshot_age, self._watch, machine)
 
     def _see(self, machine: Machine) -> None:
-        if not machine.up:
-            return
         known = self.views[machine.index]
+        known.failing = not machine.up
+        if known.failing:
+            return
         if known.version == machine.version:
             known.taken_at = self.now
         else:
@@ -226,7 +231,7 @@ class Run:
         if job.machine == self.hole:
             self._fall_in(job)
         elif not self.machines[job.machine].up:
-            self._die(job)
+            self._die(job, reached=False)
         else:
             self._take(job)
 
@@ -256,6 +261,12 @@ class Run:
         else:
             request.winner, request.started_at = job, self.now
         self.router.started(job)
+        if job.machine != self.hole:
+            self.at(self.now + CALL_HOME, self._call_home, job)
+
+    def _call_home(self, job: Job) -> None:
+        if job.request and job.request.winner is job:
+            self.router.home(job)
 
     def _count_wait(self, job: Job, now: float) -> None:
         if job.request is None and self.measured_from <= job.arrived < self.measured_to:
@@ -297,16 +308,17 @@ class Run:
 
     def _die_if_live(self, job: Job) -> None:
         if job.state == State.RUNNING:
-            self._die(job)
+            self._die(job, reached=True)
 
-    def _die(self, job: Job) -> None:
+    def _die(self, job: Job, *, reached: bool) -> None:
         request = job.request
         assert request
         job.state = State.OVER
         request.failures += 1
         if request.winner is job:
-            request.winner = request.started_at = None
-        self.router.died(job)
+            request.winner = next((copy for copy in request.copies if copy.state == State.RUNNING), None)
+            request.started_at = self.now if request.winner else None
+        self.router.died(job, reached=reached)
 
     def _go_down(self, machine: Machine) -> None:
         machine.up = False

@@ -138,6 +138,11 @@ def replayed(site: Site, begin: int, load: float, horizon: float) -> list[Arriva
     seconds; times are stretched or pressed so that it comes in just that time."""
     wanted = load * site.cores * horizon
     span = site.jobs[-1].submitted + max(1.0, site.jobs[-1].submitted / len(site.jobs))
+    if wanted / sum(job.cores * job.run for job in site.jobs) * len(site.jobs) > MOST_ARRIVALS:
+        raise BadOption(
+            f"{site.name} has too little work for a machine of {site.cores} cores: it would take more than a million jobs to fill it.",
+            hint="Give a longer log, or one whose header says the right MaxProcs.",
+        )
     taken: list[tuple[float, Batch]] = []
     work, number = 0.0, begin
     while work < wanted:
@@ -146,11 +151,6 @@ def replayed(site: Site, begin: int, load: float, horizon: float) -> list[Arriva
         taken.append((rounds * span + job.submitted, job))
         work += job.cores * job.run
         number += 1
-        if len(taken) > MOST_ARRIVALS:
-            raise BadOption(
-                f"{site.name} has too little work for a machine of {site.cores} cores: it took more than a million jobs to fill it.",
-                hint="Give a longer log, or one whose header says the right MaxProcs.",
-            )
     first = taken[0][0]
     pace = horizon / max(taken[-1][0] - first + span / len(site.jobs), 1.0)
     return [Arrival((at - first) * pace, job.cores, job.run, job.estimate) for at, job in taken]

@@ -68,7 +68,7 @@ def test_what_nothing_fits_is_said_before_the_run() -> None:
 
 
 def test_a_log_with_too_little_work_is_said() -> None:
-    idle = Site("idle", 100_000, (Batch(0.0, 1, 1.0, 60.0),))
+    idle = Site("idle", 1_000_000, (Batch(0.0, 1, 1.0, 60.0),))
     with pytest.raises(BadOption, match="too little work"):
         workload_of(SMALL, [idle])
 
@@ -105,7 +105,10 @@ class Everywhere:
             if other is not request.winner:
                 self.run.cancel_later(other)
 
-    def died(self, job: object) -> None:
+    def home(self, job: object) -> None:
+        pass
+
+    def died(self, job: object, *, reached: bool) -> None:
         raise AssertionError
 
 

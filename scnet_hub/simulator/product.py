@@ -1,0 +1,256 @@
+"""The policy `scnet`: the product's own placement, breaker, second chances and promises, over simulated centres.
+
+Each centre is one partition of one big node. What the product would know is put into its own words (`Offer`, `PartitionLoad`) once for
+each snapshot, with our own newer submissions beside it; `place()` decides, exactly as in the broker.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from ..breaker import Breaker
+from ..jobs import Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
+from ..placement import Calibration, Offer, Placement, Ranked, Shape, Wait, hedging, look, place
+from ..placement.calibration import UNTRIED
+from .machine import Job, State
+from .run import MOST_TRIES, Request, Run, View
+
+BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
+PARTITION = "batch"
+LONGEST = timedelta(days=30)
+AGAIN = 4  # one for which no better place was found is looked at again after that part of the patience
+NOWHERE_FOR = 30.0  # seconds until a person for whom there was no place presses Start again
+LEARNED_EVERY = 300.0  # seconds between looks at what waits really were
+
+Where = Callable[[Iterable[Ranked]], Ranked | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """The federation's page as it comes (`SecondChanceSpec`)."""
+
+    patience: float = 40
+    pinned_patience: float = 600
+    start_patience: float = 180
+    copies: int = 3
+    extra_share: float = 0.15
+    extra_free: int = 5
+
+
+class Session:
+    """A request in the product's words, what was expected of it, and whether its wait is watched."""
+
+    __slots__ = ("asked", "centre", "learned", "promised", "wait", "watched")
+
+    def __init__(self, request: Request) -> None:
+        self.asked = JobRequest(
+            person=f"p{request.person}", project="sim", cores=request.cores, walltime=timedelta(seconds=request.walltime)
+        )
+        self.wait: Wait | None = None
+        self.centre = ""
+        self.promised: float | None = None
+        self.watched = self.learned = False
+
+
+class Product:
+    """`rule` and `where` are the product's; another may be tried by whoever wants to know what it would be worth."""
+
+    watches = True
+
+    def __init__(self, run: Run, rule: Rule | None = None, where: Where = hedging.where) -> None:
+        self.run, self.rule, self.where = run, rule or Rule(), where
+        number = len(run.machines)
+        self.breakers = [Breaker() for _ in range(number)]
+        self.recent: list[list[Job]] = [[] for _ in range(number)]  # our own that the snapshot can't show yet
+        self.refusing = [False] * number  # did not take a submission since the snapshot
+        self._shown: list[tuple[int, float]] = [(-1, -1.0)] * number  # version and time of what `_offers` say
+        self._changed = [True] * number
+        self._offers: list[Offer] = []
+        self.firsts: deque[float] = deque()
+        self.furthers: deque[float] = deque()
+        self.calibration, self.forecast, self._forecast_at = Calibration(), UNTRIED, 0.0
+        self.promises = self.kept = 0
+
+    # ---- what the run tells
+
+    def arrived(self, request: Request) -> None:
+        request.asked = Session(request)
+        self._first(request)
+
+    def started(self, job: Job) -> None:
+        pass  # the others are taken back once it has called home
+
+    def home(self, job: Job) -> None:
+        """Its centre is well, and the other copies are not needed."""
+        request = job.request
+        assert request
+        self.breakers[job.machine].succeeded()
+        for other in request.copies:
+            if other is not job and other.live:
+                self._changed[other.machine] = True
+                self.run.cancel_later(other)
+        self._account(request)
+
+    def died(self, job: Job, *, reached: bool) -> None:
+        request = job.request
+        assert request
+        self._changed[job.machine] = True
+        if reached:
+            self.breakers[job.machine].failed(request.asked.asked.person, "it died", clock(self.run.now))
+        else:
+            self.refusing[job.machine] = True
+        if request.winner:
+            return
+        if any(copy.live for copy in request.copies):
+            self._watch(request)
+        elif len(request.copies) < MOST_TRIES:
+            self._first(request)
+        else:
+            self.run.give_up(request)
+
+    # ---- first copies
+
+    def _first(self, request: Request) -> None:
+        tried = {copy.machine for copy in request.copies}
+        best = self._decide(request, [index for index in range(len(self.breakers)) if index not in tried]).best if tried else None
+        best = best or self._decide(request, range(len(self.breakers))).best
+        if best is None:
+            self.run.at(self.run.now + NOWHERE_FOR, self._first, request)
+            return
+        session = request.asked
+        if session.wait is None:
+            session.wait, session.centre = best.wait, best.offer.centre
+            session.promised = best.range.p90 if best.range else None
+        self.firsts.append(self.run.now)
+        self._ask(request, best)
+
+    def _ask(self, request: Request, best: Ranked) -> None:
+        index = int(best.offer.centre)
+        self.breakers[index].took(clock(self.run.now))
+        self.recent[index].append(self.run.submit(request, index))
+        self._changed[index] = True
+        self._watch(request)
+
+    def _decide(self, request: Request, indices: Iterable[int]) -> Placement:
+        self._learn()
+        offers = [self._offer(index) for index in indices]
+        return place(request.asked.asked, offers, now=clock(self.run.now), forecast=self.forecast)
+
+    # ---- second chances
+
+    def _watch(self, request: Request) -> None:
+        if not request.asked.watched:
+            request.asked.watched = True
+            self.run.at(self.run.now + self.rule.patience, self._look, request)
+
+    def _look(self, request: Request) -> None:
+        live = [copy for copy in request.copies if copy.live]
+        if request.winner or not 0 < len(live) < self.rule.copies:
+            request.asked.watched = False
+            return
+        now, asked_at = self.run.now, max(copy.asked_at for copy in live)
+        due_at = asked_at + self.rule.patience * len(live)
+        if now < due_at:
+            self.run.at(due_at, self._look, request)
+            return
+        if self._affordable() and (better := self._better(request)):
+            self.furthers.append(now)
+            self._ask(request, better)
+        self.run.at(now + self.rule.patience / AGAIN, self._look, request)
+
+    def _affordable(self) -> bool:
+        hour_ago = self.run.now - 3600
+        for times in (self.firsts, self.furthers):
+            while times and times[0] < hour_ago:
+                times.popleft()
+        return hedging.affordable(self.rule, asked=len(self.firsts), further=len(self.furthers))
+
+    def _better(self, request: Request) -> Ranked | None:
+        """Where to ask too. Only centres with room by their snapshot are offered: nowhere else could it start soon, and each offer
+        is ranked by itself alone."""
+        tried = {copy.machine for copy in request.copies}
+        views = self.run.views
+        room = [index for index in self.run.fits(request) if index not in tried and views[index].free >= request.cores]
+        return self.where(self._decide(request, room).ranked) if room else None
+
+    # ---- promises
+
+    def _account(self, request: Request) -> None:
+        session = request.asked
+        if session.learned or session.wait is None or request.started_at is None:
+            return
+        session.learned = True
+        waited = request.started_at - request.arrived
+        self.calibration.learn(session.wait, session.centre, waited, session.promised)
+        if session.promised is not None and request.measured:
+            self.promises += 1
+            self.kept += waited <= session.promised
+
+    def _learn(self) -> None:
+        if self.run.now >= self._forecast_at:
+            self.forecast, self._forecast_at = self.calibration.forecast(), self.run.now + LEARNED_EVERY
+
+    # ---- offers
+
+    def _offer(self, index: int) -> Offer:
+        view, breaker = self.run.view(index), self.breakers[index]
+        if not self._offers:
+            self._offers = [offer_of(self.run.views[each], self.run.scenario.snapshot_age) for each in range(len(self.breakers))]
+        if (view.version, view.taken_at) != self._shown[index]:
+            self._show(index, view)
+        offer = self._offers[index]
+        if self._changed[index]:
+            self.recent[index] = [job for job in self.recent[index] if job.live]
+            pending = tuple(Shape(job.cores) for job in self.recent[index])
+            offer = self._offers[index] = replace(offer, pending=pending)
+            self._changed[index] = False
+        down, refused = view.failing or self.refusing[index], breaker.refusal(clock(self.run.now)) if breaker.open_until else ""
+        if down or refused:
+            return replace(offer, state="down" if down else "up", refused=refused)
+        return offer
+
+    def _show(self, index: int, view: View) -> None:
+        """Takes in a newer snapshot: our own submissions that it shows are pending no more."""
+        if view.version == self._shown[index][0]:
+            self._offers[index] = replace(self._offers[index], taken_at=clock(view.taken_at))
+        else:
+            self._offers[index] = offer_of(view, self.run.scenario.snapshot_age)
+        self._shown[index] = (view.version, view.taken_at)
+        self.recent[index] = [job for job in self.recent[index] if job.state == State.COMING or job.arrived >= view.taken_at]
+        self.refusing[index] = False
+        self._changed[index] = True
+
+
+def offer_of(view: View, age: float) -> Offer:
+    """A centre as the product sees it by this snapshot."""
+    taken_at, load = clock(view.taken_at), load_of(view)
+    return Offer(
+        centre=str(view.index), centre_name=f"Centre {view.index}", partition=PARTITION, cores=view.cores, max_walltime=LONGEST,
+        order=view.index, load=load, taken_at=taken_at, max_age=timedelta(seconds=2 * age + 15), outlook=look(load, taken_at),
+    )  # fmt: skip
+
+
+def load_of(view: View) -> PartitionLoad:
+    node = NodeLoad(name="all", cores=view.cores, cores_used=view.cores - view.free)
+    return PartitionLoad(
+        name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores, running_jobs=len(view.running),
+        running=tuple([entry[3].booking or _booking(entry[3]) for entry in view.running]),
+        waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]),
+    )  # fmt: skip
+
+
+def _booking(job: Job) -> Booking:
+    made = job.booking = Booking(ends_at=clock(job.limit), cores=job.cores)
+    return made
+
+
+def _waiting(job: Job) -> Waiting:
+    made = job.waiting = Waiting(cores=job.cores, walltime=timedelta(seconds=job.estimate))
+    return made
+
+
+def clock(at: float) -> datetime:
+    return BEGIN + timedelta(seconds=at)
