@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import lifecycle, placement, sessions
+from . import lifecycle, sessions
 from .db import Tx
 from .db import sessions as stored
 from .db.sessions import SessionRow
@@ -30,12 +30,14 @@ class Continuing:
         fed = self.federation
         new_id = sessions.new_id()
         successor = await fed.db.run(self._begin, row.id, new_id)
+        if isinstance(successor, Refused):
+            raise successor
         if successor.id == new_id:
             fed.launches.begin(successor.id, successor.number)
             fed.changes.tell(row.id)
         return successor, successor.id == new_id
 
-    def _begin(self, tx: Tx, session_id: str, new_id: str) -> SessionRow:
+    def _begin(self, tx: Tx, session_id: str, new_id: str) -> SessionRow | Refused:
         fed = self.federation
         row = stored.get(tx, session_id)
         if (there := stored.next_in_line(tx, session_id)) and there.live:
@@ -44,9 +46,9 @@ class Continuing:
             raise Refused("Only a JupyterLab session that is running can be continued.", hint="Start a new one.", code="not-running")
         wanted = replace(sessions.request_of(row.request), centre=row.centre)
         decision, _ = fed.decisions.decide(tx, wanted)
-        if decision.best is None:
-            raise placement.refused(decision)
-        fed.decisions.check(tx, decision, instead_of=row.id)
+        if refused := fed.refusal(tx, decision, instead_of=row.id):
+            return refused
+        assert decision.best is not None
         fed.insert(tx, new_id, decision, {**row.payload}, continues=row.id, in_line=True)
         stored.say(tx, row.id, fed.clock(), f"The next session is on its way, in the same folder: {decision.best.offer.title}.")
         fresh = stored.get(tx, new_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from . import accounts, placement, projects
 from .centres import Centre
@@ -18,15 +19,20 @@ from .errors import NotFound, Refused
 from .jobs import JobRequest
 from .ledger import books
 from .load import Load
-from .placement import Placement
+from .placement import Inputs, Placement, soonest
+from .standard.federation import FederationSpec, ProjectSpec
 from .units import Amount
 
 
 class Decisions:
     """Decisions over these centres, with what is known of them now."""
 
-    def __init__(self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime], spec: FederationSpec
+    ) -> None:
         self.db, self.centres, self.load, self.clock = db, centres, load, clock
+        self.policy = partial(soonest, weights=spec.placement)
+        self.rules = {project.id: project for project in spec.project}
 
     async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
         """Where `request` would go now, and what its project has available. Raises NotEntitled."""
@@ -47,13 +53,22 @@ class Decisions:
     def decide(self, tx: Tx, request: JobRequest) -> tuple[Placement, Amount]:
         project = projects.resolve(tx, request.person, request.project)
         refusals = accounts.refusals(tx, [centre.spec for centre in self.centres.values()], request.person)
-        return self._ranked(tx, replace(request, project=project.id), refusals), books.balance(tx, project.id).available
+        return self._ranked(tx, self._ruled(tx, request, project.id), refusals), books.balance(tx, project.id).available
+
+    def _ruled(self, tx: Tx, request: JobRequest, project: str) -> JobRequest:
+        """The request under its project's rules, and with where the person's files are."""
+        rules = self.rules.get(project, ProjectSpec(id=project))
+        caps = [cap for cap in (request.max_price, rules.max_price) if cap is not None]
+        near = stored.last_centre(tx, request.person) if request.kind == "lab" else ""
+        return replace(request, project=project, centres=tuple(rules.centres), max_price=min(caps, default=None), near=near)
 
     def _ranked(self, tx: Tx, request: JobRequest, refused: Mapping[str, str]) -> Placement:
         if request.centre:
             self.centre(request.centre)
         now = self.clock()
-        return placement.place(request, self.load.offers(stored.live_copies(tx), now, refused), now=now)
+        offers = tuple(self.load.offers(stored.live_copies(tx), now, refused))
+        decided = placement.place(request, offers, now=now, policy=self.policy)
+        return replace(decided, inputs=Inputs(offers=offers))
 
     def check(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> None:
         """Raises OverQuota or Overdrawn if the project may not, or cannot, have the best place of `decision`."""

@@ -23,6 +23,7 @@ from .continuing import Continuing
 from .db import Database, Tx
 from .db import sessions as stored
 from .db.sessions import SessionRow
+from .decision_log import FIRST, DecisionLog
 from .decisions import Decisions
 from .errors import CentreError, NotFound, Refused, ScnetError, SpecError, plain
 from .health import Asked
@@ -65,7 +66,8 @@ class Federation:
         self.addresses = starts.Addresses(public_url=public_url, call_home=call_home_url, idle_timeout=spec.idle.timeout)
         self.load = Load.of(centre.spec for centre in centres.values())
         self.changes = Changes()
-        self.decisions = Decisions(db, self.centres, self.load, clock)
+        self.decisions = Decisions(db, self.centres, self.load, clock, spec)
+        self.decision_log = DecisionLog(db, self.load, spec.decisions, clock)
         self.linking = accounts.Linking(db, self.decisions.centre, clock)
         self.reports = Reports(db, self.load, clock)
         self.metrics = Metrics(db, self.load, clock)
@@ -98,6 +100,7 @@ class Federation:
             self.own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
             self.own(watcher.run())
         self.own(self.second_chances.run())
+        self.own(self.decision_log.run())
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
         """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way
@@ -141,6 +144,8 @@ class Federation:
         await self._first_look(request.centre)
         session_id = sessions.new_id()
         row = await self.db.run(self._begin, session_id, request, payload)
+        if isinstance(row, Refused):  # not raised where it was decided: that it was refused is written down
+            raise row
         if row.id == session_id:
             self.launches.begin(row.id, row.number)
         return row, row.id == session_id
@@ -186,18 +191,28 @@ class Federation:
         self.end_session(tx, session_id, lifecycle.ON_REQUEST)
         return True
 
-    def _begin(self, tx: Tx, session_id: str, request: JobRequest, payload: Json) -> SessionRow:
+    def _begin(self, tx: Tx, session_id: str, request: JobRequest, payload: Json) -> SessionRow | Refused:
         """Placement, quota, hold and session row in one transaction; another live one of that name wins."""
         if existing := stored.live_one(tx, request.person, request.kind, request.name):
             return existing
         decision, _ = self.decisions.decide(tx, request)
-        if decision.best is None:
-            raise placement.refused(decision)
-        self.decisions.check(tx, decision)
+        if refused := self.refusal(tx, decision):
+            return refused
         self.insert(tx, session_id, decision, payload)
         row = stored.get(tx, session_id)
         assert row is not None
         return row
+
+    def refusal(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> Refused | None:
+        """Why a start as decided is refused, written to the decision log; None if it is not."""
+        try:
+            if decision.best is None:
+                raise placement.refused(decision)
+            self.decisions.check(tx, decision, instead_of=instead_of)
+        except Refused as error:
+            self.decision_log.refused(tx, decision, error)
+            return error
+        return None
 
     def insert(self, tx: Tx, session_id: str, decision: Placement, payload: Json, *, continues: str = "", in_line: bool = False) -> None:
         """A session as decided, with its hold and its first copy."""
@@ -209,12 +224,14 @@ class Federation:
             tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
             live=True, request=sessions.request_document(request), placement=documents.placement(decision), payload=payload,
             why=decision.reason, end_reason="", created_at=now, held=best.cost.micros, continues=continues, in_line=in_line,
-            **self._copy(tx, request.person, best, "first"),
+            **self._copy(tx, request.person, best, FIRST),
         )  # fmt: skip
         stored.say(tx, session_id, now, decision.reason)
+        self.decision_log.took(tx, session_id, 1, decision, best, FIRST)
 
-    def add_copy(self, tx: Tx, session: SessionRow, number: int, place: Ranked, cause: str) -> None:
+    def add_copy(self, tx: Tx, session: SessionRow, number: int, decision: Placement, place: Ranked, cause: str) -> None:
         stored.add_copy(tx, session.id, number, **self._copy(tx, session.person, place, cause))
+        self.decision_log.took(tx, session.id, number, decision, place, cause)
 
     def _copy(self, tx: Tx, person: str, place: Ranked, cause: str) -> Json:
         nonce, hashed = sessions.new_nonce()

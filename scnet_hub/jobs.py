@@ -34,8 +34,9 @@ _ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, Job
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """What a person asks for, validated once at the door. `memory` is bytes for the whole job (0: the centre's
-    default for so many cores); `centre` and `partition` pin the place ("" = best); `name` is the person's own label
-    (the JupyterHub server name for kind "lab")."""
+    default for so many cores); `centre` and `partition` pin the place ("" = best); `centres` are those that come into question
+    (none: all) and `max_price` is the most that an hour may cost, in credits, by the person's wish or the project's rules; `near` is the
+    centre where their files lie ("": not known); `name` is the person's own label (the JupyterHub server name for kind "lab")."""
 
     person: str
     project: str
@@ -51,6 +52,9 @@ class JobRequest:
     dataset: str = ""
     centre: str = ""
     partition: str = ""
+    centres: tuple[str, ...] = ()
+    max_price: float | None = None
+    near: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

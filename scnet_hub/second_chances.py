@@ -20,7 +20,7 @@ from .db import sessions as stored
 from .db.sessions import SessionRow
 from .errors import Refused
 from .ledger import books
-from .placement import Ranked, hedging
+from .placement import Placement, Ranked, hedging
 from .standard.federation import SecondChanceSpec
 from .units import Amount, format_duration
 
@@ -75,13 +75,14 @@ class SecondChances:
         rows = stored.copies_of(tx, session_id)
         if not waited(rows, self.spec, now) or not affordable(stored.asked_since(tx, now - timedelta(hours=1)), self.spec):
             return 0
-        place = hedging.where(self._untried(tx, rows))
-        if place is None:
+        decision = self._decide(tx, rows[0])
+        place = hedging.where(untried(decision, rows)) if decision else None
+        if decision is None or place is None:
             return 0
         leading = next(row for row in rows if row.leads)
         waits = format_duration(now - leading.asked_at)
         said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {place.offer.title}, where it should start now."
-        return self._add(tx, rows, place, "stalled", said)
+        return self._add(tx, rows, decision, place, "stalled", said)
 
     async def instead(self, row: SessionRow, cause: str, why: str) -> bool:
         """Withdraws a copy that its centre certainly doesn't have, for one at the next best place; False if there is none."""
@@ -102,18 +103,17 @@ class SecondChances:
         rows = stored.copies_of(tx, session_id)
         if not rows[0].live or rows[0].ready_at or rows[0].cancelled_at or sum(row.cause != "stalled" for row in rows) >= self.spec.tries:
             return 0
-        place = next(iter(self._untried(tx, rows)), None)
-        return self._add(tx, rows, place, cause, f"{why}; moved to {place.offer.title}.") if place else 0
+        decision = self._decide(tx, rows[0])
+        place = next(iter(untried(decision, rows)), None) if decision else None
+        return self._add(tx, rows, decision, place, cause, f"{why}; moved to {place.offer.title}.") if decision and place else 0
 
-    def _untried(self, tx: Tx, rows: Sequence[SessionRow]) -> list[Ranked]:
+    def _decide(self, tx: Tx, session: SessionRow) -> Placement | None:
         try:
-            decision, _ = self.federation.decisions.decide(tx, sessions.request_of(rows[0].request))
+            return self.federation.decisions.decide(tx, sessions.request_of(session.request))[0]
         except Refused:  # no longer in the project
-            return []
-        tried = {(row.centre, row.partition) for row in rows}
-        return [one for one in decision.ranked if (one.offer.centre, one.offer.partition) not in tried]
+            return None
 
-    def _add(self, tx: Tx, rows: Sequence[SessionRow], place: Ranked, cause: str, said: str) -> int:
+    def _add(self, tx: Tx, rows: Sequence[SessionRow], decision: Placement, place: Ranked, cause: str, said: str) -> int:
         """Held is the most that any one copy may cost: only one is charged."""
         fed, session = self.federation, rows[0]
         number = rows[-1].number + 1
@@ -122,11 +122,17 @@ class SecondChances:
             books.hold(tx, session.project, session.id, more, fed.clock(), said)
         except Refused:
             return 0
-        fed.add_copy(tx, session, number, place, cause)
+        fed.add_copy(tx, session, number, decision, place, cause)
         stored.change(tx, session.id, held=session.held + more.micros, why=session.why if cause == "stalled" else said)
         stored.say(tx, session.id, fed.clock(), said)
         fed.fold(tx, session.id)
         return number
+
+
+def untried(decision: Placement, rows: Sequence[SessionRow]) -> list[Ranked]:
+    """The places where the session was not asked for yet, best first."""
+    tried = {(row.centre, row.partition) for row in rows}
+    return [one for one in decision.ranked if (one.offer.centre, one.offer.partition) not in tried]
 
 
 def _waiting(tx: Tx) -> list[list[SessionRow]]:

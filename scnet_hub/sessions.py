@@ -58,5 +58,5 @@ def request_document(request: JobRequest) -> dict[str, Any]:
 
 
 def request_of(document: dict[str, Any]) -> JobRequest:
-    fields = dict(document)
+    fields = {**document, "centres": tuple(document.get("centres", ()))}
     return JobRequest(walltime=timedelta(seconds=fields.pop("walltime_s")), **fields)

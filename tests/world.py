@@ -125,7 +125,7 @@ class World:
             await asyncio.to_thread(daemon.stop)
 
     async def submit(self, **options: Any) -> SessionRow:
-        request = JobRequest(person="ada", project="p", **{"kind": "batch", "name": "x", **options})
+        request = JobRequest(**{"person": "ada", "project": "p", "kind": "batch", "name": "x", **options})
         row, _ = await self.federation.submit(request, PAYLOAD)
         return row
 

@@ -170,6 +170,13 @@ def uncharged(tx: Tx, project: str) -> list[SessionRow]:
     return [_row(row) for row in tx.execute(query)]
 
 
+def last_centre(tx: Tx, person: str) -> str:
+    """Where this person's newest Lab session that was ever ready is, or was; "" if there was none."""
+    query = select(copies.c.centre).join_from(sessions, copies, and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead))
+    mine = (sessions.c.person == person, sessions.c.kind == "lab", sessions.c.ready_at.is_not(None))
+    return tx.execute(query.where(*mine).order_by(sessions.c.created_at.desc()).limit(1)).scalar() or ""
+
+
 def asked_since(tx: Tx, at: datetime) -> Mapping[str, int]:
     """How many copies were asked for since then, by cause."""
     query = select(copies.c.cause, func.count()).where(copies.c.asked_at >= at).group_by(copies.c.cause)

@@ -99,9 +99,11 @@ class Board:
         return answer(request, now, ranked, refusals, more=open_ - len(ranked), more_refused=len(self.offers) - open_ - len(refusals))
 
     def _size(self, request: JobRequest) -> _Size:
+        project = request.project if request.centres else ""  # a refusal names it
         like = JobRequest(
-            person="", project="", cores=request.cores, memory=request.memory, gpus=request.gpus, gpu_model=request.gpu_model,
+            person="", project=project, cores=request.cores, memory=request.memory, gpus=request.gpus, gpu_model=request.gpu_model,
             nodes=request.nodes, walltime=request.walltime, centre=request.centre, partition=request.partition,
+            centres=request.centres, max_price=request.max_price, near=request.near,
         )  # fmt: skip
         size = self._sizes.pop(like, None) or _Size(like)
         self._sizes[like] = size

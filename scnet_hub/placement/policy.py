@@ -7,16 +7,17 @@ docs/explanation/decisions.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from ..jobs import JobRequest
 from ..units import Amount, format_duration
 from .calibration import UNTRIED, Forecast, Range
 from .offers import Offer, cost_of
-from .wait import Wait, expect, fullness
+from .wait import Chance, Wait, expect, fullness
 
 Policy = Callable[[JobRequest, "Ranked"], tuple[Any, ...]]
 ALIKE = 20.0  # seconds: below it starts are alike
@@ -45,6 +46,14 @@ class Ranked:
         starts = self.range.p50 if self.range else self.wait.seconds
         return None if starts is None else starts + self.offer.startup
 
+    @property
+    def told_s(self) -> float | None:
+        """Seconds to its start that can be told a person: half of such starts, else what a free place takes. What follows from limits
+        alone orders places; it is no estimate."""
+        if self.range:
+            return self.range.p50
+        return self.wait.seconds if self.wait.chance <= Chance.HOLE else None
+
 
 def judge(request: JobRequest, offer: Offer, now: datetime, forecast: Forecast = UNTRIED) -> Ranked:
     wait = expect(request, offer, now)
@@ -60,9 +69,33 @@ def judge(request: JobRequest, offer: Offer, now: datetime, forecast: Forecast =
     )
 
 
-def soonest(request: JobRequest, ranked: Ranked) -> tuple[Any, ...]:
+class Weights(Protocol):
+    """What counts between places that are ready equally soon, in one coin: see `standard.federation`."""
+
+    @property
+    def fullness(self) -> float: ...
+    @property
+    def price(self) -> float: ...
+    @property
+    def away(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The weights of a federation that says nothing."""
+
+    fullness: float = 1.0
+    price: float = 0.0
+    away: float = 3.0
+
+
+USUAL = Usual()
+
+
+def soonest(request: JobRequest, ranked: Ranked, weights: Weights = USUAL) -> tuple[Any, ...]:
     """Who has it ready first, by order of magnitude and then by class; then who has no GPUs idle beside a job without any; then the
-    emptier, in steps; then the cheaper; then the exactly emptier; last the federation's own order of centres.
+    better by these weights (the emptier, in steps of 5 %, and the nearer to their files); then the cheaper; then the exactly
+    emptier; last the federation's own order of centres.
 
     The order alone would send a whole class to the first of equal centres. It does not come to that: each submission is
     `pending` at its centre until a snapshot shows it, makes that one fuller, and the next request goes elsewhere.
@@ -71,7 +104,7 @@ def soonest(request: JobRequest, ranked: Ranked) -> tuple[Any, ...]:
         _delay(ranked),
         ranked.wait.chance,
         _wasteful(request, ranked),
-        _step(ranked),
+        _points(request, ranked, weights),
         ranked.cost.micros,
         ranked.fullness,
         *tie(ranked.offer),
@@ -95,7 +128,7 @@ def why_best(request: JobRequest, best: Ranked, second: Ranked | None) -> str:
     rest = f" Runner-up: {second.offer.title}, {why_after(request, second, best)}." if second else " No other centre fits."
     if request.centre and (second is None or second.offer.centre == best.offer.centre):
         rest = " You chose this centre."
-    return f"{best.offer.title}: would start {best.wait.words}; {_room(request, best)}; {_price(request, best)}.{rest}"
+    return f"{best.offer.title}: would start {best.wait.words}{_promise(best)}; {_room(request, best)}; {_price(request, best)}.{rest}"
 
 
 def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
@@ -105,6 +138,7 @@ def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
     worse = (
         (_delay(other) > _delay(best), f"is ready in {_seconds(other)} instead of {_seconds(best)}"),
         (_wasteful(request, other) and not _wasteful(request, best), "its GPUs are kept for those who need them"),
+        (_away(request, other) and not _away(request, best), f"your files are at {best.offer.centre_name or best.offer.centre}"),
         (_step(other) > _step(best), f"it is {_percent(other)} % full instead of {_percent(best)} %"),
         (other.cost.micros > best.cost.micros, f"it costs {other.cost} instead of {best.cost}"),
         (other.fullness > best.fullness, "it is a little fuller"),
@@ -122,8 +156,27 @@ def _seconds(ranked: Ranked) -> str:
     return "a time that nobody can tell" if ranked.ready_s is None else format_duration(timedelta(seconds=round(ranked.ready_s)))
 
 
+def _promise(ranked: Ranked) -> str:
+    return f" (nine in ten such starts within {_within(ranked.range.p90)})" if ranked.range else ""
+
+
+def _within(seconds: float) -> str:
+    """Never less than what was promised."""
+    return format_duration(timedelta(seconds=max(1, math.ceil(seconds))))
+
+
 def _wasteful(request: JobRequest, ranked: Ranked) -> bool:
     return bool(ranked.offer.gpus and not request.gpus)
+
+
+def _points(request: JobRequest, ranked: Ranked, weights: Weights) -> float:
+    """Against it, rounded so that a little more of one thing is no reason."""
+    points = weights.fullness * _step(ranked) + weights.price * float(ranked.cost_per_hour) + weights.away * _away(request, ranked)
+    return round(points, 3)
+
+
+def _away(request: JobRequest, ranked: Ranked) -> bool:
+    return bool(request.near) and ranked.offer.centre != request.near
 
 
 def _step(ranked: Ranked) -> int:

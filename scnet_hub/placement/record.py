@@ -89,10 +89,9 @@ def _own(offer: Offer, at: datetime, loads: dict[Snapshot, dict[str, PartitionLo
     """[microseconds from its snapshot to `at`, or null; what is not as usual]"""
     own = _without_usual(offer, OWN)
     age = None if offer.taken_at is None else (at - offer.taken_at) // MICROSECOND
-    if offer.load is not None:
-        shared = loads.setdefault((offer.centre, offer.taken_at), {}) if offer.taken_at else {}
-        if shared.setdefault(offer.partition, offer.load) is not offer.load or offer.taken_at is None:
-            own["load"] = encode_load(offer.load, at)
+    shared = loads.setdefault((offer.centre, offer.taken_at), {}) if offer.taken_at else None
+    if offer.load is not None and (shared is None or shared.setdefault(offer.partition, offer.load) is not offer.load):
+        own["load"] = encode_load(offer.load, at)
     return [age, own] if own else [age]
 
 

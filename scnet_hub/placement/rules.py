@@ -7,12 +7,13 @@ person's own choice comes first and what they can change by asking for less come
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 
 from ..jobs import JobRequest
-from ..units import format_duration, format_memory
-from .offers import Offer, shape_of
+from ..units import credits, format_duration, format_memory
+from .offers import Offer, cost_of, shape_of
 
+HOUR = timedelta(hours=1)
 Rule = Callable[[JobRequest, Offer], str]
 
 
@@ -26,6 +27,19 @@ def pinned(request: JobRequest, offer: Offer) -> str:
 
 def allowed(request: JobRequest, offer: Offer) -> str:
     return offer.refused
+
+
+def entitled(request: JobRequest, offer: Offer) -> str:
+    if not request.centres or offer.centre in request.centres:
+        return ""
+    return f"project {request.project} may use {' and '.join(request.centres)} only"
+
+
+def affordable(request: JobRequest, offer: Offer) -> str:
+    if request.max_price is None:
+        return ""
+    price = cost_of(request, offer, HOUR)
+    return f"costs {price} an hour; the limit is {credits(request.max_price)}" if price > credits(request.max_price) else ""
 
 
 def up(request: JobRequest, offer: Offer) -> str:
@@ -105,7 +119,9 @@ def working(request: JobRequest, offer: Offer) -> str:
     return f"needs {_count(request.nodes, 'node')} of that size; of its {offer.seen.working} working now, {able} would do"
 
 
-RULES: tuple[Rule, ...] = (pinned, allowed, announced, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, maintenance, working)
+RULES: tuple[Rule, ...] = (
+    pinned, allowed, entitled, announced, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, maintenance, affordable, working,
+)  # fmt: skip
 
 
 def refusal(request: JobRequest, offer: Offer, rules: Sequence[Rule] = RULES) -> str:

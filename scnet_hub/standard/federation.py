@@ -26,6 +26,16 @@ class ProjectSpec(_Document):
     members: list[Person] = []
     grants: dict[str, float] = Field(default={}, description="Lots of credits by name; a name is granted once.")
     quota: Quota = Quota()
+    centres: list[Identifier] = Field(default=[], description="Where its sessions may go; none: everywhere.")
+    max_price: float | None = Field(default=None, ge=0, description="The most that an hour of one session may cost, in credits.")
+
+
+class Weights(_Document):
+    """What counts between places that are ready equally soon, in the same coin: a step of 5 % of fullness is 1. Then comes the price."""
+
+    fullness: float = Field(default=1.0, ge=0, le=1000, description="Each 5 % that a partition is fuller.")
+    price: float = Field(default=0.0, ge=0, le=1000, description="Each credit that an hour of the session costs more.")
+    away: float = Field(default=3.0, ge=0, le=1000, description="Another centre than the one where the person's last Lab session was.")
 
 
 class Profile(_Document):
@@ -58,6 +68,13 @@ class Idle(_Document):
     timeout: Walltime = Field(default=timedelta(hours=2), description="0: never.", ge=timedelta())
 
 
+class DecisionsSpec(_Document):
+    """How long the decision log is kept, in days."""
+
+    keep_days: int = Field(default=90, ge=1, le=3650, description="Each decision with its reasons and what became of it.")
+    replay_days: int = Field(default=14, ge=1, le=3650, description="What it was made from, which is larger: for replaying it.")
+
+
 class FederationSpec(_Document):
     """`centres` are paths of centre.toml files, relative to this file; a `*` stands for all of a folder, by name."""
 
@@ -66,7 +83,9 @@ class FederationSpec(_Document):
     project: list[ProjectSpec] = []
     profile: list[Profile] = []
     second_chance: SecondChanceSpec = SecondChanceSpec()
+    placement: Weights = Weights()
     idle: Idle = Idle()
+    decisions: DecisionsSpec = DecisionsSpec()
 
 
 def parse_federation(text: str, *, source: str) -> FederationSpec:

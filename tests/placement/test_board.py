@@ -18,6 +18,7 @@ from .build import GIB, NOW, load, node, offer, request
 SIZES = [
     request(cores=1, walltime=timedelta(minutes=30)), request(cores=4, walltime=timedelta(hours=2)),
     request(cores=8, nodes=2), request(cores=2, gpus=1), request(cores=2, centre="b"), request(cores=6, memory=12 * GIB),
+    request(centres=("a", "d"), max_price=1.5), request(near="c"),
 ]  # fmt: skip
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from scnet_hub.errors import NoPlacement
 from scnet_hub.jobs import LoadSnapshot
 from scnet_hub.load import Known
-from scnet_hub.placement import POLICIES, Offer, Placement, Shape, offers_of, place, refused
+from scnet_hub.placement import POLICIES, Offer, Placement, Shape, offers_of, place, refused, soonest
+from scnet_hub.placement.policy import Usual
 from scnet_hub.standard.centre import parse_centre
 from scnet_hub.units import credits
 
@@ -63,6 +65,21 @@ def test_gpus_are_left_to_those_who_need_them() -> None:
     with_gpus = offer("gpus", gpus=4, load=load(node(gpus=4)))
     half_full = offer("plain", load=load(node(cores_used=4)))
     assert order(place(request(), [with_gpus, half_full], now=NOW)) == ["plain", "gpus"]
+
+
+def test_a_person_returns_to_their_files_unless_that_place_is_much_fuller() -> None:
+    fuller, much_fuller = (load(node(cores_used=used), node("n2")) for used in (2, 4))
+    for home, first in ((fuller, ["beta", "alpha"]), (much_fuller, ["alpha", "beta"])):
+        placed = place(request(near="beta"), [offer("alpha"), offer("beta", load=home)], now=NOW)
+        assert order(placed) == first
+    back = place(request(near="beta"), [offer("alpha"), offer("beta")], now=NOW)
+    assert [one.reason for one in back.runners_up] == ["would start now, but your files are at Beta"]
+
+
+def test_a_federation_may_weigh_the_price_against_the_room() -> None:
+    offers = [offer("alpha", core_hour=credits(3)), offer("beta", load=load(node(cores_used=4), node("n2")))]
+    assert order(place(request(), offers, now=NOW)) == ["alpha", "beta"]
+    assert order(place(request(), offers, now=NOW, policy=partial(soonest, weights=Usual(price=4.0)))) == ["beta", "alpha"]
 
 
 def test_the_reason_says_start_room_price_and_runner_up() -> None:

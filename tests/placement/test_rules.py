@@ -35,6 +35,8 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"walltime": timedelta(hours=3)}, {"load": load(max_walltime=timedelta(hours=2))}, "needs 3 h; the limit is 2 h"),
     ({"cores": 8}, {"load": load(node("n1", up=False), node("n2", cores=4))},
      "needs 1 node of that size; of its 1 working now, 0 would do"),
+    ({"centres": ("beta", "gamma")}, {}, "project sea may use beta and gamma only"),
+    ({"cores": 4, "max_price": 3.5}, {}, "costs 4.00 credits an hour; the limit is 3.50 credits"),
 ]  # fmt: skip
 
 
@@ -54,6 +56,7 @@ def test_a_refusal_names_the_limit(asked: dict[str, Any], there: dict[str, Any],
         ({"memory": 64 * GIB}, {"memory": 0, "load": load(node(memory=0))}),
         ({}, {"taken_at": NOW - timedelta(seconds=75)}),
         ({}, {"taken_at": NOW + timedelta(hours=1)}),
+        ({"centres": ("beta", "alpha"), "cores": 4, "max_price": 4.0}, {}),
     ],
 )
 def test_what_is_just_within_the_limits_fits(asked: dict[str, Any], there: dict[str, Any]) -> None:
@@ -61,4 +64,4 @@ def test_what_is_just_within_the_limits_fits(asked: dict[str, Any], there: dict[
 
 
 def test_a_busy_node_still_fits_because_it_will_be_free() -> None:
-    assert refusal(request(cores=8), offer(load=load(node(cores_used=8)))) == ""
+    assert refusal(request(cores=8), offer(load=load(node(cores_used=8))).at(NOW)) == ""

@@ -1,0 +1,242 @@
+"""The decision log over real centres: what was asked, from what it was decided, and what became of it, in words too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from scnet_hub import hindsight, sessions
+from scnet_hub.db import Tx
+from scnet_hub.db import decisions as stored
+from scnet_hub.db.decisions import DecisionRow
+from scnet_hub.decision_log import DecisionLog
+from scnet_hub.errors import BadOption, NotFound, Refused
+from scnet_hub.jobs import JobRequest
+from scnet_hub.placement import record
+from scnet_hub.standard.federation import DecisionsSpec
+from tests.world import PAYLOAD, World
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+async def explained(world: World, wanted: str, person: str = "ada") -> dict[str, Any]:
+    return await world.federation.decision_log.explain(wanted, person)
+
+
+async def log_count(world: World) -> tuple[int, int, int]:
+    return await world.federation.db.run(stored.count)
+
+
+async def refusal(world: World, **options: Any) -> Refused:
+    with pytest.raises(Refused) as error:
+        await world.submit(**options)
+    return error.value
+
+
+async def test_a_start_is_explained_from_the_question_to_its_end(world: World) -> None:
+    row = await world.submit(kind="lab", cores=2)
+    first = await explained(world, row.id)
+    assert "it has not started" in first["words"][3] or "is not ready yet" in first["words"][3]
+    await world.listens(await world.reaches(row.id, "starting", "queued", "submitted"))
+    ready = await explained(world, row.id)
+    [one] = ready["decisions"]
+    assert (one["centre"], one["number"], one["cause"], one["chance"]) == (row.centre, 1, "first", "now")
+    assert one["ready_at"] and one["as_promised"] is True and one["ready_s"] < 60
+    asked, considered, why, happened = ready["words"]
+    assert "ada asked for a JupyterLab session with 2 cores for 1 h; project p pays" in asked
+    assert considered.startswith("2 places came into question, all could take it.") and why == row.why
+    assert happened.startswith("Expected to start now; it was ready after ") and row.centre.title() in happened
+    await world.federation.cancel(await world.federation.get(row.id))
+
+
+async def test_a_decision_is_replayed_from_the_log_as_it_was(world: World) -> None:
+    row = await world.submit()
+    await world.submit(name="other")
+    log = world.federation.decision_log
+
+    def again(tx: Tx) -> bool:
+        [decided] = stored.of_session(tx, row.id)
+        request, inputs = log.recorded(tx, decided)
+        replayed = record.replay(request, inputs, decided.decided_at)
+        return sessions.request_of(row.request) == request and replayed.reason == row.why and replayed.best is not None
+
+    assert await world.federation.db.run(again)
+    document = await log.replay(row.id, "ada")
+    assert document["same"] and document["placement"]["ranked"] == row.placement["ranked"] and document["policy"] == "soonest"
+    cheapest = await log.replay(row.id, "", "cheapest")
+    assert cheapest["policy"] == "cheapest" and "Policy cheapest" in cheapest["words"][0]
+    with pytest.raises(BadOption, match="no policy 'dice'"):
+        await log.replay(row.id, "ada", "dice")
+
+
+async def test_what_decisions_share_is_written_once(world: World) -> None:
+    rows = await asyncio.gather(*(world.submit(name=f"n{number}") for number in range(5)))
+    decisions, snapshots, terms = await log_count(world)
+    assert (decisions, terms) == (5, 1) and 2 <= snapshots <= 2 * len(rows)
+    await world.kill()
+    await world.restart()
+    await world.submit(name="later")
+    assert (await log_count(world))[2] == 1
+
+
+async def test_a_refused_start_is_logged_with_why_and_never_with_its_payload(world: World) -> None:
+    error = await refusal(world, cores=64)
+    explanation = await explained(world, error.details["decision"])
+    assert error.code == "no-placement" and explanation["session"] == "" and explanation["decisions"][0]["refused"]["why"] == str(error)
+    assert "none could take it" in explanation["words"][1] and "It was refused: " in explanation["words"][2]
+    assert explanation["words"][3] == "Not at North, partition main; South, partition main: needs 64 cores on one node; the largest has 4."
+    assert PAYLOAD["env"]["JUPYTERHUB_API_TOKEN"] not in json.dumps(explanation)
+    await world.submit(cores=4, walltime=timedelta(hours=20))
+    poor = await refusal(world, cores=4, walltime=timedelta(hours=20), name="y")
+    assert poor.code == "overdrawn" and "20.00 credits available" in (await explained(world, poor.details["decision"]))["words"][2]
+
+
+async def test_the_same_refusal_again_is_counted_not_written_again(world: World) -> None:
+    first = [await refusal(world, cores=64) for _ in range(3)]
+    other = await refusal(world, cores=65)
+    assert len({error.details["decision"] for error in first}) == 1 and other.details["decision"] != first[0].details["decision"]
+    explanation = await explained(world, first[0].details["decision"])
+    assert explanation["decisions"][0]["refused"]["times"] == 3 and "refused 3 times within a minute" in explanation["words"][2]
+    assert (await log_count(world))[0] == 2
+
+
+async def test_a_further_copy_is_a_decision_of_its_own(world: World) -> None:
+    world.faults["north"].words = world.faults["south"].words = ""
+    world.faults["north"].words = "sbatch: error: Invalid account"
+    row = await world.submit()
+    moved = await world.reaches(row.id, "starting")
+    explanation = await explained(world, row.id)
+    assert moved.centre == "south" and [one["cause"] for one in explanation["decisions"]] == ["first", "refused"]
+    said = "\n".join(explanation["words"])
+    assert "That centre refused the job, so it went on at South, partition main" in said
+    second = explanation["decisions"][1]["id"]
+    assert (await explained(world, second))["decisions"][0]["id"] == second
+    assert (await world.federation.decision_log.replay(second, "ada"))["id"] == second
+
+
+async def test_nobody_elses_decisions_are_there(world: World) -> None:
+    row = await world.submit()
+    decision = (await explained(world, row.id))["decisions"][0]["id"]
+    for wanted, person in ((row.id, "eve"), (decision, "eve"), ("no-such", "ada"), ("no-such", ""), ("", "ada")):
+        with pytest.raises(NotFound, match="There is no session and no decision") as error:
+            await explained(world, wanted, person)
+        assert error.value.code == "unknown-decision"
+        with pytest.raises(NotFound):
+            await world.federation.decision_log.replay(wanted, person)
+    assert (await explained(world, decision, ""))["person"] == "ada"  # an operator
+
+
+async def test_the_log_is_swept_and_says_what_is_not_kept(world: World) -> None:
+    row = await world.submit()
+    await world.reaches(row.id, "starting")
+    fed = world.federation
+    days = [15]
+    log = DecisionLog(fed.db, fed.load, DecisionsSpec(), lambda: fed.clock() + timedelta(days=days[0]))
+    assert await log.sweep() == 2 and (await log_count(world)) == (1, 0, 1)
+    assert await explained(world, row.id)
+    with pytest.raises(NotFound, match="not kept any more") as error:
+        await log.replay(row.id, "ada")
+    assert error.value.code == "not-kept"
+    days[0] = 91
+    assert await log.sweep() == 1 and (await log_count(world)) == (0, 0, 0)
+    assert (await world.federation.get(row.id)).live
+
+
+async def test_a_report_of_nothing_is_one_and_of_a_day_counts(world: World) -> None:
+    empty = await world.federation.decision_log.report(1)
+    assert empty["all"]["count"] == 0 and empty["all"]["hit_rate"] is None and empty["decisions"] == empty["refused"] == []
+    row = await world.submit(kind="lab")
+    await world.listens(row)
+    await refusal(world, cores=64)
+    report = await world.federation.decision_log.report(1)
+    assert (report["all"]["count"], report["all"]["hit_rate"], report["all"]["ready"]) == (1, 1.0, 1)
+    assert [(one["centre"], one["count"]) for one in report["by_centre"]] == [(row.centre, 1)]
+    assert [one["chance"] for one in report["by_chance"]] == ["now"]
+    assert [(one["code"], one["count"]) for one in report["refused"]] == [("no-placement", 1)]
+    assert {one["centre"] for one in report["refused_by"]} == {"north", "south"}
+    assert [one["session"] for one in report["decisions"]] == ["", row.id]
+    json.dumps(report)
+
+
+async def test_a_start_that_is_not_written_is_not_logged_either(world: World) -> None:
+    request = JobRequest(person="ada", project="p", kind="batch", name="x")
+
+    def half(tx: Tx) -> None:
+        world.federation._begin(tx, "abcdefghijkm", request, dict(PAYLOAD))
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError):
+        await world.federation.db.run(half)
+    assert await log_count(world) == (0, 0, 0)
+    await world.submit()
+    assert await log_count(world) == (1, 2, 1)
+
+
+async def test_how_long_sessions_took_to_be_ready_is_known_by_centre_and_app(world: World) -> None:
+    row = await world.submit(kind="lab", app="torch")
+    await world.listens(row)
+    since = world.federation.clock() - timedelta(days=1)
+    [sample] = await world.federation.db.run(stored.startups, since)
+    assert (sample.centre, sample.app) == (row.centre, "torch") and 0 <= sample.seconds < 60
+    assert await world.federation.db.run(stored.startups, world.federation.clock() + timedelta(days=1)) == []
+
+
+# ---- what held, decided without a centre
+
+
+def decided(**given: Any) -> DecisionRow:
+    usual: dict[str, Any] = dict.fromkeys(DecisionRow.__dataclass_fields__)
+    usual |= {
+        "id": "d", "decided_at": NOW, "person": "ada", "project": "p", "session": "s", "number": 1, "cause": "first", "code": "",
+        "said": "", "times": 1, "centre": "a", "partition": "main", "chance": 0, "expected_s": 1.0, "reason": "r", "kind": "lab", "lead": 1,
+        "created_at": NOW, "job_live": True, "job_end": "",
+    }  # fmt: skip
+    return DecisionRow(**(usual | given))
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("row", "seconds", "held"),
+    [
+        (decided(started_at=after(60)), 1000, True),
+        (decided(started_at=after(61)), 1000, False),
+        (decided(started_at=after(61), p90_s=70.0), 1000, True),
+        (decided(), 59, None),
+        (decided(), 61, False),
+        (decided(job_cancelled_at=after(10)), 1000, None),
+        (decided(job_cancelled_at=after(100)), 1000, False),
+        (decided(job_ended_at=after(10)), 1000, None),
+        (decided(chance=3, started_at=after(1)), 1000, None),
+        (decided(chance=3, p90_s=600.0, started_at=after(601)), 1000, False),
+        (decided(number=0, chance=None, code="no-placement"), 1000, None),
+        (decided(started_at=after(-2)), 1000, True),
+    ],
+)
+def test_a_promise_that_nobody_could_see_the_end_of_does_not_count(row: DecisionRow, seconds: float, held: bool | None) -> None:
+    assert hindsight.held(row, after(seconds)) is held
+
+
+def test_the_report_is_by_centre_and_by_chance_with_the_reasons_of_refusals() -> None:
+    rows = [
+        decided(started_at=after(1), ready_at=after(3)),
+        decided(started_at=after(90), ready_at=after(92), lead=2),  # another copy was ready first
+        decided(number=2, cause="stalled", centre="b", chance=1, p90_s=40.0, started_at=after(20), ready_at=after(25), lead=2),
+        decided(session=None, number=0, chance=None, code="over-quota", said="Too much.", times=3),
+        decided(session=None, number=0, chance=None, code="no-placement", said="No centre."),
+    ]
+    old = {"refusals": [["a", "main", "last heard of 94 s ago"], ["b", "main", "down"]]}
+    older = {"refusals": [["a", "main", "last heard of 7 s ago"]]}
+    report = hindsight.report(rows, [(2, old), (1, older)], {"a": "Alpha"}, NOW, after(1000))
+    figures = [(one["centre_name"], one["count"], one["kept"], one["ready_median_s"]) for one in report["by_centre"]]
+    assert figures == [("Alpha", 2, 1, 3.0), ("b", 1, 1, 25.0)]
+    assert [(one["chance"], one["hit_rate"]) for one in report["by_chance"]] == [("now", 0.5), ("beside the queue", 1.0)]
+    assert [(one["code"], one["count"]) for one in report["refused"]] == [("over-quota", 3), ("no-placement", 1)]
+    assert report["refused_by"][0] == {"centre": "a", "centre_name": "Alpha", "reason": "last heard of 94 s ago", "count": 3}
+    assert report["all"]["further"] == 1
