@@ -132,7 +132,7 @@ class DecisionLog:
     def _replay(self, tx: Tx, wanted: str, person: str, policy: str) -> Json:
         row = self._rows(tx, wanted, person)[0]
         request, inputs = self.recorded(tx, row)
-        again = record.replay(request, inputs, row.decided_at, POLICIES[policy] if policy else None)
+        again = record.replay(request, inputs, row.decided_at, policy)
         return explanations.replayed(row, inputs.policy, policy or inputs.policy, again, self._names())
 
     def recorded(self, tx: Tx, row: DecisionRow) -> tuple[Any, Inputs]:

@@ -19,7 +19,7 @@ from .errors import NotFound, Refused
 from .jobs import JobRequest
 from .ledger import books
 from .load import Load
-from .placement import Inputs, Placement, soonest
+from .placement import Inputs, Placement, Usual, soonest
 from .standard.federation import FederationSpec, ProjectSpec
 from .units import Amount
 
@@ -31,7 +31,8 @@ class Decisions:
         self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime], spec: FederationSpec
     ) -> None:
         self.db, self.centres, self.load, self.clock = db, centres, load, clock
-        self.policy = partial(soonest, weights=spec.placement)
+        self.weights = Usual(**spec.placement.model_dump())
+        self.policy = partial(soonest, weights=self.weights)
         self.rules = {project.id: project for project in spec.project}
 
     async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
@@ -68,7 +69,7 @@ class Decisions:
         now = self.clock()
         offers = tuple(self.load.offers(stored.live_copies(tx), now, refused))
         decided = placement.place(request, offers, now=now, policy=self.policy)
-        return replace(decided, inputs=Inputs(offers=offers))
+        return replace(decided, inputs=Inputs(offers=offers, weights=self.weights))
 
     def check(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> None:
         """Raises OverQuota or Overdrawn if the project may not, or cannot, have the best place of `decision`."""

@@ -15,13 +15,14 @@ from ..jobs import JobRequest
 from .calibration import UNTRIED, Calibration, Forecast, Range
 from .offers import Offer, cost_of, memory_of, offers_of, shape_of
 from .outlook import Outlook, Shape, look
-from .policy import POLICIES, Policy, Ranked, judge, soonest, tie, why_after, why_best
+from .policy import POLICIES, USUAL, Policy, Ranked, Usual, judge, soonest, tie, why_after, why_best
 from .rules import RULES, Rule, refusal
 from .wait import Chance, Wait, expect
 
 __all__ = [
     "POLICIES", "RULES", "Calibration", "Chance", "Forecast", "Inputs", "Offer", "Outlook", "Placement", "Policy", "Range", "Ranked",
-    "Refusal", "Rule", "Shape", "Wait", "cost_of", "expect", "look", "memory_of", "offers_of", "place", "refused", "shape_of", "soonest",
+    "Refusal", "Rule", "Shape", "Usual", "Wait", "cost_of", "expect", "look", "memory_of", "offers_of", "place", "refused", "shape_of",
+    "soonest",
 ]  # fmt: skip
 
 
@@ -37,11 +38,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Beside the request and the time all that a placement rests on; `policy` by its name in `POLICIES`."""
+    """Beside the request and the time all that a placement rests on; `policy` by its name in `POLICIES`, with these weights."""
 
     offers: tuple[Offer, ...]
     forecast: Forecast = UNTRIED
     policy: str = "soonest"
+    weights: Usual = USUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import datetime, timedelta
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from ..jobs import Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
 from ..standard.centre import Announcement, Maintenance
 from ..units import Amount
-from . import POLICIES, Inputs, Placement, Policy, place
+from . import POLICIES, Inputs, Placement, Usual, place, soonest
 from .calibration import Forecast, Kind, Range
 from .offers import Offer
 from .outlook import Shape
@@ -30,6 +31,7 @@ OWN = ("state", "why", "pending", "refused", "startup", "age", "open_for", "bloc
 TERMS = tuple(one.name for one in fields(Offer) if one.compare and one.name not in (*OWN, "load", "taken_at"))
 
 
+_WEIGHTS = tuple(one.name for one in fields(Usual))
 _TERMS_OF = attrgetter(*TERMS)
 
 
@@ -51,7 +53,8 @@ def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]
     own = [_own(offer, at, loads) for offer in inputs.offers]
     centres = {offer.centre for offer in inputs.offers}
     ranges = [[*kind, *promised] for kind, promised in inputs.forecast.ranges.items() if not kind.centre or kind.centre in centres]
-    return {"policy": inputs.policy, "offers": own, "ranges": ranges}, loads
+    weights = [getattr(inputs.weights, name) for name in _WEIGHTS]
+    return {"policy": inputs.policy, "weights": weights, "offers": own, "ranges": ranges}, loads
 
 
 def terms(offers: Iterable[Offer]) -> tuple[Any, ...]:
@@ -73,12 +76,14 @@ def decode(record: Record, at: datetime) -> Inputs:
     own = record.own
     offers = tuple(_offer(term, one, at, record.loads) for term, one in zip(record.terms, own["offers"], strict=True))
     ranges = {Kind(chance, delay, centre): Range(*promised) for chance, delay, centre, *promised in own["ranges"]}
-    return Inputs(offers=offers, forecast=Forecast(ranges), policy=own["policy"])
+    return Inputs(offers=offers, forecast=Forecast(ranges), policy=own["policy"], weights=Usual(*own["weights"]))
 
 
-def replay(request: JobRequest, inputs: Inputs, at: datetime, policy: Policy | None = None) -> Placement:
-    """The decision again, or as it would have been by another policy."""
-    again = place(request, inputs.offers, now=at, policy=policy or POLICIES[inputs.policy], forecast=inputs.forecast)
+def replay(request: JobRequest, inputs: Inputs, at: datetime, policy: str = "") -> Placement:
+    """The decision again, or as it would have been by the policy of that name."""
+    chosen = POLICIES[policy or inputs.policy]
+    weighed = partial(soonest, weights=inputs.weights) if chosen is soonest else chosen
+    again = place(request, inputs.offers, now=at, policy=weighed, forecast=inputs.forecast)
     return replace(again, inputs=inputs)
 
 

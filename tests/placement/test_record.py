@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scnet_hub.jobs import Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
-from scnet_hub.placement import POLICIES, Inputs, Offer, Shape, Wait, place, record
+from scnet_hub.placement import POLICIES, Inputs, Offer, Shape, Usual, Wait, place, record
 from scnet_hub.placement.calibration import Calibration, Forecast, Kind, Range
 from scnet_hub.standard.centre import Announcement, Maintenance
 from scnet_hub.units import Amount
@@ -78,8 +78,8 @@ def test_a_load_comes_back_as_it_was(one: PartitionLoad) -> None:
 
 @given(FEDERATIONS, RANGES)
 def test_what_a_decision_was_made_from_comes_back_as_it_was(offers: tuple[Offer, ...], ranges: Any) -> None:
-    back = there_and_back(Inputs(offers=offers, forecast=Forecast(ranges), policy="cheapest"))
-    assert (back.offers, back.policy) == (offers, "cheapest")
+    back = there_and_back(Inputs(offers=offers, forecast=Forecast(ranges), policy="cheapest", weights=Usual(2.0, 0.5, 0.0)))
+    assert (back.offers, back.policy, back.weights) == (offers, "cheapest", Usual(2.0, 0.5, 0.0))
     known = {"", *(one.centre for one in offers)}
     assert dict(back.forecast.ranges) == {kind: promised for kind, promised in ranges.items() if kind.centre in known}
 
@@ -105,8 +105,18 @@ def test_another_policy_may_choose_another_place() -> None:
     dear = offer("alpha", core_hour=Amount(9))
     cheap = offer("beta", core_hour=Amount(1), load=load(node(cores_used=8), queued_jobs=3), order=1)
     inputs = there_and_back(Inputs(offers=(dear, cheap)))
-    best = {name: record.replay(request(), inputs, NOW, policy).best for name, policy in POLICIES.items()}
+    best = {name: record.replay(request(), inputs, NOW, name).best for name in POLICIES}
     assert {name: one.offer.centre for name, one in best.items() if one} == {"soonest": "alpha", "cheapest": "beta"}
+
+
+def test_a_replay_weighs_as_it_was_weighed_then() -> None:
+    fuller = offer("alpha", load=load(node(cores_used=4), node("n2", cores_used=4)), core_hour=Amount(1))
+    emptier = offer("beta", core_hour=Amount(9 * 10**6), order=1)
+    best = {
+        price: record.replay(request(), there_and_back(Inputs(offers=(fuller, emptier), weights=Usual(1.0, price, 3.0))), NOW).best
+        for price in (0.0, 100.0)
+    }
+    assert {price: one.offer.centre for price, one in best.items() if one} == {0.0: "beta", 100.0: "alpha"}
 
 
 def test_a_decision_of_its_own_is_small() -> None:
