@@ -99,6 +99,14 @@ class Client:
         """Where a session with these options would go now, and why; starts nothing."""
         return self.call("POST", "placements", json=options)
 
+    def explain(self, wanted: str) -> Json:
+        """Why a session is where it is, or why a start was refused, by the id of either; the sentences are its `words`."""
+        return self.call("GET", f"decisions/{_segment(wanted)}")
+
+    def replay(self, wanted: str, *, policy: str = "") -> Json:
+        """That decision once more from what was known then, by the policy of that name (its own)."""
+        return self.call("GET", f"decisions/{_segment(wanted)}/replay", params={"policy": policy} if policy else {})
+
     def submit(self, **options: Any) -> Json:
         """The live session of that kind and name, or a new one."""
         return self.submit_new(**options)[0]

@@ -221,6 +221,25 @@ async def orphans(fed: Fed, who: Who) -> Json:
     return {"as_of": iso(fed.clock()), **await fed.reports.orphans(found)}
 
 
+@router.get("/decisions")
+async def decisions(fed: Fed, who: Who, days: Annotated[float, Query(gt=0, le=366)] = 1) -> Json:
+    """What was predicted and what became of it, of the last days; with the newest decisions."""
+    operator_of(who)
+    return await fed.decision_log.report(days)
+
+
+@router.get("/decisions/{wanted}")
+async def explain(wanted: str, fed: Fed, who: Who) -> Json:
+    """Why a session is where it is, or why a start was refused, by the id of either."""
+    return await fed.decision_log.explain(wanted, who.scope)
+
+
+@router.get("/decisions/{wanted}/replay")
+async def replay(wanted: str, fed: Fed, who: Who, policy: Annotated[str, Query(max_length=40)] = "") -> Json:
+    """The same decision from its record, under another policy."""
+    return await fed.decision_log.replay(wanted, who.scope, policy)
+
+
 @router.get("/sessions/{session_id}/log")
 async def log(session_id: str, fed: Fed, who: Who, size: Annotated[int, Query(ge=1, le=MAX_BODY)] = 4000) -> Json:
     return {"log": await fed.tail(await own(fed, who, session_id), size)}

@@ -15,6 +15,7 @@ from .accounts import accounts
 from .answers import App
 from .balance import balance
 from .centres import centres, place
+from .decisions import decisions
 from .doctor import doctor
 from .jobs import cancel, jobs, logs, run
 from .orphans import orphans, write_off
@@ -63,7 +64,7 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(App)
 
 
-for command in (accounts, balance, cancel, centres, doctor, jobs, log, logs, orphans, place, run, sessions, stop, write_off):
+for command in (accounts, balance, cancel, centres, decisions, doctor, jobs, log, logs, orphans, place, run, sessions, stop, write_off):
     cli.add_command(command)
 
 

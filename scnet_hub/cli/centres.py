@@ -49,11 +49,26 @@ def centre_row(centre: Json) -> tuple[str, ...]:
 
 @click.command()
 @needs
+@click.option("--explain", metavar="ID", help="Instead: why that session is where it is, or why that start was refused.")
+@click.option("--replay", metavar="ID", help="Instead: that decision once more, from what was known then...")
+@click.option("--policy", metavar="NAME", help="... by another policy.")
 @reading
-def place(client: Client, **asked: Any) -> Answer:
+def place(client: Client, explain: str | None, replay: str | None, policy: str | None, **asked: Any) -> Answer:
     """Where a session would go now, when it would start and what it would cost. Starts nothing."""
+    if policy is not None and replay is None:
+        raise click.UsageError("--policy goes with --replay.")
+    if sum((explain is not None, replay is not None, bool(given(asked)))) > 1:
+        raise click.UsageError("--explain and --replay stand alone: they ask about what was decided.")
+    if explain is not None:
+        return told(client.explain(explain))
+    if replay is not None:
+        return told(client.replay(replay, policy=policy or ""))
     document = client.place(**given(asked))
     return Answer(document, lambda: show_placement(document), ok=bool(document["best"]))
+
+
+def told(document: Json) -> Answer:
+    return Answer(document, lambda: click.echo(plain("\n".join(document["words"]))))
 
 
 def show_placement(placement: Json) -> None:

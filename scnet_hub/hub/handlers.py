@@ -1,4 +1,4 @@
-"""The hub's own addresses: live offers for the start page, the accounts page, static files, and no way in through batchspawner.
+"""The hub's own addresses: live offers for the start page, pages of ours, static files, and no way in through batchspawner.
 
 batchspawner's `/api/batchspawner` sets any attribute of a spawner from a notebook's JSON, which runs commands as the hub.
 Importing it registers that handler, so it is replaced in JupyterHub's own list: our sessions call the broker, not the hub.
@@ -17,6 +17,7 @@ from tornado import web
 from ..errors import ScnetError
 from .accounts_page import AccountsPage
 from .form import STATIC, offers_document
+from .placement_page import PlacementPage
 from .spawner import FederatedSpawner
 
 Json = dict[str, Any]
@@ -73,6 +74,7 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
 
 handlers = [
     (r"/accounts", AccountsPage),
+    (r"/placement", PlacementPage),
     (r"/scnet/offers", Offers),
     (r"/scnet/static/(.*)", web.StaticFileHandler, {"path": str(STATIC)}),
 ]

@@ -77,6 +77,7 @@ c.JupyterHub.proxy_class = Standing
 c.JupyterHub.authenticator_class = DummyAuthenticator
 c.DummyAuthenticator.password = "a-password-for-tests"
 c.Authenticator.allow_all = True
+c.Authenticator.admin_users = {{"olga"}}
 c.JupyterHub.cookie_secret_file = {home!r} + "/secrets/cookie_secret"
 """
 
@@ -172,7 +173,7 @@ class Together:
         while not self.server.started:
             assert self.thread.is_alive() and time.monotonic() < deadline
             time.sleep(0.02)
-        self.db = db
+        self.db, self.federation = db, federation
 
     def stop_broker(self) -> None:
         self.server.should_exit = True

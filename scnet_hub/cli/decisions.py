@@ -1,0 +1,65 @@
+"""`scnet decisions`: for operators, what placement predicted and what became of it."""
+
+from __future__ import annotations
+
+import click
+
+from ..client import Client
+from .answers import Answer, Json, plain, print_table, reading
+from .sessions import moment
+
+HEADS = ("starts", "further copies", "as promised", "hit rate", "median to ready", "95 % ready within")
+
+
+@click.command()
+@click.option("--days", type=click.FloatRange(0, 366, min_open=True), default=1, show_default=True, help="Of how many days.")
+@reading
+def decisions(client: Client, days: float) -> Answer:
+    """What was predicted against what happened, by centre; why starts were refused; the last decisions."""
+    document = client.call("GET", "decisions", params={"days": days})
+    return Answer(document, lambda: show(document))
+
+
+def show(document: Json) -> None:
+    if not document["decisions"]:
+        click.echo("Nothing was decided in that time.")
+        return
+    print_table(("centre", *HEADS), [(one["centre"], *figures(one)) for one in document["by_centre"]], numbers=range(1, 7))
+    print_table(("expected to start", *HEADS), [(one["chance"], *figures(one)) for one in document["by_chance"]], numbers=range(1, 7))
+    for one in document["refused"]:
+        click.echo(plain(f"refused ({one['code']}) {times(one['count'])}, the last time: {one['example']}"))
+    for one in document["refused_by"]:
+        click.echo(plain(f"no place at {one['centre']}, {times(one['count'])}: {one['reason']}"))
+    heads = ("decision", "at", "person", "session", "where", "expected", "ready after", "note")
+    print_table(heads, [line(one) for one in document["decisions"]], numbers=(6,))
+
+
+def figures(one: Json) -> tuple[str, ...]:
+    rate = "-" if one["hit_rate"] is None else f"{one['hit_rate']:.0%}"
+    kept = f"{one['kept']} of {one['promised']}" if one["promised"] else "-"
+    return (str(one["count"]), str(one["further"]), kept, rate, seconds(one["ready_median_s"]), seconds(one["ready_p95_s"]))
+
+
+def line(one: Json) -> tuple[str, ...]:
+    at, where = moment(one["decided_at"]), f"{one['centre']}/{one['partition']}" if one["centre"] else "-"
+    note = f"refused: {one['refused']['code']}" if one["refused"] else "" if one["cause"] == "first" else one["cause"]
+    late = "late" if one["as_promised"] is False else ""
+    return (
+        one["id"],
+        f"{at:%d %b %H:%M:%S}" if at else "-",
+        one["person"],
+        one["session"] or "-",
+        where,
+        one["chance"] or "-",
+        seconds(one["ready_s"]),
+        ", ".join(words for words in (note, late) if words),
+    )
+
+
+def seconds(value: float | None) -> str:
+    """ "2.4 s", "310 s"."""
+    return "-" if value is None else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+
+
+def times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,74 @@
+"""Decisions by REST: a person's own, an operator's all, and anybody else's do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.broker.auth import Gate
+from scnet_hub.errors import Refused
+from tests.world import World
+
+SCOPES = {"ada": ["custom:scnet:use"], "eve": ["custom:scnet:use"], "olga": ["custom:scnet:use", "custom:scnet:operate"]}
+
+
+def vouch(request: httpx.Request) -> httpx.Response:
+    """The hub: a token is its person's name."""
+    person = request.headers["authorization"].split()[-1]
+    return httpx.Response(200, json={"name": person, "scopes": SCOPES[person]})
+
+
+@pytest.fixture
+async def door(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    hub = httpx.AsyncClient(transport=httpx.MockTransport(vouch))
+    app = create_app(world.federation, Gate("http://hub/hub/api", "h" * 64, http=hub))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://broker{PREFIX}/") as client:
+        yield client
+
+
+def by(person: str) -> dict[str, str]:
+    return {"Authorization": f"token {person}"}
+
+
+async def test_a_decision_is_its_persons_and_the_operators(world: World, door: httpx.AsyncClient) -> None:
+    row = await world.submit()
+    mine = await door.get(f"decisions/{row.id}", headers=by("ada"))
+    assert mine.status_code == 200 and mine.json()["session"] == row.id and mine.json()["decisions"][0]["reason"] == row.why
+    assert (await door.get(f"decisions/{row.id}", headers=by("olga"))).status_code == 200
+    other, unknown = [await door.get(f"decisions/{wanted}", headers=by("eve")) for wanted in (row.id, "nobody")]
+    assert (other.status_code, other.json()["code"]) == (unknown.status_code, unknown.json()["code"]) == (404, "unknown-decision")
+    assert "token" not in mine.text and "sleep" not in mine.text  # nothing of what runs
+
+
+async def test_a_replay_is_guarded_the_same_and_names_the_policies(world: World, door: httpx.AsyncClient) -> None:
+    row = await world.submit()
+    again = await door.get(f"decisions/{row.id}/replay", headers=by("ada"), params={"policy": "cheapest"})
+    assert again.status_code == 200 and again.json()["logged"]["policy"] == "soonest" and again.json()["placement"]["best"]
+    assert (await door.get(f"decisions/{row.id}/replay", headers=by("eve"))).status_code == 404
+    wrong = await door.get(f"decisions/{row.id}/replay", headers=by("ada"), params={"policy": "dice"})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "bad-option") and "soonest" in wrong.json()["hint"]
+
+
+async def test_the_report_is_for_operators(world: World, door: httpx.AsyncClient) -> None:
+    empty = await door.get("decisions", headers=by("olga"))
+    assert empty.status_code == 200 and empty.json()["decisions"] == []
+    await world.submit()
+    with pytest.raises(Refused):
+        await world.submit(cores=64, name="y")
+    report = (await door.get("decisions", headers=by("olga"), params={"days": 7})).json()
+    assert (report["all"]["count"], len(report["decisions"]), report["refused"][0]["code"]) == (1, 2, "no-placement")
+    assert (await door.get("decisions", headers=by("ada"))).status_code == 403
+    for days in ("0", "-1", "nan", "x", "1e9"):
+        assert (await door.get("decisions", headers=by("olga"), params={"days": days})).status_code == 400
+
+
+async def test_a_refused_start_says_under_which_id_it_is_explained(world: World, door: httpx.AsyncClient) -> None:
+    asked = {"kind": "batch", "cores": 64, "argv": ["true"], "env": {"SECRET": "s3cret"}}
+    refused = await door.post("sessions", headers=by("ada"), json=asked)
+    decision = refused.json()["details"]["decision"]
+    explained = await door.get(f"decisions/{decision}", headers=by("ada"))
+    assert refused.status_code == 409 and explained.status_code == 200 and refused.json()["title"] in explained.json()["words"][2]
+    assert "s3cret" not in explained.text

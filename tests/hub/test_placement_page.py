@@ -1,0 +1,121 @@
+"""The operator's page on placement: its words, and on a real hub over the real broker."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scnet_hub import sessions
+from scnet_hub.db import Tx
+from scnet_hub.errors import NotFound, OverQuota
+from scnet_hub.federation import Federation
+from scnet_hub.hub import placement_page as page_of
+from scnet_hub.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
+from tests.browser.steps import chromium
+from tests.cli.test_decisions import REFUSED, REPORT
+from tests.hub.together import Together
+
+HOSTILE = '"><script>alert(1)</script>'
+
+
+def test_figures_are_words_and_what_is_not_known_a_dash() -> None:
+    report = page_of.view(REPORT | {"decisions": []}, "day")["report"]
+    assert report["all"] == {"name": "All", "count": 4, "further": 1, "rate": "67 %", "kept": "2 of 3", "median": "2.0 s", "p95": "61 s"}
+    chance = report["tables"][1]["rows"][0]
+    assert (chance["name"], chance["rate"], chance["kept"], chance["median"]) == ("now", "–", "nothing to judge yet", "–")
+    assert report["refused"] == [{"title": "Over quota", "count": 3, "example": "Too much."}]
+
+
+def test_a_refused_start_is_a_line_too() -> None:
+    line = page_of.decision(REFUSED | {"centre_name": ""})
+    assert (line["where"], line["note"], line["became"], line["kept"]) == ("nowhere", "Over quota", "refused", "–")
+
+
+def test_what_is_wrong_is_said_and_no_report_is_shown() -> None:
+    shown = page_of.view(None, "week", wanted="x", error=NotFound("There is no such thing.", hint="Look."))
+    assert shown["problem"] == {"title": "There is no such thing.", "hint": "Look."} and shown["report"] is None
+
+
+@pytest.fixture(scope="module")
+def together() -> Iterator[Together]:
+    made = Together(Path(tempfile.mkdtemp(prefix="sc-")))
+    made.start()
+    yield made
+    made.stop()
+    shutil.rmtree(made.home, ignore_errors=True)
+
+
+def decide(together: Together) -> str:
+    """Two starts of ada's at Delta, one of them ready and one refused; the id of the first one's session."""
+    fed: Federation = together.federation
+    now = fed.clock()
+    for known in fed.load.centres.values():
+        nodes = (NodeLoad(name="n1", cores=4, cores_used=0),)
+        known.took(LoadSnapshot(taken_at=now, partitions={"batch": PartitionLoad(name="batch", nodes=nodes)}))
+
+    def write(tx: Tx) -> str:
+        session_id = sessions.new_id()
+        decision, _ = fed.decisions.decide(tx, JobRequest(person="ada", project="climate", centre="delta", name="one"))
+        fed.insert(tx, session_id, decision, {})
+        assert decision.best
+        fed.decision_log.refused(tx, decision, OverQuota(f"Too much of {HOSTILE}."))
+        fed.end_session(tx, session_id, "Stopped on request.")
+        return session_id
+
+    with together.db.engine.begin() as tx:
+        return write(tx)
+
+
+def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(together: Together, tmp_path: Path) -> None:
+    with closing(together.log_in("olga")) as olga, closing(together.log_in("ada")) as ada, closing(together.log_in("grace")) as grace:
+        empty = olga.get("placement")
+        assert empty.status_code == 200 and "Nothing was decided in the last day." in empty.text
+        assert 'href="/hub/placement" aria-current="page"' in empty.text and empty.headers["cache-control"] == "no-store"
+        session_id = decide(together)
+        page = olga.get("placement?span=week")
+        assert "Delta, batch" in page.text and "Over quota: 1" in page.text and HOSTILE not in page.text
+        [refused, started] = re.findall(r'placement\?id=(\w+)"', page.text)
+        assert "Too much of" in olga.get(f"placement?id={refused}").text
+        assert ada.get("placement").status_code == 403 and 'href="/hub/placement"' not in ada.get("accounts").text
+        for wanted in (started, session_id):
+            mine = ada.get(f"placement?id={wanted}")
+            assert mine.status_code == 200 and "ada asked for a JupyterLab session with 1 core for 1 h, at Delta only" in mine.text
+            assert grace.get(f"placement?id={wanted}").status_code == 404
+        lost = olga.get("placement", params={"id": HOSTILE})
+        assert lost.status_code == 404 and HOSTILE not in lost.text and "There is no session and no decision of that id." in lost.text
+        assert olga.get("placement?span=nonsense").status_code == 200
+        stranger = httpx.get(f"{together.url}placement", trust_env=False)
+        assert "/hub/login" in stranger.headers["location"]
+        folder = Path(os.environ.get("SCNET_PICTURES") or tmp_path)
+        look(together, folder, olga.cookies)
+        together.stop_broker()
+        try:
+            away = olga.get("placement")
+            assert away.status_code == 503 and "The broker does not answer" in away.text
+        finally:
+            together.start_broker()
+
+
+def look(together: Together, folder: Path, cookies: httpx.Cookies) -> None:
+    """In Chromium: no page is wider than a phone, and nothing is asked for elsewhere."""
+    with chromium() as page:
+        elsewhere: list[str] = []
+        page.on("request", lambda asked: elsewhere.append(asked.url) if not asked.url.startswith((together.url, "data:")) else None)
+        page.context.add_cookies([{"name": one.name, "value": one.value or "", "url": together.url} for one in cookies.jar])
+        for width in (1280, 400):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto(f"{together.url}placement")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
+            page.screenshot(path=str(folder / f"placement-{width}.png"), full_page=True)
+        page.get_by_role("link", name=re.compile("Explain decision")).first.click()
+        assert page.get_by_role("heading", name="Why it went there").is_visible()
+        page.screenshot(path=str(folder / "placement-explained.png"), full_page=True)
+        assert not elsewhere
