@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from ..errors import BadOption, ScnetError
-from ..simulator import LOADS, POLICIES, Run, Scenario, Workload, chosen, simulate, summary, workload_of
+from ..simulator import LOADS, POLICIES, Run, Scenario, Workload, chosen, simulate, summary, waits, workload_of
 from ..simulator.logs import read
+from ..simulator.plot import svg
 from ..simulator.swf import Site
 from .answers import Json, fail, print_json, print_table
 
@@ -39,13 +40,16 @@ def policies(context: click.Context, option: click.Parameter, value: str) -> lis
 @click.option("--policies", "names", default="", callback=policies, help=f"Separated by commas; all of {', '.join(POLICIES)}.")
 @click.option("--black-hole", is_flag=True, help="One centre looks idle and kills each session after 5 s.")
 @click.option("--outages", is_flag=True, help="Centres are down for an hour every three days.")
+@click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the waits as a picture, FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def command(traces: Sequence[Path], by_partition: bool, names: list[str], as_json: bool, **settings: Any) -> None:
+def command(traces: Sequence[Path], by_partition: bool, names: list[str], plot: Path | None, as_json: bool, **settings: Any) -> None:
     """Replay logs of batch jobs at many centres, with people's sessions placed among them by each policy."""
     try:
         scenario = Scenario(**settings)
         workload = workload_of(scenario, logs(traces, scenario.seed, by_partition))
         runs = dict(each(workload, names))
+        if plot:
+            draw(plot, runs, scenario)
     except ScnetError as error:
         fail(error, as_json=as_json)
     document = document_of(runs)
@@ -79,6 +83,14 @@ def bar() -> Iterator[Callable[[str], Callable[[float], None]]]:
             return lambda part: progress.update(task, completed=part)
 
         yield line
+
+
+def draw(path: Path, runs: dict[str, Run], scenario: Scenario) -> None:
+    title = f"{scenario.centres} centres, {scenario.load}, snapshots up to {scenario.snapshot_age:g} s old, {scenario.days:g} days"
+    try:
+        path.write_text(svg({name: waits(run) for name, run in runs.items()}, title))
+    except OSError as error:
+        raise BadOption(f"{path} can't be written: {error.strerror}.") from None
 
 
 def document_of(runs: dict[str, Run]) -> Json:

@@ -43,7 +43,7 @@ class Rule:
 class Session:
     """A request in the product's words, what was expected of it, and whether its wait is watched."""
 
-    __slots__ = ("asked", "centre", "learned", "promised", "wait", "watched")
+    __slots__ = ("asked", "centre", "learned", "looked_at", "promised", "wait", "watched")
 
     def __init__(self, request: Request) -> None:
         self.asked = JobRequest(
@@ -53,6 +53,7 @@ class Session:
         self.centre = ""
         self.promised: float | None = None
         self.watched = self.learned = False
+        self.looked_at = -1.0  # for a further copy
 
 
 class Product:
@@ -65,9 +66,9 @@ class Product:
         number = len(run.machines)
         self.breakers = [Breaker() for _ in range(number)]
         self.recent: list[list[Job]] = [[] for _ in range(number)]  # our own that the snapshot can't show yet
+        self.freed_at = [-1.0] * number  # when one of those was taken back
         self.refusing = [False] * number  # did not take a submission since the snapshot
         self._shown: list[tuple[int, float]] = [(-1, -1.0)] * number  # version and time of what `_offers` say
-        self._changed = [True] * number
         self._offers: list[Offer] = []
         self.firsts: deque[float] = deque()
         self.furthers: deque[float] = deque()
@@ -90,14 +91,13 @@ class Product:
         self.breakers[job.machine].succeeded()
         for other in request.copies:
             if other is not job and other.live:
-                self._changed[other.machine] = True
+                self.freed_at[other.machine] = self.run.now
                 self.run.cancel_later(other)
         self._account(request)
 
     def died(self, job: Job, *, reached: bool) -> None:
         request = job.request
         assert request
-        self._changed[job.machine] = True
         if reached:
             self.breakers[job.machine].failed(request.asked.asked.person, "it died", clock(self.run.now))
         else:
@@ -131,7 +131,6 @@ class Product:
         index = int(best.offer.centre)
         self.breakers[index].took(clock(self.run.now))
         self.recent[index].append(self.run.submit(request, index))
-        self._changed[index] = True
         self._watch(request)
 
     def _decide(self, request: Request, indices: Iterable[int]) -> Placement:
@@ -169,12 +168,16 @@ class Product:
         return hedging.affordable(self.rule, asked=len(self.firsts), further=len(self.furthers))
 
     def _better(self, request: Request) -> Ranked | None:
-        """Where to ask too. Only centres with room by their snapshot are offered: nowhere else could it start soon, and each offer
-        is ranked by itself alone."""
+        """Where to ask too. Each offer is ranked by itself alone, so only those are put to the product that have room and say anything
+        new since they were last put to it for this request: time alone makes no hole."""
         tried = {copy.machine for copy in request.copies}
-        views = self.run.views
-        room = [index for index in self.run.fits(request) if index not in tried and views[index].free >= request.cores]
+        since, request.asked.looked_at = request.asked.looked_at, self.run.now
+        room = [index for index in self.run.fits(request) if index not in tried and self._news(index, request.cores, since)]
         return self.where(self._decide(request, room).ranked) if room else None
+
+    def _news(self, index: int, cores: int, since: float) -> bool:
+        view = self.run.view(index)
+        return view.free >= cores and (view.since > since or self.freed_at[index] > since)
 
     # ---- promises
 
@@ -201,12 +204,11 @@ class Product:
             self._offers = [offer_of(self.run.views[each], self.run.scenario.snapshot_age) for each in range(len(self.breakers))]
         if (view.version, view.taken_at) != self._shown[index]:
             self._show(index, view)
-        offer = self._offers[index]
-        if self._changed[index]:
+        if self.recent[index]:
             self.recent[index] = [job for job in self.recent[index] if job.live]
-            pending = tuple(Shape(job.cores) for job in self.recent[index])
+        offer = self._offers[index]
+        if (pending := tuple([Shape(job.cores) for job in self.recent[index]])) != offer.pending:
             offer = self._offers[index] = replace(offer, pending=pending)
-            self._changed[index] = False
         down, refused = view.failing or self.refusing[index], breaker.refusal(clock(self.run.now)) if breaker.open_until else ""
         if down or refused:
             return replace(offer, state="down" if down else "up", refused=refused)
@@ -221,7 +223,6 @@ class Product:
         self._shown[index] = (view.version, view.taken_at)
         self.recent[index] = [job for job in self.recent[index] if job.state == State.COMING or job.arrived >= view.taken_at]
         self.refusing[index] = False
-        self._changed[index] = True
 
 
 def offer_of(view: View, age: float) -> Offer:

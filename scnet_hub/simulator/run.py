@@ -54,12 +54,27 @@ class Request:
 
 
 class View:
-    """What a centre last said of itself; `failing`: it did not answer when it was last asked."""
+    """What a centre last said of itself: as it was at `taken_at`, and is said without a change since `since`. `failing`: it did not
+    answer when it was last asked."""
 
-    __slots__ = ("behind", "cores", "failing", "free", "index", "queued", "queued_cores", "running", "taken_at", "version", "waiting")
+    __slots__ = (
+        "behind",
+        "cores",
+        "failing",
+        "free",
+        "index",
+        "queued",
+        "queued_cores",
+        "running",
+        "since",
+        "taken_at",
+        "version",
+        "waiting",
+    )
 
     def __init__(self, machine: Machine, now: float) -> None:
-        self.index, self.cores, self.taken_at, self.version = machine.index, machine.cores, now, machine.version
+        self.index, self.cores, self.version = machine.index, machine.cores, machine.version
+        self.taken_at = self.since = now
         self.free, self.queued, self.queued_cores = machine.free, len(machine.queue), machine.queued_cores
         self.running = tuple(machine.running)
         self.waiting = tuple(job for job, _ in zip(machine.queue.values(), range(WAITING_SEEN), strict=False))

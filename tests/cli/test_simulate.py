@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -24,6 +25,17 @@ def test_the_document_has_every_number_of_every_policy() -> None:
     document = json.loads(result.stdout)
     assert document["requests"] > 0 and list(document["policies"]) == ["random", "earliest_start"]
     assert all(set(told) == TOLD for told in document["policies"].values())
+
+
+def test_the_plot_is_a_picture_with_a_line_for_each_policy(tmp_path: Path) -> None:
+    picture = tmp_path / "waits.svg"
+    result = CliRunner().invoke(cli, [*SMALL, "--policies", "random,scnet", "--plot", str(picture)])
+    assert result.exit_code == 0, result.output
+    root = ElementTree.parse(picture).getroot()
+    words = [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert any(word.startswith("scnet: ") for word in words) and any(word.startswith("random: ") for word in words)
+    missing = CliRunner().invoke(cli, [*SMALL, "--policies", "random", "--plot", str(tmp_path / "no" / "waits.svg")])
+    assert missing.exit_code == 1 and "can't be written" in missing.stderr
 
 
 def test_words_are_a_table() -> None:
