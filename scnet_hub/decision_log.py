@@ -1,7 +1,8 @@
 """The decision log: each decision is written where its session is, in the same transaction, with what it was made from.
 
-What is the same for many decisions is written once: the centres' terms, and each snapshot. What became of a decision is read from its
-copy, never written here. Old decisions are swept away a few at a time; what they were made from goes sooner.
+What is the same for many decisions is written once: the centres' terms, and, a moment later and out of anybody's way, each snapshot. What
+became of a decision is read from its copy, never written here. Old decisions are swept away a few at a time; what they were made from
+goes sooner.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from .standard.federation import DecisionsSpec
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
 DAILY = 86400.0  # seconds between sweeps
-BREATH = 0.5  # seconds between two steps of one: others want the database too
+PATIENCE = 60.0  # seconds after one that failed
+BREATH = 0.5  # seconds between two steps: others want the database too
+AT_ONCE = 8  # snapshots that one step writes
 SAME_WITHIN = timedelta(minutes=1)  # the same refusal again is counted, not written again
 FIRST = "first"
 NEWEST, SHOWN = 20_000, 50  # decisions that a report counts at most, and lists
@@ -39,6 +42,9 @@ class DecisionLog:
     def __init__(self, db: Database, load: Load, spec: DecisionsSpec, clock: Callable[[], datetime]) -> None:
         self.db, self.load, self.spec, self.clock = db, load, spec, clock
         self._terms: tuple[tuple[Any, ...], str] = ((), "")
+        self._written = ""  # the digest of terms that are certainly in the database
+        self._last: dict[str, datetime] = {}  # by centre, the snapshot that was noted last
+        self._unwritten: dict[record.Snapshot, record.Loads] = {}
 
     # ---- writing
 
@@ -64,8 +70,7 @@ class DecisionLog:
     def _add(self, tx: Tx, decision: Placement, **values: Any) -> str:
         inputs, at = decision.inputs or Inputs(offers=()), decision.decided_at
         own, loads = record.encode(inputs, at)
-        unwritten = loads.keys() - stored.kept(tx, loads)
-        stored.keep(tx, {key: record.encode_loads(loads[key], key[1]) for key in unwritten}, at)
+        self._note(loads)
         usual = {
             "session": None, "number": 0, "cause": FIRST, "code": "", "said": "", "times": 1, "centre": "", "partition": "",
             "reason": decision.reason,
@@ -87,30 +92,62 @@ class DecisionLog:
             document = record.encode_terms(inputs.offers)
             digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
             self._terms = (said, digest)
-        if not stored.has_terms(tx, digest):
+        if digest == self._written:
+            return digest
+        if stored.has_terms(tx, digest):  # since an earlier transaction: this one may yet come to nothing
+            self._written = digest
+        else:
             stored.keep_terms(tx, digest, document or record.encode_terms(inputs.offers))
         return digest
+
+    def _note(self, loads: Mapping[record.Snapshot, record.Loads]) -> None:
+        for (centre, taken_at), load in loads.items():
+            if self._last.get(centre) != taken_at:
+                self._last[centre] = taken_at
+                self._unwritten[centre, taken_at] = load
+
+    async def flush(self) -> None:
+        """Writes the snapshots that decisions refer to and that are not written yet."""
+        while self._unwritten:
+            for key in await self.db.run(self._write):  # written, and committed
+                self._unwritten.pop(key, None)
+
+    def _write(self, tx: Tx) -> list[record.Snapshot]:
+        some = {key: load for key in list(self._unwritten)[:AT_ONCE] if (load := self._unwritten.get(key)) is not None}
+        new = some.keys() - stored.kept(tx, some)
+        stored.keep(tx, {key: record.encode_loads(some[key], key[1]) for key in new}, self.clock())
+        return list(some)
 
     # ---- how long it is kept
 
     async def run(self) -> None:
-        """Sweeps once a day, until cancelled."""
+        """Writes snapshots and, once a day, sweeps, until cancelled."""
+        swept = float("-inf")
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(BREATH)
             try:
-                await self.sweep()
+                await self.flush()
+                if loop.time() - swept >= DAILY:
+                    swept = loop.time()
+                    await self.sweep()
             except ScnetError as error:
-                log.warning("the decision log could not be swept, will be tried again: %s", error)
-            await asyncio.sleep(DAILY)
+                log.warning("the decision log can't be kept now, will be tried again: %s", error)
+                await asyncio.sleep(PATIENCE)
 
     async def sweep(self) -> int:
         """Takes away what is older than the federation's page says; how many rows."""
         now, total = self.clock(), 0
         decided, kept = now - timedelta(days=self.spec.keep_days), now - timedelta(days=self.spec.replay_days)
-        while gone := await self.db.run(stored.sweep, decided_before=decided, kept_before=kept):
+        while gone := await self.db.run(self._sweep, decided, kept):
             total += gone
             await asyncio.sleep(BREATH)
         return total
+
+    def _sweep(self, tx: Tx, decided: datetime, kept: datetime) -> int:
+        self._written = ""
+        self._last.clear()
+        return stored.sweep(tx, decided_before=decided, kept_before=kept)
 
     # ---- reading
 
@@ -140,14 +177,15 @@ class DecisionLog:
         long = stored.inputs(tx, row.id)
         terms = stored.terms_of(tx, long.terms)
         wanted = record.snapshots(long.inputs, terms, row.decided_at) if terms is not None else []
-        found = stored.loads(tx, wanted)
-        if terms is None or len(found) < len(wanted):
+        loads: dict[record.Snapshot, record.Loads]
+        loads = {(centre, at): record.decode_loads(document, at) for (centre, at), document in stored.loads(tx, wanted).items()}
+        loads |= {key: load for key in wanted if (load := self._unwritten.get(key)) is not None}
+        if terms is None or len(loads) < len(wanted):
             raise NotFound(
                 f"What decision {row.id} was made from is not kept any more.",
                 hint=f"It is kept for {self.spec.replay_days} days; the explanation still stands.",
                 code="not-kept",
             )
-        loads = {(centre, at): record.decode_loads(document, at) for (centre, at), document in found.items()}
         return sessions.request_of(long.request), record.decode(record.Record(own=long.inputs, terms=terms, loads=loads), row.decided_at)
 
     def _rows(self, tx: Tx, wanted: str, person: str) -> list[DecisionRow]:

@@ -26,6 +26,7 @@ CAUSES = {
     "unreachable": "That centre could not be reached, so it went on",
 }
 PLACES = 4  # that one sentence names
+RANKED, REFUSED = 50, 200  # that are written down of one decision
 
 
 # ---- what is written down
@@ -34,9 +35,12 @@ PLACES = 4  # that one sentence names
 def answer(decision: Placement) -> Json:
     """Everything that a placement said, compact: `ranked` and `refusals` are lists in the order of `_RANKED` and `_REFUSED`."""
     return {
-        "ranked": [_ranked(one) for one in decision.ranked],
-        "refusals": [[one.centre, one.partition, one.reason] for one in decision.refusals],
-        "more": [decision.more, decision.more_refused],
+        "ranked": [_ranked(one) for one in decision.ranked[:RANKED]],
+        "refusals": [[one.centre, one.partition, one.reason] for one in decision.refusals[:REFUSED]],
+        "more": [
+            decision.more + max(0, len(decision.ranked) - RANKED),
+            decision.more_refused + max(0, len(decision.refusals) - REFUSED),
+        ],
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from .db.decisions import DecisionRow
 from .documents import iso
-from .placement import Chance
+from .placement import Chance, Wait
 
 Json = dict[str, Any]
 NOW_SECONDS = 60.0  # what "now" promises as long as there is no range
@@ -51,6 +51,18 @@ def held(row: DecisionRow, now: datetime) -> bool | None:
         return waited <= promised
     until = row.job_cancelled_at or row.job_ended_at or now
     return False if (until - row.decided_at).total_seconds() > promised else None
+
+
+def lessons(rows: Iterable[DecisionRow]) -> list[tuple[Wait, str, float, float | None]]:
+    """What a `Calibration` learns from, oldest start first: (wait that was expected, centre, seconds that it was, promised p90)."""
+    begun = sorted(
+        ((row.started_at, row) for row in rows if row.number and row.chance is not None and row.started_at), key=lambda one: one[0]
+    )
+    return [
+        (Wait(Chance(row.chance), "", row.expected_s), row.centre, waited_s(row) or 0.0, row.p90_s)
+        for _, row in begun
+        if row.chance is not None
+    ]
 
 
 def report(

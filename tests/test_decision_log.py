@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import hindsight, sessions
+from scnet_hub import explanations, hindsight, sessions
 from scnet_hub.db import Tx
 from scnet_hub.db import decisions as stored
 from scnet_hub.db.decisions import DecisionRow
 from scnet_hub.decision_log import DecisionLog
 from scnet_hub.errors import BadOption, NotFound, Refused
 from scnet_hub.jobs import JobRequest
-from scnet_hub.placement import record
+from scnet_hub.placement import Calibration, place, record
 from scnet_hub.standard.federation import DecisionsSpec
+from tests.placement.build import NOW as BUILT
+from tests.placement.build import offer
 from tests.world import PAYLOAD, World
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -28,6 +30,7 @@ async def explained(world: World, wanted: str, person: str = "ada") -> dict[str,
 
 
 async def log_count(world: World) -> tuple[int, int, int]:
+    await world.federation.decision_log.flush()
     return await world.federation.db.run(stored.count)
 
 
@@ -171,9 +174,12 @@ async def test_a_start_that_is_not_written_is_not_logged_either(world: World) ->
 
     with pytest.raises(RuntimeError):
         await world.federation.db.run(half)
-    assert await log_count(world) == (0, 0, 0)
-    await world.submit()
-    assert await log_count(world) == (1, 2, 1)
+    decisions, _, terms = await log_count(world)
+    assert decisions == terms == 0
+    row = await world.submit()
+    decisions, snapshots, terms = await log_count(world)
+    assert (decisions, terms) == (1, 1) and snapshots >= 2
+    assert (await world.federation.decision_log.replay(row.id, "ada"))["same"]
 
 
 async def test_how_long_sessions_took_to_be_ready_is_known_by_centre_and_app(world: World) -> None:
@@ -221,6 +227,27 @@ def after(seconds: float) -> datetime:
 )
 def test_a_promise_that_nobody_could_see_the_end_of_does_not_count(row: DecisionRow, seconds: float, held: bool | None) -> None:
     assert hindsight.held(row, after(seconds)) is held
+
+
+def test_what_started_is_what_is_learned_from_in_its_order() -> None:
+    rows = [
+        decided(chance=3, expected_s=120.0, started_at=after(400), p90_s=300.0, centre="b"),
+        decided(started_at=after(2)),
+        decided(),
+        decided(session=None, number=0, chance=None, code="overdrawn"),
+    ]
+    learned = hindsight.lessons(rows)
+    assert [(wait.chance, wait.seconds, *rest) for wait, *rest in learned] == [(0, 1.0, "a", 2.0, None), (3, 120.0, "b", 400.0, 300.0)]
+    calibration = Calibration()
+    for lesson in learned:
+        calibration.learn(*lesson)
+
+
+def test_a_large_federation_is_written_down_in_part_and_counted_whole() -> None:
+    offers = [offer(f"c{number}", order=number, refused="" if number % 2 else "no account") for number in range(1000)]
+    said = explanations.answer(place(JobRequest(person="ada", project="p"), offers, now=BUILT))
+    assert (len(said["ranked"]), len(said["refusals"]), said["more"]) == (50, 200, [450, 300])
+    assert explanations.considered_words(said).startswith("1000 places came into question, 500 could take it.")
 
 
 def test_the_report_is_by_centre_and_by_chance_with_the_reasons_of_refusals() -> None:
