@@ -131,12 +131,29 @@ def report(outcomes: Sequence[Outcome]) -> Json:
     policies = {name: _policy([one for one in outcomes if one.policy == name]) for name in dict.fromkeys(one.policy for one in outcomes)}
     ours = policies.get(OURS, {})
     measures = ("wait_mean_s", "wait_p50_s", "wait_p95_s")
-    ratios = {
-        name: {measure.removesuffix("_s"): round(found[measure] / max(ours[measure], 1.0), 2) for measure in measures}
+    ratios: Json = {
+        name: {
+            **{measure.removesuffix("_s"): round(found[measure] / max(ours[measure], 1.0), 2) for measure in measures},
+            "wait_mean_95": interval(waits_of(outcomes, name), waits_of(outcomes, OURS)),
+        }
         for name, found in policies.items()
         if name != OURS and "wait_mean_s" in found and "wait_mean_s" in ours
     }
     return {"policies": policies, "ratios": ratios}
+
+
+def waits_of(outcomes: Iterable[Outcome], policy: str) -> dict[int, float]:
+    """By round."""
+    return {one.round: one.wait for one in outcomes if one.policy == policy and one.wait is not None}
+
+
+def interval(theirs: Mapping[int, float], ours: Mapping[int, float], draws: int = 1000) -> tuple[float, float]:
+    """Between which values the ratio of the means lies in 95 of 100 draws of as many rounds, with replacement."""
+    rounds = sorted(theirs.keys() & ours.keys())
+    dice = random.Random(0)
+    drawn = (dice.choices(rounds, k=len(rounds)) for _ in range(draws if rounds else 0))
+    found = sorted(sum(theirs[one] for one in some) / max(sum(ours[one] for one in some), 1.0) for some in drawn) or [0.0]
+    return round(percentile(found, 0.025), 2), round(percentile(found, 0.975), 2)
 
 
 def _policy(mine: Sequence[Outcome]) -> Json:
@@ -388,7 +405,8 @@ def main() -> None:
     began = time.monotonic()
     from tests import environments
 
-    environment = environments.standing(environments.KEPT / "environments")
+    with contextlib.redirect_stdout(sys.stderr):  # it says what it builds
+        environment = environments.standing(environments.KEPT / "environments")
     with standing(options) as testbed:
         document = asyncio.run(measure(options, testbed, environment, began))
     print(json.dumps(document, indent=None if options.json else 2))
