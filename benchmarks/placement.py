@@ -38,8 +38,7 @@ class Nobody(Product):
 def main() -> int:
     options = arguments()
     try:
-        sites = [site for path in options.trace or sorted(TRACES.glob("*.swf")) for site in read(path, Random(path.name))]
-        rows = [row for seed in options.seeds for row in of_seed(seed, sites, quick=options.quick)]
+        rows = [row for seed in options.seeds for row in of_seed(seed, sites(options.trace, seed), quick=options.quick)]
     except ScnetError as error:
         print(error, file=sys.stderr)
         return 1
@@ -56,10 +55,15 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def of_seed(seed: int, sites: Sequence[Site], *, quick: bool) -> Iterable[Json]:
+def sites(paths: Sequence[Path] | None, seed: int) -> list[Site]:
+    """As `scnet simulate` reads them, so that each number can be had from it too."""
+    return [site for path in paths or sorted(TRACES.glob("*.swf")) for site in read(path, Random(f"{seed}/{path.name}"))]
+
+
+def of_seed(seed: int, known: Sequence[Site], *, quick: bool) -> Iterable[Json]:
     days = 2.0 if quick else 7.0
     for part in (hot, moderate, many, broken):
-        yield from ({"seed": seed, **row} for row in part(seed, sites, days))
+        yield from ({"seed": seed, **row} for row in part(seed, known, days))
 
 
 def hot(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
@@ -143,8 +147,14 @@ def table(rows: Sequence[Json]) -> str:
             begun = one["where"]
             lines.append(f"\n{begun} (seed {one['seed']})")
         bounds = " and ".join(f"{word} {one[key]:g}" for key, word in (("least", "at least"), ("most", "at most")) if one[key] is not None)
-        lines.append(f"  {'holds' if one['holds'] else 'FAILS'} {one['what']:34} {one['value']:>10,.3f}  {bounds}")
+        lines.append(f"  {judged(one)} {one['what']:34} {one['value']:>10,.3f}  {bounds}")
     return "\n".join([*lines, "", f"{sum(one['holds'] for one in rows)} of {len(rows)} hold."])
+
+
+def judged(one: Json) -> str:
+    if one["least"] is None and one["most"] is None:
+        return "     "
+    return "holds" if one["holds"] else "FAILS"
 
 
 def note(text: str) -> None:
