@@ -19,6 +19,7 @@ from typing import Any
 from . import explanations, hindsight, sessions
 from .db import Database, Tx
 from .db import decisions as stored
+from .db import sessions as stored_sessions
 from .db.decisions import DecisionRow
 from .errors import BadOption, NotFound, Refused, ScnetError
 from .load import Load
@@ -195,6 +196,13 @@ class DecisionLog:
         if one:
             others = stored.of_session(tx, one.session) if one.session else []
             rows = [one, *(other for other in others if other.id != one.id)]
+        session = None if rows else stored_sessions.get(tx, wanted)
+        if session and person in ("", session.person):
+            raise NotFound(
+                f"Why session {wanted} went to {session.centre} is not in the log any more.",
+                hint=f"Decisions are kept for {self.spec.keep_days} days.",
+                code="not-kept",
+            )
         if not rows or (person and rows[0].person != person):
             raise NotFound(
                 f"There is no session and no decision {wanted[:40]!r}.",

@@ -90,7 +90,7 @@ async def test_a_copy_that_is_refused_after_another_was_ready_asks_for_no_third(
 
     def add(tx: Any) -> None:
         decision, _ = fed.decisions.decide(tx, sessions.request_of(first.request))
-        fed.add_copy(tx, first, 2, next(one for one in decision.ranked if one.offer.centre == first.centre), "stalled")
+        fed.add_copy(tx, first, 2, decision, next(one for one in decision.ranked if one.offer.centre == first.centre), "stalled")
 
     await fed.db.run(add)
     fed.launches.begin(row.id, 2)
