@@ -1,7 +1,7 @@
 """Second chances: a start that stalls, dies or is refused goes on at another place by itself.
 
 Refused, or never reached: the copy is withdrawn and another takes its turn. Died before it was ready: the same, and the centre's
-breaker counts it. Stalled: a further copy where it should start now, beside the one that waits; the first to call home wins. A
+breaker counts it. Stalled: a further copy where it should start now or in a hole, beside the one that waits; the first to call home wins. A
 further copy is work for two centres, so it has a budget; only a Lab gets one, because only its start waits to be let in.
 """
 
@@ -81,7 +81,7 @@ class SecondChances:
             return 0
         leading = next(row for row in rows if row.leads)
         waits = format_duration(now - leading.asked_at)
-        said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {place.offer.title}, where it should start now."
+        said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {place.offer.title}, where it should start {place.wait.words}."
         return self._add(tx, rows, decision, place, "stalled", said)
 
     async def instead(self, row: SessionRow, cause: str, why: str) -> bool:

@@ -1,6 +1,6 @@
 """When a start that stalls is asked for at one more place, and where: decided without I/O.
 
-A further copy is work for two centres, so it comes only after a patience, at a place where it should start at once, up to so many
+A further copy is work for two centres, so it comes only after a patience, at a place where it should start at once or in a hole, up to so many
 live copies, and within an hour's budget (measured: docs/explanation/performance.md). Carrying it out is `second_chances`'.
 """
 
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from .policy import Ranked
+from .wait import Chance
 
 
 class Hedge(Protocol):
@@ -47,5 +48,6 @@ def affordable(rule: Hedge, *, asked: int, further: int) -> bool:
 
 
 def where(untried: Iterable[Ranked]) -> Ranked | None:
-    """Of the places that were not tried, best first, the one to ask beside the others; None if it would help at none."""
-    return next((one for one in untried if one.wait.kind == "now"), None)
+    """Of the places that were not tried, best first, the one to ask beside the others; None if it would help at none. A hole is
+    enough: what has waited past the patience has lost its own (simulated: docs/explanation/simulation.md)."""
+    return next((one for one in untried if one.wait.chance <= Chance.HOLE), None)
