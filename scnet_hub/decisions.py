@@ -16,6 +16,7 @@ from .centres import Centre
 from .db import Database, Tx
 from .db import sessions as stored
 from .errors import NotFound, Refused
+from .forecasts import Forecasts
 from .jobs import JobRequest
 from .ledger import books
 from .load import Load
@@ -31,6 +32,7 @@ class Decisions:
         self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime], spec: FederationSpec
     ) -> None:
         self.db, self.centres, self.load, self.clock = db, centres, load, clock
+        self.forecasts = Forecasts(db, clock)
         self.weights = Usual(**spec.placement.model_dump())
         self.policy = partial(soonest, weights=self.weights)
         self.rules = {project.id: project for project in spec.project}
@@ -67,9 +69,10 @@ class Decisions:
         if request.centre:
             self.centre(request.centre)
         now = self.clock()
-        offers = tuple(self.load.offers(stored.live_copies(tx), now, refused))
-        decided = placement.place(request, offers, now=now, policy=self.policy)
-        return replace(decided, inputs=Inputs(offers=offers, weights=self.weights))
+        offers = self.forecasts.ready(self.load.offers(stored.live_copies(tx), now, refused), request.kind, request.app)
+        forecast = self.forecasts.forecast
+        decided = placement.place(request, offers, now=now, policy=self.policy, forecast=forecast)
+        return replace(decided, inputs=Inputs(offers=offers, forecast=forecast, weights=self.weights))
 
     def check(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> None:
         """Raises OverQuota or Overdrawn if the project may not, or cannot, have the best place of `decision`."""

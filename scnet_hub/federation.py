@@ -101,6 +101,7 @@ class Federation:
             self.own(watcher.run())
         self.own(self.second_chances.run())
         self.own(self.decision_log.run())
+        self.own(self.decisions.forecasts.run())
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
         """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way

@@ -81,7 +81,8 @@ class SecondChances:
             return 0
         leading = next(row for row in rows if row.leads)
         waits = format_duration(now - leading.asked_at)
-        said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {place.offer.title}, where it should start {place.wait.words}."
+        there = f"{place.offer.title}, where it should start {place.wait.words}"
+        said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {there}."
         return self._add(tx, rows, decision, place, "stalled", said)
 
     async def instead(self, row: SessionRow, cause: str, why: str) -> bool:

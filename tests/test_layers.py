@@ -30,6 +30,7 @@ LAYERS: dict[str, int] = {
             "starts",
             "watcher",
             "decisions",
+            "forecasts",
             "decision_log",
             "explanations",
             "hindsight",

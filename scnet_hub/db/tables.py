@@ -106,6 +106,7 @@ sessions = Table(
 _named = sessions.c.live & ~sessions.c.in_line
 Index("scnet_one_live", sessions.c.person, sessions.c.kind, sessions.c.name, unique=True, sqlite_where=_named, postgresql_where=_named)
 Index("scnet_sessions_live", sessions.c.live)
+Index("scnet_sessions_by_person", sessions.c.person, sessions.c.created_at)
 Index("scnet_sessions_ready", sessions.c.ready_at)
 
 # A session's jobs at the centres: mostly one; a further one where the first stalled or died. The first to call home leads.

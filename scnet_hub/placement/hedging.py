@@ -1,7 +1,7 @@
 """When a start that stalls is asked for at one more place, and where: decided without I/O.
 
-A further copy is work for two centres, so it comes only after a patience, at a place where it should start at once or in a hole, up to so many
-live copies, and within an hour's budget (measured: docs/explanation/performance.md). Carrying it out is `second_chances`'.
+A further copy is work for two centres, so it comes only after a patience, at a place where it should start at once or in a hole, up to
+so many live copies, and within an hour's budget (measured: docs/explanation/performance.md). Carrying it out is `second_chances`'.
 """
 
 from __future__ import annotations

@@ -175,4 +175,4 @@ def _drains(load: PartitionLoad, at: datetime) -> datetime | None:
     ahead = sum(one.cores * max(0.0, (one.ends_at - at).total_seconds()) for one in load.running)
     seen = sum(job.cores * job.walltime.total_seconds() for job in lasting if job.walltime)
     more = load.queued_jobs / len(lasting) if lasting else 0.0  # those not listed are like those that are
-    return at + timedelta(seconds=(ahead + seen * more) / load.cores)
+    return at + timedelta(seconds=min(UNLIMITED.total_seconds(), (ahead + seen * more) / load.cores))

@@ -129,6 +129,11 @@ def test_later_is_when_those_before_it_have_had_their_turn() -> None:
     assert (seen.chance, seen.seconds) == (Chance.LATER, 9000)
 
 
+def test_a_queue_without_end_is_a_year() -> None:
+    endless = load(node(cores_used=8), queued_jobs=10**9, queued_cores=10**9, waiting=(Waiting(cores=8, walltime=hours(9000)),))
+    assert expect(request(), offer(load=endless, taken_at=NOW)).seconds == 365 * 86400
+
+
 def test_next_is_when_enough_ends() -> None:
     full = load(node(cores_used=8), running_jobs=2, running=(busy(90, 4), busy(30, 4)))
     assert expect(request(cores=4), offer(load=full)).seconds == 1800

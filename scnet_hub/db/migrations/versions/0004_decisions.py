@@ -56,3 +56,4 @@ def upgrade() -> None:
     )
     op.create_index("ix_scnet_snapshots_kept_at", "scnet_snapshots", ["kept_at"])
     op.create_index("scnet_sessions_ready", "scnet_sessions", ["ready_at"])
+    op.create_index("scnet_sessions_by_person", "scnet_sessions", ["person", "created_at"])
