@@ -13,7 +13,7 @@ from datetime import datetime
 from ..errors import NoPlacement
 from ..jobs import JobRequest
 from .calibration import UNTRIED, Calibration, Forecast, Range
-from .offers import Offer, cost_of, memory_of, offers_of, shape_of
+from .offers import Offer, hourly_of, memory_of, offers_of, shape_of
 from .outlook import Outlook, Shape, look
 from .policy import POLICIES, USUAL, Policy, Ranked, Usual, judge, soonest, tie, why_after, why_best
 from .rules import RULES, Rule, refusal
@@ -21,7 +21,8 @@ from .wait import Chance, Wait, expect
 
 __all__ = [
     "POLICIES", "RULES", "Calibration", "Chance", "Forecast", "Inputs", "Offer", "Outlook", "Placement", "Policy", "Range", "Ranked",
-    "Refusal", "Rule", "Shape", "Usual", "Wait", "cost_of", "expect", "look", "memory_of", "offers_of", "place", "refused", "shape_of",
+    "Refusal", "Rule", "Shape", "Usual", "Wait", "expect", "hourly_of", "look", "memory_of", "offers_of", "place", "rank", "refused",
+    "shape_of",
     "soonest",
 ]  # fmt: skip
 
@@ -81,6 +82,20 @@ def place(
 ) -> Placement:
     """Where `request` should go at `now` (aware UTC), by what is known of earlier starts. Never raises for want of a place: then
     `best` is None."""
+    ranked, refusals = rank(request, offers, now=now, policy=policy, rules=rules, forecast=forecast)
+    return answer(request, now, ranked, refusals)
+
+
+def rank(
+    request: JobRequest,
+    offers: Iterable[Offer],
+    *,
+    now: datetime,
+    policy: Policy = soonest,
+    rules: Sequence[Rule] = RULES,
+    forecast: Forecast = UNTRIED,
+) -> tuple[list[Ranked], list[Refusal]]:
+    """The order of `place` without the words for each place: the offers that fit, best first, and the others."""
     known = sorted((offer.at(now) for offer in offers), key=tie)
     reasons = [(offer, refusal(request, offer, rules)) for offer in known]
     fitting = [judge(request, offer, now, forecast) for offer, reason in reasons if not reason]
@@ -90,7 +105,7 @@ def place(
         for offer, reason in reasons
         if reason
     ]
-    return answer(request, now, ranked, refusals)
+    return ranked, refusals
 
 
 def answer(

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Literal
 
 from ..jobs import JobRequest, LoadSnapshot, PartitionLoad
-from ..ledger import pricing
 from ..standard.centre import Announcement, CentreSpec, Maintenance
 from ..units import Amount, credits
 from .outlook import Outlook, Shape, after, look
@@ -125,7 +124,6 @@ def _share(cores: int, gpus: int, memory: int, nodes: int) -> Shape:
     return Shape(-(-cores // each), -(-gpus // each), -(-memory // each))
 
 
-def cost_of(request: JobRequest, offer: Offer, duration: timedelta) -> Amount:
-    """What `duration` of this request costs here, rounded up to a micro-credit: an estimate, never a charge."""
-    hourly = request.cores * offer.core_hour.micros + request.gpus * offer.gpu_hour.micros
-    return pricing.cost(Amount(hourly, offer.core_hour.unit), duration)
+def hourly_of(request: JobRequest, offer: Offer) -> Amount:
+    """What an hour of this request costs here: an estimate, never a charge."""
+    return Amount(request.cores * offer.core_hour.micros + request.gpus * offer.gpu_hour.micros, offer.core_hour.unit)

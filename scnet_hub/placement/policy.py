@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from ..jobs import JobRequest
+from ..ledger import pricing
 from ..units import Amount, format_duration
 from .calibration import UNTRIED, Forecast, Range
-from .offers import Offer, cost_of
+from .offers import Offer, hourly_of
 from .wait import Chance, Wait, expect, fullness
 
 Policy = Callable[[JobRequest, "Ranked"], tuple[Any, ...]]
@@ -56,7 +57,7 @@ class Ranked:
 
 
 def judge(request: JobRequest, offer: Offer, now: datetime, forecast: Forecast = UNTRIED) -> Ranked:
-    wait = expect(request, offer, now)
+    wait, hourly = expect(request, offer, now), hourly_of(request, offer)
     return Ranked(
         offer=offer,
         wait=wait,
@@ -64,8 +65,8 @@ def judge(request: JobRequest, offer: Offer, now: datetime, forecast: Forecast =
         fullness=fullness(request, offer),
         cores_free=offer.seen.cores_free if offer.seen else 0,
         gpus_free=offer.seen.gpus_free if offer.seen else 0,
-        cost=cost_of(request, offer, request.walltime),
-        cost_per_hour=cost_of(request, offer, timedelta(hours=1)),
+        cost=pricing.cost(hourly, request.walltime),
+        cost_per_hour=hourly,
     )
 
 

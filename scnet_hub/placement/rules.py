@@ -7,13 +7,12 @@ person's own choice comes first and what they can change by asking for less come
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC
 
 from ..jobs import JobRequest
 from ..units import credits, format_duration, format_memory
-from .offers import Offer, cost_of, shape_of
+from .offers import Offer, hourly_of, shape_of
 
-HOUR = timedelta(hours=1)
 Rule = Callable[[JobRequest, Offer], str]
 
 
@@ -38,7 +37,7 @@ def entitled(request: JobRequest, offer: Offer) -> str:
 def affordable(request: JobRequest, offer: Offer) -> str:
     if request.max_price is None:
         return ""
-    price = cost_of(request, offer, HOUR)
+    price = hourly_of(request, offer)
     return f"costs {price} an hour; the limit is {credits(request.max_price)}" if price > credits(request.max_price) else ""
 
 

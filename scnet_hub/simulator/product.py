@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..breaker import Breaker
 from ..jobs import Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
-from ..placement import Calibration, Offer, Placement, Ranked, Shape, Wait, hedging, look, place
+from ..placement import Calibration, Offer, Placement, Ranked, Shape, Wait, hedging, look, place, rank
 from ..placement.calibration import UNTRIED
 from .machine import Job, State
 from .run import MOST_TRIES, Request, Run, View
@@ -173,7 +173,11 @@ class Product:
         tried = {copy.machine for copy in request.copies}
         since, request.asked.looked_at = request.asked.looked_at, self.run.now
         room = [index for index in self.run.fits(request) if index not in tried and self._news(index, request.cores, since)]
-        return self.where(self._decide(request, room).ranked) if room else None
+        if not room:
+            return None
+        self._learn()
+        offers = [self._offer(index) for index in room]
+        return self.where(rank(request.asked.asked, offers, now=clock(self.run.now), forecast=self.forecast)[0])
 
     def _news(self, index: int, cores: int, since: float) -> bool:
         view = self.run.view(index)
