@@ -133,12 +133,13 @@ class NodeLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """A running job: what it gives back, at the latest when its limit is over."""
+    """A running job: what it gives back, at the latest when its limit is over. `node` is its first one ("": not said)."""
 
     ends_at: datetime
     cores: int
     gpus: int = 0
     nodes: int = 1
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,8 @@ class Waiting:
 class PartitionLoad:
     """One partition now: its nodes, and the queue before a newcomer (cores include those of other partitions on the
     same nodes only where the scheduler says so). `running` and `waiting` are its jobs where the scheduler says how long they
-    last; `waiting` in its own order, what could start first at the front, and no longer than anybody needs."""
+    last; `waiting` in its own order, what could start first at the front, and no longer than anybody needs. `reserves` is for how many
+    of those that can't start the scheduler keeps places (None: all that it looks at)."""
 
     name: str
     nodes: tuple[NodeLoad, ...] = ()
@@ -166,6 +168,7 @@ class PartitionLoad:
     up: bool = True
     running: tuple[Booking, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    reserves: int | None = None
 
     @property
     def cores(self) -> int:

@@ -213,7 +213,7 @@ class GridEngine:
 
     def _booking(self, job: Job, queue: str, at: datetime) -> Booking:
         ends_at = (qstat.time(job.since) or at) + (self._walltime(job, queue) or FOR_EVER)
-        return Booking(ends_at=ends_at, cores=job.slots, gpus=self._gpus(job.wants, job.slots))
+        return Booking(ends_at=ends_at, cores=job.slots, gpus=self._gpus(job.wants, job.slots), node=job.node)
 
     def _waiting(self, job: Job, queue: str) -> Waiting:
         return Waiting(cores=job.slots, gpus=self._gpus(job.wants, job.slots), walltime=self._walltime(job, queue))

@@ -184,7 +184,8 @@ class Oar:
     def _booking(self, facts: Mapping[str, Any], at: datetime) -> Booking:
         cores = len(facts.get("assigned_resources") or ())
         ends_at = (_moment(facts.get("startTime")) or at) + (_walltime(facts) or FOR_EVER)
-        return Booking(ends_at=ends_at, cores=cores, gpus=self._given(facts, cores))
+        nodes = len(facts.get("assigned_network_address") or ()) or 1
+        return Booking(ends_at=ends_at, cores=cores, gpus=self._given(facts, cores), nodes=nodes, node=_node(facts))
 
     def _waiting(self, facts: Mapping[str, Any]) -> Waiting:
         cores = _asked(facts)

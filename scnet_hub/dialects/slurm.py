@@ -361,6 +361,7 @@ def _running(rows: Iterable[Row], partition: str, at: datetime) -> list[Booking]
             cores=_int(row.cores),
             gpus=_gpus_of(row),
             nodes=_nodes_of(row),
+            node="" if row.node == "n/a" else row.node,
         )
         for row in here
     ]

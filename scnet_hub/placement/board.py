@@ -168,14 +168,16 @@ def _turns(request: JobRequest, offer: Offer, now: datetime) -> datetime:
 
 
 def _flips(request: JobRequest, ranked: Ranked, now: datetime) -> datetime:
-    """When time alone makes it stand elsewhere: a hole closes, an estimate falls below the next power of two."""
-    seen, wait = ranked.offer.seen, ranked.wait
-    if wait.chance is Chance.HOLE and seen and seen.head and (closes := seen.head.shadow_at - request.walltime) >= now:
-        return closes + timedelta(microseconds=1)
-    if wait.chance in (Chance.NEXT, Chance.LATER) and ranked.range is None and ranked.ready_s is not None:
-        steps = int(ranked.ready_s // ALIKE).bit_length()
-        below = ALIKE * 2 ** (steps - 1) if steps else 0.0
-        return now + timedelta(seconds=max(0.0, ranked.ready_s - below), microseconds=1)
-    if ranked.range is not None and wait.chance in (Chance.NEXT, Chance.LATER):
-        return now + SOON  # its kind may change
-    return now + FOR_EVER
+    """When time alone makes it stand elsewhere: a hole opens or closes, an estimate falls below the next power of two."""
+    seen, wait, least = ranked.offer.seen, ranked.wait, timedelta(microseconds=1)
+    turn = seen.plan.next_turn(now, request.walltime) if seen and seen.plan else None
+    turns = turn + least if turn else now + FOR_EVER
+    if wait.chance in (Chance.NOW, Chance.HOLE):
+        return turns
+    if ranked.range is not None:
+        return min(turns, now + SOON)  # its kind may change
+    if ranked.ready_s is None:
+        return turns
+    steps = int(ranked.ready_s // ALIKE).bit_length()
+    below = ALIKE * 2 ** (steps - 1) if steps else 0.0
+    return min(turns, now + timedelta(seconds=max(0.0, ranked.ready_s - below)) + least)

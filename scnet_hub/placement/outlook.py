@@ -1,19 +1,19 @@
-"""What a partition's load says of every newcomer: the shapes that are free, the head of the queue and the hole beside it.
+"""What a partition's load says of every newcomer: the shapes that are free, when more will be, and the plan of its queue.
 
 `look` reads a `PartitionLoad` once; `after` takes our own newer submissions from it. Both are facts and arithmetic: which request
-starts when is said in `wait.py`. The hole is EASY's (Mu'alem and Feitelson, TPDS 12(6), 2001): what may run before the head's
-shadow time, or beside it for ever.
+starts when is said in `wait.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ..jobs import Booking, NodeLoad, PartitionLoad, Waiting
+from ..jobs import Booking, NodeLoad, PartitionLoad
+from .plan import Plan, plan
 
 UNLIMITED = timedelta(days=365)
 UNCOUNTED = 2**62  # bytes: a scheduler that does not book memory never refuses for it
@@ -27,17 +27,6 @@ class Shape(NamedTuple):
     memory: int = 0
 
 
-NOTHING = Shape(0)
-
-
-class Head(NamedTuple):
-    """The first queued job that can't start: when it will at the latest, and the cores and GPUs that are then left beside it."""
-
-    shadow_at: datetime
-    cores_beside: int
-    gpus_beside: int
-
-
 class Release(NamedTuple):
     """From then on, so many cores and GPUs more are free than now, at least."""
 
@@ -49,9 +38,8 @@ class Release(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """One partition for any newcomer. `free` and `whole` are the distinct shapes of its nodes that are up, as they are and as they
-    would be if empty, each with how many; `head` is None where nothing waits or nobody knows for how long what runs will last.
-    `drains_at` is when what runs and waits would be done, cores filled without a gap; None where that is not known. `claimed` is what
-    queued jobs would take at once, before a newcomer."""
+    would be if empty, each with how many; `plan` is None where nothing waits, nothing is free, or nobody knows for how long what runs
+    and waits will last. `drains_at` is when all of it would be done, cores filled without a gap; None where that is not known."""
 
     free: tuple[tuple[Shape, int], ...]
     whole: tuple[tuple[Shape, int], ...]
@@ -62,9 +50,8 @@ class Outlook:
     queued: int
     queued_cores: int
     releases: tuple[Release, ...] = ()
-    head: Head | None = None
+    plan: Plan | None = None
     drains_at: datetime | None = None
-    claimed: Shape = NOTHING
 
     @property
     def working(self) -> int:
@@ -94,15 +81,14 @@ def look(load: PartitionLoad, at: datetime) -> Outlook:
         cores=load.cores, cores_free=load.cores_free, gpus=load.gpus, gpus_free=load.gpus_free,
         queued=load.queued_jobs, queued_cores=load.queued_cores, releases=releases, drains_at=_drains(load, at),
     )  # fmt: skip
-    first, claimed, running = _started(plain, load, at)
-    head = _head(first, plain.cores_free - claimed.cores, plain.gpus_free - claimed.gpus, _releases(running, at)) if first else None
-    return replace(plain, claimed=claimed, head=head)
+    known = bool(load.waiting) and (bool(load.running) or not load.running_jobs)
+    return replace(plain, plan=plan(load, at)) if known and plain.cores_free else plain
 
 
-def after(seen: Outlook, own: Iterable[Shape]) -> Outlook:
+def after(seen: Outlook, own: Sequence[Shape]) -> Outlook:
     """The same once our own newer submissions are there, each a node's share. What finds no place joins the queue."""
     free = [shape for shape, count in seen.free for _ in range(count)]
-    queued, queued_cores, cores, gpus, head = seen.queued, seen.queued_cores, seen.cores_free, seen.gpus_free, seen.head
+    queued, queued_cores, cores, gpus = seen.queued, seen.queued_cores, seen.cores_free, seen.gpus_free
     for shape in own:
         place = next((index for index, have in enumerate(free) if fits(have, shape)), None)
         if place is None:
@@ -110,9 +96,8 @@ def after(seen: Outlook, own: Iterable[Shape]) -> Outlook:
             continue
         free[place] = Shape(*(have - take for have, take in zip(free[place], shape, strict=True)))
         cores, gpus = cores - shape.cores, gpus - shape.gpus
-        if head:
-            head = Head(head.shadow_at, head.cores_beside - shape.cores, head.gpus_beside - shape.gpus)
-    return replace(seen, free=_counted(free), cores_free=cores, gpus_free=gpus, queued=queued, queued_cores=queued_cores, head=head)
+    plan = seen.plan and seen.plan.after((shape.cores, shape.gpus) for shape in own)
+    return replace(seen, free=_counted(free), cores_free=cores, gpus_free=gpus, queued=queued, queued_cores=queued_cores, plan=plan)
 
 
 def _room(shapes: Iterable[tuple[Shape, int]], wanted: Shape) -> int:
@@ -148,24 +133,6 @@ def _releases(running: Iterable[Booking], at: datetime) -> tuple[Release, ...]:
         cores, gpus = cores + one.cores, gpus + one.gpus
         total.append(Release(max(one.ends_at, at), cores, gpus))
     return tuple(total)
-
-
-def _started(seen: Outlook, load: PartitionLoad, at: datetime) -> tuple[Waiting | None, Shape, list[Booking]]:
-    """The first queued job that can't start at once, what those before it claim, and what runs once they have started."""
-    cores, gpus, running = 0, 0, list(load.running)
-    for job in load.waiting:
-        if cores + job.cores > seen.cores_free or gpus + job.gpus > seen.gpus_free:
-            return job, Shape(cores, gpus), running
-        cores, gpus = cores + job.cores, gpus + job.gpus
-        running.append(Booking(ends_at=at + (job.walltime or UNLIMITED), cores=job.cores, gpus=job.gpus))
-    return None, Shape(cores, gpus), running
-
-
-def _head(first: Waiting, cores: int, gpus: int, releases: Iterable[Release]) -> Head | None:
-    for one in releases:
-        if cores + one.cores >= first.cores and gpus + one.gpus >= first.gpus:
-            return Head(one.at, cores + one.cores - first.cores, gpus + one.gpus - first.gpus)
-    return None
 
 
 def _drains(load: PartitionLoad, at: datetime) -> datetime | None:

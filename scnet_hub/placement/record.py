@@ -168,30 +168,30 @@ def decode_loads(document: Json, taken_at: datetime) -> dict[str, PartitionLoad]
 
 def encode_load(load: PartitionLoad, taken_at: datetime) -> Json:
     """Times are seconds, exact to the microsecond; those of running jobs count from `taken_at`."""
-    counts = [load.name, load.queued_jobs, load.queued_cores, load.running_jobs, _duration(load.max_walltime), load.up]
+    counts = [load.name, load.queued_jobs, load.queued_cores, load.running_jobs, _duration(load.max_walltime), load.up, load.reserves]
     nodes = [
         _cut([n.name, n.cores, n.cores_used, n.memory, n.memory_used, n.gpus, n.gpus_used, n.gpu_model, n.up], _NODE) for n in load.nodes
     ]
-    running = [_cut([_seconds(one.ends_at - taken_at), one.cores, one.gpus, one.nodes], _JOB) for one in load.running]
+    running = [_cut([_seconds(one.ends_at - taken_at), one.cores, one.gpus, one.nodes, one.node], _JOB) for one in load.running]
     waiting = [
-        _cut([None if one.walltime is None else _seconds(one.walltime), one.cores, one.gpus, one.nodes], _JOB) for one in load.waiting
+        _cut([None if one.walltime is None else _seconds(one.walltime), one.cores, one.gpus, one.nodes], _JOB[:4]) for one in load.waiting
     ]
     return {"is": counts, "nodes": nodes, "running": running, "waiting": waiting}
 
 
 def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
-    name, queued_jobs, queued_cores, running_jobs, limit, up = document["is"]
+    name, queued_jobs, queued_cores, running_jobs, limit, up, reserves = document["is"]
     return PartitionLoad(
-        name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up,
+        name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up, reserves=reserves,
         max_walltime=None if limit is None else limit * MICROSECOND,
         nodes=tuple(_node(*_whole(row, _NODE)) for row in document["nodes"]),
         running=tuple(_booking(taken_at, *_whole(row, _JOB)) for row in document["running"]),
-        waiting=tuple(_waiting(*_whole(row, _JOB)) for row in document["waiting"]),
+        waiting=tuple(_waiting(*_whole(row, _JOB[:4])) for row in document["waiting"]),
     )  # fmt: skip
 
 
 _NODE = (None, None, 0, 0, 0, 0, 0, "", True)
-_JOB = (None, None, 0, 1)
+_JOB = (None, None, 0, 1, "")
 
 
 def _node(
@@ -203,8 +203,8 @@ def _node(
     )  # fmt: skip
 
 
-def _booking(taken_at: datetime, seconds: float, cores: int, gpus: int, nodes: int) -> Booking:
-    return Booking(ends_at=taken_at + _span(seconds), cores=cores, gpus=gpus, nodes=nodes)
+def _booking(taken_at: datetime, seconds: float, cores: int, gpus: int, nodes: int, node: str) -> Booking:
+    return Booking(ends_at=taken_at + _span(seconds), cores=cores, gpus=gpus, nodes=nodes, node=node)
 
 
 def _waiting(seconds: float | None, cores: int, gpus: int, nodes: int) -> Waiting:

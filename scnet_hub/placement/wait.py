@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from ..jobs import JobRequest
 from .offers import Offer, shape_of
-from .outlook import Head, Outlook
+from .outlook import Outlook
 
 BACKFILL_SECONDS = 30  # Slurm's default bf_interval: how long a job that fits a hole waits for the next look
 NEXT_SECONDS, LATER_SECONDS = 60.0, 120.0  # no promise is better than that of a hole
@@ -53,10 +53,10 @@ def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
         return NOBODY_KNOWS
     shape, nodes = shape_of(request, offer), max(request.nodes, 1)
     cores, gpus = shape.cores * nodes, shape.gpus * nodes
-    fits = seen.holds(shape) >= nodes and cores + seen.claimed.cores <= seen.cores_free and gpus + seen.claimed.gpus <= seen.gpus_free
+    fits = seen.holds(shape) >= nodes
     if fits and not seen.queued:
         return AT_ONCE
-    if fits and _in_the_hole(seen.head, cores, gpus, request, now):
+    if fits and (seen.plan is None or seen.plan.holds(shape.cores, shape.gpus, nodes, now, request.walltime)):
         return Wait(Chance.HOLE, f"within a minute, beside {_jobs(seen.queued)}", BACKFILL_SECONDS)
     if not seen.queued:
         return Wait(Chance.NEXT, "next, when something ends there", _until(seen.frees(cores, gpus), now, NEXT_SECONDS))
@@ -71,13 +71,6 @@ def fullness(request: JobRequest, offer: Offer) -> float:
         return float("inf")
     of_cores = _share(seen.cores - seen.cores_free + seen.queued_cores, seen.cores)
     return max(of_cores, _share(seen.gpus - seen.gpus_free, seen.gpus)) if request.gpus else of_cores
-
-
-def _in_the_hole(head: Head | None, cores: int, gpus: int, request: JobRequest, now: datetime) -> bool:
-    """Over before the head of the queue would start, or beside it; where the head is not known, what fits may do."""
-    if head is None or now + request.walltime <= head.shadow_at:
-        return True
-    return cores <= head.cores_beside and gpus <= head.gpus_beside
 
 
 def _turn(seen: Outlook, cores: int, gpus: int) -> datetime | None:

@@ -243,7 +243,7 @@ def load_of(view: View) -> PartitionLoad:
     return PartitionLoad(
         name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores, running_jobs=len(view.running),
         running=tuple([entry[3].booking or _booking(entry[3]) for entry in view.running]),
-        waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]),
+        waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]), reserves=1,
     )  # fmt: skip
 
 

@@ -250,7 +250,7 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
     assert main.max_walltime == timedelta(hours=4)
     assert main.up and taken.taken_at == AT
     ends_at = datetime.fromtimestamp(1795433273, UTC) + timedelta(hours=2)
-    assert main.running == (Booking(ends_at=ends_at, cores=2, gpus=1),)
+    assert main.running == (Booking(ends_at=ends_at, cores=2, gpus=1, node="gamma1"),)
     assert main.waiting == (
         Waiting(cores=8, nodes=2, walltime=timedelta(hours=1)),
         Waiting(cores=4, gpus=2, walltime=timedelta(hours=3)),

@@ -38,8 +38,8 @@ NODES = st.builds(
 LOADS = st.builds(
     PartitionLoad,
     name=WORDS, nodes=st.lists(NODES, max_size=3).map(tuple), queued_jobs=COUNTS, queued_cores=COUNTS, running_jobs=COUNTS,
-    max_walltime=st.none() | SPANS, up=st.booleans(),
-    running=st.lists(st.builds(Booking, ends_at=TIMES, cores=COUNTS, gpus=COUNTS, nodes=COUNTS), max_size=3).map(tuple),
+    max_walltime=st.none() | SPANS, up=st.booleans(), reserves=st.none() | COUNTS,
+    running=st.lists(st.builds(Booking, ends_at=TIMES, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, node=WORDS), max_size=3).map(tuple),
     waiting=st.lists(st.builds(Waiting, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, walltime=st.none() | SPANS), max_size=3).map(tuple),
 )  # fmt: skip
 OFFERS = st.builds(

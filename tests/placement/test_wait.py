@@ -112,8 +112,6 @@ def test_what_could_start_at_once_is_no_head() -> None:
         node(cores_used=6), queued_jobs=2, queued_cores=10, running_jobs=1,
         running=(busy(120, 6),), waiting=(Waiting(cores=1, walltime=hours(9)), Waiting(cores=8, walltime=hours(1))),
     )  # fmt: skip
-    seen = offer(load=two, taken_at=NOW).at(NOW).outlook
-    assert seen and seen.head and (seen.head.shadow_at, seen.head.cores_beside) == (NOW + hours(9), 0)
     assert expect(request(cores=1, walltime=hours(9)), offer(load=two, taken_at=NOW)).chance is Chance.HOLE
     assert expect(request(cores=2, walltime=hours(1)), offer(load=two, taken_at=NOW)).chance is Chance.LATER
 
