@@ -105,10 +105,14 @@ class Plan:
         return self.at + timedelta(seconds=min(found)) if found else None
 
     def after(self, own: Iterable[tuple[int, int]]) -> Plan:
-        """The same when our own newer submissions (cores and GPUs of a node each) have taken the first places that are free."""
+        """The same when our own newer submissions (cores and GPUs of a node each) have what is free now, where it is free, for ever: how
+        long they last is not known here, and they may have got their place before the queue's next turn."""
         nodes = [node.copy() for node in self.nodes]
         for cores, gpus in own:
-            _book(nodes, cores, gpus, 1, LONG)
+            for node in nodes:
+                if node.cores[0] >= cores and node.gpus[0] >= gpus:
+                    node.take(0.0, cores, gpus, LONG)
+                    break
         return _plan(self.at, nodes)
 
 
