@@ -114,8 +114,9 @@ async def _under(name: str, act: Callable[[], Awaitable[None]], tab: Tab) -> Jso
     before, _ = json.loads(await tab.run(TOLD.format(0), seen))
     async with _watching(tab, seen):
         await act()
-        await _page_comes(tab)
+        await _page_comes(tab, seen)
     steps, pause = json.loads(await tab.run(TOLD.format(before), seen))
+    seen.answers += 1
     return {
         "fault": name, "took_s": round(time.monotonic() - began, 1), "steps": steps - before, "longest_pause_s": round(pause, 2),
         "pages": seen.pages, "pages_failed": seen.pages_failed, "kernel_answers": seen.answers, "reconnected": seen.reconnected,
@@ -145,13 +146,14 @@ async def _look(tab: Tab, seen: Seen) -> None:
         await asyncio.sleep(LOOKS)
 
 
-async def _page_comes(tab: Tab) -> None:
-    """The page comes again. Raises ScnetError if it does not within half a minute."""
+async def _page_comes(tab: Tab, seen: Seen) -> None:
+    """The page comes again, and counts. Raises ScnetError if it does not within half a minute."""
     began = time.monotonic()
     while not await _page(tab):
         if time.monotonic() - began > 30:
             raise ScnetError("the notebook's page does not come again", code="page-gone")
         await asyncio.sleep(LOOKS)
+    seen.pages += 1
 
 
 async def _page(tab: Tab) -> bool:
