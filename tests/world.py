@@ -43,6 +43,7 @@ class Fault:
         self.lose_answer_to = ""
         self.says: dict[str, str] = {}  # words of an answer → those that come instead
         self.knows_nothing: set[str] = set()  # commands that are answered with nothing
+        self.nothing_once = ""  # a command whose next answer is nothing
         self.broken: set[str] = set()  # commands that fail
         self.asked: list[str] = []
 
@@ -58,7 +59,8 @@ class Fault:
             return Completed(command, 1, "", self.words)
         if verb in self.broken:
             raise Unreachable(f"{verb} does not answer")
-        if verb in self.knows_nothing:
+        if verb in self.knows_nothing or verb == self.nothing_once:
+            self.nothing_once = "" if verb == self.nothing_once else self.nothing_once
             return Completed(command, 0, "", "")
         done: Completed = await self.inner.run(command, account=account, timeout=timeout)
         if verb == self.lose_answer_to:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.demo.conftest import wait_for
 from tests.testbed.layout import CENTRES
 
-from .centre import Broken
+from .centre import Broken, Json
 from .stories import at
 
 SAVED = "find /var/spool/slurm* /var/lib/slurm* -name job_state -newermt @{} 2>/dev/null | grep -q ."
@@ -14,7 +14,7 @@ SAVED = "find /var/spool/slurm* /var/lib/slurm* -name job_state -newermt @{} 2>/
 @at("a")
 def test_a_killed_slurmctld_keeps_sessions_and_a_wish_to_stop_one(centre: Broken) -> None:
     kept, stopped = centre.ready("kept"), centre.ready("stopped")
-    saved(centre)
+    saved(centre, kept)
     with centre.broken("ctl-kill"):
         for session in (kept, stopped):
             assert "Unable to contact slurm controller" in centre.unknown(session)["unknown_why"]
@@ -153,7 +153,9 @@ def test_oar_without_its_database_keeps_sessions_and_a_submission_is_not_repeate
     centre.settled(session)
 
 
-def saved(centre: Broken) -> None:
-    """Until slurmctld has written its jobs down: killed before, it forgets that they started."""
-    now = centre.at("date", "+%s").strip()
+def saved(centre: Broken, session: Json) -> None:
+    """Until slurmctld has written its jobs down: killed before, it forgets that they started. It writes only what changed since the
+    last time, so the job gets a word."""
+    now = centre.at("date", "+%s.%N").strip()
+    centre.testbed.at(centre.id, ["scontrol", "update", f"jobid={session['job_id']}", "comment=saved"])
     wait_for(lambda: centre.testbed.at(centre.id, ["sh", "-c", SAVED.format(now)]).returncode == 0, 30)
