@@ -152,12 +152,25 @@ class Waiting:
     walltime: timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """When a scheduler last looked for holes beside its queue, and how often it does."""
+
+    last: datetime
+    every: timedelta
+
+    def after(self, at: datetime) -> datetime:
+        """The first pass after `at` (aware)."""
+        return self.last + self.every * ((at - self.last) // self.every + 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionLoad:
     """One partition now: its nodes, and the queue before a newcomer (cores include those of other partitions on the
     same nodes only where the scheduler says so). `running` and `waiting` are its jobs where the scheduler says how long they
     last; `waiting` in its own order, what could start first at the front, and no longer than anybody needs. `reserves` is for how many
-    of those that can't start the scheduler keeps places (None: all that it looks at)."""
+    of those that can't start the scheduler keeps places (None: all that it looks at); `backfill` is when it
+    looks for holes."""
 
     name: str
     nodes: tuple[NodeLoad, ...] = ()
@@ -169,6 +182,7 @@ class PartitionLoad:
     running: tuple[Booking, ...] = ()
     waiting: tuple[Waiting, ...] = ()
     reserves: int | None = None
+    backfill: Backfill | None = None
 
     @property
     def cores(self) -> int:

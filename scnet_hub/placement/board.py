@@ -19,7 +19,7 @@ from .calibration import UNTRIED, Forecast
 from .offers import Offer
 from .policy import ALIKE, Policy, Ranked, judge, soonest, tie
 from .rules import RULES, Rule, refusal
-from .wait import Chance
+from .wait import START_SECONDS, Chance
 
 SIZES = 32  # kinds of requests whose judgements are kept
 SHOWN = 20  # runners-up and refusals that an answer lists, if it can't list all
@@ -173,7 +173,8 @@ def _flips(request: JobRequest, ranked: Ranked, now: datetime) -> datetime:
     turn = seen.plan.next_turn(now, request.walltime) if seen and seen.plan else None
     turns = turn + least if turn else now + FOR_EVER
     if wait.chance in (Chance.NOW, Chance.HOLE):
-        return turns
+        arrives = wait.look and wait.look - timedelta(seconds=START_SECONDS)  # later than that it is for the look after it
+        return min(turns, arrives) if arrives else turns
     if ranked.range is not None:
         return min(turns, now + SOON)  # its kind may change
     if ranked.ready_s is None:

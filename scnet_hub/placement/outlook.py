@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from ..jobs import Booking, NodeLoad, PartitionLoad
+from ..jobs import Backfill, Booking, NodeLoad, PartitionLoad
 from .plan import Plan, plan
 
-UNLIMITED = timedelta(days=365)
 UNCOUNTED = 2**62  # bytes: a scheduler that does not book memory never refuses for it
 
 
@@ -39,7 +38,7 @@ class Release(NamedTuple):
 class Outlook:
     """One partition for any newcomer. `free` and `whole` are the distinct shapes of its nodes that are up, as they are and as they
     would be if empty, each with how many; `plan` is None where nothing waits, nothing is free, or nobody knows for how long what runs
-    and waits will last. `drains_at` is when all of it would be done, cores filled without a gap; None where that is not known."""
+    and waits will last."""
 
     free: tuple[tuple[Shape, int], ...]
     whole: tuple[tuple[Shape, int], ...]
@@ -49,9 +48,10 @@ class Outlook:
     gpus_free: int
     queued: int
     queued_cores: int
+    running: int
     releases: tuple[Release, ...] = ()
     plan: Plan | None = None
-    drains_at: datetime | None = None
+    backfill: Backfill | None = None
 
     @property
     def working(self) -> int:
@@ -79,7 +79,7 @@ def look(load: PartitionLoad, at: datetime) -> Outlook:
     plain = Outlook(
         free=_counted(_left(node) for node in up), whole=_counted(_whole(node) for node in up),
         cores=load.cores, cores_free=load.cores_free, gpus=load.gpus, gpus_free=load.gpus_free,
-        queued=load.queued_jobs, queued_cores=load.queued_cores, releases=releases, drains_at=_drains(load, at),
+        queued=load.queued_jobs, queued_cores=load.queued_cores, running=load.running_jobs, releases=releases, backfill=load.backfill,
     )  # fmt: skip
     known = bool(load.waiting) and (bool(load.running) or not load.running_jobs)
     return replace(plain, plan=plan(load, at)) if known and plain.cores_free else plain
@@ -133,13 +133,3 @@ def _releases(running: Iterable[Booking], at: datetime) -> tuple[Release, ...]:
         cores, gpus = cores + one.cores, gpus + one.gpus
         total.append(Release(max(one.ends_at, at), cores, gpus))
     return tuple(total)
-
-
-def _drains(load: PartitionLoad, at: datetime) -> datetime | None:
-    lasting = [job for job in load.waiting if job.walltime]
-    if not load.cores or (load.running_jobs and not load.running) or (load.queued_jobs and not lasting):
-        return None
-    ahead = sum(one.cores * max(0.0, (one.ends_at - at).total_seconds()) for one in load.running)
-    seen = sum(job.cores * job.walltime.total_seconds() for job in lasting if job.walltime)
-    more = load.queued_jobs / len(lasting) if lasting else 0.0  # those not listed are like those that are
-    return at + timedelta(seconds=min(UNLIMITED.total_seconds(), (ahead + seen * more) / load.cores))

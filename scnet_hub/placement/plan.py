@@ -95,6 +95,14 @@ class Plan:
             return self.nodes[0].holds(cores * nodes, gpus * nodes, start, end)
         return sum(node.holds(cores, gpus, start, end) for node in self.nodes) >= nodes
 
+    def earliest(self, cores: int, gpus: int, nodes: int, walltime: timedelta) -> datetime | None:
+        """When, at the latest, so many nodes have each so much free for the whole `walltime`; None: never."""
+        lasts = walltime.total_seconds()
+        if len(self.nodes) == 1:
+            cores, gpus, nodes = cores * nodes, gpus * nodes, 1
+        firsts = sorted(at for node in self.nodes if (at := node.earliest(cores, gpus, lasts)) is not None)
+        return self.at + timedelta(seconds=firsts[nodes - 1]) if len(firsts) >= nodes else None
+
     def next_turn(self, now: datetime, walltime: timedelta) -> datetime | None:
         """When `holds` may say something else of such a job, only because time went by; None: never."""
         start = (now - self.at).total_seconds()

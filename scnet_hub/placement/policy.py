@@ -23,6 +23,7 @@ from .wait import Chance, Wait, expect, fullness
 Policy = Callable[[JobRequest, "Ranked"], tuple[Any, ...]]
 ALIKE = 20.0  # seconds: below it starts are alike
 UNTOLD = 64  # after every delay that somebody can tell
+LOOKS = 5.0  # seconds between looks for holes that are worth a fuller place
 STEPS = 20  # fullness counts in steps of 5 %: within one step the cheaper centre wins
 
 
@@ -104,6 +105,7 @@ def soonest(request: JobRequest, ranked: Ranked, weights: Weights = USUAL) -> tu
     return (
         _delay(ranked),
         ranked.wait.chance,
+        _look(ranked),
         _wasteful(request, ranked),
         _points(request, ranked, weights),
         ranked.cost.micros,
@@ -151,6 +153,13 @@ def _delay(ranked: Ranked) -> int:
     """How long until it is ready, in powers of two of 20 s: what limits and records say of later starts is no better than that."""
     seconds = ranked.ready_s
     return UNTOLD if seconds is None else int(seconds // ALIKE).bit_length()
+
+
+def _look(ranked: Ranked) -> float:
+    """Of holes, whose scheduler looks for them first, in steps of five seconds; then where nobody knows when it looks."""
+    if ranked.wait.chance != Chance.HOLE:
+        return 0.0
+    return ranked.wait.look.timestamp() // LOOKS if ranked.wait.look else math.inf
 
 
 def _seconds(ranked: Ranked) -> str:

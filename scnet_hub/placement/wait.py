@@ -7,15 +7,17 @@ four classes and words, and seconds that only order the offers of one class. Kno
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 
 from ..jobs import JobRequest
 from .offers import Offer, shape_of
 from .outlook import Outlook
 
-BACKFILL_SECONDS = 30  # Slurm's default bf_interval: how long a job that fits a hole waits for the next look
-NEXT_SECONDS, LATER_SECONDS = 60.0, 120.0  # no promise is better than that of a hole
+BACKFILL_SECONDS = 30.0  # Slurm's default bf_interval: how long a job that fits a hole waits for the next look, at most
+TURN_SECONDS = 60.0  # no turn is expected sooner than a hole
+LONGEST_SECONDS = 365 * 86400.0
+END_SECONDS = 1200.0  # in which each running job has ended, half the time (simulated logs)
 START_SECONDS = 1  # a submission that fits at once is started by the main scheduler
 
 
@@ -30,11 +32,13 @@ class Chance(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """When it would start. `seconds` is an estimate, None where nothing honest can be said; `words` is for people."""
+    """When it would start. `seconds` is an estimate, None where nothing honest can be said; `words` is for people; `look` is when the
+    scheduler next looks for holes, where that is known and this is one."""
 
     chance: Chance
     words: str
     seconds: float | None = None
+    look: datetime | None = None
 
     @property
     def kind(self) -> str:
@@ -57,10 +61,17 @@ def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
     if fits and not seen.queued:
         return AT_ONCE
     if fits and (seen.plan is None or seen.plan.holds(shape.cores, shape.gpus, nodes, now, request.walltime)):
-        return Wait(Chance.HOLE, f"within a minute, beside {_jobs(seen.queued)}", BACKFILL_SECONDS)
+        look = seen.backfill and seen.backfill.after(now + timedelta(seconds=START_SECONDS))
+        seconds = (look - now).total_seconds() if look else BACKFILL_SECONDS
+        return Wait(Chance.HOLE, f"within a minute, beside {_jobs(seen.queued)}", seconds, look)
+    turn = _turn(seen, cores, gpus)
     if not seen.queued:
-        return Wait(Chance.NEXT, "next, when something ends there", _until(seen.frees(cores, gpus), now, NEXT_SECONDS))
-    return Wait(Chance.LATER, f"behind {_jobs(seen.queued)}", _until(_turn(seen, cores, gpus), now, LATER_SECONDS))
+        by_limits = _until(seen.frees(cores, gpus), now)
+        return Wait(Chance.NEXT, "next, when something ends there", min((one for one in (turn, by_limits) if one), default=None))
+    if fits and seen.plan:  # what is free is kept for a job of the queue
+        kept = _until(seen.plan.earliest(shape.cores, shape.gpus, nodes, request.walltime), now)
+        turn = max((one for one in (turn, kept) if one), default=None)
+    return Wait(Chance.LATER, f"behind {_jobs(seen.queued)}", turn)
 
 
 def fullness(request: JobRequest, offer: Offer) -> float:
@@ -73,14 +84,24 @@ def fullness(request: JobRequest, offer: Offer) -> float:
     return max(of_cores, _share(seen.gpus - seen.gpus_free, seen.gpus)) if request.gpus else of_cores
 
 
-def _turn(seen: Outlook, cores: int, gpus: int) -> datetime | None:
-    """When those before it would have had their turn: never before there is room for it."""
-    times = [at for at in (seen.drains_at, seen.frees(cores, gpus)) if at]
-    return max(times, default=None)
+def _turn(seen: Outlook, cores: int, gpus: int) -> float | None:
+    """Until those in the queue have had their turn and there is room; None if nothing runs there that could end. By how many running jobs
+    have to end first, not by their limits, which say little about when they do: in the simulated logs the order of centres by this agrees
+    with the order in which they really started the same request (rank correlation 0.6), and by limits it hardly does (0.1)."""
+    if not seen.running:
+        return None
+    ends = max(_ends(cores, seen.cores_free, seen.cores, seen.running), _ends(gpus, seen.gpus_free, seen.gpus, seen.running))
+    return min(max(TURN_SECONDS, END_SECONDS * (seen.queued + ends) / seen.running), LONGEST_SECONDS)
 
 
-def _until(at: datetime | None, now: datetime, least: float) -> float | None:
-    return None if at is None else max(least, (at - now).total_seconds())
+def _until(at: datetime | None, now: datetime) -> float | None:
+    return None if at is None else max(TURN_SECONDS, (at - now).total_seconds())
+
+
+def _ends(wanted: int, free: int, total: int, running: int) -> float:
+    """How many of so many running jobs, all alike, have to end for that."""
+    each = max((total - max(free, 0)) / running, 1.0)
+    return max(1.0, (wanted - max(free, 0)) / each)
 
 
 def _share(used: int, total: int) -> float:

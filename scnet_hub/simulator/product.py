@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ..breaker import Breaker
-from ..jobs import Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
+from ..jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
 from ..placement import Calibration, Offer, Placement, Ranked, Shape, Wait, hedging, look, place, rank
 from ..placement.calibration import UNTRIED
 from .machine import Job, State
-from .run import MOST_TRIES, Request, Run, View
+from .run import CYCLE, MOST_TRIES, Request, Run, View
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 PARTITION = "batch"
@@ -244,6 +244,7 @@ def load_of(view: View) -> PartitionLoad:
         name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores, running_jobs=len(view.running),
         running=tuple([entry[3].booking or _booking(entry[3]) for entry in view.running]),
         waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]), reserves=1,
+        backfill=Backfill(clock(view.passed_at), timedelta(seconds=CYCLE)),
     )  # fmt: skip
 
 

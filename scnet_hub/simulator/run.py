@@ -63,6 +63,7 @@ class View:
         "failing",
         "free",
         "index",
+        "passed_at",
         "queued",
         "queued_cores",
         "running",
@@ -79,6 +80,7 @@ class View:
         self.running = tuple(machine.running)
         self.waiting = tuple(job for job, _ in zip(machine.queue.values(), range(WAITING_SEEN), strict=False))
         self.failing = False
+        self.passed_at = next_pass(machine.phase, now, CYCLE) - CYCLE
         self.behind: Any = None  # what a policy worked out of it, kept for its lifetime
 
 

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from scnet_hub.jobs import Booking, JobRequest, PartitionLoad, Waiting
+from scnet_hub.jobs import Backfill, Booking, JobRequest, PartitionLoad, Waiting
 from scnet_hub.placement import Calibration, Offer, place
 from scnet_hub.placement.board import Board
 from scnet_hub.standard.centre import Announcement, Maintenance
@@ -27,7 +27,8 @@ def some_load(random: Random) -> PartitionLoad:
     nodes = tuple(node(f"n{number}", cores_used=random.choice((0, 2, 7, 8)), gpus=random.choice((0, 1))) for number in range(2))
     running = tuple(Booking(ends_at=NOW + timedelta(seconds=random.randint(-60, 9000)), cores=random.randint(1, 8)) for _ in range(3))
     waiting = tuple(Waiting(cores=random.randint(1, 16), walltime=timedelta(hours=random.randint(1, 5))) for _ in range(queued))
-    return load(*nodes, queued_jobs=queued, queued_cores=3 * queued, running_jobs=3, running=running, waiting=waiting)
+    backfill = random.choice((None, Backfill(NOW + timedelta(seconds=random.uniform(-90, 0)), timedelta(seconds=30))))
+    return load(*nodes, queued_jobs=queued, queued_cores=3 * queued, running_jobs=3, running=running, waiting=waiting, backfill=backfill)
 
 
 def some_offer(random: Random, centre: str, seconds: float) -> Offer:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub.jobs import Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
+from scnet_hub.jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
 from scnet_hub.placement import POLICIES, Inputs, Offer, Shape, Usual, Wait, place, record
 from scnet_hub.placement.calibration import Calibration, Forecast, Kind, Range
 from scnet_hub.standard.centre import Announcement, Maintenance
@@ -39,6 +39,7 @@ LOADS = st.builds(
     PartitionLoad,
     name=WORDS, nodes=st.lists(NODES, max_size=3).map(tuple), queued_jobs=COUNTS, queued_cores=COUNTS, running_jobs=COUNTS,
     max_walltime=st.none() | SPANS, up=st.booleans(), reserves=st.none() | COUNTS,
+    backfill=st.none() | st.builds(Backfill, last=TIMES, every=st.just(timedelta(seconds=30))),
     running=st.lists(st.builds(Booking, ends_at=TIMES, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, node=WORDS), max_size=3).map(tuple),
     waiting=st.lists(st.builds(Waiting, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, walltime=st.none() | SPANS), max_size=3).map(tuple),
 )  # fmt: skip

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from scnet_hub.jobs import Booking, JobRequest, Waiting
-from scnet_hub.placement import Offer, Shape, Wait, wait
-from scnet_hub.placement.wait import Chance
+from scnet_hub.jobs import Backfill, Booking, JobRequest, Waiting
+from scnet_hub.placement import Offer, Shape, Wait, look, wait
+from scnet_hub.placement.wait import END_SECONDS, LONGEST_SECONDS, Chance
 
 from .build import GIB, NOW, load, node, offer, request
 
@@ -122,17 +122,37 @@ def test_a_job_past_its_limit_is_about_to_end() -> None:
 
 
 def test_later_is_when_those_before_it_have_had_their_turn() -> None:
-    """2 h of 6 cores and 1 h of 8 on 8 cores: 2.5 h, which is after the 2 h until enough is free."""
+    """One job runs, one waits, and one has to end for us after it; many that run end more often."""
     seen = expect(request(cores=4), replace(HOLE, taken_at=NOW))
-    assert (seen.chance, seen.seconds) == (Chance.LATER, 9000)
+    assert (seen.chance, seen.seconds) == (Chance.LATER, 2 * END_SECONDS)
+    many = load(node(cores_used=8), queued_jobs=1, running_jobs=8)
+    assert expect(request(cores=1), offer(load=many)).seconds == 2 * END_SECONDS / 8
+    assert expect(request(cores=3), offer(load=many)).seconds == 4 * END_SECONDS / 8
+
+
+def test_what_is_free_and_kept_for_the_queue_is_later_than_that() -> None:
+    """Of two free cores none is for us until the head of the queue, which waits for 2 h at most, has had its hour."""
+    seen = expect(request(cores=2, walltime=hours(3)), replace(HOLE, taken_at=NOW))
+    assert (seen.chance, seen.seconds) == (Chance.LATER, 3 * 3600)
+
+
+def test_a_hole_is_filled_at_the_next_look_after_the_submission_arrived() -> None:
+    def looks(seconds: float) -> Wait:
+        load = replace(HOLE.load, backfill=Backfill(NOW - timedelta(seconds=30 - seconds), timedelta(seconds=30)))
+        return expect(request(cores=2), replace(HOLE, load=load, outlook=look(load, NOW)))
+
+    assert [looks(seconds).seconds for seconds in (20, 2, 1, 0.5)] == [20, 2, 31, 30.5]
+    assert looks(20).look == NOW + timedelta(seconds=20)
 
 
 def test_a_queue_without_end_is_a_year() -> None:
-    endless = load(node(cores_used=8), queued_jobs=10**9, queued_cores=10**9, waiting=(Waiting(cores=8, walltime=hours(9000)),))
-    assert expect(request(), offer(load=endless, taken_at=NOW)).seconds == 365 * 86400
+    endless = load(node(cores_used=8), queued_jobs=10**9, queued_cores=10**9, running_jobs=1)
+    assert expect(request(), offer(load=endless, taken_at=NOW)).seconds == LONGEST_SECONDS
 
 
 def test_next_is_when_enough_ends() -> None:
     full = load(node(cores_used=8), running_jobs=2, running=(busy(90, 4), busy(30, 4)))
-    assert expect(request(cores=4), offer(load=full)).seconds == 1800
-    assert expect(request(cores=8), offer(load=full)).seconds == 5400
+    assert expect(request(cores=4), offer(load=full)).seconds == END_SECONDS / 2
+    assert expect(request(cores=8), offer(load=full)).seconds == END_SECONDS
+    soon = load(node(cores_used=8), running_jobs=2, running=(busy(90, 4), busy(5, 4)))
+    assert expect(request(cores=4), offer(load=soon)).seconds == 300  # its limit says so
