@@ -61,7 +61,7 @@ def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
     if fits and not seen.queued:
         return AT_ONCE
     if fits and (seen.plan is None or seen.plan.holds(shape.cores, shape.gpus, nodes, now, request.walltime)):
-        look = seen.backfill and seen.backfill.after(now + timedelta(seconds=START_SECONDS))
+        look = seen.backfill.after(now + timedelta(seconds=START_SECONDS)) if seen.backfill else None
         seconds = (look - now).total_seconds() if look else BACKFILL_SECONDS
         return Wait(Chance.HOLE, f"within a minute, beside {_jobs(seen.queued)}", seconds, look)
     turn = _turn(seen, cores, gpus)

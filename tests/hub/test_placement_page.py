@@ -63,10 +63,11 @@ def decide(together: Together) -> str:
 
     def write(tx: Tx) -> str:
         session_id = sessions.new_id()
-        decision, _ = fed.decisions.decide(tx, JobRequest(person="ada", project="climate", centre="delta", name="one"))
-        fed.insert(tx, session_id, decision, {})
+        wanted = JobRequest(person="ada", project="climate", centre="delta", name="one")
+        decision, _ = fed.decisions.decide(tx, wanted)
         assert decision.best
-        fed.decision_log.refused(tx, decision, OverQuota(f"Too much of {HOSTILE}."))
+        fed.insert(tx, session_id, decision, {})
+        fed.decision_log.refused(tx, fed.decisions.decide(tx, wanted)[0], OverQuota(f"Too much of {HOSTILE}."))
         fed.end_session(tx, session_id, "Stopped on request.")
         return session_id
 
