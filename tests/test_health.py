@@ -28,7 +28,7 @@ class Looked:
 
     async def look(self, complaints: dict[str, str] | None = None, **answers: Any) -> None:
         way = Scripted(complaints, **{"squeue": queued("1", "RUNNING", "n1"), "sinfo": SINFO, **answers})
-        one = Centre(None, Slurm("sacct"), way, clock=lambda: self.now, observe=self.health.heard)  # type: ignore[arg-type]
+        one = Centre(None, Slurm("sacct", 0), way, clock=lambda: self.now, observe=self.health.heard)  # type: ignore[arg-type]
         try:
             await one.look(["1", "2"], nodes=True)
         except CentreError:

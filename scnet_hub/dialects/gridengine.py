@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected
-from ..jobs import Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from ..jobs import Backfill, Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
 from . import qstat
 from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, moment, number, numbers, sentence, short
 from .qstat import ANY, LETTERS, PLAIN, Instance, Job, size
@@ -58,20 +58,25 @@ class Complex:
 class GridEngine:
     """`gpu`, `memory` and `model` are this installation's complexes, `environments` the parallel environment of each queue that
     keeps a job's slots on one node ($pe_slots), `limits` the queues' own walltimes. Where no complex names GPU models, a queue
-    has but the model that the centre's page says."""
+    has but the model that the centre's page says. `reserves` is for how many jobs places may be kept: 0 is Grid Engine's default, None
+    that nobody said. `every` is how long a submission waits for a run of the scheduler, at most."""
 
     gpu: Complex | None = None
     memory: Complex | None = None
     model: Complex | None = None
     environments: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, timedelta | None] = field(default_factory=dict)
+    reserves: int | None = None
+    every: timedelta = timedelta()
 
     def probe(self) -> tuple[Command, ...]:
         each_one = (*PLAIN, "sh", "-c", _EACH, "sh")
-        return Command((*PLAIN, "qconf", "-sc")), Command((*each_one, "-spl", "-sp")), Command((*each_one, "-sql", "-sq"))
+        complexes, scheduler = (Command((*PLAIN, "qconf", which)) for which in ("-sc", "-ssconf"))
+        return complexes, Command((*each_one, "-spl", "-sp")), Command((*each_one, "-sql", "-sq")), scheduler
 
     def probed(self, done: Sequence[Completed]) -> GridEngine:
         complexes, environments, queues = (qstat.answered(one) for one in (done[0], _none_is_empty(done[1]), done[2]))
+        scheduler = next(_tables(_if_told(done[3]), "algorithm"), {})
         known = {row[0]: row for row in map(str.split, complexes) if len(row) == 8 and row[4] != "NO"}
         booked = {name: row for name, row in known.items() if row[5] != "NO"}
         one_node = [table["pe_name"] for table in _tables(environments, "pe_name") if table.get("allocation_rule") == "$pe_slots"]
@@ -84,6 +89,10 @@ class GridEngine:
                 name: pe for name, table in by_name.items() for pe in one_node[::-1] if pe in re.split(r"[\s,=\[\]]+", table["pe_list"])
             },
             limits={name: _limit(table.get("h_rt", "")) for name, table in by_name.items()},
+            reserves=number(scheduler["max_reservation"]) if "max_reservation" in scheduler else None,
+            every=timedelta(seconds=number(scheduler.get("flush_submit_sec", "")))
+            or _limit(scheduler.get("schedule_interval", ""))
+            or timedelta(),
         )
 
     # ---- submit
@@ -185,6 +194,8 @@ class GridEngine:
         for job in line:
             waiting[job.queue] += job.tasks
             cores[job.queue] += job.tasks * job.slots
+        # When it last ran is not said: it is taken to have run as it was looked at.
+        backfill = Backfill(at, self.every) if self.every else None
         partitions = {}
         for name, members in by_queue.items():
             loads = tuple(self._node(member) for member in members)
@@ -195,6 +206,7 @@ class GridEngine:
                 running_jobs=len(running), max_walltime=self.limits.get(name), up=any(load.up for load in loads),
                 running=tuple(self._booking(job, name, at) for job in running.values()),
                 waiting=tuple(self._waiting(job, name) for job in ahead for _ in range(min(job.tasks, AHEAD)))[:AHEAD],
+                reserves=self.reserves, backfill=backfill,
             )  # fmt: skip
         return LoadSnapshot(taken_at=at, partitions=partitions)
 
@@ -344,6 +356,12 @@ def _booked(resource: Complex, instance: Instance) -> tuple[float, float]:
 def _first(names: Iterable[str], rows: Mapping[str, Sequence[str]]) -> Complex | None:
     name = next((name for name in names if name in rows), "")
     return Complex(name, booked=rows[name][5] != "NO", per_slot=rows[name][5] == "YES") if name else None
+
+
+def _if_told(done: Completed) -> list[str]:
+    """The lines of an answer, if there is one: a site may forbid the question. Raises Unreachable."""
+    qstat.check_asked(done)
+    return [] if done.code else lines(done.stdout)
 
 
 def _none_is_empty(done: Completed) -> Completed:

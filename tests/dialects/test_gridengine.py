@@ -14,7 +14,7 @@ from scnet_hub.commands import Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.gridengine import Complex, GridEngine
 from scnet_hub.errors import BadOption, Garbled, Rejected, Unreachable
-from scnet_hub.jobs import JobSpec, JobState
+from scnet_hub.jobs import Backfill, JobSpec, JobState
 
 from .samples import said
 from .samples import sample as sample_of
@@ -27,8 +27,8 @@ def sample(name: str) -> Completed:
     return sample_of("gridengine", name)
 
 
-def asked(*answers: str) -> GridEngine:
-    return GridEngine().probed([sample(name) for name in answers])
+def asked(*answers: str, scheduler: str = "qconf_scheduler") -> GridEngine:
+    return GridEngine().probed([sample(name) for name in (*answers, scheduler)])
 
 
 engine = asked("qconf_complexes", "qconf_environments", "qconf_queues")
@@ -50,14 +50,14 @@ def options(command_argv: tuple[str, ...]) -> dict[str, str]:
 def test_an_installation_is_asked_what_it_can_do() -> None:
     assert engine == GridEngine(
         gpu=Complex("gpu", booked=True, per_slot=True), memory=Complex("h_vmem", booked=True, per_slot=True), model=None,
-        environments={"all.q": "smp"}, limits={"all.q": None},
+        environments={"all.q": "smp"}, limits={"all.q": None}, reserves=10, every=timedelta(seconds=1),
     )  # fmt: skip
     assert isinstance(dialect("gridengine"), GridEngine)
 
 
 def test_an_installation_without_consumables_or_environments_is_asked_for_neither() -> None:
     plain = "\n".join(line for line in sample("qconf_complexes").stdout.splitlines() if not line.startswith(("gpu", "h_vmem")))
-    bare = GridEngine().probed([said(plain), sample("qconf_no_environments"), sample("qconf_queues")])
+    bare = GridEngine().probed([said(plain), sample("qconf_no_environments"), sample("qconf_queues"), said()])
     assert (bare.gpu, bare.memory, bare.environments) == (None, Complex("mem_free"), {})
     assert options(bare.submit(spec(memory=GIB)).argv)["-l mem_free"] == "1024M"
     for changes in ({"gpus": 1}, {"cores": 2}):
@@ -69,9 +69,26 @@ def test_the_environment_of_a_queue_keeps_its_slots_on_one_node() -> None:
     pes = "pe_name mpi\nallocation_rule $fill_up\npe_name smp\nallocation_rule $pe_slots\npe_name gpus\nallocation_rule $pe_slots\n"
     queues = "qname a.q\npe_list make mpi smp\nh_rt 48:00:00,[n1=24:00:00]\nqname b.q\npe_list mpi,[@gpu=gpus]\nh_rt 3600\n"
     queues += "qname c.q\npe_list NONE\n"
-    found = GridEngine().probed([sample("qconf_complexes"), said(pes), said(queues)])
+    found = GridEngine().probed([sample("qconf_complexes"), said(pes), said(queues), said()])
     assert found.environments == {"a.q": "smp", "b.q": "gpus"}
     assert found.limits == {"a.q": timedelta(hours=48), "b.q": timedelta(hours=1), "c.q": None}
+
+
+@pytest.mark.parametrize(
+    ("words", "reserves", "backfill"),
+    [
+        ("max_reservation 0\nschedule_interval 0:0:15\nflush_submit_sec 0\n", 0, Backfill(AT, timedelta(seconds=15))),
+        ("schedule_interval 0:2:0\nflush_submit_sec 4\nmax_reservation 20\n", 20, Backfill(AT, timedelta(seconds=4))),
+        ("", None, None),
+    ],
+)
+def test_how_many_places_are_kept_and_when_holes_are_filled_is_the_schedulers_configuration(
+    words: str, reserves: int | None, backfill: Backfill | None
+) -> None:
+    told = said(f"algorithm default\n{words}") if words else said(stderr="denied: you are no operator\n", code=1)
+    found = GridEngine().probed([*map(sample, ("qconf_complexes", "qconf_environments", "qconf_queues")), told])
+    load = found.snapshot([], sample("queue_mixed"), AT).partitions["all.q"]
+    assert (load.reserves, load.backfill) == (reserves, backfill)
 
 
 def test_who_cannot_be_asked_is_not_probed() -> None:
@@ -79,6 +96,8 @@ def test_who_cannot_be_asked_is_not_probed() -> None:
         asked("qconf_down", "qconf_environments", "qconf_queues")
     with pytest.raises(Unreachable):
         asked("qconf_complexes", "qconf_down", "qconf_queues")
+    with pytest.raises(Unreachable):
+        asked("qconf_complexes", "qconf_environments", "qconf_queues", scheduler="qconf_down")
 
 
 # ---- submit

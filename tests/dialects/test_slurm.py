@@ -1,5 +1,7 @@
 """The Slurm dialect against what Slurm 22.05 really said: `tests/samples/slurm`, captured from clusters with and without slurmdbd."""
 
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,12 +11,12 @@ from scnet_hub.commands import Command, Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.slurm import STATES, Slurm, first_host
 from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
-from scnet_hub.jobs import Booking, JobSpec, JobState, JobStatus, Waiting
+from scnet_hub.jobs import Backfill, Booking, JobSpec, JobState, JobStatus, LoadSnapshot, Waiting
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
 AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
 GIB = 2**30
-slurm = Slurm("sacct")
+slurm = Slurm("sacct", 0)
 
 
 def row(job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None") -> str:
@@ -303,12 +305,105 @@ def test_a_job_that_can_never_start_stands_in_nobodys_way() -> None:
 
 
 def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
-    assert Slurm("scontrol").probe() == ()
-    assert [command.argv[4] for command in Slurm().probe()] == ["sacct"]
-    assert Slurm().probed([sample("sacct_disabled")]).accounting == "scontrol"
-    assert Slurm().probed([said()]).accounting == "sacct"
+    config = sample("scontrol_config")
+    assert Slurm("scontrol", 30).probe() == ()
+    assert [command.argv[4] for command in Slurm().probe()] == ["sacct", "scontrol"]
+    assert [command.argv[4] for command in Slurm("sacct").probe()] == ["scontrol"]
+    assert Slurm().probed([sample("sacct_disabled"), config]).accounting == "scontrol"
+    assert Slurm().probed([said(), config]).accounting == "sacct"
     with pytest.raises(Unreachable):
-        Slurm().probed([sample("sacct_down")])
+        Slurm().probed([sample("sacct_down"), config])
+
+
+# ---- backfill
+
+
+def looked(words: str, interval: int = 30) -> Backfill | None:
+    taken: LoadSnapshot = Slurm("sacct", interval).snapshot([said(sample("sinfo_nodes").stdout + words)], said(), AT)
+    (backfill,) = {part.backfill for part in taken.partitions.values()}
+    return backfill
+
+
+def stats(said_at: int, last: int, *more: str, head: str = "Backfilling stats") -> str:
+    rows = ("\tTotal cycles: 9", f"\tLast cycle when: Mon Nov 23 01:39:50 2026 ({last})", *(f"\t{row}" for row in more))
+    return "\n".join((f"sdiag output at Mon Nov 23 01:40:00 2026 ({said_at})", head, *rows, "\tLast depth cycle: 3", ""))
+
+
+@pytest.mark.parametrize(
+    ("config", "interval"),
+    [
+        ("SchedulerParameters     = (null)\nSchedulerType           = sched/backfill\n", 30),
+        ("SchedulerParameters     = defer,bf_interval=60,bf_continue\nSchedulerType           = sched/backfill\n", 60),
+        ("SchedulerParameters     = bf_interval=-1\nSchedulerType           = sched/backfill\n", 0),
+        ("SchedulerParameters     = bf_interval=60\nSchedulerType           = sched/builtin\n", 0),
+        ("", 0),
+    ],
+)
+def test_how_often_backfill_looks_is_slurms_configuration(config: str, interval: int) -> None:
+    assert Slurm("sacct").probed([said(config)]).interval == interval
+
+
+def test_who_must_not_know_the_configuration_asks_for_nodes_alone() -> None:
+    for code, words in ((1, "scontrol: error: Access/permission denied\n"), (127, "scontrol: not found\n")):
+        assert Slurm("sacct").probed([said(stderr=words, code=code)]).interval == 0
+    with pytest.raises(Unreachable):
+        Slurm("sacct").probed([sample("sinfo_down")])
+    assert Slurm("sacct").probed([sample("scontrol_config")]).interval == 2
+    assert "sdiag" not in " ".join(slurm.nodes()[0].argv)
+
+
+def test_a_snapshot_says_when_backfill_last_looked_and_how_often_it_does() -> None:
+    ours = Slurm("sacct", 20).snapshot([sample("sinfo_backfill")], said(), AT)
+    (backfill,) = {part.backfill for part in ours.partitions.values()}
+    assert set(ours.partitions) == {"batch", "debug"} and len(ours.partitions["batch"].nodes) == 3
+    assert backfill and AT - timedelta(seconds=20) < backfill.last <= AT
+    assert timedelta(seconds=20) < backfill.every < timedelta(seconds=21)
+
+
+def test_a_period_is_the_pause_and_a_cycle_with_its_own_pauses() -> None:
+    assert looked(stats(1_000_000_050, 1_000_000_030, "Last cycle: 9000000", "Mean cycle: 8000000")) == Backfill(
+        AT - timedelta(seconds=20), timedelta(seconds=40)
+    )
+    assert looked(stats(1_000_000_050, 1_000_000_030, "Last cycle: 4000000")) == Backfill(AT - timedelta(seconds=20), timedelta(seconds=35))
+
+
+def test_a_backfill_that_had_nothing_to_do_is_taken_to_look_now() -> None:
+    assert looked(stats(1_000_000_050, 1_000_000_000)) == Backfill(AT, timedelta(seconds=30))
+    within = "Backfilling stats (WARNING: data obtained in the middle of backfilling execution.)"
+    assert looked(stats(1_000_000_050, 1_000_000_000, head=within)) == Backfill(AT - timedelta(seconds=50), timedelta(seconds=30))
+
+
+@pytest.mark.parametrize(
+    "words", ["", "You are no operator.\n", "sdiag output at Mon (1000000050)\n", stats(5, 3), stats(10**12, 10**12), "Backfilling stats\n"]
+)
+def test_a_look_without_a_word_of_backfill_is_a_look(words: str) -> None:
+    assert looked(words) is None
+
+
+def test_before_the_first_cycle_nothing_is_said_of_the_next() -> None:
+    taken = Slurm("sacct", 2).snapshot([sample("sinfo_no_cycle")], said(), AT)
+    assert taken.partitions["batch"].backfill is None and taken.partitions["batch"].cores == 192
+
+
+@pytest.mark.parametrize("sdiag", ["echo sdiag output at now; exit 1", "exec sleep 60", "exit 127"])
+def test_a_look_does_not_fail_by_sdiag(sdiag: str, tmp_path: Path) -> None:
+    timeout = f'shift; exec {shutil.which("timeout")} 0.2 "$@"'
+    sinfo = 'echo "n1|main|0/4/0/4|8000|0|(null)|gpu:0|idle|1:00:00|up|"'
+    for name, script in {"sinfo": sinfo, "sdiag": sdiag, "timeout": timeout}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    question = Slurm("sacct", 30).nodes()[0]
+    done = subprocess.run(question.argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and done.stderr == ""
+    part = Slurm("sacct", 30).snapshot([Completed(question, 0, done.stdout, "")], said(), AT).partitions["main"]
+    assert part.cores == 4 and part.backfill is None
+
+
+def test_what_sinfo_says_is_not_hidden_by_sdiag(tmp_path: Path) -> None:
+    (tmp_path / "sinfo").write_text("#!/bin/sh\necho sinfo: no >&2\nexit 3\n")
+    (tmp_path / "sinfo").chmod(0o755)
+    done = subprocess.run(Slurm("sacct", 30).nodes()[0].argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (3, "sinfo: no\n")
 
 
 # ---- usage
