@@ -32,6 +32,7 @@ LAYERS: dict[str, int] = {
             "decisions",
             "forecasts",
             "decision_log",
+            "decision_pages",
             "explanations",
             "hindsight",
             "launches",
@@ -64,7 +65,8 @@ ALONE = ("session", "setup")
 MAY_ALSO = {
     # `scnet doctor` asks whether set-up is complete; `scnet demo` and `scnet centre` are commands of their own
     "cli": ("setup", "demo", "enrolment"),
-    "cli.simulate": ("simulator",),  # not a client: it asks no broker
+    "cli.simulate": ("simulator",),  # not a client: it computes, and asks a broker for no more than its decision log
+    "cli.replay": ("simulator",),
 }
 
 ROOMS: dict[str, tuple[str, ...]] = {

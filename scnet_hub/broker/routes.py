@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from .. import __version__, documents, identity, options
+from .. import __version__, decision_pages, documents, identity, options
 from ..accounts import PROOF_LIFE
 from ..db import projects as stored_projects
 from ..db import sessions as stored
@@ -93,6 +95,11 @@ def linker(who: Caller) -> str:
             code="not-from-a-session",
         )
     return person_of(who)
+
+
+def aware(at: datetime) -> datetime:
+    """A time without a zone is UTC."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def operator_of(who: Caller) -> None:
@@ -226,6 +233,23 @@ async def decisions(fed: Fed, who: Who, days: Annotated[float, Query(gt=0, le=36
     """What was predicted and what became of it, of the last days; with the newest decisions."""
     operator_of(who)
     return await fed.decision_log.report(days)
+
+
+@router.get("/decisions/log")
+async def decision_log(
+    fed: Fed,
+    who: Who,
+    days: Annotated[float, Query(gt=0, le=366)] = 1,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after: Annotated[str, Query(max_length=40)] = "",
+) -> Response:
+    """A page of the log with what each decision was made from, of the last days or of that time."""
+    operator_of(who)
+    begin = aware(since) if since else fed.clock() - timedelta(days=days)
+    found = await decision_pages.page(fed.decision_log, begin, aware(until) if until else fed.clock(), after)
+    text = await asyncio.to_thread(json.dumps, found, ensure_ascii=False)  # it may be megabytes: not in the way of others
+    return Response(text, media_type="application/json")
 
 
 @router.get("/decisions/{wanted}")

@@ -1,28 +1,41 @@
-"""`scnet simulate`: what a policy would have done with a log's jobs. Asks no broker: it runs on this machine alone."""
+"""`scnet simulate`: what a policy would have done with a log's jobs, or with what a hub really decided. It runs on this machine; a broker
+is asked only for its decision log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ..errors import BadOption, ScnetError
 from ..simulator import LOADS, POLICIES, Run, Scenario, Workload, chosen, simulate, summary, waits, workload_of
 from ..simulator.logs import read
 from ..simulator.plot import svg
+from ..simulator.replay import candidates
 from ..simulator.swf import Site
-from .answers import Json, fail, print_json, print_table
+from . import replay
+from .answers import App, Json, fail, print_json, print_table
+
+OF_DECISIONS = ("since", "weights", "source", "save", "most")
+OF_LOGS = ("traces", "by_partition", "centres", "load", "snapshot_age", "seed", "black_hole", "outages", "plot")
 
 
-def policies(context: click.Context, option: click.Parameter, value: str) -> list[str]:
+def instant(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
     try:
-        return chosen(value)
-    except BadOption as error:
-        raise click.BadParameter(f"{error} {error.hint}") from None
+        at = datetime.fromisoformat(value) if value else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no time such as 2026-11-23 or 2026-11-23T09:00.") from None
+    return at.replace(tzinfo=UTC) if at and not at.tzinfo else at
+
+
+PATH = click.Path(dir_okay=False, path_type=Path)
+T = TypeVar("T")
 
 
 @click.command("simulate")
@@ -35,15 +48,70 @@ def policies(context: click.Context, option: click.Parameter, value: str) -> lis
     "--load", type=click.Choice(list(LOADS)), default="hot", show_default=True, help="How full their own people's jobs make them."
 )
 @click.option("--snapshot-age", type=click.FloatRange(0, 3600), default=30, show_default=True, help="Seconds between looks at a centre.")
-@click.option("--days", type=click.FloatRange(0, 366, min_open=True), default=2, show_default=True, help="Simulated days in all.")
+@click.option(
+    "--days", type=click.FloatRange(0, 366, min_open=True), default=2, show_default=True, help="Days in all, simulated or of a hub."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same result.")
-@click.option("--policies", "names", default="", callback=policies, help=f"Separated by commas; all of {', '.join(POLICIES)}.")
+@click.option("--policies", "names", default="", help=f"Separated by commas; all of {', '.join(POLICIES)}; of a hub's: soonest, cheapest.")
 @click.option("--black-hole", is_flag=True, help="One centre looks idle and kills each session after 5 s.")
 @click.option("--outages", is_flag=True, help="Centres are down for an hour every three days.")
 @click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the waits as a picture, FILE.svg.")
+@click.option("--decisions", is_flag=True, help="Operators: what the hub decided of late, against other policies, instead of logs.")
+@click.option("--since", callback=instant, metavar="TIME", help="Of the hub's decisions those from then on (UTC): --days of them.")
+@click.option("--weights", multiple=True, help="Of the hub's decisions, soonest with price=5,away=0; repeatable.")
+@click.option("--most", type=click.IntRange(1), default=2000, show_default=True, help="Of the hub's decisions so many at most.")
+@click.option("--save", type=PATH, help="Keep the hub's decisions with what they were made from, FILE.json.gz.")
+@click.option("--from", "source", type=PATH, help="Replay what --save kept; no hub is asked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def command(traces: Sequence[Path], by_partition: bool, names: list[str], plot: Path | None, as_json: bool, **settings: Any) -> None:
-    """Replay logs of batch jobs at many centres, with people's sessions placed among them by each policy."""
+@click.pass_context
+def command(context: click.Context, /, decisions: bool, names: str, as_json: bool, **settings: Any) -> None:
+    """Replay logs of batch jobs at many centres, with people's sessions placed among them by each policy; or a hub's decisions."""
+    decided = decisions or settings["source"] is not None
+    if misplaced := [name for name in (OF_LOGS if decided else OF_DECISIONS) if given(context, name)]:
+        option = next(one.opts[0] for one in context.command.params if one.name == misplaced[0])
+        raise click.UsageError(f"{option} is for {'logs of batch jobs' if decided else '--decisions'}.")
+    kept = {name: settings.pop(name) for name in OF_DECISIONS}
+    if decided:
+        against(context, names, as_json, days=settings["days"], **kept)
+    else:
+        simulated(wanted(chosen, names), as_json, **settings)
+
+
+def given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
+
+
+def wanted(choose: Callable[..., T], *values: Any) -> T:
+    """Policies; a mistake in their names is wrong usage."""
+    try:
+        return choose(*values)
+    except BadOption as error:
+        raise click.UsageError(f"{error} {error.hint}") from None
+
+
+def against(
+    context: click.Context, names: str, as_json: bool, *, days: float, since: datetime | None, source: Path | None, save: Path | None,
+    most: int, weights: Sequence[str],
+) -> None:  # fmt: skip
+    """What a hub decided, against other policies."""
+    if source and (since or save or given(context, "days")):
+        raise click.UsageError("--from replays all that was saved: without --since, --days and --save.")
+    among = wanted(candidates, names, weights)
+    try:
+        with bar() as line:
+            stretch = replay.Stretch(source=source, since=since, days=days, most=most)
+            document = replay.replayed(stretch, context.ensure_object(App).connect, among, save, line("decisions"))
+    except ScnetError as error:
+        fail(error, as_json=as_json)
+    if as_json:
+        print_json(document)
+    else:
+        replay.show(document)
+
+
+def simulated(
+    names: Sequence[str], as_json: bool, *, traces: Sequence[Path], by_partition: bool, plot: Path | None, **settings: Any
+) -> None:
     try:
         scenario = Scenario(**settings)
         workload = workload_of(scenario, logs(traces, scenario.seed, by_partition))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, and_, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, select, tuple_, update
 
 from . import Tx
 from .tables import copies, decisions, sessions, snapshots, terms
@@ -108,6 +108,21 @@ def newest(tx: Tx, since: datetime, limit: int) -> list[DecisionRow]:
     """Decisions since then, newest first."""
     query = _rows().where(decisions.c.decided_at >= since).order_by(decisions.c.decided_at.desc(), decisions.c.id).limit(limit)
     return [_row(row) for row in tx.execute(query)]
+
+
+def page_of_first(tx: Tx, since: datetime, until: datetime, after: str, limit: int) -> list[DecisionRow]:
+    """First decisions from then (of that instant those with a greater id) until then, oldest first; none about further copies."""
+    query = _rows().where(*_first(since, until, after)).order_by(decisions.c.decided_at, decisions.c.id).limit(limit)
+    return [_row(row) for row in tx.execute(query)]
+
+
+def count_first(tx: Tx, since: datetime, until: datetime, after: str) -> int:
+    return tx.execute(select(func.count()).select_from(decisions).where(*_first(since, until, after))).scalar() or 0
+
+
+def _first(since: datetime, until: datetime, after: str) -> tuple[ColumnElement[bool], ...]:
+    at = decisions.c.decided_at
+    return at >= since, at <= until, or_(at > since, decisions.c.id > after), decisions.c.cause == "first"
 
 
 def inputs(tx: Tx, decision_id: str) -> Inputs:
