@@ -1,12 +1,13 @@
 """The conformance suite on the embedded centre, on unprivileged Slurm, and on the four real centres of the testbed over SSH:
 Slurm twice, Grid Engine, OAR. Without a real part it fails with the install line."""
 
+import asyncio
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from scnet_hub.centres import embedded as small  # noqa: E402
 from scnet_hub.centres.embedded import EmbeddedCentre, Settings  # noqa: E402
 from scnet_hub.centres.slurm_clusters import SlurmCluster  # noqa: E402
 from scnet_hub.conformance.suite import *  # noqa: E402, F403
-from scnet_hub.conformance.suite import MIB, ended, job, record_of, runs, wait  # noqa: E402
+from scnet_hub.conformance.suite import MIB, PATIENCE, ended, job, record_of, runs, wait  # noqa: E402
 from scnet_hub.jobs import JobState  # noqa: E402
 from scnet_hub.standard.centre import parse_centre  # noqa: E402
 from scnet_hub.transport import Means  # noqa: E402
@@ -121,8 +122,30 @@ def shortest(kind: str) -> timedelta:
     return SHORTEST.get(kind, timedelta(minutes=1))
 
 
+async def fills_holes(centre: Centre, kind: str) -> None:
+    """While jobs wait: what the scheduler tells of its next look for holes beside them, and of the places that it keeps."""
+    looks = {"slurm": (2, 3), "a": (2, 3), "b": (2, 3), "c": (1, 1)}.get(kind)  # seconds from one to the next
+    async with asyncio.timeout(PATIENCE):  # none has been told yet, before Slurm's first
+        while True:
+            loaded = (await centre.load()).partitions[centre.spec.partition[0].name]
+            if loaded.backfill or not looks:
+                break
+            await asyncio.sleep(0.5)
+    assert loaded.reserves == (10 if kind == "c" else None)
+    if not looks:
+        assert loaded.backfill is None
+        return
+    assert loaded.backfill
+    now = datetime.now(UTC)
+    assert timedelta(seconds=-2) < now - loaded.backfill.last < timedelta(minutes=3)
+    assert timedelta(seconds=looks[0]) <= loaded.backfill.every <= timedelta(seconds=looks[1])
+    assert now < loaded.backfill.after(now) <= now + loaded.backfill.every
+
+
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cancelled(centre: Centre, folder: str, account: str) -> None:
+async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cancelled(
+    centre: Centre, folder: str, account: str, kind: str
+) -> None:
     offered = centre.spec.partition[0]
     most = {"cores": offered.cores - 1, "memory": offered.cores * MIB}  # the overdue job may still have a core somewhere
     ids = []
@@ -136,6 +159,7 @@ async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cance
         loaded = (await centre.load()).partitions[offered.name]
         assert (loaded.queued_jobs, loaded.queued_cores) == (2, 2 * (offered.cores - 1))
         assert loaded.cores_free <= offered.nodes
+        await fills_holes(centre, kind)
     finally:
         await centre.cancel(ids, account=account)
     for one in ids:
