@@ -7,11 +7,12 @@ carries nothing out and raises nothing; a caller that needs a place raises `NoPl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..errors import NoPlacement
 from ..jobs import JobRequest
+from .alike import alike
 from .calibration import UNTRIED, Calibration, Forecast, Range
 from .offers import Offer, hourly_of, memory_of, offers_of, shape_of
 from .outlook import Outlook, Shape, look
@@ -132,8 +133,8 @@ def _with_reasons(request: JobRequest, ranked: Sequence[Ranked]) -> tuple[Ranked
     if not ranked:
         return ()
     best, *others = ranked
-    first = replace(best, reason=why_best(request, best, others[0] if others else None))
-    return (first, *(replace(other, reason=why_after(request, other, best)) for other in others))
+    first = alike(best, reason=why_best(request, best, others[0] if others else None))
+    return (first, *(alike(other, reason=why_after(request, other, best)) for other in others))
 
 
 def _nowhere(request: JobRequest, refusals: Sequence[Refusal], unlisted: int) -> str:
@@ -142,7 +143,7 @@ def _nowhere(request: JobRequest, refusals: Sequence[Refusal], unlisted: int) ->
         return "No centre is in the federation yet."
     chosen = [one for one in refusals if request.centre in ("", one.centre) and request.partition in ("", one.partition)] or refusals
     listed = "; ".join(f"{one.centre_name or one.centre}/{one.partition}: {one.reason}" for one in chosen[:3])
-    hidden = max(0, len(chosen) - 3) + unlisted
+    hidden = max(0, len(chosen) - 3) + (0 if request.centre and chosen is not refusals else unlisted)
     more = f"; and {hidden} more" if hidden else ""
     if request.centre and chosen is not refusals:
         return f"The centre that you asked for can't take this now: {listed}{more}."

@@ -46,8 +46,9 @@ class Forecast:
 
     def of(self, wait: Wait, centre: str) -> Range | None:
         """The range for such a wait there; None where there were too few of them."""
-        here = kind(wait, centre)
-        return self.ranges.get(here) or self.ranges.get(here._replace(centre=""))
+        if not self.ranges:
+            return None
+        return self.ranges.get(kind(wait, centre)) or self.ranges.get(kind(wait))
 
 
 UNTRIED = Forecast()

@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from ..jobs import JobRequest, LoadSnapshot, PartitionLoad
 from ..standard.centre import Announcement, CentreSpec, Maintenance
 from ..units import Amount, credits
+from .alike import alike
 from .outlook import Outlook, Shape, after, look
 
 State = Literal["up", "stale", "down", "unknown"]
@@ -68,12 +69,25 @@ class Offer:
 
     def at(self, now: datetime) -> Offer:
         """The same as it is at `now`; a snapshot from the future (a clock that was set back) has age zero."""
+        return alike(self, **self._times(now), **self._sights(self.taken_at or now))
+
+    def settled(self) -> Offer:
+        """With what its load and `pending` say, which time does not change."""
+        return alike(self, **(self._sights(self.taken_at) if self.taken_at else {}))
+
+    def aged(self, now: datetime, **changes: Any) -> Offer:
+        """What was settled as it is at `now`, and with these changes; none of them to its load or `pending`."""
+        return alike(self, **self._times(now), **changes)
+
+    def _times(self, now: datetime) -> dict[str, Any]:
         ahead = [max(one.start - now, timedelta()) for one in self.maintenance if now < one.end]
         age = None if self.taken_at is None else max(now - self.taken_at, timedelta())
         blocked = next((one for one in self.announcements if one.blocks_starts and one.start <= now < one.end), None)
-        plain = self.outlook or (look(self.load, self.taken_at or now) if self.load else None)
-        seen = after(plain, self.pending) if plain and self.pending else plain
-        return replace(self, age=age, open_for=min(ahead, default=None), blocked=blocked, outlook=plain, seen=seen)
+        return {"age": age, "open_for": min(ahead, default=None), "blocked": blocked}
+
+    def _sights(self, at: datetime) -> dict[str, Any]:
+        plain = self.outlook or (look(self.load, at) if self.load else None)
+        return {"outlook": plain, "seen": after(plain, self.pending) if plain and self.pending else plain}
 
 
 def offers_of(

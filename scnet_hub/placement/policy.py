@@ -138,15 +138,21 @@ def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
     """Why `other` stands behind `best`: the first thing, in the order of `soonest`, in which it is worse."""
     if other.wait.chance > best.wait.chance:
         return f"would start {other.wait.words}"
-    worse = (
-        (_delay(other) > _delay(best), f"is ready in {_seconds(other)} instead of {_seconds(best)}"),
-        (_wasteful(request, other) and not _wasteful(request, best), "its GPUs are kept for those who need them"),
-        (_away(request, other) and not _away(request, best), f"your files are at {best.offer.centre_name or best.offer.centre}"),
-        (_step(other) > _step(best), f"it is {_percent(other)} % full instead of {_percent(best)} %"),
-        (other.cost.micros > best.cost.micros, f"it costs {other.cost} instead of {best.cost}"),
-        (other.fullness > best.fullness, "it is a little fuller"),
-    )
-    return f"would start {other.wait.words}, but " + next((words for is_so, words in worse if is_so), "it is later in the list of centres")
+    return f"would start {other.wait.words}, but {_worse(request, other, best)}"
+
+
+def _worse(request: JobRequest, other: Ranked, best: Ranked) -> str:
+    if _delay(other) > _delay(best):
+        return f"is ready in {_seconds(other)} instead of {_seconds(best)}"
+    if _wasteful(request, other) and not _wasteful(request, best):
+        return "its GPUs are kept for those who need them"
+    if _away(request, other) and not _away(request, best):
+        return f"your files are at {best.offer.centre_name or best.offer.centre}"
+    if _step(other) > _step(best):
+        return f"it is {_percent(other)} % full instead of {_percent(best)} %"
+    if other.cost.micros > best.cost.micros:
+        return f"it costs {other.cost} instead of {best.cost}"
+    return "it is a little fuller" if other.fullness > best.fullness else "it is later in the list of centres"
 
 
 def _delay(ranked: Ranked) -> int:

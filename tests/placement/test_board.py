@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -9,7 +10,7 @@ from random import Random
 import pytest
 
 from scnet_hub.jobs import Backfill, Booking, JobRequest, PartitionLoad, Waiting
-from scnet_hub.placement import Calibration, Offer, place
+from scnet_hub.placement import Calibration, Offer, Shape, place
 from scnet_hub.placement.board import Board
 from scnet_hub.standard.centre import Announcement, Maintenance
 
@@ -18,7 +19,8 @@ from .build import GIB, NOW, load, node, offer, request
 SIZES = [
     request(cores=1, walltime=timedelta(minutes=30)), request(cores=4, walltime=timedelta(hours=2)),
     request(cores=8, nodes=2), request(cores=2, gpus=1), request(cores=2, centre="b"), request(cores=6, memory=12 * GIB),
-    request(centres=("a", "d"), max_price=1.5), request(near="c"),
+    request(centres=("a", "d"), max_price=1.5), request(near="c"), request(partition="gpu"), request(centre="a", partition="cpu"),
+    request(cores=4, centres=("b", "c"), near="b"), request(cores=4, near="a"), request(app="torch"),
 ]  # fmt: skip
 
 
@@ -27,7 +29,8 @@ def some_load(random: Random) -> PartitionLoad:
     nodes = tuple(node(f"n{number}", cores_used=random.choice((0, 2, 7, 8)), gpus=random.choice((0, 1))) for number in range(2))
     running = tuple(Booking(ends_at=NOW + timedelta(seconds=random.randint(-60, 9000)), cores=random.randint(1, 8)) for _ in range(3))
     waiting = tuple(Waiting(cores=random.randint(1, 16), walltime=timedelta(hours=random.randint(1, 5))) for _ in range(queued))
-    backfill = random.choice((None, Backfill(NOW + timedelta(seconds=random.uniform(-90, 0)), timedelta(seconds=30))))
+    every = random.choice((None, 30, 60, 300))
+    backfill = Backfill(NOW + timedelta(seconds=random.uniform(-90, 0)), timedelta(seconds=every)) if every else None
     return load(*nodes, queued_jobs=queued, queued_cores=3 * queued, running_jobs=3, running=running, waiting=waiting, backfill=backfill)
 
 
@@ -39,6 +42,7 @@ def some_offer(random: Random, centre: str, seconds: float) -> Offer:
     )
     return offer(
         centre, load=some_load(random), taken_at=NOW + timedelta(seconds=seconds - random.randint(0, 60)), order=ord(centre),
+        partition=random.choice(("cpu", "gpu")), pending=(Shape(random.randint(1, 4)),) * random.choice((0, 0, 1, 3)),
         maintenance=(window,) if random.random() < 0.3 else (), announcements=(word,) if random.random() < 0.2 else (),
         gpus=1, startup=random.choice((0.0, 5.0, 90.0)), state=random.choice(("up", "up", "up", "down")),
     )  # fmt: skip
@@ -48,24 +52,33 @@ def some_offer(random: Random, centre: str, seconds: float) -> Offer:
 def test_it_answers_as_place_does(seed: int) -> None:
     random = Random(seed)
     board, offers, seconds = Board(shown=99), {}, 0.0
-    calibration = Calibration()
+    calibration, startups = Calibration(), {}
     for _ in range(30):
-        seconds += random.choice((0, 0, 1, 20, 60, 300))
+        seconds += random.choice((0, 0, 0.4, 1, 7, 20, 60, 300))
         for centre in random.sample("abcdef", random.randint(0, 3)):
-            offers[centre] = some_offer(random, centre, seconds)
-            board.put([offers[centre]])
+            one = some_offer(random, centre, seconds)
+            offers[centre, one.partition] = one
+            board.put([one])
         if offers and random.random() < 0.1:
-            gone = random.choice(sorted(offers))
-            del offers[gone]
+            gone = random.choice(sorted(offers))[0]
+            offers = {place: one for place, one in offers.items() if place[0] != gone}
             board.drop(gone)
+        if random.random() < 0.1:
+            startups = {centre: random.choice((1.0, 30.0, 200.0)) for centre in random.sample("abcdef", 3)}
         wanted = random.choice(SIZES)
+        closed = dict.fromkeys(random.sample("abcdef", random.choice((0, 0, 1, 4))), "you have no account there")
+        taken = startups if wanted.app else {}
         now = NOW + timedelta(seconds=seconds)
-        expected = place(wanted, offers.values(), now=now, forecast=board.forecast)
-        assert board.place(wanted, now=now) == expected
+        expected = place(wanted, [as_for(one, closed, taken) for one in offers.values()], now=now, forecast=board.forecast)
+        assert board.place(wanted, now=now, refused=closed, startups=taken) == expected
         if expected.best and random.random() < 0.5:
             calibration.learn(expected.best.wait, expected.best.offer.centre, random.expovariate(0.01))
         if random.random() < 0.1:
             board.expect(calibration.forecast())
+
+
+def as_for(one: Offer, closed: Mapping[str, str], startups: Mapping[str, float]) -> Offer:
+    return replace(one, refused=closed.get(one.centre, one.refused), startup=startups.get(one.centre, one.startup))
 
 
 def test_what_is_closed_to_a_person_is_refused_with_the_reason_and_open_to_others() -> None:
@@ -85,6 +98,18 @@ def test_a_large_federation_lists_the_first_and_counts_the_rest() -> None:
     assert (len(answer.runners_up), answer.more, len(answer.refusals), answer.more_refused) == (3, 6, 3, 7)
     nowhere = board.place(request(cores=99), now=NOW)
     assert nowhere.best is None and nowhere.reason.endswith("and 17 more.")
+    assert len(board.place(request(), now=NOW, whole=True).ranked) == 10
+
+
+def test_what_somebody_asked_for_by_name_is_listed_however_large_the_federation() -> None:
+    board = Board(shown=3)
+    offers = [offer(f"c{number}", order=number, state="down" if number == 8 else "up") for number in range(10)]
+    board.put(offers)
+    wanted = request(centre="c8")
+    assert board.place(wanted, now=NOW).reason == place(wanted, offers, now=NOW).reason
+    assert "c8" in [one.centre for one in board.place(wanted, now=NOW).refusals]
+    near = board.place(request(near="c9"), now=NOW)
+    assert near.best == place(request(near="c9"), offers, now=NOW).best
 
 
 def test_only_what_changed_is_judged_again() -> None:
