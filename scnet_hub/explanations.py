@@ -5,6 +5,7 @@ Pure: from rows of the decision log and their documents. Every sentence stands i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from .db.decisions import DecisionRow, Inputs
 from .documents import iso
 from .placement import Chance, Placement, Ranked
 from .standing import moment
-from .units import format_duration, format_memory
+from .units import Amount, format_duration, format_memory
 
 Json = dict[str, Any]
 Names = Mapping[str, str]
@@ -85,6 +86,7 @@ def line(row: DecisionRow, names: Names, now: datetime) -> Json:
         "decided_at": iso(row.decided_at),
         "person": row.person,
         "project": row.project,
+        "kind": row.kind,
         "cause": row.cause,
         "centre": row.centre,
         "centre_name": names.get(row.centre, row.centre),
@@ -140,10 +142,10 @@ def replayed(row: DecisionRow, logged: str, policy: str, again: Placement, names
 
 def words(decided: Sequence[tuple[DecisionRow, Inputs]], names: Names, now: datetime) -> list[str]:
     first, long = decided[0]
-    said = [asked_words(first, long.request, names), considered_words(long.answer)]
+    said = [asked_words(first, long.request, names), considered_words(long.answer, long.request)]
     for row, inputs in decided:
         said += _one(row, inputs, names, now)
-    return [*said, *refusal_words(long.answer, names)]
+    return [*said, *refusal_words(long.answer, long.request, names)]
 
 
 def asked_words(row: DecisionRow, request: Json, names: Names) -> str:
@@ -158,72 +160,120 @@ def asked_words(row: DecisionRow, request: Json, names: Names) -> str:
     return f"On {when} {row.person} asked for {kind} with {', '.join(size)} for {lasts}{pinned}; project {row.project} pays."
 
 
-def considered_words(said: Json) -> str:
+def considered_words(said: Json, request: Json) -> str:
+    """How many places there were to choose from: of those that were asked for."""
     more, more_refused = said["more"]
-    fit, unfit = len(said["ranked"]) + more, len(said["refusals"]) + more_refused
+    unfitting = hindsight.asked_for(said, request)
+    fit, unfit = len(said["ranked"]) + more, len(unfitting) + (more_refused if len(unfitting) == len(said["refusals"]) else 0)
     if not fit + unfit:
         return "No centre was in the federation."
-    fitting = "none" if not fit else "all" if not unfit and fit > 1 else str(fit)
     ages = [one[_RANKED.index("age_s")] for one in said["ranked"]]
     known = [age for age in ages if age is not None]
     facts = f" What was known of them was at most {format_duration(timedelta(seconds=max(1, max(known))))} old." if known else ""
+    if fit + unfit == 1:
+        return (
+            f"One place came into question, {'and it could take it' if fit else 'but it could not take it'}.{facts.replace('them', 'it')}"
+        )
+    fitting = "none" if not fit else "all" if not unfit else str(fit)
     return f"{_count(fit + unfit, 'place')} came into question, {fitting} could take it.{facts}"
 
 
 def _one(row: DecisionRow, long: Inputs, names: Names, now: datetime) -> list[str]:
     """One copy, or a refusal."""
     if row.code:
-        again = f" The same was refused {row.times} times within a minute." if row.times > 1 else ""
-        return [f"It was refused: {row.said}{again}"]
+        return [_refused_words(row, long, names)]
     if row.cause == "first":
-        return [row.reason, happened_words(row, names, now)]
+        return [chosen_words(row, long, names), happened_words(row, long, names, now)]
     wait = format_duration(row.decided_at - row.created_at) if row.created_at else ""
     after = f" {wait} after it was asked for" if wait and wait != "now" else ""
-    place = f"{names.get(row.centre, row.centre)}, partition {row.partition}"
-    return [f"{CAUSES.get(row.cause, 'It went on')} at {place}{after}.", happened_words(row, names, now)]
+    return [f"{CAUSES.get(row.cause, 'It went on')} at {_place(row, names)}{after}.", happened_words(row, long, names, now)]
 
 
-def happened_words(row: DecisionRow, names: Names, now: datetime) -> str:
-    """What was expected, and what happened: "Expected to start now; it was ready after 2 s at Alpha." """
-    centre = names.get(row.centre, row.centre)
-    return f"Expected to start {_expected(row)}; {_became(row, centre, now)}."
+def _refused_words(row: DecisionRow, long: Inputs, names: Names) -> str:
+    again = f" The same was refused {row.times} times within a minute." if row.times > 1 else ""
+    if row.code == "no-placement" and long.answer["refusals"]:
+        return f"So it was refused.{again}"  # each reason stands below
+    best = _first(long)
+    there = f" It would have gone to {_titled(best, names)}." if best else ""
+    return f"It was refused: {row.said}{again}{there}"
 
 
-def _expected(row: DecisionRow) -> str:
-    rough = f" in about {_span(row.expected_s)}" if row.expected_s is not None else " at a time that nobody could tell"
-    plain = {Chance.NOW: "now", Chance.HOLE: "within a minute, beside the queue"}.get(Chance(row.chance or 0), rough.strip())
+def chosen_words(row: DecisionRow, long: Inputs, names: Names) -> str:
+    """Why it went where it went: "It went to Alpha, partition main, where it would start now; ..." """
+    best, request = _first(long), long.request
+    if not best or (best["centre"], best["partition"]) != (row.centre, row.partition):
+        return row.reason
+    lasts, cost = format_duration(timedelta(seconds=request["walltime_s"])), Amount(row.cost or 0)
+    free = f"{_count(best['cores_free'], 'core')} {'was' if best['cores_free'] == 1 else 'were'} free"
+    went = f"It went to {_titled(best, names)}, where it would start {best['expected_start']}; {free}, and {lasts} cost at most {cost}."
+    if len(long.answer["ranked"]) < 2:
+        return went if request["centre"] else f"{went} No other place could take it."
+    second = dict(zip(_RANKED, long.answer["ranked"][1], strict=True))
+    return f"{went} The next best, {_titled(second, names)}, {second['reason']}."
+
+
+def happened_words(row: DecisionRow, long: Inputs, names: Names, now: datetime) -> str:
+    """What was expected, and what happened: "Expected to start now; it started after 1 s at Alpha and was ready after 2 s." """
+    ended = row.job_ended_at or row.job_cancelled_at
+    after = ""
+    if ended and hindsight.waited_s(row) is not None:
+        why = (row.job_end or "").partition("\n")[0]
+        after = f" It ended after {_span((ended - row.decided_at).total_seconds())}{f': {why}' if why else '.'}"
+    return f"Expected to start {_expected(row, long)}; {_became(row, names.get(row.centre, row.centre), now)}.{after}"
+
+
+def _expected(row: DecisionRow, long: Inputs) -> str:
+    """In words; what follows from limits alone is no estimate, and said to be rough."""
+    there = next((one for one in long.answer["ranked"] if [row.centre, row.partition] == one[:2]), None)
+    plain = there[_RANKED.index("expected_start")] if there else hindsight.SAID[Chance(row.chance or 0)]
     if row.p50_s is None or row.p90_s is None:
-        return plain
-    return f"{plain} (half of such starts took at most {_span(row.p50_s)}, nine in ten at most {_span(row.p90_s)})"
+        rough = row.expected_s is not None and row.chance in (Chance.NEXT, Chance.LATER)
+        return f"{plain}, roughly in {_span(row.expected_s or 0)}" if rough else plain
+    half, most = _span(math.ceil(row.p50_s)), _span(hindsight.promised_s(row) or 0)
+    both = f"half of such starts took at most {half}, nine in ten at most {most}"
+    return f"{plain} ({both if half != most else f'nine in ten such starts took at most {most}'})"
 
 
 def _became(row: DecisionRow, centre: str, now: datetime) -> str:
     waited, since = hindsight.waited_s(row), (now - row.decided_at).total_seconds()
     late = ", later than promised" if hindsight.held(row, now) is False else ""
-    if row.was_ready:
-        ready = (row.was_ready - row.decided_at).total_seconds()
-        return f"it was ready after {_span(ready)} at {centre}{late}"
     ended = row.job_ended_at or row.job_cancelled_at
-    if ended:
-        after = _span((ended - row.decided_at).total_seconds())
+    if waited is None and ended:
         why = f": {first.rstrip('.')}" if (first := (row.job_end or "").partition("\n")[0]) else ""
-        begun = "without ever being ready" if waited is not None else "before it started"
-        return f"it ended at {centre} after {after}, {begun}{late}{why}"
-    if waited is not None:
-        return f"it started after {_span(waited)} at {centre}{late} and is not ready yet"
-    return f"it has not started at {centre} yet, after {_span(since)}{late}"
+        return f"it ended at {centre} after {_span((ended - row.decided_at).total_seconds())}, before it started{late}{why}"
+    if waited is None and not row.was_ready:
+        return f"it has not started at {centre} yet, after {_span(since)}{late}"
+    started = f"it started after {_span(waited)} at {centre}{late}" if waited is not None else f"it started at {centre}"
+    if row.kind == "batch":
+        return started
+    if row.was_ready:
+        return f"{started}{',' if late else ''} and was ready after {_span((row.was_ready - row.decided_at).total_seconds())}"
+    return f"{started}{',' if late else ''} and {'was never ready' if ended else 'is not ready yet'}"
 
 
-def refusal_words(said: Json, names: Names) -> list[str]:
+def _first(long: Inputs) -> Json | None:
+    """The place that was ranked best."""
+    return dict(zip(_RANKED, long.answer["ranked"][0], strict=True)) if long.answer["ranked"] else None
+
+
+def _titled(one: Json, names: Names) -> str:
+    return f"{names.get(one['centre'], one['centre'])}, partition {one['partition']}"
+
+
+def _place(row: DecisionRow, names: Names) -> str:
+    return f"{names.get(row.centre, row.centre)}, partition {row.partition}"
+
+
+def refusal_words(said: Json, request: Json, names: Names) -> list[str]:
     """Refusals by reason, each with the places that it holds for."""
     by: dict[str, list[str]] = {}
-    for centre, partition, reason in said["refusals"]:
+    for centre, partition, reason in hindsight.asked_for(said, request):
         by.setdefault(reason, []).append(f"{names.get(centre, centre)}, partition {partition}")
     return [f"Not at {_listed(places)}: {reason.rstrip('.')}." for reason, places in by.items()]
 
 
 def _replay_words(row: DecisionRow, policy: str, again: Placement, same: bool, names: Names) -> str:
-    was = f"{names.get(row.centre, row.centre)}, partition {row.partition}" if row.centre else "no place"
+    was = _place(row, names) if row.centre else "no place"
     if same:
         return f"Policy {policy} decides the same: {was}. {again.reason}"
     return f"It went to {was}. Policy {policy} would have decided otherwise. {again.reason}"

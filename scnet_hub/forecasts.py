@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from . import hindsight
 from .db import Database, Tx
 from .db import decisions as stored
 from .errors import ScnetError
-from .placement import Calibration, Forecast, Offer, startup
+from .jobs import JobRequest
+from .placement import Calibration, Forecast, startup
 from .placement.calibration import UNTRIED
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Forecasts:
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self.db, self.clock = db, clock
         self.forecast: Forecast = UNTRIED
-        self.startups: Mapping[tuple[str, str], float] = {}
+        self.startups: Mapping[str, Mapping[str, float]] = {}  # by app and centre
 
     async def run(self) -> None:
         while True:
@@ -40,15 +40,15 @@ class Forecasts:
     async def learn(self) -> None:
         rows, samples = await self.db.run(self._read)
         calibration = Calibration()
-        for wait, centre, waited, promised in hindsight.lessons(rows):
+        for wait, centre, waited, promised in hindsight.lessons(rows, self.clock()):
             calibration.learn(wait, centre, waited, promised)
-        self.forecast, self.startups = calibration.forecast(), startup.learn(samples)
+        learned = startup.learn(samples)
+        self.forecast, self.startups = calibration.forecast(), {app: startup.of_app(learned, app) for _, app in learned}
 
     def _read(self, tx: Tx) -> tuple[list[stored.DecisionRow], list[stored.Sample]]:
         since = self.clock() - WITHIN
         return stored.newest(tx, since, LAST), stored.startups(tx, since)
 
-    def ready(self, offers: Iterable[Offer], kind: str, app: str) -> tuple[Offer, ...]:
-        """The offers with how long such a session takes there from its start until it is ready, where that is known."""
-        taken = startup.of_app(self.startups, app) if kind == "lab" else {}
-        return tuple(replace(one, startup=taken[one.centre]) if one.centre in taken else one for one in offers)
+    def startups_of(self, request: JobRequest) -> Mapping[str, float]:
+        """By centre, how long such a session takes there from its start until it is ready, where that is known."""
+        return self.startups.get(request.app, {}) if request.kind == "lab" else {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from scnet_hub import explanations, hindsight, sessions
 from scnet_hub.db import Tx
 from scnet_hub.db import decisions as stored
-from scnet_hub.db.decisions import DecisionRow
+from scnet_hub.db.decisions import DecisionRow, Inputs
 from scnet_hub.decision_log import DecisionLog
 from scnet_hub.errors import BadOption, NotFound, Refused
 from scnet_hub.jobs import JobRequest
@@ -51,8 +53,12 @@ async def test_a_start_is_explained_from_the_question_to_its_end(world: World) -
     assert one["ready_at"] and one["as_promised"] is True and one["ready_s"] < 60
     asked, considered, why, happened = ready["words"]
     assert "ada asked for a JupyterLab session with 2 cores for 1 h; project p pays" in asked
-    assert considered.startswith("2 places came into question, all could take it.") and why == row.why
-    assert happened.startswith("Expected to start now; it was ready after ") and row.centre.title() in happened
+    assert considered.startswith("2 places came into question, all could take it.")
+    assert why.startswith(
+        f"It went to {row.centre.title()}, partition main, where it would start now; 4 cores were free, and 1 h cost at most "
+    )
+    assert ". The next best, " in why and ", would start now, but " in why and one["reason"] == row.why
+    assert re.fullmatch(rf"Expected to start now; it started after \d s at {row.centre.title()} and was ready after \d+ s\.", happened)
     await world.federation.cancel(await world.federation.get(row.id))
 
 
@@ -90,12 +96,14 @@ async def test_a_refused_start_is_logged_with_why_and_never_with_its_payload(wor
     error = await refusal(world, cores=64)
     explanation = await explained(world, error.details["decision"])
     assert error.code == "no-placement" and explanation["session"] == "" and explanation["decisions"][0]["refused"]["why"] == str(error)
-    assert "none could take it" in explanation["words"][1] and "It was refused: " in explanation["words"][2]
+    assert "none could take it" in explanation["words"][1] and explanation["words"][2] == "So it was refused."
     assert explanation["words"][3] == "Not at North, partition main; South, partition main: needs 64 cores on one node; the largest has 4."
     assert PAYLOAD["env"]["JUPYTERHUB_API_TOKEN"] not in json.dumps(explanation)
     await world.submit(cores=4, walltime=timedelta(hours=20))
     poor = await refusal(world, cores=4, walltime=timedelta(hours=20), name="y")
-    assert poor.code == "overdrawn" and "20.00 credits available" in (await explained(world, poor.details["decision"]))["words"][2]
+    said = (await explained(world, poor.details["decision"]))["words"][2]
+    assert poor.code == "overdrawn" and "It was refused: " in said and "20.00 credits available" in said
+    assert "It would have gone to " in said
 
 
 async def test_the_same_refusal_again_is_counted_not_written_again(world: World) -> None:
@@ -237,21 +245,128 @@ def test_what_started_is_what_is_learned_from_in_its_order() -> None:
     rows = [
         decided(chance=3, expected_s=120.0, started_at=after(400), p90_s=300.0, centre="b"),
         decided(started_at=after(2)),
-        decided(),
+        decided(chance=3, p90_s=2000.0),
+        decided(job_cancelled_at=after(30)),
         decided(session=None, number=0, chance=None, code="overdrawn"),
     ]
-    learned = hindsight.lessons(rows)
+    learned = hindsight.lessons(rows, after(1000))
     assert [(wait.chance, wait.seconds, *rest) for wait, *rest in learned] == [(0, 1.0, "a", 2.0, None), (3, 120.0, "b", 400.0, 300.0)]
     calibration = Calibration()
     for lesson in learned:
         calibration.learn(*lesson)
 
 
+def test_a_start_that_is_still_to_come_is_a_miss_as_soon_as_its_promise_is_over() -> None:
+    rows = [
+        decided(chance=3, expected_s=120.0, p90_s=300.0),
+        decided(p90_s=10.0, job_cancelled_at=after(40)),
+        decided(started_at=after(20)),
+    ]
+    learned = [(wait.chance, *rest) for wait, *rest in hindsight.lessons(rows, after(301))]
+    assert learned == [(0, "a", 40.0, 10.0), (0, "a", 20.0, None), (3, "a", 301.0, 300.0)]
+    assert len(hindsight.lessons(rows, after(300))) == 2
+    report = hindsight.report(rows, [], {}, NOW, after(301))["all"]
+    assert (report["promised"], report["kept"]) == (3, 1)
+
+
+def test_a_promise_is_judged_as_it_was_told() -> None:
+    assert hindsight.held(decided(p90_s=0.2, started_at=after(0.9)), after(10)) is True  # "within 1 s"
+    assert hindsight.held(decided(p90_s=1.2, started_at=after(2.1)), after(10)) is False
+
+
+def test_who_still_waits_counts_until_now_and_once() -> None:
+    rows = [
+        decided(started_at=after(1), ready_at=after(3)),
+        decided(),
+        decided(number=2, cause="stalled"),
+        decided(job_live=False, job_ended_at=after(9)),
+    ]
+    told = hindsight.report(rows, [], {}, NOW, after(500))["all"]
+    assert (told["ready"], told["waiting"], told["ready_median_s"], told["ready_p95_s"]) == (1, 1, 251.5, 500.0)
+    assert (told["started"], told["expected_median_s"], told["started_median_s"]) == (1, 1.0, 1.0)
+
+
+ASKED = {
+    "kind": "batch",
+    "cores": 2,
+    "gpus": 0,
+    "gpu_model": "",
+    "memory": 0,
+    "nodes": 1,
+    "walltime_s": 3600.0,
+    "centre": "",
+    "partition": "",
+}
+
+
+def ranked(centre: str, words: str, reason: str = "", free: int = 4) -> list[Any]:
+    return [centre, "main", "later", words, None, None, None, 4.0, free, 2.0, reason]
+
+
+def told(row: DecisionRow, *places: list[Any], refusals: Any = (), **asked: Any) -> list[str]:
+    answer = {"ranked": [*places], "refusals": [*refusals], "more": [0, 0]}
+    return explanations.words([(row, Inputs(ASKED | asked, answer, {}, ""))], {"a": "Alpha", "b": "Beta"}, after(1000))
+
+
+def test_a_batch_job_starts_and_ends_and_a_guess_is_said_to_be_one() -> None:
+    row = decided(
+        kind="batch", chance=3, expected_s=700.0, started_at=after(14), ready_at=after(14), job_ended_at=after(75), cost=1_600_000,
+        job_end="The program ended by itself.",
+    )  # fmt: skip
+    words = told(row, ranked("a", "behind 2 queued jobs", free=1), ranked("b", "later", "would start later"))
+    assert words[2] == (
+        "It went to Alpha, partition main, where it would start behind 2 queued jobs; 1 core was free, and 1 h cost at most 1.60 credits. "
+        "The next best, Beta, partition main, would start later."
+    )
+    assert words[3] == (
+        "Expected to start behind 2 queued jobs, roughly in 12 min; it started after 14 s at Alpha. "
+        "It ended after 1 min: The program ended by itself."
+    )
+
+
+def test_a_place_that_was_not_asked_for_did_not_come_into_question() -> None:
+    others = [["b", "main", "you asked for a"], ["b", "gpu", "you asked for a"]]
+    words = told(decided(cost=1), ranked("a", "now"), refusals=others, centre="a")
+    assert words[1].startswith("One place came into question, and it could take it. What was known of it was")
+    assert len(words) == 4 and words[2].endswith("credits.")
+    refused = decided(session=None, number=0, chance=None, code="no-placement", said="No.", times=2)
+    words = told(refused, refusals=[*others, ["a", "main", "down"]], centre="a")
+    assert words[1:] == [
+        "One place came into question, but it could not take it.",
+        "So it was refused. The same was refused 2 times within a minute.",
+        "Not at Alpha, partition main: down.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            decided(p50_s=0.2, p90_s=0.4),
+            "now (nine in ten such starts took at most 1 s); it has not started at Alpha yet, after 17 min, later",
+        ),
+        (
+            decided(p50_s=2.0, p90_s=9.1, started_at=after(11), ready_at=after(12)),
+            "(half of such starts took at most 2 s, nine in ten at most 10 s)",
+        ),
+        (
+            decided(p90_s=9.1, p50_s=2.0, started_at=after(11), ready_at=after(12)),
+            "after 11 s at Alpha, later than promised, and was ready after 12 s.",
+        ),
+        (decided(started_at=after(1)), "it started after 1 s at Alpha and is not ready yet."),
+        (decided(started_at=after(1), job_ended_at=after(5), job_end="It died.\nlog"), "and was never ready. It ended after 5 s: It died."),
+        (decided(job_cancelled_at=after(5), job_end="Stopped."), "it ended at Alpha after 5 s, before it started: Stopped."),
+    ],
+)
+def test_what_became_of_a_start_is_a_sentence(row: DecisionRow, said: str) -> None:
+    assert said in told(replace(row, cost=1), ranked("a", "now"))[3]
+
+
 def test_a_large_federation_is_written_down_in_part_and_counted_whole() -> None:
     offers = [offer(f"c{number}", order=number, refused="" if number % 2 else "no account") for number in range(1000)]
     said = explanations.answer(place(JobRequest(person="ada", project="p"), offers, now=BUILT))
     assert (len(said["ranked"]), len(said["refusals"]), said["more"]) == (50, 200, [450, 300])
-    assert explanations.considered_words(said).startswith("1000 places came into question, 500 could take it.")
+    assert explanations.considered_words(said, ASKED).startswith("1000 places came into question, 500 could take it.")
 
 
 def test_the_report_is_by_centre_and_by_chance_with_the_reasons_of_refusals() -> None:
@@ -262,12 +377,12 @@ def test_the_report_is_by_centre_and_by_chance_with_the_reasons_of_refusals() ->
         decided(session=None, number=0, chance=None, code="over-quota", said="Too much.", times=3),
         decided(session=None, number=0, chance=None, code="no-placement", said="No centre."),
     ]
-    old = {"refusals": [["a", "main", "last heard of 94 s ago"], ["b", "main", "down"]]}
-    older = {"refusals": [["a", "main", "last heard of 7 s ago"]]}
-    report = hindsight.report(rows, [(2, old), (1, older)], {"a": "Alpha"}, NOW, after(1000))
+    old = {"ranked": [], "refusals": [["a", "main", "last heard of 94 s ago"], ["b", "main", "down"]]}
+    older = {"ranked": [], "refusals": [["a", "main", "last heard of 7 s ago"], ["b", "main", "you asked for a"]]}
+    report = hindsight.report(rows, [(2, old, ASKED), (1, older, ASKED | {"centre": "a"})], {"a": "Alpha"}, NOW, after(1000))
     figures = [(one["centre_name"], one["count"], one["kept"], one["ready_median_s"]) for one in report["by_centre"]]
     assert figures == [("Alpha", 2, 1, 3.0), ("b", 1, 1, 25.0)]
     assert [(one["chance"], one["hit_rate"]) for one in report["by_chance"]] == [("now", 0.5), ("beside the queue", 1.0)]
     assert [(one["code"], one["count"]) for one in report["refused"]] == [("over-quota", 3), ("no-placement", 1)]
     assert report["refused_by"][0] == {"centre": "a", "centre_name": "Alpha", "reason": "last heard of 94 s ago", "count": 3}
-    assert report["all"]["further"] == 1
+    assert {one["reason"] for one in report["refused_by"]} == {"last heard of 94 s ago", "down"} and report["all"]["further"] == 1

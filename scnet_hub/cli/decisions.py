@@ -8,7 +8,9 @@ from ..client import Client
 from .answers import Answer, Json, plain, print_table, reading
 from .sessions import moment
 
-HEADS = ("starts", "further copies", "as promised", "hit rate", "median to ready", "95 % ready within")
+HEADS = (
+    "starts", "further copies", "as promised", "hit rate", "median: expected", "started", "ready", "95 % ready within", "not ready yet",
+)  # fmt: skip
 
 
 @click.command()
@@ -24,8 +26,10 @@ def show(document: Json) -> None:
     if not document["decisions"]:
         click.echo("Nothing was decided in that time.")
         return
-    print_table(("centre", *HEADS), [(one["centre"], *figures(one)) for one in document["by_centre"]], numbers=range(1, 7))
-    print_table(("expected to start", *HEADS), [(one["chance"], *figures(one)) for one in document["by_chance"]], numbers=range(1, 7))
+    print_table(("centre", *HEADS), [(one["centre"], *figures(one)) for one in document["by_centre"]], numbers=range(1, len(HEADS) + 1))
+    print_table(
+        ("expected to start", *HEADS), [(one["chance"], *figures(one)) for one in document["by_chance"]], numbers=range(1, len(HEADS) + 1)
+    )
     for one in document["refused"]:
         click.echo(plain(f"refused ({one['code']}) {times(one['count'])}, the last time: {one['example']}"))
     for one in document["refused_by"]:
@@ -37,7 +41,8 @@ def show(document: Json) -> None:
 def figures(one: Json) -> tuple[str, ...]:
     rate = "-" if one["hit_rate"] is None else f"{one['hit_rate']:.0%}"
     kept = f"{one['kept']} of {one['promised']}" if one["promised"] else "-"
-    return (str(one["count"]), str(one["further"]), kept, rate, seconds(one["ready_median_s"]), seconds(one["ready_p95_s"]))
+    medians = (seconds(one[name]) for name in ("expected_median_s", "started_median_s", "ready_median_s", "ready_p95_s"))
+    return (str(one["count"]), str(one["further"]), kept, rate, *medians, str(one["waiting"]))
 
 
 def line(one: Json) -> tuple[str, ...]:
@@ -58,7 +63,9 @@ def line(one: Json) -> tuple[str, ...]:
 
 def seconds(value: float | None) -> str:
     """ "2.4 s", "310 s"."""
-    return "-" if value is None else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    if value is None:
+        return "-"
+    return "< 0.1 s" if value < 0.05 else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
 
 
 def times(count: int) -> str:

@@ -130,11 +130,12 @@ def inputs(tx: Tx, decision_id: str) -> Inputs:
     return Inputs(*row)
 
 
-def refusals(tx: Tx, since: datetime, limit: int) -> list[tuple[int, dict[str, Any]]]:
-    """(times, answer) of starts that no place was found for, newest first."""
+def refusals(tx: Tx, since: datetime, limit: int) -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
+    """(times, answer, request) of starts that no place was found for, newest first."""
     wanted = (decisions.c.decided_at >= since, decisions.c.code == "no-placement")
-    query = select(decisions.c.times, decisions.c.answer).where(*wanted).order_by(decisions.c.decided_at.desc()).limit(limit)
-    return [(times, answer) for times, answer in tx.execute(query)]
+    query = select(decisions.c.times, decisions.c.answer, decisions.c.request).where(*wanted)
+    found = tx.execute(query.order_by(decisions.c.decided_at.desc()).limit(limit))
+    return [(times, answer, request) for times, answer, request in found]
 
 
 def last_of(tx: Tx, person: str, since: datetime) -> tuple[str, str, dict[str, Any]] | None:

@@ -6,9 +6,11 @@ explanation of an own session by its id, and nothing else.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from jupyterhub.handlers import BaseHandler
@@ -25,6 +27,8 @@ CAUSES = {
     "first": "", "stalled": "a further copy: it stalled", "failed": "moved: its start died", "refused": "moved: refused there",
     "unreachable": "moved: out of reach",
 }  # fmt: skip
+KINDS = {"lab": "Lab", "dask": "Dask", "batch": "batch"}
+PEOPLE = 3  # that one line names
 CODES = {"no-placement": "No place", "over-quota": "Over quota", "overdrawn": "Over budget"}
 
 
@@ -33,7 +37,9 @@ CODES = {"no-placement": "No place", "over-quota": "Over quota", "overdrawn": "O
 
 def seconds(value: Any) -> str:
     """ "2.4 s", "310 s"; a dash for what is not known."""
-    return "–" if value is None else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    if value is None:
+        return "–"
+    return "< 0.1 s" if value < 0.05 else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
 
 
 def when(iso: Any) -> str:
@@ -48,29 +54,69 @@ def figures(one: Facts, name: str) -> Json:
         "count": one["count"],
         "further": one["further"],
         "rate": "–" if rate is None else f"{100 * rate:.0f} %",
-        "kept": f"{one['kept']} of {one['promised']}" if one["promised"] else "nothing to judge yet",
+        "kept": f"{one['kept']} of {one['promised']}" if one["promised"] else "no time was stated",
+        "expected": seconds(one["expected_median_s"]),
+        "started": seconds(one["started_median_s"]),
         "median": seconds(one["ready_median_s"]),
         "p95": seconds(one["ready_p95_s"]),
+        "waiting": f"{one['waiting']} not ready yet" if one["waiting"] else "",
     }
 
 
 def decision(one: Facts) -> Json:
     """One line of the last decisions."""
-    refused, late = one.get("refused"), one.get("as_promised")
-    state = str(one.get("state") or "")
-    became = "ready" if one.get("ready_at") else "ended" if one.get("ended_at") else state
+    refused, late, lab = one.get("refused"), one.get("as_promised"), one.get("kind") == "lab"
     return {
         "id": str(one["id"]),
         "at": when(one["decided_at"]),
         "iso": str(one["decided_at"]),
         "person": str(one["person"]),
-        "where": f"{one['centre_name']}, {one['partition']}" if one["centre"] else "nowhere",
-        "note": CODES.get(refused["code"], "Refused") if refused else CAUSES.get(str(one["cause"]), ""),
+        "what": KINDS.get(str(one.get("kind")), "–"),
+        "where": str(one["centre_name"]) if one["centre"] else "nowhere",
+        "note": CODES.get(refused["code"], "Refused") if refused else ", ".join(filter(None, (one["partition"], CAUSES.get(one["cause"])))),
         "expected": str(one.get("chance") or "–"),
-        "became": "refused" if refused else became,
-        "ready": seconds(one.get("ready_s")),
+        "promise": promise(one),
+        "started": seconds(one.get("waited_s")),
+        "ready": f"ready after {seconds(one['ready_s'])}" if lab and one.get("ready_s") is not None else "",
         "kept": {True: "yes", False: "no", None: "–"}[late],
+        "state": "refused" if refused else state(one),
     }
+
+
+def lines(decisions: Iterable[Facts]) -> list[Json]:
+    """One line each; refusals that follow upon each other for the same reason are one, so that a burst hides nothing else."""
+    found: list[Json] = []
+    for code, some in groupby(decisions, key=lambda one: (one.get("refused") or {}).get("code", "")):
+        among = list(some)
+        if not code:
+            found += [decision(one) for one in among]
+            continue
+        times, people = sum(one["refused"]["times"] for one in among), dict.fromkeys(str(one["person"]) for one in among)
+        note = f"{CODES.get(code, 'Refused')}{f', {times} in a row' if times > 1 else ''}"
+        found.append(decision(among[0]) | {"note": note, "person": shortened([*people])})
+    return found
+
+
+def shortened(people: Sequence[str]) -> str:
+    more = f" and {len(people) - PEOPLE} more" if len(people) > PEOPLE else ""
+    return ", ".join(people[:PEOPLE]) + more
+
+
+def promise(one: Facts) -> str:
+    """The time that was stated, or the guess that ordered the places."""
+    if one.get("p90_s") is not None:
+        return f"9 in 10 within {max(1, math.ceil(one['p90_s']))}\u00a0s"
+    guess = one.get("expected_start_s")
+    return f"roughly in {seconds(guess)}" if guess is not None and one.get("chance") in ("next", "later") else ""
+
+
+def state(one: Facts) -> str:
+    """What it is now: not what it once was."""
+    if one.get("ended_at"):
+        return "ended"
+    if one.get("started_at"):
+        return "ready" if one.get("ready_at") and one.get("kind") == "lab" else "running"
+    return str(one.get("state") or "waiting")
 
 
 def view(report: Facts | None, span: str, *, explained: Facts | None = None, wanted: str = "", error: ScnetError | None = None) -> Json:
@@ -79,15 +125,17 @@ def view(report: Facts | None, span: str, *, explained: Facts | None = None, wan
     shown["problem"] = {"title": str(error), "hint": error.hint} if error else None
     if report is None:
         return shown
+    listed: Callable[[Facts], bool] = lambda one: one["code"] == "no-placement" and bool(report["refused_by"])  # noqa: E731
     shown["report"] = {
         "all": figures(report["all"], "All"),
         "as_of": when(report["as_of"]),
         "tables": _tables(report),
         "refused": [
-            {"title": CODES.get(one["code"], one["code"]), "count": one["count"], "example": one["example"]} for one in report["refused"]
+            {"title": CODES.get(one["code"], one["code"]), "count": one["count"], "example": "" if listed(one) else one["example"]}
+            for one in report["refused"]
         ],
         "refused_by": [{"centre": one["centre_name"], "count": one["count"], "reason": one["reason"]} for one in report["refused_by"]],
-        "decisions": [decision(one) for one in report["decisions"]],
+        "decisions": lines(report["decisions"]),
     }
     return shown
 

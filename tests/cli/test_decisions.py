@@ -19,16 +19,23 @@ FIGURES: Json = {
     "promised": 3,
     "kept": 2,
     "hit_rate": 2 / 3,
+    "started": 3,
+    "expected_median_s": 1.0,
+    "started_median_s": 0.31,
     "ready": 3,
+    "waiting": 1,
     "ready_median_s": 2.04,
     "ready_p95_s": 61.0,
 }
 LINE: Json = {
     "id": "d1", "session": "s-1", "number": 1, "decided_at": "2026-11-20T09:00:00.000Z", "person": "ada", "cause": "first",
-    "centre": "alpha", "partition": "cpu", "chance": "now", "refused": None, "ready_s": 2.04, "as_promised": True,
+    "kind": "lab", "centre": "alpha", "partition": "cpu", "chance": "now", "expected_start_s": 1.0, "p50_s": None, "p90_s": 3.2,
+    "refused": None, "waited_s": 0.31, "ready_s": 2.04, "as_promised": True, "state": "running", "ended_at": None,
+    "started_at": "2026-11-20T09:00:00.310Z", "ready_at": "2026-11-20T09:00:02.040Z",
 }  # fmt: skip
 REFUSED = LINE | {
-    "id": "d2", "session": "", "number": 0, "centre": "", "chance": None, "ready_s": None, "as_promised": None,
+    "id": "d2", "session": "", "number": 0, "kind": None, "centre": "", "chance": None, "expected_start_s": None, "p90_s": None,
+    "waited_s": None, "ready_s": None, "as_promised": None, "state": None, "started_at": None, "ready_at": None,
     "refused": {"code": "over-quota", "why": "Too much.", "times": 3},
 }  # fmt: skip
 REPORT: Json = {
@@ -73,7 +80,15 @@ def test_operators_see_what_held_and_why_starts_were_refused() -> None:
     broker = Broker(GET_decisions=REPORT)
     said = run("decisions", "--days", "7", broker=broker).stdout
     assert broker.asked == [("GET decisions", {"days": "7.0"})]
-    for words in ("2 of 3", "67%", "2.0 s", "61 s", "refused (over-quota) 3 times, the last time: Too much.", "no place at beta, once"):
+    for words in (
+        "2 of 3",
+        "67%",
+        "0.3 s",
+        "2.0 s",
+        "61 s",
+        "refused (over-quota) 3 times, the last time: Too much.",
+        "no place at beta, once",
+    ):
         assert words in said
     assert "refused: over-quota" in said and "alpha/cpu" in said
     assert json.loads(run("decisions", "--json", broker=broker).stdout) == REPORT

@@ -20,7 +20,7 @@ from scnet_hub.federation import Federation
 from scnet_hub.hub import placement_page as page_of
 from scnet_hub.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
 from tests.browser.steps import chromium
-from tests.cli.test_decisions import REFUSED, REPORT
+from tests.cli.test_decisions import LINE, REFUSED, REPORT
 from tests.hub.together import Together
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -28,15 +28,44 @@ HOSTILE = '"><script>alert(1)</script>'
 
 def test_figures_are_words_and_what_is_not_known_a_dash() -> None:
     report = page_of.view(REPORT | {"decisions": []}, "day")["report"]
-    assert report["all"] == {"name": "All", "count": 4, "further": 1, "rate": "67 %", "kept": "2 of 3", "median": "2.0 s", "p95": "61 s"}
+    assert report["all"] == {
+        "name": "All", "count": 4, "further": 1, "rate": "67 %", "kept": "2 of 3", "expected": "1.0 s", "started": "0.3 s",
+        "median": "2.0 s", "p95": "61 s", "waiting": "1 not ready yet",
+    }  # fmt: skip
     chance = report["tables"][1]["rows"][0]
-    assert (chance["name"], chance["rate"], chance["kept"], chance["median"]) == ("now", "–", "nothing to judge yet", "–")
+    assert (chance["name"], chance["rate"], chance["kept"], chance["median"]) == ("now", "–", "no time was stated", "–")
     assert report["refused"] == [{"title": "Over quota", "count": 3, "example": "Too much."}]
 
 
 def test_a_refused_start_is_a_line_too() -> None:
     line = page_of.decision(REFUSED | {"centre_name": ""})
-    assert (line["where"], line["note"], line["became"], line["kept"]) == ("nowhere", "Over quota", "refused", "–")
+    assert (line["where"], line["note"], line["state"], line["kept"]) == ("nowhere", "Over quota", "refused", "–")
+
+
+def test_a_burst_of_refusals_is_one_line() -> None:
+    none = REFUSED | {"refused": {"code": "no-placement", "why": "No.", "times": 1}}
+    people = [REFUSED | {"person": person, "centre_name": ""} for person in ("ada", "ben", "ada", "cy", "di")]
+    found = page_of.lines([LINE | {"centre_name": "Alpha"}, *people, none | {"centre_name": ""}, LINE | {"centre_name": "Alpha"}])
+    assert [(one["person"], one["note"]) for one in found] == [
+        ("ada", "cpu"), ("ada, ben, cy and 1 more", "Over quota, 15 in a row"), ("ada", "No place"), ("ada", "cpu"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "started", "state"),
+    [
+        ({}, "9 in 10 within 4\u00a0s", "ready after 2.0 s", "ready"),
+        ({"ended_at": "2026-11-20T10:00:00.000Z"}, "9 in 10 within 4\u00a0s", "ready after 2.0 s", "ended"),
+        ({"kind": "batch", "chance": "later", "p90_s": None, "expected_start_s": 700.0}, "roughly in 700 s", "", "running"),
+        ({"p90_s": None, "ready_at": None, "ready_s": None}, "", "", "running"),
+        ({"started_at": None, "ready_at": None, "ready_s": None, "state": "queued"}, "9 in 10 within 4\u00a0s", "", "queued"),
+    ],
+)
+def test_a_line_says_what_was_expected_what_came_and_what_it_is_now(
+    changes: page_of.Facts, expected: str, started: str, state: str
+) -> None:
+    line = page_of.decision(LINE | {"centre_name": "Alpha"} | changes)
+    assert (line["promise"], line["ready"], line["state"]) == (expected, started, state)
 
 
 def test_what_is_wrong_is_said_and_no_report_is_shown() -> None:
@@ -82,7 +111,7 @@ def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(to
         assert 'href="/hub/placement" aria-current="page"' in empty.text and empty.headers["cache-control"] == "no-store"
         session_id = decide(together)
         page = olga.get("placement?span=week")
-        assert "Delta, batch" in page.text and "Over quota: 1" in page.text and HOSTILE not in page.text
+        assert ">Delta <" in page.text and "Over quota: 1" in page.text and HOSTILE not in page.text
         [refused, started] = re.findall(r'placement\?id=(\w+)"', page.text)
         assert "Too much of" in olga.get(f"placement?id={refused}").text
         assert ada.get("placement").status_code == 403 and 'href="/hub/placement"' not in ada.get("accounts").text
