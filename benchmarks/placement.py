@@ -1,8 +1,10 @@
 """The numbers that placement is held to: python benchmarks/placement.py --trace LOG [--trace LOG] [--seeds 1,2] [--quick] [--json]
+and the pictures of the docs: python benchmarks/placement.py --trace LOG --plot docs/images [--seeds 1] [--days 7]
 
 Each is printed with its bound and whether it holds. Runs go one after the other on one core; with five seeds and whole weeks it takes
 about an hour. Without --trace the logs are those in ../shared/traces if they are there, else machines are made up. --quick simulates
-two days instead of a week: it shows that all works, and its numbers are of a federation that has not filled up yet.
+two days instead of a week: it shows that all works, and its numbers are of a federation that has not filled up yet. --plot measures
+nothing: it draws how long requests wait by each policy, of the first seed.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from random import Random
 from typing import Any
 
 from scnet_hub.errors import ScnetError
-from scnet_hub.simulator import Run, Scenario, Site, Workload, simulate, summary, workload_of
+from scnet_hub.simulator import POLICIES, Run, Scenario, Site, Workload, simulate, summary, waits, workload_of
 from scnet_hub.simulator.logs import read
+from scnet_hub.simulator.plot import svg
 from scnet_hub.simulator.product import Product
 from scnet_hub.simulator.run import SUBMIT
 
@@ -37,8 +40,11 @@ class Nobody(Product):
 
 def main() -> int:
     options = arguments()
+    days = options.days or (2.0 if options.quick else 7.0)
     try:
-        rows = [row for seed in options.seeds for row in of_seed(seed, sites(options.trace, seed), quick=options.quick)]
+        if options.plot:
+            return plots(options.plot, options.seeds[0], sites(options.trace, options.seeds[0]), days)
+        rows = [row for seed in options.seeds for row in of_seed(seed, sites(options.trace, seed), days)]
     except ScnetError as error:
         print(error, file=sys.stderr)
         return 1
@@ -51,6 +57,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trace", action="append", type=Path, help="a log in SWF; repeatable")
     parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[1, 2, 3, 4, 5])
     parser.add_argument("--quick", action="store_true", help="two days instead of a week")
+    parser.add_argument("--days", type=float, help="so many simulated days")
+    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="write pictures of the waits there, and measure nothing")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -60,8 +68,7 @@ def sites(paths: Sequence[Path] | None, seed: int) -> list[Site]:
     return [site for path in paths or sorted(TRACES.glob("*.swf")) for site in read(path, Random(f"{seed}/{path.name}"))]
 
 
-def of_seed(seed: int, known: Sequence[Site], *, quick: bool) -> Iterable[Json]:
-    days = 2.0 if quick else 7.0
+def of_seed(seed: int, known: Sequence[Site], days: float) -> Iterable[Json]:
     for part in (hot, moderate, many, broken):
         yield from ({"seed": seed, **row} for row in part(seed, known, days))
 
@@ -111,6 +118,22 @@ def broken(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
         row(where, "requests with a failed start", told["failed_start_share"], most=0.03),
         row(where, "requests given up", told["gave_up"], most=0),
     ]
+
+
+PICTURES = {
+    "waits-22-hot": ("22 centres, hot", {"centres": 22, "load": "hot"}),
+    "waits-3-moderate": ("3 centres, moderate", {"centres": 3, "load": "mod"}),
+}
+
+
+def plots(folder: Path, seed: int, sites: Sequence[Site], days: float) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (words, where) in PICTURES.items():
+        workload = workload_of(Scenario(days=days, seed=seed, snapshot_age=60, **where), sites)
+        found = {policy: waits(simulated(workload, policy)) for policy in POLICIES}
+        title = f"{words}, snapshots up to 60 s old, {days:g} days, seed {seed}"
+        (folder / f"{name}.svg").write_text(svg(found, title))
+    return 0
 
 
 def simulated(workload: Workload, policy: str) -> Run:

@@ -1,6 +1,7 @@
-"""A plot of waits as plain SVG: for each policy, what share of requests had started after so long. The axis of time is logarithmic.
+"""A plot of waits as plain SVG: for each policy, what share of requests had started after so long.
 
-Written by hand, so that no plotting library is needed; read best at the top, where the few that wait for hours are.
+Both axes are logarithmic: time, and those who still wait, so that the step from 90 to 99 % is as high as that from none to 90 %. What
+policies differ in is the few that wait for hours. Written by hand, so that no plotting library is needed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 900, 480
-LEFT, RIGHT, TOP, BOTTOM = 64, 190, 48, 56
+WIDTH, HEIGHT = 920, 500
+LEFT, RIGHT, TOP, BOTTOM = 64, 210, 48, 56
 FIRST, LAST = 0.8, 3 * 86400.0
 TIMES = (
     (1, "1 s"),
@@ -24,13 +25,17 @@ TIMES = (
 )
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#000000")  # Okabe and Ito: told apart by all
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
+SHARES = (0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)  # that are marked; more are drawn as the last
 POINTS = 240
 LABEL_APART = 16
+BOLD = ' font-weight="bold"'
+OURS = "scnet"  # drawn last and bold
 
 
 def svg(waits: Mapping[str, Sequence[float]], title: str) -> str:
     """`waits` by policy, each in order, in seconds."""
-    lines = [_line(ordered, number) for number, ordered in enumerate(waits.values())]
+    drawn = sorted(enumerate(waits.items()), key=lambda entry: entry[1][0] == OURS)
+    lines = [_line(name, ordered, number) for number, (name, ordered) in drawn]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="title" '
@@ -52,32 +57,36 @@ def across(wait: float) -> float:
 
 
 def up(share: float) -> float:
-    return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+    return round(HEIGHT - BOTTOM - _nines(share) / _nines(SHARES[-1]) * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def _nines(share: float) -> float:
+    """1 for 90 %, 2 for 99 %."""
+    return -math.log10(1 - min(share, SHARES[-1]))
 
 
 def _grid() -> list[str]:
     made = []
     for seconds, words in TIMES:
         x = across(seconds)
-        made.append(f'<path d="M{x} {up(0)}V{up(1)}" stroke="#ddd"/><text x="{x}" y="{up(0) + 18}" text-anchor="middle">{words}</text>')
-    for percent in (0, 25, 50, 75, 90, 100):
-        y = up(percent / 100)
-        made.append(
-            f'<path d="M{LEFT} {y}H{WIDTH - RIGHT}" stroke="#ddd"/><text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{percent} %</text>'
-        )
+        made.append(f'<path d="M{x} {up(0)}V{TOP}" stroke="#ddd"/><text x="{x}" y="{up(0) + 18}" text-anchor="middle">{words}</text>')
+    for share in SHARES:
+        y = up(share)
+        made.append(f'<path d="M{LEFT} {y}H{WIDTH - RIGHT}" stroke="#ddd"/>')
+        made.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{100 * share:g} %</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     return [
         *made,
-        f'<text x="{middle}" y="{HEIGHT - 14}" text-anchor="middle">from click to start; up: requests that had started by then</text>',
+        f'<text x="{middle}" y="{HEIGHT - 14}" text-anchor="middle">time since the click; upwards: requests that have started</text>',
     ]
 
 
-def _line(ordered: Sequence[float], number: int) -> str:
-    shares = [part / POINTS for part in range(1, POINTS + 1)]
+def _line(name: str, ordered: Sequence[float], number: int) -> str:
+    shares = [1 - 10 ** (-_nines(SHARES[-1]) * part / POINTS) for part in range(1, POINTS + 1)]
     path = f"M{across(FIRST)} {up(0)}"
     for share in shares if ordered else ():
         path += f"L{across(ordered[max(0, math.ceil(share * len(ordered)) - 1)])} {up(share)}"
-    return f'<path d="{path}" fill="none" stroke="{_colour(number)}" stroke-width="2" stroke-dasharray="{_dash(number)}"/>'
+    return f'<path d="{path}" fill="none" {_stroke(name, number, 2)}/>'
 
 
 def _names(waits: Mapping[str, Sequence[float]]) -> list[str]:
@@ -88,18 +97,17 @@ def _names(waits: Mapping[str, Sequence[float]]) -> list[str]:
     for place, (number, (name, ordered)) in enumerate(order, 1):
         at = y + place * (LABEL_APART + 6)
         made.append(
-            f'<path d="M{x} {at - 4}h22" stroke="{_colour(number)}" stroke-width="3" stroke-dasharray="{_dash(number)}"/>'
-            f'<text x="{x + 28}" y="{at}">{escape(name)}: {_words(_p95(ordered))}</text>'
+            f'<path d="M{x} {at - 4}h22" {_stroke(name, number, 3)}/>'
+            f'<text x="{x + 28}" y="{at}"{BOLD if name == OURS else ""}>{escape(name)}: {_words(_p95(ordered))}</text>'
         )
     return made
 
 
-def _colour(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
-
-
-def _dash(number: int) -> str:
-    return DASHES[number % len(DASHES)]
+def _stroke(name: str, number: int, width: int) -> str:
+    """Told apart by colour and dash; ours by its width too."""
+    if name == OURS:
+        return f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="{width + 2}"'
+    return f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="{width}" stroke-dasharray="{DASHES[number % len(DASHES)]}"'
 
 
 def _p95(ordered: Sequence[float]) -> float:
@@ -107,7 +115,9 @@ def _p95(ordered: Sequence[float]) -> float:
 
 
 def _words(seconds: float) -> str:
-    for least, size, word in ((7200, 3600, "h"), (120, 60, "min")):
+    """ "18 s", "28 min", "1.8 h"."""
+    for least, size, word in ((5400, 3600, "h"), (120, 60, "min")):
         if seconds >= least:
-            return f"{seconds / size:.0f} {word}"
+            value = seconds / size
+            return f"{value:.1f} {word}" if word == "h" and value < 9.95 else f"{value:.0f} {word}"
     return f"{seconds:.0f} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -34,6 +35,11 @@ def test_the_plot_is_a_picture_with_a_line_for_each_policy(tmp_path: Path) -> No
     root = ElementTree.parse(picture).getroot()
     words = [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert any(word.startswith("scnet: ") for word in words) and any(word.startswith("random: ") for word in words)
+    lines = [line for line in root.iter("{http://www.w3.org/2000/svg}path") if line.get("fill") == "none"]
+    assert [float(line.get("stroke-width", "0")) for line in lines] == [2, 4]  # the product's last and bold
+    points = re.findall(r"[ML]([\d.]+) ([\d.]+)", "".join(line.get("d", "") for line in lines))
+    _, _, width, height = map(float, root.get("viewBox", "").split())
+    assert all(0 < float(x) < width and 0 < float(y) < height for x, y in points) and len(points) > 400
     missing = CliRunner().invoke(cli, [*SMALL, "--policies", "random", "--plot", str(tmp_path / "no" / "waits.svg")])
     assert missing.exit_code == 1 and "can't be written" in missing.stderr
 
