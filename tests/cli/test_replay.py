@@ -99,8 +99,8 @@ async def test_it_is_the_operators_and_bounded_in_time(world: World, hub: Hub) -
     before = await hub.simulate("--decisions", "--since", "2020-01-01", "--days", "3")
     assert before.exit_code == 1 and "Nothing was decided in that time." in before.stderr
     assert "since=2020-01-01T00" in hub.bridge.asked[-1] and "until=2020-01-04T00" in hub.bridge.asked[-1]
-    since = world.federation.clock().date().isoformat()
-    assert (await hub.simulate("--decisions", "--since", since)).exit_code == 0
+    yesterday = (world.federation.clock() - timedelta(days=1)).date().isoformat()
+    assert (await hub.simulate("--decisions", "--since", yesterday, "--days", "3")).exit_code == 0
 
 
 async def test_what_is_not_kept_any_more_is_said(world: World, hub: Hub) -> None:
@@ -121,7 +121,8 @@ async def test_a_page_ends_early_where_decisions_rest_on_many_snapshots(world: W
         await world.submit(name=f"n{number}")
     monkeypatch.setattr(decision_pages, "SNAPSHOTS", 1)
     log, since = world.federation.decision_log, world.federation.clock().replace(year=2020)
-    seen, following, pages = [], {"since": since.isoformat(), "until": log.clock().isoformat(), "after": ""}, 0
+    seen: list[str] = []
+    following, pages = {"since": since.isoformat(), "until": log.clock().isoformat(), "after": ""}, 0
     while following:
         times = {name: type(since).fromisoformat(following[name]) for name in ("since", "until")}
         page = await decision_pages.page(log, after=following["after"], **times)
