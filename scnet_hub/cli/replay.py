@@ -192,7 +192,7 @@ def differing(name: str, decisions: list[Json], elsewhere: Json) -> None:
         click.echo(f"By {name} all would have gone where they went.")
         return
     real = elsewhere["real"]
-    waited = f"; where they went half of them waited {seconds(real['p50_s'])} at most" if real["known"] else ""
+    waited = f"; where they went half of them really started within {seconds(max(real['p50_s'], 0.1))}" if real["known"] else ""
     more = f" The newest {SHOWN}, all with --json:" if len(found) > SHOWN else ""
     click.echo(f"By {name} elsewhere: {share(elsewhere)}{waited}.{more}")
     heads = ("decision", "at", "cores", "it went to", "expected", "credits", "really", f"by {name}", "expected", "credits")
