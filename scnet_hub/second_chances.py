@@ -1,8 +1,9 @@
 """Second chances: a start that stalls, dies or is refused goes on at another place by itself.
 
 Refused, or never reached: the copy is withdrawn and another takes its turn. Died before it was ready: the same, and the centre's
-breaker counts it. Stalled: a further copy where it should start now or in a hole, beside the one that waits; the first to call home wins. A
-further copy is work for two centres, so it has a budget; only a Lab gets one, because only its start waits to be let in.
+breaker counts it. Stalled: a further copy where it should start now or in a hole, in the end in another queue, beside the one that
+waits; the first to call home wins. A further copy is work for two centres, so it has a budget; only a Lab gets one, because only its
+start waits to be let in.
 """
 
 from __future__ import annotations
@@ -73,10 +74,13 @@ class SecondChances:
         fed = self.federation
         now = fed.clock()
         rows = stored.copies_of(tx, session_id)
-        if not waited(rows, self.spec, now) or not affordable(stored.asked_since(tx, now - timedelta(hours=1)), self.spec):
+        if not waited(rows, self.spec, now) or not affordable(
+            stored.asked_since(tx, now - timedelta(hours=1)), self.spec, len(fed.centres)
+        ):
             return 0
         decision = self._decide(tx, rows[0])
-        place = hedging.where(untried(decision, rows)) if decision else None
+        anywhere = hedging.anywhere(self.spec, asked_at=rows[0].asked_at, pinned=pinned(rows[0]), now=now)
+        place = hedging.where(untried(decision, rows), anywhere=anywhere) if decision else None
         if decision is None or place is None:
             return 0
         leading = next(row for row in rows if row.leads)
@@ -148,14 +152,19 @@ def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) ->
     if not session.live or session.ready_at or session.cancelled_at:
         return False
     started = [row.started_at for row in live if row.started_at and not row.unknown_since]
-    runs_since, pinned = max(started, default=None), bool(session.request["centre"])
-    return hedging.due(spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned, now=now)
+    runs_since = max(started, default=None)
+    return hedging.due(spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned(session), now=now)
 
 
-def affordable(asked: Mapping[str, int], spec: SecondChanceSpec) -> bool:
+def pinned(session: SessionRow) -> bool:
+    """Whether its person chose the centre."""
+    return bool(session.request["centre"])
+
+
+def affordable(asked: Mapping[str, int], spec: SecondChanceSpec, centres: int) -> bool:
     """Whether one more further copy stays within the hour's budget, given the copies asked for in the last hour, by cause."""
     further = asked.get("stalled", 0)
-    return hedging.affordable(spec, asked=sum(asked.values()) - further, further=further)
+    return hedging.affordable(spec, asked=sum(asked.values()) - further, further=further, centres=centres)
 
 
 def stalled_words(row: SessionRow) -> str:

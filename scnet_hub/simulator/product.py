@@ -7,7 +7,7 @@ each snapshot, with our own newer submissions beside it; `place()` decides, exac
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,8 +25,6 @@ AGAIN = 4  # one for which no better place was found is looked at again after th
 NOWHERE_FOR = 30.0  # seconds until a person for whom there was no place presses Start again
 LEARNED_EVERY = 300.0  # seconds between looks at what waits really were
 
-Where = Callable[[Iterable[Ranked]], Ranked | None]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -36,7 +34,7 @@ class Rule:
     pinned_patience: float = 600
     start_patience: float = 180
     copies: int = 3
-    extra_share: float = 0.15
+    extra_share: float = 0.4
     extra_free: int = 5
 
 
@@ -57,12 +55,12 @@ class Session:
 
 
 class Product:
-    """`rule` and `where` are the product's; another may be tried by whoever wants to know what it would be worth."""
+    """`rule` is the product's; another may be tried by whoever wants to know what it would be worth."""
 
     watches = True
 
-    def __init__(self, run: Run, rule: Rule | None = None, where: Where = hedging.where) -> None:
-        self.run, self.rule, self.where = run, rule or Rule(), where
+    def __init__(self, run: Run, rule: Rule | None = None) -> None:
+        self.run, self.rule = run, rule or Rule()
         number = len(run.machines)
         self.breakers = [Breaker() for _ in range(number)]
         self.recent: list[list[Job]] = [[] for _ in range(number)]  # our own that the snapshot can't show yet
@@ -165,19 +163,22 @@ class Product:
         for times in (self.firsts, self.furthers):
             while times and times[0] < hour_ago:
                 times.popleft()
-        return hedging.affordable(self.rule, asked=len(self.firsts), further=len(self.furthers))
+        return hedging.affordable(self.rule, asked=len(self.firsts), further=len(self.furthers), centres=len(self.breakers))
 
     def _better(self, request: Request) -> Ranked | None:
-        """Where to ask too. Each offer is ranked by itself alone, so only those are put to the product that have room and say anything
-        new since they were last put to it for this request: time alone makes no hole."""
+        """Where to ask too. Each offer is ranked by itself alone, so until a further queue is worth its while only those are put to the
+        product that have room and say anything new since they were last put to it for this request: time alone makes no hole."""
+        anywhere = hedging.anywhere(self.rule, asked_at=clock(request.copies[0].asked_at), pinned=False, now=clock(self.run.now))
         tried = {copy.machine for copy in request.copies}
         since, request.asked.looked_at = request.asked.looked_at, self.run.now
-        room = [index for index in self.run.fits(request) if index not in tried and self._news(index, request.cores, since)]
-        if not room:
+        untried = [index for index in self.run.fits(request) if index not in tried]
+        worth = untried if anywhere else [index for index in untried if self._news(index, request.cores, since)]
+        if not worth:
             return None
         self._learn()
-        offers = [self._offer(index) for index in room]
-        return self.where(rank(request.asked.asked, offers, now=clock(self.run.now), forecast=self.forecast)[0])
+        offers = [self._offer(index) for index in worth]
+        ranked = rank(request.asked.asked, offers, now=clock(self.run.now), forecast=self.forecast)[0]
+        return hedging.where(ranked, anywhere=anywhere)
 
     def _news(self, index: int, cores: int, since: float) -> bool:
         view = self.run.view(index)

@@ -58,8 +58,8 @@ class SecondChanceSpec(_Document):
     start_patience: float = Field(default=180, gt=0, description="How long one that runs has to call home.")
     copies: int = Field(default=3, ge=1, le=5, description="Copies of a session that may be at centres at once; 1: none beside the first.")
     tries: int = Field(default=3, ge=1, le=10, description="Places that are tried, one after the other, if they refuse or the start dies.")
-    extra_share: float = Field(default=0.15, ge=0, le=1, description="Further copies in an hour, as a share of that hour's other starts...")
-    extra_free: int = Field(default=5, ge=0, description="... and so many besides.")
+    extra_share: float = Field(default=0.4, ge=0, le=1, description="Further copies in an hour, as a share of that hour's other starts...")
+    extra_free: int = Field(default=5, ge=0, description="... and so many besides for each centre of the federation.")
 
 
 class Idle(_Document):
