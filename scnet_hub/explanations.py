@@ -185,7 +185,7 @@ def _one(row: DecisionRow, long: Inputs, names: Names, now: datetime) -> list[st
     if row.cause == "first":
         return [chosen_words(row, long, names), happened_words(row, long, names, now)]
     wait = format_duration(row.decided_at - row.created_at) if row.created_at else ""
-    after = f" {wait} after it was asked for" if wait and wait != "now" else ""
+    after = f", {wait} after the first" if wait and wait != "now" else ""
     return [f"{CAUSES.get(row.cause, 'It went on')} at {_place(row, names)}{after}.", happened_words(row, long, names, now)]
 
 
@@ -204,7 +204,7 @@ def chosen_words(row: DecisionRow, long: Inputs, names: Names) -> str:
     if not best or (best["centre"], best["partition"]) != (row.centre, row.partition):
         return row.reason
     lasts, cost = format_duration(timedelta(seconds=request["walltime_s"])), Amount(row.cost or 0)
-    free = f"{_count(best['cores_free'], 'core')} {'was' if best['cores_free'] == 1 else 'were'} free"
+    free = {0: "no core was free", 1: "1 core was free"}.get(best["cores_free"], f"{best['cores_free']} cores were free")
     went = f"It went to {_titled(best, names)}, where it would start {best['expected_start']}; {free}, and {lasts} cost at most {cost}."
     if len(long.answer["ranked"]) < 2:
         return went if request["centre"] else f"{went} No other place could take it."
