@@ -80,8 +80,11 @@ def account_of(tx: Tx, spec: CentreSpec, person: str) -> str:
 
 def refusals(tx: Tx, specs: Iterable[CentreSpec], person: str) -> Mapping[str, str]:
     """By centre, why this person can't be placed there."""
+    linked = {row.centre for row in stored.links(tx, person=person)}
     return {
-        spec.id: f"you have no account linked at {spec.name}: see `scnet accounts`" for spec in specs if not account_of(tx, spec, person)
+        spec.id: f"you have no account linked at {spec.name}: see `scnet accounts`"
+        for spec in specs
+        if linked_there(spec) and spec.id not in linked
     }
 
 

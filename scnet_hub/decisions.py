@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from . import accounts, placement, projects
+from . import accounts, projects
 from .centres import Centre
 from .db import Database, Tx
 from .db import sessions as stored
@@ -19,8 +19,9 @@ from .errors import NotFound, Refused
 from .forecasts import Forecasts
 from .jobs import JobRequest
 from .ledger import books
-from .load import Load
+from .load import LiveBoard, Load
 from .placement import Inputs, Placement, Usual, soonest
+from .placement.board import SHOWN, Board
 from .standard.federation import FederationSpec, ProjectSpec
 from .units import Amount
 
@@ -34,16 +35,17 @@ class Decisions:
         self.db, self.centres, self.load, self.clock = db, centres, load, clock
         self.forecasts = Forecasts(db, clock)
         self.weights = Usual(**spec.placement.model_dump())
-        self.policy = partial(soonest, weights=self.weights)
+        tries = spec.second_chance.tries + spec.second_chance.copies  # a session asks at no more places
+        self.live = LiveBoard(load, Board(policy=partial(soonest, weights=self.weights), shown=max(SHOWN, tries)))
         self.rules = {project.id: project for project in spec.project}
 
     async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
         """Where `request` would go now, and what its project has available. Raises NotEntitled."""
-        return await self.db.run(self.decide, request)
+        return await self.db.run(self.decide, request, whole=True)
 
     async def place_for_nobody(self, request: JobRequest) -> Placement:
         """The same for an operator's question, which no project pays for and which needs no account."""
-        return await self.db.run(self._ranked, request, {})
+        return await self.db.run(self._ranked, request, {}, whole=True)
 
     async def refusal(self, decision: Placement) -> Refused | None:
         """Why a start would be refused although a centre fits: over quota or over budget; None if it would not."""
@@ -53,10 +55,11 @@ class Decisions:
             return error
         return None
 
-    def decide(self, tx: Tx, request: JobRequest) -> tuple[Placement, Amount]:
+    def decide(self, tx: Tx, request: JobRequest, *, whole: bool = False) -> tuple[Placement, Amount]:
+        """Where it goes; with the best places and refusals only, or with the `whole` of them."""
         project = projects.resolve(tx, request.person, request.project)
         refusals = accounts.refusals(tx, [centre.spec for centre in self.centres.values()], request.person)
-        return self._ranked(tx, self._ruled(tx, request, project.id), refusals), books.balance(tx, project.id).available
+        return self._ranked(tx, self._ruled(tx, request, project.id), refusals, whole), books.balance(tx, project.id).available
 
     def _ruled(self, tx: Tx, request: JobRequest, project: str) -> JobRequest:
         """The request under its project's rules, and with where the person's files are."""
@@ -65,14 +68,16 @@ class Decisions:
         near = stored.last_centre(tx, request.person) if request.kind == "lab" else ""
         return replace(request, project=project, centres=tuple(rules.centres), max_price=min(caps, default=None), near=near)
 
-    def _ranked(self, tx: Tx, request: JobRequest, refused: Mapping[str, str]) -> Placement:
+    def _ranked(self, tx: Tx, request: JobRequest, refused: Mapping[str, str], whole: bool) -> Placement:
         if request.centre:
             self.centre(request.centre)
-        now = self.clock()
-        offers = self.forecasts.ready(self.load.offers(stored.live_copies(tx), now, refused), request.kind, request.app)
-        forecast = self.forecasts.forecast
-        decided = placement.place(request, offers, now=now, policy=self.policy, forecast=forecast)
-        return replace(decided, inputs=Inputs(offers=offers, forecast=forecast, weights=self.weights))
+        now, startups, forecast = self.clock(), self.forecasts.startups_of(request), self.forecasts.forecast
+        board = self.live.renew(partial(stored.newest_copies, tx), now)
+        board.expect(forecast)
+        shut = {**self.load.refusals(now), **refused}
+        decided = board.place(request, now=now, refused=shut, startups=startups, whole=whole)
+        offers = tuple(board.offers.values())
+        return replace(decided, inputs=Inputs(offers=offers, forecast=forecast, weights=self.weights, refused=shut, startups=startups))
 
     def check(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> None:
         """Raises OverQuota or Overdrawn if the project may not, or cannot, have the best place of `decision`."""

@@ -134,7 +134,8 @@ class Federation:
         if page.id in self.centres:
             told = {"maintenance": page.maintenance, "announcement": page.announcement}
             spec = self.centres[page.id].spec.model_copy(update=told)
-            self.centres[page.id].spec = self.load.centres[page.id].spec = spec
+            self.centres[page.id].spec = spec
+            self.load.centres[page.id].announced(spec)
 
     # ---- starting
 

@@ -5,17 +5,21 @@ Filled by the watchers, read by placement and pages; it asks nobody anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from .breaker import Breaker
-from .db.sessions import SessionRow
+from .db.sessions import NewCopy
 from .health import Health
 from .jobs import LoadSnapshot
 from .placement import Offer, Outlook, Shape, look, offers_of
+from .placement.board import Board
 from .standard.centre import CentreSpec
+
+Looked = tuple[LoadSnapshot, Mapping[str, Outlook]]  # of one time: replaced whole, because one thread writes and others read
 
 
 @dataclass(slots=True)
@@ -24,21 +28,41 @@ class Known:
 
     spec: CentreSpec
     order: int
-    snapshot: LoadSnapshot | None = None
+    looked: Looked | None = None
     failing_since: datetime | None = None
     failure: str = ""
     health: Health = field(default_factory=Health)
     breaker: Breaker = field(default_factory=Breaker)
     tick: float = 0.0  # seconds between looks, where its slow answers make them rarer than its page says
-    outlooks: Mapping[str, Outlook] = field(default_factory=dict)
+    news: dict[str, None] = field(default_factory=dict)  # all centres of which something is new, by id
 
     def took(self, snapshot: LoadSnapshot) -> None:
-        self.snapshot, self.failing_since, self.failure = snapshot, None, ""
-        self.outlooks = {name: look(load, snapshot.taken_at) for name, load in snapshot.partitions.items()}
+        looked = snapshot, {name: look(load, snapshot.taken_at) for name, load in snapshot.partitions.items()}
+        self.looked, self.failing_since, self.failure = looked, None, ""
         self.health.counted(snapshot)
+        self._tell()
 
     def failed(self, why: str, at: datetime) -> None:
         self.failing_since, self.failure = self.failing_since or at, why
+        self._tell()
+
+    def announced(self, spec: CentreSpec) -> None:
+        """Its page says something else now."""
+        self.spec = spec
+        self._tell()
+
+    def paced(self, tick: float) -> None:
+        """So many seconds are between looks now."""
+        before, self.tick = self.max_age, tick
+        if self.max_age != before:
+            self._tell()
+
+    def _tell(self) -> None:
+        self.news[self.spec.id] = None
+
+    @property
+    def snapshot(self) -> LoadSnapshot | None:
+        return self.looked[0] if self.looked else None
 
     def state(self, now: datetime) -> str:
         """ "up", "stale", "down" or "unknown" (never heard of, and no error yet)."""
@@ -48,6 +72,11 @@ class Known:
             return "unknown"
         return "stale" if now - self.snapshot.taken_at > self.max_age else "up"
 
+    def _why_not(self, failing_since: datetime | None) -> str:
+        if failing_since:
+            return f"{self.spec.name} does not answer since {failing_since:%H:%M:%S} UTC: {self.failure}"
+        return f"{self.spec.name} has not been heard of yet"
+
     @property
     def max_age(self) -> timedelta:
         """Two ticks and 15 s: what is older says nothing of the load."""
@@ -56,34 +85,36 @@ class Known:
     def why(self, now: datetime) -> str:
         """A sentence for people; "" while it is up."""
         state = self.state(now)
-        if state == "down" and self.failing_since:
-            return f"{self.spec.name} does not answer since {self.failing_since:%H:%M:%S} UTC: {self.failure}"
-        if state == "unknown":
-            return f"{self.spec.name} has not been heard of yet"
+        if state in ("down", "unknown"):
+            return self._why_not(self.failing_since)
         return f"{self.spec.name} was last heard of a while ago" if state == "stale" else ""
 
-    def offers(self, rows: Iterable[SessionRow], now: datetime, refused: str = "") -> list[Offer]:
-        """Its partitions as offers; `rows` are our own jobs there, for those the snapshot can't show yet."""
-        state = self.state(now)
+    def offers(self, copies: Iterable[NewCopy] = ()) -> list[Offer]:
+        """Its partitions as offers; `copies` are our own newest jobs there, for those the snapshot can't show yet. What time alone
+        changes is not in them: that an answer grows old, an offer's own rule sees; when a breaker lets somebody try, `refusals`."""
+        looked, failing_since = self.looked, self.failing_since
         return offers_of(
             self.spec,
-            self.snapshot,
-            state=state,  # type: ignore[arg-type]  # one of the four words
-            why=self.why(now),
-            pending=self._pending(rows),
-            outlooks=self.outlooks,
+            looked[0] if looked else None,
+            state="down" if failing_since else "up" if looked else "unknown",
+            why="" if looked and not failing_since else self._why_not(failing_since),
+            pending=_pending(copies, looked),
+            outlooks=looked[1] if looked else None,
             max_age=self.max_age,
-            refused=refused or self.breaker.refusal(now),
             order=self.order,
         )
 
-    def _pending(self, rows: Iterable[SessionRow]) -> dict[str, tuple[Shape, ...]]:
-        taken_at = self.snapshot.taken_at if self.snapshot else None
-        pending: dict[str, tuple[Shape, ...]] = {}
-        for row in rows:
-            if row.centre == self.spec.id and (row.submitted_at is None or taken_at is None or row.submitted_at >= taken_at):
-                pending[row.partition] = (*pending.get(row.partition, ()), *_shares(row.request))
-        return pending
+    def pending(self, copies: Iterable[NewCopy]) -> Mapping[str, tuple[Shape, ...]]:
+        """By partition, what the last snapshot does not show of them."""
+        return _pending(copies, self.looked)
+
+
+def _pending(copies: Iterable[NewCopy], looked: Looked | None) -> Mapping[str, tuple[Shape, ...]]:
+    pending: dict[str, tuple[Shape, ...]] = {}
+    for copy in copies:
+        if copy.submitted_at is None or looked is None or copy.submitted_at >= looked[0].taken_at:
+            pending[copy.partition] = (*pending.get(copy.partition, ()), *_shares(copy.request))
+    return pending
 
 
 def _shares(request: Mapping[str, Any]) -> tuple[Shape, ...]:
@@ -97,12 +128,48 @@ class Load:
     """All centres of the federation, in its order."""
 
     centres: dict[str, Known] = field(default_factory=dict)
+    news: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, known in self.centres.items():
+            known.news = self.news
+            self.news[name] = None
 
     @classmethod
     def of(cls, specs: Iterable[CentreSpec]) -> Load:
         return cls({spec.id: Known(spec, order) for order, spec in enumerate(specs)})
 
-    def offers(self, rows: Iterable[SessionRow], now: datetime, refused: Mapping[str, str]) -> list[Offer]:
-        """`refused` says, by centre, why a person can't be placed there."""
-        rows = list(rows)
-        return [offer for name, known in self.centres.items() for offer in known.offers(rows, now, refused.get(name, ""))]
+    def refusals(self, now: datetime) -> Mapping[str, str]:
+        """By centre, why nobody should be placed there now although it answers."""
+        tripped = (known for known in self.centres.values() if known.breaker.open_until)
+        return {known.spec.id: words for known in tripped if (words := known.breaker.refusal(now))}
+
+
+class LiveBoard:
+    """The offers of all centres as they are now, for the one thread that decides: what is new is put on it before each decision."""
+
+    def __init__(self, load: Load, board: Board) -> None:
+        self.load, self.board = load, board
+        self._pending: dict[str, Mapping[str, tuple[Shape, ...]]] = {}
+        self._longest = timedelta()
+
+    def renew(self, newest: Callable[[datetime], Iterable[NewCopy]], now: datetime) -> Board:
+        """`newest` reads our own live copies that were not submitted before a time. Older ones are in each snapshot that still counts."""
+        centres, changed = self.load.centres, self._news()
+        self._longest = max([self._longest, *(centres[name].max_age for name in changed)])
+        copies: defaultdict[str, list[NewCopy]] = defaultdict(list)
+        for copy in newest(now - self._longest):
+            copies[copy.centre].append(copy)
+        pending = {name: found for name, there in copies.items() if name in centres and (found := centres[name].pending(there))}
+        changed |= {name for name in pending.keys() | self._pending.keys() if pending.get(name) != self._pending.get(name)}
+        self._pending = pending
+        for name in changed:
+            self.board.put(centres[name].offers(copies.get(name, ())))
+        return self.board
+
+    def _news(self) -> set[str]:
+        """Takes them out one by one: others write meanwhile."""
+        found = set()
+        while self.load.news:
+            found.add(self.load.news.popitem()[0])
+        return found

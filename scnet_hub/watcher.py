@@ -75,7 +75,7 @@ class Watcher:
         loop = asyncio.get_running_loop()
         watch = self.known.spec.watch
         pause = max(EASE * self._took, watch.busy_interval)
-        self.known.tick = self._took + pause
+        self.known.paced(self._took + pause)
         least = loop.time() + pause
         self._due = max(loop.time() + watch.interval, least) if not busy else least
         while (left := max(self._due, least) - loop.time()) > 0:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, and_, func, select, update
+from sqlalchemy import Row, Select, and_, func, or_, select, update
 
 from . import Tx
 from .tables import copies, events, sessions
@@ -143,6 +143,25 @@ def live_copies(tx: Tx, *, centre: str = "") -> list[SessionRow]:
     """All jobs that may be at a centre, those of sessions that are over included: a row a copy."""
     query = _by_copy().where(copies.c.job_live).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
     return [_row(row) for row in tx.execute(query.where(copies.c.centre == centre) if centre else query)]
+
+
+class NewCopy(NamedTuple):
+    """A job of ours that its centre's last answer may not show yet."""
+
+    centre: str
+    partition: str
+    submitted_at: datetime | None
+    request: dict[str, Any]
+
+
+_NEW = (copies.c.centre, copies.c.partition, copies.c.submitted_at, sessions.c.request)
+
+
+def newest_copies(tx: Tx, since: datetime) -> list[NewCopy]:
+    """Of all jobs that may be at a centre those that were not submitted before `since`."""
+    query = select(*_NEW).join_from(copies, sessions, copies.c.session == sessions.c.id)
+    new = or_(copies.c.submitted_at.is_(None), copies.c.submitted_at >= since)
+    return [NewCopy(*row) for row in tx.execute(query.where(copies.c.job_live, new).order_by(copies.c.session, copies.c.number))]
 
 
 def starting(tx: Tx, kind: str) -> list[SessionRow]:

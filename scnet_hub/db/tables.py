@@ -142,6 +142,7 @@ copies = Table(
     Column("used", BigInteger),  # micro-credits by the centre's usage record; null until it is in
 )
 Index("scnet_copies_by_centre", copies.c.centre, copies.c.job_live)
+Index("scnet_copies_newest", copies.c.job_live, copies.c.submitted_at)
 
 events = Table(
     "scnet_events",

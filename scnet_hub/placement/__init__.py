@@ -6,7 +6,7 @@ carries nothing out and raises nothing; a caller that needs a place raises `NoPl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -40,12 +40,22 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Beside the request and the time all that a placement rests on; `policy` by its name in `POLICIES`, with these weights."""
+    """Beside the request and the time all that a placement rests on; `policy` by its name in `POLICIES`, with these weights. By centre
+    `refused` says why this person can't be there, and `startups` how many seconds such a session takes there to be ready, where that
+    is not what the offers say."""
 
     offers: tuple[Offer, ...]
     forecast: Forecast = UNTRIED
     policy: str = "soonest"
     weights: Usual = USUAL
+    refused: Mapping[str, str] = field(default_factory=dict)
+    startups: Mapping[str, float] = field(default_factory=dict)
+
+    def as_judged(self) -> Iterator[Offer]:
+        """The offers as they are for that person and that session."""
+        for one in self.offers:
+            why, taken = self.refused.get(one.centre, one.refused), self.startups.get(one.centre, one.startup)
+            yield one if why is one.refused and taken == one.startup else alike(one, refused=why, startup=taken)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from .rules import RULES, Rule, refusal
 from .wait import START_SECONDS, TURN_SECONDS, Chance, expect
 
 SIZES = 64  # kinds of requests whose judgements are kept
-SHOWN = 20  # runners-up and refusals that an answer lists, if it can't list all
+SHOWN = 10  # runners-up and refusals that an answer lists, if it can't list all
 MINUTE = 60.0  # seconds: estimates of one kind are within a power of two of it
 CLOSE = timedelta(seconds=30)  # to a flip: worth a second look whether it comes at all
 LEAST = timedelta(microseconds=1)
@@ -91,16 +91,19 @@ class Board:
         """These are new, or are not as they were. A load that does not say when it was taken says nothing."""
         for offer in offers:
             place = (offer.centre, offer.partition)
-            self._forget(place)
+            self._order_out(place)
             self.offers[place] = offer
             self._centres.setdefault(offer.centre, {})[place] = offer.settled()
             insort(self._order, (tie(offer), place))
+            self._changes.append(place)
         if len(self._changes) > 4 * len(self.offers) + 1000:
             self._trim(len(self._changes) // 2)
 
     def drop(self, centre: str) -> None:
         for place in self._centres.pop(centre, {}):
-            self._forget(place)
+            self._order_out(place)
+            del self.offers[place]
+            self._changes.append(place)
 
     def expect(self, forecast: Forecast) -> None:
         """From now on by these ranges: where they differ, everything is judged anew."""
@@ -127,9 +130,8 @@ class Board:
         unfit = len(self.offers) - view.count
         return answer(request, now, ranked, refusals, more=view.count - len(ranked), more_refused=unfit - len(refusals))
 
-    def _forget(self, place: Place) -> None:
-        self._changes.append(place)
-        if known := self.offers.pop(place, None):
+    def _order_out(self, place: Place) -> None:
+        if known := self.offers.get(place):
             del self._order[bisect_left(self._order, (tie(known), place))]
 
     def _trim(self, cut: int) -> None:
@@ -212,7 +214,8 @@ class _View:
         return self.request.partition in ("", place[1]) and (not self.only or place[0] in self.only)
 
     def _fits(self, place: Place) -> bool:
-        return self.size.judged[place].fits and place[0] not in self.refused and self._named(place)
+        allowed = place[0] not in self.refused and (not self.request.centres or place[0] in self.request.centres)
+        return allowed and self._named(place) and self.size.judged[place].fits
 
     def ranked(self, most: int) -> list[Ranked]:
         """The first so many that fit, best first."""

@@ -50,7 +50,7 @@ class Record:
 def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]]:
     """What is its own of a decision made `at`, and the loads that it refers to by how long before it they were taken."""
     loads: dict[Snapshot, dict[str, PartitionLoad]] = {}
-    own = [_own(offer, at, loads) for offer in inputs.offers]
+    own = [_own(offer, at, loads) for offer in inputs.as_judged()]
     centres = {offer.centre for offer in inputs.offers}
     ranges = [[*kind, *promised] for kind, promised in inputs.forecast.ranges.items() if not kind.centre or kind.centre in centres]
     weights = [getattr(inputs.weights, name) for name in _WEIGHTS]
@@ -83,7 +83,7 @@ def replay(request: JobRequest, inputs: Inputs, at: datetime, policy: str = "") 
     """The decision again, or as it would have been by the policy of that name."""
     chosen = POLICIES[policy or inputs.policy]
     weighed = partial(soonest, weights=inputs.weights) if chosen is soonest else chosen
-    again = place(request, inputs.offers, now=at, policy=weighed, forecast=inputs.forecast)
+    again = place(request, inputs.as_judged(), now=at, policy=weighed, forecast=inputs.forecast)
     return replace(again, inputs=inputs)
 
 

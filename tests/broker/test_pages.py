@@ -14,7 +14,6 @@ from scnet_hub.centres import Centre
 from scnet_hub.db import Database
 from scnet_hub.federation import Federation
 from scnet_hub.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
-from scnet_hub.placement import place
 from scnet_hub.standard.centre import parse_centre
 from scnet_hub.standard.federation import parse_federation
 
@@ -36,6 +35,8 @@ end = 2026-11-23T10:00:00Z
 blocks_starts = true
 """
 REQUEST = JobRequest(person="ada", project="p")
+NODE = NodeLoad(name="n1", cores=8, cores_used=0)
+SNAPSHOT = LoadSnapshot(taken_at=NOW, partitions={"cpu": PartitionLoad(name="cpu", nodes=(NODE,))})
 
 
 @pytest.fixture
@@ -56,8 +57,7 @@ def federation(home: Path) -> Federation:
     db = Database(f"sqlite:///{home / 'b.sqlite'}")
     db.open()
     made = Federation(parse_federation('centres = ["a"]', source="f"), {"alpha": Centre.of(spec)}, db, call_home_url="", clock=lambda: NOW)
-    node = NodeLoad(name="n1", cores=8, cores_used=0)
-    made.load.centres["alpha"].took(LoadSnapshot(taken_at=NOW, partitions={"cpu": PartitionLoad(name="cpu", nodes=(node,))}))
+    made.load.centres["alpha"].took(SNAPSHOT)
     return made
 
 
@@ -65,7 +65,7 @@ def reread(home: Path, federation: Federation, pages: Pages) -> str:
     """Why nothing can start after the pages were read again; "" if it can."""
     for spec in pages.read():
         federation.announce(spec)
-    decision = place(REQUEST, federation.load.offers([], NOW, {}), now=NOW)
+    decision = federation.decisions.live.renew(lambda since: (), NOW).place(REQUEST, now=NOW)
     return "" if decision.best else decision.refusals[0].reason
 
 
@@ -108,5 +108,5 @@ def test_an_announcement_over_is_no_reason(home: Path, federation: Federation) -
     for spec in Pages(home / "federation.toml").read():
         federation.announce(spec)
     later = NOW + timedelta(hours=3)
-    offers = [replace(one, taken_at=later) for one in federation.load.offers([], NOW, {})]
-    assert place(REQUEST, offers, now=later).best
+    federation.load.centres["alpha"].took(replace(SNAPSHOT, taken_at=later))
+    assert federation.decisions.live.renew(lambda since: (), later).place(REQUEST, now=later).best

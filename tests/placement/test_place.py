@@ -162,7 +162,7 @@ def test_a_centre_that_answers_slowly_and_so_is_asked_rarely_stays_in() -> None:
     known = Known(parse_centre(SPEC, source="test"), 0, tick=90.0)
     known.took(LoadSnapshot(taken_at=NOW))
     late = NOW + timedelta(seconds=190)
-    assert known.state(late) == "up" and {one.max_age for one in known.offers([], late)} == {timedelta(seconds=195)}
+    assert known.state(late) == "up" and {one.max_age for one in known.offers()} == {timedelta(seconds=195)}
     assert known.state(late + timedelta(seconds=6)) == "stale"
 
 
