@@ -161,7 +161,8 @@ def newest_copies(tx: Tx, since: datetime) -> list[NewCopy]:
     """Of all jobs that may be at a centre those that were not submitted before `since`."""
     query = select(*_NEW).join_from(copies, sessions, copies.c.session == sessions.c.id)
     new = or_(copies.c.submitted_at.is_(None), copies.c.submitted_at >= since)
-    return [NewCopy(*row) for row in tx.execute(query.where(copies.c.job_live, new).order_by(copies.c.session, copies.c.number))]
+    ordered = query.where(copies.c.job_live, new).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
+    return [NewCopy(*row) for row in tx.execute(ordered)]
 
 
 def starting(tx: Tx, kind: str) -> list[SessionRow]:

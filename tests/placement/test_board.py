@@ -20,7 +20,8 @@ SIZES = [
     request(cores=1, walltime=timedelta(minutes=30)), request(cores=4, walltime=timedelta(hours=2)),
     request(cores=8, nodes=2), request(cores=2, gpus=1), request(cores=2, centre="b"), request(cores=6, memory=12 * GIB),
     request(centres=("a", "d"), max_price=1.5), request(near="c"), request(partition="gpu"), request(centre="a", partition="cpu"),
-    request(cores=4, centres=("b", "c"), near="b"), request(cores=4, near="a"), request(app="torch"), request(centre="b", centres=("a", "c")),
+    request(cores=4, centres=("b", "c"), near="b"), request(cores=4, near="a"), request(app="torch"),
+    request(centre="b", centres=("a", "c")),
 ]  # fmt: skip
 
 
