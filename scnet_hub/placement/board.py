@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 
 from ..jobs import JobRequest
 from . import Placement, Refusal, answer
+from .alike import alike
 from .calibration import UNTRIED, Forecast
 from .offers import Offer
 from .policy import ALIKE, Policy, Ranked, judge, soonest, tie
 from .rules import RULES, Rule, refusal
-from .wait import START_SECONDS, TURN_SECONDS, Chance, expect
+from .wait import START_SECONDS, TURN_SECONDS, Chance, Wait, expect
 
-SIZES = 64  # kinds of requests whose judgements are kept
+SIZES = 32  # kinds of requests whose judgements are kept
 SHOWN = 10  # runners-up and refusals that an answer lists, if it can't list all
 MINUTE = 60.0  # seconds: estimates of one kind are within a power of two of it
 CLOSE = timedelta(seconds=30)  # to a flip: worth a second look whether it comes at all
@@ -38,7 +39,9 @@ Line = list[tuple[tuple[Any, ...], Place]]  # sorted
 class _Judged(NamedTuple):
     fits: bool
     key: tuple[Any, ...]  # where it stands: the policy's key; of a refusal its tie
-    until: datetime
+    until: datetime  # then time alone may change that
+    turns: datetime  # then time alone may change whether it fits
+    floor: tuple[Any, ...]  # the best key that time alone may give it
 
 
 class _Size:
@@ -51,8 +54,11 @@ class _Size:
         self.fitting: Line = []
         self.refused: Line = []
         self.due: list[tuple[datetime, Place]] = []
+        self.late: set[Place] = set()  # due, and by their floor too far behind to be looked at
+        self.floor: tuple[Any, ...] | None = None  # none of them can be before that
 
     def forget(self, place: Place) -> None:
+        self.late.discard(place)
         if known := self.judged.pop(place, None):
             line = self.fitting if known.fits else self.refused
             del line[bisect_left(line, (known.key, place))]
@@ -63,11 +69,18 @@ class _Size:
         insort(self.fitting if judged.fits else self.refused, (judged.key, place))
         heapq.heappush(self.due, (judged.until, place))
 
-    def overdue(self, now: datetime) -> Iterator[Place]:
-        """What time alone may have changed."""
+    def overdue(self, now: datetime, most: int) -> Iterator[Place]:
+        """What time alone may have changed; what can't come among the first so many by that waits until it can."""
+        last = self.fitting[most][0] if most < len(self.fitting) else None
         while self.due and self.due[0][0] <= now:
             until, place = heapq.heappop(self.due)
-            if (known := self.judged.get(place)) and known.until == until:
+            if not (known := self.judged.get(place)) or until not in (known.until, known.turns):
+                continue
+            if until < known.turns and last and last < known.floor and last < known.key:
+                self.floor = min(self.floor, known.floor) if self.late and self.floor else known.floor
+                self.late.add(place)
+                heapq.heappush(self.due, (known.turns, place))
+            else:
                 yield place
 
 
@@ -75,7 +88,8 @@ class Board:
     """`put` what changed, then `place`. One policy and one set of rules; `now` may not go back by more than a few seconds.
 
     A size is what requests ask of a place. By person, project or files they differ only in which centres are open to them and which one
-    is nearer: so a rule may look at those only to refuse, and a policy at `near` only to put that centre before all others alike.
+    is nearer: so a rule may look at those only to refuse, and a policy at `near` only to put that centre before all others alike. Nor
+    may it like a longer wait better.
     """
 
     def __init__(self, *, policy: Policy = soonest, rules: Sequence[Rule] = RULES, shown: int = SHOWN) -> None:
@@ -123,9 +137,12 @@ class Board:
         """As `place` on all offers. By centre `refused` says why this person can't be there, and `startups` how many seconds such a
         session takes there to be ready, where that is known. Lists as many as `shown`, or the `whole`."""
         size = self._size(request, startups or {})
-        self._refresh(size, now)
         most = len(self.offers) if whole else self.shown
+        self._refresh(size, now, most)
         view = _View(self, size, request, refused or {}, now)
+        if size.late and not view.sure(most + 1):
+            self._catch_up(size, now)
+            view = _View(self, size, request, refused or {}, now)
         ranked, refusals = view.ranked(most + 1), view.refusals(most)
         unfit = len(self.offers) - view.count
         return answer(request, now, ranked, refusals, more=view.count - len(ranked), more_refused=unfit - len(refusals))
@@ -158,8 +175,8 @@ class Board:
                     self._changes += self._centres.get(centre, ())
         return size
 
-    def _refresh(self, size: _Size, now: datetime) -> None:
-        stale = {*self._changes[size.seen :], *size.overdue(now)} if size.judged else set(self.offers)
+    def _refresh(self, size: _Size, now: datetime, most: int) -> None:
+        stale = {*self._changes[size.seen :], *size.overdue(now, most)} if size.judged else set(self.offers)
         size.seen = len(self._changes)
         for place in stale:
             if place in self.offers:
@@ -167,13 +184,21 @@ class Board:
             else:
                 size.forget(place)
 
+    def _catch_up(self, size: _Size, now: datetime) -> None:
+        for place in list(size.late):
+            size.take(place, self._judge(size, place, now))
+
     def _judge(self, size: _Size, place: Place, now: datetime) -> _Judged:
         request, offer = size.request, self.seen(size, place, now)
         turns = _turns(request, offer, now)
         if refusal(request, offer, self.rules):
-            return _Judged(False, tie(offer), turns)
+            return _Judged(False, tie(offer), turns, turns, ())
         ranked = judge(request, offer, now, self.forecast)
-        return _Judged(True, self.policy(request, ranked), min(turns, _flips(request, ranked, now, self.forecast)))
+        key, flips = self.policy(request, ranked), _flips(request, ranked, now, self.forecast)
+        if flips >= turns:
+            return _Judged(True, key, turns, turns, key)
+        at_best = alike(ranked, wait=Wait(Chance.HOLE, "", 0.0, now), range=None)
+        return _Judged(True, key, flips, turns, self.policy(request, at_best))
 
     def seen(self, size: _Size, place: Place, now: datetime, refused: str = "") -> Offer:
         """An offer as it is now for that size, and for somebody who is `refused` there."""
@@ -209,6 +234,13 @@ class _View:
             self.asked, self.fitting = set(), size.fitting
             self.shut = [place for centre in refused for place in board.places(centre) if size.judged[place].fits]
             self.count = len(self.fitting) - len(self.shut)
+
+    def sure(self, most: int) -> bool:
+        """Whether the first so many are those, whatever became of the late ones."""
+        if self.somewhere:
+            return self.size.late.isdisjoint(self.asked)
+        last = next(islice((key for key, place in self.fitting if place[0] not in self.refused), most - 1, None), None)
+        return last is not None and self.size.floor is not None and last < self.size.floor
 
     def _named(self, place: Place) -> bool:
         return self.request.partition in ("", place[1]) and (not self.only or place[0] in self.only)

@@ -20,6 +20,7 @@ from .outlook import Outlook, Shape, after, look
 
 State = Literal["up", "stale", "down", "unknown"]
 FREE = Amount(0)
+NO_TIME = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +81,10 @@ class Offer:
         return alike(self, **self._times(now), **changes)
 
     def _times(self, now: datetime) -> dict[str, Any]:
-        ahead = [max(one.start - now, timedelta()) for one in self.maintenance if now < one.end]
-        age = None if self.taken_at is None else max(now - self.taken_at, timedelta())
+        age = None if self.taken_at is None else max(now - self.taken_at, NO_TIME)
+        if not self.maintenance and not self.announcements:
+            return {"age": age, "open_for": None, "blocked": None}
+        ahead = [max(one.start - now, NO_TIME) for one in self.maintenance if now < one.end]
         blocked = next((one for one in self.announcements if one.blocks_starts and one.start <= now < one.end), None)
         return {"age": age, "open_for": min(ahead, default=None), "blocked": blocked}
 
@@ -110,7 +113,7 @@ def offers_of(
             centre=spec.id, centre_name=spec.name, partition=offered.name, nodes=offered.nodes, cores=offered.cores,
             memory=offered.memory, memory_per_core=spec.session.memory_per_core, gpus=offered.gpus, gpu_model=offered.gpu_model,
             max_walltime=offered.max_walltime,
-            core_hour=credits(offered.tariff.core_hour), gpu_hour=credits(offered.tariff.gpu_hour),
+            core_hour=_price(offered.tariff.core_hour), gpu_hour=_price(offered.tariff.gpu_hour),
             load=snapshot.partitions.get(offered.name) if snapshot else None,
             taken_at=snapshot.taken_at if snapshot else None,
             max_age=max_age or timedelta(seconds=2 * spec.watch.interval + 15),
@@ -120,6 +123,9 @@ def offers_of(
         )
         for place, offered in enumerate(spec.partition)
     ]  # fmt: skip
+
+
+_price = lru_cache(1024)(credits)
 
 
 def memory_of(request: JobRequest, offer: Offer) -> int:

@@ -1,0 +1,256 @@
+"""What a decision costs: python benchmarks/decision.py [--rounds 9] [--json]
+
+Beside one SSH command on an open connection (`true`, by the product's own way out to a real sshd here), in CPU time, in turns in one run,
+so that the machine's speed cancels out. *hub*: what the command costs this process. *whole*: and sshd, the shell and the command. A
+decision is a board's, at 10, 100 and 1,000 centres of 4 partitions, ten a second; each centre's answer comes every 30 s and changes all
+its partitions, so that at 1,000 centres 3.3 come between two decisions. *taken in*: from what the dialect read to the board. *by the
+database*: all that a broker asks before it starts something, its own newest jobs, accounts and books too. Figures are medians over the
+rounds, ratios those of the rounds' own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import heapq
+import json
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from scnet_hub import projects
+from scnet_hub.centres import Centre
+from scnet_hub.commands import Command
+from scnet_hub.db import Database
+from scnet_hub.federation import Federation
+from scnet_hub.jobs import Backfill, Booking, JobRequest, LoadSnapshot, NodeLoad, PartitionLoad, Waiting
+from scnet_hub.standard.centre import CentreSpec, parse_centre
+from scnet_hub.standard.federation import parse_federation
+from scnet_hub.transport.ssh import SshTransport
+from tests.transport.sshd import ME, Sshd
+
+Json = dict[str, Any]
+CENTRES, PARTITIONS, NODES, CORES = (10, 100, 1000), 4, 16, 32
+EVERY, STEP = timedelta(seconds=30), timedelta(seconds=0.1)  # between two answers of a centre, and between two decisions
+TURNS = 40  # of a round
+RATIO, GROWTH = 0.1, 100.0
+PAGE = """
+id = "{name}"
+name = "{name}"
+transport = {{ kind = "local" }}
+session = {{ python = "/usr/bin/python3", directory = "/s" }}
+"""
+FEDERATION = """
+centres = ["benchmark"]
+[[project]]
+id = "sea"
+members = ["ada"]
+grants = { first = 1000 }
+"""
+PARTITION = f"""
+[[partition]]
+name = "p{{number}}"
+cores = {CORES}
+nodes = {NODES}
+"""
+START = datetime(2026, 11, 20, 9, tzinfo=UTC)
+SIZES = [
+    JobRequest(person="ada", project="sea", cores=cores, walltime=timedelta(hours=hours)) for cores in (1, 4, 16, 32) for hours in (1, 8)
+]
+
+
+# ---- a federation that answers
+
+
+class World:
+    """A broker over so many centres, of which one answers now and then."""
+
+    def __init__(self, count: int, folder: Path) -> None:
+        self.random, self.now = Random(1), START
+        centres = {f"c{number}": Centre.of(page(f"c{number}")) for number in range(count)}
+        db = Database(f"sqlite:///{folder / f'{secrets.token_hex(4)}.sqlite'}")
+        db.open()
+        self.broker = Federation(parse_federation(FEDERATION, source="benchmark"), centres, db, call_home_url="", clock=lambda: self.now)
+        with db.engine.begin() as tx:
+            projects.apply(tx, self.broker.spec.project, self.now)
+        self.due = [(START - self.random.random() * EVERY, name) for name in centres]
+        heapq.heapify(self.due)
+        self.take(self.answers())
+
+    def answers(self) -> list[tuple[str, LoadSnapshot]]:
+        """Those that came until now."""
+        found = []
+        while self.due[0][0] <= self.now:
+            at, name = self.due[0]
+            heapq.heapreplace(self.due, (at + EVERY, name))
+            partitions = {f"p{part}": some_load(self.random, f"p{part}", at) for part in range(PARTITIONS)}
+            found.append((name, LoadSnapshot(taken_at=at, partitions=partitions)))
+        return found
+
+    def take(self, answers: Sequence[tuple[str, LoadSnapshot]]) -> None:
+        for name, snapshot in answers:
+            self.broker.load.centres[name].took(snapshot)
+        self.broker.decisions.live.renew(lambda since: (), self.now)
+
+    def decide(self, request: JobRequest) -> None:
+        assert self.broker.decisions.live.board.place(request, now=self.now).best
+
+    def decide_by_database(self, request: JobRequest) -> None:
+        with self.broker.db.engine.begin() as tx:
+            assert self.broker.decisions.decide(tx, request)[0].best
+
+
+def page(name: str) -> CentreSpec:
+    return parse_centre(PAGE.format(name=name) + "".join(PARTITION.format(number=part) for part in range(PARTITIONS)), source=name)
+
+
+def some_load(random: Random, name: str, at: datetime) -> PartitionLoad:
+    """Half of the partitions have a queue."""
+    used = [random.choice((0, CORES // 2, CORES, CORES)) for _ in range(NODES)]
+    nodes = tuple(NodeLoad(name=f"n{number}", cores=CORES, cores_used=cores) for number, cores in enumerate(used))
+    running = tuple(
+        Booking(ends_at=at + timedelta(seconds=random.randint(60, 90_000)), cores=cores, node=f"n{number}")
+        for number, cores in enumerate(used)
+        if cores
+    )
+    queued = random.choice((0, random.randint(1, 20)))
+    waiting = tuple(Waiting(cores=random.randint(1, CORES), walltime=timedelta(hours=random.randint(1, 48))) for _ in range(queued))
+    return PartitionLoad(
+        name=name, nodes=nodes, running=running, running_jobs=len(running), waiting=waiting, queued_jobs=queued,
+        queued_cores=sum(one.cores for one in waiting), backfill=Backfill(at - random.random() * EVERY, EVERY),
+    )  # fmt: skip
+
+
+# ---- measuring
+
+
+def spent(work: Callable[[], object]) -> float:
+    """Milliseconds of CPU time in this process."""
+    began = time.process_time()
+    work()
+    return (time.process_time() - began) * 1000
+
+
+def decide(world: World, request: JobRequest) -> Json:
+    """In ms: taking in what came, a decision that has to look at it, the same again, and again by the database."""
+    world.now += STEP
+    answers = world.answers()
+    return {
+        "came": len(answers),
+        "taken_in": spent(partial(world.take, answers)),
+        "changed": spent(partial(world.decide, request)),
+        "alone": spent(partial(world.decide, request)),
+        "database": spent(partial(world.decide_by_database, request)),
+    }
+
+
+async def command(way: SshTransport) -> float:
+    """Milliseconds of CPU time in this process."""
+    began = time.process_time()
+    done = await way.run(Command(("true",)), account=ME)
+    assert done.code == 0
+    return (time.process_time() - began) * 1000
+
+
+async def turns(worlds: Mapping[Any, tuple[World, Sequence[JobRequest]]], sshd: Sshd, way: SshTransport) -> Json:
+    """A round: one after the other, so that each finds the machine as the others left it; means in ms."""
+    there, hub = of_sshd(sshd), 0.0
+    found: defaultdict[Any, Counter[str]] = defaultdict(Counter)
+    for number in range(TURNS):
+        hub += await command(way)
+        for which, (world, requests) in worlds.items():
+            found[which].update(decide(world, requests[number % len(requests)]))
+    means: Json = {which: {name: value / TURNS for name, value in sums.items()} for which, sums in found.items()}
+    return means | {"ssh": {"hub": hub / TURNS, "whole": (hub + (of_sshd(sshd) - there) * 1000) / TURNS}}
+
+
+def of_sshd(sshd: Sshd) -> float:
+    """Seconds of CPU time in the processes of its connections, and in what they ran."""
+    return sum(sum(one.cpu_times()[:4]) for one in sshd.sessions())
+
+
+async def measure(rounds: int) -> list[Json]:
+    with tempfile.TemporaryDirectory(prefix="sc-") as name:
+        folder = Path(name)
+        note("making federations ...")
+        worlds: dict[Any, tuple[World, list[JobRequest]]] = {count: (World(count, folder), SIZES[2:3]) for count in CENTRES}
+        worlds["mixed"] = World(CENTRES[-1], folder), SIZES
+        sshd = Sshd(folder).start()
+        way = SshTransport(sshd.spec(), sshd.means(), never=())
+        found = []
+        try:
+            for number in range(rounds + 1):  # the first warms up and is not counted
+                note(f"round {number} of {rounds} ...")
+                found.append(await turns(worlds, sshd, way))
+        finally:
+            await way.end()
+            sshd.stop()
+    return found[1:]
+
+
+# ---- telling
+
+KINDS = {
+    "alone": "a decision, nothing new",
+    "changed": "a decision, with what came",
+    "taken_in": "answers taken in before it",
+    "database": "a decision by the database, nothing new",
+}
+
+
+def report(rounds: Sequence[Json]) -> list[Json]:
+    def median(get: Callable[[Json], float]) -> float:
+        return statistics.median(get(one) for one in rounds)
+
+    few, many = CENTRES[0], CENTRES[-1]
+    rows = [row(f"an SSH command, {side}", median(lambda one, side=side: one["ssh"][side]), unit="ms") for side in ("hub", "whole")]  # type: ignore[misc]
+    for which in (*CENTRES, "mixed"):
+        where = f"{which:,} centres" if isinstance(which, int) else f"{many:,} centres, {len(SIZES)} sizes in turn"
+        rows += [row(f"{where}: {words}", median(lambda one, w=which, k=kind: one[w][k]), unit="ms") for kind, words in KINDS.items()]  # type: ignore[misc]
+    rows.append(
+        row(f"{many:,} centres: one answer taken in", median(lambda one: one[many]["taken_in"] / max(one[many]["came"], 0.1)), unit="ms")
+    )
+    for kind in ("alone", "changed"):
+        for side in ("hub", "whole"):
+            ratio = median(lambda one, k=kind, s=side: one[many][k] / one["ssh"][s])  # type: ignore[misc]
+            rows.append(row(f"{many:,} centres: {KINDS[kind]} / command, {side}", ratio, most=RATIO))
+    growth = median(lambda one: one[many]["changed"] / one[few]["changed"])
+    return [*rows, row(f"a decision, with what came: {many:,} / {few} centres", growth, most=GROWTH)]
+
+
+def row(what: str, value: float, *, unit: str = "", most: float | None = None) -> Json:
+    return {"what": what, "unit": unit, "value": round(value, 4), "most": most, "holds": most is None or value <= most}
+
+
+def table(rows: Sequence[Json]) -> str:
+    lines = []
+    for one in rows:
+        bound = f"at most {one['most']:g}: {'holds' if one['holds'] else 'FAILS'}" if one["most"] is not None else ""
+        lines.append(f"{one['what']:66} {one['value']:>9.3f} {one['unit']:3} {bound}".rstrip())
+    return "\n".join(lines)
+
+
+def note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
+    options = parser.parse_args()
+    rows = report(asyncio.run(measure(options.rounds)))
+    print(json.dumps({"numbers": rows, "holds": all(one["holds"] for one in rows)}) if options.json else table(rows))
+
+
+if __name__ == "__main__":
+    main()
