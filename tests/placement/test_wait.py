@@ -138,6 +138,7 @@ def test_what_is_free_and_kept_for_the_queue_is_later_than_that() -> None:
 
 def test_a_hole_is_filled_at_the_next_look_after_the_submission_arrived() -> None:
     def looks(seconds: float) -> Wait:
+        assert HOLE.load
         load = replace(HOLE.load, backfill=Backfill(NOW - timedelta(seconds=30 - seconds), timedelta(seconds=30)))
         return expect(request(cores=2), replace(HOLE, load=load, outlook=look(load, NOW)))
 
