@@ -154,10 +154,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """When a scheduler last looked for holes beside its queue, and how often it does."""
+    """When a scheduler last looked for holes beside its queue, how often it does, and for how many queued jobs (None: not said)."""
 
     last: datetime
     every: timedelta
+    depth: int | None = None
 
     def after(self, at: datetime) -> datetime:
         """The first pass after `at` (aware)."""

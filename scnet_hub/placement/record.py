@@ -176,20 +176,21 @@ def encode_load(load: PartitionLoad, taken_at: datetime) -> Json:
     waiting = [
         _cut([None if one.walltime is None else _seconds(one.walltime), one.cores, one.gpus, one.nodes], _JOB[:4]) for one in load.waiting
     ]
-    passes = {"backfill": [_seconds(load.backfill.last - taken_at), _seconds(load.backfill.every)]} if load.backfill else {}
+    looks = load.backfill
+    passes = {"backfill": [_seconds(looks.last - taken_at), _seconds(looks.every), looks.depth]} if looks else {}
     return {"is": counts, "nodes": nodes, "running": running, "waiting": waiting, **passes}
 
 
 def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
     name, queued_jobs, queued_cores, running_jobs, limit, up, reserves = document["is"]
-    last, every = document.get("backfill", (None, None))
+    last, every, *depth = document.get("backfill", (None, None))
     return PartitionLoad(
         name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up, reserves=reserves,
         max_walltime=None if limit is None else limit * MICROSECOND,
         nodes=tuple(_node(*_whole(row, _NODE)) for row in document["nodes"]),
         running=tuple(_booking(taken_at, *_whole(row, _JOB)) for row in document["running"]),
         waiting=tuple(_waiting(*_whole(row, _JOB[:4])) for row in document["waiting"]),
-        backfill=None if last is None else Backfill(taken_at + _span(last), _span(every)),
+        backfill=None if last is None else Backfill(taken_at + _span(last), _span(every), *depth),
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
     fits = seen.holds(shape) >= nodes
     if fits and not seen.queued:
         return AT_ONCE
-    if fits and (seen.plan is None or seen.plan.holds(shape.cores, shape.gpus, nodes, now, request.walltime)):
+    if fits and _looked_at(seen) and (seen.plan is None or seen.plan.holds(shape.cores, shape.gpus, nodes, now, request.walltime)):
         look = seen.backfill.after(now + timedelta(seconds=START_SECONDS)) if seen.backfill else None
         seconds = (look - now).total_seconds() if look else BACKFILL_SECONDS
         return Wait(Chance.HOLE, f"within a minute, beside {_jobs(seen.queued)}", seconds, look)
@@ -82,6 +82,12 @@ def fullness(request: JobRequest, offer: Offer) -> float:
         return float("inf")
     of_cores = _share(seen.cores - seen.cores_free + seen.queued_cores, seen.cores)
     return max(of_cores, _share(seen.gpus - seen.gpus_free, seen.gpus)) if request.gpus else of_cores
+
+
+def _looked_at(seen: Outlook) -> bool:
+    """Whether a newcomer is among the queued jobs for which its scheduler looks for holes."""
+    depth = seen.backfill.depth if seen.backfill else None
+    return depth is None or seen.queued < depth
 
 
 def _turn(seen: Outlook, cores: int, gpus: int) -> float | None:

@@ -15,7 +15,7 @@ from ..breaker import Breaker
 from ..jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
 from ..placement import Calibration, Offer, Placement, Ranked, Shape, Wait, hedging, look, place, rank
 from ..placement.calibration import UNTRIED
-from .machine import Job, State
+from .machine import DEPTH, Job, State
 from .run import CYCLE, MOST_TRIES, Request, Run, View
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -245,7 +245,7 @@ def load_of(view: View) -> PartitionLoad:
         name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores, running_jobs=len(view.running),
         running=tuple([entry[3].booking or _booking(entry[3]) for entry in view.running]),
         waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]), reserves=1,
-        backfill=Backfill(clock(view.passed_at), timedelta(seconds=CYCLE)),
+        backfill=Backfill(clock(view.passed_at), timedelta(seconds=CYCLE), DEPTH),
     )  # fmt: skip
 
 

@@ -31,7 +31,9 @@ def some_load(random: Random) -> PartitionLoad:
     running = tuple(Booking(ends_at=NOW + timedelta(seconds=random.randint(-60, 9000)), cores=random.randint(1, 8)) for _ in range(3))
     waiting = tuple(Waiting(cores=random.randint(1, 16), walltime=timedelta(hours=random.randint(1, 5))) for _ in range(queued))
     every = random.choice((None, 30, 60, 300))
-    backfill = Backfill(NOW + timedelta(seconds=random.uniform(-90, 0)), timedelta(seconds=every)) if every else None
+    backfill = (
+        Backfill(NOW + timedelta(seconds=random.uniform(-90, 0)), timedelta(seconds=every), random.choice((None, 2))) if every else None
+    )
     return load(*nodes, queued_jobs=queued, queued_cores=3 * queued, running_jobs=3, running=running, waiting=waiting, backfill=backfill)
 
 

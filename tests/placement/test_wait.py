@@ -146,6 +146,13 @@ def test_a_hole_is_filled_at_the_next_look_after_the_submission_arrived() -> Non
     assert looks(20).look == NOW + timedelta(seconds=20)
 
 
+def test_behind_as_many_as_the_scheduler_looks_at_there_is_no_hole() -> None:
+    assert HOLE.load
+    for depth, chance in ((1, Chance.LATER), (2, Chance.HOLE), (None, Chance.HOLE)):
+        load = replace(HOLE.load, backfill=Backfill(NOW, timedelta(seconds=30), depth))
+        assert expect(request(cores=2), replace(HOLE, load=load, outlook=look(load, NOW))).chance is chance
+
+
 def test_a_queue_without_end_is_a_year() -> None:
     endless = load(node(cores_used=8), queued_jobs=10**9, queued_cores=10**9, running_jobs=1)
     assert expect(request(), offer(load=endless, taken_at=NOW)).seconds == LONGEST_SECONDS
