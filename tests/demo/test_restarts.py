@@ -11,6 +11,7 @@ import subprocess
 import httpx
 
 from scnet_hub.demo.browser import Browser
+from scnet_hub.errors import ScnetError
 
 from .conftest import SCNET, Running, eventually
 from .test_main_job import in_lab, lab_of
@@ -103,7 +104,8 @@ async def test_a_hub_killed_while_a_session_starts_joins_it_again(demo: Running)
             if answer.status_code == 200:
                 break
             await asyncio.sleep(0.1)
-        await browser.start(profile="small")
+        with contextlib.suppress(ScnetError):  # the hub joins it by itself too, and refuses a click in that very moment
+            await browser.start(profile="small")
         await browser.until_lab_answers()
         assert lab_of(demo, "ada")["id"] == session["id"], "the second click joins the first session"
         await browser.stop()
