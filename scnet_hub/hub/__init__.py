@@ -40,11 +40,12 @@ class Ports:
 
 def configure(c: Any, home: Path) -> None:
     """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
-    from .handlers import close_batchspawners_door, handlers
+    from .handlers import close_batchspawners_door, handlers, lead_starts_together
     from .start import hold_people
 
     ports = Ports.read(home)
     close_batchspawners_door()
+    lead_starts_together()
     _addresses(c, ports, home)
     _outlive_restarts(c)
     _roles(c, home)

@@ -1,4 +1,4 @@
-"""The hub's own addresses: live offers for the start page, pages of ours, static files, and no way in through batchspawner.
+"""The hub's own addresses: live offers for the start page, a click on it, pages of ours, static files, and no way in through batchspawner.
 
 batchspawner's `/api/batchspawner` sets any attribute of a spawner from a notebook's JSON, which runs commands as the hub.
 Importing it registers that handler, so it is replaced in JupyterHub's own list: our sessions call the broker, not the hub.
@@ -10,8 +10,10 @@ import asyncio
 from typing import Any
 
 import batchspawner.api  # noqa: F401  # first, so that a later import can't append its route again
+from jupyterhub import handlers as stock
 from jupyterhub.apihandlers import APIHandler, default_handlers
 from jupyterhub.handlers import BaseHandler
+from jupyterhub.handlers.pages import SpawnHandler
 from tornado import web
 
 from ..errors import ScnetError
@@ -38,6 +40,37 @@ def close_batchspawners_door() -> None:
     route = r"/api/batchspawner"
     default_handlers[:] = [handler for handler in default_handlers if handler[0] != route]
     default_handlers.append((route, Gone))
+
+
+class Start(SpawnHandler):
+    """POST spawn/…: a click on Start. Where a start of the same server came first, by another tab or by the hub that joins a session after
+    its own restart, the click leads to that one; JupyterHub would answer with an error although all is well."""
+
+    async def _post(self, user_name: str, server_name: str, display_name: str) -> None:
+        try:
+            await super()._post(user_name=user_name, server_name=server_name, display_name=display_name)
+        except web.HTTPError as error:
+            user = self.find_user(user_name)
+            spawner = user and user.spawners.get(server_name)
+            if error.status_code != 400 or not spawner or not spawner.active:
+                raise
+            self.redirect(self._get_pending_url(user, server_name))
+
+    async def _wrap_spawn_single_user(
+        self, user: Any, server_name: str, display_name: str, spawner: Any, pending_url: str, options: Json | None = None
+    ) -> None:
+        try:
+            await super()._wrap_spawn_single_user(user, server_name, display_name, spawner, pending_url, options)
+        except web.HTTPError:
+            if not spawner.active:
+                raise
+            self.redirect(pending_url)
+
+
+def lead_starts_together() -> None:
+    for number, (route, handler, *more) in enumerate(stock.default_handlers):
+        if handler is SpawnHandler:
+            stock.default_handlers[number] = (route, Start, *more)
 
 
 class Offers(BaseHandler):

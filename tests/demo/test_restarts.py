@@ -11,7 +11,6 @@ import subprocess
 import httpx
 
 from scnet_hub.demo.browser import Browser
-from scnet_hub.errors import ScnetError
 
 from .conftest import SCNET, Running, eventually
 from .test_main_job import in_lab, lab_of
@@ -104,12 +103,22 @@ async def test_a_hub_killed_while_a_session_starts_joins_it_again(demo: Running)
             if answer.status_code == 200:
                 break
             await asyncio.sleep(0.1)
-        with contextlib.suppress(ScnetError):  # the hub joins it by itself too, and refuses a click in that very moment
-            await browser.start(profile="small")
+        await browser.start(profile="small")  # the hub joins it by itself too, perhaps in this very moment
         await browser.until_lab_answers()
         assert lab_of(demo, "ada")["id"] == session["id"], "the second click joins the first session"
         await browser.stop()
         await eventually(lambda: demo.operator.session(str(session["id"]))["state"] == "charged")
+
+
+async def test_clicks_on_start_at_once_and_later_lead_to_one_session(demo: Running) -> None:
+    async with Browser(demo.url, "ada") as browser:
+        await browser.log_in(demo.passwords["ada"])
+        before = {one["id"] for one in demo.operator.sessions()}
+        await asyncio.gather(*(browser.start(profile="small") for _ in range(3)))
+        await browser.until_lab_answers()
+        await browser.start(profile="small")
+        assert len([one for one in demo.operator.sessions() if one["id"] not in before]) == 1
+        await browser.stop()
 
 
 async def test_a_killed_proxy_has_its_routes_back_in_seconds(demo: Running) -> None:
