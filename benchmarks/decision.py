@@ -99,7 +99,7 @@ class World:
     def take(self, answers: Sequence[tuple[str, LoadSnapshot]]) -> None:
         for name, snapshot in answers:
             self.broker.load.centres[name].took(snapshot)
-        self.broker.decisions.live.renew(lambda since: (), self.now)
+        self.broker.decisions.live.renew(lambda since: (), self.now).keep_up(self.now)
 
     def decide(self, request: JobRequest) -> None:
         assert self.broker.decisions.live.board.place(request, now=self.now).best

@@ -55,6 +55,11 @@ class Decisions:
             return error
         return None
 
+    def keep_up(self, tx: Tx) -> None:
+        """Takes in what centres said of late, before anybody asks."""
+        now = self.clock()
+        self._board(tx, now).keep_up(now)
+
     def decide(self, tx: Tx, request: JobRequest, *, whole: bool = False) -> tuple[Placement, Amount]:
         """Where it goes; with the best places and refusals only, or with the `whole` of them."""
         project = projects.resolve(tx, request.person, request.project)
@@ -71,13 +76,19 @@ class Decisions:
     def _ranked(self, tx: Tx, request: JobRequest, refused: Mapping[str, str], whole: bool) -> Placement:
         if request.centre:
             self.centre(request.centre)
-        now, startups, forecast = self.clock(), self.forecasts.startups_of(request), self.forecasts.forecast
-        board = self.live.renew(partial(stored.newest_copies, tx), now)
-        board.expect(forecast)
+        now, startups = self.clock(), self.forecasts.startups_of(request)
+        board = self._board(tx, now)
         shut = {**self.load.refusals(now), **refused}
         decided = board.place(request, now=now, refused=shut, startups=startups, whole=whole)
         offers = tuple(board.offers.values())
-        return replace(decided, inputs=Inputs(offers=offers, forecast=forecast, weights=self.weights, refused=shut, startups=startups))
+        return replace(
+            decided, inputs=Inputs(offers=offers, forecast=board.forecast, weights=self.weights, refused=shut, startups=startups)
+        )
+
+    def _board(self, tx: Tx, now: datetime) -> Board:
+        board = self.live.renew(partial(stored.newest_copies, tx), now)
+        board.expect(self.forecasts.forecast)
+        return board
 
     def check(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> None:
         """Raises OverQuota or Overdrawn if the project may not, or cannot, have the best place of `decision`."""

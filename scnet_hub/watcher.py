@@ -107,6 +107,7 @@ class Watcher:
         if look.snapshot:
             self.known.took(look.snapshot)
             self._nodes_at = asked
+            await fed.db.run(fed.decisions.keep_up)
         for row in rows:
             await self.hear(row, look.statuses[row.job_id])
         await self._give_up_hopeless(rows, look.statuses)

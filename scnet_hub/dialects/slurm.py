@@ -17,9 +17,11 @@ from typing import NamedTuple
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected, SpecError, Unreachable
-from ..jobs import Backfill, Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from ..jobs import Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
 from ..units import format_walltime, parse_memory, parse_walltime
+from . import sdiag
 from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, numbers, sentence, short
+from .sdiag import Cycle
 
 MIB = 2**20
 PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
@@ -49,14 +51,6 @@ QUEUE_FORMAT = f"J|%A|%T|%B|%S|%P|%C|%l|%b|%D|%Q|%r|%.{NAME_WIDTH}j|."
 _FIELD = r"\|([^|\n]*)"
 _QUEUE_ROW = re.compile(rf"^J\|(\d+){_FIELD * 9}\|([^\n]*?)\|((?s:.{{0,{NAME_WIDTH}}}))\|\.\n", re.MULTILINE)
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
-# When backfill last ran, behind the nodes: one more question to slurmctld, and none that the look could fail by. A single line, as a
-# login shell may be csh.
-_WITH_BACKFILL = (
-    '"$@" || exit; timeout 3 sdiag 2>/dev/null | sed -n -e "/^sdiag output at/p" -e "/^Backfilling stats/,/Last depth cycle:/p"; exit 0'
-)
-BF_INTERVAL = 30  # seconds from the end of a cycle to the next: Slurm's default
-YIELDS = 1.25  # a cycle's length is told without its pauses, by default half a second after each two
-OVERDUE = timedelta(seconds=2)  # times are whole seconds
 DELIMITER = "--delimiter="
 LOOK_BACK = "now-7days"
 USAGE_FIELDS = (
@@ -106,23 +100,23 @@ _GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?
 
 class Slurm:
     """`accounting` is where ended jobs are looked up: "sacct", or "scontrol" on a cluster that has no slurmdbd (then CPU
-    time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged); "" asks which. `interval` is
-    backfill's pause in seconds, 0 where there is no backfill or it is not said; None asks for it."""
+    time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged); "" asks which. `cycle` is
+    how often backfill looks for holes; None asks for it."""
 
-    def __init__(self, accounting: str = "", interval: int | None = None) -> None:
+    def __init__(self, accounting: str = "", cycle: Cycle | None = None) -> None:
         if accounting not in ("", "sacct", "scontrol"):
             raise SpecError(f"accounting {accounting!r} is not known.", hint="Slurm's are sacct and scontrol.")
-        self.accounting, self.interval = accounting, interval
+        self.accounting, self.cycle = accounting, cycle
 
     # ---- probe
 
     def probe(self) -> tuple[Command, ...]:
         sacct = () if self.accounting else (Command((*PLAIN, "sacct", "--noheader", "--jobs=1", "--format=JobIDRaw")),)
-        return (*sacct, *(() if self.interval is not None else (Command((*PLAIN, "scontrol", "show", "config")),)))
+        return (*sacct, *(() if self.cycle else (Command((*PLAIN, "scontrol", "show", "config")),)))
 
     def probed(self, done: Sequence[Completed]) -> Slurm:
         accounting = self.accounting or _accounting(done[0])
-        return Slurm(accounting, self.interval if self.interval is not None else _interval(done[-1]))
+        return Slurm(accounting, self.cycle or _cycle(done[-1]))
 
     # ---- submit
 
@@ -201,7 +195,7 @@ class Slurm:
     def nodes(self) -> tuple[Command, ...]:
         fields = ",".join(f"{field}:|" for field in NODE_FIELDS)
         sinfo = ("sinfo", "--noheader", "--Node", f"--Format={fields}")
-        return (Command((*PLAIN, *(("sh", "-c", _WITH_BACKFILL, "sh") if self.interval else ()), *sinfo)),)
+        return (Command((*PLAIN, *(sdiag.BEHIND if self.cycle and self.cycle.interval else ()), *sinfo)),)
 
     def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
         found: dict[str, list[NodeLoad]] = defaultdict(list)
@@ -213,7 +207,7 @@ class Slurm:
             limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
         rows = _queue_rows(queue)
         loads = {name: _load(name, tuple(members), rows, at) for name, members in found.items()}
-        backfill = _backfill(nodes[0].stdout, self.interval, at) if self.interval else None
+        backfill = sdiag.backfill(nodes[0].stdout, self.cycle, at) if self.cycle else None
         with_limits = {
             name: replace(load, max_walltime=_limit(limits[name]), up=open_for_jobs[name], backfill=backfill)
             for name, load in loads.items()
@@ -318,32 +312,11 @@ def _accounting(done: Completed) -> str:
     return "sacct"
 
 
-def _interval(done: Completed) -> int:
-    """Of backfill, by `scontrol show config`; 0 where another scheduler runs, backfill is switched off (-1), or nobody may know."""
+def _cycle(done: Completed) -> Cycle:
+    """Who may not know the configuration is told nothing."""
     if done.code not in (126, 127):
         _check_asked(done)
-    said = dict(re.findall(r"^(Scheduler\w+) *= (\S+)", done.stdout, re.MULTILINE))
-    if said.get("SchedulerType") != "sched/backfill":
-        return 0
-    match = re.search(r"(?:^|,)bf_interval=(-?\d{1,6})", said.get("SchedulerParameters", ""))
-    return max(int(match[1]), 0) if match else BF_INTERVAL
-
-
-def _backfill(stdout: str, interval: int, at: datetime) -> Backfill | None:
-    """By sdiag behind the nodes; None where it says nothing of a cycle. By slurmctld's own clock, so it does not matter how far that is
-    off. Cycles are left out while nothing has changed since the last and nothing waits: one that is overdue comes within a second."""
-    head, _, stats = stdout.partition("\nBackfilling stats")
-    said_at, last = (
-        re.search(r"^sdiag output at .*\((\d{9,10})\)", head, re.MULTILINE),
-        re.search(r"Last cycle when: .*\((\d{9,10})\)", stats),
-    )
-    if not said_at or not last:
-        return None
-    cycle = re.search(r"Mean cycle: +(\d{1,12})\n", stats) or re.search(r"Last cycle: +(\d{1,12})\n", stats)
-    every = timedelta(seconds=interval, microseconds=YIELDS * int(cycle[1]) if cycle else 0)
-    age = timedelta(seconds=int(said_at[1]) - int(last[1]))
-    overdue = age > every + OVERDUE and not stats.startswith(" (WARNING")  # that is: in the middle of one
-    return Backfill(at if overdue else at - age, every)
+    return sdiag.cycle(done.stdout)
 
 
 def _node(row: Mapping[str, str]) -> NodeLoad:

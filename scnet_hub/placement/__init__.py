@@ -90,11 +90,15 @@ def place(
     policy: Policy = soonest,
     rules: Sequence[Rule] = RULES,
     forecast: Forecast = UNTRIED,
+    most: int | None = None,
 ) -> Placement:
-    """Where `request` should go at `now` (aware UTC), by what is known of earlier starts. Never raises for want of a place: then
-    `best` is None."""
+    """Where `request` should go at `now` (aware UTC), by what is known of earlier starts. Lists all, or `most` runners-up and refusals,
+    and counts the others. Never raises for want of a place: then `best` is None."""
     ranked, refusals = rank(request, offers, now=now, policy=policy, rules=rules, forecast=forecast)
-    return answer(request, now, ranked, refusals)
+    if most is None:
+        return answer(request, now, ranked, refusals)
+    listed, told = ranked[: most + 1], refusals[:most]
+    return answer(request, now, listed, told, more=len(ranked) - len(listed), more_refused=len(refusals) - len(told))
 
 
 def rank(

@@ -27,6 +27,7 @@ from .wait import START_SECONDS, TURN_SECONDS, Chance, Wait, expect
 
 SIZES = 32  # kinds of requests whose judgements are kept
 SHOWN = 10  # runners-up and refusals that an answer lists, if it can't list all
+READY, OF_LATE = 8, timedelta(minutes=5)  # so many sizes that were asked for of late are judged before the next request
 MINUTE = 60.0  # seconds: estimates of one kind are within a power of two of it
 CLOSE = timedelta(seconds=30)  # to a flip: worth a second look whether it comes at all
 LEAST = timedelta(microseconds=1)
@@ -47,9 +48,8 @@ class _Judged(NamedTuple):
 class _Size:
     """All offers as they are for requests of one size, best first."""
 
-    def __init__(self, request: JobRequest) -> None:
-        self.request, self.seen = request, 0
-        self.startups: Mapping[str, float] = {}
+    def __init__(self, request: JobRequest, startups: Mapping[str, float] | None = None, asked_at: datetime | None = None) -> None:
+        self.request, self.startups, self.asked_at, self.seen = request, startups or {}, asked_at, 0
         self.judged: dict[Place, _Judged] = {}
         self.fitting: Line = []
         self.refused: Line = []
@@ -122,8 +122,15 @@ class Board:
     def expect(self, forecast: Forecast) -> None:
         """From now on by these ranges: where they differ, everything is judged anew."""
         if forecast is not self.forecast and forecast != self.forecast:
-            self._sizes.clear()
+            for key, size in self._sizes.items():
+                self._sizes[key] = _Size(size.request, size.startups, size.asked_at)
         self.forecast = forecast
+
+    def keep_up(self, now: datetime) -> None:
+        """Judges what is new for the sizes that were last asked for, so that nobody who presses Start waits for it."""
+        for size in list(self._sizes.values())[-READY:]:
+            if size.asked_at and now - size.asked_at <= OF_LATE:
+                self._refresh(size, now, self.shown)
 
     def place(
         self,
@@ -137,6 +144,7 @@ class Board:
         """As `place` on all offers. By centre `refused` says why this person can't be there, and `startups` how many seconds such a
         session takes there to be ready, where that is known. Lists as many as `shown`, or the `whole`."""
         size = self._size(request, startups or {})
+        size.asked_at = now
         most = len(self.offers) if whole else self.shown
         self._refresh(size, now, most)
         view = _View(self, size, request, refused or {}, now)

@@ -23,7 +23,7 @@ FREE = Amount(0)
 NO_TIME = timedelta()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Offer:
     """One partition now. `cores`, `gpus` and `memory` (bytes; 0: not said) are those of one node as the spec says them;
     `load` and `taken_at` are the last snapshot, None before the first. `pending` are our own submissions that are newer

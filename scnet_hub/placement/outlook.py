@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from ..jobs import Backfill, Booking, NodeLoad, PartitionLoad
+from .alike import alike
 from .plan import Plan, plan
 
 UNCOUNTED = 2**62  # bytes: a scheduler that does not book memory never refuses for it
@@ -34,7 +35,7 @@ class Release(NamedTuple):
     gpus: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Outlook:
     """One partition for any newcomer. `free` and `whole` are the distinct shapes of its nodes that are up, as they are and as they
     would be if empty, each with how many; `plan` is None where nothing waits, nothing is free, or nobody knows for how long what runs
@@ -82,7 +83,7 @@ def look(load: PartitionLoad, at: datetime) -> Outlook:
         queued=load.queued_jobs, queued_cores=load.queued_cores, running=load.running_jobs, releases=releases, backfill=load.backfill,
     )  # fmt: skip
     known = bool(load.waiting) and (bool(load.running) or not load.running_jobs)
-    return replace(plain, plan=plan(load, at)) if known and plain.cores_free else plain
+    return alike(plain, plan=plan(load, at)) if known and plain.cores_free else plain
 
 
 def after(seen: Outlook, own: Sequence[Shape]) -> Outlook:
@@ -97,7 +98,7 @@ def after(seen: Outlook, own: Sequence[Shape]) -> Outlook:
         free[place] = Shape(*(have - take for have, take in zip(free[place], shape, strict=True)))
         cores, gpus = cores - shape.cores, gpus - shape.gpus
     plan = seen.plan and seen.plan.after((shape.cores, shape.gpus) for shape in own)
-    return replace(seen, free=_counted(free), cores_free=cores, gpus_free=gpus, queued=queued, queued_cores=queued_cores, plan=plan)
+    return alike(seen, free=_counted(free), cores_free=cores, gpus_free=gpus, queued=queued, queued_cores=queued_cores, plan=plan)
 
 
 def _room(shapes: Iterable[tuple[Shape, int]], wanted: Shape) -> int:

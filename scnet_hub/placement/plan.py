@@ -192,7 +192,7 @@ def _lasts(job: Waiting) -> float:
 
 def _profiles(load: PartitionLoad, at: datetime) -> list[Profile]:
     up = [node for node in load.nodes if node.up]
-    if len(up) > POOLED:
+    if len(up) > POOLED or len(up) == 1:
         releases = [(_left(job, at), job.cores, job.gpus) for job in load.running]
         return [Profile.of(load.cores_free, load.gpus_free, releases)]
     placed = _placed(up, load.running)

@@ -27,7 +27,7 @@ LOOKS = 5.0  # seconds between looks for holes that are worth a fuller place
 STEPS = 20  # fullness counts in steps of 5 %: within one step the cheaper centre wins
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Ranked:
     """An offer that fits, as it was judged: when the request would start, how long such starts took of late (None: too few), how
     full it is, what it would cost for the whole walltime, and (once ranked) why it is where it is."""

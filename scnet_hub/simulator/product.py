@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ..breaker import Breaker
 from ..jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
 from ..placement import Calibration, Offer, Placement, Ranked, Shape, Wait, hedging, look, place, rank
+from ..placement.alike import alike
 from ..placement.calibration import UNTRIED
 from .machine import DEPTH, Job, State
 from .run import CYCLE, MOST_TRIES, Request, Run, View
@@ -134,7 +135,7 @@ class Product:
     def _decide(self, request: Request, indices: Iterable[int]) -> Placement:
         self._learn()
         offers = [self._offer(index) for index in indices]
-        return place(request.asked.asked, offers, now=clock(self.run.now), forecast=self.forecast)
+        return place(request.asked.asked, offers, now=clock(self.run.now), forecast=self.forecast, most=1)
 
     # ---- second chances
 
@@ -213,16 +214,16 @@ class Product:
             self.recent[index] = [job for job in self.recent[index] if job.live]
         offer = self._offers[index]
         if (pending := tuple([Shape(job.cores) for job in self.recent[index]])) != offer.pending:
-            offer = self._offers[index] = replace(offer, pending=pending)
+            offer = self._offers[index] = alike(offer, pending=pending)
         down, refused = view.failing or self.refusing[index], breaker.refusal(clock(self.run.now)) if breaker.open_until else ""
         if down or refused:
-            return replace(offer, state="down" if down else "up", refused=refused)
+            return alike(offer, state="down" if down else "up", refused=refused)
         return offer
 
     def _show(self, index: int, view: View) -> None:
         """Takes in a newer snapshot: our own submissions that it shows are pending no more."""
         if view.version == self._shown[index][0]:
-            self._offers[index] = replace(self._offers[index], taken_at=clock(view.taken_at))
+            self._offers[index] = alike(self._offers[index], taken_at=clock(view.taken_at))
         else:
             self._offers[index] = offer_of(view, self.run.scenario.snapshot_age)
         self._shown[index] = (view.version, view.taken_at)

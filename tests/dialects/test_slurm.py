@@ -9,6 +9,7 @@ import pytest
 
 from scnet_hub.commands import Command, Completed
 from scnet_hub.dialects import dialect
+from scnet_hub.dialects.sdiag import Cycle
 from scnet_hub.dialects.slurm import STATES, Slurm, first_host
 from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
 from scnet_hub.jobs import Backfill, Booking, JobSpec, JobState, JobStatus, LoadSnapshot, Waiting
@@ -16,7 +17,7 @@ from scnet_hub.jobs import Backfill, Booking, JobSpec, JobState, JobStatus, Load
 SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
 AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
 GIB = 2**30
-slurm = Slurm("sacct", 0)
+slurm = Slurm("sacct", Cycle())
 
 
 def row(job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None") -> str:
@@ -306,7 +307,7 @@ def test_a_job_that_can_never_start_stands_in_nobodys_way() -> None:
 
 def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
     config = sample("scontrol_config")
-    assert Slurm("scontrol", 30).probe() == ()
+    assert Slurm("scontrol", Cycle(30)).probe() == ()
     assert [command.argv[4] for command in Slurm().probe()] == ["sacct", "scontrol"]
     assert [command.argv[4] for command in Slurm("sacct").probe()] == ["scontrol"]
     assert Slurm().probed([sample("sacct_disabled"), config]).accounting == "scontrol"
@@ -319,7 +320,7 @@ def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
 
 
 def looked(words: str, interval: int = 30) -> Backfill | None:
-    taken: LoadSnapshot = Slurm("sacct", interval).snapshot([said(sample("sinfo_nodes").stdout + words)], said(), AT)
+    taken: LoadSnapshot = Slurm("sacct", Cycle(interval)).snapshot([said(sample("sinfo_nodes").stdout + words)], said(), AT)
     (backfill,) = {part.backfill for part in taken.partitions.values()}
     return backfill
 
@@ -330,34 +331,35 @@ def stats(said_at: int, last: int, *more: str, head: str = "Backfilling stats") 
 
 
 @pytest.mark.parametrize(
-    ("config", "interval"),
+    ("config", "cycle"),
     [
-        ("SchedulerParameters     = (null)\nSchedulerType           = sched/backfill\n", 30),
-        ("SchedulerParameters     = defer,bf_interval=60,bf_continue\nSchedulerType           = sched/backfill\n", 60),
-        ("SchedulerParameters     = bf_interval=-1\nSchedulerType           = sched/backfill\n", 0),
-        ("SchedulerParameters     = bf_interval=60\nSchedulerType           = sched/builtin\n", 0),
-        ("", 0),
+        ("SchedulerParameters     = (null)\nSchedulerType           = sched/backfill\n", Cycle(30, 500)),
+        ("SchedulerParameters     = defer,bf_interval=60,bf_continue\nSchedulerType           = sched/backfill\n", Cycle(60, 500)),
+        ("SchedulerParameters     = bf_max_job_test=90,bf_max_job_test_x=1\nSchedulerType           = sched/backfill\n", Cycle(30, 90)),
+        ("SchedulerParameters     = bf_interval=-1\nSchedulerType           = sched/backfill\n", Cycle(0, 500)),
+        ("SchedulerParameters     = bf_interval=60\nSchedulerType           = sched/builtin\n", Cycle()),
+        ("", Cycle()),
     ],
 )
-def test_how_often_backfill_looks_is_slurms_configuration(config: str, interval: int) -> None:
-    assert Slurm("sacct").probed([said(config)]).interval == interval
+def test_how_often_backfill_looks_and_at_how_many_is_slurms_configuration(config: str, cycle: Cycle) -> None:
+    assert Slurm("sacct").probed([said(config)]).cycle == cycle
 
 
 def test_who_must_not_know_the_configuration_asks_for_nodes_alone() -> None:
     for code, words in ((1, "scontrol: error: Access/permission denied\n"), (127, "scontrol: not found\n")):
-        assert Slurm("sacct").probed([said(stderr=words, code=code)]).interval == 0
+        assert Slurm("sacct").probed([said(stderr=words, code=code)]).cycle == Cycle()
     with pytest.raises(Unreachable):
         Slurm("sacct").probed([sample("sinfo_down")])
-    assert Slurm("sacct").probed([sample("scontrol_config")]).interval == 2
+    assert Slurm("sacct").probed([sample("scontrol_config")]).cycle == Cycle(2, 500)
     assert "sdiag" not in " ".join(slurm.nodes()[0].argv)
 
 
 def test_a_snapshot_says_when_backfill_last_looked_and_how_often_it_does() -> None:
-    ours = Slurm("sacct", 20).snapshot([sample("sinfo_backfill")], said(), AT)
+    ours = Slurm("sacct", Cycle(20, 300)).snapshot([sample("sinfo_backfill")], said(), AT)
     (backfill,) = {part.backfill for part in ours.partitions.values()}
     assert set(ours.partitions) == {"batch", "debug"} and len(ours.partitions["batch"].nodes) == 3
     assert backfill and AT - timedelta(seconds=20) < backfill.last <= AT
-    assert timedelta(seconds=20) < backfill.every < timedelta(seconds=21)
+    assert timedelta(seconds=20) < backfill.every < timedelta(seconds=21) and backfill.depth == 300
 
 
 def test_a_period_is_the_pause_and_a_cycle_with_its_own_pauses() -> None:
@@ -381,7 +383,7 @@ def test_a_look_without_a_word_of_backfill_is_a_look(words: str) -> None:
 
 
 def test_before_the_first_cycle_nothing_is_said_of_the_next() -> None:
-    taken = Slurm("sacct", 2).snapshot([sample("sinfo_no_cycle")], said(), AT)
+    taken = Slurm("sacct", Cycle(2)).snapshot([sample("sinfo_no_cycle")], said(), AT)
     assert taken.partitions["batch"].backfill is None and taken.partitions["batch"].cores == 192
 
 
@@ -392,17 +394,19 @@ def test_a_look_does_not_fail_by_sdiag(sdiag: str, tmp_path: Path) -> None:
     for name, script in {"sinfo": sinfo, "sdiag": sdiag, "timeout": timeout}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    question = Slurm("sacct", 30).nodes()[0]
+    question = Slurm("sacct", Cycle(30)).nodes()[0]
     done = subprocess.run(question.argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0 and done.stderr == ""
-    part = Slurm("sacct", 30).snapshot([Completed(question, 0, done.stdout, "")], said(), AT).partitions["main"]
+    part = Slurm("sacct", Cycle(30)).snapshot([Completed(question, 0, done.stdout, "")], said(), AT).partitions["main"]
     assert part.cores == 4 and part.backfill is None
 
 
 def test_what_sinfo_says_is_not_hidden_by_sdiag(tmp_path: Path) -> None:
     (tmp_path / "sinfo").write_text("#!/bin/sh\necho sinfo: no >&2\nexit 3\n")
     (tmp_path / "sinfo").chmod(0o755)
-    done = subprocess.run(Slurm("sacct", 30).nodes()[0].argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True)
+    done = subprocess.run(
+        Slurm("sacct", Cycle(30)).nodes()[0].argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (3, "sinfo: no\n")
 
 

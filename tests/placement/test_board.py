@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from scnet_hub.jobs import Backfill, Booking, JobRequest, PartitionLoad, Waiting
-from scnet_hub.placement import Calibration, Offer, Placement, Shape, place
+from scnet_hub.placement import Calibration, Offer, Placement, Shape, expect, place
 from scnet_hub.placement.board import Board
 from scnet_hub.standard.centre import Announcement, Maintenance
 
@@ -78,6 +78,8 @@ def test_it_answers_as_place_does(seed: int) -> None:
             calibration.learn(expected.best.wait, expected.best.offer.centre, random.expovariate(0.01))
         if random.random() < 0.1:
             board.expect(calibration.forecast())
+        if random.random() < 0.3:
+            board.keep_up(NOW + timedelta(seconds=seconds))
 
 
 def assert_alike(answer: Placement, expected: Placement, shown: int) -> None:
@@ -138,3 +140,27 @@ def test_only_what_changed_is_judged_again() -> None:
     board.put([offer("c7", load=load(node(cores_used=8)))])
     board.place(request(person="grace"), now=NOW + timedelta(seconds=1))
     assert judged[50:] == ["c7"]
+
+
+def test_what_is_new_is_judged_before_anybody_asks_for_what_was_asked_of_late() -> None:
+    judged = []
+
+    def counting(wanted: JobRequest, one: Offer) -> str:
+        judged.append((wanted.cores, one.centre))
+        return ""
+
+    board = Board(rules=(counting,))
+    board.put([offer(f"c{number}") for number in range(9)])
+    for cores, asked in ((2, NOW), (4, NOW + timedelta(minutes=10))):
+        board.place(request(cores=cores), now=asked)
+    del judged[:]
+    board.put([offer("c7", load=load(node(cores_used=8)))])
+    board.keep_up(NOW + timedelta(minutes=10))
+    assert judged == [(4, "c7")]
+    assert board.place(request(cores=4), now=NOW + timedelta(minutes=10)).best and judged == [(4, "c7")]
+    calibration = Calibration()
+    for _ in range(30):
+        calibration.learn(expect(request(), offer("c1"), NOW), "c1", 3.0)
+    board.expect(calibration.forecast())
+    board.keep_up(NOW + timedelta(minutes=10))
+    assert len(judged) == 1 + 9
