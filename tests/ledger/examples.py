@@ -1,0 +1,15 @@
+"""How many Hypothesis examples a property of the ledger is tried with: few while one works, many in CI, very many in a soak."""
+
+from __future__ import annotations
+
+import os
+
+IN_CI = 2_000
+
+
+def examples(usual: int) -> int:
+    """`usual` on a person's own machine; in CI at least 2,000; what SCNET_EXAMPLES says where it is set (`make soak`)."""
+    said = os.environ.get("SCNET_EXAMPLES", "")
+    if said:
+        return int(said)
+    return max(usual, IN_CI) if os.environ.get("CI", "") == "true" else usual
