@@ -38,11 +38,7 @@ def close(tx: Tx, session_id: str, cost: Amount, memo: str, now: datetime) -> No
     row = stored.get(tx, session_id)
     if row is None or row.live or row.charged is not None:
         return
-    held = Amount(row.held)
-    if cost:
-        books.charge(tx, row.project, row.id, row.centre, held, cost, now, memo)
-    else:
-        books.release(tx, row.project, row.id, held, now, memo)
+    books.charge(tx, row.project, row.id, row.centre, cost, now, memo)
     stored.change(tx, row.id, state="charged", charged=cost.micros, ended_at=row.job_ended_at or row.ended_at)
     stored.say(tx, row.id, now, f"Charged {cost}: {memo}." if cost else f"Not charged: {memo}.")
 
@@ -54,6 +50,6 @@ def price(row: SessionRow, record: UsageRecord | None, known: Known) -> tuple[Am
     if record.state is JobState.LOST:
         return Amount(0), "lost by the centre"
     offered = known.spec.offered(row.partition)
-    rates = {"core_hour": offered.tariff.core_hour, "gpu_hour": offered.tariff.gpu_hour} if offered else {"core_hour": 0.0, "gpu_hour": 0.0}
+    rates = {"core_hour": offered.tariff.core_hour, "gpu_hour": offered.gpu_price} if offered else {"core_hour": 0.0, "gpu_hour": 0.0}
     hourly = pricing.per_hour(record.cores, record.gpus, **rates)
     return pricing.cost(hourly, record.elapsed), pricing.formula(record.cores, record.gpus, record.elapsed, **rates)

@@ -20,7 +20,7 @@ from .forecasts import Forecasts
 from .jobs import JobRequest
 from .ledger import books
 from .load import LiveBoard, Load
-from .placement import Inputs, Placement, Usual, soonest
+from .placement import Inputs, Placement, Ranked, Usual, soonest
 from .placement.board import SHOWN, Board
 from .standard.federation import FederationSpec, ProjectSpec
 from .units import Amount
@@ -95,7 +95,7 @@ class Decisions:
         if best := decision.best:
             project = projects.resolve(tx, decision.request.person, decision.request.project)
             projects.check_quota(tx, project, decision.request, instead_of=instead_of)
-            _afford(tx, project.id, best.cost, best.cost_per_hour)
+            _afford(tx, project.id, best, self.clock())
 
     def centre(self, centre: str) -> Centre:
         """The centre of that id. Raises NotFound."""
@@ -110,13 +110,13 @@ class Decisions:
         return accounts.account_of(tx, self.centres[centre].spec, person)
 
 
-def _afford(tx: Tx, project: str, cost: Amount, hourly: Amount) -> None:
+def _afford(tx: Tx, project: str, best: Ranked, now: datetime) -> None:
     """Raises Overdrawn, with the longest walltime that would pass."""
     try:
-        books.check(tx, project, cost)
+        books.check(tx, project, best.cost, now, centre=best.offer.centre)
     except Refused as error:
-        available = books.balance(tx, project).available
-        longest = timedelta(hours=max(0, available.micros) / hourly.micros) if hourly else timedelta()
+        hourly = float(best.cost_per_hour)
+        longest = timedelta(hours=max(0.0, error.details["available"]) / hourly) if hourly else timedelta()
         minutes = int(longest.total_seconds() // 60)
         error.hint = f"With this size, a walltime of at most {minutes} min would pass. {error.hint}" if minutes else error.hint
         error.details["walltime_would_pass_s"] = minutes * 60

@@ -6,6 +6,7 @@
     │   ├── NoPlacement     no centre fits; `refusals` says why, centre by centre
     │   ├── OverQuota       a ceiling on use at once
     │   ├── Overdrawn       the allocation does not cover it
+    │   ├── KeyTaken        the same key was used for something else
     │   ├── NotEntitled     not a member, not the owner, not the role
     │   └── NotFound        nothing of that name that this person may see
     ├── CentreError         we wait, or the centre acts
@@ -83,6 +84,11 @@ class Overdrawn(Refused):
     acts = "You, or whoever grants your project its credits"
 
 
+class KeyTaken(Refused):
+    code = "key-taken"
+    status = 422
+
+
 class NotEntitled(Refused):
     code = "not-entitled"
     status = 403
@@ -150,7 +156,7 @@ class SpecError(ScnetError):
 KINDS: dict[str, type[ScnetError]] = {
     kind.code: kind
     for kind in (
-        BadOption, NoPlacement, OverQuota, Overdrawn, NotEntitled, NotFound, Refused,
+        BadOption, NoPlacement, OverQuota, Overdrawn, KeyTaken, NotEntitled, NotFound, Refused,
         Denied, Silent, Unreachable, Rejected, Garbled, CentreError, NotStored, BrokerError, SpecError,
     )
 }  # fmt: skip

@@ -221,7 +221,7 @@ class Federation:
         best, request, now = decision.best, decision.request, self.clock()
         assert best is not None
         project = projects.resolve(tx, request.person, request.project)
-        books.hold(tx, project.id, session_id, best.cost, now, "the most it may cost")
+        books.hold(tx, project.id, session_id, best.cost, now, "the most it may cost", centre=best.offer.centre)
         stored.insert(
             tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
             live=True, request=sessions.request_document(request), placement=documents.placement(decision), payload=payload,

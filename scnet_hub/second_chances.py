@@ -124,7 +124,7 @@ class SecondChances:
         number = rows[-1].number + 1
         more = Amount(max(0, place.cost.micros - session.held))
         try:
-            books.hold(tx, session.project, session.id, more, fed.clock(), said)
+            books.hold(tx, session.project, session.id, more, fed.clock(), said, centre=place.offer.centre)
         except Refused:
             return 0
         fed.add_copy(tx, session, number, decision, place, cause)

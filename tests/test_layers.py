@@ -44,6 +44,7 @@ LAYERS: dict[str, int] = {
             "orphans",
             "load",
             "ledger.books",
+            "ledger.audit",
             "projects",
             "documents",
             "reports",

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
+from ..errors import KeyTaken
 from ..ledger.entries import Entry, Posting
 from ..units import Amount
 from . import Tx
-from .tables import entries, postings
+from .tables import chain, entries, postings
+
+INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+PAGE = 5000  # entries that are read at once
+LATE = 10_000  # ids that another writer may still be about to write below the newest
 
 
 def add(tx: Tx, entry: Entry) -> bool:
-    """Writes the entry; False (and nothing written) if its key is there already. Raises ValueError for another body."""
-    known = tx.execute(select(entries.c.id, entries.c.kind, entries.c.session).where(entries.c.key == entry.key)).first()
-    if known:
-        if (known.kind, known.session) != (entry.kind, entry.session):
-            raise ValueError(f"entry key {entry.key!r} is taken by another entry")
+    """Writes the entry; False (and nothing written) if its key is there already with the same body. Raises KeyTaken for another one."""
+    values = {
+        "key": entry.key, "at": entry.at, "kind": entry.kind, "project": entry.project, "session": entry.session, "memo": entry.memo,
+        "actor": entry.actor, "reverses": entry.reverses, "recorded_at": entry.recorded_at or entry.at,
+    }  # fmt: skip
+    insert = INSERT[tx.dialect.name](entries).values(values).on_conflict_do_nothing(index_elements=["key"])
+    entry_id = tx.execute(insert.returning(entries.c.id)).scalar()
+    if entry_id is None:
+        known = get(tx, entry.key)
+        if known is None or known.says() != entry.says():
+            raise KeyTaken(f"The key {entry.key!r} was used for another entry.", hint="Send the same again, or another key.")
         return False
-    values = {"key": entry.key, "at": entry.at, "kind": entry.kind, "project": entry.project, "session": entry.session, "memo": entry.memo}
-    entry_id = tx.execute(entries.insert().values(values).returning(entries.c.id)).scalar_one()
     rows = [
         {"entry": entry_id, "account": posting.account, "unit": posting.amount.unit, "micros": posting.amount.micros}
         for posting in entry.postings
@@ -30,46 +41,70 @@ def add(tx: Tx, entry: Entry) -> bool:
     return True
 
 
-def has(tx: Tx, key: str) -> bool:
-    return tx.execute(select(entries.c.id).where(entries.c.key == key)).first() is not None
-
-
-def count(tx: Tx, session: str, kind: str) -> int:
-    """How many entries of a kind a session has."""
-    query = select(func.count()).select_from(entries).where(entries.c.session == session, entries.c.kind == kind)
-    return int(tx.execute(query).scalar_one())
+def get(tx: Tx, key: str) -> Entry | None:
+    rows = list(tx.execute(select(entries).where(entries.c.key == key)))
+    return next((entry for _, entry in _whole(tx, rows)), None)
 
 
 def balance(tx: Tx, account: str) -> int:
-    """Micro-credits on an account: the sum of its postings."""
+    """Micro-units on an account: the sum of its postings."""
     return int(tx.execute(select(func.coalesce(func.sum(postings.c.micros), 0)).where(postings.c.account == account)).scalar_one())
 
 
-def posted(tx: Tx, project: str, kind: str, prefix: str) -> int:
-    """Micro-credits that entries of one kind put on a project's behalf on accounts that begin with `prefix`."""
-    query = (
-        select(func.coalesce(func.sum(postings.c.micros), 0))
-        .join(entries, entries.c.id == postings.c.entry)
-        .where(entries.c.project == project, entries.c.kind == kind, postings.c.account.startswith(prefix, autoescape=True))
-    )
-    return int(tx.execute(query).scalar_one())
-
-
 def newest(tx: Tx, project: str, limit: int = 100) -> list[tuple[int, Entry]]:
-    rows = list(tx.execute(select(entries).where(entries.c.project == project).order_by(entries.c.id.desc()).limit(limit)))
-    query = select(postings).where(postings.c.entry.in_([row.id for row in rows])).order_by(postings.c.id)
-    by_entry: dict[int, list[Posting]] = {}
-    for row in tx.execute(query):
-        by_entry.setdefault(row.entry, []).append(Posting(row.account, Amount(row.micros, row.unit)))
-    return [(row.id, _entry(row, by_entry[row.id])) for row in rows]
+    return _whole(tx, list(tx.execute(select(entries).where(entries.c.project == project).order_by(entries.c.id.desc()).limit(limit))))
 
 
-def _entry(row: Any, posted: list[Posting]) -> Entry:
-    at: datetime = row.at
-    return Entry(key=row.key, at=at, kind=row.kind, project=row.project, session=row.session, memo=row.memo, postings=tuple(posted))
+def every(tx: Tx) -> Iterator[tuple[int, Entry, int | None, str]]:
+    """All, by id, each with its place in the chain and its hash there (None, "": not sealed yet); read a page at a time."""
+    last = 0
+    query = select(entries, chain.c.seq, chain.c.hash).outerjoin(chain, chain.c.entry == entries.c.id).order_by(entries.c.id).limit(PAGE)
+    while rows := list(tx.execute(query.where(entries.c.id > last))):
+        for row, (number, entry) in zip(rows, _whole(tx, rows), strict=True):
+            yield number, entry, row.seq, row.hash or ""
+        last = rows[-1].id
+
+
+def sealed(tx: Tx) -> tuple[int, str]:
+    """How long the chain is, and the hash of its end; (0, "") where there is none."""
+    row = tx.execute(select(chain.c.seq, chain.c.hash).order_by(chain.c.seq.desc()).limit(1)).first()
+    return (row.seq, row.hash) if row else (0, "")
+
+
+def unsealed(tx: Tx, limit: int) -> list[tuple[int, Entry]]:
+    """The oldest that are not in the chain, by id."""
+    newest = int(tx.execute(select(func.coalesce(func.max(chain.c.entry), 0))).scalar_one())
+    query = select(entries).outerjoin(chain, chain.c.entry == entries.c.id)
+    fresh = query.where(chain.c.seq.is_(None), entries.c.id > newest - LATE).order_by(entries.c.id).limit(limit)
+    return _whole(tx, list(tx.execute(fresh)))
+
+
+def seal(tx: Tx, rows: Sequence[tuple[int, int, str]]) -> None:
+    """Adds (place, entry's id, hash) to the chain."""
+    tx.execute(chain.insert(), [{"seq": seq, "entry": entry, "hash": link} for seq, entry, link in rows])
 
 
 def trial_balance(tx: Tx) -> dict[str, int]:
     """The sum of all postings per unit: zero for each, or the books are broken."""
     query = select(postings.c.unit, func.sum(postings.c.micros)).group_by(postings.c.unit)
     return {unit: int(total) for unit, total in tx.execute(query)}
+
+
+def _whole(tx: Tx, rows: Sequence[Any]) -> list[tuple[int, Entry]]:
+    """With their postings, in the same order."""
+    ids = [row.id for row in rows]
+    if not ids:
+        return []
+    by_entry: dict[int, list[Posting]] = {}
+    within = postings.c.entry.in_(ids) if len(ids) < 500 else postings.c.entry.between(min(ids), max(ids))
+    for row in tx.execute(select(postings).where(within).order_by(postings.c.id)):
+        by_entry.setdefault(row.entry, []).append(Posting(row.account, Amount(row.micros, row.unit)))
+    return [(row.id, _entry(row, by_entry[row.id])) for row in rows]
+
+
+def _entry(row: Any, posted: list[Posting]) -> Entry:
+    at: datetime = row.at
+    return Entry(
+        key=row.key, at=at, kind=row.kind, project=row.project, session=row.session, memo=row.memo, actor=row.actor, reverses=row.reverses,
+        postings=tuple(posted), recorded_at=row.recorded_at,
+    )  # fmt: skip

@@ -153,6 +153,8 @@ events = Table(
     Column("message", Text, nullable=False),
 )
 
+# The books. Entries, postings and the chain are only ever added to; lots and holds are what they come to, kept beside them in the same
+# transaction so that a hold need not add up a project's history: `audit` compares.
 entries = Table(
     "scnet_entries",
     metadata,
@@ -163,6 +165,9 @@ entries = Table(
     Column("project", String(64), nullable=False, index=True),
     Column("session", String(32), nullable=False, index=True),
     Column("memo", Text, nullable=False),
+    Column("actor", String(255), nullable=False, server_default=""),
+    Column("reverses", String(200), nullable=False, server_default=""),
+    Column("recorded_at", UtcDateTime),  # when it was written; `at` is since when it is true
 )
 
 postings = Table(
@@ -170,9 +175,46 @@ postings = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("entry", ForeignKey("scnet_entries.id"), nullable=False, index=True),
-    Column("account", String(100), nullable=False, index=True),
+    Column("account", String(200), nullable=False, index=True),
     Column("unit", String(16), nullable=False),
     Column("micros", BigInteger, nullable=False),
+)
+
+chain = Table(
+    "scnet_chain",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("entry", ForeignKey("scnet_entries.id"), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False),
+)
+
+lots = Table(
+    "scnet_lots",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("unit", String(16), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("grantor", String(64), nullable=False),
+    Column("granted", BigInteger, nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("expired", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),  # how far below zero its available may go
+    Column("expires_at", UtcDateTime, index=True),
+    Column("centres", JSON, nullable=False),
+    Column("rate", BigInteger, nullable=False),  # millionths of money that its grantor pays a centre for one of it
+)
+
+holds = Table(
+    "scnet_holds",
+    metadata,
+    Column("session", String(32), primary_key=True),
+    Column("project", String(64), nullable=False, index=True),
+    Column("unit", String(16), nullable=False),
+    Column("parts", JSON, nullable=False),  # micro-units of each lot
+    Column("step", Integer, nullable=False),  # how often it changed
+    Column("state", String(16), nullable=False),  # open, posted, void
 )
 
 # Who is who at which centre. Rows are ended, never changed or deleted: they say who could act as whom, and when.

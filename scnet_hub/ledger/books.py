@@ -1,73 +1,270 @@
-"""The only writer of entries: hold, charge, release, grant, and the balance that comes of them.
+"""The only writer of entries: grant, hold, charge, release, expire, reverse, and the balance that comes of them.
 
-Every function takes the transaction it writes in, so that a check, a session row and its hold are one step. Keys make
-each harmless to repeat. It never sees a scheduler: usage arrives as an amount.
+Every function takes the transaction it writes in, so that a check, a session row and its hold are one step; whoever draws on a project
+holds its lots until that step is over, so nobody else draws on the same at the same time. Keys make each harmless to repeat. It
+never sees a scheduler: usage arrives as an amount.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..db import Tx
 from ..db import entries as stored
-from ..errors import Overdrawn
-from ..units import Amount
-from . import entries
+from ..db import lots as stored_lots
+from ..db.lots import HoldRow
+from ..errors import KeyTaken, Overdrawn
+from ..units import CREDIT, Amount
+from . import entries, lots
+from .entries import Entry, Posting
+from .lots import OVERDRAFT, Lot, Parts
+
+NOTHING = Amount(0)
+SEALED = 1000  # entries that one step of sealing takes into the chain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """A project's money now: granted = settled + on_hold + available."""
+    """A project's money now: granted = settled + on_hold + available. `granted` is without what expired unused."""
 
     granted: Amount
     settled: Amount
     on_hold: Amount
     available: Amount
+    expired: Amount = NOTHING
+    overdraft: Amount = NOTHING
 
 
-def grant(tx: Tx, project: str, lot: str, amount: Amount, at: datetime) -> bool:
-    """Adds a lot of credits once; False if that lot was granted before."""
-    return stored.add(tx, entries.grant(project, lot, amount, at))
+# ---- what a project has
 
 
-def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "") -> None:
-    """Reserves the most a session may cost. Raises Overdrawn, with what is needed and available, and writes nothing.
+def grant(
+    tx: Tx,
+    project: str,
+    lot: str,
+    amount: Amount,
+    at: datetime,
+    *,
+    grantor: str = "federation",
+    expires_at: datetime | None = None,
+    centres: Sequence[str] = (),
+    rate: int = 0,
+    actor: str = "",
+) -> bool:
+    """Adds a lot once; False if a lot of that name was granted before. `rate`: millionths of money for each unit, from the grantor to the
+    centre that earns it."""
+    new = Lot(
+        project=project, name=lot, grantor=grantor, granted=amount.micros, available=amount.micros, expires_at=expires_at,
+        centres=tuple(centres), rate=rate, unit=amount.unit,
+    )  # fmt: skip
+    if amount.micros <= 0:
+        raise ValueError(f"a grant of {amount}")
+    try:
+        if not stored.add(tx, entries.grant(new, at, actor=actor)):
+            return False
+    except KeyTaken:  # of another amount
+        return False
+    stored_lots.put(tx, new)
+    return True
+
+
+def allow_overdraft(tx: Tx, project: str, limit: Amount) -> None:
+    """How far a project may go below zero, from now on."""
+    if any(lot.name == OVERDRAFT for lot in stored_lots.of(tx, project, limit.unit, lock=True)):
+        stored_lots.limit(tx, project, limit.unit, OVERDRAFT, limit.micros)
+    else:
+        stored_lots.put(tx, _overdraft(project, limit.unit, limit.micros))
+
+
+def balance(tx: Tx, project: str, unit: str = CREDIT) -> Balance:
+    mine = stored_lots.of(tx, project, unit)
+
+    def total(name: str) -> Amount:
+        return Amount(sum(getattr(lot, name) for lot in mine), unit)
+
+    return Balance(
+        granted=total("granted") - total("expired"), settled=total("spent"), on_hold=total("held"), available=total("available"),
+        expired=total("expired"), overdraft=total("floor"),
+    )  # fmt: skip
+
+
+def check(tx: Tx, project: str, amount: Amount, now: datetime, *, centre: str = "") -> None:
+    """Raises Overdrawn, with what is needed and available, if the project does not have `amount` for that centre."""
+    _enough(stored_lots.of(tx, project, amount.unit), project, amount, now, centre)
+
+
+def _enough(mine: Sequence[Lot], project: str, amount: Amount, now: datetime, centre: str) -> Parts:
+    parts = lots.draw(mine, amount.micros, centre, now)
+    if sum(parts.values()) < amount.micros:
+        there, here = (Amount(lots.available(mine, at, now), amount.unit) for at in (centre, ""))
+        bound = f" for {centre}; {here} in all, of which some is for other centres only" if there != here else ""
+        raise Overdrawn(
+            f"Project {project} has {there} available{bound}; this needs up to {amount}.",
+            hint="Ask for a shorter walltime or fewer cores, or ask the project's owner for a larger allocation.",
+            details={"needed": float(amount), "available": float(there)},
+        )
+    return parts
+
+
+# ---- what a session holds
+
+
+def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "", *, centre: str = "") -> None:
+    """Reserves the most a session may cost at that centre. Raises Overdrawn, with what is needed and available, and writes nothing.
 
     A further call changes the hold by `amount`, which is negative where a new place is cheaper."""
-    check(tx, project, amount)
-    if amount:
-        step = stored.count(tx, session, "hold") + 1
-        if not stored.add(tx, entries.hold(project, session, amount, at, memo, step=step)):
-            raise ValueError(f"hold {step} of session {session} is there already")
+    if not amount:
+        return
+    mine = stored_lots.of(tx, project, amount.unit, lock=True)
+    before = stored_lots.hold(tx, session) or HoldRow(session=session, project=project, unit=amount.unit, parts={}, step=0, state="open")
+    if before.state != "open":
+        raise ValueError(f"the hold of session {session} is {before.state} already")
+    step = before.step + 1
+    if amount.micros > 0:
+        parts = _enough(mine, project, amount, at, centre)
+        _post(tx, entries.hold(project, session, parts, amount.unit, at, memo, step=step))
+    else:
+        parts = {name: -micros for name, micros in lots.give_back(before.parts, -amount.micros).items()}
+        back = {name: -micros for name, micros in parts.items()}
+        _post(tx, entries.give_back(project, session, back, amount.unit, at, memo, step=step))
+    stored_lots.put_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step))
 
 
-def check(tx: Tx, project: str, amount: Amount) -> None:
-    """Raises Overdrawn, with what is needed and available, if the project does not have `amount`."""
-    available = Amount(stored.balance(tx, entries.project_account(project)))
-    if amount.micros > 0 and amount > available:
-        raise Overdrawn(
-            f"Project {project} has {available} available; this needs up to {amount}.",
-            hint="Ask for a shorter walltime or fewer cores, or ask the project's owner for a larger allocation.",
-            details={"needed": float(amount), "available": float(available)},
-        )
+def held(tx: Tx, session: str) -> Amount:
+    """What it still holds."""
+    row = stored_lots.hold(tx, session)
+    return Amount(sum(row.parts.values()), row.unit) if row and row.state == "open" else Amount(0)
 
 
-def charge(tx: Tx, project: str, session: str, centre: str, held: Amount, cost: Amount, at: datetime, memo: str = "") -> bool:
-    """Charges a session once, from the centre's usage record, and gives back the rest; False if it was done before."""
+def charge(
+    tx: Tx,
+    project: str,
+    session: str,
+    centre: str,
+    cost: Amount,
+    at: datetime,
+    memo: str = "",
+    *,
+    key: str = "",
+    earned: Sequence[Posting] = (),
+    last: bool = True,
+) -> bool:
+    """Charges a session once under that key, from the centre's usage record; False if it was done before. With the `last` cost the rest of
+    the hold goes back. `earned` is who gets it, if not the centre alone."""
+    if known := stored.get(tx, key or entries.settled_key(session)):
+        if known.kind != "charge":
+            raise KeyTaken(f"Session {session} was settled without a charge before.", hint="A correction is an entry of its own.")
+        return False
     if not cost:
-        return release(tx, project, session, held, at, memo)
-    return stored.add(tx, entries.charge(project, session, centre, held, cost, at, memo))
+        return release(tx, project, session, at, memo) if last else False
+    mine = stored_lots.of(tx, project, cost.unit, lock=True)
+    row = stored_lots.hold(tx, session)
+    there = row.parts if row and row.state == "open" else {}
+    settled = lots.settle(there, mine, cost.micros, centre, at, last=last)
+    if settled.more.get(OVERDRAFT) and not any(lot.name == OVERDRAFT for lot in mine):
+        stored_lots.put(tx, _overdraft(project, cost.unit, 0))
+    paid_to = tuple(earned) or (Posting(entries.centre_account(centre), cost),)
+    _post(tx, entries.charge(project, session, settled, paid_to, cost.unit, at, memo, key=key))
+    if row and row.state == "open":
+        left = _sum(there, {name: -micros for name, micros in _sum(settled.held, settled.back).items()})
+        stored_lots.put_hold(tx, replace(row, parts=left, step=row.step + 1, state="posted" if last else "open"))
+    return True
 
 
-def release(tx: Tx, project: str, session: str, held: Amount, at: datetime, memo: str = "") -> bool:
-    return bool(held) and stored.add(tx, entries.release(project, session, held, at, memo))
+def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") -> bool:
+    """Gives back what a session holds; False if it holds nothing. Raises KeyTaken if it was charged."""
+    if (known := stored.get(tx, entries.settled_key(session))) and known.kind != "release":
+        raise KeyTaken(f"Session {session} was charged before.", hint="A correction is an entry of its own.")
+    stored_lots.of(tx, project, CREDIT, lock=True)
+    row = stored_lots.hold(tx, session)
+    if row is None or row.state != "open":
+        return False
+    if row.parts:
+        _post(tx, entries.release(project, session, row.parts, row.unit, at, memo))
+    stored_lots.put_hold(tx, replace(row, parts={}, step=row.step + 1, state="void"))
+    return True
 
 
-def balance(tx: Tx, project: str) -> Balance:
-    return Balance(
-        granted=Amount(stored.posted(tx, project, "grant", entries.project_account(project))),
-        settled=Amount(stored.posted(tx, project, "charge", "centre:")),
-        on_hold=Amount(stored.balance(tx, entries.held_account(project))),
-        available=Amount(stored.balance(tx, entries.project_account(project))),
-    )
+# ---- what time and mistakes change
+
+
+def expire(tx: Tx, now: datetime) -> int:
+    """Takes what is left of lots whose time is over, each by an entry; how many."""
+    over = stored_lots.over(tx, now)
+    for lot in over:
+        _post(tx, entries.expire(lot, now))
+    return len(over)
+
+
+def reverse(tx: Tx, key: str, at: datetime, memo: str, *, actor: str = "") -> bool:
+    """Takes a charge back, by an entry of its own; False if that was done before. Raises KeyTaken if there is no such charge."""
+    known = stored.get(tx, key)
+    if known is None or known.kind != "charge":
+        raise KeyTaken(f"{key!r} is no charge.", hint="Only a charge can be taken back.")
+    stored_lots.of(tx, known.project, known.unit, lock=True)
+    if stored.get(tx, f"reverse:{key}"):
+        return False
+    _post(tx, entries.reverse(_to_available(known), at, memo, actor=actor))
+    return True
+
+
+def _to_available(charged: Entry) -> Entry:
+    """The same, as if it had been paid from what is available: what was held for it is held no more."""
+    sums: defaultdict[str, int] = defaultdict(int)
+    for one in charged.postings:
+        account = one.account.replace("held:", "project:", 1) if one.account.startswith("held:") else one.account
+        sums[account] += one.amount.micros
+    return replace(charged, postings=tuple(Posting(account, Amount(sums[account], charged.unit)) for account in sums if sums[account]))
+
+
+# ---- the chain
+
+
+def seal(tx: Tx, limit: int = SEALED) -> int:
+    """Takes entries into the chain that are not in it yet; how many. Not in the step that writes them: writers would wait for others."""
+    seq, last = stored.sealed(tx)
+    rows = []
+    for number, entry in stored.unsealed(tx, limit):
+        seq, last = seq + 1, entries.link(last, entry)
+        rows.append((seq, number, last))
+    if rows:
+        stored.seal(tx, rows)
+    return len(rows)
+
+
+# ---- writing
+
+
+def _post(tx: Tx, entry: Entry) -> None:
+    """Writes an entry that is new, and what it does to lots."""
+    if not stored.add(tx, entry):
+        raise ValueError(f"entry {entry.key} is there already")
+    stored_lots.change(tx, entry.project, entry.unit, effects(entry))
+
+
+def effects(entry: Entry) -> dict[str, dict[str, int]]:
+    """What it adds to the numbers of its project's lots, by lot."""
+    found: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for one in entry.postings:
+        place, _, where = one.account.partition(":")
+        project, _, lot = where.partition("/")
+        if place in ("project", "held") and project == entry.project:
+            found[lot]["available" if place == "project" else "held"] += one.amount.micros
+    for numbers in found.values():
+        moved = numbers["available"] + numbers["held"]
+        if counted := {"grant": "granted", "expire": "expired", "charge": "spent", "reverse": "spent"}.get(entry.kind):
+            numbers[counted] += moved if counted == "granted" else -moved
+    return {lot: dict(numbers) for lot, numbers in found.items()}
+
+
+def _overdraft(project: str, unit: str, limit: int) -> Lot:
+    return Lot(project=project, name=OVERDRAFT, grantor="", granted=0, available=0, floor=limit, unit=unit)
+
+
+def _sum(one: Parts, other: Parts) -> dict[str, int]:
+    """Both, without what comes to nothing."""
+    sums = {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+    return {name: micros for name, micros in sums.items() if micros}

@@ -1,22 +1,26 @@
-"""Entries and postings: immutable, balanced per unit, each with a key that makes repeating it harmless.
+"""Entries and postings: immutable, balanced, of one unit each, each with a key that makes repeating it harmless.
 
-    grant     federation:grants → project:P
-    hold      project:P → held:P                     at submit, the most it may cost
-    charge    held:P → centre:C, the rest → project:P  from the centre's usage record
-    release   held:P → project:P                     nothing ran
+    grant     grants:G → project:P/L                a lot L of project P, by grantor G
+    hold      project:P/L → held:P/L                at submit, the most it may cost
+    charge    held:P/L → centre:C, the rest back    from the centre's usage record
+    release   held:P/L → project:P/L                nothing ran
+    expire    project:P/L → expired:G               what nobody used of a lot in its time
+    reverse   the same as another entry, with the signs turned
 
-Pure values: `books` reads and writes them. Amounts are integers of micro-units, so sums are exact.
+Pure values: `books` reads and writes them. Amounts are integers of micro-units, so sums are exact. A lot of no name is one of the time
+before lots had accounts of their own.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from datetime import datetime
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from ..units import Amount
-
-GRANTS = "federation:grants"
+from .lots import Lot, Parts, Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One fact of the books. Raises ValueError if its postings don't sum to zero per unit."""
+    """One fact of the books: true from `at` on, by `actor` ("": the broker itself), and where it takes another one back the key of that.
+    Raises ValueError if its postings are of two units or don't sum to zero."""
 
     key: str
     at: datetime
@@ -38,52 +43,136 @@ class Entry:
     postings: tuple[Posting, ...]
     session: str = ""
     memo: str = ""
+    actor: str = ""
+    reverses: str = ""
+    recorded_at: datetime | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        sums: dict[str, int] = defaultdict(int)
-        for posting in self.postings:
-            sums[posting.amount.unit] += posting.amount.micros
-        if any(sums.values()) or len(self.postings) < 2:
-            raise ValueError(f"entry {self.key!r} does not balance: {dict(sums)}")
+        units = {posting.amount.unit for posting in self.postings}
+        if len(units) > 1:
+            raise ValueError(f"entry {self.key!r} mixes {' and '.join(sorted(units))}")
+        if sum(posting.amount.micros for posting in self.postings) or len(self.postings) < 2:
+            raise ValueError(f"entry {self.key!r} does not balance")
+
+    @property
+    def unit(self) -> str:
+        return self.postings[0].amount.unit
+
+    def says(self) -> tuple[object, ...]:
+        """What makes it the same entry when it is sent again: not when, by whom, or in which words."""
+        posted = sorted((posting.account, posting.amount.micros, posting.amount.unit) for posting in self.postings)
+        return (self.kind, self.project, self.session, self.reverses, posted)
 
 
-def project_account(project: str) -> str:
-    return f"project:{project}"
+def digest(entry: Entry) -> str:
+    """SHA-256 of all that it says."""
+    body = [
+        entry.key, entry.at.astimezone(UTC).isoformat(), entry.kind, entry.project, entry.session, entry.memo, entry.actor, entry.reverses,
+        [[one.account, one.amount.micros, one.amount.unit] for one in entry.postings],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(body, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def held_account(project: str) -> str:
-    return f"held:{project}"
+def link(before: str, entry: Entry) -> str:
+    """The hash of an entry in the chain: of its own and of that `before` it, so that none can be changed, taken out or moved."""
+    return joined(before, digest(entry))
+
+
+def joined(before: str, said: str) -> str:
+    return hashlib.sha256(f"{before}{said}".encode()).hexdigest()
+
+
+# ---- accounts
+
+
+def project_account(project: str, lot: str = "") -> str:
+    return f"project:{project}/{lot}" if lot else f"project:{project}"
+
+
+def held_account(project: str, lot: str = "") -> str:
+    return f"held:{project}/{lot}" if lot else f"held:{project}"
 
 
 def centre_account(centre: str) -> str:
     return f"centre:{centre}"
 
 
-def _move(source: str, target: str, amount: Amount) -> tuple[Posting, ...]:
-    return (Posting(source, -amount), Posting(target, amount))
+def grants_account(grantor: str) -> str:
+    return f"grants:{grantor}"
 
 
-def grant(project: str, lot: str, amount: Amount, at: datetime) -> Entry:
-    moved = _move(GRANTS, project_account(project), amount)
-    return Entry(key=f"grant:{project}:{lot}", at=at, kind="grant", project=project, memo=f"grant {lot}", postings=moved)
+def expired_account(grantor: str) -> str:
+    return f"expired:{grantor}"
 
 
-def hold(project: str, session: str, amount: Amount, at: datetime, memo: str = "", *, step: int = 1) -> Entry:
-    moved = _move(project_account(project), held_account(project), amount)
-    return Entry(key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=moved)
+# ---- kinds
 
 
-def release(project: str, session: str, held: Amount, at: datetime, memo: str = "") -> Entry:
-    moved = _move(held_account(project), project_account(project), held)
-    return Entry(key=f"settle:{session}", at=at, kind="release", project=project, session=session, memo=memo, postings=moved)
+def grant(lot: Lot, at: datetime, *, actor: str = "") -> Entry:
+    postings = _move({grants_account(lot.grantor): lot.granted}, {project_account(lot.project, lot.name): lot.granted}, lot.unit)
+    key = f"grant:{lot.project}:{lot.name}"
+    return Entry(key=key, at=at, kind="grant", project=lot.project, memo=f"grant {lot.name}", postings=postings, actor=actor)
 
 
-def charge(project: str, session: str, centre: str, held: Amount, cost: Amount, at: datetime, memo: str = "") -> Entry:
-    """Takes the whole hold, pays the centre `cost`, gives back the rest; a cost over the hold comes off the project."""
-    rest = held - cost
+def hold(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, step: int = 1) -> Entry:
+    postings = _move(_available(project, parts), _held(project, parts), unit)
+    return Entry(key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=postings)
+
+
+def give_back(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, step: int = 1) -> Entry:
+    postings = _move(_held(project, parts), _available(project, parts), unit)
+    return Entry(key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=postings)
+
+
+def release(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "") -> Entry:
+    postings = _move(_held(project, parts), _available(project, parts), unit)
+    return Entry(key=settled_key(session), at=at, kind="release", project=project, session=session, memo=memo, postings=postings)
+
+
+def charge(
+    project: str, session: str, settled: Settled, earned: Iterable[Posting], unit: str, at: datetime, memo: str = "", *, key: str = ""
+) -> Entry:
+    """`earned` is who gets it; together as much as is paid."""
     postings = (
-        Posting(held_account(project), -held),
-        Posting(centre_account(centre), cost),
-        *((Posting(project_account(project), rest),) if rest else ()),
+        *_posted(_held(project, settled.held), -1, unit),
+        *_posted(_available(project, settled.more), -1, unit),
+        *_move(_held(project, settled.back), _available(project, settled.back), unit),
+        *earned,
     )
-    return Entry(key=f"settle:{session}", at=at, kind="charge", project=project, session=session, memo=memo, postings=postings)
+    key = key or settled_key(session)
+    return Entry(key=key, at=at, kind="charge", project=project, session=session, memo=memo, postings=postings)
+
+
+def settled_key(session: str) -> str:
+    return f"settle:{session}"
+
+
+def expire(lot: Lot, at: datetime) -> Entry:
+    """What is left of a lot at its end; a hold that comes back later is a further entry."""
+    postings = _move({project_account(lot.project, lot.name): lot.available}, {expired_account(lot.grantor): lot.available}, lot.unit)
+    key = f"expire:{lot.project}:{lot.name}:{lot.expired}"
+    return Entry(key=key, at=at, kind="expire", project=lot.project, memo=f"what was left of {lot.name}", postings=postings)
+
+
+def reverse(of: Entry, at: datetime, memo: str, *, actor: str = "") -> Entry:
+    turned = tuple(Posting(one.account, -one.amount) for one in of.postings)
+    key = f"reverse:{of.key}"
+    return Entry(
+        key=key, at=at, kind="reverse", project=of.project, session=of.session, memo=memo, postings=turned, actor=actor, reverses=of.key
+    )
+
+
+def _available(project: str, parts: Parts) -> Parts:
+    return {project_account(project, lot): micros for lot, micros in parts.items()}
+
+
+def _held(project: str, parts: Parts) -> Parts:
+    return {held_account(project, lot): micros for lot, micros in parts.items()}
+
+
+def _posted(accounts: Parts, sign: int, unit: str) -> tuple[Posting, ...]:
+    return tuple(Posting(account, Amount(sign * micros, unit)) for account, micros in accounts.items())
+
+
+def _move(sources: Parts, targets: Parts, unit: str) -> tuple[Posting, ...]:
+    return (*_posted(sources, -1, unit), *_posted(targets, 1, unit))

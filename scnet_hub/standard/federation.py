@@ -10,6 +10,8 @@ from pydantic import Field
 from .centre import Identifier, Memory, Walltime, _Document, parse
 
 Person = Annotated[str, Field(min_length=1, max_length=255)]
+LotName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^/]*$")]
+Credits = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Quota(_Document):
@@ -24,7 +26,7 @@ class ProjectSpec(_Document):
     id: Identifier
     title: str = Field(default="", max_length=200)
     members: list[Person] = []
-    grants: dict[str, float] = Field(default={}, description="Lots of credits by name; a name is granted once.")
+    grants: dict[LotName, Credits] = Field(default={}, description="Lots of credits by name; a name is granted once.")
     quota: Quota = Quota()
     centres: list[Identifier] = Field(default=[], description="Where its sessions may go; none: everywhere.")
     max_price: float | None = Field(default=None, ge=0, description="The most that an hour of one session may cost, in credits.")

@@ -17,6 +17,8 @@ import scnet_hub.db
 from scnet_hub.db import make_engine, migrate
 from scnet_hub.db import sessions as stored
 from scnet_hub.db.tables import metadata
+from scnet_hub.ledger import audit, books
+from scnet_hub.units import Amount
 
 T0 = datetime(2026, 11, 22, 9)  # noqa: DTZ001  # as SQLite keeps it
 OLD: dict[str, Any] = {
@@ -33,12 +35,16 @@ def engine(tmp_path: Path) -> sa.Engine:
     return make_engine(f"sqlite:///{tmp_path / 'b.sqlite'}")
 
 
-def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> None:
+def _config(connection: sa.Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(scnet_hub.db.__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> None:
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
+        command.upgrade(_config(connection), "0002")
         columns = ", ".join(f'"{name}"' for name in OLD)
         connection.execute(sa.text(f"INSERT INTO scnet_sessions ({columns}) VALUES ({', '.join(f':{name}' for name in OLD)})"), OLD)
     migrate(engine)
@@ -66,3 +72,33 @@ def test_the_migrations_make_the_tables_of_the_page(engine: sa.Engine) -> None:
 
 def _ours(name: str | None, kind: str, parents: Any) -> bool:
     return kind != "table" or (str(name).startswith("scnet_") and name != "scnet_alembic_version")
+
+
+BOOKS = [  # (key, kind, session, postings): a grant, a session that was charged, one that runs
+    ("grant:p:first", "grant", "", {"federation:grants": -10, "project:p": 10}),
+    ("hold:a:1", "hold", "a", {"project:p": -4, "held:p": 4}),
+    ("settle:a", "charge", "a", {"held:p": -4, "centre:north": 1, "project:p": 3}),
+    ("hold:b:1", "hold", "b", {"project:p": -2, "held:p": 2}),
+    ("hold:b:2", "hold", "b", {"project:p": -1, "held:p": 1}),
+]
+
+
+def test_books_of_before_there_were_lots_are_one_lot_and_go_on(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0005")
+        for number, (key, kind, session, postings) in enumerate(BOOKS, 1):
+            entry = {"id": number, "key": key, "at": T0, "kind": kind, "project": "p", "session": session, "memo": ""}
+            connection.execute(sa.text("INSERT INTO scnet_entries VALUES (:id, :key, :at, :kind, :project, :session, :memo)"), entry)
+            for account, micros in postings.items():
+                values = {"entry": number, "account": account, "unit": "GRANT", "micros": micros}
+                connection.execute(
+                    sa.text("INSERT INTO scnet_postings (entry, account, unit, micros) VALUES (:entry, :account, :unit, :micros)"), values
+                )
+    migrate(engine)
+    with engine.begin() as tx:
+        money = books.balance(tx, "p")
+        assert [amount.micros for amount in (money.granted, money.settled, money.on_hold, money.available)] == [10, 1, 3, 6]
+        assert audit.verify(tx).ok
+        assert books.charge(tx, "p", "b", "north", Amount(2), T0.replace(tzinfo=UTC))
+        assert books.balance(tx, "p").available == Amount(7)
+        assert books.seal(tx) == 6 and audit.verify(tx).ok
