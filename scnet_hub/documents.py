@@ -99,7 +99,7 @@ def partition(spec: PartitionSpec, load: PartitionLoad | None) -> Json:
         "queued_cores": load.queued_cores if load else 0,
         "max_walltime_s": spec.max_walltime.total_seconds(),
         "core_hour": spec.tariff.core_hour,
-        "gpu_hour": spec.tariff.gpu_hour,
+        "gpu_hour": spec.gpu_price,
     }
 
 

@@ -42,7 +42,7 @@ class Reports:
         if offered is None:
             return Amount(0)
         hourly = pricing.per_hour(
-            row.request["cores"], row.request["gpus"], core_hour=offered.tariff.core_hour, gpu_hour=offered.tariff.gpu_hour
+            row.request["cores"], row.request["gpus"], core_hour=offered.tariff.core_hour, gpu_hour=offered.gpu_price
         )
         return min(pricing.cost(hourly, (row.ended_at or self.clock()) - row.started_at), Amount(row.held))
 

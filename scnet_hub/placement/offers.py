@@ -113,7 +113,7 @@ def offers_of(
             centre=spec.id, centre_name=spec.name, partition=offered.name, nodes=offered.nodes, cores=offered.cores,
             memory=offered.memory, memory_per_core=spec.session.memory_per_core, gpus=offered.gpus, gpu_model=offered.gpu_model,
             max_walltime=offered.max_walltime,
-            core_hour=_price(offered.tariff.core_hour), gpu_hour=_price(offered.tariff.gpu_hour),
+            core_hour=_price(offered.tariff.core_hour), gpu_hour=_price(offered.gpu_price),
             load=snapshot.partitions.get(offered.name) if snapshot else None,
             taken_at=snapshot.taken_at if snapshot else None,
             max_age=max_age or timedelta(seconds=2 * spec.watch.interval + 15),

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from ..errors import BadOption, SpecError
 from ..units import parse_memory, parse_walltime
+from .tariff import Sale, Tariff, TariffFrom, TimeZone
 
 D = TypeVar("D", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -47,13 +48,6 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Tariff(_Document):
-    """Credits per hour of what is allocated, used or not."""
-
-    core_hour: float = Field(default=1.0, ge=0, le=1e6, description="Credits for one core and hour.")
-    gpu_hour: float = Field(default=0.0, ge=0, le=1e6, description="Credits for one GPU and hour, on top of its cores.")
-
-
 class PartitionSpec(_Document):
     """What a centre offers of one partition. Sizes are per node; the live numbers come from the scheduler."""
 
@@ -67,6 +61,33 @@ class PartitionSpec(_Document):
         default=timedelta(days=1), description="The longest that a session may ask for.", json_schema_extra={"default": "24h"}
     )
     tariff: Tariff = Field(default=Tariff(), description="What it costs.")
+    tariff_from: list[TariffFrom] = Field(default=[], description="What it will cost from some instant on, and from a later one.")
+    sale: list[Sale] = Field(default=[], description="Idle hours that cost less.")
+
+    @model_validator(mode="after")
+    def _priced(self) -> Self:
+        instants = [later.valid_from for later in self.tariff_from]
+        twice = next((at for place, at in enumerate(instants) if at in instants[:place]), None)
+        if twice:
+            raise ValueError(f"two versions of the tariff hold from {twice.isoformat()} on")
+        for _, tariff in self.tariffs():
+            if self.gpus and isinstance(tariff.gpu_hour, dict) and tariff.gpu_price(self.gpu_model) is None:
+                raise ValueError(
+                    f"gpu_hour has no price for its own GPUs, {self.gpu_model or 'whose gpu_model is not said'}: name it, or other"
+                )
+        return self
+
+    def tariffs(self) -> list[tuple[datetime | None, Tariff]]:
+        """All versions, each with the instant from which it holds (None: from ever), the earliest first."""
+        versions: list[tuple[datetime | None, Tariff]] = [(None, self.tariff)]
+        for later in sorted(self.tariff_from, key=lambda one: one.valid_from):
+            versions.append((later.valid_from, versions[-1][1].followed_by(later)))
+        return versions
+
+    @property
+    def gpu_price(self) -> float:
+        """Credits an hour for one of its GPUs by the first version; 0 where none is said."""
+        return self.tariff.gpu_price(self.gpu_model) or 0.0
 
 
 class EmbeddedTransport(_Document):
@@ -213,6 +234,7 @@ class CentreSpec(_Document):
     name: str = Field(min_length=1, max_length=100, description="Its name for people.")
     organisation: str = Field(default="", max_length=200, description="Who runs it.")
     contact: str = Field(default="", max_length=200, description="Whom people and operators ask: an address or a page.")
+    time_zone: TimeZone = Field(default="Asia/Shanghai", description="Its wall clock, by which sales go: a name of the IANA list.")
     dialect: Literal["slurm", "gridengine", "oar"] = Field(default="slurm", description="Its scheduler.")
     accounting: Literal["", "sacct", "scontrol"] = Field(
         default="", description="Slurm: where ended jobs are looked up; empty: found out (scontrol where there is no slurmdbd)."

@@ -26,13 +26,21 @@ the person's account at the centre.
 
 This page is generated (`scnet centre schema --page`).
 """
-FORMATS = {"walltime": "duration", "memory": "size", "network": "network", "date-time": "date and time"}
+FORMATS = {
+    "walltime": "duration",
+    "memory": "size",
+    "network": "network",
+    "date-time": "date and time",
+    "date": "date",
+    "clock": "time of day",
+}
+NULL = {"type": "null"}
 TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
 
 
 def schema() -> Json:
     """The JSON Schema of a centre's page."""
-    document: Json = _without_titles(CentreSpec.model_json_schema())
+    document: Json = _as_toml(CentreSpec.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "centre.toml", **document}
 
 
@@ -40,11 +48,14 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _without_titles(node: Any) -> Any:
-    """pydantic names every key a second time, in title case."""
-    if isinstance(node, dict):
-        return {key: _without_titles(value) for key, value in node.items() if key != "title" or isinstance(value, dict)}
-    return [_without_titles(one) for one in node] if isinstance(node, list) else node
+def _as_toml(node: Any) -> Any:
+    """Without titles, which name every key a second time, and without null, which TOML doesn't have: such a key is left out."""
+    if isinstance(node, list):
+        return [_as_toml(one) for one in node if one != NULL]
+    if not isinstance(node, dict):
+        return node
+    kept = {key: _as_toml(value) for key, value in node.items() if value is not None and (key != "title" or isinstance(value, dict))}
+    return {**kept.pop("anyOf")[0], **kept} if len(kept.get("anyOf", ())) == 1 else kept
 
 
 def page() -> str:
@@ -63,7 +74,9 @@ def _tables(document: Json) -> Iterator[tuple[str, Json]]:
             kind = table["properties"].get("kind", {}).get("const", "")
             yield (f"`[[{key}]]`" if many else f"`[{key}]`") + (f" of kind `{kind}`" if kind else ""), table
             for inner, deeper in table["properties"].items():
-                yield from ((f"`{inner}` in `[[{key}]]`", one) for one in _referred(deeper, document))
+                listed = deeper.get("type") == "array"
+                name = f"`[[{key}.{inner}]]`" if listed else f"`{inner}` in `[[{key}]]`"
+                yield from ((name, one) for one in _referred(deeper.get("items", {}) if listed else deeper, document))
 
 
 def _referred(fact: Mapping[str, Any], document: Json) -> list[Json]:
@@ -76,13 +89,13 @@ def _section(head: str, table: Json, document: Json) -> str:
     lines = [f"## {head}", "", _one_line(table.get("description", "")), "", "| key | is | default | means |", "| --- | --- | --- | --- |"]
     required = table.get("required", ())
     for key, fact in table["properties"].items():
-        default = "" if key in required else f"`{_toml(fact['default'])}`" if _short(fact) else "see below"
+        default = "" if key in required or "default" not in fact else f"`{_toml(fact['default'])}`" if _short(fact) else "see below"
         lines.append(f"| `{key}` | {_type(fact, document)} | {default} | {_one_line(fact.get('description', ''))} |")
     return "\n".join(lines) + "\n"
 
 
 def _short(fact: Json) -> bool:
-    return "default" in fact and not (isinstance(fact["default"], dict) and fact["default"])
+    return not (isinstance(fact["default"], dict) and fact["default"])
 
 
 def _type(fact: Json, document: Json) -> str:
@@ -91,11 +104,16 @@ def _type(fact: Json, document: Json) -> str:
     if "enum" in fact:
         return " or ".join(f'`"{one}"`' for one in fact["enum"])
     if fact.get("type") == "array":
-        return "list of tables" if _referred(fact["items"], document) else f"list of {_type(fact['items'], document)}s"
+        items = fact["items"]
+        if "enum" in items:
+            return "list of " + ", ".join(f'`"{one}"`' for one in items["enum"])
+        return "list of tables" if _referred(items, document) else f"list of {_type(items, document)}s"
     if _referred(fact, document):
         return "table"
-    if isinstance(fact.get("additionalProperties"), dict):
-        return "table of texts"
+    if "anyOf" in fact:
+        return " or ".join(_type(one, document) for one in fact["anyOf"])
+    if isinstance(values := fact.get("additionalProperties"), dict):
+        return f"table of {TYPES[values['type']]}s"
     return FORMATS.get(fact.get("format", ""), "") or TYPES[fact["type"]] + _bounds(fact)
 
 
