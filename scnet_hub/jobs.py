@@ -31,6 +31,22 @@ class JobState(Enum):
 _ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.LOST})
 
 
+class Ending(Enum):
+    """Why one run of a job was over, as far as its centre's accounting tells it. What is charged depends on it."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"  # its program's own doing
+    CANCELLED = "cancelled"  # somebody wished it
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out of memory"
+    DEADLINE = "deadline"
+    REQUEUED = "requeued"  # somebody had it run again; what a scheduler does of itself has its own word
+    NODE_FAILURE = "node failure"
+    BOOT_FAILURE = "boot failure"  # its nodes, or the job on them, could not be started
+    PREEMPTED = "preempted"
+    SITE_FAILURE = "site failure"  # the scheduler's own software, or nobody's wish at all
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """What a person asks for, validated once at the door. `memory` is bytes for the whole job (0: the centre's
@@ -97,8 +113,11 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRecord:
-    """One ended (or running) job in the centre's own accounting. `cpu` is CPU time used, `elapsed` wall time; charges come
-    from `elapsed` x allocated `cores` and `gpus`."""
+    """One run of a job in the centre's own accounting, ended or running. `cpu` is CPU time used, `elapsed` wall time, without what
+    it was suspended; charges come from `elapsed` x allocated `cores` and `gpus`. `gpu_models` says of which kind they are, as far as
+    it is known; `restart` counts the runs of the job before this one. `ending` is None while it runs or waits, `state_raw` the
+    scheduler's own word for it and `ended_by` who cancelled it, by number or name ("": not said). `trouble` says what could not be
+    read of its row: then the state is UNKNOWN, and nothing may be charged by it."""
 
     job_id: str
     name: str
@@ -114,6 +133,12 @@ class UsageRecord:
     node: str = ""
     exit_code: str = ""
     partition: str = ""
+    gpu_models: tuple[tuple[str, int], ...] = ()
+    restart: int = 0
+    ending: Ending | None = None
+    ended_by: str = ""
+    state_raw: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected
-from ..jobs import Backfill, Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from ..jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
 from . import qstat
 from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, moment, number, numbers, sentence, short
 from .qstat import ANY, LETTERS, PLAIN, Instance, Job, size
@@ -31,8 +31,15 @@ MEMORIES = ("m_mem_free", "mem_free", "h_vmem", "virtual_free", "h_rss", "memory
 CLOSED = frozenset("udDCsSEco")  # of a queue instance: unknown, disabled, by calendar, suspended, in error, ambiguous, orphaned
 RAN = frozenset({0, 12, 13, 14, 15, 16})  # accounting's "failed": the job itself ran to its end
 SIGNALLED, KILLED = 100, 137
+TIME_OVER = 37  # the qmaster itself enforced the walltime
 NOT_THE_SITES = frozenset({17, 26, 27, 28, 30, 37, SIGNALLED})  # output file, shell, directory, limits, what the program did
 PATH_MARKS = frozenset("$,")  # $HOME and the like are replaced in -o and -wd; a comma begins a second path
+STATES: Mapping[Ending, JobState] = {
+    Ending.COMPLETED: JobState.COMPLETED,
+    **dict.fromkeys((Ending.FAILED, Ending.TIMEOUT, Ending.OUT_OF_MEMORY), JobState.FAILED),
+    Ending.CANCELLED: JobState.CANCELLED,
+    Ending.SITE_FAILURE: JobState.LOST,
+}
 # bash stays, so that a signal to the program alone is told apart from a deletion, which kills both. Ending with 99 would ask
 # for another run, with 100 for an error that stays in the queue.
 SCRIPT = "#!/bin/bash\n{}\ncode=$?\ncase $code in 99|100) code=98;; esac\nexit $code\n"
@@ -239,46 +246,71 @@ class GridEngine:
         return qstat.history(qstat.JOB_ID, numbers(ids))
 
     def records(self, done: Completed) -> list[UsageRecord]:
+        """The runs of one job in their order. A job that is still there has no row yet but that of a failed or an earlier start."""
         told = qstat.told(done)
         asked = [job for job in told.jobs if job.id in told.asked]
         live = {job.id: job for job in asked if not job.ended}
-        rows = {job: row for job, row in told.rows.items() if job not in live}  # of a failed start, if the job is still there
-        gone = [job for job in asked if job.ended and job.id not in rows and qstat.never_started(job, told)]
-        records = [self._record(row) for row in rows.values()]
-        return [*records, *(self._live(job) for job in live.values()), *(self._live(job) for job in gone)]
+        gone = [job for job in asked if job.ended and job.id not in told.rows and qstat.never_started(job, told)]
+        records = [record for job, rows in told.rows.items() if job not in live for record in self._runs(rows)]
+        again = {job: Counter(row[4] for row in rows) for job, rows in told.rows.items()}
+        present = [self._live(job, again.get(job.id, Counter())[job.name]) for job in live.values()]
+        return [*records, *present, *(self._live(job) for job in gone), *map(_broken, told.broken)]
 
-    def _live(self, job: Job) -> UsageRecord:
+    def _live(self, job: Job, restart: int = 0) -> UsageRecord:
         state = JobState.CANCELLED if job.ended else qstat.state(job.word)
         runs, since = state is JobState.RUNNING, qstat.time(job.since)
+        gpus = self._gpus(job.wants, job.slots) if runs else 0
         return UsageRecord(
-            job_id=job.id, name=job.name, state=state, cores=job.slots if runs else 0,
-            gpus=self._gpus(job.wants, job.slots) if runs else 0, memory=self._memory(job.wants, job.slots),
-            submitted_at=None if runs else since, started_at=since if runs else None, node=job.node, partition=job.queue,
+            job_id=job.id, name=job.name, state=state, cores=job.slots if runs else 0, gpus=gpus, gpu_models=self._models(job.wants, gpus),
+            memory=self._memory(job.wants, job.slots), submitted_at=None if runs else since, started_at=since if runs else None,
+            node=job.node, partition=job.queue, restart=restart, ending=Ending.CANCELLED if job.ended else None, state_raw=job.word,
         )  # fmt: skip
 
-    def _record(self, row: Sequence[str]) -> UsageRecord:
+    def _runs(self, rows: Iterable[Sequence[str]]) -> Iterator[UsageRecord]:
+        """A Grid Engine that lost its state gives ids out again: another name is another job."""
+        before = Counter[str]()
+        for row in rows:
+            yield self._record(row, before[row[4]])
+            before[row[4]] += 1
+
+    def _record(self, row: Sequence[str], restart: int) -> UsageRecord:
+        """One row; what can't be read is said, so that it neither stops the other rows nor passes for nothing used."""
+        words = f"failed {row[11]}, exit status {row[12]}"
+        if bad := next((text for text in (*row[8:13], row[34], row[35]) if len(text) > 19 or not text.isdecimal()), ""):
+            return _unreadable(row, f"{short(bad)!r} is no whole number")
+        if row[35] != "0":
+            return _unreadable(row, "it is of a task of a job array, which the hub never submits")
         started, ended, slots, wants = moment(number(row[9])), moment(number(row[10])), number(row[34]), _wants(row[39])
         elapsed = ended - started if started and ended else timedelta()
         code = number(row[12])
         killed = row[11] != "0" and code > 128
+        ending = self._ending(row, elapsed, wants)
+        gpus = self._gpus(wants, slots) if started else 0
         return UsageRecord(
-            job_id=row[5], name=row[4], state=self._end(row, elapsed, wants), cores=slots if started else 0,
-            gpus=self._gpus(wants, slots) if started else 0, memory=self._memory(wants, slots), submitted_at=moment(number(row[8])),
+            job_id=row[5], name=row[4], state=STATES[ending], cores=slots if started else 0, gpus=gpus,
+            gpu_models=self._models(wants, gpus), memory=self._memory(wants, slots), submitted_at=moment(number(row[8])),
             started_at=started, ended_at=ended, elapsed=elapsed, cpu=timedelta(seconds=min(size(row[36]), 10**9)),
             node=row[1] if started else "", exit_code=f"0:{code - 128}" if killed else f"{code}:0", partition=row[0],
+            restart=restart, ending=ending, state_raw=words,
         )  # fmt: skip
 
-    def _end(self, row: Sequence[str], elapsed: timedelta, wants: Mapping[str, str]) -> JobState:
-        """How a job ended. qdel kills the whole job, as Grid Engine does at a limit: both are failure 100 with status 137. What
-        was over its walltime or memory by its own figures FAILED, the rest was CANCELLED, by whomever."""
+    def _ending(self, row: Sequence[str], elapsed: timedelta, wants: Mapping[str, str]) -> Ending:
+        """How a run ended. qdel kills the whole job, as Grid Engine does at a limit, and as a node does that goes down: all are failure
+        100 with status 137. What was over its walltime or memory by its own figures is told apart, the rest was cancelled, by whomever."""
         failed, code = number(row[11]), number(row[12])
         if failed in RAN:
-            return JobState.FAILED if code else JobState.COMPLETED
+            return Ending.FAILED if code else Ending.COMPLETED
         if failed not in NOT_THE_SITES:
-            return JobState.LOST
-        late = elapsed.total_seconds() >= number(wants.get("h_rt", "")) > 0
-        full = size(row[42]) >= size(wants.get("h_vmem", "")) * number(row[34]) > 0
-        return JobState.FAILED if failed != SIGNALLED or code != KILLED or late or full else JobState.CANCELLED
+            return Ending.SITE_FAILURE
+        if failed == TIME_OVER or (failed == SIGNALLED and elapsed.total_seconds() >= number(wants.get("h_rt", "")) > 0):
+            return Ending.TIMEOUT
+        if failed == SIGNALLED and size(row[42]) >= size(wants.get("h_vmem", "")) * number(row[34]) > 0:
+            return Ending.OUT_OF_MEMORY
+        return Ending.FAILED if failed != SIGNALLED or code != KILLED else Ending.CANCELLED
+
+    def _models(self, wants: Mapping[str, str], gpus: int) -> tuple[tuple[str, int], ...]:
+        model = wants.get(self.model.name, "") if self.model else ""
+        return ((model, gpus),) if model and gpus else ()
 
     def _gpus(self, wants: Mapping[str, str], slots: int) -> int:
         return round(size(wants.get(self.gpu.name, "")) * self.gpu.times(slots)) if self.gpu else 0
@@ -317,6 +349,16 @@ def _plain(name: str) -> str:
 
 
 # ---- what comes out
+
+
+def _broken(row: Sequence[str]) -> UsageRecord:
+    return _unreadable(row, f"it has {len(row)} of {qstat.COLUMNS} fields")
+
+
+def _unreadable(row: Sequence[str], why: str) -> UsageRecord:
+    job, name = (row[index] if len(row) > index else "" for index in (qstat.JOB_ID, 4))
+    trouble = f"accounting's row {short(':'.join(row))!r} can't be read: {why}."
+    return UsageRecord(job_id=job, name=name, state=JobState.UNKNOWN, cores=0, trouble=trouble)
 
 
 def _status(job: Job, at: datetime, place: int) -> JobStatus:

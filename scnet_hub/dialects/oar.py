@@ -18,7 +18,7 @@ from typing import Any
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected, Unreachable
-from ..jobs import Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from ..jobs import Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
 from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, moment, number, numbers, sentence, short
 
 MIB = 2**20
@@ -33,6 +33,12 @@ STATES: Mapping[str, JobState] = {
     **dict.fromkeys(("Running", "Suspended", "Resuming", "Finishing", "toError"), JobState.RUNNING),
 }
 ENDED = ("Terminated", "Error")
+END_STATES: Mapping[Ending, JobState] = {
+    Ending.COMPLETED: JobState.COMPLETED,
+    **dict.fromkeys((Ending.FAILED, Ending.TIMEOUT), JobState.FAILED),
+    Ending.CANCELLED: JobState.CANCELLED,
+    **dict.fromkeys((Ending.PREEMPTED, Ending.SITE_FAILURE), JobState.LOST),
+}
 TELLING = frozenset({"Hold", "Suspended", "Resuming", "toError"})
 # Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the end. So it is
 # asked for first; and should it go meanwhile, the kernel's own alarm, which survives the change of user, ends them.
@@ -42,7 +48,7 @@ ALARM = 128 + 14
 # The last argument is SQL that ends before the asker's name.
 OWN = ("sh", "-c", """exec "$1" "$2" "$3" "$4'$(id -un)'\"""", "sh")
 # Events of a job in error that are neither the site's doing nor a wish of somebody.
-THE_JOBS = frozenset({"WALLTIME", "WORKING_DIRECTORY", "OUTPUT_FILES", "USER_SHELL"})
+THE_JOBS = frozenset({"WORKING_DIRECTORY", "OUTPUT_FILES", "USER_SHELL"})
 _ID = re.compile(r"OAR_JOB_ID=(\d+)")
 _NOT_ASKED = re.compile(r"DB connection error|DBI connect|could not connect|cannot connect to", re.IGNORECASE)
 
@@ -219,26 +225,47 @@ class Oar:
         return Command((*PLAIN, "oarstat", "-J", "-f", "--sql", f"job_id IN ({', '.join(numbers(ids))})"))
 
     def records(self, done: Completed) -> list[UsageRecord]:
-        return [self._record(job, facts) for job, facts in _jobs(done).items()]
+        found = _document(done)
+        if found and not any(_is_job(job, facts) for job, facts in found.items()):
+            raise Garbled(f"OAR answered no job that can be read: {short(done.stdout)!r}.")
+        return [self._readable(job, facts) for job, facts in found.items()]
+
+    def _readable(self, job: str, facts: Mapping[str, Any]) -> UsageRecord:
+        """One job; what can't be read is said, so that it neither stops the others nor passes for nothing used."""
+        try:
+            if not _is_job(job, facts):
+                raise ValueError("it is without id, state or queue")
+            return self._record(job, facts)
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            trouble = f"what OAR says of job {job[:20]!r} can't be read: {error}."
+            return UsageRecord(job_id=job if job.isdecimal() else "", name="", state=JobState.UNKNOWN, cores=0, trouble=trouble)
 
     def _record(self, job: str, facts: Mapping[str, Any]) -> UsageRecord:
-        state = _end(facts) if facts["state"] in ENDED else STATES.get(facts["state"], JobState.UNKNOWN)
+        ending = _ending(facts) if facts["state"] in ENDED else None
+        state = END_STATES[ending] if ending else STATES.get(facts["state"], JobState.UNKNOWN)
         started, ended = _moment(facts.get("startTime")), _moment(facts.get("stopTime"))
         cores = len(facts.get("assigned_resources") or ()) if started else 0
-        code = _code(facts)
+        code, gpus = _code(facts), self._given(facts, cores)
         return UsageRecord(
-            job_id=job, name=facts.get("name") or "", state=state, cores=cores, gpus=self._given(facts, cores),
-            submitted_at=_moment(facts.get("submissionTime")), started_at=started, ended_at=ended if state.ended else None,
-            elapsed=ended - started if state.ended and started and ended else timedelta(), node=_node(facts) if started else "",
-            exit_code="" if code is None else f"{code >> 8}:{code & 127}", partition=facts["queue"],
+            job_id=job, name=facts.get("name") or "", state=state, cores=cores, gpus=gpus, gpu_models=self._models(facts, gpus),
+            submitted_at=_moment(facts.get("submissionTime")), started_at=started, ended_at=ended if ending else None,
+            elapsed=ended - started if ending and started and ended else timedelta(), node=_node(facts) if started else "",
+            exit_code="" if code is None else f"{code >> 8}:{code & 127}", partition=facts["queue"], ending=ending,
+            ended_by=_by(facts) if ending is Ending.CANCELLED else "", state_raw=facts["state"],
         )  # fmt: skip
 
     def _given(self, facts: Mapping[str, Any], cores: int) -> int:
         """GPUs of a job, by what it asked for."""
         if self.gpu:
-            asked = re.search(r"(?:network_address|nodes)=(\d+)/gpu=(\d+)", facts.get("wanted_resources") or "")
+            asked = re.search(r"(?:network_address|nodes)=(\d{1,9})/gpu=(\d{1,9})", facts.get("wanted_resources") or "")
             return int(asked[1]) * int(asked[2]) if asked and cores else 0
         return cores if self.model and f"{self.model} IN (" in (facts.get("properties") or "") else 0
+
+    def _models(self, facts: Mapping[str, Any], gpus: int) -> tuple[tuple[str, int], ...]:
+        """Known where the job asked for one model, or there is but one."""
+        asked = re.search(rf"{re.escape(self.model)} IN \('([^',]*)'\)", facts.get("properties") or "") if self.model else None
+        model = asked[1] if asked else self.models[0] if len(self.models) == 1 else ""
+        return ((model, gpus),) if model and gpus else ()
 
 
 # ---- what goes in
@@ -286,9 +313,13 @@ def _document(done: Completed) -> dict[str, dict[str, Any]]:
 
 def _jobs(done: Completed) -> dict[str, dict[str, Any]]:
     jobs = _document(done)
-    if bad := next((job for job, facts in jobs.items() if not (job.isdecimal() and facts.get("state") and facts.get("queue"))), None):
+    if bad := next((job for job, facts in jobs.items() if not _is_job(job, facts)), None):
         raise Garbled(f"OAR answered job {bad[:20]!r} without state or queue.")
     return jobs
+
+
+def _is_job(job: str, facts: Mapping[str, Any]) -> bool:
+    return bool(job.isdecimal() and facts.get("state") and facts.get("queue"))
 
 
 def _table(done: Completed) -> list[dict[str, Any]]:
@@ -314,17 +345,33 @@ def _places(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     return {job: place for queued in waiting.values() for place, (_, _, job) in enumerate(sorted(queued), 1)}
 
 
-def _end(facts: Mapping[str, Any]) -> JobState:
+def _ending(facts: Mapping[str, Any]) -> Ending:
     """How a job ended: by its exit code, else by the events up to its end. A wish to end it is somebody's, unless its walltime
     was over or a better job needed the place; an end that nobody wished is the site's."""
     code = _code(facts)
     if code is not None:
-        return JobState.FAILED if code else JobState.COMPLETED
-    stopped = _number(facts.get("stopTime")) or float("inf")  # 0: it had not started
-    events = {event.get("type") for event in facts.get("events") or () if _number(event.get("date")) <= stopped}
+        return Ending.FAILED if code else Ending.COMPLETED
+    events = {event.get("type") for event in _events(facts)}
+    if "WALLTIME" in events:
+        return Ending.TIMEOUT
     if events & THE_JOBS:
-        return JobState.FAILED
-    return JobState.CANCELLED if "FRAG_JOB_REQUEST" in events and "BESTEFFORT_KILL" not in events else JobState.LOST
+        return Ending.FAILED
+    if "BESTEFFORT_KILL" in events:
+        return Ending.PREEMPTED
+    return Ending.CANCELLED if "FRAG_JOB_REQUEST" in events else Ending.SITE_FAILURE
+
+
+def _events(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those up to its end."""
+    stopped = _number(facts.get("stopTime")) or float("inf")  # 0: it had not started
+    return [event for event in facts.get("events") or () if _number(event.get("date")) <= stopped]
+
+
+def _by(facts: Mapping[str, Any]) -> str:
+    """The account in "User lovela requested to frag the job 2"."""
+    wishes = (event for event in _events(facts) if event.get("type") == "FRAG_JOB_REQUEST")
+    asked = (re.match(r"User (\S{1,64}) requested", _text(wish.get("description"))) for wish in wishes)
+    return next((match[1] for match in asked if match), "")
 
 
 def _code(facts: Mapping[str, Any]) -> int | None:

@@ -92,10 +92,12 @@ class Seen(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What queue and accounting say of those asked for; `recent` are the jobs of accounting's last rows that ended with them."""
+    """What queue and accounting say of those asked for: `rows` are those of each run of a job, the last one last; `broken` what of them
+    can't be read; `recent` are the jobs of accounting's last rows that ended with them."""
 
     jobs: list[Job]
-    rows: dict[str, list[str]]
+    rows: dict[str, list[list[str]]]
+    broken: list[list[str]]
     recent: frozenset[str]
     asked: frozenset[str]
 
@@ -206,12 +208,16 @@ def told(done: Completed) -> Told:
         raise Garbled(f"the answer breaks off: ...{short(done.stdout[-80:])!r}.")
     cut = after.index("recent") if "recent" in after else len(after)
     rows = [line.split(":") for line in after[:cut]]
-    if bad := next((row for row in rows if len(row) < COLUMNS), None):
-        raise Garbled(f"accounting has half a row: {short(':'.join(bad))!r}.")
-    own = {row[5]: row for row in rows if row[41] == "NONE"}  # the others are tasks of a parallel job; the last one counts
+    broken = [row for row in rows if len(row) < COLUMNS]
+    if broken and len(broken) == len(rows):
+        raise Garbled(f"accounting has half a row: {short(':'.join(broken[0]))!r}.")
+    own: dict[str, list[list[str]]] = {}
+    for row in rows:
+        if len(row) >= COLUMNS and row[41] == "NONE":  # the others are tasks of a parallel job
+            own.setdefault(row[JOB_ID], []).append(row)
     last = [line.split(":") for line in after[cut + 1 : -1]]
     recent = frozenset(row[0] for row in last if len(row) == 3 and row[1] != "0" and row[2] in FINAL)
-    return Told(seen(done).jobs, own, recent, frozenset(after[-1].removeprefix("end ").rpartition(":")[2].split("|")))
+    return Told(seen(done).jobs, own, broken, recent, frozenset(after[-1].removeprefix("end ").rpartition(":")[2].split("|")))
 
 
 def never_started(job: Job, told: Told) -> bool:

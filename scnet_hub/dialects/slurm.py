@@ -12,16 +12,17 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected, SpecError, Unreachable
 from ..jobs import Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
-from ..units import format_walltime, parse_memory, parse_walltime
-from . import sdiag
-from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, numbers, sentence, short
+from ..units import format_walltime, parse_walltime
+from . import sdiag, slurm_accounting
+from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, number, numbers, sentence, short
 from .sdiag import Cycle
+from .slurm_accounting import gpus_of, state_of, time_of
 
 MIB = 2**20
 PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
@@ -53,22 +54,7 @@ _QUEUE_ROW = re.compile(rf"^J\|(\d+){_FIELD * 9}\|([^\n]*?)\|((?s:.{{0,{NAME_WID
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
 DELIMITER = "--delimiter="
 LOOK_BACK = "now-7days"
-USAGE_FIELDS = (
-    "JobIDRaw", "State", "AllocCPUS", "AllocTRES", "ReqMem", "Submit", "Start", "End", "ElapsedRaw", "TotalCPU", "NodeList",
-    "ExitCode", "Partition", "JobName",
-)  # fmt: skip
 
-STATES: Mapping[str, JobState] = {
-    **dict.fromkeys(
-        ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT", "POWER_UP_NODE"),
-        JobState.QUEUED,
-    ),
-    **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"), JobState.RUNNING),
-    "COMPLETED": JobState.COMPLETED,
-    **dict.fromkeys(("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "LAUNCH_FAILED", "RECONFIG_FAIL"), JobState.FAILED),
-    **dict.fromkeys(("CANCELLED", "REVOKED"), JobState.CANCELLED),
-    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED"), JobState.LOST),
-}
 TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
 WORKING = frozenset({"idle", "mixed", "allocated", "completing", "planned", "idle_ctld", "mixed_ctld"})
 UNUSABLE_FLAGS = frozenset("*%!$@^")  # not responding, powering down, maintenance, reboot; "~#-+" still take jobs
@@ -95,7 +81,6 @@ _NOT_ASKED = re.compile(
 )
 _NO_SUCH_JOB = re.compile(r"invalid job id specified|job/step already completing or completed", re.IGNORECASE)
 _PREFIX = re.compile(r"^(?:sbatch|squeue|scancel|sinfo|sacct|scontrol|slurm_load_\w+|scontrol_\w+)(?:: error)?:? (?:error: )?")
-_GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?:(\d+)")
 
 
 class Slurm:
@@ -157,7 +142,7 @@ class Slurm:
         return _squeue("--me", "--states=all", f"--name={name}", f"--format={FIND_FORMAT}")
 
     def found(self, done: Completed) -> str | None:
-        rows = [(_state(word).ended, -int(job), job) for job, word in _rows(done, 2)]
+        rows = [(state_of(word).ended, -int(job), job) for job, word in _rows(done, 2)]
         return min(rows)[2] if rows else None
 
     def remembered(self, name: str) -> Command | None:
@@ -220,10 +205,11 @@ class Slurm:
         wanted = numbers(ids)
         if self.accounting == "scontrol":
             return Command((*PLAIN, "scontrol", "--oneliner", "show", "job", *(wanted if len(wanted) == 1 else ())))
-        # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)).
-        fields = f"--format={','.join(USAGE_FIELDS)}"
+        # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A job that was requeued
+        # has a row for each of its runs, each with its own submission, and only --duplicates shows more than the last.
+        fields = f"--format={','.join(slurm_accounting.FIELDS)}"
         mark = f"{DELIMITER}|{word}|"
-        return Command((*PLAIN, "sacct", "--noheader", "--parsable2", mark, f"--jobs={','.join(wanted)}", fields))
+        return Command((*PLAIN, "sacct", "--noheader", "--parsable2", "--duplicates", mark, f"--jobs={','.join(wanted)}", fields))
 
     def records(self, done: Completed) -> list[UsageRecord]:
         _check_asked(done)
@@ -232,7 +218,11 @@ class Slurm:
         if done.code:
             raise Rejected(_words(done), hint=_accounting_hint(done))
         _check_whole(done)
-        return _scontrol_records(done.stdout) if self.accounting == "scontrol" else _sacct_records(done.stdout, _mark(done.command))
+        return (
+            slurm_accounting.scontrol(done.stdout)
+            if self.accounting == "scontrol"
+            else slurm_accounting.sacct(done.stdout, _mark(done.command))
+        )
 
 
 # ---- what goes in
@@ -325,26 +315,20 @@ def _node(row: Mapping[str, str]) -> NodeLoad:
         raise Garbled(f"sinfo: {row['CPUsState']!r} is not allocated/idle/other/total cores.")
     word = row["StateLong"].rstrip("*~#!%$@^-+")
     flags = row["StateLong"][len(word) :]
-    gpus, model = _gpus(row["Gres"])
+    gpus, model = gpus_of(row["Gres"])
     return NodeLoad(
-        name=row["NodeList"], cores=_int(counts[3]), cores_used=_int(counts[0]), memory=_int(row["Memory"]) * MIB,
-        memory_used=_int(row["AllocMem"]) * MIB, gpus=gpus, gpus_used=_gpus(row["GresUsed"])[0], gpu_model=model,
+        name=row["NodeList"], cores=number(counts[3]), cores_used=number(counts[0]), memory=number(row["Memory"]) * MIB,
+        memory_used=number(row["AllocMem"]) * MIB, gpus=gpus, gpus_used=gpus_of(row["GresUsed"])[0], gpu_model=model,
         up=word in WORKING and not UNUSABLE_FLAGS.intersection(flags),
     )  # fmt: skip
 
 
-def _gpus(gres: str) -> tuple[int, str]:
-    """Number and model in "gpu:a100:4(S:0-1),shard:8"; the model of the first kind stands for all."""
-    kinds = _GRES.findall(re.sub(r"\([^)]*\)", "", gres))
-    return sum(int(count) for _, count in kinds), kinds[0][0] if kinds else ""
-
-
 def _status(row: Row, at: datetime, place: int) -> JobStatus:
-    state = _state(row.state)
+    state = state_of(row.state)
     queued = state is JobState.QUEUED
     return JobStatus(
         state=state, seen_at=at, name=row.name.strip(), node="" if row.node == "n/a" else row.node, reason=_reason(row.state, row.reason),
-        starts_at=_time(row.start) if queued else None, place=place, hopeless=queued and row.reason in HOPELESS,
+        starts_at=time_of(row.start) if queued else None, place=place, hopeless=queued and row.reason in HOPELESS,
     )  # fmt: skip
 
 
@@ -352,7 +336,7 @@ def _load(name: str, nodes: tuple[NodeLoad, ...], rows: Sequence[Row], at: datet
     running = _running(rows, name, at)
     waiting = sorted((row for whose, line in _lines(rows).items() if name in whose.split(",") for row in line), key=_turn)
     return PartitionLoad(
-        name=name, nodes=nodes, queued_jobs=len(waiting), queued_cores=sum(_int(row.cores) for row in waiting),
+        name=name, nodes=nodes, queued_jobs=len(waiting), queued_cores=sum(number(row.cores) for row in waiting),
         running_jobs=len(running), running=tuple(running), waiting=tuple(_waiting(row) for row in waiting[:AHEAD]),
     )  # fmt: skip
 
@@ -362,22 +346,22 @@ def _lines(rows: Iterable[Row]) -> dict[str, list[Row]]:
     way."""
     waiting: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if _state(row.state) is JobState.QUEUED and row.reason not in STANDS_ASIDE:
+        if state_of(row.state) is JobState.QUEUED and row.reason not in STANDS_ASIDE:
             waiting[row.partitions].append(row)
     return {partitions: sorted(line, key=_turn) for partitions, line in waiting.items()}
 
 
 def _turn(row: Row) -> tuple[int, int]:
-    return (-_int(row.priority), int(row.job))
+    return (-number(row.priority), int(row.job))
 
 
 def _running(rows: Iterable[Row], partition: str, at: datetime) -> list[Booking]:
     """What runs there. A job without a limit, or whose start is not said, is taken to stay."""
-    here = (row for row in rows if _state(row.state) is JobState.RUNNING and partition in row.partitions.split(","))
+    here = (row for row in rows if state_of(row.state) is JobState.RUNNING and partition in row.partitions.split(","))
     return [
         Booking(
-            ends_at=(_time(row.start) or at) + (_limit(row.limit) or FOR_EVER),
-            cores=_int(row.cores),
+            ends_at=(time_of(row.start) or at) + (_limit(row.limit) or FOR_EVER),
+            cores=number(row.cores),
             gpus=_gpus_of(row),
             nodes=_nodes_of(row),
             node="" if row.node == "n/a" else row.node,
@@ -387,120 +371,26 @@ def _running(rows: Iterable[Row], partition: str, at: datetime) -> list[Booking]
 
 
 def _waiting(row: Row) -> Waiting:
-    return Waiting(cores=_int(row.cores), gpus=_gpus_of(row), nodes=_nodes_of(row), walltime=_limit(row.limit))
+    return Waiting(cores=number(row.cores), gpus=_gpus_of(row), nodes=_nodes_of(row), walltime=_limit(row.limit))
 
 
 def _gpus_of(row: Row) -> int:
     """Of all its nodes: "gres/gpu:a100:2", of old "gres:gpu:2", is each node's."""
-    return _gpus(row.gres.replace("gres:", "").replace("gres/", ""))[0] * _nodes_of(row)
+    return gpus_of(row.gres.replace("gres:", "").replace("gres/", ""))[0] * _nodes_of(row)
 
 
 def _nodes_of(row: Row) -> int:
     """A waiting job may say a range, "2-4"."""
-    return max(_int(row.nodes.split("-")[0]), 1)
+    return max(number(row.nodes.split("-")[0]), 1)
 
 
 def _mark(asked: Command) -> str:
     return next((word.removeprefix(DELIMITER) for word in asked.argv if word.startswith(DELIMITER)), "|")
 
 
-def _sacct_records(stdout: str, mark: str) -> list[UsageRecord]:
-    """Between fields stands a mark of this question's own: a job's name may hold "|" and line ends, and so whole rows of others' jobs."""
-    records = []
-    for line in stdout.split("\n"):
-        if mark not in line:
-            continue
-        parts = line.split(mark, len(USAGE_FIELDS) - 1)
-        if len(parts) != len(USAGE_FIELDS):
-            raise Garbled(f"sacct answered half a row: {short(line)!r}.")
-        row = dict(zip(USAGE_FIELDS, parts, strict=True))
-        # The others are steps (12.batch), or jobs of which slurmdbd was told the first step before the start: half a record.
-        if row["JobIDRaw"].isdecimal() and row["Partition"]:
-            records.append(_sacct_record(row))
-    return records
-
-
-def _sacct_record(row: Mapping[str, str]) -> UsageRecord:
-    state = _state(row["State"])
-    tres = _tres(row["AllocTRES"])
-    started = not row["NodeList"].startswith("None")  # AllocCPUS and Start are also set for a job cancelled while it waited
-    return UsageRecord(
-        job_id=row["JobIDRaw"], name=row["JobName"], state=state, cores=_int(row["AllocCPUS"]) if started else 0,
-        gpus=_int(tres.get("gres/gpu", "")), memory=_memory(tres.get("mem") or row["ReqMem"]), submitted_at=_time(row["Submit"]),
-        started_at=_time(row["Start"]) if started else None, ended_at=_time(row["End"]) if state.ended else None,
-        elapsed=timedelta(seconds=_int(row["ElapsedRaw"])), cpu=_duration(row["TotalCPU"]),
-        node=first_host(row["NodeList"]) if started else "", exit_code=row["ExitCode"], partition=row["Partition"],
-    )  # fmt: skip
-
-
-def _scontrol_records(stdout: str) -> list[UsageRecord]:
-    """What a name could have made up (a second owner in a row, a second row of a job) is no record: nothing is charged by it."""
-    rows = [line for line in stdout.split("\n") if line.startswith("JobId=")]
-    ids = Counter(line.split(" ")[0] for line in rows)
-    return [_scontrol_record(line) for line in rows if ids[line.split(" ")[0]] == 1 and line.count(" UserId=") == 1]
-
-
-def _scontrol_record(line: str) -> UsageRecord:
-    match = re.match(r"JobId=(\d+) (?:\w+=\S+ )*?JobName=(.*?) UserId=(.*)", line)
-    if not match:
-        raise Garbled(f"scontrol answered half a row: {short(line)!r}.")
-    # The last occurrence loses: paths and comments, which people choose, come after the scheduler's own words.
-    facts = dict(reversed(re.findall(r"([\w/:]+)=(\S*)", match[3])))
-    state = _state(facts.get("JobState", ""))
-    tres = _tres(facts.get("TRES", ""))
-    started = bool(facts.get("BatchHost")) or facts.get("NodeList", "") not in ("", "(null)")
-    cores = _int(facts.get("NumCPUs", "").split("-")[0])
-    gpus = _int(tres.get("gres/gpu", "")) or _gpus(facts.get("TresPerNode", "").replace("gres:", "").replace("gres/", ""))[0] * max(
-        _int(facts.get("NumNodes", "").split("-")[0]), 1
-    )
-    return UsageRecord(
-        job_id=match[1], name=match[2], state=state, cores=cores if started else 0, gpus=gpus if started else 0,
-        memory=_memory(tres.get("mem", "")), submitted_at=_time(facts.get("SubmitTime", "")),
-        started_at=_time(facts.get("StartTime", "")) if started else None,
-        ended_at=_time(facts.get("EndTime", "")) if state.ended else None,
-        elapsed=_duration(facts.get("RunTime", "")) if started else timedelta(), node=facts.get("BatchHost", "") if started else "",
-        exit_code=facts.get("ExitCode", ""), partition=facts.get("Partition", ""),
-    )  # fmt: skip
-
-
-def _state(word: str) -> JobState:
-    first = word.split(" ")[0].rstrip("+") if word else ""
-    return STATES.get(first, JobState.UNKNOWN)
-
-
 def _reason(word: str, reason: str) -> str:
     said = "" if reason in ("None", "(null)") else reason
-    return said or (word if word in TELLING or _state(word) is JobState.UNKNOWN else "")
-
-
-def _tres(text: str) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
-
-
-def _memory(text: str) -> int:
-    """Bytes in Slurm's "500M", "4Gn", "62.50G"; 0 where it says nothing. A bare number is MiB."""
-    number = text.rstrip("nc")
-    if not number or not re.fullmatch(r"\d+(?:\.\d+)?[KMGT]?", number):
-        return 0
-    return parse_memory(number if number[-1].isalpha() else f"{number}M")
-
-
-def _time(text: str) -> datetime | None:
-    if text.isdecimal():
-        return datetime.fromtimestamp(int(text), UTC) if int(text) else None
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError:
-        return None  # "Unknown", "N/A", "None"
-
-
-def _duration(text: str) -> timedelta:
-    """Slurm's [[days-]hours:]minutes:seconds[.fraction]; zero for "Partition_Limit", "INVALID" and the like."""
-    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+(?:\.\d+)?)", text)
-    if not match:
-        return timedelta()
-    days, hours, minutes, seconds = match.groups()
-    return timedelta(days=int(days or 0), hours=int(hours or 0), minutes=int(minutes), seconds=float(seconds))
+    return said or (word if word in TELLING or state_of(word) is JobState.UNKNOWN else "")
 
 
 def _limit(text: str) -> timedelta | None:
@@ -508,19 +398,6 @@ def _limit(text: str) -> timedelta | None:
         return parse_walltime(text)
     except BadOption:
         return None  # "infinite", "n/a"
-
-
-def first_host(hosts: str) -> str:
-    """The first name of a host list: "n001" of "n[001-004,009],gpu1"."""
-    head, bracket, rest = hosts.partition("[")
-    if not bracket or "," in head:
-        return hosts.split(",")[0]
-    inside, _, tail = rest.partition("]")
-    return head + re.split(r"[-,]", inside)[0] + tail.split(",")[0]
-
-
-def _int(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
 
 
 def _words(done: Completed) -> str:

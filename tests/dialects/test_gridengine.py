@@ -14,7 +14,7 @@ from scnet_hub.commands import Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.gridengine import Complex, GridEngine
 from scnet_hub.errors import BadOption, Garbled, Rejected, Unreachable
-from scnet_hub.jobs import Backfill, JobSpec, JobState
+from scnet_hub.jobs import Backfill, Ending, JobSpec, JobState
 
 from .samples import said
 from .samples import sample as sample_of
@@ -447,10 +447,35 @@ def test_every_way_to_end_has_a_state(line: str, state: JobState) -> None:
     assert (record.cores, record.gpus, record.memory, record.cpu) == (4, 1, 400 * MIB, timedelta(seconds=1.5))
 
 
-def test_the_last_row_of_a_job_counts_and_tasks_of_a_parallel_job_do_not() -> None:
+def test_each_run_of_a_job_counts_and_tasks_of_a_parallel_job_do_not() -> None:
     task = row(0, 0).replace(":NONE:0:0:0", ":1.c2:0:0:0")
-    (record,) = engine.records(accounted(row(25, 0), row(0, 4), task))
-    assert record.exit_code == "4:0"
+    first, second = engine.records(accounted(row(25, 0), row(0, 4), task))
+    assert (first.restart, first.ending, second.restart, second.exit_code) == (0, Ending.SITE_FAILURE, 1, "4:0")
+
+
+def test_accounting_tells_why_each_run_was_over() -> None:
+    records = engine.records(sample("history_runs"))
+    found = {(record.job_id, record.restart): record for record in records}
+    assert {key: record.ending for key, record in found.items() if key[0] in "1237"} == {
+        ("1", 0): Ending.SITE_FAILURE,  # rescheduled: Grid Engine tells no times of that run
+        ("1", 1): Ending.CANCELLED,
+        ("2", 0): Ending.CANCELLED,
+        ("3", 0): Ending.TIMEOUT,
+        ("7", 0): Ending.COMPLETED,
+    }
+    assert (found["1", 0].cores, found["1", 0].elapsed, found["1", 1].elapsed) == (0, timedelta(), timedelta(seconds=78))
+    assert found["4", 0].ending is Ending.CANCELLED  # its node went down: the accounting file has no word for that
+
+
+def test_a_row_that_cannot_be_read_is_told_and_stops_no_other() -> None:
+    half, array, nan = row(0, 0)[:30], row(0, 0), row(0, 0).replace(":1795409231:", ":nan:", 1)
+    cells = array.split(":")
+    cells[35] = "3"
+    for broken, word in ((half, "fields"), (":".join(cells), "array"), (nan, "nan")):
+        bad = [one for one in engine.records(accounted(broken, row(0, 4))) if one.trouble]
+        good = [one for one in engine.records(accounted(broken, row(0, 4))) if not one.trouble]
+        assert [(one.state, one.cores) for one in bad] == [(JobState.UNKNOWN, 0)] and word in bad[0].trouble
+        assert [one.exit_code for one in good] == ["4:0"]
 
 
 def test_half_an_accounting_row_is_garbled() -> None:

@@ -14,7 +14,7 @@ from scnet_hub.commands import Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.oar import Oar
 from scnet_hub.errors import BadOption, Garbled, Rejected, Unreachable
-from scnet_hub.jobs import JobSpec, JobState
+from scnet_hub.jobs import Ending, JobSpec, JobState
 
 from .samples import said
 from .samples import sample as sample_of
@@ -320,6 +320,28 @@ def test_events_and_exit_codes_tell_how_each_job_ended() -> None:
         "second": (JobState.QUEUED, ""),
         "held": (JobState.QUEUED, ""),
     }
+
+
+def test_accounting_tells_why_each_run_was_over_and_who_wished_it() -> None:
+    found = {record.name: (record.ending, record.ended_by) for record in oar.records(sample("oarstat_runs"))}
+    assert found == {
+        "scnet-ok": (Ending.COMPLETED, ""),
+        "scnet-fail": (Ending.FAILED, ""),
+        "scnet-late": (Ending.TIMEOUT, ""),
+        "scnet-del": (Ending.CANCELLED, "lovela"),
+        "scnet-queued": (Ending.CANCELLED, "lovela"),
+    }
+    records = {record.name: record for record in oar.records(sample("oarstat_records"))}
+    assert (records["besteffort"].ending, records["overdue"].ending) == (Ending.PREEMPTED, Ending.TIMEOUT)
+    assert (records["wide"].ending, records["waiting"].ending) == (None, None)
+
+
+def test_a_job_that_cannot_be_read_is_told_and_stops_no_other() -> None:
+    good = {"state": "Terminated", "queue": "default", "startTime": 50, "stopTime": 60, "exit_code": 0, "assigned_resources": [1]}
+    for broken in ({"state": "Terminated"}, {**good, "assigned_resources": 7}, {**good, "events": ["x"], "exit_code": None}):
+        first, second = oar.records(said(json.dumps({"1": broken, "2": good})))
+        assert (first.state, first.cores, second.elapsed) == (JobState.UNKNOWN, 0, timedelta(seconds=10))
+        assert "can't be read" in first.trouble and "'1'" in first.trouble
 
 
 def test_accounting_tells_what_was_given() -> None:

@@ -10,9 +10,10 @@ import pytest
 from scnet_hub.commands import Command, Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import STATES, Slurm, first_host
+from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.dialects.slurm_accounting import STATES, first_host
 from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
-from scnet_hub.jobs import Backfill, Booking, JobSpec, JobState, JobStatus, LoadSnapshot, Waiting
+from scnet_hub.jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord, Waiting
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
 AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
@@ -498,6 +499,127 @@ def test_a_jobs_name_cannot_pretend_another_state() -> None:
     line = sample("scontrol_jobs").stdout.splitlines()[0].replace("JobName=run", "JobName=x JobState=COMPLETED")
     record = Slurm("scontrol").records(said(f"{line}\n"))[0]
     assert (record.state, record.name) == (JobState.RUNNING, "x JobState=COMPLETED")
+
+
+def runs(name: str = "sacct_runs") -> dict[tuple[str, int], UsageRecord]:
+    return {(record.job_id, record.restart): record for record in slurm.records(sample(name))}
+
+
+def test_accounting_is_asked_for_every_run_of_a_job() -> None:
+    assert "--duplicates" in slurm.usage(["1"]).argv
+
+
+def test_every_run_of_a_requeued_job_is_a_record_of_its_own() -> None:
+    """Slurm 22.05: each run has its own submission, the state of the first says why there is a second."""
+    found = runs()
+    first, second = found["6", 0], found["6", 1]
+    assert (first.ending, first.state, first.elapsed) == (Ending.REQUEUED, JobState.QUEUED, timedelta(seconds=12))
+    assert (second.ending, second.elapsed) == (Ending.COMPLETED, timedelta(minutes=5))
+    assert first.submitted_at and second.submitted_at and first.ended_at and first.submitted_at < first.ended_at == second.submitted_at
+    assert found["8", 0].ending is Ending.NODE_FAILURE and found["8", 1].state is JobState.QUEUED and found["8", 1].cores == 0
+    assert found["10", 0].ending is Ending.PREEMPTED and found["10", 1].state is JobState.RUNNING and found["10", 1].ending is None
+    assert [record.restart for record in slurm.records(sample("sacct_runs")) if record.job_id == "6"] == [0, 1]  # the last is the newest
+
+
+def test_accounting_tells_why_each_run_was_over() -> None:
+    found = runs()
+    assert {job: found[job, 0].ending for job in ("1", "3", "4", "5", "7", "9", "11")} == {
+        "1": Ending.COMPLETED, "3": Ending.TIMEOUT, "4": Ending.CANCELLED, "5": Ending.CANCELLED, "7": Ending.NODE_FAILURE,
+        "9": Ending.PREEMPTED, "11": Ending.DEADLINE,
+    }  # fmt: skip
+    assert (found["4", 0].ended_by, found["4", 0].state_raw) == ("20001", "CANCELLED by 20001")
+    assert (found["11", 0].cores, found["11", 0].started_at) == (0, None)
+
+
+def test_the_model_of_gpus_is_told_where_the_cluster_tracks_it() -> None:
+    assert (runs()["1", 0].gpus, runs()["1", 0].gpu_models) == (2, (("a100", 2),))
+    assert slurm.records(sample("sacct"))[0].gpus == 1 and slurm.records(sample("sacct"))[0].gpu_models == ()
+
+
+def test_time_in_which_a_job_was_suspended_is_not_elapsed() -> None:
+    record = runs()["15", 0]
+    assert record.started_at and record.ended_at
+    assert (record.elapsed, record.ended_at - record.started_at) == (timedelta(seconds=8), timedelta(seconds=22))
+
+
+def test_parts_of_arrays_and_of_heterogeneous_jobs_are_jobs_under_their_own_numbers() -> None:
+    found = runs()
+    assert [found[job, 0].name for job in ("12", "13", "14", "16", "17")] == [
+        "scnet-arrayarrays", "scnet-hethethethe", "scnet-hethethethe", "scnet-arrayarrays", "scnet-arrayarrays"
+    ]  # fmt: skip
+
+
+def test_an_id_given_out_again_is_another_job_not_another_run() -> None:
+    row = "7|COMPLETED|1|cpu=1|1G|{0}|{0}|{1}|9|00:01|b1|0:0|main|{2}\n"
+    ours, later = slurm.records(said(row.format(1795400000, 1795400009, "scnet-a") + row.format(1795500000, 1795500009, "scnet-b")))
+    assert [(one.name, one.restart) for one in (ours, later)] == [("scnet-a", 0), ("scnet-b", 0)]
+
+
+def accounted(**changes: str) -> UsageRecord:
+    fields = {
+        "JobIDRaw": "7", "State": "COMPLETED", "AllocCPUS": "4", "AllocTRES": "billing=4,cpu=4,mem=8G,node=2", "ReqMem": "1G",
+        "Submit": "1795400000", "Start": "1795400010", "End": "1795400020", "ElapsedRaw": "10", "TotalCPU": "00:01", "NodeList": "n[1-2]",
+        "ExitCode": "0:0", "Partition": "main", "JobName": "scnet-a", **changes,
+    }  # fmt: skip
+    other = sample("sacct").stdout.splitlines()[0]
+    found = slurm.records(said("|".join(fields.values()) + f"\n{other}\n"))
+    assert len(found) == 2  # whatever is in one row, the other one is read
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "ending"),
+    [
+        ("OUT_OF_MEMORY", Ending.OUT_OF_MEMORY),
+        ("DEADLINE", Ending.DEADLINE),
+        ("CANCELLED by 1000", Ending.CANCELLED),
+        ("CANCELLED+", Ending.CANCELLED),
+        ("BOOT_FAIL", Ending.BOOT_FAILURE),
+        ("LAUNCH_FAILED", Ending.BOOT_FAILURE),
+        ("SPECIAL_EXIT", Ending.REQUEUED),
+        ("RUNNING", None),
+    ],
+)
+def test_every_word_for_an_end_is_known(word: str, ending: Ending | None) -> None:
+    record = accounted(State=word)
+    assert (record.ending, record.trouble) == (ending, "")
+
+
+@pytest.mark.parametrize("elapsed", [0, 59, 31 * 86400, 40 * 86400 + 1])
+def test_no_length_of_a_job_is_out_of_reach(elapsed: int) -> None:
+    assert accounted(ElapsedRaw=f"{elapsed}", End=f"{1795400010 + elapsed}").elapsed == timedelta(seconds=elapsed)
+    line = sample("scontrol_jobs").stdout.splitlines()[0].replace("RunTime=00:01:56", "RunTime=40-00:00:01")
+    assert Slurm("scontrol").records(said(f"{line}\n"))[0].elapsed == timedelta(days=40, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("ElapsedRaw", "-5"), ("ElapsedRaw", "nan"), ("ElapsedRaw", ""), ("ElapsedRaw", "9" * 15), ("ElapsedRaw", "9" * 5000),
+        ("AllocCPUS", "-4"), ("AllocCPUS", "1e3"), ("AllocTRES", "gres/gpu=-1"), ("AllocTRES", "gres/gpu:a100=x"), ("State", "EXPLODED"),
+        ("JobIDRaw", "7_[1-9]"), ("JobIDRaw", "7+1"), ("JobIDRaw", "what"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_read_is_told_and_stops_no_other(field: str, text: str) -> None:
+    record = accounted(**{field: text})
+    assert (record.state, record.ending, record.cores) == (JobState.UNKNOWN, None, 0)
+    assert "can't be read" in record.trouble and (text[:40] in record.trouble or len(text) > 40)
+
+
+def test_times_beyond_all_calendars_harm_nothing() -> None:
+    assert accounted(Submit="9" * 19).submitted_at is None
+
+
+@pytest.mark.parametrize(("asked", "size"), [("4Gn", 8), ("4Gc", 16), ("4G", 4)])
+def test_memory_that_an_old_slurm_tells_per_node_or_core_is_that_of_the_whole_job(asked: str, size: int) -> None:
+    assert accounted(AllocTRES="cpu=4,node=2", ReqMem=asked).memory == size * GIB
+
+
+def test_the_controller_counts_restarts_itself() -> None:
+    line = sample("scontrol_jobs").stdout.splitlines()[0].replace("Restarts=0", "Restarts=2")
+    broken = line.replace("JobId=4", "JobId=5").replace("NumCPUs=2", "NumCPUs=nan")
+    good, bad = Slurm("scontrol").records(said(f"{line}\n{broken}\n"))
+    assert (good.restart, good.trouble, bad.state) == (2, "", JobState.UNKNOWN) and "NumCPUs" in bad.trouble
 
 
 # ---- the rest

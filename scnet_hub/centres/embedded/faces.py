@@ -292,10 +292,10 @@ def sacct(question: Question, centre: Controller) -> Answer:
         question,
         {
             "X": "allocations", "n": "noheader", "p": "parsable", "P": "parsable2", "j": "jobs", "o": "format", "u": "user",
-            "a": "allusers", "V": "version", "S": "starttime",
+            "a": "allusers", "V": "version", "S": "starttime", "D": "duplicates",
         },
         ("allocations", "noheader", "parsable", "parsable2", "delimiter=", "jobs=", "format=", "name=", "user=", "allusers", "version",
-         "starttime="),
+         "starttime=", "duplicates"),
     )  # fmt: skip
     if rest:
         raise Complaint(f"Unrecognized option: {rest[0]}")

@@ -1,0 +1,234 @@
+"""What Slurm's accounting says: rows of sacct, or of scontrol where there is no slurmdbd, and Slurm's words for states, times and sizes.
+
+Knows how each run of a job ended, and nothing of how the question is asked: that is `slurm`'s. One row that can't be read stops no
+other: it becomes a record that says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from ..errors import Garbled
+from ..jobs import Ending, JobState, UsageRecord
+from ..units import parse_memory
+from .checks import moment, number, short
+
+FIELDS = (
+    "JobIDRaw", "State", "AllocCPUS", "AllocTRES", "ReqMem", "Submit", "Start", "End", "ElapsedRaw", "TotalCPU", "NodeList",
+    "ExitCode", "Partition", "JobName",
+)  # fmt: skip
+STATES: Mapping[str, JobState] = {
+    **dict.fromkeys(
+        ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT", "POWER_UP_NODE"),
+        JobState.QUEUED,
+    ),
+    **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"), JobState.RUNNING),
+    "COMPLETED": JobState.COMPLETED,
+    **dict.fromkeys(("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "LAUNCH_FAILED", "RECONFIG_FAIL"), JobState.FAILED),
+    **dict.fromkeys(("CANCELLED", "REVOKED"), JobState.CANCELLED),
+    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED"), JobState.LOST),
+}
+# Why a run was over. A requeue that Slurm decides on itself says why (NODE_FAIL, PREEMPTED); REQUEUED is somebody's wish.
+ENDINGS: Mapping[str, Ending] = {
+    "COMPLETED": Ending.COMPLETED, "FAILED": Ending.FAILED, "TIMEOUT": Ending.TIMEOUT, "OUT_OF_MEMORY": Ending.OUT_OF_MEMORY,
+    "DEADLINE": Ending.DEADLINE, "NODE_FAIL": Ending.NODE_FAILURE, "PREEMPTED": Ending.PREEMPTED,
+    **dict.fromkeys(("CANCELLED", "REVOKED"), Ending.CANCELLED),
+    **dict.fromkeys(("BOOT_FAIL", "LAUNCH_FAILED", "RECONFIG_FAIL"), Ending.BOOT_FAILURE),
+}  # fmt: skip
+AGAIN = frozenset({"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})  # this run is over, the job is not
+
+_GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?:(\d+)")
+
+
+def sacct(stdout: str, mark: str) -> list[UsageRecord]:
+    """Between fields stands a mark of this question's own: a job's name may hold "|" and line ends, and so whole rows of others' jobs.
+    The runs of one job in the order in which they began to wait."""
+    runs: dict[str, list[UsageRecord]] = defaultdict(list)
+    for line in stdout.split("\n"):
+        # Of steps (12.batch) only the job's own row counts them.
+        if mark in line and not re.match(r"\d+\.", line):
+            record = _sacct_row(line, mark)
+            if record.trouble or record.partition:  # without: slurmdbd was told the first step before the start, half a record
+                runs[record.job_id].append(record)
+    found = [record for job in runs.values() for record in _numbered(job)]
+    if found and all(record.trouble for record in found):
+        raise Garbled(f"sacct answered nothing that can be read: {found[0].trouble}")
+    return found
+
+
+def _numbered(runs: Sequence[UsageRecord]) -> list[UsageRecord]:
+    """Runs under one job id, the oldest first. A cluster that lost its state gives ids out again: another name is another job."""
+    before: Counter[str] = Counter()
+    numbered = []
+    for run in sorted(runs, key=lambda run: run.submitted_at or datetime.min.replace(tzinfo=UTC)):
+        numbered.append(replace(run, restart=before[run.name]) if before[run.name] else run)
+        before[run.name] += 1
+    return numbered
+
+
+def _sacct_row(line: str, mark: str) -> UsageRecord:
+    """One row; what can't be read is said, so that it neither stops the other rows nor passes for nothing used."""
+    parts = line.split(mark, len(FIELDS) - 1)
+    row = dict(zip(FIELDS, parts, strict=False))
+    try:
+        if len(parts) != len(FIELDS):
+            raise ValueError(f"it has {len(parts)} of {len(FIELDS)} fields")
+        return _sacct_run(row)
+    except (ValueError, OverflowError) as error:
+        job = re.match(r"\d*", row["JobIDRaw"])
+        assert job
+        return UsageRecord(
+            job_id=job[0], name=row.get("JobName", ""), state=JobState.UNKNOWN, cores=0, state_raw=row.get("State", ""),
+            trouble=f"sacct's row {short(line.replace(mark, '|'))!r} can't be read: {error}.",
+        )  # fmt: skip
+
+
+def _sacct_run(row: Mapping[str, str]) -> UsageRecord:
+    if not re.fullmatch(r"\d{1,10}", row["JobIDRaw"], re.ASCII):
+        raise ValueError(f"{short(row['JobIDRaw'])!r} is no job id")
+    state, tres = state_of(row["State"]), _tres(row["AllocTRES"])
+    word = row["State"].split(" ")[0].rstrip("+")
+    if word not in STATES:
+        raise ValueError(f"{short(row['State'])!r} is no state that is known")
+    started = not row["NodeList"].startswith("None")  # AllocCPUS and Start are also set for a job cancelled while it waited
+    cores, ended_at = _count(row["AllocCPUS"], "AllocCPUS"), time_of(row["End"])
+    return UsageRecord(
+        job_id=row["JobIDRaw"], name=row["JobName"], state=state, cores=cores if started else 0,
+        gpus=_gpus_given(tres) if started else 0, gpu_models=_models(tres) if started else (),
+        memory=_memory(tres.get("mem") or row["ReqMem"], cores, number(tres.get("node", ""))), submitted_at=time_of(row["Submit"]),
+        started_at=time_of(row["Start"]) if started else None, ended_at=ended_at if state.ended or word in AGAIN else None,
+        elapsed=timedelta(seconds=_count(row["ElapsedRaw"], "ElapsedRaw")) if started else timedelta(), cpu=_duration(row["TotalCPU"]),
+        node=first_host(row["NodeList"]) if started else "", exit_code=row["ExitCode"], partition=row["Partition"],
+        ending=_ending(word, ended_at), ended_by=_by(row["State"]), state_raw=row["State"],
+    )  # fmt: skip
+
+
+def _ending(word: str, ended_at: datetime | None) -> Ending | None:
+    return Ending.REQUEUED if word in AGAIN and ended_at else ENDINGS.get(word)
+
+
+def _by(state: str) -> str:
+    """The number of the account in "CANCELLED by 1000"."""
+    match = re.match(r"CANCELLED by (\S+)", state)
+    return match[1] if match else ""
+
+
+def _gpus_given(tres: Mapping[str, str]) -> int:
+    """A cluster may track the whole ("gres/gpu=2"), its kinds ("gres/gpu:a100=2"), or both."""
+    return max(_count(tres.get("gres/gpu") or "0", "gres/gpu"), sum(count for _, count in _models(tres)))
+
+
+def _models(tres: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    kinds = ((name.removeprefix("gres/gpu:"), count) for name, count in tres.items() if name.startswith("gres/gpu:"))
+    return tuple(sorted((model, _count(count, f"gres/gpu:{model}")) for model, count in kinds if count != "0"))
+
+
+def scontrol(stdout: str) -> list[UsageRecord]:
+    """What a name could have made up (a second owner in a row, a second row of a job) is no record: nothing is charged by it."""
+    rows = [line for line in stdout.split("\n") if line.startswith("JobId=")]
+    ids = Counter(line.split(" ")[0] for line in rows)
+    found = [_scontrol_row(line) for line in rows if ids[line.split(" ")[0]] == 1 and line.count(" UserId=") == 1]
+    if found and all(record.trouble for record in found):
+        raise Garbled(f"scontrol answered nothing that can be read: {found[0].trouble}")
+    return found
+
+
+def _scontrol_row(line: str) -> UsageRecord:
+    match = re.match(r"JobId=(\d+) (?:\w+=\S+ )*?JobName=(.*?) UserId=(.*)", line)
+    try:
+        if not match:
+            raise ValueError("it has no id, name and owner")
+        # The last occurrence loses: paths and comments, which people choose, come after the scheduler's own words.
+        return _scontrol_run(match[1], match[2], dict(reversed(re.findall(r"([\w/:]+)=(\S*)", match[3]))))
+    except (ValueError, OverflowError) as error:
+        job = re.match(r"JobId=(\d*)", line)
+        assert job
+        return UsageRecord(
+            job_id=job[1], name=match[2] if match else "", state=JobState.UNKNOWN, cores=0,
+            trouble=f"scontrol's row {short(line)!r} can't be read: {error}.",
+        )  # fmt: skip
+
+
+def _scontrol_run(job: str, name: str, facts: Mapping[str, str]) -> UsageRecord:
+    word = facts.get("JobState", "")
+    state, tres = state_of(word), _tres(facts.get("TRES", ""))
+    if state is JobState.UNKNOWN:
+        raise ValueError(f"{short(word)!r} is no state that is known")
+    started = bool(facts.get("BatchHost")) or facts.get("NodeList", "") not in ("", "(null)")
+    cores, nodes = (_count(facts.get(key, "0").split("-")[0], key) for key in ("NumCPUs", "NumNodes"))
+    gpus = _gpus_given(tres) or gpus_of(facts.get("TresPerNode", "").replace("gres:", "").replace("gres/", ""))[0] * max(nodes, 1)
+    ended_at = time_of(facts.get("EndTime", ""))
+    return UsageRecord(
+        job_id=job, name=name, state=state, cores=cores if started else 0, gpus=gpus if started else 0,
+        gpu_models=_models(tres) if started else (), memory=_memory(tres.get("mem", "")), submitted_at=time_of(facts.get("SubmitTime", "")),
+        started_at=time_of(facts.get("StartTime", "")) if started else None, ended_at=ended_at if state.ended else None,
+        elapsed=_duration(facts.get("RunTime", "")) if started else timedelta(), node=facts.get("BatchHost", "") if started else "",
+        exit_code=facts.get("ExitCode", ""), partition=facts.get("Partition", ""), restart=number(facts.get("Restarts", "")),
+        ending=ENDINGS.get(word) if state.ended else None, state_raw=word,
+    )  # fmt: skip
+
+
+# ---- words
+
+
+def state_of(word: str) -> JobState:
+    first = word.split(" ")[0].rstrip("+") if word else ""
+    return STATES.get(first, JobState.UNKNOWN)
+
+
+def gpus_of(gres: str) -> tuple[int, str]:
+    """Number and model in "gpu:a100:4(S:0-1),shard:8"; the model of the first kind stands for all."""
+    kinds = _GRES.findall(re.sub(r"\([^)]*\)", "", gres))
+    return sum(int(count) for _, count in kinds), kinds[0][0] if kinds else ""
+
+
+def _tres(text: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+
+
+def _count(text: str, field: str) -> int:
+    """A number that is charged for. Raises ValueError for "-5" or "nan": nothing used is "0"."""
+    if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
+        raise ValueError(f"its {field} is {short(text)!r}, no whole number")
+    return int(text)
+
+
+def _memory(text: str, cores: int = 1, nodes: int = 1) -> int:
+    """Bytes in Slurm's "500M", "62.50G", and of old "4Gn" of each node and "4Gc" of each core; 0 where it says nothing. A bare number
+    is MiB."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMGT]?)([nc]?)", text, re.ASCII)
+    if not match:
+        return 0
+    size, unit, of = match.groups()
+    return parse_memory(f"{size}{unit or 'M'}") * max({"n": nodes, "c": cores}.get(of, 1), 1)
+
+
+def time_of(text: str) -> datetime | None:
+    if text.isdecimal():
+        return moment(number(text))
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None  # "Unknown", "N/A", "None"
+
+
+def _duration(text: str) -> timedelta:
+    """Slurm's [[days-]hours:]minutes:seconds[.fraction], of any number of days; zero for "Partition_Limit", "INVALID" and the like."""
+    match = re.fullmatch(r"(?:(?:(\d{1,6})-)?(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:\.\d{1,9})?)", text, re.ASCII)
+    if not match:
+        return timedelta()
+    days, hours, minutes, seconds = match.groups()
+    return timedelta(days=int(days or 0), hours=int(hours or 0), minutes=int(minutes), seconds=float(seconds))
+
+
+def first_host(hosts: str) -> str:
+    """The first name of a host list: "n001" of "n[001-004,009],gpu1"."""
+    head, bracket, rest = hosts.partition("[")
+    if not bracket or "," in head:
+        return hosts.split(",")[0]
+    inside, _, tail = rest.partition("]")
+    return head + re.split(r"[-,]", inside)[0] + tail.split(",")[0]
