@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-pytest_plugins = ["tests.testbed.fixtures", "tests.environments", "tests.world"]
+pytest_plugins = ["tests.testbed.fixtures", "tests.environments", "tests.world", "tests.postgres"]
 
 settings.register_profile("scnet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("scnet")

@@ -85,6 +85,7 @@ class World:
 
     def __init__(self, home: Path, more: str = "", forget_after: float = 1800) -> None:
         self.home, self.page, self.forget_after = home, PAGE + more, forget_after
+        self.database = f"sqlite:///{home / 'b.sqlite'}"
         self.programs: dict[str, str] = {}
         self.daemons = {
             name: EmbeddedCentre(home / name, Settings(name=name, index=200 + number, nodes=1, cores=4, min_job_age=5))
@@ -102,7 +103,7 @@ class World:
             centre = Centre.of(parse_centre(text, source=name))
             centre.transport = self.faults[name] = Fault(centre.transport)  # type: ignore[assignment]
             centres[name] = centre
-        db = Database(f"sqlite:///{self.home / 'b.sqlite'}")
+        db = Database(self.database)
         db.open()
         return Federation(parse_federation(self.page, source="p"), centres, db, call_home_url="http://127.0.0.1:9/{}")
 

@@ -1,28 +1,38 @@
 """The broker's database: one engine, one thread, short transactions. The only room that imports SQLAlchemy.
 
 `await db.run(work, *args)` runs `work(tx, *args)` in one transaction on the database's own thread: blocking work goes
-through this one place. SQLite takes the write lock at BEGIN, so a check and the write that rests on it are one step;
-PostgreSQL does the same with SERIALIZABLE. Tables are on one page (`tables`), queries in one file a noun.
+through this one place. A check and the write that rests on it are one step: SQLite takes the write lock at BEGIN; on
+PostgreSQL transactions are SERIALIZABLE, and one that lost a race against another is run again from its beginning: what `work`
+does beside reading and writing by `tx` must bear that. Tables are on one page (`tables`), queries in one file a noun.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError
 
-from ..errors import NotStored
+from ..errors import BadOption, NotStored, SpecError
 
 Tx = Connection
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# PostgreSQL's words for "another transaction was in the way, run it again": serialization_failure, deadlock_detected
+LOST_A_RACE = {"40001", "40P01"}
+TRIES = 12
+FIRST_PAUSE = 0.002  # seconds at most, twice as long each time, never more than the longest
+LONGEST_PAUSE = 0.25
+IN_SETTINGS = "Look at `database` in the broker's settings, and whether what it names answers: docs/how-to/postgresql.md."
 
 
 class Database:
@@ -40,8 +50,12 @@ class Database:
         return self._engine
 
     def open(self) -> None:
+        """Raises SpecError if what `url` names can't be reached or used."""
         self._engine = make_engine(self.url)
-        migrate(self._engine)
+        try:
+            migrate(self._engine)
+        except OperationalError as error:
+            raise SpecError(f"The broker's database can't be opened: {error.orig}.", hint=IN_SETTINGS) from error
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)
@@ -50,30 +64,68 @@ class Database:
 
     async def run(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`work(tx, ...)` in one transaction: committed if it returns, rolled back if it raises. Raises NotStored."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._work(work, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self.run_here(work, *args, **kwargs))
 
-    def _work(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same on the caller's thread, which it may block: for commands and for several writers at once."""
+        pause = FIRST_PAUSE
+        for _ in range(TRIES - 1):
+            try:
+                return self._once(work, *args, **kwargs)
+            except NotStored as lost:
+                if not _lost_a_race(lost.__cause__):
+                    raise
+                time.sleep(random.uniform(0, pause))
+                pause = min(2 * pause, LONGEST_PAUSE)
+        return self._once(work, *args, **kwargs)
+
+    def _once(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        worked = False
         try:
             with self.engine.begin() as tx:
-                return work(tx, *args, **kwargs)
+                result = work(tx, *args, **kwargs)
+                worked = True
+            return result
+        except DataError as error:  # PostgreSQL bounds text and integers and takes no NUL; SQLite takes what comes
+            raise BadOption(f"The broker's database can't hold this: {error.orig}.") from error
         except OperationalError as error:  # a full disk, a lock, a server that is away: the same may work in a moment
-            raise NotStored(
-                f"The broker's database can't be used now: {error.orig}.", hint="Nothing was changed. Try again when there is room for it."
-            ) from error
+            hint = "Nothing was changed. Try again when there is room for it."
+            if _lost_a_race(error):
+                hint = "Nothing was changed: too much else was written at the same time. Try again."
+            elif worked and error.connection_invalidated:
+                hint = "The answer to COMMIT did not come: it is stored or it is not. Look before trying again."
+            raise NotStored(f"The broker's database can't be used now: {error.orig}.", hint=hint) from error
+
+
+def _lost_a_race(error: BaseException | None) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in LOST_A_RACE
 
 
 def make_engine(url: str) -> Engine:
     """An engine whose transactions see one state from their first statement on; a new SQLite file is 0600."""
-    where = make_url(url)
+    try:
+        where = make_url(url)
+    except ArgumentError:
+        raise SpecError("The url of the broker's database is none.", hint=IN_SETTINGS) from None  # and it may hold a password
     if where.get_backend_name() != "sqlite":
-        return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+        return _server(where)
     if where.database and where.database != ":memory:":
         Path(where.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(where.database, os.O_RDWR | os.O_CREAT, 0o600))
-    engine = create_engine(url)
+    engine = create_engine(where)
     event.listen(engine, "connect", _sqlite_connect)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def _server(where: URL) -> Engine:
+    if where.drivername == "postgresql":  # SQLAlchemy would take psycopg2
+        where = where.set(drivername="postgresql+psycopg")
+    try:
+        return create_engine(where, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        needs = f"The broker's database at {where.render_as_string(hide_password=True)} needs a driver that is not installed: {error}."
+        raise SpecError(needs, hint='For PostgreSQL: pip install "scnet-hub[postgresql]".') from error
 
 
 def _sqlite_connect(connection: Any, record: Any) -> None:

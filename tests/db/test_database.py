@@ -1,41 +1,214 @@
-"""The database as a place that can be full: what could not be written is said, and was not."""
+"""The database as a place that can be full, busy or away: what could not be written is said, and was not; what raced is exact."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.errors import NotStored
-from scnet_hub.ledger import books
+from scnet_hub.db import TRIES, Database, Tx
+from scnet_hub.db import entries as stored
+from scnet_hub.errors import BadOption, NotStored, SpecError
+from scnet_hub.ledger import entries
 from scnet_hub.units import credits
+from tests.postgres import PostgreSQL
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+WRITERS = 4
 
 
-def grant_much(tx: Tx, times: int) -> None:
+@pytest.fixture
+def server(new_database: Callable[[str], str]) -> Any:
+    """A database on PostgreSQL alone."""
+    db = Database(new_database("postgresql"))
+    db.open()
+    yield db
+    db.close()
+
+
+def fill(tx: Tx, times: int) -> None:
+    tx.exec_driver_sql("CREATE TABLE IF NOT EXISTS lines (text TEXT)")
     for number in range(times):
-        books.grant(tx, "climate", f"lot {number} {'x' * 50}", credits(1), NOW)
+        tx.exec_driver_sql(f"INSERT INTO lines VALUES ('{number} {'x' * 400}')")
 
 
-def balance(tx: Tx) -> int:
-    return books.balance(tx, "climate").available.micros
+def lines(tx: Tx) -> int:
+    return int(tx.exec_driver_sql("SELECT count(*) FROM lines").scalar_one())
 
 
 async def test_a_full_disk_changes_nothing_and_is_said_until_there_is_room(tmp_path: Path) -> None:
     db = Database(f"sqlite:///{tmp_path / 'broker.sqlite'}")
     db.open()
     try:
-        await db.run(grant_much, 1)
+        await db.run(fill, 1)
         await db.run(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1").all())  # what it has now is all it may have
         with pytest.raises(NotStored, match="full") as said:
-            await db.run(grant_much, 2000)
+            await db.run(fill, 2000)
         assert said.value.status == 503 and said.value.hint
-        assert await db.run(balance) == credits(1).micros
+        assert await db.run(lines) == 1
         await db.run(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 100000").all())
-        await db.run(grant_much, 3)
-        assert await db.run(balance) == credits(3).micros
+        await db.run(fill, 3)
+        assert await db.run(lines) == 4
     finally:
         db.close()
+
+
+# ---- several at once
+
+
+def counters(tx: Tx, *values: int) -> None:
+    tx.exec_driver_sql("CREATE TABLE counters (id INTEGER PRIMARY KEY, value INTEGER)")
+    for number, value in enumerate(values):
+        tx.exec_driver_sql(f"INSERT INTO counters VALUES ({number}, {value})")
+
+
+def values(tx: Tx) -> list[int]:
+    return [row.value for row in tx.exec_driver_sql("SELECT value FROM counters ORDER BY id")]
+
+
+def count_on(tx: Tx, number: int) -> None:
+    """Reads, and writes what it read plus one: wrong wherever another's write comes between."""
+    value = tx.exec_driver_sql(f"SELECT value FROM counters WHERE id = {number}").scalar_one()
+    tx.exec_driver_sql(f"UPDATE counters SET value = {value + 1} WHERE id = {number}")
+
+
+def at_once(work: Callable[[int], Any]) -> list[Any]:
+    """What each of several threads got."""
+    with ThreadPoolExecutor(WRITERS) as threads:
+        return list(threads.map(work, range(WRITERS)))
+
+
+def test_counters_that_several_read_and_write_end_exact(database: Database) -> None:
+    database.run_here(counters, 0, 0)
+
+    def work(writer: int) -> None:
+        for step in range(20):
+            database.run_here(count_on, (writer + step) % 2)
+
+    at_once(work)
+    assert database.run_here(values) == [WRITERS * 10, WRITERS * 10]
+
+
+def test_two_who_look_at_the_same_sum_do_not_both_spend_it(database: Database) -> None:
+    """Each writes another row than the other reads it in: only a database that is truly serializable refuses one."""
+    database.run_here(counters, *[5] * WRITERS)
+
+    def spend(tx: Tx, number: int) -> bool:
+        enough = sum(values(tx)) >= 5
+        if enough:
+            tx.exec_driver_sql(f"UPDATE counters SET value = value - 5 WHERE id = {number}")
+        return enough
+
+    spent = [took for round in [at_once(lambda writer: database.run_here(spend, writer)) for _ in range(3)] for took in round]
+    assert sum(spent) == WRITERS and sum(database.run_here(values)) == 0
+
+
+def test_a_key_that_several_write_at_the_same_time_is_written_once(database: Database) -> None:
+    """Once they all look for it first, which `add` does: none of them sees an error."""
+    moved = (entries.Posting("project:p", credits(1)), entries.Posting("bank", -credits(1)))
+    entry = entries.Entry(key="k", at=NOW, kind="adjust", project="p", postings=moved)
+
+    def work(writer: int) -> bool:
+        return bool(database.run_here(stored.add, entry))
+
+    assert sorted(at_once(work)) == [False] * (WRITERS - 1) + [True]
+
+
+def lose(tx: Tx, code: str) -> None:
+    tx.exec_driver_sql(f"DO $$ BEGIN RAISE EXCEPTION 'the other was first' USING ERRCODE = '{code}'; END $$")
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_what_lost_a_race_is_run_again_from_its_beginning(server: Database, code: str) -> None:
+    tries: list[int] = []
+
+    def work(tx: Tx) -> str:
+        counters(tx, 7)
+        tries.append(1)
+        if len(tries) < 3:
+            lose(tx, code)
+        return "done"
+
+    assert await server.run(work) == "done" and len(tries) == 3
+    assert await server.run(values) == [7]
+
+
+async def test_what_loses_every_race_is_given_up_and_changed_nothing(server: Database) -> None:
+    await server.run(counters, 7)
+    tries: list[int] = []
+
+    def work(tx: Tx) -> None:
+        tries.append(1)
+        count_on(tx, 0)
+        lose(tx, "40001")
+
+    with pytest.raises(NotStored, match="the other was first") as said:
+        await server.run(work)
+    assert len(tries) == TRIES and "Try again" in said.value.hint
+    assert await server.run(values) == [7]
+
+
+async def test_nothing_else_is_run_again(database: Database) -> None:
+    tries: list[int] = []
+
+    def work(tx: Tx) -> None:
+        tries.append(1)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await database.run(work)
+    assert len(tries) == 1
+
+
+# ---- a server that is away
+
+
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
+
+
+async def test_connections_that_were_cut_while_nothing_ran_are_made_anew(server: Database, postgresql: PostgreSQL) -> None:
+    await server.run(counters, 7)
+    postgresql.command(CUT.format(server.engine.url.database))
+    assert await server.run(values) == [7]
+
+
+async def test_a_connection_that_is_cut_at_commit_leaves_open_whether_it_is_stored(server: Database, postgresql: PostgreSQL) -> None:
+    await server.run(counters, 7)
+
+    def cut(tx: Tx) -> None:
+        count_on(tx, 0)
+        postgresql.command(CUT.format(server.engine.url.database))
+
+    with pytest.raises(NotStored) as said:
+        await server.run(cut)
+    assert "stored or it is not" in said.value.hint
+
+    def cut_early(tx: Tx) -> None:
+        cut(tx)
+        values(tx)
+
+    with pytest.raises(NotStored) as said:
+        await server.run(cut_early)
+    assert "Nothing was changed" in said.value.hint
+
+
+def test_a_database_that_is_not_there_is_said_and_its_password_is_not(postgresql: PostgreSQL) -> None:
+    for url in (
+        postgresql.url("nowhere").replace("scnet@", "scnet:s3cret@"),
+        "postgresql://scnet:s3cret@/x?host=/nowhere",
+        "nosuch://scnet:s3cret@somewhere/x",
+        "s3cret",
+    ):
+        with pytest.raises(SpecError, match="database") as said:
+            Database(url).open()
+        assert "s3cret" not in f"{said.value} {said.value.hint}" and said.value.hint
+
+
+async def test_what_a_database_cannot_hold_is_refused_in_a_sentence(server: Database) -> None:
+    with pytest.raises(BadOption, match="NUL"):
+        await server.run(stored.get, "a\0b")
+    assert await server.run(stored.get, "ab") is None

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from scnet_hub.db import Tx, make_engine, migrate
+from scnet_hub.db import Database, Tx
 from scnet_hub.db import decisions as stored
 from scnet_hub.db import sessions as stored_sessions
+from tests.postgres import undone
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-def tx(tmp_path: Path) -> Iterator[Tx]:
-    engine: sa.Engine = make_engine(f"sqlite:///{tmp_path / 'b.sqlite'}")
-    migrate(engine)
-    with engine.begin() as connection:
-        yield connection
-    engine.dispose()
+def tx(database: Database) -> Iterator[Tx]:
+    with undone(database) as transaction:
+        yield transaction
 
 
 def decision(tx: Tx, name: str, at: datetime, **given: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from scnet_hub.db.tables import metadata
 from scnet_hub.ledger import audit, books
 from scnet_hub.units import Amount
 
+NUMBERS = itertools.count(1)
 T0 = datetime(2026, 11, 22, 9)  # noqa: DTZ001  # as SQLite keeps it
 OLD: dict[str, Any] = {
     "id": "abcdefghijkm", "version": 3, "person": "ada", "project": "p", "kind": "lab", "name": "", "state": "ready", "live": True,
@@ -30,9 +33,15 @@ OLD: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> sa.Engine:
-    return make_engine(f"sqlite:///{tmp_path / 'b.sqlite'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """On a database in which there is nothing."""
+    url = f"sqlite:///{tmp_path / 'b.sqlite'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql").create(f"empty{next(NUMBERS)}")
+    engine = make_engine(url)
+    yield engine
+    engine.dispose()
 
 
 def _config(connection: sa.Connection) -> Config:
@@ -87,12 +96,14 @@ def test_books_of_before_there_were_lots_are_one_lot_and_go_on(engine: sa.Engine
     with engine.begin() as connection:
         command.upgrade(_config(connection), "0005")
         for number, (key, kind, session, postings) in enumerate(BOOKS, 1):
-            entry = {"id": number, "key": key, "at": T0, "kind": kind, "project": "p", "session": session, "memo": ""}
-            connection.execute(sa.text("INSERT INTO scnet_entries VALUES (:id, :key, :at, :kind, :project, :session, :memo)"), entry)
+            entry = {"key": key, "at": T0, "kind": kind, "project": "p", "session": session, "memo": ""}
+            columns = ", ".join(entry)
+            values = ", ".join(f":{name}" for name in entry)
+            connection.execute(sa.text(f"INSERT INTO scnet_entries ({columns}) VALUES ({values})"), entry)
             for account, micros in postings.items():
-                values = {"entry": number, "account": account, "unit": "GRANT", "micros": micros}
+                posting = {"entry": number, "account": account, "unit": "GRANT", "micros": micros}
                 connection.execute(
-                    sa.text("INSERT INTO scnet_postings (entry, account, unit, micros) VALUES (:entry, :account, :unit, :micros)"), values
+                    sa.text("INSERT INTO scnet_postings (entry, account, unit, micros) VALUES (:entry, :account, :unit, :micros)"), posting
                 )
     migrate(engine)
     with engine.begin() as tx:

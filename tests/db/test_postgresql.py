@@ -1,0 +1,89 @@
+"""PostgreSQL beside SQLite: the same schema, the same limits or narrower ones that are said, and a session's whole life."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from scnet_hub.db import Database, Tx
+from scnet_hub.db import entries as stored_entries
+from scnet_hub.db.tables import Packed, UtcDateTime, metadata
+from scnet_hub.errors import BadOption
+from tests.world import World
+
+LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+
+def at_the_limit(column: sa.Column[Any]) -> Any:
+    """The longest, or largest, that a column takes; a character of three bytes counts as one."""
+    match column.type:
+        case sa.Text():
+            return "漢" * 5000
+        case sa.String(length=int(length)):
+            return "漢" * length
+        case sa.BigInteger():
+            return 2**63 - 1
+        case sa.Integer():
+            return 2**31 - 1
+        case sa.Boolean():
+            return True
+        case sa.Float():
+            return 0.1 + 0.2
+        case UtcDateTime():
+            return LAST
+        case Packed() | sa.JSON():
+            return {"漢": [1, 0.1, None, "\\u0000 \n"]}
+    raise AssertionError(f"what is the limit of {column}?")
+
+
+def test_a_row_at_the_limit_of_every_column_comes_back_as_it_was(database: Database) -> None:
+    rows = {table: {column.name: at_the_limit(column) for column in table.c} for table in metadata.sorted_tables}
+    with database.engine.begin() as tx:
+        for table, row in rows.items():
+            tx.execute(table.insert().values(row))
+    with database.engine.begin() as tx:
+        for table, row in rows.items():
+            assert tx.execute(sa.select(table)).one()._asdict() == row, table.name
+
+
+def test_postgresql_refuses_a_name_that_is_too_long_in_a_sentence(new_database: Callable[[str], str]) -> None:
+    db = Database(new_database("postgresql"))
+    db.open()
+    project = metadata.tables["scnet_projects"]
+
+    def put(tx: Tx) -> None:
+        tx.execute(project.insert().values({column.name: at_the_limit(column) for column in project.c} | {"id": "x" * 65}))
+
+    with pytest.raises(BadOption, match="too long"):
+        db.run_here(put)
+    db.close()
+
+
+@pytest.fixture
+async def world(short_path: Path, new_database: Callable[[str], str]) -> AsyncIterator[World]:
+    world = World(short_path)
+    world.database = new_database("postgresql")
+    await world.start()
+    yield world
+    await world.stop()
+
+
+async def test_a_session_lives_its_whole_life_on_postgresql(world: World) -> None:
+    row = await world.submit()
+    await world.reaches(row.id, "starting")
+    assert (await world.federation.reports.balances("ada"))[0]["held"] > 0
+    await world.kill()
+    await world.restart()
+    assert (await world.federation.get(row.id)).state == "starting"
+    await world.federation.cancel(await world.federation.get(row.id))
+    ended = await world.reaches(row.id, "charged")
+    assert ended.charged is not None and not ended.live and world.jobs(row.id) == 1
+    balance = (await world.federation.reports.balances("ada"))[0]
+    assert balance["held"] == 0 and balance["available"] == pytest.approx(100 - balance["settled"])
+    assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
+    assert (await world.federation.decision_log.explain(row.id, "ada"))["decisions"]
