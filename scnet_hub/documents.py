@@ -11,6 +11,7 @@ from .db.projects import ProjectRow
 from .db.sessions import SessionRow
 from .health import Hop
 from .jobs import PartitionLoad
+from .ledger.audit import Audit
 from .ledger.books import Balance
 from .ledger.entries import Entry
 from .lifecycle import walltime_end
@@ -218,12 +219,20 @@ def balance(project: ProjectRow, money: Balance, use: Use, in_flight: Amount) ->
         "in_flight": number(in_flight),
         "held": number(money.on_hold - in_flight),
         "available": number(money.available),
+        "expired": number(money.expired),
         "quota": {
             "sessions": {"used": use.sessions, "limit": project.max_sessions},
             "cores": {"used": use.cores, "limit": project.max_cores},
             "gpus": {"used": use.gpus, "limit": project.max_gpus},
         },
     }
+
+
+def audit(found: Audit) -> Json:
+    return {
+        "ok": found.ok, "entries": found.entries, "sealed": found.sealed, "head": found.head, "found": found.found,
+        "problems": [*found.problems],
+    }  # fmt: skip
 
 
 def entry(entry_id: int, one: Entry) -> Json:

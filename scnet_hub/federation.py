@@ -17,6 +17,7 @@ from typing import Any
 
 from . import accounts, charging, documents, lifecycle, placement, projects, sessions, starts
 from .arrivals import Arrivals
+from .bookkeeping import Bookkeeping
 from .centres import Centre
 from .changes import Changes, within
 from .continuing import Continuing
@@ -71,6 +72,7 @@ class Federation:
         self.linking = accounts.Linking(db, self.decisions.centre, clock)
         self.reports = Reports(db, self.load, clock)
         self.metrics = Metrics(db, self.load, clock)
+        self.bookkeeping = Bookkeeping(db, clock)
         self.launches, self.arrivals = Launches(self), Arrivals(self)
         self.second_chances, self.continuing = SecondChances(self), Continuing(self)
         for name, centre in self.centres.items():
@@ -101,6 +103,7 @@ class Federation:
             self.own(watcher.run())
         self.own(self.second_chances.run())
         self.own(self.decision_log.run())
+        self.own(self.bookkeeping.run())
         self.own(self.decisions.forecasts.run())
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:

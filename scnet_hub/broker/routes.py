@@ -316,6 +316,13 @@ async def entries(fed: Fed, who: Who, project: Annotated[str, Query(max_length=6
     return {"entries": await fed.reports.entries(project)}
 
 
+@router.get("/ledger/verify")
+async def verify_ledger(fed: Fed, who: Who) -> Json:
+    """Whether the books are right, read as a whole; for operators."""
+    operator_of(who)
+    return documents.audit(await fed.bookkeeping.verify())
+
+
 @router.post("/sessions/{session_id}/call-home")
 async def call_home(session_id: str, request: Request, fed: Fed) -> Json:
     """From the session's first process, vouched for by its one-time nonce; accepts a place and nothing else."""

@@ -18,6 +18,7 @@ from .centres import centres, place
 from .decisions import decisions
 from .doctor import doctor
 from .jobs import cancel, jobs, logs, run
+from .ledger import ledger
 from .orphans import orphans, write_off
 from .sessions import log, sessions, stop
 
@@ -64,7 +65,24 @@ def cli(ctx: click.Context) -> None:
     ctx.ensure_object(App)
 
 
-for command in (accounts, balance, cancel, centres, decisions, doctor, jobs, log, logs, orphans, place, run, sessions, stop, write_off):
+for command in (
+    accounts,
+    balance,
+    cancel,
+    centres,
+    decisions,
+    doctor,
+    jobs,
+    ledger,
+    log,
+    logs,
+    orphans,
+    place,
+    run,
+    sessions,
+    stop,
+    write_off,
+):
     cli.add_command(command)
 
 

@@ -32,6 +32,7 @@ LOST_A_RACE = {"40001", "40P01"}
 TRIES = 12
 FIRST_PAUSE = 0.002  # seconds at most, twice as long each time, never more than the longest
 LONGEST_PAUSE = 0.25
+READING = {"reading": True, "postgresql_readonly": True, "postgresql_deferrable": True}
 IN_SETTINGS = "Look at `database` in the broker's settings, and whether what it names answers: docs/how-to/postgresql.md."
 
 
@@ -42,6 +43,7 @@ class Database:
         self.url = url
         self._engine: Engine | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db")
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db-read")
 
     @property
     def engine(self) -> Engine:
@@ -59,12 +61,21 @@ class Database:
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)
+        self._reader.shutdown(wait=True, cancel_futures=True)
         if self._engine is not None:
             self._engine.dispose()
 
     async def run(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`work(tx, ...)` in one transaction: committed if it returns, rolled back if it raises. Raises NotStored."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self.run_here(work, *args, **kwargs))
+
+    async def read(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` reads, as of one moment, beside all that is written meanwhile: for what takes long. It may write nothing."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, lambda: self.read_here(work, *args, **kwargs))
+
+    def read_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.engine.connect().execution_options(**READING) as tx:
+            return work(tx, *args, **kwargs)
 
     def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same on the caller's thread, which it may block: for commands and for several writers at once."""
@@ -135,7 +146,7 @@ def _sqlite_connect(connection: Any, record: Any) -> None:
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reading") else "BEGIN IMMEDIATE")
 
 
 def migrate(engine: Engine) -> None:

@@ -99,6 +99,7 @@ ANSWERS: Json = {
     "POST sessions/s-1/write-off": session(state="charged", live=False, end_reason="Written off."),
     "GET sessions/s-1/log": {"log": "starting\nready\n"},
     "GET balance": {"as_of": "2026-11-20T09:00:00.000Z", "projects": [balance()]},
+    "GET ledger/verify": {"ok": True, "entries": 1200, "sealed": 1200, "head": "ab" * 32, "found": 0, "problems": []},
     "GET hub": {"version": "6.1.1"},
 }
 

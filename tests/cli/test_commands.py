@@ -161,6 +161,22 @@ def test_balance_shows_amounts_and_quotas() -> None:
         assert words in row
 
 
+def test_verify_says_that_the_books_are_right_and_fails_where_they_are_not() -> None:
+    right = run("ledger", "verify")
+    assert right.exit_code == 0 and "The books are right: 1,200 entries, 1,200 of them sealed." in right.stdout
+    wrong = {
+        "ok": False,
+        "entries": 2,
+        "sealed": 1,
+        "head": "",
+        "found": 30,
+        "problems": ["entry 1 (place 1 of the chain) is not what was sealed"],
+    }
+    said = run("ledger", "verify", broker=Broker(**{"GET_ledger/verify": wrong}))
+    assert said.exit_code == 1 and "NOT right" in said.stdout and "- entry 1 (place 1" in said.stdout and "and 29 more" in said.stdout
+    assert run("ledger", "verify", "--json", broker=Broker(**{"GET_ledger/verify": wrong})).exit_code == 1
+
+
 def test_markup_in_a_name_is_only_text() -> None:
     out = run("centres", broker=Broker(GET_centres={"centres": [centre("alpha", name="[red]A[/red] :smile:")]})).stdout
     assert "[red]A[/red] :smile:" in out
