@@ -93,18 +93,32 @@ def test_counters_that_several_read_and_write_end_exact(database: Database) -> N
     assert database.run_here(values) == [WRITERS * 10, WRITERS * 10]
 
 
-def test_two_who_look_at_the_same_sum_do_not_both_spend_it(database: Database) -> None:
-    """Each writes another row than the other reads it in: only a database that is truly serializable refuses one."""
+def spend(tx: Tx, number: int, between: Callable[[], object] = lambda: None) -> bool:
+    """Takes 5 from one counter if all have 5 together: what it reads is more than what it writes."""
+    enough = sum(values(tx)) >= 5
+    between()
+    if enough:
+        tx.exec_driver_sql(f"UPDATE counters SET value = value - 5 WHERE id = {number}")
+    return enough
+
+
+def test_several_who_look_at_the_same_sum_do_not_spend_it_twice(database: Database) -> None:
     database.run_here(counters, *[5] * WRITERS)
-
-    def spend(tx: Tx, number: int) -> bool:
-        enough = sum(values(tx)) >= 5
-        if enough:
-            tx.exec_driver_sql(f"UPDATE counters SET value = value - 5 WHERE id = {number}")
-        return enough
-
-    spent = [took for round in [at_once(lambda writer: database.run_here(spend, writer)) for _ in range(3)] for took in round]
+    spent = [took for _ in range(3) for took in at_once(lambda writer: database.run_here(spend, writer))]
     assert sum(spent) == WRITERS and sum(database.run_here(values)) == 0
+
+
+def test_what_was_decided_on_a_sum_that_another_changed_is_decided_again(server: Database) -> None:
+    """The two write different rows: only a transaction that is truly serializable sees that one was in the other's way."""
+    server.run_here(counters, 5, 0)
+    others: list[bool] = []
+
+    def once() -> None:
+        if not others:
+            others.append(server.run_here(spend, 1))
+
+    assert not server.run_here(spend, 0, once)
+    assert others == [True] and server.run_here(values) == [5, -5]
 
 
 def test_a_key_that_several_write_at_the_same_time_is_written_once(database: Database) -> None:
