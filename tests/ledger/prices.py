@@ -19,30 +19,39 @@ micros = st.integers(0, 50_000_000)
 instants = st.integers(-40 * 86400, 200 * 86400).map(lambda seconds: NOW + seconds * SECOND)
 
 
-@st.composite
-def versions(draw: st.DrawFn, since: datetime | None = None) -> Version:
-    prices = {CORE: draw(micros), MEMORY: draw(micros), gpu_meter("a100"): draw(micros), gpu_meter(""): draw(micros)}
-    return Version(prices=prices, minimum=draw(st.sampled_from([0, 0, 1, 250_000, 90_000_000])), since=since)
+MINIMA = (0, 0, 1, 250_000, 90_000_000)
 
 
-@st.composite
-def sales(draw: st.DrawFn) -> Sale:
-    opens = draw(st.integers(0, 1439))
-    closes = draw(st.integers(0, 1440).filter(lambda minute: minute != opens))
-    days = draw(st.frozensets(st.integers(0, 6), min_size=1))
-    first = draw(st.none() | st.dates(NOW.date() - 30 * DAY, NOW.date() + 60 * DAY))
-    last = first + draw(st.integers(0, 60)) * DAY if first and draw(st.booleans()) else None
+def _version(number: int, since: datetime | None = None) -> Version:
+    """Any version: one number that is taken apart, since drawing many takes most of a property's time."""
+    parts = [number // 50_000_000**place % 50_000_000 for place in range(4)]
+    prices = dict(zip((CORE, MEMORY, gpu_meter("a100"), gpu_meter("")), parts, strict=True))
+    return Version(prices=prices, minimum=MINIMA[number % 5], since=since)
+
+
+def _sale(opens: int, length: int, off: int, days: int, window: int) -> Sale:
+    first = NOW.date() + (window % 90 - 30) * DAY if window % 3 else None
     return Sale(
-        name=draw(st.sampled_from("abc")), opens=opens, closes=closes, off=draw(st.integers(1, 10**6)), days=days, first=first, last=last
+        name="abc"[off % 3],
+        opens=opens,
+        closes=(opens + length) % 1440 or 1440,
+        off=off,
+        days=frozenset(day for day in range(7) if days >> day & 1),
+        first=first,
+        last=first + window // 90 * DAY if first and window % 2 else None,
     )
+
+
+numbers = st.integers(0, 50_000_000**4 - 1)
+sales = st.builds(_sale, st.integers(0, 1439), st.integers(1, 1439), st.integers(1, 10**6), st.integers(1, 127), st.integers(0, 90 * 60))
 
 
 @st.composite
 def tariffs(draw: st.DrawFn) -> Tariff:
-    since = draw(st.lists(instants, max_size=3, unique=True))
+    later = draw(st.dictionaries(instants, numbers, max_size=2))
     return Tariff(
-        versions=(draw(versions()), *(draw(versions(at)) for at in since)),
-        sales=tuple(draw(st.lists(sales(), max_size=3))),
+        versions=(_version(draw(numbers)), *(_version(number, since) for since, number in later.items())),
+        sales=tuple(draw(st.lists(sales, max_size=2))),
         zone=draw(st.sampled_from(ZONES)),
         place="Partition gpu of Alpha Centre",
     )
