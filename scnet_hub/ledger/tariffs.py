@@ -96,15 +96,19 @@ class Rates:
     place: str = ""
     gpu_model: str = ""
 
-    def price(self, meter: str) -> int:
-        """Micro-units for an hour, or a unit, of this meter, before the sale. Raises NoPrice."""
+    def find(self, meter: str) -> int | None:
+        """Micro-units for an hour, or a unit, of this meter, before the sale; None: it has no price."""
         kind, _, model = meter.partition(":")
         named = (gpu_meter(model or self.gpu_model), GPU) if kind == GPU else (meter,)
-        price = next((self.prices[name] for name in named if name in self.prices), None)
+        return next((self.prices[name] for name in named if name in self.prices), None)
+
+    def price(self, meter: str) -> int:
+        """The same; raises NoPrice where there is none."""
+        price = self.find(meter)
         if price is None:
             raise NoPrice(
                 f"{self.place or 'This partition'} has no price for {meter}{f' ({self.version})' if self.version else ''}.",
-                hint=_REMEDIES.get(kind, f"Give {meter} a price."),
+                hint=_REMEDIES.get(meter.partition(":")[0], f"Give {meter} a price."),
                 details={"meter": meter, "place": self.place},
             )
         return price
@@ -181,7 +185,7 @@ class Tariff:
             return
         zone = ZoneInfo(self.zone)
         edges = {minute for sale in self.sales for minute in (sale.opens, sale.closes)}
-        day, last = start.astimezone(zone).date() - DAY, end.astimezone(zone).date()
+        day, last = start.astimezone(zone).date(), end.astimezone(zone).date()
         while day <= last:
             midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the wall's; its zone is given below
             for wall in (midnight + minute * MINUTE for minute in edges):
@@ -205,6 +209,22 @@ def _jump(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
 
 def _words(instant: datetime, zone: str) -> str:
     return instant.astimezone(ZoneInfo(zone)).isoformat(" ", "minutes")
+
+
+def rewritten(old: Tariff, new: Tariff, start: datetime, now: datetime) -> str:
+    """What `new` would change of what `old` said between `start` and `now`, in a sentence; "" if nothing. A price where there was none is
+    no change: what waits for it may be charged."""
+    for instant in sorted({start, *old.cuts(start, now), *new.cuts(start, now)}):
+        before, after = old.at(instant), new.at(instant)
+        meters = {meter: before.find(meter) for meter in (*before.prices, *after.prices)}
+        changed = [meter for meter, price in meters.items() if price is not None and price != after.find(meter)]
+        changed += [name for name in ("minimum", "off") if getattr(before, name) != getattr(after, name)]
+        if changed:
+            what = "the sale" if changed[0] == "off" else f"the price of {changed[0]}" if changed[0] in meters else "the minimum"
+            return (
+                f"{new.place or 'This partition'} would have another price at {_words(instant, new.zone)}, which is past: {what} differs."
+            )
+    return ""
 
 
 # ---- from a centre's page

@@ -12,7 +12,16 @@ from scnet_hub.ledger.tariffs import CORE, MEMORY, Sale, Tariff, Version, gpu_me
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)  # a Monday: noon in Shanghai
 HOUR, DAY, SECOND = timedelta(hours=1), timedelta(days=1), timedelta(seconds=1)
-ZONES = ("UTC", "Asia/Shanghai", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu")
+ZONES = (
+    "UTC",
+    "Asia/Shanghai",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Asia/Beirut",
+    "Asia/Kathmandu",
+)
 NIGHTS = Sale(name="nights", opens=22 * 60, closes=6 * 60, off=500_000)
 
 micros = st.integers(0, 50_000_000)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scnet_hub.errors import SpecError
-from scnet_hub.ledger.tariffs import APP_RUN, CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version, tariff_of
+from scnet_hub.ledger.tariffs import APP_RUN, CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version, rewritten, tariff_of
 from scnet_hub.standard.centre import parse_centre
 
 from .examples import examples
@@ -160,6 +160,21 @@ def test_clocks_that_are_set_back_hold_a_sale_twice() -> None:
     late = tariff(sales=(Sale(name="late", opens=2 * 60 + 30, closes=5 * 60, off=1),), zone="Europe/Berlin")
     jump = datetime(2027, 10, 31, 1, tzinfo=UTC)  # 03:00 became 02:00
     assert late.cuts(jump - 2 * HOUR, jump + 5 * HOUR) == (jump - HOUR / 2, jump, jump + HOUR / 2, jump + 3 * HOUR)
+
+
+def test_a_page_that_changes_what_was_is_told_from_one_that_goes_on() -> None:
+    old = tariff(sales=(NIGHTS,))
+    since = NOW - 5 * DAY
+    assert rewritten(old, tariff(version(NOW), sales=(NIGHTS,)), since, NOW) == ""
+    priced = Tariff(versions=(Version(prices={CORE: 1_000_000, GPU: 5}),), sales=(NIGHTS,), zone=old.zone)
+    assert rewritten(old, priced, since, NOW) == ""
+    assert rewritten(priced, old, since, NOW).endswith("the price of gpu-second differs.")
+    assert rewritten(old, tariff(version(NOW - DAY), sales=(NIGHTS,)), since, NOW) == (
+        "This partition would have another price at 2026-11-22 12:00+08:00, which is past: the price of core-second differs."
+    )
+    assert rewritten(old, tariff(), since, NOW).endswith("at 2026-11-18 22:00+08:00, which is past: the sale differs.")
+    dear = Tariff(versions=(Version(prices={CORE: 1_000_000}, minimum=1),), sales=(NIGHTS,), zone=old.zone)
+    assert "the minimum differs" in rewritten(old, dear, since, NOW)
 
 
 @settings(deadline=None, max_examples=examples(100))
