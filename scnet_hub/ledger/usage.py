@@ -1,0 +1,183 @@
+"""`Usage`: one run of one job in a centre's accounting, with the identity that tells it from every other one; and `live`, which makes of
+all records that ever came, late, repeated, out of order or corrected, those that count.
+
+Knows neither prices nor months (`segments.py`), nor what is not charged (`refunds.py`), nor whether a record is to be believed
+(`suspense.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from ..jobs import Ending, UsageRecord
+
+NO_TIME = timedelta()
+
+
+class Identity(NamedTuple):
+    """One run of one job. A scheduler that lost its state gives ids out again, and then lives another life: `birth` says which.
+    `submitted_at` is None where the accounting does not tell it (a run of which nothing is known; a running job of Grid Engine)."""
+
+    centre: str
+    birth: str
+    job_id: str
+    submitted_at: datetime | None
+    restart: int
+
+    def __str__(self) -> str:
+        """Without spaces, the same for ever: "beta/1/4711/1795457109/0"."""
+        submitted = "" if self.submitted_at is None else _seconds(self.submitted_at)
+        return f"{self.centre}/{self.birth}/{self.job_id}/{submitted}/{self.restart}"
+
+
+class Run(NamedTuple):
+    """An identity without its time of submission: what an interim record that doesn't know it has."""
+
+    centre: str
+    birth: str
+    job_id: str
+    restart: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a centre's accounting says of one run. Allocated: `cores`, `gpus` by model ("": not said of which), `memory` in bytes.
+    `elapsed` is what was allocated in time, less than from `start` to `end` if the job was suspended. `ending` is None for an interim
+    record, of a run that goes on. `session` and `copy` are whose job it is by its `name` ("", 0: nobody's that the hub knows). `seen_at`
+    is when the centre said so: of two records that differ in nothing else it is no difference. A centre that corrects a record counts
+    its `revision` up."""
+
+    centre: str
+    birth: str
+    job_id: str
+    submitted_at: datetime | None
+    restart: int = 0
+    revision: int = 0
+    name: str = ""
+    session: str = ""
+    copy: int = 0
+    partition: str = ""
+    cores: int = 0
+    gpus: tuple[tuple[str, int], ...] = ()
+    memory: int = 0
+    start: datetime | None = None
+    end: datetime | None = None
+    elapsed: timedelta = NO_TIME
+    cpu: timedelta = NO_TIME
+    node: str = ""
+    ending: Ending | None = None
+    ended_by: str = ""
+    state_raw: str = ""
+    exit_code: str = ""
+    seen_at: datetime = field(compare=False)
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.centre, self.birth, self.job_id, self.submitted_at, self.restart)
+
+    @property
+    def run(self) -> Run:
+        return Run(self.centre, self.birth, self.job_id, self.restart)
+
+    @property
+    def final(self) -> bool:
+        return self.ending is not None
+
+    @property
+    def through(self) -> datetime | None:
+        """The end of what is counted of it: so much after its start as was allocated. None if it never ran."""
+        return None if self.start is None else self.start + self.elapsed
+
+
+def usage_of(record: UsageRecord, *, centre: str, birth: str, session: str, copy: int, seen_at: datetime, revision: int = 0) -> Usage:
+    """A dialect's record as usage. Of a running job whose scheduler doesn't say for how long, that is until `seen_at`; an interim record
+    is no charge, so the hub's clock may say it. Raises ValueError for a record that could not be read."""
+    if record.trouble:
+        raise ValueError(record.trouble)
+    running = record.ending is None and record.started_at is not None
+    elapsed = record.elapsed
+    if running and not elapsed and record.started_at is not None:
+        elapsed = max(seen_at - record.started_at, NO_TIME)
+    return Usage(
+        centre=centre, birth=birth, job_id=record.job_id, submitted_at=record.submitted_at, restart=record.restart, revision=revision,
+        name=record.name, session=session, copy=copy, partition=record.partition, cores=record.cores, gpus=_by_model(record),
+        memory=record.memory, start=record.started_at, end=record.ended_at if record.ending else None, elapsed=elapsed, cpu=record.cpu,
+        node=record.node, ending=record.ending, ended_by=record.ended_by, state_raw=record.state_raw, exit_code=record.exit_code,
+        seen_at=seen_at,
+    )  # fmt: skip
+
+
+def _by_model(record: UsageRecord) -> tuple[tuple[str, int], ...]:
+    """The GPUs of which nothing is said beside those of which the model is known."""
+    rest = record.gpus - sum(count for _, count in record.gpu_models)
+    return tuple(sorted((*record.gpu_models, *((("", rest),) if rest else ()))))
+
+
+def revised(known: Usage | None, fresh: Usage) -> Usage:
+    """What a centre says now of a run of which it said `known` before, with the revision that it thereby is: accounting files have no such
+    number. A run that goes on, or has ended since, is not corrected; another end of one that has ended is. That it goes on after all is
+    an old answer."""
+    if known is None:
+        return fresh
+    same = replace(fresh, revision=known.revision)
+    return same if not known.final or not fresh.final or same == known else replace(fresh, revision=known.revision + 1)
+
+
+# ---- what counts
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """`records` count, each for its identity; `suspended` are identities of which nothing can count, and why, in words."""
+
+    records: Mapping[Identity, Usage]
+    suspended: Mapping[Identity, str]
+
+
+def live(records: Iterable[Usage]) -> Live:
+    """The records that count, whatever the order and however often each came: of each identity the highest revision, of one revision
+    the final record before any interim one, and of these the latest. Two final records of one revision that differ are a contradiction
+    that only a higher revision resolves. One pass, and no more memory than one record for each identity."""
+    best: dict[Identity, Usage] = {}
+    contradicted: dict[Identity, int] = {}  # the revision of which there are two
+    for record in records:
+        key = record.identity
+        known = best.get(key)
+        if known is not None and known.final and record.final and known.revision == record.revision and known != record:
+            contradicted[key] = record.revision
+        if known is None or _weight(record) > _weight(known):
+            best[key] = record
+    suspended = {key: _contradiction(best[key]) for key, revision in contradicted.items() if best[key].revision == revision}
+    told = {record.run for record in best.values() if record.submitted_at is not None}
+    counted = {
+        key: record
+        for key, record in best.items()
+        if key not in suspended and (record.submitted_at is not None or record.final or record.run not in told)
+    }
+    return Live(counted, suspended)
+
+
+def _weight(record: Usage) -> tuple[object, ...]:
+    """Of final records with one revision the first that came; of interim ones the last."""
+    stamp = _seconds(record.seen_at)
+    return (record.revision, record.final, -stamp if record.final else stamp, body(record))
+
+
+def body(usage: Usage) -> tuple[str, ...]:
+    """All that a record says, in an order of its own, without when it was said."""
+    return tuple(repr(getattr(usage, one.name)) for one in fields(usage) if one.compare)
+
+
+def _contradiction(record: Usage) -> str:
+    return (
+        f"{record.centre} sent two final records of job {record.job_id} with revision {record.revision} that differ:"
+        " a correction needs the next revision."
+    )
+
+
+def _seconds(instant: datetime) -> int | float:
+    stamp = instant.astimezone(UTC).timestamp()
+    return int(stamp) if stamp == int(stamp) else stamp
