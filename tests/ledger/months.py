@@ -104,11 +104,11 @@ PLANS = st.lists(
 def stories(unit: str = CREDIT) -> st.SearchStrategy[list[Entry]]:
     """Charges of October and November, some taken back, some written after October was closed, among what nobody earns by. All are
     written before the year is over."""
-    return PLANS.map(lambda plans: [entry for number, plan in enumerate(plans) for entry in _told(number, *plan, unit)])
+    return PLANS.map(lambda plans: [entry for number, plan in enumerate(plans) for entry in _told(unit, number, *plan)])
 
 
 def _told(
-    number: int, of: tuple[str, frozenset[str]], shares: Shares, micros: int, hour: int, late: int, back: int, unit: str
+    unit: str, number: int, of: tuple[str, frozenset[str]], shares: Shares, micros: int, hour: int, late: int, back: int
 ) -> list[Entry]:
     project, lots = of
     at = OCTOBER.start + timedelta(hours=hour)
