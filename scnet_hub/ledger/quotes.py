@@ -16,7 +16,7 @@ from ..jobs import JobRequest
 from ..units import Amount, format_duration
 from . import pricing
 from .pricing import Quantity
-from .tariffs import Rates, Tariff
+from .tariffs import Rates, Tariff, wall_words
 
 PATIENCE = timedelta(days=14)  # a session that has waited longer is worth another look at the prices
 SHORTEST = timedelta(minutes=1)  # a run that is of any use: a Lab that is opened and closed, a job that finds its input missing
@@ -97,6 +97,7 @@ def quote(
     whole = pricing.bill([_cost(amounts, dearest, request.walltime)], most)
     shortest = min(SHORTEST, request.walltime)
     briefly = pricing.bill([_cost(amounts, cheapest, shortest)], least)
+    dearly = f" at the dearest prices it may meet if it starts by {wall_words(limit, tariff.zone)}"
     share, said = _share(history)
     likely = min(max(request.walltime * float(share), shortest), request.walltime)
     usual = pricing.bill_of_run(tariff, amounts, start, start + likely)
@@ -108,7 +109,7 @@ def quote(
         why={
             "low": "the minimum of a session" if briefly.top_up else f"it ends after {format_duration(shortest)}; free if it never starts",
             "expected": f"{said}, {format_duration(likely)} of {format_duration(request.walltime)}",
-            "max": f"the whole walltime{' at the dearest prices it may meet' if cuts else ''}, {whole.formula}",
+            "max": f"the whole walltime{dearly if cuts else ''}, {whole.formula}",
         },
         walltime=request.walltime,
         starts_by=limit,

@@ -139,7 +139,7 @@ class Tariff:
         begun = [version for version in self.versions if version.since is None or version.since <= instant]
         if not begun:
             raise NoPrice(
-                f"{self.place or 'This partition'} has no price at {_words(instant, self.zone)}: its first one holds later.",
+                f"{self.place or 'This partition'} has no price at {wall_words(instant, self.zone)}: its first one holds later.",
                 hint="The centre's page needs a tariff that holds from ever: one without valid_from.",
                 details={"place": self.place, "at": instant.isoformat()},
             )
@@ -175,8 +175,8 @@ class Tariff:
     def _named(self, version: Version) -> str:
         if version.since is None:
             later = [other.since for other in self.versions if other.since is not None]
-            return f"prices until {_words(min(later), self.zone)}" if later else ""
-        return f"prices from {_words(version.since, self.zone)}"
+            return f"prices until {wall_words(min(later), self.zone)}" if later else ""
+        return f"prices from {wall_words(version.since, self.zone)}"
 
     def _candidates(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Every instant at which the rates might change: versions, edges of sales on the wall clock, jumps of that clock."""
@@ -207,7 +207,8 @@ def _jump(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
     yield high
 
 
-def _words(instant: datetime, zone: str) -> str:
+def wall_words(instant: datetime, zone: str) -> str:
+    """An instant as the zone's clock shows it: "2027-01-01 00:00+08:00"."""
     return instant.astimezone(ZoneInfo(zone)).isoformat(" ", "minutes")
 
 
@@ -221,9 +222,7 @@ def rewritten(old: Tariff, new: Tariff, start: datetime, now: datetime) -> str:
         changed += [name for name in ("minimum", "off") if getattr(before, name) != getattr(after, name)]
         if changed:
             what = "the sale" if changed[0] == "off" else f"the price of {changed[0]}" if changed[0] in meters else "the minimum"
-            return (
-                f"{new.place or 'This partition'} would have another price at {_words(instant, new.zone)}, which is past: {what} differs."
-            )
+            return f"{new.place or 'This partition'} would have another price at {wall_words(instant, new.zone)}, which is past: {what} differs."
     return ""
 
 

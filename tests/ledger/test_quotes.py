@@ -72,7 +72,9 @@ def test_a_quote_needs_a_walltime() -> None:
 
 def test_max_counts_with_a_start_after_the_price_rises() -> None:
     made = quote(request(), DEARER, NOW)
-    assert made.max - made.rounding == credits(24) and "dearest" in made.why["max"]
+    assert (
+        made.max - made.rounding == credits(24) and "dearest prices it may meet if it starts by 2026-12-07 04:00+00:00" in made.why["max"]
+    )
     assert made.expected == credits("4.8")
     assert quote(request(), DEARER, NOW, starts_at=NOW + 4 * DAY).expected == credits(12)
     assert quote(request(), DEARER, NOW, starts_by=NOW + 2 * DAY).max == credits("9.6")
