@@ -47,7 +47,9 @@ def period_of(instant: datetime, zone: str = ZONE) -> Period:
     if instant.tzinfo is None:
         raise ValueError(f"{instant} has no time zone")
     local = instant.astimezone(_zone(zone))
-    return _month(local.year, local.month, zone)
+    month = _month(local.year, local.month, zone)
+    # where clocks went back over the midnight between two months, the old month's date comes a second time
+    return month if instant < month.end else following(month)
 
 
 def period_named(name: str, zone: str = ZONE) -> Period:

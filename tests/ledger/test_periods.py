@@ -50,7 +50,15 @@ def test_every_instant_is_in_one_month_of_any_zone(instant: datetime, zone: str)
     assert instant in month and instant not in following(month) and instant not in preceding(month)
     assert following(month).start == month.end and preceding(month).end == month.start
     assert period_named(month.name, zone) == month
-    assert month.name == f"{instant.astimezone(ZoneInfo(zone)):%Y-%m}"
+    assert instant.astimezone(ZoneInfo(zone)).strftime("%Y-%m") in (month.name, preceding(month).name)
+
+
+def test_a_midnight_that_comes_twice_ends_a_month_once() -> None:
+    """Newfoundland put its clocks back at 00:01 of November 1, to 23:01 of October."""
+    november = period_named("2009-11", "America/St_Johns")
+    again = november.start + timedelta(minutes=30)
+    assert again.astimezone(ZoneInfo("America/St_Johns")).month == 10
+    assert period_of(again, "America/St_Johns") == november and again in november
 
 
 def test_days_of_a_month_with_a_change_of_clocks() -> None:
