@@ -9,6 +9,7 @@ does beside reading and writing by `tx` must bear that. Tables are on one page (
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -130,8 +131,9 @@ def make_engine(url: str) -> Engine:
 
 
 def _server(where: URL) -> Engine:
-    if where.drivername == "postgresql":  # SQLAlchemy would take psycopg2
+    if where.drivername == "postgresql":  # SQLAlchemy 2.0 would take psycopg2
         where = where.set(drivername="postgresql+psycopg")
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of what was still under way when a race was lost
     try:
         return create_engine(where, isolation_level="SERIALIZABLE", pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
