@@ -1,4 +1,6 @@
-"""What the books need while nobody asks: lots that end are taken back, entries are sealed into the chain, and an audit on demand."""
+"""What the books need while nobody asks: allocations begin and end, lots that end are taken back, entries are sealed into the chain; and an
+audit on demand.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from . import allocations
 from .db import Database
 from .errors import ScnetError
 from .ledger import audit, books
@@ -31,6 +34,7 @@ class Bookkeeping:
 
     async def once(self) -> None:
         """All that is due."""
+        await self.db.run(allocations.renew, self.clock())
         await self.db.run(books.expire, self.clock())
         sealed = books.SEALED
         while sealed == books.SEALED:

@@ -95,6 +95,7 @@ class Decisions:
         if best := decision.best:
             project = projects.resolve(tx, decision.request.person, decision.request.project)
             projects.check_quota(tx, project, decision.request, instead_of=instead_of)
+            projects.check_cap(tx, project.id, decision.request.person, best.cost)
             _afford(tx, project.id, best, self.clock())
 
     def centre(self, centre: str) -> Centre:

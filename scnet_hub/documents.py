@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .db.accounts import AccountRow
-from .db.projects import ProjectRow
+from .db.allocations import AllocationRow
+from .db.projects import MemberRow, ProjectRow
 from .db.sessions import SessionRow
 from .health import Hop
 from .jobs import PartitionLoad
 from .ledger.audit import Audit
 from .ledger.books import Balance
 from .ledger.entries import Entry
+from .ledger.lots import Lot
 from .lifecycle import walltime_end
 from .load import Known
 from .notices import Notice
@@ -209,7 +211,7 @@ _PLAIN = (
 _TIMES = ("unknown_since", "created_at", "submitted_at", "started_at", "ready_at", "ended_at")
 
 
-def balance(project: ProjectRow, money: Balance, use: Use, in_flight: Amount) -> Json:
+def balance(project: ProjectRow, money: Balance, use: Use, in_flight: Amount, ending: Sequence[str] = ()) -> Json:
     return {
         "id": project.id,
         "title": project.title,
@@ -220,12 +222,39 @@ def balance(project: ProjectRow, money: Balance, use: Use, in_flight: Amount) ->
         "held": number(money.on_hold - in_flight),
         "available": number(money.available),
         "expired": number(money.expired),
+        "ending": [*ending],
         "quota": {
             "sessions": {"used": use.sessions, "limit": project.max_sessions},
             "cores": {"used": use.cores, "limit": project.max_cores},
             "gpus": {"used": use.gpus, "limit": project.max_gpus},
         },
     }
+
+
+def allocation(row: AllocationRow) -> Json:
+    return {
+        "id": row.id, "project": row.project, "unit": row.unit, "amount": number(row.micros), "grantor": row.grantor,
+        "centres": [*row.centres], "begins_at": iso(row.begins_at), "ends_at": iso(row.ends_at), "state": row.state,
+        "asked_by": row.asked_by, "asked_at": iso(row.asked_at), "words": row.words, "decided_by": row.decided_by,
+        "decided_at": iso(row.decided_at), "answer": row.answer, "renews": row.renews,
+    }  # fmt: skip
+
+
+def lot(one: Lot) -> Json:
+    amounts = {name: number(getattr(one, name)) for name in ("granted", "available", "held", "spent", "expired")}
+    return {
+        "name": one.name,
+        "unit": one.unit,
+        "grantor": one.grantor,
+        "ends_at": iso(one.expires_at),
+        "centres": [*one.centres],
+        **amounts,
+    }
+
+
+def member(row: MemberRow, spent: int, held: int) -> Json:
+    cap = None if row.cap is None else number(row.cap)
+    return {"person": row.person, "role": row.role, "cap": cap, "spent": number(spent), "held": number(held)}
 
 
 def audit(found: Audit) -> Json:

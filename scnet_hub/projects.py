@@ -9,12 +9,12 @@ from datetime import datetime
 from .db import Tx
 from .db import projects as stored
 from .db import sessions as stored_sessions
-from .db.projects import ProjectRow
-from .errors import NotEntitled, OverQuota
+from .db.projects import MemberRow, ProjectRow
+from .errors import NotEntitled, Overdrawn, OverQuota
 from .jobs import JobRequest
 from .ledger import books
-from .standard.federation import ProjectSpec
-from .units import credits
+from .standard.federation import GrantSpec, ProjectSpec
+from .units import Amount, credits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,57 @@ def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
     """Makes the stored projects be those of the federation's page; a grant of a name is given once."""
     for spec in specs:
         quota = spec.quota
-        row = ProjectRow(id=spec.id, title=spec.title or spec.id, max_sessions=quota.sessions, max_cores=quota.cores, max_gpus=quota.gpus)
-        stored.put(tx, row, spec.members)
-        for lot, amount in spec.grants.items():
-            books.grant(tx, spec.id, lot, credits(amount), at)
+        row = ProjectRow(
+            id=spec.id, title=spec.title or spec.id, max_sessions=quota.sessions, max_cores=quota.cores, max_gpus=quota.gpus, kind=spec.kind
+        )
+        stored.put(tx, row, members(spec))
+        for lot, said in spec.grants.items():
+            one = said if isinstance(said, GrantSpec) else GrantSpec(amount=said)
+            books.grant(
+                tx, spec.id, lot, credits(one.amount), at, grantor=one.grantor, expires_at=one.until, centres=one.centres,
+                rate=credits(one.rate).micros,
+            )  # fmt: skip
+        if spec.overdraft or books.balance(tx, spec.id).overdraft:
+            books.allow_overdraft(tx, spec.id, credits(spec.overdraft))
+
+
+def members(spec: ProjectSpec) -> list[MemberRow]:
+    """Everybody on the page, the PI and the managers first."""
+    roles = {**dict.fromkeys([*spec.managers, *spec.members], "member"), **dict.fromkeys(spec.managers, "manager")}
+    if spec.pi:
+        roles = {spec.pi: "pi", **{person: role for person, role in roles.items() if person != spec.pi}}
+    caps = {person: credits(amount).micros for person, amount in spec.caps.items()}
+    return [MemberRow(person=person, role=role, cap=caps.get(person)) for person, role in roles.items()]
+
+
+def of(tx: Tx, person: str) -> list[ProjectRow]:
+    return stored.of(tx, person)
+
+
+def as_manager(tx: Tx, person: str, project: str) -> None:
+    """Raises NotEntitled for who may not ask and manage for that project; where it has no PI and no manager, each member may."""
+    people = stored.people(tx, project)
+    leading = [one.person for one in people if one.role != "member"]
+    if person in (leading or [one.person for one in people]):
+        return
+    if person not in [one.person for one in people]:
+        raise NotEntitled(f"Project {project!r} does not exist or {person} is not a member of it.", code="unknown-project")
+    raise NotEntitled(f"Only {' and '.join(leading)} may do this for project {project}.", hint="Ask them.", code="not-the-manager")
+
+
+def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
+    """Raises Overdrawn if that would be more than the project lets this person spend; what is held counts."""
+    cap = next((one.cap for one in stored.people(tx, project) if one.person == person), None)
+    if cap is None:
+        return
+    spent, held = (Amount(micros) for micros in stored_sessions.spent_by(tx, project, person))
+    left = Amount(max(0, cap - spent.micros - held.micros))
+    if amount > left:
+        raise Overdrawn(
+            f"Project {project} lets {person} spend {Amount(cap)}: {spent} are spent and {held} held; this needs up to {amount}.",
+            hint="Ask for a shorter walltime or fewer cores, stop something, or ask the project's PI for a higher cap.",
+            code="over-cap", details={"needed": float(amount), "available": float(left)},
+        )  # fmt: skip
 
 
 def resolve(tx: Tx, person: str, wanted: str) -> ProjectRow:

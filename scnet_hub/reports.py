@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import documents, projects
+from . import allocations, documents, projects
 from .db import Database, Tx
 from .db import accounts as stored_accounts
+from .db import allocations as stored_allocations
 from .db import entries as stored_entries
+from .db import lots as stored_lots
 from .db import projects as stored_projects
 from .db import sessions as stored
 from .db.projects import ProjectRow
@@ -23,7 +25,7 @@ from .load import Load
 from .notices import Notice, notices
 from .orphans import Orphan
 from .standard.centre import PartitionSpec
-from .units import Amount
+from .units import CREDIT, Amount
 
 Json = dict[str, Any]
 
@@ -41,9 +43,7 @@ class Reports:
         offered = self._offered(row)
         if offered is None:
             return Amount(0)
-        hourly = pricing.per_hour(
-            row.request["cores"], row.request["gpus"], core_hour=offered.tariff.core_hour, gpu_hour=offered.gpu_price
-        )
+        hourly = pricing.per_hour(row.request["cores"], row.request["gpus"], core_hour=offered.tariff.core_hour, gpu_hour=offered.gpu_price)
         return min(pricing.cost(hourly, (row.ended_at or self.clock()) - row.started_at), Amount(row.held))
 
     def _offered(self, row: SessionRow) -> PartitionSpec | None:
@@ -114,7 +114,31 @@ class Reports:
     def _balance(self, tx: Tx, project: ProjectRow) -> Json:
         rows = [*stored.live(tx, project=project.id), *stored.uncharged(tx, project.id)]
         in_flight = sum((self.in_flight(row) for row in rows), Amount(0))
-        return documents.balance(project, books.balance(tx, project.id), projects.use(tx, project.id), in_flight)
+        ending = allocations.ending(stored_lots.of(tx, project.id, CREDIT), self.clock())
+        return documents.balance(project, books.balance(tx, project.id), projects.use(tx, project.id), in_flight, ending)
+
+    async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:
+        """Of the projects of `person`; of every project for the person ""."""
+        return await self.db.run(self._allocations, person, project, state)
+
+    def _allocations(self, tx: Tx, person: str, project: str, state: str) -> list[Json]:
+        mine = {one.id for one in stored_projects.of(tx, person)} if person else None
+        rows = stored_allocations.of(tx, project=project, state=state)
+        return [documents.allocation(row) for row in rows if mine is None or row.project in mine]
+
+    async def project(self, person: str, project: str) -> Json | None:
+        """A project of `person`, or any for the person "": its balance, people, lots and allocations."""
+        return await self.db.run(self._project, person, project)
+
+    def _project(self, tx: Tx, person: str, project: str) -> Json | None:
+        row = stored_projects.get(tx, project)
+        if row is None or (person and project not in [one.id for one in stored_projects.of(tx, person)]):
+            return None
+        people = [documents.member(one, *stored.spent_by(tx, project, one.person)) for one in stored_projects.people(tx, project)]
+        lots = [documents.lot(one) for one in stored_lots.of(tx, project, CREDIT)]
+        return self._balance(tx, row) | {
+            "kind": row.kind, "members": people, "lots": lots, "allocations": self._allocations(tx, "", project, ""),
+        }  # fmt: skip
 
     async def entries(self, project: str) -> list[Json]:
         return [documents.entry(number, entry) for number, entry in await self.db.run(stored_entries.newest, project)]

@@ -41,6 +41,7 @@ LAYERS: dict[str, int] = {
             "continuing",
             "charging",
             "bookkeeping",
+            "allocations",
             "lifecycle",
             "orphans",
             "load",

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .. import __version__
 from ..errors import BadOption, ScnetError
 from ..federation import Federation
+from . import allocations
 from .auth import Gate
 from .pages import Pages
 from .routes import router
@@ -47,7 +48,8 @@ def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -
         lifespan=life,
     )
     app.state.federation, app.state.gate = federation, gate
-    app.include_router(router, prefix=PREFIX)
+    for one in (router, allocations.router):
+        app.include_router(one, prefix=PREFIX)
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)

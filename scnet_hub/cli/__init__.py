@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from .accounts import accounts
+from .allocations import allocation, project
 from .answers import App
 from .balance import balance
 from .centres import centres, place
@@ -67,6 +68,7 @@ def cli(ctx: click.Context) -> None:
 
 for command in (
     accounts,
+    allocation,
     balance,
     cancel,
     centres,
@@ -78,6 +80,7 @@ for command in (
     logs,
     orphans,
     place,
+    project,
     run,
     sessions,
     stop,

@@ -20,19 +20,37 @@ class ProjectRow:
     max_sessions: int
     max_cores: int
     max_gpus: int
+    kind: str = "research"
 
 
-def put(tx: Tx, project: ProjectRow, people: Sequence[str]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """Somebody in a project: pi, manager or member, who may spend `cap` micro-credits of it (None: all)."""
+
+    person: str
+    role: str = "member"
+    cap: int | None = None
+
+
+def put(tx: Tx, project: ProjectRow, people: Sequence[MemberRow]) -> None:
     """Makes the stored project be this one, with these members in this order."""
-    values = {"title": project.title, "max_sessions": project.max_sessions, "max_cores": project.max_cores, "max_gpus": project.max_gpus}
+    values = {name: getattr(project, name) for name in ProjectRow.__slots__ if name != "id"}
     if get(tx, project.id):
         tx.execute(projects.update().where(projects.c.id == project.id).values(values))
     else:
         tx.execute(projects.insert().values(id=project.id, **values))
     tx.execute(delete(members).where(members.c.project == project.id))
     if people:
-        rows = [{"project": project.id, "person": person, "position": i} for i, person in enumerate(dict.fromkeys(people))]
+        rows = [
+            {"project": project.id, "person": one.person, "role": one.role, "cap": one.cap, "position": i} for i, one in enumerate(people)
+        ]
         tx.execute(members.insert(), rows)
+
+
+def people(tx: Tx, project: str) -> list[MemberRow]:
+    """In the order of the page."""
+    query = select(members.c.person, members.c.role, members.c.cap).where(members.c.project == project).order_by(members.c.position)
+    return [MemberRow(**row._mapping) for row in tx.execute(query)]
 
 
 def get(tx: Tx, project_id: str) -> ProjectRow | None:

@@ -131,6 +131,16 @@ def next_in_line(tx: Tx, session_id: str) -> SessionRow | None:
     return _row(row) if row else None
 
 
+def spent_by(tx: Tx, project: str, person: str) -> tuple[int, int]:
+    """Micro-credits that a person's sessions in a project were charged, and that those which are not charged yet hold."""
+    mine = (sessions.c.project == project) & (sessions.c.person == person)
+    spent, held = func.coalesce(func.sum(sessions.c.charged), 0), func.coalesce(func.sum(sessions.c.held), 0)
+    return (
+        int(tx.execute(select(spent).where(mine)).scalar_one()),
+        int(tx.execute(select(held).where(mine, sessions.c.charged.is_(None))).scalar_one()),
+    )
+
+
 def live(tx: Tx, *, person: str = "", centre: str = "", project: str = "") -> list[SessionRow]:
     query = _by_lead().where(sessions.c.live).order_by(sessions.c.created_at, sessions.c.id)
     for column, value in ((sessions.c.person, person), (copies.c.centre, centre), (sessions.c.project, project)):

@@ -66,6 +66,7 @@ projects = Table(
     Column("max_sessions", Integer, nullable=False),
     Column("max_cores", Integer, nullable=False),
     Column("max_gpus", Integer, nullable=False),
+    Column("kind", String(16), nullable=False, server_default="research"),  # research, personal, company, class
 )
 
 members = Table(
@@ -74,6 +75,8 @@ members = Table(
     Column("project", ForeignKey("scnet_projects.id"), primary_key=True),
     Column("person", String(255), primary_key=True),
     Column("position", Integer, nullable=False),
+    Column("role", String(16), nullable=False, server_default="member"),  # pi, manager, member
+    Column("cap", BigInteger),  # micro-credits that this person may spend of the project's; null: all
 )
 
 sessions = Table(
@@ -215,6 +218,28 @@ holds = Table(
     Column("parts", JSON, nullable=False),  # micro-units of each lot
     Column("step", Integer, nullable=False),  # how often it changed
     Column("state", String(16), nullable=False),  # open, posted, void
+)
+
+# What projects asked for and were granted. One that begins is a lot of the same name.
+allocations = Table(
+    "scnet_allocations",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("project", String(64), nullable=False, index=True),
+    Column("unit", String(16), nullable=False),
+    Column("grantor", String(64), nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    Column("centres", JSON, nullable=False),
+    Column("begins_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),
+    Column("state", String(16), nullable=False, index=True),
+    Column("asked_by", String(255), nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("decided_by", String(255), nullable=False),
+    Column("decided_at", UtcDateTime),
+    Column("answer", Text, nullable=False),
+    Column("renews", String(16), nullable=False),
 )
 
 # Who is who at which centre. Rows are ended, never changed or deleted: they say who could act as whom, and when.

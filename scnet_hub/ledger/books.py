@@ -199,6 +199,16 @@ def expire(tx: Tx, now: datetime) -> int:
     return len(over)
 
 
+def carry_over(tx: Tx, project: str, lot: str, into: str, at: datetime, *, unit: str = CREDIT, actor: str = "") -> bool:
+    """Moves what is left of a lot into another; False if that is nothing, or was done before."""
+    left = next((one.available for one in stored_lots.of(tx, project, unit, lock=True) if one.name == lot), 0)
+    entry = entries.carry_over(project, lot, into, left, unit, at, actor=actor)
+    if left <= 0 or stored.get(tx, entry.key):
+        return False
+    _post(tx, entry)
+    return True
+
+
 def reverse(tx: Tx, key: str, at: datetime, memo: str, *, actor: str = "") -> bool:
     """Takes a charge back, by an entry of its own; False if that was done before. Raises KeyTaken if there is no such charge."""
     known = stored.get(tx, key)
@@ -255,7 +265,7 @@ def effects(entry: Entry) -> dict[str, dict[str, int]]:
             found[lot]["available" if place == "project" else "held"] += one.amount.micros
     for numbers in found.values():
         moved = numbers["available"] + numbers["held"]
-        if counted := {"grant": "granted", "expire": "expired", "charge": "spent", "reverse": "spent"}.get(entry.kind):
+        if counted := {"grant": "granted", "carry": "granted", "expire": "expired", "charge": "spent", "reverse": "spent"}.get(entry.kind):
             numbers[counted] += moved if counted == "granted" else -moved
     return {lot: dict(numbers) for lot, numbers in found.items()}
 

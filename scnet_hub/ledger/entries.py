@@ -5,6 +5,7 @@
     charge    held:P/L → centre:C, the rest back    from the centre's usage record
     release   held:P/L → project:P/L                nothing ran
     expire    project:P/L → expired:G               what nobody used of a lot in its time
+    carry     project:P/L → project:P/M             an allocation is renewed
     reverse   the same as another entry, with the signs turned
 
 Pure values: `books` reads and writes them. Amounts are integers of micro-units, so sums are exact. A lot of no name is one of the time
@@ -152,6 +153,13 @@ def expire(lot: Lot, at: datetime) -> Entry:
     postings = _move({project_account(lot.project, lot.name): lot.available}, {expired_account(lot.grantor): lot.available}, lot.unit)
     key = f"expire:{lot.project}:{lot.name}:{lot.expired}"
     return Entry(key=key, at=at, kind="expire", project=lot.project, memo=f"what was left of {lot.name}", postings=postings)
+
+
+def carry_over(project: str, lot: str, into: str, micros: int, unit: str, at: datetime, *, actor: str = "") -> Entry:
+    """What is left of a lot goes on as part of another one of the same grantor's."""
+    postings = _move({project_account(project, lot): micros}, {project_account(project, into): micros}, unit)
+    key = f"carry:{project}:{lot}:{into}"
+    return Entry(key=key, at=at, kind="carry", project=project, memo=f"the rest of {lot} goes on", postings=postings, actor=actor)
 
 
 def reverse(of: Entry, at: datetime, memo: str, *, actor: str = "") -> Entry:

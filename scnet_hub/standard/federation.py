@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from .centre import Identifier, Memory, Walltime, _Document, parse
 
@@ -22,11 +22,26 @@ class Quota(_Document):
     gpus: int = Field(default=0, ge=0)
 
 
+class GrantSpec(_Document):
+    """A lot of credits."""
+
+    amount: Credits
+    until: AwareDatetime | None = Field(default=None, description="What is not spent then is gone; none: never.")
+    centres: list[Identifier] = Field(default=[], description="Where it may be spent; none: everywhere.")
+    grantor: Identifier = Field(default="federation", description="Who gives it.")
+    rate: float = Field(default=0, ge=0, le=1e6, allow_inf_nan=False, description="Money that the grantor pays a centre for each credit.")
+
+
 class ProjectSpec(_Document):
     id: Identifier
     title: str = Field(default="", max_length=200)
+    kind: Literal["research", "personal", "company", "class"] = "research"
     members: list[Person] = []
-    grants: dict[LotName, Credits] = Field(default={}, description="Lots of credits by name; a name is granted once.")
+    pi: Person | Literal[""] = Field(default="", description="Who leads it; a member too, who asks for allocations.")
+    managers: list[Person] = Field(default=[], description="Members who do so for the PI.")
+    caps: dict[Person, Credits] = Field(default={}, description="The most that one of its members may spend, held included.")
+    overdraft: float = Field(default=0, ge=0, le=1e9, allow_inf_nan=False, description="Credits that it may go below zero.")
+    grants: dict[LotName, Credits | GrantSpec] = Field(default={}, description="Lots of credits by name; a name is granted once.")
     quota: Quota = Quota()
     centres: list[Identifier] = Field(default=[], description="Where its sessions may go; none: everywhere.")
     max_price: float | None = Field(default=None, ge=0, description="The most that an hour of one session may cost, in credits.")

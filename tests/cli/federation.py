@@ -53,7 +53,13 @@ def session(**changes: Any) -> Json:
 def balance(**changes: Any) -> Json:
     quota = {name: {"used": 1, "limit": 8} for name in ("sessions", "cores", "gpus")}
     usual: Json = {"id": "sea", "title": "Sea ice", "unit": "GRANT", "granted": 1000.0, "settled": 10.0, "in_flight": 0.05, "held": 3.95}
-    return usual | {"available": 986.0, "quota": quota} | changes
+    return usual | {"available": 986.0, "expired": 0.0, "ending": [], "quota": quota} | changes
+
+
+def allocation(**changes: Any) -> Json:
+    usual: Json = {"id": "a-1", "project": "sea", "unit": "GRANT", "amount": 500.0, "grantor": "", "centres": [], "words": "tides"}
+    asked = {"begins_at": "2026-11-20T09:00:00.000Z", "ends_at": "2027-11-20T09:00:00.000Z", "asked_by": "ada"}
+    return usual | asked | {"state": "requested", "asked_at": "2026-11-20T09:00:00.000Z", "answer": "", "renews": ""} | changes
 
 
 ANSWERS: Json = {
@@ -99,6 +105,19 @@ ANSWERS: Json = {
     "POST sessions/s-1/write-off": session(state="charged", live=False, end_reason="Written off."),
     "GET sessions/s-1/log": {"log": "starting\nready\n"},
     "GET balance": {"as_of": "2026-11-20T09:00:00.000Z", "projects": [balance()]},
+    "GET allocations": {"allocations": [allocation()]},
+    "POST allocations": allocation(),
+    "POST allocations/a-1/approve": allocation(state="active", grantor="federation", answer="enjoy"),
+    "GET projects/sea": balance(
+        kind="research",
+        ending=["5.00 credits of spring end on 30 Nov 2026 16:00 UTC (in 7 days): what is not spent then is gone."],
+        members=[{"person": "ada", "role": "pi", "cap": None, "spent": 10.0, "held": 4.0}],
+        lots=[
+            {"name": "spring", "unit": "GRANT", "grantor": "ministry", "ends_at": "2026-11-30T16:00:00.000Z", "centres": ["alpha"]}
+            | {"granted": 1000.0, "available": 986.0, "held": 4.0, "spent": 10.0, "expired": 0.0}
+        ],
+        allocations=[allocation()],
+    ),
     "GET ledger/verify": {"ok": True, "entries": 1200, "sealed": 1200, "head": "ab" * 32, "found": 0, "problems": []},
     "GET hub": {"version": "6.1.1"},
 }

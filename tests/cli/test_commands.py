@@ -161,6 +161,32 @@ def test_balance_shows_amounts_and_quotas() -> None:
         assert words in row
 
 
+def test_a_project_shows_its_lots_its_people_and_what_waits() -> None:
+    out = run("project", "sea").stdout
+    for words in (
+        "Sea ice (sea, research)",
+        "in 7 days",
+        "spring",
+        "ministry",
+        "986.00",
+        "pi",
+        "all",
+        "500.00 credits, asked for on 2026-11-20",
+    ):
+        assert words in out
+
+
+def test_an_allocation_is_asked_for_and_answered() -> None:
+    broker = Broker()
+    asked = run("allocation", "request", "sea", "500", "--why", "tides", "--until", "2027-11-20", "--centre", "alpha", broker=broker)
+    assert asked.exit_code == 0 and "requested" in asked.stdout
+    assert broker.asked[-1][1] == {
+        "project": "sea", "amount": 500.0, "words": "tides", "begins_at": "", "ends_at": "2027-11-20", "centres": ["alpha"], "renews": "",
+    }  # fmt: skip
+    assert "active" in run("allocation", "approve", "a-1", "--words", "enjoy").stdout
+    assert "a-1" in run("allocation").stdout and json.loads(run("allocation", "list", "--json").stdout)["allocations"]
+
+
 def test_verify_says_that_the_books_are_right_and_fails_where_they_are_not() -> None:
     right = run("ledger", "verify")
     assert right.exit_code == 0 and "The books are right: 1,200 entries, 1,200 of them sealed." in right.stdout

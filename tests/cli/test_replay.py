@@ -19,7 +19,7 @@ from scnet_hub.broker.app import PREFIX, create_app
 from scnet_hub.broker.auth import Gate
 from scnet_hub.client import Client
 from scnet_hub.errors import Refused
-from tests.broker.test_decisions import vouch
+from tests.broker.door import vouch
 from tests.world import World
 
 from .federation import Broker, run

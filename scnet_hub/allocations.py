@@ -1,0 +1,158 @@
+"""Allocations: a project asks for credits, an operator answers, and they begin and end in their time.
+
+Each becomes a lot of the project's when it begins, of the same name; one that renews another takes over what is left of it. Asking and
+answering write no entry: only what begins does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from . import projects
+from .db import Tx
+from .db import allocations as stored
+from .db.allocations import AllocationRow
+from .errors import BadOption, NotFound, Refused
+from .ledger import books
+from .ledger.lots import Lot
+from .units import Amount
+
+OPEN = 5  # requests of one project that wait for an answer
+LONGEST = timedelta(days=3 * 366)
+MOST = 10**15  # micro-units: a thousand million credits
+WORDS = 2000
+WARN = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What somebody asks for."""
+
+    project: str
+    amount: Amount
+    begins_at: datetime
+    ends_at: datetime | None
+    words: str
+    centres: tuple[str, ...] = ()
+    renews: str = ""
+
+
+def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, centres: Collection[str]) -> AllocationRow:
+    """Writes the request down under that id; only who may ask for the project, for what there can be. Raises Refused."""
+    projects.as_manager(tx, person, wish.project)
+    _possible(wish, now, centres)
+    if wish.renews and (before := stored.get(tx, wish.renews)) and before.project != wish.project:
+        raise BadOption(f"Allocation {wish.renews} is of another project.")
+    if wish.renews and _standing(tx, wish.renews).state != "active":
+        raise BadOption(f"Allocation {wish.renews} is not active, so there is nothing to renew.", hint="Ask for a new one.")
+    if len(stored.of(tx, project=wish.project, state="requested")) >= OPEN:
+        raise Refused(
+            f"Project {wish.project} has {OPEN} requests that wait for an answer.", hint="Withdraw one first.", code="too-many-requests"
+        )
+    row = AllocationRow(
+        id=allocation, project=wish.project, unit=wish.amount.unit, grantor="", micros=wish.amount.micros, centres=wish.centres,
+        begins_at=wish.begins_at, ends_at=wish.ends_at, state="requested", asked_by=person, asked_at=now, words=wish.words,
+        decided_by="", decided_at=None, answer="", renews=wish.renews,
+    )  # fmt: skip
+    stored.put(tx, row)
+    return row
+
+
+def _possible(wish: Wish, now: datetime, centres: Collection[str]) -> None:
+    if not 0 < wish.amount.micros <= MOST:
+        raise BadOption(f"amount: {wish.amount} can't be allocated.", hint="More than nothing, at most a thousand million.")
+    if wish.ends_at and wish.ends_at <= max(wish.begins_at, now):
+        raise BadOption("An allocation must end after it begins, and not in the past.", hint="Give a later end, or none.")
+    if wish.begins_at > now + LONGEST or (wish.ends_at and wish.ends_at - wish.begins_at > LONGEST):
+        raise BadOption("An allocation begins within three years and lasts three years at most.")
+    if len(wish.words) > WORDS:
+        raise BadOption(f"why: over {WORDS} characters.")
+    if strange := [centre for centre in wish.centres if centre not in centres]:
+        raise BadOption(f"There is no centre {strange[0]!r} in this federation.", hint=f"Centres: {', '.join(sorted(centres))}.")
+
+
+def approve(tx: Tx, allocation: str, by: str, words: str, now: datetime, *, grantor: str, amount: Amount | None = None) -> AllocationRow:
+    """Grants it, or another `amount` than was asked for; it begins at once if it is time."""
+    row = _waiting(tx, allocation)
+    micros = row.micros if amount is None else amount.micros
+    if not 0 < micros <= MOST:
+        raise BadOption("An approved amount is more than nothing.", hint="Decline it instead.")
+    stored.change(tx, row.id, state="approved", grantor=grantor, micros=micros, decided_by=by, decided_at=now, answer=words[:WORDS])
+    renew(tx, now)
+    return _standing(tx, allocation)
+
+
+def decline(tx: Tx, allocation: str, by: str, words: str, now: datetime) -> AllocationRow:
+    if not words.strip():
+        raise BadOption("A request is declined with a reason.", hint="Say what would have to be different.")
+    row = _waiting(tx, allocation)
+    stored.change(tx, row.id, state="declined", decided_by=by, decided_at=now, answer=words[:WORDS])
+    return _standing(tx, allocation)
+
+
+def withdraw(tx: Tx, allocation: str, person: str, now: datetime) -> AllocationRow:
+    row = _waiting(tx, allocation)
+    projects.as_manager(tx, person, row.project)
+    stored.change(tx, row.id, state="withdrawn", decided_by=person, decided_at=now)
+    return _standing(tx, allocation)
+
+
+def renew(tx: Tx, now: datetime) -> int:
+    """Begins and ends what is due; how many. Harmless to repeat."""
+    due = stored.due(tx, now)
+    for row in due:
+        if row.state == "active":
+            stored.change(tx, row.id, state="ended")
+        else:
+            _begin(tx, row, now)
+    return len(due)
+
+
+def _begin(tx: Tx, row: AllocationRow, now: datetime) -> None:
+    amount = Amount(row.micros, row.unit)
+    books.grant(
+        tx, row.project, row.id, amount, now, grantor=row.grantor, expires_at=row.ends_at, centres=row.centres, actor=row.decided_by
+    )
+    if row.renews:
+        books.carry_over(tx, row.project, row.renews, row.id, now, unit=row.unit, actor=row.decided_by)
+    stored.change(tx, row.id, state="active")
+
+
+def _waiting(tx: Tx, allocation: str) -> AllocationRow:
+    row = _standing(tx, allocation)
+    if row.state != "requested":
+        by = f" by {row.decided_by}" if row.decided_by else ""
+        raise Refused(f"Allocation {allocation} was {row.state}{by} already.", hint="Ask for another one.", code="already-decided")
+    return row
+
+
+def _standing(tx: Tx, allocation: str) -> AllocationRow:
+    row = stored.get(tx, allocation)
+    if row is None:
+        raise NotFound(f"There is no allocation {allocation!r}.", hint="`scnet allocation list` shows yours.")
+    return row
+
+
+def visible(tx: Tx, allocation: str, person: str, *, operator: bool) -> AllocationRow:
+    """For who may see it: it does not exist for others."""
+    row = _standing(tx, allocation)
+    if not operator and row.project not in [one.id for one in projects.of(tx, person)]:
+        raise NotFound(f"There is no allocation {allocation!r}.", hint="`scnet allocation list` shows yours.")
+    return row
+
+
+def ending(lots: Iterable[Lot], now: datetime) -> list[str]:
+    """What ends soon and is not spent, as sentences, the soonest first."""
+    soon = [lot for lot in lots if lot.expires_at and lot.available > 0 and now < lot.expires_at <= now + WARN[0]]
+    return [_ending(lot, now) for lot in sorted(soon, key=lambda lot: lot.expires_at or now)]
+
+
+def _ending(lot: Lot, now: datetime) -> str:
+    assert lot.expires_at is not None
+    left = lot.expires_at - now
+    within = f"in {left.days} days" if left.days > 1 else "tomorrow" if left.days == 1 else "today"
+    what = Amount(lot.available, lot.unit)
+    until = f"{lot.expires_at.astimezone(UTC):%d %b %Y %H:%M} UTC"
+    return f"{what} of {lot.name or 'the first grant'} end on {until} ({within}): what is not spent then is gone."

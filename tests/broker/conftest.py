@@ -1,0 +1,3 @@
+"""What the tests of the door share."""
+
+from .door import door as door

@@ -1,0 +1,32 @@
+"""The broker's REST over a `World`, with a hub that takes a person's name for their token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.broker.auth import Gate
+from tests.world import World
+
+SCOPES = {"ada": ["custom:scnet:use"], "eve": ["custom:scnet:use"], "olga": ["custom:scnet:use", "custom:scnet:operate"]}
+
+
+def vouch(request: httpx.Request) -> httpx.Response:
+    """The hub: a token is its person's name."""
+    person = request.headers["authorization"].split()[-1]
+    return httpx.Response(200, json={"name": person, "scopes": SCOPES[person]})
+
+
+@pytest.fixture
+async def door(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    hub = httpx.AsyncClient(transport=httpx.MockTransport(vouch))
+    app = create_app(world.federation, Gate("http://hub/hub/api", "h" * 64, http=hub))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://broker{PREFIX}/") as client:
+        yield client
+
+
+def by(person: str) -> dict[str, str]:
+    return {"Authorization": f"token {person}"}
