@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from urllib.parse import quote
 
 from ..errors import SpecError
 from ..jobs import Ending
@@ -102,7 +101,14 @@ def _contradiction(found: standard.UsageEvent, usage: Usage, segment: Segment | 
 
 
 def _source(usage: Usage) -> str:
-    return f"urn:scnet:cluster:{usage.centre}:{quote(usage.birth, safe='')}"
+    return f"urn:scnet:cluster:{usage.centre}:{''.join(map(_plain, usage.birth))}"
+
+
+def _plain(character: str) -> str:
+    """As it may stand in a URN (RFC 3986)."""
+    if character.isascii() and (character.isalnum() or character in "-._~"):
+        return character
+    return "".join(f"%{byte:02X}" for byte in character.encode())
 
 
 def _record_id(usage: Usage, segment: Segment | None) -> str:
