@@ -35,6 +35,9 @@ class Payer:
     rate: int = 0
 
 
+NOBODY = Payer("")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What turns entries into statements: the closed months, each lot's payer by its account (`project:P/L`), and which member an account
@@ -94,7 +97,8 @@ class Reimbursement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """A month in one book. `charged`: what all got together before anybody paid; `unknown`: lots without a known payer."""
+    """A month in one book. `charged`: what all got together before anybody paid; `unknown`: lots without a known payer, overdrafts among
+    them, for which the federation stands in."""
 
     period: str
     unit: str
@@ -204,7 +208,7 @@ class _Tally:
                 self._pay(one, every)
 
     def _pay(self, one: Share, every: list[Share]) -> None:
-        if one.account.startswith("project:") and one.account not in self.terms.payers:
+        if one.account.startswith("project:") and not self.terms.payers.get(one.account, NOBODY).member:
             self.unknown.add(one.account)
         if self.unit == MONEY:
             return

@@ -257,8 +257,8 @@ def test_a_lot_that_nobody_is_known_for_is_the_federations_and_is_named() -> Non
     settlement = settle([charge("s1", {"": 10_000_000, "overdraft": 1_000_000})], NOVEMBER, replace(TERMS, payers={}))
     assert settlement.unknown == ("project:p1", "project:p1/overdraft")
     assert settlement.of("federation").sum("subsidy") == -credits(11)
-    overdraft = replace(TERMS, payers={"project:p1/first": Payer("")})
-    assert settle([charge("s1", {"first": 1})], NOVEMBER, overdraft).of("federation").net == Amount(-1)
+    overdraft = settle([charge("s1", {"first": 1})], NOVEMBER, replace(TERMS, payers={"project:p1/first": Payer("")}))
+    assert overdraft.of("federation").net == Amount(-1) and overdraft.unknown == ("project:p1/first",)
 
 
 def test_work_in_suspense_is_no_position() -> None:
