@@ -103,12 +103,13 @@ class Driver(Bare):
     def __init__(self, db: Database, number: int) -> None:
         super().__init__(db, number)
         self.pooled = db.engine.raw_connection()
-        self.connection: Any = self.pooled.driver_connection
+        connection: Any = self.pooled.driver_connection
+        self.connection = connection
         self.lost: Any = db.engine.dialect.loaded_dbapi.OperationalError
         self.begin, mark = "BEGIN IMMEDIATE", "?"
         if db.engine.dialect.name == "postgresql":
             self.begin, mark = "BEGIN ISOLATION LEVEL SERIALIZABLE", "%s"
-            self.connection.autocommit = True
+            self.connection.autocommit = True  # it begins where it is told to
         self.update = f"UPDATE bare SET micros = micros + {mark} WHERE account = {mark}"
 
     def step(self) -> None:
