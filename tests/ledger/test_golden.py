@@ -84,3 +84,10 @@ def test_charges_of_the_cases_that_others_get_wrong(case: str, micros: list[int]
 def test_the_files_are_in_the_package() -> None:
     folder = resources.files("scnet_hub.standard") / "golden"
     assert {one.name for one in folder.iterdir()} >= {f"{name}.csv" for name in ("cases", "accounting", "prices", "records", "segments")}
+
+
+def test_the_reference_explains_every_column() -> None:
+    page = (golden.FOLDER.parents[2] / "docs/reference/usage.md").read_text()
+    for name in ("cases", "accounting", "prices", "records", "segments"):
+        section = page.split(f"`{name}.csv`: ")[1]
+        assert not [column for column in golden.read(name)[0] if f"`{column}`" not in section]
