@@ -161,9 +161,11 @@ class Tariff:
         found = {one for one in self._candidates(start, end) if start < one < end}
         return tuple(one for one in sorted(found) if self._key(one) != self._key(one - INSTANT))
 
-    def _key(self, instant: datetime) -> tuple[object, object]:
+    def _key(self, instant: datetime) -> tuple[object, ...]:
+        """What tells the rates of one instant from those of another."""
         begun = [version.since for version in self.versions if version.since is not None and version.since <= instant]
-        return max(begun, default=None), self._sale(instant)
+        sale = self._sale(instant)
+        return max(begun, default=None), sale and (sale.name, sale.off)
 
     def _sale(self, instant: datetime) -> Sale | None:
         """The largest sale that holds; the first of the page among equals."""
@@ -222,7 +224,8 @@ def rewritten(old: Tariff, new: Tariff, start: datetime, now: datetime) -> str:
         changed += [name for name in ("minimum", "off") if getattr(before, name) != getattr(after, name)]
         if changed:
             what = "the sale" if changed[0] == "off" else f"the price of {changed[0]}" if changed[0] in meters else "the minimum"
-            return f"{new.place or 'This partition'} would have another price at {wall_words(instant, new.zone)}, which is past: {what} differs."
+            where, when = new.place or "This partition", wall_words(instant, new.zone)
+            return f"{where} would have another price at {when}, which is past: {what} differs."
     return ""
 
 

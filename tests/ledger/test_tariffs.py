@@ -150,6 +150,11 @@ def test_sales_do_not_add_up_the_larger_one_counts() -> None:
     assert prices.cuts(shanghai(23, 13), shanghai(24, 5)) == (shanghai(23, 23),)
 
 
+def test_two_windows_of_one_sale_are_not_cut_where_they_meet() -> None:
+    weekend = Sale(name="nights", opens=6 * 60, closes=22 * 60, off=NIGHTS.off, days=frozenset({5, 6}))
+    assert tariff(sales=(NIGHTS, weekend)).cuts(shanghai(27, 12), shanghai(30, 12)) == (shanghai(27, 22), shanghai(30, 6))
+
+
 def test_clocks_that_are_set_forward_begin_a_sale_at_once() -> None:
     early = tariff(sales=(Sale(name="early", opens=2 * 60 + 30, closes=5 * 60, off=1),), zone="Europe/Berlin")
     jump = datetime(2027, 3, 28, 1, tzinfo=UTC)  # 02:00 became 03:00
