@@ -1,4 +1,4 @@
-"""Settlement: a month's entries become one statement per member, positions that sum to zero, and the payments that even them out.
+"""Settlement: a month's entries become one statement per member.
 
 An entry counts if somebody earns or gives back in it. Then each of its postings belongs to exactly one member, and as an entry sums to
 zero, so do all statements. One pass, memory for members and lots but not for entries. It reads no tariff and no usage: what a charge is
@@ -7,7 +7,6 @@ was decided when it was written.
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -244,45 +243,6 @@ class _Tally:
         )
 
 
-# ---- who pays whom
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    payer: str
-    payee: str
-    amount: Amount
-
-
-def positions(statements: Iterable[Statement]) -> dict[str, Amount]:
-    """The money that each member is to get (+) or to pay (-), over all its statements. Raises ValueError if they don't sum to zero: then a
-    statement is missing, or the books are broken."""
-    owed: dict[str, int] = defaultdict(int)
-    for one in statements:
-        owed[one.member] += one.due.micros
-    if sum(owed.values()):
-        raise ValueError(f"positions sum to {Amount(sum(owed.values()), MONEY)}, not to zero")
-    return {member: Amount(micros, MONEY) for member, micros in sorted(owed.items())}
-
-
-def netting(owed: Mapping[str, Amount]) -> list[Payment]:
-    """Payments that bring every position to zero, fewer than there are members: who owes most pays whom most is owed, again and again."""
-    debtors = [(one.micros, member) for member, one in owed.items() if one.micros < 0]
-    creditors = [(-one.micros, member) for member, one in owed.items() if one.micros > 0]
-    heapq.heapify(debtors)
-    heapq.heapify(creditors)
-    payments: list[Payment] = []
-    while debtors and creditors:
-        (debt, payer), (credit, payee) = heapq.heappop(debtors), heapq.heappop(creditors)
-        paid = min(-debt, -credit)
-        payments.append(Payment(payer, payee, Amount(paid, MONEY)))
-        if debt + paid:
-            heapq.heappush(debtors, (debt + paid, payer))
-        if credit + paid:
-            heapq.heappush(creditors, (credit + paid, payee))
-    return payments
-
-
 # ---- entries at a month's end
 
 
@@ -303,10 +263,3 @@ def emptied(settlement: Settlement, at: datetime) -> Entry | None:
         return None
     key = f"period:{settlement.period}:{settlement.unit}"
     return Entry(key=key, at=at, kind=SETTLE, project="", memo=f"settlement of {settlement.period}", postings=posted)
-
-
-def paid(payment: Payment, period: str, at: datetime) -> Entry:
-    """The entry of a payment between members in the book of money."""
-    posted = (Posting(f"member:{payment.payer}", payment.amount), Posting(f"member:{payment.payee}", -payment.amount))
-    key = f"payment:{period}:{payment.payer}:{payment.payee}"
-    return Entry(key=key, at=at, kind=SETTLE, project="", memo=f"payment for {period}", postings=posted)

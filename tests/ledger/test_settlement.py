@@ -18,18 +18,15 @@ from hypothesis import strategies as st
 from scnet_hub.errors import BadOption, Refused
 from scnet_hub.ledger import statements
 from scnet_hub.ledger.entries import Entry, Posting
+from scnet_hub.ledger.netting import Payment, netting, paid, positions
 from scnet_hub.ledger.periods import Calendar
 from scnet_hub.ledger.settlement import (
     Payer,
-    Payment,
     Settlement,
     Terms,
     emptied,
     landed,
-    netting,
-    paid,
     parts,
-    positions,
     settle,
     shares,
 )
