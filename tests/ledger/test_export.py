@@ -19,7 +19,6 @@ from scnet_hub.ledger.segments import segments
 from scnet_hub.ledger.usage import Usage
 from scnet_hub.standard import usage as standard
 
-from .examples import examples
 from .runs import AT, HOUR, ZONES, instants, interim, run, runs
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +54,7 @@ def test_an_event_has_the_names_of_the_usage_record_and_the_envelope_of_cloud_ev
 
 
 @given(runs(), st.sampled_from(ZONES), st.lists(instants, max_size=3))
-@settings(deadline=None, max_examples=examples(100))
+@settings(deadline=None, max_examples=100)
 def test_what_goes_out_comes_in_again(usage: Usage, zone: str, cuts: list[Any]) -> None:
     sent = [text(one) for one in events(usage, zone=zone, cuts=cuts)]
     found = [parse(line, source="test") for line in sent]

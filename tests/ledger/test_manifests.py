@@ -14,7 +14,6 @@ from scnet_hub.jobs import Ending
 from scnet_hub.ledger.manifests import Manifest, day_span, digest, manifest, missing
 from scnet_hub.ledger.usage import Usage
 
-from .examples import examples
 from .runs import DAY, HOUR, interim, run, runs
 
 DATE = date(2026, 11, 23)
@@ -94,7 +93,7 @@ def test_a_manifest_whose_digest_is_not_of_its_identities_contradicts_itself() -
 
 
 @given(st.lists(runs(), max_size=6, unique_by=lambda one: one.identity), st.data())
-@settings(deadline=None, max_examples=examples(100))
+@settings(deadline=None, max_examples=100)
 def test_the_manifest_of_what_came_lacks_nothing_and_each_lost_record_is_told(records: list[Usage], data: st.DataObject) -> None:
     seen = [one for record in records for one in (record.end, record.through) if one is not None]
     day = max(seen).date() if seen else DATE

@@ -179,7 +179,7 @@ def test_segments_follow_each_other_within_months_and_sum_to_the_elapsed_time(us
 
 
 @given(runs(), st.sampled_from(ZONES), st.lists(instants, max_size=4))
-@settings(deadline=None, max_examples=examples(200))
+@settings(deadline=None, max_examples=200)
 def test_cutting_changes_no_quantity(usage: Usage, zone: str, cuts: list[datetime]) -> None:
     whole: dict[str, Fraction] = {}
     for part in segments(usage, zone, cuts):
@@ -281,7 +281,7 @@ def test_an_outage_refunds_just_the_time_that_overlaps() -> None:
 
 
 @given(runs(), st.lists(st.tuples(instants, st.integers(0, 10**7)), max_size=5), st.sampled_from(ZONES))
-@settings(deadline=None, max_examples=examples(200))
+@settings(deadline=None, max_examples=200)
 def test_each_second_is_charged_or_refunded_and_never_both(usage: Usage, drawn: list[tuple[datetime, int]], zone: str) -> None:
     outages = [Outage(centre="alpha", start=start, end=start + seconds * SECOND) for start, seconds in drawn]
     told = refund(usage, outages)
