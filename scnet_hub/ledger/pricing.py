@@ -101,10 +101,10 @@ def bill(costs: Iterable[Cost], minimum: Amount) -> Bill:
 
 def bill_of_run(tariff: Tariff, amounts: Mapping[str, Quantity], start: datetime, end: datetime, cuts: Sequence[datetime] = ()) -> Bill:
     """What holding these amounts from `start` to `end` costs, cut where the rates change and at `cuts` (the ends of months). The price of
-    a segment is the one at its start; the minimum is the one at the session's. Raises NoPrice."""
+    a segment is the one at its start; the minimum is the one at the session's, which a run of no length costs too. Raises NoPrice."""
     first = tariff.at(start)
     inner = {*tariff.cuts(start, end), *(cut for cut in cuts if start < cut < end)}
-    edges = [start, *sorted(inner), end] if start < end else []
+    edges = [start, *sorted(inner), end] if start <= end else []
     costs = (segment_cost(used(amounts, after - before), tariff.at(before), after - before) for before, after in pairwise(edges))
     return bill(costs, Amount(first.minimum, tariff.unit))
 

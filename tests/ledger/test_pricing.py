@@ -117,13 +117,19 @@ def test_the_minimum_is_asked_once_and_comes_with_the_last_segment() -> None:
 
 def test_a_session_that_never_ran_has_no_minimum() -> None:
     assert bill([], credits(5)).total == Amount(0)
-    assert bill_of_run(PLAIN, held(1), NOW, NOW).total == Amount(0)
+    assert bill_of_run(PLAIN, held(1), NOW, NOW - SECOND).total == Amount(0)
 
 
 def test_a_second_that_ran_costs_the_minimum() -> None:
     tariff = Tariff(versions=(Version(prices=PRICES, minimum=250_000),))
     made = bill_of_run(tariff, held(1), NOW, NOW + SECOND)
     assert made.total == credits("0.25") and made.costs[0].amount == Amount(334)
+
+
+def test_a_run_that_ended_within_the_second_costs_the_minimum_too() -> None:
+    made = bill_of_run(Tariff(versions=(Version(prices=PRICES, minimum=250_000),)), held(1), NOW, NOW)
+    assert made.formula == "nothing used = 0 credits; minimum of a session 0.25 credits, so 0.25 credits more; together 0.25 credits"
+    assert made.total == by_hand(made.formula) == credits("0.25")
 
 
 # ---- a run over several prices
