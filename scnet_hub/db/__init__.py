@@ -3,7 +3,8 @@
 `await db.run(work, *args)` runs `work(tx, *args)` in one transaction on the database's own thread: blocking work goes
 through this one place. A check and the write that rests on it are one step: SQLite takes the write lock at BEGIN; on
 PostgreSQL transactions are SERIALIZABLE, and one that lost a race against another is run again from its beginning: what `work`
-does beside reading and writing by `tx` must bear that. Tables are on one page (`tables`), queries in one file a noun.
+does beside reading and writing by `tx` must bear that. Work that locks what it rests on says so (`by_locks`). Tables are on one
+page (`tables`), queries in one file a noun.
 """
 
 from __future__ import annotations
@@ -34,7 +35,15 @@ TRIES = 12
 FIRST_PAUSE = 0.002  # seconds at most, twice as long each time, never more than the longest
 LONGEST_PAUSE = 0.25
 READING = {"reading": True, "postgresql_readonly": True, "postgresql_deferrable": True}
+BY_LOCKS = "by_locks"
 IN_SETTINGS = "Look at `database` in the broker's settings, and whether what it names answers: docs/how-to/postgresql.md."
+
+
+def by_locks(work: Callable[Concatenate[Tx, P], T]) -> Callable[Concatenate[Tx, P], T]:
+    """Says of `work` that it locks the rows that it rests on before it reads them (`FOR UPDATE`), and that keys guard the rest. On
+    PostgreSQL it then waits for its turn (READ COMMITTED) instead of being run again; SQLite has one writer at a time anyway."""
+    setattr(work, BY_LOCKS, True)
+    return work
 
 
 class Database:
@@ -94,7 +103,7 @@ class Database:
     def _once(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         worked = False
         try:
-            with self.engine.begin() as tx:
+            with self._engine_for(work).begin() as tx:
                 result = work(tx, *args, **kwargs)
                 worked = True
             return result
@@ -107,6 +116,11 @@ class Database:
             elif worked and error.connection_invalidated:
                 hint = "The answer to COMMIT did not come: it is stored or it is not. Look before trying again."
             raise NotStored(f"The broker's database can't be used now: {error.orig}.", hint=hint) from error
+
+    def _engine_for(self, work: object) -> Engine:
+        if self.engine.dialect.name == "postgresql" and getattr(work, BY_LOCKS, False):
+            return self.engine.execution_options(isolation_level="READ COMMITTED")
+        return self.engine
 
 
 def _lost_a_race(error: BaseException | None) -> bool:

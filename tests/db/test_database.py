@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.db import TRIES, Database, Tx
+from scnet_hub.db import TRIES, Database, Tx, by_locks
 from scnet_hub.db import entries as stored
 from scnet_hub.errors import BadOption, NotStored, SpecError
 from scnet_hub.ledger import entries
@@ -164,6 +164,26 @@ async def test_what_loses_every_race_is_given_up_and_changed_nothing(server: Dat
         await server.run(work)
     assert len(tries) == TRIES and "Try again" in said.value.hint
     assert await server.run(values) == [7]
+
+
+def test_work_that_locks_what_it_rests_on_waits_and_is_not_run_again(server: Database) -> None:
+    server.run_here(counters, 0)
+    tries: list[int] = []
+
+    @by_locks
+    def count_locked(tx: Tx, by: int) -> None:
+        tries.append(1)
+        value = tx.exec_driver_sql("SELECT value FROM counters WHERE id = 0 FOR UPDATE").scalar_one()
+        tx.exec_driver_sql(f"UPDATE counters SET value = {value + by} WHERE id = 0")
+
+    def work(writer: int) -> None:
+        for _ in range(20):
+            server.run_here(count_locked, 1)
+
+    at_once(work)
+    assert server.run_here(values) == [WRITERS * 20] and len(tries) == WRITERS * 20
+    with server.engine.begin() as tx:  # others are as before
+        assert tx.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "serializable"
 
 
 async def test_nothing_else_is_run_again(database: Database) -> None:
