@@ -185,6 +185,22 @@ def test_a_grantor_owes_by_the_rate_of_the_lot() -> None:
     assert settlement.of("nobody").net == credits(0)
 
 
+def test_money_is_rounded_half_up_for_each_entry_and_back_the_same_way() -> None:
+    terms = replace(TERMS, payers={"project:p1/first": Payer("city", 500_000), "project:p1/second": Payer("city", 499_999)})
+    one, other = charge("s1", {"first": 1}), charge("s2", {"second": 1})
+    assert settle([one], NOVEMBER, terms).of("alpha").due == money(1)
+    assert settle([other], NOVEMBER, terms).of("alpha").due == money(0)
+    assert settle([one, charge("s3", {"first": 1})], NOVEMBER, terms).of("alpha").due == money(2)
+    assert settle([one, reverse(one)], NOVEMBER, terms).of("alpha").due == money(0)
+
+
+def test_a_lot_whose_hold_only_went_back_is_in_no_statement() -> None:
+    one = charge("s1", {"first": 5_000_000})
+    back = (Posting("held:p1/second", -credits(3)), Posting("project:p1/second", credits(3)))
+    settlement = settle([replace(one, postings=(*one.postings, *back))], NOVEMBER, TERMS)
+    assert [one.member for one in settlement.statements] == ["alpha", "ministry"]
+
+
 def test_a_rate_of_nothing_is_a_statement_of_thanks() -> None:
     settlement = settle([charge("s1", {"first": 5_000_000}, project="p2")], NOVEMBER, TERMS)
     (thanks,) = settlement.reimbursements
