@@ -44,6 +44,10 @@ def test_a_manifest_counts_what_ended_and_names_what_goes_on() -> None:
     assert one.digest == hashlib.sha256(lines.encode()).hexdigest()
 
 
+def test_what_starts_at_midnight_is_of_the_next_day() -> None:
+    assert told([interim(END)]).records == 0 and told([interim(END - timedelta(seconds=1))]).records == 1
+
+
 def test_a_day_of_which_all_came_lacks_nothing_and_a_day_without_jobs_too() -> None:
     assert missing(told(), ALL) == () and missing(told(ids=False), ALL) == ()
     assert missing(told(()), ()) == ()

@@ -140,6 +140,13 @@ def test_a_final_record_counts_before_an_interim_one_that_comes_late() -> None:
     assert live([first, late]).records == live([late, first]).records == {first.identity: first}
 
 
+def test_of_a_final_record_that_comes_again_the_first_telling_counts_and_of_an_interim_one_the_last() -> None:
+    early, late = run(seen_at=AT + 2 * HOUR), run(seen_at=AT + 3 * HOUR)
+    assert {live(order).records[early.identity].seen_at for order in ((early, late), (late, early))} == {early.seen_at}
+    shorter, longer = interim(length=HOUR, seen_at=AT + HOUR), interim(length=2 * HOUR, seen_at=AT + 2 * HOUR)
+    assert live([longer, shorter]).records == live([shorter, longer]).records == {longer.identity: longer}
+
+
 def test_two_final_records_that_differ_wait_for_a_correction() -> None:
     one, other = run(), run(length=2 * HOUR)
     found = live([one, other])
@@ -270,6 +277,7 @@ def test_an_outage_refunds_just_the_time_that_overlaps() -> None:
     outages = [
         Outage(centre="alpha", start=AT - HOUR, end=AT + HOUR, words="cooling"),
         Outage(centre="alpha", start=AT + 30 * MINUTE, end=AT + 90 * MINUTE, words="cooling"),
+        Outage(centre="alpha", start=AT + 40 * MINUTE, end=AT + 50 * MINUTE),  # within the one before
         Outage(centre="alpha", start=AT + 150 * MINUTE),  # it lasts
         Outage(centre="beta", start=AT, end=AT + 3 * HOUR),
         Outage(centre="alpha", partition="debug", start=AT, end=AT + 3 * HOUR),
