@@ -31,9 +31,9 @@ T = TypeVar("T")
 
 # PostgreSQL's words for "another transaction was in the way, run it again": serialization_failure, deadlock_detected
 LOST_A_RACE = {"40001", "40P01"}
-TRIES = 12
+TRIES = 60  # some three seconds, a third of what SQLite waits for its one writer
 FIRST_PAUSE = 0.002  # seconds at most, twice as long each time, never more than the longest
-LONGEST_PAUSE = 0.25
+LONGEST_PAUSE = 0.1
 READING = {"reading": True, "postgresql_readonly": True, "postgresql_deferrable": True}
 BY_LOCKS = "by_locks"
 IN_SETTINGS = "Look at `database` in the broker's settings, and whether what it names answers: docs/how-to/postgresql.md."
@@ -50,7 +50,7 @@ class Database:
     """`url` is SQLAlchemy's, for example `sqlite:////path/broker.sqlite`. `open()` migrates to the newest schema."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url, self.tries = url, TRIES
         self._engine: Engine | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db")
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db-read")
@@ -90,7 +90,7 @@ class Database:
     def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same on the caller's thread, which it may block: for commands and for several writers at once."""
         pause = FIRST_PAUSE
-        for _ in range(TRIES - 1):
+        for _ in range(self.tries - 1):
             try:
                 return self._once(work, *args, **kwargs)
             except NotStored as lost:
