@@ -76,6 +76,11 @@ def _possible(wish: Wish, now: datetime, centres: Collection[str]) -> None:
 def approve(tx: Tx, allocation: str, by: str, words: str, now: datetime, *, grantor: str, amount: Amount | None = None) -> AllocationRow:
     """Grants it, or another `amount` than was asked for; it begins at once if it is time."""
     row = _waiting(tx, allocation)
+    before = stored.get(tx, row.renews) if row.renews else None
+    if before and before.grantor != grantor:
+        raise BadOption(
+            f"{row.renews} was granted by {before.grantor}: what is left of it can't go on as {grantor}'s.", hint="Grant it anew."
+        )
     micros = row.micros if amount is None else amount.micros
     if not 0 < micros <= MOST:
         raise BadOption("An approved amount is more than nothing.", hint="Decline it instead.")

@@ -7,37 +7,43 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import KeyTaken
 from ..ledger.entries import Entry, Posting
 from ..units import Amount
-from . import Tx
+from . import Tx, direct
 from .tables import chain, entries, postings
 
-INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 PAGE = 5000  # entries that are read at once
 LATE = 10_000  # ids that another writer may still be about to write below the newest
+_ENTRY = (
+    "INSERT INTO scnet_entries (key, at, kind, project, session, memo, actor, reverses, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (key) DO NOTHING RETURNING id"
+)
+_POSTINGS = "INSERT INTO scnet_postings (entry, account, unit, micros) VALUES "
 
 
 def add(tx: Tx, entry: Entry) -> bool:
     """Writes the entry; False (and nothing written) if its key is there already with the same body. Raises KeyTaken for another one."""
-    values = {
-        "key": entry.key, "at": entry.at, "kind": entry.kind, "project": entry.project, "session": entry.session, "memo": entry.memo,
-        "actor": entry.actor, "reverses": entry.reverses, "recorded_at": entry.recorded_at or entry.at,
-    }  # fmt: skip
-    insert = INSERT[tx.dialect.name](entries).values(values).on_conflict_do_nothing(index_elements=["key"])
-    entry_id = tx.execute(insert.returning(entries.c.id)).scalar()
-    if entry_id is None:
-        known = get(tx, entry.key)
-        if known is None or known.says() != entry.says():
-            raise KeyTaken(f"The key {entry.key!r} was used for another entry.", hint="Send the same again, or another key.")
+    if write(tx, entry):
+        return True
+    known = get(tx, entry.key)
+    if known is None or known.says() != entry.says():
+        raise KeyTaken(f"The key {entry.key!r} was used for another entry.", hint="Send the same again, or another key.")
+    return False
+
+
+def write(tx: Tx, entry: Entry) -> bool:
+    """Writes the entry; False (and nothing written) if its key is there already, whatever is under it."""
+    values = (
+        entry.key, entry.at, entry.kind, entry.project, entry.session, entry.memo, entry.actor, entry.reverses,
+        entry.recorded_at or entry.at,
+    )  # fmt: skip
+    number = direct.run(tx, _ENTRY, *values).fetchone()
+    if number is None:
         return False
-    rows = [
-        {"entry": entry_id, "account": posting.account, "unit": posting.amount.unit, "micros": posting.amount.micros}
-        for posting in entry.postings
-    ]
-    tx.execute(postings.insert(), rows)
+    rows = [(number[0], posting.account, posting.amount.unit, posting.amount.micros) for posting in entry.postings]
+    direct.run(tx, _POSTINGS + direct.marks(rows), *[value for row in rows for value in row])
     return True
 
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
 from ..ledger.lots import Lot
-from . import Tx
+from . import Tx, direct
 from .tables import holds, lots
 
-_COUNTED = ("granted", "available", "held", "spent", "expired")
+_LOTS = (
+    "SELECT project, unit, name, grantor, granted, available, held, spent, expired, floor, expires_at, centres, rate FROM scnet_lots"
+    " WHERE project = ? AND unit = ? ORDER BY name"
+)
+_LOTS_LOCKED = _LOTS + direct.LOCK
 _CHANGE = (
-    lots.update()
-    .where(lots.c.project == bindparam("of_project"), lots.c.unit == bindparam("of_unit"), lots.c.name == bindparam("of_name"))
-    .values({name: lots.c[name] + bindparam(f"more_{name}") for name in _COUNTED})
-)  # fmt: skip
+    "UPDATE scnet_lots SET granted = granted + ?, available = available + ?, held = held + ?, spent = spent + ?, expired = expired + ?"
+    " WHERE project = ? AND unit = ? AND name = ?"
+)
+_COUNTED = ("granted", "available", "held", "spent", "expired")
+_HOLD = "SELECT session, project, unit, parts, step, state FROM scnet_holds WHERE session = ?" + direct.LOCK
+_NEW_HOLD = (
+    "INSERT INTO scnet_holds (session, project, unit, parts, step, state) VALUES (?, ?, ?, ?, 1, 'open') ON CONFLICT (session) DO NOTHING"
+)
+_SET_HOLD = "UPDATE scnet_holds SET parts = ?, step = ?, state = ? WHERE session = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +44,7 @@ class HoldRow:
 
 def of(tx: Tx, project: str, unit: str, *, lock: bool = False) -> list[Lot]:
     """A project's lots by name; locked, nobody else writes them before this transaction ends."""
-    query = select(lots).where(lots.c.project == project, lots.c.unit == unit).order_by(lots.c.name)
-    return [_lot(row._mapping) for row in tx.execute(query.with_for_update() if lock else query)]
+    return [_lot(row) for row in direct.run(tx, _LOTS_LOCKED if lock else _LOTS, project, unit)]
 
 
 def put(tx: Tx, lot: Lot) -> None:
@@ -50,40 +58,46 @@ def limit(tx: Tx, project: str, unit: str, name: str, floor: int) -> None:
 
 def change(tx: Tx, project: str, unit: str, by: Mapping[str, Mapping[str, int]]) -> None:
     """Adds to the numbers of lots, by lot's name and number's name."""
-    rows = [
-        {"of_project": project, "of_unit": unit, "of_name": name, **{f"more_{one}": numbers.get(one, 0) for one in _COUNTED}}
-        for name, numbers in by.items()
-    ]
-    if rows:
-        tx.execute(_CHANGE, rows)
+    for name, numbers in by.items():
+        direct.run(tx, _CHANGE, *[numbers.get(one, 0) for one in _COUNTED], project, unit, name)
 
 
 def over(tx: Tx, now: datetime) -> list[Lot]:
     """Lots whose time is over and of which something is left."""
-    return [_lot(row._mapping) for row in tx.execute(select(lots).where(lots.c.expires_at <= now, lots.c.available > 0).with_for_update())]
+    return [_lot(row) for row in tx.execute(select(lots).where(lots.c.expires_at <= now, lots.c.available > 0).with_for_update())]
 
 
 def every(tx: Tx) -> list[Lot]:
-    return [_lot(row._mapping) for row in tx.execute(select(lots).order_by(lots.c.project, lots.c.unit, lots.c.name))]
+    return [_lot(row) for row in tx.execute(select(lots).order_by(lots.c.project, lots.c.unit, lots.c.name))]
 
 
 def hold(tx: Tx, session: str) -> HoldRow | None:
     """Locked."""
-    row = tx.execute(select(holds).where(holds.c.session == session).with_for_update()).first()
-    return HoldRow(**row._mapping) if row else None
+    row = direct.run(tx, _HOLD, session).fetchone()
+    return _hold(row) if row else None
 
 
 def open_holds(tx: Tx) -> list[HoldRow]:
-    return [HoldRow(**row._mapping) for row in tx.execute(select(holds).where(holds.c.state == "open"))]
+    return [_hold(row) for row in tx.execute(select(holds).where(holds.c.state == "open"))]
 
 
-def put_hold(tx: Tx, row: HoldRow) -> None:
-    values = {"parts": dict(row.parts), "step": row.step, "state": row.state}
-    if row.step == 1 and row.state == "open":
-        tx.execute(holds.insert().values(session=row.session, project=row.project, unit=row.unit, **values))
-    else:
-        tx.execute(holds.update().where(holds.c.session == row.session).values(values))
+def open_hold(tx: Tx, session: str, project: str, unit: str, parts: Mapping[str, int]) -> bool:
+    """A session's first; False (and nothing written) if it has one."""
+    return bool(direct.run(tx, _NEW_HOLD, session, project, unit, dict(parts)).rowcount)
 
 
-def _lot(row: Mapping[Any, Any]) -> Lot:
-    return Lot(**{**row, "centres": tuple(row["centres"])})
+def set_hold(tx: Tx, row: HoldRow) -> None:
+    direct.run(tx, _SET_HOLD, dict(row.parts), row.step, row.state, row.session)
+
+
+def _hold(row: Sequence[Any]) -> HoldRow:
+    session, project, unit, parts, step, state = row
+    return HoldRow(session=session, project=project, unit=unit, parts=direct.document(parts), step=step, state=state)
+
+
+def _lot(row: Sequence[Any]) -> Lot:
+    project, unit, name, grantor, granted, available, held, spent, expired, floor, expires_at, centres, rate = row
+    return Lot(
+        project=project, unit=unit, name=name, grantor=grantor, granted=granted, available=available, held=held, spent=spent,
+        expired=expired, floor=floor, expires_at=direct.moment(expires_at), centres=tuple(direct.document(centres)), rate=rate,
+    )  # fmt: skip

@@ -157,7 +157,7 @@ events = Table(
 )
 
 # The books. Entries, postings and the chain are only ever added to; lots and holds are what they come to, kept beside them in the same
-# transaction so that a hold need not add up a project's history: `audit` compares.
+# transaction so that a hold need not add up a project's history: `audit` compares. Each further index costs every hold and charge a page.
 entries = Table(
     "scnet_entries",
     metadata,
@@ -166,7 +166,7 @@ entries = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("project", String(64), nullable=False, index=True),
-    Column("session", String(32), nullable=False, index=True),
+    Column("session", String(32), nullable=False),
     Column("memo", Text, nullable=False),
     Column("actor", String(255), nullable=False, server_default=""),
     Column("reverses", String(200), nullable=False, server_default=""),
@@ -178,7 +178,7 @@ postings = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("entry", ForeignKey("scnet_entries.id"), nullable=False, index=True),
-    Column("account", String(200), nullable=False, index=True),
+    Column("account", String(200), nullable=False),
     Column("unit", String(16), nullable=False),
     Column("micros", BigInteger, nullable=False),
 )
@@ -207,17 +207,19 @@ lots = Table(
     Column("expires_at", UtcDateTime, index=True),
     Column("centres", JSON, nullable=False),
     Column("rate", BigInteger, nullable=False),  # millionths of money that its grantor pays a centre for one of it
+    sqlite_with_rowid=False,
 )
 
 holds = Table(
     "scnet_holds",
     metadata,
     Column("session", String(32), primary_key=True),
-    Column("project", String(64), nullable=False, index=True),
+    Column("project", String(64), nullable=False),
     Column("unit", String(16), nullable=False),
     Column("parts", JSON, nullable=False),  # micro-units of each lot
     Column("step", Integer, nullable=False),  # how often it changed
     Column("state", String(16), nullable=False),  # open, posted, void
+    sqlite_with_rowid=False,
 )
 
 # What projects asked for and were granted. One that begins is a lot of the same name.

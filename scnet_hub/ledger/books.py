@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..db import Tx
+from ..db import Tx, by_locks
 from ..db import entries as stored
 from ..db import lots as stored_lots
-from ..db.lots import HoldRow
 from ..errors import KeyTaken, Overdrawn
 from ..units import CREDIT, Amount
 from . import entries, lots
@@ -112,6 +111,7 @@ def _enough(mine: Sequence[Lot], project: str, amount: Amount, now: datetime, ce
 # ---- what a session holds
 
 
+@by_locks
 def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "", *, centre: str = "") -> None:
     """Reserves the most a session may cost at that centre. Raises Overdrawn, with what is needed and available, and writes nothing.
 
@@ -119,18 +119,21 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
     if not amount:
         return
     mine = stored_lots.of(tx, project, amount.unit, lock=True)
-    before = stored_lots.hold(tx, session) or HoldRow(session=session, project=project, unit=amount.unit, parts={}, step=0, state="open")
-    if before.state != "open":
-        raise ValueError(f"the hold of session {session} is {before.state} already")
-    step = before.step + 1
     if amount.micros > 0:
         parts = _enough(mine, project, amount, at, centre)
+        if stored_lots.open_hold(tx, session, project, amount.unit, parts):
+            return _post(tx, entries.hold(project, session, parts, amount.unit, at, memo))
+    before = stored_lots.hold(tx, session)
+    if before is None or before.state != "open":
+        raise ValueError(f"session {session} has no open hold: {before.state if before else 'none'}")
+    step = before.step + 1
+    if amount.micros > 0:
         _post(tx, entries.hold(project, session, parts, amount.unit, at, memo, step=step))
     else:
-        parts = {name: -micros for name, micros in lots.give_back(before.parts, -amount.micros).items()}
-        back = {name: -micros for name, micros in parts.items()}
+        back = lots.give_back(before.parts, -amount.micros)
         _post(tx, entries.give_back(project, session, back, amount.unit, at, memo, step=step))
-    stored_lots.put_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step))
+        parts = {name: -micros for name, micros in back.items()}
+    stored_lots.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step))
 
 
 def held(tx: Tx, session: str) -> Amount:
@@ -139,6 +142,7 @@ def held(tx: Tx, session: str) -> Amount:
     return Amount(sum(row.parts.values()), row.unit) if row and row.state == "open" else Amount(0)
 
 
+@by_locks
 def charge(
     tx: Tx,
     project: str,
@@ -151,46 +155,62 @@ def charge(
     key: str = "",
     earned: Sequence[Posting] = (),
     last: bool = True,
+    now: datetime | None = None,
 ) -> bool:
-    """Charges a session once under that key, from the centre's usage record; False if it was done before. With the `last` cost the rest of
-    the hold goes back. `earned` is who gets it, if not the centre alone."""
-    if known := stored.get(tx, key or entries.settled_key(session)):
-        if known.kind != "charge":
-            raise KeyTaken(f"Session {session} was settled without a charge before.", hint="A correction is an entry of its own.")
-        return False
-    if not cost:
-        return release(tx, project, session, at, memo) if last else False
+    """Charges a session once under that key, from the centre's usage record, for what began `at` and is written `now` (None: the same);
+    False if it was done before. With the `last` cost the rest of the hold goes back. `earned` is who gets it, if not the centre alone."""
+    now = now or at
+    if not cost and not earned:
+        return release(tx, project, session, now, memo) if last else False
+    paid_to = tuple(earned) or (Posting(entries.centre_account(centre), cost),)
     mine = stored_lots.of(tx, project, cost.unit, lock=True)
     row = stored_lots.hold(tx, session)
     there = row.parts if row and row.state == "open" else {}
-    settled = lots.settle(there, mine, cost.micros, centre, at, last=last)
+    settled = lots.settle(there, mine, cost.micros, centre, now, last=last)
+    entry = entries.charge(project, session, settled, paid_to, cost.unit, at, memo, key=key, now=now)
+    if not stored.write(tx, entry):
+        return _charged(tx, entry.key, paid_to)
     if settled.more.get(OVERDRAFT) and not any(lot.name == OVERDRAFT for lot in mine):
         stored_lots.put(tx, _overdraft(project, cost.unit, 0))
-    paid_to = tuple(earned) or (Posting(entries.centre_account(centre), cost),)
-    _post(tx, entries.charge(project, session, settled, paid_to, cost.unit, at, memo, key=key))
+    stored_lots.change(tx, project, cost.unit, effects(entry))
     if row and row.state == "open":
         left = _sum(there, {name: -micros for name, micros in _sum(settled.held, settled.back).items()})
-        stored_lots.put_hold(tx, replace(row, parts=left, step=row.step + 1, state="posted" if last else "open"))
+        stored_lots.set_hold(tx, replace(row, parts=left, step=row.step + 1, state="posted" if last else "open"))
     return True
 
 
+def _charged(tx: Tx, key: str, paid_to: Sequence[Posting]) -> bool:
+    """False if what is there is the same charge. Raises KeyTaken for anything else: a correction is an entry of its own."""
+    known = stored.get(tx, key)
+    earned = sorted((one.account, one.amount) for one in known.postings if not _ours(one.account)) if known else []
+    if known is None or known.kind != "charge" or earned != sorted((one.account, one.amount) for one in paid_to):
+        raise KeyTaken(f"The key {key!r} was used for something else.", hint="A correction is an entry of its own.")
+    return False
+
+
+def _ours(account: str) -> bool:
+    return account.startswith(("project:", "held:"))
+
+
+@by_locks
 def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") -> bool:
     """Gives back what a session holds; False if it holds nothing. Raises KeyTaken if it was charged."""
-    if (known := stored.get(tx, entries.settled_key(session))) and known.kind != "release":
-        raise KeyTaken(f"Session {session} was charged before.", hint="A correction is an entry of its own.")
     stored_lots.of(tx, project, CREDIT, lock=True)
     row = stored_lots.hold(tx, session)
+    if row and row.state == "posted":
+        raise KeyTaken(f"Session {session} was charged before.", hint="A correction is an entry of its own.")
     if row is None or row.state != "open":
         return False
     if row.parts:
         _post(tx, entries.release(project, session, row.parts, row.unit, at, memo))
-    stored_lots.put_hold(tx, replace(row, parts={}, step=row.step + 1, state="void"))
+    stored_lots.set_hold(tx, replace(row, parts={}, step=row.step + 1, state="void"))
     return True
 
 
 # ---- what time and mistakes change
 
 
+@by_locks
 def expire(tx: Tx, now: datetime) -> int:
     """Takes what is left of lots whose time is over, each by an entry; how many."""
     over = stored_lots.over(tx, now)
@@ -199,9 +219,15 @@ def expire(tx: Tx, now: datetime) -> int:
     return len(over)
 
 
+@by_locks
 def carry_over(tx: Tx, project: str, lot: str, into: str, at: datetime, *, unit: str = CREDIT, actor: str = "") -> bool:
-    """Moves what is left of a lot into another; False if that is nothing, or was done before."""
-    left = next((one.available for one in stored_lots.of(tx, project, unit, lock=True) if one.name == lot), 0)
+    """Moves what is left of a lot into another on the same terms with its grantor; False if that is nothing, or was done before."""
+    known = {one.name: one for one in stored_lots.of(tx, project, unit, lock=True)}
+    if lot not in known or into not in known:
+        return False
+    if (known[lot].grantor, known[lot].rate) != (known[into].grantor, known[into].rate):
+        raise ValueError(f"lot {into} of {project} is another grantor's than {lot}, or at another rate")
+    left = known[lot].available
     entry = entries.carry_over(project, lot, into, left, unit, at, actor=actor)
     if left <= 0 or stored.get(tx, entry.key):
         return False
@@ -209,7 +235,8 @@ def carry_over(tx: Tx, project: str, lot: str, into: str, at: datetime, *, unit:
     return True
 
 
-def reverse(tx: Tx, key: str, at: datetime, memo: str, *, actor: str = "") -> bool:
+@by_locks
+def reverse(tx: Tx, key: str, now: datetime, memo: str, *, actor: str = "") -> bool:
     """Takes a charge back, by an entry of its own; False if that was done before. Raises KeyTaken if there is no such charge."""
     known = stored.get(tx, key)
     if known is None or known.kind != "charge":
@@ -217,7 +244,7 @@ def reverse(tx: Tx, key: str, at: datetime, memo: str, *, actor: str = "") -> bo
     stored_lots.of(tx, known.project, known.unit, lock=True)
     if stored.get(tx, f"reverse:{key}"):
         return False
-    _post(tx, entries.reverse(_to_available(known), at, memo, actor=actor))
+    _post(tx, entries.reverse(_to_available(known), now, memo, actor=actor))
     return True
 
 
@@ -271,7 +298,7 @@ def effects(entry: Entry) -> dict[str, dict[str, int]]:
 
 
 def _overdraft(project: str, unit: str, limit: int) -> Lot:
-    return Lot(project=project, name=OVERDRAFT, grantor="", granted=0, available=0, floor=limit, unit=unit)
+    return Lot(project=project, name=OVERDRAFT, grantor="federation", granted=0, available=0, floor=limit, unit=unit)
 
 
 def _sum(one: Parts, other: Parts) -> dict[str, int]:

@@ -34,7 +34,8 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One fact of the books: true from `at` on, by `actor` ("": the broker itself), and where it takes another one back the key of that.
+    """One fact of the books: true from `at` on, written at `recorded_at` (None: then) by `actor` ("": the broker itself); it may take
+    another one back, by that one's key.
     Raises ValueError if its postings are of two units or don't sum to zero."""
 
     key: str
@@ -68,10 +69,14 @@ class Entry:
 def digest(entry: Entry) -> str:
     """SHA-256 of all that it says."""
     body = [
-        entry.key, entry.at.astimezone(UTC).isoformat(), entry.kind, entry.project, entry.session, entry.memo, entry.actor, entry.reverses,
-        [[one.account, one.amount.micros, one.amount.unit] for one in entry.postings],
+        entry.key, _moment(entry.at), _moment(entry.recorded_at or entry.at), entry.kind, entry.project, entry.session, entry.memo,
+        entry.actor, entry.reverses, [[one.account, one.amount.micros, one.amount.unit] for one in entry.postings],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(body, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
 
 
 def link(before: str, entry: Entry) -> str:
@@ -112,7 +117,15 @@ def expired_account(grantor: str) -> str:
 def grant(lot: Lot, at: datetime, *, actor: str = "") -> Entry:
     postings = _move({grants_account(lot.grantor): lot.granted}, {project_account(lot.project, lot.name): lot.granted}, lot.unit)
     key = f"grant:{lot.project}:{lot.name}"
-    return Entry(key=key, at=at, kind="grant", project=lot.project, memo=f"grant {lot.name}", postings=postings, actor=actor)
+    return Entry(key=key, at=at, kind="grant", project=lot.project, memo=_terms(lot), postings=postings, actor=actor)
+
+
+def _terms(lot: Lot) -> str:
+    """All that is agreed of a lot, so that the chain vouches for it."""
+    until = f", until {_moment(lot.expires_at)}" if lot.expires_at else ""
+    where = f", at {', '.join(lot.centres)}" if lot.centres else ""
+    rate = f", {lot.rate} millionths of money each" if lot.rate else ""
+    return f"grant {lot.name}{until}{where}{rate}"
 
 
 def hold(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, step: int = 1) -> Entry:
@@ -131,9 +144,18 @@ def release(project: str, session: str, parts: Parts, unit: str, at: datetime, m
 
 
 def charge(
-    project: str, session: str, settled: Settled, earned: Iterable[Posting], unit: str, at: datetime, memo: str = "", *, key: str = ""
+    project: str,
+    session: str,
+    settled: Settled,
+    earned: Iterable[Posting],
+    unit: str,
+    at: datetime,
+    memo: str = "",
+    *,
+    key: str = "",
+    now: datetime | None = None,
 ) -> Entry:
-    """`earned` is who gets it; together as much as is paid."""
+    """`earned` is who gets it; together as much as is paid. It counts where what is charged began (`at`)."""
     postings = (
         *_posted(_held(project, settled.held), -1, unit),
         *_posted(_available(project, settled.more), -1, unit),
@@ -141,7 +163,7 @@ def charge(
         *earned,
     )
     key = key or settled_key(session)
-    return Entry(key=key, at=at, kind="charge", project=project, session=session, memo=memo, postings=postings)
+    return Entry(key=key, at=at, recorded_at=now, kind="charge", project=project, session=session, memo=memo, postings=postings)
 
 
 def settled_key(session: str) -> str:
@@ -162,12 +184,14 @@ def carry_over(project: str, lot: str, into: str, micros: int, unit: str, at: da
     return Entry(key=key, at=at, kind="carry", project=project, memo=f"the rest of {lot} goes on", postings=postings, actor=actor)
 
 
-def reverse(of: Entry, at: datetime, memo: str, *, actor: str = "") -> Entry:
+def reverse(of: Entry, now: datetime, memo: str, *, actor: str = "") -> Entry:
+    """Of the same time: what it says of the past is taken back now."""
     turned = tuple(Posting(one.account, -one.amount) for one in of.postings)
     key = f"reverse:{of.key}"
     return Entry(
-        key=key, at=at, kind="reverse", project=of.project, session=of.session, memo=memo, postings=turned, actor=actor, reverses=of.key
-    )
+        key=key, at=of.at, recorded_at=now, kind="reverse", project=of.project, session=of.session, memo=memo, postings=turned, actor=actor,
+        reverses=of.key,
+    )  # fmt: skip
 
 
 def _available(project: str, parts: Parts) -> Parts:

@@ -14,6 +14,8 @@ def upgrade() -> None:
     for name, length in (("actor", 255), ("reverses", 200)):
         op.add_column("scnet_entries", sa.Column(name, sa.String(length=length), nullable=False, server_default=""))
     op.add_column("scnet_entries", sa.Column("recorded_at", moment, nullable=True))
+    op.drop_index("ix_scnet_postings_account", table_name="scnet_postings")
+    op.drop_index("ix_scnet_entries_session", table_name="scnet_entries")
     with op.batch_alter_table("scnet_postings") as postings:
         postings.alter_column("account", type_=sa.String(length=200), existing_nullable=False)
     op.create_table(
@@ -32,6 +34,7 @@ def upgrade() -> None:
         sa.Column("expires_at", moment, nullable=True),
         sa.Column("centres", sa.JSON(), nullable=False),
         sa.Column("rate", micros, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_scnet_lots_expires_at", "scnet_lots", ["expires_at"])
     op.create_table(
@@ -42,8 +45,8 @@ def upgrade() -> None:
         sa.Column("parts", sa.JSON(), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_scnet_holds_project", "scnet_holds", ["project"])
     _fill()
 
 
