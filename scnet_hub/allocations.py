@@ -6,13 +6,14 @@ answering write no entry: only what begins does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from . import projects
 from .db import Tx
 from .db import allocations as stored
+from .db import lots as stored_lots
 from .db.allocations import AllocationRow
 from .errors import BadOption, NotFound, Refused
 from .ledger import books
@@ -73,8 +74,19 @@ def _possible(wish: Wish, now: datetime, centres: Collection[str]) -> None:
         raise BadOption(f"There is no centre {strange[0]!r} in this federation.", hint=f"Centres: {', '.join(sorted(centres))}.")
 
 
-def approve(tx: Tx, allocation: str, by: str, words: str, now: datetime, *, grantor: str, amount: Amount | None = None) -> AllocationRow:
-    """Grants it, or another `amount` than was asked for; it begins at once if it is time."""
+def approve(
+    tx: Tx,
+    allocation: str,
+    by: str,
+    words: str,
+    now: datetime,
+    *,
+    grantor: str,
+    amount: Amount | None = None,
+    grantors: Mapping[str, Amount | None] | None = None,
+) -> AllocationRow:
+    """Grants it, or another `amount` than was asked for; it begins at once if it is time. `grantors` are those that there are, each with
+    its budget (None: no limit); none of them: anybody is one."""
     row = _waiting(tx, allocation)
     before = stored.get(tx, row.renews) if row.renews else None
     if before and before.grantor != grantor:
@@ -84,9 +96,30 @@ def approve(tx: Tx, allocation: str, by: str, words: str, now: datetime, *, gran
     micros = row.micros if amount is None else amount.micros
     if not 0 < micros <= MOST:
         raise BadOption("An approved amount is more than nothing.", hint="Decline it instead.")
+    _within_budget(tx, grantor, Amount(micros, row.unit), grantors or {})
     stored.change(tx, row.id, state="approved", grantor=grantor, micros=micros, decided_by=by, decided_at=now, answer=words[:WORDS])
     renew(tx, now)
     return _standing(tx, allocation)
+
+
+def _within_budget(tx: Tx, grantor: str, amount: Amount, grantors: Mapping[str, Amount | None]) -> None:
+    """What is approved and has not begun counts: it will be given."""
+    if not grantors:
+        return
+    if grantor not in grantors:
+        raise BadOption(f"There is no grantor {grantor!r} in this federation.", hint=f"Grantors: {', '.join(sorted(grantors))}.")
+    budget = grantors[grantor]
+    if budget is None:
+        return
+    promised = sum(row.micros for row in stored.of(tx, state="approved") if row.grantor == grantor and row.unit == amount.unit)
+    given = Amount(stored_lots.given_by(tx, grantor, amount.unit) + promised, amount.unit)
+    if given + amount > budget:
+        left = Amount(max(0, budget.micros - given.micros), amount.unit)
+        raise Refused(
+            f"{grantor} has {left} left of its budget of {budget}; this needs {amount}.",
+            hint="Grant less, or in another grantor's name.", code="over-budget",
+            details={"available": float(left), "needed": float(amount)},
+        )  # fmt: skip
 
 
 def decline(tx: Tx, allocation: str, by: str, words: str, now: datetime) -> AllocationRow:

@@ -55,7 +55,9 @@ async def approve(allocation: str, fed: Fed, who: Who, request: Request) -> Json
     body = await body_of(request)
     amount = amount_in(body) if body.get("amount") is not None else None
     grantor, words = text("grantor", body.get("grantor") or "federation"), prose(body.get("words", ""))
-    row = await fed.db.run(allocations.approve, allocation, _by(who), words, fed.clock(), grantor=grantor, amount=amount)
+    row = await fed.db.run(
+        allocations.approve, allocation, _by(who), words, fed.clock(), grantor=grantor, amount=amount, grantors=_grantors(fed)
+    )
     return documents.allocation(row)
 
 
@@ -81,6 +83,10 @@ async def show_project(project: str, fed: Fed, who: Who) -> Json:
     if (found := await fed.reports.project(who.scope, project)) is None:
         raise NotFound(f"There is no project {project[:64]!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
     return found
+
+
+def _grantors(fed: Fed) -> dict[str, Amount | None]:
+    return {one.id: None if one.budget is None else credits(one.budget) for one in fed.spec.grantor}
 
 
 def _by(who: Caller) -> str:

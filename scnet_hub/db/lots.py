@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ..ledger.lots import Lot
 from . import Tx, direct
@@ -65,6 +65,12 @@ def change(tx: Tx, project: str, unit: str, by: Mapping[str, Mapping[str, int]])
 def over(tx: Tx, now: datetime) -> list[Lot]:
     """Lots whose time is over and of which something is left."""
     return [_lot(row) for row in tx.execute(select(lots).where(lots.c.expires_at <= now, lots.c.available > 0).with_for_update())]
+
+
+def given_by(tx: Tx, grantor: str, unit: str) -> int:
+    """Micro-units that a grantor gave in all, without what came back to it by expiry."""
+    query = select(func.coalesce(func.sum(lots.c.granted - lots.c.expired), 0)).where(lots.c.grantor == grantor, lots.c.unit == unit)
+    return int(tx.execute(query).scalar_one())
 
 
 def every(tx: Tx) -> list[Lot]:

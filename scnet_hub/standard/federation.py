@@ -32,6 +32,14 @@ class GrantSpec(_Document):
     rate: float = Field(default=0, ge=0, le=1e6, allow_inf_nan=False, description="Money that the grantor pays a centre for each credit.")
 
 
+class GrantorSpec(_Document):
+    """Who gives credits: a ministry, a member, the federation itself."""
+
+    id: Identifier
+    title: str = Field(default="", max_length=200)
+    budget: Credits | None = Field(default=None, description="The most that it gives in all, expired credits not counted; none: no limit.")
+
+
 class ProjectSpec(_Document):
     id: Identifier
     title: str = Field(default="", max_length=200)
@@ -98,6 +106,7 @@ class FederationSpec(_Document):
     name: str = Field(default="SCNet Hub", max_length=100)
     centres: list[str] = Field(min_length=1)
     project: list[ProjectSpec] = []
+    grantor: list[GrantorSpec] = Field(default=[], description="Who may give credits; none: anybody whom an operator names.")
     profile: list[Profile] = []
     second_chance: SecondChanceSpec = SecondChanceSpec()
     placement: Weights = Weights()
