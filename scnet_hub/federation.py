@@ -39,7 +39,6 @@ from .second_chances import SecondChances
 from .standard.centre import CentreSpec
 from .standard.federation import FederationSpec
 from .transport import Means
-from .units import Amount
 from .watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -327,7 +326,7 @@ class Federation:
         state = lifecycle.step(row.job_state, event)
         stored.change(tx, row.id, row.number, job_state=state, job_live=False, job_ended_at=now, job_end=why, secret="", used=0)
         if row.leads and not row.live:
-            charging.close(tx, row.id, Amount(0), "nothing ran", now)
+            charging.close(tx, row.id, charging.nothing("nothing ran"), now)
 
     def end_session(self, tx: Tx, session_id: str, why: str, *, next_in_line: bool = True) -> None:
         """The session is over for its person; what of it is still at a centre is stopped and settled by and by."""
@@ -340,7 +339,7 @@ class Federation:
             if row.job_live and not row.job_cancelled_at:
                 stored.change(tx, row.id, row.number, job_state=lifecycle.step(row.job_state, "stop"), job_cancelled_at=now, job_end=why)
         if leading.used is not None:
-            charging.close(tx, session_id, Amount(0), "nothing ran", now)
+            charging.close(tx, session_id, charging.nothing("nothing ran"), now)
         if next_in_line:
             self.continuing.inherit(tx, session_id)
 
@@ -426,7 +425,7 @@ class Federation:
         fresh = stored.get(tx, row.id, row.number)
         if fresh and not fresh.job_live and fresh.used is None:  # it ended, and its usage record will never come
             stored.say(tx, row.id, self.clock(), why)
-            charging.settle(tx, fresh, None, self.load.centres[row.centre], self.clock())
+            charging.settle(tx, fresh, (), self.load.centres[row.centre], self.spec.time_zone, self.clock())
         if fresh is None or not fresh.job_live or (row.forgotten_since and not fresh.forgotten_since):  # heard of again
             return
         self._nothing_to_charge(tx, fresh, "written off" if fresh.job_id else "withdrawn", why)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +23,7 @@ from .centres import Centre
 from .db import sessions as stored
 from .db.sessions import SessionRow
 from .errors import CentreError, NotStored
-from .jobs import JobState, JobStatus
+from .jobs import JobState, JobStatus, UsageRecord
 from .load import Known
 from .orphans import Orphans
 
@@ -186,21 +187,22 @@ class Watcher:
 
     async def _charge(self) -> bool:
         """Settles copies that ended, from the centre's usage records; True if one is still to come."""
-        rows = await self.federation.db.run(stored.unsettled, self.known.spec.id)
+        fed = self.federation
+        rows = await fed.db.run(stored.unsettled, self.known.spec.id)
         try:
-            records = {record.job_id: record for record in await self.centre.usage([row.job_id for row in rows])} if rows else {}
+            records = _runs(await self.centre.usage([row.job_id for row in rows])) if rows else {}
         except CentreError as error:
             log.warning("%s: accounting can't be asked: %s", self.known.spec.id, error)
             self._recordless.clear()  # it may be long behind when it answers again
             return True
         left = False
         for row in rows:
-            record = records.get(row.job_id)
-            if record is None or not record.state.ended or record.name != sessions.job_name(row):
-                left |= await self._waits_for_record(row, record is not None)
+            runs = [one for one in records.get(row.job_id, ()) if one.name == sessions.job_name(row)]
+            if not runs or not runs[-1].state.ended:
+                left |= await self._waits_for_record(row, bool(runs))
                 continue
             self._recordless.pop(sessions.label(row), None)
-            await self.federation.db.run(charging.settle, row, record, self.known, self.federation.clock())
+            await self.federation.db.run(charging.settle, row, runs, self.known, fed.spec.time_zone, fed.clock())
             self.federation.changes.tell(row.id)
         return left
 
@@ -213,6 +215,14 @@ class Watcher:
         says = "still calls this job, which is over, running" if known else "has no record of this job"
         await self.federation.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
         return False
+
+
+def _runs(records: Sequence[UsageRecord]) -> Mapping[str, Sequence[UsageRecord]]:
+    """By job, its runs in their order."""
+    runs: defaultdict[str, list[UsageRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda one: one.restart):
+        runs[record.job_id].append(record)
+    return runs
 
 
 def _unknown(row: SessionRow, status: JobStatus) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from .centre import Identifier, Memory, Walltime, _Document, parse
+from .tariff import TimeZone
 
 Person = Annotated[str, Field(min_length=1, max_length=255)]
 LotName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^/]*$")]
@@ -104,6 +105,7 @@ class FederationSpec(_Document):
     """`centres` are paths of centre.toml files, relative to this file; a `*` stands for all of a folder, by name."""
 
     name: str = Field(default="SCNet Hub", max_length=100)
+    time_zone: TimeZone = Field(default="Asia/Shanghai", description="Where its months begin and end.")
     centres: list[str] = Field(min_length=1)
     project: list[ProjectSpec] = []
     grantor: list[GrantorSpec] = Field(default=[], description="Who may give credits; none: anybody whom an operator names.")
