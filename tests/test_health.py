@@ -9,6 +9,7 @@ import pytest
 
 from scnet_hub import documents
 from scnet_hub.centres import Centre
+from scnet_hub.dialects.sdiag import Cycle
 from scnet_hub.dialects.slurm import Slurm
 from scnet_hub.errors import CentreError, Silent, Unreachable
 from scnet_hub.health import Asked, Health
@@ -28,7 +29,7 @@ class Looked:
 
     async def look(self, complaints: dict[str, str] | None = None, **answers: Any) -> None:
         way = Scripted(complaints, **{"squeue": queued("1", "RUNNING", "n1"), "sinfo": SINFO, **answers})
-        one = Centre(None, Slurm("sacct", 0), way, clock=lambda: self.now, observe=self.health.heard)  # type: ignore[arg-type]
+        one = Centre(None, Slurm("sacct", Cycle()), way, clock=lambda: self.now, observe=self.health.heard)  # type: ignore[arg-type]
         try:
             await one.look(["1", "2"], nodes=True)
         except CentreError:

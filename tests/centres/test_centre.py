@@ -8,6 +8,7 @@ import pytest
 
 from scnet_hub.centres import BATCH, Centre
 from scnet_hub.commands import Command, Completed
+from scnet_hub.dialects.sdiag import Cycle
 from scnet_hub.dialects.slurm import Slurm
 from scnet_hub.errors import Unreachable
 from scnet_hub.jobs import JobSpec, JobState
@@ -35,7 +36,7 @@ class Scripted:
 
 
 def centre(way: Scripted, accounting: str = "sacct") -> Centre:
-    return Centre(None, Slurm(accounting, 0), way, clock=lambda: AT)  # type: ignore[arg-type]
+    return Centre(None, Slurm(accounting, Cycle()), way, clock=lambda: AT)  # type: ignore[arg-type]
 
 
 def queued(job: str, state: str, node: str = "n/a", priority: int = 1, reason: str = "None") -> str:
@@ -121,7 +122,7 @@ async def test_records_of_strangers_are_left_out() -> None:
 
 async def test_a_submission_whose_answer_was_lost_is_absent_only_when_it_cannot_be_under_way_any_more() -> None:
     now, way = AT, Scripted(sbatch=Unreachable("cut off"))
-    there = Centre(None, Slurm("sacct", 0), way, clock=lambda: now, afterlife=timedelta(seconds=20))  # type: ignore[arg-type]
+    there = Centre(None, Slurm("sacct", Cycle()), way, clock=lambda: now, afterlife=timedelta(seconds=20))  # type: ignore[arg-type]
     now += timedelta(seconds=60)
     assert await there.submitted("s-1") is None
     with pytest.raises(Unreachable):
@@ -138,7 +139,7 @@ async def test_a_submission_whose_answer_was_lost_is_absent_only_when_it_cannot_
 
 async def test_after_a_restart_an_earlier_submission_is_waited_for_too() -> None:
     now, way = AT, Scripted()
-    there = Centre(None, Slurm("sacct", 0), way, clock=lambda: now, afterlife=timedelta(seconds=20))  # type: ignore[arg-type]
+    there = Centre(None, Slurm("sacct", Cycle()), way, clock=lambda: now, afterlife=timedelta(seconds=20))  # type: ignore[arg-type]
     with pytest.raises(Unreachable, match="may still be under way"):
         await there.submitted("s-1")
     now += timedelta(seconds=20)
