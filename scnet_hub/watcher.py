@@ -198,7 +198,7 @@ class Watcher:
         left = False
         for row in rows:
             runs = [one for one in records.get(row.job_id, ()) if one.name == sessions.job_name(row)]
-            if not runs or not runs[-1].state.ended:
+            if not runs or not runs[-1].state.ended or any(one.trouble for one in runs):
                 left |= await self._waits_for_record(row, bool(runs))
                 continue
             self._recordless.pop(sessions.label(row), None)
