@@ -16,6 +16,7 @@ from .ledger.audit import Audit
 from .ledger.books import Balance
 from .ledger.entries import Entry
 from .ledger.lots import Lot
+from .ledger.quotes import Quote
 from .lifecycle import walltime_end
 from .load import Known
 from .notices import Notice
@@ -255,6 +256,16 @@ def lot(one: Lot) -> Json:
 def member(row: MemberRow, spent: int, held: int) -> Json:
     cap = None if row.cap is None else number(row.cap)
     return {"person": row.person, "role": row.role, "cap": cap, "spent": number(spent), "held": number(held)}
+
+
+def quote(place: Ranked, one: Quote) -> Json:
+    left = {"available": one.available, "after": one.after, "after_max": one.after_max}
+    return {
+        "centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition, "unit": one.max.unit,
+        "low": number(one.low), "expected": number(one.expected), "max": number(one.max), "why": dict(one.why),
+        "walltime_s": one.walltime.total_seconds(), "starts_by": iso(one.starts_by),
+        **{name: None if amount is None else number(amount) for name, amount in left.items()}, "sentences": [*one.sentences()],
+    }  # fmt: skip
 
 
 def audit(found: Audit) -> Json:

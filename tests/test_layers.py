@@ -40,6 +40,7 @@ LAYERS: dict[str, int] = {
             "second_chances",
             "continuing",
             "charging",
+            "quoting",
             "bookkeeping",
             "allocations",
             "lifecycle",

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from .. import __version__, decision_pages, documents, identity, options
+from .. import __version__, decision_pages, documents, identity, options, placement, quoting
 from ..accounts import PROOF_LIFE
 from ..db import projects as stored_projects
 from ..db import sessions as stored
@@ -149,6 +149,17 @@ async def placements(request: Request, fed: Fed, who: Who) -> Json:
     decision, available = await fed.decisions.place(wanted)
     refusal = await fed.decisions.refusal(decision)
     return {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
+
+
+@router.post("/quotes", openapi_extra=OPTIONS_SCHEMA)
+async def quotes(request: Request, fed: Fed, who: Who) -> Json:
+    """What that would cost where it would go now: at least, probably, at most, and what is left then."""
+    person_of(who)
+    decision, available = await fed.decisions.place(options.job_request(who.person, await body_of(request)))
+    if decision.best is None:
+        raise placement.refused(decision)
+    found = await fed.db.run(quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock())
+    return documents.quote(decision.best, found)
 
 
 @router.get("/sessions")

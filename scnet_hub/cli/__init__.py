@@ -21,6 +21,7 @@ from .doctor import doctor
 from .jobs import cancel, jobs, logs, run
 from .ledger import ledger
 from .orphans import orphans, write_off
+from .quote import quote
 from .sessions import log, sessions, stop
 
 # Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
@@ -81,6 +82,7 @@ for command in (
     orphans,
     place,
     project,
+    quote,
     run,
     sessions,
     stop,

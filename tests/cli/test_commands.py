@@ -176,6 +176,13 @@ def test_a_project_shows_its_lots_its_people_and_what_waits() -> None:
         assert words in out
 
 
+def test_a_quote_is_printed_and_starts_nothing() -> None:
+    broker = Broker()
+    out = run("quote", "--cores", "4", "--walltime", "1h", broker=broker).stdout
+    assert out == "At Alpha, partition cpu:\nAt most 4.80 credits: the whole walltime.\nProbably 2.40 credits: half.\n"
+    assert broker.asked == [("POST quotes", {"cores": 4, "walltime": "1h"})]
+
+
 def test_an_allocation_is_asked_for_and_answered() -> None:
     broker = Broker()
     asked = run("allocation", "request", "sea", "500", "--why", "tides", "--until", "2027-11-20", "--centre", "alpha", broker=broker)

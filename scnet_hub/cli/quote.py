@@ -1,0 +1,26 @@
+"""`scnet quote`: what a session would cost, before it is started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..client import Client
+from .answers import Answer, Json, plain, reading
+from .request import given, needs
+
+
+@click.command()
+@needs
+@reading
+def quote(client: Client, **asked: Any) -> Answer:
+    """What that would cost where it would go now: at least, probably, at most, and what is left then. Starts nothing."""
+    document = client.call("POST", "quotes", json=given(asked))
+    return Answer(document, lambda: show(document))
+
+
+def show(one: Json) -> None:
+    click.echo(plain(f"At {one['centre_name'] or one['centre']}, partition {one['partition']}:"))
+    for sentence in one["sentences"]:
+        click.echo(plain(sentence))

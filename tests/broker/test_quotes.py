@@ -1,0 +1,40 @@
+"""Quotes by REST: what a person would pay where it would go now."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from scnet_hub import quoting
+from tests.test_charging import START, row
+from tests.world import World
+
+from .door import by
+
+
+async def test_a_quote_says_at_least_probably_and_at_most_and_what_is_left(world: World, door: httpx.AsyncClient) -> None:
+    answer = await door.post("quotes", headers=by("ada"), json={"cores": 2, "walltime": "1h"})
+    found = answer.json()
+    assert answer.status_code == 200, found
+    placed = (await door.post("placements", headers=by("ada"), json={"cores": 2, "walltime": "1h"})).json()
+    assert found["centre"] == placed["best"]["centre"]
+    assert found["max"] == pytest.approx(placed["best"]["cost"], abs=5e-6)  # a micro-credit more where a month may end within it
+    assert 0 < found["low"] < found["expected"] < found["max"] and found["after_max"] == round(found["available"] - found["max"], 6)
+    assert found["sentences"][0].startswith("At most") and "no history" in found["why"]["expected"]
+    assert (await door.get("sessions", headers=by("ada"))).json()["sessions"] == []
+
+
+async def test_what_fits_nowhere_has_no_quote(world: World, door: httpx.AsyncClient) -> None:
+    answer = await door.post("quotes", headers=by("ada"), json={"cores": 5000})
+    assert (answer.status_code, answer.json()["code"]) == (409, "no-placement")
+
+
+def test_what_such_sessions_used_is_a_share_of_what_they_asked_for() -> None:
+    asked = {"walltime_s": 3600}
+    rows = [
+        row(request=asked, started_at=START, ended_at=START + timedelta(minutes=15)), row(request=asked, started_at=None, ended_at=START),
+        row(request=asked, started_at=START, ended_at=START + timedelta(minutes=61)), row(request={}, started_at=START, ended_at=START),
+    ]  # fmt: skip
+    assert [round(share, 3) for share in quoting.shares(rows)] == [0.25, 1.017]
