@@ -154,8 +154,11 @@ async def placements(request: Request, fed: Fed, who: Who) -> Json:
 @router.post("/quotes", openapi_extra=OPTIONS_SCHEMA)
 async def quotes(request: Request, fed: Fed, who: Who) -> Json:
     """What that would cost where it would go now: at least, probably, at most, and what is left then."""
-    person_of(who)
-    decision, available = await fed.decisions.place(options.job_request(who.person, await body_of(request)))
+    wanted = options.job_request(who.person, await body_of(request))
+    if who.operator and not wanted.project:
+        decision, available = await fed.decisions.place_for_nobody(wanted), None
+    else:
+        decision, available = await fed.decisions.place(wanted)
     if decision.best is None:
         raise placement.refused(decision)
     found = await fed.db.run(quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock())

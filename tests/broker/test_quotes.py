@@ -38,3 +38,8 @@ def test_what_such_sessions_used_is_a_share_of_what_they_asked_for() -> None:
         row(request=asked, started_at=START, ended_at=START + timedelta(minutes=61)), row(request={}, started_at=START, ended_at=START),
     ]  # fmt: skip
     assert [round(share, 3) for share in quoting.shares(rows)] == [0.25, 1.017]
+
+
+async def test_an_operator_asks_for_nobody(world: World, door: httpx.AsyncClient) -> None:
+    found = (await door.post("quotes", headers=by("olga"), json={"cores": 2, "walltime": "1h"})).json()
+    assert found["available"] is None and found["after"] is None and 0 < found["low"] < found["max"]
