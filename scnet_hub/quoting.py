@@ -19,7 +19,8 @@ KNOWN = 50  # of a person's newest sessions of that kind
 
 
 def quoted(tx: Tx, request: JobRequest, place: Ranked, load: Load, available: Amount | None, now: datetime) -> Quote:
-    """For `request` at that place; `available` is None where no project would pay. Raises NoPrice where its centre's page has none for what it asks for."""
+    """For `request` at that place; `available` is None where no project would pay. Raises NoPrice where its centre's page has none for what
+    it asks for."""
     spec = load.centres[place.offer.centre].spec
     offered = spec.offered(place.offer.partition)
     assert offered is not None  # it is an offer of that page
