@@ -100,7 +100,10 @@ def price(row: SessionRow, records: Sequence[UsageRecord], known: Known, zone: s
         return nothing("lost by the centre")
     offered = known.spec.offered(row.partition)
     if offered is None:
-        return nothing(f"{known.spec.name} offers no partition {row.partition} any more")
+        raise NoPrice(
+            f"The page of {known.spec.name} has no partition {row.partition} any more, so this session has no price.",
+            hint="Its operators put the partition back until the session is charged, or write the session off.",
+        )
     tariff = tariff_of(known.spec, offered)
     outages = [Outage(centre=known.spec.id, start=one.start, end=one.end, words=one.reason) for one in known.spec.maintenance]
     found: list[Segment] = []

@@ -111,8 +111,9 @@ def test_memory_counts_where_it_has_a_price(known: Known) -> None:
 def test_what_has_no_price_is_not_free_by_accident(known: Known) -> None:
     with pytest.raises(NoPrice, match="no price for gpu-second"):
         price(known, run(gpus=1), partition="gpu")
+    with pytest.raises(NoPrice, match="has no partition gone any more"):
+        price(known, run(), partition="gone")
 
 
 def test_without_a_record_and_where_the_centre_lost_it_nothing_is_charged(known: Known) -> None:
     assert price(known).total == price(known, run(state=JobState.LOST)).total == Amount(0)
-    assert price(known, run(), partition="gone").words == "Alpha offers no partition gone any more"
