@@ -17,7 +17,7 @@ from .db.sessions import SessionRow
 from .jobs import JobState, UsageRecord
 from .ledger import books
 from .ledger.entries import settled_key
-from .ledger.pricing import Quantity, bill, exact, segment_cost
+from .ledger.pricing import bill, exact, segment_cost
 from .ledger.refunds import Outage, refund
 from .ledger.segments import Segment, meters, segments
 from .ledger.tariffs import NoPrice, Tariff, tariff_of
@@ -120,7 +120,7 @@ def price(row: SessionRow, records: Sequence[UsageRecord], known: Known, zone: s
 
 
 def _bill(tariff: Tariff, found: Sequence[Segment], words: Sequence[str]) -> Bill:
-    costs = [segment_cost(_priced(tariff, one), tariff.at(one.start), one.length) for one in found]
+    costs = [segment_cost(meters(one), tariff.at(one.start), one.length) for one in found]
     least = Amount(tariff.at(found[0].start).minimum, tariff.unit) if found else NOTHING
     whole = bill(costs, least)
     parts = [Part(at=one.start, cost=cost.amount, formula=cost.formula) for one, cost in zip(found, costs, strict=True)]
@@ -129,9 +129,3 @@ def _bill(tariff: Tariff, found: Sequence[Segment], words: Sequence[str]) -> Bil
         formula = f"{last.formula}; minimum of a session {exact(whole.minimum)}, so {exact(whole.top_up)} more"
         parts[-1] = Part(at=last.at, cost=last.cost + whole.top_up, formula=formula)
     return Bill(parts=tuple(parts), words="; ".join(([whole.formula] if found else []) + list(words)))
-
-
-def _priced(tariff: Tariff, segment: Segment) -> dict[str, Quantity]:
-    """What it used that costs something. Raises NoPrice for what no price is known of."""
-    rates = tariff.at(segment.start)
-    return {meter: quantity for meter, quantity in meters(segment).items() if rates.price(meter)}

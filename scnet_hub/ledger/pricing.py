@@ -80,7 +80,7 @@ def segment_cost(quantities: Mapping[str, Quantity], rates: Rates, duration: tim
     for meter, quantity in quantities.items():
         if type(quantity) not in (int, Fraction) or quantity < 0:
             raise ValueError(f"{meter}: {quantity!r} is no quantity: it must be a whole number or a fraction, 0 or more")
-    taken = {meter: quantity for meter, quantity in quantities.items() if quantity}
+    taken = {meter: quantity for meter, quantity in quantities.items() if quantity and rates.price(meter)}
     by_time = {meter: quantity for meter, quantity in taken.items() if timed(meter)}
     by_unit = {meter: quantity for meter, quantity in taken.items() if not timed(meter)}
     micros = hourly(by_time, rates) / HOUR + sum(Fraction(quantity) * rates.price(meter) for meter, quantity in by_unit.items())
