@@ -1,10 +1,13 @@
-"""What the books cost: python benchmarks/ledger.py [--rounds 7] [--json]
+"""What the books cost: python benchmarks/ledger.py [--rounds 7] [--json] [--only sqlite|postgresql|settle|verify]
 
 Holds and charges a second by 8 writers at once, each with a connection of its own, on random ones of 100 projects; beside a bare transfer
 in the same database: two UPDATEs of two rows and COMMIT, by the same `Database`, with the same isolation and durability. Each hold and each
 charge is a transaction, as in the broker. Rounds of a second take turns, so that the machine's speed cancels out; figures are medians over
 the rounds, ratios those of the rounds' own. *driver*: the bare transfer without SQLAlchemy, for comparison. On SQLite, and on a PostgreSQL
 that is started for this in a folder of its own (fsync on). What was counted must be in the books at the end, and they must balance.
+
+*settle*: what a record costs among a million over one among 10,000 (`settling.py`). *verify*: the time and memory of an audit of a million
+entries, on SQLite, or with `--verify-on` on PostgreSQL (`verifying.py`). Without `--only` all four are measured.
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import settling
+import verifying
 from sqlalchemy import text
 
 from scnet_hub.db import Database, Tx
@@ -33,6 +38,8 @@ from scnet_hub.units import Amount, credits
 from tests.postgres import standing
 
 Json = dict[str, Any]
+ENGINES = ("sqlite", "postgresql")
+PARTS = (*ENGINES, "settle", "verify")
 WRITERS = 8
 PROJECTS = 100
 CENTRES = 22
@@ -183,20 +190,35 @@ class Contest:
             db.close()
 
 
-def measure(rounds: int) -> Json:
+def measure(only: Sequence[str], rounds: int, verify_on: str, entries: int) -> Json:
+    found: Json = {}
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sc-"))
-        urls = {"sqlite": f"sqlite:///{Path(folder) / 'books.sqlite'}", "postgresql": stack.enter_context(standing()).create("books")}
-        contests = {engine: Contest(url) for engine, url in urls.items()}
-        for contest in contests.values():
-            stack.callback(contest.close)
-        found: dict[str, list[dict[str, float]]] = {engine: [] for engine in contests}
-        for number in range(rounds + 1):  # the first warms up and is not counted
-            note(f"round {number} of {rounds} ...")
-            kinds = [*KINDS] if number % 2 else [*KINDS][::-1]
-            for engine, contest in contests.items():
-                found[engine].append(contest.round(kinds))
-        return {engine: summary(found[engine][1:], contest) for engine, contest in contests.items()}
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sc-")))
+        server = stack.enter_context(standing()) if "postgresql" in only or ("verify" in only and verify_on == "postgresql") else None
+
+        def url(engine: str, name: str) -> str:
+            return server.create(name) if server and engine == "postgresql" else f"sqlite:///{folder / name}.sqlite"
+
+        contests = {engine: stack.enter_context(closing(Contest(url(engine, "books")))) for engine in ENGINES if engine in only}
+        if contests:
+            found |= contest(contests, rounds)
+        if "settle" in only:
+            note("settling ...")
+            found["settle"] = settling.measure()
+        if "verify" in only:
+            note(f"verifying on {verify_on} ...")
+            found["verify"] = {"engine": verify_on, **verifying.measure(url(verify_on, "large"), entries)}
+    return found
+
+
+def contest(contests: dict[str, Contest], rounds: int) -> Json:
+    found: dict[str, list[dict[str, float]]] = {engine: [] for engine in contests}
+    for number in range(rounds + 1):  # the first warms up and is not counted
+        note(f"round {number} of {rounds} ...")
+        kinds = [*KINDS] if number % 2 else [*KINDS][::-1]
+        for engine, one in contests.items():
+            found[engine].append(one.round(kinds))
+    return {engine: summary(found[engine][1:], one) for engine, one in contests.items()}
 
 
 def summary(rounds: Sequence[dict[str, float]], contest: Contest) -> Json:
@@ -222,13 +244,20 @@ def summary(rounds: Sequence[dict[str, float]], contest: Contest) -> Json:
 
 
 def table(found: Json) -> str:
-    lines = [f"{'':12}{'books/s':>10}{'bare/s':>10}{'driver/s':>10}{'to bare':>10}{'to driver':>10}"]
-    for engine, one in found.items():
-        rates = "".join(f"{one[f'{kind}_per_s']:10.0f}" for kind in KINDS)
-        said = f"at least {one['least']:g}: {'holds' if one['holds'] else 'FAILS'}{'' if one['exact'] else ', AND THE BOOKS ARE WRONG'}"
-        said += f" ({one['given_up']} steps given up)" if one["given_up"] else ""
-        lines.append(f"{engine:12}{rates}{one['ratio_to_bare']:10.2f}{one['ratio_to_driver']:10.2f}  {said}")
+    lines = []
+    if any(engine in found for engine in ENGINES):
+        lines.append(f"{'':12}{'books/s':>10}{'bare/s':>10}{'driver/s':>10}{'to bare':>10}{'to driver':>10}")
+    lines += [row(engine, found[engine]) for engine in ENGINES if engine in found]
+    lines += [settling.told(found["settle"])] if "settle" in found else []
+    lines += [verifying.told(found["verify"])] if "verify" in found else []
     return "\n".join(lines)
+
+
+def row(engine: str, one: Json) -> str:
+    rates = "".join(f"{one[f'{kind}_per_s']:10.0f}" for kind in KINDS)
+    said = f"at least {one['least']:g}: {'holds' if one['holds'] else 'FAILS'}{'' if one['exact'] else ', AND THE BOOKS ARE WRONG'}"
+    said += f" ({one['given_up']} steps given up)" if one["given_up"] else ""
+    return f"{engine:12}{rates}{one['ratio_to_bare']:10.2f}{one['ratio_to_driver']:10.2f}  {said}"
 
 
 def note(text: str) -> None:
@@ -239,8 +268,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", action="store_true", help="one JSON document on one line")
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be given more than once")
+    parser.add_argument("--verify-on", choices=ENGINES, default="sqlite")
+    parser.add_argument("--entries", type=int, default=verifying.ENTRIES, help="to verify")
     options = parser.parse_args()
-    found = measure(options.rounds)
+    found = measure(options.only or PARTS, options.rounds, options.verify_on, options.entries)
     print(json.dumps(found) if options.json else table(found))
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["balance", "centres", "dask", "jobs", "panel", "place", "run", "sessions", "stop"]
+__all__ = ["balance", "centres", "dask", "jobs", "panel", "place", "run", "sessions", "stop", "usage"]
 
 _HOMES = {"dask": "clusters", "panel": "panels"}
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from . import projects
+from . import letters, projects
 from .db import Tx
 from .db import allocations as stored
 from .db import lots as stored_lots
@@ -24,7 +24,6 @@ OPEN = 5  # requests of one project that wait for an answer
 LONGEST = timedelta(days=3 * 366)
 MOST = 10**15  # micro-units: a thousand million credits
 WORDS = 2000
-WARN = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +57,7 @@ def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, cent
         decided_by="", decided_at=None, answer="", renews=wish.renews,
     )  # fmt: skip
     stored.put(tx, row)
+    letters.asked(tx, row, now)
     return row
 
 
@@ -99,7 +99,7 @@ def approve(
     _within_budget(tx, grantor, Amount(micros, row.unit), grantors or {})
     stored.change(tx, row.id, state="approved", grantor=grantor, micros=micros, decided_by=by, decided_at=now, answer=words[:WORDS])
     renew(tx, now)
-    return _standing(tx, allocation)
+    return _answered(tx, allocation, now)
 
 
 def _within_budget(tx: Tx, grantor: str, amount: Amount, grantors: Mapping[str, Amount | None]) -> None:
@@ -127,7 +127,13 @@ def decline(tx: Tx, allocation: str, by: str, words: str, now: datetime) -> Allo
         raise BadOption("A request is declined with a reason.", hint="Say what would have to be different.")
     row = _waiting(tx, allocation)
     stored.change(tx, row.id, state="declined", decided_by=by, decided_at=now, answer=words[:WORDS])
-    return _standing(tx, allocation)
+    return _answered(tx, allocation, now)
+
+
+def _answered(tx: Tx, allocation: str, now: datetime) -> AllocationRow:
+    row = _standing(tx, allocation)
+    letters.answered(tx, row, now)
+    return row
 
 
 def withdraw(tx: Tx, allocation: str, person: str, now: datetime) -> AllocationRow:
@@ -156,6 +162,7 @@ def _begin(tx: Tx, row: AllocationRow, now: datetime) -> None:
     if row.renews:
         books.carry_over(tx, row.project, row.renews, row.id, now, unit=row.unit, actor=row.decided_by)
     stored.change(tx, row.id, state="active")
+    letters.begun(tx, row, now)
 
 
 def _waiting(tx: Tx, allocation: str) -> AllocationRow:
@@ -183,14 +190,5 @@ def visible(tx: Tx, allocation: str, person: str, *, operator: bool) -> Allocati
 
 def ending(lots: Iterable[Lot], now: datetime) -> list[str]:
     """What ends soon and is not spent, as sentences, the soonest first."""
-    soon = [lot for lot in lots if lot.expires_at and lot.available > 0 and now < lot.expires_at <= now + WARN[0]]
-    return [_ending(lot, now) for lot in sorted(soon, key=lambda lot: lot.expires_at or now)]
-
-
-def _ending(lot: Lot, now: datetime) -> str:
-    assert lot.expires_at is not None
-    left = lot.expires_at - now
-    within = f"in {left.days} days" if left.days > 1 else "tomorrow" if left.days == 1 else "today"
-    what = Amount(lot.available, lot.unit)
-    until = f"{lot.expires_at.astimezone(UTC):%d %b %Y %H:%M} UTC"
-    return f"{what} of {lot.name or 'the first grant'} end on {until} ({within}): what is not spent then is gone."
+    soon = [lot for lot in lots if lot.expires_at and lot.available > 0 and now < lot.expires_at <= now + letters.WARN[0]]
+    return [letters.ending_words(lot, now) for lot in sorted(soon, key=lambda lot: lot.expires_at or now)]

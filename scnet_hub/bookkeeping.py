@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from . import allocations
+from . import allocations, letters
 from .db import Database
 from .errors import ScnetError
 from .ledger import audit, books
@@ -17,11 +17,13 @@ from .ledger.audit import Audit
 
 log = logging.getLogger(__name__)
 EVERY = 5.0  # seconds from one look to the next
+WARN_EVERY = timedelta(hours=1)  # that credits end
 
 
 class Bookkeeping:
     def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
         self.db, self.clock = db, clock
+        self._warn_at: datetime | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -30,12 +32,17 @@ class Bookkeeping:
                 await self.once()
             except ScnetError as error:
                 log.warning("the books can't be kept now, will be tried again: %s", error)
+            except Exception:  # the next look may do better; it is logged whole
+                log.exception("keeping the books failed")
             await asyncio.sleep(EVERY)
 
     async def once(self) -> None:
         """All that is due."""
         await self.db.run(allocations.renew, self.clock())
         await self.db.run(books.expire, self.clock())
+        if self._warn_at is None or self.clock() >= self._warn_at:
+            await self.db.run(letters.endings, self.clock())
+            self._warn_at = self.clock() + WARN_EVERY
         sealed = books.SEALED
         while sealed == books.SEALED:
             sealed = await self.db.run(books.seal)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,6 +85,17 @@ class Client:
             return answer
         raise from_problem(_problem(answer))
 
+    def download(self, path: str, *, params: Json | None = None, timeout: float = 3600) -> Iterator[bytes]:
+        """A file of the broker's, part by part, however large; raises as `call` does before the first part."""
+        try:
+            with self._http.stream("GET", path, params=params, timeout=timeout) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise from_problem(_problem(answer))
+                yield from answer.iter_bytes()
+        except httpx.TransportError as error:
+            raise BrokerError(f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()) from error
+
     def _hint(self) -> str:
         if os.environ.get("SCNET_API_URL") or not (state_dir() / "client.json").exists():
             return "Running sessions are not affected. Try again in a minute; if it stays so, tell the operators."
@@ -133,6 +145,10 @@ class Client:
 
     def balance(self) -> list[Json]:
         return list(self.call("GET", "balance")["projects"])
+
+    def usage(self, **asked: str) -> Json:
+        """What was used: `by` day, centre, session, person or charge; of a `project`, a `person`, `since` and `until` days."""
+        return self.call("GET", "usage", params={name: value for name, value in asked.items() if value})
 
     def entries(self, project: str) -> list[Json]:
         return list(self.call("GET", "entries", params={"project": project})["entries"])

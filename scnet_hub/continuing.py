@@ -45,7 +45,7 @@ class Continuing:
         if row is None or row.kind != "lab" or row.state != "ready" or row.in_line:
             raise Refused("Only a JupyterLab session that is running can be continued.", hint="Start a new one.", code="not-running")
         wanted = replace(sessions.request_of(row.request), centre=row.centre)
-        decision, _ = fed.decisions.decide(tx, wanted)
+        decision, _ = fed.decisions.decide(tx, wanted, instead_of=row.id)
         if refused := fed.refusal(tx, decision, instead_of=row.id):
             return refused
         assert decision.best is not None

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from . import accounts, projects
+from . import accounts, projects, quotas, quoting
 from .centres import Centre
 from .db import Database, Tx
 from .db import sessions as stored
@@ -19,11 +19,13 @@ from .errors import NotFound, Refused
 from .forecasts import Forecasts
 from .jobs import JobRequest
 from .ledger import books
+from .ledger.tariffs import NoPrice
 from .load import LiveBoard, Load
 from .placement import Inputs, Placement, Ranked, Usual, soonest
 from .placement.board import SHOWN, Board
+from .quoting import Hold
 from .standard.federation import FederationSpec, ProjectSpec
-from .units import Amount
+from .units import Amount, credits
 
 
 class Decisions:
@@ -32,12 +34,13 @@ class Decisions:
     def __init__(
         self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime], spec: FederationSpec
     ) -> None:
-        self.db, self.centres, self.load, self.clock = db, centres, load, clock
+        self.db, self.centres, self.load, self.clock, self.spec = db, centres, load, clock, spec
         self.forecasts = Forecasts(db, clock)
         self.weights = Usual(**spec.placement.model_dump())
         tries = spec.second_chance.tries + spec.second_chance.copies  # a session asks at no more places
         self.live = LiveBoard(load, Board(policy=partial(soonest, weights=self.weights), shown=max(SHOWN, tries)))
         self.rules = {project.id: project for project in spec.project}
+        self.lease = spec.lease.length
 
     async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
         """Where `request` would go now, and what its project has available. Raises NotEntitled."""
@@ -60,10 +63,11 @@ class Decisions:
         now = self.clock()
         self._board(tx, now).keep_up(now)
 
-    def decide(self, tx: Tx, request: JobRequest, *, whole: bool = False) -> tuple[Placement, Amount]:
-        """Where it goes; with the best places and refusals only, or with the `whole` of them."""
+    def decide(self, tx: Tx, request: JobRequest, *, whole: bool = False, instead_of: str = "") -> tuple[Placement, Amount]:
+        """Where it goes; with the best places and refusals only, or with the `whole` of them. It may take the place of a session."""
         project = projects.resolve(tx, request.person, request.project)
-        refusals = accounts.refusals(tx, [centre.spec for centre in self.centres.values()], request.person)
+        specs = [centre.spec for centre in self.centres.values()]
+        refusals = {**quotas.shut(tx, specs, request, instead_of=instead_of), **accounts.refusals(tx, specs, request.person)}
         return self._ranked(tx, self._ruled(tx, request, project.id), refusals, whole), books.balance(tx, project.id).available
 
     def _ruled(self, tx: Tx, request: JobRequest, project: str) -> JobRequest:
@@ -94,9 +98,30 @@ class Decisions:
         """Raises OverQuota or Overdrawn if the project may not, or cannot, have the best place of `decision`."""
         if best := decision.best:
             project = projects.resolve(tx, decision.request.person, decision.request.project)
-            projects.check_quota(tx, project, decision.request, instead_of=instead_of)
-            projects.check_cap(tx, project.id, decision.request.person, best.cost)
-            _afford(tx, project.id, best, self.clock())
+            quotas.check(tx, self.spec, project, decision.request, instead_of=instead_of)
+            amount = self.hold(decision.request, best).amount
+            projects.check_cap(tx, project.id, decision.request.person, amount)
+            self._afford(tx, project.id, decision.request, best, amount)
+
+    def hold(self, request: JobRequest, place: Ranked) -> Hold:
+        """What a session holds that is started there. Raises Refused where that has no price."""
+        try:
+            return quoting.hold_of(request, place, self.load, self.lease, self.clock())
+        except NoPrice as error:
+            hint = "Choose another centre or partition; its centre's admins can give it a price."
+            raise Refused(str(error), hint=hint, code=error.code, details=error.details) from error
+
+    def _afford(self, tx: Tx, project: str, request: JobRequest, best: Ranked, amount: Amount) -> None:
+        """Raises Overdrawn, with the longest walltime that would pass."""
+        now = self.clock()
+        try:
+            books.check(tx, project, amount, now, centre=best.offer.centre)
+        except Refused as error:
+            longest = quoting.would_pass(request, best, self.load, credits(error.details["available"]), now)
+            minutes = longest // timedelta(minutes=1)
+            error.hint = f"With this size, a walltime of at most {minutes} min would pass. {error.hint}" if minutes else error.hint
+            error.details["walltime_would_pass_s"] = minutes * 60
+            raise
 
     def centre(self, centre: str) -> Centre:
         """The centre of that id. Raises NotFound."""
@@ -109,16 +134,3 @@ class Decisions:
     def account(self, tx: Tx, centre: str, person: str) -> str:
         """Under which account this person's jobs run there."""
         return accounts.account_of(tx, self.centres[centre].spec, person)
-
-
-def _afford(tx: Tx, project: str, best: Ranked, now: datetime) -> None:
-    """Raises Overdrawn, with the longest walltime that would pass."""
-    try:
-        books.check(tx, project, best.cost, now, centre=best.offer.centre)
-    except Refused as error:
-        hourly = float(best.cost_per_hour)
-        longest = timedelta(hours=max(0.0, error.details["available"]) / hourly) if hourly else timedelta()
-        minutes = int(longest.total_seconds() // 60)
-        error.hint = f"With this size, a walltime of at most {minutes} min would pass. {error.hint}" if minutes else error.hint
-        error.details["walltime_would_pass_s"] = minutes * 60
-        raise

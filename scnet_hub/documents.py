@@ -12,17 +12,18 @@ from .db.projects import MemberRow, ProjectRow
 from .db.sessions import SessionRow
 from .health import Hop
 from .jobs import PartitionLoad
+from .ledger import leases
 from .ledger.audit import Audit
 from .ledger.books import Balance
 from .ledger.entries import Entry
 from .ledger.lots import Lot
 from .ledger.quotes import Quote
+from .ledger.tariffs import NoPrice
 from .lifecycle import walltime_end
 from .load import Known
 from .notices import Notice
 from .orphans import Orphan
 from .placement import Placement, Ranked
-from .projects import Use
 from .sessions import request_document
 from .standard.centre import Announcement, PartitionSpec
 from .units import MICRO, Amount
@@ -162,6 +163,7 @@ def session(
         "walltime_s": row.request["walltime_s"],
         **{name: iso(getattr(row, name)) for name in _TIMES},
         "expires_at": iso(walltime_end(row)),
+        "stops_at": iso(leases.stops_at(row.leased_until, row.lease_end)) if row.live else None,
         "held": number(max(0, held - in_flight.micros)),
         "in_flight": number(in_flight),
         "charged": None if row.charged is None else number(row.charged),
@@ -207,12 +209,12 @@ def forgotten(row: SessionRow, known: Known) -> Json:
 
 _PLAIN = (
     "id", "version", "person", "project", "kind", "name", "state", "live", "continues", "centre", "partition", "job_id", "node", "host",
-    "port", "place_in_queue", "reason", "why", "unknown_why", "end_reason",
+    "port", "place_in_queue", "reason", "why", "unknown_why", "end_reason", "lease_end",
 )  # fmt: skip
-_TIMES = ("unknown_since", "created_at", "submitted_at", "started_at", "ready_at", "ended_at")
+_TIMES = ("unknown_since", "created_at", "submitted_at", "started_at", "ready_at", "ended_at", "leased_until")
 
 
-def balance(project: ProjectRow, money: Balance, use: Use, in_flight: Amount, ending: Sequence[str] = ()) -> Json:
+def balance(project: ProjectRow, money: Balance, in_flight: Amount, ending: Sequence[str] = ()) -> Json:
     return {
         "id": project.id,
         "title": project.title,
@@ -224,11 +226,6 @@ def balance(project: ProjectRow, money: Balance, use: Use, in_flight: Amount, en
         "available": number(money.available),
         "expired": number(money.expired),
         "ending": [*ending],
-        "quota": {
-            "sessions": {"used": use.sessions, "limit": project.max_sessions},
-            "cores": {"used": use.cores, "limit": project.max_cores},
-            "gpus": {"used": use.gpus, "limit": project.max_gpus},
-        },
     }
 
 
@@ -259,13 +256,22 @@ def member(row: MemberRow, spent: int, held: int) -> Json:
 
 
 def quote(place: Ranked, one: Quote) -> Json:
-    left = {"available": one.available, "after": one.after, "after_max": one.after_max}
+    left = {"available": one.available, "after": one.after, "after_first": one.after_first, "after_max": one.after_max}
     return {
         "centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition, "unit": one.max.unit,
         "low": number(one.low), "expected": number(one.expected), "max": number(one.max), "why": dict(one.why),
+        "held_first": number(one.first), "held_first_s": one.first_for.total_seconds(),
         "walltime_s": one.walltime.total_seconds(), "starts_by": iso(one.starts_by),
         **{name: None if amount is None else number(amount) for name, amount in left.items()}, "sentences": [*one.sentences()],
     }  # fmt: skip
+
+
+def quote_or_why(place: Ranked, one: Quote | NoPrice) -> Json:
+    """A quote; where there is none, the place and the problem."""
+    if isinstance(one, Quote):
+        return quote(place, one) | {"problem": None}
+    there = {"centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition}
+    return there | {"problem": one.problem()}
 
 
 def audit(found: Audit) -> Json:

@@ -30,12 +30,16 @@ from .errors import CentreError, NotFound, Refused, ScnetError, SpecError, plain
 from .health import Asked
 from .jobs import JobRequest, JobState, JobStatus
 from .launches import Launches
+from .leases import Leases
 from .ledger import books
 from .load import Load
+from .mails import Mails
+from .metering.pulling import Pulling
 from .metrics import Metrics
 from .placement import Placement, Ranked
 from .reports import Reports
 from .second_chances import SecondChances
+from .settling import Settling
 from .standard.centre import CentreSpec
 from .standard.federation import FederationSpec
 from .transport import Means
@@ -65,15 +69,17 @@ class Federation:
         self.spec, self.centres, self.db, self.clock = spec, dict(centres), db, clock
         self.addresses = starts.Addresses(public_url=public_url, call_home=call_home_url, idle_timeout=spec.idle.timeout)
         self.load = Load.of(centre.spec for centre in centres.values())
+        self.pages = charging.Pages(centres=self.load.centres, federation=spec)
         self.changes = Changes()
         self.decisions = Decisions(db, self.centres, self.load, clock, spec)
         self.decision_log = DecisionLog(db, self.load, spec.decisions, clock)
         self.linking = accounts.Linking(db, self.decisions.centre, clock)
-        self.reports = Reports(db, self.load, clock)
+        self.reports = Reports(db, self.load, clock, spec)
         self.metrics = Metrics(db, self.load, clock)
-        self.bookkeeping = Bookkeeping(db, clock)
-        self.launches, self.arrivals = Launches(self), Arrivals(self)
-        self.second_chances, self.continuing = SecondChances(self), Continuing(self)
+        self.bookkeeping, self.mails = Bookkeeping(db, clock), Mails(db, spec.mail, clock)
+        self.settling = Settling(db, spec, self.load, clock)
+        self.launches, self.arrivals, self.pulling = Launches(self), Arrivals(self), Pulling(self)
+        self.second_chances, self.continuing, self.leases = SecondChances(self), Continuing(self), Leases(self)
         for name, centre in self.centres.items():
             centre.observe = partial(self._asked, name)
         self.watchers = {name: Watcher(self, centre, self.load.centres[name]) for name, centre in self.centres.items()}
@@ -103,6 +109,10 @@ class Federation:
         self.own(self.second_chances.run())
         self.own(self.decision_log.run())
         self.own(self.bookkeeping.run())
+        self.own(self.pulling.run())
+        self.own(self.settling.run())
+        self.own(self.leases.run())
+        self.own(self.mails.run())
         self.own(self.decisions.forecasts.run())
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
@@ -223,11 +233,13 @@ class Federation:
         best, request, now = decision.best, decision.request, self.clock()
         assert best is not None
         project = projects.resolve(tx, request.person, request.project)
-        books.hold(tx, project.id, session_id, best.cost, now, "the most it may cost", centre=best.offer.centre)
+        hold = self.decisions.hold(request, best)
+        books.hold(tx, project.id, session_id, hold.amount, now, hold.words, centre=best.offer.centre)
         stored.insert(
             tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
             live=True, request=sessions.request_document(request), placement=documents.placement(decision), payload=payload,
-            why=decision.reason, end_reason="", created_at=now, held=best.cost.micros, continues=continues, in_line=in_line,
+            why=decision.reason, end_reason="", created_at=now, held=hold.amount.micros, leased_until=hold.leased_until,
+            continues=continues, in_line=in_line,
             **self._copy(tx, request.person, best, FIRST),
         )  # fmt: skip
         stored.say(tx, session_id, now, decision.reason)
@@ -326,7 +338,7 @@ class Federation:
         state = lifecycle.step(row.job_state, event)
         stored.change(tx, row.id, row.number, job_state=state, job_live=False, job_ended_at=now, job_end=why, secret="", used=0)
         if row.leads and not row.live:
-            charging.close(tx, row.id, charging.nothing("nothing ran"), now)
+            charging.nothing_ran(tx, row.id, now)
 
     def end_session(self, tx: Tx, session_id: str, why: str, *, next_in_line: bool = True) -> None:
         """The session is over for its person; what of it is still at a centre is stopped and settled by and by."""
@@ -339,7 +351,7 @@ class Federation:
             if row.job_live and not row.job_cancelled_at:
                 stored.change(tx, row.id, row.number, job_state=lifecycle.step(row.job_state, "stop"), job_cancelled_at=now, job_end=why)
         if leading.used is not None:
-            charging.close(tx, session_id, charging.nothing("nothing ran"), now)
+            charging.ended(tx, leading, self.pages, now)
         if next_in_line:
             self.continuing.inherit(tx, session_id)
 
@@ -425,7 +437,7 @@ class Federation:
         fresh = stored.get(tx, row.id, row.number)
         if fresh and not fresh.job_live and fresh.used is None:  # it ended, and its usage record will never come
             stored.say(tx, row.id, self.clock(), why)
-            charging.settle(tx, fresh, (), self.load.centres[row.centre], self.spec.time_zone, self.clock())
+            charging.settle_without(tx, fresh, self.clock())
         if fresh is None or not fresh.job_live or (row.forgotten_since and not fresh.forgotten_since):  # heard of again
             return
         self._nothing_to_charge(tx, fresh, "written off" if fresh.job_id else "withdrawn", why)

@@ -1,4 +1,4 @@
-"""The notebook's one-liners on a client that the whole kernel shares: centres, place, sessions, balance, stop, run, jobs.
+"""The notebook's one-liners on a client that the whole kernel shares: centres, place, sessions, balance, usage, stop, run, jobs.
 
 Each is one call of docs/reference/rest.md and returns its JSON as lists and dicts, or batch jobs as `Job`; refusals are
 raised as in `errors.py`.
@@ -49,6 +49,12 @@ def sessions(*, all: bool = False) -> list[Json]:
 def balance() -> list[Json]:
     """Your projects' allocations: settled, in flight, held, available (credits), and quotas."""
     return shared_client().balance()
+
+
+def usage(by: str = "day", *, project: str = "", since: str = "", until: str = "") -> Json:
+    """What you used, since this month began if nothing else is asked for: by "day", "centre", "session" (each charge with its formula) or
+    "person" (of a `project` that you lead)."""
+    return shared_client().usage(by=by, project=project, since=since, until=until)
 
 
 def stop(session_id: str) -> Json:

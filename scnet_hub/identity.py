@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from .errors import BadOption
 
+_GONE = re.compile(r"gone-[abcdefghijkmnpqrstuvwxyz23456789]{12}", re.ASCII)
 _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.ASCII)
 
 
@@ -23,6 +24,11 @@ def account(person: str) -> str:
         safe = b"=2e" + safe[1:]
     name = safe.decode()
     return name if len(name) <= 200 else f"{name[:160]}={hashlib.sha256(person.encode()).hexdigest()[:32]}"
+
+
+def forgotten(person: str) -> bool:
+    """Whether this is what stands where somebody was forgotten: nobody, to whom nothing can be sent."""
+    return bool(_GONE.fullmatch(person))
 
 
 def login(name: str) -> str:

@@ -1,5 +1,5 @@
-"""What a person should be told about a live session before it hurts: maintenance that would end it, what its centre announces,
-and that its centre can't be asked.
+"""What a person should be told about a live session before it hurts: that its credits run out, maintenance that would end it, what its
+centre announces, and that its centre can't be asked.
 
 Pure: facts and `now` in, sentences with a code out. Who shows them, and where, is the doors' and clients' business.
 """
@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from .health import NAMES, Hop
+from .ledger import leases
 from .standard.centre import CentreSpec
+
+WARNING = (
+    "Credits run out: this session is stopped at {at}, with all that its kernels hold. {why} Save your work. Ask the project's PI for"
+    " more, or stop something else of it: then this one runs on by itself."
+)
+URGENT = "Save your work now: credits run out, and this session is stopped at {at}. {why} If the project gets more before, it runs on."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +31,29 @@ class Notice:
 
 
 def notices(
-    spec: CentreSpec, failing: Hop | None, *, ends_at: datetime, unknown_since: datetime | None, unknown_why: str, now: datetime
+    spec: CentreSpec,
+    failing: Hop | None,
+    *,
+    ends_at: datetime,
+    unknown_since: datetime | None,
+    unknown_why: str,
+    now: datetime,
+    leased_until: datetime | None = None,
+    lease_end: str = "",
 ) -> list[Notice]:
-    """For a session at the centre of `spec` that may run until `ends_at`; `failing` is that centre's first failing hop. Most
-    urgent first."""
-    return [*_unknown(spec, failing, unknown_since, unknown_why), *_maintenance(spec, ends_at, now), *_announcements(spec, now)]
+    """For a session at the centre of `spec` that may run until `ends_at`; `failing` is that centre's first failing hop; `lease_end` says
+    why what it holds lasts no longer than `leased_until`. Most urgent first."""
+    known = [*_unknown(spec, failing, unknown_since, unknown_why), *_maintenance(spec, ends_at, now), *_announcements(spec, now)]
+    return [*_credits(leased_until, lease_end, now), *known]
+
+
+def _credits(leased_until: datetime | None, lease_end: str, now: datetime) -> Iterator[Notice]:
+    """In its last quarter of an hour, and once more, as other words, in its last five minutes."""
+    end = leases.stops_at(leased_until, lease_end)
+    if end is None or leased_until is None or now < leased_until - leases.WARNED:
+        return
+    words = URGENT if now >= leased_until - leases.URGENT else WARNING
+    yield Notice(code="credits", message=words.format(at=moment(end, now), why=lease_end), at=end)
 
 
 def _unknown(spec: CentreSpec, failing: Hop | None, since: datetime | None, why: str) -> Iterator[Notice]:

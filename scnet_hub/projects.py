@@ -1,33 +1,25 @@
-"""Projects: who is in them, what they may use at once, and the grants that the federation's page gives them."""
+"""Projects: who is in them, what each may spend, and the grants that the federation's page gives them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from .db import Tx
 from .db import projects as stored
 from .db import sessions as stored_sessions
 from .db.projects import MemberRow, ProjectRow
-from .errors import NotEntitled, Overdrawn, OverQuota
-from .jobs import JobRequest
+from .errors import NotEntitled, Overdrawn
 from .ledger import books
 from .standard.federation import GrantSpec, ProjectSpec
 from .units import Amount, credits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """What a project's live sessions use at once."""
-
-    sessions: int
-    cores: int
-    gpus: int
-
-
 def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
-    """Makes the stored projects be those of the federation's page; a grant of a name is given once."""
+    """Makes the stored projects be those of the federation's page; a grant of a name is given once. A project that is not on it any more
+    stays, with its books, and has no members: nobody starts anything on it."""
+    specs = list(specs)
+    stored.empty_all_but(tx, [spec.id for spec in specs])
     for spec in specs:
         quota = spec.quota
         row = ProjectRow(
@@ -57,15 +49,29 @@ def of(tx: Tx, person: str) -> list[ProjectRow]:
     return stored.of(tx, person)
 
 
+def leaders(tx: Tx, project: str) -> list[str]:
+    """Its PI and managers; where it has none, all its members."""
+    people = stored.people(tx, project)
+    return [one.person for one in people if one.role != "member"] or [one.person for one in people]
+
+
 def as_manager(tx: Tx, person: str, project: str) -> None:
     """Raises NotEntitled for who may not ask and manage for that project; where it has no PI and no manager, each member may."""
-    people = stored.people(tx, project)
-    leading = [one.person for one in people if one.role != "member"]
-    if person in (leading or [one.person for one in people]):
+    leading = leaders(tx, project)
+    if person in leading:
         return
-    if person not in [one.person for one in people]:
+    if person not in [one.person for one in stored.people(tx, project)]:
         raise NotEntitled(f"Project {project!r} does not exist or {person} is not a member of it.", code="unknown-project")
     raise NotEntitled(f"Only {' and '.join(leading)} may do this for project {project}.", hint="Ask them.", code="not-the-manager")
+
+
+def leads(tx: Tx, person: str, project: str) -> bool:
+    """Whether `as_manager` would let them."""
+    try:
+        as_manager(tx, person, project)
+    except NotEntitled:
+        return False
+    return True
 
 
 def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
@@ -99,34 +105,4 @@ def resolve(tx: Tx, person: str, wanted: str) -> ProjectRow:
         f"Project {wanted!r} does not exist or {person} is not a member of it.",
         hint=f"Your projects: {', '.join(project.id for project in mine)}.",
         code="unknown-project",
-    )
-
-
-def use(tx: Tx, project: str, *, but: str = "") -> Use:
-    rows = [row for row in stored_sessions.live(tx, project=project) if row.id != but]
-    return Use(
-        sessions=len(rows),
-        cores=sum(row.request["cores"] for row in rows),
-        gpus=sum(row.request["gpus"] for row in rows),
-    )
-
-
-def check_quota(tx: Tx, project: ProjectRow, request: JobRequest, *, instead_of: str = "") -> None:
-    """Raises OverQuota, naming each ceiling it would pass and the largest size that fits now. What the session `instead_of` uses
-    does not count: it ends when this begins."""
-    now = use(tx, project.id, but=instead_of)
-    rows = (
-        ("sessions", 1, now.sessions, project.max_sessions),
-        ("cores", request.cores, now.cores, project.max_cores),
-        ("GPUs", request.gpus, now.gpus, project.max_gpus),
-    )
-    over = [(what, asked, used, most) for what, asked, used, most in rows if asked and used + asked > most]
-    if not over:
-        return
-    what, asked, used, most = over[0]
-    free = max(0, most - used)
-    raise OverQuota(
-        f"Project {project.id} may use {most} {what} at once; {used} are in use and this asks for {asked}.",
-        hint=f"At most {free} more {what} would pass now." if free else f"Stop something first: no {what} are left.",
-        details={"over": [{"what": w, "asked": a, "used": u, "limit": m, "would_pass": max(0, m - u)} for w, a, u, m in over]},
     )

@@ -6,10 +6,11 @@ Reads the database and what is known of the centres; changes nothing and asks no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import allocations, documents, projects
+from . import allocations, documents, quotas
 from .db import Database, Tx
 from .db import accounts as stored_accounts
 from .db import allocations as stored_allocations
@@ -20,11 +21,13 @@ from .db import sessions as stored
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
 from .ledger import books, pricing
+from .ledger.tariffs import NoPrice, tariff_of
 from .lifecycle import walltime_end
 from .load import Load
 from .notices import Notice, notices
 from .orphans import Orphan
-from .standard.centre import PartitionSpec
+from .spending import Spending
+from .standard.federation import FederationSpec
 from .units import CREDIT, Amount
 
 Json = dict[str, Any]
@@ -33,22 +36,32 @@ Json = dict[str, Any]
 class Reports:
     """Reports on the centres in `load`; `clock` says how old facts are."""
 
-    def __init__(self, db: Database, load: Load, clock: Callable[[], datetime]) -> None:
-        self.db, self.load, self.clock = db, load, clock
+    def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], spec: FederationSpec) -> None:
+        self.db, self.load, self.clock, self.spec = db, load, clock, spec
+        self.spending = Spending(db, load, clock, spec.time_zone, self.unpaid)
 
     def in_flight(self, row: SessionRow) -> Amount:
-        """An estimate of what a running session has used so far; never over its hold, zero once it is charged."""
-        if row.state == "charged" or not row.started_at:
-            return Amount(0)
-        offered = self._offered(row)
-        if offered is None:
-            return Amount(0)
-        hourly = pricing.per_hour(row.request["cores"], row.request["gpus"], core_hour=offered.tariff.core_hour, gpu_hour=offered.gpu_price)
-        return min(pricing.cost(hourly, (row.ended_at or self.clock()) - row.started_at), Amount(row.held))
-
-    def _offered(self, row: SessionRow) -> PartitionSpec | None:
+        """An estimate of what a running session has used so far, by the prices of its place; zero once it is charged, and where that has
+        none. It may be over the hold: of a lease that nobody could extend."""
         known = self.load.centres.get(row.centre)
-        return known.spec.offered(row.partition) if known else None
+        offered = known.spec.offered(row.partition) if known else None
+        if row.state == "charged" or not row.started_at or known is None or offered is None:
+            return Amount(0)
+        memory = row.request["memory"] or row.request["cores"] * known.spec.session.memory_per_core
+        amounts = pricing.held(row.request["cores"], row.request["gpus"], row.request["gpu_model"], memory)
+        until = max(row.started_at, row.ended_at or self.clock())
+        try:
+            return pricing.bill_of_run(tariff_of(known.spec, offered), amounts, row.started_at, until).total
+        except NoPrice:
+            return Amount(0)
+
+    def unpaid(self, tx: Tx, row: SessionRow) -> Amount:
+        """The same, less what was charged of it while it runs: its past months."""
+        used = self.in_flight(row)
+        if not used or not row.started_at or row.started_at >= self.spending.month(self.clock()):
+            return used
+        paid = sum((books.paid(charged) for charged in stored_entries.charges_of(tx, row.id)), Amount(0))
+        return max(Amount(0), used - paid)
 
     async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
         return await self.db.run(self._sessions, rows, whole)
@@ -56,7 +69,7 @@ class Reports:
     def _sessions(self, tx: Tx, rows: list[SessionRow], whole: bool) -> list[Json]:
         events = stored.log(tx, [row.id for row in rows])
         found = [
-            documents.session(row, self.load.centres.get(row.centre), events[row.id], self.in_flight(row), warnings=self.warnings(row))
+            documents.session(row, self.load.centres.get(row.centre), events[row.id], self.unpaid(tx, row), warnings=self.warnings(row))
             for row in rows
         ]
         return [document | self._whole(tx, row) for document, row in zip(found, rows, strict=True)] if whole else found
@@ -87,8 +100,9 @@ class Reports:
             return []
         ends_at = walltime_end(row) or now + timedelta(seconds=row.request["walltime_s"])
         return notices(
-            known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since, unknown_why=row.unknown_why, now=now
-        )
+            known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since, unknown_why=row.unknown_why, now=now,
+            leased_until=row.leased_until, lease_end="" if row.cancelled_at else row.lease_end,
+        )  # fmt: skip
 
     async def centres(self, person: str) -> list[Json]:
         """Every centre, as `person` finds it; "" is nobody in particular."""
@@ -97,7 +111,11 @@ class Reports:
     def _centres(self, tx: Tx, person: str) -> list[Json]:
         rows = stored.live(tx, person=person) if person else []
         mine = {row.centre: row.account for row in stored_accounts.links(tx, person=person)} if person else {}
-        return [documents.centre(known, rows, mine.get(name, ""), self.clock()) for name, known in self.load.centres.items()]
+        ceilings = quotas.told_at(tx, [known.spec for known in self.load.centres.values()], person)
+        return [
+            documents.centre(known, rows, mine.get(name, ""), self.clock()) | {"quota": ceilings.get(name, [])}
+            for name, known in self.load.centres.items()
+        ]
 
     async def accounts(self, person: str, *, ended: bool = False) -> list[Json]:
         """Who is linked to which account; everybody's for the person ""; with `ended` the whole history."""
@@ -109,13 +127,19 @@ class Reports:
 
     def _balances(self, tx: Tx, person: str) -> list[Json]:
         mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
-        return [self._balance(tx, project) for project in mine]
+        return [self._balance(tx, project, person) for project in mine]
 
-    def _balance(self, tx: Tx, project: ProjectRow) -> Json:
+    def _balance(self, tx: Tx, project: ProjectRow, person: str) -> Json:
         rows = [*stored.live(tx, project=project.id), *stored.uncharged(tx, project.id)]
-        in_flight = sum((self.in_flight(row) for row in rows), Amount(0))
-        ending = allocations.ending(stored_lots.of(tx, project.id, CREDIT), self.clock())
-        return documents.balance(project, books.balance(tx, project.id), projects.use(tx, project.id), in_flight, ending)
+        flights = [(self.in_flight(row), Amount(row.held)) for row in rows]
+        in_flight = sum((self.unpaid(tx, row) for row in rows), Amount(0))
+        lots = stored_lots.of(tx, project.id, CREDIT)
+        ending = allocations.ending(lots, self.clock())
+        over = sum((max(Amount(0), used - held) for used, held in flights), Amount(0))
+        money = books.balance(tx, project.id)  # what runs over its hold will come off what is available
+        money = replace(money, on_hold=money.on_hold + over, available=money.available - over)
+        found = documents.balance(project, money, in_flight, ending)
+        return found | quotas.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, in_flight)
 
     async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:
         """Of the projects of `person`; of every project for the person ""."""
@@ -135,9 +159,10 @@ class Reports:
         if row is None or (person and project not in [one.id for one in stored_projects.of(tx, person)]):
             return None
         people = [documents.member(one, *stored.spent_by(tx, project, one.person)) for one in stored_projects.people(tx, project)]
-        lots = [documents.lot(one) for one in stored_lots.of(tx, project, CREDIT)]
-        return self._balance(tx, row) | {
-            "kind": row.kind, "members": people, "lots": lots, "allocations": self._allocations(tx, "", project, ""),
+        lots, found = stored_lots.of(tx, project, CREDIT), self._balance(tx, row, person)
+        return found | {
+            "kind": row.kind, "members": people, "lots": [documents.lot(one) for one in lots],
+            "allocations": self._allocations(tx, "", project, ""), "burning": self.spending.burning(tx, project, lots, found["in_flight"]),
         }  # fmt: skip
 
     async def entries(self, project: str) -> list[Json]:

@@ -119,11 +119,12 @@ class SecondChances:
             return None
 
     def _add(self, tx: Tx, rows: Sequence[SessionRow], decision: Placement, place: Ranked, cause: str, said: str) -> int:
-        """Held is the most that any one copy may cost: only one is charged."""
+        """Held is what the dearest copy may cost, in its lease if it has one: only one is charged."""
         fed, session = self.federation, rows[0]
         number = rows[-1].number + 1
-        more = Amount(max(0, place.cost.micros - session.held))
         try:
+            hold = fed.decisions.hold(decision.request, place)
+            more = Amount(max(0, hold.amount.micros - session.held))
             books.hold(tx, session.project, session.id, more, fed.clock(), said, centre=place.offer.centre)
         except Refused:
             return 0

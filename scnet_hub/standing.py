@@ -1,4 +1,5 @@
-"""How a centre stands, in words made from its document of docs/reference/rest.md: what fails there since when, what it announces.
+"""How a centre stands, in words made from its document of docs/reference/rest.md: what fails there since when, what it announces; and how
+fast a project spends.
 
 Words only, for every client alike: start page, panel and command line say the same. Reads no clock and asks nobody.
 """
@@ -8,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from .units import format_number
 
 Facts = Mapping[str, Any]
 
@@ -53,3 +56,15 @@ def _closed(one: Facts) -> str:
 def warned(session: Facts) -> list[str]:
     """What the person of a live session should know of it now; a line each."""
     return [str(one["message"]) for one in session.get("warnings") or ()] if session.get("live") else []
+
+
+def pace(project: Facts) -> str:
+    """How fast it spends, and until when that lasts; "" from a broker that does not say."""
+    if "burn_rate" not in project:
+        return ""
+    if not project["burn_rate"]:
+        return "nothing was spent in the last week."
+    rate = f"{format_number(project['burn_rate'])} credits a day over the last week"
+    runs = f", {format_number(project['per_hour'])} an hour now" if project["per_hour"] else ""
+    lasts = f"runs out on {project['runs_out_at'][:10]} at this rate" if project["runs_out_at"] else "lasts for years at this rate"
+    return f"{rate}{runs}; {lasts}."

@@ -18,13 +18,15 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import charging, lifecycle, sessions
+from . import lifecycle, sessions
 from .centres import Centre
 from .db import sessions as stored
+from .db import usage
 from .db.sessions import SessionRow
 from .errors import CentreError, NotStored
 from .jobs import JobState, JobStatus, UsageRecord
 from .load import Known
+from .metering import intake
 from .orphans import Orphans
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 EASE = 5.0  # pause at least so many times the centre's own answering time
 UNLAUNCHED = timedelta(minutes=1)  # a copy without a job for longer than that is launched, whatever became of its first launch
 STOP_AGAIN = 30.0  # seconds between two commands to stop one job
+ASK_AGAIN = 600.0  # seconds between two questions for a record that is in suspense
 APART = 0.03  # seconds per centre over which the first looks are spread: a login costs us half of that in CPU time
 
 
@@ -50,6 +53,7 @@ class Watcher:
         self.orphans = Orphans(federation, known.spec.id)
         self._stopped: dict[str, float] = {}  # copies that were told to stop, and when
         self._recordless: dict[str, float] = {}  # copies that ended without a usage record so far, and since when
+        self._suspended: dict[str, float] = {}  # copies whose record is in suspense, and when it was asked for
         self._hopeless: set[str] = set()  # jobs that their centre called so at the last look
 
     def poke(self, after: float = 0.0) -> None:
@@ -186,31 +190,46 @@ class Watcher:
                 self._beside(row, "scrub", partial(self.federation.scrub, row))
 
     async def _charge(self) -> bool:
-        """Settles copies that ended, from the centre's usage records; True if one is still to come."""
-        fed = self.federation
-        rows = await fed.db.run(stored.unsettled, self.known.spec.id)
+        """Settles copies that ended, from the centre's usage records; True if one is still to come. What they say is kept first; one that
+        is in suspense is asked for again now and then: its centre may correct it."""
+        fed, centre_id = self.federation, self.known.spec.id
+        waiting = await fed.db.run(usage.waiting, centre_id)
+        rows = [row for row in await fed.db.run(stored.unsettled, centre_id) if row.id not in waiting or self._ask_again(row)]
         try:
             records = _runs(await self.centre.usage([row.job_id for row in rows])) if rows else {}
         except CentreError as error:
-            log.warning("%s: accounting can't be asked: %s", self.known.spec.id, error)
+            log.warning("%s: accounting can't be asked: %s", centre_id, error)
             self._recordless.clear()  # it may be long behind when it answers again
             return True
         left = False
         for row in rows:
-            runs = [one for one in records.get(row.job_id, ()) if one.name == sessions.job_name(row)]
-            if not runs or not runs[-1].state.ended or any(one.trouble for one in runs):
-                left |= await self._waits_for_record(row, bool(runs))
+            runs = _own(row, records.get(row.job_id, ()))
+            if any(intake.half_told(one) for one in runs) and self._patient(row):
+                left = True
                 continue
-            self._recordless.pop(sessions.label(row), None)
-            await self.federation.db.run(charging.settle, row, runs, self.known, fed.spec.time_zone, fed.clock())
-            self.federation.changes.tell(row.id)
+            if runs:
+                await fed.db.run(intake.settle, centre_id, [row], runs, fed.pages, fed.clock())
+                fed.changes.tell(row.id)
+            if runs and (runs[-1].state.ended or any(one.trouble for one in runs)):
+                self._recordless.pop(sessions.label(row), None)
+            elif row.id not in waiting:
+                left |= await self._waits_for_record(row, bool(runs))
         return left
+
+    def _ask_again(self, row: SessionRow) -> bool:
+        now = asyncio.get_running_loop().time()
+        self._suspended = {label: at for label, at in self._suspended.items() if now - at < ASK_AGAIN}
+        return self._suspended.setdefault(sessions.label(row), now) == now
+
+    def _patient(self, row: SessionRow) -> bool:
+        """Whether its accounting may still have to say more."""
+        now = asyncio.get_running_loop().time()
+        return now - self._recordless.setdefault(sessions.label(row), now) < self.known.spec.watch.forget_after
 
     async def _waits_for_record(self, row: SessionRow, known: bool) -> bool:
         """What ended, and has no record of an end (`known`: of anything) for longer than the patience, never will: its centre
         died or lost its state in between. False once that is settled."""
-        now = asyncio.get_running_loop().time()
-        if now - self._recordless.setdefault(sessions.label(row), now) < self.known.spec.watch.forget_after:
+        if self._patient(row):
             return True
         says = "still calls this job, which is over, running" if known else "has no record of this job"
         await self.federation.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
@@ -223,6 +242,12 @@ def _runs(records: Sequence[UsageRecord]) -> Mapping[str, Sequence[UsageRecord]]
     for record in sorted(records, key=lambda one: one.restart):
         runs[record.job_id].append(record)
     return runs
+
+
+def _own(row: SessionRow, runs: Sequence[UsageRecord]) -> list[UsageRecord]:
+    """Those of its own name; a row that can't be read may tell none, and bears its job's id."""
+    name = sessions.job_name(row)
+    return [replace(one, name=one.name or name) for one in runs if one.name == name or (one.trouble and not one.name)]
 
 
 def _unknown(row: SessionRow, status: JobStatus) -> bool:

@@ -21,8 +21,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import Engine
 
-from scnet_hub.db import Database, Tx
+from scnet_hub.db import Database, Tx, make_engine, migrate
 
 INSTALL = "apt-get install --no-install-recommends postgresql"
 NEWEST_FIRST = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda found: int(found.parent.name), reverse=True)
@@ -181,6 +182,15 @@ def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         return makers[engine]()
 
     return new
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """A SQLite database in memory on the newest schema: what is written to it is to be rolled back."""
+    made = make_engine("sqlite://")
+    migrate(made)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import charging
+from scnet_hub.charging import Pages
 from scnet_hub.db.sessions import SessionRow
 from scnet_hub.jobs import Ending, JobState, UsageRecord
+from scnet_hub.ledger import bills
+from scnet_hub.ledger.bills import Bill
+from scnet_hub.ledger.refunds import Outage
 from scnet_hub.ledger.tariffs import NoPrice
 from scnet_hub.load import Known
+from scnet_hub.metering import intake
 from scnet_hub.standard.centre import parse_centre
+from scnet_hub.standard.federation import parse_federation
 from scnet_hub.units import Amount, credits
 
 ZONE = "Asia/Shanghai"
@@ -62,8 +67,11 @@ def run(start: datetime = START, seconds: float = 3600, **given: Any) -> UsageRe
     return UsageRecord(**(usual | given))
 
 
-def price(known: Known, *records: UsageRecord, **given: Any) -> charging.Bill:
-    return charging.price(row(**given), records, known, ZONE, START + timedelta(days=30))
+def price(known: Known, *told: UsageRecord, **given: Any) -> Bill:
+    """By the page as it is, and by its maintenance as outages."""
+    pages = Pages(centres={"alpha": known}, federation=parse_federation('centres = ["alpha.toml"]', source="f"))
+    outages = [Outage(centre="alpha", start=one.start, end=one.end, words=one.reason) for one in known.spec.maintenance]
+    return bills.price([intake.read("alpha", one, START + timedelta(days=30))[0] for one in told], pages.terms(row(**given)), outages)
 
 
 def test_a_run_at_one_price_is_one_part_with_its_formula(known: Known) -> None:
@@ -115,5 +123,5 @@ def test_what_has_no_price_is_not_free_by_accident(known: Known) -> None:
         price(known, run(), partition="gone")
 
 
-def test_without_a_record_and_where_the_centre_lost_it_nothing_is_charged(known: Known) -> None:
-    assert price(known).total == price(known, run(state=JobState.LOST)).total == Amount(0)
+def test_what_its_centre_lost_is_not_charged(known: Known) -> None:
+    assert price(known, run(state=JobState.LOST, ending=None)).total == Amount(0)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scnet_hub.clusters import words
+from scnet_hub.clusters.door import Door
 from scnet_hub.clusters.place import dashboard_link, listening_host, own_centre
 from scnet_hub.clusters.repair import SETTLED, Action, Budget, Facts, verdict
 from scnet_hub.clusters.sizes import Size, split, surplus
@@ -65,11 +66,27 @@ def test_jobs_that_wait_go_first_then_the_newest():
         (Facts(live=False, end_reason="Time limit."), Action.REPLACE),
         (Facts(live=None, failed="the centre said no"), Action.REPLACE),
         (Facts(live=None, refused="over quota"), Action.DROP),
+        (Facts(live=True, connected=True, unpaid="credits run out"), Action.RETIRE),  # results go to the others while there is time
+        (Facts(live=True, unpaid="credits run out"), Action.DROP),
+        (Facts(live=False, end_reason="Stopped because credits ran out.", unpaid="so it was"), Action.DROP),
     ],
 )
 def test_what_to_do_about_a_job(facts, action):
     assert verdict(facts)[0] is action
     assert bool(verdict(facts)[1]) == (action is not Action.KEEP)
+
+
+def test_a_job_is_unpaid_shortly_before_it_is_stopped_for_that_and_after():
+    now = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    door = Door(None, walltime_s=60)
+    why = "Project p has 0.00 credits left."
+    for stops_at, said in ((None, ""), ("2026-11-23T09:02:00Z", ""), ("2026-11-23T09:01:00Z", f"Credits run out. {why}")):
+        door.sessions["s"] = {"live": True, "stops_at": stops_at, "lease_end": why}
+        assert door.unpaid("s", now) == said
+    door.sessions["s"] = {"live": False, "end_reason": f"Stopped because credits ran out. {why}"}
+    assert door.unpaid("s", now) == f"Stopped because credits ran out. {why}"
+    door.sessions["s"] = {"live": False, "end_reason": "Stopped on request."}
+    assert door.unpaid("s", now) == door.unpaid("unknown", now) == ""
 
 
 def test_budget_counts_failed_starts_in_a_row_and_forgives_work():

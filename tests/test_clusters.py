@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,10 @@ def test_scaling_down_loses_no_result(broker, make):
         client.wait_for_workers(3, timeout=60)
         futures = client.map(double, range(60), pure=False)
         client.gather(futures)
+        soon = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+        broker.update("s2", stops_at=soon, lease_end="Project climate has 0.00 credits left.")
+        broker.wait(lambda: len(broker.live()) == 2)
+        assert "ends: Credits run out. Project climate has 0.00 credits left." in notes(cluster)
         cluster.scale(1)
         broker.wait(lambda: len(broker.live()) == 1)
         until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 1, 20)

@@ -20,6 +20,7 @@ from .app import PREFIX, create_app
 from .auth import Gate
 from .pages import Pages, read_federation
 
+log = logging.getLogger(__name__)
 # Seconds that an idle connection is kept: far longer than the hub keeps one (httpx: 5). Where both let go at the same time, a request
 # that a busy hub sends at that moment meets a closed connection, and a start is refused.
 KEEP_ALIVE = 75
@@ -44,7 +45,11 @@ def make(settings: Settings) -> tuple[Federation, Gate]:
     path = Path(settings.federation)
     spec, texts = read_federation(path)
     means = Means(folder=Path(settings.folder), public_url=settings.public_url.rstrip("/"))
-    centres = centres_of([parse_centre(text, source=str(path.parent / name)) for name, text in texts.items()], means)
+    pages = [parse_centre(text, source=str(path.parent / name)) for name, text in texts.items()]
+    for page in pages:
+        for remark in page.remarks():
+            log.warning("%s: %s", page.id, remark)
+    centres = centres_of(pages, means)
     db = Database(settings.database)
     db.open()
     call_home_url = means.public_url + PREFIX + "/sessions/{}/call-home"

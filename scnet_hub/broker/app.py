@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .. import __version__
 from ..errors import BadOption, ScnetError
 from ..federation import Federation
-from . import allocations
+from . import allocations, metering, persons, settling, tariffs, usage
 from .auth import Gate
 from .pages import Pages
 from .routes import router
@@ -48,7 +48,7 @@ def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -
         lifespan=life,
     )
     app.state.federation, app.state.gate = federation, gate
-    for one in (router, allocations.router):
+    for one in (router, allocations.router, metering.router, persons.router, settling.router, tariffs.router, usage.router):
         app.include_router(one, prefix=PREFIX)
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)

@@ -57,14 +57,15 @@ class Gate:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def caller(self, authorization: str, on_behalf_of: str) -> Caller:
-        """Raises Unauthorised (401) for no or a bad token, NotEntitled (403) for one without our scopes."""
+    async def caller(self, authorization: str, on_behalf_of: str, as_operator: bool = False) -> Caller:
+        """`as_operator` is the hub's word that this person is one; from others it means nothing. Raises Unauthorised (401) for no or a bad
+        token, NotEntitled (403) for one without our scopes."""
         kind, _, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
             raise Unauthorised("This call needs a token.", hint="Send `Authorization: token T` with a JupyterHub token.")
         if hmac.compare_digest(token.encode(), self._hub_token.encode()):
-            return Caller(person=on_behalf_of, hub=True, operator=not on_behalf_of)
+            return Caller(person=on_behalf_of, hub=True, operator=as_operator or not on_behalf_of)
         caller = await self._vouched(token)
         if caller is None:
             raise Unauthorised(

@@ -56,7 +56,8 @@ def federation(request: Request) -> Federation:
 
 async def caller(request: Request) -> Caller:
     gate: Gate = request.app.state.gate
-    return await gate.caller(request.headers.get("authorization", ""), unquote(request.headers.get("x-scnet-person", "")))
+    person, operator = unquote(request.headers.get("x-scnet-person", "")), request.headers.get("x-scnet-operator", "") == "yes"
+    return await gate.caller(request.headers.get("authorization", ""), person, operator)
 
 
 Fed = Annotated[Federation, Depends(federation)]
@@ -126,7 +127,9 @@ async def me(fed: Fed, who: Who) -> Json:
     mine = await fed.db.run(stored_projects.of, who.person)
     roles = ["member", *(["operator"] if who.operator else [])]
     listed = [{"id": project.id, "title": project.title} for project in mine]
-    return {"person": who.person, "roles": roles, "projects": listed, "default_project": mine[0].id if mine else None}
+    first = mine[0].id if mine else None
+    own = {"person": who.person, "roles": roles, "projects": listed, "default_project": first}
+    return own | {"federation": fed.spec.name, "time_zone": fed.spec.time_zone}
 
 
 @router.get("/centres")
@@ -142,13 +145,19 @@ async def profiles(fed: Fed, who: Who) -> Json:
 
 
 @router.post("/placements", openapi_extra=OPTIONS_SCHEMA)
-async def placements(request: Request, fed: Fed, who: Who) -> Json:
+async def placements(request: Request, fed: Fed, who: Who, quotes: Annotated[bool, Query()] = False) -> Json:
+    """Where that would go now; with `quotes` also what it would cost at each centre that could take it."""
     wanted = options.job_request(who.person, await body_of(request))
     if who.operator and not wanted.project:
         return documents.placement(await fed.decisions.place_for_nobody(wanted))
     decision, available = await fed.decisions.place(wanted)
     refusal = await fed.decisions.refusal(decision)
-    return {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
+    found = {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
+    if quotes:
+        lease = fed.spec.lease.length
+        each = await fed.db.run(quoting.quoted_each, decision.request, decision.ranked, fed.load, available, fed.clock(), lease)
+        found["quotes"] = [documents.quote_or_why(place, one) for place, one in each]
+    return found
 
 
 @router.post("/quotes", openapi_extra=OPTIONS_SCHEMA)
@@ -161,7 +170,7 @@ async def quotes(request: Request, fed: Fed, who: Who) -> Json:
         decision, available = await fed.decisions.place(wanted)
     if decision.best is None:
         raise placement.refused(decision)
-    found = await fed.db.run(quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock())
+    found = await fed.db.run(quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock(), fed.spec.lease.length)
     return documents.quote(decision.best, found)
 
 

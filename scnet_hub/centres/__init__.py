@@ -161,6 +161,15 @@ class Centre:
                 records += words.records(done)
         return [record for record in records if record.job_id in wanted]
 
+    async def usage_between(self, since: datetime, until: datetime) -> list[UsageRecord]:
+        """The accounting records of everybody's jobs that ended in [since, until) or go on, as far as the federation may see them, and of
+        those perhaps that are older; rows that can't be read are among them."""
+        words = await self._words()
+        done = await self._ask(words.usage_between(since, until, secrets.token_hex(4)), hop="accounting")
+        with self._reading("accounting"):
+            records = await asyncio.to_thread(words.records, done)
+        return [one for one in records if one.trouble or one.ended_at is None or since <= one.ended_at < until]
+
     async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
         await self.transport.put(path, data, account=account, mode=mode)
 

@@ -21,8 +21,14 @@ from .doctor import doctor
 from .jobs import cancel, jobs, logs, run
 from .ledger import ledger
 from .orphans import orphans, write_off
+from .period import period
+from .persons import person
 from .quote import quote
 from .sessions import log, sessions, stop
+from .statements import statement
+from .suspense import suspense
+from .tariff import tariff
+from .usage import usage
 
 # Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
 LATER = {
@@ -80,12 +86,18 @@ for command in (
     log,
     logs,
     orphans,
+    period,
+    person,
     place,
     project,
     quote,
     run,
     sessions,
+    statement,
     stop,
+    suspense,
+    tariff,
+    usage,
     write_off,
 ):
     cli.add_command(command)

@@ -9,7 +9,7 @@ import click
 from ..client import Client
 from ..units import format_number
 from .answers import Answer, Json, plain, print_table, reading
-from .balance import AMOUNTS
+from .balance import AMOUNTS, ceilings, use
 
 HEADS = ("id", "project", "credits", "state", "from", "until", "centres", "asked by", "answer")
 
@@ -103,7 +103,8 @@ def project(client: Client, project_id: str) -> Answer:
 def show(one: Json) -> None:
     amounts = ", ".join(f"{format_number(one[name])} {name.replace('_', ' ')}" for name in AMOUNTS)
     click.echo(plain(f"{one['title']} ({one['id']}, {one['kind']}): {amounts} credits."))
-    for words in one["ending"]:
+    at_once = ", ".join(f"{use(quota)} {what.replace('gpus', 'GPUs')}" for what, quota in one["quota"].items())
+    for words in (*one["ending"], f"In use at once: {at_once}.", *ceilings(one.get("my_quota", ()))):
         click.echo(plain(words))
     heads = ("lot", "by", "granted", "available", "held", "spent", "until", "centres")
     print_table(heads, [lot_line(lot) for lot in one["lots"]], numbers=range(2, 6))

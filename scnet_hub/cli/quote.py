@@ -13,6 +13,7 @@ from .request import given, needs
 
 @click.command()
 @needs
+@click.option("--kind", type=click.Choice(["lab", "dask", "batch"]), help="A batch job holds all at once, the others by and by (lab).")
 @reading
 def quote(client: Client, **asked: Any) -> Answer:
     """What that would cost where it would go now: at least, probably, at most, and what is left then. Starts nothing."""

@@ -17,7 +17,7 @@ import secrets
 import time
 import weakref
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from distributed import Scheduler
@@ -235,14 +235,22 @@ class FederatedCluster(ShowsItself, SpecCluster):
         away = None if not job.last_seen or connected else time.monotonic() - job.last_seen
         facts = Facts(
             live=session.get("live"), connected=connected, away=away, refused=job.refused, failed=job.failed,
-            end_reason=str(session.get("end_reason") or ""),
+            end_reason=str(session.get("end_reason") or ""), unpaid=self._door.unpaid(job.session_id, datetime.now(UTC)),
         )  # fmt: skip
         action, why = verdict(facts)
         if action is Action.KEEP or name not in self.worker_spec or self._leaving:
             return
         size = self.worker_spec.pop(name)["size"]
+        if facts.unpaid:
+            self._door.note(f"{name} ends: {why}")
+            self._problem = {"title": why, "hint": "When the project has more, cluster.scale() asks again."}
+        if action is Action.RETIRE:
+            self.loop.add_callback(self._correct_state)
+            return
         self.workers.pop(name, None)
         await job.close()
+        if facts.unpaid:
+            return
         if action is Action.DROP:
             self._refused += 1
             what = f"{name} was refused" if self._refused == 1 else f"{self._refused} jobs were refused"

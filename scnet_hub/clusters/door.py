@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..client import Client
@@ -18,6 +18,8 @@ from .sizes import Size
 
 Json = dict[str, Any]
 GONE = ("not-found", "unknown-session")  # by code: a code of the broker's own reaches us as a plain ScnetError
+UNPAID = "Stopped because credits ran out"  # how the broker's words for it begin
+RETIRED_BEFORE = timedelta(seconds=90)  # a look every 10 s, and a minute for results that are moved to other workers
 PASSING = ("broker-unreachable", "hub-away", "fault")
 
 
@@ -85,6 +87,16 @@ class Door:
     def is_open(self, session_id: str) -> bool:
         """Whether that session lives and was not asked to stop."""
         return bool(self.sessions.get(session_id, {}).get("live")) and session_id not in self._stopped
+
+    def unpaid(self, session_id: str, now: datetime) -> str:
+        """Why that session is stopped in a moment, or was, where credits ran out; "" as long as somebody pays."""
+        session = self.sessions.get(session_id, {})
+        if not session.get("live", True):
+            reason = str(session.get("end_reason") or "")
+            return reason if reason.startswith(UNPAID) else ""
+        stops_at = session.get("stops_at")
+        over = stops_at and datetime.fromisoformat(stops_at) - now <= RETIRED_BEFORE
+        return f"Credits run out. {session.get('lease_end') or ''}".strip() if over else ""
 
     def still_open(self) -> list[str]:
         return [key for key in list(self.sessions) if self.is_open(key)]

@@ -13,12 +13,14 @@ class Action(Enum):
     KEEP = "keep"
     REPLACE = "replace"
     DROP = "drop"
+    RETIRE = "retire"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """One job as the broker and the scheduler see it. `live` is None while it is not submitted; `refused` is the broker's
-    no to the person, `failed` a centre's trouble; `away` is seconds since its worker was last seen (None: never seen)."""
+    no to the person, `failed` a centre's trouble; `away` is seconds since its worker was last seen (None: never seen); `unpaid` says
+    why its session is about to be stopped, or was, because credits ran out."""
 
     live: bool | None
     connected: bool = False
@@ -26,12 +28,16 @@ class Facts:
     refused: str = ""
     failed: str = ""
     end_reason: str = ""
+    unpaid: str = ""
 
 
 def verdict(facts: Facts) -> tuple[Action, str]:
-    """What to do, and why in words. A job whose worker is connected is never touched, whatever the broker says."""
+    """What to do, and why in words. A job whose worker is connected is never touched, whatever the broker says, unless nobody pays for it
+    any more: then its results go to others in time."""
     if facts.refused:
         return Action.DROP, facts.refused
+    if facts.unpaid:
+        return (Action.RETIRE if facts.connected and facts.live else Action.DROP), facts.unpaid
     if facts.failed:
         return Action.REPLACE, facts.failed
     if facts.connected or facts.live is None:

@@ -101,6 +101,17 @@ async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder
     assert record.exit_code == "0:0"
 
 
+async def test_a_span_of_time_tells_of_the_jobs_that_ended_in_it_and_of_no_other(centre: Centre, folder: str, account: str) -> None:
+    """In the same words as when it is asked for by its id."""
+    began = datetime.now(UTC) - timedelta(minutes=5)  # by the hub's clock, from which a centre's may differ
+    job_id = await centre.submit(job(centre, folder, "/bin/true"), account=account)
+    await wait(centre, job_id, ended)
+    record = await record_of(centre, job_id)
+    found = await centre.usage_between(began, datetime.now(UTC) + timedelta(minutes=5))
+    assert [one for one in found if one.job_id == job_id and one.state.ended] == [record]
+    assert not [one for one in await centre.usage_between(began - timedelta(days=2), began) if one.job_id == job_id]
+
+
 async def test_a_running_job_has_no_record_with_an_end(centre: Centre, folder: str, account: str) -> None:
     """Some accountings list a job while it runs, some only afterwards: none may say that it ended."""
     job_id = await centre.submit(job(centre, folder, "/bin/sleep", "60"), account=account)

@@ -84,8 +84,11 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._reader, lambda: self.read_here(work, *args, **kwargs))
 
     def read_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with self.engine.connect().execution_options(**READING) as tx:
-            return work(tx, *args, **kwargs)
+        try:
+            with self.engine.connect().execution_options(**READING) as tx:
+                return work(tx, *args, **kwargs)
+        except DataError as error:
+            raise BadOption(f"The broker's database can't hold this: {error.orig}.") from error
 
     def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same on the caller's thread, which it may block: for commands and for several writers at once."""

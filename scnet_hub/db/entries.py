@@ -12,7 +12,7 @@ from ..errors import KeyTaken
 from ..ledger.entries import Entry, Posting
 from ..units import Amount
 from . import Tx, direct
-from .tables import chain, entries, postings
+from .tables import CHARGES, chain, entries, postings
 
 PAGE = 5000  # entries that are read at once
 LATE = 10_000  # ids that another writer may still be about to write below the newest
@@ -59,6 +59,14 @@ def balance(tx: Tx, account: str) -> int:
 
 def newest(tx: Tx, project: str, limit: int = 100) -> list[tuple[int, Entry]]:
     return _whole(tx, list(tx.execute(select(entries).where(entries.c.project == project).order_by(entries.c.id.desc()).limit(limit))))
+
+
+def charges_of(tx: Tx, session: str, *, reversed_too: bool = False) -> list[Entry]:
+    """Of a session of which nothing was taken back, unless it says otherwise; the first first."""
+    query = select(entries).where(entries.c.session == session, CHARGES).order_by(entries.c.id)
+    found = [entry for _, entry in _whole(tx, list(tx.execute(query)))]
+    back = set() if reversed_too else {one.reverses for one in found}
+    return [one for one in found if one.kind == "charge" and one.key not in back]
 
 
 def every(tx: Tx) -> Iterator[tuple[int, Entry, int | None, str]]:

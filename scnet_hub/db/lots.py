@@ -67,6 +67,12 @@ def over(tx: Tx, now: datetime) -> list[Lot]:
     return [_lot(row) for row in tx.execute(select(lots).where(lots.c.expires_at <= now, lots.c.available > 0).with_for_update())]
 
 
+def expiring(tx: Tx, after: datetime, until: datetime) -> list[Lot]:
+    """Lots that end in that time and of which something is left."""
+    wanted = (lots.c.expires_at > after, lots.c.expires_at <= until, lots.c.available > 0)
+    return [_lot(row) for row in tx.execute(select(lots).where(*wanted).order_by(lots.c.expires_at, lots.c.project, lots.c.name))]
+
+
 def given_by(tx: Tx, grantor: str, unit: str) -> int:
     """Micro-units that a grantor gave in all, without what came back to it by expiry."""
     query = select(func.coalesce(func.sum(lots.c.granted - lots.c.expired), 0)).where(lots.c.grantor == grantor, lots.c.unit == unit)

@@ -47,6 +47,11 @@ def put(tx: Tx, project: ProjectRow, people: Sequence[MemberRow]) -> None:
         tx.execute(members.insert(), rows)
 
 
+def empty_all_but(tx: Tx, projects: Sequence[str]) -> None:
+    """Takes the members out of all other projects."""
+    tx.execute(delete(members).where(members.c.project.not_in(projects)))
+
+
 def people(tx: Tx, project: str) -> list[MemberRow]:
     """In the order of the page."""
     query = select(members.c.person, members.c.role, members.c.cap).where(members.c.project == project).order_by(members.c.position)

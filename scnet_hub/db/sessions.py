@@ -44,6 +44,8 @@ class SessionRow:
     ended_at: datetime | None
     held: int
     charged: int | None
+    leased_until: datetime | None
+    lease_end: str
     number: int
     cause: str
     asked_at: datetime
@@ -131,6 +133,26 @@ def next_in_line(tx: Tx, session_id: str) -> SessionRow | None:
     return _row(row) if row else None
 
 
+_SIZES = tuple(func.coalesce(func.sum(sessions.c.request[what].as_integer()), 0) for what in ("cores", "gpus"))
+
+
+def use(tx: Tx, *, person: str = "", project: str = "", but: str = "") -> tuple[int, int, int]:
+    """Sessions, cores and GPUs of the live ones of that person in that project, without the session `but`; each session counts once."""
+    query = select(func.count(), *_SIZES).where(sessions.c.live, sessions.c.id != but)
+    for column, value in ((sessions.c.person, person), (sessions.c.project, project)):
+        query = query.where(column == value) if value else query
+    count, cores, gpus = tx.execute(query).one()
+    return int(count), int(cores), int(gpus)
+
+
+def uses_at(tx: Tx, centres: Iterable[str], *, but: str = "") -> dict[tuple[str, str], tuple[int, int, int]]:
+    """The same by centre and person, of all jobs that may be there: each copy of a session counts where it is."""
+    query = select(copies.c.centre, sessions.c.person, func.count(), *_SIZES).join_from(copies, sessions, copies.c.session == sessions.c.id)
+    there = (copies.c.job_live, copies.c.centre.in_([*centres]), sessions.c.id != but)
+    rows = tx.execute(query.where(*there).group_by(copies.c.centre, sessions.c.person))
+    return {(centre, person): (int(count), int(cores), int(gpus)) for centre, person, count, cores, gpus in rows}
+
+
 def spent_by(tx: Tx, project: str, person: str) -> tuple[int, int]:
     """Micro-credits that a person's sessions in a project were charged, and that those which are not charged yet hold."""
     mine = (sessions.c.project == project) & (sessions.c.person == person)
@@ -173,6 +195,12 @@ def newest_copies(tx: Tx, since: datetime) -> list[NewCopy]:
     new = or_(copies.c.submitted_at.is_(None), copies.c.submitted_at >= since)
     ordered = query.where(copies.c.job_live, new).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
     return [NewCopy(*row) for row in tx.execute(ordered)]
+
+
+def leased_by(tx: Tx, until: datetime) -> list[str]:
+    """Live sessions that nobody stops and whose lease ends by then, the next one first."""
+    wanted = (sessions.c.live, sessions.c.cancelled_at.is_(None), sessions.c.leased_until <= until)
+    return [str(one) for one in tx.execute(select(sessions.c.id).where(*wanted).order_by(sessions.c.leased_until)).scalars()]
 
 
 def starting(tx: Tx, kind: str) -> list[SessionRow]:

@@ -23,6 +23,8 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
+    text,
 )  # fmt: skip
 
 
@@ -57,6 +59,7 @@ class Packed(TypeDecorator[Any]):
 
 
 metadata = MetaData()
+Number = BigInteger().with_variant(Integer, "sqlite")  # for rows that are only ever added; SQLite's integers are of 64 bits anyway
 
 projects = Table(
     "scnet_projects",
@@ -104,6 +107,8 @@ sessions = Table(
     Column("ended_at", UtcDateTime),
     Column("held", BigInteger, nullable=False),  # micro-credits
     Column("charged", BigInteger),
+    Column("leased_until", UtcDateTime),  # how long what is held lasts; null: for its whole walltime
+    Column("lease_end", Text, nullable=False, server_default=""),  # why the hold can't be extended; "" while it can
 )
 # Law 5: one live session per person, kind and name, whatever runs at the same time.
 _named = sessions.c.live & ~sessions.c.in_line
@@ -150,7 +155,7 @@ Index("scnet_copies_newest", copies.c.job_live, copies.c.submitted_at)
 events = Table(
     "scnet_events",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Number, primary_key=True, autoincrement=True),
     Column("session", ForeignKey("scnet_sessions.id"), nullable=False, index=True),
     Column("at", UtcDateTime, nullable=False),
     Column("message", Text, nullable=False),
@@ -161,7 +166,7 @@ events = Table(
 entries = Table(
     "scnet_entries",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Number, primary_key=True, autoincrement=True),
     Column("key", String(200), nullable=False, unique=True),
     Column("at", UtcDateTime, nullable=False),
     Column("kind", String(16), nullable=False),
@@ -173,10 +178,13 @@ entries = Table(
     Column("recorded_at", UtcDateTime),  # when it was written; `at` is since when it is true
 )
 
+CHARGES = text("kind IN ('charge', 'reverse')")  # word for word as in the index, or SQLite doesn't use it
+Index("scnet_charges_by_session", entries.c.session, sqlite_where=CHARGES, postgresql_where=CHARGES)
+
 postings = Table(
     "scnet_postings",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", Number, primary_key=True, autoincrement=True),
     Column("entry", ForeignKey("scnet_entries.id"), nullable=False, index=True),
     Column("account", String(200), nullable=False),
     Column("unit", String(16), nullable=False),
@@ -186,7 +194,7 @@ postings = Table(
 chain = Table(
     "scnet_chain",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Number, primary_key=True, autoincrement=False),
     Column("entry", ForeignKey("scnet_entries.id"), nullable=False, unique=True),
     Column("hash", String(64), nullable=False),
 )
@@ -242,6 +250,111 @@ allocations = Table(
     Column("decided_at", UtcDateTime),
     Column("answer", Text, nullable=False),
     Column("renews", String(16), nullable=False),
+)
+
+# Usage as the centres' accounting told it: every record that ever came and differs from those before it. Rows are never deleted.
+usage = Table(
+    "scnet_usage",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("identity", String(300), nullable=False),  # "centre/birth/job/submitted/restart"
+    Column("revision", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),  # of all that it says
+    Column("centre", String(32), nullable=False),
+    Column("session", String(32), nullable=False, index=True),  # "": nobody's
+    Column("copy", Integer, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("over_at", UtcDateTime),  # when a final one was over
+    Column("record", JSON, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False, index=True),  # counted, suspense, replaced, dropped
+    Column("reason", Text, nullable=False),  # why it is in suspense
+    Column("decision", Text, nullable=False),  # what an operator decided about it
+    Column("decided_by", String(255), nullable=False),
+    Column("decided_at", UtcDateTime),
+    Column("tariff", String(64), nullable=False),  # the prices that it was charged by
+    UniqueConstraint("identity", "digest", name="scnet_usage_once"),
+)
+Index("scnet_usage_by_day", usage.c.centre, usage.c.over_at)
+
+# Prices as they were when something was charged by them, so that each charge can be made again.
+tariffs = Table(
+    "scnet_tariffs",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("centre", String(32), nullable=False),
+    Column("partition", String(64), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+# What centres declared as outages: a page that names one no more doesn't undo what was not charged for it.
+outages = Table(
+    "scnet_outages",
+    metadata,
+    Column("centre", String(32), primary_key=True),
+    Column("start", UtcDateTime, primary_key=True),
+    Column("end", UtcDateTime),
+    Column("words", Text, nullable=False),
+)
+
+# What each centre's accounting holds of each day, and what the records here lack beside it.
+manifests = Table(
+    "scnet_manifests",
+    metadata,
+    Column("centre", String(32), primary_key=True),
+    Column("day", String(10), primary_key=True),  # in the federation's zone
+    Column("document", Packed, nullable=False),
+    Column("watermark", UtcDateTime, nullable=False),  # up to when the accounting was complete
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("missing", JSON, nullable=False),  # in words
+    Column("excuse", Text, nullable=False),  # why the month is closed all the same
+    Column("excused_by", String(255), nullable=False),
+)
+
+periods = Table(
+    "scnet_periods",
+    metadata,
+    Column("name", String(7), primary_key=True),  # "2026-11"
+    Column("state", String(16), nullable=False),
+    Column("closing_at", UtcDateTime),
+    Column("closed_at", UtcDateTime),  # when it was cut: what is written from then on is a correction in a later month
+    Column("closed_by", String(255), nullable=False),
+    Column("last_entry", BigInteger, nullable=False),  # the id of the last entry before that
+    Column("sealed", BigInteger, nullable=False),  # that entry's journal: so many places of the chain...
+    Column("head", String(64), nullable=False),  # ... with this hash at their end
+    Column("terms", JSON, nullable=False),  # whose each account is, who pays for each lot, why it was closed without whom
+)
+
+statements = Table(
+    "scnet_statements",
+    metadata,
+    Column("period", ForeignKey("scnet_periods.name"), primary_key=True),
+    Column("unit", String(16), primary_key=True),
+    Column("member", String(64), primary_key=True),
+    Column("document", JSON, nullable=False),  # its sums and lines
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("accept_by", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("answered_by", String(255), nullable=False),
+    Column("answered_at", UtcDateTime),
+    Column("trail", Text, nullable=False),  # every answer that it ever had, a line each
+)
+
+# What people are told by mail. A key is told once.
+mails = Table(
+    "scnet_mails",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("person", String(255), nullable=False),
+    Column("subject", String(300), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("written_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Column("next_at", UtcDateTime, index=True),  # when it is tried next; null: it is sent, or given up
+    Column("tries", Integer, nullable=False),
+    Column("trouble", Text, nullable=False),  # why it did not go out
 )
 
 # Who is who at which centre. Rows are ended, never changed or deleted: they say who could act as whom, and when.

@@ -60,6 +60,10 @@ class Dialect(Protocol):
     def usage(self, ids: Sequence[str], word: str = "") -> Command:
         """`word` is one that nobody could know before: strangers choose their jobs' names, and must not forge a row by them."""
 
+    def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
+        """The same of everybody's jobs that ran or ended from `since` until `until`, as far as the asker may see them: at least all of the
+        federation's, and perhaps others. `records` reads it."""
+
     def records(self, done: Completed) -> list[UsageRecord]:
         """Accounting rows of those jobs, running ones included where accounting has them (their `ended_at` is None)."""
 

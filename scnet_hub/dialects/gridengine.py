@@ -245,6 +245,10 @@ class GridEngine:
     def usage(self, ids: Sequence[str], word: str = "") -> Command:
         return qstat.history(qstat.JOB_ID, numbers(ids))
 
+    def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
+        """Of all times: accounting is one file, which is read to its end anyway."""
+        return qstat.history(qstat.JOB_NAME, [qstat.OURS])
+
     def records(self, done: Completed) -> list[UsageRecord]:
         """The runs of one job in their order. A job that is still there has no row yet but that of a failed or an earlier start."""
         told = qstat.told(done)

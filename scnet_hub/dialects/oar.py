@@ -224,6 +224,11 @@ class Oar:
     def usage(self, ids: Sequence[str], word: str = "") -> Command:
         return Command((*PLAIN, "oarstat", "-J", "-f", "--sql", f"job_id IN ({', '.join(numbers(ids))})"))
 
+    def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
+        first, last = int(since.timestamp()), int(until.timestamp())
+        ran = f"start_time < {last} AND (stop_time = 0 OR stop_time >= {first})"
+        return Command((*PLAIN, "oarstat", "-J", "-f", "--sql", f"job_name LIKE 'scnet-%' AND submission_time < {last} AND {ran}"))
+
     def records(self, done: Completed) -> list[UsageRecord]:
         found = _document(done)
         if found and not any(_is_job(job, facts) for job, facts in found.items()):

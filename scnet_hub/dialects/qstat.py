@@ -24,7 +24,8 @@ LETTERS = frozenset("qwhrtsSTRdEPz")  # of a job's state (sge_status(5))
 JOBS = ("-s", "prsz", "-r", "-xml")
 EVERYBODY = ("-u", "*", *JOBS)
 ANY = ""  # the queue of a job that takes whichever
-JOB_ID, COLUMNS = 5, 45  # accounting(5)
+JOB_NAME, JOB_ID, COLUMNS = 4, 5, 45  # accounting(5)
+OURS = "scnet-[a-z0-9-]+"
 FINAL = frozenset({"0", "37", "100"})  # failures after which a job is not started again
 CHUNK = 1 << 16
 

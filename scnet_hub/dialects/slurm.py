@@ -12,7 +12,7 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from ..commands import Command, Completed
@@ -207,9 +207,13 @@ class Slurm:
             return Command((*PLAIN, "scontrol", "--oneliner", "show", "job", *(wanted if len(wanted) == 1 else ())))
         # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A job that was requeued
         # has a row for each of its runs, each with its own submission, and only --duplicates shows more than the last.
-        fields = f"--format={','.join(slurm_accounting.FIELDS)}"
-        mark = f"{DELIMITER}|{word}|"
-        return Command((*PLAIN, "sacct", "--noheader", "--parsable2", "--duplicates", mark, f"--jobs={','.join(wanted)}", fields))
+        return _sacct(word, f"--jobs={','.join(wanted)}")
+
+    def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
+        """By the clock of `TZ=UTC`. Where there is no slurmdbd, all that slurmctld remembers."""
+        if self.accounting == "scontrol":
+            return Command((*PLAIN, "scontrol", "--oneliner", "show", "job"))
+        return _sacct(word, "--allusers", f"--starttime={_utc(since)}", f"--endtime={_utc(until)}")
 
     def records(self, done: Completed) -> list[UsageRecord]:
         _check_asked(done)
@@ -230,6 +234,15 @@ class Slurm:
 
 def _squeue(*options: str) -> Command:
     return Command((*PLAIN, "squeue", "--noheader", *options))
+
+
+def _sacct(word: str, *which: str) -> Command:
+    fields = f"--format={','.join(slurm_accounting.FIELDS)}"
+    return Command((*PLAIN, "sacct", "--noheader", "--parsable2", "--duplicates", f"{DELIMITER}|{word}|", *which, fields))
+
+
+def _utc(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 # ---- what comes out

@@ -94,7 +94,9 @@ def _sacct_run(row: Mapping[str, str]) -> UsageRecord:
     word = row["State"].split(" ")[0].rstrip("+")
     if word not in STATES:
         raise ValueError(f"{short(row['State'])!r} is no state that is known")
-    started = not row["NodeList"].startswith("None")  # AllocCPUS and Start are also set for a job cancelled while it waited
+    # AllocCPUS and Start are also set for a job cancelled while it waited. One that was requeued within seconds of its start, before
+    # slurmdbd was told of that, has nodes and cores, but neither a start nor any time: nothing that could be charged.
+    started = not row["NodeList"].startswith("None") and (row["Start"], row["ElapsedRaw"]) != ("None", "0")
     cores, ended_at = _count(row["AllocCPUS"], "AllocCPUS"), time_of(row["End"])
     return UsageRecord(
         job_id=row["JobIDRaw"], name=row["JobName"], state=state, cores=cores if started else 0,

@@ -36,7 +36,7 @@ async def examine(
         found = [_page(State.FAIL, str(error), getattr(error, "hint", "")), *(_unlooked(hop.name) for hop in ALL)]
         tell(found[0])
         return report(page.stem, account, found)
-    found = [_page(State.OK, f"{page}: {spec.name}, {spec.dialect}, {len(spec.partition)} partitions offered")]
+    found = [page_finding(page, spec)]
     tell(found[0])
     async with visiting(home, spec, account=account, patience=patience) as visit:
         async for finding in walk(visit, hops(spec), longest=patience + 120):
@@ -50,6 +50,13 @@ def _has_authority(spec: CentreSpec, home: Path) -> None:
     needs_ca = isinstance(spec.transport, SshTransport) and not spec.transport.key_file
     if needs_ca and not (home / "secrets" / "ssh_ca").exists():
         raise SpecError(f"{home} has no SSH CA (secrets/ssh_ca).", hint="Is it the hub's state folder? `scnet centre add` makes one there.")
+
+
+def page_finding(page: Path, spec: CentreSpec) -> Finding:
+    """Of a page that makes sense."""
+    if remarks := spec.remarks():
+        return _page(State.WARN, " ".join(remarks), "Give gpu_hour in the partition's tariff; 0 is free.")
+    return _page(State.OK, f"{page}: {spec.name}, {spec.dialect}, {len(spec.partition)} partitions offered")
 
 
 def _page(state: State, found: str, hint: str = "") -> Finding:

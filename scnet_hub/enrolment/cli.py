@@ -63,12 +63,14 @@ def add(home: Path, as_json: bool, file: Path, replace: bool) -> Answer:
     """Take in a centre's page (centre.toml)."""
     spec, path = pages.add(file, home, replace=replace)
     steps = next_steps(spec, home)
-    document = {"centre": spec.id, "page": str(path), "next": steps}
+    document = {"centre": spec.id, "page": str(path), "remarks": spec.remarks(), "next": steps}
 
     def show() -> None:
         click.echo(f"{plain(spec.name)} is taken in: {path}. It counts at the broker's next start. Before that:")
         for step in steps:
             click.echo(f"  - {plain(step)}")
+        for remark in spec.remarks():
+            click.echo(f"Probably forgotten: {plain(remark)}")
 
     return Answer(document, show)
 

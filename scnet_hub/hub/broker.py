@@ -19,12 +19,12 @@ class Broker:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30)
 
-    async def call(self, method: str, path: str, person: str, *, timeout: float = 30, **kwargs: Any) -> Json:
-        """Raises what the broker's problem document says, or BrokerError when there is no answer within `timeout` s."""
+    async def call(self, method: str, path: str, person: str, *, operator: bool = False, timeout: float = 30, **kwargs: Any) -> Json:
+        """Raises what the broker's problem document says, or BrokerError when there is no answer within `timeout` s. `operator`: the hub
+        vouches that this person is one, and acts as such."""
+        headers = {"X-SCNet-Person": quote(person)} | ({"X-SCNet-Operator": "yes"} if operator else {})
         try:
-            answer = await self._http.request(
-                method, f"{self.url}/{path}", headers={"X-SCNet-Person": quote(person)}, timeout=timeout, **kwargs
-            )
+            answer = await self._http.request(method, f"{self.url}/{path}", headers=headers, timeout=timeout, **kwargs)
             body: Json = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise BrokerError(

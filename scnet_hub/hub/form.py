@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from .. import standing
-from ..errors import KINDS, BadOption, Refused
+from ..errors import KINDS, BadOption, Refused, ScnetError
 from ..units import format_duration, format_memory, format_number, parse_memory, parse_walltime
 
 Facts = Mapping[str, Any]
@@ -30,6 +30,10 @@ DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 UNLINKED = "you have no account linked here"
 COMMAND_LINE = ": see `scnet accounts`"  # what the broker adds to that; on a page there is a link instead
+FIGURES = {
+    "low": "At least", "expected": "Probably", "max": "At most", "after_first": "Left when it starts", "after_max": "Left at the worst",
+}  # fmt: skip
+BY_PRICE = ("overdrawn", "no-price")  # refusals of one place, not of the request
 CONTACT = "the person who runs your project, or the federation's operators"
 
 
@@ -57,6 +61,13 @@ def memory(value: Any) -> str:
 def credits(value: Any) -> str:
     """A number of credits with its unit: "1,204.50 credits"."""
     return f"{format_number(float(value or 0))} credits"
+
+
+def figure(value: Any) -> str:
+    """A number of credits alone: "0.80"; "–" if it is not known, and what is something never looks like nothing."""
+    if value is None:
+        return "–"
+    return "under 0.0001" if 0 < float(value) < 0.00005 else format_number(float(value))
 
 
 def age(seconds: Any) -> str:
@@ -189,23 +200,50 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
     }
 
 
-def _place(offer: Facts, name: str, walltime: str) -> dict[str, Any]:
+def _place(offer: Facts, name: str, walltime: str, quote: Facts | None) -> dict[str, Any]:
     """What choosing one place means: the button, what it costs, and what forbids it ("" = nothing)."""
-    cost, known = float(offer.get("cost") or 0), offer.get("available_after")
-    left = float(known or 0)
-    short = left < 0
-    span = f" for {walltime}" if walltime else ""
-    held = f"After this session: at most {credits(cost)} held{span}"
     return {
         "title": f"{name}: {_start(offer)[:1].lower()}{_start(offer)[1:]}",
         "button": f"Start now at {name}" if _start(offer) == "Now" else f"Queue at {name}",
-        "cost": f"{held}." if known is None or short else f"{held}, {format_number(left)} available. What you don't use comes back.",
-        "blocked": f"This project is {credits(-left)} short: choose a shorter time, a smaller size or another project." if short else "",
+        **(_priced(offer, walltime) if quote is None else _quoted(quote)),
     }
 
 
+def _priced(offer: Facts, walltime: str) -> dict[str, Any]:
+    """What a place costs that nobody quoted."""
+    cost, known = float(offer.get("cost") or 0), offer.get("available_after")
+    left = float(known or 0)
+    span = f" for {walltime}" if walltime else ""
+    held = f"After this session: at most {credits(cost)} held{span}"
+    short = left < 0
+    words = f"{held}." if known is None or short else f"{held}, {format_number(left)} available. What you don't use comes back."
+    return {"cost": words, "blocked": _short(-left) if short else "", "figures": None}
+
+
+def _quoted(quote: Facts) -> dict[str, Any]:
+    """The same as the quote says it: its numbers, what is held, and whether the project has that."""
+    if quote.get("problem"):
+        return {"cost": "", "blocked": _words(quote["problem"]), "figures": None}
+    figures = {name: figure(quote.get(name)) for name in FIGURES}
+    span = duration(quote["held_first_s"])
+    if quote["held_first_s"] < quote["walltime_s"]:
+        held = f"It holds {figure(quote['held_first'])} credits at first, for {span}, and more while it runs."
+    else:
+        held = f"It holds {figure(quote['held_first'])} credits, for {span}."
+    short, worst = -(quote.get("after_first") or 0), quote.get("after_max") or 0
+    if worst < 0:
+        held += " The project can't pay for the whole time: unless it gets more, the session is stopped then, with notebooks saved."
+    else:
+        held += " What you don't use comes back."
+    return {"cost": held, "blocked": _short(short) if short > 0 else "", "figures": figures}
+
+
+def _short(lacks: float) -> str:
+    return f"This project is {credits(lacks)} short: choose a shorter time, a smaller size or another project."
+
+
 def _nowhere(title: str, blocked: str) -> dict[str, Any]:
-    return {"title": title, "button": "Start", "cost": "", "blocked": blocked}
+    return {"title": title, "button": "Start", "cost": "", "blocked": blocked, "figures": None}
 
 
 def _best(placement: Facts | None, blocked: str) -> dict[str, str]:
@@ -235,7 +273,8 @@ def _rival(offer: Facts) -> str:
 
 def _refusal(problem: Facts) -> bool:
     """Whether the person can mend it, so that it belongs beside the button and not above the page."""
-    return issubclass(KINDS.get(str(problem.get("code") or ""), Exception), Refused)
+    kind = KINDS.get(str(problem.get("code") or "")) or KINDS.get(str(problem.get("family") or ""), ScnetError)
+    return issubclass(kind, Refused)
 
 
 def _blocked(centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, contact: str) -> str:
@@ -245,12 +284,21 @@ def _blocked(centres: Sequence[Facts], placement: Facts | None, projects: Sequen
         return f"You are in no project yet, so nothing can pay for a session. Ask {contact} to add you to one."
     if not outage and not any(centre.get("state") in ("up", "stale") for centre in centres):
         return "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
-    if problem:
-        words = (str(problem.get("title") or "Something is wrong."), str(problem.get("hint") or ""))
-        return " ".join(filter(None, words)).replace(COMMAND_LINE, "")
+    if problem and not _of_one_place(problem, placement):
+        return _words(problem)
     if placement and not placement.get("best"):
         return str(placement.get("reason") or "No centre can take this request.").replace(COMMAND_LINE, "")
     return ""
+
+
+def _words(problem: Facts) -> str:
+    words = (str(problem.get("title") or "Something is wrong."), str(problem.get("hint") or ""))
+    return " ".join(filter(None, words)).replace(COMMAND_LINE, "")
+
+
+def _of_one_place(problem: Facts, placement: Facts | None) -> bool:
+    """Whether the best place is refused for its price, so that another one may do: the quotes say which."""
+    return problem.get("code") in BY_PRICE and bool(placement and placement.get("quotes") and placement.get("best"))
 
 
 def _project(balance: Facts) -> dict[str, str]:
@@ -287,28 +335,31 @@ def view(
         refusals.setdefault(refusal["centre"], []).append(refusal)
     rows = [_row(centre, offers.get(str(centre["id"])), refusals.get(str(centre["id"]), []), chosen) for centre in centres]
     best = _best(placement, blocked)
-    places = {row["id"]: _choice(row, offers.get(row["id"]), walltime, blocked) for row in rows}
+    quotes = {str(quote["centre"]): quote for quote in decided.get("quotes") or ()}
+    if chosen in quotes and problem and _of_one_place(problem, placement):
+        quotes[chosen] = {"problem": problem}
+    places = {row["id"]: _choice(row, offers.get(row["id"]), walltime, blocked, quotes) for row in rows}
     return {
         "blocked": blocked,
         "problem": {key: str(problem.get(key) or "") for key in ("title", "hint", "code")} if problem and not _refusal(problem) else None,
         "best": best,
         "rows": rows,
-        "places": {"": _anywhere(decided.get("best"), walltime, blocked), **places},
+        "places": {"": _anywhere(decided.get("best"), walltime, blocked, quotes), **places},
         "projects": [_project(balance) for balance in projects],
         "summary": blocked or (f"{best['title']} {best['now']}." if best["now"] else "Asking the centres."),
     }
 
 
-def _anywhere(offer: Facts | None, walltime: str, blocked: str) -> dict[str, Any]:
+def _anywhere(offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -> dict[str, Any]:
     if offer is None:
         return _nowhere("Best place for you", blocked or "The centres have not been asked yet.")
-    return _choice({"name": offer.get("centre_name") or offer["centre"]}, offer, walltime, blocked)
+    return _choice({"name": offer.get("centre_name") or offer["centre"]}, offer, walltime, blocked, quotes)
 
 
-def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str) -> dict[str, Any]:
+def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -> dict[str, Any]:
     if offer is None:
         return _nowhere(str(row["name"]), blocked or f"{row['name']} cannot take this: {row.get('refusal') or 'it has not been asked yet'}")
-    place = _place(offer, str(row["name"]), walltime)
+    place = _place(offer, str(row["name"]), walltime, quotes.get(str(offer["centre"])))
     return {**place, "blocked": blocked or place["blocked"]}
 
 
@@ -357,4 +408,6 @@ def render_form(template_env: Environment, context: Facts) -> str:
     words = view(facts["centres"], facts["placement"], facts["projects"], facts["problem"], contact=facts["contact"])
     defaults["centre"] = defaults["centre"] if defaults["centre"] in words["places"] else ""
     template = template_env.get_template("scnet_options.html")
-    return template.render({**facts, "defaults": defaults, "view": words, "own": OWN, "gpu_models": gpu_models(facts["centres"])})
+    return template.render(
+        {**facts, "defaults": defaults, "view": words, "own": OWN, "figures": FIGURES, "gpu_models": gpu_models(facts["centres"])}
+    )

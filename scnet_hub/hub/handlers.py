@@ -20,7 +20,11 @@ from ..errors import ScnetError
 from .accounts_page import AccountsPage
 from .form import STATIC, offers_document
 from .placement_page import PlacementPage
+from .project_page import ProjectPage
+from .settlement_page import SettlementPage
 from .spawner import FederatedSpawner
+from .statement_page import StatementPage, StatementsPage
+from .usage_page import UsagePage, UsageTable
 
 Json = dict[str, Any]
 ASKED = ("project", "cores", "memory", "gpus", "gpu_model", "walltime", "centre")
@@ -98,7 +102,7 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
             broker.call("GET", "profiles", person, timeout=5),
         )
         found |= {"centres": centres["centres"], "projects": balance["projects"], "profiles": profiles["profiles"]}
-        found["placement"] = await broker.call("POST", "placements", person, json=options, timeout=5)
+        found["placement"] = await broker.call("POST", "placements", person, json=options, params={"quotes": "true"}, timeout=5)
         found["problem"] = found["placement"].pop("refusal", None)
     except ScnetError as error:
         found["problem"] = error.problem()
@@ -108,6 +112,12 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
 handlers = [
     (r"/accounts", AccountsPage),
     (r"/placement", PlacementPage),
+    (r"/project", ProjectPage),
+    (r"/settlement", SettlementPage),
+    (r"/statement", StatementPage),
+    (r"/statements", StatementsPage),
+    (r"/usage", UsagePage),
+    (r"/usage\.csv", UsageTable),
     (r"/scnet/offers", Offers),
     (r"/scnet/static/(.*)", web.StaticFileHandler, {"path": str(STATIC)}),
 ]

@@ -1,4 +1,4 @@
-"""The only writer of entries: grant, hold, charge, release, expire, reverse, and the balance that comes of them.
+"""The only writer of entries: grant, hold, charge, release, expire, reverse, settle, and the balance that comes of them.
 
 Every function takes the transaction it writes in, so that a check, a session row and its hold are one step; whoever draws on a project
 holds its lots until that step is over, so nobody else draws on the same at the same time. Keys make each harmless to repeat. It
@@ -20,6 +20,7 @@ from ..units import CREDIT, Amount
 from . import entries, lots
 from .entries import Entry, Posting
 from .lots import OVERDRAFT, Lot, Parts
+from .settlement import SETTLE
 
 NOTHING = Amount(0)
 SEALED = 1000  # entries that one step of sealing takes into the chain
@@ -156,9 +157,11 @@ def charge(
     earned: Sequence[Posting] = (),
     last: bool = True,
     now: datetime | None = None,
+    again: Parts | None = None,
 ) -> bool:
     """Charges a session once under that key, from the centre's usage record, for what began `at` and is written `now` (None: the same);
-    False if it was done before. With the `last` cost the rest of the hold goes back. `earned` is who gets it, if not the centre alone."""
+    False if it was done before. With the `last` cost the rest of the hold goes back. `earned` is who gets it, if not the centre alone.
+    `again` is what was just taken back of an earlier charge: it pays first, even where its lots have ended since."""
     now = now or at
     if not cost and not earned:
         return release(tx, project, session, now, memo) if last else False
@@ -166,7 +169,7 @@ def charge(
     mine = stored_lots.of(tx, project, cost.unit, lock=True)
     row = stored_lots.hold(tx, session)
     there = row.parts if row and row.state == "open" else {}
-    settled = lots.settle(there, mine, cost.micros, centre, now, last=last)
+    settled = lots.settle(there, mine, cost.micros, centre, now, last=last, again=again)
     entry = entries.charge(project, session, settled, paid_to, cost.unit, at, memo, key=key, now=now)
     if not stored.write(tx, entry):
         return _charged(tx, entry.key, paid_to)
@@ -257,6 +260,13 @@ def _to_available(charged: Entry) -> Entry:
     return replace(charged, postings=tuple(Posting(account, Amount(sums[account], charged.unit)) for account in sums if sums[account]))
 
 
+def settle(tx: Tx, entry: Entry) -> bool:
+    """Writes the entry that takes a closed month off the accounts it came from; False if that was done before. No lot changes by it."""
+    if entry.kind != SETTLE or any(_ours(one.account) for one in entry.postings):
+        raise ValueError(f"entry {entry.key!r} is not the end of a month")
+    return stored.add(tx, entry)
+
+
 # ---- the chain
 
 
@@ -295,6 +305,11 @@ def effects(entry: Entry) -> dict[str, dict[str, int]]:
         if counted := {"grant": "granted", "carry": "granted", "expire": "expired", "charge": "spent", "reverse": "spent"}.get(entry.kind):
             numbers[counted] += moved if counted == "granted" else -moved
     return {lot: dict(numbers) for lot, numbers in found.items()}
+
+
+def paid(entry: Entry) -> Amount:
+    """What a charge took from its project, or a correction gave back: then it is less than nothing."""
+    return Amount(sum(numbers.get("spent", 0) for numbers in effects(entry).values()), entry.unit)
 
 
 def _overdraft(project: str, unit: str, limit: int) -> Lot:

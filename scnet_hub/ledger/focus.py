@@ -127,7 +127,7 @@ def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
 
 def inert(text: str) -> str:
     """What somebody typed, so that no spreadsheet runs it: an apostrophe before what would begin a formula, and no control characters."""
-    plain = "".join(one if one.isprintable() else " " for one in text)
+    plain = text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
     return f"'{plain}" if plain.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠") else plain
 
 

@@ -7,7 +7,7 @@ overdraft comes last. A hold keeps its lots until it is settled, even past their
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..units import CREDIT
@@ -68,21 +68,39 @@ class Settled:
     back: Parts
 
 
-def settle(hold: Parts, lots: Sequence[Lot], cost: int, centre: str, now: datetime, *, last: bool = True) -> Settled:
-    """Pays a cost from its hold, as far as those lots are for that centre; what is over it comes off the other lots, and what nobody has
-    goes on the overdraft, whatever its limit: used is used. What is left of the hold returns if this was the `last` cost."""
+def settle(
+    hold: Parts, lots: Sequence[Lot], cost: int, centre: str, now: datetime, *, last: bool = True, again: Parts | None = None
+) -> Settled:
+    """Pays a cost first from what was just taken back of an earlier charge of it (`again`), even past those lots' end; then from its hold,
+    as far as those lots are for that centre; what is over it comes off the other lots, and what nobody has goes on the overdraft, whatever
+    its limit: used is used. What is left of the hold returns if this was the `last` cost."""
     known = {lot.name: lot for lot in lots}
+    more = _paid_again(known, cost, centre, again) if again else {}
+    before = sum(more.values())
     held: dict[str, int] = {}
     for name, part in hold.items():
         there = known[name].centres
-        if taken := min(part, cost - sum(held.values())) if not there or centre in there else 0:
+        if taken := min(part, cost - before - sum(held.values())) if not there or centre in there else 0:
             held[name] = taken
-    missing = cost - sum(held.values())
-    more = dict(draw(lots, missing, centre, now)) if missing else {}
-    if short := missing - sum(more.values()):
-        more[OVERDRAFT] = more.get(OVERDRAFT, 0) + short
+    if missing := cost - before - sum(held.values()):
+        rest = [replace(lot, available=lot.available - more.get(lot.name, 0)) for lot in lots] if more else lots
+        drawn = draw(rest, missing, centre, now)
+        more = {name: more.get(name, 0) + drawn.get(name, 0) for name in {**more, **drawn}}
+        if short := missing - sum(drawn.values()):
+            more[OVERDRAFT] = more.get(OVERDRAFT, 0) + short
     left = {name: part - held.get(name, 0) for name, part in hold.items()}
     return Settled(held=held, more=more, back={name: part for name, part in left.items() if part} if last else {})
+
+
+def _paid_again(known: Mapping[str, Lot], cost: int, centre: str, again: Parts) -> dict[str, int]:
+    """An overdraft is taken last, as ever."""
+    found: dict[str, int] = {}
+    for name, part in again.items():
+        lot = known[name]
+        fits = name != OVERDRAFT and (not lot.centres or centre in lot.centres)
+        if taken := min(part, max(0, lot.available), cost - sum(found.values())) if fits else 0:
+            found[name] = taken
+    return found
 
 
 def give_back(hold: Parts, micros: int) -> Parts:

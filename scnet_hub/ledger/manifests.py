@@ -18,6 +18,7 @@ from .segments import amounts
 from .usage import Usage
 
 SHOWN = 5  # identities that a sentence names
+MOST = 2**63  # cores, GPUs or bytes of a run: what is more is no number that is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,12 @@ def _over(record: Usage) -> datetime | None:
 
 
 def _sums(records: Iterable[Usage]) -> dict[str, Quantity]:
+    """Without what is no number: such a record waits in suspense."""
     sums: dict[str, Quantity] = {}
     for record in records:
+        counts = (record.cores, record.memory, *(count for _, count in record.gpus))
+        if any(type(count) is not int or abs(count) >= MOST for count in counts):
+            continue
         for meter, amount in amounts(record).items():
             sums[meter] = sums.get(meter, 0) + amount * seconds(record.elapsed)
     return {meter: quantity for meter, quantity in sorted(sums.items()) if quantity}

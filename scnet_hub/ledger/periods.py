@@ -97,15 +97,22 @@ def _zone(name: str) -> ZoneInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """The federation's zone, and when each of its closed months was closed, by the month's name."""
+    """The federation's zone, when each of its closed months was closed, by the month's name, and the `first` month of its books ("": there
+    is none), in which also counts what concerns an earlier one."""
 
     zone: str = ZONE
     closed: Mapping[str, datetime] = field(default_factory=dict)
+    first: str = ""
+
+    def own(self, concerns: datetime) -> Period:
+        """The month that an entry concerns."""
+        month = period_of(concerns, self.zone)
+        return month if month.name >= self.first else period_named(self.first, self.zone)
 
     def landing(self, concerns: datetime, recorded_at: datetime | None) -> Period:
         """The month whose statements count an entry: that which it concerns, unless it was closed when the entry was written: then the
         month of the writing, which cannot have been closed before its end."""
-        own = period_of(concerns, self.zone)
+        own = self.own(concerns)
         closed_at = self.closed.get(own.name)
         if closed_at is None or recorded_at is None or recorded_at < closed_at:
             return own

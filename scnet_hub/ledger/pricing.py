@@ -153,6 +153,8 @@ def _is_plain(number: Fraction) -> bool:
 
 def _number(number: Quantity) -> str:
     """All its decimals; a number whose decimals don't end, as a fraction."""
+    if number.denominator == 1:
+        return str(number.numerator)
     rest = Fraction(number).denominator
     for prime in (2, 5):
         while rest % prime == 0:

@@ -29,15 +29,18 @@ SHORTEST_MONTH = timedelta(days=28)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """What a session costs if it ends at once (`low`), as such sessions do (`expected`), and at most (`max`), if it starts by `starts_by`.
-    `rounding` is the part of `max` by which cutting a run at prices and months may raise it: a few micro-units, often none. `why` says it
-    for each of the three; `available` is what the project may spend now (None: not told)."""
+    `rounding` is the part of `max` by which cutting a run at prices and months may raise it: a few micro-units, often none. `first` is
+    what is held at its start, which lasts for `first_for`: all of `max`, unless it has a lease that is extended while it runs. `why` says
+    it for each of the three; `available` is what the project may spend now (None: not told)."""
 
     low: Amount
     expected: Amount
     max: Amount
+    first: Amount
     rounding: Amount
     why: Mapping[str, str]
     walltime: timedelta
+    first_for: timedelta
     starts_by: datetime
     available: Amount | None = None
 
@@ -47,8 +50,13 @@ class Quote:
         return None if self.available is None else self.available - self.expected
 
     @property
+    def after_first(self) -> Amount | None:
+        """What is left once it is started. Below zero: it can't start."""
+        return None if self.available is None else self.available - self.first
+
+    @property
     def after_max(self) -> Amount | None:
-        """What is left while it runs, and at the worst when it ends: all of `max` is held. Below zero: it can't start."""
+        """What is left at the worst when it ends. Below zero: it may have to end earlier, or can't start."""
         return None if self.available is None else self.available - self.max
 
     def sentences(self) -> tuple[str, ...]:
@@ -58,11 +66,16 @@ class Quote:
             f"Probably {self.expected}: {self.why['expected']}.",
             f"At least {self.low}: {self.why['low']}.",
         ]
-        if self.available is None or self.after is None or self.after_max is None:
+        if self.first_for < self.walltime:
+            lines.append(
+                f"It holds {self.first} at first, for {format_duration(self.first_for)}, and while it runs more, up to {self.max}."
+            )
+        if self.available is None or self.after is None or self.after_first is None:
             return tuple(lines)
-        if self.after_max.micros < 0:
-            return (*lines, f"{self.available} are available: {-self.after_max} too few.")
-        return (*lines, f"Of {self.available} available, {self.after_max} are left while it runs, and probably {self.after} when it ended.")
+        if self.after_first.micros < 0:
+            return (*lines, f"{self.available} are available: {-self.after_first} too few.")
+        when = "while it runs" if self.first_for >= self.walltime else "when it starts"
+        return (*lines, f"Of {self.available} available, {self.after_first} are left {when}, and probably {self.after} when it ended.")
 
     def __str__(self) -> str:
         return "\n".join(self.sentences())
@@ -78,10 +91,12 @@ def quote(
     history: Sequence[float] = (),
     memory: int = 0,
     available: Amount | None = None,
+    first_for: timedelta | None = None,
 ) -> Quote:
     """The quote for `request` by `tariff`. `starts_at` is when it probably starts (None: now), `starts_by` until when the quote holds
     (None: two weeks after that); `history` are the shares of their walltime that such sessions used, `memory` the bytes that it gets if it
-    doesn't say. Raises NoPrice if something it needs has no price at some time that it may run, ValueError without a walltime."""
+    doesn't say, `first_for` how long the first hold of its lease lasts (None: its walltime). Raises NoPrice if something it needs has no
+    price at some time that it may run, ValueError without a walltime."""
     if request.walltime <= timedelta():
         raise ValueError(f"a quote needs a walltime: {request.walltime}")
     start = max(now, starts_at or now)
@@ -89,12 +104,13 @@ def quote(
     amounts = pricing.held(request.cores, request.gpus, request.gpu_model, request.memory or memory)
     cuts = tariff.cuts(now, limit + request.walltime)
     rates = [tariff.at(instant) for instant in (now, *cuts)]
-    dearest = max(rates, key=lambda one: pricing.hourly(amounts, one))
     cheapest = min(rates, key=lambda one: pricing.hourly(amounts, one))
-    rounding = Amount(_cuts_at_most(cuts, request.walltime, now, limit), tariff.unit)
-    least, most = (Amount(choice(one.minimum for one in rates), tariff.unit) for choice in (min, max))
+    least = Amount(min(one.minimum for one in rates), tariff.unit)
 
-    whole = pricing.bill([_cost(amounts, dearest, request.walltime)], most)
+    whole, rounding = _most(amounts, tariff, now, limit, request.walltime)
+    first = whole.total + rounding
+    if first_for is not None and first_for < request.walltime:
+        first = most(request, tariff, now, limit, memory=memory, walltime=first_for)
     shortest = min(SHORTEST, request.walltime)
     briefly = pricing.bill([_cost(amounts, cheapest, shortest)], least)
     dearly = f" at the dearest prices it may meet if it starts by {wall_words(limit, tariff.zone)}"
@@ -105,6 +121,7 @@ def quote(
         low=briefly.total,
         expected=usual.total,
         max=whole.total + rounding,
+        first=first,
         rounding=rounding,
         why={
             "low": "the minimum of a session" if briefly.top_up else f"it ends after {format_duration(shortest)}; free if it never starts",
@@ -112,9 +129,32 @@ def quote(
             "max": f"the whole walltime{dearly if cuts else ''}, {whole.formula}",
         },
         walltime=request.walltime,
+        first_for=request.walltime if first_for is None else min(first_for, request.walltime),
         starts_by=limit,
         available=available,
     )
+
+
+def most(
+    request: JobRequest, tariff: Tariff, start: datetime, limit: datetime, *, memory: int = 0, walltime: timedelta | None = None
+) -> Amount:
+    """What a run costs at most that starts between the two and lasts no longer than `walltime` (None: the request's): a quote's max, and
+    what is held. Raises NoPrice."""
+    amounts = pricing.held(request.cores, request.gpus, request.gpu_model, request.memory or memory)
+    bill, rounding = _most(amounts, tariff, start, limit, request.walltime if walltime is None else walltime)
+    return bill.total + rounding
+
+
+def _most(
+    amounts: Mapping[str, Quantity], tariff: Tariff, start: datetime, limit: datetime, walltime: timedelta
+) -> tuple[pricing.Bill, Amount]:
+    """The whole time at the dearest prices that it may meet, and what cutting it at prices and months may add."""
+    cuts = tariff.cuts(start, limit + walltime)
+    rates = [tariff.at(instant) for instant in (start, *cuts)]
+    dearest = max(rates, key=lambda one: pricing.hourly(amounts, one))
+    least = Amount(max(one.minimum for one in rates), tariff.unit)
+    rounding = Amount(_cuts_at_most(cuts, walltime, start, limit), tariff.unit)
+    return pricing.bill([_cost(amounts, dearest, walltime)], least), rounding
 
 
 def _cost(amounts: Mapping[str, Quantity], rates: Rates, duration: timedelta) -> pricing.Cost:

@@ -128,7 +128,8 @@ def landed(entries: Iterable[Entry], period: Period, terms: Terms, unit: str) ->
         if entry.kind == SETTLE or entry.unit != unit:
             continue
         if terms.calendar.landing(entry.at, entry.recorded_at).name == period.name:
-            yield entry, "" if entry.at in period else terms.calendar.landing(entry.at, None).name
+            own = terms.calendar.own(entry.at).name
+            yield entry, "" if own == period.name else own
 
 
 def parts(entries: Iterable[Entry], period: Period, terms: Terms, member: str, *, unit: str = CREDIT) -> Iterator[Part]:

@@ -40,7 +40,7 @@ def _reasons(usage: Usage, now: datetime, copy: Copy | None, since: datetime, ot
     wrong = _amounts(usage) or _times(usage, now, since)
     if wrong:
         yield f"Job {usage.job_id[:40]} of {usage.centre}: {wrong}."
-    elif mistaken := _stranger(usage, copy):
+    elif mistaken := stranger(usage, copy):
         yield mistaken
     elif double := next((other for other in others if overlap(usage, other)), None):
         yield (
@@ -96,7 +96,8 @@ def _times(usage: Usage, now: datetime, since: datetime) -> str:
     return ""
 
 
-def _stranger(usage: Usage, copy: Copy | None) -> str:
+def stranger(usage: Usage, copy: Copy | None) -> str:
+    """Why it is not of that copy although it bears its name; "" if it is. Its submission must have a time zone."""
     job, name = f"Job {usage.job_id} of {usage.centre}", usage.name[:60]
     if copy is None:
         return f"{job} is called {name!r}: no session of that name is known."

@@ -88,8 +88,12 @@ class Usage:
 
     @property
     def through(self) -> datetime | None:
-        """The end of what is counted of it: so much after its start as was allocated. None if it never ran."""
-        return None if self.start is None else self.start + self.elapsed
+        """The end of what is counted of it: so much after its start as was allocated. None if it never ran, or for longer than there is
+        time."""
+        try:
+            return None if self.start is None else self.start + self.elapsed
+        except OverflowError:
+            return None
 
 
 def usage_of(record: UsageRecord, *, centre: str, birth: str, session: str, copy: int, seen_at: datetime, revision: int = 0) -> Usage:

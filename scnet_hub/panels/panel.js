@@ -188,11 +188,14 @@ class Money {
   add(key) {
     const root = this.parent.appendChild(node("section", "scnet-money"));
     const title = root.appendChild(node("h4", "", "My allocation "));
-    const made = { root, note: title.appendChild(node("span", "scnet-note")), numbers: {}, parts: {}, quotas: {} };
+    const made = { root, note: title.appendChild(node("span", "scnet-note")), numbers: {}, ages: {}, parts: {}, quotas: {} };
     made.list = root.appendChild(node("dl"));
     made.bar = root.appendChild(node("div", "scnet-bar"));
     made.bar.setAttribute("aria-hidden", "true"); // the four numbers say it
     made.meters = root.appendChild(node("div", "scnet-quotas"));
+    made.pace = root.appendChild(node("p", "scnet-pace"));
+    made.days = root.appendChild(node("div", "scnet-days"));
+    made.drawn = "";
     this.rows.set(key, made);
     return made;
   }
@@ -201,6 +204,7 @@ class Money {
     const box = made.list.appendChild(node("div", one.key));
     box.appendChild(node("dt", "", one.label));
     made.numbers[one.key] = box.appendChild(node("dd"));
+    made.ages[one.key] = box.appendChild(node("dd", "scnet-note"));
     made.parts[one.key] = made.bar.appendChild(node("span", one.key));
   }
 
@@ -226,6 +230,8 @@ class Money {
       for (const one of row.money) {
         if (!made.numbers[one.key]) this.number(made, one);
         put(made.numbers[one.key], one.text);
+        timed(made.ages[one.key], "since", one.at);
+        made.ages[one.key].hidden = !one.at;
         made.parts[one.key].style.width = `${one.share * 100}%`;
       }
       for (const one of row.quotas) {
@@ -234,6 +240,11 @@ class Money {
         root.className = `scnet-quota ${one.tone}`;
         put(text, one.text);
         fill.style.width = `${one.share * 100}%`;
+      }
+      put(made.pace, row.pace ?? "");
+      if (made.drawn !== (row.chart ?? "")) {
+        made.drawn = row.chart ?? ""; // made by charts.py, which escapes what it prints
+        made.days.replaceChildren(...new DOMParser().parseFromString(made.drawn, "text/html").body.children);
       }
     }
   }

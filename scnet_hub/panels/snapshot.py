@@ -63,7 +63,7 @@ def html(shown: Json) -> str:
         _cluster_html(shown) if shown.get("cluster") else "",
         _table("Centres", CENTRES, (_centre_html(row, shown["now"]) for row in shown.get("centres", ())), right=CENTRE_NUMBERS),
         _table("My sessions", SESSIONS, (_session_html(row, shown["now"]) for row in shown.get("sessions", ())), right=(3, 4)),
-        *(_balance_html(row) for row in shown.get("balances", ())),
+        *(_balance_html(row, shown["now"]) for row in shown.get("balances", ())),
         "</div>",
     ]
     return "".join(parts)
@@ -106,8 +106,11 @@ def _session_html(row: Json, now: str | None) -> Sequence[str]:
     )
 
 
-def _balance_html(row: Json) -> str:
-    numbers = "".join(f"<div class='{one['key']}'><dt>{one['label']}</dt><dd>{escape(one['text'])}</dd></div>" for one in row["money"])
+def _balance_html(row: Json, now: str | None) -> str:
+    numbers = "".join(
+        f"<div class='{one['key']}'><dt>{one['label']}</dt><dd>{escape(one['text'])}</dd>{_age_html(one, now)}</div>"
+        for one in row["money"]
+    )
     bar = "".join(f"<span class='{one['key']}' style='width:{one['share'] * 100:.2f}%'></span>" for one in row["money"])
     meters = "".join(
         f"<div class='scnet-quota {one['tone']}'><span>{escape(one['text'])}</span>"
@@ -117,8 +120,13 @@ def _balance_html(row: Json) -> str:
     title = f"My allocation <span class='scnet-note'>{escape(row['title'])}, {escape(row['granted'])} credits granted</span>"
     return (
         f"<section class='scnet-money'><h4>{title}</h4><dl>{numbers}</dl><div class='scnet-bar'>{bar}</div>"
-        f"<div class='scnet-quotas'>{meters}</div></section>"
+        f"<div class='scnet-quotas'>{meters}</div><p class='scnet-pace'>{escape(row['pace'])}</p>"
+        f"<div class='scnet-days'>{row['chart']}</div></section>"
     )
+
+
+def _age_html(one: Json, now: str | None) -> str:
+    return f"<dd class='scnet-note'>{age(one['at'], now)}</dd>" if one["at"] else ""
 
 
 def _cluster_html(shown: Json) -> str:
@@ -183,7 +191,8 @@ def _session_text(row: Json, now: str | None) -> Sequence[str]:
 def _balance_text(row: Json) -> str:
     money = ", ".join(f"{one['label'].lower()} {one['text']}" for one in row["money"])
     quotas = "; ".join(one["text"] for one in row["quotas"])
-    return f"{row['title']}: {money} of {row['granted']} credits" + (f"\nIn use: {quotas}" if quotas else "")
+    lines = (f"{row['title']}: {money} of {row['granted']} credits", quotas and f"In use: {quotas}", row["pace"])
+    return "\n".join(filter(None, lines))
 
 
 def _cluster_text(cluster: Json) -> str:

@@ -7,10 +7,10 @@ HTML snapshot and the text table all draw this same dict. Times stay absolute in
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from .. import standing
+from .. import charts, standing
 from ..errors import ScnetError
 from ..units import format_number
 
@@ -46,6 +46,7 @@ REASONS: Mapping[str, str] = {
     "PartitionDown": "the partition is closed",
     "None": "",
 }
+CHART = (420, 120)  # width and height
 MONEY = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
 
 
@@ -159,17 +160,42 @@ def _line(session: Json) -> str:
 
 def balance_row(balance: Json) -> Json:
     granted = float(balance["granted"])
+    ages = ages_of(balance)
     money = [
-        {"key": key, "label": label, "text": format_number(float(balance[key])), "share": share(float(balance[key]), granted)}
+        {
+            "key": key, "label": label, "text": format_number(float(balance[key])), "share": share(float(balance[key]), granted),
+            "at": ages.get(key),
+        }
         for key, label in MONEY
-    ]
+    ]  # fmt: skip
     quotas = [
         quota_row("GPUs" if name == "gpus" else name, quota["used"], quota["limit"])
         for name, quota in balance.get("quota", {}).items()
         if quota["limit"]
     ]
     title = balance.get("title") or balance["id"]
-    return {"id": balance["id"], "title": title, "granted": format_number(granted), "money": money, "quotas": quotas}
+    words = standing.pace(balance)
+    return {
+        "id": balance["id"], "title": title, "granted": format_number(granted), "money": money, "quotas": quotas,
+        "pace": words[:1].upper() + words[1:], "chart": chart(balance),
+    }  # fmt: skip
+
+
+def ages_of(balance: Json) -> Json:
+    """Of when what is settled and what is in flight is; of nothing in flight no age, which would be another at each look."""
+    times = balance.get("as_of") or {}
+    return {"settled": times.get("settled"), "in_flight": times.get("in_flight") if balance["in_flight"] else None}
+
+
+def chart(balance: Json) -> str:
+    """What was charged on each of the last days, as SVG; "" where nothing was."""
+    days = [one for one in balance.get("last_days") or () if one["charged"] > 0]
+    if not days:
+        return ""
+    listed = balance["last_days"]
+    shown = [charts.Bar(label=charts.day(date.fromisoformat(one["day"])), value=float(one["charged"])) for one in listed]
+    words = f"{format_number(sum(one['charged'] for one in days))} credits on {len(days)} of the last {len(listed)} days."
+    return charts.bars("Credits charged by day", words, shown, name=f"days-{balance['id']}", width=CHART[0], height=CHART[1])
 
 
 def quota_row(name: str, used: int, limit: int) -> Json:

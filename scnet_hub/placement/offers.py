@@ -29,10 +29,11 @@ class Offer:
     `load` and `taken_at` are the last snapshot, None before the first. `pending` are our own submissions that are newer
     than the snapshot and so not yet visible in it. `refused` says why this person may not use it ("": allowed).
     `startup` is how many seconds such a session takes there from its start until it is ready, by our records (0: not known).
-    `maintenance` are announced times without service, `announcements` what the centre tells people. `order` is the centre's
-    place in the federation's list (lower first). `outlook` is what the load says of newcomers, where somebody worked it out
-    already: it is the same until the next snapshot. `place` sets `seen` (the outlook once `pending` is there too), `age`, `open_for`
-    (until the next maintenance, zero within one) and `blocked` (by which announcement nothing may start now)."""
+    `gpus_priced` is False where its GPUs have no price at some time. `maintenance` are announced times without service,
+    `announcements` what the centre tells people. `order` is the centre's place in the federation's list (lower first). `outlook`
+    is what the load says of newcomers, where somebody worked it out already: it is the same until the next snapshot. `place` sets
+    `seen` (the outlook once `pending` is there too), `age`, `open_for` (until the next maintenance, zero within one) and `blocked`
+    (by which announcement nothing may start now)."""
 
     centre: str
     partition: str
@@ -55,6 +56,7 @@ class Offer:
     refused: str = ""
     order: int = 0
     startup: float = 0.0
+    gpus_priced: bool = True
     maintenance: tuple[Maintenance, ...] = ()
     announcements: tuple[Announcement, ...] = ()
     age: timedelta | None = None
@@ -114,6 +116,7 @@ def offers_of(
             memory=offered.memory, memory_per_core=spec.session.memory_per_core, gpus=offered.gpus, gpu_model=offered.gpu_model,
             max_walltime=offered.max_walltime,
             core_hour=_price(offered.tariff.core_hour), gpu_hour=_price(offered.gpu_price),
+            gpus_priced=all(tariff.gpu_price(offered.gpu_model) is not None for _, tariff in offered.tariffs()),
             load=snapshot.partitions.get(offered.name) if snapshot else None,
             taken_at=snapshot.taken_at if snapshot else None,
             max_age=max_age or timedelta(seconds=2 * spec.watch.interval + 15),

@@ -100,6 +100,11 @@ def gpus(request: JobRequest, offer: Offer) -> str:
     return f"needs {_count(need, 'GPU')} on one node; " + (f"the largest has {offer.gpus}" if offer.gpus else "it has no GPU")
 
 
+def priced(request: JobRequest, offer: Offer) -> str:
+    """What has no price isn't free: it could never be charged, and would look the cheapest."""
+    return "its GPUs have no price: its centre's admins can give them one" if request.gpus and not offer.gpus_priced else ""
+
+
 def memory(request: JobRequest, offer: Offer) -> str:
     need = shape_of(request, offer).memory
     if not offer.memory or need <= offer.memory:
@@ -119,7 +124,8 @@ def working(request: JobRequest, offer: Offer) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    pinned, allowed, entitled, announced, up, fresh, cores, gpus, gpu_model, memory, nodes, walltime, maintenance, affordable, working,
+    pinned, allowed, entitled, announced, up, fresh, cores, gpus, gpu_model, priced, memory, nodes, walltime, maintenance, affordable,
+    working,
 )  # fmt: skip
 
 

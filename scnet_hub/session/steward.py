@@ -21,6 +21,8 @@ from . import idle, signs
 Json = dict[str, Any]
 LEVELS = (900, 300)  # seconds before the end of the walltime at which a person is told
 CALM, EAGER = 60.0, 5.0  # seconds between questions to the broker; while the next session starts
+LAST = 300.0  # seconds before it is stopped because credits run out: from then on JupyterLab saves by itself, and asks often
+OFTEN = 10.0
 TICK = 30.0  # seconds between looks at what runs
 PEOPLES = (
     "execute_request",
@@ -122,6 +124,7 @@ class Steward:
         self.stopping = ""
         self._last = clock()
         self._ends: float | None = None
+        self._paid: float | None = None  # until when; None: nobody says that it ends
         self._heard: float | None = None
         self._asked = float("-inf")
         self._asking: asyncio.Lock | None = None
@@ -213,8 +216,15 @@ class Steward:
 
     async def _ask_on(self) -> None:
         while self.broker.known:
-            await self.refresh(CALM if not self._moving() else EAGER)
-            await asyncio.sleep(EAGER if self._moving() else CALM)
+            await self.refresh(self._pause())
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds from one question to the broker to the next."""
+        return EAGER if self._moving() else OFTEN if self._in_its_last_minutes() else CALM
+
+    def _in_its_last_minutes(self) -> bool:
+        return self._paid is not None and self._paid - self.clock() <= LAST
 
     def _moving(self) -> bool:
         """Whether the next session is on its way, or takes over."""
@@ -234,8 +244,11 @@ class Steward:
 
     def _take(self, document: Json, at: datetime) -> None:
         self.document, self._heard = document, self.clock()
-        ends = document.get("expires_at")
-        self._ends = self._heard + (datetime.fromisoformat(ends) - at).total_seconds() if ends else None
+        self._ends, self._paid = (self._from_now(document.get(name), at) for name in ("expires_at", "stops_at"))
+
+    def _from_now(self, instant: str | None, at: datetime) -> float | None:
+        """On this clock."""
+        return self.clock() + (datetime.fromisoformat(instant) - at).total_seconds() if instant else None
 
     async def go_on(self) -> Json:
         """Starts the next session, or finds the one that is on its way. Raises Away, Refused."""
@@ -258,14 +271,21 @@ class Steward:
             "left_s": None if self._ends is None else round(self._ends - now, 1),
             "levels_s": list(LEVELS),
             "warnings": [{name: one.get(name) for name in SHOWN} for one in document.get("warnings") or []],
+            "lease": self._lease(now),
             "successor": document.get("successor"),
             "stopping": self.stopping,
             "idle": {
                 "timeout_s": self.timeout, "idle_s": round(max(0.0, now - self.idle.since), 1), "busy": list(self.busy), "warned": warned,
                 "stops_in_s": self._stops_in(now) if warned else None,
             },
-            "again_s": EAGER if self._moving() else min(30.0, self.tick),
+            "again_s": EAGER if self._moving() else OFTEN if self._in_its_last_minutes() else min(30.0, self.tick),
         }  # fmt: skip
+
+    def _lease(self, now: float) -> Json | None:
+        """When credits run out and it is stopped, and from when on documents are saved before; None as long as somebody pays."""
+        if self._paid is None:
+            return None
+        return {"stops_in_s": round(self._paid - now, 1), "saves_at_s": LAST, "why": self.document.get("lease_end", "")}
 
     def _stops_in(self, now: float) -> float | None:
         end = idle.stops_at(self.idle, self.timeout)
@@ -315,7 +335,7 @@ def routes(base: str, steward: Steward) -> list[Any]:
             if self.get_query_argument("here", ""):
                 steward.happened()
                 await steward.look()
-            await steward.refresh(EAGER if steward._moving() else CALM)
+            await steward.refresh(steward._pause())
             self.finish(json.dumps(steward.told()))
 
     class Continue(Handler):

@@ -215,6 +215,25 @@ class SessionSpec(_Document):
     memory_per_core: Memory = Field(default=0, description="What a session gets per core if it does not say; 0: the scheduler's default.")
 
 
+class Ceilings(_Document):
+    """Ceilings on what is used at once; never money."""
+
+    sessions: int | None = Field(default=None, ge=0, description="Sessions at once; not said: no ceiling.")
+    cores: int | None = Field(default=None, ge=0, description="Cores of all of them; not said: no ceiling.")
+    gpus: int | None = Field(default=None, ge=0, description="GPUs of all of them; not said: no ceiling.")
+
+    def limits(self) -> dict[str, int]:
+        """Those that there are."""
+        found = {what: getattr(self, what) for what in Ceilings.model_fields}
+        return {what: limit for what, limit in found.items() if limit is not None}
+
+
+class CentreQuota(Ceilings):
+    """What people of the federation may use here at once, all together. What would pass a ceiling is placed elsewhere."""
+
+    each: Ceilings = Field(default=Ceilings(), description="What each person may.")
+
+
 class Watch(_Document):
     """How often the centre is asked for all its jobs at once. A slow answer makes it rarer by itself."""
 
@@ -247,6 +266,7 @@ class CentreSpec(_Document):
     storage: list[StorageSpec] = Field(default=[], description="File systems that sessions see.")
     maintenance: list[Maintenance] = Field(default=[], description="Times in which it runs no sessions.")
     announcement: list[Announcement] = Field(default=[], description="What people are told of it, and when.")
+    quota: CentreQuota = Field(default=CentreQuota(), description="What people of the federation may use at once.")
     watch: Watch = Field(default=Watch(), description="How often it is asked.")
 
     def offered(self, name: str) -> PartitionSpec | None:
@@ -255,6 +275,14 @@ class CentreSpec(_Document):
     def maintenance_in(self, start: datetime, end: datetime) -> Maintenance | None:
         """The first maintenance that overlaps these times."""
         return next((one for one in sorted(self.maintenance, key=lambda one: one.start) if one.start < end and start < one.end), None)
+
+    def remarks(self) -> list[str]:
+        """What is allowed on a page, and was probably forgotten."""
+        bare = [one.name for one in self.partition if one.gpus and any(tariff.gpu_hour is None for _, tariff in one.tariffs())]
+        return [
+            f"Partition {name} has GPUs and no gpu_hour in its tariff: they have no price, so nothing that asks for one can start there."
+            for name in bare
+        ]
 
     def announced(self, now: datetime) -> list[Announcement]:
         """Announcements that count now or will, the earliest first."""

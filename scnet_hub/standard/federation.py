@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
-from .centre import Identifier, Memory, Walltime, _Document, parse
+from .centre import Ceilings, Identifier, Memory, Walltime, _Document, parse
 from .tariff import TimeZone
 
 Person = Annotated[str, Field(min_length=1, max_length=255)]
 LotName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^/]*$")]
+DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?"
+Address = Annotated[str, Field(max_length=255, pattern=rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{DOMAIN}$")]
 Credits = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -52,6 +54,7 @@ class ProjectSpec(_Document):
     overdraft: float = Field(default=0, ge=0, le=1e9, allow_inf_nan=False, description="Credits that it may go below zero.")
     grants: dict[LotName, Credits | GrantSpec] = Field(default={}, description="Lots of credits by name; a name is granted once.")
     quota: Quota = Quota()
+    each: Ceilings = Field(default=Ceilings(), description="What each of its members may use of it at once.")
     centres: list[Identifier] = Field(default=[], description="Where its sessions may go; none: everywhere.")
     max_price: float | None = Field(default=None, ge=0, description="The most that an hour of one session may cost, in credits.")
 
@@ -101,6 +104,62 @@ class DecisionsSpec(_Document):
     replay_days: int = Field(default=14, ge=1, le=3650, description="What it was made from, which is larger: for replaying it.")
 
 
+class LeaseSpec(_Document):
+    """What a Lab or a cluster holds: credits for so long ahead, extended while it lives, instead of for its whole walltime."""
+
+    length: Walltime = Field(default=timedelta(hours=1), description="0: for the whole walltime, as a batch job does.", ge=timedelta())
+
+
+class SettlementSpec(_Document):
+    """How members settle with each other."""
+
+    fee_percent: float = Field(default=0, ge=0, le=50, allow_inf_nan=False, description="The federation's part of each charge.")
+    accept_days: int = Field(default=14, ge=1, le=365, description="How long a member can dispute a statement.")
+
+
+class MemberSpec(_Document):
+    """A body that is part of the federation, earns as its centres do, and answers its statements."""
+
+    id: Identifier
+    title: str = Field(default="", max_length=200)
+    centres: list[Identifier] = Field(default=[], description="Its centres; a centre that no member has is a member of its own id.")
+    people: list[Person] = Field(default=[], description="Who may read and answer its statements.")
+
+
+def _once(members: list[MemberSpec]) -> list[MemberSpec]:
+    ids, centres = [one.id for one in members], [centre for one in members for centre in one.centres]
+    if twice := next((one for one in ids if ids.count(one) > 1), ""):
+        raise ValueError(f"two members are called {twice!r}")
+    if twice := next((one for one in centres if centres.count(one) > 1), ""):
+        raise ValueError(f"centre {twice!r} is listed twice, and it can be one member's only")
+    taken = {centre: one.id for one in members for centre in one.centres}
+    if strange := next((one for one in ids if taken.get(one, one) != one), ""):
+        raise ValueError(f"member {strange!r} is called as a centre of {taken[strange]!r}: then nobody could tell them apart")
+    return members
+
+
+class MailSpec(_Document):
+    """Where mails go out; without a host none are sent, and what they would say is in the pages all the same."""
+
+    host: str = Field(default="", max_length=255)
+    port: int = Field(default=25, ge=1, le=65535)
+    sender: Address = "scnet-hub@localhost"
+    domain: str = Field(
+        default="",
+        pattern=rf"^({DOMAIN})?$",
+        description="Appended to the names of people that are no addresses; none: they get no mail.",
+    )
+    operators: list[Address] = Field(default=[], description="Who is told what the federation's operators should know.")
+    user: str = Field(default="", max_length=255, description="As whom to log in at the host; none: not at all.")
+    password_file: str = Field(default="", pattern=r"^(/.*)?$", description="Path of a file (0600) with that user's password.")
+
+
+class FederationQuota(_Document):
+    """Ceilings on use at once, beside those of projects and centres."""
+
+    person: Ceilings = Field(default=Ceilings(), description="What each person may use, of all projects together.")
+
+
 class FederationSpec(_Document):
     """`centres` are paths of centre.toml files, relative to this file; a `*` stands for all of a folder, by name."""
 
@@ -109,11 +168,16 @@ class FederationSpec(_Document):
     centres: list[str] = Field(min_length=1)
     project: list[ProjectSpec] = []
     grantor: list[GrantorSpec] = Field(default=[], description="Who may give credits; none: anybody whom an operator names.")
+    member: Annotated[list[MemberSpec], AfterValidator(_once)] = Field(default=[], description="The bodies that settle with each other.")
     profile: list[Profile] = []
+    quota: FederationQuota = FederationQuota()
     second_chance: SecondChanceSpec = SecondChanceSpec()
     placement: Weights = Weights()
     idle: Idle = Idle()
     decisions: DecisionsSpec = DecisionsSpec()
+    lease: LeaseSpec = LeaseSpec()
+    settlement: SettlementSpec = SettlementSpec()
+    mail: MailSpec = MailSpec()
 
 
 def parse_federation(text: str, *, source: str) -> FederationSpec:

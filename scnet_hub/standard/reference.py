@@ -75,7 +75,8 @@ def _tables(document: Json) -> Iterator[tuple[str, Json]]:
             yield (f"`[[{key}]]`" if many else f"`[{key}]`") + (f" of kind `{kind}`" if kind else ""), table
             for inner, deeper in table["properties"].items():
                 listed = deeper.get("type") == "array"
-                name = f"`[[{key}.{inner}]]`" if listed else f"`{inner}` in `[[{key}]]`"
+                outer = f"[[{key}]]" if many else f"[{key}]"
+                name = f"`[[{key}.{inner}]]`" if listed else f"`{inner}` in `{outer}`"
                 yield from ((name, one) for one in _referred(deeper.get("items", {}) if listed else deeper, document))
 
 

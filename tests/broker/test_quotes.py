@@ -26,6 +26,18 @@ async def test_a_quote_says_at_least_probably_and_at_most_and_what_is_left(world
     assert (await door.get("sessions", headers=by("ada"))).json()["sessions"] == []
 
 
+async def test_a_placement_comes_with_the_same_quotes_for_each_centre_if_asked_to(world: World, door: httpx.AsyncClient) -> None:
+    wanted = {"cores": 2, "walltime": "1h", "kind": "lab"}
+    found = (await door.post("placements?quotes=true", headers=by("ada"), json=wanted)).json()
+    alone = (await door.post("quotes", headers=by("ada"), json=wanted)).json()
+    assert [one["centre"] for one in found["quotes"]] == ["north", "south"] and not any(one["problem"] for one in found["quotes"])
+    told = next(one for one in found["quotes"] if one["centre"] == alone["centre"])
+    assert {name: told[name] for name in ("low", "expected", "held_first")} == {
+        name: alone[name] for name in ("low", "expected", "held_first")
+    }
+    assert "quotes" not in (await door.post("placements", headers=by("ada"), json=wanted)).json()
+
+
 async def test_what_fits_nowhere_has_no_quote(world: World, door: httpx.AsyncClient) -> None:
     answer = await door.post("quotes", headers=by("ada"), json={"cores": 5000})
     assert (answer.status_code, answer.json()["code"]) == (409, "no-placement")

@@ -54,6 +54,11 @@ def enter(page: Page, lab: Lab, path: str = "") -> None:
     page.locator(".scnet-time-left").wait_for()
 
 
+def looked_at(page: Page) -> None:
+    """As when somebody comes back to the page: then it asks at once."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
 def toast(page: Page, words: str) -> Locator:
     return page.locator(".Toastify__toast").filter(has_text=words)
 
@@ -129,6 +134,31 @@ def test_a_document_that_cannot_be_saved_is_named_and_nothing_is_continued(broke
         expect(toast(page, "Not saved: work.ipynb. Nothing was continued.")).to_be_visible()
         picture(page, "continue-unsaved", tmp_path)
         assert not broker.sessions["full"]["successor"]
+
+
+def test_where_credits_run_out_documents_are_saved_by_themselves_and_the_warning_goes_when_they_last_again(
+    broker: FakeBroker, page: Page, tmp_path: Path
+) -> None:
+    said = "Save your work now: credits run out, and this session is stopped at 14:30 UTC."
+    why = "Project climate has 0.03 credits left, and 30 min more of this session cost up to 0.40 credits."
+    warning = {"code": "credits", "message": said, "at": in_(240)}
+    broker.lab("paid", expires_at=in_(7200), stops_at=in_(240), lease_end=why, warnings=[warning])
+    with Lab(broker, "paid") as lab:
+        notebook = lab.home / "work.ipynb"
+        notebook.write_text(json.dumps(NOTEBOOK))
+        enter(page, lab, "/tree/work.ipynb")
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+        expect(toast(page, said)).to_be_in_viewport(ratio=1)
+        expect(page.locator(".scnet-time-left")).to_have_text(re.compile("^[34] min left$"))
+        assert why in str(page.locator(".scnet-time-left").get_attribute("title"))
+        page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").first.click()
+        page.keyboard.press("Control+End")
+        page.keyboard.type("; typed = 'just now'")
+        until(lambda: "typed" in notebook.read_text(), 20)
+        picture(page, "credits", tmp_path)
+        broker.update("paid", stops_at=None, lease_end="", warnings=[])
+        until(lambda: not looked_at(page) and not toast(page, said).count(), 30)
+        expect(page.locator(".scnet-time-left")).to_have_text("2 h left")
 
 
 def test_a_session_that_nobody_uses_warns_and_keep_keeps_it(broker: FakeBroker, page: Page, tmp_path: Path) -> None:

@@ -53,13 +53,22 @@ def session(**changes: Any) -> Json:
 def balance(**changes: Any) -> Json:
     quota = {name: {"used": 1, "limit": 8} for name in ("sessions", "cores", "gpus")}
     usual: Json = {"id": "sea", "title": "Sea ice", "unit": "GRANT", "granted": 1000.0, "settled": 10.0, "in_flight": 0.05, "held": 3.95}
-    return usual | {"available": 986.0, "expired": 0.0, "ending": [], "quota": quota} | changes
+    usual |= {"available": 986.0, "expired": 0.0, "ending": [], "quota": quota, "burn_rate": 12.5, "per_hour": 4.0, "waiting": 1}
+    times = {"settled": "2026-11-20T08:00:00.000Z", "in_flight": "2026-11-20T08:59:57.000Z"}
+    return usual | {"runs_out_at": "2027-02-07T00:00:00.000Z", "as_of": times, "last_days": []} | changes
 
 
 def allocation(**changes: Any) -> Json:
     usual: Json = {"id": "a-1", "project": "sea", "unit": "GRANT", "amount": 500.0, "grantor": "", "centres": [], "words": "tides"}
     asked = {"begins_at": "2026-11-20T09:00:00.000Z", "ends_at": "2027-11-20T09:00:00.000Z", "asked_by": "ada"}
     return usual | asked | {"state": "requested", "asked_at": "2026-11-20T09:00:00.000Z", "answer": "", "renews": ""} | changes
+
+
+def usage(by: str, *rows: Json, **changes: Any) -> Json:
+    usual: Json = {"as_of": "2026-11-20T09:00:00.000Z", "zone": "Asia/Shanghai", "since": "2026-10-31T16:00:00.000Z", "until": None}
+    usual |= {"first_day": "2026-11-01", "last_day": "2026-11-20", "by": by, "project": "", "person": "ada", "unit": "GRANT"}
+    sums = {name: round(sum(row[name] for row in rows), 6) for name in ("charged", "in_flight")}
+    return usual | sums | {"sessions": len(rows), "rows": [*rows], "more": 0} | changes
 
 
 ANSWERS: Json = {
@@ -104,6 +113,11 @@ ANSWERS: Json = {
     },
     "POST sessions/s-1/write-off": session(state="charged", live=False, end_reason="Written off."),
     "GET sessions/s-1/log": {"log": "starting\nready\n"},
+    "GET usage": usage(
+        "day",
+        {"day": "2026-11-19", "charged": 0, "in_flight": 0, "sessions": 0},
+        {"day": "2026-11-20", "charged": 6.4, "in_flight": 0.5, "sessions": 2},
+    ),
     "GET balance": {"as_of": "2026-11-20T09:00:00.000Z", "projects": [balance()]},
     "POST quotes": {
         "centre": "alpha",

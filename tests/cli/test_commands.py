@@ -11,7 +11,7 @@ import pytest
 from scnet_hub.cli.answers import plain
 from scnet_hub.errors import BrokerError, NoPlacement, NotFound
 
-from .federation import ANSWERS, Broker, centre, run, session
+from .federation import ANSWERS, Broker, balance, centre, run, session
 
 READING = ["centres", "place", "sessions", "balance", "stop s-1", "log s-1"]
 
@@ -161,6 +161,13 @@ def test_balance_shows_amounts_and_quotas() -> None:
         assert words in row
 
 
+def test_a_balance_tells_the_ceilings_that_each_person_has() -> None:
+    mine = [{"whose": "Each member of project sea", "what": what, "used": 1, "limit": 2, "would_pass": 1} for what in ("cores", "gpus")]
+    answer = {"as_of": "2026-11-20T09:00:00.000Z", "projects": [balance(my_quota=mine)]}
+    out = run("balance", broker=Broker(GET_balance=answer)).stdout
+    assert "sea: Each member of project sea has a ceiling: you use 1 of 2 cores, 1 of 2 GPUs." in out
+
+
 def test_a_project_shows_its_lots_its_people_and_what_waits() -> None:
     out = run("project", "sea").stdout
     for words in (
@@ -180,7 +187,8 @@ def test_a_quote_is_printed_and_starts_nothing() -> None:
     broker = Broker()
     out = run("quote", "--cores", "4", "--walltime", "1h", broker=broker).stdout
     assert out == "At Alpha, partition cpu:\nAt most 4.80 credits: the whole walltime.\nProbably 2.40 credits: half.\n"
-    assert broker.asked == [("POST quotes", {"cores": 4, "walltime": "1h"})]
+    run("quote", "--kind", "batch", broker=broker)
+    assert broker.asked == [("POST quotes", {"cores": 4, "walltime": "1h"}), ("POST quotes", {"kind": "batch"})]
 
 
 def test_an_allocation_is_asked_for_and_answered() -> None:

@@ -14,6 +14,8 @@ from scnet_hub.db import Database, Tx
 from scnet_hub.db import entries as stored_entries
 from scnet_hub.db.tables import Packed, UtcDateTime, metadata
 from scnet_hub.errors import BadOption
+from scnet_hub.ledger import audit, books
+from scnet_hub.units import Amount
 from tests.world import World
 
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
@@ -49,6 +51,18 @@ def test_a_row_at_the_limit_of_every_column_comes_back_as_it_was(database: Datab
     with database.engine.begin() as tx:
         for table, row in rows.items():
             assert tx.execute(sa.select(table)).one()._asdict() == row, table.name
+
+
+def test_the_books_go_on_after_two_thousand_million_entries_on_postgresql(new_database: Callable[[str], str]) -> None:
+    db = Database(new_database("postgresql"))
+    db.open()
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    with db.engine.begin() as tx:
+        for table in ("entries", "postings", "events"):
+            tx.execute(sa.text(f"SELECT setval('scnet_{table}_id_seq', {2**31})"))
+        assert books.grant(tx, "p", "first", Amount(10), now) and books.seal(tx) == 1
+        assert audit.verify(tx).ok and stored_entries.newest(tx, "p")[0][0] > 2**31
+    db.close()
 
 
 def test_postgresql_refuses_a_name_that_is_too_long_in_a_sentence(new_database: Callable[[str], str]) -> None:

@@ -521,6 +521,18 @@ def test_every_run_of_a_requeued_job_is_a_record_of_its_own() -> None:
     assert [record.restart for record in slurm.records(sample("sacct_runs")) if record.job_id == "6"] == [0, 1]  # the last is the newest
 
 
+def test_a_run_that_was_requeued_before_slurmdbd_knew_of_its_start_used_nothing() -> None:
+    """Slurm 22.05, seen on the testbed: nodes and cores, but no start and no time."""
+    tres, name = "billing=1,cpu=1,gres/gpu=1,mem=1G,node=1", "scnet-c3j637tfyjyf"
+    first = f"299|REQUEUED|1|{tres}|1G|1795473825|None|1795473828|0|00:00.047|a1|0:0|batch|{name}"
+    second = f"299|COMPLETED|1|{tres}|1G|1795473828|1795473830|1795473836|6|00:00.048|a1|0:0|batch|{name}"
+    one, other = slurm.records(said(f"{first}\n{second}\n"))
+    assert (one.ending, one.cores, one.gpus, one.elapsed, one.started_at) == (Ending.REQUEUED, 0, 0, timedelta(), None)
+    assert (other.restart, other.cores, other.elapsed) == (1, 1, timedelta(seconds=6))
+    with_time = first.replace("|0|00:00.047", "|2|00:00.047")  # that would be something used, which is never dropped in silence
+    assert slurm.records(said(f"{with_time}\n"))[0].cores == 1
+
+
 def test_accounting_tells_why_each_run_was_over() -> None:
     found = runs()
     assert {job: found[job, 0].ending for job in ("1", "3", "4", "5", "7", "9", "11")} == {

@@ -15,8 +15,18 @@ from click.testing import CliRunner
 from scnet_hub.centres.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.cli import cli
 from scnet_hub.cli.answers import App
+from scnet_hub.enrolment.check import page_finding
+from scnet_hub.enrolment.findings import State
+from scnet_hub.standard.centre import parse_centre
 
 Json = dict[str, Any]
+PRICELESS = """
+id = "alpha"
+name = "Alpha"
+transport = { kind = "local" }
+session = { python = "/usr/bin/python3", directory = "/s" }
+partition = [{ name = "dcu", cores = 8, gpus = 2 }]
+"""
 
 
 @pytest.fixture
@@ -103,3 +113,8 @@ def test_a_job_that_waits_too_long_says_its_place_and_how_to_wait(home: Path) ->
     assert found["job"]["state"] == "fail" and "has not started after 2 s" in found["job"]["found"] and "--patience" in found["job"]["hint"]
     assert found["accounting"]["state"] == "skipped"
     assert centre.ask("squeue", "-h", "--format=%j").split() == ["wrap"], "the check's job is gone"
+
+
+def test_gpus_without_a_price_are_a_warning_at_the_page() -> None:
+    found = page_finding(Path("alpha.toml"), parse_centre(PRICELESS, source="alpha"))
+    assert (found.state, found.name) == (State.WARN, "page") and "no gpu_hour" in found.found and "0 is free" in found.hint

@@ -58,7 +58,7 @@ def _slurm(ask: Ask, centre: str, birth: int) -> Iterator[Run]:
             yield Run(
                 centre=centre, birth=birth, job_id=job_id, name=name, live=state.split()[0] in SLURM_LIVE,
                 started=_number(start), ended=_number(end), elapsed=float(elapsed or 0), cores=int(cores or 0),
-                gpus=int(gpus[1]) if gpus else 0, node=node,
+                gpus=int(gpus[1]) if gpus else 0, node=node, word=state.split()[0],
             )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def _grid_engine(ask: Ask, centre: str, birth: int) -> Iterator[Run]:
         yield Run(
             centre=centre, birth=birth, job_id=row["jobnumber"], name=row["jobname"], started=started, ended=ended,
             elapsed=ended - started if started and ended else 0.0, cores=int(row["slots"]), gpus=int(wants[1]) if wants else 0,
-            node=row["hostname"],
+            node=row["hostname"], word=" ".join(row["failed"].split()),
         )  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _oar(ask: Ask, centre: str, birth: int) -> Iterator[Run]:
         yield Run(
             centre=centre, birth=birth, job_id=job_id, name=job["name"] or "", live=not over, started=started, ended=ended,
             elapsed=ended - started if started and ended else 0.0, cores=len(job["assigned_resources"]) if started else 0,
-            node=",".join(job["assigned_network_address"]),
+            node=",".join(job["assigned_network_address"]), word=job["state"],
         )  # fmt: skip
 
 

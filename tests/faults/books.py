@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,13 +49,26 @@ def jobs_known(database: Path) -> set[tuple[str, str, str]]:
 
 
 def entries(database: Path) -> list[Entry]:
+    """Without charges that were taken back; the parts of one bill (segments, runs) are one."""
     postings: dict[int, list[sqlite3.Row]] = defaultdict(list)
     for row in _rows(database, "SELECT entry, account, micros FROM scnet_postings"):
         postings[row["entry"]].append(row)
     found = []
-    for row in _rows(database, "SELECT id, kind, session FROM scnet_entries WHERE session != '' ORDER BY id"):
+    rows = _rows(database, "SELECT id, key, kind, session, reverses FROM scnet_entries WHERE session != '' ORDER BY id")
+    taken_back = {row["reverses"] for row in rows if row["reverses"]}
+    for row in rows:
+        if row["reverses"] or row["key"] in taken_back:
+            continue
         paid = [one for one in postings[row["id"]] if one["account"].startswith("centre:")]
         held = sum(one["micros"] for one in postings[row["id"]] if one["account"].startswith("held:"))
         centre = paid[0]["account"].removeprefix("centre:") if paid else ""
         found.append(Entry(session=row["session"], kind=row["kind"], centre=centre, paid=sum(one["micros"] for one in paid), held=held))
-    return found
+    return [*(one for one in found if one.kind != "charge"), *_bills(one for one in found if one.kind == "charge")]
+
+
+def _bills(parts: Iterable[Entry]) -> Iterator[Entry]:
+    by_place: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for part in parts:
+        by_place[part.session, part.centre].append(part)
+    for those in by_place.values():
+        yield replace(those[0], paid=sum(one.paid for one in those), held=sum(one.held for one in those))

@@ -93,7 +93,7 @@ def no_double_charge(seen: Evidence, allowed: Allowed) -> Found:
 
 
 def no_charge_without_record(seen: Evidence, allowed: Allowed) -> Found:
-    """Each charge is the price of one usage record of that session at that centre."""
+    """Each charge is the price of one usage record of that session at that centre, or of all its runs there."""
     runs = _by_session(seen.runs)
     for entry in seen.entries:
         if entry.kind != "charge":
@@ -101,7 +101,9 @@ def no_charge_without_record(seen: Evidence, allowed: Allowed) -> Found:
         there = [run for run in runs.get(entry.session, ()) if run.centre == entry.centre and run.started is not None]
         if not there:
             yield entry.session, f"was charged {entry.paid} at {entry.centre}, whose accounting has no such job"
-        elif all(abs(run.price - entry.paid) > allowed.clocks * run.a_second for run in there):
+        elif all(abs(run.price - entry.paid) > allowed.clocks * run.a_second for run in there) and (
+            abs(sum(run.price for run in there) - entry.paid) > allowed.clocks * sum(run.a_second for run in there)
+        ):
             prices = ", ".join(f"{run.price:.0f}" for run in there)
             yield entry.session, f"was charged {entry.paid} at {entry.centre}, where its records are worth {prices}"
 
@@ -136,6 +138,12 @@ def books_are_closed(seen: Evidence, allowed: Allowed) -> Found:
             yield session.id, f"was settled and {held[session.id]} stayed on hold"
 
 
+def books_are_right(seen: Evidence, allowed: Allowed) -> Found:
+    """The books verify: entries, lots, holds and the chain."""
+    for words in seen.wrong:
+        yield "", words
+
+
 def all_stops_done(seen: Evidence, allowed: Allowed) -> Found:
     """What somebody stopped is over, and no job of it lives on, once the time for it has passed."""
     known = {session.id: session for session in seen.sessions}
@@ -158,6 +166,7 @@ INVARIANTS: Mapping[str, Callable[[Evidence, Allowed], Found]] = {
     "no charge without a usage record of its price": no_charge_without_record,
     "every start ends ready or explained": every_start_explained,
     "books closed": books_are_closed,
+    "books verify": books_are_right,
     "all stops done": all_stops_done,
 }
 

@@ -37,6 +37,7 @@ class Run:
     gpus: int = 0
     elapsed: float = 0.0
     node: str = ""
+    word: str = ""  # the scheduler's own for how it stands or ended
 
     @property
     def price(self) -> float:
@@ -129,7 +130,8 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """`stops`: when somebody first wished that a session stop. `finite`: sessions whose program ends by itself."""
+    """`stops`: when somebody first wished that a session stop. `finite`: sessions whose program ends by itself. `wrong`: what
+    `ledger verify` found."""
 
     ended: float
     starts: tuple[Start, ...] = ()
@@ -137,6 +139,7 @@ class Evidence:
     finite: frozenset[str] = frozenset()
     sessions: tuple[Session, ...] = ()
     entries: tuple[Entry, ...] = ()
+    wrong: tuple[str, ...] = ()
     runs: tuple[Run, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     answers: tuple[Answer, ...] = ()

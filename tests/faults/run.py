@@ -273,11 +273,19 @@ def _evidence(course: Course) -> Evidence:
     for centre in course.arena.testbed.centres:
         runs += accounting.runs(course.ask, centre, course.arena.births.get(centre, 0))
     written = books.sessions(course.arena.database), books.entries(course.arena.database)
-    return evidence(course.history.lines(), *written, runs, ended=time.time())
+    audit = course.arena.running.operator.call("GET", "ledger/verify", timeout=60)
+    wrong = [*audit["problems"], *([] if audit["ok"] or audit["problems"] else ["`ledger verify` says that the books are wrong, not why"])]
+    return evidence(course.history.lines(), *written, runs, wrong=wrong, ended=time.time())
 
 
 def evidence(
-    lines: Iterable[Json], sessions: Iterable[Session], entries: Iterable[Entry], runs: Iterable[Run], *, ended: float
+    lines: Iterable[Json],
+    sessions: Iterable[Session],
+    entries: Iterable[Entry],
+    runs: Iterable[Run],
+    *,
+    ended: float,
+    wrong: Iterable[str] = (),
 ) -> Evidence:
     """From the operations log and what was read at the end."""
     lines = list(lines)
@@ -290,7 +298,7 @@ def evidence(
             stops[line["session"]] = min(line["at"], stops.get(line["session"], ended))
     return Evidence(
         ended=ended, starts=tuple(_starts(lines)), stops=stops, finite=frozenset(finite), sessions=tuple(sessions),
-        entries=tuple(entries), runs=tuple(runs), broken=tuple(_broken(lines, ended)),
+        entries=tuple(entries), wrong=tuple(wrong), runs=tuple(runs), broken=tuple(_broken(lines, ended)),
         sightings=tuple(
             Sighting(at=one["at"], centre=one["centre"], job_id=one["job"], name=one["name"], known=one["known"])
             for one in lines if one["op"] == "sighting"

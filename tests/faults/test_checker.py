@@ -75,6 +75,7 @@ BAD = {
     ),
     "never settled": (replace(GOOD, sessions=(replace(SESSION, state="ended"),), entries=(HOLD,)), "books closed"),
     "held for ever": (replace(GOOD, entries=(replace(HOLD, held=1_000_001), CHARGE)), "books closed"),
+    "the books don't verify": (replace(GOOD, wrong=("lot 'first': held is 1, its entries come to 0",)), "books verify"),
     "stopped and still there": (replace(STILL, stops={ID: 1098}), "all stops done"),
     "stopped and its job lives on": (replace(GOOD, runs=(replace(RUN, live=True),)), "all stops done"),
 }

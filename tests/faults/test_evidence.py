@@ -30,6 +30,7 @@ jobnumber    1
 start_time   Mon Nov 23 07:16:36 2026
 end_time     Mon Nov 23 07:16:39 2026
 slots        2
+failed       25  : rescheduling
 category     -l gpu=1 -pe smp 2
 """
 OARSTAT = """{"1": {"name": "scnet-aaaabbbbcccc", "state": "Terminated", "startTime": 1795418198, "stopTime": 1795418201,
@@ -44,9 +45,9 @@ def asked(centre: str, command: str) -> str:
 
 
 def test_each_centres_accounting_tells_the_same_two_jobs() -> None:
-    for centre, cores in (("a", 2), ("c", 2), ("d", 2)):
+    for centre, cores, word in (("a", 2, "COMPLETED"), ("c", 2, "25 : rescheduling"), ("d", 2, "Terminated")):
         one, other = sorted(runs(asked, centre), key=lambda run: int(run.job_id))[:2]
-        assert (one.name, one.cores, one.elapsed, one.live) == ("scnet-aaaabbbbcccc", cores, 3, False)
+        assert (one.name, one.cores, one.elapsed, one.live, one.word) == ("scnet-aaaabbbbcccc", cores, 3, False, word)
         assert (other.name, other.live, other.ended) == ("scnet-ddddeeeeffff", True, None) and other.started
         assert live(asked, centre) == [("2", "scnet-ddddeeeeffff")]
 

@@ -37,6 +37,16 @@ def offer(id: str, wait: str = "now", **facts: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def quote(id: str, **facts: Any) -> dict[str, Any]:
+    """An hour of one core at 1 credit, all of it held; `facts` may give it a lease."""
+    return {
+        "centre": id, "centre_name": id.capitalize(), "partition": "cpu", "unit": "GRANT", "low": 0.0167, "expected": 0.5, "max": 1.0,
+        "why": {"low": "", "expected": "", "max": ""}, "held_first": 1.0, "held_first_s": 3600, "walltime_s": 3600,
+        "starts_by": "2026-01-16T03:04:05Z", "available": 116.0, "after": 115.5, "after_first": 115.0, "after_max": 115.0,
+        "sentences": [], "problem": None, **facts,
+    }  # fmt: skip
+
+
 def balance(id: str = "climate", **facts: Any) -> dict[str, Any]:
     return {
         "id": id, "title": "Climate models", "unit": "GRANT", "granted": 200.0, "settled": 80.0, "in_flight": 1.0, "held": 3.0,

@@ -115,6 +115,44 @@ def test_cost_line_and_button_follow_the_place() -> None:
     assert places["delta"]["blocked"] == "Delta cannot take this: Only members of a class may use partition teaching."
 
 
+def quoted(*quotes: Any, problem: Any = None) -> Any:
+    return words(placement=f.PLACEMENT | {"quotes": [*quotes]}, problem=problem)["places"]
+
+
+def test_the_chosen_place_shows_low_expected_max_and_what_is_left_then() -> None:
+    places = quoted(f.quote("alpha"), f.quote("beta", max=0.8, after_max=115.2))
+    assert places[""]["figures"] == {
+        "low": "0.0167", "expected": "0.50", "max": "1.00", "after_first": "115.00", "after_max": "115.00",
+    }  # fmt: skip
+    assert places[""]["cost"] == "It holds 1.00 credits, for 1 h. What you don't use comes back."
+    assert places["beta"]["figures"]["max"] == "0.80" and places["delta"]["figures"] is None
+
+
+def test_a_lease_says_what_is_held_first_and_what_happens_if_the_rest_cannot_be_paid() -> None:
+    lease = {"walltime_s": 8 * 3600, "max": 8.0, "after_max": 108.0}
+    assert quoted(f.quote("alpha", **lease))[""]["cost"].startswith("It holds 1.00 credits at first, for 1 h, and more while it runs.")
+    place = quoted(f.quote("alpha", **lease | {"available": 2.0, "after_first": 1.0, "after_max": -6.0}))[""]
+    assert not place["blocked"] and "stopped then, with notebooks saved" in place["cost"]
+    short = quoted(f.quote("alpha", **lease | {"available": 0.5, "after_first": -0.5, "after_max": -7.5}))[""]
+    assert short["blocked"].startswith("This project is 0.50 credits short")
+
+
+def test_a_place_without_a_price_is_blocked_and_the_others_are_not() -> None:
+    problem = {"code": "no-price", "family": "refused", "title": "Alpha has no price for gpu-second.", "hint": "Choose another centre."}
+    quotes = [{"centre": "alpha", "problem": problem}, f.quote("beta")]
+    places = quoted(*quotes, problem=problem)
+    assert words(placement=f.PLACEMENT | {"quotes": quotes}, problem=problem)["problem"] is None  # it is said beside the button
+    assert places[""]["blocked"] == places["alpha"]["blocked"] == "Alpha has no price for gpu-second. Choose another centre."
+    assert not places["beta"]["blocked"] and places["beta"]["figures"]
+
+
+def test_over_quota_blocks_every_place_and_the_price_is_shown_all_the_same() -> None:
+    problem = {"code": "over-quota", "title": "Each person may use 2 cores at once.", "hint": "Stop something first."}
+    places = quoted(f.quote("alpha"), f.quote("beta"), problem=problem)
+    assert {places[one]["blocked"] for one in ("", "alpha", "beta")} == {"Each person may use 2 cores at once. Stop something first."}
+    assert places["beta"]["figures"]["max"] == "1.00"
+
+
 def test_too_small_a_balance_blocks_with_the_sum_that_lacks() -> None:
     placement = f.PLACEMENT | {"best": f.offer("alpha", available_after=-2.5)}
     assert words(placement=placement)["places"][""]["blocked"].startswith("This project is 2.50 credits short")

@@ -124,10 +124,10 @@ def free_port() -> int:
 
 
 class Together:
-    """`url` is the hub's; `broker` may be stopped and started again under it."""
+    """`url` is the hub's; `broker` may be stopped and started again under it. `more` is added to the federation's page."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, more: str = "") -> None:
+        self.home, self.page = home, FEDERATION + more
         self.ports = {name: free_port() for name in ("public", "hub", "proxy_api", "broker")}
         self.url = f"http://127.0.0.1:{self.ports['hub']}/hub/"
         self.left: dict[tuple[str, str, str], str] = {}
@@ -164,7 +164,7 @@ class Together:
             centres[spec.id] = Centre(spec, dialect(spec.dialect), self.ways[spec.id])  # type: ignore[arg-type]
         db = Database(f"sqlite:///{self.home / 'broker.sqlite'}")
         db.open()
-        federation = Federation(parse_federation(FEDERATION, source="federation"), centres, db, call_home_url="http://127.0.0.1:9/{}")
+        federation = Federation(parse_federation(self.page, source="federation"), centres, db, call_home_url="http://127.0.0.1:9/{}")
         gate = Gate(f"{self.url}api", make_secret(self.home / "secrets" / "hub.token"))
         self.server = uvicorn.Server(uvicorn.Config(create_app(federation, gate), port=self.ports["broker"], log_level="warning"))
         self.thread = threading.Thread(target=self.server.run, daemon=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scnet_hub import allocations, projects
+from scnet_hub import allocations, projects, quotas
 from scnet_hub.allocations import Wish
 from scnet_hub.db import Database, Tx
 from scnet_hub.db import projects as stored_projects
@@ -55,13 +56,13 @@ def test_defect_1_a_grantor_gives_no_more_than_it_has_however_many_grants_it_is(
 
 
 def test_defect_2_every_ceiling_is_looked_at_not_only_the_first(tx: Tx) -> None:
-    (project,) = stored_projects.of(tx, "ada")
+    (project,), spec = stored_projects.of(tx, "ada"), parse_federation(PAGE, source="x")
     asked = JobRequest(person="ada", project="sea", cores=4, gpus=2, walltime=timedelta(hours=1))
-    with pytest.raises(OverQuota, match="may use 1 GPUs at once"):
-        projects.check_quota(tx, project, asked)
+    with pytest.raises(OverQuota, match="may use 1 GPU at once"):
+        quotas.check(tx, spec, project, asked)
     with pytest.raises(OverQuota) as said:
-        projects.check_quota(tx, project, JobRequest(person="ada", project="sea", cores=10, gpus=2, walltime=timedelta(hours=1)))
-    assert [one["what"] for one in said.value.details["over"]] == ["cores", "GPUs"]
+        quotas.check(tx, spec, project, replace(asked, cores=10))
+    assert [one["what"] for one in said.value.details["over"]] == ["cores", "gpus"]
 
 
 def test_defect_3_what_was_used_earlier_counts_and_a_report_that_comes_again_counts_once(tx: Tx) -> None:

@@ -26,14 +26,6 @@ from .story import NOW, STORIES, UNITS, Teller, undone
 Step = tuple[Any, ...]
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = make_engine("sqlite://")
-    migrate(made)
-    yield made
-    made.dispose()
-
-
 @settings(max_examples=examples(150), deadline=None)
 @given(STORIES)
 def test_i1_i5_i6_whatever_happens_entries_balance_holds_resolve_once_and_balances_are_what_entries_come_to(

@@ -14,6 +14,7 @@ from scnet_hub.db import Database, Tx
 from scnet_hub.db import entries as stored
 from scnet_hub.errors import KeyTaken, Overdrawn
 from scnet_hub.ledger import audit, books
+from scnet_hub.ledger.entries import Entry, Posting
 from scnet_hub.units import Amount, credits
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -49,6 +50,23 @@ def test_one_session_that_is_settled_by_all_at_once_is_charged_once(database: Da
     assert sorted(done, key=bool) == [False] * (WRITERS - 1) + [True]
     assert database.run_here(books.balance, "p").settled == credits(2)
     assert database.read_here(audit.verify).ok
+
+
+def test_an_entry_is_read_as_it_was_written_its_postings_in_their_order(database: Database) -> None:
+    for number, micros in enumerate([(3, -1, -2), (-1, 2**40, 1 - 2**40), (7, -1, -1, -1, -1, -3), (-(2**62), 2**62)]):
+        postings = tuple(Posting(f"centre:{'zyxwvu'[place]}", Amount(one)) for place, one in enumerate(micros))
+        said = Entry(key=f"k{number}", at=NOW, kind="adjust", project="", memo="100 % 中心 {}?", postings=postings)
+        assert database.run_here(stored.add, said)
+        assert database.run_here(stored.get, said.key) == said
+
+
+def test_an_entry_that_all_write_at_once_is_there_once_with_its_postings(database: Database) -> None:
+    said = Entry(key="k", at=NOW, kind="adjust", project="", postings=(Posting("bank", Amount(-5)), Posting("member:a", Amount(5))))
+    other = Entry(key="k", at=NOW, kind="adjust", project="", postings=(Posting("bank", Amount(-6)), Posting("member:a", Amount(6))))
+    done = at_once(database, [lambda tx: stored.add(tx, said)] * WRITERS)
+    assert sorted(done, key=bool) == [False] * (WRITERS - 1) + [True]
+    assert isinstance(at_once(database, [lambda tx: stored.add(tx, other)])[0], KeyTaken)
+    assert database.run_here(lambda tx: [stored.balance(tx, account) for account in ("bank", "member:a")]) == [-5, 5]
 
 
 def test_i7_whatever_writers_do_at_the_same_time_the_books_are_right(database: Database) -> None:

@@ -83,7 +83,7 @@ def test_text_is_a_table_with_aligned_numbers():
     head, alpha, beta, _ = lines[2:6]
     end = head.index("Cores free") + len("Cores free")
     assert (alpha[:end].split()[-3:], beta[:end].split()[-3:]) == (["12", "/", "64"], ["490", "/", "1,280"])
-    assert lines[-2] == "Monsoon ensembles: settled 412.50, in flight 36.40, held 88.10, available 463.00 of 1,000.00 credits"
+    assert lines[-3] == "Monsoon ensembles: settled 412.50, in flight 36.40, held 88.10, available 463.00 of 1,000.00 credits"
     assert max(map(len, lines)) <= 110
 
 
@@ -97,3 +97,9 @@ def test_ages_and_times_left():
     assert snapshot.age(None, s.iso(0)) == "–"
     assert snapshot.time_left(s.iso(2710), s.iso(0)) == "45 min"
     assert snapshot.time_left(s.iso(-5), s.iso(0)) == "now"
+
+
+def test_the_pace_and_the_days_are_in_the_snapshot():
+    page, words = snapshot.html(full()), snapshot.text(full())
+    assert "<svg" in page and "<dd class='scnet-note'>25 min ago</dd>" in page
+    assert "runs out on 2026-12-08 at this rate." in page and "runs out on 2026-12-08 at this rate." in words

@@ -99,3 +99,23 @@ def test_a_problem_keeps_what_was_known():
     kept = with_problem(shown(centres=s.centres()), BrokerError("No answer.", hint="Try again."))
     assert kept["problem"] == {"title": "No answer.", "hint": "Try again."}
     assert len(kept["centres"]) == 3
+
+
+def test_an_allocation_says_how_fast_it_goes_and_how_old_its_numbers_are():
+    row = shown(balance=[s.balance()])["balances"][0]
+    assert row["pace"] == "31.25 credits a day over the last week, 9.10 an hour now; runs out on 2026-12-08 at this rate."
+    assert [one["at"] for one in row["money"]] == [s.iso(-1500), s.iso(-4), None, None]
+    assert row["chart"].startswith("<svg") and "23 Nov: 24" in row["chart"]
+
+
+def test_what_is_not_in_flight_has_no_age_that_changes_at_each_look():
+    calm, later = (
+        shown(balance=[s.balance(in_flight=0.0, as_of={"settled": None, "in_flight": s.iso(wait)})])["balances"] for wait in (0, 3)
+    )
+    assert calm == later
+
+
+def test_a_broker_that_does_not_tell_the_pace_is_shown_without_it():
+    old = {name: value for name, value in s.balance().items() if name not in ("burn_rate", "as_of", "last_days", "per_hour", "runs_out_at")}
+    row = shown(balance=[old])["balances"][0]
+    assert (row["pace"], row["chart"], row["money"][0]["at"]) == ("", "", None)

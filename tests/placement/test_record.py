@@ -139,6 +139,6 @@ def test_nothing_of_an_offer_is_left_out() -> None:
     for name in Offer.__dataclass_fields__:
         field = Offer.__dataclass_fields__[name]
         assert not field.compare or name in (*record.TERMS, *record.OWN, "load", "taken_at")
-    plain = {"str", "int", "float", "State"}
+    plain = {"str", "int", "float", "bool", "State"}
     kinds = {name: str(Offer.__dataclass_fields__[name].type) for name in (*record.TERMS, *record.OWN)}
     assert not [name for name, kind in kinds.items() if kind not in plain and name not in record._ENCODE]

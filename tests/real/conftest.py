@@ -17,9 +17,12 @@ SESSION = "/opt/scnet/session"  # where the pages say that the session environme
 
 
 @pytest.fixture(scope="module")
-def hub(testbed: tb.Testbed, session_environment: Path) -> Iterator[Running]:
+def hub(request: pytest.FixtureRequest, testbed: tb.Testbed, session_environment: Path) -> Iterator[Running]:
+    """By the demo's federation page, or by the module's own `FEDERATION`."""
     testbed.bind(session_environment, SESSION)
     home = testbed.outfit(Path(tempfile.mkdtemp(prefix="sc-")), watch=(4, 2), listen_port=secrets.choice(range(19000, 29000)))
+    if page := getattr(request.module, "FEDERATION", ""):
+        (home / "federation.toml").write_text(page)
     running = start(home, "--centres", "given", "--host", testbed.hub)
     wait_for(lambda: [centre["state"] for centre in running.operator.centres()] == ["up"] * len(testbed.centres))
     yield running

@@ -192,6 +192,19 @@ def test_a_job_in_a_terminal_keeps_it(short: Lab, broker: FakeBroker) -> None:
     broker.wait(lambda: not broker.sessions["short"]["live"], 60)
 
 
+def test_in_the_last_minutes_that_are_paid_for_it_says_when_it_stops_and_asks_often() -> None:
+    now, at = [100.0], datetime(2026, 11, 23, 9, tzinfo=UTC)
+    one = steward.Steward({}, None, clock=lambda: now[0])
+    document = {"expires_at": "2026-11-23T17:00:00Z", "stops_at": "2026-11-23T09:10:00Z", "lease_end": "Project p has 0.00 credits left."}
+    one._take(document, at)
+    assert one.told()["lease"] == {"stops_in_s": 600, "saves_at_s": 300, "why": "Project p has 0.00 credits left."}
+    assert one.told()["again_s"] == 30
+    now[0] += 301
+    assert one.told()["lease"]["stops_in_s"] == 299 and one.told()["again_s"] == one._pause() == 10
+    one._take({**document, "stops_at": None}, at + timedelta(seconds=301))
+    assert one.told()["lease"] is None and one.told()["again_s"] == 30
+
+
 def test_durations_read_well() -> None:
     assert [steward.words(one) for one in (40, 60, 590, 3600, 7200, 5400)] == ["40 s", "1 min", "10 min", "1 h", "2 h", "1 h 30 min"]
     assert [steward.seconds(one) for one in ("", "x", "-3", "90")] == [0, 0, 0, 90]

@@ -113,6 +113,8 @@
     const button = slot("button");
     text(slot("place"), place.title);
     text(slot("cost"), place.blocked || place.cost);
+    slot("figures").hidden = !place.figures;
+    slot("figures").querySelectorAll("[data-figure]").forEach((one) => text(one, place.figures ? place.figures[one.dataset.figure] : "–"));
     if (!sending) text(button, place.button);
     // aria-disabled, not disabled: a button that vanishes under the keyboard's focus throws it back to the top
     button.disabled = false;

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -293,9 +294,10 @@ def sacct(question: Question, centre: Controller) -> Answer:
         {
             "X": "allocations", "n": "noheader", "p": "parsable", "P": "parsable2", "j": "jobs", "o": "format", "u": "user",
             "a": "allusers", "V": "version", "S": "starttime", "D": "duplicates",
+            "E": "endtime",
         },
         ("allocations", "noheader", "parsable", "parsable2", "delimiter=", "jobs=", "format=", "name=", "user=", "allusers", "version",
-         "starttime=", "duplicates"),
+         "starttime=", "endtime=", "duplicates"),
     )  # fmt: skip
     if rest:
         raise Complaint(f"Unrecognized option: {rest[0]}")
@@ -309,6 +311,9 @@ def sacct(question: Question, centre: Controller) -> Answer:
         found = centre.jobs([_job_number(word, "Invalid job id: {}") for word in given["jobs"].split(",") if word])
     else:
         found = centre.since(_start(given["starttime"], at.now) if "starttime" in given else at.now - at.now % 86400)
+    if "endtime" in given:
+        until = _start(given["endtime"], at.now)
+        found = [job for job in found if job.submitted_at < until]
     steps = "allocations" not in given
     rows = [] if "noheader" in given else [list(names)]
     for job in _filtered(found, given, centre):
@@ -324,7 +329,12 @@ def sacct(question: Question, centre: Controller) -> Answer:
 
 
 def _start(text: str, now: float) -> float:
-    """Slurm's "now-7days"; of its other ways to say a time none."""
+    """Slurm's "now-7days" and "2026-11-23T08:00:00", which is UTC here; of its other ways to say a time none."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", text):
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            raise Complaint(f"Invalid time specification (pos=0): {text}") from None
     match = re.fullmatch(r"now(?:-(\d+)(seconds|minutes|hours|days|weeks)?)?", text)
     if not match:
         raise Complaint(f"Invalid time specification (pos=0): {text}")

@@ -74,8 +74,10 @@
       let told = null;
       let kept = null;
       let left = null; // { at, seconds }
+      let paid = null; // the same, until credits run out; null: they last
+      let saving = false;
       let touched = true; // somebody used the page since the server was asked
-      let toast = { walltime: "", idle: "", next: "" };
+      let toast = { walltime: "", idle: "", next: "", credits: "" };
       let timer = 0;
 
       // -- the server
@@ -96,6 +98,7 @@
         } catch (error) {
           touched = touched || here;
           if (told?.successor && [401, 403].includes(error.status)) return moveOn(); // the next session answers, and knows us not yet
+          if (paid && secondsOf(paid) < 0) say("credits-over", `This session was stopped because credits ran out. ${told.lease.why}`, "error");
         }
         const again = Math.min(told?.again_s || 30, LONGEST_WAIT_S);
         timer = setTimeout(look, again * 1000);
@@ -107,27 +110,30 @@
         told = document;
         kept = kept || memory(first);
         left = document.left_s === null ? null : { at: performance.now(), seconds: document.left_s };
+        paid = document.lease ? { at: performance.now(), seconds: document.lease.stops_in_s } : null;
         show();
+        saveInTime();
       }
 
       // -- showing
 
-      function secondsLeft() {
-        return left ? left.seconds - (performance.now() - left.at) / 1000 : null;
-      }
+      const secondsOf = (one) => (one ? one.seconds - (performance.now() - one.at) / 1000 : null);
+      const secondsLeft = () => secondsOf(left); // of the walltime
 
       function show() {
         if (!told) return;
         const now = secondsLeft();
-        const soon = now !== null && now <= Math.max(...told.levels_s);
+        const ends = paid ? Math.min(now ?? Infinity, secondsOf(paid)) : now;
+        const soon = ends !== null && ends <= Math.max(...told.levels_s);
         const stops = told.idle.stops_in_s;
-        status.node.textContent = now === null ? "" : now > 0 ? `${span(now)} left` : "Session ends";
-        status.node.hidden = now === null;
+        status.node.textContent = ends === null ? "" : ends > 0 ? `${span(ends)} left` : "Session ends";
+        status.node.hidden = ends === null;
         status.node.style.color = soon && !told.successor?.live ? "var(--jp-warn-color0)" : "";
         status.node.style.fontWeight = soon && !told.successor?.live ? "600" : "";
-        status.node.title = now === null ? "" : `This session ends at ${clock(now)}. Press to continue in a next one.`;
+        status.node.title = paid ? `Credits run out: this session ends at ${clock(ends)}. ${told.lease.why}` : now === null ? "" : `This session ends at ${clock(now)}. Press to continue in a next one.`;
         if (told.stopping) return say("stopping", told.stopping, "error");
-        for (const one of told.warnings) say(`${one.code} ${one.message}`, one.message, "warning");
+        for (const one of told.warnings.filter((each) => each.code !== "credits")) say(`${one.code} ${one.message}`, one.message, "warning");
+        showCredits();
         if (told.successor?.live) return showNext();
         if (told.successor && toast.next) showThatItFailed();
         const level = levelToSay(now, told.levels_s, kept.has);
@@ -137,6 +143,16 @@
           toast.walltime = say(`left-${level}`, words, level === Math.min(...told.levels_s) ? "error" : "warning", [continueAction()]);
         }
         showIdle(stops);
+      }
+
+      // In the broker's words, which are others in the last minutes; gone when credits last again.
+      function showCredits() {
+        const one = told.warnings.find((each) => each.code === "credits");
+        if (toast.credits && (!one || !kept.has(`credits ${one.message}`))) {
+          Notification.dismiss(toast.credits);
+          toast.credits = "";
+        }
+        if (one) toast.credits = say(`credits ${one.message}`, one.message, paid && secondsOf(paid) <= told.lease.saves_at_s ? "error" : "warning") || toast.credits;
       }
 
       function showIdle(stops) {
@@ -194,6 +210,15 @@
         return each.filter(Boolean);
       }
 
+      // Before credits run out what was changed is saved again and again, whether anybody is there or not.
+      async function saveInTime() {
+        if (!paid || saving || secondsOf(paid) > told.lease.saves_at_s || !open().length) return;
+        saving = true;
+        const lost = await saveAll();
+        saving = false;
+        if (lost.length) say(`credits-unsaved ${lost}`, `Not saved: ${lost.slice(0, 3).join(", ")}. Save it elsewhere, or download it, before this session is stopped.`, "error");
+      }
+
       async function goOn({ unsaved = false } = {}) {
         const id = Notification.emit("Saving your documents…", "in-progress", { autoClose: false });
         const lost = await saveAll();
@@ -246,7 +271,10 @@
       bar?.registerStatusItem(status.id, { item: status, align: "right", rank: 1, isActive: () => true });
       for (const event of ["keydown", "pointerdown", "wheel"]) document.addEventListener(event, () => (touched = true), { capture: true, passive: true });
       document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && look());
-      setInterval(() => document.visibilityState === "visible" && show(), 10000);
+      setInterval(() => {
+        if (document.visibilityState === "visible") show();
+        saveInTime();
+      }, 10000);
       app.restored.then(look).then(() => {
         const before = sessionStorage.getItem(NEXT);
         sessionStorage.removeItem(NEXT);

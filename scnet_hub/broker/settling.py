@@ -1,0 +1,149 @@
+"""The REST calls of settlement: months, statements and what members say to them, bills and usage as files, the operators' board."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from ..documents import iso
+from ..errors import BadOption, NotEntitled
+from ..settling.answers import Reader
+from ..units import CREDIT
+from .allocations import prose
+from .auth import Caller
+from .routes import Fed, Who, body_of, operator_of
+
+Json = dict[str, Any]
+router = APIRouter()
+Short = Annotated[str, Query(max_length=64)]
+
+
+def reader(fed: Fed, who: Caller) -> Reader:
+    """What of settlement the caller may see. A session's token lies at a centre, which is a member that statements are about: it sees
+    nothing."""
+    if who.session:
+        raise NotEntitled(
+            "A session's own token does not show statements.",
+            hint="Use the hub's pages, or `scnet` on your own machine with a token of the hub's page Token.",
+            code="not-from-a-session",
+        )
+    return fed.settling.reader(who.person, operator=who.operator)
+
+
+@router.get("/settlement/board")
+async def board(fed: Fed, who: Who) -> Json:
+    """What operators see of settlement."""
+    operator_of(who)
+    return await fed.settling.board()
+
+
+@router.get("/periods")
+async def periods(fed: Fed, who: Who) -> Json:
+    """The months of the books, newest first; for operators and people of a member."""
+    by = reader(fed, who)
+    if not by.operator and not by.members:
+        raise NotEntitled("This is for operators and the people of members.", hint="A member's people are named on the federation's page.")
+    return {"as_of": iso(fed.clock()), "periods": await fed.settling.periods(by)}
+
+
+@router.get("/periods/{name}")
+async def period(name: str, fed: Fed, who: Who) -> Json:
+    """A month with all that hinders it; once it is closed, with its statements."""
+    operator_of(who)
+    return await fed.settling.period(name)
+
+
+@router.post("/periods/{name}/close")
+async def close(name: str, fed: Fed, who: Who, request: Request) -> Json:
+    """By an operator: for ever, unless it is a preview."""
+    operator_of(who)
+    by = reader(fed, who)
+    body = await body_of(request)
+    if unknown := sorted(set(body) - {"excuses", "preview"}):
+        raise BadOption(f"Unknown field {unknown[0][:40]!r}.", hint="Known: excuses, preview.")
+    excuses, preview = body.get("excuses", {}), body.get("preview", False)
+    if not isinstance(excuses, dict) or not isinstance(preview, bool):
+        raise BadOption("excuses must be an object of centres and words, preview true or false.")
+    if preview:
+        return await fed.settling.preview(name)
+    said = {str(centre): prose(words) for centre, words in excuses.items()}
+    return await fed.settling.close(name, by.person or "an operator", said)
+
+
+@router.get("/periods/{name}/bills")
+async def bills(name: str, fed: Fed, who: Who, book: Short = CREDIT, member: Short = "") -> FileResponse:
+    """FOCUS 1.2 as CSV: operators all, people of a member those that it pays."""
+    by, path = reader(fed, who), _new_file()
+    return await _file(fed.settling.bills(name, book, member, by, path), path, f"focus-{name}-{book}.csv", "text/csv")
+
+
+@router.get("/periods/{name}/usage")
+async def usage(name: str, fed: Fed, who: Who, centre: Short = "") -> FileResponse:
+    """CloudEvents, one JSON a line."""
+    operator_of(who)
+    path = _new_file()
+    return await _file(fed.settling.usage(name, centre, path), path, f"usage-{name}.jsonl", "application/x-ndjson")
+
+
+def _new_file() -> Path:
+    with tempfile.NamedTemporaryFile(prefix="scnet-", delete=False) as file:
+        return Path(file.name)
+
+
+async def _file(written: Awaitable[None], path: Path, name: str, kind: str) -> FileResponse:
+    """What was written to a file of its own, which is gone when it was sent."""
+    try:
+        await written
+    except BaseException:
+        path.unlink()
+        raise
+    return FileResponse(path, media_type=kind, filename=name, background=BackgroundTask(path.unlink))
+
+
+@router.get("/statements")
+async def statements(fed: Fed, who: Who, period: Short = "", member: Short = "", book: Short = "", state: Short = "") -> Json:
+    """Newest first: of the caller's members; operators: of all."""
+    by = reader(fed, who)
+    return {"statements": await fed.settling.statements(by, period=period, member=member, book=book, state=state)}
+
+
+@router.get("/statements/{period}/{book}/{member}")
+async def statement(period: str, book: str, member: str, fed: Fed, who: Who) -> Json:
+    """With its lines."""
+    return await fed.settling.statement((period, book, member), reader(fed, who))
+
+
+@router.get("/statements/{period}/{book}/{member}/entries")
+async def entries(period: str, book: str, member: str, fed: Fed, who: Who, after: Annotated[int, Query(ge=0)] = 0) -> Json:
+    """The entries that its lines add up."""
+    return await fed.settling.entries((period, book, member), reader(fed, who), after)
+
+
+@router.post("/statements/{period}/{book}/{member}/accept")
+async def accept(period: str, book: str, member: str, fed: Fed, who: Who, request: Request) -> Json:
+    """By the member's people."""
+    return await _answer("accept", (period, book, member), fed, who, request)
+
+
+@router.post("/statements/{period}/{book}/{member}/dispute")
+async def dispute(period: str, book: str, member: str, fed: Fed, who: Who, request: Request) -> Json:
+    """By the member's people, with words."""
+    return await _answer("dispute", (period, book, member), fed, who, request)
+
+
+@router.post("/statements/{period}/{book}/{member}/settle")
+async def settle(period: str, book: str, member: str, fed: Fed, who: Who, request: Request) -> Json:
+    """By an operator: paid; after a dispute with words of what was decided."""
+    return await _answer("settle", (period, book, member), fed, who, request)
+
+
+async def _answer(verb: str, name: tuple[str, str, str], fed: Fed, who: Who, request: Request) -> Json:
+    by = reader(fed, who)
+    words = prose((await body_of(request)).get("words", ""))
+    return await fed.settling.answer(name, verb, words, by)

@@ -1,0 +1,33 @@
+"""The REST call of what was spent: one's own usage, a project's for who leads it, all for operators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from ..spending import Question
+from .routes import Fed, Who
+
+Json = dict[str, Any]
+router = APIRouter()
+Short = Annotated[str, Query(max_length=64)]
+
+
+@router.get("/usage")
+async def usage(
+    fed: Fed,
+    who: Who,
+    project: Short = "",
+    person: Annotated[str, Query(max_length=255)] = "",
+    by: Annotated[str, Query(max_length=16)] = "day",
+    since: Short = "",
+    until: Short = "",
+) -> Json:
+    """By day, centre, person, session or charge; since this month began, unless it says otherwise."""
+    spending = fed.reports.spending
+    question = Question(
+        by=by, since=spending.moment("since", since) or spending.month(fed.clock()), until=spending.moment("until", until),
+        project=project, person=person,
+    )  # fmt: skip
+    return await spending.usage(question, who.person, operator=who.operator)

@@ -1,0 +1,195 @@
+"""What the pages about credits share: a project's four numbers with their ages and its pace, days and times in words, charts.
+
+Pure: from the broker's documents (docs/reference/rest.md) to strings that templates print. Times are shown in the federation's zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from .. import charts
+from ..charts import Bar, Left
+from ..units import format_duration, format_number
+
+Json = dict[str, Any]
+Facts = Mapping[str, Any]
+FOUR = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
+WIDE, NARROW = 960, 340  # of a chart on a screen and on a phone
+
+
+def zone_of(name: Any) -> tzinfo:
+    """The federation's; UTC where this machine does not know it."""
+    try:
+        return ZoneInfo(str(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def moment(iso: Any) -> datetime | None:
+    return datetime.fromisoformat(str(iso)) if iso else None
+
+
+def when(iso: Any, zone: tzinfo) -> str:
+    """ "23 Nov 18:05"; a dash for none."""
+    at = moment(iso)
+    return f"{(here := at.astimezone(zone)).day} {here:%b %H:%M}" if at else "–"
+
+
+def day(iso: Any, zone: tzinfo) -> str:
+    """ "23 Nov 2026"."""
+    at = moment(iso)
+    return f"{(here := at.astimezone(zone)).day} {here:%b %Y}" if at else "–"
+
+
+def ago(iso: Any, now: Any) -> str:
+    """ "5 min ago"; "now" for less than a second; "never"."""
+    then, here = moment(iso), moment(now)
+    if not then or not here:
+        return "never"
+    words = format_duration(max(here - then, timedelta()))
+    return words if words == "now" else f"{words} ago"
+
+
+def amount(value: Any) -> str:
+    return format_number(float(value or 0))
+
+
+def exact(value: Any) -> str:
+    """With all its decimals, two at least: "0.50", "5.166667"."""
+    whole, _, rest = f"{float(value or 0):,.6f}".partition(".")
+    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
+
+
+# ---- a project
+
+
+def balance(one: Facts, now: Any, zone: tzinfo) -> Json:
+    """A project's four numbers, each with how old it is, and its pace."""
+    granted = float(one["granted"])
+    ages = {
+        "settled": f"newest charge {ago(one['as_of']['settled'], now)}" if one["as_of"]["settled"] else "nothing charged yet",
+        "in_flight": f"estimate, as of {ago(one['as_of']['in_flight'], now)}", "held": "reserved; the rest comes back", "available": "now",
+    }  # fmt: skip
+    return {
+        "id": str(one["id"]), "title": str(one["title"] or one["id"]), "granted": amount(granted),
+        "numbers": [
+            {"key": key, "label": label, "text": amount(one[key]), "age": ages[key], "share": share(float(one[key]), granted)}
+            for key, label in FOUR
+        ],
+        "pace": pace(one, zone), "waiting": waiting(one), "ending": [str(words) for words in one["ending"]],
+    }  # fmt: skip
+
+
+def pace(one: Facts, zone: tzinfo) -> list[Json]:
+    """Burn rate, what runs now, and until when it lasts."""
+    rate = float(one["burn_rate"] or 0)
+    lasts = day(one["runs_out_at"], zone) if one["runs_out_at"] else "not in sight" if rate else "nothing is spent"
+    return [
+        {"label": "Burn rate", "text": f"{amount(rate)} a day", "note": "over the last week, in flight included"},
+        {"label": "Runs now", "text": f"{amount(one['per_hour'])} an hour", "note": "by today's prices"},
+        {"label": "Runs out", "text": lasts, "note": "at this rate" if rate else ""},
+    ]
+
+
+def waiting(one: Facts) -> str:
+    """What is not settled although it is over."""
+    count = int(one["waiting"] or 0)
+    has = "1 session has ended and waits" if count == 1 else f"{count} sessions have ended and wait"
+    return f"{has} for the centre's usage record." if count else ""
+
+
+def share(part: float, whole: float) -> float:
+    """Per cent, from 0 to 100."""
+    return round(100 * min(1.0, max(0.0, part / whole)), 2) if whole > 0 else 0.0
+
+
+# ---- a session and its charges
+
+
+def session(one: Facts, zone: tzinfo) -> Json:
+    ended = "runs" if one["live"] else "charged" if one["charges"] else "waits for its record"
+    return {
+        "id": str(one["session"]), "name": str(one["name"] or "default"), "kind": KINDS.get(str(one["kind"]), str(one["kind"] or "–")),
+        "person": str(one["person"]), "project": str(one["project"]), "centre": str(one["centre_name"] or "–"),
+        "started": when(one["started_at"], zone), "iso": str(one["started_at"] or ""), "state": ended, "charged": exact(one["charged"]),
+        "in_flight": f"{amount(one['in_flight'])} in flight" if one["in_flight"] else "",
+        "charges": [charge(part, zone) for part in one["charges"]],
+    }  # fmt: skip
+
+
+KINDS = {"lab": "Lab", "dask": "Dask", "batch": "batch"}
+
+
+def charge(one: Facts, zone: tzinfo) -> Json:
+    """One charge as a person can do it again."""
+    return {
+        "at": when(one["at"], zone), "iso": str(one["at"]), "amount": exact(one["amount"]), "formula": str(one["formula"]),
+        "taken_back": one["kind"] == "reverse",
+    }  # fmt: skip
+
+
+# ---- charts
+
+
+def by_day(rows: Sequence[Facts], title: str, *, name: str = "days") -> Json:
+    """A chart of days for a screen and one for a phone, and what it shows in words."""
+    days = [date.fromisoformat(str(one["day"])) for one in rows]
+    shown = [
+        Bar(label=charts.day(at), value=one["charged"], soft=one.get("in_flight", 0), words=day_words(at, one))
+        for at, one in zip(days, rows, strict=True)
+    ]
+    spent = [one for one in rows if one["charged"] > 0]
+    most = max(rows, key=lambda one: one["charged"], default=None)
+    words = f"{amount(total(rows, 'charged'))} credits charged on {len(spent)} of {len(rows)} days."
+    if most and most["charged"] > 0:
+        words += f" Most on {charts.day(date.fromisoformat(str(most['day'])))}: {amount(most['charged'])}."
+    pictures = {size: charts.bars(title, words, shown, name=f"{name}-{size}", width=width) for size, width in SIZES.items()}
+    return {"words": words, **pictures, "soft": any(one.soft > 0 for one in shown)}
+
+
+SIZES = {"wide": WIDE, "narrow": NARROW}
+
+
+def day_words(at: date, one: Facts) -> str:
+    flying = f", {amount(one['in_flight'])} in flight" if one.get("in_flight") else ""
+    return f"{charts.day(at)}: {amount(one['charged'])} credits{flying}"
+
+
+def burn_down(burning: Facts, zone: tzinfo) -> Json:
+    """What a project had and will have, with the ends of its lots marked."""
+    past = [Left(at=at, value=one["left"]) for one in burning["past"] if (at := moment(one["at"]))]
+    ahead = [Left(at=at, value=one["left"], mark=_mark(one, zone)) for one in burning["ahead"] if (at := moment(one["at"]))]
+    shown = near(past, ahead)
+    words = f"{amount(past[-1].value)} credits are left." if past else ""
+    marks = [one.mark for one in shown if one.mark]
+    words = " ".join([words, *(f"{mark}." for mark in marks[:4])])
+    title = "Credits left, and as they will be at this rate"
+    pictures = {size: charts.left_over(title, words, past, shown, zone, name=f"left-{size}", width=width) for size, width in SIZES.items()}
+    return {"words": words, **pictures, "marks": marks}
+
+
+def near(past: Sequence[Left], ahead: Sequence[Left]) -> list[Left]:
+    """Not so far ahead that the past can't be seen any more: a year; or the next point, where that is later."""
+    if not past:
+        return []
+    limit = past[-1].at + timedelta(days=366)
+    inside = [one for one in ahead if one.at <= limit]
+    beyond = next((one for one in ahead if one.at > limit), None)
+    if beyond and inside:
+        last = inside[-1]
+        part = (limit - last.at) / (beyond.at - last.at)
+        inside.append(Left(at=limit, value=last.value + (beyond.value - last.value) * part))
+    return inside
+
+
+def _mark(one: Facts, zone: tzinfo) -> str:
+    if one["lost"]:
+        return f"{amount(one['lost'])} credits end unspent on {day(one['at'], zone)}"
+    return f"Nothing is left on {day(one['at'], zone)}" if not one["left"] else ""
+
+
+def total(rows: Iterable[Facts], name: str) -> float:
+    return round(sum(one[name] for one in rows), 6)

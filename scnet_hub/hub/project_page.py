@@ -1,0 +1,202 @@
+"""`/hub/project?id=P`: what a project has and how long it lasts, who spent how much of it, and its allocations: asked for by who leads it,
+answered by operators.
+
+`view` turns the broker's documents into what project.html prints. Plain forms: what can't be done is said where it was asked for, with
+what was typed still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from jupyterhub.handlers import BaseHandler
+from tornado import web
+
+from ..errors import BadOption, BrokerError, NotFound, ScnetError
+from . import figures
+from .broker import Broker
+
+Json = dict[str, Any]
+Facts = figures.Facts
+_PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_ALLOCATION = re.compile(r"[a-z0-9]{1,16}", re.ASCII)
+ROLES = {"pi": "PI", "manager": "manager", "member": "member"}
+STATES = {
+    "requested": "waits for an answer", "approved": "approved, begins later", "active": "active", "ended": "ended", "declined": "declined",
+    "withdrawn": "withdrawn",
+}  # fmt: skip
+ASKED = ("amount", "words", "begins_at", "ends_at", "centres", "renews")
+TYPED = 2000  # characters of a field that are taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What a form asked for and why it was not done; `at` is the allocation, "" for a request."""
+
+    do: str
+    at: str
+    typed: Mapping[str, str] = field(default_factory=dict)
+    error: ScnetError
+
+
+# ---- words
+
+
+def member(one: Facts) -> Json:
+    spent, held, cap = float(one["spent"]), float(one["held"]), one["cap"]
+    return {
+        "person": str(one["person"]), "role": ROLES.get(str(one["role"]), str(one["role"])), "spent": figures.amount(spent),
+        "held": figures.amount(held), "cap": "all" if cap is None else figures.amount(cap),
+        "share": f"{100 * (spent + held) / cap:.0f} % used" if cap else "",
+    }  # fmt: skip
+
+
+def lot(one: Facts, zone: Any) -> Json:
+    return {
+        "name": str(one["name"] or "first grant"), "grantor": str(one["grantor"] or "–"), "until": figures.day(one["ends_at"], zone),
+        "centres": ", ".join(one["centres"]) or "all",
+        **{name: figures.amount(one[name]) for name in ("granted", "available", "held", "spent")},
+        "expired": figures.amount(one["expired"]) if one["expired"] else "",
+    }  # fmt: skip
+
+
+def allocation(one: Facts, zone: Any, *, leads: bool, operator: bool, tried: Tried | None) -> Json:
+    open_one = one["state"] == "requested"
+    failed = tried if tried and tried.at == one["id"] else None
+    return {
+        "id": str(one["id"]), "amount": figures.amount(one["amount"]), "asked": f"{float(one['amount']):.6g}",
+        "state": STATES.get(str(one["state"]), str(one["state"])), "open": open_one, "by": str(one["asked_by"]),
+        "at": figures.day(one["asked_at"], zone), "from": figures.day(one["begins_at"], zone), "until": figures.day(one["ends_at"], zone),
+        "centres": ", ".join(one["centres"]) or "all", "words": str(one["words"]), "answer": str(one["answer"]),
+        "decided_by": str(one["decided_by"]), "grantor": str(one["grantor"]), "renews": str(one["renews"]),
+        "may_withdraw": open_one and leads, "may_answer": open_one and operator, "error": _problem(failed.error) if failed else None,
+        "typed": dict(failed.typed) if failed else {},
+    }  # fmt: skip
+
+
+def leads(people: Facts, person: str) -> bool:
+    """Who may ask for it: its PI and managers; where there are none, each member."""
+    among = [str(one["person"]) for one in people["members"]]
+    first = [str(one["person"]) for one in people["members"] if one["role"] != "member"]
+    return person in (first or among)
+
+
+def view(
+    found: Facts | None, days: Facts | None, person: str, *, operator: bool, tried: Tried | None = None, error: ScnetError | None = None
+) -> Json:
+    """Everything that the page says."""
+    shown: Json = {"problem": _problem(error) if error else None, "project": None}
+    if found is None or days is None:
+        return shown
+    zone, first = figures.zone_of(days["zone"]), leads(found, person)
+    made = [allocation(one, zone, leads=first, operator=operator, tried=tried) for one in found["allocations"]]
+    asking = tried if tried and not tried.at else None
+    asked: Json = {"typed": dict(asking.typed) if asking else {}, "error": _problem(asking.error) if asking else None}
+    misplaced = tried if tried and tried.at and tried.at not in [one["id"] for one in made] else None
+    return shown | {
+        "problem": shown["problem"] or (_problem(misplaced.error) if misplaced else None),
+        "project": {**figures.balance(found, days["as_of"], zone), "kind": str(found["kind"])},
+        "leads": first, "operator": operator, "burning": figures.burn_down(found["burning"], zone),
+        "days": figures.by_day(days["rows"], "Credits charged by day") if first or operator else None, "month": str(days["first_day"])[:7],
+        "quotas": [
+            {"name": QUOTAS.get(name, name), "used": one["used"], "limit": one["limit"]} for name, one in found["quota"].items()
+        ],
+        "members": [member(one) for one in found["members"]],
+        "lots": [lot(one, zone) for one in found["lots"] if one["granted"] or one["spent"] or one["held"]],
+        "allocations": made, "renewable": [one["id"] for one in found["allocations"] if one["state"] == "active"],
+        "asking": asked,
+    }  # fmt: skip
+
+
+QUOTAS = {"sessions": "sessions", "cores": "cores", "gpus": "GPUs"}
+
+
+def _problem(error: ScnetError) -> dict[str, str]:
+    return {"title": str(error), "hint": error.hint}
+
+
+def wish(project: str, typed: Mapping[str, str]) -> Json:
+    """A form as the body of a request. Raises BadOption for an amount that is no number."""
+    body: Json = {"project": project, **{name: typed[name] for name in ("words", "begins_at", "ends_at", "renews") if typed.get(name)}}
+    return body | {
+        "amount": number(typed.get("amount", "")), "centres": [one for one in re.split(r"[\s,]+", typed.get("centres", "")) if one],
+        "words": typed.get("words", "").replace("\r\n", "\n"),
+    }  # fmt: skip
+
+
+def number(text: str) -> float:
+    try:
+        return float(text.replace(",", ""))
+    except ValueError as error:
+        raise BadOption(f"{text[:40]!r} is no number of credits.", hint="Write it like 500 or 12.5.") from error
+
+
+# ---- the page
+
+
+class ProjectPage(BaseHandler):
+    """GET shows the project `id`; POST `do` = ask, withdraw, approve or decline, then shows it again."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        await self.show(self.get_query_argument("id", ""))
+
+    @web.authenticated
+    async def post(self) -> None:
+        project, do, at = (self.get_body_argument(name, "")[:64] for name in ("project", "do", "allocation"))
+        typed = {name: self.get_body_argument(name, "")[:TYPED] for name in (*ASKED, "grantor")}
+        try:
+            await self.act(project, do, at, typed)
+        except ScnetError as error:
+            return await self.show(project, tried=Tried(do=do, at=at if do != "ask" else "", typed=typed, error=error))
+        self.redirect(f"{self.hub.base_url}project?id={quote(project, safe='')}#allocations", status=303)
+
+    @property
+    def person(self) -> str:
+        return str(self.current_user.name)
+
+    @property
+    def broker(self) -> Broker:
+        broker: Broker = self.current_user.spawner.broker
+        return broker
+
+    async def act(self, project: str, do: str, at: str, typed: Mapping[str, str]) -> None:
+        if not _PROJECT.fullmatch(project) or (do != "ask" and not _ALLOCATION.fullmatch(at)):
+            raise NotFound("There is no such project or allocation.", hint="Use the forms of this page.", code="unknown-project")
+        if do == "ask":
+            await self.broker.call("POST", "allocations", self.person, json=wish(project, typed))
+        elif do == "withdraw":
+            await self.broker.call("POST", f"allocations/{at}/withdraw", self.person)
+        elif do in ("approve", "decline") and self.current_user.admin:
+            body: Json = {"words": typed["words"].replace("\r\n", "\n")}
+            if do == "approve":
+                body |= {"amount": number(typed["amount"]), **({"grantor": typed["grantor"]} if typed["grantor"] else {})}
+            await self.broker.call("POST", f"allocations/{at}/{do}", self.person, operator=True, json=body)
+        else:
+            raise web.HTTPError(403, "That is for the federation's operators.")
+
+    async def show(self, project: str, *, tried: Tried | None = None) -> None:
+        operator = bool(self.current_user.admin)
+        try:
+            shown = view(*await self.asked(project, operator), self.person, operator=operator, tried=tried)
+        except ScnetError as error:
+            self.set_status(error.status if error.status < 600 else BrokerError.status)
+            shown = view(None, None, self.person, operator=operator, error=error)
+        if tried:
+            self.set_status(tried.error.status if tried.error.status < 600 else BrokerError.status)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(await self.render_template("project.html", view=shown, here="usage"))
+
+    async def asked(self, project: str, operator: bool) -> tuple[Json, Json]:
+        if not _PROJECT.fullmatch(project):
+            raise NotFound("There is no such project.", hint="Follow a link of the page Usage.", code="unknown-project")
+        found, days = await asyncio.gather(
+            self.broker.call("GET", f"projects/{project}", self.person, operator=operator, timeout=10),
+            self.broker.call("GET", "usage", self.person, operator=operator, params={"project": project, "by": "day"}, timeout=20),
+        )
+        return found, days

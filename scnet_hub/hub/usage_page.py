@@ -1,0 +1,139 @@
+"""`/hub/usage`: what a person used in a month: the four numbers of their projects, a chart by day, each session with the formula of each of
+its charges, and the same as CSV.
+
+`view` turns the broker's answers into what usage.html prints; the handlers ask in the person's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from jupyterhub.handlers import BaseHandler
+from tornado import web
+
+from ..errors import BrokerError, ScnetError
+from . import figures
+from .broker import Broker
+
+Json = dict[str, Any]
+Facts = figures.Facts
+_MONTH = re.compile(r"2\d{3}-(0[1-9]|1[0-2])", re.ASCII)
+_PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+COLUMNS = ("at", "recorded_at", "project", "person", "session", "name", "centre", "kind", "amount", "formula", "key", "reverses")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+
+
+# ---- months
+
+
+def span(month: str) -> dict[str, str]:
+    """What to ask the broker for a month; nothing: this one."""
+    return {"since": f"{month}-01", "until": f"{after(month)}-01"} if month else {}
+
+
+def after(month: str, months: int = 1) -> str:
+    number = int(month[:4]) * 12 + int(month[5:]) - 1 + months
+    return f"{number // 12:04}-{number % 12 + 1:02}"
+
+
+# ---- words
+
+
+def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, asked: Facts, error: ScnetError | None = None) -> Json:
+    """Everything that the page says; of what could not be had, nothing."""
+    month, project = str(asked.get("month") or ""), str(asked.get("project") or "")
+    shown: Json = {
+        "problem": {"title": str(error), "hint": error.hint} if error else None,
+        "project": project,
+        "projects": [],
+        "usage": None,
+    }
+    shown["statements"] = bool(asked.get("statements"))
+    if balances is None or days is None or sessions is None:
+        return shown | {"month": month, "before": "", "after": ""}
+    zone = figures.zone_of(days["zone"])
+    current = month or str(days["first_day"])[:7]
+    rows = [figures.session(one, zone) for one in sessions["rows"]]
+    return shown | {
+        "month": current, "before": after(current, -1), "after": after(current) if _over(days) else "",
+        "as_of": figures.when(days["as_of"], zone), "zone": str(days["zone"]),
+        "projects": [figures.balance(one, balances["as_of"], zone) for one in balances["projects"]],
+        "usage": {
+            "charged": figures.exact(days["charged"]), "in_flight": figures.amount(days["in_flight"]), "sessions": days["sessions"],
+            "days": figures.by_day(days["rows"], f"Credits charged by day, {current}"), "rows": rows, "more": sessions["more"],
+        },
+    }  # fmt: skip
+
+
+def _over(days: Facts) -> bool:
+    """Whether that month has ended, so that there is one after it."""
+    until, now = figures.moment(days["until"]), figures.moment(days["as_of"])
+    return bool(until and now and until <= now)
+
+
+def as_csv(rows: Sequence[Facts]) -> str:
+    """A line for each charge. Text that would begin a formula in a spreadsheet has an apostrophe before it."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for one in rows:
+        writer.writerow([f"{one[name]:.6f}" if name == "amount" else _harmless(str(one[name] or "")) for name in COLUMNS])
+    return out.getvalue()
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+# ---- the page
+
+
+class UsagePage(BaseHandler):
+    """GET shows this month; `?month=2026-10` that one, `?project=P` only what was booked on it."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        month, project = self.get_query_argument("month", ""), self.get_query_argument("project", "")
+        month, project = month if _MONTH.fullmatch(month) else "", project if _PROJECT.fullmatch(project) else ""
+        person, asked = str(self.current_user.name), {"month": month, "project": project}
+        try:
+            shown = await self.asked(person, asked)
+        except ScnetError as error:
+            self.set_status(error.status if error.status < 600 else BrokerError.status)
+            shown = view(None, None, None, asked, error)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(await self.render_template("usage.html", view=shown, here="usage"))
+
+    async def asked(self, person: str, asked: Json) -> Json:
+        broker: Broker = self.current_user.spawner.broker
+        params = {**span(asked["month"]), "person": person} | ({"project": asked["project"]} if asked["project"] else {})
+        balances, days, sessions, statements = await asyncio.gather(
+            broker.call("GET", "balance", person, timeout=10),
+            broker.call("GET", "usage", person, params={**params, "by": "day"}, timeout=20),
+            broker.call("GET", "usage", person, params={**params, "by": "session"}, timeout=20),
+            broker.call("GET", "statements", person, timeout=10),
+        )
+        return view(balances, days, sessions, asked | {"statements": statements["statements"]})
+
+
+class UsageTable(UsagePage):
+    """GET usage.csv?month=…: the charges of that month."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        month, person = self.get_query_argument("month", ""), str(self.current_user.name)
+        broker: Broker = self.current_user.spawner.broker
+        params = {**(span(month) if _MONTH.fullmatch(month) else {}), "person": person, "by": "charge"}
+        try:
+            found = await broker.call("GET", "usage", person, params=params, timeout=30)
+        except ScnetError as error:
+            raise web.HTTPError(error.status if error.status < 600 else BrokerError.status, str(error)) from error
+        self.set_header("Content-Type", "text/csv; charset=utf-8")
+        self.set_header("Content-Disposition", f'attachment; filename="usage-{str(found["first_day"])[:7]}.csv"')
+        self.set_header("Cache-Control", "no-store")
+        self.finish(as_csv(found["rows"]))

@@ -1,0 +1,127 @@
+"""What is thought of each usage record that came for a session: it counts, it waits in suspense, a later word replaced it, or an operator
+dropped it.
+
+A function of all records together, so that the order in which they came, and how often, makes no difference. Knows neither prices nor
+the database.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .suspense import Copy, check, overlap, stranger
+from .usage import Identity, Usage, body, live
+
+COUNTED, SUSPENSE, REPLACED, DROPPED = "counted", "suspense", "replaced", "dropped"
+DROP, BELIEVE = "drop", "believe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A record with the hub's number for it, and when it came last by the hub's clock. `doubt` is what the hub itself has against it: it
+    could not be read, or it came `late`, after its session was settled without it. `decision` is an operator's: drop, believe or none."""
+
+    id: int
+    usage: Usage
+    seen_at: datetime
+    doubt: str = ""
+    late: bool = False
+    decision: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`blocks`: without an operator's decision, or another word of the centre's, its session can't be charged."""
+
+    state: str
+    reason: str = ""
+    blocks: bool = False
+
+
+def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetime) -> dict[int, Verdict]:
+    """By number. `copies` are the session's, `since` the federation's first day."""
+    verdicts = {one.id: Verdict(state=DROPPED) for one in records if one.decision == DROP}
+    fit: list[Arrived] = []
+    for one in records:
+        if one.id in verdicts:
+            continue
+        reason = "" if one.decision == BELIEVE else one.doubt or check(one.usage, one.seen_at, copy=_copy(one.usage, copies), since=since)
+        if reason:
+            verdicts[one.id] = Verdict(state=SUSPENSE, reason=reason)
+        else:
+            fit.append(one)
+    verdicts |= _counted(fit)
+    verdicts |= _double(fit, verdicts, copies, since)
+    return _resolved(records, verdicts, copies)
+
+
+def _copy(usage: Usage, copies: Mapping[int, Copy]) -> Copy | None:
+    return copies.get(usage.copy)
+
+
+def _counted(fit: Iterable[Arrived]) -> dict[int, Verdict]:
+    """Of each run one; what an operator believes goes before what nobody looked at."""
+    by_run: dict[Identity, list[Arrived]] = defaultdict(list)
+    for one in fit:
+        by_run[one.usage.identity].append(one)
+    chosen = [one for group in by_run.values() for one in _believed(group)]
+    alive = live(one.usage for one in chosen)
+    bodies = {identity: body(usage) for identity, usage in alive.records.items()}
+    verdicts = {one.id: Verdict(state=REPLACED) for group in by_run.values() for one in group}
+    disputed = {key: max(one.usage.revision for one in by_run[key]) for key in alive.suspended}
+    for one in chosen:
+        key = one.usage.identity
+        if key in disputed and one.usage.final and one.usage.revision == disputed[key]:
+            verdicts[one.id] = Verdict(state=SUSPENSE, reason=alive.suspended[key])
+        elif bodies.get(key) == body(one.usage):
+            verdicts[one.id] = Verdict(state=COUNTED)
+    return verdicts
+
+
+def _believed(group: list[Arrived]) -> list[Arrived]:
+    believed = [one.usage.revision for one in group if one.decision == BELIEVE]
+    return [one for one in group if not believed or one.decision == BELIEVE or one.usage.revision > max(believed)]
+
+
+def _double(fit: Iterable[Arrived], verdicts: Mapping[int, Verdict], copies: Mapping[int, Copy], since: datetime) -> dict[int, Verdict]:
+    """Runs of one copy that tell of the same time: which of them is the copy's, nobody can say but an operator."""
+    found: dict[int, Verdict] = {}
+    by_copy: dict[int, list[Arrived]] = defaultdict(list)
+    for one in fit:
+        if verdicts[one.id].state == COUNTED:
+            by_copy[one.usage.copy].append(one)
+    for number, group in by_copy.items():
+        for one in group:
+            others = [other.usage for other in group if overlap(one.usage, other.usage)]
+            if others and one.decision != BELIEVE:
+                reason = check(one.usage, one.seen_at, copy=copies.get(number), since=since, others=others)
+                found[one.id] = Verdict(state=SUSPENSE, reason=reason)
+    return found
+
+
+def _resolved(records: Sequence[Arrived], verdicts: dict[int, Verdict], copies: Mapping[int, Copy]) -> dict[int, Verdict]:
+    """A run that counts by a later word of the centre's is in suspense no more; one that doesn't count yet keeps its session waiting."""
+    counts = {one.usage.run: one.usage.revision for one in records if verdicts[one.id].state == COUNTED and one.usage.final}
+    for one in records:
+        verdict = verdicts[one.id]
+        if verdict.state != SUSPENSE:
+            continue
+        revision = counts.get(one.usage.run, -1)
+        if revision >= 0 and one.decision != BELIEVE and not one.late and (one.doubt or revision > _number(one.usage.revision)):
+            verdicts[one.id] = Verdict(state=REPLACED)
+        else:
+            verdicts[one.id] = replace(verdict, blocks=revision < 0 and not one.late and not foreign(one.usage, _copy(one.usage, copies)))
+    return verdicts
+
+
+def foreign(usage: Usage, copy: Copy | None) -> bool:
+    """Whether a record is of another job than that copy, whatever its name says."""
+    naive = usage.submitted_at is not None and usage.submitted_at.tzinfo is None
+    return bool(stranger(replace(usage, submitted_at=None) if naive else usage, copy))
+
+
+def _number(revision: object) -> int:
+    return revision if isinstance(revision, int) else 0

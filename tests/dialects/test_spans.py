@@ -1,0 +1,35 @@
+"""All jobs of a span of time: one question in each scheduler's words, without a shell's pipe of ours, and bounded by the span."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from scnet_hub.dialects.gridengine import GridEngine
+from scnet_hub.dialects.oar import Oar
+from scnet_hub.dialects.sdiag import Cycle
+from scnet_hub.dialects.slurm import Slurm
+
+SINCE = datetime(2026, 11, 23, tzinfo=timezone(timedelta(hours=8)))
+UNTIL = SINCE + timedelta(days=1)
+
+
+def test_slurm_is_asked_for_everybodys_jobs_in_utc() -> None:
+    argv = Slurm("sacct", Cycle()).usage_between(SINCE, UNTIL, "w").argv
+    assert {"TZ=UTC", "--allusers", "--duplicates", "--starttime=2026-11-22T16:00:00", "--endtime=2026-11-23T16:00:00"} <= {*argv}
+    assert "--delimiter=|w|" in argv
+
+
+def test_slurm_without_accounting_is_asked_for_what_it_remembers() -> None:
+    assert Slurm("scontrol", Cycle()).usage_between(SINCE, UNTIL).argv[-3:] == ("--oneliner", "show", "job")
+
+
+def test_grid_engine_is_asked_for_the_federations_names() -> None:
+    assert {"4", "scnet-[a-z0-9-]+"} <= {*GridEngine().usage_between(SINCE, UNTIL).argv}
+
+
+def test_oar_is_asked_by_its_own_times() -> None:
+    sql = Oar(()).usage_between(SINCE, UNTIL).argv[-1]
+    first, last = int(SINCE.timestamp()), int(UNTIL.timestamp())
+    assert sql == (
+        f"job_name LIKE 'scnet-%' AND submission_time < {last} AND start_time < {last} AND (stop_time = 0 OR stop_time >= {first})"
+    )

@@ -1,0 +1,196 @@
+"""Accounting that lies, comes late or comes to nothing: it raises nothing, stops no other centre's, and moves no money by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import Engine
+
+from scnet_hub import charging
+from scnet_hub.db import Database
+from scnet_hub.db import lots as stored_lots
+from scnet_hub.db import periods as stored_periods
+from scnet_hub.db import sessions as stored
+from scnet_hub.db.lots import Lot
+from scnet_hub.jobs import Ending, JobState, UsageRecord
+from scnet_hub.ledger import books
+from scnet_hub.metering import declared, intake, pulling
+from scnet_hub.metering.pulling import Pulling
+from scnet_hub.units import credits
+from tests.ledger.runs import AT, DAY, HOUR, MINUTE, interim, run
+from tests.postgres import undone
+
+from .ended import NOW, PAGE, SESSION, Ended, pages
+
+DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
+RUNS: dict[str, Any] = {"live": True, "state": "running", "job_live": True, "job_state": "running"}
+OVER: dict[str, Any] = {"live": False, "state": "ended", "job_live": False, "job_state": "ended"}
+
+
+@pytest.fixture
+def ended(engine: Engine) -> Iterator[Ended]:
+    with engine.connect() as tx, tx.begin() as work:
+        yield Ended(tx)
+        work.rollback()
+
+
+# ---- what nobody can have meant
+
+ODD: tuple[dict[str, Any], ...] = (
+    {"ended_at": None, "elapsed": timedelta(seconds=86_399_999_999_999)},
+    {"ended_at": None, "started_at": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)},
+    {"ended_at": None, "ending": None, "state": JobState.RUNNING, "elapsed": timedelta(days=4_000_000)},
+    {"submitted_at": datetime(1, 1, 1, tzinfo=UTC)},
+    {"started_at": datetime(1, 1, 1)},  # noqa: DTZ001
+    {"cores": 10**40},
+    {"cores": float("nan")},
+    {"memory": 10**30},
+    {"gpus": -4},
+    {"gpu_models": (("a100\n", 10**25),), "gpus": 1},
+    {"restart": 10**30},
+    {"job_id": "7" * 5000, "state_raw": "\ud800", "exit_code": "\0"},
+)
+
+
+def told(**changes: Any) -> UsageRecord:
+    facts: dict[str, Any] = {
+        "job_id": "77", "name": f"scnet-{SESSION}", "state": JobState.COMPLETED, "ending": Ending.COMPLETED, "cores": 4,
+        "partition": "batch", "submitted_at": AT - MINUTE, "started_at": AT, "ended_at": AT + HOUR, "elapsed": HOUR,
+    }  # fmt: skip
+    return UsageRecord(**(facts | changes))
+
+
+def test_no_row_of_a_days_accounting_stops_the_others(database: Database) -> None:
+    with undone(database) as tx:
+        ended = Ended(tx, pages()).begin()
+        strangers = [told(**({"job_id": f"{number}", "name": "scnet-\0x"} | odd)) for number, odd in enumerate(ODD, 100)]
+        mine = [told(**odd) for odd in ODD]
+        for rows in (strangers, mine, [*strangers, told()]):
+            intake.settle(tx, "alpha", (), rows, ended.pages, NOW)
+            pulling.compared(tx, "alpha", AT.date(), rows, NOW, "Asia/Shanghai")
+        ended.books()
+
+
+async def test_a_centre_whose_accounting_breaks_something_stops_no_other_centres(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watched(Pulling):
+        asked: list[str]
+
+        async def once(self, centre: str) -> None:
+            self.asked.append(centre)
+            if centre == "alpha":
+                raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(pulling, "EVERY", 0)
+    one = Watched(cast(Any, SimpleNamespace(centres={"alpha": None, "beta": None})))
+    one.asked = []
+    task = asyncio.create_task(one.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert one.asked[:4] == ["alpha", "beta"] * 2
+    task.cancel()
+
+
+# ---- what was written off
+
+
+def test_what_comes_after_a_session_was_written_off_waits_even_if_it_was_heard_of_while_it_ran(ended: Ended) -> None:
+    ended.begin(**RUNS).came(interim())
+    stored.change(ended.tx, SESSION, **OVER)
+    charging.settle_without(ended.tx, _row(ended), NOW)
+    ended.came(run(length=2 * HOUR))
+    assert ended.charged == 0
+    assert [(one.state, one.reason) for one in ended.rows if one.final] == [
+        ("suspense", "It came after its session was settled without a usage record.")
+    ]
+    ended.books()
+
+
+@pytest.mark.parametrize("unreadable", [True, False])
+def test_what_was_written_off_stays_so_when_its_old_records_are_weighed_again(ended: Ended, unreadable: bool) -> None:
+    ended.begin(**(OVER if unreadable else RUNS))
+    if unreadable:
+        ended.came(run(start=None, length=timedelta()), doubt="half a row")
+    else:
+        ended.came(interim())
+    stored.change(ended.tx, SESSION, **OVER)
+    charging.settle_without(ended.tx, _row(ended), NOW)
+    charging.reckon(ended.tx, SESSION, ended.pages, NOW)
+    assert (_row(ended).charged, _row(ended).used) == (0, 0)
+
+
+def _row(ended: Ended) -> stored.SessionRow:
+    row = stored.get(ended.tx, SESSION)
+    assert row
+    return row
+
+
+# ---- lots that have ended
+
+
+def _lots(ended: Ended) -> dict[str, Lot]:
+    return {one.name: one for one in stored_lots.of(ended.tx, "p", "GRANT")}
+
+
+def test_a_correction_after_its_lots_end_costs_that_lot_and_no_other(ended: Ended) -> None:
+    books.grant(ended.tx, "p", "a", credits(100), AT - HOUR, expires_at=AT + DAY)
+    ended.begin().came(run())
+    ended.now = AT + 2 * DAY
+    books.expire(ended.tx, ended.now)
+    ended.came(run(length=HOUR - MINUTE, revision=1))  # less: the difference ends with its lot
+    books.expire(ended.tx, ended.now)
+    assert (_lots(ended)["a"].spent, _lots(ended)["a"].available) == (credits("4.72").micros, 0)
+    assert _lots(ended)["x"].spent == 0
+    ended.came(run(length=2 * HOUR, revision=2))  # more: only what is more comes of what the project still has
+    assert (_lots(ended)["a"].spent, _lots(ended)["x"].spent) == (credits("4.72").micros, credits("4.88").micros)
+    ended.books()
+
+
+def test_a_correction_of_what_several_lots_paid_takes_each_back_once(ended: Ended) -> None:
+    books.grant(ended.tx, "p", "a", credits(1), AT - HOUR, expires_at=AT + DAY)
+    books.grant(ended.tx, "p", "b", credits(2), AT - HOUR, expires_at=AT + DAY + HOUR)
+    over = datetime(2026, 11, 30, 15, tzinfo=UTC)  # an hour before the month is, in Shanghai
+    ended.begin()
+    ended.now = over + DAY
+    ended.came(run(over, 2 * HOUR))  # 4.8 in each month
+    books.expire(ended.tx, ended.now)
+    ended.came(run(over, 2 * HOUR, revision=1, cores=2))  # 2.4 in each
+    found = _lots(ended)
+    assert sum(one.spent for one in found.values()) == credits("4.8").micros
+    assert (found["a"].spent, found["b"].spent) == (credits(1).micros, credits(2).micros)
+    ended.books()
+
+
+# ---- what hinders a month
+
+
+def test_a_record_that_waits_hinders_its_month_whatever_its_clock_says_and_however_often_it_comes(database: Database) -> None:
+    with undone(database) as tx:
+        ended = Ended(tx).begin()
+        ended.came(run(end=AT + 400 * DAY))
+        assert stored_periods.suspended(tx, DECEMBER)[0] == 1
+        ended.came(run(None, timedelta(), ending=None, restart=1), doubt="half a row")
+        ended.now = DECEMBER + DAY
+        ended.came(run(None, timedelta(), ending=None, restart=1), doubt="half a row")
+        assert stored_periods.suspended(tx, DECEMBER)[0] == 2
+        assert stored_periods.suspended(tx, AT - DAY)[0] == 0
+        ended.came(run(job_id="78"))  # another's job, that only bears the name
+        assert (stored_periods.suspended(tx, DECEMBER)[0], stored_periods.suspended(tx)[0]) == (2, 3)
+
+
+# ---- outages
+
+
+def test_an_outage_that_becomes_shorter_is_charged_for_where_it_is_none_any_more(ended: Ended) -> None:
+    ended.begin()
+    for end, costs in ((AT + 5 * HOUR, 0), (AT + 30 * MINUTE, 2.4), (AT - MINUTE, 4.8)):
+        said = f'[[maintenance]]\nstart = {(AT - HOUR).isoformat()}\nend = {end.isoformat()}\nreason = "cooling"\n'
+        ended.pages = pages(PAGE + said)
+        declared.declare(ended.tx, ended.pages.centres["alpha"].spec, ended.pages, NOW)
+        ended.came(run())
+        assert ended.charged == credits(costs).micros
+    ended.books()
