@@ -356,6 +356,9 @@ async def test_at_a_real_centre_it_ends_with_its_reason_and_is_charged_for_what_
     fed = world.federation
     row = await world.submit(kind="lab", walltime=3 * HOUR)
     await world.listens(await world.reaches(row.id, "starting"))
+    started = (await fed.get(row.id)).started_at
+    assert started
+    await world.until(lambda: (fed.clock() - started).total_seconds() >= 2)  # the centre's accounting knows whole seconds only
     now, little = fed.clock(), credits("0.04")
     await fed.db.run(books.hold, "p", row.id, little - Amount(row.held), now, "as if its hour were nearly over")
     await fed.db.run(stored.change, row.id, held=little.micros, leased_until=now + MINUTE)
