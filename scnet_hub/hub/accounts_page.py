@@ -15,11 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from jupyterhub.handlers import BaseHandler
 from tornado import web
 
-from ..errors import BrokerError, NotFound, ScnetError
-from .broker import Broker
+from ..errors import NotFound, ScnetError
+from .page import Page
 
 Json = dict[str, Any]
 Facts = Mapping[str, Any]
@@ -191,7 +190,7 @@ def _done(row: Facts) -> str:
 # ---- the page
 
 
-class AccountsPage(BaseHandler):
+class AccountsPage(Page):
     """GET shows the page; POST `do` = link, prove or unlink at `centre`, then shows it again."""
 
     @web.authenticated
@@ -207,15 +206,6 @@ class AccountsPage(BaseHandler):
             return await self.show(tried=Tried(do=do, centre=centre, account=account, error=error))
         done = "" if do == "link" else f"?done={centre}"
         self.redirect(f"{self.hub.base_url}accounts{done}#centre-{centre}", status=303)
-
-    @property
-    def person(self) -> str:
-        return str(self.current_user.name)
-
-    @property
-    def broker(self) -> Broker:
-        broker: Broker = self.current_user.spawner.broker
-        return broker
 
     async def act(self, do: str, centre: str, account: str) -> None:
         if do not in DOES or not _CENTRE.fullmatch(centre):
@@ -243,7 +233,4 @@ class AccountsPage(BaseHandler):
             away = error
         now = datetime.now(UTC)
         shown = view(centres, links, self.person, asked=asked_of(self.person, now), tried=tried, away=away, done=done, now=now)
-        if tried or away:
-            self.set_status(tried.error.status if tried and tried.error.status < 600 else BrokerError.status)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(await self.render_template("accounts.html", view=shown, here="accounts"))
+        await self.say("accounts.html", shown, tried.error if tried else None, away, here="accounts")

@@ -13,11 +13,10 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from jupyterhub.handlers import BaseHandler
 from tornado import web
 
-from ..errors import BrokerError, NotFound, ScnetError
-from .broker import Broker
+from ..errors import NotFound, ScnetError
+from .page import Page
 
 Json = dict[str, Any]
 Facts = Mapping[str, Any]
@@ -152,7 +151,7 @@ def _tables(report: Facts) -> Sequence[Json]:
 # ---- the page
 
 
-class PlacementPage(BaseHandler):
+class PlacementPage(Page):
     """GET shows the last day, with `?span=week` the last week, or with `?id=ID` one decision in words."""
 
     @web.authenticated
@@ -160,24 +159,22 @@ class PlacementPage(BaseHandler):
         wanted = self.get_query_argument("id", "").strip()[:64]
         asked = self.get_query_argument("span", "day")
         span = asked if asked in SPANS else "day"
-        if not (self.current_user.admin or wanted):
+        if not (self.operator or wanted):
             raise web.HTTPError(403, "This page is for the federation's operators.")
+        away = None
         try:
             shown = await self.asked(wanted, span)
         except ScnetError as error:
-            self.set_status(error.status if error.status < 600 else BrokerError.status)
-            shown = view(None, span, wanted=wanted, error=error)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(await self.render_template("placement.html", view=shown, here="placement"))
+            shown, away = view(None, span, wanted=wanted, error=error), error
+        await self.say("placement.html", shown, away, here="placement")
 
     async def asked(self, wanted: str, span: str) -> Json:
-        broker: Broker = self.current_user.spawner.broker
-        person = "" if self.current_user.admin else str(self.current_user.name)
+        person = "" if self.operator else self.person
         if wanted and not _ID.fullmatch(wanted):
             raise NotFound(
                 "There is no session and no decision of that id.", hint="Follow a link of the hub's pages.", code="unknown-decision"
             )
         if wanted:
-            explained = await broker.call("GET", f"decisions/{wanted}", person, timeout=10)
+            explained = await self.broker.call("GET", f"decisions/{wanted}", person, timeout=10)
             return view(None, span, explained=explained, wanted=wanted)
-        return view(await broker.call("GET", "decisions", person, params={"days": SPANS[span]}, timeout=10), span)
+        return view(await self.broker.call("GET", "decisions", person, params={"days": SPANS[span]}, timeout=10), span)

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from jupyterhub.handlers import BaseHandler
 from tornado import web
 
-from ..errors import BadOption, BrokerError, NotFound, ScnetError
+from ..errors import BadOption, NotFound, ScnetError
 from . import figures
-from .broker import Broker
+from .page import Page
 
 Json = dict[str, Any]
 Facts = figures.Facts
@@ -139,7 +138,7 @@ def number(text: str) -> float:
 # ---- the page
 
 
-class ProjectPage(BaseHandler):
+class ProjectPage(Page):
     """GET shows the project `id`; POST `do` = ask, withdraw, approve or decline, then shows it again."""
 
     @web.authenticated
@@ -156,15 +155,6 @@ class ProjectPage(BaseHandler):
             return await self.show(project, tried=Tried(do=do, at=at if do != "ask" else "", typed=typed, error=error))
         self.redirect(f"{self.hub.base_url}project?id={quote(project, safe='')}#allocations", status=303)
 
-    @property
-    def person(self) -> str:
-        return str(self.current_user.name)
-
-    @property
-    def broker(self) -> Broker:
-        broker: Broker = self.current_user.spawner.broker
-        return broker
-
     async def act(self, project: str, do: str, at: str, typed: Mapping[str, str]) -> None:
         if not _PROJECT.fullmatch(project) or (do != "ask" and not _ALLOCATION.fullmatch(at)):
             raise NotFound("There is no such project or allocation.", hint="Use the forms of this page.", code="unknown-project")
@@ -172,7 +162,7 @@ class ProjectPage(BaseHandler):
             await self.broker.call("POST", "allocations", self.person, json=wish(project, typed))
         elif do == "withdraw":
             await self.broker.call("POST", f"allocations/{at}/withdraw", self.person)
-        elif do in ("approve", "decline") and self.current_user.admin:
+        elif do in ("approve", "decline") and self.operator:
             body: Json = {"words": typed["words"].replace("\r\n", "\n")}
             if do == "approve":
                 body |= {"amount": number(typed["amount"]), **({"grantor": typed["grantor"]} if typed["grantor"] else {})}
@@ -181,22 +171,18 @@ class ProjectPage(BaseHandler):
             raise web.HTTPError(403, "That is for the federation's operators.")
 
     async def show(self, project: str, *, tried: Tried | None = None) -> None:
-        operator = bool(self.current_user.admin)
+        away = None
         try:
-            shown = view(*await self.asked(project, operator), self.person, operator=operator, tried=tried)
+            shown = view(*await self.asked(project), self.person, operator=self.operator, tried=tried)
         except ScnetError as error:
-            self.set_status(error.status if error.status < 600 else BrokerError.status)
-            shown = view(None, None, self.person, operator=operator, error=error)
-        if tried:
-            self.set_status(tried.error.status if tried.error.status < 600 else BrokerError.status)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(await self.render_template("project.html", view=shown, here="usage"))
+            shown, away = view(None, None, self.person, operator=self.operator, error=error), error
+        await self.say("project.html", shown, tried.error if tried else None, away, here="usage")
 
-    async def asked(self, project: str, operator: bool) -> tuple[Json, Json]:
+    async def asked(self, project: str) -> tuple[Json, Json]:
         if not _PROJECT.fullmatch(project):
             raise NotFound("There is no such project.", hint="Follow a link of the page Usage.", code="unknown-project")
         found, days = await asyncio.gather(
-            self.broker.call("GET", f"projects/{project}", self.person, operator=operator, timeout=10),
-            self.broker.call("GET", "usage", self.person, operator=operator, params={"project": project, "by": "day"}, timeout=20),
+            self.broker.call("GET", f"projects/{project}", self.person, operator=self.operator, timeout=10),
+            self.broker.call("GET", "usage", self.person, operator=self.operator, params={"project": project, "by": "day"}, timeout=20),
         )
         return found, days

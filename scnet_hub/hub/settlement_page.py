@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from jupyterhub.handlers import BaseHandler
 from tornado import web
 
-from ..errors import BadOption, BrokerError, ScnetError
+from ..errors import BadOption, ScnetError
 from . import figures
-from .broker import Broker
+from .page import Page
 
 Json = dict[str, Any]
 Facts = figures.Facts
@@ -154,7 +153,7 @@ def problem(error: ScnetError) -> Json:
 # ---- the page
 
 
-class SettlementPage(BaseHandler):
+class SettlementPage(Page):
     """GET shows the board; POST `do` = close (a month) or decide (a record in suspense), then shows it again."""
 
     @web.authenticated
@@ -175,12 +174,11 @@ class SettlementPage(BaseHandler):
         self.redirect(f"{self.hub.base_url}settlement#{'months' if do == 'close' else 'suspense'}", status=303)
 
     def allow(self) -> None:
-        if not self.current_user.admin:
+        if not self.operator:
             raise web.HTTPError(403, "This page is for the federation's operators.")
 
     async def ask(self, method: str, path: str, **kwargs: Any) -> Json:
-        broker: Broker = self.current_user.spawner.broker
-        return await broker.call(method, path, str(self.current_user.name), operator=True, **kwargs)
+        return await self.broker.call(method, path, self.person, operator=True, **kwargs)
 
     async def act(self, do: str, at: str, typed: Mapping[str, str]) -> None:
         if do == "close" and _PERIOD.fullmatch(at):
@@ -194,6 +192,7 @@ class SettlementPage(BaseHandler):
             raise BadOption("That is nothing that this page does.", hint="Use its forms.")
 
     async def show(self, *, tried: Tried | None = None) -> None:
+        away = None
         try:
             board = await self.ask("GET", "settlement/board", timeout=30)
             names = [str(one["name"]) for one in board["periods"] if one["state"] == "closing"]
@@ -201,9 +200,5 @@ class SettlementPage(BaseHandler):
             zone = str((await self.ask("GET", "me"))["time_zone"])
             shown = view(board, wholes, zone, tried=tried)
         except ScnetError as error:
-            self.set_status(error.status if error.status < 600 else BrokerError.status)
-            shown = view(None, {}, "", error=error)
-        if tried:
-            self.set_status(tried.error.status if tried.error.status < 600 else BrokerError.status)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(await self.render_template("settlement.html", view=shown, here="settlement"))
+            shown, away = view(None, {}, "", error=error), error
+        await self.say("settlement.html", shown, tried.error if tried else None, away, here="settlement")

@@ -9,13 +9,12 @@ import re
 from datetime import UTC
 from typing import Any
 
-from jupyterhub.handlers import BaseHandler
 from tornado import web
 
-from ..errors import BrokerError, NotFound, ScnetError
+from ..errors import NotFound, ScnetError
 from ..units import CREDIT
 from . import figures
-from .broker import Broker
+from .page import Page
 from .settlement_page import ANSWERS, BOOKS, problem, statement_line
 
 Json = dict[str, Any]
@@ -72,24 +71,22 @@ def view(
     }  # fmt: skip
 
 
-class StatementsPage(BaseHandler):
+class StatementsPage(Page):
     """GET lists the statements that the person may see; operators: all."""
 
     @web.authenticated
     async def get(self) -> None:
-        broker: Broker = self.current_user.spawner.broker
-        rows, said = [], None
+        rows, away = [], None
         try:
-            found = await broker.call("GET", "statements", str(self.current_user.name), operator=bool(self.current_user.admin))
+            found = await self.broker.call("GET", "statements", self.person, operator=self.operator)
             rows = [statement_line(one, UTC) for one in found["statements"]]
         except ScnetError as error:
-            said = problem(error)
-            self.set_status(error.status if error.status < 600 else BrokerError.status)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(await self.render_template("statements.html", view={"rows": rows, "problem": said}, here="settlement"))
+            away = error
+        shown = {"rows": rows, "problem": problem(away) if away else None}
+        await self.say("statements.html", shown, away, here="settlement")
 
 
-class StatementPage(BaseHandler):
+class StatementPage(Page):
     """GET shows one; POST `do` = accept, dispute or settle, with `words`, then shows it again."""
 
     @web.authenticated
@@ -108,20 +105,16 @@ class StatementPage(BaseHandler):
         self.redirect(f"{self.hub.base_url}statement?name={name}", status=303)
 
     async def ask(self, method: str, path: str, **kwargs: Any) -> Json:
-        broker: Broker = self.current_user.spawner.broker
-        return await broker.call(method, path, str(self.current_user.name), operator=bool(self.current_user.admin), **kwargs)
+        return await self.broker.call(method, path, self.person, operator=self.operator, **kwargs)
 
     async def show(self, name: str, *, typed: str = "", tried: ScnetError | None = None) -> None:
+        away = None
         try:
             one, me = await self.ask("GET", place(name)), await self.ask("GET", "me")
             shown = view(one, str(me["time_zone"]), federation=str(me["federation"]), typed=typed, tried=tried)
         except ScnetError as error:
-            self.set_status(error.status if error.status < 600 else BrokerError.status)
-            shown = view(None, error=tried or error)
-        if tried:
-            self.set_status(tried.status if tried.status < 600 else BrokerError.status)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(await self.render_template("statement.html", view=shown, here="settlement"))
+            shown, away = view(None, error=tried or error), error
+        await self.say("statement.html", shown, tried, away, here="settlement")
 
 
 def place(name: str) -> str:

@@ -13,12 +13,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from jupyterhub.handlers import BaseHandler
 from tornado import web
 
-from ..errors import BrokerError, ScnetError
+from ..errors import ScnetError
 from . import figures
-from .broker import Broker
+from .page import Page
 
 Json = dict[str, Any]
 Facts = figures.Facts
@@ -93,24 +92,22 @@ def _harmless(text: str) -> str:
 # ---- the page
 
 
-class UsagePage(BaseHandler):
+class UsagePage(Page):
     """GET shows this month; `?month=2026-10` that one, `?project=P` only what was booked on it."""
 
     @web.authenticated
     async def get(self) -> None:
         month, project = self.get_query_argument("month", ""), self.get_query_argument("project", "")
         month, project = month if _MONTH.fullmatch(month) else "", project if _PROJECT.fullmatch(project) else ""
-        person, asked = str(self.current_user.name), {"month": month, "project": project}
+        asked, away = {"month": month, "project": project}, None
         try:
-            shown = await self.asked(person, asked)
+            shown = await self.asked(asked)
         except ScnetError as error:
-            self.set_status(error.status if error.status < 600 else BrokerError.status)
-            shown = view(None, None, None, asked, error)
-        self.set_header("Cache-Control", "no-store")
-        self.finish(await self.render_template("usage.html", view=shown, here="usage"))
+            shown, away = view(None, None, None, asked, error), error
+        await self.say("usage.html", shown, away, here="usage")
 
-    async def asked(self, person: str, asked: Json) -> Json:
-        broker: Broker = self.current_user.spawner.broker
+    async def asked(self, asked: Json) -> Json:
+        broker, person = self.broker, self.person
         params = {**span(asked["month"]), "person": person} | ({"project": asked["project"]} if asked["project"] else {})
         balances, days, sessions, statements = await asyncio.gather(
             broker.call("GET", "balance", person, timeout=10),
@@ -126,13 +123,12 @@ class UsageTable(UsagePage):
 
     @web.authenticated
     async def get(self) -> None:
-        month, person = self.get_query_argument("month", ""), str(self.current_user.name)
-        broker: Broker = self.current_user.spawner.broker
-        params = {**(span(month) if _MONTH.fullmatch(month) else {}), "person": person, "by": "charge"}
+        month = self.get_query_argument("month", "")
+        params = {**(span(month) if _MONTH.fullmatch(month) else {}), "person": self.person, "by": "charge"}
         try:
-            found = await broker.call("GET", "usage", person, params=params, timeout=30)
+            found = await self.broker.call("GET", "usage", self.person, params=params, timeout=30)
         except ScnetError as error:
-            raise web.HTTPError(error.status if error.status < 600 else BrokerError.status, str(error)) from error
+            raise web.HTTPError(error.status, str(error)) from error
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="usage-{str(found["first_day"])[:7]}.csv"')
         self.set_header("Cache-Control", "no-store")

@@ -1,0 +1,37 @@
+"""What the hub's own pages share: who asks, the line to the broker, and how a page is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyterhub.handlers import BaseHandler
+
+from ..errors import ScnetError
+from .broker import Broker
+
+Json = dict[str, Any]
+
+
+class Page(BaseHandler):
+    """For who is logged in: its methods are `web.authenticated`."""
+
+    @property
+    def person(self) -> str:
+        return str(self.current_user.name)
+
+    @property
+    def operator(self) -> bool:
+        return bool(self.current_user.admin)
+
+    @property
+    def broker(self) -> Broker:
+        broker: Broker = self.current_user.spawner.broker
+        return broker
+
+    async def say(self, template: str, view: Json, *refused: ScnetError | None, here: str) -> None:
+        """The page as it is now, kept by nobody, with the status of what was refused first; `here` is its link in the bar above."""
+        error = next((one for one in refused if one), None)
+        if error:
+            self.set_status(error.status)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(await self.render_template(template, view=view, here=here))
