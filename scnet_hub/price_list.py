@@ -5,11 +5,12 @@ Says what the page says, by the same tariff that charges are made by (`ledger/ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .documents import iso, number
-from .ledger.tariffs import WHOLE, Rates, Sale, Tariff, Version, tariff_of
+from .ledger.tariffs import GPU, WHOLE, Rates, Sale, Tariff, Version, tariff_of
 from .standard.centre import CentreSpec, PartitionSpec
 from .standard.tariff import DAYS
 
@@ -24,7 +25,9 @@ def of(spec: CentreSpec, now: datetime) -> list[Json]:
 
 
 def _document(spec: CentreSpec, partition: PartitionSpec, tariff: Tariff, now: datetime) -> Json:
-    """Prices by meter, for an hour of it; times are instants, those of sales the centre's wall clock."""
+    """Prices by meter, for an hour of it: of a GPU None where the partition has none; times are instants, those of sales the centre's wall
+    clock."""
+    gpus = partition.gpus > 0
     return {
         "centre": spec.id,
         "centre_name": spec.name,
@@ -33,27 +36,32 @@ def _document(spec: CentreSpec, partition: PartitionSpec, tariff: Tariff, now: d
         "gpu_model": partition.gpu_model,
         "unit": tariff.unit,
         "zone": tariff.zone,
-        "now": _now(tariff.at(now)),
+        "now": _now(tariff.at(now), gpus),
         "changes_at": iso(next(iter(tariff.cuts(now, now + AHEAD)), None)),
-        "versions": [_version(one) for one in tariff.versions],
+        "versions": [_version(one, gpus) for one in tariff.versions],
         "sales": [_sale(one) for one in tariff.sales],
         "rounding": ROUNDING,
         "remarks": [one for one in spec.remarks() if one.startswith(f"Partition {partition.name} ")],
     }
 
 
-def _now(rates: Rates) -> Json:
+def _now(rates: Rates, gpus: bool) -> Json:
     """The list's prices, what the sale takes off, and what is paid."""
-    paid = {meter: number(-(-price * (WHOLE - rates.off) // WHOLE)) for meter, price in rates.prices.items()}
-    return {**_prices(rates), "sale": rates.sale, "percent_off": rates.off * 100 / WHOLE, "paid": paid}
+    paid = {meter: -(-price * (WHOLE - rates.off) // WHOLE) for meter, price in rates.prices.items()}
+    return {**_prices(rates, gpus), "sale": rates.sale, "percent_off": rates.off * 100 / WHOLE, "paid": _listed(paid, gpus)}
 
 
-def _version(one: Version) -> Json:
-    return {"since": iso(one.since.astimezone(UTC) if one.since else None), **_prices(one)}
+def _version(one: Version, gpus: bool) -> Json:
+    return {"since": iso(one.since.astimezone(UTC) if one.since else None), **_prices(one, gpus)}
 
 
-def _prices(one: Rates | Version) -> Json:
-    return {"prices": {meter: number(price) for meter, price in one.prices.items()}, "minimum": number(one.minimum)}
+def _prices(one: Rates | Version, gpus: bool) -> Json:
+    return {"prices": _listed(one.prices, gpus), "minimum": number(one.minimum)}
+
+
+def _listed(prices: Mapping[str, int], gpus: bool) -> Json:
+    found = {meter: number(price) for meter, price in prices.items() if gpus or meter.partition(":")[0] != GPU}
+    return found if gpus else {**found, GPU: None}
 
 
 def _sale(one: Sale) -> Json:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import httpx
 
 from scnet_hub import price_list
+from scnet_hub.cli.tariff import row, words
 from scnet_hub.standard.centre import parse_centre
 from tests.broker.door import by
 from tests.broker.door import door as door
@@ -35,6 +36,10 @@ tariff = { gpu_hour = { z100 = 20, other = 5 } }
 name = "new"
 cores = 8
 gpus = 4
+[[partition]]
+name = "bare"
+cores = 8
+tariff = { gpu_hour = 0 }
 """
 NIGHT = datetime(2026, 11, 23, 15, tzinfo=UTC)  # Monday, 23:00 in Shanghai
 SPEC = parse_centre(PAGE, source="x")
@@ -52,19 +57,26 @@ def test_a_sale_counts_while_it_holds_by_the_centres_clock() -> None:
 
 
 def test_gpus_without_a_price_have_none_in_the_list() -> None:
-    cpu, dcu, new = price_list.of(SPEC, NIGHT)
+    cpu, dcu, new, _ = price_list.of(SPEC, NIGHT)
     assert dcu["now"]["prices"] == {"core-second": 1, "gib-second": 0, "gpu-second:z100": 20, "gpu-second": 5} and not dcu["remarks"]
     assert not any(meter.startswith("gpu") for meter in new["now"]["prices"]) and len(new["remarks"]) == 1 and not cpu["remarks"]
 
 
+def test_a_partition_without_gpus_has_no_price_for_them_whatever_its_page_says() -> None:
+    for one in (price_list.of(SPEC, NIGHT)[number] for number in (0, 3)):
+        shown = (one["now"]["prices"], one["now"]["paid"], *(version["prices"] for version in one["versions"]))
+        assert all(prices["gpu-second"] is None for prices in shown)
+        assert row(one)[3] == "-" and not any("GPU" in words(version) for version in one["versions"])
+
+
 def test_people_read_prices_later_prices_sales_and_how_it_is_rounded() -> None:
     done = run("tariff", "alpha", broker=Broker(GET_tariffs={"as_of": "", "tariffs": price_list.of(SPEC, NIGHT)}))
-    for words in (
+    for said in (
         "1.50", "z100 20.00, others 5.00", '50 % off: sale "nights"',
         "alpha/cpu: from 2026-12-31T16:00Z 2.00 a core, 0.10 a GiB and hour, at least 0.0200 a session.",
         'alpha/cpu: 50 % off ("nights") mon, tue from 22:00 to 06:00 Asia/Shanghai time.', "Each segment is rounded up",
     ):  # fmt: skip
-        assert words in done.stdout, done.stdout
+        assert said in done.stdout, done.stdout
     assert "no gpu_hour" in done.stderr
 
 

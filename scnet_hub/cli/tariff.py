@@ -53,7 +53,8 @@ def words(version: Json) -> str:
 
 def gpu_words(prices: Json) -> str:
     """ "20.00", or by model: "a100 20.00, others 5.00"."""
-    found = {meter.partition(":")[2]: value for meter, value in prices.items() if meter.partition(":")[0] == "gpu-second"}
+    priced = [(*meter.partition(":")[::2], value) for meter, value in prices.items() if value is not None]
+    found = {model: value for kind, model, value in priced if kind == "gpu-second"}
     if set(found) == {""}:
         return price(found[""])
     return ", ".join(f"{model or 'others'} {price(value)}" for model, value in found.items())
