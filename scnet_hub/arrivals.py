@@ -13,6 +13,7 @@ from .db import Tx
 from .db import sessions as stored
 from .db.sessions import SessionRow
 from .errors import NotFound, Refused, Unreachable
+from .stops import should_stop
 
 if TYPE_CHECKING:
     from .federation import Federation
@@ -43,7 +44,7 @@ class Arrivals:
         fed.watchers[row.centre].poke(2.0)
         for other in surplus:
             fed.changes.tell(other.id)
-            fed.stop_copy(other)
+            fed.stops.stop_copy(other)
 
     def _who(self, tx: Tx, session_id: str, nonce: str) -> SessionRow:
         rows = stored.copies_of(tx, session_id)
@@ -89,8 +90,7 @@ class Arrivals:
     def _surplus(self, tx: Tx, other: SessionRow, winner: SessionRow) -> SessionRow:
         if not other.job_cancelled_at:
             why = f"A copy at {winner.centre} was ready first."
-            state = lifecycle.step(other.job_state, "stop")
-            stored.change(tx, other.id, other.number, job_state=state, job_cancelled_at=self.federation.clock(), job_end=why)
+            should_stop(tx, other, why, self.federation.clock())
         after = stored.get(tx, other.id, other.number)
         assert after is not None
         return after

@@ -42,6 +42,7 @@ from .second_chances import SecondChances
 from .settling import Settling
 from .standard.centre import CentreSpec
 from .standard.federation import FederationSpec
+from .stops import Stops, should_stop
 from .transport import Means
 from .watcher import Watcher
 
@@ -79,7 +80,7 @@ class Federation:
         self.bookkeeping, self.mails = Bookkeeping(db, clock), Mails(db, spec.mail, clock)
         self.settling = Settling(db, spec, self.load, clock)
         self.launches, self.arrivals, self.pulling = Launches(self), Arrivals(self), Pulling(self)
-        self.second_chances, self.continuing, self.leases = SecondChances(self), Continuing(self), Leases(self)
+        self.second_chances, self.continuing, self.leases, self.stops = SecondChances(self), Continuing(self), Leases(self), Stops(self)
         for name, centre in self.centres.items():
             centre.observe = partial(self._asked, name)
         self.watchers = {name: Watcher(self, centre, self.load.centres[name]) for name, centre in self.centres.items()}
@@ -285,11 +286,11 @@ class Federation:
         stored.change(tx, row.id, row.number, **change)
         if said := lifecycle.event_line(fresh, change):
             stored.say(tx, row.id, self.clock(), said)
-        further = self._over(tx, fresh, change.get("job_end", fresh.job_end), status) if ended else 0
+        further = self.over(tx, fresh, change.get("job_end", fresh.job_end), status) if ended else 0
         self.fold(tx, row.id)
         return fresh, further
 
-    def _over(self, tx: Tx, row: SessionRow, why: str, status: JobStatus) -> int:
+    def over(self, tx: Tx, row: SessionRow, why: str, status: JobStatus) -> int:
         """One copy of a session ended: the session goes on with the others, begins another, or ends. The number to launch, or 0."""
         rows = stored.copies_of(tx, row.id)
         died = row.kind == "lab" and not row.ready_at and not row.job_cancelled_at and status.state in DIED
@@ -314,32 +315,6 @@ class Federation:
         known.breaker.succeeded()
         known.health.heard(Asked(hop="starts", at=self.clock()))
 
-    async def withdrawn(self, row: SessionRow, why: str) -> None:
-        """It is certain that the centre has no job of this copy, and it is not asked for one any more."""
-        await self.db.run(self._withdrawn, row, why)
-        self.changes.tell(row.id)
-        await self.scrub(row)
-
-    def _withdrawn(self, tx: Tx, row: SessionRow, why: str) -> None:
-        self.withdraw(tx, row, why)
-        rows = stored.copies_of(tx, row.id)
-        if rows[0].live and not any(one.job_live for one in rows):
-            self.end_session(tx, row.id, why)
-        self.fold(tx, row.id)
-
-    def withdraw(self, tx: Tx, row: SessionRow, why: str) -> None:
-        self._nothing_to_charge(tx, row, "withdrawn", why)
-
-    def _nothing_to_charge(self, tx: Tx, row: SessionRow, event: str, why: str) -> None:
-        fresh = stored.get(tx, row.id, row.number)  # its session may have been set aside since `row` was read
-        if fresh is None or not fresh.job_live:
-            return
-        row, now = fresh, self.clock()
-        state = lifecycle.step(row.job_state, event)
-        stored.change(tx, row.id, row.number, job_state=state, job_live=False, job_ended_at=now, job_end=why, secret="", used=0)
-        if row.leads and not row.live:
-            charging.nothing_ran(tx, row.id, now)
-
     def end_session(self, tx: Tx, session_id: str, why: str, *, next_in_line: bool = True) -> None:
         """The session is over for its person; what of it is still at a centre is stopped and settled by and by."""
         rows, now = stored.copies_of(tx, session_id), self.clock()
@@ -349,7 +324,7 @@ class Federation:
         stored.say(tx, session_id, now, why)
         for row in rows:
             if row.job_live and not row.job_cancelled_at:
-                stored.change(tx, row.id, row.number, job_state=lifecycle.step(row.job_state, "stop"), job_cancelled_at=now, job_end=why)
+                should_stop(tx, row, why, now)
         if leading.used is not None:
             charging.ended(tx, leading, self.pages, now)
         if next_in_line:
@@ -359,90 +334,7 @@ class Federation:
 
     async def cancel(self, row: SessionRow, why: str = lifecycle.ON_REQUEST) -> SessionRow:
         """Stops a session: the wish is written first, then carried out until its centres confirm the end."""
-        if not row.live:
-            return row
-        rows = await self.db.run(self._wish_to_stop, row.id, why)
-        for told in {row.id, *(one.id for one in rows)}:
-            self.changes.tell(told)
-        for one in rows:
-            if one.job_id:
-                await self.cancel_job(one)
-            else:
-                self.launches.begin(one.id, one.number, again=True)
-        return await self.get(row.id)
-
-    def _wish_to_stop(self, tx: Tx, session_id: str, why: str) -> list[SessionRow]:
-        now = self.clock()
-        row = stored.get(tx, session_id)
-        if row and row.live and not row.cancelled_at:
-            stored.change(tx, session_id, state="stopping", cancelled_at=now, end_reason=why)
-            stored.say(tx, session_id, now, "Stopping." if why == lifecycle.ON_REQUEST else why)
-        for one in stored.copies_of(tx, session_id):
-            if one.job_live and not one.job_cancelled_at:
-                stored.change(tx, one.id, one.number, job_state=lifecycle.step(one.job_state, "stop"), job_cancelled_at=now, job_end=why)
-        going = [one for one in stored.copies_of(tx, session_id) if one.job_live]
-        behind = stored.next_in_line(tx, session_id)  # it would take the name over, and go on
-        return going + (self._wish_to_stop(tx, behind.id, why) if behind and behind.live and behind.in_line else [])
-
-    async def give_up(self, row: SessionRow, why: str) -> None:
-        """Stops a copy that its centre can never start; the session too, if that is all it has."""
-        rows = await self.db.run(self._give_up, row, why)
-        self.changes.tell(row.id)
-        for one in rows:
-            self.stop_copy(one)
-
-    def _give_up(self, tx: Tx, row: SessionRow, why: str) -> list[SessionRow]:
-        rows = stored.copies_of(tx, row.id)
-        going = [one for one in rows if one.job_live and not one.job_cancelled_at]
-        fresh = next((one for one in going if one.number == row.number), None)
-        if fresh is None:
-            return []
-        if len(going) == 1:
-            return self._wish_to_stop(tx, row.id, why)
-        state = lifecycle.step(fresh.job_state, "stop")
-        stored.change(tx, row.id, row.number, job_state=state, job_cancelled_at=self.clock(), job_end=why)
-        stored.say(tx, row.id, self.clock(), why)
-        self.fold(tx, row.id)
-        return [one for one in stored.copies_of(tx, row.id) if one.number == row.number]
-
-    def stop_copy(self, row: SessionRow) -> None:
-        """Carries out, beside what goes on, that this copy should stop."""
-        if row.job_id:
-            self.own(self.cancel_job(row))
-        else:
-            self.launches.begin(row.id, row.number, again=True)
-
-    async def cancel_job(self, row: SessionRow) -> None:
-        centre = self.centres[row.centre]
-        try:
-            name = sessions.job_name(row)  # by name: a centre that lost its state gives ids out again
-            if job_id := await centre.find(name, account=row.account):
-                await centre.cancel([job_id], account=row.account)
-        except CentreError as error:
-            log.warning("%s: cancelling job %s failed, will be tried again: %s", row.centre, row.job_id, error)
-        self.watchers[row.centre].poke(0.3)
-
-    async def write_off_all(self, row: SessionRow, why: str) -> None:
-        """The same for every copy of a session, on an operator's word."""
-        for one in await self.db.run(stored.copies_of, row.id):
-            if one.job_live or one.used is None:
-                await self.write_off(one, why)
-
-    async def write_off(self, row: SessionRow, why: str) -> None:
-        """Ends a copy that its centre does not know any more: nothing to charge. What of it turns up again is stopped."""
-        await self.db.run(self._write_off, row, why)
-        self.changes.tell(row.id)
-
-    def _write_off(self, tx: Tx, row: SessionRow, why: str) -> None:
-        fresh = stored.get(tx, row.id, row.number)
-        if fresh and not fresh.job_live and fresh.used is None:  # it ended, and its usage record will never come
-            stored.say(tx, row.id, self.clock(), why)
-            charging.settle_without(tx, fresh, self.clock())
-        if fresh is None or not fresh.job_live or (row.forgotten_since and not fresh.forgotten_since):  # heard of again
-            return
-        self._nothing_to_charge(tx, fresh, "written off" if fresh.job_id else "withdrawn", why)
-        self._over(tx, fresh, why, JobStatus(state=JobState.CANCELLED, seen_at=self.clock()))
-        self.fold(tx, row.id)
+        return await self.stops.cancel(row, why)
 
     async def scrub(self, row: SessionRow) -> None:
         """Empties the copy's start file, with its token, at the centre, and closes the way to its port; best effort: the token is

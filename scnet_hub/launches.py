@@ -81,7 +81,7 @@ class Launches:
             await self._asking_again(row, error)
             return False
         else:
-            await (self._accepted(row, job_id) if job_id else self.federation.withdrawn(row, lifecycle.ON_REQUEST))
+            await (self._accepted(row, job_id) if job_id else self.federation.stops.withdrawn(row, lifecycle.ON_REQUEST))
         return True
 
     async def _job(self, row: SessionRow, attempt: Attempt) -> str:
@@ -119,7 +119,7 @@ class Launches:
         fresh = await self.federation.db.run(self._has_job, row, job_id)
         self.federation.changes.tell(row.id)
         if fresh.cancelled_at or fresh.job_cancelled_at or not fresh.live or not fresh.job_live:
-            await self.federation.cancel_job(fresh)
+            await self.federation.stops.cancel_job(fresh)
         self.federation.watchers[row.centre].poke(1.0)
 
     def _has_job(self, tx: Tx, row: SessionRow, job_id: str) -> SessionRow:
@@ -138,7 +138,7 @@ class Launches:
     async def _refused(self, row: SessionRow, why: str) -> None:
         said = f"{row.centre} refused the job: {why}"
         if not await self.federation.second_chances.instead(row, "refused", f"{row.centre} refused the job ({why})"):
-            await self.federation.withdrawn(row, said)
+            await self.federation.stops.withdrawn(row, said)
 
     async def _gone_elsewhere(self, row: SessionRow, error: CentreError) -> bool:
         """Certain that this centre never took it, so nothing is doubled."""

@@ -100,7 +100,7 @@ class SecondChances:
 
     def _instead(self, tx: Tx, row: SessionRow, cause: str, why: str) -> int:
         if number := self.next_place(tx, row.id, cause, why):
-            self.federation.withdraw(tx, row, why)
+            self.federation.stops.withdraw(tx, row, why)
         return number
 
     def next_place(self, tx: Tx, session_id: str, cause: str, why: str) -> int:

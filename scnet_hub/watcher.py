@@ -143,7 +143,7 @@ class Watcher:
             self._beside(row, "scrub", lambda: fed.scrub(row))
             self.poke()
         elif (before or row).job_cancelled_at and status.state is not JobState.UNKNOWN and self._stop_again(row):
-            self._beside(row, "cancel", lambda: fed.cancel_job(before or row))
+            self._beside(row, "cancel", lambda: fed.stops.cancel_job(before or row))
 
     def _stop_again(self, row: SessionRow) -> bool:
         """A job may take a while to go: it is not told again at every look."""
@@ -177,7 +177,7 @@ class Watcher:
         for row in rows:
             if row.job_id in named & self._hopeless and not row.cancelled_at and not row.job_cancelled_at:
                 why = f"{self.known.spec.name} accepted this job but says that it can never start: {statuses[row.job_id].reason}."
-                self._beside(row, "cancel", partial(self.federation.give_up, row, why))
+                self._beside(row, "cancel", partial(self.federation.stops.give_up, row, why))
         self._hopeless = named
 
     async def _write_off_forgotten(self, rows: Sequence[SessionRow]) -> None:
@@ -186,7 +186,7 @@ class Watcher:
         for row in rows:
             if row.forgotten_since and self.federation.clock() - row.forgotten_since >= patience:
                 why = f"{self.known.spec.name} knows nothing of this job any more: not charged."
-                await self.federation.write_off(row, why)
+                await self.federation.stops.write_off(row, why)
                 self._beside(row, "scrub", partial(self.federation.scrub, row))
 
     async def _charge(self) -> bool:
@@ -232,7 +232,7 @@ class Watcher:
         if self._patient(row):
             return True
         says = "still calls this job, which is over, running" if known else "has no record of this job"
-        await self.federation.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
+        await self.federation.stops.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
         return False
 
 

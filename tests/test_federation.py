@@ -285,7 +285,7 @@ async def test_a_stop_never_cancels_a_job_of_another_name(world: World) -> None:
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")
     other = world.daemons["north"].ask("sbatch", "--parsable", "--job-name=somebody-else", "--wrap=sleep 60").strip()
-    await world.federation.cancel_job(replace(running, id="nobodysjob", job_id=other))
+    await world.federation.stops.cancel_job(replace(running, id="nobodysjob", job_id=other))
     assert "somebody-else" in world.daemons["north"].ask("squeue", "-h", "-o", "%j")
 
 

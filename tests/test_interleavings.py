@@ -70,13 +70,13 @@ async def test_a_copy_that_lost_and_can_never_start_does_not_stop_the_session_th
     first, second = await stalled(quick)
     await quick.listens(second)
     fed = quick.federation
-    await fed.give_up((await quick.copies(first.id))[0], "it can never start")
+    await fed.stops.give_up((await quick.copies(first.id))[0], "it can never start")
     assert (await fed.get(first.id)).state == "ready"
 
 
 async def test_a_further_copy_that_can_never_start_is_stopped_alone(quick: World) -> None:
     first, second = await stalled(quick)
-    await quick.federation.give_up(second, "it can never start")
+    await quick.federation.stops.give_up(second, "it can never start")
     await gone(quick, second)
     session = await quick.federation.get(first.id)
     assert session.live and not session.cancelled_at and session.number == 1
@@ -177,7 +177,7 @@ async def test_an_operator_can_write_off_what_ended_and_has_no_usage_record(calm
     fed.centres["north"].usage = nothing  # type: ignore[method-assign]
     await asyncio.to_thread(calm.daemons["north"].ask, "scancel", running.job_id)
     await calm.reaches(row.id, "ended")
-    await fed.write_off_all(await fed.get(row.id), "Written off.")
+    await fed.stops.write_off_all(await fed.get(row.id), "Written off.")
     assert (await fed.get(row.id)).charged == 0
 
 
@@ -187,7 +187,7 @@ async def test_an_operator_can_write_off_what_was_never_answered_and_its_job_is_
     row = await calm.submit(centre="north")
     await calm.until(lambda: not fault.lose_answer_to)
     fault.away = True
-    await fed.write_off_all(await fed.get(row.id), "Written off.")
+    await fed.stops.write_off_all(await fed.get(row.id), "Written off.")
     now = await fed.get(row.id)
     assert (now.live, now.charged) == (False, 0)
     fault.away = False

@@ -37,6 +37,7 @@ LAYERS: dict[str, int] = {
             "hindsight",
             "launches",
             "arrivals",
+            "stops",
             "second_chances",
             "continuing",
             "charging",

@@ -167,7 +167,7 @@ async def test_an_operator_may_write_a_session_off_and_what_turns_up_again_is_st
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")
     world.faults["north"].away = True
-    await world.federation.write_off_all(running, "Written off.")
+    await world.federation.stops.write_off_all(running, "Written off.")
     assert (await world.federation.get(row.id)).charged == 0
     world.faults["north"].away = False
 

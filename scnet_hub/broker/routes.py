@@ -239,7 +239,7 @@ async def proceed(session_id: str, response: Response, fed: Fed, who: Who) -> Js
 async def write_off(session_id: str, fed: Fed, who: Who) -> Json:
     """An operator's word that a centre has lost all that it had of this session: nothing is charged."""
     operator_of(who)
-    await fed.write_off_all(await fed.get(session_id), "Written off by the federation's operators: not charged.")
+    await fed.stops.write_off_all(await fed.get(session_id), "Written off by the federation's operators: not charged.")
     return await one(fed, who, await fed.get(session_id))
 
 
