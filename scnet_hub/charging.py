@@ -25,6 +25,7 @@ from .ledger import books, kept
 from .ledger.bills import Bill, Part, earned, nothing, price
 from .ledger.entries import Entry, Posting, settled_key
 from .ledger.kept import Terms
+from .ledger.lots import OVERDRAFT
 from .ledger.refunds import Outage
 from .ledger.suspense import Copy
 from .ledger.tariffs import NoPrice, tariff_of
@@ -32,7 +33,7 @@ from .ledger.usage import Usage
 from .ledger.weighing import COUNTED, DROPPED, SUSPENSE, Arrived, Verdict, weigh
 from .load import Known
 from .standard.federation import FederationSpec
-from .units import Amount, format_duration
+from .units import CREDIT, Amount, format_duration
 
 CORRECTED = "its centre's accounting says something else of it now"
 PERCENT = 10_000  # millionths
@@ -316,9 +317,11 @@ def _give_back(tx: Tx, row: SessionRow, now: datetime, words: str) -> None:
 
 
 def _take_back(tx: Tx, row: SessionRow, now: datetime) -> None:
-    """All that a session was charged, while its records don't say what it used."""
-    for entry in stored_entries.charges_of(tx, row.id):
-        books.reverse(tx, entry.key, now, "taken back: its usage records don't say any more what it used")
-    stored.change(tx, row.id, state="ended", charged=None, held=0)
+    """All that a session was charged, while its records don't say what it used; the lots that paid it hold it meanwhile."""
+    words = "taken back: its usage records don't say any more what it used"
+    back = _taken_back(tx, stored_entries.charges_of(tx, row.id), now, words)
+    held = {lot: micros for lot, micros in back.items() if lot != OVERDRAFT}
+    books.hold_again(tx, row.project, row.id, held, CREDIT, now, words)
+    stored.change(tx, row.id, state="ended", charged=None, held=sum(held.values()))
     if row.charged:
         stored.say(tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records say what it used.")

@@ -32,7 +32,8 @@ _SET_HOLD = "UPDATE scnet_holds SET parts = ?, step = ?, state = ? WHERE session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRow:
-    """What a session holds: `parts` of each lot, in micro-units, after so many changes. It is open, and then posted or void, for ever."""
+    """What a session holds: `parts` of each lot, in micro-units, after so many changes. It is open, and then posted or void, until its
+    charges are taken back."""
 
     session: str
     project: str

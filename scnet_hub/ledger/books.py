@@ -137,6 +137,21 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
     stored_lots.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step))
 
 
+@by_locks
+def hold_again(tx: Tx, project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "") -> None:
+    """Holds what was just taken back of a session's charges, of the same lots, even past their end, until it is known what it costs."""
+    if not parts:
+        return
+    stored_lots.of(tx, project, unit, lock=True)
+    if stored_lots.open_hold(tx, session, project, unit, parts):
+        return _post(tx, entries.hold(project, session, parts, unit, at, memo))
+    before = stored_lots.hold(tx, session)
+    assert before is not None
+    step = before.step + 1
+    _post(tx, entries.hold(project, session, parts, unit, at, memo, step=step))
+    stored_lots.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step, state="open"))
+
+
 def held(tx: Tx, session: str) -> Amount:
     """What it still holds."""
     row = stored_lots.hold(tx, session)
@@ -204,9 +219,11 @@ def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") ->
         raise KeyTaken(f"Session {session} was charged before.", hint="A correction is an entry of its own.")
     if row is None or row.state != "open":
         return False
+    step = row.step + 1
     if row.parts:
-        _post(tx, entries.release(project, session, row.parts, row.unit, at, memo))
-    stored_lots.set_hold(tx, replace(row, parts={}, step=row.step + 1, state="void"))
+        again = step if stored.get(tx, entries.settled_key(session)) else 0
+        _post(tx, entries.release(project, session, row.parts, row.unit, at, memo, again=again))
+    stored_lots.set_hold(tx, replace(row, parts={}, step=step, state="void"))
     return True
 
 

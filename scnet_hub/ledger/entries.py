@@ -138,9 +138,11 @@ def give_back(project: str, session: str, parts: Parts, unit: str, at: datetime,
     return Entry(key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=postings)
 
 
-def release(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "") -> Entry:
+def release(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, again: int = 0) -> Entry:
+    """`again` is the step of a hold that was opened anew after the session was settled."""
     postings = _move(_held(project, parts), _available(project, parts), unit)
-    return Entry(key=settled_key(session), at=at, kind="release", project=project, session=session, memo=memo, postings=postings)
+    key = f"release:{session}:{again}" if again else settled_key(session)
+    return Entry(key=key, at=at, kind="release", project=project, session=session, memo=memo, postings=postings)
 
 
 def charge(

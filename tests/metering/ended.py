@@ -100,5 +100,5 @@ class Ended:
         assert found.ok, found.problems
         assert set(stored_entries.trial_balance(self.tx).values()) <= {0}
         sums = self.sums()
-        sums["project:p/x"] += sums.pop("held:p/x")  # a hold is settled once: what is taken back of a charge is held no more
+        sums["project:p/x"] += sums.pop("held:p/x")  # what is held before the first charge, and what was taken back, need not be the same
         return sums, self.charges(), self.charged, sorted(self.states().items())

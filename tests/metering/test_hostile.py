@@ -165,6 +165,36 @@ def test_a_correction_of_what_several_lots_paid_takes_each_back_once(ended: Ende
     ended.books()
 
 
+@pytest.mark.parametrize("booked", [True, False])
+def test_a_charge_that_is_taken_back_until_it_is_known_is_held_by_the_lots_that_paid_it(ended: Ended, booked: bool) -> None:
+    """And by no others when their end comes meanwhile."""
+    books.grant(ended.tx, "p", "a", credits(100), AT - HOUR, expires_at=AT + DAY)
+    ended.begin().came(run())
+    ended.came(run(length=HOUR - MINUTE))  # another final record of the same revision
+    assert ended.charged is None and _row(ended).held == credits("4.8").micros == books.held(ended.tx, SESSION).micros
+    assert (_lots(ended)["a"].held, _lots(ended)["a"].spent, _lots(ended)["x"].held) == (credits("4.8").micros, 0, 0)
+    ended.now = AT + 2 * DAY
+    if booked:
+        books.expire(ended.tx, ended.now)
+    ended.came(run(length=HOUR - MINUTE, revision=1))
+    books.expire(ended.tx, ended.now)
+    assert (_lots(ended)["a"].spent, _lots(ended)["x"].spent) == (credits("4.72").micros, 0)
+    assert (_lots(ended)["a"].available, _lots(ended)["a"].held) == (0, 0)
+    ended.books()
+
+
+def test_what_was_taken_back_goes_home_where_nothing_is_to_be_paid_as_often_as_that_happens(ended: Ended) -> None:
+    ended.begin()
+    for revision in (0, 2):
+        ended.came(run(revision=revision))
+        assert ended.charged == credits("4.8").micros
+        ended.came(run(length=2 * HOUR, revision=revision))
+        assert ended.charged is None and _lots(ended)["x"].held == credits("4.8").micros
+        ended.came(run(revision=revision + 1, ending=Ending.NODE_FAILURE))
+        assert ended.charged == 0 and _lots(ended)["x"].available == credits(1000).micros
+        ended.books()
+
+
 # ---- what hinders a month
 
 
