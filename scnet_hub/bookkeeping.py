@@ -4,18 +4,15 @@ audit on demand.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from . import allocations, letters
 from .db import Database
-from .errors import ScnetError
 from .ledger import audit, books
 from .ledger.audit import Audit
+from .rounds import rounds
 
-log = logging.getLogger(__name__)
 EVERY = 5.0  # seconds from one look to the next
 WARN_EVERY = timedelta(hours=1)  # that credits end
 
@@ -27,14 +24,7 @@ class Bookkeeping:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.once()
-            except ScnetError as error:
-                log.warning("the books can't be kept now, will be tried again: %s", error)
-            except Exception:  # the next look may do better; it is logged whole
-                log.exception("keeping the books failed")
-            await asyncio.sleep(EVERY)
+        await rounds(self.once, EVERY, what="keeping the books")
 
     async def once(self) -> None:
         """All that is due."""

@@ -7,7 +7,6 @@ How far a lease reaches and what it costs is in `ledger/leases.py`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from .errors import Overdrawn, ScnetError
 from .ledger import books, leases
 from .ledger.leases import Run
 from .ledger.tariffs import NoPrice, tariff_of
+from .rounds import rounds
 from .units import Amount, credits
 
 if TYPE_CHECKING:
@@ -53,12 +53,7 @@ class Leases:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.once()
-            except Exception:  # the next look may do better; it is logged whole
-                log.exception("looking for leases that are to be extended failed")
-            await asyncio.sleep(EVERY)
+        await rounds(self.once, EVERY, what="looking for leases that are to be extended")
 
     async def once(self) -> None:
         """Extends what is due, and stops what is over."""

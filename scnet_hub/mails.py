@@ -23,6 +23,7 @@ from .db import mails as stored
 from .db.mails import MailRow
 from .errors import ScnetError, plain
 from .identity import forgotten
+from .rounds import rounds
 from .secret import read_secret
 from .standard.federation import DOMAIN, MailSpec
 
@@ -89,14 +90,7 @@ class Mails:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.once()
-            except ScnetError as error:
-                log.warning("mails can't be sent now, will be tried again: %s", error)
-            except Exception:  # the next look may do better; it is logged whole
-                log.exception("sending mails failed")
-            await asyncio.sleep(EVERY)
+        await rounds(self.once, EVERY, what="sending mails")
 
     async def once(self) -> None:
         """Sends what is due."""

@@ -9,7 +9,6 @@ start waits to be let in.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -22,13 +21,13 @@ from .db.sessions import SessionRow
 from .errors import Refused
 from .ledger import books
 from .placement import Placement, Ranked, hedging
+from .rounds import rounds
 from .standard.federation import SecondChanceSpec
 from .units import Amount, format_duration
 
 if TYPE_CHECKING:
     from .federation import Federation
 
-log = logging.getLogger(__name__)
 LOOK = 1.0  # seconds between looks at who waits
 AGAIN = 4  # a session for which no better place was found is looked at again after that part of the patience
 AT_ONCE = 10  # sessions for which a place is sought per look
@@ -44,12 +43,8 @@ class SecondChances:
         return self.federation.spec.second_chance
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK)
-            try:
-                await self.look()
-            except Exception:  # the next look may do better; it is logged whole
-                log.exception("looking for starts that stall failed")
+        await asyncio.sleep(LOOK)
+        await rounds(self.look, LOOK, what="looking for starts that stall")
 
     async def look(self) -> None:
         """Starts a further copy for each session that has waited for longer than the patience."""

@@ -62,6 +62,7 @@ LAYERS: dict[str, int] = {
             "documents",
             "reports",
             "changes",
+            "rounds",
             "store",
             "community",
             "classes",

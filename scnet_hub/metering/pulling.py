@@ -7,11 +7,11 @@ here too.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -22,12 +22,13 @@ from ..db import manifests as stored_manifests
 from ..db import sessions as stored
 from ..db import usage as records
 from ..db.manifests import ManifestRow
-from ..errors import BadOption, NotFound, ScnetError
+from ..errors import BadOption, NotFound
 from ..jobs import UsageRecord
 from ..ledger import kept
 from ..ledger.manifests import Manifest, day_span, manifest, missing
 from ..ledger.periods import period_of
 from ..ledger.usage import live
+from ..rounds import attempt, rounds
 from ..sessions import copy_of
 from . import declared, intake
 
@@ -51,15 +52,11 @@ class Pulling:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            for centre in list(self.fed.centres):
-                try:
-                    await self.once(centre)
-                except ScnetError as error:
-                    log.warning("%s: its accounting can't be pulled now, will be tried again: %s", centre, error)
-                except Exception:  # a fault in one centre's accounting must not end the pulling of all; it is logged whole
-                    log.exception("%s: pulling its accounting failed", centre)
-            await asyncio.sleep(EVERY)
+        await rounds(self._all, EVERY, what="pulling accounting")
+
+    async def _all(self) -> None:
+        for centre in list(self.fed.centres):  # a fault in one's accounting must not end the pulling of the others'
+            await attempt(partial(self.once, centre), what=f"{centre}: pulling its accounting")
 
     async def once(self, centre: str) -> None:
         """All that is due of one centre."""

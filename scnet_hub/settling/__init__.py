@@ -4,8 +4,6 @@ what operators see, `exports` are bills and usage as files. This is the door to 
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,17 +13,17 @@ from ..db import Database, Tx
 from ..db import periods as stored
 from ..db import statements as stored_statements
 from ..db.statements import StatementRow
-from ..errors import Refused, ScnetError
+from ..errors import Refused
 from ..ledger import books
 from ..ledger.settlement import Settlement, parts
 from ..ledger.splits import FEDERATION
 from ..load import Load
+from ..rounds import rounds
 from ..standard.federation import FederationSpec
 from . import answers, closing, exports, told
 from .answers import Reader
 from .board import board, hindering
 
-log = logging.getLogger(__name__)
 Json = dict[str, Any]
 EVERY = 20.0  # seconds from one look to the next
 PAGE = 500  # entries of a statement at once
@@ -54,14 +52,7 @@ class Settling:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                await self.once()
-            except ScnetError as error:
-                log.warning("the months can't be kept now, will be tried again: %s", error)
-            except Exception:  # the next look may do better; it is logged whole
-                log.exception("keeping the months failed")
-            await asyncio.sleep(EVERY)
+        await rounds(self.once, EVERY, what="keeping the months")
 
     async def once(self) -> None:
         """Months begin and end, silence becomes acceptance, and statements are made whose making was broken off."""
