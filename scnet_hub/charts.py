@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from html import escape
 
 HEIGHT = 190
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 12, 26
 LABEL = 62  # so wide is a label of the time axis, with what is around it
+MONTHS = 200  # days, over which the time axis counts in months
 STEPS = (1, 2, 2.5, 5, 10)
 BAR, SOFT, LINE = "fill:var(--chart-bar,#0b6b78)", "fill:var(--chart-soft,#8cc3ca)", "stroke:var(--chart-line,#d5dce0)"
 INK = "stroke:var(--chart-bar,#0b6b78)"
@@ -95,14 +96,25 @@ def left_over(
         if one.mark:
             made.append(f"<g><title>{escape(one.mark)}</title>")
             made.append(f'<circle cx="{across(one.at):.1f}" cy="{up(one.value):.1f}" r="4.5" style="{BAR}"/></g>')
-    for at in _dates(first, last, width):
-        made.append(_text(across(at), height - 8, day(at.astimezone(zone).date(), years=(last - first).days > 200), "middle"))
+    for at, label in _dates(first, last, zone, width):
+        x = across(at)
+        made.append(f'<path d="M{x:.1f} {floor}v4" style="{LINE}"/>')
+        made.append(_text(x, height - 8, label, "end" if x + LABEL / 2 > width else "middle"))
     return _svg(name, title, description, made, width, height)
 
 
-def _dates(first: datetime, last: datetime, width: int) -> list[datetime]:
-    count = max(2, int((width - LEFT - RIGHT) / (LABEL * 1.8)))
-    return [first + (last - first) * ((place + 0.5) / count) for place in range(count)]
+def _dates(first: datetime, last: datetime, zone: tzinfo, width: int) -> list[tuple[datetime, str]]:
+    """Beginnings of days there, or where they would be too many of months, with their labels; where none is between: the first moment."""
+    most = max(2, int((width - LEFT - RIGHT) / (LABEL * 1.8)))
+    begin, end = first.astimezone(zone).date(), last.astimezone(zone).date()
+    years = (end - begin).days > MONTHS
+    if years:
+        months = range(begin.year * 12 + begin.month, end.year * 12 + end.month)
+        starts = [date(month // 12, month % 12 + 1, 1) for month in months]
+    else:
+        starts = [begin + timedelta(days=one + 1) for one in range((end - begin).days)]
+    shown = [(datetime.combine(at, time(), zone), day(at, years=years)) for at in starts[:: max(1, math.ceil(len(starts) / most))]]
+    return shown or [(first, day(begin))]
 
 
 def day(at: date, *, years: bool = False) -> str:

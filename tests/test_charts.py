@@ -48,6 +48,19 @@ def test_what_is_left_goes_on_dashed_to_where_it_ends() -> None:
     assert [one.text for one in root.iter("title")][-1] == f"lot {HOSTILE} ends"
 
 
+@pytest.mark.parametrize(
+    ("days", "dates"),
+    [(0.2, "23 Nov"), (2.4, "24 Nov, 25 Nov"), (9, "24 Nov, 26 Nov, 28 Nov, 30 Nov, 2 Dec"),
+     (366, "Dec 2026, Feb 2027, Apr 2027, Jun 2027, Aug 2027, Oct 2027")],
+)  # fmt: skip
+def test_each_date_stands_once_where_it_begins(days: float, dates: str) -> None:
+    past, ahead = [Left(at=NOW, value=9)], [Left(at=NOW + timedelta(days=days), value=0)]
+    for width in (340, 960):
+        words = [one.text or "" for one in read(left_over("a", "b", past, ahead, width=width)).iter("text") if one.attrib["y"] == "182.0"]
+        assert words[0] == dates.split(", ")[0] and len({*words}) == len(words)
+    assert ", ".join(words) == dates
+
+
 @pytest.mark.parametrize(("most", "top"), [(0, 1.0), (0.07, 0.08), (1, 1), (7.5, 8), (90, 100), (1001, 1250), (float("nan"), 1.0)])
 def test_the_axis_ends_at_a_round_number(most: float, top: float) -> None:
     assert scale(most)[0] == pytest.approx(top)
