@@ -12,12 +12,27 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .. import charts
 from ..charts import Bar, Left
+from ..errors import ScnetError
 from ..units import format_duration, format_number
 
 Json = dict[str, Any]
 Facts = Mapping[str, Any]
 FOUR = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
 WIDE, NARROW = 960, 340  # of a chart on a screen and on a phone
+HINTS = {  # where the broker's speaks of the command line
+    "unknown-project": "The page Usage lists yours.",
+    "unknown-statement": "The page Statements lists those that you may see.",
+    "unknown-record": "The page shows those that wait.",
+    "period-not-closed": "Say in its field why a centre is not waited for; records in suspense are decided below.",
+}
+
+
+def problem(error: ScnetError) -> Json:
+    """What was refused, what to do, and each reason where there are several."""
+    listed = error.details.get("reasons") if isinstance(error.details, dict) else None
+    reasons = [str(one) for one in listed] if isinstance(listed, list) else []
+    title = f"{str(error).partition(': ')[0]}:" if reasons else str(error)
+    return {"title": title, "hint": HINTS.get(error.code, error.hint), "reasons": reasons}
 
 
 def zone_of(name: Any) -> tzinfo:
@@ -36,6 +51,12 @@ def when(iso: Any, zone: tzinfo) -> str:
     """ "23 Nov 18:05"; a dash for none."""
     at = moment(iso)
     return f"{(here := at.astimezone(zone)).day} {here:%b %H:%M}" if at else "–"
+
+
+def dated(iso: Any, zone: tzinfo) -> str:
+    """ "23 Nov 2026 18:05"; a dash for none."""
+    at = moment(iso)
+    return f"{day(iso, zone)} {at.astimezone(zone):%H:%M}" if at else "–"
 
 
 def day(iso: Any, zone: tzinfo) -> str:
@@ -86,11 +107,11 @@ def balance(one: Facts, now: Any, zone: tzinfo) -> Json:
 def pace(one: Facts, zone: tzinfo) -> list[Json]:
     """Burn rate, what runs now, and until when it lasts."""
     rate = float(one["burn_rate"] or 0)
-    lasts = day(one["runs_out_at"], zone) if one["runs_out_at"] else "not in sight" if rate else "nothing is spent"
+    lasts = day(one["runs_out_at"], zone) if one["runs_out_at"] else "not in sight"
     return [
-        {"label": "Burn rate", "text": f"{amount(rate)} a day", "note": "over the last week, in flight included"},
-        {"label": "Runs now", "text": f"{amount(one['per_hour'])} an hour", "note": "by today's prices"},
-        {"label": "Runs out", "text": lasts, "note": "at this rate" if rate else ""},
+        {"label": "Burn rate", "text": f"{amount(rate)} credits a day", "note": "over the last week, in flight included"},
+        {"label": "Runs now", "text": f"{amount(one['per_hour'])} credits an hour", "note": "by today's prices"},
+        {"label": "Runs out", "text": lasts, "note": "at this rate" if rate else "nothing was spent"},
     ]
 
 
@@ -135,7 +156,7 @@ def charge(one: Facts, zone: tzinfo) -> Json:
 
 
 def by_day(rows: Sequence[Facts], title: str, *, name: str = "days") -> Json:
-    """A chart of days for a screen and one for a phone, and what it shows in words."""
+    """A chart of days for a screen and one for a phone, and what it shows in words; no chart where nothing was used."""
     days = [date.fromisoformat(str(one["day"])) for one in rows]
     shown = [
         Bar(label=charts.day(at), value=one["charged"], soft=one.get("in_flight", 0), words=day_words(at, one))
@@ -143,11 +164,13 @@ def by_day(rows: Sequence[Facts], title: str, *, name: str = "days") -> Json:
     ]
     spent = [one for one in rows if one["charged"] > 0]
     most = max(rows, key=lambda one: one["charged"], default=None)
-    words = f"{amount(total(rows, 'charged'))} credits charged on {len(spent)} of {len(rows)} days."
+    words, soft = "Nothing was charged.", any(one.soft > 0 for one in shown)
     if most and most["charged"] > 0:
+        words = f"{amount(total(rows, 'charged'))} credits charged on {len(spent)} of {len(rows)} days."
         words += f" Most on {charts.day(date.fromisoformat(str(most['day'])))}: {amount(most['charged'])}."
-    pictures = {size: charts.bars(title, words, shown, name=f"{name}-{size}", width=width) for size, width in SIZES.items()}
-    return {"words": words, **pictures, "soft": any(one.soft > 0 for one in shown)}
+    drawn = shown if spent or soft else []
+    pictures = {size: charts.bars(title, words, drawn, name=f"{name}-{size}", width=width) for size, width in SIZES.items()}
+    return {"words": words, **pictures, "soft": soft}
 
 
 SIZES = {"wide": WIDE, "narrow": NARROW}
@@ -163,12 +186,14 @@ def burn_down(burning: Facts, zone: tzinfo) -> Json:
     past = [Left(at=at, value=one["left"]) for one in burning["past"] if (at := moment(one["at"]))]
     ahead = [Left(at=at, value=one["left"], mark=_mark(one, zone)) for one in burning["ahead"] if (at := moment(one["at"]))]
     shown = near(past, ahead)
-    words = f"{amount(past[-1].value)} credits are left." if past else ""
+    words = f"{amount(past[-1].value)} credits are left, with what is held." if past else "Nothing is known yet."
     marks = [one.mark for one in shown if one.mark]
+    if shown and not marks:
+        marks = [f"{amount(shown[-1].value)} will be left on {day(shown[-1].at.isoformat(), zone)}"]
     words = " ".join([words, *(f"{mark}." for mark in marks[:4])])
     title = "Credits left, and as they will be at this rate"
     pictures = {size: charts.left_over(title, words, past, shown, zone, name=f"left-{size}", width=width) for size, width in SIZES.items()}
-    return {"words": words, **pictures, "marks": marks}
+    return {"words": words, **pictures, "past": len(past) > 1, "ahead": bool(shown)}
 
 
 def near(past: Sequence[Left], ahead: Sequence[Left]) -> list[Left]:

@@ -56,8 +56,9 @@ def member(one: Facts) -> Json:
 
 
 def lot(one: Facts, zone: Any) -> Json:
+    until = figures.day(one["ends_at"], zone) if one["ends_at"] else "never"
     return {
-        "name": str(one["name"] or "first grant"), "grantor": str(one["grantor"] or "–"), "until": figures.day(one["ends_at"], zone),
+        "name": str(one["name"] or "first grant"), "grantor": str(one["grantor"] or "–"), "until": until,
         "centres": ", ".join(one["centres"]) or "all",
         **{name: figures.amount(one[name]) for name in ("granted", "available", "held", "spent")},
         "expired": figures.amount(one["expired"]) if one["expired"] else "",
@@ -71,9 +72,9 @@ def allocation(one: Facts, zone: Any, *, leads: bool, operator: bool, tried: Tri
         "id": str(one["id"]), "amount": figures.amount(one["amount"]), "asked": f"{float(one['amount']):.6g}",
         "state": STATES.get(str(one["state"]), str(one["state"])), "open": open_one, "by": str(one["asked_by"]),
         "at": figures.day(one["asked_at"], zone), "from": figures.day(one["begins_at"], zone), "until": figures.day(one["ends_at"], zone),
-        "centres": ", ".join(one["centres"]) or "all", "words": str(one["words"]), "answer": str(one["answer"]),
+        "centres": ", ".join(one["centres"]) or "all centres", "words": str(one["words"]), "answer": str(one["answer"]),
         "decided_by": str(one["decided_by"]), "grantor": str(one["grantor"]), "renews": str(one["renews"]),
-        "may_withdraw": open_one and leads, "may_answer": open_one and operator, "error": _problem(failed.error) if failed else None,
+        "may_withdraw": open_one and leads, "may_answer": open_one and operator, "error": figures.problem(failed.error) if failed else None,
         "typed": dict(failed.typed) if failed else {},
     }  # fmt: skip
 
@@ -89,17 +90,18 @@ def view(
     found: Facts | None, days: Facts | None, person: str, *, operator: bool, tried: Tried | None = None, error: ScnetError | None = None
 ) -> Json:
     """Everything that the page says."""
-    shown: Json = {"problem": _problem(error) if error else None, "project": None}
+    shown: Json = {"problem": figures.problem(error) if error else None, "project": None}
     if found is None or days is None:
         return shown
     zone, first = figures.zone_of(days["zone"]), leads(found, person)
     made = [allocation(one, zone, leads=first, operator=operator, tried=tried) for one in found["allocations"]]
     asking = tried if tried and not tried.at else None
-    asked: Json = {"typed": dict(asking.typed) if asking else {}, "error": _problem(asking.error) if asking else None}
+    asked: Json = {"typed": dict(asking.typed) if asking else {}, "error": figures.problem(asking.error) if asking else None}
     misplaced = tried if tried and tried.at and tried.at not in [one["id"] for one in made] else None
     return shown | {
-        "problem": shown["problem"] or (_problem(misplaced.error) if misplaced else None),
+        "problem": shown["problem"] or (figures.problem(misplaced.error) if misplaced else None),
         "project": {**figures.balance(found, days["as_of"], zone), "kind": str(found["kind"])},
+        "as_of": figures.when(days["as_of"], zone), "zone": str(days["zone"]),
         "leads": first, "operator": operator, "burning": figures.burn_down(found["burning"], zone),
         "days": figures.by_day(days["rows"], "Credits charged by day") if first or operator else None, "month": str(days["first_day"])[:7],
         "quotas": [
@@ -113,10 +115,6 @@ def view(
 
 
 QUOTAS = {"sessions": "sessions", "cores": "cores", "gpus": "GPUs"}
-
-
-def _problem(error: ScnetError) -> dict[str, str]:
-    return {"title": str(error), "hint": error.hint}
 
 
 def wish(project: str, typed: Mapping[str, str]) -> Json:

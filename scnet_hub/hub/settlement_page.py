@@ -15,6 +15,7 @@ from urllib.parse import quote
 from tornado import web
 
 from ..errors import BadOption, ScnetError
+from ..units import CREDIT
 from . import figures
 from .page import Page
 
@@ -50,7 +51,7 @@ def period(one: Facts, whole: Facts | None, zone: Any, tried: Tried | None) -> J
         "excuses": [{"centre": str(centre), "words": str(words)} for centre, words in one["excuses"].items()],
         "may_close": one["state"] == "closing" and not one["cut"], "cut": bool(one["cut"]) and one["state"] != "closed",
         "lacking": [{"id": str(at["centre"]), "name": str(at["name"]), "typed": _typed(failed, at["centre"])} for at in lacking],
-        "error": problem(failed.error) if failed else None,
+        "error": figures.problem(failed.error) if failed else None,
     }  # fmt: skip
 
 
@@ -60,15 +61,15 @@ def _typed(failed: Tried | None, centre: Any) -> str:
 
 def _period_when(one: Facts, zone: Any) -> str:
     if one["state"] == "closed":
-        return f"{figures.when(one['closed_at'], zone)} by {one['closed_by'] or 'an operator'}"
-    return f"its time {'is over' if one['state'] == 'closing' else 'ends'} on {figures.day(one['end'], zone)}"
+        return f"on {figures.dated(one['closed_at'], zone)} by {one['closed_by'] or 'an operator'}"
+    return f"{'over since' if one['state'] == 'closing' else 'ends on'} {figures.day(one['end'], zone)}"
 
 
 def record(one: Facts, zone: Any, tried: Tried | None) -> Json:
     failed = tried if tried and tried.at == str(one["id"]) else None
     return {
         "id": str(one["id"]), "centre": str(one["centre"]), "record": str(one["record"]), "reason": str(one["reason"]),
-        "seen": figures.when(one["seen_at"], zone), "error": problem(failed.error) if failed else None,
+        "seen": figures.dated(one["seen_at"], zone), "error": figures.problem(failed.error) if failed else None,
         "typed": failed.typed.get("words", "") if failed else "",
     }  # fmt: skip
 
@@ -92,9 +93,10 @@ BOOKS = {"GRANT": "Credits", "CNY": "Money (CNY)"}
 
 def statement_line(one: Facts, zone: Any) -> Json:
     """One statement in a list."""
+    unit = "credits" if one["book"] == CREDIT else str(one["due_unit"])
     return {
         "name": str(one["name"]), "period": str(one["period"]), "book": BOOKS.get(str(one["book"]), str(one["book"])),
-        "title": str(one["title"]), "net": figures.amount(one["net"]), "due": f"{figures.amount(one['due'])} {one['due_unit']}",
+        "title": str(one["title"]), "net": f"{figures.amount(one['net'])} {unit}", "due": f"{figures.amount(one['due'])} {one['due_unit']}",
         "state": ANSWERS.get(str(one["state"]), str(one["state"])), "words": str(one["words"]), "by": str(one["answered_by"]),
         "until": figures.day(one["accept_by"], zone),
     }  # fmt: skip
@@ -125,14 +127,14 @@ def view(
 ) -> Json:
     """Everything that the page says."""
     if board is None:
-        return {"problem": problem(error) if error else None, "board": None}
+        return {"problem": figures.problem(error) if error else None, "board": None}
     zone = figures.zone_of(zone_name)
     months = [period(one, wholes.get(str(one["name"])), zone, tried) for one in board["periods"]]
     suspense = [record(one, zone, tried) for one in board["suspense"]["records"]]
     places = {one["name"] for one in months} | {one["id"] for one in suspense}
     misplaced = tried.error if tried and tried.at not in places else None
     return {
-        "problem": problem(misplaced) if misplaced else None,
+        "problem": figures.problem(misplaced) if misplaced else None,
         "board": {
             "as_of": figures.when(board["as_of"], zone), "zone": zone_name, "months": months, "suspense": suspense,
             "suspended": board["suspense"]["count"], "oldest": figures.ago(board["suspense"]["oldest_at"], board["as_of"]),
@@ -142,12 +144,6 @@ def view(
             "disputes": [statement_line(one, zone) for one in board["disputes"]], "netting": netting(board["netting"]),
         },
     }  # fmt: skip
-
-
-def problem(error: ScnetError) -> Json:
-    """With each reason, where there are several."""
-    reasons = error.details.get("reasons") if isinstance(error.details, dict) else None
-    return {"title": str(error), "hint": error.hint, "reasons": [str(one) for one in reasons] if isinstance(reasons, list) else []}
 
 
 # ---- the page

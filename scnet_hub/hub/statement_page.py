@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from datetime import UTC
 from typing import Any
 
 from tornado import web
@@ -15,12 +15,13 @@ from ..errors import NotFound, ScnetError
 from ..units import CREDIT
 from . import figures
 from .page import Page
-from .settlement_page import ANSWERS, BOOKS, problem, statement_line
+from .settlement_page import ANSWERS, BOOKS, statement_line
 
 Json = dict[str, Any]
 Facts = figures.Facts
 _NAME = re.compile(r"(2\d{3}-(?:0[1-9]|1[0-2]))/([A-Z]{3,8})/([a-z0-9][a-z0-9._-]{0,63})", re.ASCII)
 DOES = ("accept", "dispute", "settle")
+STANDS = {True: "settlement", False: "usage"}  # under which link of the bar, by whether an operator looks
 COLUMNS = {
     "earned": ("Earned", "work as a centre"), "app_share": ("App share", "its apps"), "fee": ("Fee", "the federation's part"),
     "subsidy": ("Subsidy", "its credits that others spent"), "sla_credit": ("SLA credit", "given back for outages"),
@@ -34,7 +35,7 @@ def view(
 ) -> Json:  # fmt: skip
     """Everything that the page says."""
     if one is None:
-        return {"problem": problem(error) if error else None, "statement": None}
+        return {"problem": figures.problem(error) if error else None, "statement": None}
     zone, unit = figures.zone_of(zone_name), "credits" if one["book"] == CREDIT else str(one["due_unit"])
     columns = [
         {"title": title, "means": means, "amount": figures.exact(one["columns"][name])}
@@ -49,16 +50,16 @@ def view(
         for line in one["lines"]
     ]  # fmt: skip
     return {
-        "problem": None, "tried": problem(tried) if tried else None, "typed": typed,
+        "problem": None, "tried": figures.problem(tried) if tried else None, "typed": typed,
         "statement": {
             "name": str(one["name"]), "period": str(one["period"]), "book": BOOKS.get(str(one["book"]), str(one["book"])), "unit": unit,
             "federation": federation, "member": str(one["member"]), "title": str(one["title"]), "columns": columns, "lines": lines,
             "net": figures.exact(one["net"]),
-            "due": figures.exact(one["due"]), "due_unit": str(one["due_unit"]), "gets": one["due"] >= 0, "credits": unit == "credits",
+            "due": figures.exact(abs(one["due"])), "due_unit": str(one["due_unit"]), "gets": one["due"] >= 0, "credits": unit == "credits",
             "state": ANSWERS.get(str(one["state"]), str(one["state"])), "issued": figures.day(one["issued_at"], zone),
             "until": figures.day(one["accept_by"], zone), "words": str(one["words"]), "by": str(one["answered_by"]),
             "before": one["trail"][:-1],
-            "answered": figures.when(one["answered_at"], zone) if one["answered_at"] else "", "zone": zone_name,
+            "answered": figures.dated(one["answered_at"], zone) if one["answered_at"] else "", "zone": zone_name,
             "reimbursements": [
                 {
                     "grantor": str(each["grantor"]), "member": str(each["member"]), "credits": figures.exact(each["credits"]),
@@ -76,14 +77,18 @@ class StatementsPage(Page):
 
     @web.authenticated
     async def get(self) -> None:
-        rows, away = [], None
+        shown: Json = {"rows": [], "problem": None}
+        away = None
         try:
-            found = await self.broker.call("GET", "statements", self.person, operator=self.operator)
-            rows = [statement_line(one, UTC) for one in found["statements"]]
+            found, me = await asyncio.gather(
+                self.broker.call("GET", "statements", self.person, operator=self.operator, timeout=20),
+                self.broker.call("GET", "me", self.person, operator=self.operator, timeout=10),
+            )
+            zone = figures.zone_of(me["time_zone"])
+            shown |= {"rows": [statement_line(one, zone) for one in found["statements"]], "zone": str(me["time_zone"])}
         except ScnetError as error:
-            away = error
-        shown = {"rows": rows, "problem": problem(away) if away else None}
-        await self.say("statements.html", shown, away, here="settlement")
+            shown, away = shown | {"problem": figures.problem(error)}, error
+        await self.say("statements.html", shown, away, here=STANDS[self.operator])
 
 
 class StatementPage(Page):
@@ -114,7 +119,7 @@ class StatementPage(Page):
             shown = view(one, str(me["time_zone"]), federation=str(me["federation"]), typed=typed, tried=tried)
         except ScnetError as error:
             shown, away = view(None, error=tried or error), error
-        await self.say("statement.html", shown, tried, away, here="settlement")
+        await self.say("statement.html", shown, tried, away, here=STANDS[self.operator])
 
 
 def place(name: str) -> str:

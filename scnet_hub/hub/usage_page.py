@@ -47,7 +47,7 @@ def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, ask
     """Everything that the page says; of what could not be had, nothing."""
     month, project = str(asked.get("month") or ""), str(asked.get("project") or "")
     shown: Json = {
-        "problem": {"title": str(error), "hint": error.hint} if error else None,
+        "problem": figures.problem(error) if error else None,
         "project": project,
         "projects": [],
         "usage": None,
@@ -97,18 +97,23 @@ class UsagePage(Page):
 
     @web.authenticated
     async def get(self) -> None:
-        month, project = self.get_query_argument("month", ""), self.get_query_argument("project", "")
-        month, project = month if _MONTH.fullmatch(month) else "", project if _PROJECT.fullmatch(project) else ""
-        asked, away = {"month": month, "project": project}, None
+        asked, away = self.question(), None
         try:
             shown = await self.asked(asked)
         except ScnetError as error:
             shown, away = view(None, None, None, asked, error), error
         await self.say("usage.html", shown, away, here="usage")
 
+    def question(self) -> dict[str, str]:
+        """What is asked for, without what can't be meant."""
+        month, project = self.get_query_argument("month", ""), self.get_query_argument("project", "")
+        return {"month": month if _MONTH.fullmatch(month) else "", "project": project if _PROJECT.fullmatch(project) else ""}
+
+    def params(self, asked: Facts) -> dict[str, str]:
+        return {**span(asked["month"]), "person": self.person} | ({"project": asked["project"]} if asked["project"] else {})
+
     async def asked(self, asked: Json) -> Json:
-        broker, person = self.broker, self.person
-        params = {**span(asked["month"]), "person": person} | ({"project": asked["project"]} if asked["project"] else {})
+        broker, person, params = self.broker, self.person, self.params(asked)
         balances, days, sessions, statements = await asyncio.gather(
             broker.call("GET", "balance", person, timeout=10),
             broker.call("GET", "usage", person, params={**params, "by": "day"}, timeout=20),
@@ -119,12 +124,11 @@ class UsagePage(Page):
 
 
 class UsageTable(UsagePage):
-    """GET usage.csv?month=…: the charges of that month."""
+    """GET usage.csv?month=…: the charges of that month, with `&project=P` of that project."""
 
     @web.authenticated
     async def get(self) -> None:
-        month = self.get_query_argument("month", "")
-        params = {**(span(month) if _MONTH.fullmatch(month) else {}), "person": self.person, "by": "charge"}
+        params = self.params(self.question()) | {"by": "charge"}
         try:
             found = await self.broker.call("GET", "usage", self.person, params=params, timeout=30)
         except ScnetError as error:

@@ -87,7 +87,7 @@ def test_the_page_shows_ones_own_and_what_was_typed_as_text(together: Together) 
         assert "<script>alert" not in page.text and "&lt;script&gt;alert(1)" in page.text
         assert 'href="/hub/usage" aria-current="page"' in page.text and 'href="/hub/settlement"' not in page.text
         assert "run-00" not in page.text  # ada's
-        for text in ("Settled", "In flight", "Held", "Available", "Burn rate", "Runs out", "newest charge", "as of"):
+        for text in ("Settled", "In flight", "Held", "Available", "credits a day", "Runs out", "newest charge", "times of Asia/Shanghai"):
             assert text in page.text
         odd = mary.get("usage", params={"month": HOSTILE, "project": HOSTILE})
         assert odd.status_code == 200 and HOSTILE not in odd.text
@@ -97,6 +97,7 @@ def test_the_page_shows_ones_own_and_what_was_typed_as_text(together: Together) 
         assert table.headers["content-type"].startswith("text/csv") and "attachment" in table.headers["content-disposition"]
         rows = [*csv.DictReader(io.StringIO(table.text))]
         assert {row["person"] for row in rows} == {"mary"} and sum(float(row["amount"]) for row in rows) > 0
+        assert len(mary.get("usage.csv?project=climate").text.splitlines()) == 1
     stranger = httpx.get(f"{together.url}usage", trust_env=False)
     assert "/hub/login" in stranger.headers["location"]
 
@@ -122,8 +123,12 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
         assert "20.00 credits: active" in given.text and "Answer of olga" in given.text
         page = ada.get("project?id=tides").text
         assert HOSTILE not in page and "135 % used" in page and ("end unspent on" in page or "Nothing is left on" in page)
+        assert "In use now:" in page and "times of Asia/Shanghai" in page
+        idle = ada.get("project?id=climate").text
+        assert "Nothing was charged." in idle and idle.count("<svg") == 2 and "100.00 will be left on" in idle
         for lost in ("other", HOSTILE, "", "../me"):
-            assert ada.get("project", params={"id": lost}).status_code == 404
+            nothing = ada.get("project", params={"id": lost})
+            assert nothing.status_code == 404 and "The page Usage lists yours." in nothing.text and "`scnet" not in nothing.text
         assert post(ada, "project", project="../me", do="ask", amount="1").status_code == 404
 
 
@@ -136,6 +141,7 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         assert ada.get("settlement").status_code == 403 and post(ada, "settlement", do="close", at="2026-10").status_code == 403
         board = olga.get("settlement")
         assert board.status_code == 200 and "sums to zero" in board.text and HOSTILE not in board.text
+        assert "Those that ran anything yet" in board.text
         [record] = re.findall(r'id="record-(\d+)"', board.text)
         wordless = post(olga, "settlement", do="drop", at=record, words=" ")
         assert wordless.status_code == 400 and "words that say why" in wordless.text
@@ -144,15 +150,22 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         assert post(olga, "settlement", do="drop", at=HOSTILE, words="x").status_code == 400
         [month] = re.findall(r"Close (2\d{3}-\d\d)…", board.text)
         hindered = post(olga, "settlement", do="close", at=month)
-        assert hindered.status_code == 422 and "alpha is not complete" in hindered.text
+        assert hindered.status_code == 422 and f"<strong>{month} can&#39;t be closed:</strong>" in hindered.text
+        assert hindered.text.count("alpha is not complete") == 2 and "--excuse" not in hindered.text  # on the board and at the form
         closed = post(olga, "settlement", do="close", at=month, **{"excuse-alpha": "sent by mail", "excuse-beta": "lost"})
         assert f"{month}: closed" in closed.text and "Closed without beta: lost" in closed.text and "by olga" in closed.text
         assert "University of Alpha" in closed.text and "ministry pays" in closed.text
 
         assert "Statements of your institution" in alan.get("usage").text and "Statements of your institution" not in ada.get("usage").text
         name = f"{month}/GRANT/alpha"
-        assert name.replace("/", "%2F") in alan.get("statements").text.replace("/GRANT/", "%2FGRANT%2F")
-        assert ada.get("statement", params={"name": name}).status_code == 404
+        listed = alan.get("statements").text
+        assert name.replace("/", "%2F") in listed.replace("/GRANT/", "%2FGRANT%2F")
+        assert "19.20 credits" in listed and "15.36 CNY" in listed and "Days of Asia/Shanghai" in listed
+        assert 'href="/hub/usage" aria-current="page"' in listed
+        hidden = ada.get("statement", params={"name": name})
+        assert hidden.status_code == 404 and "The page Statements lists" in hidden.text
+        pays = olga.get("statement", params={"name": f"{month}/GRANT/ministry"}).text
+        assert re.search(r"Is to pay, CNY</dt>\s*<dd>23\.04 ", pays)
         statement = alan.get("statement", params={"name": name})
         assert statement.status_code == 200 and "Is to get, CNY" in statement.text and ">Settled<" not in statement.text
         wordless = post(alan, "statement", name=name, do="dispute", words=" ")
@@ -169,7 +182,7 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
 
 
 def look(together: Together, folder: Path, cookies: httpx.Cookies, name: str) -> None:
-    """In Chromium: no page is wider than a phone, nothing is asked for elsewhere, and nothing to click is printed."""
+    """In Chromium: no page is wider than a phone, nothing is asked for elsewhere, and a letter has tables and nothing to click."""
     with chromium() as page:
         elsewhere: list[str] = []
         page.on("request", lambda asked: elsewhere.append(asked.url) if not asked.url.startswith((together.url, "data:")) else None)
@@ -181,6 +194,8 @@ def look(together: Together, folder: Path, cookies: httpx.Cookies, name: str) ->
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than {width} px"
                 page.screenshot(path=str(folder / f"books-{path.split('?')[0]}-{width}.png"), full_page=True)
         assert page.get_by_role("button", name="Accept").is_visible()
+        page.set_viewport_size({"width": 680, "height": 900})  # what A4 leaves between its margins
         page.emulate_media(media="print")
+        assert page.locator("thead").first.evaluate("one => getComputedStyle(one).position") == "static"  # a table, no phone's cards
         assert not page.get_by_role("button", name="Accept").is_visible() and not page.get_by_role("navigation").first.is_visible()
         assert not elsewhere
