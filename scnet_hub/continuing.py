@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import lifecycle, sessions
+from . import sessions
 from .db import Tx
 from .db import sessions as stored
 from .db.sessions import SessionRow
 from .errors import Refused
+from .stops import should_stop
 
 if TYPE_CHECKING:
     from .federation import Federation
@@ -69,8 +70,7 @@ class Continuing:
         return going
 
     def _to_stop(self, tx: Tx, copy: SessionRow) -> SessionRow:
-        state = lifecycle.step(copy.job_state, "stop")
-        stored.change(tx, copy.id, copy.number, job_state=state, job_cancelled_at=self.federation.clock(), job_end=CONTINUED)
+        should_stop(tx, copy, CONTINUED, self.federation.clock())
         after = stored.get(tx, copy.id, copy.number)
         assert after is not None
         return after

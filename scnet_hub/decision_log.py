@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,12 +20,12 @@ from .db import Database, Tx
 from .db import decisions as stored
 from .db import sessions as stored_sessions
 from .db.decisions import DecisionRow
-from .errors import BadOption, NotFound, Refused, ScnetError
+from .errors import BadOption, NotFound, Refused
 from .load import Load
 from .placement import POLICIES, Inputs, Placement, Ranked, record
+from .rounds import attempt
 from .standard.federation import DecisionsSpec
 
-log = logging.getLogger(__name__)
 Json = dict[str, Any]
 DAILY = 86400.0  # seconds between sweeps
 PATIENCE = 60.0  # seconds after one that failed
@@ -124,16 +123,18 @@ class DecisionLog:
     async def run(self) -> None:
         """Writes snapshots and, once a day, sweeps, until cancelled."""
         swept = float("-inf")
-        loop = asyncio.get_running_loop()
+
+        async def keep() -> None:
+            nonlocal swept
+            await self.flush()
+            now = asyncio.get_running_loop().time()
+            if now - swept >= DAILY:
+                swept = now
+                await self.sweep()
+
         while True:
             await asyncio.sleep(BREATH)
-            try:
-                await self.flush()
-                if loop.time() - swept >= DAILY:
-                    swept = loop.time()
-                    await self.sweep()
-            except ScnetError as error:
-                log.warning("the decision log can't be kept now, will be tried again: %s", error)
+            if not await attempt(keep, what="keeping the decision log"):
                 await asyncio.sleep(PATIENCE)
 
     async def sweep(self) -> int:

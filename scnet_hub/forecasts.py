@@ -5,20 +5,17 @@ Learned anew every minute from the decision log, which is what survives a restar
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from . import hindsight
 from .db import Database, Tx
 from .db import decisions as stored
-from .errors import ScnetError
 from .jobs import JobRequest
 from .placement import Calibration, Forecast, startup
 from .placement.calibration import UNTRIED
+from .rounds import rounds
 
-log = logging.getLogger(__name__)
 EVERY = 60.0  # seconds
 LAST, WITHIN = 2000, timedelta(days=14)  # decisions that count
 
@@ -30,12 +27,7 @@ class Forecasts:
         self.startups: Mapping[str, Mapping[str, float]] = {}  # by app and centre
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self.learn()
-            except ScnetError as error:
-                log.warning("what starts took could not be read, will be tried again: %s", error)
-            await asyncio.sleep(EVERY)
+        await rounds(self.learn, EVERY, what="learning from what starts took")
 
     async def learn(self) -> None:
         rows, samples = await self.db.run(self._read)

@@ -21,11 +21,13 @@ async def rounds(look: Look, every: float, *, what: str) -> None:
         await asyncio.sleep(every)
 
 
-async def attempt(look: Look, *, what: str) -> None:
-    """One look; raises nothing but a cancellation."""
+async def attempt(look: Look, *, what: str) -> bool:
+    """One look, and whether it went well; raises nothing but a cancellation."""
     try:
         await look()
+        return True
     except ScnetError as error:
         log.warning("%s failed, will be tried again: %s", what, error)
     except Exception:
         log.exception("%s failed", what)
+    return False

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ..errors import ScnetError
+from ..rounds import rounds
 from .broker import Broker
 from .cancels import Cancels
 from .spawner import FederatedSpawner, to_join
@@ -53,14 +53,7 @@ class Rejoin:
 
     async def run(self, every: float = EVERY) -> None:
         """Round after round, until cancelled."""
-        while True:
-            try:
-                await self.round()
-            except ScnetError as error:
-                log.warning("sessions and servers can't be compared now: %s", error)
-            except Exception:  # a fault of one round must not be the end of all
-                log.exception("comparing sessions with servers failed")
-            await asyncio.sleep(every)
+        await rounds(self.round, every, what="comparing sessions with servers")
 
     async def round(self) -> None:
         """Makes each live Lab session the server of its person, where it is not."""
