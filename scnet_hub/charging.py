@@ -119,7 +119,7 @@ def _settle_copy(
         if row.used is not None and not written_off(row, mine):
             stored.change(tx, row.id, row.number, used=None)
         return None
-    dropped = next((one for one in mine if verdicts[one.id].state == DROPPED), None)
+    dropped = next((one for one in mine if one.decision and verdicts[one.id].state == DROPPED), None)
     if not runs and dropped is None:
         return None
     try:

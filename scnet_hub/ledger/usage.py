@@ -175,6 +175,13 @@ def body(usage: Usage) -> tuple[str, ...]:
     return tuple(repr(getattr(usage, one.name)) for one in fields(usage) if one.compare)
 
 
+def matter(usage: Usage) -> tuple[object, ...]:
+    """What of it a charge depends on, or what was decided of it: whose it is, when it ran, how it ended, what it was allocated. Not for
+    how long by now, if it goes on."""
+    ran = (usage.end, usage.elapsed) if usage.final else ()
+    return (usage.name, usage.ending, usage.start, *ran, usage.cores, usage.gpus, usage.memory)
+
+
 def _contradiction(record: Usage) -> str:
     return (
         f"{record.centre} sent two final records of job {record.job_id} with revision {record.revision} that differ:"

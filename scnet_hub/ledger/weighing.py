@@ -8,15 +8,16 @@ the database.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .suspense import Copy, check, overlap, stranger
-from .usage import Identity, Usage, body, live
+from .usage import Identity, Run, Usage, body, live, matter
 
 COUNTED, SUSPENSE, REPLACED, DROPPED = "counted", "suspense", "replaced", "dropped"
 DROP, BELIEVE = "drop", "believe"
+MOST = 2**63  # more than any revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,10 @@ class Arrived:
     late: bool = False
     decision: str = ""
 
+    @property
+    def unread(self) -> bool:
+        return bool(self.doubt) and not self.late
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -43,6 +48,8 @@ class Verdict:
 
 def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetime) -> dict[int, Verdict]:
     """By number. `copies` are the session's, `since` the federation's first day."""
+    records = _decided(records)
+    dropped = _dropped(records)
     verdicts = {one.id: Verdict(state=DROPPED) for one in records if one.decision == DROP}
     fit: list[Arrived] = []
     for one in records:
@@ -51,11 +58,40 @@ def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetim
         reason = "" if one.decision == BELIEVE else one.doubt or check(one.usage, one.seen_at, copy=_copy(one.usage, copies), since=since)
         if reason:
             verdicts[one.id] = Verdict(state=SUSPENSE, reason=reason)
+        elif not one.usage.final and one.usage.run in dropped:  # how it ended is known, and does not count
+            verdicts[one.id] = Verdict(state=REPLACED)
         else:
             fit.append(one)
+    again = {one.id for one in records if not one.decision and _number(one.usage.revision) > dropped.get(one.usage.run, MOST)}
     verdicts |= _counted(fit)
-    verdicts |= _double(fit, verdicts, copies, since)
-    return _resolved(records, verdicts, copies)
+    verdicts |= _double(fit, verdicts, copies, since, again)
+    return _resolved(records, verdicts, copies, again)
+
+
+def _decided(records: Sequence[Arrived]) -> list[Arrived]:
+    """An operator's decision stands for all words on a run that say the same in what matters; but for none that contradicts another of
+    its own revision: there they chose."""
+    by_run: dict[Identity, list[Arrived]] = defaultdict(list)
+    for one in records:
+        if one.decision:
+            by_run[one.usage.identity].append(one)
+    return [replace(one, decision=one.decision or _as_decided(one, by_run.get(one.usage.identity, []))) for one in records]
+
+
+def _as_decided(one: Arrived, decided: Sequence[Arrived]) -> str:
+    said = matter(one.usage), one.unread
+    same = [other for other in decided if not one.usage.final or other.usage.revision != one.usage.revision]
+    return max((other.decision for other in same if (matter(other.usage), other.unread) == said), default="")
+
+
+def _dropped(records: Iterable[Arrived]) -> dict[Run, int]:
+    """Runs whose end an operator dropped, and by which revision first. That such a run does not count stands until they decide otherwise of
+    a later word on it: what else its session was charged stays meanwhile."""
+    found: dict[Run, int] = {}
+    for one in records:
+        if one.decision == DROP and one.usage.final:
+            found[one.usage.run] = min(_number(one.usage.revision), found.get(one.usage.run, MOST))
+    return found
 
 
 def _copy(usage: Usage, copies: Mapping[int, Copy]) -> Copy | None:
@@ -86,8 +122,11 @@ def _believed(group: list[Arrived]) -> list[Arrived]:
     return [one for one in group if not believed or one.decision == BELIEVE or one.usage.revision > max(believed)]
 
 
-def _double(fit: Iterable[Arrived], verdicts: Mapping[int, Verdict], copies: Mapping[int, Copy], since: datetime) -> dict[int, Verdict]:
-    """Runs of one copy that tell of the same time: which of them is the copy's, nobody can say but an operator."""
+def _double(
+    fit: Iterable[Arrived], verdicts: Mapping[int, Verdict], copies: Mapping[int, Copy], since: datetime, again: Collection[int]
+) -> dict[int, Verdict]:
+    """Runs of one copy that tell of the same time: which of them is the copy's, nobody can say but an operator. If they dropped one, it is
+    the others', whatever is told of it `again`."""
     found: dict[int, Verdict] = {}
     by_copy: dict[int, list[Arrived]] = defaultdict(list)
     for one in fit:
@@ -95,14 +134,17 @@ def _double(fit: Iterable[Arrived], verdicts: Mapping[int, Verdict], copies: Map
             by_copy[one.usage.copy].append(one)
     for number, group in by_copy.items():
         for one in group:
-            others = [other.usage for other in group if overlap(one.usage, other.usage)]
+            mine = one.id in again
+            others = [other.usage for other in group if (mine or other.id not in again) and overlap(one.usage, other.usage)]
             if others and one.decision != BELIEVE:
                 reason = check(one.usage, one.seen_at, copy=copies.get(number), since=since, others=others)
                 found[one.id] = Verdict(state=SUSPENSE, reason=reason)
     return found
 
 
-def _resolved(records: Sequence[Arrived], verdicts: dict[int, Verdict], copies: Mapping[int, Copy]) -> dict[int, Verdict]:
+def _resolved(
+    records: Sequence[Arrived], verdicts: dict[int, Verdict], copies: Mapping[int, Copy], again: Collection[int]
+) -> dict[int, Verdict]:
     """A run that counts by a later word of the centre's is in suspense no more; one that doesn't count yet keeps its session waiting."""
     counts = {one.usage.run: one.usage.revision for one in records if verdicts[one.id].state == COUNTED and one.usage.final}
     for one in records:
@@ -113,7 +155,8 @@ def _resolved(records: Sequence[Arrived], verdicts: dict[int, Verdict], copies: 
         if revision >= 0 and one.decision != BELIEVE and not one.late and (one.doubt or revision > _number(one.usage.revision)):
             verdicts[one.id] = Verdict(state=REPLACED)
         else:
-            verdicts[one.id] = replace(verdict, blocks=revision < 0 and not one.late and not foreign(one.usage, _copy(one.usage, copies)))
+            settled = revision >= 0 or one.late or one.id in again
+            verdicts[one.id] = replace(verdict, blocks=not settled and not foreign(one.usage, _copy(one.usage, copies)))
     return verdicts
 
 

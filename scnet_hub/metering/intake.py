@@ -23,8 +23,8 @@ from ..identity import forgotten
 from ..jobs import Ending, JobState, UsageRecord
 from ..ledger import kept, suspense
 from ..ledger.refunds import NOT_CHARGED
-from ..ledger.usage import Usage, revised, usage_of
-from ..ledger.weighing import SUSPENSE, foreign
+from ..ledger.usage import Usage, matter, revised, usage_of
+from ..ledger.weighing import DROP, SUSPENSE, foreign
 from ..sessions import copy_of
 
 BIRTH = "1"  # of every cluster: a run's time of submission tells one life's from another's
@@ -101,8 +101,10 @@ def take(tx: Tx, usage: Usage, now: datetime, doubt: str = "") -> str:
     costs = usage.start is not None and usage.ending not in NOT_CHARGED
     if row is not None and not doubt and costs and _closed_without(tx, row):
         doubt, late = LATE, True
-    fresh = _row(tx, usage, row, now, doubt, late)
-    return fresh.session if records.put(tx, replace(fresh, identity=mark[0], digest=mark[1])) else ""
+    fresh = replace(_row(tx, usage, row, now, doubt, late), identity=mark[0], digest=mark[1])
+    if not fresh.session and _dropped_before(tx, fresh):
+        fresh = replace(fresh, state=records.DROPPED, reason="")
+    return fresh.session if records.put(tx, fresh) else ""
 
 
 def _row(tx: Tx, usage: Usage, row: SessionRow | None, now: datetime, doubt: str, late: bool) -> UsageRow:
@@ -117,6 +119,16 @@ def _row(tx: Tx, usage: Usage, row: SessionRow | None, now: datetime, doubt: str
         final=usage.final and (not doubt or late), over_at=over_at(usage), record=document, seen_at=now,
         state=SUSPENSE if strange else records.REPLACED, reason=reason,
     )  # fmt: skip
+
+
+def _dropped_before(tx: Tx, fresh: UsageRow) -> bool:
+    """Whether an operator dropped a word on the same run of nobody's that says the same in what matters."""
+    dropped = [one for one in records.of_identity(tx, fresh.identity) if one.decision.startswith(DROP) and not one.session]
+    return _said(fresh) in [_said(one) for one in dropped]
+
+
+def _said(row: UsageRow) -> tuple[object, ...]:
+    return matter(kept.usage_from(row.record)), row.record.get("doubt", "") != ""
 
 
 def identity(usage: Usage) -> str:

@@ -307,6 +307,81 @@ def test_runs_that_overlap_wait_and_what_was_charged_by_one_of_them_is_taken_bac
     ended.books()
 
 
+def _second_run_dropped(ended: Ended) -> None:
+    """A session of which a second run, at the same time as the first, does not count."""
+    ended.came(run(), run(AT + 30 * MINUTE, restart=1, submitted_at=AT - MINUTE))
+    deciding.decide(ended.tx, ended.rows[1].id, "drop", "a copy of the row", "op", ended.pages, NOW)
+    assert ended.charged == HOURLY
+
+
+def _second_run(ended: Ended, **changes: Any) -> None:
+    facts: dict[str, Any] = {"restart": 1, "started_at": AT + 30 * MINUTE, "ended_at": AT + 90 * MINUTE}
+    intake.settle(ended.tx, "alpha", [], [told(**(facts | changes))], ended.pages, NOW)
+
+
+def test_what_was_dropped_stays_so_when_it_is_told_again_in_other_words(ended: Ended) -> None:
+    _second_run_dropped(ended)
+    before = ended.charges()
+    for number in range(3):
+        _second_run(ended, cpu=number * MINUTE, node=f"n{number}", exit_code=f"{number}:0")
+        assert (ended.charges(), ended.rows[-1].state) == (before, "dropped")
+    assert len(ended.rows) == 5 and records.suspended(ended.tx) == [] and "is taken back" not in ended.log.partition("dropped")[2]
+    ended.books()
+
+
+@pytest.mark.parametrize("changes", [{"cores": 8}, {"elapsed": 20 * MINUTE}, {"ending": Ending.FAILED}])
+def test_a_word_that_changes_what_was_dropped_waits_alone(ended: Ended, changes: dict[str, Any]) -> None:
+    _second_run_dropped(ended)
+    before = ended.charges()
+    _second_run(ended, **changes)
+    assert ended.charges() == before and [one.state for one in ended.rows] == ["counted", "dropped", "suspense"]
+    deciding.decide(ended.tx, ended.rows[2].id, "believe", "this one ran", "op", ended.pages, NOW)
+    assert ended.charged is None, "now the first one needs a decision"
+    deciding.decide(ended.tx, ended.rows[0].id, "drop", "a copy of the row", "op", ended.pages, NOW)
+    assert ended.charged and ended.charges()[0][0] == AT + 30 * MINUTE
+    ended.books()
+
+
+def test_a_correction_of_what_was_dropped_counts_if_it_can_be_believed(ended: Ended) -> None:
+    ended.came(run(cores=-1))
+    deciding.decide(ended.tx, ended.rows[0].id, "drop", "nonsense", "op", ended.pages, NOW)
+    ended.came(run(cores=-2, revision=1))
+    assert ended.charged == 0 and ended.rows[1].state == "suspense"
+    ended.came(run(revision=2))
+    assert ended.charged == HOURLY and [one.state for one in ended.rows] == ["dropped", "replaced", "counted"]
+    ended.books()
+
+
+def test_two_runs_that_are_both_believed_stay_so_when_they_are_told_again_in_other_words(ended: Ended) -> None:
+    ended.came(run(), run(AT + 30 * MINUTE, restart=1, submitted_at=AT - MINUTE))
+    for one in ended.rows:
+        deciding.decide(ended.tx, one.id, "believe", "it did run twice", "op", ended.pages, NOW)
+    _second_run(ended, node="n2")
+    assert ended.charged == 2 * HOURLY and [one.state for one in ended.rows] == ["counted", "replaced", "counted"]
+    ended.books()
+
+
+def test_of_two_that_contradict_each_other_in_nothing_that_matters_the_other_counts(ended: Ended) -> None:
+    ended.came(run(node="n1"), run(node="n2"))
+    deciding.decide(ended.tx, ended.rows[0].id, "drop", "the other one", "op", ended.pages, NOW)
+    assert ended.charged == HOURLY and [one.state for one in ended.rows] == ["dropped", "counted"]
+
+
+def test_an_end_that_was_dropped_is_not_followed_by_what_was_known_before_it(ended: Ended) -> None:
+    ended.came(interim(length=30 * MINUTE), run(cores=-1))
+    deciding.decide(ended.tx, ended.rows[1].id, "drop", "nonsense", "op", ended.pages, NOW)
+    assert ended.charged == 0 and [one.state for one in ended.rows] == ["replaced", "dropped"]
+
+
+def test_a_strangers_job_that_was_dropped_stays_so_when_it_is_told_again_in_other_words(ended: Ended) -> None:
+    ended.came(run(job_id="78"))
+    deciding.decide(ended.tx, ended.rows[0].id, "drop", "somebody tried", "op", ended.pages, NOW)
+    ended.came(run(job_id="78", revision=1, node="n2"))
+    assert ended.rows == []
+    ended.came(run(job_id="78", revision=2, cores=8))
+    assert [one.state for one in ended.rows] == ["suspense"]
+
+
 def test_a_row_that_can_not_be_read_waits_until_it_can_or_an_operator_drops_it(ended: Ended) -> None:
     broken = told(trouble="sacct's row can't be read", state=JobState.UNKNOWN, ending=None)
     intake.settle(ended.tx, "alpha", [], [broken], ended.pages, NOW)
