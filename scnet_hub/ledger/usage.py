@@ -7,7 +7,8 @@ Knows neither prices nor months (`segments.py`), nor what is not charged (`refun
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from typing import NamedTuple
 from ..jobs import Ending, UsageRecord
 
 NO_TIME = timedelta()
+TURNS = 3  # how often an accounting may come back to what it had said of a run
+SAME = 10  # how many words on a run are kept that say the same in what matters, one after the other
 
 
 class Identity(NamedTuple):
@@ -130,6 +133,35 @@ def revised(known: Usage | None, fresh: Usage) -> Usage:
     return same if not known.final or not fresh.final or same == known else replace(fresh, revision=known.revision + 1)
 
 
+def heard_enough(before: Sequence[Usage], last: Usage, fresh: Usage) -> bool:
+    """Whether a word on a run that ended is one of those that its accounting tells in turn, or differs from the last one in nothing that
+    matters, as many did: there is no end of such words."""
+    told = [matter(one) for one in before if one.final]
+    word = matter(fresh)
+    if not fresh.final or word not in told:
+        return False
+    return last.revision in in_turn(before) or (word == matter(last) and told.count(word) >= SAME)
+
+
+def in_turn(records: Iterable[Usage]) -> set[int]:
+    """The revisions of one run by which its accounting has come back to what it had said before more than `TURNS` times, without saying
+    anything new in between."""
+    by_revision: dict[int, set[object]] = defaultdict(set)
+    for one in records:
+        if one.final:
+            by_revision[one.revision].add(matter(one))
+    turned: set[int] = set()
+    told: list[frozenset[object]] = []
+    turns = 0
+    for revision, words in sorted(by_revision.items()):
+        said = frozenset(words)
+        turns = 0 if said not in told else turns + (said != told[-1])
+        told.append(said)
+        if turns > TURNS:
+            turned.add(revision)
+    return turned
+
+
 # ---- what counts
 
 
@@ -180,6 +212,13 @@ def matter(usage: Usage) -> tuple[object, ...]:
     how long by now, if it goes on."""
     ran = (usage.end, usage.elapsed) if usage.final else ()
     return (usage.name, usage.ending, usage.start, *ran, usage.cores, usage.gpus, usage.memory)
+
+
+def turning(record: Usage) -> str:
+    return (
+        f"{record.centre} tells one thing and another of job {record.job_id} in turn: it came back to what it had said before more than"
+        f" {TURNS} times. Further turns are not listened to."
+    )
 
 
 def _contradiction(record: Usage) -> str:

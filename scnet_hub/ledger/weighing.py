@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .suspense import Copy, check, overlap, stranger
-from .usage import Identity, Run, Usage, body, live, matter
+from .usage import Identity, Run, Usage, body, in_turn, live, matter, turning
 
 COUNTED, SUSPENSE, REPLACED, DROPPED = "counted", "suspense", "replaced", "dropped"
 DROP, BELIEVE = "drop", "believe"
@@ -62,7 +62,10 @@ def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetim
             verdicts[one.id] = Verdict(state=REPLACED)
         else:
             fit.append(one)
-    again = {one.id for one in records if not one.decision and _number(one.usage.revision) > dropped.get(one.usage.run, MOST)}
+    again = _again(records, fit, dropped)
+    turned = _in_turn(fit)
+    verdicts |= turned
+    fit = [one for one in fit if one.id not in turned]
     verdicts |= _counted(fit)
     verdicts |= _double(fit, verdicts, copies, since, again)
     return _resolved(records, verdicts, copies, again)
@@ -79,14 +82,15 @@ def _decided(records: Sequence[Arrived]) -> list[Arrived]:
 
 
 def _as_decided(one: Arrived, decided: Sequence[Arrived]) -> str:
-    said = matter(one.usage), one.unread
-    same = [other for other in decided if not one.usage.final or other.usage.revision != one.usage.revision]
-    return max((other.decision for other in same if (matter(other.usage), other.unread) == said), default="")
+    """What is believed of a run that goes on says nothing of a later length."""
+    said, revision = (matter(one.usage), one.unread), one.usage.revision
+    others = [other for other in decided if not one.usage.final or other.usage.revision != revision]
+    found = {other.decision for other in others if (matter(other.usage), other.unread) == said}
+    return DROP if DROP in found else BELIEVE if found and one.usage.final and type(revision) is int else ""
 
 
 def _dropped(records: Iterable[Arrived]) -> dict[Run, int]:
-    """Runs whose end an operator dropped, and by which revision first. That such a run does not count stands until they decide otherwise of
-    a later word on it: what else its session was charged stays meanwhile."""
+    """Runs of which an operator dropped an end, and by which revision first."""
     found: dict[Run, int] = {}
     for one in records:
         if one.decision == DROP and one.usage.final:
@@ -94,8 +98,29 @@ def _dropped(records: Iterable[Arrived]) -> dict[Run, int]:
     return found
 
 
+def _again(records: Iterable[Arrived], fit: Iterable[Arrived], dropped: Mapping[Run, int]) -> set[int]:
+    """Later words on runs of which nothing was left. That such a run does not count stands until an operator decides otherwise: what else
+    its session was charged stays meanwhile."""
+    left = {one.usage.run for one in fit if one.usage.revision <= dropped.get(one.usage.run, -1)}
+    late = (one for one in records if not one.decision and _number(one.usage.revision) > dropped.get(one.usage.run, MOST))
+    return {one.id for one in late if one.usage.run not in left}
+
+
 def _copy(usage: Usage, copies: Mapping[int, Copy]) -> Copy | None:
     return copies.get(usage.copy)
+
+
+def _in_turn(fit: Iterable[Arrived]) -> dict[int, Verdict]:
+    """What counts of a run whose accounting tells one thing and another of it in turn is what it said before, until an operator decides."""
+    by_run: dict[Identity, list[Arrived]] = defaultdict(list)
+    for one in fit:
+        by_run[one.usage.identity].append(one)
+    found: dict[int, Verdict] = {}
+    for group in by_run.values():
+        turned = in_turn(one.usage for one in group)
+        waits = [one for one in group if one.usage.final and one.usage.revision in turned and one.decision != BELIEVE]
+        found |= {one.id: Verdict(state=SUSPENSE, reason=turning(one.usage)) for one in waits}
+    return found
 
 
 def _counted(fit: Iterable[Arrived]) -> dict[int, Verdict]:

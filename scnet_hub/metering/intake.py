@@ -23,7 +23,7 @@ from ..identity import forgotten
 from ..jobs import Ending, JobState, UsageRecord
 from ..ledger import kept, suspense
 from ..ledger.refunds import NOT_CHARGED
-from ..ledger.usage import Usage, matter, revised, usage_of
+from ..ledger.usage import Usage, heard_enough, matter, revised, usage_of
 from ..ledger.weighing import DROP, SUSPENSE, foreign
 from ..sessions import copy_of
 
@@ -77,13 +77,13 @@ def read(centre: str, record: UsageRecord, now: datetime) -> tuple[Usage, str]:
 
 
 def as_known(tx: Tx, fresh: Usage) -> Usage:
-    """With the revision that it is of what is known of its run."""
+    """With the revision that it is of what is known of its run; the last that is known, if enough was heard of what it says."""
     told = [one.record for one in records.of_identity(tx, identity(fresh))]
     before = [kept.usage_from(one) for one in told if not one.get("doubt") or one.get("late")]
     last = max(before, key=lambda one: (one.revision, one.final, one.seen_at), default=None)
     if last and forgotten(last.ended_by) and last.ending == fresh.ending:  # who it was does not come back
         fresh = replace(fresh, ended_by=last.ended_by, state_raw=last.state_raw)
-    return revised(last, fresh)
+    return last if last and heard_enough(before, last, fresh) else revised(last, fresh)
 
 
 def take(tx: Tx, usage: Usage, now: datetime, doubt: str = "") -> str:

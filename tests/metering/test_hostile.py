@@ -19,7 +19,7 @@ from scnet_hub.db import sessions as stored
 from scnet_hub.db.lots import Lot
 from scnet_hub.jobs import Ending, JobState, UsageRecord
 from scnet_hub.ledger import books
-from scnet_hub.metering import declared, intake, pulling
+from scnet_hub.metering import deciding, declared, intake, pulling
 from scnet_hub.metering.pulling import Pulling
 from scnet_hub.units import credits
 from tests.ledger.runs import AT, DAY, HOUR, MINUTE, interim, run
@@ -74,6 +74,13 @@ def test_no_row_of_a_days_accounting_stops_the_others(database: Database) -> Non
             intake.settle(tx, "alpha", (), rows, ended.pages, NOW)
             pulling.compared(tx, "alpha", AT.date(), rows, NOW, "Asia/Shanghai")
         ended.books()
+
+
+def test_what_was_believed_of_a_run_that_goes_on_is_not_believed_of_another_length(ended: Ended) -> None:
+    ended.begin(**RUNS).came(interim(elapsed=20 * HOUR))
+    deciding.decide(ended.tx, ended.rows[0].id, "believe", "it did", "op", ended.pages, NOW)
+    ended.came(interim(elapsed=-HOUR))
+    assert [one.state for one in ended.rows] == ["counted", "suspense"]
 
 
 async def test_a_centre_whose_accounting_breaks_something_stops_no_other_centres(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from scnet_hub import charging
 from scnet_hub.db import Database
+from scnet_hub.db import entries as stored_entries
 from scnet_hub.db import sessions as stored
 from scnet_hub.db import usage as records
 from scnet_hub.errors import BadOption, NotFound, Refused
@@ -185,6 +186,47 @@ def test_a_correction_that_is_taken_back_is_charged_as_at_first(ended: Ended) ->
         intake.settle(ended.tx, "alpha", [], [told(elapsed=length, ended_at=AT + length)], ended.pages, NOW)
         assert ended.charged == HOURLY * (length // HOUR)
         ended.books()
+
+
+def test_an_accounting_that_tells_one_thing_and_another_in_turn_is_listened_to_for_a_while(ended: Ended) -> None:
+    def said(hours: int) -> None:
+        intake.settle(ended.tx, "alpha", [], [told(elapsed=hours * HOUR, ended_at=AT + hours * HOUR)], ended.pages, NOW)
+
+    for turn in range(40):
+        said(1 + turn % 2)
+    assert [one.state for one in ended.rows] == ["replaced"] * 4 + ["counted", "suspense"]
+    assert "tells one thing and another of job 77 in turn" in ended.rows[-1].reason
+    assert ended.charged == HOURLY and len(stored_entries.charges_of(ended.tx, SESSION, reversed_too=True)) == 5
+    said(3)
+    assert ended.charged == 3 * HOURLY and ended.rows[-2].state == "replaced", "what it never said before is heard"
+    for turn in range(40):
+        said(1 + turn % 3)
+    assert len(ended.rows) < 12 and ended.rows[-1].state == "suspense"
+    counted = ended.charged
+    deciding.decide(ended.tx, ended.rows[-1].id, "believe", "by telephone", "op", ended.pages, NOW)
+    assert ended.charged != counted
+    for turn in range(5):
+        said(1 + turn % 3)
+        assert ended.rows[-1].state == "counted" and records.suspended(ended.tx) == []
+    ended.books()
+
+
+def test_a_turn_that_is_dropped_leaves_what_counted_before(ended: Ended) -> None:
+    for turn in range(12):
+        if turn == 9:
+            deciding.decide(ended.tx, ended.rows[-1].id, "drop", "by telephone", "op", ended.pages, NOW)
+        length = (1 + turn % 2) * HOUR
+        intake.settle(ended.tx, "alpha", [], [told(elapsed=length, ended_at=AT + length)], ended.pages, NOW)
+    assert ended.charged == HOURLY and len(ended.rows) == 6 and records.suspended(ended.tx) == []
+    ended.books()
+
+
+def test_words_that_differ_in_nothing_that_costs_are_not_kept_for_ever(ended: Ended) -> None:
+    for number in range(40):
+        intake.settle(ended.tx, "alpha", [], [told(cpu=number * SECOND)], ended.pages, NOW)
+    assert len(ended.rows) == 10 and ended.charged == HOURLY and records.suspended(ended.tx) == []
+    intake.settle(ended.tx, "alpha", [], [told(elapsed=30 * MINUTE, ended_at=AT + 30 * MINUTE)], ended.pages, NOW)
+    assert ended.charged == HOURLY // 2
 
 
 def test_a_record_that_differs_in_nothing_that_costs_changes_no_entry(ended: Ended) -> None:
@@ -365,6 +407,15 @@ def test_of_two_that_contradict_each_other_in_nothing_that_matters_the_other_cou
     ended.came(run(node="n1"), run(node="n2"))
     deciding.decide(ended.tx, ended.rows[0].id, "drop", "the other one", "op", ended.pages, NOW)
     assert ended.charged == HOURLY and [one.state for one in ended.rows] == ["dropped", "counted"]
+
+
+def test_a_run_of_which_one_word_was_dropped_and_another_counts_is_a_run_like_any_other(ended: Ended) -> None:
+    ended.came(run(), run(length=2 * HOUR))
+    deciding.decide(ended.tx, ended.rows[1].id, "drop", "the other one", "op", ended.pages, NOW)
+    ended.came(run(length=40 * MINUTE, revision=1))
+    assert ended.charged == HOURLY * 2 // 3
+    ended.came(run(AT + 30 * MINUTE, restart=1))
+    assert ended.charged is None and [one.state for one in ended.rows][2:] == ["suspense"] * 2
 
 
 def test_an_end_that_was_dropped_is_not_followed_by_what_was_known_before_it(ended: Ended) -> None:

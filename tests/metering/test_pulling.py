@@ -84,6 +84,14 @@ def test_a_manifest_may_be_issued_again_and_keeps_its_excuse(database: Database)
         assert ended.charged == credits("4.8").micros
 
 
+def test_a_day_lacks_nothing_of_which_its_accounting_tells_one_thing_and_another_in_turn(database: Database) -> None:
+    with undone(database) as tx:
+        ended = Ended(tx, pages()).begin()
+        for turn in range(12):
+            assert pull(ended, told(cores=4 + turn % 2)).missing == ()
+        assert ended.charged == credits("4.8").micros and [one.state for one in ended.rows][-2:] == ["counted", "suspense"]
+
+
 # ---- at a centre
 
 
