@@ -174,6 +174,8 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         disputed = post(alan, "statement", name=name, do="dispute", words=f"too little {HOSTILE}")
         assert "disputed" in disputed.text and HOSTILE not in disputed.text
         assert "too little" in olga.get("settlement").text
+        accepted = post(alan, "statement", name=name, do="accept")
+        assert "accepted" in accepted.text and accepted.text.count("too little") == 1  # as what was said before
         assert post(alan, "statement", name=name, do="settle", words="paid").status_code in (403, 404, 422)
         settled = post(olga, "statement", name=name, do="settle", words="corrected")
         assert settled.status_code == 200 and "corrected" in settled.text
