@@ -190,16 +190,17 @@ def test_a_charge_that_is_taken_back_until_it_is_known_is_held_by_the_lots_that_
     ended.books()
 
 
-def test_what_was_taken_back_goes_home_where_nothing_is_to_be_paid_as_often_as_that_happens(ended: Ended) -> None:
-    ended.begin()
-    for revision in (0, 2):
-        ended.came(run(revision=revision))
-        assert ended.charged == credits("4.8").micros
-        ended.came(run(length=2 * HOUR, revision=revision))
-        assert ended.charged is None and _lots(ended)["x"].held == credits("4.8").micros
-        ended.came(run(revision=revision + 1, ending=Ending.NODE_FAILURE))
-        assert ended.charged == 0 and _lots(ended)["x"].available == credits(1000).micros
-        ended.books()
+def test_what_was_taken_back_goes_home_where_nothing_is_to_be_paid_as_often_as_that_happens(database: Database) -> None:
+    with undone(database) as tx:
+        ended = Ended(tx).begin()
+        for revision in (0, 2):
+            ended.came(run(revision=revision))
+            assert ended.charged == credits("4.8").micros
+            ended.came(run(length=2 * HOUR, revision=revision))
+            assert ended.charged is None and _lots(ended)["x"].held == credits("4.8").micros
+            ended.came(run(revision=revision + 1, ending=Ending.NODE_FAILURE))
+            assert ended.charged == 0 and _lots(ended)["x"].available == credits(1000).micros
+            ended.books()
 
 
 # ---- what hinders a month
