@@ -6,7 +6,9 @@ database() {
   retry 100 su postgres -c "psql -c 'select 1'"
 }
 
-configuration() { # without the JOB_RESOURCE_MANAGER and CPUSET lines jobs are plain processes
+# Without the JOB_RESOURCE_MANAGER and CPUSET lines jobs are plain processes. JOBDEL_WALLTIME: a job that was being launched when its
+# server was killed answers no deletion; it is given up that many seconds later.
+configuration() {
   sed -i "s/^SERVER_HOSTNAME=.*/SERVER_HOSTNAME=\"$LOGIN\"/
     s/^DB_BASE_PASSWD=.*/DB_BASE_PASSWD=\"oar\"/
     s/^DB_BASE_PASSWD_RO=.*/DB_BASE_PASSWD_RO=\"oar_ro\"/
@@ -14,6 +16,7 @@ configuration() { # without the JOB_RESOURCE_MANAGER and CPUSET lines jobs are p
     s/^CPUSET_PATH/#&/
     s/^FINAUD_FREQUENCY=.*/FINAUD_FREQUENCY=\"20\"/
     s/^SCHEDULER_JOB_SECURITY_TIME=.*/SCHEDULER_JOB_SECURITY_TIME=\"5\"/
+    s/^#JOBDEL_WALLTIME=.*/JOBDEL_WALLTIME=\"75\"/
     s/^LOG_LEVEL=.*/LOG_LEVEL=\"3\"/
     s/^PINGCHECKER_SENTINELLE.*/PINGCHECKER_SENTINELLE_SCRIPT_COMMAND=\"\/usr\/lib\/oar\/sentinelle.pl -t 5 -w 20\"/" /etc/oar/oar.conf
   sed -i '/^KeepAlive/d; /^UsePrivilegeSeparation/d; /^Protocol/d' /etc/oar/sshd_config
