@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -273,9 +276,22 @@ def _evidence(course: Course) -> Evidence:
     for centre in course.arena.testbed.centres:
         runs += accounting.runs(course.ask, centre, course.arena.births.get(centre, 0))
     written = books.sessions(course.arena.database), books.entries(course.arena.database)
-    audit = course.arena.running.operator.call("GET", "ledger/verify", timeout=60)
-    wrong = [*audit["problems"], *([] if audit["ok"] or audit["problems"] else ["`ledger verify` says that the books are wrong, not why"])]
-    return evidence(course.history.lines(), *written, runs, wrong=wrong, ended=time.time())
+    return evidence(course.history.lines(), *written, runs, wrong=_verify(course.arena), ended=time.time())
+
+
+def _verify(there: Arena) -> list[str]:
+    """What `scnet ledger verify --json` finds wrong."""
+    scnet = Path(sys.executable).parent / "scnet"
+    token = (there.home / "secrets" / "operator.token").read_text().strip()
+    done = subprocess.run(
+        [scnet, "ledger", "verify", "--json"],
+        env={"PATH": os.environ["PATH"], "SCNET_API_URL": there.api, "SCNET_TOKEN": token},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    audit: Json = json.loads(done.stdout) if done.stdout else {"ok": False, "problems": []}
+    problems: list[str] = audit["problems"]
+    right = audit["ok"] and done.returncode == 0
+    return problems or ([] if right else [f"`scnet ledger verify` exits with {done.returncode}: {done.stderr.strip()}"])
 
 
 def evidence(

@@ -6,7 +6,9 @@ database() {
   retry 100 su postgres -c "psql -c 'select 1'"
 }
 
-configuration() { # without the JOB_RESOURCE_MANAGER and CPUSET lines jobs are plain processes
+# Without the JOB_RESOURCE_MANAGER and CPUSET lines jobs are plain processes. A job that was being launched or deleted when its server was
+# killed answers no deletion: it is given up after JOBDEL_WALLTIME seconds, and its nodes are suspected until somebody heals them.
+configuration() {
   sed -i "s/^SERVER_HOSTNAME=.*/SERVER_HOSTNAME=\"$LOGIN\"/
     s/^DB_BASE_PASSWD=.*/DB_BASE_PASSWD=\"oar\"/
     s/^DB_BASE_PASSWD_RO=.*/DB_BASE_PASSWD_RO=\"oar_ro\"/
@@ -14,9 +16,16 @@ configuration() { # without the JOB_RESOURCE_MANAGER and CPUSET lines jobs are p
     s/^CPUSET_PATH/#&/
     s/^FINAUD_FREQUENCY=.*/FINAUD_FREQUENCY=\"20\"/
     s/^SCHEDULER_JOB_SECURITY_TIME=.*/SCHEDULER_JOB_SECURITY_TIME=\"5\"/
+    s/^#JOBDEL_WALLTIME=.*/JOBDEL_WALLTIME=\"75\"/
     s/^LOG_LEVEL=.*/LOG_LEVEL=\"3\"/
-    s/^PINGCHECKER_SENTINELLE.*/PINGCHECKER_SENTINELLE_SCRIPT_COMMAND=\"\/usr\/lib\/oar\/sentinelle.pl -t 5 -w 20\"/" /etc/oar/oar.conf
+    s/^PINGCHECKER_SENTINELLE.*/PINGCHECKER_SENTINELLE_SCRIPT_COMMAND=\"\/usr\/lib\/oar\/sentinelle.pl -t 5 -w 20\"/
+    s/^#SUSPECTED_HEALING_EXEC_FILE=.*/SUSPECTED_HEALING_EXEC_FILE=\"\/etc\/oar\/heal\"/" /etc/oar/oar.conf
   sed -i '/^KeepAlive/d; /^UsePrivilegeSeparation/d; /^Protocol/d' /etc/oar/sshd_config
+  install -m 755 /dev/stdin /etc/oar/heal <<'HEAL' # alive again once they answer the server's next look at them
+#!/bin/sh
+cat >/dev/null
+PGPASSWORD=oar exec psql -q -h localhost -U oar -d oar -c "update resources set finaud_decision = 'YES' where state = 'Suspected'"
+HEAL
   install -o oar -g oar -m 644 /dev/null /var/log/oar.log
   oar-database --create --db-is-local >/var/log/oar-database.log 2>&1
 }
