@@ -106,7 +106,7 @@ class Issue:
 def accept(issue: Issue, *, by: str, now: datetime) -> Issue:
     """Also after the member disputed it, which it thereby takes back. Raises Refused."""
     _expect(issue, StatementState.ISSUED, StatementState.DISPUTED)
-    return replace(issue, state=StatementState.ACCEPTED, by=by, answered_at=now)
+    return replace(issue, state=StatementState.ACCEPTED, words="", by=by, answered_at=now)
 
 
 def dispute(issue: Issue, *, words: str, by: str, now: datetime) -> Issue:

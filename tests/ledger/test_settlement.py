@@ -376,7 +376,8 @@ def test_a_dispute_has_words_and_is_settled_with_words() -> None:
         statements.settled(one, by="op", now=TOO_LATE)
     assert "what was decided" in refused.value.hint
     assert statements.settled(one, by="op", now=TOO_LATE, words="reverse:settle:s3").words == "reverse:settle:s3"
-    assert statements.accept(one, by="ada", now=IN_TIME).state is StatementState.ACCEPTED
+    after = statements.accept(one, by="ada", now=IN_TIME)
+    assert (after.state, after.words) == (StatementState.ACCEPTED, "")  # the words were the dispute's
     with pytest.raises(BadOption, match="needs words"):
         statements.dispute(ISSUE, words="  ", by="ada", now=IN_TIME)
 
