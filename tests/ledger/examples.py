@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from sqlalchemy import Engine
+
 IN_CI = 2_000
 
 
@@ -13,3 +15,9 @@ def examples(usual: int) -> int:
     if said:
         return int(said)
     return max(usual, IN_CI) if os.environ.get("CI", "") == "true" else usual
+
+
+def wired(usual: int, engine: Engine) -> int:
+    """Of a property that goes through the database, in some hundred statements each: a twentieth on PostgreSQL, which must give the same
+    answers and takes several times as long for them."""
+    return examples(usual) if engine.dialect.name == "sqlite" else max(examples(usual) // 20, 1)

@@ -31,11 +31,11 @@ from scnet_hub.units import CREDIT
 from tests.postgres import undone
 
 from .closing import RULES, charge, close, counted, day, grant, told
-from .examples import examples
+from .examples import wired
 
 START = day("2026-10-05")
-MONTHS = ("2026-10", "2026-11", "2026-12", "2027-01")
-END = day("2027-02-02")
+MONTHS = ("2026-10", "2026-11", "2026-12", "2027-01", "2027-02")
+LAST, END = day("2027-02-02"), day("2027-03-02")  # of what is told, and of its months
 
 STEPS = st.one_of(
     st.tuples(
@@ -74,7 +74,7 @@ class Teller:
             books.reverse(self.tx, self.charged[which % len(self.charged)], self.now + timedelta(days=wrong), "corrected")
 
     def later(self, days: int) -> None:
-        self.now = min(self.now + timedelta(days=days), END)
+        self.now = min(self.now + timedelta(days=days), LAST)
 
     def close(self) -> None:
         """The next month, if its time has passed."""
@@ -103,12 +103,9 @@ def earnings(tx: Tx) -> list[tuple[str, dict[tuple[str, str], int]]]:
 
 
 def test_i9_i10_i18_each_entry_is_in_one_months_statements_which_come_again_from_the_journal(database: Database) -> None:
-    """The wired path, with clocks that are wrong by days. An example is some hundred statements to the database, so they are fewer than
-    elsewhere: `test_settlement.py` and `test_cuts.py` try the same of what is pure with all of them."""
+    """The wired path, with clocks that are wrong by days."""
 
-    dear = 25 if database.engine.dialect.name == "sqlite" else 100
-
-    @settings(max_examples=max(20, examples(20) // dear), deadline=None)
+    @settings(max_examples=wired(20, database.engine), deadline=None)
     @given(st.lists(STEPS, min_size=5, max_size=25))
     def holds(story: list[tuple[Any, ...]]) -> None:
         with undone(database) as tx:
