@@ -95,7 +95,7 @@ def test_a_statement_says_who_answered_it_when_and_in_which_words_to_the_last(tx
     ]  # fmt: skip
     assert row.trail.splitlines() == [
         f"{day('2026-11-05'):%Y-%m-%d %H:%M} UTC: disputed by nora: s1 failed",
-        f"{day('2026-11-06'):%Y-%m-%d %H:%M} UTC: accepted by nora: s1 failed",
+        f"{day('2026-11-06'):%Y-%m-%d %H:%M} UTC: accepted by nora",
         f"{day('2026-11-07'):%Y-%m-%d %H:%M} UTC: settled by olga: paid",
     ]
     (letter,) = [one for one in mails.newest(tx) if one.key.startswith("statement/2026-10/GRANT/north/disputed")]
