@@ -132,10 +132,11 @@ def days(tx: Tx, first: str, last: str) -> list[Day]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A record in suspense about which nobody decided."""
+    """A record in suspense about which nobody decided. `session`: whose it is, "" if it is nobody's."""
 
     id: int
     centre: str
+    session: str
     record: str
     reason: str
     seen_at: datetime
@@ -147,9 +148,12 @@ def suspended(tx: Tx, before: datetime | None = None, limit: int = 200) -> tuple
     hinders = (usage.c.session != "", _before(before)) if before else ()
     wanted = and_(usage.c.state == "suspense", usage.c.decision == "", *hinders)
     count = int(tx.execute(select(func.count()).select_from(usage).where(wanted)).scalar_one())
-    query = select(usage.c.id, usage.c.centre, usage.c.identity, usage.c.reason, usage.c.seen_at).where(wanted)
+    query = select(usage.c.id, usage.c.centre, usage.c.session, usage.c.identity, usage.c.reason, usage.c.seen_at).where(wanted)
     rows = tx.execute(query.order_by(usage.c.id).limit(limit)).all() if count else ()
-    return count, [Waiting(id=one.id, centre=one.centre, record=one.identity, reason=one.reason, seen_at=one.seen_at) for one in rows]
+    return count, [
+        Waiting(id=one.id, centre=one.centre, session=one.session, record=one.identity, reason=one.reason, seen_at=one.seen_at)
+        for one in rows
+    ]
 
 
 def heard(tx: Tx) -> dict[str, tuple[str, datetime | None]]:

@@ -69,8 +69,8 @@ def record(one: Facts, zone: Any, tried: Tried | None) -> Json:
     failed = tried if tried and tried.at == str(one["id"]) else None
     return {
         "id": str(one["id"]), "centre": str(one["centre"]), "record": str(one["record"]), "reason": str(one["reason"]),
-        "seen": figures.dated(one["seen_at"], zone), "error": figures.problem(failed.error) if failed else None,
-        "typed": failed.typed.get("words", "") if failed else "",
+        "seen": figures.dated(one["seen_at"], zone), "chargeable": bool(one["session"]),
+        "error": figures.problem(failed.error) if failed else None, "typed": failed.typed.get("words", "") if failed else "",
     }  # fmt: skip
 
 

@@ -38,7 +38,14 @@ def board(tx: Tx, rules: Rules, titles: Mapping[str, str], now: datetime) -> Jso
             "count": waiting,
             "oldest_at": iso(min((one.seen_at for one in records), default=None)),
             "records": [
-                {"id": one.id, "centre": one.centre, "record": one.record, "reason": one.reason, "seen_at": iso(one.seen_at)}
+                {
+                    "id": one.id,
+                    "centre": one.centre,
+                    "session": one.session,
+                    "record": one.record,
+                    "reason": one.reason,
+                    "seen_at": iso(one.seen_at),
+                }
                 for one in records
             ],
         },

@@ -143,6 +143,7 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         assert board.status_code == 200 and "sums to zero" in board.text and HOSTILE not in board.text
         assert "Those that ran anything yet" in board.text
         [record] = re.findall(r'id="record-(\d+)"', board.text)
+        assert 'value="drop"' in board.text and 'value="believe"' not in board.text, "it is nobody's, so nobody can be charged"
         wordless = post(olga, "settlement", do="drop", at=record, words=" ")
         assert wordless.status_code == 400 and "words that say why" in wordless.text
         dropped = post(olga, "settlement", do="drop", at=record, words="a test of the centre's own")
