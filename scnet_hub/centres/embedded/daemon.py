@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from . import background, faces, processes
+from .asking import Answer, Question
 from .listing import hosts
 from .queue import RUNNING, Job, Node, Spot, decide, left_of
 from .settings import Settings, socket_path
@@ -116,7 +117,7 @@ class Daemon:
                     self._terminate(job)
         self._soon()
 
-    # ---- what the faces ask (see faces.Controller)
+    # ---- what the faces ask (see asking.Controller)
 
     def running(self) -> Sequence[Job]:
         return [job for job in self.live.values() if job.state == RUNNING]
@@ -344,9 +345,9 @@ class Daemon:
         for job in jobs:
             self._enter(job)
 
-    def _background(self, mode: str) -> faces.Answer:
+    def _background(self, mode: str) -> Answer:
         if mode not in ("on", "off", "fill"):
-            return faces.Answer(1, "", f"background: error: {mode!r} is not on, off or fill\n")
+            return Answer(1, "", f"background: error: {mode!r} is not on, off or fill\n")
         self.mode = mode
         if mode == "off":
             for job in [job for job in self.live.values() if job.pretend]:
@@ -354,7 +355,7 @@ class Daemon:
         self._others()
         if self._due:
             self._decide()
-        return faces.Answer(0, f"{mode}\n")
+        return Answer(0, f"{mode}\n")
 
     # ---- the socket
 
@@ -371,17 +372,17 @@ class Daemon:
         finally:
             writer.close()
 
-    async def _answer(self, request: Mapping[str, Any]) -> faces.Answer:
+    async def _answer(self, request: Mapping[str, Any]) -> Answer:
         question = _question(request, self._bare())
         match question.argv:
             case ["shutdown"]:
                 await self._cancel_all()
                 asyncio.get_running_loop().call_later(0.05, self._over.set)  # after the answer has left
-                return faces.Answer(0, "stopped\n")
+                return Answer(0, "stopped\n")
             case ["background", mode]:
                 return self._background(mode)
             case ["ping"]:
-                return faces.Answer(0, f"{os.getpid()}\n")
+                return Answer(0, f"{os.getpid()}\n")
         return faces.answer(question, self)
 
     async def _cancel_all(self) -> None:
@@ -416,14 +417,14 @@ def verdict(job: Job) -> tuple[str, str]:
     return ("FAILED", "NonZeroExitCode") if job.code else ("COMPLETED", "")
 
 
-def _question(request: Mapping[str, Any], bare: Mapping[str, str]) -> faces.Question:
+def _question(request: Mapping[str, Any], bare: Mapping[str, str]) -> Question:
     """The question in a request; a leading `env NAME=value...` is added to its environment."""
     argv, environment = [str(word) for word in request["argv"]], dict(request.get("env", bare))
     while argv and (argv[0] == "env" or "=" in argv[0]):
         name, equals, value = argv.pop(0).partition("=")
         if equals:
             environment[name] = value
-    return faces.Question(tuple(argv), request.get("stdin"), str(request.get("cwd") or "/tmp"), environment)
+    return Question(tuple(argv), request.get("stdin"), str(request.get("cwd") or "/tmp"), environment)
 
 
 def _file_name(pattern: str, job: Job) -> str:
