@@ -25,4 +25,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """What a person may use; the modules beside are the package's own."""
+    return sorted([*__all__, "__version__"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -31,13 +32,15 @@ ENDED_WELL = "The program ended by itself."  # what the broker says of exit code
 STOPPED = "Stopped on request"
 STATES = {"intent": "preparing", "ready": "running", "starting": "running"}
 INTERPRETERS = ("python", "bash", "sh", "Rscript", "julia")
+_QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*"|\\[^\n]""")  # what a shell leaves alone
+_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}~#!\n]")
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 Say = Callable[[str], object]
 
 
 def start(
     client: Client,
-    argv: Sequence[str | os.PathLike[str]],
+    argv: str | Sequence[str | os.PathLike[str]],
     *,
     files: Iterable[str | os.PathLike[str]] | None = (),
     env: Mapping[str, str] | None = None,
@@ -62,18 +65,31 @@ def start(
 
 
 def command(argv: Any) -> list[str]:
-    """The words of a command as text. Raises BadOption for a string, which only a shell could take apart."""
-    if isinstance(argv, str | bytes):
-        raise BadOption(
-            "The command must be a list of words, not a string.",
-            hint=f"Write scnet.run([...]), or scnet.run(shlex.split({str(argv)[:60]!r})) after `import shlex`.",
-        )
+    """The words of a command as text; a string is split at its spaces as a shell does, quotes and all. Raises BadOption for what only
+    a shell could do."""
     try:
-        words = [os.fspath(word) for word in argv]
+        words = split(argv) if isinstance(argv, str) else [os.fspath(word) for word in argv]
     except TypeError as error:
         raise BadOption("The command must be a list of words, each of them text.", hint='Write ["--epochs", "3"], not 3.') from error
     if not words or not all(isinstance(word, str) for word in words):
         raise BadOption("The command must be a list of words, the program first.")
+    return words
+
+
+def split(line: str) -> list[str]:
+    """ "python train.py 'a b'" as three words. Raises BadOption where a shell would do more than split."""
+    special = _SHELL.search(_QUOTED.sub("", line))
+    if special:
+        hint = f'For a shell, write ["bash", "-c", {line[:60]!r}]; to pass {special[0]!r} as it is, write the command as a list of words.'
+        raise BadOption(f"The command has {special[0]!r}, which only a shell understands; none is started.", hint=hint)
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise BadOption(f"The command can't be split into words: {error}.", hint="Write a list of words, the program first.") from error
+    if words and (setting := re.fullmatch(r"([A-Za-z_]\w*)=(.*)", words[0], re.DOTALL)):
+        raise BadOption(
+            f"The command begins with {words[0]!r}, which only a shell understands.", hint=f"Write env={{{setting[1]!r}: {setting[2]!r}}}."
+        )
     return words
 
 
@@ -107,6 +123,7 @@ class Job:
 
     def __init__(self, client: Client, session: Json, *, new: bool = True, sent: Sequence[str] = (), left: Sequence[str] = ()) -> None:
         self.client, self.session, self.new, self.sent, self.left = client, session, new, sent, left
+        self._view: Any = None
 
     @property
     def id(self) -> str:
@@ -209,6 +226,17 @@ class Job:
     def __repr__(self) -> str:
         reason = f" ({first_line(self.reason)})" if self.reason else ""
         return f"<Job {self.name} {self.id} at {self.centre or 'no centre'}: {outcome(self.session)}{reason}>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """A live view where the notebook has widgets; what stays in a saved notebook is the view's snapshot."""
+        try:
+            from .panels import job_view
+
+            self._view = self._view or job_view(self.client, self.session)
+        except ImportError:  # the `notebook` extra is not installed
+            return {"text/plain": repr(self), "text/html": self._repr_html_()}, {}
+        data, metadata = self._view._repr_mimebundle_(**kwargs)
+        return {**data, "text/plain": repr(self)}, metadata
 
     def _repr_html_(self) -> str:
         """One line, as things are now; as they were last known if the broker can't say."""

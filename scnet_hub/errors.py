@@ -43,6 +43,10 @@ class ScnetError(Exception):
         if hint:
             self.add_note(hint)  # so that a notebook's traceback ends with what to try
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints: the sentence and what to try. Where in this package the error was raised helps no person."""
+        return [f"{type(self).__name__}: {self}", *([self.hint] if self.hint else [])]
+
     def problem(self) -> dict[str, Any]:
         """This error as an RFC 9457 problem document."""
         return {

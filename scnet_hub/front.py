@@ -63,19 +63,18 @@ def stop(session_id: str) -> Json:
 
 
 def run(
-    argv: Sequence[str | os.PathLike[str]],
-    *,
+    *argv: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     files: Iterable[str | os.PathLike[str]] | None = (),
     env: Mapping[str, str] | None = None,
     name: str = "",
     **options: Any,
 ) -> Job:
-    """Starts a batch job, where it fits best: `scnet.run(["python", "train.py"], cores=4, walltime="2h")`. The program and
-    `files` are sent along if they lie here (None: nothing is); other options are those of `place`. `.wait()`, `.log()`,
-    `.cancel()` go on from there."""
+    """Starts a batch job, where it fits best: `scnet.run("python train.py", cores=4, walltime="2h")`. The command may also be a list of
+    words, or its words one by one: `scnet.run("python", "train.py")`. No shell is started for it. The program and `files` are sent along if
+    they lie here (None: nothing is); other options are those of `place`. `.wait()`, `.log()`, `.cancel()` go on from there."""
     from .batch import start
 
-    job = start(shared_client(), argv, files=files, env=env, name=name, **options)
+    job = start(shared_client(), argv[0] if len(argv) == 1 else argv, files=files, env=env, name=name, **options)
     if not job.new:
         warnings.warn(f"A job named {name} is live already ({job.id}): here it is, nothing was started.", stacklevel=2)
     if job.left:

@@ -43,6 +43,13 @@ def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
     )  # fmt: skip
 
 
+def limits(spec: CentreSpec, row: SessionRow) -> dict[str, str]:
+    """What a session has on one node, by the names that JupyterHub gives it: cores, and bytes of memory."""
+    job = job_spec(spec, row)
+    cores, memory = (f"{amount // job.nodes}" for amount in (job.cores, job.memory))
+    return {"CPU_LIMIT": cores, "CPU_GUARANTEE": cores, "MEM_LIMIT": memory, "MEM_GUARANTEE": memory}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
     """`public_url` is where the hub's proxy listens; `call_home` begins with it and is where sessions reach the broker: "{}"
@@ -66,6 +73,7 @@ class Addresses:
             "files": row.payload.get("files", {}),
             "env": {
                 **env,
+                **limits(spec, row),
                 "SCNET_SESSION": row.id,
                 "SCNET_CENTRE": row.centre,
                 "SCNET_PROJECT": row.project,

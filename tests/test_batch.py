@@ -122,16 +122,38 @@ def test_what_is_gathered_passes_the_brokers_door_and_its_limit_of_a_body(tmp_pa
 # ---- commands and names
 
 
-@pytest.mark.parametrize("argv", ["python train.py", b"python", [], [3], ["a", 3], [b"a"], 3, None])
-def test_what_is_no_list_of_words_is_refused(argv: object) -> None:
+@pytest.mark.parametrize("argv", [b"python", "", "  ", [], [3], ["a", 3], [b"a"], 3, None])
+def test_what_is_no_command_is_refused(argv: object) -> None:
     with pytest.raises(BadOption, match="list of words"):
         batch.command(argv)
 
 
-def test_a_string_is_told_how_to_become_a_list() -> None:
-    with pytest.raises(BadOption) as caught:
-        batch.command("python train.py")
-    assert "shlex.split('python train.py')" in caught.value.hint
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("python train.py", ["python", "train.py"]),
+        (" python  train.py --name 'a b' \"c|d\" e\\ f ", ["python", "train.py", "--name", "a b", "c|d", "e f"]),
+        ("python -c 'print(1); print(\"$HOME\")'", ["python", "-c", 'print(1); print("$HOME")']),
+        ("./sim --x=1 数据.txt", ["./sim", "--x=1", "数据.txt"]),
+    ],
+)
+def test_a_string_is_split_as_a_shell_splits_it(line: str, words: list[str]) -> None:
+    assert batch.command(line) == words
+
+
+@pytest.mark.parametrize("line", ["a | b", "a && b", "a > b", "echo $HOME", 'echo "$HOME"', "echo `id`", "ls *.py", "a; b", "cat ~/x", "a\nb", "a {b,c}", "a # b"])
+def test_a_string_that_needs_a_shell_says_how(line: str) -> None:
+    with pytest.raises(BadOption, match="only a shell understands") as caught:
+        batch.command(line)
+    assert '["bash", "-c",' in caught.value.hint
+
+
+def test_a_setting_before_the_command_is_told_its_option() -> None:
+    with pytest.raises(BadOption, match="OMP_NUM_THREADS=4") as caught:
+        batch.command("OMP_NUM_THREADS=4 python x.py")
+    assert caught.value.hint == "Write env={'OMP_NUM_THREADS': '4'}."
+    with pytest.raises(BadOption, match="No closing quotation"):
+        batch.command("python 'x.py")
 
 
 @pytest.mark.parametrize(
@@ -334,6 +356,16 @@ def run(script: str, env: dict[str, str], folder: Path) -> subprocess.CompletedP
     return subprocess.run([sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True, timeout=60, cwd=folder)
 
 
+def test_a_refusal_in_a_notebook_is_its_sentence_alone() -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as said:
+        InteractiveShell().run_cell("import scnet_hub.batch as batch; batch.command('a | b')")
+    lines = said.stdout.strip().splitlines()
+    assert lines[0].startswith("BadOption: The command has '|'") and lines[1].startswith("For a shell, write") and len(lines) == 2
+
+
 def test_the_notebooks_one_liners(broker: FakeBroker, tmp_path: Path) -> None:
     (tmp_path / "hello.py").write_text("print('hello', open('in.txt').read())")
     (tmp_path / "in.txt").write_text("there")
@@ -345,18 +377,18 @@ def test_the_notebooks_one_liners(broker: FakeBroker, tmp_path: Path) -> None:
         scnet.run(["sleep", "20"], name="mine")
         print([one.name for one in scnet.jobs()])
         scnet.run(["sleep", "20", "in.txt"], name="mine").cancel()
-        try:
-            scnet.run("python hello.py")
-        except Exception as error:
-            print(error, error.hint)
+        print(scnet.run("python hello.py", files=["in.txt"]).wait(30).log().strip())
+        print(scnet.run("python", "hello.py", files=["in.txt"]).wait(30).log().strip())
+        print(dir(scnet))
     """
     done = run(script, broker.environment(), tmp_path)
     assert done.stdout.splitlines() == [
         "True hello there alpha",
         "[] [True]",
         "['mine']",
-        "The command must be a list of words, not a string. Write scnet.run([...]), or scnet.run(shlex.split('python hello.py'))"
-        " after `import shlex`.",
+        "hello there",
+        "hello there",
+        "['__version__', 'balance', 'centres', 'dask', 'jobs', 'panel', 'place', 'run', 'sessions', 'stop', 'usage']",
     ], done.stderr
     assert "live already" in done.stderr
     until(lambda: not broker.live())

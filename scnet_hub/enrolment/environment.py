@@ -28,7 +28,7 @@ from .findings import Problem
 Say = Callable[[str], None]
 Version = tuple[int, int]
 OLDEST = (3, 11)
-EXTRAS = ("notebook", "session")
+EXTRAS = ("notebook", "session", "science")
 GLIBC = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # minors for which uv chooses wheels
 PROCESSORS = ("x86_64", "aarch64")
 # Nothing that a session ever opens: tests, maps for debuggers of browsers, headers, pages that only a hub serves.

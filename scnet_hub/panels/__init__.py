@@ -6,14 +6,15 @@ Needs the `notebook` extra (ipywidgets, anywidget). It knows the broker through 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..client import Client
 
 if TYPE_CHECKING:
     from .poller import Poller
-    from .view import Panel
+    from .view import JobView, Panel
 
+Json = dict[str, Any]
 _lock = threading.Lock()
 _pollers: dict[Client, Poller] = {}
 
@@ -27,6 +28,13 @@ def panel(client: Client | None = None) -> Panel:
 
     chosen = client or _shared_client()
     return Panel(poller_of(chosen), chosen.stop)
+
+
+def job_view(client: Client, session: Json) -> JobView:
+    """The live view of one batch job, beside whatever panels there are: all of them share one question to the broker."""
+    from .view import JobView
+
+    return JobView(poller_of(client), client.stop, session)
 
 
 def poller_of(client: Client) -> Poller:

@@ -64,6 +64,24 @@ def state(centres: Sequence[Json] = (), sessions: Sequence[Json] = (), balance: 
     return shown | {"summary": summary(shown)}
 
 
+def job_state(session: Json, now: datetime) -> Json:
+    """The same dict for one job alone, whenever it ended."""
+    row = session_row(session)
+    moving = row["live"] and session["state"] in MOVING
+    return {**state(now=now), "sessions": [row], "moving": moving, "summary": job_summary(row)}
+
+
+def one_job(shown: Json, session_id: str, before: Json) -> Json:
+    """What `shown` says of that job alone; the job as in `before` if `shown` does not list it."""
+    rows = [row for row in shown["sessions"] if row["id"] == session_id] or before["sessions"]
+    return {**shown, "centres": [], "balances": [], "sessions": rows, "summary": "".join(map(job_summary, rows))}
+
+
+def job_summary(row: Json) -> str:
+    """ "train-k3x9fa at Centre A: running"."""
+    return f"{row['name']}{' at ' if row['centre'] else ''}{row['centre']}: {row['word']}"
+
+
 def in_sight(session: Json, now: datetime | None) -> bool:
     """Whether a session is alive, or ended only recently."""
     ended = when(session.get("ended_at"))

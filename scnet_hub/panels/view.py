@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import traitlets
 from ..errors import ScnetError
 from . import snapshot
 from .poller import Poller
-from .state import with_problem
+from .state import job_state, one_job, with_problem
 
 Json = dict[str, Any]
 _HERE = Path(__file__).parent
@@ -85,3 +86,15 @@ class Panel(View):
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[Json, Json]:
         self.watch()
         return super()._repr_mimebundle_(**kwargs)
+
+
+class JobView(Panel):
+    """One batch job, live; a job that has left the list of recent sessions is shown as it was last seen."""
+
+    def __init__(self, poller: Poller, stop: Callable[[str], Any], session: Json) -> None:
+        self._id = str(session["id"])
+        self._poller, self._stop = poller, stop
+        View.__init__(self, job_state(session, datetime.now(UTC)), self._said)
+
+    def show(self, shown: Json) -> None:
+        self.state = one_job(shown, self._id, self.state)

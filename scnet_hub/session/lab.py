@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 
 from . import callhome
 
@@ -55,8 +55,15 @@ def bring_our_own() -> None:
     pages = next((folder for folder in (here.parent / "pages", here.parents[2] / "extensions" / "lab") if folder.is_dir()), None)
     for name, folder in (("JUPYTER_CONFIG_PATH", here.parent / "jupyter"), ("JUPYTER_PATH", pages)):
         os.environ[name] = os.pathsep.join(filter(None, [os.environ.get(name), str(folder or "")]))
+    os.environ.setdefault("JUPYTERLAB_WORKSPACES_DIR", str(workspaces(Path(os.environ["HOME"]), os.environ.get("JUPYTERHUB_SERVER_NAME", ""))))
     os.environ["SCNET_ACTIVE"] = active = tempfile.mkdtemp(prefix="scnet-active-")
     atexit.register(shutil.rmtree, active, ignore_errors=True)
+
+
+def workspaces(home: Path, server: str) -> Path:
+    """Where JupyterLab keeps which tabs are open: a named server has a folder of its own, or two sessions would share their tabs."""
+    folder = Path(os.environ.get("JUPYTER_CONFIG_DIR") or home / ".jupyter") / "lab" / "workspaces"
+    return folder / "servers" / quote(server, safe="").replace(".", "%2E") if server else folder
 
 
 def free_port(host: str) -> int:

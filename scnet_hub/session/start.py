@@ -17,7 +17,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
-from . import callhome
+from . import callhome, packages
 
 Json = dict[str, Any]
 
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> NoReturn:
         from . import lab
 
         sys.exit(lab.serve(start))
-    argv = program(start["argv"], start.get("files", {}))
+    argv = program(start["argv"], start.get("files", {}), packages.python(Path(start["home"])))
     callhome.in_background(start, node=callhome.node_name())
     run(argv)
 
@@ -49,11 +49,11 @@ def enter(start: Json) -> None:
     """This process in the session's environment and working folder, with the examples or the job's files there."""
     os.environ.pop("PYTHONPATH", None)
     os.environ.update({key: str(value) for key, value in start["env"].items()})
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     home = Path(start["home"])
     os.environ["HOME"] = str(home)
     try:
         os.chdir(own_folder(home))
+        packages.enter(home)
         if start["kind"] == "batch":
             os.environ.setdefault("PYTHONUNBUFFERED", "1")  # so that its log can be followed
             os.chdir(own_folder(home / "scnet-jobs" / start["session"]))
@@ -97,10 +97,10 @@ def copy_examples(target: Path) -> None:
         print(f"the example notebooks could not be copied: {error}", file=sys.stderr)
 
 
-def program(argv: list[str], files: dict[str, str]) -> list[str]:
-    """The argv to become: "python" is the session environment's own interpreter, a file that was sent along is that file.
-    Exits in words, before anybody is told that the job runs, where there is no such program."""
-    first = {"python": sys.executable, **{name: f"./{name}" for name in files}}.get(argv[0], argv[0])
+def program(argv: list[str], files: dict[str, str], python: str) -> list[str]:
+    """The argv to become: "python" is the person's own interpreter, a file that was sent along is that file.
+    Exits in words, before the broker is told that the job runs, where there is no such program."""
+    first = {"python": python, **{name: f"./{name}" for name in files}}.get(argv[0], argv[0])
     if not shutil.which(first):
         print(f"{argv[0]}: no such program here. Not started.", file=sys.stderr)
         sys.exit(127)

@@ -3,10 +3,13 @@
 import base64
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import sysconfig
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.session import callhome
+from scnet_hub.session import callhome, lab, terminal
 
 
 class Home(BaseHTTPRequestHandler):
@@ -155,3 +158,79 @@ def test_pythons_output_can_be_followed_unless_the_person_says_otherwise(tmp_pat
     code = "import os; print(os.environ.get('PYTHONUNBUFFERED'))"
     assert run(start_file(tmp_path, home, ["python", "-c", code])).stdout == "1\n"
     assert run(start_file(tmp_path, home, ["python", "-c", code], env={"PYTHONUNBUFFERED": ""})).stdout == "\n"
+
+
+# ---- the person's own packages
+
+
+def test_pip_installs_into_the_persons_own_folder_and_jobs_find_it(tmp_path: Path, home: Any) -> None:
+    before = sorted(os.listdir(sysconfig.get_path("purelib")))
+    wheel = tiny_wheel(tmp_path)
+    done = run(start_file(tmp_path, home, ["pip", "install", "--no-index", "--disable-pip-version-check", str(wheel)]))
+    assert done.returncode == 0, done.stderr
+    done = run(start_file(tmp_path, home, ["python", "-c", "import mine, numpy, scnet_hub; print(mine.__file__, numpy.__file__)"], kind="dask"))
+    own, theirs = done.stdout.split()
+    assert own.startswith(str(tmp_path / "home/.local/share/scnet")) and theirs.startswith(sysconfig.get_path("purelib"))
+    assert sorted(os.listdir(sysconfig.get_path("purelib"))) == before
+
+
+def test_a_newer_package_of_ones_own_stands_before_the_sessions_which_stays(tmp_path: Path, home: Any) -> None:
+    wheel = tiny_wheel(tmp_path, "click", "999")
+    done = run(start_file(tmp_path, home, ["pip", "install", "--no-index", "--disable-pip-version-check", str(wheel)]))
+    assert done.returncode == 0 and "outside environment" in done.stdout
+    code = "from importlib.metadata import version; print(version('click'))"
+    assert run(start_file(tmp_path, home, ["python", "-c", code])).stdout == "999\n"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) != "999\n"
+
+
+def test_a_kernel_is_the_persons_own_python(tmp_path: Path, home: Any) -> None:
+    code = "from jupyter_client.kernelspec import KernelSpecManager as M; print(M().get_kernel_spec('python3').argv[0])"
+    found = run(start_file(tmp_path, home, ["python", "-c", code])).stdout.strip()
+    assert found.startswith(str(tmp_path / "home/.local/share/scnet")) and Path(found).exists()
+
+
+def test_a_home_without_room_for_packages_has_the_sessions_own(tmp_path: Path, home: Any) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.local").write_text("no folder")
+    done = run(start_file(tmp_path, home, ["python", "-c", "import sys; print(sys.prefix)"]))
+    assert done.stdout == f"{sys.prefix}\n" and "`pip install` has no place here" in done.stderr
+
+
+def tiny_wheel(folder: Path, name: str = "mine", version: str = "1.0") -> Path:
+    """A wheel with one empty module."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{name}.py", "")
+        info = f"{name}-{version}.dist-info"
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return path
+
+
+# ---- terminals
+
+
+def test_a_terminal_reads_the_profile_and_still_finds_the_sessions_commands(tmp_path: Path) -> None:
+    bash, folder = shutil.which("bash"), Path(sys.executable).parent
+    assert bash, "apt install bash"
+    (tmp_path / ".bash_profile").write_text("export PATH=/opt/mine:/usr/bin:/bin GREETING=hello\n")
+    env = {"HOME": str(tmp_path), "SHELL": bash, "PATH": f"{folder}:/usr/bin:/bin"}
+    script = "type -p python; echo $GREETING ${PATH%%:*}"
+    done = subprocess.run([*terminal.command(env), "-i"], input=script, env=env, capture_output=True, text=True, timeout=30)
+    assert done.stdout.split() == [str(folder / "python"), "hello", "/opt/mine"], done.stderr
+
+
+def test_an_account_without_a_shell_has_one_in_a_terminal() -> None:
+    assert terminal.command({"SHELL": "/usr/sbin/nologin"})[0] != "/usr/sbin/nologin"
+    assert terminal.command({"SHELL": "/no/such/shell"})[0] != "/no/such/shell"
+
+
+# ---- two sessions of one person
+
+
+def test_named_servers_have_workspaces_of_their_own() -> None:
+    home = Path("/home/ada")
+    places = {lab.workspaces(home, name) for name in ("", "gpu", "a/../b", "..", "servers")}
+    assert len(places) == 5 and lab.workspaces(home, "") == home / ".jupyter/lab/workspaces"
+    assert all(".." not in place.parts for place in places)
