@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .client import Client
@@ -63,7 +63,7 @@ def stop(session_id: str) -> Json:
 
 
 def run(
-    *argv: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *argv: Any,
     files: Iterable[str | os.PathLike[str]] | None = (),
     env: Mapping[str, str] | None = None,
     name: str = "",

@@ -141,7 +141,10 @@ def test_a_string_is_split_as_a_shell_splits_it(line: str, words: list[str]) -> 
     assert batch.command(line) == words
 
 
-@pytest.mark.parametrize("line", ["a | b", "a && b", "a > b", "echo $HOME", 'echo "$HOME"', "echo `id`", "ls *.py", "a; b", "cat ~/x", "a\nb", "a {b,c}", "a # b"])
+@pytest.mark.parametrize(
+    "line",
+    ["a | b", "a && b", "a > b", "echo $HOME", 'echo "$HOME"', "echo `id`", "ls *.py", "a; b", "cat ~/x", "a\nb", "a {b,c}", "a # b"],
+)
 def test_a_string_that_needs_a_shell_says_how(line: str) -> None:
     with pytest.raises(BadOption, match="only a shell understands") as caught:
         batch.command(line)

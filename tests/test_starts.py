@@ -70,6 +70,15 @@ def test_a_session_is_told_after_how_long_without_use_it_ends(page: str, told: s
     assert start["env"]["SCNET_IDLE_TIMEOUT"] == told
 
 
+def test_a_session_knows_what_it_has_on_one_node_by_jupyterhubs_names() -> None:
+    row: Any = Row()
+    row.request = {"person": "ada", "project": "climate", "cores": 8, "memory": 64 * 2**30, "nodes": 4, "walltime_s": 3600}
+    env = ADDRESSES.start_file(SPEC, row, "")["env"]
+    assert (env["CPU_LIMIT"], env["MEM_LIMIT"]) == ("2", str(16 * 2**30))
+    env = ADDRESSES.start_file(SPEC, ROW, "")["env"]
+    assert (env["CPU_GUARANTEE"], env["MEM_GUARANTEE"]) == ("2", str(2 * SPEC.session.memory_per_core)), "the centre's own default counts"
+
+
 def test_a_negative_idle_time_is_named() -> None:
     with pytest.raises(SpecError, match=r"idle\.timeout"):
         parse_federation('centres = ["b"]\n[idle]\ntimeout = -5', source="federation.toml")

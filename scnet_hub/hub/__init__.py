@@ -111,7 +111,6 @@ def _spawner(c: Any, ports: Ports, home: Path) -> None:
     c.FederatedSpawner.options_from_form = options_from_form
     c.Spawner.environment = {"SCNET_API_URL": f"{ports.public_url}{PREFIX}"}
     c.Spawner.server_token_scopes = ["users:activity!user", "access:servers!server", USE]
-    c.Spawner.args = ["--ServerApp.jpserver_extensions=jupyter_lsp=False", "--ServerApp.jpserver_extensions=notebook=False"]
     c.Spawner.start_timeout = 24 * 3600
     c.Spawner.http_timeout = 60
 

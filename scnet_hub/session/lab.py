@@ -55,7 +55,9 @@ def bring_our_own() -> None:
     pages = next((folder for folder in (here.parent / "pages", here.parents[2] / "extensions" / "lab") if folder.is_dir()), None)
     for name, folder in (("JUPYTER_CONFIG_PATH", here.parent / "jupyter"), ("JUPYTER_PATH", pages)):
         os.environ[name] = os.pathsep.join(filter(None, [os.environ.get(name), str(folder or "")]))
-    os.environ.setdefault("JUPYTERLAB_WORKSPACES_DIR", str(workspaces(Path(os.environ["HOME"]), os.environ.get("JUPYTERHUB_SERVER_NAME", ""))))
+    os.environ.setdefault(
+        "JUPYTERLAB_WORKSPACES_DIR", str(workspaces(Path(os.environ["HOME"]), os.environ.get("JUPYTERHUB_SERVER_NAME", "")))
+    )
     os.environ["SCNET_ACTIVE"] = active = tempfile.mkdtemp(prefix="scnet-active-")
     atexit.register(shutil.rmtree, active, ignore_errors=True)
 

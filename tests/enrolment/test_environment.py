@@ -22,6 +22,7 @@ dependencies = ["click>=8"]
 [project.optional-dependencies]
 session = ["Jupyter_Lab[all]>=4"]
 notebook = []
+science = []
 hub = ["fastapi"]
 """
 LOCK = """\

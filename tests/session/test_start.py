@@ -168,7 +168,9 @@ def test_pip_installs_into_the_persons_own_folder_and_jobs_find_it(tmp_path: Pat
     wheel = tiny_wheel(tmp_path)
     done = run(start_file(tmp_path, home, ["pip", "install", "--no-index", "--disable-pip-version-check", str(wheel)]))
     assert done.returncode == 0, done.stderr
-    done = run(start_file(tmp_path, home, ["python", "-c", "import mine, numpy, scnet_hub; print(mine.__file__, numpy.__file__)"], kind="dask"))
+    done = run(
+        start_file(tmp_path, home, ["python", "-c", "import mine, numpy, scnet_hub; print(mine.__file__, numpy.__file__)"], kind="dask")
+    )
     own, theirs = done.stdout.split()
     assert own.startswith(str(tmp_path / "home/.local/share/scnet")) and theirs.startswith(sysconfig.get_path("purelib"))
     assert sorted(os.listdir(sysconfig.get_path("purelib"))) == before
