@@ -14,6 +14,7 @@
     │   │   ├── Denied      the centre lets the federation in no more: retrying is useless until somebody acts
     │   │   └── Silent      the centre was reached, but the program that was asked there did not answer in time
     │   ├── Rejected        the centre's own words for its "no"
+    │   ├── WrongFile       a job or person put something else in the place of a file
     │   └── Garbled         an answer that cannot be read
     ├── BrokerError         the broker is down, or refused the caller's token
     │   └── NotStored       its database can't be read or written now: nothing was changed
@@ -138,6 +139,13 @@ class Rejected(CentreError):
     acts = "You, or the centre's admins"
 
 
+class WrongFile(CentreError):
+    code = "wrong-file"
+    status = 409
+    acts = "You"
+    REMEDY = "Only regular files are read. Remove what stands there, and let your program write a regular file."
+
+
 class Garbled(CentreError):
     code = "centre-garbled"
 
@@ -161,7 +169,7 @@ KINDS: dict[str, type[ScnetError]] = {
     kind.code: kind
     for kind in (
         BadOption, NoPlacement, OverQuota, Overdrawn, KeyTaken, NotEntitled, NotFound, Refused,
-        Denied, Silent, Unreachable, Rejected, Garbled, CentreError, NotStored, BrokerError, SpecError,
+        Denied, Silent, Unreachable, Rejected, WrongFile, Garbled, CentreError, NotStored, BrokerError, SpecError,
     )
 }  # fmt: skip
 

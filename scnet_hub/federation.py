@@ -26,7 +26,7 @@ from .db import sessions as stored
 from .db.sessions import SessionRow
 from .decision_log import FIRST, DecisionLog
 from .decisions import Decisions
-from .errors import CentreError, NotFound, Refused, ScnetError, SpecError, plain
+from .errors import CentreError, NotFound, Refused, ScnetError, SpecError, WrongFile, plain
 from .health import Asked
 from .jobs import JobRequest, JobState, JobStatus
 from .launches import Launches
@@ -37,6 +37,7 @@ from .mails import Mails
 from .metering.pulling import Pulling
 from .metrics import Metrics
 from .placement import Placement, Ranked
+from .pulse import Pulse, default_pool
 from .reports import Reports
 from .second_chances import SecondChances
 from .settling import Settling
@@ -49,6 +50,7 @@ from .watcher import Watcher
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
 DIED = (JobState.FAILED, JobState.COMPLETED, JobState.LOST)  # before it was ready: not somebody's wish
+HUNG = 5.0  # seconds that a file may take
 FIRST_LOOK = 10  # seconds that a start waits for a broker's first look at its centres
 STOPPING_FOR = 15  # seconds that a new start waits for the earlier one of its name to be gone
 LOOKS_AT_IT = (1, 4)  # at which of them its centre is asked for that one job, beside the watch
@@ -79,6 +81,7 @@ class Federation:
         self.metrics = Metrics(db, self.load, clock)
         self.bookkeeping, self.mails = Bookkeeping(db, clock), Mails(db, spec.mail, clock)
         self.settling = Settling(db, spec, self.load, clock)
+        self.pulse = Pulse({"threads": default_pool, "database": db.reach_writer, "database, reading": db.reach_reader})
         self.launches, self.arrivals, self.pulling = Launches(self), Arrivals(self), Pulling(self)
         self.second_chances, self.continuing, self.leases, self.stops = SecondChances(self), Continuing(self), Leases(self), Stops(self)
         for name, centre in self.centres.items():
@@ -107,6 +110,7 @@ class Federation:
         for name, watcher in self.watchers.items():
             self.own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
             self.own(watcher.run())
+        self.own(self.pulse.run())
         self.own(self.second_chances.run())
         self.own(self.decision_log.run())
         self.own(self.bookkeeping.run())
@@ -365,17 +369,28 @@ class Federation:
 
     async def last_lines(self, row: SessionRow, lines: int = 8) -> str:
         """The end of a job's output, as a tail for a sentence; "" if it can't be had."""
-        text = await self.tail(row)
+        try:
+            text = await self.tail(row)
+        except WrongFile as error:
+            text = f"(not read: {error})"
         kept = [line for line in text.splitlines() if line.strip()][-lines:]
         return plain("\nLast lines of its log:\n" + "\n".join(kept), 5000) if kept else ""
 
     async def tail(self, row: SessionRow, size: int = 4000) -> str:
-        """The last `size` bytes of a job's output; "" if there is none, or it can't be had."""
+        """The last `size` bytes of a job's output; "" if there is none, or it can't be had. Raises WrongFile for one that the job replaced
+        by something else than a regular file."""
         try:
             centre = self.centres[row.centre]
             return await centre.tail(starts.path(centre.spec, row, "log"), account=row.account, size=size)
+        except WrongFile:
+            raise
         except CentreError:
             return ""
+
+    def hung_files(self) -> list[str]:
+        """A sentence for each centre whose file system on this machine does not answer."""
+        stuck = {name: centre.transport.stuck() for name, centre in self.centres.items()}
+        return [f"{name}: its file system has not answered for {seconds:.0f} s." for name, seconds in stuck.items() if seconds >= HUNG]
 
     async def get(self, session_id: str) -> SessionRow:
         row = await self.db.run(stored.get, session_id)

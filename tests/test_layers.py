@@ -20,7 +20,7 @@ LAYERS: dict[str, int] = {
     **dict.fromkeys(("errors", "units", "jobs", "commands", "standing", "charts"), 0),
     **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity", "breaker", "health", "notices"), 1),
     "simulator": 1,
-    **dict.fromkeys(("transport", "centres", "db", "secret"), 2),
+    **dict.fromkeys(("transport", "centres", "db", "secret", "owned"), 2),
     **dict.fromkeys(
         (
             "federation",
@@ -63,6 +63,7 @@ LAYERS: dict[str, int] = {
             "reports",
             "changes",
             "rounds",
+            "pulse",
             "store",
             "community",
             "classes",

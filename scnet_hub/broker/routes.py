@@ -118,8 +118,14 @@ async def own(fed: Federation, who: Caller, session_id: str) -> SessionRow:
 
 
 @router.get("/health")
-async def health(fed: Fed) -> Json:
-    return {"ok": True, "version": __version__, "centres": len(fed.centres)}
+async def health(fed: Fed, response: Response) -> Json:
+    """503 while the event loop or a pool of threads is starved; `why` also names centres whose file system hangs."""
+    starved, hung = fed.pulse.troubles(), fed.hung_files()
+    response.status_code = 503 if starved else 200
+    state = "starved" if starved else "degraded" if hung else "ok"
+    waits = {name: round(seconds, 3) for name, seconds in fed.pulse.waiting().items()}
+    said = {"ok": not starved, "state": state, "why": starved + hung, "version": __version__, "centres": len(fed.centres)}
+    return said | {"loop_late_s": round(fed.pulse.late(), 3), "waits_s": waits}
 
 
 @router.get("/me")

@@ -83,6 +83,14 @@ class Database:
         """What `work` reads, as of one moment, beside all that is written meanwhile: for what takes long. It may write nothing."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, lambda: self.read_here(work, *args, **kwargs))
 
+    async def reach_writer(self) -> None:
+        """Returns when its turn has come on the thread of `run`."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, int)
+
+    async def reach_reader(self) -> None:
+        """The same of `read`."""
+        await asyncio.get_running_loop().run_in_executor(self._reader, int)
+
     def read_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             with self.engine.connect().execution_options(**READING) as tx:

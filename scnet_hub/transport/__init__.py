@@ -39,7 +39,11 @@ class Transport(Protocol):
         centre's words if it can't be stored there: over quota, disk full, no permission."""
 
     async def tail(self, path: str, *, account: str = "", size: int = 4000) -> str:
-        """The last `size` bytes of a text file at the centre; "" if there is none."""
+        """The last `size` bytes of a regular text file at the centre; "" if there is none. Raises WrongFile for anything else: a job may
+        have put a FIFO or a symbolic link there."""
+
+    def stuck(self) -> float:
+        """Seconds that the oldest call of this process's own for a file has waited; 0 where none is under way."""
 
     async def forward(self, host: str, port: int) -> tuple[str, int]:
         """An address that this machine can open to reach `host:port` at the centre (the same one where direct)."""

@@ -1,35 +1,54 @@
 """Files at a centre whose file system is this machine's: written in one step, read from the end.
 
 Knows nothing of centres. There is one account, this process's own: `account` makes no difference. A file that can't be
-written is `Rejected` in the system's words (disk full, no permission): this centre can't take the session now.
+written is `Rejected` in the system's words (disk full, no permission): this centre can't take the session now. Jobs own these files:
+`owned` opens them, on threads of this transport's own.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
-from ..errors import Rejected, Unreachable
+from .. import owned
+from ..errors import Rejected, Unreachable, WrongFile
+from .pool import Pool, Starved
+
+T = TypeVar("T")
 
 
 class LocalFiles:
     """What a transport to a centre on this machine does with files and ports."""
 
+    @cached_property
+    def pool(self) -> Pool:
+        return Pool("files")
+
     async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
         try:
-            await asyncio.to_thread(write, Path(path), data, mode)
+            await self._work(path, owned.write, Path(path), data, mode)
         except OSError as error:
             raise Rejected(f"{path} could not be written: {error.strerror or error}.") from error
 
     async def tail(self, path: str, *, account: str = "", size: int = 4000) -> str:
         try:
-            return await asyncio.to_thread(last, Path(path), size)
+            return (await self._work(path, owned.read_end, Path(path), size)).decode(errors="replace")
         except OSError as error:
             raise Unreachable(f"{path} could not be read: {error.strerror or error}.") from error
+
+    async def _work(self, path: str, work: Callable[..., T], *args: object) -> T:
+        """Raises WrongFile, Unreachable when the file system does not answer, else what `work` raises."""
+        try:
+            return await self.pool.run(work, *args)
+        except owned.WrongKind as error:
+            raise WrongFile(f"{error.filename}: {error.strerror}.", hint=WrongFile.REMEDY) from error
+        except Starved as error:
+            raise Unreachable(f"{path}: the file system does not answer: {error}.") from error
+
+    def stuck(self) -> float:
+        return self.pool.oldest()
 
     async def forward(self, host: str, port: int) -> tuple[str, int]:
         return host, port
@@ -48,34 +67,3 @@ class LocalFiles:
 
     async def end(self) -> None:
         """Nothing outlives this process."""
-
-
-def write(path: Path, data: bytes, mode: int) -> None:
-    """Writes beside the file and renames, so that nobody ever reads half of it, nor with a wider mode than `mode`."""
-    make_folder(path.parent)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, mode)
-            file.write(data)
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
-
-
-def make_folder(folder: Path) -> None:
-    """Like mkdir -p, but parents get 0700 too (Path.mkdir gives them the umask's)."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-
-
-def last(path: Path, size: int) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
-            return file.read(size).decode(errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return ""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from ..commands import Command, Completed
-from ..errors import Denied, Garbled, Rejected, Silent, Unreachable
+from ..errors import Denied, Garbled, Rejected, Silent, Unreachable, WrongFile
 from ..identity import login
 from ..secret import read_secret
 from ..standard.centre import CentreSpec
@@ -49,10 +49,17 @@ PUT = (
     'cat > "$t" || exit 1; n=$(wc -c < "$t"); [ "$n" -eq "$3" ] || { echo "only $n of $3 bytes arrived" >&2; exit 1; }; '
     'chmod -- "$2" "$t" && mv -fT -- "$t" "$p" && echo && echo "$4"'
 )
+# A job owns its file and the folder around it; a home may well be a link. A file that is exchanged between the test and `tail` is read as
+# the account that owns it, and a FIFO ends with TAIL_WAITS.
 TAIL = (
-    'LC_ALL=C; export LC_ALL; case $1 in /*) p=$1;; "~/"*) p=$HOME/${1#??};; *) p=./$1;; esac; '
-    'echo; echo "$3"; [ -e "$p" ] || exit 0; exec tail -c "$2" -- "$p"'
+    'LC_ALL=C; export LC_ALL; d=; case $1 in /*) p=$1; d=${p%/*};; "~/"*) p=$HOME/${1#??};; *) p=./$1;; esac; '
+    'echo; echo "$3"; k=; if [ -n "$d" ] && [ -L "$d" ]; then echo "its folder is a symbolic link" >&2; exit 65; fi; '
+    'if [ -L "$p" ]; then k="a symbolic link"; elif [ -f "$p" ]; then exec tail -c "$2" -- "$p"; elif [ -p "$p" ]; then k="a FIFO"; '
+    'elif [ -d "$p" ]; then k="a folder"; elif [ -e "$p" ]; then k="a device or a socket"; else exit 0; fi; '
+    'echo "it is $k, not a regular file" >&2; exit 65'
 )
+TAIL_WAITS = 15.0  # seconds
+WRONG_KIND = 65
 
 
 class _Busy(Exception):
@@ -103,15 +110,20 @@ class SshTransport:
         if word not in done.stdout:
             raise Garbled(f"centre {self.spec.id} did not say that {path} was written, but {_last_line(done.stdout)[:80]!r}.")
 
-    async def tail(self, path: str, *, account: str = "", size: int = 4000) -> str:
+    async def tail(self, path: str, *, account: str = "", size: int = 4000, timeout: float = TAIL_WAITS) -> str:
         word = secrets.token_hex(8)
-        done = await self.run(Command(("sh", "-c", TAIL, "sh", path, str(size), word)), account=account)
+        done = await self.run(Command(("sh", "-c", TAIL, "sh", path, str(size), word)), account=account, timeout=timeout)
+        if done.code == WRONG_KIND:
+            raise WrongFile(f"centre {self.spec.id}: {path}: {_last_line(done.stderr)}.", hint=WrongFile.REMEDY)
         if done.code != 0:
             raise Unreachable(f"centre {self.spec.id}: {path} could not be read: {_last_line(done.stderr)}.")
         _, found, text = done.stdout.partition(f"\n{word}\n")
         if not found:
             raise Garbled(f"centre {self.spec.id} answered the question for {path} with {_last_line(done.stdout)[:80]!r}.")
         return text[-size:]
+
+    def stuck(self) -> float:
+        return 0.0  # files are read and written at the centre
 
     async def forward(self, host: str, port: int) -> tuple[str, int]:
         return await self.forwards.to(host, port) if self._forwards_sessions else (host, port)

@@ -91,6 +91,25 @@ def test_a_job_whose_output_cannot_be_opened_fails_as_in_slurm(embedded: Embedde
     assert account(embedded, job)["ExitCode"] == "53:0"
 
 
+def test_a_fifo_as_output_or_script_never_stops_the_centre(embedded: EmbeddedCentre) -> None:
+    fifo = embedded.home / "fifo"
+    os.mkfifo(fifo)
+    job = submit(embedded, "true", "-o", str(fifo))
+    until(lambda: state(embedded, job) == "FAILED", "a job that writes to a FIFO fails")
+    done = call(embedded, "sbatch", str(fifo))
+    assert done.returncode == 1 and "Unable to open file" in done.stderr
+    quiet = submit(embedded, "true", "-o", "/dev/null")
+    until(lambda: state(embedded, quiet) == "COMPLETED", "/dev/null takes a job's output")
+
+
+def test_a_job_that_makes_its_log_a_fifo_is_cancelled_all_the_same(embedded: EmbeddedCentre) -> None:
+    log = embedded.home / "log.txt"
+    job = submit(embedded, f"rm {log}; mkfifo {log}; sleep 300", "-o", str(log))
+    until(lambda: log.is_fifo(), "the log is a FIFO")
+    call(embedded, "scancel", job)  # the centre wants to say in the log that it was cancelled
+    until(lambda: state(embedded, job).startswith("CANCELLED"), "it is cancelled")
+
+
 def test_a_script_in_a_file_gets_its_arguments(embedded: EmbeddedCentre) -> None:
     script = embedded.home / "job.sh"
     script.write_text('#!/bin/sh\n#SBATCH -J fromfile -o fromfile.log\necho "$1" $SLURM_JOB_NAME\n')

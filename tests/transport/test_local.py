@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,11 +14,12 @@ import psutil
 import pytest
 
 from scnet_hub.commands import Command
-from scnet_hub.errors import Garbled, Rejected, Unreachable
+from scnet_hub.errors import Garbled, Rejected, Unreachable, WrongFile
 from scnet_hub.standard.centre import parse_centre
 from scnet_hub.transport import transport
 from scnet_hub.transport.embedded import EmbeddedTransport
 from scnet_hub.transport.local import LocalTransport
+from scnet_hub.transport.pool import Pool, Starved
 
 
 def sh(script: str, stdin: bytes = b"") -> Command:
@@ -227,3 +231,75 @@ directory = "/d"
     assert isinstance(first, EmbeddedTransport) and first.socket == "/s"
     second = transport(parse_centre(page.format('kind = "local"\npath = "/p"\nenvironment = { A = "b" }'), source="x"))
     assert isinstance(second, LocalTransport) and (second.path, second.environment) == ("/p", {"A": "b"})
+
+
+# ---- files that a job replaced
+
+
+def _replaced(path: Path, kind: str) -> None:
+    """Puts something else in the place of a job's log."""
+    if kind == "a FIFO":
+        os.mkfifo(path)
+    elif kind == "a symbolic link":
+        path.symlink_to(path.parent.parent / "secret")
+    elif kind == "a socket":
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(str(path))
+    else:
+        path.mkdir()
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a symbolic link", "a folder", "a socket"])
+async def test_a_log_that_is_no_regular_file_is_told_and_not_read(short_path: Path, kind: str) -> None:
+    (short_path / "secret").write_text("t0ken")
+    (short_path / "job").mkdir()
+    _replaced(short_path / "job" / "log", kind)
+    with pytest.raises(WrongFile, match=f"it is {kind}, not a regular file") as caught:
+        await LocalTransport().tail(str(short_path / "job" / "log"))
+    assert "t0ken" not in str(caught.value) and caught.value.problem()["status"] == 409
+
+
+async def test_a_device_in_a_logs_place_is_not_read() -> None:
+    with pytest.raises(WrongFile, match="it is a device"):
+        await LocalTransport().tail("/dev/zero")
+
+
+async def test_a_jobs_folder_that_is_a_link_is_neither_read_nor_written(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "log").write_text("t0ken")
+    (tmp_path / "job").symlink_to(tmp_path / "other")
+    way = LocalTransport()
+    with pytest.raises(WrongFile, match="it is a symbolic link, not a folder"):
+        await way.tail(str(tmp_path / "job" / "log"))
+    with pytest.raises(WrongFile, match="it is a symbolic link, not a folder"):
+        await way.put(str(tmp_path / "job" / "log"), b"{}")
+    assert (tmp_path / "other" / "log").read_text() == "t0ken"
+
+
+async def test_a_link_above_a_jobs_folder_is_the_centres_own(tmp_path: Path) -> None:
+    (tmp_path / "data" / "job").mkdir(parents=True)
+    (tmp_path / "home").symlink_to(tmp_path / "data")
+    way = LocalTransport()
+    await way.put(str(tmp_path / "home" / "job" / "log"), b"one")
+    assert await way.tail(str(tmp_path / "home" / "job" / "log")) == "one"
+
+
+async def test_what_stood_in_a_files_place_is_replaced_unopened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "start.json")
+    await LocalTransport().put(str(tmp_path / "start.json"), b"{}")
+    assert (tmp_path / "start.json").read_bytes() == b"{}" and [one.name for one in tmp_path.iterdir()] == ["start.json"]
+
+
+async def test_a_file_system_that_hangs_keeps_no_other_centre_waiting(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("x")
+    release, way = threading.Event(), LocalTransport()
+    way.__dict__["pool"] = Pool("files", threads=1, most=2, patience=0.1)
+    hung = [asyncio.create_task(way.pool.run(release.wait)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unreachable, match="the file system does not answer: 2 such calls"):
+        await way.tail(str(tmp_path / "log"))
+    assert way.stuck() > 0 and await LocalTransport().tail(str(tmp_path / "log")) == "x"
+    assert [type(one) for one in await asyncio.gather(*hung, return_exceptions=True)] == [Starved, Starved]
+    way.pool.patience = 10
+    release.set()
+    assert await way.tail(str(tmp_path / "log")) == "x"

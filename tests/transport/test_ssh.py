@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import stat
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from scnet_hub.commands import Command
-from scnet_hub.errors import BadOption, Denied, Garbled, Rejected, Unreachable
+from scnet_hub.errors import BadOption, Denied, Garbled, Rejected, Unreachable, WrongFile
 from scnet_hub.transport import transport
 from scnet_hub.transport.certificates import CertificateAuthority
 from scnet_hub.transport.ssh import SshTransport, words
@@ -162,6 +163,53 @@ async def test_a_tail_is_never_longer_than_asked(sshd: Sshd, ways: Ways) -> None
     (sshd.home / "bin/tail").chmod(0o755)
     (sshd.home / "file").touch()
     assert len(await ways().tail(f"{sshd.home}/file", size=100)) == 100
+
+
+async def test_a_log_that_is_no_regular_file_is_told_and_not_read(sshd: Sshd, ways: Ways) -> None:
+    sshd.start()
+    (sshd.home / "secret").write_text("t0ken")
+    (sshd.home / "job").mkdir()
+    os.mkfifo(sshd.home / "job" / "fifo")
+    (sshd.home / "job" / "link").symlink_to(sshd.home / "secret")
+    (sshd.home / "job" / "folder").mkdir()
+    (sshd.home / "job" / "log").write_text("t0ken")
+    (sshd.home / "elsewhere").symlink_to(sshd.home / "job")
+    way = ways()
+    wrong = {
+        "job/fifo": "it is a FIFO, not a regular file",
+        "job/link": "it is a symbolic link, not a regular file",
+        "job/folder": "it is a folder, not a regular file",
+        "elsewhere/log": "its folder is a symbolic link",
+    }
+    for name, why in wrong.items():
+        with pytest.raises(WrongFile, match=why):
+            await way.tail(f"{sshd.home}/{name}")
+    with pytest.raises(WrongFile, match="it is a device or a socket"):
+        await way.tail("/dev/zero")
+
+
+async def test_the_word_of_a_proof_is_read_from_a_home_that_is_a_link_but_not_through_one(sshd: Sshd, ways: Ways) -> None:
+    sshd.start()
+    (sshd.home / "data").mkdir()
+    (sshd.home / "at-home").symlink_to(sshd.home / "data")
+    (sshd.home / ".bashrc").write_text(f"HOME={sshd.home}/at-home\n")
+    (sshd.home / "data" / "word").write_text("one\n")
+    (sshd.home / "data" / ".scnet-link").symlink_to(sshd.home / "data" / "word")
+    assert await ways().tail("~/word") == "one\n"
+    with pytest.raises(WrongFile, match="it is a symbolic link"):
+        await ways().tail("~/.scnet-link")
+
+
+async def test_a_tail_that_blocks_ends_in_time(sshd: Sshd, ways: Ways) -> None:
+    """As when a FIFO takes the file's place just after the look at it."""
+    sshd.start()
+    (sshd.home / ".bashrc").write_text("PATH=$HOME/bin:$PATH\n")
+    (sshd.home / "bin").mkdir()
+    (sshd.home / "bin/tail").write_text("#!/bin/sh\nexec sleep 300\n")
+    (sshd.home / "bin/tail").chmod(0o755)
+    (sshd.home / "file").touch()
+    with pytest.raises(Unreachable, match="did not"):
+        await ways().tail(f"{sshd.home}/file", timeout=1)
 
 
 # --- who

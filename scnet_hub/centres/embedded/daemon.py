@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ... import owned
 from . import background, faces, processes
 from .asking import Answer, Question
 from .listing import hosts
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 SAMPLING = 10.0  # seconds between looks at the CPU time of running jobs
 DAY = 86400.0
 BASE = ("HOME", "LANG", "LOGNAME", "PATH", "PYTHONPATH", "SHELL", "TMPDIR", "USER")  # what a job gets if its submitter sent nothing
+LARGEST_ENVIRONMENT = 16 << 20  # bytes
 LAUNCH_FAILED = 53  # Slurm's exit code where an output file can't be opened
 
 
@@ -184,7 +186,7 @@ class Daemon:
             return self._at(job.started_at + job.pretend, job, "end", self._pretended)
         try:
             launcher = processes.launch(self._files(job), job.arguments, self._environment(job))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.warning("job %d could not be started: %s", job.id, error)
             job.code = LAUNCH_FAILED
             return self._finish(job, "FAILED", self.now(), "JobLaunchFailure")
@@ -204,7 +206,7 @@ class Daemon:
 
     def _environment(self, job: Job) -> dict[str, str]:
         """What the submitter handed on, and what Slurm tells a job of itself."""
-        given = json.loads((self.folder(job) / "environment.json").read_text())
+        given = json.loads(owned.read_all(self.folder(job) / "environment.json", LARGEST_ENVIRONMENT))
         names = [spot.node for spot in job.spots]
         number = names[0].removeprefix(self.settings.name)
         facts: dict[str, Any] = {
@@ -274,10 +276,8 @@ class Daemon:
         """A line at the end of the job's errors, as slurmstepd writes one."""
         files = self._files(job)
         path = os.path.join(files.directory, files.errors or files.output)
-        with contextlib.suppress(OSError):
-            if os.path.isfile(path):
-                with open(path, "a") as file:
-                    file.write(line)
+        with contextlib.suppress(OSError), os.fdopen(owned.open_regular(Path(path), os.O_WRONLY | os.O_APPEND), "a") as file:
+            file.write(line)
 
     def _root(self, job: Job) -> processes.Root:
         launcher = job.pid if processes.alive(job.pid, job.born) else 0

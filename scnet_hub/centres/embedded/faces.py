@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ... import owned
 from .accounting import sacct, tres
 from .asking import VERSION, Answer, Controller, Question, filtered, job_number, job_states, moment, options
 from .listing import (
@@ -30,6 +31,7 @@ from .listing import (
 from .queue import Job, left_of
 from .submission import Complaint, Where, options_of, submission
 
+LONGEST_SCRIPT = 4 << 20  # bytes, as Slurm's max_script_size
 NO_SUCH_JOB = "slurm_load_jobs error: Invalid job id specified\n"
 SQUEUE_FORMAT = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R"
 SQUEUE_TITLES = {"i": "JOBID", "P": "PARTITION", "j": "NAME", "u": "USER", "t": "ST", "M": "TIME", "D": "NODES", "R": "NODELIST(REASON)"}
@@ -71,8 +73,9 @@ def sbatch(question: Question, centre: Controller) -> Answer:
 
 
 def _read(path: Path) -> str:
+    """A script as its submitter names it, links included. Raises Complaint also for a FIFO: this daemon would wait for its writer."""
     try:
-        return path.read_text(errors="surrogateescape")
+        return owned.read_all(Path(os.path.realpath(path)), LONGEST_SCRIPT).decode(errors="surrogateescape")
     except OSError:
         raise Complaint(f"Unable to open file {path}") from None
 

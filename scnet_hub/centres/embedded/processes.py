@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import psutil
+
+from ... import owned
 
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
 SLACK = 2.0  # seconds by which a process may seem older than its job: start times are counted in ticks from boot
@@ -60,14 +63,22 @@ def launch(files: Files, arguments: Sequence[str], environment: Mapping[str, str
 
 
 def open_output(directory: str, path: str, append: bool) -> BinaryIO:
-    """Made by the job's user with 0666 minus the umask, as Slurm does."""
-    return open(os.path.join(directory, path), "ab" if append else "wb")
+    """Made by the job's user with 0666 minus the umask, as Slurm does; links are followed, as the submitter's own choice. Raises OSError
+    for anything else than a regular file or /dev/null: opening a FIFO would stop this daemon until somebody reads from it."""
+    where = os.path.join(directory, path)
+    how = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
+    handle = os.open(where, how, 0o666)
+    if not (stat.S_ISREG(os.fstat(handle).st_mode) or os.path.samestat(os.fstat(handle), os.stat(os.devnull))):
+        os.close(handle)
+        raise owned.WrongKind(where, "something else")
+    os.set_blocking(handle, True)  # the job's own from now on
+    return os.fdopen(handle, "ab" if append else "wb")
 
 
 def exit_of(folder: Path) -> Exit | None:
     """How the job of this folder ended, as its launcher wrote it; None: it has not, or its launcher was killed."""
     try:
-        code, number, at, cpu = (folder / "exit").read_text().split()
+        code, number, at, cpu = _words(folder / "exit")
         return Exit(int(code), int(number), float(at), float(cpu))
     except (OSError, ValueError):
         return None
@@ -77,11 +88,16 @@ def job_pid(folder: Path) -> int:
     """The pid, which is also the process group and session, of the job's script; 0: not started yet, or the number is
     somebody else's by now."""
     try:
-        pid, at = (folder / "pid").read_text().split()
+        pid, at = _words(folder / "pid")
         found = born(int(pid))
         return int(pid) if not found or abs(found - float(at)) < SLACK else 0
     except (OSError, ValueError):
         return 0
+
+
+def _words(path: Path) -> list[str]:
+    """What the launcher wrote, in a folder that jobs of the same account may change."""
+    return owned.read_all(path, 1000).decode().split()
 
 
 def born(pid: int) -> float:
