@@ -61,7 +61,7 @@ def text(name: str, value: Any) -> str:
 
 
 def number(name: str, value: Any, least: int, most: int) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,12}\s*", value, re.ASCII):
+    if isinstance(value, str) and re.fullmatch(r" *-?\d{1,12} *", value, re.ASCII):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadOption(f"{name}: {str(value)[:40]!r} is not a whole number.")

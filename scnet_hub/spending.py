@@ -21,6 +21,7 @@ from .db.sessions import SessionRow
 from .db.spending import ChargeRow
 from .documents import iso, number
 from .errors import BadOption, NotEntitled, NotFound
+from .instants import parse_instant
 from .ledger import pricing
 from .ledger.burning import burn_down, runs_out_at
 from .ledger.lots import Lot
@@ -243,13 +244,7 @@ class Spending:
 
     def moment(self, name: str, text: str) -> datetime | None:
         """ "2026-11-23" is its midnight in the federation's zone. Raises BadOption."""
-        if not text:
-            return None
-        try:
-            at = datetime.fromisoformat(text[:40])
-            return (at if at.tzinfo else at.replace(tzinfo=self.zone)).astimezone(UTC)
-        except (ValueError, OverflowError) as error:
-            raise BadOption(f"{name}: {text[:40]!r} is no time.", hint="Write it like 2026-12-31 or 2026-12-31T12:00+08:00.") from error
+        return parse_instant(text, option=name, zone=self.zone) if text else None
 
     def month(self, now: datetime) -> datetime:
         """When this month began."""

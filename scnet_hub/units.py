@@ -15,6 +15,9 @@ from .errors import BadOption
 
 CREDIT = "GRANT"
 MICRO = 1_000_000
+MOST_CREDITS = 10**9  # that one request may name
+CREDITS_HINT = f"Write it like 500 or 12.5: over zero, at most {MOST_CREDITS:,}, with up to 6 decimals."
+_CREDITS = re.compile(r" *\d{1,3}(?:(?:,\d{3})+|\d{0,7})(?:\.\d{1,6})? *", re.ASCII)
 _MULTIPLES = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
@@ -57,6 +60,26 @@ def credits(value: str | int | float | Fraction) -> Amount:
     return Amount(int((exact * MICRO + Fraction(1, 2)) // 1))
 
 
+def check_credits(value: object, *, option: str = "amount") -> Amount:
+    """An amount over zero from a number of credits. Raises BadOption naming `option`."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
+        raise BadOption(f"{option}: {_shown(value)} is not a number of credits.", hint=CREDITS_HINT)
+    if not 0 < value <= MOST_CREDITS or not (amount := credits(value)):  # not-a-number is not over zero either
+        raise BadOption(f"{option}: the number of credits is out of range.", hint=CREDITS_HINT)
+    return amount
+
+
+def parse_credits(text: str, *, option: str = "amount") -> Amount:
+    """The same from text like "500", "12.5" or "1,204.50"."""
+    if not _CREDITS.fullmatch(text):
+        raise BadOption(f"{option}: {_shown(text)} is not a number of credits.", hint=CREDITS_HINT)
+    return check_credits(Fraction(text.replace(",", "").strip(" ")), option=option)
+
+
+def _shown(value: object) -> str:
+    return repr(value[:40]) if isinstance(value, str) else type(value).__name__
+
+
 def format_number(value: float) -> str:
     """A number for people: thousands separated, 2 decimals, 4 when it is under 0.1 and not zero."""
     return f"{value:,.4f}" if 0 < abs(value) < 0.1 else f"{value:,.2f}"
@@ -66,7 +89,7 @@ def parse_memory(text: str | int, *, option: str = "memory") -> int:
     """Bytes in "4G", "512 MiB", "2048" (bytes). Raises BadOption naming `option`."""
     if isinstance(text, int) and not isinstance(text, bool):
         return text
-    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([KMGT]?)(?:i?B)?\s*", str(text)[:64], re.IGNORECASE | re.ASCII)
+    match = re.fullmatch(r" *(\d{1,15}(?:\.\d{1,6})?) *([KMGT]?)(?:i?B)? *", str(text), re.IGNORECASE | re.ASCII)
     if not match:
         raise BadOption(f"{option}: {str(text)[:40]!r} is not a memory size.", hint="Write it like 4G or 512M.")
     return int(Fraction(match[1]) * _MULTIPLES[match[2].upper()])
@@ -87,7 +110,7 @@ def parse_walltime(text: str | int | float | timedelta, *, option: str = "wallti
     try:
         if isinstance(text, int | float) and not isinstance(text, bool):
             return timedelta(seconds=text)
-        return timedelta(seconds=_seconds(str(text).strip()[:64]))
+        return timedelta(seconds=_seconds(str(text).strip(" ")))
     except (ValueError, OverflowError) as error:
         raise BadOption(f"{option}: {str(text)[:40]!r} is not a duration.", hint="Write it like 30m, 2h, 1h30m or 2-12:00:00.") from error
 
@@ -100,8 +123,10 @@ def _seconds(text: str) -> int:
         return int(days or 0) * 86400 + int(first) * 3600 + int(second) * 60 + int(third or 0)
     if re.fullmatch(r"\d{1,9}", text, re.ASCII):
         return int(text)
-    pieces = re.findall(r"(\d{1,9}(?:\.\d{1,6})?)\s*(min|[smhd])", text, re.ASCII)
-    if not pieces or re.sub(r"\s", "", text) != "".join(number + unit for number, unit in pieces):
+    if len(text) > 64:
+        raise ValueError(text[:64])
+    pieces = re.findall(r"(\d{1,9}(?:\.\d{1,6})?) *(min|[smhd])", text, re.ASCII)
+    if not pieces or text.replace(" ", "") != "".join(number + unit for number, unit in pieces):
         raise ValueError(text)
     return int(sum(Fraction(number) * _SECONDS[unit] for number, unit in pieces))
 

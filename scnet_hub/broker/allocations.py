@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,15 +10,22 @@ from fastapi import APIRouter, Query, Request
 from .. import allocations, documents, sessions
 from ..allocations import Wish
 from ..errors import BadOption, NotFound
+from ..instants import parse_instant
 from ..options import text
-from ..units import Amount, credits
+from ..units import MOST_CREDITS, Amount, check_credits, credits
 from .auth import Caller
-from .routes import Fed, Who, aware, body_of, linker, operator_of
+from .bodies import INSTANT, body_of, described, only, texts
+from .routes import Fed, Who, linker, operator_of
 
 Json = dict[str, Any]
 router = APIRouter()
-KNOWN = {"project", "amount", "begins_at", "ends_at", "words", "centres", "renews"}
-MOST = 1e9
+KNOWN = ("amount", "begins_at", "centres", "ends_at", "project", "renews", "words")
+AMOUNT: Json = {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_CREDITS}
+WORDS: Json = texts(allocations.WORDS)
+WISH_SCHEMA = described(
+    required=("project", "amount"), project=texts(64), amount=AMOUNT, words=WORDS, begins_at=INSTANT, ends_at=INSTANT,
+    centres={"type": "array", "items": texts(64)}, renews=texts(64),
+)  # fmt: skip
 
 
 @router.get("/allocations")
@@ -30,17 +36,16 @@ async def list_allocations(
     return {"allocations": await fed.reports.allocations(who.scope, project=project, state=state)}
 
 
-@router.post("/allocations", status_code=201)
+@router.post("/allocations", status_code=201, openapi_extra=WISH_SCHEMA)
 async def ask(fed: Fed, who: Who, request: Request) -> Json:
     """A request of a project's PI or manager; not by a session's token, which its centre could read."""
     person, body, now = linker(who), await body_of(request), fed.clock()
-    if unknown := sorted(set(body) - KNOWN):
-        raise BadOption(f"Unknown field {unknown[0][:40]!r}.", hint=f"Known: {', '.join(sorted(KNOWN))}.")
+    only(body, *KNOWN)
     centres = body.get("centres") or []
     if not isinstance(centres, list):
         raise BadOption("centres: must be a list of centres.")
     wish = Wish(
-        project=text("project", body.get("project", "")), amount=amount_in(body), words=prose(body.get("words", "")),
+        project=text("project", body.get("project", "")), amount=check_credits(body.get("amount")), words=prose(body.get("words", "")),
         begins_at=moment("begins_at", body.get("begins_at")) or now, ends_at=moment("ends_at", body.get("ends_at")),
         centres=tuple(text("centre", centre) for centre in centres), renews=text("renews", body.get("renews", "")),
     )  # fmt: skip
@@ -48,12 +53,13 @@ async def ask(fed: Fed, who: Who, request: Request) -> Json:
     return documents.allocation(row)
 
 
-@router.post("/allocations/{allocation}/approve")
+@router.post("/allocations/{allocation}/approve", openapi_extra=described(amount=AMOUNT, grantor=texts(64), words=WORDS))
 async def approve(allocation: str, fed: Fed, who: Who, request: Request) -> Json:
     """By an operator: the amount that was asked for, or another."""
     operator_of(who)
     body = await body_of(request)
-    amount = amount_in(body) if body.get("amount") is not None else None
+    only(body, "amount", "grantor", "words")
+    amount = check_credits(body["amount"]) if body.get("amount") is not None else None
     grantor, words = text("grantor", body.get("grantor") or "federation"), prose(body.get("words", ""))
     row = await fed.db.run(
         allocations.approve, allocation, _by(who), words, fed.clock(), grantor=grantor, amount=amount, grantors=_grantors(fed)
@@ -61,11 +67,13 @@ async def approve(allocation: str, fed: Fed, who: Who, request: Request) -> Json
     return documents.allocation(row)
 
 
-@router.post("/allocations/{allocation}/decline")
+@router.post("/allocations/{allocation}/decline", openapi_extra=described(words=WORDS))
 async def decline(allocation: str, fed: Fed, who: Who, request: Request) -> Json:
     """By an operator, with a reason."""
     operator_of(who)
-    words = prose((await body_of(request)).get("words", ""))
+    body = await body_of(request)
+    only(body, "words")
+    words = prose(body.get("words", ""))
     return documents.allocation(await fed.db.run(allocations.decline, allocation, _by(who), words, fed.clock()))
 
 
@@ -93,20 +101,8 @@ def _by(who: Caller) -> str:
     return who.person or "an operator"
 
 
-def amount_in(body: Json) -> Amount:
-    value = body.get("amount")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 < value <= MOST:
-        raise BadOption("amount: must be a number of credits over zero.", hint=f"At most {MOST:,.0f}.")
-    return credits(value)
-
-
 def moment(name: str, value: object) -> datetime | None:
-    if value in (None, ""):
-        return None
-    try:
-        return aware(datetime.fromisoformat(str(value)[:40]))
-    except ValueError as error:
-        raise BadOption(f"{name}: {str(value)[:40]!r} is no time.", hint="Write it like 2026-12-31 or 2026-12-31T12:00+08:00.") from error
+    return None if value in (None, "") else parse_instant(value, option=name)
 
 
 def prose(value: object) -> str:

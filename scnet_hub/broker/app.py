@@ -7,11 +7,13 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import __version__
@@ -24,6 +26,19 @@ from .routes import router
 
 log = logging.getLogger(__name__)
 PREFIX = "/services/scnet/api/v1"
+PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "family", "hint", "acts"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "title", "code", "family", "hint", "acts")},
+        "status": {"type": "integer"},
+        "details": {"type": "object"},
+    },
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, "content": {"application/problem+json": {"schema": PROBLEM}}}
+    for status, words in (("4XX", "Refused: what is wrong, and what to do."), ("5XX", "The broker or a centre can't answer now."))
+}
 
 
 def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -> FastAPI:
@@ -49,7 +64,7 @@ def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -
     )
     app.state.federation, app.state.gate = federation, gate
     for one in (router, allocations.router, metering.router, persons.router, settling.router, tariffs.router, usage.router):
-        app.include_router(one, prefix=PREFIX)
+        app.include_router(one, prefix=PREFIX, responses=REFUSALS)
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
@@ -74,6 +89,8 @@ class Faults:
 
         try:
             await self.app(scope, receive, watched)
+        except ClientDisconnect:  # it broke off in the middle of its body: nothing was done, and there is no one to answer
+            log.debug("%s %s was broken off by its client", scope["method"], scope["path"])
         except Exception as error:
             if began or scope["type"] != "http":
                 raise

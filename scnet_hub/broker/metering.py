@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 
 from .. import charging
 from ..db import Tx
@@ -14,15 +13,19 @@ from ..db.manifests import ManifestRow
 from ..db.usage import UsageRow
 from ..documents import iso
 from ..errors import BadOption, SpecError
+from ..instants import parse_day
 from ..ledger import export
 from ..metering import deciding, intake
 from .allocations import prose
-from .routes import Fed, Who, body_of, operator_of
+from .bodies import DAY, MAX_BODY, body_of, described, only, texts
+from .routes import Fed, Who, operator_of
 
 Json = dict[str, Any]
 router = APIRouter()
 Short = Annotated[str, Query(max_length=64)]
 MOST = 500  # records of one answer, and events of one question
+DECISION_SCHEMA = described(required=("decision", "words"), decision={"type": "string", "enum": ["drop", "believe"]}, words=texts(MAX_BODY))
+EVENTS_SCHEMA = described(required=("events",), events={"type": "array", "maxItems": MOST, "items": texts(MAX_BODY)})
 
 
 @router.get("/usage/suspense")
@@ -33,36 +36,36 @@ async def suspense(fed: Fed, who: Who, centre: Short = "", decided: bool = False
     return {"as_of": iso(fed.clock()), "records": [_record(one) for one in found[:MOST]], "more": max(len(found) - MOST, 0)}
 
 
-@router.post("/usage/suspense/{number}")
-async def decide(number: int, fed: Fed, who: Who, request: Request) -> Json:
+@router.post("/usage/suspense/{number}", openapi_extra=DECISION_SCHEMA)
+async def decide(number: Annotated[int, Path(ge=1, lt=2**31)], fed: Fed, who: Who, request: Request) -> Json:
     """Drops a record, or believes it: then it is charged all the same."""
     operator_of(who)
     body = await body_of(request)
-    _known(body, "decision", "words")
+    only(body, "decision", "words")
     said = (str(body.get("decision", "")), prose(body.get("words", "")), who.person or "operator")
-    row = await fed.db.run(deciding.decide, max(0, min(number, 2**31 - 1)), *said, fed.pages, fed.clock())
+    row = await fed.db.run(deciding.decide, number, *said, fed.pages, fed.clock())
     if row.session:
         fed.changes.tell(row.session)
     return _record(row)
 
 
-@router.post("/centres/{centre}/usage/pull")
+@router.post("/centres/{centre}/usage/pull", openapi_extra=described(required=("day",), day=DAY, to=DAY))
 async def pull(centre: str, fed: Fed, who: Who, request: Request) -> Json:
     """Asks a centre's accounting again for a day, or the days up to another one; with what the records here lack then."""
     operator_of(who)
     body = await body_of(request)
-    _known(body, "day", "to")
-    first = _day("day", body.get("day"))
-    rows = await fed.pulling.pull_days(centre, first, _day("to", body["to"]) if body.get("to") else first)
+    only(body, "day", "to")
+    first = parse_day(body.get("day"), option="day")
+    rows = await fed.pulling.pull_days(centre, first, parse_day(body["to"], option="to") if body.get("to") else first)
     return {"manifests": [_manifest(one) for one in rows]}
 
 
-@router.post("/usage/events")
+@router.post("/usage/events", openapi_extra=EVENTS_SCHEMA)
 async def take(fed: Fed, who: Who, request: Request) -> Json:
     """Takes in usage records that a centre exported as CloudEvents."""
     operator_of(who)
     body = await body_of(request)
-    _known(body, "events")
+    only(body, "events")
     events = body.get("events")
     if not isinstance(events, list) or len(events) > MOST or not all(isinstance(one, str) for one in events):
         raise BadOption(f"events: must be a list of at most {MOST} lines of JSON.", hint="docs/reference/usage.md shows one.")
@@ -83,18 +86,6 @@ async def take(fed: Fed, who: Who, request: Request) -> Json:
     for session in news:
         fed.changes.tell(session)
     return {"taken": len(usages), "sessions": news}
-
-
-def _known(body: Json, *names: str) -> None:
-    if unknown := sorted(set(body) - set(names)):
-        raise BadOption(f"Unknown field {unknown[0][:40]!r}.", hint=f"Known: {', '.join(names)}.")
-
-
-def _day(name: str, text: object) -> date:
-    try:
-        return date.fromisoformat(str(text))
-    except ValueError:
-        raise BadOption(f"{name}: {str(text)[:40]!r} is not a day.", hint="Write it like 2026-11-01.") from None
 
 
 def _record(row: UsageRow) -> Json:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from .. import __version__, decision_pages, documents, identity, options, placement, quoting
 from ..accounts import PROOF_LIFE
@@ -19,12 +20,13 @@ from ..db.sessions import SessionRow
 from ..documents import iso
 from ..errors import BadOption, NotEntitled, NotFound, plain
 from ..federation import Federation
+from ..instants import parse_instant
 from ..metrics import CONTENT_TYPE
 from .auth import Caller, Gate
+from .bodies import INSTANT, INT64, MAX_BODY, body_of, described, only, texts
 
 router = APIRouter()
 Json = dict[str, Any]
-MAX_BODY = 256 * 1024
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{0,253}", re.ASCII)
 
 OPTIONS_SCHEMA: Json = {
@@ -48,6 +50,12 @@ OPTIONS_SCHEMA: Json = {
     }
 }
 
+NEW: dict[int | str, Json] = {201: {"description": "A new one; 200: the one that is there already."}}
+CALL_HOME_SCHEMA: Json = described(
+    required=("nonce", "phase"), nonce=texts(200), phase={"type": "string", "enum": ["started", "listening"]},
+    host=texts(253), port={"type": "integer", "minimum": 0, "maximum": 65535}, node=texts(253),
+)  # fmt: skip
+
 
 def federation(request: Request) -> Federation:
     fed: Federation = request.app.state.federation
@@ -62,22 +70,6 @@ async def caller(request: Request) -> Caller:
 
 Fed = Annotated[Federation, Depends(federation)]
 Who = Annotated[Caller, Depends(caller)]
-
-
-async def body_of(request: Request) -> Json:
-    """The JSON object in the body. Raises BadOption for anything else, and for more than 256 KiB."""
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY:
-            raise BadOption(f"The body is over {MAX_BODY // 1024} KiB.", hint="Put large inputs into a file.", code="too-large")
-    try:
-        body = json.loads(data or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise BadOption("The body is not JSON.") from error
-    if not isinstance(body, dict):
-        raise BadOption("The body must be a JSON object.")
-    return body
 
 
 def person_of(who: Caller) -> str:
@@ -96,11 +88,6 @@ def linker(who: Caller) -> str:
             code="not-from-a-session",
         )
     return person_of(who)
-
-
-def aware(at: datetime) -> datetime:
-    """A time without a zone is UTC."""
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def operator_of(who: Caller) -> None:
@@ -190,7 +177,7 @@ async def list_sessions(fed: Fed, who: Who, all: Annotated[bool, Query()] = Fals
     return {"as_of": iso(fed.clock()), "sessions": found}
 
 
-@router.post("/sessions", openapi_extra=OPTIONS_SCHEMA)
+@router.post("/sessions", openapi_extra=OPTIONS_SCHEMA, responses=NEW)
 async def submit(request: Request, response: Response, fed: Fed, who: Who) -> Json:
     body = await body_of(request)
     argv, env, files = (body.pop(name, None) for name in ("argv", "env", "files"))
@@ -215,7 +202,7 @@ def _token(row: SessionRow) -> Json:
 
 @router.get("/sessions/{session_id}")
 async def get_session(
-    session_id: str, fed: Fed, who: Who, wait: Annotated[float, Query(ge=0, le=30)] = 0, seen: Annotated[int, Query()] = -1
+    session_id: str, fed: Fed, who: Who, wait: Annotated[float, Query(ge=0, le=30)] = 0, seen: Annotated[int, Query(ge=-1, lt=INT64)] = -1
 ) -> Json:
     row = await own(fed, who, session_id)
     if wait:
@@ -233,7 +220,7 @@ async def stop(session_id: str, fed: Fed, who: Who, why: Annotated[str, Query(ma
     return await one(fed, who, row)
 
 
-@router.post("/sessions/{session_id}/continue")
+@router.post("/sessions/{session_id}/continue", responses=NEW)
 async def proceed(session_id: str, response: Response, fed: Fed, who: Who) -> Json:
     """The next session of a Lab, in the same folder: it takes the name over when it listens."""
     row, new = await fed.continuing.next(await own(fed, who, session_id))
@@ -269,14 +256,15 @@ async def decision_log(
     fed: Fed,
     who: Who,
     days: Annotated[float, Query(gt=0, le=366)] = 1,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Annotated[str, Query(max_length=40, json_schema_extra=INSTANT)] = "",
+    until: Annotated[str, Query(max_length=40, json_schema_extra=INSTANT)] = "",
     after: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     """A page of the log with what each decision was made from, of the last days or of that time."""
     operator_of(who)
-    begin = aware(since) if since else fed.clock() - timedelta(days=days)
-    found = await decision_pages.page(fed.decision_log, begin, aware(until) if until else fed.clock(), after)
+    begin = parse_instant(since, option="since") if since else fed.clock() - timedelta(days=days)
+    end = parse_instant(until, option="until") if until else fed.clock()
+    found = await decision_pages.page(fed.decision_log, begin, end, after)
     text = await asyncio.to_thread(json.dumps, found, ensure_ascii=False)  # it may be megabytes: not in the way of others
     return Response(text, media_type="application/json")
 
@@ -304,11 +292,13 @@ async def accounts(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) ->
     return {"as_of": iso(fed.clock()), "accounts": await fed.reports.accounts(who.scope, ended=all)}
 
 
-@router.post("/accounts/{centre}")
+@router.post("/accounts/{centre}", openapi_extra=described(required=("account",), account=texts(64)))
 async def link(centre: str, request: Request, fed: Fed, who: Who) -> Json:
     """Begins the proof that an account at that centre is the caller's: answers the command to run there."""
     person = linker(who)
-    account = identity.login(str((await body_of(request)).get("account", "")))
+    body = await body_of(request)
+    only(body, "account")
+    account = identity.login(str(body.get("account", "")))
     command = await fed.linking.ask(person, centre, account)
     return {"centre": centre, "account": account, "command": command, "valid_s": PROOF_LIFE.total_seconds()}
 
@@ -325,7 +315,7 @@ async def unlink(centre: str, fed: Fed, who: Who) -> Json:
     return documents.account(await fed.linking.unlink(person, centre))
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(fed: Fed, who: Who) -> Response:
     """Prometheus's text format; for operators, and monitors with a token of theirs."""
     operator_of(who)
@@ -352,7 +342,7 @@ async def verify_ledger(fed: Fed, who: Who) -> Json:
     return documents.audit(await fed.bookkeeping.verify())
 
 
-@router.post("/sessions/{session_id}/call-home")
+@router.post("/sessions/{session_id}/call-home", openapi_extra=CALL_HOME_SCHEMA)
 async def call_home(session_id: str, request: Request, fed: Fed) -> Json:
     """From the session's first process, vouched for by its one-time nonce; accepts a place and nothing else."""
     body = await body_of(request)

@@ -13,15 +13,22 @@ from starlette.background import BackgroundTask
 
 from ..documents import iso
 from ..errors import BadOption, NotEntitled
-from ..settling.answers import Reader
+from ..settling.answers import WORDS, Reader
 from ..units import CREDIT
 from .allocations import prose
 from .auth import Caller
-from .routes import Fed, Who, body_of, operator_of
+from .bodies import INT64, body_of, described, only, texts
+from .routes import Fed, Who, operator_of
 
 Json = dict[str, Any]
 router = APIRouter()
 Short = Annotated[str, Query(max_length=64)]
+ANSWER_SCHEMA = described(words=texts(WORDS))
+CLOSE_SCHEMA = described(excuses={"type": "object", "additionalProperties": texts(WORDS)}, preview={"type": "boolean"})
+
+
+def _written(media_type: str) -> dict[int | str, Json]:
+    return {200: {"description": "A file.", "content": {media_type: {"schema": {"type": "string"}}}}}
 
 
 def reader(fed: Fed, who: Caller) -> Reader:
@@ -59,14 +66,13 @@ async def period(name: str, fed: Fed, who: Who) -> Json:
     return await fed.settling.period(name)
 
 
-@router.post("/periods/{name}/close")
+@router.post("/periods/{name}/close", openapi_extra=CLOSE_SCHEMA)
 async def close(name: str, fed: Fed, who: Who, request: Request) -> Json:
     """By an operator: for ever, unless it is a preview."""
     operator_of(who)
     by = reader(fed, who)
     body = await body_of(request)
-    if unknown := sorted(set(body) - {"excuses", "preview"}):
-        raise BadOption(f"Unknown field {unknown[0][:40]!r}.", hint="Known: excuses, preview.")
+    only(body, "excuses", "preview")
     excuses, preview = body.get("excuses", {}), body.get("preview", False)
     if not isinstance(excuses, dict) or not isinstance(preview, bool):
         raise BadOption("excuses must be an object of centres and words, preview true or false.")
@@ -76,14 +82,14 @@ async def close(name: str, fed: Fed, who: Who, request: Request) -> Json:
     return await fed.settling.close(name, by.person or "an operator", said)
 
 
-@router.get("/periods/{name}/bills")
+@router.get("/periods/{name}/bills", response_class=FileResponse, responses=_written("text/csv"))
 async def bills(name: str, fed: Fed, who: Who, book: Short = CREDIT, member: Short = "") -> FileResponse:
     """FOCUS 1.2 as CSV: operators all, people of a member those that it pays."""
     by, path = reader(fed, who), _new_file()
     return await _file(fed.settling.bills(name, book, member, by, path), path, f"focus-{name}-{book}.csv", "text/csv")
 
 
-@router.get("/periods/{name}/usage")
+@router.get("/periods/{name}/usage", response_class=FileResponse, responses=_written("application/x-ndjson"))
 async def usage(name: str, fed: Fed, who: Who, centre: Short = "") -> FileResponse:
     """CloudEvents, one JSON a line."""
     operator_of(who)
@@ -120,24 +126,24 @@ async def statement(period: str, book: str, member: str, fed: Fed, who: Who) -> 
 
 
 @router.get("/statements/{period}/{book}/{member}/entries")
-async def entries(period: str, book: str, member: str, fed: Fed, who: Who, after: Annotated[int, Query(ge=0)] = 0) -> Json:
+async def entries(period: str, book: str, member: str, fed: Fed, who: Who, after: Annotated[int, Query(ge=0, lt=INT64)] = 0) -> Json:
     """The entries that its lines add up."""
     return await fed.settling.entries((period, book, member), reader(fed, who), after)
 
 
-@router.post("/statements/{period}/{book}/{member}/accept")
+@router.post("/statements/{period}/{book}/{member}/accept", openapi_extra=ANSWER_SCHEMA)
 async def accept(period: str, book: str, member: str, fed: Fed, who: Who, request: Request) -> Json:
     """By the member's people."""
     return await _answer("accept", (period, book, member), fed, who, request)
 
 
-@router.post("/statements/{period}/{book}/{member}/dispute")
+@router.post("/statements/{period}/{book}/{member}/dispute", openapi_extra=ANSWER_SCHEMA)
 async def dispute(period: str, book: str, member: str, fed: Fed, who: Who, request: Request) -> Json:
     """By the member's people, with words."""
     return await _answer("dispute", (period, book, member), fed, who, request)
 
 
-@router.post("/statements/{period}/{book}/{member}/settle")
+@router.post("/statements/{period}/{book}/{member}/settle", openapi_extra=ANSWER_SCHEMA)
 async def settle(period: str, book: str, member: str, fed: Fed, who: Who, request: Request) -> Json:
     """By an operator: paid; after a dispute with words of what was decided."""
     return await _answer("settle", (period, book, member), fed, who, request)
@@ -145,5 +151,7 @@ async def settle(period: str, book: str, member: str, fed: Fed, who: Who, reques
 
 async def _answer(verb: str, name: tuple[str, str, str], fed: Fed, who: Who, request: Request) -> Json:
     by = reader(fed, who)
-    words = prose((await body_of(request)).get("words", ""))
+    body = await body_of(request)
+    only(body, "words")
+    words = prose(body.get("words", ""))
     return await fed.settling.answer(name, verb, words, by)

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from ..spending import Question
+from .bodies import INSTANT
 from .routes import Fed, Who
 
 Json = dict[str, Any]
 router = APIRouter()
 Short = Annotated[str, Query(max_length=64)]
+Moment = Annotated[str, Query(max_length=40, json_schema_extra=INSTANT)]
 
 
 @router.get("/usage")
@@ -21,8 +23,8 @@ async def usage(
     project: Short = "",
     person: Annotated[str, Query(max_length=255)] = "",
     by: Annotated[str, Query(max_length=16)] = "day",
-    since: Short = "",
-    until: Short = "",
+    since: Moment = "",
+    until: Moment = "",
 ) -> Json:
     """By day, centre, person, session or charge; since this month began, unless it says otherwise."""
     spending = fed.reports.spending

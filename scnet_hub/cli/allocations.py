@@ -10,6 +10,7 @@ from ..client import Client
 from ..units import format_number
 from .answers import Answer, Json, plain, print_table, reading
 from .balance import AMOUNTS, ceilings, use
+from .values import TIME, Credits
 
 HEADS = ("id", "project", "credits", "state", "from", "until", "centres", "asked by", "answer")
 
@@ -34,10 +35,10 @@ def list_allocations(client: Client, project: str = "", state: str = "") -> Answ
 
 @allocation.command()
 @click.argument("project")
-@click.argument("credits", type=float)
+@click.argument("credits", type=Credits())
 @click.option("--why", "words", prompt="What for", help="What it is for, for those who decide.")
-@click.option("--from", "begins_at", default="", metavar="DATE", help="When it begins; now.")
-@click.option("--until", "ends_at", default="", metavar="DATE", help="When what is not spent is gone; never.")
+@click.option("--from", "begins_at", default="", type=TIME, metavar="DATE", help="When it begins; now.")
+@click.option("--until", "ends_at", default="", type=TIME, metavar="DATE", help="When what is not spent is gone; never.")
 @click.option("--centre", "centres", multiple=True, help="Where it may be spent (repeatable); everywhere.")
 @click.option("--renews", default="", metavar="ID", help="The allocation whose rest it takes over.")
 @reading
@@ -49,7 +50,7 @@ def request(client: Client, project: str, credits: float, **said: object) -> Ans
 
 @allocation.command()
 @click.argument("allocation_id", metavar="ID")
-@click.option("--amount", type=float, help="Another amount than was asked for.")
+@click.option("--amount", type=Credits(), help="Another amount than was asked for.")
 @click.option("--grantor", default="", help="Who gives it; the federation.")
 @click.option("--words", default="", help="For those who asked.")
 @reading

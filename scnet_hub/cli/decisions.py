@@ -7,6 +7,7 @@ import click
 from ..client import Client
 from .answers import Answer, Json, plain, print_table, reading
 from .sessions import moment
+from .values import Number
 
 HEADS = (
     "starts", "further copies", "as promised", "hit rate", "median: expected", "started", "ready", "95 % ready within", "not ready yet",
@@ -14,7 +15,7 @@ HEADS = (
 
 
 @click.command()
-@click.option("--days", type=click.FloatRange(0, 366, min_open=True), default=1, show_default=True, help="Of how many days.")
+@click.option("--days", type=Number(0, 366, min_open=True), default=1, show_default=True, help="Of how many days.")
 @reading
 def decisions(client: Client, days: float) -> Answer:
     """What was predicted against what happened, by centre; why starts were refused; the last decisions."""

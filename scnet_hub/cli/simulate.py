@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -21,17 +21,10 @@ from ..simulator.replay import candidates
 from ..simulator.swf import Site
 from . import replay
 from .answers import App, Json, fail, print_json, print_table
+from .values import Instant, Number, Whole
 
 OF_DECISIONS = ("since", "weights", "source", "save", "most")
 OF_LOGS = ("traces", "by_partition", "centres", "load", "snapshot_age", "seed", "black_hole", "outages", "plot")
-
-
-def instant(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(value) if value else None
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no time such as 2026-11-23 or 2026-11-23T09:00.") from None
-    return at.replace(tzinfo=UTC) if at and not at.tzinfo else at
 
 
 PATH = click.Path(dir_okay=False, path_type=Path)
@@ -43,23 +36,21 @@ T = TypeVar("T")
     "--trace", "traces", multiple=True, type=click.Path(path_type=Path), help="A log in SWF, plain or .gz; repeatable, taken in turn."
 )
 @click.option("--partitions-as-sites", "by_partition", is_flag=True, help="Each partition of a log is a machine of its own.")
-@click.option("--centres", type=click.IntRange(1, 1000), default=22, show_default=True, help="How many centres.")
+@click.option("--centres", type=Whole(1, 1000), default=22, show_default=True, help="How many centres.")
 @click.option(
     "--load", type=click.Choice(list(LOADS)), default="hot", show_default=True, help="How full their own people's jobs make them."
 )
-@click.option("--snapshot-age", type=click.FloatRange(0, 3600), default=30, show_default=True, help="Seconds between looks at a centre.")
-@click.option(
-    "--days", type=click.FloatRange(0, 366, min_open=True), default=2, show_default=True, help="Days in all, simulated or of a hub."
-)
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same result.")
+@click.option("--snapshot-age", type=Number(0, 3600), default=30, show_default=True, help="Seconds between looks at a centre.")
+@click.option("--days", type=Number(0, 366, min_open=True), default=2, show_default=True, help="Days in all, simulated or of a hub.")
+@click.option("--seed", type=Whole(), default=1, show_default=True, help="The same seed, the same result.")
 @click.option("--policies", "names", default="", help=f"Separated by commas; all of {', '.join(POLICIES)}; of a hub's: soonest, cheapest.")
 @click.option("--black-hole", is_flag=True, help="One centre looks idle and kills each session after 5 s.")
 @click.option("--outages", is_flag=True, help="Centres are down for an hour every three days.")
 @click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the waits as a picture, FILE.svg.")
 @click.option("--decisions", is_flag=True, help="Operators: what the hub decided of late, against other policies, instead of logs.")
-@click.option("--since", callback=instant, metavar="TIME", help="Of the hub's decisions those from then on (UTC): --days of them.")
+@click.option("--since", type=Instant(), metavar="TIME", help="Of the hub's decisions those from then on (UTC): --days of them.")
 @click.option("--weights", multiple=True, help="Of the hub's decisions, soonest with price=5,away=0; repeatable.")
-@click.option("--most", type=click.IntRange(1), default=2000, show_default=True, help="Of the hub's decisions so many at most.")
+@click.option("--most", type=Whole(1), default=2000, show_default=True, help="Of the hub's decisions so many at most.")
 @click.option("--save", type=PATH, help="Keep the hub's decisions with what they were made from, FILE.json.gz.")
 @click.option("--from", "source", type=PATH, help="Replay what --save kept; no hub is asked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

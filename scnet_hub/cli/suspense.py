@@ -12,6 +12,7 @@ import click
 from ..client import Client
 from .answers import Answer, Json, plain, print_table, reading
 from .usage import usage
+from .values import DAY, Whole
 
 AT_ONCE = 200  # events of one question
 
@@ -49,7 +50,7 @@ def why(one: Json) -> str:
 
 
 @suspense.command()
-@click.argument("number", metavar="ID", type=int)
+@click.argument("number", metavar="ID", type=Whole(1))
 @click.argument("decision", type=click.Choice(["drop", "believe"]))
 @click.option("--words", required=True, help="Why; it stays with the record, and the session's log shows it.")
 @reading
@@ -61,8 +62,8 @@ def decide(client: Client, number: int, decision: str, words: str) -> Answer:
 
 @usage.command()
 @click.argument("centre")
-@click.option("--day", required=True, metavar="DAY", help="2026-11-01, in the federation's zone.")
-@click.option("--to", default="", metavar="DAY", help="And the days up to this one.")
+@click.option("--day", required=True, type=DAY, metavar="DAY", help="2026-11-01, in the federation's zone.")
+@click.option("--to", default="", type=DAY, metavar="DAY", help="And the days up to this one.")
 @reading
 def pull(client: Client, centre: str, day: str, to: str) -> Answer:
     """Operators: ask a centre's accounting again for a day; exit code 1 while something is missing."""

@@ -10,6 +10,7 @@ import click
 from ..client import Client
 from ..units import format_number
 from .answers import Answer, Json, plain, print_table, reading
+from .values import TIME
 
 Line = Callable[[Json], tuple[str, ...]]
 
@@ -78,8 +79,8 @@ TABLES: dict[str, tuple[tuple[str, ...], Line]] = {
 @click.option("--project", default="", metavar="P", help="A project: everybody's usage in it, if you lead it; else yours.")
 @click.option("--person", default="", metavar="NAME", help="Of a project that you lead: that person's.")
 @click.option("--by", type=click.Choice([*TABLES]), default="day", show_default=True, help="One line for each of these.")
-@click.option("--since", default="", metavar="DAY", help="2026-11-01: from then on; else since this month began.")
-@click.option("--until", default="", metavar="DAY", help="2026-12-01: before then; else until now.")
+@click.option("--since", default="", type=TIME, metavar="DAY", help="2026-11-01: from then on; else since this month began.")
+@click.option("--until", default="", type=TIME, metavar="DAY", help="2026-12-01: before then; else until now.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def usage(ctx: click.Context, /, **options: Any) -> None:

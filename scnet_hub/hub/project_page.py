@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 from tornado import web
 
-from ..errors import BadOption, NotFound, ScnetError
+from ..errors import NotFound, ScnetError
+from ..units import parse_credits
 from . import figures
 from .page import Page
 
@@ -69,7 +70,7 @@ def allocation(one: Facts, zone: Any, *, leads: bool, operator: bool, tried: Tri
     open_one = one["state"] == "requested"
     failed = tried if tried and tried.at == one["id"] else None
     return {
-        "id": str(one["id"]), "amount": figures.amount(one["amount"]), "asked": f"{float(one['amount']):.6g}",
+        "id": str(one["id"]), "amount": figures.amount(one["amount"]), "asked": f"{float(one['amount']):.6f}".rstrip("0").rstrip("."),
         "state": STATES.get(str(one["state"]), str(one["state"])), "open": open_one, "by": str(one["asked_by"]),
         "at": figures.day(one["asked_at"], zone), "from": figures.day(one["begins_at"], zone), "until": figures.day(one["ends_at"], zone),
         "centres": ", ".join(one["centres"]) or "all centres", "words": str(one["words"]), "answer": str(one["answer"]),
@@ -118,7 +119,7 @@ QUOTAS = {"sessions": "sessions", "cores": "cores", "gpus": "GPUs"}
 
 
 def wish(project: str, typed: Mapping[str, str]) -> Json:
-    """A form as the body of a request. Raises BadOption for an amount that is no number."""
+    """A form as the body of a request. Raises BadOption for an amount that isn't valid."""
     body: Json = {"project": project, **{name: typed[name] for name in ("words", "begins_at", "ends_at", "renews") if typed.get(name)}}
     return body | {
         "amount": number(typed.get("amount", "")), "centres": [one for one in re.split(r"[\s,]+", typed.get("centres", "")) if one],
@@ -127,10 +128,7 @@ def wish(project: str, typed: Mapping[str, str]) -> Json:
 
 
 def number(text: str) -> float:
-    try:
-        return float(text.replace(",", ""))
-    except ValueError as error:
-        raise BadOption(f"{text[:40]!r} is no number of credits.", hint="Write it like 500 or 12.5.") from error
+    return float(parse_credits(text))
 
 
 # ---- the page

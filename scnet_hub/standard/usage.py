@@ -6,12 +6,13 @@ Knows the document only: what a segment is and what it costs is the ledger's (`l
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_pascal
 
+from .. import instants
 from ..errors import SpecError
 
 TYPE = "org.scnet.usage.v1"
@@ -20,8 +21,20 @@ STATUS = (
     "running", "completed", "failed", "cancelled", "timeout", "out of memory", "deadline", "requeued", "node failure", "boot failure",
     "preempted", "site failure",
 )  # fmt: skip
-Duration = Annotated[timedelta, Field(ge=timedelta()), WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT12S"]})]
-Count = Annotated[int, Field(ge=0, strict=True)]
+CENTURY = timedelta(days=36525)
+
+
+def _supported(at: datetime) -> datetime:
+    if not instants.supported(at):
+        raise ValueError(f"must be from {instants.FIRST} to {instants.LAST}")
+    return at
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_supported)]
+Duration = Annotated[
+    timedelta, Field(ge=timedelta(), le=CENTURY), WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT12S"]})
+]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)]
 Quantity = Annotated[str, Field(pattern=r"^\d{1,30}(\.\d{1,40})?$", description="An exact decimal number; text, so that no digit is lost.")]
 Model = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
 
@@ -34,8 +47,8 @@ class SegmentOf(_Document):
     """The part of the run that this record is of: half-open, within one month of the federation's zone."""
 
     number: int = Field(ge=1, strict=True, description="1 for the first.")
-    start_time: AwareDatetime
-    end_time: AwareDatetime
+    start_time: Instant
+    end_time: Instant
 
 
 class MeterReading(_Document):
@@ -49,7 +62,7 @@ class UsageData(_Document):
     """The usage record. Amounts are what was allocated, used or not."""
 
     record_id: str = Field(max_length=500, description="The run's identity, segment and revision: unique in the federation.")
-    create_time: AwareDatetime = Field(description="When the centre's accounting said so.")
+    create_time: Instant = Field(description="When the centre's accounting said so.")
     revision: Count = Field(default=0, description="0, and one more with each correction of the same run.")
     final: bool = Field(strict=True, description="False: the run goes on, and this is what it used so far.")
     site: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$", description="The centre's id.")
@@ -64,9 +77,9 @@ class UsageData(_Document):
     project_name: str = Field(default="", max_length=100)
     global_user_id: str = Field(default="", max_length=255, description="A pseudonym, never a name.")
     restart: Count = Field(default=0, description="Runs of the same job before this one.")
-    submit_time: AwareDatetime | None = None
-    start_time: AwareDatetime | None = Field(default=None, description="Of the run; absent if it never started.")
-    end_time: AwareDatetime | None = Field(default=None, description="Of the run; absent while it goes on.")
+    submit_time: Instant | None = None
+    start_time: Instant | None = Field(default=None, description="Of the run; absent if it never started.")
+    end_time: Instant | None = Field(default=None, description="Of the run; absent while it goes on.")
     segment: SegmentOf | None = Field(default=None, description="Absent for a run that never started.")
     status: str = Field(json_schema_extra={"enum": list(STATUS)}, pattern="^(" + "|".join(STATUS) + ")$")
     state_raw: str = Field(default="", max_length=200, description="The scheduler's own word.")
@@ -89,7 +102,7 @@ class UsageEvent(BaseModel):
     type: Literal["org.scnet.usage.v1"] = "org.scnet.usage.v1"
     source: str = Field(pattern=r"^urn:scnet:cluster:[a-z][a-z0-9-]{0,30}:[^\s]{0,300}$", description="The centre and its cluster's birth.")
     id: str = Field(min_length=1, max_length=300, description="job/submission/restart/segment/revision.")
-    time: AwareDatetime
+    time: Instant
     datacontenttype: Literal["application/json"] = "application/json"
     data: UsageData
 

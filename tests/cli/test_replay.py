@@ -136,7 +136,7 @@ async def test_a_page_ends_early_where_decisions_rest_on_many_snapshots(world: W
     [
         (("--decisions", "--policies", "least_loaded"), "'least_loaded' is no policy that a hub has"),
         (("--decisions", "--weights", "price"), "are no weights"),
-        (("--decisions", "--since", "yesterday"), "is no time such as"),
+        (("--decisions", "--since", "yesterday"), "is not a time"),
         (("--decisions", "--trace", "x.swf"), "--trace is for logs of batch jobs"),
         (("--weights", "price=1"), "--weights is for --decisions"),
         (("--from", "x.json", "--days", "1"), "--from replays all that was saved"),
