@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import __version__
+from ..addresses import SERVICE
 from ..errors import BadOption, ScnetError
 from ..federation import Federation
 from . import allocations, metering, persons, settling, tariffs, usage
@@ -23,11 +24,12 @@ from .pages import Pages
 from .routes import router
 
 log = logging.getLogger(__name__)
-PREFIX = "/services/scnet/api/v1"
+PREFIX = f"/{SERVICE}"  # at an address without a path of its own
 
 
-def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -> FastAPI:
-    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again meanwhile."""
+def create_app(federation: Federation, gate: Gate, pages: Pages | None = None, *, prefix: str = PREFIX) -> FastAPI:
+    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again meanwhile.
+    `prefix` is the path that its calls begin with."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -42,14 +44,14 @@ def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -
         title="SCNet Hub broker",
         version=__version__,
         description="One door to the member centres: sessions, placements, balances.",
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=f"{prefix}/openapi.json",
         docs_url=None,
         redoc_url=None,
         lifespan=life,
     )
     app.state.federation, app.state.gate = federation, gate
     for one in (router, allocations.router, metering.router, persons.router, settling.router, tariffs.router, usage.router):
-        app.include_router(one, prefix=PREFIX)
+        app.include_router(one, prefix=prefix)
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)

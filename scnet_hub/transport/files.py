@@ -17,7 +17,11 @@ from ..errors import Rejected, Unreachable
 
 
 class LocalFiles:
-    """What a transport to a centre on this machine does with files and ports."""
+    """What a transport to a centre on this machine does with files and ports. `hub` is where the proxy listens on this machine
+    ("": at its public address)."""
+
+    def __init__(self, hub: str = "") -> None:
+        self.hub = hub
 
     async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
         try:
@@ -41,7 +45,7 @@ class LocalFiles:
         """All addresses are direct."""
 
     async def hub_url(self) -> str:
-        return ""
+        return self.hub
 
     async def close(self) -> None:
         """Nothing is kept open between questions."""
