@@ -24,6 +24,12 @@ from .pages import Pages
 from .routes import router
 
 log = logging.getLogger(__name__)
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
 PREFIX = f"/{SERVICE}"  # at an address without a path of its own
 
 
@@ -56,7 +62,24 @@ def create_app(federation: Federation, gate: Gate, pages: Pages | None = None, *
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(Faults)
+    app.add_middleware(Headers)
     return app
+
+
+class Headers:
+    """Says with every answer that it is data: nothing to run, to frame, to keep or to guess the kind of."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                had = {name.lower() for name, _ in message.get("headers", ())}
+                message["headers"] = [*message.get("headers", ()), *(pair for pair in ALWAYS if pair[0] not in had)]
+            await send(message)
+
+        await self.app(scope, receive, told)
 
 
 class Faults:

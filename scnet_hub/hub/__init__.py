@@ -74,7 +74,8 @@ def configure(c: Any, home: Path) -> None:
     lead_starts_together()
     set_addresses(c, ports)
     _files(c, home)
-    _outlive_restarts(c, ports)
+    _outlive_restarts(c)
+    _answers(c, ports)
     _roles(c, home)
     _spawner(c, ports, home)
     _pages(c)
@@ -96,14 +97,20 @@ def _files(c: Any, home: Path) -> None:
     c.ConfigurableHTTPProxy.check_running_interval = 5
 
 
-def _outlive_restarts(c: Any, ports: Ports) -> None:
+def _outlive_restarts(c: Any) -> None:
     """A hub that stops, or is killed, leaves servers and routes; one that starts takes them up at once."""
-    from .addressing import Scheme
-
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False
     c.JupyterHub.init_spawners_timeout = 1
-    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "log_function": Scheme(ports)}
+
+
+def _answers(c: Any, ports: Ports) -> None:
+    """What the hub adds to each of its answers, and logs of it."""
+    from .addressing import Scheme
+    from .headers import tornado_settings
+
+    told = tornado_settings(ports.address, ports.subdomains)
+    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "log_function": Scheme(ports), **told}
 
 
 def _roles(c: Any, home: Path) -> None:
