@@ -1,8 +1,9 @@
 """The broker's REST as Python calls: what notebooks, panels, Dask and the command line use.
 
 It finds the broker by itself: `SCNET_API_URL` and a token from `SCNET_TOKEN` or `JUPYTERHUB_API_TOKEN` (every session has
-both), else the 0600 file `client.json` in `SCNET_HOME` or `./.scnet` that `scnet demo` writes. Answers are the JSON of
-docs/reference/rest.md; refusals come back as the exceptions of `errors.py`. It imports nothing of the hub's side.
+both, and `SCNET_API_HOST`: the name by which the hub's proxy knows the broker), else the 0600 file `client.json` in `SCNET_HOME` or
+`./.scnet` that `scnet demo` writes. Answers are the JSON of docs/reference/rest.md; refusals come back as the exceptions of `errors.py`.
+It imports nothing of the hub's side.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ class Client:
             found_url, found_token = find_broker()
             url, token = url or found_url, token or found_token
         self.url = url.rstrip("/")
+        host = os.environ.get("SCNET_API_HOST", "") if self.url == os.environ.get("SCNET_API_URL", "").rstrip("/") else ""
         self._http = httpx.Client(
             base_url=self.url + "/",
-            headers={"Authorization": f"token {token}"},
+            headers={"Authorization": f"token {token}", **({"Host": host} if host else {})},
             timeout=timeout,
             transport=transport,
             trust_env=False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import sessions
 from .db.sessions import SessionRow
@@ -52,7 +53,7 @@ def limits(spec: CentreSpec, row: SessionRow) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """`public_url` is where the hub's proxy listens; `call_home` begins with it and is where sessions reach the broker: "{}"
+    """`public_url` is this installation's address; `call_home` begins with it and is where sessions reach the broker: "{}"
     stands for the session's id. `idle_timeout`: after which a session that nobody uses stops itself; 0: never."""
 
     public_url: str
@@ -60,10 +61,13 @@ class Addresses:
     idle_timeout: timedelta = timedelta()
 
     def start_file(self, spec: CentreSpec, row: SessionRow, hub_url: str) -> dict[str, Any]:
-        """What the session's first process reads. `hub_url` is how its centre reaches the hub, "" by the public URL."""
+        """What the session's first process reads. `hub_url` is how its centre reaches the hub, "" by the public URL: scheme, host and
+        port, while paths stay as they are."""
+        ours = urlsplit(self.public_url)
+        origin = f"{ours.scheme}://{ours.netloc}"
 
         def seen(url: str) -> str:
-            return hub_url + url.removeprefix(self.public_url) if hub_url and url.startswith(self.public_url) else url
+            return hub_url + url.removeprefix(origin) if hub_url and url.startswith(f"{self.public_url}/") else url
 
         env = {name: seen(value) if name.endswith(OURS) else value for name, value in row.payload["env"].items()}
         return {
@@ -78,9 +82,11 @@ class Addresses:
                 "SCNET_CENTRE": row.centre,
                 "SCNET_PROJECT": row.project,
                 "SCNET_IDLE_TIMEOUT": f"{self.idle_timeout.total_seconds():.0f}",
+                **({"SCNET_API_HOST": ours.netloc} if hub_url else {}),
             },
             "nonce": row.secret,
             "call_home": seen(self.call_home.format(row.id)),
+            "hub_host": ours.netloc,  # what the proxy knows the broker by, however it is reached
             "home": home(spec, row.account),
             "host": spec.session.host,
             "networks": spec.network.nodes,

@@ -17,7 +17,7 @@ PACKAGE = "scnet_hub"
 
 # Longest name first wins: `ledger.books` is federation although `ledger` is decisions.
 LAYERS: dict[str, int] = {
-    **dict.fromkeys(("errors", "units", "instants", "jobs", "commands", "standing", "charts"), 0),
+    **dict.fromkeys(("addresses", "errors", "units", "instants", "jobs", "commands", "standing", "charts"), 0),
     **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity", "breaker", "health", "notices"), 1),
     "simulator": 1,
     **dict.fromkeys(("transport", "centres", "db", "secret", "owned"), 2),
@@ -124,7 +124,7 @@ OUTSIDE = {"asyncio", "http", "io", "multiprocessing", "os", "pathlib", "random"
 }  # fmt: skip
 READS_CLOCK = {"now", "utcnow", "today"}
 # The simulator draws from generators that it is given a seed for, and opens logs in one file.
-PURE_BUT = {"simulator": {"random"}, "simulator.logs": {"random", "pathlib"}}
+PURE_BUT = {"simulator": {"random"}, "simulator.logs": {"random", "pathlib"}, "addresses": {"urllib"}}  # addresses: urllib.parse
 
 
 def module_name(path: Path) -> str:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import uvicorn
 
+from ..addresses import Address
 from ..db import Database
 from ..errors import SpecError
 from ..federation import Federation, centres_of
 from ..secret import read_secret
 from ..standard.centre import parse_centre
 from ..transport import Means
-from .app import PREFIX, create_app
+from .app import create_app
 from .auth import Gate
 from .pages import Pages, read_federation
 
@@ -29,7 +30,8 @@ KEEP_ALIVE = 75
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`federation` is the path of federation.toml; `token_file` holds the token that the hub's spawner presents;
-    `public_url` is where sessions reach the hub's proxy. `folder` keeps what centres over SSH need: `secrets/ssh_ca`, `forwards/`."""
+    `public_url` is this installation's address, `proxy_url` where the hub's proxy listens as seen from this machine ("": there too).
+    `folder` keeps what centres over SSH need: `secrets/ssh_ca`, `forwards/`."""
 
     federation: str
     database: str
@@ -37,6 +39,7 @@ class Settings:
     token_file: str
     public_url: str
     folder: str
+    proxy_url: str = ""
     host: str = "127.0.0.1"
     port: int = 8085
 
@@ -44,7 +47,8 @@ class Settings:
 def make(settings: Settings) -> tuple[Federation, Gate]:
     path = Path(settings.federation)
     spec, texts = read_federation(path)
-    means = Means(folder=Path(settings.folder), public_url=settings.public_url.rstrip("/"))
+    address = Address.parse(settings.public_url)
+    means = Means(folder=Path(settings.folder), public_url=address.root, proxy_url=settings.proxy_url.rstrip("/"))
     pages = [parse_centre(text, source=str(path.parent / name)) for name, text in texts.items()]
     for page in pages:
         for remark in page.remarks():
@@ -52,8 +56,7 @@ def make(settings: Settings) -> tuple[Federation, Gate]:
     centres = centres_of(pages, means)
     db = Database(settings.database)
     db.open()
-    call_home_url = means.public_url + PREFIX + "/sessions/{}/call-home"
-    federation = Federation(spec, centres, db, call_home_url=call_home_url, public_url=means.public_url)
+    federation = Federation(spec, centres, db, call_home_url=address.api + "/sessions/{}/call-home", public_url=address.root)
     return federation, Gate(settings.hub_api, read_secret(Path(settings.token_file)))
 
 
@@ -70,7 +73,7 @@ def main(argv: list[str]) -> int:
         print(f"{error} {error.hint}", file=sys.stderr)
         return 1
     config = uvicorn.Config(
-        create_app(federation, gate, Pages(Path(settings.federation))),
+        create_app(federation, gate, Pages(Path(settings.federation)), prefix=Address.parse(settings.public_url).service_path),
         host=settings.host,
         port=settings.port,
         access_log=False,

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import __version__
+from ..addresses import SERVICE
 from ..errors import BadOption, ScnetError
 from ..federation import Federation
 from . import allocations, metering, persons, settling, tariffs, usage
@@ -25,7 +26,6 @@ from .pages import Pages
 from .routes import router
 
 log = logging.getLogger(__name__)
-PREFIX = "/services/scnet/api/v1"
 PROBLEM = {
     "type": "object",
     "required": ["type", "title", "status", "code", "family", "hint", "acts"],
@@ -39,10 +39,18 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "content": {"application/problem+json": {"schema": PROBLEM}}}
     for status, words in (("4XX", "Refused: what is wrong, and what to do."), ("5XX", "The broker or a centre can't answer now."))
 }
+ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+PREFIX = f"/{SERVICE}"  # at an address without a path of its own
 
 
-def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -> FastAPI:
-    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again meanwhile."""
+def create_app(federation: Federation, gate: Gate, pages: Pages | None = None, *, prefix: str = PREFIX) -> FastAPI:
+    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again meanwhile.
+    `prefix` is the path that its calls begin with."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -57,19 +65,36 @@ def create_app(federation: Federation, gate: Gate, pages: Pages | None = None) -
         title="SCNet Hub broker",
         version=__version__,
         description="One door to the member centres: sessions, placements, balances.",
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=f"{prefix}/openapi.json",
         docs_url=None,
         redoc_url=None,
         lifespan=life,
     )
     app.state.federation, app.state.gate = federation, gate
     for one in (router, allocations.router, metering.router, persons.router, settling.router, tariffs.router, usage.router):
-        app.include_router(one, prefix=PREFIX, responses=REFUSALS)
+        app.include_router(one, prefix=prefix, responses=REFUSALS)
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(Faults)
+    app.add_middleware(Headers)
     return app
+
+
+class Headers:
+    """Says with every answer that it is data: nothing to run, to frame, to keep or to guess the kind of."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                had = {name.lower() for name, _ in message.get("headers", ())}
+                message["headers"] = [*message.get("headers", ()), *(pair for pair in ALWAYS if pair[0] not in had)]
+            await send(message)
+
+        await self.app(scope, receive, told)
 
 
 class Faults:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import uuid
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 from tornado.httpclient import HTTPRequest
@@ -22,11 +24,13 @@ Json = dict[str, Any]
 
 
 class Browser:
-    """One person's cookies at one hub (`url` is the public address)."""
+    """One person's cookies at one hub (`url` is its address). `tls`: whom this browser trusts, if not the usual authorities."""
 
-    def __init__(self, url: str, person: str) -> None:
+    def __init__(self, url: str, person: str, *, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.url, self.person = url.rstrip("/"), person
-        self.http = httpx.AsyncClient(base_url=self.url, follow_redirects=True, timeout=60, trust_env=False)
+        self.base = f"{urlsplit(self.url).path}/"
+        self.http = httpx.AsyncClient(base_url=self.url, follow_redirects=True, timeout=60, trust_env=False, verify=tls or True)
 
     async def __aenter__(self) -> Self:
         return self
@@ -35,9 +39,12 @@ class Browser:
         await self.http.aclose()
 
     def xsrf(self, path: str) -> str:
-        """The XSRF cookie that counts under `path`: hub and server each have their own."""
-        found = [cookie for cookie in self.http.cookies.jar if cookie.name == "_xsrf" and path.startswith(cookie.path)]
+        """The XSRF cookie that counts under `path`, seen from the installation's address: hub and server each have their own."""
+        found = [cookie for cookie in self.http.cookies.jar if cookie.name == "_xsrf" and self._whole(path).startswith(cookie.path)]
         return max(found, key=lambda cookie: len(cookie.path)).value or "" if found else ""
+
+    def _whole(self, path: str) -> str:
+        return self.base + path.lstrip("/")
 
     async def log_in(self, password: str) -> None:
         await self.http.get("/hub/login")
@@ -104,9 +111,10 @@ class Browser:
         return await self._connect(kernel.path)
 
     async def _connect(self, path: str) -> Kernel:
-        jar = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies.jar if path.startswith(cookie.path))
+        jar = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies.jar if self._whole(path).startswith(cookie.path))
         address = f"{self.url.replace('http', 'ws', 1)}{path}"
-        socket = await websocket_connect(HTTPRequest(address, headers={"Cookie": jar, "Origin": self.url}))
+        origin = self.url.removesuffix(self.base.rstrip("/"))
+        socket = await websocket_connect(HTTPRequest(address, headers={"Cookie": jar, "Origin": origin}, ssl_options=self.tls))
         return Kernel(socket, path)
 
 

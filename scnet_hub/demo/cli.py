@@ -21,6 +21,8 @@ from .run import Demo, running
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; default: 8000, or any free one.")
 @click.option("--host", default="", help="Address of the page; default: 127.0.0.1. Real centres must reach it.")
+@click.option("--url", default="", help="What people open, if it is not http://HOST:PORT/: https://hub.example.org/jupyter/ behind TLS.")
+@click.option("--subdomains", is_flag=True, help="Each person's servers under a name of their own, PERSON.HOST; needs a wildcard in DNS.")
 @click.option(
     "--centres",
     "kind",
@@ -39,6 +41,8 @@ from .run import Demo, running
 def demo(
     port: int,
     host: str,
+    url: str,
+    subdomains: bool,
     kind: str,
     home: Path | None,
     check: bool,
@@ -56,7 +60,7 @@ def demo(
             sys.exit(asyncio.run(_report(kind, as_json, breaking)))
         if fill or unfill:
             return asyncio.run(_load(demo_centres(kind, place), fill, unfill))
-        asyncio.run(_serve(place, port, host, kind, calm, not without_hub))
+        asyncio.run(_serve(place, port, host, url, subdomains, kind, calm, not without_hub))
     except ScnetError as error:
         click.echo(f"{error}\n{error.hint}".strip(), err=True)
         sys.exit(1)
@@ -70,13 +74,21 @@ async def _load(centres: DemoCentres, fill: str, unfill: str) -> None:
             await act(name)
 
 
-async def _serve(home: Path, port: int, host: str, kind: str, calm: bool, with_hub: bool) -> None:
+async def _serve(home: Path, port: int, host: str, url: str, subdomains: bool, kind: str, calm: bool, with_hub: bool) -> None:
     began = time.monotonic()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(
-        home, port=port, host=host, kind=kind, background=not calm, with_hub=with_hub, say=lambda words: click.echo(f"… {words}")
+        home,
+        port=port,
+        host=host,
+        url=url,
+        subdomains=subdomains,
+        kind=kind,
+        background=not calm,
+        with_hub=with_hub,
+        say=lambda words: click.echo(f"… {words}"),
     ) as up:
         click.echo(welcome(up, time.monotonic() - began))
         await stop.wait()

@@ -122,13 +122,14 @@ def tail(path: Path, lines: int = 15) -> str:
         return "(no log)"
 
 
-def answers(url: str, *, below: int = 500) -> Callable[[], Awaitable[bool]]:
-    """A probe: whether `url` answers with a status under `below`."""
+def answers(url: str, *, below: int = 500, host: str = "") -> Callable[[], Awaitable[bool]]:
+    """A probe: whether `url` answers with a status under `below`. `host` is the name that it is asked by, if not its own."""
+    headers = {"Host": host} if host else {}
 
     async def probe() -> bool:
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=2) as http:
-                return (await http.get(url)).status_code < below
+                return (await http.get(url, headers=headers)).status_code < below
         except httpx.HTTPError:
             return False
 

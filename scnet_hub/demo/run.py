@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from ..errors import ScnetError
-from ..hub import PREFIX, Ports
+from ..hub import Ports
 from ..secret import read_secret
 from .centres import DemoCentres, demo_centres
 from .process import Process, answers, until
@@ -38,7 +38,10 @@ class Demo:
         await asyncio.gather(*(process.start() for process in self.processes.values()))
         await asyncio.gather(*(process.ready() for process in self.processes.values()))
         if "hub" in self.processes:
-            await until(answers(f"{self.state.api_url}/health", below=300), "The proxy's route to the broker")
+            await until(
+                answers(f"{self.state.nearby.api}/health", below=300, host=self.state.ports.address.netloc),
+                "The proxy's route to the broker",
+            )
 
     async def stop(self) -> None:
         await asyncio.gather(*(process.stop() for process in self.processes.values()))
@@ -47,13 +50,22 @@ class Demo:
 
 @asynccontextmanager
 async def running(
-    home: Path, *, port: int = 0, host: str = "", kind: str = "embedded", background: bool = True, with_hub: bool = True, say: Say
+    home: Path,
+    *,
+    port: int = 0,
+    host: str = "",
+    url: str = "",
+    subdomains: bool = False,
+    kind: str = "embedded",
+    background: bool = True,
+    with_hub: bool = True,
+    say: Say,
 ) -> AsyncIterator[Demo]:
     """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
     centres = demo_centres(kind, home, background=background)
     with only_one(home):
         async with choosing_ports():
-            state = prepare(home, port=port, host=host, centres=["*"] if kind == "given" else centres.names)
+            state = prepare(home, port=port, host=host, url=url, subdomains=subdomains, centres=["*"] if kind == "given" else centres.names)
             centres.write_pages()
             demo = Demo(state, centres, with_hub=with_hub)
             try:
@@ -85,7 +97,7 @@ def only_one(home: Path) -> Iterator[None]:
         except OSError as error:
             lock.seek(0)
             raise ScnetError(
-                f"A demo is running already with this state folder: process {lock.read().strip()}, page {Ports.read(home).public_url}.",
+                f"A demo is running already with this state folder: process {lock.read().strip()}, page {Ports.read(home).address}.",
                 hint="Use that one, stop it with Ctrl-C in its terminal, or start another with --home FOLDER.",
                 code="running",
             ) from error
@@ -105,7 +117,7 @@ def environment(state: State) -> dict[str, str]:
 
 def broker(state: State) -> Process:
     argv = [sys.executable, "-m", "scnet_hub.broker", str(state.home / "broker.json")]
-    probe = answers(f"http://127.0.0.1:{state.ports.broker}{PREFIX}/health")
+    probe = answers(f"{state.ports.broker_api}/health")
     return Process("broker", argv, home=state.home, env=environment(state), probe=probe)
 
 
@@ -114,7 +126,8 @@ def proxy(state: State) -> Process:
     argv = [
         *node_and_proxy(), "--ip", state.ports.host, "--port", str(state.ports.public),
         "--api-ip", "127.0.0.1", "--api-port", str(state.ports.proxy_api),
-        "--default-target", hub_url, "--error-target", f"{hub_url}/hub/error",
+        "--default-target", hub_url, "--error-target", f"{hub_url}{state.ports.address.hub_path}error",
+        *(["--host-routing"] if state.ports.subdomains else []),
     ]  # fmt: skip
     env = {**environment(state), "CONFIGPROXY_AUTH_TOKEN": read_secret(state.home / "secrets" / "proxy.token")}
     return Process("proxy", argv, home=state.home, env=env, probe=answers(f"http://127.0.0.1:{state.ports.proxy_api}/api/routes"))
@@ -124,5 +137,5 @@ def hub(state: State) -> Process:
     config = state.home / "jupyterhub_config.py"
     shutil.copyfile(CONFIG, config)
     argv = [sys.executable, "-m", "jupyterhub", "-f", str(config)]
-    probe = answers(f"{state.public_url}/hub/api/", below=400)
+    probe = answers(f"{state.nearby.hub_api}/", below=400)
     return Process("hub", argv, home=state.home, env=environment(state), probe=probe)

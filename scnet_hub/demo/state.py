@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ..addresses import Address
 from ..errors import ScnetError
-from ..hub import PREFIX, Ports
+from ..hub import Ports
 from ..hub.authenticator import make_people
 from ..secret import make_secret, write_secret
 
@@ -80,19 +81,25 @@ class State:
 
     @property
     def public_url(self) -> str:
-        return self.ports.public_url
+        """What a person opens, without the last "/"."""
+        return self.ports.address.root
 
     @property
     def api_url(self) -> str:
-        return self.public_url + PREFIX
+        return self.ports.address.api
+
+    @property
+    def nearby(self) -> Address:
+        """The same paths at the proxy itself, whatever stands before it."""
+        return self.ports.address.at(self.ports.proxy_url)
 
 
-def prepare(home: Path, *, port: int = 0, host: str = "", centres: Iterable[str]) -> State:
-    """The state folder with everything in it but the centres themselves; what exists is kept. `port` 0: any, kept; `host`
-    "": as last time, at first 127.0.0.1."""
+def prepare(home: Path, *, port: int = 0, host: str = "", url: str = "", subdomains: bool = False, centres: Iterable[str]) -> State:
+    """The state folder with everything in it but the centres themselves; what exists is kept. `port` 0: any, kept; `host` and `url`
+    "": as last time, at first 127.0.0.1, and what follows from host and port. Raises SpecError for a `url` that can't be one."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chmod(home, 0o700)
-    ports = choose_ports(home, port, host)
+    ports = choose_ports(home, port, host, url, subdomains)
     for name in ("hub", "operator", "proxy"):
         make_secret(home / "secrets" / f"{name}.token")
     passwords = make_people(home / "people.json", list(PEOPLE))
@@ -109,20 +116,21 @@ def broker_settings(state: State) -> dict[str, object]:
     return {
         "federation": str(state.home / "federation.toml"),
         "database": f"sqlite:///{state.home / 'broker.sqlite'}",
-        "hub_api": f"http://127.0.0.1:{state.ports.hub}/hub/api",
+        "hub_api": state.ports.address.at(f"http://127.0.0.1:{state.ports.hub}").hub_api,
         "token_file": str(state.home / "secrets" / "hub.token"),
-        "public_url": state.public_url,
+        "public_url": str(state.ports.address),
+        "proxy_url": state.ports.proxy_url,
         "folder": str(state.home),
         "port": state.ports.broker,
     }
 
 
-def choose_ports(home: Path, public: int, host: str = "") -> Ports:
-    """The ports of last time where they are still free, else free ones; what is chosen is written down."""
+def choose_ports(home: Path, public: int, host: str = "", url: str = "", subdomains: bool = False) -> Ports:
+    """The ports of last time where they are still free, else free ones; what is chosen is written down. Raises SpecError."""
     kept = Ports.read(home)
     host = host or kept.host
-    wanted = {**asdict(kept), "public": public or Ports().public}
-    wanted.pop("host")
+    said = replace(kept, host=host, url=str(Address.parse(url)) if url else kept.url, subdomains=subdomains or kept.subdomains)
+    wanted = {"public": public or Ports().public, "hub": kept.hub, "proxy_api": kept.proxy_api, "broker": kept.broker}
     chosen: dict[str, int] = {}
     for name, number in wanted.items():
         if not free(number, host if name == "public" else "127.0.0.1"):
@@ -130,8 +138,10 @@ def choose_ports(home: Path, public: int, host: str = "") -> Ports:
                 raise ScnetError(f"Port {public} is in use.", hint="Choose another with --port, or leave it out.", code="port-taken")
             number = some_free_port(chosen.values())
         chosen[name] = number
-    (home / "ports.json").write_text(json.dumps({"host": host, **chosen}))
-    return replace(kept, host=host, **chosen)
+    ports = replace(said, public=chosen["public"], hub=chosen["hub"], proxy_api=chosen["proxy_api"], broker=chosen["broker"])
+    ports.check()
+    (home / "ports.json").write_text(json.dumps(asdict(ports)))
+    return ports
 
 
 def free(port: int, host: str = "127.0.0.1") -> bool:

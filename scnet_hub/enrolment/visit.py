@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..addresses import Address
 from ..centres import Centre
 from ..commands import Command, Completed
 from ..errors import CentreError
@@ -42,7 +43,8 @@ class Visit:
     spec: CentreSpec
     means: Means
     account: str
-    public_url: str
+    address: Address
+    proxy_url: str
     centre: Centre
     shell: Transport
     ways: Transport
@@ -122,12 +124,14 @@ def last_line(text: str) -> str:
     return lines[-1].rstrip(".") if lines else ""
 
 
-def public_url(home: Path) -> str:
-    """Where the proxy listens: as the broker's settings in the state folder say, else its ports."""
-    settings = home / "broker.json"
+def addresses(home: Path) -> tuple[Address, str]:
+    """This installation's address, and where its proxy listens: as the broker's settings in the state folder say, else its ports."""
+    settings, ports = home / "broker.json", Ports.read(home)
     if settings.exists():
-        return str(json.loads(settings.read_text()).get("public_url", "")).rstrip("/")
-    return Ports.read(home).public_url
+        said = json.loads(settings.read_text())
+        address = Address.parse(str(said.get("public_url", "")))
+        return address, str(said.get("proxy_url") or address.origin)
+    return ports.address, ports.proxy_url
 
 
 def first_account(spec: CentreSpec) -> str:
@@ -139,7 +143,7 @@ def first_account(spec: CentreSpec) -> str:
 async def visiting(home: Path, spec: CentreSpec, *, account: str = "", patience: float = 120.0) -> AsyncIterator[Visit]:
     """A visit; what it left at the centre and here is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="scnet-visit-"))
-    spec, url = _with_absolute_key(spec, home), public_url(home)
+    spec, (address, proxy_url) = _with_absolute_key(spec, home), addresses(home)
     means = Means(folder=_beside(home, folder / "commands"))
     centre = Centre.of(spec, means)
     visit = Visit(
@@ -147,10 +151,11 @@ async def visiting(home: Path, spec: CentreSpec, *, account: str = "", patience:
         spec=spec,
         means=means,
         account=account or first_account(spec),
-        public_url=url,
+        address=address,
+        proxy_url=proxy_url,
         centre=centre,
         shell=LocalTransport() if spec.transport.kind == "embedded" else centre.transport,
-        ways=transport(spec, Means(folder=_beside(home, folder / "ways"), public_url=url)),
+        ways=transport(spec, Means(folder=_beside(home, folder / "ways"), public_url=address.root, proxy_url=proxy_url)),
         patience=patience,
     )
     try:

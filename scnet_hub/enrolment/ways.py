@@ -11,31 +11,30 @@ import json
 from urllib.parse import urlsplit
 
 from .. import identity
+from ..addresses import SERVICE
 from ..errors import CentreError, Unreachable
-from ..hub import PREFIX
 from .findings import Doubt, Hop, Problem, words_of
 from .visit import Visit
 
-HEALTH = f"{PREFIX}/health"
 ANSWER = 10.0  # seconds for a page of a few bytes
 
 
 async def open_home(visit: Visit) -> None:
-    """From now on somebody answers at the hub's public address: the broker if it is up, else we do. `hub_url` leads there."""
+    """From now on the broker, or if it is down this check, answers where the hub's proxy listens. `hub_url` leads there."""
     visit.broker_up = await _broker_answers(visit)
     visit.listener = None if visit.broker_up else await _listen(visit)
     visit.hub_url = await _way_back(visit)
 
 
 async def _broker_answers(visit: Visit) -> bool:
-    """Whether a broker answers at the public address, as seen from this machine."""
+    """Whether a broker answers behind the proxy, as seen from this machine."""
     with contextlib.suppress(OSError, TimeoutError, ValueError):
-        return "version" in json.loads(await fetch(visit.public_url + HEALTH))
+        return "version" in json.loads(await fetch(health(visit, visit.proxy_url)))
     return False
 
 
 async def _listen(visit: Visit) -> asyncio.Server | None:
-    url = urlsplit(visit.public_url)
+    url = urlsplit(visit.proxy_url)
     if url.scheme != "http":
         return None  # whoever holds its certificate answers there
     with contextlib.suppress(OSError):
@@ -56,12 +55,18 @@ async def _way_back(visit: Visit) -> str:
     """Where the job is to look for the hub. Where a broker keeps the forward already, it is not set up a second time."""
     network = visit.spec.network
     if network.hub == "forward" and visit.broker_up:
-        return f"http://{network.listen}:{network.listen_port}{HEALTH}"
+        return health(visit, f"http://{network.listen}:{network.listen_port}")
     try:
-        return (await visit.ways.hub_url() or visit.public_url) + HEALTH
+        return health(visit, await visit.ways.hub_url())
     except CentreError as error:
         visit.hub_trouble = error  # but the forward may stand, kept by a master that a broker left
-        return f"http://{network.listen}:{network.listen_port}{HEALTH}"
+        return health(visit, f"http://{network.listen}:{network.listen_port}")
+
+
+def health(visit: Visit, origin: str) -> str:
+    """The broker's page `health`, seen from where the proxy is reached at `origin` ("": at its public address)."""
+    address = visit.address.at(origin) if origin else visit.address
+    return f"{address.api}/health"
 
 
 async def to_session(visit: Visit) -> str:
@@ -111,15 +116,19 @@ async def call_home(visit: Visit) -> str:
     whose = "the broker" if visit.broker_up else "this check, in the broker's place,"
     expected = '"version"' if visit.broker_up else visit.word
     if expected in seen.get("body", ""):
-        return f"{whose} was reached from {visit.facts.get('node')} at {visit.hub_url.removesuffix(HEALTH)}"
+        return f"{whose} was reached from {visit.facts.get('node')} at {_site(visit.hub_url)}"
     if visit.hub_trouble:
         raise visit.hub_trouble
-    at = visit.hub_url.removesuffix(HEALTH)
+    at = _site(visit.hub_url)
     if seen.get("status", 0) in (502, 503, 504) and not visit.broker_up:
         raise Doubt(f"{at} was reached, but answered {seen['status']}: the broker is not up", hint="Start it, and check again.")
     if seen.get("status"):
         raise Problem(f"something else answers at {at}: {seen['status']} {seen['body'][:60]!r}", hint="Is a proxy in between?")
     raise Problem(f"a job can't reach {at}: {seen['error']}", hint=_home_hint(visit))
+
+
+def _site(url: str) -> str:
+    return url.partition(f"{SERVICE}/")[0].rstrip("/")
 
 
 def _home_hint(visit: Visit) -> str:

@@ -11,25 +11,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..addresses import SERVICE, Address
+from ..errors import SpecError
 from ..secret import make_secret
 
-PREFIX = "/services/scnet/api/v1"
+PREFIX = f"/{SERVICE}"  # at an address without a path of its own
 USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where the processes listen: `public` on `host`, the others on loopback."""
+    """Where the processes listen: `public`, the proxy's, on `host`, the others on loopback. `url` is this installation's address if
+    it differs from the proxy's (behind TLS, below a path); with `subdomains` each person's servers have a name of their own under it."""
 
     host: str = "127.0.0.1"
     public: int = 8000
     hub: int = 8081
     proxy_api: int = 8001
     broker: int = 8085
+    url: str = ""
+    subdomains: bool = False
 
     @property
-    def public_url(self) -> str:
-        return f"http://{self.host}:{self.public}"
+    def address(self) -> Address:
+        """What people open. Raises SpecError if it can't be one."""
+        return Address.parse(self.url or f"http://{self.host}:{self.public}/")
+
+    @property
+    def proxy_url(self) -> str:
+        """Where this machine reaches the proxy."""
+        return f"http://{'127.0.0.1' if self.host in ('', '0.0.0.0') else self.host}:{self.public}"
+
+    @property
+    def broker_api(self) -> str:
+        """Where this machine reaches the broker without the proxy."""
+        return self.address.at(f"http://127.0.0.1:{self.broker}").api
+
+    def check(self) -> None:
+        """Raises SpecError for what contradicts itself."""
+        if self.subdomains and not self.address.named:
+            raise SpecError(
+                f"Each person's servers can't have a name of their own under {self.address.host}: it is an IP address.",
+                hint="Give the installation a name with a wildcard in DNS: `scnet demo --subdomains --url https://hub.example.org/`.",
+            )
 
     @classmethod
     def read(cls, home: Path) -> Ports:
@@ -40,34 +64,35 @@ class Ports:
 
 def configure(c: Any, home: Path) -> None:
     """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
+    from .addressing import set_addresses, stop_at_contradictions
     from .handlers import close_batchspawners_door, handlers, lead_starts_together
     from .start import hold_people
 
     ports = Ports.read(home)
+    ports.check()
     close_batchspawners_door()
     lead_starts_together()
-    _addresses(c, ports, home)
+    set_addresses(c, ports)
+    _files(c, home)
     _outlive_restarts(c)
+    _answers(c, ports)
     _roles(c, home)
     _spawner(c, ports, home)
     _pages(c)
     c.JupyterHub.extra_handlers = handlers
     if hub := _starting():
+        stop_at_contradictions(hub, ports)
         hold_people(hub)
         _rejoin(hub, ports, home)
 
 
-def _addresses(c: Any, ports: Ports, home: Path) -> None:
+def _files(c: Any, home: Path) -> None:
     from .proxy import LastingProxy
 
-    c.JupyterHub.bind_url = ports.public_url
-    c.JupyterHub.public_url = f"{ports.public_url}/"
-    c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{ports.hub}"
     c.JupyterHub.db_url = f"sqlite:///{home / 'hub.sqlite'}"
     c.JupyterHub.cookie_secret_file = str(home / "secrets" / "cookie_secret")
     c.JupyterHub.proxy_class = LastingProxy
     c.ConfigurableHTTPProxy.should_start = False
-    c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{ports.proxy_api}"
     c.ConfigurableHTTPProxy.auth_token = make_secret(home / "secrets" / "proxy.token")
     c.ConfigurableHTTPProxy.check_running_interval = 5
 
@@ -77,7 +102,15 @@ def _outlive_restarts(c: Any) -> None:
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False
     c.JupyterHub.init_spawners_timeout = 1
-    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
+
+
+def _answers(c: Any, ports: Ports) -> None:
+    """What the hub adds to each of its answers, and logs of it."""
+    from .addressing import Scheme
+    from .headers import tornado_settings
+
+    told = tornado_settings(ports.address, ports.subdomains)
+    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "log_function": Scheme(ports), **told}
 
 
 def _roles(c: Any, home: Path) -> None:
@@ -103,13 +136,13 @@ def _spawner(c: Any, ports: Ports, home: Path) -> None:
 
     c.JupyterHub.spawner_class = FederatedSpawner
     make_secret(home / "secrets" / "hub.token")
-    c.FederatedSpawner.broker_url = f"http://127.0.0.1:{ports.broker}{PREFIX}"
+    c.FederatedSpawner.broker_url = ports.broker_api
     c.FederatedSpawner.broker_token_file = str(home / "secrets" / "hub.token")
-    c.FederatedSpawner.hub_public_url = ports.public_url
+    c.FederatedSpawner.hub_public_url = ports.address.hub_api
     c.FederatedSpawner.cancel_folder = str(home / "cancels")
     c.FederatedSpawner.options_form = options_form
     c.FederatedSpawner.options_from_form = options_from_form
-    c.Spawner.environment = {"SCNET_API_URL": f"{ports.public_url}{PREFIX}"}
+    c.Spawner.environment = {"SCNET_API_URL": ports.address.api}
     c.Spawner.server_token_scopes = ["users:activity!user", "access:servers!server", USE]
     c.Spawner.start_timeout = 24 * 3600
     c.Spawner.http_timeout = 60

@@ -19,6 +19,7 @@ from tornado import web
 from ..errors import ScnetError
 from .accounts_page import AccountsPage
 from .form import STATIC, offers_document
+from .headers import Static
 from .placement_page import PlacementPage
 from .project_page import ProjectPage
 from .settlement_page import SettlementPage
@@ -119,5 +120,5 @@ handlers = [
     (r"/usage", UsagePage),
     (r"/usage\.csv", UsageTable),
     (r"/scnet/offers", Offers),
-    (r"/scnet/static/(.*)", web.StaticFileHandler, {"path": str(STATIC)}),
+    (r"/scnet/static/(.*)", Static, {"path": str(STATIC)}),
 ]

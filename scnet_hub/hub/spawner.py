@@ -39,7 +39,7 @@ class FederatedSpawner(BatchSpawnerBase):
 
     broker_url = Unicode("http://127.0.0.1:8085/services/scnet/api/v1", help="Where the broker answers.").tag(config=True)
     broker_token_file = Unicode(help="File (0600) with the token that the broker knows as the hub's.").tag(config=True)
-    hub_public_url = Unicode(help="Where the hub's proxy listens: sessions reach the hub there, not at the hub's own port.").tag(
+    hub_public_url = Unicode(help="The hub's API at this installation's address: sessions call it there, not at the hub's own port.").tag(
         config=True
     )
     cancel_folder = Unicode(help="Folder that keeps wishes to stop a session while the broker is away.").tag(config=True)
@@ -122,10 +122,7 @@ class FederatedSpawner(BatchSpawnerBase):
         env = self.get_env()
         if self.hub_public_url:
             own = self.hub.api_url
-            env = {
-                key: f"{self.hub_public_url}/hub/api{value[len(own) :]}" if str(value).startswith(own) else value
-                for key, value in env.items()
-            }
+            env = {key: f"{self.hub_public_url}{value[len(own) :]}" if str(value).startswith(own) else value for key, value in env.items()}
         return {key: str(value) for key, value in env.items() if key.startswith(PASSED_ON) or key in self.environment}
 
     def _joined(self, document: Json) -> None:

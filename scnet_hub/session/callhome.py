@@ -76,10 +76,11 @@ def tell(start: Json, news: Json, program: int = 0) -> bool:
 
     body = json.dumps({"nonce": start["nonce"], **news}).encode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    headers = {"Content-Type": "application/json", **({"Host": start["hub_host"]} if start.get("hub_host") else {})}
     pause = FIRST_PAUSE
     while True:
         try:
-            request = urllib.request.Request(start["call_home"], body, {"Content-Type": "application/json"})
+            request = urllib.request.Request(start["call_home"], body, headers)
             with opener.open(request, timeout=20) as answer:
                 if answer.geturl() == start["call_home"]:  # elsewhere somebody else answered
                     return True

@@ -65,6 +65,7 @@ class Broker:
     def __init__(self, env: Mapping[str, str]) -> None:
         self.session = env.get("SCNET_SESSION", "")
         self._url, self._token = env.get("SCNET_API_URL", "").rstrip("/"), env.get("JUPYTERHUB_API_TOKEN", "")
+        self._host = env.get("SCNET_API_HOST", "")
         self.known = bool(self.session and self._url and self._token)
 
     async def look(self) -> tuple[Json, datetime]:
@@ -85,7 +86,11 @@ class Broker:
 
         if not self.known:
             raise Away("This session does not know its broker.")
-        headers = {"Authorization": f"token {self._token}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"token {self._token}",
+            "Content-Type": "application/json",
+            **({"Host": self._host} if self._host else {}),
+        }
         request = HTTPRequest(
             f"{self._url}/sessions/{self.session}{rest}", method=method, headers=headers, body="{}" if method == "POST" else None,
             connect_timeout=10, request_timeout=30, follow_redirects=False,

@@ -20,10 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What a way out needs of this side: the broker's state folder (secrets, forwards), and where the proxy listens."""
+    """What a way out needs of this side: the broker's state folder (secrets, forwards), this installation's address, and
+    where the hub's proxy listens as seen from this machine ("": at that address)."""
 
     folder: Path
     public_url: str = ""
+    proxy_url: str = ""
+
+    @property
+    def near(self) -> str:
+        """Where this machine reaches the proxy."""
+        return self.proxy_url or self.public_url
 
 
 class Transport(Protocol):
@@ -55,7 +62,7 @@ class Transport(Protocol):
         """The ways to these addresses stand, all others go: said once after a restart."""
 
     async def hub_url(self) -> str:
-        """Where sessions at the centre reach hub and broker: "http://host:port", or "" for the public address."""
+        """Where sessions at the centre reach hub and broker: "http://host:port" without a path, or "" for the public address."""
 
     async def close(self) -> None:
         """Lets go of connections; forwards stand on, so that a restart cuts nobody."""
@@ -77,5 +84,5 @@ def transport(spec: CentreSpec, means: Means | None = None) -> Transport:
             raise SpecError(f"centre {spec.id} is reached over SSH, which needs a state folder with the federation's keys.")
         return SshTransport(spec, means)
     if way.kind == "embedded":
-        return EmbeddedTransport(way.socket)
-    return LocalTransport(way.environment, way.path)
+        return EmbeddedTransport(way.socket, hub=means.proxy_url if means else "")
+    return LocalTransport(way.environment, way.path, hub=means.proxy_url if means else "")

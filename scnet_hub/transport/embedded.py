@@ -16,9 +16,10 @@ from .files import LocalFiles
 
 
 class EmbeddedTransport(LocalFiles):
-    """`socket` is the path of the centre's socket."""
+    """`socket` is the path of the centre's socket; `hub` as for `LocalFiles`."""
 
-    def __init__(self, socket: str) -> None:
+    def __init__(self, socket: str, *, hub: str = "") -> None:
+        super().__init__(hub)
         self.socket = socket
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:

@@ -20,7 +20,11 @@ T = TypeVar("T")
 
 
 class LocalFiles:
-    """What a transport to a centre on this machine does with files and ports."""
+    """What a transport to a centre on this machine does with files and ports. `hub` is where the proxy listens on this machine
+    ("": at its public address)."""
+
+    def __init__(self, hub: str = "") -> None:
+        self.hub = hub
 
     @cached_property
     def pool(self) -> Pool:
@@ -60,7 +64,7 @@ class LocalFiles:
         """All addresses are direct."""
 
     async def hub_url(self) -> str:
-        return ""
+        return self.hub
 
     async def close(self) -> None:
         """Nothing is kept open between questions."""

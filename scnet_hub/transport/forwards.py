@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 
 
 class Forwards:
-    """`public_url` is where the proxy listens, for the way back. One supervisor for each centre and state folder: a lock sees to it."""
+    """`proxy_url` is where the proxy listens, for the way back. One supervisor for each centre and state folder: a lock sees to it."""
 
-    def __init__(self, door: Door, network: NetworkSpec, master: Master, wanted: Wanted, public_url: str, pace: Pace) -> None:
+    def __init__(self, door: Door, network: NetworkSpec, master: Master, wanted: Wanted, proxy_url: str, pace: Pace) -> None:
         self.door, self.network, self.master, self.wanted = door, network, master, wanted
-        self.public_url, self.pace = public_url, pace
+        self.proxy_url, self.pace = proxy_url, pace
         self._back: Forward | None = None
         self._dropped: set[Forward] = set()
         self._standing: set[Forward] = set()
@@ -111,7 +111,7 @@ class Forwards:
 
     def wake(self) -> None:
         """Takes up what was wanted before a restart. Nothing where nothing was, or where another process is at it."""
-        back = self.network.hub == "forward" and bool(self.public_url)
+        back = self.network.hub == "forward" and bool(self.proxy_url)
         if self._task is None and (back or self.wanted.file.exists()):
             try:
                 self._run()
@@ -157,9 +157,9 @@ class Forwards:
         del self.wanted.ports[address]
 
     def _way_back(self) -> Forward:
-        url = urlsplit(self.public_url)
+        url = urlsplit(self.proxy_url)
         if not url.hostname:
-            raise SpecError(f"centre {self.door.spec.id}: network.hub is \"forward\", and the proxy's public URL isn't known.")
+            raise SpecError(f"centre {self.door.spec.id}: network.hub is \"forward\", and it isn't known where the hub's proxy listens.")
         port = url.port or (443 if url.scheme == "https" else 80)
         return Forward("remote", self.network.listen, self.network.listen_port, url.hostname, port)
 

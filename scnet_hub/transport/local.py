@@ -20,9 +20,10 @@ PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "PYTH
 
 
 class LocalTransport(LocalFiles):
-    """`environment` is set for every command; `path` is a folder put before PATH ("": none)."""
+    """`environment` is set for every command; `path` is a folder put before PATH ("": none); `hub` as for `LocalFiles`."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None, path: str = "") -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, path: str = "", *, hub: str = "") -> None:
+        super().__init__(hub)
         self.environment, self.path = dict(environment or {}), path
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:

@@ -169,7 +169,7 @@ class SshTransport:
         folder = means.folder.absolute() / "forwards"
         master = Master(self.door, folder / self.spec.id, self._forward_credential, key_file)
         wanted = Wanted(folder / f"{self.spec.id}.json")
-        return Forwards(self.door, self.spec.network, master, wanted, means.public_url, self.pace)
+        return Forwards(self.door, self.spec.network, master, wanted, means.near, self.pace)
 
     # --- who
 

@@ -20,8 +20,7 @@ import httpx
 import pytest
 
 from scnet_hub.client import Client
-from scnet_hub.demo.state import PREFIX
-from scnet_hub.hub import Ports
+from scnet_hub.hub import PREFIX, Ports
 from scnet_hub.secret import read_secret
 
 Json = dict[str, Any]
@@ -70,7 +69,7 @@ def start(home: Path, *options: str, calm: bool = True, environment: Mapping[str
         cwd=home,
     )
     said = read_until(process, "Stop with Ctrl-C", 90)
-    url = re.search(r"ready after .* (http://[0-9.]+:\d+)", said)
+    url = re.search(r"ready after .* (https?://\S+)", said)
     assert url, said
     passwords = dict(re.findall(r"^    (\w+) +(\w{4}-\w{4}-\w{4}-\w{4})$", said, re.MULTILINE))
     return Running(home, url[1], passwords, process)

@@ -16,8 +16,8 @@ import pytest_asyncio
 from scnet_hub import batch
 from scnet_hub.client import Client
 from scnet_hub.demo.browser import Browser
-from scnet_hub.demo.state import PREFIX
 from scnet_hub.errors import BadOption, NotFound
+from scnet_hub.hub import PREFIX
 
 from .conftest import SCNET, Running, wait_for
 

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from scnet_hub.demo.browser import Browser
-from scnet_hub.demo.state import PREFIX
 from scnet_hub.errors import ScnetError
+from scnet_hub.hub import PREFIX
 from scnet_hub.secret import read_secret
 
 from .conftest import SCNET, Running, eventually, start, stop, wait_for
