@@ -15,9 +15,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A command that ran to its end. The exit code is data: a dialect says what it means."""
+    """A command that ran to its end. The exit code is data: a dialect says what it means. `noise` is what others printed around the
+    command's own words, on standard output and on standard error, where a transport can tell them apart: no parser sees it."""
 
     command: Command
     code: int
     stdout: str
     stderr: str
+    noise: tuple[str, str] = ("", "")

@@ -16,7 +16,7 @@ from datetime import timedelta
 from ..commands import Completed
 from ..errors import CentreError, Denied, ScnetError, Unreachable
 from ..transport import clock, transport
-from ..transport.door import HOST_KEY_CHANGED, LOGIN_REFUSED
+from ..transport.door import HOST_KEY_CHANGED, LOGIN_REFUSED, RAN_NOTHING
 from ..transport.ssh import SshTransport
 from ..units import format_duration
 from .findings import Doubt, Hop, Problem, Skip, words_of
@@ -142,6 +142,8 @@ async def _first_command(visit: Visit, account: str) -> Completed:
     except Denied:
         raise
     except Unreachable as error:
+        if error.code == RAN_NOTHING:
+            raise
         user = account or visit.way.user
         raise Problem(
             f"{user} gets no answer to a first command: {error}",
@@ -181,14 +183,13 @@ async def shell(visit: Visit) -> str:
 
 async def _manners(visit: Visit, account: str) -> str:
     """What a login shell does before our command: prints something, or reads what is meant for the command."""
-    ask = 'read -r line; printf "\\n%s zone %s\\n%s line %s\\n" "$1" "$(date +%Z)" "$1" "$line"'
+    ask = 'read -r line; printf "%s zone %s\\n%s line %s\\n" "$1" "$(date +%Z)" "$1" "$line"'
     done = await visit.ask("sh", "-c", ask, "sh", visit.word, account=account, stdin=f"{QUESTION}\n".encode())
     facts = said(done.stdout, visit.word)
     user = account or visit.way.user
-    printed = noise(done.stdout, visit.word)
+    printed, asked = (noise(words, visit.word) for words in done.noise)
     if facts.get("line") != QUESTION:
-        asked = noise(done.stderr, visit.word) or printed
-        says = f" (it says {asked[:80]!r})" if asked else ""
+        says = f" (it says {(asked or printed)[:80]!r})" if asked or printed else ""
         raise Problem(
             f"something in {user}'s login shell reads standard input{says}: job scripts would be eaten",
             hint="Its start-up files must ask nothing where there is no terminal: [ -t 0 ] || return",

@@ -13,6 +13,7 @@ from ..standard.centre import SshTransport as SshSpec
 
 LOGIN_REFUSED = "login-refused"
 HOST_KEY_CHANGED = "host-key-changed"
+RAN_NOTHING = "login-runs-nothing"
 
 
 class Door:
@@ -61,6 +62,14 @@ class Door:
             f"{self._at(host)} asks {user} for a second factor, which a program can't give.",
             hint=f"{self.contact} must except the federation from it, for example by its address: AuthenticationMethods publickey.",
             code=LOGIN_REFUSED,
+        )
+
+    def ran_nothing(self, host: str, user: str, words: str) -> Unreachable:
+        """The login works, but something else than our command ran: a forced command, or a shell that is none."""
+        return Unreachable(
+            f"{self._at(host)} lets {user} in, but {user} can run no command there: {words}.",
+            hint=f"Nothing ran there. Its login shell, or a forced command, stands in the way: ask {self.contact}.",
+            code=RAN_NOTHING,
         )
 
     def _at(self, host: str) -> str:

@@ -30,6 +30,7 @@ from .certificates import CertificateAuthority, Credential
 from .connections import KeyPair, Line, Lines, Pace, words_of
 from .door import Door
 from .forwards import Forwards
+from .frames import Said, framed, unframed
 from .master import Master
 from .wanted import Wanted
 
@@ -39,21 +40,21 @@ if TYPE_CHECKING:
 MOST = 64 << 20  # bytes of one command's output: a queue of 100,000 jobs is a quarter of it
 BUSY = 2  # SSH_OPEN_CONNECT_FAILED: all that sshd says where MaxSessions are open
 KILLED = (124, 137)  # what `timeout` says when it ended a command
+SIGNALS = range(129, 193)  # a shell's word for a program that was killed; no scheduler's program ends with such a code
 NEVER = frozenset({"root"})
 
-# One line each: a login shell may be csh, which ends a quoted string at a line's end. The last argument is a word that
-# only a script that has run to there could know: a profile may print what it likes before.
+# One line each: a login shell may be csh, which ends a quoted string at a line's end.
 PUT = (
     "LC_ALL=C; export LC_ALL; umask 077; case $1 in /*) p=$1;; *) p=./$1;; esac; d=${p%/*}/; "
     'mkdir -p -- "$d" && t=$(mktemp "$d.scnet.XXXXXXXX") || exit 1; trap \'rm -f -- "$t"\' EXIT; trap "exit 1" HUP INT PIPE TERM; '
     'cat > "$t" || exit 1; n=$(wc -c < "$t"); [ "$n" -eq "$3" ] || { echo "only $n of $3 bytes arrived" >&2; exit 1; }; '
-    'chmod -- "$2" "$t" && mv -fT -- "$t" "$p" && echo && echo "$4"'
+    'chmod -- "$2" "$t" && mv -fT -- "$t" "$p"'
 )
 # A job owns its file and the folder around it; a home may well be a link. A file that is exchanged between the test and `tail` is read as
 # the account that owns it, and a FIFO ends with TAIL_WAITS.
 TAIL = (
     'LC_ALL=C; export LC_ALL; d=; case $1 in /*) p=$1; d=${p%/*};; "~/"*) p=$HOME/${1#??};; *) p=./$1;; esac; '
-    'echo; echo "$3"; k=; if [ -n "$d" ] && [ -L "$d" ]; then echo "its folder is a symbolic link" >&2; exit 65; fi; '
+    'k=; if [ -n "$d" ] && [ -L "$d" ]; then echo "its folder is a symbolic link" >&2; exit 65; fi; '
     'if [ -L "$p" ]; then k="a symbolic link"; elif [ -f "$p" ]; then exec tail -c "$2" -- "$p"; elif [ -p "$p" ]; then k="a FIFO"; '
     'elif [ -d "$p" ]; then k="a folder"; elif [ -e "$p" ]; then k="a device or a socket"; else exit 0; fi; '
     'echo "it is $k, not a regular file" >&2; exit 65'
@@ -102,25 +103,18 @@ class SshTransport:
         raise self._no_slot()
 
     async def put(self, path: str, data: bytes, *, account: str = "", mode: int = 0o600) -> None:
-        word = secrets.token_hex(8)
-        script = Command(("sh", "-c", PUT, "sh", path, f"{mode:o}", str(len(data)), word), data)
+        script = Command(("sh", "-c", PUT, "sh", path, f"{mode:o}", str(len(data))), data)
         done = await self.run(script, account=account, timeout=60 + len(data) / 1e6)
         if done.code != 0:
             raise Rejected(f"centre {self.spec.id} did not take {path}: {_last_line(done.stderr) or f'exit code {done.code}'}.")
-        if word not in done.stdout:
-            raise Garbled(f"centre {self.spec.id} did not say that {path} was written, but {_last_line(done.stdout)[:80]!r}.")
 
     async def tail(self, path: str, *, account: str = "", size: int = 4000, timeout: float = TAIL_WAITS) -> str:
-        word = secrets.token_hex(8)
-        done = await self.run(Command(("sh", "-c", TAIL, "sh", path, str(size), word)), account=account, timeout=timeout)
+        done = await self.run(Command(("sh", "-c", TAIL, "sh", path, str(size))), account=account, timeout=timeout)
         if done.code == WRONG_KIND:
             raise WrongFile(f"centre {self.spec.id}: {path}: {_last_line(done.stderr)}.", hint=WrongFile.REMEDY)
         if done.code != 0:
             raise Unreachable(f"centre {self.spec.id}: {path} could not be read: {_last_line(done.stderr)}.")
-        _, found, text = done.stdout.partition(f"\n{word}\n")
-        if not found:
-            raise Garbled(f"centre {self.spec.id} answered the question for {path} with {_last_line(done.stdout)[:80]!r}.")
-        return text[-size:]
+        return done.stdout[-size:]
 
     def stuck(self) -> float:
         return 0.0  # files are read and written at the centre
@@ -216,10 +210,10 @@ class SshTransport:
     async def _ask(self, line: Line, command: Command, account: str, deadline: float) -> Completed:
         began = asyncio.get_running_loop().time()
         seconds = max(1, math.ceil(deadline - began))
-        answer = _Answer()
+        answer, mark = _Answer(), secrets.token_hex(8)
         try:
             async with asyncio.timeout_at(deadline + self.pace.grace):
-                text = words(command.argv, seconds, account, self.way.environment, self.way.path)
+                text = words(command.argv, seconds, mark, account, self.way.environment, self.way.path)
                 await _converse(line.connection, text, command.stdin, answer)
         except TimeoutError as error:
             self.lines.retire(line, broken=not answer.heard)
@@ -238,27 +232,35 @@ class SshTransport:
         if answer.too_much:
             self.lines.retire(line)  # what it still sends is not worth a connection
             raise Garbled(f"centre {self.spec.id}: {_name(command)} answered with more than {MOST >> 20} MiB.")
+        said = unframed(answer.bytes(None), answer.bytes(asyncssh.EXTENDED_DATA_STDERR), mark)
+        if said and said.code is not None:
+            return self._completed(command, said, said.code)
         timed_out = answer.code in KILLED and asyncio.get_running_loop().time() - began >= seconds
-        return self._completed(command, account, answer, f"did not end within {seconds} s and was stopped there" if timed_out else "")
+        raise self._unended(
+            command, line, account, answer, said, f"did not end within {seconds} s and was stopped there" if timed_out else ""
+        )
 
-    def _completed(self, command: Command, account: str, answer: _Answer, stopped: str) -> Completed:
+    def _completed(self, command: Command, said: Said, code: int) -> Completed:
+        if code in SIGNALS:
+            raise self._unknown(command, f"was killed by signal {code - 128}")
+        return Completed(command, code, _text(said.stdout), _text(said.stderr), (_text(said.noise[0]), _text(said.noise[1])))
+
+    def _unended(self, command: Command, line: Line, account: str, answer: _Answer, said: Said | None, stopped: str) -> Unreachable:
+        """Why there is no whole answer. A command whose frame was not begun did certainly not run."""
         if answer.signal:
-            raise self._unknown(command, f"was killed by signal {answer.signal}")
+            return self._unknown(command, f"was killed by signal {answer.signal}")
         if stopped:
-            raise Silent(f"centre {self.spec.id}: {_name(command)} {stopped}.", hint="It may have run: look before it is asked again.")
-        if answer.code is None:  # the connection died; asyncssh raises nothing then
-            raise self._unknown(command, "was cut off")
-        done = Completed(command, answer.code, answer.text(None), answer.text(asyncssh.EXTENDED_DATA_STDERR))
-        if account:
-            self._check_sudo(done, account)
-        return done
-
-    def _check_sudo(self, done: Completed, account: str) -> None:
-        if done.code == 1 and not done.stdout and (said := SUDO_SAYS.search(done.stderr)):
-            raise Denied(
-                f"centre {self.spec.id}: {self.way.user} may not act as {account}: {said[0]}.",
+            return Silent(f"centre {self.spec.id}: {_name(command)} {stopped}.", hint="It may have run: look before it is asked again.")
+        if said or answer.code is None:  # the connection died; asyncssh raises nothing then
+            return self._unknown(command, "was cut off")
+        complaints, printed = (_text(answer.bytes(stream)) for stream in (asyncssh.EXTENDED_DATA_STDERR, None))
+        if account and answer.code == 1 and (refusal := SUDO_SAYS.search(complaints)):
+            return Denied(
+                f"centre {self.spec.id}: {self.way.user} may not act as {account}: {refusal[0]}.",
                 hint=f"A sudoers rule for {self.way.user} is missing there, or the account is: ask {self.door.contact}.",
             )
+        words = _last_line(complaints) or _last_line(printed) or f"exit code {answer.code}"
+        return self.door.ran_nothing(line.node.host, line.user, words[:200])
 
     def _unknown(self, command: Command, words: str) -> Unreachable:
         return Unreachable(f"centre {self.spec.id}: {_name(command)} {words}.", hint="It may have run: look before it is asked again.")
@@ -282,18 +284,22 @@ SUDO_SAYS = re.compile(
 )
 
 
-def words(argv: Sequence[str], seconds: int, account: str = "", environment: dict[str, str] | None = None, path: str = "") -> str:
-    """The line for the login shell: `argv` under `timeout`, as `account` ("": as who logged in), each word quoted."""
-    line = ["timeout", "-k", "5", str(seconds)]
-    if path:
-        line += ["sh", "-c", 'PATH=$1:$PATH; export PATH; shift; exec "$@"', "sh", path]
-    line += argv
+def words(
+    argv: Sequence[str], seconds: int, mark: str, account: str = "", environment: dict[str, str] | None = None, path: str = ""
+) -> str:
+    """The line for the login shell: `argv` in its frame under `timeout`, as `account` ("": as who logged in), each word quoted."""
+    line = ["timeout", "-k", "5", str(seconds), *framed(argv, mark, path)]
     if account or environment:
         there = ["-C", "/"] if account else []
         line = ["env", *there, *(f"{key}={value}" for key, value in (environment or {}).items()), *line]
     if account:
         line = ["env", "LC_ALL=C", "sudo", "-n", "-H", "-u", account, "--", *line]
-    return shlex.join(line)
+    return " ".join(_quoted(word) for word in line)
+
+
+def _quoted(word: str) -> str:
+    """For sh and csh alike: csh looks for a "!" inside quotes too."""
+    return shlex.quote(word).replace("!", "'\\!'")
 
 
 async def _converse(connection: asyncssh.SSHClientConnection, text: str, stdin: bytes, answer: _Answer) -> None:
@@ -349,8 +355,12 @@ class _Answer(asyncssh.SSHClientSession[bytes]):
             with contextlib.suppress(OSError, asyncssh.Error):
                 channel.terminate()
 
-    def text(self, datatype: int | None) -> str:
-        return b"".join(self._parts[datatype]).decode(errors="replace")
+    def bytes(self, datatype: int | None) -> bytes:
+        return b"".join(self._parts[datatype])
+
+
+def _text(said: bytes) -> str:
+    return said.decode(errors="replace")
 
 
 def _name(command: Command) -> str:

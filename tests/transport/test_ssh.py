@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import stat
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
@@ -18,6 +20,8 @@ from scnet_hub.commands import Command
 from scnet_hub.errors import BadOption, Denied, Garbled, Rejected, Unreachable, WrongFile
 from scnet_hub.transport import transport
 from scnet_hub.transport.certificates import CertificateAuthority
+from scnet_hub.transport.door import RAN_NOTHING
+from scnet_hub.transport.frames import FRAME
 from scnet_hub.transport.ssh import SshTransport, words
 
 from .conftest import Ways
@@ -104,13 +108,72 @@ async def test_the_specs_environment_and_folder_are_set(sshd: Sshd, ways: Ways) 
     assert (await way.run(Command(("squeue",)))).stdout == "/a $b\n"
 
 
-async def test_what_a_profile_prints_does_not_confuse_files(sshd: Sshd, ways: Ways) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Talk:
+    """What talks around a command: sshd's settings, a start-up file, and what is printed that is not ours, on each stream."""
+
+    settings: tuple[str, ...] = ()
+    file: tuple[str, str] = (".bashrc", "")
+    out: tuple[str, ...] = ()
+    err: tuple[str, ...] = ()
+
+
+WRAPPER = 'ForceCommand printf Welcome; eval "$SSH_ORIGINAL_COMMAND"; printf "Thank you"; echo bye >&2'
+TALKATIVE = {
+    "nothing": Talk(),
+    "a profile": Talk(
+        file=(".bashrc", "echo Welcome\nprintf 'on Friday' >&2\necho -n 'Quota: {home: 81%}'\n"), out=("Welcome", "81%"), err=("Friday",)
+    ),
+    "a profile's last words": Talk(file=(".bashrc", "trap 'echo Goodbye; echo bye >&2' EXIT\n"), out=("Goodbye",), err=("bye",)),
+    "a profile that shows its commands": Talk(file=(".bashrc", "set -xv\n"), err=("+ env", "timeout")),
+    "a wrapper that loses the exit code": Talk(settings=(WRAPPER,), out=("Welcome", "Thank you"), err=("bye",)),
+    "tcsh": Talk(
+        settings=('ForceCommand exec tcsh -c "$SSH_ORIGINAL_COMMAND"',),
+        file=(".cshrc", "echo Welcome\nset echo\n"),
+        out=("Welcome",),
+        err=("env",),
+    ),
+    "csh": Talk(settings=('ForceCommand exec csh -c "$SSH_ORIGINAL_COMMAND"',), file=(".cshrc", "echo Welcome\n"), out=("Welcome",)),
+    "dash": Talk(settings=('ForceCommand exec dash -c "$SSH_ORIGINAL_COMMAND"',)),
+}
+
+
+@pytest.mark.parametrize("talk", TALKATIVE.values(), ids=TALKATIVE)
+async def test_an_answer_is_the_commands_own_words_whatever_is_printed_around_it(sshd: Sshd, ways: Ways, talk: Talk) -> None:
+    (sshd.home / talk.file[0]).write_text(talk.file[1])
+    sshd.start(*talk.settings)
+    way = ways(sshd.spec(transport='environment = { m = "1", A = "a !b$c" }'))
+    done = await way.run(sh(r"""printf 'one\n\ntwo'; printf 'oops' >&2; cat; printf %s "$m$A"; exit 3""", b"in\x00"))
+    assert (done.code, done.stdout, done.stderr) == (3, "one\n\ntwoin\x001a !b$c", "oops")
+    for said, expected in zip(done.noise, (talk.out, talk.err), strict=True):
+        assert all(words in said for words in expected) and bool(said.strip()) is bool(expected), said
+    await way.put(f"{sshd.home}/file", b"one\ntwo")
+    assert (sshd.home / "file").read_bytes() == b"one\ntwo"
+    assert await way.tail(f"{sshd.home}/file") == "one\ntwo"
+    with pytest.raises(Rejected, match="did not take"):
+        await way.put("/proc/x/y", b"data")
+
+
+async def test_where_both_streams_are_joined_the_answer_holds_no_mark(sshd: Sshd, ways: Ways) -> None:
+    sshd.start('ForceCommand eval "$SSH_ORIGINAL_COMMAND" 2>&1')
+    done = await ways().run(sh("echo one; echo oops >&2; exit 1"))
+    assert (done.code, done.stdout, done.stderr) == (1, "one\noops\n", "")
+
+
+async def test_a_program_is_never_a_shells_own(sshd: Sshd, ways: Ways) -> None:
     sshd.start()
-    (sshd.home / ".bashrc").write_text("echo Welcome to Beta\necho 'Maintenance on Friday' >&2\n")
+    done = await ways().run(Command(("exit", "7")))
+    assert done.code == 127 and "exit" in done.stderr
+
+
+async def test_a_frame_costs_no_question_of_its_own(sshd: Sshd, ways: Ways) -> None:
+    sshd.start()
     way = ways()
-    await way.put(f"{sshd.home}/file", b"one\ntwo\n")
-    assert (sshd.home / "file").read_bytes() == b"one\ntwo\n"
-    assert await way.tail(f"{sshd.home}/file") == "one\ntwo\n"
+    for _ in range(3):
+        await way.run(TRUE)
+    await way.put(f"{sshd.home}/file", b"x")
+    await way.tail(f"{sshd.home}/file")
+    assert sshd.log.count("Starting session: command") == 5 and logins(sshd) == 1
 
 
 async def test_five_at_once_where_sshd_allows_one(sshd: Sshd, ways: Ways) -> None:
@@ -283,7 +346,7 @@ async def test_in_the_service_mode_sudo_makes_the_account(sshd: Sshd, ways: Ways
     way = ways(sshd.spec(transport='environment = { A = "1" }', identity='mode = "service"'))
     done = await way.run(sh("pwd; echo $A; cat", b"in"), account="u4711")
     assert done.stdout == "/\n1\nin"
-    assert (sshd.home / "asked").read_text().startswith("-n -H -u u4711 -- env -C / A=1 timeout -k 5 30 /bin/sh -c")
+    assert (sshd.home / "asked").read_text().startswith("-n -H -u u4711 -- env -C / A=1 timeout -k 5 30 sh -c")
     await way.put(f"{sshd.home}/x", b"data", account="u4711")
     assert await way.tail(f"{sshd.home}/x", account="u4711") == "data"
     (sshd.home / "asked").unlink()
@@ -324,9 +387,11 @@ def fake_sudo(sshd: Sshd, script: str) -> None:
 
 
 def test_the_line_for_the_login_shell() -> None:
-    assert words(("squeue", "-o", "%i|%j"), 30) == "timeout -k 5 30 squeue -o '%i|%j'"
-    assert words(("qstat",), 9, environment={"SGE_ROOT": "/a b"}) == "env 'SGE_ROOT=/a b' timeout -k 5 9 qstat"
-    assert words(("id",), 9, "ada") == "env LC_ALL=C sudo -n -H -u ada -- env -C / timeout -k 5 9 id"
+    frame = shlex.quote(FRAME)
+    assert words(("squeue", "-o", "%i|%j"), 30, "w0rd") == f"timeout -k 5 30 sh -c {frame} sh w0rd '' squeue -o '%i|%j'"
+    assert words(("qstat",), 9, "w", environment={"SGE_ROOT": "/a b"}).startswith("env 'SGE_ROOT=/a b' timeout -k 5 9 sh -c ")
+    assert words(("id",), 9, "w", "ada", path="/a b").startswith("env LC_ALL=C sudo -n -H -u ada -- env -C / timeout -k 5 9 sh -c ")
+    assert words(("id",), 9, "w", path="/a b").endswith("sh w '/a b' id")
 
 
 # --- the login is refused
@@ -570,10 +635,18 @@ async def test_a_killed_command_is_unknown(sshd: Sshd, ways: Ways) -> None:
         await task
 
 
-async def test_codes_that_timeout_uses_are_data_if_the_time_was_not_up(sshd: Sshd, ways: Ways) -> None:
+async def test_a_code_that_timeout_uses_is_data_if_the_time_was_not_up(sshd: Sshd, ways: Ways) -> None:
     sshd.start()
-    way = ways()
-    assert [(await way.run(sh(f"exit {code}"))).code for code in (124, 137)] == [124, 137]
+    assert (await ways().run(sh("exit 124"))).code == 124
+
+
+async def test_a_program_that_is_killed_alone_is_unknown_too(sshd: Sshd, ways: Ways) -> None:
+    """By the kernel for want of memory, say: the shell around it lives on."""
+    sshd.start()
+    for script, number in (("kill -KILL $$", 9), ("kill -TERM $$", 15)):
+        with pytest.raises(Unreachable, match=f"killed by signal {number}") as caught:
+            await ways().run(sh(script))
+        assert "may have run" in caught.value.hint
 
 
 # --- connections come and go
@@ -682,12 +755,14 @@ async def test_a_place_that_takes_no_file_is_rejected(sshd: Sshd, ways: Ways, pa
         await ways().put(path, b"data")
 
 
-async def test_a_login_that_runs_something_else_did_not_put_a_file(sshd: Sshd, ways: Ways) -> None:
-    sshd.start("ForceCommand echo This account is for file transfer only")
-    with pytest.raises(Garbled, match="did not say that"):
-        await ways().put(f"{sshd.home}/x", b"data")
-    with pytest.raises(Garbled):
-        await ways().tail(f"{sshd.home}/x")
+@pytest.mark.parametrize("says", ["echo This account is for file transfer only", "echo This account is not available >&2; exit 1"])
+async def test_a_login_that_runs_something_else_answers_nothing(sshd: Sshd, ways: Ways, says: str) -> None:
+    sshd.start(f"ForceCommand {says}")
+    way = ways()
+    for ask in (way.run(TRUE), way.put(f"{sshd.home}/x", b"data"), way.tail(f"{sshd.home}/x")):
+        with pytest.raises(Unreachable, match="can run no command there: This account is") as caught:
+            await ask
+        assert caught.value.code == RAN_NOTHING and "hpc@beta.example" in caught.value.hint
 
 
 async def test_the_end_of_a_missing_file_is_empty(sshd: Sshd, ways: Ways) -> None:

@@ -1,0 +1,53 @@
+"""A command's own words, cut out of all that others print around them at a login node: a banner, a motd, modules, a wrapper's thanks.
+
+`framed` wraps a command in a shell that prints a mark before and after it, on standard output and standard error alike; `unframed` keeps
+what lies between. The mark is a word that only a shell that has run to there could know. The exit code stands in the last mark, since a
+wrapper may lose it. Costs no round trip: the frame is part of the command's line. Knows no connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# One line: a login shell may be csh, which ends a quoted string at a line's end. No variables, since the centre may have exported any of
+# that name; `exec`, so that no shell's own `printf` or `kill` runs in place of the program; a line end before each mark, since what was
+# printed before may lack its own. Marks of standard error lie outside those of standard output, wherever a wrapper joins the two.
+FRAME = (
+    'set +evx; [ -z "$2" ] || { PATH=$2:$PATH; export PATH; }; printf "\\n%s err\\n" "$1" >&2; printf "\\n%s out\\n" "$1"; '
+    '(shift 2; exec "$@"); set -- "$1" "$?"; printf "\\n%s end %s\\n" "$1" "$2"; printf "\\n%s end\\n" "$1" >&2; exit "$2"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """`code` is the command's own, None where its end was not told. `noise` is what others printed around it, on each stream."""
+
+    code: int | None
+    stdout: bytes
+    stderr: bytes
+    noise: tuple[bytes, bytes]
+
+
+def framed(argv: Sequence[str], mark: str, path: str = "") -> list[str]:
+    """`argv` inside a frame, with `path` put before PATH."""
+    return ["sh", "-c", FRAME, "sh", mark, path, *argv]
+
+
+def unframed(stdout: bytes, stderr: bytes, mark: str) -> Said | None:
+    """What the command said; None where the frame was never begun, so that nothing of the command ran."""
+    word = mark.encode()
+    before, begun, rest = stdout.partition(b"\n%s out\n" % word)
+    if not begun:
+        return None
+    inside, code, after = _ended(rest, rb"\n%s end (\d{1,3})\n" % word)
+    earlier, heard, complaints = stderr.partition(b"\n%s err\n" % word)
+    own, _, later = _ended(complaints, rb"\n%s end()\n" % word)
+    return Said(int(code) if code else None, inside, own if heard else b"", (b"\n".join((before, after)), b"\n".join((earlier, later))))
+
+
+def _ended(text: bytes, mark: bytes) -> tuple[bytes, bytes, bytes]:
+    """The text before the last such mark, what stands in it, and the text after; the whole text where it has none."""
+    marks = list(re.finditer(mark, text))
+    return (text[: marks[-1].start()], marks[-1][1], text[marks[-1].end() :]) if marks else (text, b"", b"")
