@@ -176,10 +176,12 @@ def _before(instant: datetime) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRow:
-    """A record, with the prices that it was charged by and whose it was; `over_at` is None for a run that goes on."""
+    """A record, with the prices that it was charged by and whose it was; `name` is the session's ("": none), `over_at` is None for a run
+    that goes on."""
 
     id: int
     session: str
+    name: str
     project: str
     over_at: datetime | None
     record: dict[str, Any]
@@ -187,8 +189,9 @@ class RecordRow:
 
 
 _RECORDS = select(
-    usage.c.id, usage.c.session, func.coalesce(sessions.c.project, "").label("project"), usage.c.over_at, usage.c.record, usage.c.tariff
-).outerjoin(sessions, sessions.c.id == usage.c.session)
+    usage.c.id, usage.c.session, func.coalesce(sessions.c.name, "").label("name"), func.coalesce(sessions.c.project, "").label("project"),
+    usage.c.over_at, usage.c.record, usage.c.tariff,
+).outerjoin(sessions, sessions.c.id == usage.c.session)  # fmt: skip
 
 
 def records(tx: Tx, of: Collection[str]) -> dict[str, list[RecordRow]]:

@@ -31,8 +31,8 @@ MANDATORY = (
 OTHERS = (
     "BillingAccountType", "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "InvoiceId", "ListUnitPrice",
     "PricingCurrency", "PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost", "PricingCurrencyListUnitPrice", "RegionId",
-    "ResourceId", "ResourceType", "ServiceSubcategory", "SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId", "SubAccountId",
-    "SubAccountName", "Tags",
+    "RegionName", "ResourceId", "ResourceName", "ResourceType", "ServiceSubcategory", "SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId",
+    "SubAccountId", "SubAccountName", "Tags",
 )  # fmt: skip
 OWN = (
     "x_Book", "x_CorrectedPeriod", "x_EntryId", "x_GrantorId", "x_HoldId", "x_LotId", "x_ReversedEntryId", "x_UsageRecordId",
@@ -81,7 +81,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a bill says of an entry that the entry does not: [start, end) of the use, the formula in words, and its meters."""
+    """What a bill says of an entry that the entry does not: [start, end) of the use, the formula in words, its meters, the id of the
+    centre where it was (`region`), and what the session was called by its owner (`resource`; "": no name)."""
 
     start: datetime
     end: datetime
@@ -90,16 +91,18 @@ class About:
     partition: str = ""
     price_version: str = ""
     region: str = ""
+    resource: str = ""
     usage_record: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What members, projects and the federation call themselves; who is not in it goes by the id."""
+    """What members, centres, projects and the federation call themselves; who is not in it goes by the id."""
 
     federation: str = "SCNet Hub"
     members: Mapping[str, str] = field(default_factory=dict)
+    centres: Mapping[str, str] = field(default_factory=dict)
     projects: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -238,7 +241,9 @@ class _Bill:
             "ProviderName": self.names.federation,
             "PublisherName": self.names.members.get(maker := publisher or self._maker(None), maker),
             "RegionId": self.about.region or None,
+            "RegionName": self.names.centres.get(self.about.region, self.about.region) or None,
             "ResourceId": entry.session or None,
+            "ResourceName": self.about.resource if entry.session and self.about.resource else None,
             "ResourceType": "Session" if entry.session else None,
             "ServiceCategory": service[0],
             "ServiceSubcategory": service[1],
@@ -288,10 +293,11 @@ def _number(value: Fraction) -> str:
 
 
 def _decimal(scaled: int, places: int) -> str:
-    """An exact decimal without exponent, sign of plus or trailing zeros: "-1.5", "3"."""
+    """Writes an exact decimal without exponent or plus sign, with one decimal at least: "-1.5", "3.0". Readers of CSV guess a column's type
+    from its values, and FOCUS asks for decimals where whole numbers alone would look like integers."""
     whole, part = divmod(abs(scaled), 10**places)
     digits = f"{part:0{places}}".rstrip("0")
-    return ("-" if scaled < 0 else "") + (f"{whole}.{digits}" if digits else str(whole))
+    return f"{'-' if scaled < 0 else ''}{whole}.{digits or '0'}"
 
 
 def _instant(at: datetime) -> str:

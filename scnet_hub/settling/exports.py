@@ -71,7 +71,7 @@ def bills(tx: Tx, name: str, book: str, rules: Rules, titles: Mapping[str, str],
         raise Refused(f"{row.name} is {row.state}: it has no bills yet.", hint="They come with its statements.", code="period-open")
     if book not in month.terms:
         raise BadOption(f"There is no book {book[:20]!r}.", hint=f"Books: {', '.join(sorted(month.terms))}.")
-    names, terms, prices = Names(federation=titles["federation"], members=titles), month.terms[book], Prices(tx)
+    names, terms, prices = Names(federation=titles["federation"], members=titles, centres=titles), month.terms[book], Prices(tx)
 
     def lines() -> Iterator[focus.Row]:
         for some in _some(month.entries(tx)):
@@ -96,7 +96,7 @@ def _about(entry: Entry, rows: Iterable[RecordRow], prices: Prices, zone: str) -
             if part.start == entry.at and rates and (items := _items(part, rates, charged)):
                 return About(
                     start=part.start, end=part.end, description=entry.memo, items=items, partition=part.usage.partition,
-                    price_version=row.tariff[:12], usage_record=str(part),
+                    price_version=row.tariff[:12], region=part.usage.centre, resource=row.name, usage_record=str(part),
                 )  # fmt: skip
     return About(start=entry.at, end=entry.at + timedelta(seconds=1), description=entry.memo)
 

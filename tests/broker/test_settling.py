@@ -325,11 +325,12 @@ async def test_bills_are_focus_with_a_row_for_each_meter_and_add_up_to_the_state
     assert sum(Decimal(one["PricingCurrencyEffectiveCost"]) for one in rows) == -Decimal(str(ministry["net"]))
     assert sum(Decimal(one["BilledCost"]) for one in rows) == -Decimal(str(ministry["due"]))
     gpus = [one for one in rows if one["SkuMeter"] == "gpu-second:a100"]
-    assert sorted(one["ConsumedQuantity"] for one in gpus) == ["1800", "5000", "5000"]  # of the third only what was before midnight
-    assert {one["PricingCurrencyListUnitPrice"] for one in gpus} == {"20"} and all("x 20" in one["ChargeDescription"] for one in gpus)
+    assert sorted(one["ConsumedQuantity"] for one in gpus) == ["1800.0", "5000.0", "5000.0"]  # of the third only what was before midnight
+    assert {one["PricingCurrencyListUnitPrice"] for one in gpus} == {"20.0"} and all("x 20" in one["ChargeDescription"] for one in gpus)
     assert {one["x_UsageRecordId"][:6] for one in gpus} == {"alpha/"} and {one["SubAccountId"] for one in rows} == {"p"}
+    assert {(one["RegionId"], one["RegionName"]) for one in gpus} == {("alpha", house.fed.load.centres["alpha"].spec.name)}
     by_hand = [one for one in rows if one["x_EntryId"] == "settle:s1"]
-    assert [(one["SkuMeter"], one["PricingCurrencyEffectiveCost"]) for one in by_hand] == [("minimum", "100")]
+    assert [(one["SkuMeter"], one["PricingCurrencyEffectiveCost"]) for one in by_hand] == [("minimum", "100.0")]
     assert (await house.get("periods/2026-10/bills", "mina")).text.count("\n") == len(rows) + 1
     assert (await house.get("periods/2026-10/bills", "nora")).text.count("\n") == 1
     assert (await house.get("periods/2026-10/bills", "nora", member="ministry")).json()["code"] == "not-entitled"
@@ -358,7 +359,7 @@ async def test_corrections_are_billed_with_the_month_that_they_correct(house: Ho
     rows = [*csv.DictReader((await house.get("periods/2026-11/bills")).text.splitlines())]
     corrected = [one for one in rows if one["ChargeClass"] == "Correction"]
     told = [(one["x_CorrectedPeriod"], one["x_ReversedEntryId"], one["PricingCurrencyEffectiveCost"]) for one in corrected]
-    assert told == [("2026-10", "settle:s1", "-100")]
+    assert told == [("2026-10", "settle:s1", "-100.0")]
     north = (await house.get("statements/2026-11/GRANT/north")).json()
     assert (north["columns"]["clawback"], {one["corrects"] for one in north["lines"]}) == (-95, {"", "2026-10"})
 
@@ -391,9 +392,9 @@ async def test_a_bill_shows_the_sale_the_minimum_and_what_a_run_that_goes_on_use
     rows = [*csv.DictReader((await house.get("periods/2026-10/bills")).text.splitlines())]
     assert {one["SkuMeter"] for one in rows} == {"core-second", "gpu-second:a100", "minimum"}
     gpus = [one for one in rows if one["SkuMeter"] == "gpu-second:a100"]
-    assert [one["ConsumedQuantity"] for one in gpus] == ["600", "3800", "5000"]
+    assert [one["ConsumedQuantity"] for one in gpus] == ["600.0", "3800.0", "5000.0"]
     listed = [(one["PricingCurrencyListUnitPrice"], one["PricingCurrencyContractedUnitPrice"]) for one in gpus]
-    assert listed == [("20", "10")] * 3
+    assert listed == [("20.0", "10.0")] * 3
     (least,) = (one for one in rows if one["SkuMeter"] == "minimum")
     of_short = sum(Decimal(one["PricingCurrencyEffectiveCost"]) for one in rows if one["ResourceId"] == "s1")
     assert of_short == 50 and Decimal(least["PricingCurrencyEffectiveCost"]) > 30
