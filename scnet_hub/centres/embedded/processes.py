@@ -60,8 +60,12 @@ def launch(files: Files, arguments: Sequence[str], environment: Mapping[str, str
 
 
 def open_output(directory: str, path: str, append: bool) -> BinaryIO:
-    """Made by the job's user with 0666 minus the umask, as Slurm does."""
-    return open(os.path.join(directory, path), "ab" if append else "wb")
+    """Made by the job's user with 0666 minus the umask, as Slurm does. Raises OSError for a FIFO without a reader: waiting for
+    one would stop the daemon."""
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC) | os.O_NONBLOCK | os.O_CLOEXEC
+    handle = os.open(os.path.join(directory, path), flags, 0o666)
+    os.set_blocking(handle, True)
+    return os.fdopen(handle, "ab" if append else "wb")
 
 
 def exit_of(folder: Path) -> Exit | None:
