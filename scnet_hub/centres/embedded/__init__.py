@@ -23,12 +23,7 @@ from .settings import Settings, socket_path, write_settings
 
 __all__ = ["EmbeddedCentre", "Settings", "centre_toml"]
 SECRET = ("TOKEN", "SECRET", "PASSWORD", "JUPYTERHUB")
-# In a job, a step of one task is the command itself; a job of several nodes runs where it started.
-SRUN = """#!/bin/sh
-case "$1" in -*|"") echo "srun: error: the embedded centre knows no options of srun" >&2; exit 1;; esac
-exec "$@"
-"""
-COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol")
+COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol", "srun")
 
 
 class EmbeddedCentre:
@@ -102,8 +97,6 @@ class EmbeddedCentre:
             command = shlex.join([sys.executable, "-ISE", str(client), str(self.socket), name])
             (self.bin / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             (self.bin / name).chmod(0o755)
-        (self.bin / "srun").write_text(SRUN)
-        (self.bin / "srun").chmod(0o755)
 
     def _last_words(self) -> str:
         lines = (self.home / "log").read_text(errors="replace").strip().splitlines()

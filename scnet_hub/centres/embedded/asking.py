@@ -1,19 +1,20 @@
-"""What the faces of an embedded centre share: a command as it arrived, what it prints, what they ask of the daemon, options and filters."""
+"""What the faces of an embedded centre share: a command as it arrived, what it prints, what they ask of the daemon, and filters."""
 
 from __future__ import annotations
 
-import getopt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .listing import STANDARD, Moment, shown_state
-from .queue import Job, Node
+from .client import VERSION
+from .listing import STANDARD, Moment, host_names, shown_state
+from .manuals import MANUALS
+from .options import Complaint
+from .queue import Job, Node, Step
 from .settings import Settings
-from .submission import Complaint, Submission, unknown_option
+from .submission import Submission
 
-VERSION = "slurm-wlm 22.05.8"
 STATES = (
     "PENDING,RUNNING,SUSPENDED,COMPLETED,CANCELLED,FAILED,TIMEOUT,NODE_FAIL,PREEMPTED,BOOT_FAIL,DEADLINE,OUT_OF_MEMORY,COMPLETING,"
     "CONFIGURING,RESIZING,RESV_DEL_HOLD,REQUEUED,REQUEUE_FED,REQUEUE_HOLD,REVOKED,SIGNALING,SPECIAL_EXIT,STAGE_OUT,STOPPED"
@@ -33,11 +34,21 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the command prints, and its exit code; code None asks for the standard input first."""
+    """What the command prints, and its exit code; code None asks for the standard input first. `run` is what srun shall start."""
 
     code: int | None
     stdout: str = ""
     stderr: str = ""
+    run: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A question with its options by long name and its other words."""
+
+    question: Question
+    given: Mapping[str, str]
+    rest: Sequence[str]
 
 
 class Controller(Protocol):
@@ -60,31 +71,43 @@ class Controller(Protocol):
 
     def submit(self, asked: Submission) -> int: ...
     def cancel(self, job: Job) -> None: ...
+    def begin_step(self, job: Job, step: Step) -> Step:
+        """The step with its id, entered into the running job's books."""
 
 
-def options(question: Question, short: Mapping[str, str], long: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Options by long name, and the other words. `long` as getopt wants it, `short` from letters to long names."""
-    letters = "".join(letter + ":" * (f"{name}=" in long) for letter, name in short.items())
-    try:
-        found, rest = getopt.gnu_getopt(list(question.argv[1:]), letters, list(long))
-    except getopt.GetoptError as error:
-        raise unknown_option(question.argv[0], error) from None
-    return {name[2:] if name.startswith("--") else short[name[1]]: value for name, value in found}, rest
+def about(program: str, given: Mapping[str, str]) -> str:
+    """What `--version`, `--help` and `--usage` print; "" without any of them."""
+    manual = MANUALS[program]
+    texts = {"version": f"{VERSION}\n", "help": manual.help, "usage": manual.usage}
+    return next((text for option, text in texts.items() if option in given), "")
 
 
 def filtered(jobs: Sequence[Job], given: Mapping[str, str], centre: Controller) -> list[Job]:
-    users = {centre.user} if "me" in given else set(given["user"].split(",")) if "user" in given else None
-    names = set(given["name"].split(",")) if "name" in given else None
-    partitions = set(given["partition"].split(",")) if "partition" in given else None
+    """Those jobs that the filtering options leave. Raises Complaint for an unknown node or state."""
+    wanted = {key: set(given[key].split(",")) for key in ("account", "name", "partition", "qos", "user") if key in given}
+    if "me" in given:
+        wanted["user"] = {centre.user}
     states = job_states(given["state"]) if "state" in given else None
+    nodes = known_nodes(given["nodelist"], centre) if "nodelist" in given else None
+    facts: Mapping[str, Callable[[Job], str]] = {
+        "account": lambda job: job.account, "name": lambda job: job.name, "partition": lambda job: job.partition,
+        "qos": lambda job: "normal", "user": lambda job: job.user,
+    }  # fmt: skip
     return [
         job
         for job in jobs
-        if (users is None or job.user in users)
-        and (names is None or job.name in names)
-        and (partitions is None or job.partition in partitions)
+        if all(facts[key](job) in names for key, names in wanted.items())
         and (states is None or shown_state(job) in states)
+        and (nodes is None or nodes & {spot.node for spot in job.spots})
     ]
+
+
+def known_nodes(text: str, centre: Controller) -> set[str]:
+    names, known = host_names(text), {node.name for node in centre.nodes}
+    for name in names:
+        if name not in known:
+            raise Complaint(f"Invalid node name {name}")
+    return set(names)
 
 
 def job_number(word: str, complaint: str) -> int:

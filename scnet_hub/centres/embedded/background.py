@@ -11,7 +11,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .queue import Job, Left, Need, Node
+from .queue import PENDING, Job, Left, Need, Node
 
 PERIOD = 420.0  # seconds of one wave
 STEP = 3.0  # seconds between looks
@@ -30,6 +30,18 @@ class Wave:
     def share(self, now: float) -> float:
         phase = random.Random(f"phase {self.seed}").random()
         return self.ceiling * (0.625 + 0.375 * math.sin(2 * math.pi * (now / PERIOD + phase)))
+
+
+def coming(
+    mode: str, wave: Wave, nodes: Sequence[Node], left: Left, live: Sequence[Job], partition: str, now: float, dice: random.Random
+) -> list[Job]:
+    """What others submit now in this mode; nothing while real jobs wait."""
+    pending = [job for job in live if job.state == PENDING]
+    if mode == "fill" and all(job.pretend for job in pending):
+        return filling(nodes, left, partition, dice)
+    if mode == "on" and not pending:
+        return arrivals(wave, nodes, left, [job for job in live if job.pretend], partition, now, dice)
+    return []
 
 
 def arrivals(

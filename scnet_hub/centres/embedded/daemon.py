@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -18,25 +17,22 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ... import owned
-from . import background, faces, processes
+from . import background, environment, faces, processes
 from .asking import Answer, Question
-from .listing import hosts
-from .queue import RUNNING, Job, Node, Spot, decide, left_of
-from .settings import Settings, socket_path
+from .queue import RUNNING, Job, Node, Spot, Step, decide, left_of
+from .serving import Door, locked
+from .settings import Settings
 from .submission import Submission
 from .table import Table
 
 log = logging.getLogger(__name__)
 SAMPLING = 10.0  # seconds between looks at the CPU time of running jobs
 DAY = 86400.0
-BASE = ("HOME", "LANG", "LOGNAME", "PATH", "PYTHONPATH", "SHELL", "TMPDIR", "USER")  # what a job gets if its submitter sent nothing
 LARGEST_ENVIRONMENT = 16 << 20  # bytes
 LAUNCH_FAILED = 53  # Slurm's exit code where an output file can't be opened
 
@@ -46,6 +42,7 @@ class Daemon:
 
     def __init__(self, home: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.home, self.settings, self.now = home, settings, clock
+        self.commands = home / "bin"
         self.user = _user()
         self.nodes = [
             Node(name, settings.address(number), settings.cores, settings.memory, settings.gpus)
@@ -71,27 +68,15 @@ class Daemon:
             loop.add_signal_handler(number, self._over.set)
         self.table.open()
         self.recover()
-        server = await asyncio.start_unix_server(self._connected, path=self._free_socket(), limit=2**24)
-        os.chmod(socket_path(self.home), 0o600)
+        door = Door(self.home, self._answer, lambda: environment.bare(self.commands))
+        await door.open()
         ticks = [asyncio.create_task(self._every(background.STEP, self._others)), asyncio.create_task(self._every(SAMPLING, self._sample))]
         log.info("%s serves %d nodes of %d cores", self.settings.name, len(self.nodes), self.settings.cores)
         await self._over.wait()
         for tick in ticks:
             tick.cancel()
-        server.close()
-        socket_path(self.home).unlink(missing_ok=True)
+        door.close()
         self.table.close()
-
-    def _free_socket(self) -> str:
-        """The socket's path, with its folder private and what a killed daemon left there gone. The lock is ours already."""
-        path = socket_path(self.home)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        if path.parent != self.home.resolve():
-            state = path.parent.stat()
-            if state.st_uid != os.getuid() or state.st_mode & 0o077:
-                raise SystemExit(f"{path.parent} is not private to this user; not used.")
-        path.unlink(missing_ok=True)
-        return str(path)
 
     async def _every(self, seconds: float, do: Callable[[], None]) -> None:
         while True:
@@ -156,6 +141,21 @@ class Daemon:
         self.table.save([job])
         self._terminate(job)
 
+    def begin_step(self, job: Job, step: Step) -> Step:
+        step.id, step.started_at = len(job.steps), self.now()
+        job.steps = (*job.steps, step)
+        self.table.save([job])
+        return step
+
+    def _end_step(self, number: int, step: int, code: int, killed_by: int, cpu: float) -> None:
+        """A step that is reported after its job's end, or twice, stays as it was closed first."""
+        job = self.live.get(number)
+        if job is None or not 0 <= step < len(job.steps) or job.steps[step].ended_at:
+            return
+        found = job.steps[step]
+        found.ended_at, found.code, found.signal, found.cpu = self.now(), 0 if killed_by else code, killed_by, cpu
+        self.table.save([job])
+
     # ---- starting
 
     def _enter(self, job: Job) -> None:
@@ -185,7 +185,10 @@ class Daemon:
             self.table.save([job])
             return self._at(job.started_at + job.pretend, job, "end", self._pretended)
         try:
-            launcher = processes.launch(self._files(job), job.arguments, self._environment(job))
+            given = json.loads(owned.read_all(self.folder(job) / "environment.json", LARGEST_ENVIRONMENT))
+            nodes = {node.name: node for node in self.nodes}
+            found = environment.of_job(job, given, self.settings, nodes, self.commands)
+            launcher = processes.launch(self._files(job), job.arguments, found)
         except (OSError, ValueError) as error:
             log.warning("job %d could not be started: %s", job.id, error)
             job.code = LAUNCH_FAILED
@@ -200,33 +203,8 @@ class Daemon:
         return self.home / "jobs" / str(job.id)
 
     def _files(self, job: Job) -> processes.Files:
-        return processes.Files(
-            self.folder(job), job.directory, _file_name(job.output, job), _file_name(job.errors, job) if job.errors else "", job.append
-        )
-
-    def _environment(self, job: Job) -> dict[str, str]:
-        """What the submitter handed on, and what Slurm tells a job of itself."""
-        given = json.loads(owned.read_all(self.folder(job) / "environment.json", LARGEST_ENVIRONMENT))
-        names = [spot.node for spot in job.spots]
-        number = names[0].removeprefix(self.settings.name)
-        facts: dict[str, Any] = {
-            "SLURM_JOB_ID": job.id, "SLURM_JOBID": job.id, "SLURM_JOB_NAME": job.name, "SLURM_JOB_PARTITION": job.partition,
-            "SLURM_JOB_USER": self.user, "SLURM_JOB_UID": os.getuid(), "SLURM_CLUSTER_NAME": self.settings.name,
-            "SLURM_JOB_NODELIST": hosts(names), "SLURM_NODELIST": hosts(names), "SLURM_JOB_NUM_NODES": len(names),
-            "SLURM_NNODES": len(names), "SLURMD_NODENAME": names[0], "SLURM_NODEID": 0, "SLURM_PROCID": 0, "SLURM_LOCALID": 0,
-            "SLURM_NTASKS": job.tasks, "SLURM_CPUS_PER_TASK": job.cores_per_task, "SLURM_CPUS_ON_NODE": job.need.cores,
-            "SLURM_JOB_CPUS_PER_NODE": job.need.cores, "SLURM_MEM_PER_NODE": job.need.memory // 2**20,
-            "SLURM_SUBMIT_DIR": job.directory, "ENVIRONMENT": "BATCH", "SCNET_NODE_ADDRESS": self.settings.address(int(number)),
-        }  # fmt: skip
-        if job.need.gpus:
-            mine = ",".join(str(gpu) for gpu in job.spots[0].gpus)
-            facts |= {"CUDA_VISIBLE_DEVICES": mine, "SLURM_JOB_GPUS": mine, "SLURM_GPUS_ON_NODE": job.need.gpus}
-        return {**given, **self.settings.environment, **{key: str(value) for key, value in facts.items()}}
-
-    def _bare(self) -> dict[str, str]:
-        """For a submitter that sends no environment; this centre's commands are first on PATH, so that a session sees its queue."""
-        kept = {key: os.environ[key] for key in BASE if key in os.environ}
-        return {**kept, "PATH": f"{self.home / 'bin'}{os.pathsep}{kept.get('PATH', os.defpath)}"}
+        errors = environment.file_name(job.errors, job) if job.errors else ""
+        return processes.Files(self.folder(job), job.directory, environment.file_name(job.output, job), errors, job.append)
 
     # ---- running
 
@@ -306,6 +284,9 @@ class Daemon:
 
     def _finish(self, job: Job, state: str, at: float, reason: str = "") -> None:
         job.state, job.reason, job.ended_at, job.ending, job.starts_at = state, reason, max(at, job.started_at), "", 0.0
+        for step in job.steps:
+            if not step.ended_at:
+                step.ended_at, step.signal = job.ended_at, signal.SIGKILL  # its srun was killed with the job
         self.live.pop(job.id, None)
         self.table.save([job])
         for key in [key for key in self._timers if key[0] == job.id]:
@@ -329,20 +310,10 @@ class Daemon:
     # ---- other people's jobs
 
     def _others(self) -> None:
-        others = [job for job in self.live.values() if job.pretend]
-        left = left_of(self.nodes, self.running())
-        wave = background.Wave(self.settings.background, self.settings.seed)
-        if self.mode == "fill":
-            jobs = (
-                []
-                if any(not job.pretend for job in self.pending())
-                else background.filling(self.nodes, left, self.settings.partition, self.dice)
-            )
-        elif self.mode == "on" and not self.pending():
-            jobs = background.arrivals(wave, self.nodes, left, others, self.settings.partition, self.now(), self.dice)
-        else:
-            jobs = []
-        for job in jobs:
+        settings, left = self.settings, left_of(self.nodes, self.running())
+        wave = background.Wave(settings.background, settings.seed)
+        live = list(self.live.values())
+        for job in background.coming(self.mode, wave, self.nodes, left, live, settings.partition, self.now(), self.dice):
             self._enter(job)
 
     def _background(self, mode: str) -> Answer:
@@ -357,23 +328,9 @@ class Daemon:
             self._decide()
         return Answer(0, f"{mode}\n")
 
-    # ---- the socket
+    # ---- answering
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = json.loads(await asyncio.wait_for(reader.read(), 30))
-            said = await self._answer(request)
-            writer.write(json.dumps({"code": said.code, "stdout": said.stdout, "stderr": said.stderr}).encode())
-            await asyncio.wait_for(writer.drain(), 30)
-        except (OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            log.warning("a connection was dropped: %r", error)
-        except Exception:
-            log.exception("a question failed")
-        finally:
-            writer.close()
-
-    async def _answer(self, request: Mapping[str, Any]) -> Answer:
-        question = _question(request, self._bare())
+    async def _answer(self, question: Question) -> Answer:
         match question.argv:
             case ["shutdown"]:
                 await self._cancel_all()
@@ -383,6 +340,10 @@ class Daemon:
                 return self._background(mode)
             case ["ping"]:
                 return Answer(0, f"{os.getpid()}\n")
+            case ["step-end", number, *facts] if len(facts) == 4:
+                step, code, killed_by, cpu = facts
+                self._end_step(int(number), int(step), int(code), int(killed_by), float(cpu))
+                return Answer(0)
         return faces.answer(question, self)
 
     async def _cancel_all(self) -> None:
@@ -417,31 +378,6 @@ def verdict(job: Job) -> tuple[str, str]:
     return ("FAILED", "NonZeroExitCode") if job.code else ("COMPLETED", "")
 
 
-def _question(request: Mapping[str, Any], bare: Mapping[str, str]) -> Question:
-    """The question in a request; a leading `env NAME=value...` is added to its environment."""
-    argv, environment = [str(word) for word in request["argv"]], dict(request.get("env", bare))
-    while argv and (argv[0] == "env" or "=" in argv[0]):
-        name, equals, value = argv.pop(0).partition("=")
-        if equals:
-            environment[name] = value
-    return Question(tuple(argv), request.get("stdin"), str(request.get("cwd") or "/tmp"), environment)
-
-
-def _file_name(pattern: str, job: Job) -> str:
-    """The patterns of --output: %j %A %J id, %x name, %u user, %N node, %n %t %s; `%%` is one %."""
-    values = {"j": job.id, "A": job.id, "J": job.id, "x": job.name, "u": job.user, "N": job.spots[0].node, "n": 0, "t": 0, "s": "batch"}
-    text, place = "", 0
-    while place < len(pattern):
-        letter = pattern[place + 1 : place + 2]
-        if pattern[place] == "%" and (letter in values or letter == "%") and letter:
-            text += "%" if letter == "%" else str(values[letter])
-            place += 2
-        else:
-            text += pattern[place]
-            place += 1
-    return text
-
-
 def _write(path: Path, text: str, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "w", errors="surrogateescape") as file:
@@ -457,15 +393,9 @@ def _user() -> str:
 
 def run(home: Path, settings: Settings) -> int:
     """Serves until told to stop; 3 if another daemon serves this home."""
-    lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        print(f"another daemon serves {home}", file=sys.stderr)
+    if not locked(home):
         return 3
-    os.umask(0o077)  # the socket, the table, and what jobs write: nobody else's
-    os.ftruncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
+    os.umask(0o077)  # the socket, the table, and what jobs write: only their owner's
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     asyncio.run(Daemon(home, settings).serve())
     return 0

@@ -1,25 +1,29 @@
-"""How Slurm's commands print: `%` formats, `--Format` lists, times, limits, host lists, and the fields of jobs and nodes.
+"""How Slurm's commands print: `%` formats, `--Format` lists, times, sizes, host lists, and what squeue shows of a job.
 
 Pure; `Moment` carries the clock and the asker's time format. A field that is not here is refused, not left empty.
 """
 
 from __future__ import annotations
 
+import grp
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from .queue import PENDING, RUNNING, Free, Job, Node
-from .settings import Settings
-from .submission import Complaint
+from .options import Complaint
+from .queue import PENDING, RUNNING, Job
 
 MIB = 2**20
+Row = TypeVar("Row")
 STANDARD = "%Y-%m-%dT%H:%M:%S"
 SHORT_STATES = {
     "PENDING": "PD", "RUNNING": "R", "COMPLETING": "CG", "COMPLETED": "CD", "FAILED": "F", "CANCELLED": "CA", "TIMEOUT": "TO",
     "NODE_FAIL": "NF",
 }  # fmt: skip
+GIVES_REASON = (PENDING, "FAILED", "TIMEOUT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,10 @@ class Moment:
         if self.form == "%s":
             return str(int(at))
         return time.strftime(self.form, time.gmtime(at) if self.utc else time.localtime(at))
+
+    def date_line(self) -> str:
+        """What stands above a long listing."""
+        return time.strftime("%a %b %d %H:%M:%S %Y\n", time.gmtime(self.now) if self.utc else time.localtime(self.now))
 
 
 def clock(seconds: float) -> str:
@@ -75,6 +83,27 @@ def hosts(names: Sequence[str]) -> str:
     return f"{stem}[{','.join(f'{run[0]}-{run[-1]}' if len(run) > 1 else str(run[0]) for run in runs)}]"
 
 
+def host_names(text: str) -> list[str]:
+    """The names in a host list such as alpha[1-3,5],beta07. Raises Complaint."""
+    names = []
+    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
+        stem, bracket, inside = part.partition("[")
+        numbers, _, tail = inside.partition("]")
+        names += [f"{stem}{number}{tail}" for number in _numbers(numbers, text)] if bracket else [part]
+    return names
+
+
+def _numbers(text: str, whole: str) -> list[str]:
+    found: list[str] = []
+    for run in text.split(","):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", run, re.ASCII)
+        if not match:
+            raise Complaint(f"Invalid hostlist: {whole}")
+        first, last = match[1], match[2] or match[1]
+        found += [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
+    return found
+
+
 def shown_state(job: Job) -> str:
     return "COMPLETING" if job.state == RUNNING and job.ending else job.state
 
@@ -83,138 +112,171 @@ def nodes_of(job: Job) -> str:
     return hosts([spot.node for spot in job.spots])
 
 
-def megabytes(size: int) -> str:
-    return f"{-(-size // MIB)}M"
+def size(count: int) -> str:
+    """Bytes as Slurm shows memory: in the largest unit that holds them exactly, from M on."""
+    megabytes = -(-count // MIB)
+    for unit in "MGT":
+        if megabytes % 1024 or not megabytes:
+            return f"{megabytes}{unit}"
+        megabytes //= 1024
+    return f"{megabytes}P"
+
+
+def gres(job: Job) -> str:
+    return ":".join(filter(None, ("gres:gpu", job.gpu_model, str(job.need.gpus))))
+
+
+def priority(job: Job) -> int:
+    """Falls with each submission, as Slurm's priority/basic gives it."""
+    return 4294901760 - job.id
+
+
+def group() -> str:
+    try:
+        return grp.getgrgid(os.getgid()).gr_name
+    except KeyError:
+        return str(os.getgid())
+
+
+def starts(job: Job) -> float:
+    return job.started_at or job.starts_at or job.ended_at
+
+
+def ends(job: Job) -> float:
+    return job.ended_at or (starts(job) and starts(job) + job.limit)
+
+
+def left(job: Job, now: float) -> int:
+    return job.limit - job.elapsed(now)
 
 
 JobField = Callable[[Job, Moment], str]
+JOB_TITLES = {
+    "a": "ACCOUNT", "A": "JOBID", "b": "TRES_PER_NODE", "B": "EXEC_HOST", "c": "MIN_CPUS", "C": "CPUS", "d": "MIN_TMP_DISK",
+    "D": "NODES", "e": "END_TIME", "E": "DEPENDENCY", "f": "FEATURES", "F": "ARRAY_JOB_ID", "g": "GROUP", "G": "GROUP",
+    "h": "OVER_SUBSCRIBE", "H": "SOCKETS_PER_NODE", "i": "JOBID", "I": "CORES_PER_SOCKET", "j": "NAME", "J": "THREADS_PER_CORE",
+    "k": "COMMENT", "K": "ARRAY_TASK_ID", "l": "TIME_LIMIT", "L": "TIME_LEFT", "m": "MIN_MEMORY", "M": "TIME", "n": "REQ_NODES",
+    "N": "NODELIST", "o": "COMMAND", "O": "CONTIGUOUS", "p": "PRIORITY", "P": "PARTITION", "q": "QOS", "Q": "PRIORITY",
+    "r": "REASON", "R": "NODELIST(REASON)", "S": "START_TIME", "t": "ST", "T": "STATE", "u": "USER", "U": "UID",
+    "v": "RESERVATION", "V": "SUBMIT_TIME", "w": "WCKEY", "W": "LICENSES", "x": "EXC_NODES", "X": "CORE_SPEC", "y": "NICE",
+    "Y": "SCHEDNODES", "z": "S:C:T", "Z": "WORK_DIR",
+}  # fmt: skip
+# What no job of an embedded centre has.
+JOB_CONSTANTS = {
+    "d": "0", "E": "(null)", "f": "(null)", "h": "OK", "H": "*", "I": "*", "J": "*", "K": "N/A", "n": "", "O": "0", "q": "normal",
+    "v": "(null)", "w": "(null)", "W": "(null)", "x": "", "X": "N/A", "y": "0", "Y": "(null)", "z": "*:*:*",
+}  # fmt: skip
 JOB_FIELDS: Mapping[str, JobField] = {
+    **{letter: lambda job, at, text=text: text for letter, text in JOB_CONSTANTS.items()},  # type: ignore[misc]
     "i": lambda job, at: str(job.id),
     "A": lambda job, at: str(job.id),
+    "F": lambda job, at: str(job.id),
     "j": lambda job, at: job.name,
     "T": lambda job, at: shown_state(job),
     "t": lambda job, at: SHORT_STATES.get(shown_state(job), "UN"),
     "N": lambda job, at: nodes_of(job),
     "B": lambda job, at: job.spots[0].node if job.spots else "n/a",
     "r": lambda job, at: job.reason or "None",
-    "R": lambda job, at: nodes_of(job) or f"({job.reason or 'None'})",
-    "S": lambda job, at: at.time(job.started_at or job.starts_at or job.ended_at),
-    "e": lambda job, at: at.time(job.ended_at or (job.started_at and job.started_at + job.limit)),
+    "R": lambda job, at: f"({job.reason or 'None'})" if job.state in GIVES_REASON else nodes_of(job),
+    "S": lambda job, at: at.time(starts(job)),
+    "e": lambda job, at: at.time(ends(job)),
     "V": lambda job, at: at.time(job.submitted_at),
     "C": lambda job, at: str(job.cores),
-    "c": lambda job, at: str(job.cores_per_task),
+    "c": lambda job, at: str(min_cpus(job)),
     "D": lambda job, at: str(job.need.nodes),
-    "m": lambda job, at: megabytes(job.need.memory),
+    "m": lambda job, at: size(job.memory_per_core or job.need.memory),
     "l": lambda job, at: clock(job.limit),
-    "L": lambda job, at: clock(max(0, job.limit - job.elapsed(at.now))),
+    "L": lambda job, at: clock(left(job, at.now)) if left(job, at.now) >= 0 else "INVALID",
     "M": lambda job, at: clock(job.elapsed(at.now)),
     "u": lambda job, at: job.user,
+    "U": lambda job, at: str(os.getuid()),
+    "g": lambda job, at: group(),
+    "G": lambda job, at: str(os.getgid()),
     "a": lambda job, at: job.account or "(null)",
     "P": lambda job, at: job.partition,
+    "p": lambda job, at: f"{priority(job) / (2**32 - 1):.14f}",
     "Q": lambda job, at: str(priority(job)),
-    "q": lambda job, at: "(null)",
     "Z": lambda job, at: job.directory,
-    "b": lambda job, at: f"gres:gpu:{job.need.gpus}" if job.need.gpus else "N/A",
+    "b": lambda job, at: gres(job) if job.need.gpus else "N/A",
     "o": lambda job, at: job.command or "(null)",
     "k": lambda job, at: job.comment or "(null)",
 }
+JOB_WORDS = {
+    "account": "a", "jobid": "A", "jobarrayid": "i", "arrayjobid": "F", "arraytaskid": "K", "tres-per-node": "b", "batchhost": "B",
+    "mincpus": "c", "numcpus": "C", "mintmpdisk": "d", "numnodes": "D", "endtime": "e", "dependency": "E", "feature": "f",
+    "groupname": "g", "groupid": "G", "oversubscribe": "h", "name": "j", "comment": "k", "timelimit": "l", "timeleft": "L",
+    "minmemory": "m", "timeused": "M", "reqnodes": "n", "nodelist": "N", "command": "o", "contiguous": "O", "priority": "p",
+    "partition": "P", "qos": "q", "prioritylong": "Q", "reason": "r", "reasonlist": "R", "starttime": "S", "statecompact": "t",
+    "state": "T", "username": "u", "userid": "U", "reservation": "v", "submittime": "V", "wckey": "w", "licenses": "W", "nice": "y",
+    "schednodes": "Y", "workdir": "Z", "maxcpus": "C",
+}  # fmt: skip
+SORT_KEYS: Mapping[str, Callable[[Job, Moment], float | str]] = {
+    **dict.fromkeys("iAF", lambda job, at: job.id), **dict.fromkeys("pQ", lambda job, at: priority(job)),
+    "C": lambda job, at: job.cores, "c": lambda job, at: min_cpus(job), "D": lambda job, at: job.need.nodes,
+    "m": lambda job, at: job.need.memory, "l": lambda job, at: job.limit, "L": lambda job, at: left(job, at.now),
+    "M": lambda job, at: job.elapsed(at.now), "S": lambda job, at: starts(job), "e": lambda job, at: ends(job),
+    "V": lambda job, at: job.submitted_at,
+}  # fmt: skip
 
 
-def priority(job: Job) -> int:
-    """Falls with each submission, as Slurm's priority/basic gives it."""
-    return 4294901760 - job.id if job.state == PENDING or job.started_at else 0
+def min_cpus(job: Job) -> int:
+    """What each node must have at least: the tasks that were asked for each, or the cores of one task."""
+    return max(job.tasks_per_node, 1) * job.cores_per_task
 
 
-NodeField = Callable[["NodeRow"], str]
+def ordered(jobs: Sequence[Job], fields: str, at: Moment) -> list[Job]:
+    """Jobs sorted as squeue's --sort says, such as P,t,-p. Raises Complaint."""
+    found = list(jobs)
+    for word in reversed(fields.split(",")):
+        letter = word.lstrip("+-")
+        if letter not in JOB_FIELDS:
+            raise Complaint(f"Invalid sort specification: {word}")
+        key = SORT_KEYS.get(letter, JOB_FIELDS[letter])
+        found.sort(key=lambda job, key=key: key(job, at), reverse=word.startswith("-"))  # type: ignore[misc]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
-class NodeRow:
-    node: Node
-    free: Free
-    settings: Settings
+class Column:
+    """One column of a listing: a field's letter, its width (0: as wide as it is), its side, and what follows it."""
 
-    @property
-    def used(self) -> int:
-        return self.node.cores - self.free.cores
+    letter: str
+    width: int = 0
+    right: bool = False
+    suffix: str = ""
 
-    @property
-    def state(self) -> str:
-        return "idle" if not self.used else "mixed" if self.free.cores else "allocated"
-
-    def gres(self, count: int) -> str:
-        return ":".join(filter(None, ("gpu", self.settings.gpu_model, str(count))))
-
-    def gres_used(self) -> str:
-        taken = [gpu for gpu in range(self.node.gpus) if gpu not in self.free.gpus]
-        return f"{self.gres(len(taken))}(IDX:{','.join(map(str, taken)) or 'N/A'})" if self.node.gpus else "gpu:0"
+    def padded(self, text: str) -> str:
+        if not self.width:
+            return text + self.suffix
+        return (text[: self.width].rjust(self.width) if self.right else text[: self.width].ljust(self.width)) + self.suffix
 
 
-NODE_FIELDS: Mapping[str, NodeField] = {
-    "N": lambda row: row.node.name,
-    "P": lambda row: f"{row.settings.partition}*",
-    "c": lambda row: str(row.node.cores),
-    "C": lambda row: f"{row.used}/{row.free.cores}/0/{row.node.cores}",
-    "m": lambda row: str(row.node.memory // MIB),
-    "G": lambda row: row.gres(row.node.gpus) if row.node.gpus else "(null)",
-    "T": lambda row: row.state,
-    "t": lambda row: {"idle": "idle", "mixed": "mix", "allocated": "alloc"}[row.state],
-    "l": lambda row: clock(row.settings.max_walltime),
-    "a": lambda row: "up",
-    "D": lambda row: "1",
-    "n": lambda row: row.node.name,
-    "o": lambda row: row.node.address,
-}
-NODE_WORDS: Mapping[str, NodeField] = {
-    "nodelist": NODE_FIELDS["N"],
-    "nodehost": NODE_FIELDS["n"],
-    "nodeaddr": NODE_FIELDS["o"],
-    "partition": NODE_FIELDS["P"],
-    "partitionname": lambda row: row.settings.partition,
-    "cpus": NODE_FIELDS["c"],
-    "cpusstate": NODE_FIELDS["C"],
-    "memory": NODE_FIELDS["m"],
-    "allocmem": lambda row: str((row.node.memory - row.free.memory) // MIB),
-    "gres": NODE_FIELDS["G"],
-    "gresused": lambda row: row.gres_used(),
-    "statelong": NODE_FIELDS["T"],
-    "statecompact": NODE_FIELDS["t"],
-    "time": NODE_FIELDS["l"],
-    "available": NODE_FIELDS["a"],
-    "nodes": NODE_FIELDS["D"],
-}
+def columns(form: str, known: Mapping[str, object], what: str) -> list[Column]:
+    """A `%` format; text before the first field is a column without a letter. Raises Complaint for a field that is not known."""
+    first, *rest = form.split("%")
+    found = [Column("", suffix=first)] if first else []
+    for piece in rest:
+        dot, width, letter, text = re.fullmatch(r"(\.?)(\d{0,4})(.?)(.*)", piece, re.DOTALL).groups()  # type: ignore[union-attr]
+        if letter and letter not in known:
+            raise Complaint(f"Invalid {what} format specification: {letter}")
+        found.append(Column(letter, int(width or 0), bool(dot), text))
+    return found
 
 
-def columns(form: str, fields: Mapping[str, Callable[..., str]]) -> list[str | tuple[str, int, bool]]:
-    """A `%` format in pieces: text, or (field, width, right-aligned). Raises Complaint for an unknown field."""
-    pieces: list[str | tuple[str, int, bool]] = []
-    for text, percent, dot, width, letter in re.findall(r"([^%]+)|(%)(\.?)(\d*)(.?)", form):
-        if not percent:
-            pieces.append(text)
-        elif letter == "%":
-            pieces.append("%")
-        elif letter not in fields:
-            raise Complaint(f"Invalid job format specification: {letter}")
-        else:
-            pieces.append((letter, int(width or 0), bool(dot)))
-    return pieces
-
-
-def padded(text: str, width: int, right: bool) -> str:
-    if not width:
-        return text
-    return text[:width].rjust(width) if right else text[:width].ljust(width)
-
-
-def long_columns(form: str) -> list[tuple[NodeField, int, bool, str]]:
-    """sinfo's `--Format`: "Name[:[.][width][suffix]],..."; 20 wide if nothing is said, not at all with a suffix only."""
+def long_columns(form: str, words: Mapping[str, str], what: str) -> list[Column]:
+    """`--Format`: "Name[:[.][width][suffix]],..."; 20 wide if nothing is said, not at all with a suffix only."""
     found = []
     for word in form.split(","):
-        name, colon, rest = word.partition(":")
-        match = re.fullmatch(r"(\.?)(\d*)(.*)", rest)
-        assert match is not None
-        if name.lower() not in NODE_WORDS:
-            raise Complaint(f"Invalid node format specification: {name}")
-        width = int(match[2]) if match[2] else (0 if match[3] else 20)
-        found.append((NODE_WORDS[name.lower()], width, bool(match[1]), match[3] if colon else ""))
+        name, _, rest = word.partition(":")
+        dot, width, suffix = re.fullmatch(r"(\.?)(\d{0,4})(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+        if name.strip().lower() not in words:
+            raise Complaint(f"Invalid {what} format specification: {name}")
+        found.append(Column(words[name.strip().lower()], int(width) if width else 0 if suffix else 20, bool(dot), suffix))
     return found
+
+
+def table(wanted: Sequence[Column], rows: Sequence[Row], show: Callable[[str, Row], str], titles: Mapping[str, str] | None) -> str:
+    """The rows, below their titles if there are any."""
+    lines = [] if titles is None else ["".join(column.padded(titles.get(column.letter, "")) for column in wanted)]
+    lines += ["".join(column.padded(show(column.letter, row) if column.letter else "") for column in wanted) for row in rows]
+    return "".join(f"{line}\n" for line in lines)

@@ -42,9 +42,27 @@ class Spot:
 
 
 @dataclass(slots=True, kw_only=True)
+class Step:
+    """One srun of a job. Times are seconds since 1970, 0: not yet; `cpu` is seconds."""
+
+    id: int = 0
+    name: str
+    tasks: int
+    nodes: tuple[str, ...]
+    cores: int
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    code: int = 0
+    signal: int = 0
+    cpu: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
 class Job:
     """One job, from submission to accounting. Times are seconds since 1970, 0: not yet. `ending` is the state that a job
-    which is being killed will have; `pretend` seconds is how long a job without a process runs (0: a real job)."""
+    which is being killed will have; `pretend` seconds is how long a job without a process runs (0: a real job).
+    `memory_per_core` is bytes where memory was asked per core or not at all; `gpu_model` and
+    `tasks_per_node` are what was asked, "" and 0 for any."""
 
     id: int = 0
     name: str
@@ -53,6 +71,7 @@ class Job:
     need: Need
     limit: int
     tasks: int = 1
+    tasks_per_node: int = 0
     cores_per_task: int = 1
     account: str = ""
     submitted_at: float = 0.0
@@ -76,6 +95,9 @@ class Job:
     errors: str = ""
     append: bool = False
     comment: str = ""
+    memory_per_core: int = 0
+    gpu_model: str = ""
+    steps: tuple[Step, ...] = ()
 
     @property
     def cores(self) -> int:
@@ -149,11 +171,11 @@ def decide(nodes: Sequence[Node], running: Sequence[Job], pending: Sequence[Job]
 
 
 def fit(need: Need, left: Left) -> tuple[Spot, ...]:
-    """Spots for `need`, on the fullest nodes that hold it, so that big holes stay; () if it does not fit."""
-    able = sorted((free.cores, name) for name, free in left.items() if free.holds(need))
+    """Spots for `need` in the order of the nodes, on the fullest that hold it, so that big holes stay; () if it does not fit."""
+    able = sorted((free.cores, place, name) for place, (name, free) in enumerate(left.items()) if free.holds(need))
     if len(able) < need.nodes:
         return ()
-    return tuple(Spot(name, left[name].gpus[: need.gpus]) for _, name in able[: need.nodes])
+    return tuple(Spot(name, left[name].gpus[: need.gpus]) for _, name in sorted(one[1:] for one in able[: need.nodes]))
 
 
 def _reserve(need: Need, left: Left, busy: Iterable[tuple[float, Need, tuple[Spot, ...]]], now: float) -> tuple[float, Left]:

@@ -6,45 +6,30 @@ dask-jobqueue use, and their near relatives; any other is refused as Slurm refus
 
 from __future__ import annotations
 
-import getopt
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .manuals import MANUALS
+from .options import Complaint
 from .queue import Job, Need
 from .settings import Settings
 
-SHORT = "J:p:N:n:c:t:o:e:D:A:q:G:Q"
-LONG = (
-    "job-name=", "partition=", "nodes=", "ntasks=", "ntasks-per-node=", "cpus-per-task=", "mem=", "mem-per-cpu=", "time=", "gres=",
-    "gpus=", "gpus-per-node=", "output=", "error=", "chdir=", "account=", "qos=", "export=", "open-mode=", "comment=", "wrap=",
-    "no-requeue", "requeue", "get-user-env", "parsable", "quiet",
-)  # fmt: skip
-NAMES = {
-    "-J": "job-name", "-p": "partition", "-N": "nodes", "-n": "ntasks", "-c": "cpus-per-task", "-t": "time", "-o": "output",
-    "-e": "error", "-D": "chdir", "-A": "account", "-q": "qos", "-G": "gpus", "-Q": "quiet",
-}  # fmt: skip
 UNITS = {"": 2**20, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}  # a bare number is MiB
 ONLY_THESE = ("SLURM_CONF", "SLURM_TIME_FORMAT")
 NO_CONFIGURATION = "Requested node configuration is not available"
 
 
-class Complaint(Exception):
-    """Lines for standard error, each without the program's name."""
-
-    def __init__(self, *lines: str, plain: bool = False) -> None:
-        super().__init__(*lines)
-        self.lines, self.plain = lines, plain
-
-
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Who submits, and from where."""
+    """Who submits, and from where. `login` is the environment of a login: all that a job gets without an --export of ALL."""
 
     user: str
     directory: str
     environment: Mapping[str, str]
+    login: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +38,6 @@ class Submission:
     script: str
     environment: dict[str, str]
     parsable: bool
-
-
-def options_of(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """sbatch's options by long name, and what follows them: the script's name and its arguments."""
-    # getopt has no optional values before Python 3.14: --get-user-env[=timeout][mode]
-    plain = [re.sub(r"^--get-user-env=.*", "--get-user-env", word) for word in arguments]
-    try:
-        found, rest = getopt.getopt(plain, SHORT, list(LONG))
-    except getopt.GetoptError as error:
-        raise unknown_option("sbatch", error) from None
-    return {NAMES.get(name, name.removeprefix("--")): value for name, value in found}, rest
-
-
-def unknown_option(program: str, error: getopt.GetoptError) -> Complaint:
-    dashed = f"--{error.opt}" if len(error.opt) > 1 else f"-{error.opt}"
-    what = f"option '{dashed}' requires an argument" if "requires" in error.msg else f"unrecognized option '{dashed}'"
-    return Complaint(f"{program}: {what}", f'Try "{program} --help" for more information', plain=True)
 
 
 def directives(script: str) -> list[str]:
@@ -85,23 +53,30 @@ def directives(script: str) -> list[str]:
 
 def submission(arguments: Sequence[str], script: str, name: str, settings: Settings, where: Where) -> Submission:
     """The job that `sbatch ARGUMENTS` asks for; `script` is the text and `name` its file's name, where it has one."""
-    given, rest = options_of(arguments)
+    sbatch = MANUALS["sbatch"]
+    given, rest = sbatch.parse(arguments)
     if "wrap" in given:
         script = f"#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{given['wrap']}\n"
     _check_script(script)
-    inside, _ = options_of(directives(script))
+    inside, _ = sbatch.parse(directives(script))
     asked = {**inside, **given}  # the command line wins
     need, tasks, each = _need(asked, settings)
     limit = _limit(asked.get("time", ""), settings)
     job = Job(
         name=asked.get("job-name") or ("wrap" if "wrap" in given else name or "sbatch"),
         user=where.user, partition=asked.get("partition", settings.partition), need=need, tasks=tasks, cores_per_task=each,
+        tasks_per_node=count(asked, "ntasks-per-node", 0),
         limit=limit, account=asked.get("account", ""), command=name, arguments=tuple(rest[1:]),
-        directory=asked.get("chdir", where.directory), output=asked.get("output", "slurm-%j.out"), errors=asked.get("error", ""),
-        append=asked.get("open-mode", "") == "append", comment=asked.get("comment", ""),
+        directory=os.path.join(where.directory, asked.get("chdir", "")), output=asked.get("output", "slurm-%j.out"),
+        errors=asked.get("error", ""),
+        append=asked.get("open-mode", "") == "append", comment=asked.get("comment", ""), gpu_model=_gpus(asked, settings)[0],
+        memory_per_core=0 if "mem" in asked else need.memory // need.cores,
     )  # fmt: skip
     _check(job, asked, settings)
-    return Submission(job, script, exported(asked.get("export", "ALL"), where.environment), "parsable" in asked)
+    wanted = asked.get("export") or "ALL"
+    given_on = exported(wanted, where.environment)
+    environment = given_on if "ALL" in wanted.split(",") else {**where.login, **given_on}
+    return Submission(job, script, environment, "parsable" in asked)
 
 
 def exported(wanted: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -130,10 +105,10 @@ def _check_script(script: str) -> None:
 
 
 def _need(asked: Mapping[str, str], settings: Settings) -> tuple[Need, int, int]:
-    nodes = _number(asked, "nodes", 0)
-    each = _number(asked, "cpus-per-task", 1)
-    per_node = _number(asked, "ntasks-per-node", 0)
-    tasks = _number(asked, "ntasks", max(nodes, 1) * max(per_node, 1))
+    nodes = count(asked, "nodes", 0)
+    each = count(asked, "cpus-per-task", 1)
+    per_node = count(asked, "ntasks-per-node", 0)
+    tasks = count(asked, "ntasks", max(nodes, 1) * max(per_node, 1))
     nodes = nodes or (-(-tasks // per_node) if per_node else 1)
     nodes = min(nodes, tasks)  # "can't run 1 processes on 2 nodes"
     cores = -(-tasks // nodes) * each
@@ -142,13 +117,14 @@ def _need(asked: Mapping[str, str], settings: Settings) -> tuple[Need, int, int]
         memory = _memory(asked["mem"], "mem") or settings.memory  # --mem=0 is all of a node
     elif "mem-per-cpu" in asked:
         memory = cores * _memory(asked["mem-per-cpu"], "mem-per-cpu")
-    gpus = _gpus(asked, settings)
+    _, gpus = _gpus(asked, settings)
     if "gpus" in asked:
         gpus = -(-gpus // nodes)
     return Need(nodes, cores, memory, gpus), tasks, each
 
 
-def _number(asked: Mapping[str, str], option: str, default: int) -> int:
+def count(asked: Mapping[str, str], option: str, default: int) -> int:
+    """A positive number among the options. Raises Complaint."""
     text = asked.get(option)
     if text is None:
         return default
@@ -162,14 +138,15 @@ def _number(asked: Mapping[str, str], option: str, default: int) -> int:
 def _memory(text: str, option: str) -> int:
     match = re.fullmatch(r"(\d{1,12})([KMGT]?)B?", text, re.IGNORECASE | re.ASCII)
     if not match:
-        raise Complaint(f"Invalid --{option} specification")
+        raise Complaint(f"Invalid --{option} specification", code=255)
     return int(match[1]) * UNITS[match[2].upper()]
 
 
-def _gpus(asked: Mapping[str, str], settings: Settings) -> int:
+def _gpus(asked: Mapping[str, str], settings: Settings) -> tuple[str, int]:
+    """The model that was asked for, "" for any, and the number, of a node or, with --gpus, of the job."""
     text = asked.get("gres") or asked.get("gpus-per-node") or asked.get("gpus") or ""
     if not text or text.lower() == "none":
-        return 0
+        return "", 0
     parts = text.removeprefix("gres:").removeprefix("gres/").split(":")
     if asked.get("gres"):
         if parts[0] != "gpu":
@@ -179,7 +156,7 @@ def _gpus(asked: Mapping[str, str], settings: Settings) -> int:
     model = "" if parts[0].isdecimal() else parts[0]
     if model and model != settings.gpu_model:
         raise _refusal(NO_CONFIGURATION)
-    return int(count)
+    return model, int(count)
 
 
 def _limit(text: str, settings: Settings) -> int:
@@ -189,7 +166,7 @@ def _limit(text: str, settings: Settings) -> int:
         raise _refusal("Requested time limit is invalid (missing or exceeds some limit)")
     seconds = time_of(text)
     if seconds is None:
-        raise Complaint("Invalid --time specification")
+        raise Complaint("Invalid --time specification", code=255)
     if not 0 < seconds <= settings.max_walltime:
         raise _refusal("Requested time limit is invalid (missing or exceeds some limit)")
     return seconds
@@ -216,7 +193,7 @@ def _check(job: Job, asked: Mapping[str, str], settings: Settings) -> None:
     if asked.get("qos", "normal") != "normal":
         raise _refusal("Invalid qos specification")
     if asked.get("open-mode", "truncate") not in ("append", "truncate"):
-        raise Complaint("Invalid --open-mode specification")
+        raise Complaint("Invalid --open-mode specification", code=255)
     if any(not character.isprintable() for text in (job.name, job.account, job.comment) for character in text):
         raise Complaint("Invalid character in a job's name, account or comment")
     need = job.need

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from .queue import Job, Need, Spot
+from .queue import Job, Need, Spot, Step
 
 SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -75,4 +75,5 @@ def _job(facts: str) -> Job:
     document["need"] = Need(**document["need"])
     document["spots"] = tuple(Spot(spot["node"], tuple(spot["gpus"])) for spot in document["spots"])
     document["arguments"] = tuple(document["arguments"])
+    document["steps"] = tuple(Step(**{**step, "nodes": tuple(step["nodes"])}) for step in document.get("steps", ()))
     return Job(**document)
