@@ -16,8 +16,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from . import inputs
+from . import endings, inputs
 from .client import Client
+from .endings import outcome, succeeded
 from .errors import BadOption, ScnetError
 from .units import format_number
 
@@ -28,9 +29,6 @@ RETRIES = (1.0, 2.0)  # seconds before a job is sent again
 LOOK = 30.0  # seconds: the longest that one question waits for news
 QUICK, SLOW = 1.0, 10.0  # seconds between looks at the output: while there is some, and while there is none
 WINDOW = 64 * 1024  # bytes of output that are asked for at once
-ENDED_WELL = "The program ended by itself."  # what the broker says of exit code 0
-STOPPED = "Stopped on request"
-STATES = {"intent": "preparing", "ready": "running", "starting": "running"}
 INTERPRETERS = ("python", "bash", "sh", "Rscript", "julia")
 _QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*"|\\[^\n]""")  # what a shell leaves alone
 _SHELL = re.compile(r"[|&;<>()$`*?\[\]{}~#!\n]")
@@ -155,7 +153,15 @@ class Job:
     @property
     def reason(self) -> str:
         """Why it ended, or what it waits for."""
-        return str((self.session["reason"] if self.session["live"] else self.session["end_reason"]) or "")
+        one = self.session
+        return (
+            str(one["reason"] or "") if one["live"] else "\n".join(filter(None, (endings.cause(one), *_rest(str(one["end_reason"] or "")))))
+        )
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its program's exit code, 128 + N for signal N; None until its centre's usage record says it."""
+        return endings.exit_code(self.session)
 
     def refresh(self) -> Job:
         """Asks the broker, unless nothing can change any more."""
@@ -294,17 +300,9 @@ def running(session: Json) -> bool:
     return session["state"] in ("starting", "ready", "stopping")
 
 
-def succeeded(session: Json) -> bool:
-    return str(session["end_reason"] or "").startswith(ENDED_WELL)
-
-
-def outcome(session: Json) -> str:
-    """Its state in a word: preparing, submitted, queued, running, stopping; done, stopped or failed."""
-    if session["live"]:
-        return STATES.get(session["state"], str(session["state"]))
-    if succeeded(session):
-        return "done"
-    return "stopped" if str(session["end_reason"] or "").startswith(STOPPED) else "failed"
+def _rest(text: str) -> list[str]:
+    """All lines but the first."""
+    return text.splitlines()[1:]
 
 
 def cost(session: Json) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from . import accounts, charging, documents, lifecycle, placement, projects, sessions, starts
+from . import accounts, charging, documents, endings, lifecycle, placement, projects, sessions, starts
 from .arrivals import Arrivals
 from .bookkeeping import Bookkeeping
 from .centres import Centre
@@ -285,7 +285,7 @@ class Federation:
         if fresh is None or not fresh.job_live or not (change := lifecycle.after(fresh, status)):
             return None, 0
         ended = change.get("job_live") is False
-        if ended and not fresh.ready_at and not fresh.job_cancelled_at:
+        if ended and not fresh.job_cancelled_at:
             change["job_end"] += tail
         stored.change(tx, row.id, row.number, **change)
         if said := lifecycle.event_line(fresh, change):
@@ -374,7 +374,7 @@ class Federation:
         except WrongFile as error:
             text = f"(not read: {error})"
         kept = [line for line in text.splitlines() if line.strip()][-lines:]
-        return plain("\nLast lines of its log:\n" + "\n".join(kept), 5000) if kept else ""
+        return plain(endings.TAIL + "\n".join(kept), 5000) if kept else ""
 
     async def tail(self, row: SessionRow, size: int = 4000) -> str:
         """The last `size` bytes of a job's output; "" if there is none, or it can't be had. Raises WrongFile for one that the job replaced

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from . import endings
 from .db.sessions import SessionRow
 from .jobs import JobState, JobStatus
 
@@ -96,12 +97,8 @@ def end_reason(row: SessionRow, status: JobStatus) -> str:
     """Why a job ended, in words for its owner."""
     if row.job_cancelled_at:
         return row.job_end or ON_REQUEST
-    why = f" ({status.reason})" if status.reason and status.reason.lower() not in ("none", status.state.value) else ""
-    return {
-        JobState.COMPLETED: "The program ended by itself.",
-        JobState.CANCELLED: f"Cancelled at the centre{why}.",
-        JobState.LOST: f"Lost by the centre{why}: not charged.",
-    }.get(status.state, f"The job failed{why}.")
+    asked = row.request
+    return endings.happened(status.state.value, status.reason, walltime=timedelta(seconds=asked["walltime_s"]), memory=asked["memory"])
 
 
 def event_line(row: SessionRow, change: Mapping[str, Any]) -> str:

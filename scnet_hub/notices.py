@@ -80,6 +80,6 @@ def _announcements(spec: CentreSpec, now: datetime) -> Iterator[Notice]:
 
 
 def moment(at: datetime, now: datetime) -> str:
-    """A time for people: "14:30 UTC" today, else with its day."""
+    """A time for people: "14:30 UTC" today, else with its day. Pages and panels read these two forms to show them in the person's zone."""
     at, now = at.astimezone(UTC), now.astimezone(UTC)
     return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at.day} {at:%b %H:%M} UTC"

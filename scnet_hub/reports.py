@@ -18,6 +18,7 @@ from .db import entries as stored_entries
 from .db import lots as stored_lots
 from .db import projects as stored_projects
 from .db import sessions as stored
+from .db import usage as stored_usage
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
 from .ledger import books, pricing
@@ -68,8 +69,10 @@ class Reports:
 
     def _sessions(self, tx: Tx, rows: list[SessionRow], whole: bool) -> list[Json]:
         events = stored.log(tx, [row.id for row in rows])
+        codes = stored_usage.exit_codes(tx, ended) if (ended := [row.id for row in rows if not row.live]) else {}
         found = [
             documents.session(row, self.load.centres.get(row.centre), events[row.id], self.unpaid(tx, row), warnings=self.warnings(row))
+            | {"exit_code": codes.get(row.id, "")}
             for row in rows
         ]
         return [document | self._whole(tx, row) for document, row in zip(found, rows, strict=True)] if whole else found

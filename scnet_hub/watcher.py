@@ -136,7 +136,8 @@ class Watcher:
         if status.name and status.name != sessions.job_name(row):
             why = "its job id belongs to another job there now: the centre has lost its own records"
             status = replace(status, state=JobState.UNKNOWN, reason=why, forgotten=True, node="", place=0)
-        if status.state.ended and not row.ready_at and (row.kind == "lab" or status.state is not JobState.COMPLETED):
+        oddly = status.state is not JobState.COMPLETED or (row.kind == "lab" and not row.ready_at)
+        if status.state.ended and oddly and not row.job_cancelled_at:
             return self._beside(row, "end", lambda: self._ended_oddly(row, status))
         before = await fed.heard(row, status, "")
         if status.state.ended:

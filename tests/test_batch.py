@@ -187,7 +187,7 @@ def test_the_words_for_a_good_end_are_the_brokers() -> None:
     now = datetime.now(UTC)
 
     def said(state: JobState, cancelled: bool = False) -> str:
-        row = SimpleNamespace(job_cancelled_at=now if cancelled else None, job_end="")
+        row = SimpleNamespace(job_cancelled_at=now if cancelled else None, job_end="", request={"walltime_s": 60, "memory": 0})
         words = end_reason(row, JobStatus(state=state, seen_at=now, reason="exit 1"))  # type: ignore[arg-type]
         return batch.outcome({"live": False, "end_reason": words})
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scnet_hub import endings
 from scnet_hub.commands import Command, Completed
 from scnet_hub.db import entries as stored_entries
 from scnet_hub.db import sessions as stored
@@ -313,3 +314,18 @@ async def test_an_answer_that_breaks_the_parser_is_a_failure_of_that_centre(worl
     world.federation.watchers["north"].poke()
     await world.until(lambda: known.state(world.federation.clock()) == "down")
     assert "could not be read" in known.why(world.federation.clock())
+
+
+async def test_a_lab_that_dies_while_it_is_used_keeps_why_its_exit_code_and_the_end_of_its_log(world: World) -> None:
+    go = world.home / "go"
+    script = f"while [ ! -e {go} ]; do sleep 0.05; done; echo 'Killed: 3.9 GiB used'; exit 3"
+    await world.kill()
+    world.programs["north"] = world.program("dies", script)
+    await world.restart()
+    row = await world.submit(kind="lab", name="", centre="north")
+    await world.listens(await world.reaches(row.id, "starting"))
+    go.touch()
+    ended = await world.reaches(row.id, "charged")
+    [told] = await world.federation.reports.sessions([ended])
+    assert told["exit_code"] == "3:0" and endings.outcome(told) == "failed" and endings.cause(told) == "The job failed with exit code 3."
+    assert endings.log_end(told) == "Killed: 3.9 GiB used" and "last lines of its log" in endings.advice(told)

@@ -24,6 +24,7 @@ def copy(state: str = "queued", **given: Any) -> SessionRow:
     fields: dict[str, Any] = {name: None for name in SessionRow.__dataclass_fields__}
     fields |= {
         "id": "s", "number": 1, "lead": 1, "live": True, "job_live": state not in ("ended", "charged"), "job_state": state, "reason": "",
+        "request": {"walltime_s": 3600, "memory": 2**31},
         "place_in_queue": 0, "node": "", "unknown_why": "", "asked_at": T0, "centre": "a", "job_end": "", "secret": "x",
     }  # fmt: skip
     return SessionRow(**(fields | given))

@@ -15,8 +15,9 @@ from typing import Any
 
 import click
 
-from ..batch import Job, cost, first_line, outcome, start
+from ..batch import Job, cost, first_line, start
 from ..client import Client
+from ..endings import TAIL, outcome
 from ..errors import BrokerError, ScnetError
 from ..units import format_duration
 from .answers import Answer, Json, plain, print_table, reading
@@ -97,7 +98,7 @@ def attend(job: Job, how: str) -> None:
 
 def remark(job: Job, words: str) -> None:
     """What the broker says of a job on its way; of its end `ended` speaks."""
-    if job.session["live"] or first_line(words) != first_line(job.reason):
+    if job.session["live"] or first_line(words) != first_line(str(job.session["end_reason"])):
         click.echo(plain(first_line(words)), err=True)
 
 
@@ -119,7 +120,7 @@ def ended(job: Job, *, with_log: bool) -> None:
     """How it ended; of one that failed and whose output nobody saw, the last lines too."""
     reason = job.reason if with_log else first_line(job.reason)
     if with_log and not job.ok and "\n" not in reason and (last := last_lines(job)):
-        reason = f"{reason}\nLast lines of its log:\n{last}"
+        reason = f"{reason}{TAIL}{last}"
     click.echo(f"{job.id} {outcome(job.session)}: {plain(reason)}", err=True)
 
 

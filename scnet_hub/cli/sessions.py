@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .. import standing
-from ..batch import cost, first_line
+from .. import endings, standing
+from ..batch import cost
 from ..client import Client
 from ..units import format_duration
 from .answers import Answer, Json, plain, print_table, reading
@@ -40,10 +40,10 @@ def session_row(session: Json, now: datetime) -> tuple[str, ...]:
     return (
         session["id"],
         session["kind"],
-        session["name"] or "-",
+        endings.called(session),
         session["centre"] or "-",
         session["partition"] or "-",
-        session["state"],
+        session["state"] if session["live"] else endings.outcome(session),
         str(session["cores"]),
         str(session["gpus"]),
         format_duration(end - now) if session["live"] and end and end > now else "-",
@@ -55,7 +55,7 @@ def session_row(session: Json, now: datetime) -> tuple[str, ...]:
 def note(session: Json) -> str:
     """What a person should know of it now: why it ended, that its centre can't be asked, or what it waits for."""
     if not session["live"]:
-        return first_line(str(session["end_reason"] or ""))
+        return endings.cause(session)
     if session["unknown_since"]:
         return f"centre can't be asked since {session['unknown_since']}: {session['unknown_why'] or 'no answer'}"
     place = f"place {session['place_in_queue']} in the queue" if session["place_in_queue"] else ""
@@ -73,7 +73,7 @@ def stop(client: Client, session: str) -> Answer:
 
 def stopped(session: Json) -> str:
     if not session["live"]:
-        return f"{session['id']} has ended: {plain(session['end_reason'] or 'as asked')}"
+        return f"{session['id']} has ended: {plain(endings.cause(session) or 'as asked')}"
     where = f"; {plain(session['centre_name'] or session['centre'])} is asked until it confirms" if session["centre"] else ""
     return f"{session['id']} is {session['state']}{where}."
 

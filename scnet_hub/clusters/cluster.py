@@ -28,6 +28,7 @@ from distributed.metrics import time as dask_time
 from distributed.security import Security
 from distributed.utils import NoOpAwaitable
 
+from .. import endings
 from ..client import Client
 from ..errors import BadOption, ScnetError
 from ..units import parse_walltime
@@ -235,7 +236,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         away = None if not job.last_seen or connected else time.monotonic() - job.last_seen
         facts = Facts(
             live=session.get("live"), connected=connected, away=away, refused=job.refused, failed=job.failed,
-            end_reason=str(session.get("end_reason") or ""), unpaid=self._door.unpaid(job.session_id, datetime.now(UTC)),
+            end_reason=endings.cause(session), unpaid=self._door.unpaid(job.session_id, datetime.now(UTC)),
         )  # fmt: skip
         action, why = verdict(facts)
         if action is Action.KEEP or name not in self.worker_spec or self._leaving:

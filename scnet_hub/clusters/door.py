@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from .. import endings
 from ..client import Client
 from ..errors import CentreError, NoPlacement, ScnetError
 from .sizes import Size
@@ -92,7 +93,7 @@ class Door:
         """Why that session is stopped in a moment, or was, where credits ran out; "" as long as somebody pays."""
         session = self.sessions.get(session_id, {})
         if not session.get("live", True):
-            reason = str(session.get("end_reason") or "")
+            reason = endings.cause(session)
             return reason if reason.startswith(UNPAID) else ""
         stops_at = session.get("stops_at")
         over = stops_at and datetime.fromisoformat(stops_at) - now <= RETIRED_BEFORE

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ..panels.state import SESSION_STATES, UNKNOWN, detail, plural
+from ..panels.state import SESSION_STATES, UNKNOWN, detail, look_of, plural
 from ..units import format_number
 from .sizes import Size
 
@@ -43,7 +43,7 @@ def job_state(session: Json, *, connected: bool, waiting: str) -> tuple[str, str
         return UNKNOWN
     if session["state"] in ("ready", "starting"):
         return "wait", "◐", "starting its worker"
-    return SESSION_STATES.get(session["state"], UNKNOWN)
+    return look_of(session)
 
 
 def summary(jobs: Sequence[Json], cost: float, *, closed: bool) -> str:

@@ -4,7 +4,7 @@ what changes is what is thought of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from sqlalchemy import Row, func, select, update
 
 from . import Tx, direct
 from .tables import entries, outages, tariffs, usage
+from .tables import sessions as led
 
 Json = dict[str, Any]
 COUNTED, SUSPENSE, REPLACED, DROPPED = "counted", "suspense", "replaced", "dropped"
@@ -83,6 +84,13 @@ def get(tx: Tx, number: int) -> UsageRow | None:
 def of_session(tx: Tx, session: str) -> list[UsageRow]:
     """All records that ever came for it, the first first."""
     return _all(tx, select(usage).where(usage.c.session == session).order_by(usage.c.id))
+
+
+def exit_codes(tx: Tx, sessions: Iterable[str]) -> dict[str, str]:
+    """By session, how the program of its leading copy ended, as its newest final record says: "status:signal"."""
+    query = select(usage.c.session, usage.c.record).join_from(usage, led, led.c.id == usage.c.session)
+    wanted = query.where(usage.c.session.in_([*sessions]), usage.c.copy == led.c.lead, usage.c.final, usage.c.state == COUNTED)
+    return {row.session: str(row.record.get("exit_code") or "") for row in tx.execute(wanted.order_by(usage.c.id))}
 
 
 def of_identity(tx: Tx, identity: str) -> list[UsageRow]:

@@ -65,13 +65,13 @@ class Ports:
 def configure(c: Any, home: Path) -> None:
     """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
     from .addressing import set_addresses, stop_at_contradictions
-    from .handlers import close_batchspawners_door, handlers, lead_starts_together
+    from .handlers import close_batchspawners_door, handlers, put_ours_in_place
     from .start import hold_people
 
     ports = Ports.read(home)
     ports.check()
     close_batchspawners_door()
-    lead_starts_together()
+    put_ours_in_place()
     set_addresses(c, ports)
     _files(c, home)
     _outlive_restarts(c)
@@ -158,7 +158,7 @@ def _starting() -> Any:
 
 def _rejoin(hub: Any, ports: Ports, home: Path) -> None:
     """From the hub's start on."""
-    from . import rejoin
+    from . import rejoin, zone
     from .spawner import broker_of, cancels_of
 
     started = hub._start_future
@@ -170,6 +170,7 @@ def _rejoin(hub: Any, ports: Ports, home: Path) -> None:
         token = make_secret(home / "secrets" / "rejoin.token")
         api = f"http://127.0.0.1:{ports.hub}{hub.hub.base_url}api"
         cancels = cancels_of(spawners.cancel_folder)
+        hub.scnet_zone = asyncio.ensure_future(zone.learn(hub.template_vars, broker))
         await rejoin.Rejoin(hub.users, broker, cancels, hub_api=api, token=token, patience=rejoin.PATIENCE).run(rejoin.EVERY)
 
     hub.scnet_rejoin = asyncio.ensure_future(run())

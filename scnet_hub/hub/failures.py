@@ -9,9 +9,9 @@ from html import escape
 
 from jupyterhub.spawner import SpawnException
 
+from ..endings import TAIL
 from ..errors import ScnetError
 
-TAIL = "\nLast lines of its log:\n"  # between the reason of an end and what the job said last
 NEXT = "Try once more: the start page shows which centre can take it now. What was held for this session goes back to the project."
 
 

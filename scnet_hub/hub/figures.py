@@ -5,18 +5,21 @@ Pure: from the broker's documents (docs/reference/rest.md) to strings that templ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from .. import charts
+from markupsafe import Markup
+
+from .. import charts, endings
 from ..charts import Bar, Left
 from ..errors import ScnetError
 from ..units import format_duration, format_number
 
 Json = dict[str, Any]
 Facts = Mapping[str, Any]
+Form = Callable[[Any, tzinfo], str]
 FOUR = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
 WIDE, NARROW = 960, 340  # of a chart on a screen and on a phone
 HINTS = {  # where the broker's speaks of the command line
@@ -65,6 +68,16 @@ def day(iso: Any, zone: tzinfo) -> str:
     return f"{(here := at.astimezone(zone)).day} {here:%b %Y}" if at else "–"
 
 
+def timed(iso: Any, zone: tzinfo, form: Form = when) -> Markup:
+    """The same as an element that the page's script shows in the person's zone; a dash for none."""
+    if not iso:
+        return Markup("–")
+    return Markup('<time datetime="{}" data-form="{}">{}</time>').format(str(iso), FORMS[form], form(iso, zone))
+
+
+FORMS: Mapping[Form, str] = {when: "minute", dated: "dated", day: "day"}
+
+
 def ago(iso: Any, now: Any) -> str:
     """ "5 min ago"; "now" for less than a second; "never"."""
     then, here = moment(iso), moment(now)
@@ -107,7 +120,7 @@ def balance(one: Facts, now: Any, zone: tzinfo) -> Json:
 def pace(one: Facts, zone: tzinfo) -> list[Json]:
     """Burn rate, what runs now, and until when it lasts."""
     rate = float(one["burn_rate"] or 0)
-    lasts = day(one["runs_out_at"], zone) if one["runs_out_at"] else "not in sight"
+    lasts = timed(one["runs_out_at"], zone, day) if one["runs_out_at"] else "not in sight"
     return [
         {"label": "Burn rate", "text": f"{amount(rate)} credits a day", "note": "over the last week, in flight included"},
         {"label": "Runs now", "text": f"{amount(one['per_hour'])} credits an hour", "note": "by today's prices"},
@@ -133,9 +146,9 @@ def share(part: float, whole: float) -> float:
 def session(one: Facts, zone: tzinfo) -> Json:
     ended = "runs" if one["live"] else "charged" if one["charges"] else "waits for its record"
     return {
-        "id": str(one["session"]), "name": str(one["name"] or "default"), "kind": KINDS.get(str(one["kind"]), str(one["kind"] or "–")),
+        "id": str(one["session"]), "name": endings.called(one), "kind": KINDS.get(str(one["kind"]), str(one["kind"] or "–")),
         "person": str(one["person"]), "project": str(one["project"]), "centre": str(one["centre_name"] or "–"),
-        "started": when(one["started_at"], zone), "iso": str(one["started_at"] or ""), "state": ended, "charged": exact(one["charged"]),
+        "started": timed(one["started_at"], zone) if one["started_at"] else "never ran", "state": ended, "charged": exact(one["charged"]),
         "in_flight": f"{amount(one['in_flight'])} in flight" if one["in_flight"] else "",
         "charges": [charge(part, zone) for part in one["charges"]],
     }  # fmt: skip
@@ -147,7 +160,7 @@ KINDS = {"lab": "Lab", "dask": "Dask", "batch": "batch"}
 def charge(one: Facts, zone: tzinfo) -> Json:
     """One charge as a person can do it again."""
     return {
-        "at": when(one["at"], zone), "iso": str(one["at"]), "amount": exact(one["amount"]), "formula": str(one["formula"]),
+        "at": timed(one["at"], zone), "amount": exact(one["amount"]), "formula": str(one["formula"]),
         "taken_back": one["kind"] == "reverse",
     }  # fmt: skip
 

@@ -13,13 +13,15 @@ import batchspawner.api  # noqa: F401  # first, so that a later import can't app
 from jupyterhub import handlers as stock
 from jupyterhub.apihandlers import APIHandler, default_handlers
 from jupyterhub.handlers import BaseHandler
-from jupyterhub.handlers.pages import SpawnHandler
+from jupyterhub.handlers.base import UserUrlHandler
+from jupyterhub.handlers.pages import HomeHandler, SpawnHandler
 from tornado import web
 
 from ..errors import ScnetError
 from .accounts_page import AccountsPage
 from .form import STATIC, offers_document
 from .headers import Static
+from .home_page import Home, NotRunning, StopOthers
 from .placement_page import PlacementPage
 from .project_page import ProjectPage
 from .settlement_page import SettlementPage
@@ -72,10 +74,10 @@ class Start(SpawnHandler):
             self.redirect(pending_url)
 
 
-def lead_starts_together() -> None:
-    for number, (route, handler, *more) in enumerate(stock.default_handlers):
-        if handler is SpawnHandler:
-            stock.default_handlers[number] = (route, Start, *more)
+def put_ours_in_place() -> None:
+    """JupyterHub's pages that say more here: a click on Start, My sessions, and the address of a session that does not run."""
+    ours = {SpawnHandler: Start, HomeHandler: Home, UserUrlHandler: NotRunning}
+    stock.default_handlers[:] = [(route, ours.get(handler, handler), *more) for route, handler, *more in stock.default_handlers]
 
 
 class Offers(BaseHandler):
@@ -120,5 +122,6 @@ handlers = [
     (r"/usage", UsagePage),
     (r"/usage\.csv", UsageTable),
     (r"/scnet/offers", Offers),
+    (r"/scnet/stop", StopOthers),
     (r"/scnet/static/(.*)", Static, {"path": str(STATIC)}),
 ]

@@ -42,8 +42,9 @@ def seconds(value: Any) -> str:
 
 
 def when(iso: Any) -> str:
+    """ "23 Nov 14:02:05 UTC"."""
     at = datetime.fromisoformat(str(iso)).astimezone(UTC)
-    return f"{at.day} {at:%b %H:%M:%S}"
+    return f"{at.day} {at:%b %H:%M:%S} UTC"
 
 
 def figures(one: Facts, name: str) -> Json:
@@ -128,6 +129,7 @@ def view(report: Facts | None, span: str, *, explained: Facts | None = None, wan
     shown["report"] = {
         "all": figures(report["all"], "All"),
         "as_of": when(report["as_of"]),
+        "iso": str(report["as_of"]),
         "tables": _tables(report),
         "refused": [
             {"title": CODES.get(one["code"], one["code"]), "count": one["count"], "example": "" if listed(one) else one["example"]}

@@ -57,7 +57,7 @@ def member(one: Facts) -> Json:
 
 
 def lot(one: Facts, zone: Any) -> Json:
-    until = figures.day(one["ends_at"], zone) if one["ends_at"] else "never"
+    until = figures.timed(one["ends_at"], zone, figures.day) if one["ends_at"] else "never"
     return {
         "name": str(one["name"] or "first grant"), "grantor": str(one["grantor"] or "–"), "until": until,
         "centres": ", ".join(one["centres"]) or "all",
@@ -72,7 +72,8 @@ def allocation(one: Facts, zone: Any, *, leads: bool, operator: bool, tried: Tri
     return {
         "id": str(one["id"]), "amount": figures.amount(one["amount"]), "asked": f"{float(one['amount']):.6f}".rstrip("0").rstrip("."),
         "state": STATES.get(str(one["state"]), str(one["state"])), "open": open_one, "by": str(one["asked_by"]),
-        "at": figures.day(one["asked_at"], zone), "from": figures.day(one["begins_at"], zone), "until": figures.day(one["ends_at"], zone),
+        "at": figures.timed(one["asked_at"], zone, figures.day), "from": figures.timed(one["begins_at"], zone, figures.day),
+        "until": figures.timed(one["ends_at"], zone, figures.day),
         "centres": ", ".join(one["centres"]) or "all centres", "words": str(one["words"]), "answer": str(one["answer"]),
         "decided_by": str(one["decided_by"]), "grantor": str(one["grantor"]), "renews": str(one["renews"]),
         "may_withdraw": open_one and leads, "may_answer": open_one and operator, "error": figures.problem(failed.error) if failed else None,
@@ -102,7 +103,7 @@ def view(
     return shown | {
         "problem": shown["problem"] or (figures.problem(misplaced.error) if misplaced else None),
         "project": {**figures.balance(found, days["as_of"], zone), "kind": str(found["kind"])},
-        "as_of": figures.when(days["as_of"], zone), "zone": str(days["zone"]),
+        "as_of": figures.timed(days["as_of"], zone), "zone": str(days["zone"]),
         "leads": first, "operator": operator, "burning": figures.burn_down(found["burning"], zone),
         "days": figures.by_day(days["rows"], "Credits charged by day") if first or operator else None, "month": str(days["first_day"])[:7],
         "quotas": [

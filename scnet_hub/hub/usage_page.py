@@ -60,7 +60,7 @@ def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, ask
     rows = [figures.session(one, zone) for one in sessions["rows"]]
     return shown | {
         "month": current, "before": after(current, -1), "after": after(current) if _over(days) else "",
-        "as_of": figures.when(days["as_of"], zone), "zone": str(days["zone"]),
+        "as_of": figures.timed(days["as_of"], zone), "zone": str(days["zone"]),
         "projects": [figures.balance(one, balances["as_of"], zone) for one in balances["projects"]],
         "usage": {
             "charged": figures.exact(days["charged"]), "in_flight": figures.amount(days["in_flight"]), "sessions": days["sessions"],

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from .. import charts, standing
+from .. import charts, endings, standing
 from ..errors import ScnetError
 from ..units import format_number
 
@@ -31,8 +31,11 @@ SESSION_STATES: Mapping[str, tuple[str, str, str]] = {
     "starting": ("wait", "◐", "starting"),
     "ready": ("good", "●", "running"),
     "stopping": ("wait", "◑", "stopping"),
-    "ended": ("idle", "◌", "ended"),
-    "charged": ("idle", "◌", "ended"),
+}
+OUTCOMES: Mapping[str, tuple[str, str, str]] = {
+    "done": ("idle", "◌", "done"),
+    "stopped": ("idle", "◌", "stopped"),
+    "failed": ("bad", "■", "failed"),
 }
 UNKNOWN = ("warn", "▲", "unknown")
 REASONS: Mapping[str, str] = {
@@ -128,14 +131,14 @@ def prices(each: Iterable[float]) -> str:
 
 
 def session_row(session: Json) -> Json:
-    tone, icon, word = SESSION_STATES.get(session["state"], UNKNOWN)
+    tone, icon, word = look_of(session)
     if session.get("unknown_since") and session["live"]:
         tone, icon, word = UNKNOWN
     charged = session.get("charged")
     return {
         "id": session["id"],
         "kind": session["kind"],
-        "name": session["name"] or "default",
+        "name": endings.called(session),
         "centre": session.get("centre_name") or session["centre"] or "",
         "tone": tone,
         "icon": icon,
@@ -149,6 +152,11 @@ def session_row(session: Json) -> Json:
         "stoppable": bool(session["live"]) and session["state"] != "stopping",
         "created_at": session.get("created_at"),
     }
+
+
+def look_of(session: Json) -> tuple[str, str, str]:
+    """Tone, icon and word of its state; once it has ended, of its outcome."""
+    return (SESSION_STATES if session["live"] else OUTCOMES).get(session["state"] if session["live"] else endings.outcome(session), UNKNOWN)
 
 
 def size(session: Json) -> str:
@@ -165,7 +173,7 @@ def detail(session: Json) -> str:
 
 def _line(session: Json) -> str:
     if not session["live"]:
-        return str(session.get("end_reason") or "")
+        return endings.cause(session)
     if session.get("unknown_since"):
         return f"The centre cannot say ({session.get('unknown_why') or 'no answer'}); the session is kept."
     if session["state"] in ("ready", "starting"):

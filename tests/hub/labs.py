@@ -32,13 +32,13 @@ import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from jupyterhub.auth import DummyAuthenticator
-from jupyterhub.proxy import Proxy
 from scnet_hub.hub import configure, rejoin
+from scnet_hub.hub.proxy import KeepsStopped
 from tests.hub.labs import Written
 
 rejoin.EVERY, rejoin.PATIENCE = 0.3, {patience}
 configure(c, Path({home!r}))
-class Standing(Written, Proxy): file = Path({home!r}) / "routes.json"
+class Standing(Written, KeepsStopped): file = Path({home!r}) / "routes.json"
 c.JupyterHub.proxy_class = Standing
 c.JupyterHub.authenticator_class = DummyAuthenticator
 c.Authenticator.allow_all = True
@@ -82,6 +82,9 @@ def serve(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     return server
+
+
+NOW = "2026-11-23T09:00:00.000Z"  # to the broker
 
 
 class Lab(BaseHTTPRequestHandler):
@@ -134,7 +137,7 @@ class LabBroker:
             if method == "POST":
                 return self.submit(person, body)
             if noun == "sessions" and not key:
-                return {"sessions": [one for one in self.sessions.values() if one["live"]]}
+                return {"as_of": NOW, "sessions": [one for one in self.sessions.values() if one["live"] or "all" in query]}
             if key not in self.sessions:
                 return {"code": "not-found", "title": f"There is no {path}."}
             if method == "DELETE":
@@ -157,7 +160,8 @@ class LabBroker:
         usual: Json = {"id": f"s{len(self.sessions) + 1}", "version": 1, "person": "ada", "kind": "lab", "name": "", "state": "queued"}
         usual |= {"live": True, "host": "", "port": 0, "token": "", "created_at": f"2026-11-23T08:00:{len(self.sessions):02}.000Z"}
         usual |= {"centre_name": "Alpha", "place_in_queue": 1, "reason": "", "why": "", "end_reason": "", "events": [], "warnings": []}
-        usual |= {"continues": ""}
+        usual |= {"continues": "", "centre": "alpha", "cores": 1, "gpus": 0, "started_at": None, "ended_at": None, "exit_code": ""}
+        usual |= {"in_flight": 0.5, "charged": None}
         made = usual | facts
         self.sessions[made["id"]] = made
         return made
@@ -219,6 +223,15 @@ class LabHub:
     def begin(self, person: str = "ada", name: str = "") -> None:
         self.api.post(f"users/{person}")
         assert self.api.post(f"users/{person}/{f'servers/{name}' if name else 'server'}", json={}).status_code in (201, 202)
+
+    def browser(self, person: str) -> httpx.Client:
+        """A browser in which that person is logged in; its addresses begin at the hub's host."""
+        client = httpx.Client(base_url=self.url.removesuffix("/hub/api/"), trust_env=False, timeout=30, follow_redirects=True)
+        client.get("/hub/login")
+        data = {"username": person, "password": "", "_xsrf": client.cookies["_xsrf"]}
+        answer = client.post("/hub/login", data=data, headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)
+        assert answer.status_code == 302
+        return client
 
     def until(self, true: Any, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds

@@ -90,7 +90,7 @@ def test_stop_asks_the_broker_and_shows_the_answer(broker, recorder):
     made._repr_mimebundle_()
     made._handle_custom_msg({"say": "stop", "id": session["id"]}, [])
     broker.wait(lambda: not broker.live())
-    until(lambda: made.state["sessions"][0]["word"] == "ended", 10)
+    until(lambda: made.state["sessions"][0]["word"] == "stopped", 10)
     made.close()
 
 

@@ -12,6 +12,9 @@
 
   const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
+  // Times within sentences in the person's zone: scnet-times.js, which stands before this file.
+  const said = (node, text) => window.scnetTimes.sentence(node, text);
+
   function span(ms) {
     const total = Math.max(0, Math.floor(ms / 1000));
     if (total < 60) return `${total} s`;
@@ -50,8 +53,9 @@
     const time = document.createElement("time");
     time.dateTime = at.toISOString();
     time.textContent = clock(at);
+    time.title = `${at.toISOString().slice(11, 19)} UTC`;
     const what = document.createElement("span");
-    what.textContent = message;
+    said(what, message);
     if (bad) line.className = "scnet-bad";
     line.append(time, what);
     slot("log").append(line);
@@ -59,7 +63,7 @@
 
   function fact(name, value) {
     if (value === undefined || value === null) return;
-    slot(name).textContent = String(value) || "–";
+    said(slot(name), String(value) || "–");
     const row = slot(`${name}-row`);
     if (row) row.hidden = !value;
   }
@@ -92,7 +96,7 @@
     over = true;
     stream.close();
     slot("bar").classList.add("bg-danger");
-    slot("title").textContent = "Your session did not start";
+    slot("title").textContent = root.dataset.failedTitle;
     slot("message").textContent = message;
     ["place", "expected"].forEach((name) => fact(name, ""));
     fact("reason", "");
@@ -118,7 +122,7 @@
       ended(message || "The session did not start.");
       return tell(event.html_message);
     }
-    if (message && !event.ready) slot("message").textContent = message;
+    if (message && !event.ready) said(slot("message"), message);
     if (message && !seen.has(key)) log(event.ready ? "Ready: opening the notebook" : message, at);
     seen.add(key);
     if (event.ready) {

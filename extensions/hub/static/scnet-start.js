@@ -23,6 +23,8 @@
   const text = (node, words) => {
     if (node && node.textContent !== words) node.textContent = words;
   };
+  // Times within the broker's sentences are shown in the person's zone (scnet-times.js).
+  const sentence = (node, words) => (window.scnetTimes ? window.scnetTimes.sentence(node, words) : text(node, words));
   const checked = (name) => (form || root).querySelector(`input[name="${name}"]:checked`);
   const field = (name) => root.querySelector(`[name="${name}"]`);
   const pin = () => (checked("centre") || { value: "" }).value;
@@ -72,7 +74,7 @@
   function showRow(facts) {
     const row = rowOf(facts.id);
     row.querySelectorAll("[data-cell]").forEach((cell) => {
-      if (cell.dataset.cell !== "age") text(cell, String(facts[cell.dataset.cell]));
+      if (cell.dataset.cell !== "age") sentence(cell, String(facts[cell.dataset.cell]));
     });
     row.querySelector('[data-cell="link"]').hidden = !facts.link;
     row.dataset.state = facts.state;
@@ -112,7 +114,7 @@
     const place = view.places[pin()] || gone;
     const button = slot("button");
     text(slot("place"), place.title);
-    text(slot("cost"), place.blocked || place.cost);
+    sentence(slot("cost"), place.blocked || place.cost);
     slot("figures").hidden = !place.figures;
     slot("figures").querySelectorAll("[data-figure]").forEach((one) => text(one, place.figures ? place.figures[one.dataset.figure] : "–"));
     if (!sending) text(button, place.button);
@@ -140,7 +142,7 @@
     view.rows.forEach(showRow);
     if (!view.problem) dropRows();
     slot("no-rows").hidden = slot("rows").children.length > 0;
-    for (const part of ["title", "now", "why", "next"]) text(slot(`best-${part}`), view.best[part]);
+    for (const part of ["title", "now", "why", "next"]) sentence(slot(`best-${part}`), view.best[part]);
     showProblem(view.problem);
     showProject();
     showAges();
