@@ -17,7 +17,7 @@ PACKAGE = "scnet_hub"
 
 # Longest name first wins: `ledger.books` is federation although `ledger` is decisions.
 LAYERS: dict[str, int] = {
-    **dict.fromkeys(("errors", "units", "jobs", "commands", "standing", "charts"), 0),
+    **dict.fromkeys(("errors", "units", "jobs", "commands", "standing", "charts", "patience"), 0),
     **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity", "breaker", "health", "notices"), 1),
     "simulator": 1,
     **dict.fromkeys(("transport", "centres", "db", "secret", "owned"), 2),
@@ -64,6 +64,7 @@ LAYERS: dict[str, int] = {
             "changes",
             "rounds",
             "pulse",
+            "flights",
             "store",
             "community",
             "classes",
@@ -123,8 +124,8 @@ OUTSIDE = {"asyncio", "http", "io", "multiprocessing", "os", "pathlib", "random"
     "subprocess", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
 READS_CLOCK = {"now", "utcnow", "today"}
-# The simulator draws from generators that it is given a seed for, and opens logs in one file.
-PURE_BUT = {"simulator": {"random"}, "simulator.logs": {"random", "pathlib"}}
+# The simulator draws from generators that it is given a seed for, and opens logs in one file; pauses are spread by chance.
+PURE_BUT = {"simulator": {"random"}, "patience": {"random"}, "simulator.logs": {"random", "pathlib"}}
 
 
 def module_name(path: Path) -> str:
