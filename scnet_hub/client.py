@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from typing import Any, Self
 import httpx
 
 from .errors import BadOption, BrokerError, from_problem
+from .patience import TRIES, retry_after
 
 Json = dict[str, Any]
 
@@ -45,13 +47,22 @@ def find_broker() -> tuple[str, str]:
 
 
 class Client:
-    """One HTTP connection pool to one broker. Thread-safe, as httpx.Client is."""
+    """One HTTP connection pool to one broker. Thread-safe, as httpx.Client is. A call that the broker puts off (429 or 503 with
+    Retry-After: nothing was done) is sent again after that time, at most twice."""
 
-    def __init__(self, url: str = "", token: str = "", *, timeout: float = 30, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str = "",
+        token: str = "",
+        *,
+        timeout: float = 30,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         if not (url and token):
             found_url, found_token = find_broker()
             url, token = url or found_url, token or found_token
-        self.url = url.rstrip("/")
+        self.url, self._sleep = url.rstrip("/"), sleep
         host = os.environ.get("SCNET_API_HOST", "") if self.url == os.environ.get("SCNET_API_URL", "").rstrip("/") else ""
         self._http = httpx.Client(
             base_url=self.url + "/",
@@ -79,12 +90,16 @@ class Client:
         extra: Json = {} if timeout is None else {"timeout": timeout}
         if json is not None:
             extra |= {"content": _body(json), "headers": {"Content-Type": "application/json"}}
-        try:
-            answer = self._http.request(method, path, **extra, **kwargs)
-        except httpx.TransportError as error:
-            raise BrokerError(f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()) from error
-        if answer.is_success:
-            return answer
+        for attempt in range(TRIES):
+            try:
+                answer = self._http.request(method, path, **extra, **kwargs)
+            except httpx.TransportError as error:
+                raise BrokerError(f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()) from error
+            if answer.is_success:
+                return answer
+            if attempt + 1 == TRIES or (pause := retry_after(answer.status_code, answer.headers)) is None:
+                break
+            self._sleep(pause)
         raise from_problem(_problem(answer))
 
     def download(self, path: str, *, params: Json | None = None, timeout: float = 3600) -> Iterator[bytes]:
@@ -131,7 +146,20 @@ class Client:
         return answer.json(), answer.status_code == 201
 
     def sessions(self, *, all: bool = False) -> list[Json]:
-        return list(self.call("GET", "sessions", params={"all": 1} if all else {})["sessions"])
+        return list(self.session_list(all=all)["sessions"])
+
+    def session_list(self, *, all: bool = False, kind: str = "") -> Json:
+        """The whole list with its `as_of`, asked for page by page."""
+        params: Json = ({"all": 1} if all else {}) | ({"kind": kind} if kind else {})
+        return self._pages("sessions", "sessions", params)
+
+    def _pages(self, path: str, rows: str, params: Json) -> Json:
+        """An answer whose `rows` are those of all its pages."""
+        document = self.call("GET", path, params=params)
+        while (after := document.get("next")) is not None:
+            page = self.call("GET", path, params={**params, "after": after})
+            document = {**page, rows: document[rows] + page[rows]}
+        return document
 
     def session(self, session_id: str, *, wait: float = 0, seen: int = -1) -> Json:
         """One session; with `wait` seconds, as soon as its version differs from `seen`."""
@@ -150,10 +178,12 @@ class Client:
 
     def usage(self, **asked: str) -> Json:
         """What was used: `by` day, centre, session, person or charge; of a `project`, a `person`, `since` and `until` days."""
-        return self.call("GET", "usage", params={name: value for name, value in asked.items() if value})
+        return self._pages("usage", "rows", {name: value for name, value in asked.items() if value})
 
-    def entries(self, project: str) -> list[Json]:
-        return list(self.call("GET", "entries", params={"project": project})["entries"])
+    def entries(self, project: str, *, after: int = 0) -> list[Json]:
+        """The newest entries of a project, a hundred of them; older than the entry of the id `after`, if given."""
+        params: Json = {"project": project} | ({"after": after} if after else {})
+        return list(self.call("GET", "entries", params=params)["entries"])
 
 
 def _body(document: Json) -> bytes:

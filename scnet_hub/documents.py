@@ -168,8 +168,25 @@ def session(
         "in_flight": number(in_flight),
         "charged": None if row.charged is None else number(row.charged),
         "events": [{"at": iso(at), "message": message} for at, message in events],
-        "warnings": [{"code": one.code, "message": one.message, "at": iso(one.at)} for one in warnings],
+        "warnings": [warning(one) for one in warnings],
     }
+
+
+def brief(row: SessionRow, known: Known | None, warnings: Sequence[Notice] = ()) -> Json:
+    """A session for programs that compare many: without money and events."""
+    return {
+        **{name: getattr(row, name) for name in _PLAIN},
+        "centre_name": known.spec.name if known else row.centre,
+        "walltime_s": row.request["walltime_s"],
+        **{name: iso(getattr(row, name)) for name in _TIMES},
+        "expires_at": iso(walltime_end(row)),
+        "stops_at": iso(leases.stops_at(row.leased_until, row.lease_end)) if row.live else None,
+        "warnings": [warning(one) for one in warnings],
+    }
+
+
+def warning(one: Notice) -> Json:
+    return {"code": one.code, "message": one.message, "at": iso(one.at)}
 
 
 def copy(row: SessionRow, centre_name: str) -> Json:

@@ -7,6 +7,7 @@
     │   ├── OverQuota       a ceiling on use at once
     │   ├── Overdrawn       the allocation does not cover it
     │   ├── KeyTaken        the same key was used for something else
+    │   ├── TooMany         more requests at once than one caller may have
     │   ├── NotEntitled     not a member, not the owner, not the role
     │   └── NotFound        nothing of that name that this person may see
     ├── CentreError         we wait, or the centre acts
@@ -17,6 +18,7 @@
     │   ├── WrongFile       a job or person put something else in the place of a file
     │   └── Garbled         an answer that cannot be read
     ├── BrokerError         the broker is down, or refused the caller's token
+    │   ├── Overloaded      it has more to do than it can now: nothing was done
     │   └── NotStored       its database can't be read or written now: nothing was changed
     └── SpecError           the operator mends a file
 
@@ -100,6 +102,11 @@ class NotEntitled(Refused):
     acts = "You, or the federation's operators"
 
 
+class TooMany(Refused):
+    code = "too-many-requests"
+    status = 429
+
+
 class NotFound(Refused):
     code = "not-found"
     status = 404
@@ -156,6 +163,10 @@ class BrokerError(ScnetError):
     acts = "The federation's operators; the hub keeps trying"
 
 
+class Overloaded(BrokerError):
+    code = "overloaded"
+
+
 class NotStored(BrokerError):
     code = "not-stored"
     acts = "The federation's operators"
@@ -168,8 +179,8 @@ class SpecError(ScnetError):
 KINDS: dict[str, type[ScnetError]] = {
     kind.code: kind
     for kind in (
-        BadOption, NoPlacement, OverQuota, Overdrawn, KeyTaken, NotEntitled, NotFound, Refused,
-        Denied, Silent, Unreachable, Rejected, WrongFile, Garbled, CentreError, NotStored, BrokerError, SpecError,
+        BadOption, NoPlacement, OverQuota, Overdrawn, KeyTaken, TooMany, NotEntitled, NotFound, Refused,
+        Denied, Silent, Unreachable, Rejected, WrongFile, Garbled, CentreError, NotStored, Overloaded, BrokerError, SpecError,
     )
 }  # fmt: skip
 

@@ -81,7 +81,7 @@ class Federation:
         self.metrics = Metrics(db, self.load, clock)
         self.bookkeeping, self.mails = Bookkeeping(db, clock), Mails(db, spec.mail, clock)
         self.settling = Settling(db, spec, self.load, clock)
-        self.pulse = Pulse({"threads": default_pool, "database": db.reach_writer, "database, reading": db.reach_reader})
+        self.pulse = Pulse({"threads": default_pool, "database": db.reach_writer, "database, queries": db.reach_reader})
         self.launches, self.arrivals, self.pulling = Launches(self), Arrivals(self), Pulling(self)
         self.second_chances, self.continuing, self.leases, self.stops = SecondChances(self), Continuing(self), Leases(self), Stops(self)
         for name, centre in self.centres.items():
@@ -183,7 +183,7 @@ class Federation:
         """Its live session. One that is being stopped is waited for, so that no two of a name run at once; but not for a centre
         that can't be asked: it is set aside, and stopped when its centre is back."""
         for second in range(STOPPING_FOR):
-            row = await self.db.run(stored.live_one, request.person, request.kind, request.name)
+            row = await self.db.query(stored.live_one, request.person, request.kind, request.name)
             if row is None or row.state != "stopping":
                 return row
             if await self.db.run(self._set_aside, row.id):
@@ -393,7 +393,7 @@ class Federation:
         return [f"{name}: its file system has not answered for {seconds:.0f} s." for name, seconds in stuck.items() if seconds >= HUNG]
 
     async def get(self, session_id: str) -> SessionRow:
-        row = await self.db.run(stored.get, session_id)
+        row = await self.db.query(stored.get, session_id)
         if row is None:
             raise NotFound(f"There is no session {session_id!r}.", hint="`scnet sessions` lists yours.", code="unknown-session")
         return row

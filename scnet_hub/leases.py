@@ -59,7 +59,7 @@ class Leases:
         """Extends what is due, and stops what is over."""
         fed, now = self.federation, self.federation.clock()
         self._since = self._since or now
-        for session_id in await fed.db.run(stored.leased_by, leases.due_by(now, self.length)):
+        for session_id in await fed.db.query(stored.leased_by, leases.due_by(now, self.length)):
             try:
                 row = await fed.db.run(self._renew, session_id)
             except NoPrice as error:

@@ -54,7 +54,7 @@ class Orphans:
         expected = {row.job_id: sessions.job_name(row) for row in rows}
         strays = {job: status for job, status in listed.items() if not status.state.ended and expected.get(job) != status.name}
         ours = {job: status for job, status in strays.items() if sessions.copy_of(status.name)}
-        known = await self.federation.db.run(_copies, ours)
+        known = await self.federation.db.query(_copies, ours)
         suspects = {job: status for job, status in ours.items() if not _expected(known.get(job), job, self.centre)}
         seen_before, self._since = self._since, {}
         for job, status in suspects.items():

@@ -95,7 +95,7 @@ def _quote(
 
 
 def _history(tx: Tx, request: JobRequest) -> list[float]:
-    return shares([row for row in stored.ended(tx, person=request.person) if row.kind == request.kind][:KNOWN])
+    return shares(stored.listed(tx, person=request.person, kind=request.kind, limit=KNOWN, live=False))
 
 
 def _tariff(place: Ranked, load: Load) -> Tariff:

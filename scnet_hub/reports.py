@@ -5,8 +5,8 @@ Reads the database and what is known of the centres; changes nothing and asks no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,13 +16,16 @@ from .db import accounts as stored_accounts
 from .db import allocations as stored_allocations
 from .db import entries as stored_entries
 from .db import lots as stored_lots
+from .db import open as stored_open
 from .db import projects as stored_projects
 from .db import sessions as stored
 from .db import usage as stored_usage
+from .db.open import OpenRow
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
-from .ledger import books, pricing
-from .ledger.tariffs import NoPrice, tariff_of
+from .errors import BadOption
+from .flights import Flown, flown
+from .ledger import books
 from .lifecycle import walltime_end
 from .load import Load
 from .notices import Notice, notices
@@ -32,6 +35,19 @@ from .standard.federation import FederationSpec
 from .units import CREDIT, Amount
 
 Json = dict[str, Any]
+ENDED = 50  # of the newest sessions that are over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPage:
+    """Which sessions are listed, and how: at most `limit` live ones after the one of the id `after`; of one `kind` (""); the newest `ended`
+    ones behind them; in `brief`: without money and events."""
+
+    limit: int
+    after: str = ""
+    kind: str = ""
+    ended: bool = False
+    brief: bool = False
 
 
 class Reports:
@@ -39,43 +55,43 @@ class Reports:
 
     def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], spec: FederationSpec) -> None:
         self.db, self.load, self.clock, self.spec = db, load, clock, spec
-        self.spending = Spending(db, load, clock, spec.time_zone, self.unpaid)
-
-    def in_flight(self, row: SessionRow) -> Amount:
-        """An estimate of what a running session has used so far, by the prices of its place; zero once it is charged, and where that has
-        none. It may be over the hold: of a lease that nobody could extend."""
-        known = self.load.centres.get(row.centre)
-        offered = known.spec.offered(row.partition) if known else None
-        if row.state == "charged" or not row.started_at or known is None or offered is None:
-            return Amount(0)
-        memory = row.request["memory"] or row.request["cores"] * known.spec.session.memory_per_core
-        amounts = pricing.held(row.request["cores"], row.request["gpus"], row.request["gpu_model"], memory)
-        until = max(row.started_at, row.ended_at or self.clock())
-        try:
-            return pricing.bill_of_run(tariff_of(known.spec, offered), amounts, row.started_at, until).total
-        except NoPrice:
-            return Amount(0)
-
-    def unpaid(self, tx: Tx, row: SessionRow) -> Amount:
-        """The same, less what was charged of it while it runs: its past months."""
-        used = self.in_flight(row)
-        if not used or not row.started_at or row.started_at >= self.spending.month(self.clock()):
-            return used
-        paid = sum((books.paid(charged) for charged in stored_entries.charges_of(tx, row.id)), Amount(0))
-        return max(Amount(0), used - paid)
+        self.spending = Spending(db, load, clock, spec.time_zone)
 
     async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
-        return await self.db.run(self._sessions, rows, whole)
+        return await self.db.query(self._sessions, rows, whole)
 
     def _sessions(self, tx: Tx, rows: list[SessionRow], whole: bool) -> list[Json]:
         events = stored.log(tx, [row.id for row in rows])
         codes = stored_usage.exit_codes(tx, ended) if (ended := [row.id for row in rows if not row.live]) else {}
+        unpaid = self.flown(tx, [stored_open.of(row) for row in rows]).unpaid
         found = [
-            documents.session(row, self.load.centres.get(row.centre), events[row.id], self.unpaid(tx, row), warnings=self.warnings(row))
+            documents.session(row, self.load.centres.get(row.centre), events[row.id], unpaid[row.id], warnings=self.warnings(row))
             | {"exit_code": codes.get(row.id, "")}
             for row in rows
         ]
         return [document | self._whole(tx, row) for document, row in zip(found, rows, strict=True)] if whole else found
+
+    def flown(self, tx: Tx, rows: Sequence[OpenRow]) -> Flown:
+        """What these sessions have used so far, by the prices of their places."""
+        now = self.clock()
+        return flown(tx, self.load, rows, now, self.spending.month(now))
+
+    async def page(self, person: str, page: SessionPage) -> tuple[list[SessionRow], list[Json], str]:
+        """A page of live sessions, of `person` or of everybody's for "", as rows and documents; where the next one begins, "" on the last
+        one, which also has the newest ended ones if the page asks for them."""
+        return await self.db.query(self._page, person, page)
+
+    def _page(self, tx: Tx, person: str, page: SessionPage) -> tuple[list[SessionRow], list[Json], str]:
+        if page.after and stored.get(tx, page.after) is None:
+            raise BadOption(f"after: {page.after!r} is not the id of a session.", hint="It is the `next` of the page before.")
+        rows = stored.listed(tx, person=person, kind=page.kind, after=page.after, limit=page.limit + 1, live=True)
+        begins = rows[page.limit - 1].id if len(rows) > page.limit else ""
+        rows = rows[: page.limit]
+        if page.ended and not begins:
+            rows += stored.listed(tx, person=person, kind=page.kind, limit=ENDED, live=False)
+        if page.brief:
+            return rows, [documents.brief(row, self.load.centres.get(row.centre), self.warnings(row)) for row in rows], begins
+        return rows, self._sessions(tx, rows, False), begins
 
     def _whole(self, tx: Tx, row: SessionRow) -> Json:
         """What only the document of one session says."""
@@ -90,7 +106,7 @@ class Reports:
 
     async def orphans(self, found: Iterable[Orphan]) -> Json:
         """Jobs without a session, and sessions without a job."""
-        rows = [row for row in await self.db.run(stored.live_copies) if row.forgotten_since]
+        rows = [row for row in await self.db.query(stored.live_copies) if row.forgotten_since]
         return {
             "jobs": [documents.orphan(one) for one in found],
             "sessions": [documents.forgotten(row, self.load.centres[row.centre]) for row in rows if row.centre in self.load.centres],
@@ -109,7 +125,7 @@ class Reports:
 
     async def centres(self, person: str) -> list[Json]:
         """Every centre, as `person` finds it; "" is nobody in particular."""
-        return await self.db.run(self._centres, person)
+        return await self.db.query(self._centres, person)
 
     def _centres(self, tx: Tx, person: str) -> list[Json]:
         rows = stored.live(tx, person=person) if person else []
@@ -122,31 +138,31 @@ class Reports:
 
     async def accounts(self, person: str, *, ended: bool = False) -> list[Json]:
         """Who is linked to which account; everybody's for the person ""; with `ended` the whole history."""
-        return [documents.account(row) for row in await self.db.run(stored_accounts.links, person=person, ended=ended)]
+        return [documents.account(row) for row in await self.db.query(stored_accounts.links, person=person, ended=ended)]
 
     async def balances(self, person: str) -> list[Json]:
         """A balance for each project of `person`; of every project for the person ""."""
-        return await self.db.run(self._balances, person)
+        return await self.db.query(self._balances, person)
 
     def _balances(self, tx: Tx, person: str) -> list[Json]:
         mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
         return [self._balance(tx, project, person) for project in mine]
 
     def _balance(self, tx: Tx, project: ProjectRow, person: str) -> Json:
-        rows = [*stored.live(tx, project=project.id), *stored.uncharged(tx, project.id)]
-        flights = [(self.in_flight(row), Amount(row.held)) for row in rows]
-        in_flight = sum((self.unpaid(tx, row) for row in rows), Amount(0))
+        rows = stored_open.uncharged(tx, project=project.id)
+        flights = self.flown(tx, rows)
+        in_flight = flights.total()
         lots = stored_lots.of(tx, project.id, CREDIT)
         ending = allocations.ending(lots, self.clock())
-        over = sum((max(Amount(0), used - held) for used, held in flights), Amount(0))
+        over = sum((max(Amount(0), flights.used[row.id] - Amount(row.held)) for row in rows), Amount(0))
         money = books.balance(tx, project.id)  # what runs over its hold will come off what is available
         money = replace(money, on_hold=money.on_hold + over, available=money.available - over)
         found = documents.balance(project, money, in_flight, ending)
-        return found | quotas.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, in_flight)
+        return found | quotas.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, flights)
 
     async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:
         """Of the projects of `person`; of every project for the person ""."""
-        return await self.db.run(self._allocations, person, project, state)
+        return await self.db.query(self._allocations, person, project, state)
 
     def _allocations(self, tx: Tx, person: str, project: str, state: str) -> list[Json]:
         mine = {one.id for one in stored_projects.of(tx, person)} if person else None
@@ -155,7 +171,7 @@ class Reports:
 
     async def project(self, person: str, project: str) -> Json | None:
         """A project of `person`, or any for the person "": its balance, people, lots and allocations."""
-        return await self.db.run(self._project, person, project)
+        return await self.db.query(self._project, person, project)
 
     def _project(self, tx: Tx, person: str, project: str) -> Json | None:
         row = stored_projects.get(tx, project)
@@ -168,5 +184,8 @@ class Reports:
             "allocations": self._allocations(tx, "", project, ""), "burning": self.spending.burning(tx, project, lots, found["in_flight"]),
         }  # fmt: skip
 
-    async def entries(self, project: str) -> list[Json]:
-        return [documents.entry(number, entry) for number, entry in await self.db.run(stored_entries.newest, project)]
+    async def entries(self, project: str, after: int, limit: int) -> Json:
+        """The newest first; older than the entry `after`, unless it is 0. `next` is the next page's `after`, or null."""
+        found = await self.db.query(stored_entries.newest, project, limit + 1, after)
+        listed = [documents.entry(number, entry) for number, entry in found[:limit]]
+        return {"entries": listed, "next": listed[-1]["id"] if len(found) > limit else None}

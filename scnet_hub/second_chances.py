@@ -50,7 +50,7 @@ class SecondChances:
         """Starts a further copy for each session that has waited for longer than the patience."""
         fed = self.federation
         now = fed.clock()
-        stalled = [rows for rows in await fed.db.run(_waiting) if waited(rows, self.spec, now)]
+        stalled = [rows for rows in await fed.db.query(_waiting) if waited(rows, self.spec, now)]
         self._next = {rows[0].id: at for rows in stalled if (at := self._next.get(rows[0].id))}
         due = [rows for rows in stalled if now >= self._next.get(rows[0].id, now)][:AT_ONCE]
         for rows in due:

@@ -15,17 +15,18 @@ from zoneinfo import ZoneInfo
 
 from . import projects
 from .db import Database, Tx
+from .db import open as stored_open
 from .db import projects as stored_projects
 from .db import spending as stored
+from .db.open import OpenRow
 from .db.sessions import SessionRow
 from .db.spending import ChargeRow
 from .documents import iso, number
 from .errors import BadOption, NotEntitled, NotFound
+from .flights import Flown, flown
 from .instants import parse_instant
-from .ledger import pricing
 from .ledger.burning import burn_down, runs_out_at
 from .ledger.lots import Lot
-from .ledger.tariffs import NoPrice, tariff_of
 from .load import Load
 from .units import CREDIT, Amount, credits
 
@@ -35,19 +36,26 @@ K = TypeVar("K")
 BY = ("day", "centre", "person", "session", "charge")
 DAYS, WEEK = 14, 7  # that a balance tells one by one; over which the rate is taken
 LONGEST = timedelta(days=366)
-MOST = {"session": 500, "charge": 50_000}  # rows of one answer
+PAGE, LARGEST = 500, 5000  # rows of one answer: what is usual, and at most
 BACK = timedelta(days=30)  # how far a burn-down looks back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Whose usage, when and by what; no project, no person: all. Without an end it goes until now."""
+    """Whose usage, when and by what; no project, no person: all. Without an end it goes until now. At most `limit` rows behind the first
+    `after` ones."""
 
     by: str
     since: datetime
     until: datetime | None = None
     project: str = ""
     person: str = ""
+    after: int = 0
+    limit: int = PAGE
+
+    def of(self, rows: Sequence[T]) -> list[T]:
+        """The page's rows."""
+        return list(rows[self.after : self.after + self.limit])
 
 
 class Recent(NamedTuple):
@@ -63,31 +71,29 @@ class Recent(NamedTuple):
 
 
 class Spending:
-    """Over the books in `db`; `in_flight` says what a session has used so far and is not charged for."""
+    """Over the books in `db`, with what runs now at the centres in `load`."""
 
-    def __init__(
-        self, db: Database, load: Load, clock: Callable[[], datetime], zone: str, in_flight: Callable[[Tx, SessionRow], Amount]
-    ) -> None:
-        self.db, self.load, self.clock, self.in_flight = db, load, clock, in_flight
+    def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], zone: str) -> None:
+        self.db, self.load, self.clock = db, load, clock
         self.zone = ZoneInfo(zone)
         self._recent: dict[str, Recent] = {}
 
     # ---- how long it lasts
 
-    def outlook(self, tx: Tx, project: str, lots: Sequence[Lot], rows: Iterable[SessionRow], in_flight: Amount) -> Json:
+    def outlook(self, tx: Tx, project: str, lots: Sequence[Lot], rows: Sequence[OpenRow], flights: Flown) -> Json:
         """Beside a project's balance: how fast it spends, until when that lasts, and how old the numbers are. `rows`: its sessions that are
-        not charged."""
-        now, open_ones = self.clock(), [*rows]
+        not charged, with what they use."""
+        now, in_flight = self.clock(), flights.total()
         recent = self.recent(tx, project, lots, now)
         rate = self.rate(recent, in_flight, now)
         points = burn_down(lots, in_flight.micros, rate.micros, now)
-        running = [row for row in open_ones if row.started_at and row.job_live]
+        running = {row.centre for row in rows if row.id in flights.hourly}
         return {
             "burn_rate": number(rate),
-            "per_hour": number(sum((self.hourly(row, now) for row in running), Amount(0))),
+            "per_hour": number(sum(flights.hourly.values(), Amount(0))),
             "runs_out_at": iso(runs_out_at(points, rate.micros)),
             "as_of": {"settled": iso(recent.record), "in_flight": iso(self._looked(running, now))},
-            "waiting": sum(not row.job_live for row in open_ones),
+            "waiting": sum(not row.job_live for row in rows),
             "last_days": [{"day": f"{day}", "charged": number(micros)} for day, micros in zip(self._days(now), recent.days, strict=True)],
         }
 
@@ -116,21 +122,9 @@ class Spending:
         micros = max(0, sum(recent.days[-WEEK:]) + in_flight.micros)
         return Amount(micros * 86_400_000_000 // (lasted // timedelta(microseconds=1)))
 
-    def hourly(self, row: SessionRow, now: datetime) -> Amount:
-        """What a running session costs an hour by its centre's page now; nothing where that has no price for it."""
-        known = self.load.centres.get(row.centre)
-        offered = known.spec.offered(row.partition) if known else None
-        if known is None or offered is None:
-            return Amount(0)
-        amounts = pricing.held(row.request["cores"], row.request["gpus"], offered.gpu_model, row.request["memory"])
-        try:
-            return Amount(-(-pricing.hourly(amounts, tariff_of(known.spec, offered).at(now)) // 1))
-        except NoPrice:
-            return Amount(0)
-
-    def _looked(self, running: Iterable[SessionRow], now: datetime) -> datetime:
+    def _looked(self, centres: Iterable[str], now: datetime) -> datetime:
         """How old the oldest look is that what is in flight rests on."""
-        known = [self.load.centres[row.centre].snapshot for row in running if row.centre in self.load.centres]
+        known = [self.load.centres[one].snapshot for one in centres if one in self.load.centres]
         return min((one.taken_at for one in known if one), default=now)
 
     def burning(self, tx: Tx, project: str, lots: Sequence[Lot], flying: float) -> Json:
@@ -163,47 +157,53 @@ class Spending:
             raise BadOption("That is over a year.", hint="Ask for a part of it: since and until.")
         if question.until and question.until <= question.since:
             raise BadOption("until: must be after since.")
-        return await self.db.read(self._usage, question, asker, operator)
+        return await self.db.query(self._usage, question, asker, operator)
 
     def _usage(self, tx: Tx, question: Question, asker: str, operator: bool) -> Json:
         person = question.person if operator else seen(tx, asker, question.project, question.person)
         now = self.clock()
         until = question.until or now + timedelta(days=1)  # what a centre's clock dates ahead is there too
         rows = stored.charges(tx, question.since, until, project=question.project, person=person, unit=CREDIT)
-        running = stored.open_ones(tx, project=question.project, person=person) if question.since <= now < until else []
-        flights = {row.id: flight for row in running if (flight := self.in_flight(tx, row)).micros}
+        asked_now = question.since <= now < until
+        running = stored_open.uncharged(tx, project=question.project, person=person, begun=True) if asked_now else []
+        unpaid = flown(tx, self.load, running, now, self.month(now)).unpaid
+        flights = {one: flight for one, flight in unpaid.items() if flight.micros}
         runs = {row.id: row for row in running if row.id in flights}
-        found = MADE[question.by](self, tx, question, rows, runs, flights)
-        most = MOST.get(question.by, len(found))
+        count, found = MADE[question.by](self, tx, question, rows, runs, flights)
+        left = max(0, count - question.after - len(found))
         return {
             "as_of": iso(now), "zone": self.zone.key, "since": iso(question.since), "until": iso(question.until),
             "first_day": f"{self.day(question.since)}", "last_day": f"{self._last(question)}", "by": question.by,
             "project": question.project, "person": person, "unit": CREDIT, "charged": number(sum(row.micros for row in rows)),
             "in_flight": number(sum((flights.values()), Amount(0))), "sessions": len({row.session for row in rows} | set(runs)),
-            "rows": found[:most], "more": max(0, len(found) - most),
+            "rows": found, "more": left, "next": question.after + len(found) if left else None,
         }  # fmt: skip
 
-    def _by_day(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> list[Json]:
+    def _by_day(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
         by_day, first, today = _grouped(rows, lambda row: self.day(row.at)), self.day(question.since), self.day(self.clock())
         days = [first + timedelta(days=on) for on in range((self._last(question) - first).days + 1)]
         days += sorted({*by_day} - {*days})
-        return [{"day": f"{day}", **_sums(by_day.get(day, []), runs if day == today else {}, flights)} for day in days]
+        shown = [{"day": f"{day}", **_sums(by_day.get(day, []), runs if day == today else {}, flights)} for day in question.of(days)]
+        return len(days), shown
 
-    def _by_centre(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> list[Json]:
-        return [one | {"centre_name": self._name(one["centre"])} for one in _by_name("centre", rows, runs, flights)]
+    def _by_centre(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
+        found = _by_name("centre", rows, runs, flights)
+        return len(found), [one | {"centre_name": self._name(one["centre"])} for one in question.of(found)]
 
-    def _by_person(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> list[Json]:
-        return _by_name("person", rows, runs, flights)
+    def _by_person(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
+        found = _by_name("person", rows, runs, flights)
+        return len(found), question.of(found)
 
-    def _by_session(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> list[Json]:
-        ids = {row.session: row for row in rows}
-        latest = {**{one: row.at for one, row in ids.items()}, **{one: row.started_at or row.created_at for one, row in runs.items()}}
+    def _by_session(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
+        latest = {row.session: row.at for row in rows} | {one: row.started_at for one, row in runs.items() if row.started_at}
         order = sorted(latest, key=lambda one: (one in runs, latest[one], one), reverse=True)
-        known = stored.by_id(tx, order[: MOST["session"]]) | dict(runs)
-        charges: dict[str, list[Json]] = {one: [] for one in order}
+        page = question.of(order)
+        known = stored.by_id(tx, page)
+        charges: dict[str, list[Json]] = {one: [] for one in page}
         for row in rows:
-            charges[row.session].append(charge(row))
-        return [self._session(one, known.get(one), charges[one], flights.get(one)) for one in order]
+            if row.session in charges:
+                charges[row.session].append(charge(row))
+        return len(order), [self._session(one, known.get(one), charges[one], flights.get(one)) for one in page]
 
     def _session(self, session: str, row: SessionRow | None, charges: list[Json], flight: Amount | None) -> Json:
         facts: Json = {
@@ -224,14 +224,15 @@ class Spending:
             "charged": round(sum(one["amount"] for one in charges), 6), "charges": charges,
         }  # fmt: skip
 
-    def _by_charge(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> list[Json]:
-        known = stored.by_id(tx, [row.session for row in rows])
-        return [
+    def _by_charge(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
+        page = question.of(rows)
+        known = stored.by_id(tx, [row.session for row in page])
+        return len(rows), [
             charge(row) | {
                 "session": row.session, "name": known[row.session].name if row.session in known else "", "person": row.person,
                 "project": row.project, "centre": row.centre, "centre_name": self._name(row.centre),
             }
-            for row in rows
+            for row in page
         ]  # fmt: skip
 
     # ---- days
@@ -265,9 +266,10 @@ class Spending:
 
 
 Rows = Sequence[ChargeRow]
-Runs = dict[str, SessionRow]
+Runs = dict[str, OpenRow]
 Flights = dict[str, Amount]
-MADE: dict[str, Callable[[Spending, Tx, Question, Rows, Runs, Flights], list[Json]]] = {
+Found = tuple[int, list[Json]]  # how many rows there are in all, and those of the page
+MADE: dict[str, Callable[[Spending, Tx, Question, Rows, Runs, Flights], Found]] = {
     "day": Spending._by_day, "centre": Spending._by_centre, "person": Spending._by_person, "session": Spending._by_session,
     "charge": Spending._by_charge,
 }  # fmt: skip

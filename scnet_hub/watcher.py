@@ -94,7 +94,7 @@ class Watcher:
     async def tick(self) -> bool:
         """One look; True if something waits, starts or ends there, so that the next look should be soon."""
         loop, fed, centre_id = asyncio.get_running_loop(), self.federation, self.known.spec.id
-        live = await fed.db.run(stored.live_copies, centre=centre_id)
+        live = await fed.db.query(stored.live_copies, centre=centre_id)
         rows = [row for row in live if row.job_id]
         for row in live:
             if not row.job_id and fed.clock() - row.asked_at > UNLAUNCHED:
@@ -119,7 +119,7 @@ class Watcher:
         await self._write_off_forgotten([row for row in rows if _unknown(row, look.statuses[row.job_id])])
         await self.orphans.compare(look.listed, rows)
         waiting = await self._charge()
-        fresh = await fed.db.run(stored.live_copies, centre=centre_id)
+        fresh = await fed.db.query(stored.live_copies, centre=centre_id)
         return waiting or any(row.job_state in lifecycle.WAITING or row.job_state == "stopping" or row.unknown_since for row in fresh)
 
     async def _could_not_ask(self, rows: Sequence[SessionRow], why: str) -> None:
@@ -194,8 +194,8 @@ class Watcher:
         """Settles copies that ended, from the centre's usage records; True if one is still to come. What they say is kept first; one that
         is in suspense is asked for again now and then: its centre may correct it."""
         fed, centre_id = self.federation, self.known.spec.id
-        waiting = await fed.db.run(usage.waiting, centre_id)
-        rows = [row for row in await fed.db.run(stored.unsettled, centre_id) if row.id not in waiting or self._ask_again(row)]
+        waiting = await fed.db.query(usage.waiting, centre_id)
+        rows = [row for row in await fed.db.query(stored.unsettled, centre_id) if row.id not in waiting or self._ask_again(row)]
         try:
             records = _runs(await self.centre.usage([row.job_id for row in rows])) if rows else {}
         except CentreError as error:

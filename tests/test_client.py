@@ -199,3 +199,56 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_the_state_folder_follows_the_environment(nowhere):
     assert module.state_dir() == nowhere
+
+
+# ---- a busy broker, and lists in pages
+
+
+def put_off(times: int, status: int = 429, **headers: str) -> tuple[Client, list[str], list[float]]:
+    """A client of a broker that puts the first `times` calls off; what it was asked, and how long the client paused."""
+    asked, paused = list[str](), list[float]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        if len(asked) <= times:
+            return httpx.Response(status, json={"code": "too-many-requests", "title": "busy", "family": "refused"}, headers=headers)
+        return httpx.Response(200, json={"id": "x"})
+
+    transport = httpx.MockTransport(answer)
+    return Client("http://broker/api/v1", "t", transport=transport, sleep=paused.append), asked, paused
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_call_that_is_put_off_is_sent_again_after_that_time(status: int) -> None:
+    client, asked, paused = put_off(2, status, **{"Retry-After": "2"})
+    assert client.stop("x") == {"id": "x"} and asked == ["DELETE"] * 3
+    assert len(paused) == 2 and all(2 <= one <= 3 for one in paused)
+
+
+def test_it_is_sent_again_twice_at_most() -> None:
+    client, asked, _ = put_off(9, **{"Retry-After": "1"})
+    with pytest.raises(ScnetError, match="busy"):
+        client.stop("x")
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("said", [{}, {"Retry-After": "3600"}, {"Retry-After": "soon"}, {"Retry-After": "-1"}])
+def test_a_refusal_without_a_time_that_can_be_waited_is_told_at_once(said: dict[str, str]) -> None:
+    client, asked, paused = put_off(1, **said)
+    with pytest.raises(ScnetError, match="busy"):
+        client.stop("x")
+    assert len(asked) == 1 and not paused
+
+
+def test_sessions_and_usage_are_those_of_all_pages() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        after = int(request.url.params.get("after", "0"))
+        following = after + 1 if after < 2 else None
+        if request.url.path.endswith("usage"):
+            return httpx.Response(200, json={"rows": [{"day": after}], "next": following, "more": 2 - after})
+        return httpx.Response(200, json={"sessions": [{"id": f"s{after}", "all": request.url.params["all"]}], "next": following})
+
+    client = answering(answer)
+    assert [one["id"] for one in client.sessions(all=True)] == ["s0", "s1", "s2"]
+    usage = client.usage(by="day")
+    assert [one["day"] for one in usage["rows"]] == [0, 1, 2] and usage["more"] == 0

@@ -17,7 +17,7 @@ PACKAGE = "scnet_hub"
 
 # Longest name first wins: `ledger.books` is federation although `ledger` is decisions.
 LAYERS: dict[str, int] = {
-    **dict.fromkeys(("addresses", "errors", "units", "instants", "jobs", "commands", "standing", "charts", "endings"), 0),
+    **dict.fromkeys(("addresses", "errors", "units", "instants", "jobs", "commands", "standing", "charts", "endings", "patience"), 0),
     **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity", "breaker", "health", "notices"), 1),
     "simulator": 1,
     **dict.fromkeys(("transport", "centres", "db", "secret", "owned"), 2),
@@ -64,6 +64,7 @@ LAYERS: dict[str, int] = {
             "changes",
             "rounds",
             "pulse",
+            "flights",
             "store",
             "community",
             "classes",
@@ -123,8 +124,11 @@ OUTSIDE = {"asyncio", "http", "io", "multiprocessing", "os", "pathlib", "random"
     "subprocess", "tempfile", "threading", "time", "urllib",
 }  # fmt: skip
 READS_CLOCK = {"now", "utcnow", "today"}
-# The simulator draws from generators that it is given a seed for, and opens logs in one file.
-PURE_BUT = {"simulator": {"random"}, "simulator.logs": {"random", "pathlib"}, "addresses": {"urllib"}}  # addresses: urllib.parse
+# The simulator draws from generators that it is given a seed for, and opens logs in one file; addresses uses urllib.parse; pauses are
+# spread by chance.
+PURE_BUT = {
+    "simulator": {"random"}, "patience": {"random"}, "simulator.logs": {"random", "pathlib"}, "addresses": {"urllib"},
+}  # fmt: skip
 
 
 def module_name(path: Path) -> str:

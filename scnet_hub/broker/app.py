@@ -22,6 +22,8 @@ from ..errors import BadOption, ScnetError
 from ..federation import Federation
 from . import allocations, metering, persons, settling, tariffs, usage
 from .auth import Gate
+from .lanes import Bounds, Lanes
+from .limits import ClientStalled, Limits
 from .pages import Pages
 from .routes import router
 
@@ -48,9 +50,11 @@ ALWAYS = (
 PREFIX = f"/{SERVICE}"  # at an address without a path of its own
 
 
-def create_app(federation: Federation, gate: Gate, pages: Pages | None = None, *, prefix: str = PREFIX) -> FastAPI:
-    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again meanwhile.
-    `prefix` is the path that its calls begin with."""
+def create_app(
+    federation: Federation, gate: Gate, pages: Pages | None = None, *, prefix: str = PREFIX, bounds: Bounds = Bounds()
+) -> FastAPI:
+    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again meanwhile. `prefix` is
+    the path that its calls begin with; `bounds` is how much it does at once."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -70,12 +74,14 @@ def create_app(federation: Federation, gate: Gate, pages: Pages | None = None, *
         redoc_url=None,
         lifespan=life,
     )
-    app.state.federation, app.state.gate = federation, gate
+    lanes = Lanes(bounds)
+    app.state.federation, app.state.gate, app.state.lanes = federation, gate, lanes
     for one in (router, allocations.router, metering.router, persons.router, settling.router, tariffs.router, usage.router):
         app.include_router(one, prefix=prefix, responses=REFUSALS)
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Limits, gate=gate, lanes=lanes, refused=problem)
     app.add_middleware(Faults)
     app.add_middleware(Headers)
     return app
@@ -116,6 +122,9 @@ class Faults:
             await self.app(scope, receive, watched)
         except ClientDisconnect:  # it broke off in the middle of its body: nothing was done, and there is no one to answer
             log.debug("%s %s was broken off by its client", scope["method"], scope["path"])
+        except ClientStalled as error:
+            log.info("%s: %s", scope["path"], error)
+            raise
         except Exception as error:
             if began or scope["type"] != "http":
                 raise
@@ -127,7 +136,9 @@ class Faults:
 def problem(error: ScnetError) -> Response:
     """As ASCII: what somebody sent may come back in it, half a surrogate pair included."""
     body = json.dumps(error.problem(), ensure_ascii=True)
-    return Response(body, status_code=error.status, media_type="application/problem+json")
+    wait = error.details.get("retry_after_s")
+    headers = {"Retry-After": str(wait)} if wait else {}
+    return Response(body, status_code=error.status, headers=headers, media_type="application/problem+json")
 
 
 async def _refusal(request: Request, error: Exception) -> Response:

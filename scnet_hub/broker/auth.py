@@ -57,6 +57,17 @@ class Gate:
     async def close(self) -> None:
         await self._http.aclose()
 
+    def known(self, authorization: str) -> Caller | None:
+        """Whose token that is, as far as is known here; None where the hub has not been asked, or did not know it. It proves nothing: an
+        old answer counts too."""
+        kind, _, token = authorization.partition(" ")
+        token = token.strip()
+        if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
+            return None
+        if hmac.compare_digest(token.encode(), self._hub_token.encode()):
+            return Caller(person="", hub=True)
+        return self._known.get(hashlib.sha256(token.encode()).hexdigest(), (0.0, None))[1]
+
     async def caller(self, authorization: str, on_behalf_of: str, as_operator: bool = False) -> Caller:
         """`as_operator` is the hub's word that this person is one; from others it means nothing. Raises Unauthorised (401) for no or a bad
         token, NotEntitled (403) for one without our scopes."""

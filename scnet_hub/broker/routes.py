@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from .. import __version__, decision_pages, documents, identity, options, placement, quoting
 from ..accounts import PROOF_LIFE
@@ -22,11 +23,15 @@ from ..errors import BadOption, NotEntitled, NotFound, plain
 from ..federation import Federation
 from ..instants import parse_instant
 from ..metrics import CONTENT_TYPE
+from ..reports import SessionPage
 from .auth import Caller, Gate
 from .bodies import INSTANT, INT64, MAX_BODY, body_of, described, only, texts
+from .lanes import Turn
+from .limits import TURN
 
 router = APIRouter()
 Json = dict[str, Any]
+SESSIONS, MOST_SESSIONS = 200, 2000  # of one page: whole documents, and brief ones
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{0,253}", re.ASCII)
 
 OPTIONS_SCHEMA: Json = {
@@ -105,19 +110,19 @@ async def own(fed: Federation, who: Caller, session_id: str) -> SessionRow:
 
 
 @router.get("/health")
-async def health(fed: Fed, response: Response) -> Json:
+async def health(fed: Fed, request: Request, response: Response) -> Json:
     """503 while the event loop or a pool of threads is starved; `why` also names centres whose file system hangs."""
     starved, hung = fed.pulse.troubles(), fed.hung_files()
     response.status_code = 503 if starved else 200
     state = "starved" if starved else "degraded" if hung else "ok"
     waits = {name: round(seconds, 3) for name, seconds in fed.pulse.waiting().items()}
     said = {"ok": not starved, "state": state, "why": starved + hung, "version": __version__, "centres": len(fed.centres)}
-    return said | {"loop_late_s": round(fed.pulse.late(), 3), "waits_s": waits}
+    return said | {"loop_late_s": round(fed.pulse.late(), 3), "waits_s": waits, "requests": asdict(request.app.state.lanes.counts)}
 
 
 @router.get("/me")
 async def me(fed: Fed, who: Who) -> Json:
-    mine = await fed.db.run(stored_projects.of, who.person)
+    mine = await fed.db.query(stored_projects.of, who.person)
     roles = ["member", *(["operator"] if who.operator else [])]
     listed = [{"id": project.id, "title": project.title} for project in mine]
     first = mine[0].id if mine else None
@@ -148,7 +153,7 @@ async def placements(request: Request, fed: Fed, who: Who, quotes: Annotated[boo
     found = {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
     if quotes:
         lease = fed.spec.lease.length
-        each = await fed.db.run(quoting.quoted_each, decision.request, decision.ranked, fed.load, available, fed.clock(), lease)
+        each = await fed.db.query(quoting.quoted_each, decision.request, decision.ranked, fed.load, available, fed.clock(), lease)
         found["quotes"] = [documents.quote_or_why(place, one) for place, one in each]
     return found
 
@@ -163,18 +168,28 @@ async def quotes(request: Request, fed: Fed, who: Who) -> Json:
         decision, available = await fed.decisions.place(wanted)
     if decision.best is None:
         raise placement.refused(decision)
-    found = await fed.db.run(quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock(), fed.spec.lease.length)
+    found = await fed.db.query(quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock(), fed.spec.lease.length)
     return documents.quote(decision.best, found)
 
 
 @router.get("/sessions")
-async def list_sessions(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) -> Json:
-    rows = await fed.db.run(stored.live, person=who.scope)
-    rows += await fed.db.run(stored.ended, person=who.scope) if all else []
-    found = await fed.reports.sessions(rows)
+async def list_sessions(
+    fed: Fed,
+    who: Who,
+    all: Annotated[bool, Query()] = False,
+    kind: Annotated[str, Query(max_length=16)] = "",
+    brief: Annotated[bool, Query()] = False,
+    limit: Annotated[int, Query(ge=1, le=MOST_SESSIONS)] = SESSIONS,
+    after: Annotated[str, Query(max_length=32)] = "",
+) -> Response:
+    """A page of live sessions, the oldest first; `next` is the next page's `after`, or null."""
+    if not brief and limit > SESSIONS:
+        raise BadOption(f"limit: {limit} is too many.", hint=f"At most {SESSIONS}, with brief=1 {MOST_SESSIONS}.")
+    page = SessionPage(limit=limit, after=after, kind=kind, ended=all, brief=brief)
+    rows, found, begins = await fed.reports.page(who.scope, page)
     if who.hub:
         found = [document | _token(row) for document, row in zip(found, rows, strict=True)]
-    return {"as_of": iso(fed.clock()), "sessions": found}
+    return JSONResponse({"as_of": iso(fed.clock()), "sessions": found, "next": begins or None})
 
 
 @router.post("/sessions", openapi_extra=OPTIONS_SCHEMA, responses=NEW)
@@ -197,16 +212,23 @@ async def one(fed: Federation, who: Caller, row: SessionRow) -> Json:
 
 def _token(row: SessionRow) -> Json:
     """The job's own, which the hub gave it: a re-joined session goes on with it, and the hub revokes it at the end."""
-    return {"token": row.payload.get("env", {}).get("JUPYTERHUB_API_TOKEN", "")}
+    return {"token": row.payload.get("env", {}).get(stored.TOKEN, "")}
 
 
 @router.get("/sessions/{session_id}")
 async def get_session(
-    session_id: str, fed: Fed, who: Who, wait: Annotated[float, Query(ge=0, le=30)] = 0, seen: Annotated[int, Query(ge=-1, lt=INT64)] = -1
+    request: Request,
+    session_id: str,
+    fed: Fed,
+    who: Who,
+    wait: Annotated[float, Query(ge=0, le=30)] = 0,
+    seen: Annotated[int, Query(ge=-1, lt=INT64)] = -1,
 ) -> Json:
     row = await own(fed, who, session_id)
     if wait:
-        row = await fed.wait(session_id, seen, wait)
+        turn: Turn = request.scope[TURN]
+        async with turn.rest():  # it costs nothing until something changes
+            row = await fed.wait(session_id, seen, wait)
     return await one(fed, who, row)
 
 
@@ -328,11 +350,18 @@ async def balance(fed: Fed, who: Who) -> Json:
 
 
 @router.get("/entries")
-async def entries(fed: Fed, who: Who, project: Annotated[str, Query(max_length=64)]) -> Json:
-    mine = await fed.db.run(stored_projects.of, who.person)
+async def entries(
+    fed: Fed,
+    who: Who,
+    project: Annotated[str, Query(max_length=64)],
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Json:
+    """A page, the newest first; `next` is the next page's `after`, or null."""
+    mine = await fed.db.query(stored_projects.of, who.person)
     if not who.operator and project not in [one.id for one in mine]:
         raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
-    return {"entries": await fed.reports.entries(project)}
+    return await fed.reports.entries(project, after, limit)
 
 
 @router.get("/ledger/verify")

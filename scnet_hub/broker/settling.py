@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
+from fastapi.responses import StreamingResponse
 
 from ..documents import iso
 from ..errors import BadOption, NotEntitled
@@ -23,6 +23,7 @@ from .routes import Fed, Who, operator_of
 Json = dict[str, Any]
 router = APIRouter()
 Short = Annotated[str, Query(max_length=64)]
+PART = 64 * 1024  # bytes
 ANSWER_SCHEMA = described(words=texts(WORDS))
 CLOSE_SCHEMA = described(excuses={"type": "object", "additionalProperties": texts(WORDS)}, preview={"type": "boolean"})
 
@@ -82,15 +83,15 @@ async def close(name: str, fed: Fed, who: Who, request: Request) -> Json:
     return await fed.settling.close(name, by.person or "an operator", said)
 
 
-@router.get("/periods/{name}/bills", response_class=FileResponse, responses=_written("text/csv"))
-async def bills(name: str, fed: Fed, who: Who, book: Short = CREDIT, member: Short = "") -> FileResponse:
+@router.get("/periods/{name}/bills", response_class=StreamingResponse, responses=_written("text/csv"))
+async def bills(name: str, fed: Fed, who: Who, book: Short = CREDIT, member: Short = "") -> StreamingResponse:
     """FOCUS 1.2 as CSV: operators all, people of a member those that it pays."""
     by, path = reader(fed, who), _new_file()
     return await _file(fed.settling.bills(name, book, member, by, path), path, f"focus-{name}-{book}.csv", "text/csv")
 
 
-@router.get("/periods/{name}/usage", response_class=FileResponse, responses=_written("application/x-ndjson"))
-async def usage(name: str, fed: Fed, who: Who, centre: Short = "") -> FileResponse:
+@router.get("/periods/{name}/usage", response_class=StreamingResponse, responses=_written("application/x-ndjson"))
+async def usage(name: str, fed: Fed, who: Who, centre: Short = "") -> StreamingResponse:
     """CloudEvents, one JSON a line."""
     operator_of(who)
     path = _new_file()
@@ -102,14 +103,21 @@ def _new_file() -> Path:
         return Path(file.name)
 
 
-async def _file(written: Awaitable[None], path: Path, name: str, kind: str) -> FileResponse:
-    """What was written to a file of its own, which is gone when it was sent."""
+async def _file(written: Awaitable[None], path: Path, name: str, kind: str) -> StreamingResponse:
+    """What was written to a file of its own, which has no name any more when it is sent: it is gone with its last reader."""
     try:
         await written
-    except BaseException:
+        file = path.open("rb")
+    finally:
         path.unlink()
-        raise
-    return FileResponse(path, media_type=kind, filename=name, background=BackgroundTask(path.unlink))
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(os.fstat(file.fileno()).st_size)}
+    return StreamingResponse(_parts(file), media_type=kind, headers=headers)
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while part := file.read(PART):
+            yield part
 
 
 @router.get("/statements")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from ..spending import Question
+from ..spending import LARGEST, PAGE, Question
 from .bodies import INSTANT
 from .routes import Fed, Who
 
@@ -25,11 +25,13 @@ async def usage(
     by: Annotated[str, Query(max_length=16)] = "day",
     since: Moment = "",
     until: Moment = "",
+    after: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    limit: Annotated[int, Query(ge=1, le=LARGEST)] = PAGE,
 ) -> Json:
-    """By day, centre, person, session or charge; since this month began, unless it says otherwise."""
+    """By day, centre, person, session or charge; since this month began, unless it says otherwise. `next` is the next page's `after`."""
     spending = fed.reports.spending
     question = Question(
         by=by, since=spending.moment("since", since) or spending.month(fed.clock()), until=spending.moment("until", until),
-        project=project, person=person,
+        project=project, person=person, after=after, limit=limit,
     )  # fmt: skip
     return await spending.usage(question, who.person, operator=who.operator)

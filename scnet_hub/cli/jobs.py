@@ -136,7 +136,7 @@ def last_lines(job: Job) -> str:
 @reading
 def jobs(client: Client, ended_too: bool) -> Answer:
     """Your batch jobs: where they run, for how long still, what they cost."""
-    document = client.call("GET", "sessions", params={"all": 1} if ended_too else {})
+    document = client.session_list(all=ended_too)
     found = [one for one in document["sessions"] if one["kind"] == "batch"]
     return Answer({**document, "sessions": found}, lambda: show_jobs(found, document.get("as_of")))
 

@@ -19,7 +19,7 @@ from .answers import Answer, Json, plain, print_table, reading
 @reading
 def sessions(client: Client, ended_too: bool) -> Answer:
     """Your sessions: where they run, since when, what they cost."""
-    document = client.call("GET", "sessions", params={"all": 1} if ended_too else {})
+    document = client.session_list(all=ended_too)
     return Answer(document, lambda: show_sessions(document["sessions"], document.get("as_of")))
 
 

@@ -14,8 +14,9 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -35,6 +36,11 @@ TRIES = 60  # some three seconds, a third of what SQLite waits for its one write
 FIRST_PAUSE = 0.002  # seconds at most, twice as long each time, never more than the longest
 LONGEST_PAUSE = 0.1
 READING = {"reading": True, "postgresql_readonly": True, "postgresql_deferrable": True}
+# On PostgreSQL a short read must neither wait for a moment without writers nor lose a race against one: a snapshot is all that it needs
+QUERYING: dict[str, dict[str, Any]] = {
+    "sqlite": {"reading": True}, "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}  # fmt: skip
+QUERIERS = 2  # threads; more would share one interpreter
 BY_LOCKS = "by_locks"
 IN_SETTINGS = "Look at `database` in the broker's settings, and whether what it names answers: docs/how-to/postgresql.md."
 
@@ -54,6 +60,7 @@ class Database:
         self._engine: Engine | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db")
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db-read")
+        self._querier = ThreadPoolExecutor(max_workers=QUERIERS, thread_name_prefix="db-query")
 
     @property
     def engine(self) -> Engine:
@@ -72,6 +79,7 @@ class Database:
     def close(self) -> None:
         self._thread.shutdown(wait=True)
         self._reader.shutdown(wait=True, cancel_futures=True)
+        self._querier.shutdown(wait=True, cancel_futures=True)
         if self._engine is not None:
             self._engine.dispose()
 
@@ -83,20 +91,31 @@ class Database:
         """What `work` reads, as of one moment, beside all that is written meanwhile: for what takes long. It may write nothing."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, lambda: self.read_here(work, *args, **kwargs))
 
+    async def query(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` reads, as of one moment, beside all that is written meanwhile: for what people ask, which is short. It may write
+        nothing. On threads of its own, so that neither writers nor long reads keep a person waiting."""
+        call = partial(self._reading, QUERYING[self.engine.dialect.name], work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._querier, call)
+
     async def reach_writer(self) -> None:
         """Returns when its turn has come on the thread of `run`."""
         await asyncio.get_running_loop().run_in_executor(self._thread, int)
 
     async def reach_reader(self) -> None:
-        """The same of `read`."""
-        await asyncio.get_running_loop().run_in_executor(self._reader, int)
+        """The same of `query`."""
+        await asyncio.get_running_loop().run_in_executor(self._querier, int)
 
     def read_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._reading(READING, work, *args, **kwargs)
+
+    def _reading(self, options: Mapping[str, Any], work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            with self.engine.connect().execution_options(**READING) as tx:
+            with self.engine.connect().execution_options(**options) as tx:
                 return work(tx, *args, **kwargs)
         except DataError as error:
             raise BadOption(f"The broker's database can't hold this: {error.orig}.") from error
+        except OperationalError as error:
+            raise NotStored(f"The broker's database can't be used now: {error.orig}.", hint="Try again in a minute.") from error
 
     def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same on the caller's thread, which it may block: for commands and for several writers at once."""

@@ -57,8 +57,10 @@ def balance(tx: Tx, account: str) -> int:
     return int(tx.execute(select(func.coalesce(func.sum(postings.c.micros), 0)).where(postings.c.account == account)).scalar_one())
 
 
-def newest(tx: Tx, project: str, limit: int = 100) -> list[tuple[int, Entry]]:
-    return _whole(tx, list(tx.execute(select(entries).where(entries.c.project == project).order_by(entries.c.id.desc()).limit(limit))))
+def newest(tx: Tx, project: str, limit: int = 100, after: int = 0) -> list[tuple[int, Entry]]:
+    """The newest first; of those that are older than the entry `after`, unless it is 0."""
+    query = select(entries).where(entries.c.project == project).order_by(entries.c.id.desc()).limit(limit)
+    return _whole(tx, list(tx.execute(query.where(entries.c.id < after) if after else query)))
 
 
 def charges_of(tx: Tx, session: str, *, reversed_too: bool = False) -> list[Entry]:

@@ -79,6 +79,8 @@ class SessionRow:
 
 
 _COPYS = frozenset(copies.c.keys()) - {"session"}
+TOKEN = "JUPYTERHUB_API_TOKEN"  # in the environment of a job's payload
+_LEAD = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
 _ALL = (*sessions.c, *(column for column in copies.c if column.name != "session"))
 
 
@@ -209,11 +211,30 @@ def starting(tx: Tx, kind: str) -> list[SessionRow]:
     return [_row(row) for row in tx.execute(_by_copy().where(*wanted).order_by(sessions.c.created_at, sessions.c.id, copies.c.number))]
 
 
-def ended(tx: Tx, *, person: str = "", limit: int = 50) -> list[SessionRow]:
-    query = _by_lead().where(~sessions.c.live).order_by(sessions.c.ended_at.desc(), sessions.c.id).limit(limit)
-    if person:
-        query = query.where(sessions.c.person == person)
-    return [_row(row) for row in tx.execute(query)]
+_KEPT = tuple(column for column in _ALL if column.name not in ("placement", "payload"))
+_SHORT = (*_KEPT, sessions.c.payload[("env", TOKEN)].as_string())
+_SHORT_NAMES = tuple(column.name for column in _KEPT)
+
+
+def listed(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: int, live: bool) -> list[SessionRow]:
+    """Live sessions, the oldest first, those after the session `after`; or the newest that are over. Without their placements, and of
+    their payloads the token only: those are long."""
+    query = select(*_SHORT).join_from(sessions, copies, _LEAD).limit(limit)
+    if live:
+        query = query.where(sessions.c.live).order_by(sessions.c.created_at, sessions.c.id)
+    else:
+        query = query.where(~sessions.c.live).order_by(sessions.c.ended_at.desc(), sessions.c.id)
+    for column, value in ((sessions.c.person, person), (sessions.c.kind, kind)):
+        query = query.where(column == value) if value else query
+    if after:
+        at = select(sessions.c.created_at).where(sessions.c.id == after).scalar_subquery()
+        query = query.where(or_(sessions.c.created_at > at, and_(sessions.c.created_at == at, sessions.c.id > after)))
+    return [_short(row) for row in tx.execute(query)]
+
+
+def _short(row: Row[Any]) -> SessionRow:
+    payload = {"env": {TOKEN: row[-1]}} if row[-1] else {}
+    return SessionRow(**dict(zip(_SHORT_NAMES, row[:-1], strict=True)), placement={}, payload=payload)
 
 
 def unsettled(tx: Tx, centre: str) -> list[SessionRow]:

@@ -37,7 +37,7 @@ class ChargeRow(NamedTuple):
 
 _WRITTEN = func.coalesce(entries.c.recorded_at, entries.c.at)
 _OWN = or_(postings.c.account.startswith("project:"), postings.c.account.startswith("held:"))
-_PAID = -func.coalesce(func.sum(case((_OWN, postings.c.micros), else_=0)), 0)
+PAID = -func.coalesce(func.sum(case((_OWN, postings.c.micros), else_=0)), 0)
 _EARNED_BY = func.coalesce(func.max(case((postings.c.account.startswith("centre:"), postings.c.account))), "")
 
 
@@ -57,7 +57,7 @@ def charges(
     query = (
         select(
             entries.c.id, entries.c.key, entries.c.at, _WRITTEN.label("recorded_at"), entries.c.kind, entries.c.project, entries.c.session,
-            entries.c.memo, entries.c.reverses, func.min(postings.c.unit), func.coalesce(sessions.c.person, ""), _EARNED_BY, _PAID,
+            entries.c.memo, entries.c.reverses, func.min(postings.c.unit), func.coalesce(sessions.c.person, ""), _EARNED_BY, PAID,
         )
         .join_from(entries, postings, postings.c.entry == entries.c.id)
         .outerjoin(sessions, sessions.c.id == entries.c.session)
@@ -112,13 +112,3 @@ def by_id(tx: Tx, ids: Iterable[str]) -> dict[str, SessionRow]:
         query = select(*columns).join_from(sessions, copies, lead).where(sessions.c.id.in_(wanted[first : first + AT_ONCE]))
         found |= {row.id: SessionRow(**row._mapping) for row in tx.execute(query)}
     return found
-
-
-def open_ones(tx: Tx, *, project: str = "", person: str = "") -> list[SessionRow]:
-    """Sessions that are not charged yet and had a job that ran or may run: live ones and those that wait for their centre's record."""
-    columns = (*sessions.c, *(column for column in copies.c if column.name != "session"))
-    lead = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
-    query = select(*columns).join_from(sessions, copies, lead).where(sessions.c.charged.is_(None), copies.c.started_at.is_not(None))
-    for column, value in ((sessions.c.project, project), (sessions.c.person, person)):
-        query = query.where(column == value) if value else query
-    return [SessionRow(**row._mapping) for row in tx.execute(query.order_by(sessions.c.created_at, sessions.c.id))]

@@ -16,7 +16,7 @@ def refuse_while_lived_in(centre: str, home: Path, *, force: bool = False) -> No
     try:
         saved = json.loads((home / "client.json").read_text())
         with Client(saved["url"], saved["token"], timeout=10) as client:
-            sessions = client.call("GET", "sessions")["sessions"]
+            sessions = client.sessions()
     except (BrokerError, OSError, ValueError, KeyError) as error:
         if force:
             return

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from ..errors import BrokerError, from_problem
+from ..patience import TRIES, retry_after
 
 Json = dict[str, Any]
+PAGE = 1000  # sessions of one answer
 
 
 class Broker:
     """Calls with the hub's token. Constructing opens nothing; connections are pooled and kept."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30)
+        self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30, transport=transport)
 
     async def call(self, method: str, path: str, person: str, *, operator: bool = False, timeout: float = 30, **kwargs: Any) -> Json:
         """Raises what the broker's problem document says, or BrokerError when there is no answer within `timeout` s. `operator`: the hub
         vouches that this person is one, and acts as such."""
         headers = {"X-SCNet-Person": quote(person)} | ({"X-SCNet-Operator": "yes"} if operator else {})
         try:
-            answer = await self._http.request(method, f"{self.url}/{path}", headers=headers, timeout=timeout, **kwargs)
+            answer = await self._request(method, f"{self.url}/{path}", timeout, headers=headers, **kwargs)
             body: Json = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise BrokerError(
@@ -34,6 +37,29 @@ class Broker:
         if answer.is_success:
             return body
         raise from_problem(body)
+
+    async def _request(self, method: str, url: str, timeout: float, **kwargs: Any) -> httpx.Response:
+        """The answer; of a call that the broker puts off, that of a later try, if there is time for one within `timeout`."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        for attempt in range(TRIES):
+            left = deadline - asyncio.get_running_loop().time()
+            answer = await self._http.request(method, url, timeout=left, **kwargs)
+            pause = retry_after(answer.status_code, answer.headers)
+            if pause is None or attempt + 1 == TRIES or asyncio.get_running_loop().time() + pause >= deadline:
+                break
+            await asyncio.sleep(pause)
+        return answer
+
+    async def labs(self, *, timeout: float) -> list[Json]:
+        """All live Lab sessions in brief, page by page; each page within `timeout`."""
+        found: list[Json] = []
+        params: Json = {"kind": "lab", "brief": 1, "limit": PAGE}
+        while True:
+            page = await self.call("GET", "sessions", "", params=params, timeout=timeout)
+            found += page["sessions"]
+            if not page["next"]:
+                return found
+            params["after"] = page["next"]
 
     async def ensure(self, person: str, options: Json) -> Json:
         return await self.call("POST", "sessions", person, json=options)

@@ -61,4 +61,4 @@ class Polls:
     async def _ask(self) -> Listed:
         async with self._turn:
             self._next = None  # who comes from now on asks anew
-            return Listed.of((await self.broker.call("GET", "sessions", "", timeout=PATIENCE))["sessions"])
+            return Listed.of(await self.broker.labs(timeout=PATIENCE))

@@ -57,7 +57,7 @@ class Rejoin:
 
     async def round(self) -> None:
         """Makes each live Lab session the server of its person, where it is not."""
-        wanted = labs((await self.broker.call("GET", "sessions", "", timeout=10))["sessions"])
+        wanted = labs(await self.broker.labs(timeout=10))
         self._people = {user.name: user for user in self.users.values()}
         for server in [server for server in to_join if not self._active(*server)]:
             del to_join[server]  # a start that failed before it took it

@@ -21,6 +21,7 @@ from .page import Page
 
 Json = dict[str, Any]
 Facts = figures.Facts
+CHARGES = 2000  # of one answer
 _MONTH = re.compile(r"2\d{3}-(0[1-9]|1[0-2])", re.ASCII)
 _PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 COLUMNS = ("at", "recorded_at", "project", "person", "session", "name", "centre", "kind", "amount", "formula", "key", "reverses")
@@ -128,9 +129,12 @@ class UsageTable(UsagePage):
 
     @web.authenticated
     async def get(self) -> None:
-        params = self.params(self.question()) | {"by": "charge"}
+        params: Json = self.params(self.question()) | {"by": "charge", "limit": CHARGES}
         try:
             found = await self.broker.call("GET", "usage", self.person, params=params, timeout=30)
+            while found["next"] is not None:
+                page = await self.broker.call("GET", "usage", self.person, params=params | {"after": found["next"]}, timeout=30)
+                found = {**page, "rows": found["rows"] + page["rows"]}
         except ScnetError as error:
             raise web.HTTPError(error.status, str(error)) from error
         self.set_header("Content-Type", "text/csv; charset=utf-8")

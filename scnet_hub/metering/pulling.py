@@ -89,7 +89,7 @@ class Pulling:
     async def interim(self, centre: str) -> None:
         """What runs there has used so far; of sessions that went on beyond the end of a month, what they used before it is charged."""
         fed = self.fed
-        rows = [row for row in await fed.db.run(stored.live_copies, centre=centre) if row.job_id and row.started_at]
+        rows = [row for row in await fed.db.query(stored.live_copies, centre=centre) if row.job_id and row.started_at]
         told = await fed.centres[centre].usage([row.job_id for row in rows]) if rows else []
         own = [one for one in told if copy_of(one.name) and not intake.half_told(one)]
         await fed.db.run(self._take_interim, centre, own)

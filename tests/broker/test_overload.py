@@ -1,4 +1,4 @@
-"""Attacks by a member: a job whose log is a FIFO. Others' requests are answered all the same."""
+"""Attacks by a member: a job whose log is a FIFO, lists by the hundred. Others' requests are answered all the same."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from pathlib import Path
 import httpx
 
 from scnet_hub import starts
+from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.broker.auth import Gate
 from tests.world import World
 
-from .door import by
+from .door import by, vouch
+from .test_limits import request, serving
+
+HUB = "h" * 64
 
 
 async def test_a_log_that_is_a_fifo_is_refused_in_words_and_stops_no_other_request(world: World, door: httpx.AsyncClient) -> None:
@@ -35,3 +40,24 @@ async def test_a_log_that_is_a_fifo_is_refused_in_words_and_stops_no_other_reque
         await world.federation.cancel(await world.federation.get(row.id))
         ended = await world.reaches(row.id, "ended", "charged")
     assert not ended.live
+
+
+async def test_hundreds_of_pipelined_lists_are_a_few_at_a_time_and_all_others_are_answered(world: World) -> None:
+    await world.submit()
+    hub = httpx.AsyncClient(transport=httpx.MockTransport(vouch))
+    app = create_app(world.federation, Gate("http://hub/hub/api", HUB, http=hub))
+    counts = app.state.lanes.counts
+    async with serving(app) as port, asyncio.timeout(120):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}{PREFIX}/", trust_env=False, timeout=60) as http:
+            assert (await http.get("me", headers=by("ada"))).is_success  # the door knows her token
+            crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
+            for _, writer in crowd:
+                writer.write(request(f"{PREFIX}/sessions?all=1", "ada") * 20)
+            await asyncio.gather(*(each.readuntil(b"\r\n\r\n") for each, _ in crowd))  # all are being answered
+            others = [http.get("sessions", headers=by(who)) for who in ("eve", "olga")] + [http.get("sessions", headers=by(HUB))]
+            assert [answer.status_code for answer in await asyncio.gather(*others)] == [200, 200, 200]
+            health = (await http.get("health")).json()
+        assert health["requests"]["most"] <= app.state.lanes.bounds.at_work + 3 and health["requests"]["refused"]
+        for _, writer in crowd:
+            writer.close()
+    await world.until(lambda: counts.at_work == counts.in_line == 0)
