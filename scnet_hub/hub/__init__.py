@@ -40,17 +40,18 @@ class Ports:
 
 def configure(c: Any, home: Path) -> None:
     """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
-    from .handlers import close_batchspawners_door, handlers, lead_starts_together
+    from .handlers import check_starts, close_batchspawners_door, handlers
     from .start import hold_people
 
     ports = Ports.read(home)
     close_batchspawners_door()
-    lead_starts_together()
+    check_starts()
     _addresses(c, ports, home)
     _outlive_restarts(c)
     _roles(c, home)
     _spawner(c, ports, home)
     _pages(c)
+    c.JupyterHub.trusted_downstream_ips = ["127.0.0.1", "::1"]  # the proxy, and what terminates TLS before it: not where people are
     c.JupyterHub.extra_handlers = handlers
     if hub := _starting():
         hold_people(hub)
