@@ -79,6 +79,7 @@ def configure(c: Any, home: Path) -> None:
     _roles(c, home)
     _spawner(c, ports, home)
     _pages(c)
+    c.JupyterHub.trusted_downstream_ips = ["127.0.0.1", "::1"]  # the proxy, and what terminates TLS before it: not where people are
     c.JupyterHub.extra_handlers = handlers
     if hub := _starting():
         stop_at_contradictions(hub, ports)

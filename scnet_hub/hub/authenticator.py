@@ -16,12 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.auth import Authenticator
+from tornado import web
 from traitlets import Unicode, default
 
 from ..secret import write_secret
+from .logins import Logins, Wait
 
 COST = {"n": 2**14, "r": 8, "p": 1}
 _WORDS = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class NotNow(web.HTTPError):
+    """A try that was not looked at: JupyterHub shows the sentence on its login page, and sends the headers with it."""
+
+    def __init__(self, wait: Wait) -> None:
+        super().__init__(wait.status, str(wait))
+        self.headers = {"Retry-After": str(wait.seconds)}
 
 
 class LocalAuthenticator(Authenticator):
@@ -29,13 +39,23 @@ class LocalAuthenticator(Authenticator):
 
     file = Unicode(help="JSON file (0600) that maps names to salted scrypt hashes; `scnet demo` makes it.").tag(config=True)
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.logins = Logins()
+
     @default("any_allow_config")
     def _the_file_allows(self) -> bool:
         return True
 
     async def authenticate(self, handler: Any, data: Any) -> str | None:
+        """The name, if the password is right. Raises HTTPError (429, 503) with a sentence for the login page where it was not looked at."""
         name, password = str(data.get("username", ""))[:255], str(data.get("password", ""))[:1024]
-        return name if matches(self.people().get(name), password) else None
+        stored, address = self.people().get(name), str(handler.request.remote_ip) if handler else ""
+        try:
+            right = await self.logins.check(name, address, lambda: matches(stored, password))
+        except Wait as wait:
+            raise NotNow(wait) from wait
+        return name if right else None
 
     def people(self) -> dict[str, str]:
         path = Path(self.file)

@@ -7,19 +7,22 @@ Importing it registers that handler, so it is replaced in JupyterHub's own list:
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import batchspawner.api  # noqa: F401  # first, so that a later import can't append its route again
 from jupyterhub import handlers as stock
 from jupyterhub.apihandlers import APIHandler, default_handlers
+from jupyterhub.apihandlers.users import UserServerAPIHandler
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.handlers.base import UserUrlHandler
 from jupyterhub.handlers.pages import HomeHandler, SpawnHandler
 from tornado import web
 
 from ..errors import ScnetError
+from . import wishes
 from .accounts_page import AccountsPage
-from .form import STATIC, offers_document
+from .form import OWN, STATIC, offers_document
 from .headers import Static
 from .home_page import Home, NotRunning, StopOthers
 from .placement_page import PlacementPage
@@ -30,6 +33,7 @@ from .statement_page import StatementPage, StatementsPage
 from .usage_page import UsagePage, UsageTable
 
 Json = dict[str, Any]
+T = TypeVar("T")
 ASKED = ("project", "cores", "memory", "gpus", "gpu_model", "walltime", "centre")
 
 
@@ -53,6 +57,11 @@ class Start(SpawnHandler):
     """POST spawn/…: a click on Start. Where a start of the same server came first, by another tab or by the hub that joins a session after
     its own restart, the click leads to that one; JupyterHub would answer with an error although all is well."""
 
+    def _get_user_options(self, query_options: dict[str, list[str]]) -> Json:
+        """A link's options stand in the form; only a click on Start begins a session, whatever the browser says of where it comes from."""
+        self.linked = wishes.linked(super()._get_user_options(query_options))
+        return {}
+
     async def _post(self, user_name: str, server_name: str, display_name: str) -> None:
         try:
             await super()._post(user_name=user_name, server_name=server_name, display_name=display_name)
@@ -74,10 +83,61 @@ class Start(SpawnHandler):
             self.redirect(pending_url)
 
 
+class Servers(UserServerAPIHandler):
+    """users/NAME/server(s/SERVER) of JupyterHub's REST: options are checked before anything is stored or begun, where JupyterHub would
+    answer 202 and the session's own start would fail later."""
+
+    def get_json_body(self) -> Any:
+        return self._refusing(wishes.read, self.request.body)
+
+    def get_server_json_body(self) -> Json:
+        self._refusing(wishes.refuse_strays, self.get_json_body())
+        found: Json = super().get_server_json_body()
+        self._check(found["user_options"])
+        return found
+
+    async def patch(self, user_name: str, server_name: str = "") -> None:
+        found = self.get_json_body()
+        if isinstance(found, dict) and isinstance(found.get("user_options"), dict):
+            self._check(found["user_options"])
+        await super().patch(user_name, server_name)
+
+    def _check(self, wanted: Any) -> None:
+        person, server = [*self.path_args, ""][:2]
+        self._refusing(wishes.checked, wanted or {}, person, server)
+
+    def _refusing(self, work: Callable[..., T], *given: Any) -> T:
+        try:
+            return work(*given)
+        except ScnetError as error:
+            raise said(error) from error
+
+    async def spawn_single_user(
+        self, user: Any, server_name: str = "", display_name: str | None = None, options: Json | None = None
+    ) -> Any:
+        if options is not None:
+            spawner = user.spawners[server_name]
+            try:
+                sizes = await wishes.resolved(wishes.checked(options, user.name, server_name), spawner.listed_profiles)
+            except ScnetError as error:
+                raise said(error) from error
+            options = {**sizes, "profile": options.get("profile", OWN)}
+        return await super().spawn_single_user(user, server_name, display_name, options=options)
+
+
+def said(error: ScnetError) -> web.HTTPError:
+    """A refusal as JupyterHub's REST answers it."""
+    return web.HTTPError(error.status, f"{error} {error.hint}".strip())
+
+
+OURS = {SpawnHandler: Start, HomeHandler: Home, UserUrlHandler: NotRunning, UserServerAPIHandler: Servers}
+
+
 def put_ours_in_place() -> None:
-    """JupyterHub's pages that say more here: a click on Start, My sessions, and the address of a session that does not run."""
-    ours = {SpawnHandler: Start, HomeHandler: Home, UserUrlHandler: NotRunning}
-    stock.default_handlers[:] = [(route, ours.get(handler, handler), *more) for route, handler, *more in stock.default_handlers]
+    """JupyterHub's handlers that do more here: starts by page and by REST, My sessions, the address of a session that does not run."""
+    for handlers_of in (stock.default_handlers, default_handlers):
+        for number, (route, handler, *more) in enumerate(handlers_of):
+            handlers_of[number] = (route, OURS.get(handler, handler), *more)
 
 
 class Offers(BaseHandler):

@@ -23,6 +23,7 @@ from traitlets import Dict, Float, List, Unicode
 
 from ..errors import BadOption, BrokerError, ScnetError
 from ..secret import read_secret
+from . import wishes
 from .broker import Broker
 from .cancels import Cancels
 from .failures import refused
@@ -71,12 +72,8 @@ class FederatedSpawner(BatchSpawnerBase):
         return self._document
 
     def options_from_query(self, query_data: dict[str, list[str]]) -> Any:
-        """A link may carry options (`/hub/spawn?opt-profile=small`); a leftover of a form is no wish to start."""
-        wanted = {name: values for name, values in query_data.items() if name != "_xsrf"}
-        came_from = self.handler.request.headers.get("Sec-Fetch-Site", "none") if self.handler else "none"
-        if not wanted or came_from not in ("none", "same-origin"):
-            raise refused(BadOption("Choose a size, then press Start."))
-        return self.run_options_from_form(wanted)
+        """A link never starts a session: whoever follows it may not have meant it (`Start` fills its options into the form)."""
+        raise refused(BadOption("Choose a size, then press Start."))
 
     # ---- what JupyterHub stores
 
@@ -109,13 +106,19 @@ class FederatedSpawner(BatchSpawnerBase):
         if session := to_join.pop((self.user.name, self.name), ""):  # it may have ended meanwhile: nothing new is begun then
             self.job_id = session  # so that a stop in this moment reaches it
             return await self.broker.session(self.user.name, session)
-        self._asking = asyncio.ensure_future(self.broker.ensure(self.user.name, self.session_options()))
+        wanted = await self.session_options()
+        self._asking = asyncio.ensure_future(self.broker.ensure(self.user.name, wanted))
         return await asyncio.shield(self._asking)  # its answer says what to stop, if this start is stopped before it comes
 
-    def session_options(self) -> Json:
-        """The request as the broker's door wants it: validated there, for form and REST alike."""
-        chosen = {key: value for key, value in dict(self.user_options or {}).items() if key not in ("profile", "kind", "name")}
-        return {**chosen, "kind": "lab", "name": self.name, "argv": [*self.cmd, *self.get_args()], "env": self.job_environment()}
+    async def session_options(self) -> Json:
+        """The request as the broker's door wants it: validated there, for form and REST alike. Raises BadOption."""
+        chosen = wishes.checked(self.user_options or {}, self.user.name, self.name)
+        sizes = await wishes.resolved(chosen, self.listed_profiles)
+        return {**sizes, "kind": "lab", "name": self.name, "argv": [*self.cmd, *self.get_args()], "env": self.job_environment()}
+
+    async def listed_profiles(self) -> list[Json]:
+        """The sizes that the broker offers by name."""
+        return list((await self.broker.call("GET", "profiles", self.user.name, timeout=5))["profiles"])
 
     def job_environment(self) -> Json:
         """What the job needs of the hub's variables: never the hub's own PATH, HOME or secrets."""

@@ -1,0 +1,172 @@
+"""Logins with a password: the hub's event loop stays free, guesses wait longer and longer, and who is right is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tornado import web
+
+from scnet_hub.hub import logins
+from scnet_hub.hub.authenticator import LocalAuthenticator, hash_password
+from scnet_hub.hub.logins import FREE_OF_ADDRESS, FREE_OF_NAME, Checks, Logins, Tries, Wait
+from scnet_hub.secret import write_secret
+
+HERE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def wait_of(tries: Tries, name: str = "ada", address: str = HERE) -> float:
+    """Seconds that a try must wait; it counts as a wrong one where it need not."""
+    try:
+        tries.begin(name, address)
+    except Wait as wait:
+        return wait.seconds
+    return 0
+
+
+def guess(tries: Tries, clock: Clock, times: int, name: str = "ada", address: str = HERE) -> list[float]:
+    """Wrong passwords one after the other, each as early as it is taken; how long each waited."""
+    waited = []
+    for _ in range(times):
+        start = clock.now
+        while seconds := wait_of(tries, name, address):
+            clock.now += seconds
+        waited.append(clock.now - start)
+    return waited
+
+
+def test_each_wrong_password_for_a_name_doubles_the_wait(clock: Clock) -> None:
+    tries = Tries(clock)
+    waited = guess(tries, clock, FREE_OF_NAME + 12)
+    assert waited[:FREE_OF_NAME] == [0] * FREE_OF_NAME and waited[FREE_OF_NAME : FREE_OF_NAME + 4] == pytest.approx([1, 2, 4, 8], abs=1)
+    assert waited[-1] == pytest.approx(logins.LONGEST_OF_NAME, abs=1)
+    assert guess(tries, clock, 1, "bob") == [0]
+
+
+def test_guesses_from_many_addresses_count_for_the_name_and_for_many_names_for_the_address(clock: Clock) -> None:
+    tries = Tries(clock)
+    assert [wait_of(tries, "ada", f"192.0.2.{n}") for n in range(FREE_OF_NAME + 1)][-1] > 0
+    assert [wait_of(tries, f"x{n}", ELSEWHERE) for n in range(FREE_OF_ADDRESS + 1)][-1] > 0
+    assert wait_of(tries, "bob", ELSEWHERE) > 0 and wait_of(tries, "bob", HERE) == 0
+
+
+def test_a_try_that_comes_too_early_does_not_make_the_wait_longer(clock: Clock) -> None:
+    tries = Tries(clock)
+    guess(tries, clock, FREE_OF_NAME + 3)
+    first = wait_of(tries)
+    assert first > 1 and {wait_of(tries) for _ in range(100)} == {first}
+
+
+def test_success_and_time_forgive(clock: Clock) -> None:
+    tries = Tries(clock)
+    guess(tries, clock, FREE_OF_NAME + 3)
+    clock.now += 60
+    tries.begin("ada", HERE)
+    tries.right("ada", HERE)
+    assert guess(tries, clock, FREE_OF_NAME, address=ELSEWHERE) == [0] * FREE_OF_NAME
+    assert wait_of(tries, address=ELSEWHERE) > 0
+    clock.now += logins.FORGOTTEN + 1
+    assert wait_of(tries, address=ELSEWHERE) == 0
+
+
+def test_guesses_of_others_do_not_lock_out_who_logged_in_there_before(clock: Clock) -> None:
+    tries = Tries(clock)
+    tries.begin("ada", HERE)
+    tries.right("ada", HERE)
+    guess(tries, clock, FREE_OF_NAME + 5, address=ELSEWHERE)
+    assert wait_of(tries, address=ELSEWHERE) > 0 and wait_of(tries, address=HERE) == 0
+
+
+def test_what_is_remembered_is_bounded(clock: Clock) -> None:
+    tries = Tries(clock)
+    for number in range(logins.KEPT + 50):
+        tries.begin(f"name-{number}", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    assert {len(tries._names), len(tries._addresses)} == {logins.KEPT}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("2001:db8:0:1::1", "2001:db8:0:1:ffff::9", True), ("2001:db8:0:1::1", "2001:db8:0:2::1", False), ("10.0.0.1", "10.0.0.2", False)],
+)
+def test_a_machine_has_a_whole_network_of_ipv6(one: str, other: str, same: bool) -> None:
+    assert (logins.network(one) == logins.network(other)) is same
+
+
+async def test_fifty_logins_at_once_leave_the_event_loop_free_and_all_are_answered(tmp_path: Path) -> None:
+    write_secret(tmp_path / "people.json", json.dumps({"ada": hash_password("right")}))
+    door = LocalAuthenticator(file=str(tmp_path / "people.json"))
+    door.logins = Logins(checks=Checks(patience=120))
+    gaps, begun = [0.0], time.perf_counter()
+
+    async def heartbeat() -> None:
+        last = time.perf_counter()
+        while True:
+            await asyncio.sleep(0.002)
+            gaps.append(time.perf_counter() - last)
+            last = time.perf_counter()
+
+    beating = asyncio.ensure_future(heartbeat())
+    answers = await asyncio.gather(*(log_in(door, f"p{number}" if number else "ada", "right") for number in range(50)))
+    beating.cancel()
+    assert answers == ["ada", *[None] * 49]
+    assert max(gaps) < (time.perf_counter() - begun) / 5, "on the loop's own thread one gap would be all of it"
+
+
+async def log_in(door: LocalAuthenticator, name: str, password: str, address: str = HERE) -> str | None:
+    handler = SimpleNamespace(request=SimpleNamespace(remote_ip=address))
+    found: str | None = await door.authenticate(handler, {"username": name, "password": password})
+    return found
+
+
+async def test_too_many_at_once_are_sent_away_and_not_counted(clock: Clock) -> None:
+    started, release = threading.Event(), threading.Event()
+    ways = Logins(Tries(clock), Checks(at_once=1, most_waiting=1))
+
+    def slow() -> bool:
+        started.set()
+        return release.wait(30)
+
+    waiting = [asyncio.ensure_future(ways.check(f"n{number}", HERE, slow)) for number in range(2)]
+    await asyncio.to_thread(started.wait)
+    for _ in range(FREE_OF_ADDRESS + 10):
+        with pytest.raises(Wait) as sent_away:
+            await ways.check("ada", HERE, slow)
+        assert sent_away.value.status == 503
+    release.set()
+    assert await asyncio.gather(*waiting) == [True, True] and await ways.check("ada", HERE, lambda: True)
+
+
+async def test_no_try_waits_for_ever(clock: Clock) -> None:
+    release = threading.Event()
+    ways = Logins(Tries(clock), Checks(at_once=1, patience=0.01))
+    with pytest.raises(Wait) as given_up:
+        await ways.check("ada", HERE, release.wait)
+    release.set()
+    assert given_up.value.status == 503
+
+
+async def test_the_login_page_says_when_to_try_again(tmp_path: Path) -> None:
+    write_secret(tmp_path / "people.json", json.dumps({"ada": hash_password("right")}))
+    door: Any = LocalAuthenticator(file=str(tmp_path / "people.json"))
+    assert [await log_in(door, "ada", "wrong") for _ in range(FREE_OF_NAME)] == [None] * FREE_OF_NAME
+    with pytest.raises(web.HTTPError, match="too many wrong passwords for this name") as refused:
+        await log_in(door, "ADA ", "right")
+    assert "Try again in" in str(refused.value) and refused.value.status_code == 429 and int(refused.value.headers["Retry-After"]) >= 1
