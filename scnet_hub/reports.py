@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import allocations, documents, quotas
+from . import allocations, documents, projects, quotas
 from .db import Database, Tx
 from .db import accounts as stored_accounts
 from .db import allocations as stored_allocations
@@ -20,6 +20,7 @@ from .db import projects as stored_projects
 from .db import sessions as stored
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
+from .errors import NotFound
 from .ledger import books, pricing
 from .ledger.tariffs import NoPrice, tariff_of
 from .lifecycle import walltime_end
@@ -158,12 +159,24 @@ class Reports:
         row = stored_projects.get(tx, project)
         if row is None or (person and project not in [one.id for one in stored_projects.of(tx, person)]):
             return None
-        people = [documents.member(one, *stored.spent_by(tx, project, one.person)) for one in stored_projects.people(tx, project)]
+        sees_all = not person or projects.oversees(tx, person, project)
+        people = [
+            documents.member(one, *stored.spent_by(tx, project, one.person)) if sees_all or one.person == person
+            else documents.other_member(one)
+            for one in stored_projects.people(tx, project)
+        ]  # fmt: skip
         lots, found = stored_lots.of(tx, project, CREDIT), self._balance(tx, row, person)
         return found | {
-            "kind": row.kind, "members": people, "lots": [documents.lot(one) for one in lots],
+            "kind": row.kind, "members": people, "sees_all": sees_all, "lots": [documents.lot(one) for one in lots],
             "allocations": self._allocations(tx, "", project, ""), "burning": self.spending.burning(tx, project, lots, found["in_flight"]),
         }  # fmt: skip
 
-    async def entries(self, project: str) -> list[Json]:
-        return [documents.entry(number, entry) for number, entry in await self.db.run(stored_entries.newest, project)]
+    async def entries(self, person: str, project: str) -> list[Json]:
+        """The newest of a project of `person`: all for who oversees it, and for the person "". Raises NotFound."""
+        return await self.db.run(self._entries, person, project)
+
+    def _entries(self, tx: Tx, person: str, project: str) -> list[Json]:
+        if person and project not in [one.id for one in stored_projects.of(tx, person)]:
+            raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
+        whose = "" if not person or projects.oversees(tx, person, project) else person
+        return [documents.entry(number, entry) for number, entry in stored_entries.newest(tx, project, person=whose)]
