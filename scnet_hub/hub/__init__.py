@@ -67,11 +67,13 @@ def configure(c: Any, home: Path) -> None:
     from .addressing import set_addresses, stop_at_contradictions
     from .handlers import close_batchspawners_door, handlers, lead_starts_together
     from .start import hold_people
+    from .stopping import keep_stops
 
     ports = Ports.read(home)
     ports.check()
     close_batchspawners_door()
     lead_starts_together()
+    keep_stops()
     set_addresses(c, ports)
     _files(c, home)
     _outlive_restarts(c)

@@ -13,8 +13,10 @@ from typing import Any
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from traitlets import Float
 
+from .stopping import Keeping
 
-class LastingProxy(ConfigurableHTTPProxy):
+
+class LastingProxy(Keeping, ConfigurableHTTPProxy):
     """A new proxy knows no route of the hub's: by that it is told from the one that we filled."""
 
     look_interval = Float(3.0, help="Seconds between two looks whether the proxy still has its routes.").tag(config=True)
