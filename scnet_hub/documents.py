@@ -272,6 +272,11 @@ def member(row: MemberRow, spent: int, held: int) -> Json:
     return {"person": row.person, "role": row.role, "cap": cap, "spent": number(spent), "held": number(held)}
 
 
+def other_member(row: MemberRow) -> Json:
+    """As a member sees another one: what each spends is for who oversees the project."""
+    return {"person": row.person, "role": row.role, "cap": None, "spent": None, "held": None}
+
+
 def quote(place: Ranked, one: Quote) -> Json:
     left = {"available": one.available, "after": one.after, "after_first": one.after_first, "after_max": one.after_max}
     return {

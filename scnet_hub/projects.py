@@ -74,6 +74,12 @@ def leads(tx: Tx, person: str, project: str) -> bool:
     return True
 
 
+def oversees(tx: Tx, person: str, project: str) -> bool:
+    """Whether they see what each member of that project spends: its PI and managers do. Members see their own rows and the project's
+    sums, also where it names neither."""
+    return any(one.person == person and one.role != "member" for one in stored.people(tx, project))
+
+
 def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
     """Raises Overdrawn if that would be more than the project lets this person spend; what is held counts."""
     cap = next((one.cap for one in stored.people(tx, project) if one.person == person), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import allocations, documents, quotas
+from . import allocations, documents, projects, quotas
 from .db import Database, Tx
 from .db import accounts as stored_accounts
 from .db import allocations as stored_allocations
@@ -23,9 +23,10 @@ from .db import usage as stored_usage
 from .db.open import OpenRow
 from .db.projects import ProjectRow
 from .db.sessions import SessionRow
-from .errors import BadOption
+from .errors import BadOption, NotFound
 from .flights import Flown, flown
 from .ledger import books
+from .ledger.entries import Entry
 from .lifecycle import walltime_end
 from .load import Load
 from .notices import Notice, notices
@@ -177,15 +178,27 @@ class Reports:
         row = stored_projects.get(tx, project)
         if row is None or (person and project not in [one.id for one in stored_projects.of(tx, person)]):
             return None
-        people = [documents.member(one, *stored.spent_by(tx, project, one.person)) for one in stored_projects.people(tx, project)]
+        sees_all = not person or projects.oversees(tx, person, project)
+        people = [
+            documents.member(one, *stored.spent_by(tx, project, one.person)) if sees_all or one.person == person
+            else documents.other_member(one)
+            for one in stored_projects.people(tx, project)
+        ]  # fmt: skip
         lots, found = stored_lots.of(tx, project, CREDIT), self._balance(tx, row, person)
         return found | {
-            "kind": row.kind, "members": people, "lots": [documents.lot(one) for one in lots],
+            "kind": row.kind, "members": people, "sees_all": sees_all, "lots": [documents.lot(one) for one in lots],
             "allocations": self._allocations(tx, "", project, ""), "burning": self.spending.burning(tx, project, lots, found["in_flight"]),
         }  # fmt: skip
 
-    async def entries(self, project: str, after: int, limit: int) -> Json:
-        """The newest first; older than the entry `after`, unless it is 0. `next` is the next page's `after`, or null."""
-        found = await self.db.query(stored_entries.newest, project, limit + 1, after)
+    async def entries(self, person: str, project: str, after: int, limit: int) -> Json:
+        """The newest first of a project of `person`: all for who oversees it, and for the person "". They are older than the entry `after`,
+        unless it is 0. `next` is the next page's `after`, or null. Raises NotFound."""
+        found = await self.db.query(self._entries, person, project, limit + 1, after)
         listed = [documents.entry(number, entry) for number, entry in found[:limit]]
         return {"entries": listed, "next": listed[-1]["id"] if len(found) > limit else None}
+
+    def _entries(self, tx: Tx, person: str, project: str, limit: int, after: int) -> list[tuple[int, Entry]]:
+        if person and project not in [one.id for one in stored_projects.of(tx, person)]:
+            raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
+        whose = "" if not person or projects.oversees(tx, person, project) else person
+        return stored_entries.newest(tx, project, limit, after, person=whose)

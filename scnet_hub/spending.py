@@ -276,15 +276,20 @@ MADE: dict[str, Callable[[Spending, Tx, Question, Rows, Runs, Flights], Found]] 
 
 
 def seen(tx: Tx, asker: str, project: str, person: str) -> str:
-    """Whose usage `asker` sees who asked for that person's in that project ("": of any): everybody's ("") in a project that they lead, else
-    their own. Raises NotEntitled or NotFound."""
+    """Whose usage `asker` sees who asked for that person's in that project ("": of any): everybody's ("") in a project whose PI or manager
+    they are, else their own. Raises NotEntitled or NotFound."""
     if project and project not in [one.id for one in stored_projects.of(tx, asker)] + stored.projects_of(tx, asker):
         raise NotFound(f"There is no project {project[:64]!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
-    if person == asker or (not person and not (project and projects.leads(tx, asker, project))):
+    if person == asker or (not person and not (project and projects.oversees(tx, asker, project))):
         return asker
     if not project:
         raise NotEntitled("Somebody else's usage is shown for a project that you lead.", hint="Name the project.", code="not-the-manager")
-    projects.as_manager(tx, asker, project)
+    if not projects.oversees(tx, asker, project):
+        raise NotEntitled(
+            f"Only the PI and the managers of project {project} see what each member used.",
+            hint="You see your own.",
+            code="not-the-manager",
+        )
     return person
 
 

@@ -111,7 +111,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "dask": ("clusters",),
     "distributed": ("clusters",),
     "dask_jobqueue": ("clusters",),
-    "cryptography": ("clusters",),
+    "cryptography": ("clusters", "db.keys"),
     "bokeh": ("clusters",),
     "anywidget": ("panels",),
     "ipywidgets": ("panels",),

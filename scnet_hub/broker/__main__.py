@@ -12,6 +12,7 @@ import uvicorn
 
 from ..addresses import Address
 from ..db import Database
+from ..db.keys import Keys
 from ..errors import SpecError
 from ..federation import Federation, centres_of
 from ..secret import read_secret
@@ -54,7 +55,7 @@ def make(settings: Settings) -> tuple[Federation, Gate]:
         for remark in page.remarks():
             log.warning("%s: %s", page.id, remark)
     centres = centres_of(pages, means)
-    db = Database(settings.database)
+    db = Database(settings.database, Keys.read(Path(settings.folder) / "secrets" / "database.keys"))
     db.open()
     federation = Federation(spec, centres, db, call_home_url=address.api + "/sessions/{}/call-home", public_url=address.root)
     return federation, Gate(settings.hub_api, read_secret(Path(settings.token_file)))

@@ -357,11 +357,9 @@ async def entries(
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Json:
-    """A page, the newest first; `next` is the next page's `after`, or null."""
-    mine = await fed.db.query(stored_projects.of, who.person)
-    if not who.operator and project not in [one.id for one in mine]:
-        raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
-    return await fed.reports.entries(project, after, limit)
+    """A page, the newest first: a member's own and the project's; who leads it and operators: all. `next` is the next page's `after`, or
+    null."""
+    return await fed.reports.entries(who.scope, project, after, limit)
 
 
 @router.get("/ledger/verify")

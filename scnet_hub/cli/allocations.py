@@ -122,5 +122,7 @@ def lot_line(lot: Json) -> tuple[str, ...]:
 
 
 def member_line(who: Json) -> tuple[str, ...]:
+    if who["spent"] is None:  # for who leads the project
+        return (who["person"], who["role"], "-", "-", "-")
     cap = "all" if who["cap"] is None else format_number(who["cap"])
     return (who["person"], who["role"], format_number(who["spent"]), format_number(who["held"]), cap)

@@ -25,6 +25,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError
 
 from ..errors import BadOption, NotStored, SpecError
+from .keys import Keys
+from .tables import KEYS
 
 Tx = Connection
 P = ParamSpec("P")
@@ -53,10 +55,11 @@ def by_locks(work: Callable[Concatenate[Tx, P], T]) -> Callable[Concatenate[Tx, 
 
 
 class Database:
-    """`url` is SQLAlchemy's, for example `sqlite:////path/broker.sqlite`. `open()` migrates to the newest schema."""
+    """`url` is SQLAlchemy's, for example `sqlite:////path/broker.sqlite`. `open()` migrates to the newest schema. `keys` encrypt what is
+    secret in it; without them it is written as it is."""
 
-    def __init__(self, url: str) -> None:
-        self.url, self.tries = url, TRIES
+    def __init__(self, url: str, keys: Keys | None = None) -> None:
+        self.url, self.keys, self.tries = url, keys, TRIES
         self._engine: Engine | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db")
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db-read")
@@ -73,6 +76,9 @@ class Database:
         self._engine = make_engine(self.url)
         try:
             migrate(self._engine)
+            if self.keys:
+                setattr(self._engine.dialect, KEYS, self.keys)
+                encrypt_anew(self._engine, self.keys)
         except OperationalError as error:
             raise SpecError(f"The broker's database can't be opened: {error.orig}.", hint=IN_SETTINGS) from error
 
@@ -193,6 +199,19 @@ def _sqlite_connect(connection: Any, record: Any) -> None:
 
 def _sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reading") else "BEGIN IMMEDIATE")
+
+
+def encrypt_anew(engine: Engine, keys: Keys) -> None:
+    """Every secret in the database under the first key, also those that stood there in plain text: of these nothing is left in
+    pages that SQLite has set free. Raises SpecError if one can't be read."""
+    from .sealing import seal_all
+
+    with engine.begin() as tx:
+        plain = seal_all(tx, keys)
+    if plain and engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.connection.execute("VACUUM")
+            connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def migrate(engine: Engine) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from ..errors import KeyTaken
 from ..ledger.entries import Entry, Posting
 from ..units import Amount
 from . import Tx, direct
-from .tables import CHARGES, chain, entries, postings
+from .tables import CHARGES, chain, entries, postings, sessions
 
 PAGE = 5000  # entries that are read at once
 LATE = 10_000  # ids that another writer may still be about to write below the newest
@@ -57,9 +57,13 @@ def balance(tx: Tx, account: str) -> int:
     return int(tx.execute(select(func.coalesce(func.sum(postings.c.micros), 0)).where(postings.c.account == account)).scalar_one())
 
 
-def newest(tx: Tx, project: str, limit: int = 100, after: int = 0) -> list[tuple[int, Entry]]:
-    """The newest first; of those that are older than the entry `after`, unless it is 0."""
+def newest(tx: Tx, project: str, limit: int = 100, after: int = 0, *, person: str = "") -> list[tuple[int, Entry]]:
+    """The newest first; of those that are older than the entry `after`, unless it is 0. With `person` those of their sessions, and of no
+    session."""
     query = select(entries).where(entries.c.project == project).order_by(entries.c.id.desc()).limit(limit)
+    if person:
+        theirs = select(sessions.c.id).where(sessions.c.person == person)
+        query = query.where(or_(entries.c.session == "", entries.c.session.in_(theirs)))
     return _whole(tx, list(tx.execute(query.where(entries.c.id < after) if after else query)))
 
 

@@ -27,6 +27,11 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 
+from ..errors import SpecError
+from .keys import MARK
+
+KEYS = "scnet_keys"  # the attribute of an engine's dialect that holds its `Keys`
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware UTC in Python, naive UTC in the database (SQLite keeps no zone). A naive value is a mistake and raises."""
@@ -56,6 +61,41 @@ class Packed(TypeDecorator[Any]):
 
     def process_result_value(self, value: bytes | None, dialect: Any) -> Any:
         return None if value is None else json.loads(zlib.decompress(value))
+
+
+class Sealed(TypeDecorator[Any]):
+    """JSON that holds secrets: encrypted where the database was given keys. An empty document stays as it is."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        keys = getattr(dialect, KEYS, None)
+        return keys.seal(json.dumps(value)) if keys and value else value
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return json.loads(_opened(value, dialect)) if isinstance(value, str) else value
+
+
+class SealedText(TypeDecorator[str]):
+    """A secret, encrypted where the database was given keys."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        keys = getattr(dialect, KEYS, None)
+        return str(keys.seal(value)) if keys and value else value
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+        return _opened(value, dialect) if value else value
+
+
+def _opened(text: str, dialect: Any) -> str:
+    keys = getattr(dialect, KEYS, None)
+    if keys is None and text.startswith(MARK):
+        raise SpecError("The broker's database holds encrypted secrets, and was opened without its keys.")
+    return str(keys.open(text)) if keys else text
 
 
 metadata = MetaData()
@@ -95,7 +135,7 @@ sessions = Table(
     Column("live", Boolean, nullable=False),
     Column("request", JSON, nullable=False),
     Column("placement", JSON, nullable=False),
-    Column("payload", JSON, nullable=False),  # argv and env of the job; emptied when it ends
+    Column("payload", Sealed, nullable=False),  # argv and env of the job, with its token; emptied when it ends
     Column("lead", Integer, nullable=False),  # the number of the copy that it is seen by
     Column("continues", String(32), nullable=False),  # the session whose place it takes, or took; "" of its own
     Column("in_line", Boolean, nullable=False),  # that one still has the name
@@ -132,7 +172,7 @@ copies = Table(
     Column("centre", String(32), nullable=False),
     Column("partition", String(64), nullable=False),
     Column("account", String(255), nullable=False),  # who runs it at the centre
-    Column("secret", String(64), nullable=False),  # the call-home nonce; emptied when it ends
+    Column("secret", SealedText, nullable=False),  # the call-home nonce; emptied when it ends
     Column("nonce", String(64), nullable=False),  # its SHA-256
     Column("job_state", String(16), nullable=False),
     Column("job_live", Boolean, nullable=False),

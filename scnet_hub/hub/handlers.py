@@ -30,6 +30,7 @@ from .project_page import ProjectPage
 from .settlement_page import SettlementPage
 from .spawner import FederatedSpawner
 from .statement_page import StatementPage, StatementsPage
+from .stopping import StopServer
 from .usage_page import UsagePage, UsageTable
 
 Json = dict[str, Any]
@@ -83,7 +84,7 @@ class Start(SpawnHandler):
             self.redirect(pending_url)
 
 
-class Servers(UserServerAPIHandler):
+class Servers(StopServer):
     """users/NAME/server(s/SERVER) of JupyterHub's REST: options are checked before anything is stored or begun, where JupyterHub would
     answer 202 and the session's own start would fail later."""
 

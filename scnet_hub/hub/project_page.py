@@ -48,9 +48,12 @@ class Tried:
 
 
 def member(one: Facts) -> Json:
+    who = {"person": str(one["person"]), "role": ROLES.get(str(one["role"]), str(one["role"]))}
+    if one["spent"] is None:  # for who leads the project
+        return {**who, "spent": "–", "held": "–", "cap": "–", "share": ""}
     spent, held, cap = float(one["spent"]), float(one["held"]), one["cap"]
     return {
-        "person": str(one["person"]), "role": ROLES.get(str(one["role"]), str(one["role"])), "spent": figures.amount(spent),
+        **who, "spent": figures.amount(spent),
         "held": figures.amount(held), "cap": "all" if cap is None else figures.amount(cap),
         "share": f"{100 * (spent + held) / cap:.0f} % used" if cap else "",
     }  # fmt: skip
@@ -105,11 +108,12 @@ def view(
         "project": {**figures.balance(found, days["as_of"], zone), "kind": str(found["kind"])},
         "as_of": figures.timed(days["as_of"], zone), "zone": str(days["zone"]),
         "leads": first, "operator": operator, "burning": figures.burn_down(found["burning"], zone),
-        "days": figures.by_day(days["rows"], "Credits charged by day") if first or operator else None, "month": str(days["first_day"])[:7],
+        "days": figures.by_day(days["rows"], "Credits charged by day") if found["sees_all"] or operator else None,
+        "month": str(days["first_day"])[:7],
         "quotas": [
             {"name": QUOTAS.get(name, name), "used": one["used"], "limit": one["limit"]} for name, one in found["quota"].items()
         ],
-        "members": [member(one) for one in found["members"]],
+        "sees_all": bool(found["sees_all"]), "members": [member(one) for one in found["members"]],
         "lots": [lot(one, zone) for one in found["lots"] if one["granted"] or one["spent"] or one["held"]],
         "allocations": made, "renewable": [one["id"] for one in found["allocations"] if one["state"] == "active"],
         "asking": asked,

@@ -17,6 +17,8 @@ from jupyterhub.proxy import ConfigurableHTTPProxy, Proxy
 from jupyterhub.utils import url_escape_path, url_path_join
 from traitlets import Float
 
+from .stopping import Keeping
+
 Json = dict[str, Any]
 
 
@@ -75,7 +77,7 @@ class KeepsStopped(Proxy):
 STOPPED = "scnet_stopped"  # the mark of such a route
 
 
-class LastingProxy(KeepsStopped, ConfigurableHTTPProxy):
+class LastingProxy(Keeping, KeepsStopped, ConfigurableHTTPProxy):
     """A new proxy knows no route of the hub's: by that it is told from the one that we filled."""
 
     look_interval = Float(3.0, help="Seconds between two looks whether the proxy still has its routes.").tag(config=True)

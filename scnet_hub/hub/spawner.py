@@ -32,7 +32,15 @@ from .polls import Polls
 Json = dict[str, Any]
 PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
 to_join: dict[tuple[str, str], str] = {}  # (person, server name) → the session that its next start joins, or nothing
+ASKED_DIRECTLY = 10.0  # seconds for the broker to take a stop that can't be written down here
 PROGRESS = {"intent": 10, "submitted": 20, "queued": 30, "starting": 60, "ready": 95}
+
+
+class NotKept(ScnetError):
+    """A wish to stop could neither be written down nor passed on."""
+
+    code = "not-kept"
+    status = 507
 
 
 class FederatedSpawner(BatchSpawnerBase):
@@ -49,6 +57,7 @@ class FederatedSpawner(BatchSpawnerBase):
 
     orphan = rejoined = False
     _asking: asyncio.Future[Json] | None = None
+    _pledging: asyncio.Future[None] | None = None
     api_token: str
     _document: Json
 
@@ -243,12 +252,29 @@ class FederatedSpawner(BatchSpawnerBase):
         raise NotImplementedError("the broker submits")
 
     async def cancel_batch_job(self) -> None:
-        if self.job_id:
-            self.cancels.wish(self.user.name, self.job_id)
+        if await self.pledge_stop():
             await self.cancels.settle(self.broker, self.user.name, self.job_id, timeout=self.rpc_timeout)
 
+    async def pledge_stop(self) -> bool:
+        """From now on the stop of this session can't be lost: it is written down, or the broker took it. False if there is no session.
+        Raises NotKept if neither could be done."""
+        if self.job_id:
+            await self._pledge(self.job_id)
+        return bool(self.job_id)
+
+    async def _pledge(self, session: str) -> None:
+        try:
+            self.cancels.wish(self.user.name, session)
+        except OSError as error:
+            self.log.error("%s: the wish to stop session %s can't be written: %s", self._log_name, session, error)
+            if not await self.cancels.settle(self.broker, self.user.name, session, timeout=ASKED_DIRECTLY):
+                raise NotKept(
+                    f"Nothing was stopped: the hub can't write the wish down ({error.strerror}), and the broker does not take it.",
+                    hint="The session runs on. Press Stop again in a minute; tell the operators.",
+                ) from error
+
     async def stop(self, now: bool = False) -> None:
-        """Durable: the wish is on disk before the broker is asked; it never raises, so the hub lets go at once."""
+        """Durable: the wish is on disk before the broker is asked, so the hub lets go at once. Raises NotKept as `pledge_stop` does."""
         if self._asking and not self.job_id:
             self._asking.add_done_callback(self._unwanted)
         self._asking = None
@@ -257,8 +283,8 @@ class FederatedSpawner(BatchSpawnerBase):
 
     def _unwanted(self, asked: asyncio.Future[Json]) -> None:
         if not asked.cancelled() and not asked.exception():
-            self.cancels.wish(self.user.name, asked.result()["id"])
-            self.cancels.retry_all(self.broker)
+            self._pledging = asyncio.ensure_future(self._pledge(asked.result()["id"]))
+            self._pledging.add_done_callback(lambda _: self.cancels.retry_all(self.broker))
 
     # ---- a hub that starts must not cancel what it can't reach
 

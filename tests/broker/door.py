@@ -11,7 +11,8 @@ from scnet_hub.broker.app import PREFIX, create_app
 from scnet_hub.broker.auth import Gate
 from tests.world import World
 
-SCOPES = {"ada": ["custom:scnet:use"], "eve": ["custom:scnet:use"], "olga": ["custom:scnet:use", "custom:scnet:operate"]}
+USE = ["custom:scnet:use"]
+SCOPES = {"ada": USE, "eve": USE, "mary": USE, "lee": USE, "olga": ["custom:scnet:use", "custom:scnet:operate"]}
 
 
 def vouch(request: httpx.Request) -> httpx.Response:

@@ -6,12 +6,23 @@ from datetime import datetime
 
 import httpx
 
+from scnet_hub import projects
 from scnet_hub.db import Tx
 from scnet_hub.ledger import books
+from scnet_hub.standard.federation import parse_federation
 from scnet_hub.units import credits
 from tests.world import World
 
 from .door import by
+
+LED = """
+centres = ["north.toml"]
+[[project]]
+id = "p"
+pi = "lee"
+members = ["ada", "mary"]
+grants = { first = 100 }
+"""
 
 
 async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.AsyncClient) -> None:
@@ -33,3 +44,31 @@ async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.
     for wrong in ("by=moon", "since=soon", "since=2020-01-01", "since=0001-01-01", "until=2020-01-01"):
         answer = await door.get(f"usage?{wrong}", headers=by("ada"))
         assert (answer.status_code, answer.json()["code"]) == (400, "bad-option"), (wrong, answer.text)
+
+
+async def test_a_member_sees_their_own_rows_and_the_projects_sums(world: World, door: httpx.AsyncClient) -> None:
+    """One rule for entries, usage and projects: what each spends is for who leads the project, and for operators."""
+    await world.federation.db.run(projects.apply, parse_federation(LED, source="led").project, world.federation.clock())
+    mine, theirs = await world.submit(), await world.submit(person="mary")
+
+    def settle(tx: Tx) -> None:
+        for row, amount in ((mine, 0.5), (theirs, 0.25)):
+            books.charge(tx, "p", row.id, row.centre, credits(amount), world.federation.clock(), f"{row.person}'s formula")
+
+    await world.federation.db.run(settle)
+    own = (await door.get("entries?project=p", headers=by("ada"))).json()["entries"]
+    assert {one["session"] for one in own} == {"", mine.id} and "mary" not in str(own) and theirs.id not in str(own)
+    project = (await door.get("projects/p", headers=by("ada"))).json()
+    spent = {one["person"]: one["spent"] for one in project["members"]}
+    assert spent["ada"] is not None and spent["mary"] is None and not project["sees_all"]
+    assert project["settled"] == 0.75  # the sum is everybody's
+    for wanted in ("by=person&project=p", "by=charge&project=p", "by=session&project=p"):
+        rows = (await door.get(f"usage?{wanted}", headers=by("ada"))).json()
+        assert (rows["person"], rows["charged"]) == ("ada", 0.5) and "mary" not in str(rows)
+    refused = await door.get("usage?project=p&person=mary", headers=by("ada"))
+    assert (refused.status_code, refused.json()["code"]) == (403, "not-the-manager")
+    for person in ("lee", "olga"):  # its manager, an operator
+        all_of_it = (await door.get("entries?project=p", headers=by(person))).json()["entries"]
+        assert {mine.id, theirs.id} <= {one["session"] for one in all_of_it}
+        assert (await door.get("usage?project=p&by=person", headers=by(person))).json()["charged"] == 0.75
+    assert (await door.get("entries?project=p", headers=by("eve"))).status_code == 404

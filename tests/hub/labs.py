@@ -34,11 +34,12 @@ from pathlib import Path
 from jupyterhub.auth import DummyAuthenticator
 from scnet_hub.hub import configure, rejoin
 from scnet_hub.hub.proxy import KeepsStopped
+from scnet_hub.hub.stopping import Keeping
 from tests.hub.labs import Written
 
 rejoin.EVERY, rejoin.PATIENCE = 0.3, {patience}
 configure(c, Path({home!r}))
-class Standing(Written, KeepsStopped): file = Path({home!r}) / "routes.json"
+class Standing(Written, Keeping, KeepsStopped): file = Path({seen!r}) / "routes.json"
 c.JupyterHub.proxy_class = Standing
 c.JupyterHub.authenticator_class = DummyAuthenticator
 c.Authenticator.allow_all = True
@@ -108,6 +109,7 @@ class LabBroker:
         self.sessions: dict[str, Json] = {}
         self.calls: list[str] = []
         self.looks: list[str] = []
+        self.away = False  # a proxy answers in its place
         self.changed = threading.Condition()
         broker = self
 
@@ -117,9 +119,11 @@ class LabBroker:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 query = {key: values[0] for key, values in parse_qs(url.query).items()}
                 person = self.headers.get("X-SCNet-Person", "")
-                found = broker.answer(self.command, url.path.rpartition("/v1/")[2], query, person, json.loads(body or b"{}"))
-                text = json.dumps(found).encode()
-                self.send_response(200 if "code" not in found else 404)
+                found: Json = {}
+                if not broker.away:
+                    found = broker.answer(self.command, url.path.rpartition("/v1/")[2], query, person, json.loads(body or b"{}"))
+                text = b"bad gateway" if broker.away else json.dumps(found).encode()
+                self.send_response(502 if broker.away else 200 if "code" not in found else 404)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
@@ -178,13 +182,15 @@ class LabBroker:
 class LabHub:
     """The hub's process: `start`, `kill` it, start it again. `api` is its REST with a token that may do much."""
 
-    def __init__(self, home: Path, broker: LabBroker, *, patience: float = 600) -> None:
+    def __init__(self, home: Path, broker: LabBroker, *, patience: float = 600, state: Path | None = None) -> None:
+        """`state` is the hub's own folder, if not `home`: there `home` only holds what a test reads."""
         self.home, self.broker = home, broker
+        state = state or home
         self.port = lasting_port()
-        (home / "secrets").mkdir(mode=0o700)
+        (state / "secrets").mkdir(mode=0o700)
         ports = {"host": "127.0.0.1", "public": self.port, "hub": self.port, "proxy_api": 1, "broker": broker.port}
-        (home / "ports.json").write_text(json.dumps(ports))
-        (home / "config.py").write_text(HUB.format(root=str(Path(__file__).parents[2]), home=str(home), patience=patience))
+        (state / "ports.json").write_text(json.dumps(ports))
+        (home / "config.py").write_text(HUB.format(root=str(Path(__file__).parents[2]), home=str(state), seen=str(home), patience=patience))
         self.url = f"http://127.0.0.1:{self.port}/hub/api/"
         self.api = httpx.Client(base_url=self.url, headers={"Authorization": "token the-token-of-these-tests"}, trust_env=False, timeout=30)
 

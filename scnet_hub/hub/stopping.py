@@ -1,0 +1,75 @@
+"""DELETE users/NAME/server: a stop that is never lost, also where the hub's disk is full.
+
+JupyterHub answers 2xx whatever becomes of a stop, and takes a server's route away before it writes down that the server is gone: where
+that can't be written, people are sent round in circles. So the wish is kept, or the broker told, and room for what follows is made sure
+of, before JupyterHub begins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.apihandlers.users import UserServerAPIHandler
+from jupyterhub.proxy import Proxy
+from jupyterhub.scopes import needs_scope
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from tornado import web
+
+from .spawner import FederatedSpawner, NotKept
+
+ROOM = 256 * 1024  # bytes that a stop may write to the hub's database, its journal included
+
+
+class NoRoom(Exception):
+    """The hub's database can't be written now; the words say why."""
+
+
+def check_room(db: Any) -> None:
+    """Raises NoRoom unless the hub's database takes a write now, and there is room for all that a stop writes."""
+    try:
+        file = db.get_bind().url.database if db.get_bind().dialect.name == "sqlite" else ""
+        if file and file != ":memory:":
+            with tempfile.TemporaryFile(dir=Path(file).parent) as trial:
+                os.posix_fallocate(trial.fileno(), 0, ROOM)
+        db.execute(text("UPDATE spawners SET started = started WHERE id = (SELECT MIN(id) FROM spawners)"))
+        db.commit()
+    except (OSError, SQLAlchemyError) as error:
+        with contextlib.suppress(SQLAlchemyError):
+            db.rollback()
+        words = error.strerror if isinstance(error, OSError) else getattr(error, "orig", error)
+        raise NoRoom(f"the hub's database can't be written ({words})") from error
+
+
+class Keeping(Proxy):
+    """A proxy whose routes stay while the hub can't write down that their server is gone."""
+
+    async def delete_user(self, user: Any, server_name: str = "") -> None:
+        check_room(user.db)
+        await super().delete_user(user, server_name)
+
+
+class StopServer(UserServerAPIHandler):
+    @needs_scope("delete:servers")
+    async def delete(self, user_name: str, server_name: str = "") -> None:
+        user = self.find_user(user_name)
+        spawner = user.spawners.get(server_name) if user else None
+        if isinstance(spawner, FederatedSpawner) and spawner.pending != "stop":
+            told = await self._pledged(spawner)
+            try:
+                check_room(self.db)
+            except NoRoom as error:
+                done = "The session is being stopped at its centre, but" if told else "Nothing was stopped:"
+                raise web.HTTPError(507, f"{done} {error}. Press Stop again when there is room; tell the operators.") from error
+        await super().delete(user_name, server_name)
+
+    async def _pledged(self, spawner: FederatedSpawner) -> bool:
+        """Whether there was a session to stop, whose stop can no longer be lost."""
+        try:
+            return await spawner.pledge_stop()
+        except NotKept as error:
+            raise web.HTTPError(507, str(error)) from error
