@@ -14,7 +14,9 @@ from .accounting import sacct, tres
 from .asking import VERSION, Answer, Controller, Question, filtered, job_number, job_states, moment, options
 from .listing import (
     JOB_FIELDS,
+    JOB_WORDS,
     NODE_FIELDS,
+    NODE_WORDS,
     Moment,
     NodeRow,
     clock,
@@ -105,13 +107,14 @@ def squeue(question: Question, centre: Controller) -> Answer:
             "j": "jobs",
             "t": "states",
             "o": "format",
+            "O": "Format",
             "n": "name",
             "u": "user",
             "p": "partition",
             "a": "all",
             "V": "version",
         },
-        ("noheader", "jobs=", "states=", "format=", "name=", "user=", "me", "partition=", "all", "version"),
+        ("noheader", "jobs=", "states=", "format=", "Format=", "name=", "user=", "me", "partition=", "all", "version"),
     )
     if rest:
         raise Complaint(f"Unrecognized option: {rest[0]}")
@@ -130,6 +133,8 @@ def squeue(question: Question, centre: Controller) -> Answer:
 
 
 def _squeue_text(jobs: Sequence[Job], given: Mapping[str, str], at: Moment) -> str:
+    if "Format" in given:
+        return _squeue_words(jobs, given, at)
     form = given.get("format", SQUEUE_FORMAT)
     pieces = columns(form, JOB_FIELDS)
     ordered = sorted(jobs, key=lambda job: (job.state != "PENDING", job.id))
@@ -139,6 +144,14 @@ def _squeue_text(jobs: Sequence[Job], given: Mapping[str, str], at: Moment) -> s
     return "".join("".join(row) + "\n" for row in rows)
 
 
+def _squeue_words(jobs: Sequence[Job], given: Mapping[str, str], at: Moment) -> str:
+    if "noheader" not in given:
+        raise Complaint("--Format is answered only with --noheader")
+    wanted = long_columns(given["Format"], JOB_WORDS, "job")
+    ordered = sorted(jobs, key=lambda job: (job.state != "PENDING", job.id))
+    return "".join("".join(padded(f(job, at), width, right) + end for f, width, right, end in wanted) + "\n" for job in ordered)
+
+
 # ---- sinfo
 
 
@@ -146,7 +159,7 @@ def sinfo(question: Question, centre: Controller) -> Answer:
     given, rest = options(
         question,
         {"h": "noheader", "N": "Node", "o": "format", "O": "Format", "p": "partition", "a": "all", "V": "version"},
-        ("noheader", "Node", "format=", "Format=", "partition=", "all", "version"),
+        ("noheader", "Node", "format=", "Format=", "partition=", "all", "exact", "version"),
     )
     if rest:
         raise Complaint(f"Unrecognized option: {rest[0]}")
@@ -159,7 +172,7 @@ def sinfo(question: Question, centre: Controller) -> Answer:
     if "Format" in given:
         if "Node" not in given or "noheader" not in given:
             raise Complaint("--Format is answered only with --Node and --noheader")
-        wanted = long_columns(given["Format"])
+        wanted = long_columns(given["Format"], NODE_WORDS, "node")
         return Answer(0, "".join("".join(padded(f(row), width, right) + end for f, width, right, end in wanted) + "\n" for row in rows))
     if "format" in given:
         return Answer(0, _sinfo_text(rows, given))

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .queue import PENDING, RUNNING, Free, Job, Node
 from .settings import Settings
@@ -120,6 +121,37 @@ JOB_FIELDS: Mapping[str, JobField] = {
 }
 
 
+JOB_WORDS: Mapping[str, JobField] = {
+    "jobid": JOB_FIELDS["A"],
+    "arrayjobid": JOB_FIELDS["A"],
+    "arraytaskid": lambda job, at: "N/A",
+    "jobarrayid": JOB_FIELDS["i"],
+    "name": JOB_FIELDS["j"],
+    "state": JOB_FIELDS["T"],
+    "statecompact": JOB_FIELDS["t"],
+    "batchhost": JOB_FIELDS["B"],
+    "nodelist": JOB_FIELDS["N"],
+    "starttime": JOB_FIELDS["S"],
+    "endtime": JOB_FIELDS["e"],
+    "submittime": JOB_FIELDS["V"],
+    "partition": JOB_FIELDS["P"],
+    "numcpus": JOB_FIELDS["C"],
+    "numnodes": JOB_FIELDS["D"],
+    "numtasks": lambda job, at: str(job.tasks),
+    "timelimit": JOB_FIELDS["l"],
+    "timeused": JOB_FIELDS["M"],
+    "timeleft": JOB_FIELDS["L"],
+    "username": JOB_FIELDS["u"],
+    "prioritylong": JOB_FIELDS["Q"],
+    "reason": JOB_FIELDS["r"],
+    "reasonlist": JOB_FIELDS["R"],
+    "tres-per-node": JOB_FIELDS["b"],
+    "tres-per-job": lambda job, at: "N/A",
+    "tres-per-task": lambda job, at: "N/A",
+    "tres-per-socket": lambda job, at: "N/A",
+}
+
+
 def priority(job: Job) -> int:
     """Falls with each submission, as Slurm's priority/basic gives it."""
     return 4294901760 - job.id if job.state == PENDING or job.started_at else 0
@@ -164,6 +196,11 @@ NODE_FIELDS: Mapping[str, NodeField] = {
     "D": lambda row: "1",
     "n": lambda row: row.node.name,
     "o": lambda row: row.node.address,
+    "R": lambda row: row.settings.partition,
+    "h": lambda row: "NO",
+    "X": lambda row: "1",
+    "Y": lambda row: str(row.node.cores),
+    "Z": lambda row: "1",
 }
 NODE_WORDS: Mapping[str, NodeField] = {
     "nodelist": NODE_FIELDS["N"],
@@ -206,15 +243,19 @@ def padded(text: str, width: int, right: bool) -> str:
     return text[:width].rjust(width) if right else text[:width].ljust(width)
 
 
-def long_columns(form: str) -> list[tuple[NodeField, int, bool, str]]:
-    """sinfo's `--Format`: "Name[:[.][width][suffix]],..."; 20 wide if nothing is said, not at all with a suffix only."""
+Field = TypeVar("Field", bound=Callable[..., str])
+
+
+def long_columns(form: str, fields: Mapping[str, Field], of: str) -> list[tuple[Field, int, bool, str]]:
+    """`--Format` of sinfo and squeue: "Name[:[.][width][suffix]],..."; 20 wide if nothing is said, not at all with a suffix only. Raises
+    Complaint for a field that is not in `fields`, which are those `of` nodes or jobs."""
     found = []
     for word in form.split(","):
         name, colon, rest = word.partition(":")
         match = re.fullmatch(r"(\.?)(\d*)(.*)", rest)
         assert match is not None
-        if name.lower() not in NODE_WORDS:
-            raise Complaint(f"Invalid node format specification: {name}")
+        if name.lower() not in fields:
+            raise Complaint(f"Invalid {of} format specification: {name}")
         width = int(match[2]) if match[2] else (0 if match[3] else 20)
-        found.append((NODE_WORDS[name.lower()], width, bool(match[1]), match[3] if colon else ""))
+        found.append((fields[name.lower()], width, bool(match[1]), match[3] if colon else ""))
     return found
