@@ -26,6 +26,7 @@ from .ledger.burning import burn_down, runs_out_at
 from .ledger.lots import Lot
 from .ledger.tariffs import NoPrice, tariff_of
 from .load import Load
+from .sessions import request_of
 from .units import CREDIT, Amount, credits
 
 Json = dict[str, Any]
@@ -121,7 +122,8 @@ class Spending:
         offered = known.spec.offered(row.partition) if known else None
         if known is None or offered is None:
             return Amount(0)
-        amounts = pricing.held(row.request["cores"], row.request["gpus"], offered.gpu_model, row.request["memory"])
+        given = known.allotted(request_of(row.request), row.partition)
+        amounts = pricing.held(given.cores, given.gpus, offered.gpu_model, given.memory)
         try:
             return Amount(-(-pricing.hourly(amounts, tariff_of(known.spec, offered).at(now)) // 1))
         except NoPrice:
