@@ -96,7 +96,9 @@ def weighed(tx: Tx, rows: Sequence[SessionRow], arrived: Sequence[UsageRow], now
 
 
 def copy_of(row: SessionRow) -> Copy:
-    return Copy(session=row.id, number=row.number, centre=row.centre, asked_at=row.asked_at, job_id=row.job_id)
+    return Copy(
+        session=row.id, number=row.number, centre=row.centre, asked_at=row.asked_at, job_id=row.job_id, gpus=int(row.request.get("gpus", 0))
+    )
 
 
 def _arrived(row: UsageRow) -> Arrived:

@@ -284,7 +284,8 @@ def quote(place: Ranked, one: Quote) -> Json:
         "low": number(one.low), "expected": number(one.expected), "max": number(one.max), "why": dict(one.why),
         "held_first": number(one.first), "held_first_s": one.first_for.total_seconds(),
         "walltime_s": one.walltime.total_seconds(), "starts_by": iso(one.starts_by),
-        **{name: None if amount is None else number(amount) for name, amount in left.items()}, "sentences": [*one.sentences()],
+        **{name: None if amount is None else number(amount) for name, amount in left.items()},
+        "sentences": [*one.sentences()], "note": one.note,
     }  # fmt: skip
 
 

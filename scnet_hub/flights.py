@@ -12,6 +12,7 @@ from typing import NamedTuple
 from .db import Tx
 from .db import open as stored
 from .db.open import OpenRow
+from .jobs import JobRequest
 from .ledger import pricing
 from .ledger.courses import Course
 from .ledger.tariffs import tariff_of
@@ -19,7 +20,7 @@ from .load import Load
 from .units import Amount
 
 NOTHING = Amount(0)
-Size = tuple[str, str, int, int, str, int]
+Size = tuple[str, str, int, int, str, int, int]
 
 
 class Flown(NamedTuple):
@@ -65,7 +66,7 @@ class Flights:
         return course.hourly(self.now) if course else NOTHING
 
     def _course(self, row: OpenRow) -> Course | None:
-        size = (row.centre, row.partition, row.cores, row.gpus, row.gpu_model, row.memory)
+        size = (row.centre, row.partition, row.cores, row.gpus, row.gpu_model, row.memory, row.nodes)
         if size not in self._courses:
             self._courses[size] = self._made(row)
         return self._courses[size]
@@ -76,5 +77,7 @@ class Flights:
         if known is None or offered is None:
             return None
         memory = row.memory or row.cores * known.spec.session.memory_per_core
-        amounts = pricing.held(row.cores, row.gpus, row.gpu_model, memory)
+        asked = JobRequest(person=row.person, project=row.project, cores=row.cores, gpus=row.gpus, gpu_model=row.gpu_model, nodes=row.nodes)
+        given = known.allotted(asked, row.partition)
+        amounts = pricing.held(given.cores, given.gpus, given.gpu_model, memory)
         return Course(tariff_of(known.spec, offered), amounts, min(self._since, self.now), self.now)

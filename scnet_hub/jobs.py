@@ -117,7 +117,7 @@ class UsageRecord:
     it was suspended; charges come from `elapsed` x allocated `cores` and `gpus`. `gpu_models` says of which kind they are, as far as
     it is known; `restart` counts the runs of the job before this one. `ending` is None while it runs or waits, `state_raw` the
     scheduler's own word for it and `ended_by` who cancelled it, by number or name ("": not said). `trouble` says what could not be
-    read of its row: then the state is UNKNOWN, and nothing may be charged by it."""
+    read of its row, and then nothing may be charged by it; with a state of UNKNOWN nothing else of it holds either."""
 
     job_id: str
     name: str
@@ -196,7 +196,8 @@ class PartitionLoad:
     same nodes only where the scheduler says so). `running` and `waiting` are its jobs where the scheduler says how long they
     last; `waiting` in its own order, what could start first at the front, and no longer than anybody needs. `reserves` is for how many
     of those that can't start the scheduler keeps places (None: all that it looks at); `backfill` is when it
-    looks for holes."""
+    looks for holes. A job takes `core_unit` cores of a node at once, or a multiple of it: two where each core has two threads that
+    are told as cores. With each node it takes `node_gpus` GPUs at least, asked for or not: all of them where nodes are given whole."""
 
     name: str
     nodes: tuple[NodeLoad, ...] = ()
@@ -209,6 +210,13 @@ class PartitionLoad:
     waiting: tuple[Waiting, ...] = ()
     reserves: int | None = None
     backfill: Backfill | None = None
+    core_unit: int = 1
+    node_gpus: int = 0
+
+    def allotted(self, cores: int, gpus: int, nodes: int) -> tuple[int, int]:
+        """The cores and GPUs that a job is given, and pays for, who asks for so many over so many nodes."""
+        shares, unit = max(nodes, 1), max(self.core_unit, 1)
+        return -(-cores // (shares * unit)) * unit * shares, max(gpus, self.node_gpus * shares)
 
     @property
     def cores(self) -> int:
@@ -229,7 +237,11 @@ class PartitionLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSnapshot:
-    """What a centre last said of all its partitions, and when."""
+    """What a centre last said of all its partitions, and when. `strange` are its words that are in no manual, each like "node state 'odd'":
+    what they are said of is neither up, free nor ended. `untracked` are the accelerators that its accounting leaves
+    out, as the scheduler calls them: usage records can't tell how many a job had."""
 
     taken_at: datetime
     partitions: Mapping[str, PartitionLoad] = field(default_factory=dict)
+    strange: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()

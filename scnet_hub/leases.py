@@ -116,12 +116,13 @@ class Leases:
 
     def _run(self, row: SessionRow) -> Run:
         """Raises NoPrice for a place that its centre's page does not have any more."""
-        spec = self.federation.load.centres[row.centre].spec
+        known = self.federation.load.centres[row.centre]
+        spec = known.spec
         offered = spec.offered(row.partition)
         if offered is None:
             raise NoPrice(f"The page of {spec.name} has no partition {row.partition} any more.")
         memory = row.request["cores"] * spec.session.memory_per_core
-        request = sessions.request_of(row.request)
+        request = known.allotted(sessions.request_of(row.request), row.partition)
         return Run(request=request, tariff=tariff_of(spec, offered), memory=memory, started_at=row.started_at)
 
     def _further(self, rows: Sequence[SessionRow], runs: Sequence[Run], until: datetime, now: datetime) -> Further:

@@ -5,6 +5,7 @@ Filled by the watchers, read by placement and pages; it asks nobody anything.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,11 +15,12 @@ from typing import Any
 from .breaker import Breaker
 from .db.sessions import NewCopy
 from .health import Health
-from .jobs import LoadSnapshot
-from .placement import Offer, Outlook, Shape, look, offers_of
+from .jobs import JobRequest, LoadSnapshot
+from .placement import Offer, Outlook, Shape, allotted, look, offers_of
 from .placement.board import Board
 from .standard.centre import CentreSpec
 
+log = logging.getLogger(__name__)
 Looked = tuple[LoadSnapshot, Mapping[str, Outlook]]  # of one time: replaced whole, because one thread writes and others read
 
 
@@ -35,11 +37,16 @@ class Known:
     breaker: Breaker = field(default_factory=Breaker)
     tick: float = 0.0  # seconds between looks, where its slow answers make them rarer than its page says
     news: dict[str, None] = field(default_factory=dict)  # all centres of which something is new, by id
+    wondered: set[str] = field(default_factory=set)  # at words that are not known: each is logged once
 
     def took(self, snapshot: LoadSnapshot) -> None:
         looked = snapshot, {name: look(load, snapshot.taken_at) for name, load in snapshot.partitions.items()}
         self.looked, self.failing_since, self.failure = looked, None, ""
         self.health.counted(snapshot)
+        for words in snapshot.strange:
+            if words not in self.wondered:
+                self.wondered.add(words)
+                log.warning("%s: the %s is not known: what it is said of counts as neither up, free nor ended.", self.spec.id, words)
         self._tell()
 
     def failed(self, why: str, at: datetime) -> None:
@@ -103,6 +110,12 @@ class Known:
             max_age=self.max_age,
             order=self.order,
         )
+
+    def allotted(self, request: JobRequest, partition: str) -> JobRequest:
+        """The request with what a job of it is given there, as far as the last snapshot says."""
+        offered = self.spec.offered(partition)
+        load = self.snapshot.partitions.get(partition) if self.snapshot else None
+        return allotted(request, load, offered.gpu_model if offered else "")
 
     def pending(self, copies: Iterable[NewCopy]) -> Mapping[str, tuple[Shape, ...]]:
         """By partition, what the last snapshot does not show of them."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from .errors import BadOption
 from .jobs import JobRequest
+from .standard.tariff import MODEL
 from .units import parse_memory, parse_walltime
 
 KINDS = ("lab", "dask", "batch")
@@ -26,7 +27,7 @@ MIN_WALLTIME, MAX_WALLTIME = timedelta(minutes=1), timedelta(days=366)
 MAX_PAYLOAD = 64 * 1024
 MAX_FILES, MAX_FILE_BYTES = 50, 128 * 1024  # as base64 beside argv and env they stay under the broker's limit of a body
 LARGE = "Put large inputs into your home at the centre, and name them by their path there."
-_WORD = re.compile(r"[A-Za-z0-9._-]*", re.ASCII)
+_WORD, _MODEL = re.compile(r"[A-Za-z0-9._-]*", re.ASCII), re.compile(rf"{MODEL}*", re.ASCII)
 
 
 def job_request(person: str, options: Mapping[str, Any]) -> JobRequest:
@@ -55,7 +56,9 @@ def text(name: str, value: Any) -> str:
         raise BadOption(f"{name}: {len(value)} characters are too many; at most {MAX_TEXT}.")
     if any(not character.isprintable() for character in value):
         raise BadOption(f"{name}: must not hold line breaks or control characters.")
-    if name not in ("name", "dataset", "app", "files") and not _WORD.fullmatch(value):
+    if name == "gpu_model" and not _MODEL.fullmatch(value):
+        raise BadOption(f"{name}: {value[:40]!r} may hold only letters, digits, '.', '_', '+' and '-'.")
+    if name not in ("name", "dataset", "app", "files", "gpu_model") and not _WORD.fullmatch(value):
         raise BadOption(f"{name}: {value[:40]!r} may hold only letters, digits, '.', '_' and '-'.")
     return value
 

@@ -18,7 +18,7 @@ from .ledger import leases, quotes
 from .ledger.quotes import Quote, quote
 from .ledger.tariffs import NoPrice, Tariff, tariff_of
 from .load import Load
-from .placement import Ranked, memory_of
+from .placement import Ranked, allotted, memory_of, more_than_asked
 from .units import Amount, format_duration
 
 KNOWN = 50  # of a person's newest sessions of that kind
@@ -27,15 +27,18 @@ CENTRES = 100  # that are quoted at once, the best ones
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """What a session holds when it is started, and until when that lasts if it has a lease (None: for its whole walltime)."""
+    """What a session holds when it is started, and until when that lasts if it has a lease (None: for its whole walltime). `note` says
+    where it is given more than it asks for."""
 
     amount: Amount
     lasts: timedelta
     leased_until: datetime | None
+    note: str = ""
 
     @property
     def words(self) -> str:
-        return f"the first {format_duration(self.lasts)} at most" if self.leased_until else "the most it may cost"
+        most = f"the first {format_duration(self.lasts)} at most" if self.leased_until else "the most it may cost"
+        return f"{most}. {self.note}" if self.note else most
 
 
 def hold_of(request: JobRequest, place: Ranked, load: Load, length: timedelta, now: datetime) -> Hold:
@@ -43,17 +46,23 @@ def hold_of(request: JobRequest, place: Ranked, load: Load, length: timedelta, n
     lasts = leases.first_for(request.kind, request.walltime, length)
     starts_at = _starts_at(place, now)
     amount = quotes.most(
-        request, _tariff(place, load), now, starts_at + quotes.PATIENCE, memory=memory_of(request, place.offer), walltime=lasts
+        _given(request, place), _tariff(place, load), now, starts_at + quotes.PATIENCE,
+        memory=memory_of(request, place.offer), walltime=lasts,
     )  # fmt: skip
-    return Hold(amount=amount, lasts=lasts, leased_until=leases.until_first(now, request.kind, request.walltime, length))
+    return Hold(
+        amount=amount, lasts=lasts, leased_until=leases.until_first(now, request.kind, request.walltime, length),
+        note=more_than_asked(request, place.offer),
+    )  # fmt: skip
 
 
 def would_pass(request: JobRequest, place: Ranked, load: Load, limit: Amount, now: datetime) -> timedelta:
     """The longest walltime, in whole minutes, that costs no more than `limit` there. Raises NoPrice."""
     tariff, memory, starts_by = _tariff(place, load), memory_of(request, place.offer), _starts_at(place, now) + quotes.PATIENCE
 
+    given = _given(request, place)
+
     def passes(minutes: int) -> bool:
-        return quotes.most(request, tariff, now, starts_by, memory=memory, walltime=timedelta(minutes=minutes)) <= limit
+        return quotes.most(given, tariff, now, starts_by, memory=memory, walltime=timedelta(minutes=minutes)) <= limit
 
     minutes = range(1, request.walltime // timedelta(minutes=1) + 1)
     return timedelta(minutes=bisect_left(minutes, True, key=lambda each: not passes(each)))
@@ -89,13 +98,18 @@ def _quote(
     request: JobRequest, place: Ranked, load: Load, available: Amount | None, now: datetime, length: timedelta, history: Sequence[float]
 ) -> Quote:
     return quote(
-        request, _tariff(place, load), now, starts_at=_starts_at(place, now), history=history,
+        _given(request, place), _tariff(place, load), now, note=more_than_asked(request, place.offer),
+        starts_at=_starts_at(place, now), history=history,
         memory=memory_of(request, place.offer), available=available, first_for=leases.first_for(request.kind, request.walltime, length),
     )  # fmt: skip
 
 
 def _history(tx: Tx, request: JobRequest) -> list[float]:
     return shares(stored.listed(tx, person=request.person, kind=request.kind, limit=KNOWN, live=False))
+
+
+def _given(request: JobRequest, place: Ranked) -> JobRequest:
+    return allotted(request, place.offer.load, place.offer.gpu_model)
 
 
 def _tariff(place: Ranked, load: Load) -> Tariff:

@@ -78,7 +78,7 @@ async def test_accounting_that_fails_leaves_the_queue_well() -> None:
 
 async def test_an_answer_that_cannot_be_read_is_the_hops_own_fault() -> None:
     centre = Looked()
-    await centre.look(squeue="J|1|RUNNING\n")
+    await centre.look(squeue="1|RUNNING\n")
     assert centre.said["login"] == "" and centre.said["scheduler"]
 
 

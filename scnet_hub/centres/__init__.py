@@ -69,7 +69,7 @@ class Centre:
         from ..transport import transport
 
         partitions = [partition.name for partition in spec.partition]
-        words = dialect(spec.dialect, accounting=spec.accounting, partitions=partitions)
+        words = dialect(spec.dialect, accounting=spec.accounting, partitions=partitions, accelerators=spec.accelerators)
         return cls(spec, words, transport(spec, means), afterlife=AFTERLIFE.get(spec.transport.kind, timedelta()))
 
     async def submit(self, job: JobSpec, *, account: str = "") -> str:
@@ -181,7 +181,8 @@ class Centre:
         async with self._probing:
             if not self._probed:
                 answers = [await self._ask(command) for command in self.dialect.probe()]
-                self.dialect, self._probed = self.dialect.probed(answers), True
+                with self._reading("scheduler"):
+                    self.dialect, self._probed = self.dialect.probed(answers), True
         return self.dialect
 
     async def _ask(self, command: Command, account: str = "", *, hop: str = "scheduler") -> Completed:

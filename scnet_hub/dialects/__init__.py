@@ -68,15 +68,16 @@ class Dialect(Protocol):
         """Accounting rows of those jobs, running ones included where accounting has them (their `ended_at` is None)."""
 
 
-def dialect(name: str, *, accounting: str = "", partitions: Sequence[str] = ()) -> Dialect:
-    """The dialect of that name; SpecError names the known ones. `accounting` is Slurm's (empty: found out by the probe);
-    `partitions` are the centre's, for a scheduler that hides its queues from those who only look."""
+def dialect(name: str, *, accounting: str = "", partitions: Sequence[str] = (), accelerators: Sequence[str] = ()) -> Dialect:
+    """The dialect of that name; SpecError names the known ones. `accounting` and `accelerators`, the generic resources that count as GPUs,
+    are Slurm's (empty: found out by the probe); `partitions` are the centre's, for a scheduler that hides its queues from those who only
+    look."""
     from .gridengine import GridEngine
     from .oar import Oar
     from .slurm import Slurm
 
     known: dict[str, Callable[[], Dialect]] = {
-        "slurm": lambda: Slurm(accounting),
+        "slurm": lambda: Slurm(accounting, accelerators=accelerators),
         "gridengine": GridEngine,
         "oar": lambda: Oar(tuple(partitions)),
     }

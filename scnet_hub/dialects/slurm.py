@@ -12,62 +12,36 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime
 
 from ..commands import Command, Completed
-from ..errors import BadOption, Garbled, Rejected, SpecError, Unreachable
-from ..jobs import Booking, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
-from ..units import format_walltime, parse_walltime
-from . import sdiag, slurm_accounting
-from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, number, numbers, sentence, short
+from ..errors import Garbled, Rejected, SpecError, Unreachable
+from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, UsageRecord
+from ..units import format_walltime
+from . import sdiag, slurm_accounting, slurm_arrays, slurm_gres, slurm_queue, slurm_site
+from .checks import check, check_name, each, lines, number, numbers, sentence, short
 from .sdiag import Cycle
-from .slurm_accounting import gpus_of, state_of, time_of
+from .slurm_accounting import state_of, time_of
+from .slurm_nodes import takes_jobs
+from .slurm_queue import Row
+from .slurm_site import Site
 
 MIB = 2**20
 PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
 FIND_FORMAT = "J|%A|%T|."
 
 
-class Row(NamedTuple):
-    """One job of a look, in squeue's own words."""
-
-    job: str
-    state: str
-    node: str
-    start: str
-    partitions: str
-    cores: str
-    limit: str
-    gres: str
-    nodes: str
-    priority: str
-    reason: str
-    name: str
-
-
-# A stranger's name may hold anything, line ends and whole rows too: so it comes last and has its width, which is that of ours.
-NAME_WIDTH = 21
-QUEUE_FORMAT = f"J|%A|%T|%B|%S|%P|%C|%l|%b|%D|%Q|%r|%.{NAME_WIDTH}j|."
-_FIELD = r"\|([^|\n]*)"
-_QUEUE_ROW = re.compile(rf"^J\|(\d+){_FIELD * 9}\|([^\n]*?)\|((?s:.{{0,{NAME_WIDTH}}}))\|\.\n", re.MULTILINE)
+# What a look may take of the expressions of arrays; without it squeue cuts them after 64 bytes.
+WHOLE_ARRAYS = f"SLURM_BITSTR_LEN={slurm_arrays.WIDTH}"
+_FIELD = r"([^|\n]*)\|"
+_QUEUE_ROW = re.compile(
+    rf"^(\d+)\|{_FIELD * (len(slurm_queue.FIELDS) - 2)}([^\n]*?)\|((?s:.{{0,{slurm_queue.NAME_WIDTH}}}))\|\.\n", re.MULTILINE
+)
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
-DELIMITER = "--delimiter="
+DELIMITER, FORMAT = "--delimiter=", "--format="
 LOOK_BACK = "now-7days"
 
 TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
-WORKING = frozenset({"idle", "mixed", "allocated", "completing", "planned", "idle_ctld", "mixed_ctld"})
-UNUSABLE_FLAGS = frozenset("*%!$@^")  # not responding, powering down, maintenance, reboot; "~#-+" still take jobs
-# What Slurm itself says can never start as it was submitted (squeue(1), "job reason codes"; without EnforcePartLimits an
-# impossible size is accepted and waits for ever as PartitionConfig).
-HOPELESS = frozenset(
-    {"PartitionConfig", "PartitionTimeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed", "QOSNotAllowed",
-     "DependencyNeverSatisfied", "AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxCpuPerJobLimit",
-     "QOSMaxCpuPerJobLimit", "AssocMaxNodePerJobLimit", "QOSMaxNodePerJobLimit", "AssocMaxMemPerJob", "QOSMaxMemoryPerJob"}
-)  # fmt: skip
-STANDS_ASIDE = HOPELESS | frozenset(
-    {"JobHeldUser", "JobHeldAdmin", "Dependency", "DependencyNeverSatisfied", "BeginTime", "JobArrayTaskLimit"}
-)
 
 # "Could not ask", in the words of Slurm's clients (performance.md 5.4 B, testbed.md 4), of munge and of slurmdbd.
 _NOT_ASKED = re.compile(
@@ -86,22 +60,31 @@ _PREFIX = re.compile(r"^(?:sbatch|squeue|scancel|sinfo|sacct|scontrol|slurm_load
 class Slurm:
     """`accounting` is where ended jobs are looked up: "sacct", or "scontrol" on a cluster that has no slurmdbd (then CPU
     time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged); "" asks which. `cycle` is
-    how often backfill looks for holes; None asks for it."""
+    how often backfill looks for holes and `site` what the installation counts; None asks for them. `accelerators` are the gres that
+    count as GPUs, as the centre's page names them (empty: found out)."""
 
-    def __init__(self, accounting: str = "", cycle: Cycle | None = None) -> None:
+    def __init__(
+        self, accounting: str = "", cycle: Cycle | None = None, site: Site | None = None, *, accelerators: Sequence[str] = ()
+    ) -> None:
         if accounting not in ("", "sacct", "scontrol"):
             raise SpecError(f"accounting {accounting!r} is not known.", hint="Slurm's are sacct and scontrol.")
-        self.accounting, self.cycle = accounting, cycle
+        self.accounting, self.cycle, self.accelerators = accounting, cycle, tuple(accelerators)
+        self._asked, self.site = site is not None, site or Site(accelerators=self.accelerators or ("gpu",))
 
     # ---- probe
 
     def probe(self) -> tuple[Command, ...]:
         sacct = () if self.accounting else (Command((*PLAIN, "sacct", "--noheader", "--jobs=1", "--format=JobIDRaw")),)
-        return (*sacct, *(() if self.cycle else (Command((*PLAIN, "scontrol", "show", "config")),)))
+        config = Command((*PLAIN, "scontrol", "show", "config"))
+        return (*sacct, *(() if self.cycle and self._asked else (config, Command((*PLAIN, *slurm_site.SINFO)))))
 
     def probed(self, done: Sequence[Completed]) -> Slurm:
         accounting = self.accounting or _accounting(done[0])
-        return Slurm(accounting, self.cycle or _cycle(done[-1]))
+        if self.cycle and self._asked:
+            return Slurm(accounting, self.cycle, self.site, accelerators=self.accelerators)
+        config, nodes = (_told(answer) for answer in done[-2:])
+        site = slurm_site.site(config, nodes, self.accelerators)
+        return Slurm(accounting, self.cycle or sdiag.cycle(config), site, accelerators=self.accelerators)
 
     # ---- submit
 
@@ -118,13 +101,17 @@ class Slurm:
             "cpus-per-task": f"{each(max(spec.cores, 1), nodes)}",
             "mem": f"{each(each(spec.memory, nodes), MIB)}M" if spec.memory else "",
             "time": format_walltime(spec.walltime),
-            "gres": ":".join(filter(None, ("gpu", spec.gpu_model, f"{each(spec.gpus, nodes)}"))) if spec.gpus else "",
+            "gres": self._gres(spec, nodes) if spec.gpus else "",
             "output": spec.output.replace("%", "%%"),
             "chdir": spec.directory,
         }
         given = tuple(f"--{name}={value}" for name, value in options.items() if value)
         script = f"#!/bin/bash\nexec {shlex.join(spec.argv)}\n"
         return Command(("sbatch", "--parsable", "--no-requeue", *given), script.encode())
+
+    def _gres(self, spec: JobSpec, nodes: int) -> str:
+        name = self.site.accelerator(spec.partition, spec.gpu_model)
+        return ":".join(filter(None, (name, spec.gpu_model, f"{each(spec.gpus, nodes)}")))
 
     def submitted(self, done: Completed) -> str:
         _check_asked(done)
@@ -170,11 +157,11 @@ class Slurm:
     # ---- look
 
     def queue(self) -> Command:
-        return _squeue("--states=all", f"--format={QUEUE_FORMAT}")
+        return Command((*PLAIN, WHOLE_ARRAYS, "squeue", "--noheader", "--states=all", f"--Format={slurm_queue.FORMAT}"))
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
         rows = _queue_rows(done)
-        places = {row.job: place for line in _lines(rows).values() for place, row in enumerate(line, 1)}
+        places = slurm_queue.places(rows)
         return {row.job: _status(row, at, places.get(row.job, 0)) for row in rows}
 
     def nodes(self) -> tuple[Command, ...]:
@@ -186,18 +173,27 @@ class Slurm:
         found: dict[str, list[NodeLoad]] = defaultdict(list)
         limits: dict[str, str] = {}
         open_for_jobs: dict[str, bool] = {}
+        strange: set[str] = set()
+        names = self.site.accelerators
         for row in _node_rows(nodes[0]):
             partition = row["PartitionName"]
-            found[partition].append(_node(row))
+            found[partition].append(_node(row, names))
             limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
+            strange |= {f"node state {short(row['StateLong'])!r}"} if takes_jobs(row["StateLong"]) is None else set()
         rows = _queue_rows(queue)
-        loads = {name: _load(name, tuple(members), rows, at) for name, members in found.items()}
+        waits = slurm_queue.lines(rows)
+        loads = {name: slurm_queue.load(name, tuple(members), rows, waits, at, names) for name, members in found.items()}
         backfill = sdiag.backfill(nodes[0].stdout, self.cycle, at) if self.cycle else None
-        with_limits = {
-            name: replace(load, max_walltime=_limit(limits[name]), up=open_for_jobs[name], backfill=backfill)
+        complete = {
+            name: replace(
+                load, max_walltime=slurm_queue.limit_of(limits[name]), up=open_for_jobs[name], backfill=backfill,
+                core_unit=self.site.portion(name).core_unit, node_gpus=self.site.portion(name).node_gpus,
+            )
             for name, load in loads.items()
-        }
-        return LoadSnapshot(taken_at=at, partitions=with_limits)
+        }  # fmt: skip
+        strange |= {f"job state {short(word)!r}" for word in {row.state for row in rows} if state_of(word) is JobState.UNKNOWN}
+        untracked = self.site.untracked if self.accounting == "sacct" else ()  # the controller tells what was asked for
+        return LoadSnapshot(taken_at=at, partitions=complete, strange=tuple(sorted(strange)), untracked=untracked)
 
     # ---- usage
 
@@ -207,13 +203,18 @@ class Slurm:
             return Command((*PLAIN, "scontrol", "--oneliner", "show", "job", *(wanted if len(wanted) == 1 else ())))
         # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A job that was requeued
         # has a row for each of its runs, each with its own submission, and only --duplicates shows more than the last.
-        return _sacct(word, f"--jobs={','.join(wanted)}")
+        return self._sacct(word, f"--jobs={','.join(wanted)}")
 
     def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
         """By the clock of `TZ=UTC`. Where there is no slurmdbd, all that slurmctld remembers."""
         if self.accounting == "scontrol":
             return Command((*PLAIN, "scontrol", "--oneliner", "show", "job"))
-        return _sacct(word, "--allusers", f"--starttime={_utc(since)}", f"--endtime={_utc(until)}")
+        return self._sacct(word, "--allusers", f"--starttime={_utc(since)}", f"--endtime={_utc(until)}")
+
+    def _sacct(self, word: str, *which: str) -> Command:
+        told = (slurm_accounting.SUBMIT_LINE,) if self.site.untracked and self.site.submit_line else ()
+        fields = f"{FORMAT}{','.join((*slurm_accounting.FIELDS, *told))}"
+        return Command((*PLAIN, "sacct", "--noheader", "--parsable2", "--duplicates", f"{DELIMITER}|{word}|", *which, fields))
 
     def records(self, done: Completed) -> list[UsageRecord]:
         _check_asked(done)
@@ -223,9 +224,9 @@ class Slurm:
             raise Rejected(_words(done), hint=_accounting_hint(done))
         _check_whole(done)
         return (
-            slurm_accounting.scontrol(done.stdout)
+            slurm_accounting.scontrol(done.stdout, self.site)
             if self.accounting == "scontrol"
-            else slurm_accounting.sacct(done.stdout, _mark(done.command))
+            else slurm_accounting.sacct(done.stdout, _mark(done.command), self.site, _fields(done.command))
         )
 
 
@@ -234,11 +235,6 @@ class Slurm:
 
 def _squeue(*options: str) -> Command:
     return Command((*PLAIN, "squeue", "--noheader", *options))
-
-
-def _sacct(word: str, *which: str) -> Command:
-    fields = f"--format={','.join(slurm_accounting.FIELDS)}"
-    return Command((*PLAIN, "sacct", "--noheader", "--parsable2", "--duplicates", f"{DELIMITER}|{word}|", *which, fields))
 
 
 def _utc(instant: datetime) -> str:
@@ -286,9 +282,14 @@ def _queue_rows(done: Completed) -> list[Row]:
     """The rows of a look, without jobs of which there are two: nobody can say which of them is Slurm's. What begins like a row and
     is none is half of one."""
     _squeue_answered(done)
-    rows = [Row(*match.groups()) for match in _QUEUE_ROW.finditer(done.stdout)]
-    rest = _QUEUE_ROW.sub("", done.stdout)
-    if half := next((line for line in rest.splitlines() if line.startswith("J|")), ""):
+    rows, read, between = [], 0, []
+    for match in _QUEUE_ROW.finditer(done.stdout):
+        rows.append(Row._make(match.groups()))
+        if match.start() > read:
+            between.append(done.stdout[read : match.start()])
+        read = match.end()
+    rest = "\n".join((*between, done.stdout[read:]))
+    if half := next((line for line in rest.splitlines() if re.match(r"\d+\|", line)), ""):
         raise Garbled(f"squeue answered half a row: {short(half)!r}.")
     times = Counter(row.job for row in rows)
     return [row for row in rows if times[row.job] == 1]
@@ -315,24 +316,23 @@ def _accounting(done: Completed) -> str:
     return "sacct"
 
 
-def _cycle(done: Completed) -> Cycle:
+def _told(done: Completed) -> str:
     """Who may not know the configuration is told nothing."""
     if done.code not in (126, 127):
         _check_asked(done)
-    return sdiag.cycle(done.stdout)
+    return done.stdout
 
 
-def _node(row: Mapping[str, str]) -> NodeLoad:
+def _node(row: Mapping[str, str], accelerators: tuple[str, ...]) -> NodeLoad:
     counts = row["CPUsState"].split("/")
     if len(counts) != 4:
         raise Garbled(f"sinfo: {row['CPUsState']!r} is not allocated/idle/other/total cores.")
-    word = row["StateLong"].rstrip("*~#!%$@^-+")
-    flags = row["StateLong"][len(word) :]
-    gpus, model = gpus_of(row["Gres"])
+    there, taken = slurm_gres.parse(row["Gres"]), slurm_gres.parse(row["GresUsed"])
     return NodeLoad(
         name=row["NodeList"], cores=number(counts[3]), cores_used=number(counts[0]), memory=number(row["Memory"]) * MIB,
-        memory_used=number(row["AllocMem"]) * MIB, gpus=gpus, gpus_used=gpus_of(row["GresUsed"])[0], gpu_model=model,
-        up=word in WORKING and not UNUSABLE_FLAGS.intersection(flags),
+        memory_used=number(row["AllocMem"]) * MIB, gpus=slurm_gres.total(there, accelerators),
+        gpus_used=slurm_gres.total(taken, accelerators), gpu_model=slurm_gres.model_of(there, accelerators),
+        up=takes_jobs(row["StateLong"]) is True,
     )  # fmt: skip
 
 
@@ -341,76 +341,22 @@ def _status(row: Row, at: datetime, place: int) -> JobStatus:
     queued = state is JobState.QUEUED
     return JobStatus(
         state=state, seen_at=at, name=row.name.strip(), node="" if row.node == "n/a" else row.node, reason=_reason(row.state, row.reason),
-        starts_at=time_of(row.start) if queued else None, place=place, hopeless=queued and row.reason in HOPELESS,
+        starts_at=time_of(row.start) if queued else None, place=place, hopeless=queued and row.reason in slurm_queue.HOPELESS,
     )  # fmt: skip
-
-
-def _load(name: str, nodes: tuple[NodeLoad, ...], rows: Sequence[Row], at: datetime) -> PartitionLoad:
-    running = _running(rows, name, at)
-    waiting = sorted((row for whose, line in _lines(rows).items() if name in whose.split(",") for row in line), key=_turn)
-    return PartitionLoad(
-        name=name, nodes=nodes, queued_jobs=len(waiting), queued_cores=sum(number(row.cores) for row in waiting),
-        running_jobs=len(running), running=tuple(running), waiting=tuple(_waiting(row) for row in waiting[:AHEAD]),
-    )  # fmt: skip
-
-
-def _lines(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The queued jobs of each partition, or list of partitions, as they take their turn. What is held or hopeless stands in nobody's
-    way."""
-    waiting: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if state_of(row.state) is JobState.QUEUED and row.reason not in STANDS_ASIDE:
-            waiting[row.partitions].append(row)
-    return {partitions: sorted(line, key=_turn) for partitions, line in waiting.items()}
-
-
-def _turn(row: Row) -> tuple[int, int]:
-    return (-number(row.priority), int(row.job))
-
-
-def _running(rows: Iterable[Row], partition: str, at: datetime) -> list[Booking]:
-    """What runs there. A job without a limit, or whose start is not said, is taken to stay."""
-    here = (row for row in rows if state_of(row.state) is JobState.RUNNING and partition in row.partitions.split(","))
-    return [
-        Booking(
-            ends_at=(time_of(row.start) or at) + (_limit(row.limit) or FOR_EVER),
-            cores=number(row.cores),
-            gpus=_gpus_of(row),
-            nodes=_nodes_of(row),
-            node="" if row.node == "n/a" else row.node,
-        )
-        for row in here
-    ]
-
-
-def _waiting(row: Row) -> Waiting:
-    return Waiting(cores=number(row.cores), gpus=_gpus_of(row), nodes=_nodes_of(row), walltime=_limit(row.limit))
-
-
-def _gpus_of(row: Row) -> int:
-    """Of all its nodes: "gres/gpu:a100:2", of old "gres:gpu:2", is each node's."""
-    return gpus_of(row.gres.replace("gres:", "").replace("gres/", ""))[0] * _nodes_of(row)
-
-
-def _nodes_of(row: Row) -> int:
-    """A waiting job may say a range, "2-4"."""
-    return max(number(row.nodes.split("-")[0]), 1)
 
 
 def _mark(asked: Command) -> str:
     return next((word.removeprefix(DELIMITER) for word in asked.argv if word.startswith(DELIMITER)), "|")
 
 
+def _fields(asked: Command) -> Sequence[str]:
+    """As they were asked for."""
+    return next((word.removeprefix(FORMAT).split(",") for word in asked.argv if word.startswith(FORMAT)), slurm_accounting.FIELDS)
+
+
 def _reason(word: str, reason: str) -> str:
     said = "" if reason in ("None", "(null)") else reason
     return said or (word if word in TELLING or state_of(word) is JobState.UNKNOWN else "")
-
-
-def _limit(text: str) -> timedelta | None:
-    try:
-        return parse_walltime(text)
-    except BadOption:
-        return None  # "infinite", "n/a"
 
 
 def _words(done: Completed) -> str:

@@ -7,23 +7,40 @@ other: it becomes a record that says so.
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ..errors import Garbled
 from ..jobs import Ending, JobState, UsageRecord
 from ..units import parse_memory
+from . import slurm_gres
 from .checks import moment, number, short
+from .slurm_hosts import first_host
+from .slurm_site import Site
 
 FIELDS = (
     "JobIDRaw", "State", "AllocCPUS", "AllocTRES", "ReqMem", "Submit", "Start", "End", "ElapsedRaw", "TotalCPU", "NodeList",
     "ExitCode", "Partition", "JobName",
 )  # fmt: skip
+SUBMIT_LINE = "SubmitLine"  # asked for where accounting does not tell of accelerators, and last: it may hold anything
 STATES: Mapping[str, JobState] = {
     **dict.fromkeys(
-        ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT", "POWER_UP_NODE"),
+        (
+            "PENDING",
+            "CONFIGURING",
+            "REQUEUED",
+            "REQUEUED_CRON",
+            "REQUEUE_HOLD",
+            "REQUEUE_FED",
+            "RESV_DEL_HOLD",
+            "SPECIAL_EXIT",
+            "POWER_UP_NODE",
+            "EXPEDITING",
+        ),
         JobState.QUEUED,
     ),
     **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"), JobState.RUNNING),
@@ -39,23 +56,23 @@ ENDINGS: Mapping[str, Ending] = {
     **dict.fromkeys(("CANCELLED", "REVOKED"), Ending.CANCELLED),
     **dict.fromkeys(("BOOT_FAIL", "LAUNCH_FAILED", "RECONFIG_FAIL"), Ending.BOOT_FAILURE),
 }  # fmt: skip
-AGAIN = frozenset({"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})  # this run is over, the job is not
+AGAIN = frozenset({"REQUEUED", "REQUEUED_CRON", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})  # this run is over, the job is not
 
-_GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?:(\d+)")
+ASKING = ("--gres", "--gpus", "--gpus-per-node", "--gpus-per-task", "--gpus-per-socket", "--tres-per-task", "-G")  # sbatch(1)
 
 
-def sacct(stdout: str, mark: str) -> list[UsageRecord]:
+def sacct(stdout: str, mark: str, site: Site, fields: Sequence[str] = FIELDS) -> list[UsageRecord]:
     """Between fields stands a mark of this question's own: a job's name may hold "|" and line ends, and so whole rows of others' jobs.
     The runs of one job in the order in which they began to wait."""
     runs: dict[str, list[UsageRecord]] = defaultdict(list)
     for line in stdout.split("\n"):
         # Of steps (12.batch) only the job's own row counts them.
         if mark in line and not re.match(r"\d+\.", line):
-            record = _sacct_row(line, mark)
+            record = _sacct_row(line, mark, site, fields)
             if record.trouble or record.partition:  # without: slurmdbd was told the first step before the start, half a record
                 runs[record.job_id].append(record)
     found = [record for job in runs.values() for record in _numbered(job)]
-    if found and all(record.trouble for record in found):
+    if found and all(record.trouble and record.state is JobState.UNKNOWN for record in found):
         raise Garbled(f"sacct answered nothing that can be read: {found[0].trouble}")
     return found
 
@@ -70,14 +87,15 @@ def _numbered(runs: Sequence[UsageRecord]) -> list[UsageRecord]:
     return numbered
 
 
-def _sacct_row(line: str, mark: str) -> UsageRecord:
+def _sacct_row(line: str, mark: str, site: Site, fields: Sequence[str]) -> UsageRecord:
     """One row; what can't be read is said, so that it neither stops the other rows nor passes for nothing used."""
-    parts = line.split(mark, len(FIELDS) - 1)
-    row = dict(zip(FIELDS, parts, strict=False))
+    parts = line.split(mark, len(fields) - 1)
+    row = dict(zip(fields, parts, strict=False))
     try:
-        if len(parts) != len(FIELDS):
+        if len(parts) < len(FIELDS):
             raise ValueError(f"it has {len(parts)} of {len(FIELDS)} fields")
-        return _sacct_run(row)
+        record = _sacct_run(row, site)
+        return replace(record, trouble=_untold(record, row.get(SUBMIT_LINE, ""), site))
     except (ValueError, OverflowError) as error:
         job = re.match(r"\d*", row["JobIDRaw"])
         assert job
@@ -87,10 +105,10 @@ def _sacct_row(line: str, mark: str) -> UsageRecord:
         )  # fmt: skip
 
 
-def _sacct_run(row: Mapping[str, str]) -> UsageRecord:
+def _sacct_run(row: Mapping[str, str], site: Site) -> UsageRecord:
     if not re.fullmatch(r"\d{1,10}", row["JobIDRaw"], re.ASCII):
         raise ValueError(f"{short(row['JobIDRaw'])!r} is no job id")
-    state, tres = state_of(row["State"]), _tres(row["AllocTRES"])
+    state, tres, kinds = state_of(row["State"]), _tres(row["AllocTRES"]), slurm_gres.parse(row["AllocTRES"])
     word = row["State"].split(" ")[0].rstrip("+")
     if word not in STATES:
         raise ValueError(f"{short(row['State'])!r} is no state that is known")
@@ -100,13 +118,49 @@ def _sacct_run(row: Mapping[str, str]) -> UsageRecord:
     cores, ended_at = _count(row["AllocCPUS"], "AllocCPUS"), time_of(row["End"])
     return UsageRecord(
         job_id=row["JobIDRaw"], name=row["JobName"], state=state, cores=cores if started else 0,
-        gpus=_gpus_given(tres) if started else 0, gpu_models=_models(tres) if started else (),
+        gpus=slurm_gres.total(kinds, site.accelerators) if started else 0,
+        gpu_models=slurm_gres.models(kinds, site.accelerators) if started else (),
         memory=_memory(tres.get("mem") or row["ReqMem"], cores, number(tres.get("node", ""))), submitted_at=time_of(row["Submit"]),
         started_at=time_of(row["Start"]) if started else None, ended_at=ended_at if state.ended or word in AGAIN else None,
         elapsed=timedelta(seconds=_count(row["ElapsedRaw"], "ElapsedRaw")) if started else timedelta(), cpu=_duration(row["TotalCPU"]),
         node=first_host(row["NodeList"]) if started else "", exit_code=row["ExitCode"], partition=row["Partition"],
         ending=_ending(word, ended_at), ended_by=_by(row["State"]), state_raw=row["State"],
     )  # fmt: skip
+
+
+def _untold(record: UsageRecord, submitted: str, site: Site) -> str:
+    """Why its GPUs are not known: it ran, asked for some, and accounting does not track them. What else is said of it holds."""
+    asked = _asks_for(submitted, site.untracked) if site.untracked and record.started_at and not record.gpus else ""
+    return f"it asked for {asked}, and accounting does not track that. {_mend(site)}" if asked else ""
+
+
+def _mend(site: Site) -> str:
+    """What the centre's admins are to set."""
+    return f"Its centre adds {', '.join(f'gres/{name}' for name in site.untracked)} to AccountingStorageTRES in slurm.conf."
+
+
+def _asks_for(line: str, names: Sequence[str]) -> str:
+    """The option of a submission that asks for such accelerators; "" if there is none."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split()
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        option, equals, value = word.partition("=")
+        if word.startswith("-G") and len(word) > 2:
+            option, equals, value = "-G", "=", word[2:]
+        if option in ASKING and _some(option, value if equals else following, tuple(names)):
+            return f"{option}={short(value if equals else following)}"
+    return ""
+
+
+def _some(option: str, value: str, names: tuple[str, ...]) -> bool:
+    """--gpus=2 and --gpus=a100:2 count Slurm's "gpu"; --gres and --tres-per-task name what they count."""
+    named = value if option in ("--gres", "--tres-per-task") else f"gpu:{value}"
+    try:
+        return slurm_gres.total(slurm_gres.parse(named), names) > 0
+    except ValueError:
+        return True  # asked for in words that are not known: not nothing
 
 
 def _ending(word: str, ended_at: datetime | None) -> Ending | None:
@@ -119,33 +173,23 @@ def _by(state: str) -> str:
     return match[1] if match else ""
 
 
-def _gpus_given(tres: Mapping[str, str]) -> int:
-    """A cluster may track the whole ("gres/gpu=2"), its kinds ("gres/gpu:a100=2"), or both."""
-    return max(_count(tres.get("gres/gpu") or "0", "gres/gpu"), sum(count for _, count in _models(tres)))
-
-
-def _models(tres: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
-    kinds = ((name.removeprefix("gres/gpu:"), count) for name, count in tres.items() if name.startswith("gres/gpu:"))
-    return tuple(sorted((model, _count(count, f"gres/gpu:{model}")) for model, count in kinds if count != "0"))
-
-
-def scontrol(stdout: str) -> list[UsageRecord]:
+def scontrol(stdout: str, site: Site) -> list[UsageRecord]:
     """What a name could have made up (a second owner in a row, a second row of a job) is no record: nothing is charged by it."""
     rows = [line for line in stdout.split("\n") if line.startswith("JobId=")]
     ids = Counter(line.split(" ")[0] for line in rows)
-    found = [_scontrol_row(line) for line in rows if ids[line.split(" ")[0]] == 1 and line.count(" UserId=") == 1]
-    if found and all(record.trouble for record in found):
+    found = [_scontrol_row(line, site) for line in rows if ids[line.split(" ")[0]] == 1 and line.count(" UserId=") == 1]
+    if found and all(record.trouble and record.state is JobState.UNKNOWN for record in found):
         raise Garbled(f"scontrol answered nothing that can be read: {found[0].trouble}")
     return found
 
 
-def _scontrol_row(line: str) -> UsageRecord:
+def _scontrol_row(line: str, site: Site) -> UsageRecord:
     match = re.match(r"JobId=(\d+) (?:\w+=\S+ )*?JobName=(.*?) UserId=(.*)", line)
     try:
         if not match:
             raise ValueError("it has no id, name and owner")
         # The last occurrence loses: paths and comments, which people choose, come after the scheduler's own words.
-        return _scontrol_run(match[1], match[2], dict(reversed(re.findall(r"([\w/:]+)=(\S*)", match[3]))))
+        return _scontrol_run(match[1], match[2], dict(reversed(re.findall(r"([\w/:]+)=(\S*)", match[3]))), site)
     except (ValueError, OverflowError) as error:
         job = re.match(r"JobId=(\d*)", line)
         assert job
@@ -155,18 +199,22 @@ def _scontrol_row(line: str) -> UsageRecord:
         )  # fmt: skip
 
 
-def _scontrol_run(job: str, name: str, facts: Mapping[str, str]) -> UsageRecord:
-    word = facts.get("JobState", "")
-    state, tres = state_of(word), _tres(facts.get("TRES", ""))
+def _scontrol_run(job: str, name: str, facts: Mapping[str, str], site: Site) -> UsageRecord:
+    """TRES names what was allocated, since 23.11 as AllocTRES; where it tells of no accelerators, what was asked for is what there is."""
+    word, given = facts.get("JobState", ""), facts.get("AllocTRES") or facts.get("TRES", "")
+    state, tres, kinds = state_of(word), _tres(given), slurm_gres.parse(given)
     if state is JobState.UNKNOWN:
         raise ValueError(f"{short(word)!r} is no state that is known")
     started = bool(facts.get("BatchHost")) or facts.get("NodeList", "") not in ("", "(null)")
     cores, nodes = (_count(facts.get(key, "0").split("-")[0], key) for key in ("NumCPUs", "NumNodes"))
-    gpus = _gpus_given(tres) or gpus_of(facts.get("TresPerNode", "").replace("gres:", "").replace("gres/", ""))[0] * max(nodes, 1)
+    asked = (facts.get(key, "") for key in ("TresPerNode", "TresPerJob", "TresPerTask", "TresPerSocket"))
+    tasks = number(facts.get("NumTasks", ""))
+    gpus = slurm_gres.total(kinds, site.accelerators) or slurm_gres.asked(*asked, nodes=max(nodes, 1), tasks=tasks, names=site.accelerators)
     ended_at = time_of(facts.get("EndTime", ""))
     return UsageRecord(
         job_id=job, name=name, state=state, cores=cores if started else 0, gpus=gpus if started else 0,
-        gpu_models=_models(tres) if started else (), memory=_memory(tres.get("mem", "")), submitted_at=time_of(facts.get("SubmitTime", "")),
+        gpu_models=slurm_gres.models(kinds, site.accelerators) if started else (), memory=_memory(tres.get("mem", "")),
+        submitted_at=time_of(facts.get("SubmitTime", "")),
         started_at=time_of(facts.get("StartTime", "")) if started else None, ended_at=ended_at if state.ended else None,
         elapsed=_duration(facts.get("RunTime", "")) if started else timedelta(), node=facts.get("BatchHost", "") if started else "",
         exit_code=facts.get("ExitCode", ""), partition=facts.get("Partition", ""), restart=number(facts.get("Restarts", "")),
@@ -177,15 +225,11 @@ def _scontrol_run(job: str, name: str, facts: Mapping[str, str]) -> UsageRecord:
 # ---- words
 
 
+@lru_cache(256)  # a look has 100,000 words, of a dozen
 def state_of(word: str) -> JobState:
-    first = word.split(" ")[0].rstrip("+") if word else ""
-    return STATES.get(first, JobState.UNKNOWN)
-
-
-def gpus_of(gres: str) -> tuple[int, str]:
-    """Number and model in "gpu:a100:4(S:0-1),shard:8"; the model of the first kind stands for all."""
-    kinds = _GRES.findall(re.sub(r"\([^)]*\)", "", gres))
-    return sum(int(count) for _, count in kinds), kinds[0][0] if kinds else ""
+    """By the last of a base and its flags ("COMPLETED,COMPLETING"), which Slurm too prints instead of the base where it prints one word."""
+    said = [STATES.get(part, JobState.UNKNOWN) for part in word.split(" ")[0].rstrip("+").split(",")]
+    return JobState.UNKNOWN if JobState.UNKNOWN in said else said[-1]
 
 
 def _tres(text: str) -> dict[str, str]:
@@ -225,12 +269,3 @@ def _duration(text: str) -> timedelta:
         return timedelta()
     days, hours, minutes, seconds = match.groups()
     return timedelta(days=int(days or 0), hours=int(hours or 0), minutes=int(minutes), seconds=float(seconds))
-
-
-def first_host(hosts: str) -> str:
-    """The first name of a host list: "n001" of "n[001-004,009],gpu1"."""
-    head, bracket, rest = hosts.partition("[")
-    if not bracket or "," in head:
-        return hosts.split(",")[0]
-    inside, _, tail = rest.partition("]")
-    return head + re.split(r"[-,]", inside)[0] + tail.split(",")[0]

@@ -56,6 +56,34 @@ async def partitions(visit: Visit) -> str:
     return "; ".join(f"{offered.name} as promised, {live[offered.name].cores_free} cores free" for offered in visit.spec.partition)
 
 
+async def charges(visit: Visit) -> str:
+    """What sessions are given for what they ask for, and whether accounting tells of it all."""
+    taken = await visit.centre.load()
+    if taken.untracked and any(offered.gpus for offered in visit.spec.partition):
+        missing = ", ".join(f"gres/{name}" for name in taken.untracked)
+        raise Problem(
+            f"accounting does not track {missing}: sessions with GPUs can't be charged, their usage records wait for an operator",
+            hint=f"Add {missing} to AccountingStorageTRES in slurm.conf and restart slurmctld. It counts for jobs that start later.",
+        )
+    if taken.strange:
+        raise Doubt(
+            f"words that are not known: {', '.join(taken.strange)}",
+            hint="What they are said of counts as neither up, free nor ended. Report them, with the scheduler's version.",
+        )
+    live = ((offered.name, taken.partitions.get(offered.name)) for offered in visit.spec.partition)
+    said = [f"partition {name} {more}" for name, load in live if load and (more := steps(load))]
+    return "; ".join(said) or "a session is given, and charged, what it asks for"
+
+
+def steps(load: PartitionLoad) -> str:
+    """Where a session of one core is given, and charged, more than that; "" where it is not."""
+    cores, gpus = load.allotted(1, 0, 1)
+    if (cores, gpus) == (1, 0):
+        return ""
+    more = f" and {gpus} GPU{'s' * (gpus != 1)}" if gpus else ""
+    return f"gives the cores of a node in steps of {load.core_unit}: a session of 1 core holds, and is charged, {cores} cores{more}"
+
+
 def shortcomings(offered: PartitionSpec, live: PartitionLoad) -> list[str]:
     """What the page promises of a partition and the scheduler does not have, whether its nodes are up or not."""
     nodes = live.nodes
@@ -228,6 +256,7 @@ async def _record(visit: Visit) -> UsageRecord:
 HOPS: tuple[Hop[Visit], ...] = (
     Hop("scheduler", scheduler, ("shell",)),
     Hop("partitions", partitions, ("scheduler",)),
+    Hop("charges", charges, ("scheduler",)),
     Hop("job", job, ("scheduler", "account", "home")),
     Hop("output", output, ("job",)),
     Hop("node", node, ("output",)),

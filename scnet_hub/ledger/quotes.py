@@ -31,7 +31,7 @@ class Quote:
     """What a session costs if it ends at once (`low`), as such sessions do (`expected`), and at most (`max`), if it starts by `starts_by`.
     `rounding` is the part of `max` by which cutting a run at prices and months may raise it: a few micro-units, often none. `first` is
     what is held at its start, which lasts for `first_for`: all of `max`, unless it has a lease that is extended while it runs. `why` says
-    it for each of the three; `available` is what the project may spend now (None: not told)."""
+    it for each of the three; `available` is what the project may spend now (None: not told), `note` a further sentence."""
 
     low: Amount
     expected: Amount
@@ -43,6 +43,7 @@ class Quote:
     first_for: timedelta
     starts_by: datetime
     available: Amount | None = None
+    note: str = ""
 
     @property
     def after(self) -> Amount | None:
@@ -65,6 +66,7 @@ class Quote:
             f"At most {self.max}: {self.why['max']}.",
             f"Probably {self.expected}: {self.why['expected']}.",
             f"At least {self.low}: {self.why['low']}.",
+            *([self.note] if self.note else []),
         ]
         if self.first_for < self.walltime:
             lines.append(
@@ -92,6 +94,7 @@ def quote(
     memory: int = 0,
     available: Amount | None = None,
     first_for: timedelta | None = None,
+    note: str = "",
 ) -> Quote:
     """The quote for `request` by `tariff`. `starts_at` is when it probably starts (None: now), `starts_by` until when the quote holds
     (None: two weeks after that); `history` are the shares of their walltime that such sessions used, `memory` the bytes that it gets if it
@@ -132,6 +135,7 @@ def quote(
         first_for=request.walltime if first_for is None else min(first_for, request.walltime),
         starts_by=limit,
         available=available,
+        note=note,
     )
 
 

@@ -20,13 +20,15 @@ LONGEST = timedelta(days=3660)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """What the hub knows of the copy that a job's name is: where it was sent, when it was asked for, and as which job, if that is known."""
+    """What the hub knows of the copy that a job's name is: where it was sent, when it was asked for, as which job, if that is known, and
+    how many GPUs it asked for."""
 
     session: str
     number: int
     centre: str
     asked_at: datetime
     job_id: str = ""
+    gpus: int = 0
 
 
 def check(usage: Usage, now: datetime, *, copy: Copy | None, since: datetime, others: Iterable[Usage] = ()) -> str:
@@ -42,6 +44,8 @@ def _reasons(usage: Usage, now: datetime, copy: Copy | None, since: datetime, ot
         yield f"Job {usage.job_id[:40]} of {usage.centre}: {wrong}."
     elif mistaken := stranger(usage, copy):
         yield mistaken
+    elif untold := _untold(usage, copy):
+        yield untold
     elif double := next((other for other in others if overlap(usage, other)), None):
         yield (
             f"Job {usage.job_id} of {usage.centre} and job {double.job_id} of {double.centre} (run {double.restart + 1}) both bear the name"
@@ -94,6 +98,17 @@ def _times(usage: Usage, now: datetime, since: datetime) -> str:
     if start + usage.elapsed > latest:
         return f"it took {format_duration(usage.elapsed)}, but only {format_duration(latest - start)} lie between its start and its end"
     return ""
+
+
+def _untold(usage: Usage, copy: Copy | None) -> str:
+    """Fewer GPUs than were asked for: no scheduler gives fewer, so that is an accounting which does not count them."""
+    told = sum(count for _, count in usage.gpus)
+    if copy is None or usage.start is None or not usage.cores or told >= copy.gpus:
+        return ""
+    return (
+        f"Job {usage.job_id} of {usage.centre} asked for {copy.gpus} GPUs, and its accounting tells of {told}: it does not track them all"
+        " (at Slurm, gres/gpu is missing in AccountingStorageTRES). Believed, it is charged as it is told."
+    )
 
 
 def stranger(usage: Usage, copy: Copy | None) -> str:

@@ -46,9 +46,9 @@ def decide(tx: Tx, number: int, decision: str, words: str, by: str, pages: Pages
 def _incredible(tx: Tx, row: UsageRow) -> str:
     if not row.session:
         return "it is of no session that it could be charged to"
-    if row.record.get("doubt") and not row.record.get("late"):
-        return "it could not be read"
     usage = kept.usage_from(row.record)
+    if row.record.get("doubt") and not row.record.get("late") and usage.start is None:
+        return "it could not be read"
     times = [one for one in (usage.submitted_at, usage.start, usage.end) if one is not None]
     numbers = (usage.cores, usage.memory, usage.restart, usage.revision, *(count for _, count in usage.gpus))
     if any(type(one) is not int or one < 0 for one in numbers) or usage.elapsed < NO_TIME:

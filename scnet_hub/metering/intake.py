@@ -63,17 +63,17 @@ def half_told(record: UsageRecord) -> bool:
 
 
 def read(centre: str, record: UsageRecord, now: datetime) -> tuple[Usage, str]:
-    """A record as usage, and what can't be read of it, in words."""
+    """A record as usage, and what can't be read of it, in words; as far as it can be read it is told all the same."""
     session, copy = copy_of(record.name) or ("", 0)
-    if record.trouble:
+    if record.trouble and record.state is JobState.UNKNOWN:
         bare = Usage(
             centre=centre, birth=BIRTH, job_id=plain(record.job_id, 64), submitted_at=None, restart=record.restart, seen_at=now,
             name=plain(record.name, 200), session=session, copy=copy, state_raw=plain(record.state_raw, 100),
         )  # fmt: skip
         return bare, plain(record.trouble, 1000)
-    if record.ending is None and record.state.ended:
-        record = replace(record, ending=ENDINGS[record.state])
-    return usage_of(record, centre=centre, birth=BIRTH, session=session, copy=copy, seen_at=now), ""
+    ending = ENDINGS.get(record.state) if record.ending is None else record.ending
+    told = replace(record, ending=ending, trouble="")
+    return usage_of(told, centre=centre, birth=BIRTH, session=session, copy=copy, seen_at=now), plain(record.trouble, 1000)
 
 
 def as_known(tx: Tx, fresh: Usage) -> Usage:

@@ -14,7 +14,7 @@ from ..errors import NoPlacement
 from ..jobs import JobRequest
 from .alike import alike
 from .calibration import UNTRIED, Calibration, Forecast, Range
-from .offers import Offer, hourly_of, memory_of, offers_of, shape_of
+from .offers import Offer, allotted, hourly_of, memory_of, more_than_asked, offers_of, shape_of
 from .outlook import Outlook, Shape, look
 from .policy import POLICIES, USUAL, Policy, Ranked, Usual, judge, soonest, tie, why_after, why_best
 from .rules import RULES, Rule, refusal
@@ -22,9 +22,8 @@ from .wait import Chance, Wait, expect
 
 __all__ = [
     "POLICIES", "RULES", "Calibration", "Chance", "Forecast", "Inputs", "Offer", "Outlook", "Placement", "Policy", "Range", "Ranked",
-    "Refusal", "Rule", "Shape", "Usual", "Wait", "expect", "hourly_of", "look", "memory_of", "offers_of", "place", "rank", "refused",
-    "shape_of",
-    "soonest",
+    "Refusal", "Rule", "Shape", "Usual", "Wait", "allotted", "expect", "hourly_of", "look", "memory_of", "more_than_asked", "offers_of",
+    "place", "rank", "refused", "shape_of", "soonest",
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
@@ -136,6 +136,28 @@ def memory_of(request: JobRequest, offer: Offer) -> int:
     return request.memory or request.cores * offer.memory_per_core
 
 
+def allotted(request: JobRequest, load: PartitionLoad | None, gpu_model: str = "") -> JobRequest:
+    """The request with the cores and GPUs that it is given there, and so pays for: whole cores where these have two threads, all of a node
+    where nodes are given whole, whose GPUs are of `gpu_model`."""
+    if load is None or (load.core_unit == 1 and not load.node_gpus):
+        return request
+    cores, gpus = load.allotted(request.cores, request.gpus, request.nodes)
+    return replace(request, cores=cores, gpus=gpus, gpu_model=request.gpu_model or (gpu_model if gpus > request.gpus else ""))
+
+
+def more_than_asked(request: JobRequest, offer: Offer) -> str:
+    """A sentence where a job is given more than it asks for; "" where it is not."""
+    given = allotted(request, offer.load, offer.gpu_model)
+    if offer.load is None or (given.cores, given.gpus) == (request.cores, request.gpus):
+        return ""
+    asked, taken = (" and ".join((count(one.cores, "core"), *([count(one.gpus, "GPU")] if given.gpus else []))) for one in (request, given))
+    return f"{offer.title} gives a node's cores in steps of {offer.load.core_unit}: asked for {asked}, allocated and paid for {taken}."
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def shape_of(request: JobRequest, offer: Offer) -> Shape:
     """What each of the request's nodes must have: cores, gpus and memory are the whole job's, spread evenly, rounded up."""
     return _share(request.cores, request.gpus, memory_of(request, offer), request.nodes)
@@ -149,4 +171,5 @@ def _share(cores: int, gpus: int, memory: int, nodes: int) -> Shape:
 
 def hourly_of(request: JobRequest, offer: Offer) -> Amount:
     """What an hour of this request costs here: an estimate, never a charge."""
-    return Amount(request.cores * offer.core_hour.micros + request.gpus * offer.gpu_hour.micros, offer.core_hour.unit)
+    given = allotted(request, offer.load, offer.gpu_model)
+    return Amount(given.cores * offer.core_hour.micros + given.gpus * offer.gpu_hour.micros, offer.core_hour.unit)

@@ -11,7 +11,7 @@ from datetime import UTC
 
 from ..jobs import JobRequest
 from ..units import credits, format_duration, format_memory
-from .offers import Offer, hourly_of, shape_of
+from .offers import Offer, count, hourly_of, shape_of
 
 Rule = Callable[[JobRequest, Offer], str]
 
@@ -90,14 +90,14 @@ def gpu_model(request: JobRequest, offer: Offer) -> str:
 
 def cores(request: JobRequest, offer: Offer) -> str:
     need = shape_of(request, offer).cores
-    return f"needs {_count(need, 'core')} on one node; the largest has {offer.cores}" if need > offer.cores else ""
+    return f"needs {count(need, 'core')} on one node; the largest has {offer.cores}" if need > offer.cores else ""
 
 
 def gpus(request: JobRequest, offer: Offer) -> str:
     need = shape_of(request, offer).gpus
     if need <= offer.gpus:
         return ""
-    return f"needs {_count(need, 'GPU')} on one node; " + (f"the largest has {offer.gpus}" if offer.gpus else "it has no GPU")
+    return f"needs {count(need, 'GPU')} on one node; " + (f"the largest has {offer.gpus}" if offer.gpus else "it has no GPU")
 
 
 def priced(request: JobRequest, offer: Offer) -> str:
@@ -120,7 +120,7 @@ def working(request: JobRequest, offer: Offer) -> str:
     able = offer.seen.could_hold(shape_of(request, offer))
     if able >= request.nodes:
         return ""
-    return f"needs {_count(request.nodes, 'node')} of that size; of its {offer.seen.working} working now, {able} would do"
+    return f"needs {count(request.nodes, 'node')} of that size; of its {offer.seen.working} working now, {able} would do"
 
 
 RULES: tuple[Rule, ...] = (
@@ -135,7 +135,3 @@ def refusal(request: JobRequest, offer: Offer, rules: Sequence[Rule] = RULES) ->
         if reason := rule(request, offer):
             return reason
     return ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

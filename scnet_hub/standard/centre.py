@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from ..errors import BadOption, SpecError
 from ..units import parse_memory, parse_walltime
-from .tariff import Sale, Tariff, TariffFrom, TimeZone
+from .tariff import MODEL, Sale, Tariff, TariffFrom, TimeZone
 
 D = TypeVar("D", bound=BaseModel)
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -23,6 +23,7 @@ Walltime = Annotated[
     BeforeValidator(lambda value: _plain(parse_walltime, value)),
     WithJsonSchema({"type": ["string", "integer"], "format": "walltime", "examples": ["90m", "24h", "2-12:00:00"]}),
 ]
+Gres = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")]
 Account = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_.-]{0,31}$")]
 PublicKey = Annotated[str, Field(pattern=r"^(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+( .*)?$")]
@@ -56,7 +57,7 @@ class PartitionSpec(_Document):
     cores: int = Field(ge=1, description="Cores of one node.")
     memory: Memory = Field(default=0, description="Memory of one node; 0: not said.")
     gpus: int = Field(default=0, ge=0, description="GPUs or DCUs of one node.")
-    gpu_model: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="As the scheduler calls them, like a100.")
+    gpu_model: str = Field(default="", pattern=rf"^{MODEL}{{0,64}}$", description="As the scheduler calls them, like a100 or 3g.40gb+me.")
     max_walltime: Walltime = Field(
         default=timedelta(days=1), description="The longest that a session may ask for.", json_schema_extra={"default": "24h"}
     )
@@ -257,6 +258,9 @@ class CentreSpec(_Document):
     dialect: Literal["slurm", "gridengine", "oar"] = Field(default="slurm", description="Its scheduler.")
     accounting: Literal["", "sacct", "scontrol"] = Field(
         default="", description="Slurm: where ended jobs are looked up; empty: found out (scontrol where there is no slurmdbd)."
+    )
+    accelerators: list[Gres] = Field(
+        default=[], description="Slurm: the GresTypes that count as GPUs, like dcu; empty: found out (gpu, dcu, npu, mlu and their like)."
     )
     transport: EmbeddedTransport | LocalTransport | SshTransport = Field(discriminator="kind", description="How it is reached.")
     identity: IdentitySpec = Field(default=IdentitySpec(), description="Under which accounts people's jobs run.")

@@ -29,7 +29,8 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
 OTHER = "other"  # in a table of GPU prices: every model that it doesn't name
 MIDNIGHT = 24 * 60
-_MODEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
+MODEL = "[A-Za-z0-9._+-]"  # a letter of a GPU's model: MIG profiles may have a plus sign
+_MODEL = re.compile(rf"{MODEL}{{1,64}}")
 
 
 def _number(value: Any) -> Any:

@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_pascal
 
 from .. import instants
 from ..errors import SpecError
+from .tariff import MODEL
 
 TYPE = "org.scnet.usage.v1"
 D = TypeVar("D", bound=BaseModel)
@@ -36,7 +37,7 @@ Duration = Annotated[
 ]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)]
 Quantity = Annotated[str, Field(pattern=r"^\d{1,30}(\.\d{1,40})?$", description="An exact decimal number; text, so that no digit is lost.")]
-Model = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
+Model = Annotated[str, Field(pattern=rf"^{MODEL}{{0,64}}$")]
 
 
 class _Document(BaseModel):
@@ -54,7 +55,7 @@ class SegmentOf(_Document):
 class MeterReading(_Document):
     """How much of one meter the segment used."""
 
-    meter: str = Field(pattern=r"^[a-z]+(-[a-z]+)+(:[A-Za-z0-9._-]{1,64})?$", description="core-second, gpu-second:MODEL, gib-second.")
+    meter: str = Field(pattern=rf"^[a-z]+(-[a-z]+)+(:{MODEL}{{1,64}})?$", description="core-second, gpu-second:MODEL, gib-second.")
     quantity: Quantity
 
 

@@ -10,6 +10,7 @@ from scnet_hub.centres import BATCH, Centre
 from scnet_hub.commands import Command, Completed
 from scnet_hub.dialects.sdiag import Cycle
 from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.dialects.slurm_site import Site
 from scnet_hub.errors import Unreachable
 from scnet_hub.jobs import JobSpec, JobState
 
@@ -36,11 +37,11 @@ class Scripted:
 
 
 def centre(way: Scripted, accounting: str = "sacct") -> Centre:
-    return Centre(None, Slurm(accounting, Cycle()), way, clock=lambda: AT)  # type: ignore[arg-type]
+    return Centre(None, Slurm(accounting, Cycle(), Site()), way, clock=lambda: AT)  # type: ignore[arg-type]
 
 
 def queued(job: str, state: str, node: str = "n/a", priority: int = 1, reason: str = "None") -> str:
-    return f"J|{job}|{state}|{node}|N/A|main|1|1:00:00|N/A|1|{priority}|{reason}|a-job|.\n"
+    return f"{job}|{state}|{node}|N/A|main|1|1:00:00|N/A|N/A|N/A|N/A|1|1|{priority}|{job}|N/A|{reason}|a-job|.\n"
 
 
 def usage_row(job: str, state: str, exit_code: str = "0:0") -> str:

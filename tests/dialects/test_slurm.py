@@ -11,7 +11,9 @@ from scnet_hub.commands import Command, Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.sdiag import Cycle
 from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.dialects.slurm_accounting import STATES, first_host
+from scnet_hub.dialects.slurm_accounting import STATES
+from scnet_hub.dialects.slurm_hosts import first_host
+from scnet_hub.dialects.slurm_site import Site
 from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
 from scnet_hub.jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord, Waiting
 
@@ -21,8 +23,9 @@ GIB = 2**30
 slurm = Slurm("sacct", Cycle())
 
 
-def row(job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None") -> str:
-    return f"J|{job}|{state}|{node}|{start}|main|1|1:00:00|N/A|1|1|{reason}|                a-job|.\n"
+def row(job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None", tasks: str = "N/A", array: int = 0) -> str:
+    asked = "N/A|N/A|N/A|N/A|1|1|1"
+    return f"{job}|{state}|{node}|{start}|main|1|1:00:00|{asked}|{array or job}|{tasks}|{reason}|                a-job|.\n"
 
 
 def sample(name: str) -> Completed:
@@ -161,7 +164,7 @@ def test_one_answer_gives_every_listed_job_its_state_node_and_reason() -> None:
     }  # fmt: skip
     assert found["4"] == JobStatus(state=JobState.RUNNING, seen_at=AT, name="a-job", node="gamma1")
     assert found["5"] == JobStatus(
-        state=JobState.QUEUED, seen_at=AT, name="a-job", reason="Resources", place=1, starts_at=datetime.fromtimestamp(1795440473, UTC)
+        state=JobState.QUEUED, seen_at=AT, name="a-job", reason="Resources", place=1, starts_at=datetime.fromtimestamp(1795968766, UTC)
     )
     assert found["2"].reason == "NonZeroExitCode"
 
@@ -198,17 +201,17 @@ def test_an_unknown_state_is_told_as_its_own_reason() -> None:
     assert slurm.statuses(said(row(1, "WEATHER_HOLD")), AT)["1"].reason == "WEATHER_HOLD"
 
 
-@pytest.mark.parametrize("stdout", [row(1, "RUNNING") + "J|2|RUN", "J|1|RUNNING|n1\n", row(1, "RUNNING").replace("1", "x", 1)])
+@pytest.mark.parametrize("stdout", [row(1, "RUNNING") + "2|RUN", "1|RUNNING|n1\n", row(1, "RUNNING").replace("N/A|", "", 1)])
 def test_half_an_answer_is_garbled(stdout: str) -> None:
     with pytest.raises(Garbled):
         slurm.statuses(said(stdout), AT)
 
 
-@pytest.mark.parametrize("name", ["x\nJ|1|FAILED", "x|.\nJ|1|FAILED|n|N/", "|.\nJ|1|FAILED||||||||.", "J|1|", "é|.\nJ|1|FAILED||||||"])
+@pytest.mark.parametrize("name", ["x\n1|FAILED", "x|.\n1|FAILED|n|N/", "|.\n1|FAILED||||||||.", "1|", "é|.\n1|FAILED||||||"])
 def test_a_strangers_name_is_no_row_and_breaks_none(name: str) -> None:
-    """squeue prints a name as it is, cut to its width; captured from Slurm 22.05: `--job-name=$'x\\nJ|1|FAILED'`."""
+    """squeue prints a name as it is, cut to its width; captured from Slurm 22.05: `--job-name=$'x\\n1|FAILED'`."""
     theirs = row(9, "PENDING").replace("                a-job", f"{name:>21}"[:21])
-    found = slurm.statuses(said(theirs + row(1, "RUNNING") + theirs.replace("J|9|", "J|8|", 1)), AT)
+    found = slurm.statuses(said(theirs + row(1, "RUNNING") + theirs.replace("9|", "8|", 1)), AT)
     assert found["1"].state is JobState.RUNNING and set(found) == {"1", "8", "9"}
 
 
@@ -253,7 +256,7 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
     assert (main.queued_jobs, main.queued_cores, main.running_jobs) == (4, 14, 1)  # the held job stands in nobody's way
     assert main.max_walltime == timedelta(hours=4)
     assert main.up and taken.taken_at == AT
-    ends_at = datetime.fromtimestamp(1795433273, UTC) + timedelta(hours=2)
+    ends_at = datetime.fromtimestamp(1795961566, UTC) + timedelta(hours=2)
     assert main.running == (Booking(ends_at=ends_at, cores=2, gpus=1, node="gamma1"),)
     assert main.waiting == (
         Waiting(cores=8, nodes=2, walltime=timedelta(hours=1)),
@@ -307,14 +310,14 @@ def test_a_job_that_can_never_start_stands_in_nobodys_way() -> None:
 
 
 def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
-    config = sample("scontrol_config")
-    assert Slurm("scontrol", Cycle(30)).probe() == ()
-    assert [command.argv[4] for command in Slurm().probe()] == ["sacct", "scontrol"]
-    assert [command.argv[4] for command in Slurm("sacct").probe()] == ["scontrol"]
-    assert Slurm().probed([sample("sacct_disabled"), config]).accounting == "scontrol"
-    assert Slurm().probed([said(), config]).accounting == "sacct"
+    rest = [sample("scontrol_config"), sample("sinfo_site")]
+    assert Slurm("scontrol", Cycle(30), Site()).probe() == ()
+    assert [command.argv[4] for command in Slurm().probe()] == ["sacct", "scontrol", "sinfo"]
+    assert [command.argv[4] for command in Slurm("sacct").probe()] == ["scontrol", "sinfo"]
+    assert Slurm().probed([sample("sacct_disabled"), *rest]).accounting == "scontrol"
+    assert Slurm().probed([said(), *rest]).accounting == "sacct"
     with pytest.raises(Unreachable):
-        Slurm().probed([sample("sacct_down"), config])
+        Slurm().probed([sample("sacct_down"), *rest])
 
 
 # ---- backfill
@@ -343,15 +346,15 @@ def stats(said_at: int, last: int, *more: str, head: str = "Backfilling stats") 
     ],
 )
 def test_how_often_backfill_looks_and_at_how_many_is_slurms_configuration(config: str, cycle: Cycle) -> None:
-    assert Slurm("sacct").probed([said(config)]).cycle == cycle
+    assert Slurm("sacct").probed([said(config), said()]).cycle == cycle
 
 
 def test_who_must_not_know_the_configuration_asks_for_nodes_alone() -> None:
     for code, words in ((1, "scontrol: error: Access/permission denied\n"), (127, "scontrol: not found\n")):
-        assert Slurm("sacct").probed([said(stderr=words, code=code)]).cycle == Cycle()
+        assert Slurm("sacct").probed([said(stderr=words, code=code)] * 2).cycle == Cycle()
     with pytest.raises(Unreachable):
-        Slurm("sacct").probed([sample("sinfo_down")])
-    assert Slurm("sacct").probed([sample("scontrol_config")]).cycle == Cycle(2, 500)
+        Slurm("sacct").probed([sample("sinfo_down"), said()])
+    assert Slurm("sacct").probed([sample("scontrol_config"), sample("sinfo_site")]).cycle == Cycle(2, 500)
     assert "sdiag" not in " ".join(slurm.nodes()[0].argv)
 
 

@@ -159,12 +159,14 @@ JOB_TITLES = {
     "N": "NODELIST", "o": "COMMAND", "O": "CONTIGUOUS", "p": "PRIORITY", "P": "PARTITION", "q": "QOS", "Q": "PRIORITY",
     "r": "REASON", "R": "NODELIST(REASON)", "S": "START_TIME", "t": "ST", "T": "STATE", "u": "USER", "U": "UID",
     "v": "RESERVATION", "V": "SUBMIT_TIME", "w": "WCKEY", "W": "LICENSES", "x": "EXC_NODES", "X": "CORE_SPEC", "y": "NICE",
-    "Y": "SCHEDNODES", "z": "S:C:T", "Z": "WORK_DIR",
+    "Y": "SCHEDNODES", "z": "S:C:T", "Z": "WORK_DIR", "numtasks": "TASKS", "tres-per-job": "TRES_PER_JOB",
+    "tres-per-task": "TRES_PER_TASK", "tres-per-socket": "TRES_PER_SOCKET",
 }  # fmt: skip
 # What no job of an embedded centre has.
 JOB_CONSTANTS = {
     "d": "0", "E": "(null)", "f": "(null)", "h": "OK", "H": "*", "I": "*", "J": "*", "K": "N/A", "n": "", "O": "0", "q": "normal",
     "v": "(null)", "w": "(null)", "W": "(null)", "x": "", "X": "N/A", "y": "0", "Y": "(null)", "z": "*:*:*",
+    "tres-per-job": "N/A", "tres-per-task": "N/A", "tres-per-socket": "N/A",
 }  # fmt: skip
 JOB_FIELDS: Mapping[str, JobField] = {
     **{letter: lambda job, at, text=text: text for letter, text in JOB_CONSTANTS.items()},  # type: ignore[misc]
@@ -198,6 +200,7 @@ JOB_FIELDS: Mapping[str, JobField] = {
     "Q": lambda job, at: str(priority(job)),
     "Z": lambda job, at: job.directory,
     "b": lambda job, at: gres(job) if job.need.gpus else "N/A",
+    "numtasks": lambda job, at: str(job.tasks),
     "o": lambda job, at: job.command or "(null)",
     "k": lambda job, at: job.comment or "(null)",
 }
@@ -208,7 +211,8 @@ JOB_WORDS = {
     "minmemory": "m", "timeused": "M", "reqnodes": "n", "nodelist": "N", "command": "o", "contiguous": "O", "priority": "p",
     "partition": "P", "qos": "q", "prioritylong": "Q", "reason": "r", "reasonlist": "R", "starttime": "S", "statecompact": "t",
     "state": "T", "username": "u", "userid": "U", "reservation": "v", "submittime": "V", "wckey": "w", "licenses": "W", "nice": "y",
-    "schednodes": "Y", "workdir": "Z", "maxcpus": "C",
+    "schednodes": "Y", "workdir": "Z", "maxcpus": "C", "numtasks": "numtasks", "tres-per-job": "tres-per-job",
+    "tres-per-task": "tres-per-task", "tres-per-socket": "tres-per-socket",
 }  # fmt: skip
 SORT_KEYS: Mapping[str, Callable[[Job, Moment], float | str]] = {
     **dict.fromkeys("iAF", lambda job, at: job.id), **dict.fromkeys("pQ", lambda job, at: priority(job)),
