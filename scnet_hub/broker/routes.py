@@ -25,7 +25,7 @@ from .auth import Caller, Gate
 router = APIRouter()
 Json = dict[str, Any]
 MAX_BODY = 256 * 1024
-_HOST = re.compile(r"[A-Za-z0-9.:_-]{0,253}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9.:_%\[\]-]{0,253}", re.ASCII)
 
 OPTIONS_SCHEMA: Json = {
     "requestBody": {
