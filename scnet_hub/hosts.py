@@ -44,7 +44,9 @@ def on_node(host: str, node: str, *, domains: Callable[[], Iterable[str]] = froz
     if names and name == short and not other:
         hint = f'If {domain} is the domain of its nodes, say so on {centre}\'s page: network.domains = ["{domain}"].'
     else:
-        hint = f"If it is the same machine, put the networks of its nodes into network.nodes on {centre}'s page: sessions say addresses then."
+        hint = (
+            f"If it is the same machine, put the networks of its nodes into network.nodes on {centre}'s page: sessions say addresses then."
+        )
     raise Refused(f"{host} is not where a session at {centre} can listen: its node is {node}.", hint=hint, code="bad-host")
 
 

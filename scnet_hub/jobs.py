@@ -229,7 +229,9 @@ class PartitionLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSnapshot:
-    """What a centre last said of all its partitions, and when."""
+    """What a centre last said of all its partitions, and when. `strange` are its words that are in no manual, each like "node state 'odd'":
+    what they are said of is neither up, free nor ended."""
 
     taken_at: datetime
     partitions: Mapping[str, PartitionLoad] = field(default_factory=dict)
+    strange: tuple[str, ...] = ()

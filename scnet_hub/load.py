@@ -5,6 +5,7 @@ Filled by the watchers, read by placement and pages; it asks nobody anything.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from .placement import Offer, Outlook, Shape, look, offers_of
 from .placement.board import Board
 from .standard.centre import CentreSpec
 
+log = logging.getLogger(__name__)
 Looked = tuple[LoadSnapshot, Mapping[str, Outlook]]  # of one time: replaced whole, because one thread writes and others read
 
 
@@ -35,11 +37,16 @@ class Known:
     breaker: Breaker = field(default_factory=Breaker)
     tick: float = 0.0  # seconds between looks, where its slow answers make them rarer than its page says
     news: dict[str, None] = field(default_factory=dict)  # all centres of which something is new, by id
+    wondered: set[str] = field(default_factory=set)  # at words that are not known: each is logged once
 
     def took(self, snapshot: LoadSnapshot) -> None:
         looked = snapshot, {name: look(load, snapshot.taken_at) for name, load in snapshot.partitions.items()}
         self.looked, self.failing_since, self.failure = looked, None, ""
         self.health.counted(snapshot)
+        for words in snapshot.strange:
+            if words not in self.wondered:
+                self.wondered.add(words)
+                log.warning("%s: the %s is not known: what it is said of counts as neither up, free nor ended.", self.spec.id, words)
         self._tell()
 
     def failed(self, why: str, at: datetime) -> None:
