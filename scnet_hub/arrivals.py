@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import identity, lifecycle, second_chances, sessions
+from . import hosts, lifecycle, second_chances, sessions
 from .db import Tx
 from .db import sessions as stored
 from .db.sessions import SessionRow
@@ -31,10 +31,10 @@ class Arrivals:
         row = await fed.db.run(self._who, session_id, str(news.get("nonce", "")))
         address: Json = {}
         if news["phase"] == "listening":
-            self._check_host(row, str(news["host"]))
-            said = f"{news['host']}:{news['port']}"
+            there = self._check_host(row, str(news["host"]))
+            said = f"{there}:{news['port']}"
             await fed.db.run(self._claim, row, said)
-            host, port = await fed.centres[row.centre].transport.forward(str(news["host"]), int(news["port"]))
+            host, port = await fed.centres[row.centre].transport.forward(there, int(news["port"]))
             address = {"host": host, "port": port, "address": said}
         ready = row.kind != "lab" or news["phase"] == "listening"
         surplus = await fed.db.run(self.came_home, row, address, ready, str(news["node"])[:200])
@@ -64,14 +64,15 @@ class Arrivals:
 
     def came_home(self, tx: Tx, row: SessionRow, address: Json, ready: bool, node: str) -> list[SessionRow]:
         """On the rows as they are now: a session that ended or was stopped meanwhile stays so. Answers what must stop now: its
-        other copies, and the session whose place it takes."""
+        other copies, and the session whose place it takes. `node` is the session's own word, fit for a sentence: where it may
+        listen goes by the scheduler's."""
         fed, now = self.federation, self.federation.clock()
         fresh = _wanted(stored.get(tx, row.id, row.number))
         if address and fresh.port and (fresh.host, fresh.port) != (address["host"], address["port"]):
             raise Refused("Another copy of this session is already running.", code="not-first")
         event = "listens" if ready else "runs"
         change = {
-            **address, "started_at": fresh.started_at or now, "node": fresh.node or node, "reason": "", "place_in_queue": 0,
+            **address, "started_at": fresh.started_at or now, "reason": "", "place_in_queue": 0,
             "unknown_since": None, "unknown_why": "", "forgotten_since": None, "job_state": lifecycle.step(fresh.job_state, event),
         }  # fmt: skip
         stored.change(tx, row.id, row.number, **change)
@@ -79,11 +80,11 @@ class Arrivals:
         if ready and not fresh.ready_at:
             rows = stored.copies_of(tx, row.id)
             stored.change(tx, row.id, ready_at=now, lead=row.number)
-            stored.say(tx, row.id, now, _ready_words(rows, row, change["node"]))
+            stored.say(tx, row.id, now, _ready_words(rows, row, fresh.node or node))
             surplus = [self._surplus(tx, other, row) for other in rows if other.number != row.number and other.job_live]
             surplus += fed.continuing.take_over(tx, row)
         elif not ready and fresh.job_state != change["job_state"]:
-            stored.say(tx, row.id, now, f"Running on {change['node']}.")
+            stored.say(tx, row.id, now, f"Running on {fresh.node or node}.")
         fed.fold(tx, row.id)
         return surplus
 
@@ -95,18 +96,23 @@ class Arrivals:
         assert after is not None
         return after
 
-    def _check_host(self, row: SessionRow, host: str) -> None:
+    def _check_host(self, row: SessionRow, host: str) -> str:
+        """The host that the hub may lead to. Raises Refused with what the centre's page would have to say."""
         spec = self.federation.centres[row.centre].spec
         if spec.network.nodes:
-            if identity.lies_in(host, spec.network.nodes) and host != spec.network.listen:
-                return
-            raise Refused(f"{host} is not in the networks of nodes of {row.centre}.", code="bad-host")
+            return hosts.in_networks(host, spec.network.nodes, listen=spec.network.listen, centre=row.centre)
         wanted = spec.session.host or row.node
         if not wanted:
             self.federation.watchers[row.centre].poke()
             raise Unreachable(f"{row.centre} has not said yet on which node this session runs.", hint="Call again in a moment.")
-        if host != wanted:
-            raise Refused(f"{host} is not where a session at {row.centre} can listen.", code="bad-host")
+        return hosts.on_node(host, wanted, domains=lambda: self._domains(row.centre), centre=row.centre)
+
+    def _domains(self, centre: str) -> set[str]:
+        """Those that the centre's page says, those of its login nodes, and those that its scheduler gives other nodes."""
+        known = self.federation.load.centres[centre]
+        partitions = known.snapshot.partitions.values() if known.snapshot else ()
+        nodes = {node.name for load in partitions for node in load.nodes}
+        return {*hosts.domains_of(nodes), *known.spec.domains}
 
 
 def _wanted(row: SessionRow | None) -> SessionRow:

@@ -18,7 +18,7 @@ PACKAGE = "scnet_hub"
 # Longest name first wins: `ledger.books` is federation although `ledger` is decisions.
 LAYERS: dict[str, int] = {
     **dict.fromkeys(("addresses", "errors", "units", "instants", "jobs", "commands", "standing", "charts", "endings", "patience"), 0),
-    **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity", "breaker", "health", "notices"), 1),
+    **dict.fromkeys(("placement", "dialects", "standard", "ledger", "options", "identity", "hosts", "breaker", "health", "notices"), 1),
     "simulator": 1,
     **dict.fromkeys(("transport", "centres", "db", "secret", "owned"), 2),
     **dict.fromkeys(

@@ -32,7 +32,7 @@ from .limits import TURN
 router = APIRouter()
 Json = dict[str, Any]
 SESSIONS, MOST_SESSIONS = 200, 2000  # of one page: whole documents, and brief ones
-_HOST = re.compile(r"[A-Za-z0-9.:_-]{0,253}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9.:_%\[\]-]{0,253}", re.ASCII)
 
 OPTIONS_SCHEMA: Json = {
     "requestBody": {

@@ -14,21 +14,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected
 from ..jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from . import gridengine_states as states
 from . import qstat
 from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, moment, number, numbers, sentence, short
-from .qstat import ANY, LETTERS, PLAIN, Instance, Job, size
+from .qstat import ANY, PLAIN, Instance, Job, size
 
 MIB = 2**20
 # What sites call these complexes; the first that an installation has is taken.
 GPUS = ("gpu", "gpus", "ngpus", "ngpu", "num_gpus", "gpu_count", "nvidia_gpu", "cuda", "dcu", "dcus")
 GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type", "gputype", "gpu_card")
 MEMORIES = ("m_mem_free", "mem_free", "h_vmem", "virtual_free", "h_rss", "memory", "mem")
-CLOSED = frozenset("udDCsSEco")  # of a queue instance: unknown, disabled, by calendar, suspended, in error, ambiguous, orphaned
+TYPES = frozenset(["INT", "DOUBLE", "MEMORY", "TIME", "BOOL", "STRING", "CSTRING", "RESTRING", "HOST", "RSMAP"])  # of complexes
 RAN = frozenset({0, 12, 13, 14, 15, 16})  # accounting's "failed": the job itself ran to its end
 SIGNALLED, KILLED = 100, 137
 TIME_OVER = 37  # the qmaster itself enforced the walltime
@@ -84,7 +84,8 @@ class GridEngine:
     def probed(self, done: Sequence[Completed]) -> GridEngine:
         complexes, environments, queues = (qstat.answered(one) for one in (done[0], _none_is_empty(done[1]), done[2]))
         scheduler = next(_tables(_if_told(done[3]), "algorithm"), {})
-        known = {row[0]: row for row in map(str.split, complexes) if len(row) == 8 and row[4] != "NO"}
+        # Univa's have more columns; a line that is no row lacks a type.
+        known = {row[0]: row for row in map(str.split, complexes) if len(row) >= 8 and row[2] in TYPES and row[4] != "NO"}
         booked = {name: row for name, row in known.items() if row[5] != "NO"}
         one_node = [table["pe_name"] for table in _tables(environments, "pe_name") if table.get("allocation_rule") == "$pe_slots"]
         by_name = {table["qname"]: table for table in _tables(queues, "qname")}
@@ -93,7 +94,10 @@ class GridEngine:
             memory=_first(MEMORIES, booked) or _first(("mem_free",), known),
             model=_first(GPU_MODELS, known),
             environments={
-                name: pe for name, table in by_name.items() for pe in one_node[::-1] if pe in re.split(r"[\s,=\[\]]+", table["pe_list"])
+                name: pe
+                for name, table in by_name.items()
+                for pe in one_node[::-1]
+                if pe in re.split(r"[\s,=\[\]]+", table.get("pe_list", ""))
             },
             limits={name: _limit(table.get("h_rt", "")) for name, table in by_name.items()},
             reserves=number(scheduler["max_reservation"]) if "max_reservation" in scheduler else None,
@@ -141,7 +145,7 @@ class GridEngine:
     def submitted(self, done: Completed) -> str:
         said = qstat.answered(done)
         for line in reversed(said):
-            if match := re.fullmatch(r"(?:Your job )?(\d+)(?: \(.*)?", line):
+            if match := re.fullmatch(r"(?:Your job )?(\d{1,10})(?: \(.*)?", line, re.ASCII):
                 return match[1]
         raise Garbled(f"qsub answered without a job id: {short(done.stdout)!r}.")
 
@@ -197,7 +201,7 @@ class GridEngine:
         for instance in seen.instances:
             by_queue[instance.queue].append(instance)
         waiting, cores = Counter[str](), Counter[str]()
-        line = [job for job in seen.jobs if qstat.waits(job.word)]
+        line = [job for job in seen.jobs if states.waits(job.word)]
         for job in line:
             waiting[job.queue] += job.tasks
             cores[job.queue] += job.tasks * job.slots
@@ -215,19 +219,24 @@ class GridEngine:
                 waiting=tuple(self._waiting(job, name) for job in ahead for _ in range(min(job.tasks, AHEAD)))[:AHEAD],
                 reserves=self.reserves, backfill=backfill,
             )  # fmt: skip
-        return LoadSnapshot(taken_at=at, partitions=partitions)
+        strange = {f"job state {short(job.word)!r}" for job in seen.jobs if states.strange_job(job.word)}
+        strange |= {f"queue state {short(one.state)!r}" for one in seen.instances if states.strange_instance(one.state)}
+        return LoadSnapshot(taken_at=at, partitions=partitions, strange=tuple(sorted(strange)))
 
     def _node(self, instance: Instance) -> NodeLoad:
-        """What is left is the scheduler's word; what jobs have of it, theirs. (A job over several nodes may count at the first.)"""
+        """What is left is the scheduler's word; what jobs have of it, theirs. (A job over several nodes may count at the first.) Of a
+        node that is alarmed nothing is free: no job is sent there."""
         free = min(instance.slots - instance.slots_used, int(size(instance.left.get("slots", f"{instance.slots}"))))
         memory, memory_used = size(instance.left.get("mem_total", "")), 0.0
         if self.memory and self.memory.booked:
             memory, memory_used = _booked(self.memory, instance)
         gpus, gpus_used = _booked(self.gpu, instance) if self.gpu else (0.0, 0.0)
+        if states.alarmed(instance.state):
+            free, gpus_used = 0, gpus
         return NodeLoad(
             name=instance.node, cores=instance.slots, cores_used=instance.slots - max(free, 0), memory=round(memory),
             memory_used=round(memory_used), gpus=round(gpus), gpus_used=min(math.ceil(gpus_used), round(gpus)),
-            gpu_model=instance.left.get(self.model.name, "") if self.model else "", up=not CLOSED.intersection(instance.state),
+            gpu_model=instance.left.get(self.model.name, "") if self.model else "", up=states.takes_jobs(instance.state),
         )  # fmt: skip
 
     def _booking(self, job: Job, queue: str, at: datetime) -> Booking:
@@ -261,7 +270,7 @@ class GridEngine:
         return [*records, *present, *(self._live(job) for job in gone), *map(_broken, told.broken)]
 
     def _live(self, job: Job, restart: int = 0) -> UsageRecord:
-        state = JobState.CANCELLED if job.ended else qstat.state(job.word)
+        state = JobState.CANCELLED if job.ended else states.state(job.word)
         runs, since = state is JobState.RUNNING, qstat.time(job.since)
         gpus = self._gpus(job.wants, job.slots) if runs else 0
         return UsageRecord(
@@ -366,27 +375,18 @@ def _unreadable(row: Sequence[str], why: str) -> UsageRecord:
 
 
 def _status(job: Job, at: datetime, place: int) -> JobStatus:
-    state = qstat.state(job.word)
+    state = states.state(job.word)
     broken = "E" in job.word and state is JobState.QUEUED
     return JobStatus(
-        state=state, seen_at=at, name=job.name, node=job.node, reason=_reason(job.word),
+        state=state, seen_at=at, name=job.name, node=job.node, reason=states.reason(job.word),
         place=place if state is JobState.QUEUED else 0, hopeless=broken,
     )  # fmt: skip
-
-
-@lru_cache(256)
-def _reason(word: str) -> str:
-    if "E" in word:
-        return f"{word}: it could not be started, qstat -j says why"
-    if "h" in word and "w" in word:
-        return f"{word}: on hold"
-    return word if not LETTERS.issuperset(word) or {"s", "S", "T", "d"}.intersection(word) else ""
 
 
 def _places(jobs: Iterable[Job]) -> dict[str, int]:
     """The place of each waiting job among those of its queue, 1 first: qstat lists them by priority."""
     ahead, everywhere, places = Counter[str](), 0, {}
-    for job in (job for job in jobs if qstat.waits(job.word)):
+    for job in (job for job in jobs if states.waits(job.word)):
         places[job.id] = 1 + (everywhere if job.queue == ANY else ahead[job.queue] + ahead[ANY])
         ahead[job.queue] += job.tasks
         everywhere += job.tasks
@@ -416,14 +416,16 @@ def _none_is_empty(done: Completed) -> Completed:
 
 
 def _tables(said: Iterable[str], first: str) -> Iterator[dict[str, str]]:
-    """qconf's tables of names and values, one after the other, each beginning with `first`."""
+    """qconf's tables of names and values, one after the other, each beginning with `first`. Lines before the first are others' words."""
     table: dict[str, str] = {}
     for line in said:
         name, _, value = line.partition(" ")
-        if name == first and table:
-            yield table
+        if name == first:
+            if table:
+                yield table
             table = {}
-        table[name] = value.strip()
+        if table or name == first:
+            table[name] = value.strip()
     if table:
         yield table
 
@@ -431,7 +433,7 @@ def _tables(said: Iterable[str], first: str) -> Iterator[dict[str, str]]:
 def _limit(text: str) -> timedelta | None:
     """A queue's walltime: "48:00:00", "3600", "INFINITY"; what some nodes have instead ("[n1=…]") is left out."""
     parts = text.split(",")[0].split(":")
-    if not all(part.isdecimal() for part in parts):
+    if len(parts) > 3 or not all(re.fullmatch(r"\d{1,9}", part, re.ASCII) for part in parts):
         return None
     return timedelta(seconds=sum(int(part) * 60**power for power, part in enumerate(reversed(parts))))
 

@@ -10,17 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 from ..commands import Command, Completed
 from ..errors import Garbled, Rejected, Unreachable
-from ..jobs import JobState
+from . import gridengine_states as states
 from .checks import lines, number, sentence, short
 
 PLAIN = ("env", "TZ=UTC", "LC_ALL=C", "SGE_SINGLE_LINE=1")
-LETTERS = frozenset("qwhrtsSTRdEPz")  # of a job's state (sge_status(5))
 JOBS = ("-s", "prsz", "-r", "-xml")
 EVERYBODY = ("-u", "*", *JOBS)
 ANY = ""  # the queue of a job that takes whichever
@@ -28,6 +26,7 @@ JOB_NAME, JOB_ID, COLUMNS = 4, 5, 45  # accounting(5)
 OURS = "scnet-[a-z0-9-]+"
 FINAL = frozenset({"0", "37", "100"})  # failures after which a job is not started again
 CHUNK = 1 << 16
+MOST_TASKS = 10**6  # of one array: Grid Engine's max_aj_tasks is 75,000 where nothing is set
 
 # These are single lines, since a login shell may be csh. Without indentation and what nobody reads, 100,000 jobs are 36 MB
 # and not 80; the last line says how qstat ended, which a pipe hides.
@@ -38,7 +37,9 @@ _LOOK = (
 # The wanted rows of the last 256 MiB (0.4 s; a file of years can have gigabytes), id, end and failure of the last rows, what was asked.
 _HISTORY = (
     f'column=$1; asked=$2; shift 2; {_LOOK}; cd "${{SGE_ROOT:-/var/lib/gridengine}}/${{SGE_CELL:-default}}/common" || exit 1; '
-    "if [ ! -e accounting ]; then echo recent; elif [ ! -r accounting ]; then echo accounting: not readable >&2; exit 1; else "
+    "if [ ! -e accounting ] && [ -e accounting.jsonl ]; then "
+    "echo accounting is written as JSON only: old_accounting=true is missing in reporting_params >&2; exit 1; "
+    "elif [ ! -e accounting ]; then echo recent; elif [ ! -r accounting ]; then echo accounting: not readable >&2; exit 1; else "
     'tail -c 268435456 accounting | grep -E -e "^([^:]*:){$column}($asked):"; echo recent; tail -n 20 accounting | cut -d: -f6,11,12; fi; '
     'echo "end $asked"'
 )
@@ -53,7 +54,10 @@ _NOT_ASKED = re.compile(
     re.IGNORECASE,
 )
 _PREFIX = re.compile(r"^(?:error: |Unable to run job: |warning: )+")
-_SIZE = re.compile(r"(\d+(?:\.\d*)?)([KMGTkmgt]?)")
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{0,18})?)([KMGTkmgt]?)(?:\(.*\))?", re.ASCII)  # of a resource map with its members: "2(0 1)"
+_NUMBER = re.compile(r"\d{1,10}", re.ASCII)
+_EXPRESSION = re.compile(r"[*?!|&()\[\]]")  # in a request for queues: any of several (sge_types(1))
+_RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18})(?::(\d{1,18}))?)?", re.ASCII)
 _MULTIPLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -72,7 +76,7 @@ class Job(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        return self.word == "z"
+        return states.ended(self.word)
 
 
 class Instance(NamedTuple):
@@ -167,7 +171,12 @@ def seen(done: Completed) -> Seen:
 
 
 def _elements(xml: str) -> Iterator[ElementTree.Element]:
-    """Jobs and queue instances as they end, in little memory. No document type, so no entities that could grow."""
+    """Jobs and queue instances as they end, in little memory. No document type, so no entities that could grow. What others print before
+    the document or after it is left out."""
+    begin, end = re.search(r"<\?xml|<!DOCTYPE|<job_info\b", xml), xml.rfind("</job_info>")
+    if not begin or end < begin.start():
+        raise Garbled(f"qstat answered no whole document: {short(xml[:80])!r}.")
+    xml = xml[begin.start() : end + len("</job_info>")]
     if "<!" in xml:
         raise Garbled("qstat answered with more than data: a document type.")
     parser: Any = ElementTree.XMLPullParser(("end",))  # Any: the stubs know all kinds of events, this has but one
@@ -176,7 +185,7 @@ def _elements(xml: str) -> Iterator[ElementTree.Element]:
             parser.feed(xml[start : start + CHUNK])
             yield from (element for _, element in parser.read_events() if element.tag in ("job_list", "Queue-List"))
         parser.close()
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise Garbled(f"qstat answered half a document: {error}.") from error
 
 
@@ -184,10 +193,12 @@ def _job(element: ElementTree.Element) -> Job:
     text = {child.tag: child.text or "" for child in element}
     queues = {child.text for child in element if child.tag == "hard_req_queue"}
     asked = (queues.pop() or "") if len(queues) == 1 else ANY
+    if not _NUMBER.fullmatch(text.get("JB_job_number", "")):
+        raise Garbled(f"qstat answered a job without a number: {short(text.get('JB_job_number', ''))!r}.")
     queue, _, node = (text.get("queue_name") or asked).partition("@")
     return Job(
         id=text.get("JB_job_number", ""), name=text.get("JB_name", ""), word=text.get("state", ""),
-        queue=ANY if "*" in queue else queue, node=node if text.get("queue_name") else "", slots=number(text.get("slots", "")),
+        queue=ANY if _EXPRESSION.search(queue) else queue, node=node if text.get("queue_name") else "", slots=number(text.get("slots", "")),
         tasks=_tasks(text.get("tasks", "")), since=text.get("JAT_start_time") or text.get("JB_submission_time", ""),
         wants={child.get("name", ""): child.text or "" for child in element if child.tag in ("hard_request", "def_hard_request")},
     )  # fmt: skip
@@ -205,20 +216,21 @@ def _instance(element: ElementTree.Element, queue: str, node: str, jobs: Sequenc
 
 def told(done: Completed) -> Told:
     _, after = _qstat(done)
-    if not after or not after[-1].startswith("end "):
+    end = next((place for place in range(len(after) - 1, -1, -1) if after[place].startswith("end ")), 0)
+    if "recent" not in after[:end]:
         raise Garbled(f"the answer breaks off: ...{short(done.stdout[-80:])!r}.")
-    cut = after.index("recent") if "recent" in after else len(after)
+    cut = after.index("recent")
     rows = [line.split(":") for line in after[:cut]]
-    broken = [row for row in rows if len(row) < COLUMNS]
+    broken = [row for row in rows if len(row) < COLUMNS or not _NUMBER.fullmatch(row[JOB_ID])]
     if broken and len(broken) == len(rows):
         raise Garbled(f"accounting has half a row: {short(':'.join(broken[0]))!r}.")
     own: dict[str, list[list[str]]] = {}
     for row in rows:
-        if len(row) >= COLUMNS and row[41] == "NONE":  # the others are tasks of a parallel job
+        if len(row) >= COLUMNS and _NUMBER.fullmatch(row[JOB_ID]) and row[41] == "NONE":  # the others are tasks of a parallel job
             own.setdefault(row[JOB_ID], []).append(row)
-    last = [line.split(":") for line in after[cut + 1 : -1]]
+    last = [line.split(":") for line in after[cut + 1 : end]]
     recent = frozenset(row[0] for row in last if len(row) == 3 and row[1] != "0" and row[2] in FINAL)
-    return Told(seen(done).jobs, own, broken, recent, frozenset(after[-1].removeprefix("end ").rpartition(":")[2].split("|")))
+    return Told(seen(done).jobs, own, broken, recent, frozenset(after[end].removeprefix("end ").rpartition(":")[2].split("|")))
 
 
 def never_started(job: Job, told: Told) -> bool:
@@ -228,24 +240,10 @@ def never_started(job: Job, told: Told) -> bool:
     return not told.recent.isdisjoint(ended[ended.index(job.id) + 1 :])
 
 
-@lru_cache(256)
-def state(word: str) -> JobState:
-    """Of a job that has not ended; UNKNOWN for letters that are not Grid Engine's. "t" is on its way to a node."""
-    if not word or not LETTERS.issuperset(word):
-        return JobState.UNKNOWN
-    return JobState.QUEUED if "q" in word or word in ("t", "Rt") else JobState.RUNNING
-
-
-@lru_cache(256)
-def waits(word: str) -> bool:
-    """Whether a job in that state stands in the queue before others: neither held nor broken."""
-    return "q" in word and LETTERS.issuperset(word) and not {"h", "E"}.intersection(word)
-
-
 def _tasks(text: str) -> int:
-    """How many tasks "1-9:2,12" are; 1 for a job without."""
-    ranges = re.findall(r"(\d+)(?:-(\d+)(?::(\d+))?)?", text)
-    return sum(max(int(last or first) - int(first), 0) // (int(step or 1) or 1) + 1 for first, last, step in ranges) or 1
+    """How many tasks "1-9:2,12" are, at most `MOST_TASKS`; 1 for a job without."""
+    ranges = ((number(first), number(last or first), number(step or "1")) for first, last, step in _RANGE.findall(text))
+    return min(sum(max(last - first, 0) // max(step, 1) + 1 for first, last, step in ranges) or 1, MOST_TASKS)
 
 
 def size(text: str) -> float:

@@ -36,8 +36,8 @@ class Visit:
     """`home` is the state folder; `account` whose jobs are tried ("" where there is but one); `patience` seconds for a job to start,
     `shell_patience` for the first command;
     `word` marks what is ours among what others print; `facts` is what the job
-    said, `hub_url` where it looked for the hub, `listener` who answers there if no broker does. `shell` runs any command on the login node
-    (an embedded centre's own transport knows its scheduler's only); `ways` opens ports."""
+    said, `node` where its scheduler says that it runs, `hub_url` where it looked for the hub, `listener` who answers there if no broker
+    does. `shell` runs any command on the login node (an embedded centre's own transport knows its scheduler's only); `ways` opens ports."""
 
     home: Path
     spec: CentreSpec
@@ -53,6 +53,7 @@ class Visit:
     word: str = field(default_factory=lambda: f"scnet-check-{secrets.token_hex(4)}")
     facts: Json = field(default_factory=dict)
     job_id: str = ""
+    node: str = ""
     job_let_go: bool = False
     left_files: bool = False
     made_home: bool = False

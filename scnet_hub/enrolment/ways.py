@@ -10,9 +10,9 @@ import contextlib
 import json
 from urllib.parse import urlsplit
 
-from .. import identity
+from .. import hosts
 from ..addresses import SERVICE
-from ..errors import CentreError, Unreachable
+from ..errors import CentreError, Refused, Unreachable
 from .findings import Doubt, Hop, Problem, words_of
 from .visit import Visit
 
@@ -77,12 +77,7 @@ async def to_session(visit: Visit) -> str:
         raise Problem(
             f"a job could not listen on {host}: {there.get('error')}", hint="session.host, or network.nodes, names an address of a node?"
         )
-    networks = visit.spec.network.nodes
-    if networks and not identity.lies_in(host, networks):
-        raise Problem(
-            f"a job listens on {host}, which is not in {', '.join(networks)}",
-            hint="Correct network.nodes: no session is looked for elsewhere.",
-        )
+    host = _where(visit, host)
     way = visit.spec.network.sessions
     near = await visit.ways.forward(host, port)
     try:
@@ -96,6 +91,17 @@ async def to_session(visit: Visit) -> str:
         raise _no_way(visit, host, port, f"something else answered: {body[:40]!r}" if body else "the connection ends at once")
     visit.job_let_go = True
     return f"{host}:{port} answers, {'through the login node' if way == 'forward' else 'directly'}"
+
+
+def _where(visit: Visit, host: str) -> str:
+    """The host that the broker would lead to. Raises Problem where it would refuse what sessions say."""
+    network, wanted = visit.spec.network, visit.spec.session.host or visit.node
+    try:
+        if network.nodes:
+            return hosts.in_networks(host, network.nodes, listen=network.listen, centre=visit.spec.id)
+        return hosts.on_node(host, wanted, domains=lambda: visit.spec.domains, centre=visit.spec.id) if wanted else host
+    except Refused as error:
+        raise Problem(f"a job listens on {host}, where no session would be looked for: {error}", hint=error.hint) from error
 
 
 def _no_way(visit: Visit, host: str, port: int, words: str) -> Problem:

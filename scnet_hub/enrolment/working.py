@@ -125,6 +125,7 @@ async def job(visit: Visit) -> str:
         visit.job_id = await visit.centre.find(visit.word, account=visit.account) or ""
         raise Problem(f"the answer to the submission can't be read: {error}", hint="Is there a wrapper around the command?") from error
     status = await _started(visit, began + visit.patience)
+    visit.node = status.node
     return f"job {visit.job_id} runs on {status.node or 'a node'}, {time.monotonic() - began:.0f} s after it was submitted"
 
 

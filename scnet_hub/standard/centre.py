@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from ..errors import BadOption, SpecError
+from ..hosts import domains_of
 from ..units import parse_memory, parse_walltime
 from .tariff import MODEL, Sale, Tariff, TariffFrom, TimeZone
 
@@ -160,6 +161,10 @@ class NetworkSpec(_Document):
         default=[], description="Networks of the compute nodes, like 10.1.0.0/16: nowhere else may a session listen."
     )
 
+    domains: list[Host] = Field(
+        default=[], description="Domains in the nodes' full names, like cluster.example, where the scheduler says short names."
+    )
+
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         if self.hub == "forward" and not self.listen:
@@ -275,6 +280,12 @@ class CentreSpec(_Document):
 
     def offered(self, name: str) -> PartitionSpec | None:
         return next((partition for partition in self.partition if partition.name == name), None)
+
+    @property
+    def domains(self) -> set[str]:
+        """Domains of the centre's own machines: what the page says, and the domains of its login nodes."""
+        login = self.transport.hosts if isinstance(self.transport, SshTransport) else []
+        return {*self.network.domains, *domains_of(login)}
 
     def maintenance_in(self, start: datetime, end: datetime) -> Maintenance | None:
         """The first maintenance that overlaps these times."""
