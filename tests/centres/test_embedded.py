@@ -138,8 +138,9 @@ def test_cancel_kills_what_ignores_the_wish_and_children_in_sessions_of_their_ow
 
 def test_what_a_script_leaves_behind_is_counted_and_ends_with_it(embedded: EmbeddedCentre) -> None:
     pids = embedded.home / "pids"
-    burn = f"{sys.executable} -c 'import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass\ntime.sleep(300)'"
-    job = submit(embedded, f"(setsid {burn} & echo $! > {pids}); sleep 2")
+    burn = "import pathlib, time\nwhile time.process_time() < 0.5: pass\npathlib.Path('burnt').touch()\ntime.sleep(300)"
+    (embedded.home / "burn.py").write_text(burn)
+    job = submit(embedded, f"(setsid {sys.executable} burn.py & echo $! > {pids}); while [ ! -e burnt ]; do sleep 0.05; done")
     until(lambda: state(embedded, job) == "COMPLETED", "the job ended", 20)
     assert not running(int(pids.read_text()))
     minutes, seconds = account(embedded, job)["TotalCPU"].split(":")
