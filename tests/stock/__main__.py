@@ -22,9 +22,10 @@ from pathlib import Path
 from scnet_hub.centres.embedded import EmbeddedCentre, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-# As they stand in the checkout: where the tests are, and how pytest is to run them.
-DASK_JOBQUEUE = ("dask_jobqueue", ("-E", "slurm"))
-BATCHSPAWNER = ("batchspawner/tests", ("--noconftest", "-p", "tests.stock.fixtures", "-o", "addopts=", "-o", "asyncio_mode=auto"))
+# Where the tests are in the checkout, and pytest's options of each run. With an environment dask-jobqueue's conftest runs that one's tests
+# alone, without one all that need none.
+DASK_JOBQUEUE = ("dask_jobqueue", [("-E", "slurm"), ()])
+BATCHSPAWNER = ("batchspawner/tests", [("--noconftest", "-p", "tests.stock.fixtures", "-o", "addopts=", "-o", "asyncio_mode=auto")])
 
 
 @dataclass
@@ -37,28 +38,32 @@ class Outcome:
     not_applicable: dict[str, str] = field(default_factory=dict)
 
 
-def run(suite: str, checkout: Path, tests: str, options: Sequence[str], environment: Mapping[str, str], report: Path) -> Outcome:
+def run(checkout: Path, tests: str, options: Sequence[str], environment: Mapping[str, str], report: Path) -> Path:
+    """One run of pytest in the checkout; its report in JUnit's form."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}", *options, tests]
     done = subprocess.run(command, cwd=checkout, env=dict(environment), stdout=sys.stderr)
     if not report.exists():
-        sys.exit(f"{suite}: pytest ended with {done.returncode} and no report. Is {checkout} a checkout of {suite}?")
-    return outcome(suite, report)
+        sys.exit(f"pytest ended with {done.returncode} and no report. Is {checkout} a checkout with {tests}?")
+    return report
 
 
-def outcome(suite: str, report: Path) -> Outcome:
-    """Reads pytest's report in JUnit's form."""
-    found = Outcome(suite)
-    for case in ElementTree.parse(report).iter("testcase"):
+def outcome(suite: str, reports: Sequence[Path]) -> Outcome:
+    """What the reports say together: a test that one run left out and another ran counts as run."""
+    found: dict[str, tuple[str, str]] = {}
+    for case in (case for report in reports for case in ElementTree.parse(report).iter("testcase")):
         name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
-        wrong = next((one for kind in ("failure", "error") if (one := case.find(kind)) is not None), None)
-        skipped = case.find("skipped")
-        if wrong is not None:
-            found.failed[name] = (wrong.get("message") or "").splitlines()[0][:200]
-        elif skipped is not None:
-            found.not_applicable[name] = (skipped.get("message") or "")[:200]
-        else:
-            found.passed += 1
-    return found
+        ending = _ending(case)
+        if name not in found or found[name][0] == "skipped" or ending[0] == "failed":
+            found[name] = ending
+    of = lambda kind: {name: why for name, (how, why) in found.items() if how == kind}  # noqa: E731
+    return Outcome(suite, len(of("passed")), of("failed"), of("skipped"))
+
+
+def _ending(case: ElementTree.Element) -> tuple[str, str]:
+    for kind, how in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
+        if (found := case.find(kind)) is not None:
+            return how, ((found.get("message") or "").splitlines() or [""])[0][:200]
+    return "passed", ""
 
 
 def environment_of(centre: EmbeddedCentre, checkout: Path) -> dict[str, str]:
@@ -93,10 +98,14 @@ def main() -> int:
         centre = EmbeddedCentre(Path(folder) / "c", Settings(name="stock", nodes=2, cores=8, memory=16 * 2**30))
         centre.start()
         try:
-            for suite, (checkout, tests, options) in wanted.items():
+            for suite, (checkout, tests, runs) in wanted.items():
                 if checkout:
                     place = checkout.resolve()
-                    outcomes.append(run(suite, place, tests, options, environment_of(centre, place), Path(folder) / f"{suite}.xml"))
+                    reports = [
+                        run(place, tests, options, environment_of(centre, place), Path(folder) / f"{suite}-{number}.xml")
+                        for number, options in enumerate(runs)
+                    ]
+                    outcomes.append(outcome(suite, reports))
         finally:
             centre.stop()
     print(json.dumps([asdict(one) for one in outcomes]) if given.json else "\n".join(words(one) for one in outcomes))

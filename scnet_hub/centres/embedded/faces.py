@@ -56,6 +56,8 @@ def sbatch(call: Call, centre: Controller) -> Answer:
         return Answer(None)
     where = Where(centre.owner.user, question.directory, question.environment, login())
     asked = submission(question.argv[1:], script, os.path.basename(name), centre.settings, where)
+    if name:
+        asked.job.command = str(Path(question.directory) / name)
     number = centre.submit(asked)
     return Answer(0, f"{number}\n" if asked.parsable else "" if "quiet" in given else f"Submitted batch job {number}\n")
 
