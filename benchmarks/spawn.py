@@ -53,7 +53,6 @@ class Stock(batchspawner.SlurmSpawner):
     # unchanged, but that people need no system account: it would look their home up there
 
     req_homedir = Unicode({home!r})
-    ip = Unicode("127.0.0.1")
 
     def user_env(self, env):
         return {{**env, "HOME": {home!r}, "SHELL": "/bin/sh", "USER": self.user.name}}
@@ -75,7 +74,6 @@ c.Spawner.environment = {{"PATH": {path!r}, "PYTHONPATH": {extra!r}}}
 c.SlurmSpawner.req_nprocs = "1"
 c.SlurmSpawner.req_memory = "1G"
 c.SlurmSpawner.req_runtime = "1:00:00"
-c.SlurmSpawner.state_exechost_exp = "127.0.0.1"
 c.Spawner.args = {args!r}
 """
 STOCK_AT_ALPHA = """

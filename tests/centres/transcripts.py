@@ -221,8 +221,8 @@ def written(said: Said) -> str:
 def read(text: str) -> list[Said]:
     """The commands of a transcript, in their order."""
     found = []
-    for block in ("\n" + text).split("\n$ ")[1:]:
-        command, *lines = block.removesuffix("\n").split("\n")
+    for block in ("\n" + text.removesuffix("\n")).split("\n$ ")[1:]:
+        command, *lines = block.split("\n")
         code = int(lines.pop().removeprefix("exit ")) if lines and lines[-1].startswith("exit ") else 0
         errors = [line.removeprefix("2> ") for line in lines if line.startswith("2> ")]
         output = [line for line in lines if not line.startswith("2> ")]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from .asking import Answer, Call, Controller, filtered, job_number, moment
-from .listing import Moment, cpu_clock, group, hosts, long_clock, nodes_of, priority, size
+from .listing import Moment, cpu_clock, hosts, long_clock, nodes_of, priority, size
 from .options import Complaint
 from .queue import Job, Step
 
@@ -36,7 +35,7 @@ class Row:
     def state(self) -> str:
         job, step = self.job, self.step
         if step is None:
-            return f"CANCELLED by {os.getuid()}" if job.state == "CANCELLED" else job.state
+            return f"CANCELLED by {self.at.owner.uid}" if job.state == "CANCELLED" else job.state
         if not step.ended_at:
             return "RUNNING"
         return "CANCELLED" if step.signal else "FAILED" if step.code else "COMPLETED"
@@ -121,8 +120,8 @@ FIELDS: Mapping[str, Field] = {
         Field("Eligible", 19, _queued),
         Field("End", 19, _ended),
         Field("ExitCode", 8, lambda row: row.code),
-        Field("GID", 6, _job(lambda job: os.getgid()), steps=False),
-        Field("Group", 9, _job(lambda job: group()), steps=False),
+        Field("GID", 6, lambda row: str(row.at.owner.gid), steps=False),
+        Field("Group", 9, lambda row: row.at.owner.group, steps=False),
         Field("JobID", 12, lambda row: row.id, left=True),
         Field("JobIDRaw", 12, lambda row: row.id, left=True),
         Field("JobName", 10, lambda row: row.step.name if row.step else row.job.name),
@@ -146,7 +145,7 @@ FIELDS: Mapping[str, Field] = {
         Field("Timelimit", 10, _job(lambda job: long_clock(job.limit)), steps=False),
         Field("TimelimitRaw", 10, _job(lambda job: job.limit // 60), steps=False),
         Field("TotalCPU", 10, lambda row: row.total_cpu),
-        Field("UID", 6, _job(lambda job: os.getuid()), steps=False),
+        Field("UID", 6, lambda row: str(row.at.owner.uid), steps=False),
         Field("User", 9, _job(lambda job: job.user), steps=False),
         Field("WorkDir", 20, _job(lambda job: job.directory), steps=False),
     )

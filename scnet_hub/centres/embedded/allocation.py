@@ -24,7 +24,8 @@ BLOCK = 65536
 def main(argv: list[str], ask: Ask) -> int:
     with tempfile.TemporaryDirectory(prefix="scnet-srun-") as folder:
         outputs = [fifo(folder, "out", os.O_RDONLY), fifo(folder, "err", os.O_RDONLY)]
-        entry = fifo(folder, "in", os.O_RDWR)  # also read, so that it can be opened before the job does
+        entry = os.path.join(folder, "in")
+        os.mkfifo(entry, 0o600)
         answer = ask(argv, {PIPES: folder})
         sys.stdout.write(answer["stdout"])
         sys.stdout.flush()
@@ -51,9 +52,9 @@ def cancelling(ask: Ask, job: str) -> Callable[[int, FrameType | None], None]:
     return cancel
 
 
-def feed(entry: int) -> None:
-    """Copies the standard input to the job."""
-    os.set_blocking(entry, True)
+def feed(path: str) -> None:
+    """Copies the standard input to the job, from the moment when it reads."""
+    entry = os.open(path, os.O_WRONLY)
     while data := os.read(0, BLOCK):
         while data:
             data = data[os.write(entry, data) :]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .client import VERSION
-from .listing import STANDARD, Moment, host_names, shown_state
+from .listing import STANDARD, Moment, Owner, host_names, shown_state
 from .manuals import MANUALS
 from .options import Complaint
 from .queue import Job, Node, Step
@@ -56,7 +56,7 @@ class Controller(Protocol):
 
     settings: Settings
     nodes: list[Node]
-    user: str
+    owner: Owner
 
     def now(self) -> float: ...
     def running(self) -> Sequence[Job]: ...
@@ -86,7 +86,7 @@ def filtered(jobs: Sequence[Job], given: Mapping[str, str], centre: Controller) 
     """Those jobs that the filtering options leave. Raises Complaint for an unknown node or state."""
     wanted = {key: set(given[key].split(",")) for key in ("account", "name", "partition", "qos", "user") if key in given}
     if "me" in given:
-        wanted["user"] = {centre.user}
+        wanted["user"] = {centre.owner.user}
     states = job_states(given["state"]) if "state" in given else None
     nodes = known_nodes(given["nodelist"], centre) if "nodelist" in given else None
     facts: Mapping[str, Callable[[Job], str]] = {
@@ -119,7 +119,7 @@ def job_number(word: str, complaint: str) -> int:
 def moment(question: Question, centre: Controller) -> Moment:
     environment = question.environment
     form = environment.get("SLURM_TIME_FORMAT", "")
-    return Moment(centre.now(), form if form not in ("", "standard") else STANDARD, environment.get("TZ") == "UTC")
+    return Moment(centre.now(), centre.owner, form if form not in ("", "standard") else STANDARD, environment.get("TZ") == "UTC")
 
 
 def job_states(text: str) -> set[str] | None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 VERSION = "slurm-wlm 22.05.8"
-PASSED_ON = ("SLURM_TIME_FORMAT", "TZ")
+PASSED_ON = ("SLURM_JOB_NODELIST", "SLURM_TIME_FORMAT", "TZ")
 RESTART = 10.0  # seconds that srun waits in a job for a daemon that is being restarted, as long as Slurm's MessageTimeout
 AWAY = "Unable to contact slurm controller (connect failure)"
 HUNG = "Socket timed out on send/recv operation"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import grp
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ from pathlib import Path
 from ... import owned
 from . import background, environment, faces, processes
 from .asking import Answer, Question
+from .listing import Owner
 from .queue import RUNNING, Job, Node, Spot, Step, decide, left_of
 from .serving import Door, locked
 from .settings import Settings
@@ -43,7 +45,7 @@ class Daemon:
     def __init__(self, home: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.home, self.settings, self.now = home, settings, clock
         self.commands = home / "bin"
-        self.user = _user()
+        self.owner = _owner()
         self.nodes = [
             Node(name, settings.address(number), settings.cores, settings.memory, settings.gpus)
             for number, name in enumerate(settings.node_names(), 1)
@@ -384,11 +386,13 @@ def _write(path: Path, text: str, mode: int) -> None:
         file.write(text)
 
 
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
+def _owner() -> Owner:
+    user, group = str(os.getuid()), str(os.getgid())
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwuid(os.getuid()).pw_name
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(os.getgid()).gr_name
+    return Owner(user, os.getuid(), group, os.getgid())
 
 
 def run(home: Path, settings: Settings) -> int:

@@ -56,8 +56,10 @@ def sbatch(call: Call, centre: Controller) -> Answer:
         script = ""
     if script is None:
         return Answer(None)
-    where = Where(centre.user, question.directory, question.environment, login())
+    where = Where(centre.owner.user, question.directory, question.environment, login())
     asked = submission(question.argv[1:], script, os.path.basename(name), centre.settings, where)
+    if name:
+        asked.job.command = str(Path(question.directory) / name)
     number = centre.submit(asked)
     return Answer(0, f"{number}\n" if asked.parsable else "" if "quiet" in given else f"Submitted batch job {number}\n")
 
@@ -83,12 +85,14 @@ def scancel(call: Call, centre: Controller) -> Answer:
 
 
 def squeue(call: Call, centre: Controller) -> Answer:
-    given = call.given
-    if call.rest:
-        return Answer(1, MANUALS["squeue"].usage, f"squeue: error: Unrecognized option: {call.rest[0]}\n")
+    given, rest = dict(call.given), [*call.rest]
+    if rest and given.get("jobs") == "":  # its value may be left out, so "-j 6" leaves a 6 over
+        given["jobs"] = rest.pop(0)
+    if rest:
+        return Answer(1, MANUALS["squeue"].usage, f"squeue: error: Unrecognized option: {rest[0]}\n")
     states = job_states(given.get("states", "PENDING" if "start" in given else "PENDING,RUNNING,COMPLETING"))
     listed = list(centre.queue(ended=states is None or not states <= {"PENDING", "RUNNING", "COMPLETING"}))
-    if "jobs" in given:
+    if given.get("jobs"):
         wanted = {job_number(word, "Invalid job id: {}") for word in given["jobs"].split(",") if word}
         known = {job.id for job in centre.queue(ended=True)} if len(wanted) == 1 else wanted
         if not wanted & known:

@@ -5,8 +5,6 @@ Pure; `Moment` carries the clock and the asker's time format. A field that is no
 
 from __future__ import annotations
 
-import grp
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,10 +25,21 @@ GIVES_REASON = (PENDING, "FAILED", "TIMEOUT")
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """The one user whose jobs an embedded centre runs."""
+
+    user: str
+    uid: int
+    group: str
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, and how the asker wants times: `form` for strftime, "%s" being seconds since 1970."""
+    """Now, whose centre it is, and how the asker wants times: `form` for strftime, "%s" being seconds since 1970."""
 
     now: float
+    owner: Owner
     form: str = STANDARD
     utc: bool = False
 
@@ -131,13 +140,6 @@ def priority(job: Job) -> int:
     return 4294901760 - job.id
 
 
-def group() -> str:
-    try:
-        return grp.getgrgid(os.getgid()).gr_name
-    except KeyError:
-        return str(os.getgid())
-
-
 def starts(job: Job) -> float:
     return job.started_at or job.starts_at or job.ended_at
 
@@ -191,9 +193,9 @@ JOB_FIELDS: Mapping[str, JobField] = {
     "L": lambda job, at: clock(left(job, at.now)) if left(job, at.now) >= 0 else "INVALID",
     "M": lambda job, at: clock(job.elapsed(at.now)),
     "u": lambda job, at: job.user,
-    "U": lambda job, at: str(os.getuid()),
-    "g": lambda job, at: group(),
-    "G": lambda job, at: str(os.getgid()),
+    "U": lambda job, at: str(at.owner.uid),
+    "g": lambda job, at: at.owner.group,
+    "G": lambda job, at: str(at.owner.gid),
     "a": lambda job, at: job.account or "(null)",
     "P": lambda job, at: job.partition,
     "p": lambda job, at: f"{priority(job) / (2**32 - 1):.14f}",

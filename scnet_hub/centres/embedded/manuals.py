@@ -72,7 +72,7 @@ SQUEUE = f"""\
 Usage: squeue [OPTIONS]
   -A, --account=NAMES             only jobs of these accounts
   -h, --noheader                  no headers on output
-  -j, --jobs=IDS                  only these jobs
+  -j, --jobs[=IDS]                only these jobs
   -l, --long                      long report
       --me                        only own jobs
   -n, --name=NAMES                only jobs with these names

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-LINE = re.compile(r"^  (?:-(?P<letter>\w), |    )--(?P<name>[a-z][a-z0-9-]*)(?P<value>\[=|=)?")
+LINE = re.compile(r"^  (?:-(?P<letter>\w), |    )--(?P<name>[A-Za-z][A-Za-z0-9-]*)(?P<value>\[=|=)?")
 
 
 class Complaint(Exception):
@@ -81,7 +81,7 @@ class _Parser:
 
     def _long(self, word: str, waiting: list[str]) -> None:
         name, equals, value = word.partition("=")
-        option = self._named(name)
+        option = self._named(name, word)
         if equals and not option.value:
             raise self.manual.complaint(f"option '--{option.name}' doesn't allow an argument")
         if option.value == "=" and not equals:
@@ -90,14 +90,14 @@ class _Parser:
             value = waiting.pop(0)
         self.given[option.name] = value
 
-    def _named(self, name: str) -> Option:
+    def _named(self, name: str, word: str) -> Option:
         """The option of that name, or the only one that begins so."""
         fitting = [name] if name in self.long else [known for known in self.long if name and known.startswith(name)]
         if not fitting:
             raise self.manual.complaint(f"unrecognized option '--{name}'")
         if len(fitting) > 1:
             possible = " ".join(f"'--{one}'" for one in fitting)
-            raise self.manual.complaint(f"option '--{name}' is ambiguous; possibilities: {possible}")
+            raise self.manual.complaint(f"option '--{word}' is ambiguous; possibilities: {possible}")
         return self.long[fitting[0]]
 
     def _short(self, letters: str, waiting: list[str]) -> None:

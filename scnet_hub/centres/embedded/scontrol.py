@@ -6,7 +6,7 @@ import os
 import socket
 
 from .asking import Answer, Call, Controller, job_number, moment
-from .listing import Moment, ends, gres, group, host_names, hosts, long_clock, min_cpus, nodes_of, priority, shown_state, size, starts
+from .listing import Moment, ends, gres, host_names, hosts, long_clock, min_cpus, nodes_of, priority, shown_state, size, starts
 from .options import Complaint
 from .queue import PENDING, Job
 
@@ -55,7 +55,7 @@ def _facts(job: Job, at: Moment) -> list[str]:
     memory = f"MinMemoryCPU={size(job.memory_per_core)}" if job.memory_per_core else f"MinMemoryNode={size(job.need.memory)}"
     return [
         f"JobId={job.id} JobName={job.name}",
-        f"UserId={job.user}({os.getuid()}) GroupId={group()}({os.getgid()}) MCS_label=N/A",
+        f"UserId={job.user}({at.owner.uid}) GroupId={at.owner.group}({at.owner.gid}) MCS_label=N/A",
         f"Priority={priority(job)} Nice=0 Account={job.account or '(null)'} QOS=normal",
         f"JobState={shown_state(job)} Reason={job.reason or 'None'} Dependency=(null)",
         f"Requeue=0 Restarts=0 BatchFlag=1 Reboot=0 ExitCode={job.code}:{job.signal}",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...errors import SpecError
 
+OWN_ADDRESSES = sys.platform == "linux"  # which alone lets every 127.x.y.z be used without setting it up
 LONGEST_SOCKET = 100  # sun_path holds 108 bytes on Linux, 104 on macOS, with a closing zero
 
 
@@ -49,11 +50,14 @@ class Settings:
                 raise SpecError(f"embedded centre: {key} {getattr(self, key)!r} may hold only a-z, 0-9 and '-'.")
 
     def node_names(self) -> list[str]:
-        return [f"{self.name}{number}" for number in range(1, self.nodes + 1)]
+        """A node is called by its address where it has one of its own: the only name that resolves on this machine, for the hub of a
+        stock batchspawner as for a program that reads SLURM_JOB_NODELIST."""
+        numbers = range(1, self.nodes + 1)
+        return [self.address(number) if OWN_ADDRESSES else f"{self.name}{number}" for number in numbers]
 
     def address(self, number: int) -> str:
-        """Where node `number` (from 1) listens. Only Linux lets every 127.x.y.z be used without setting it up."""
-        return f"127.1.{self.index}.{number}" if sys.platform == "linux" else "127.0.0.1"
+        """Where node `number` (from 1) listens."""
+        return f"127.1.{self.index}.{number}" if OWN_ADDRESSES else "127.0.0.1"
 
 
 def write_settings(home: Path, settings: Settings) -> None:

@@ -146,7 +146,7 @@ def _columns(given: Mapping[str, str], centre: Controller) -> list[Column]:
         (False, False): USUAL, (False, True): LONG, (True, False): BY_NODE, (True, True): BY_NODE_LONG,
     }["Node" in given, "long" in given]  # fmt: skip
     form = REASONS if "list-reasons" in given else SUMMARY if "summarize" in given else usual
-    width = max(10, *(len(node.name) for node in centre.nodes))
+    width = max(9, *(len(node.name) for node in centre.nodes))
     return columns(given.get("format", form.replace("{width}", str(width))), FIELDS, "node")
 
 

@@ -126,7 +126,7 @@ def _allocate(call: Call, centre: Controller) -> Answer:
     options += [f"--output={_plain(pipes)}/out", f"--error={_plain(pipes)}/err"]
     if "job-name" not in resources:
         options.append(f"--job-name={os.path.basename(call.rest[0])}")
-    where = Where(centre.user, os.path.join(question.directory, call.given.get("chdir", "")), environment)
+    where = Where(centre.owner.user, os.path.join(question.directory, call.given.get("chdir", "")), environment)
     return Answer(0, "", "", {"job": centre.submit(submission(options, script, "", centre.settings, where))})
 
 
