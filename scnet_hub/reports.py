@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import allocations, documents, quotas
+from . import allocations, documents, projects, quotas
 from .db import Database, Tx
 from .db import accounts as stored_accounts
 from .db import allocations as stored_allocations
@@ -141,7 +141,8 @@ class Reports:
         over = sum((max(Amount(0), used - held) for used, held in flights), Amount(0))
         money = books.balance(tx, project.id)  # what runs over its hold will come off what is available
         money = replace(money, on_hold=money.on_hold + over, available=money.available - over)
-        found = documents.balance(project, money, in_flight, ending)
+        cap = projects.cap_of(tx, project.id, person) if person else None
+        found = documents.balance(project, money, in_flight, ending) | {"own": documents.own(cap, money.available) if cap else None}
         return found | quotas.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, in_flight)
 
     async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:
