@@ -28,6 +28,7 @@ NOTEBOOK = {"nbformat": 4, "nbformat_minor": 5, "metadata": KERNEL, "cells": [CE
 def test_a_panel_of_yesterday_shows_what_it_showed_and_its_age() -> None:
     with FakeBroker() as broker, Lab(broker, SCNET_IDLE_TIMEOUT="7200", PYTHONPATH=str(ROOT)) as lab, chromium() as page:
         broker.lab()
+        page.set_default_timeout(180_000)  # a kernel that imports all of this on a busy machine
         file = lab.home / "n.ipynb"
         file.write_text(json.dumps(NOTEBOOK))
         opened(page, lab)
@@ -44,9 +45,9 @@ def test_a_panel_of_yesterday_shows_what_it_showed_and_its_age() -> None:
             lab.http.delete(f"api/sessions/{one['id']}")
         assert page.context.browser
         page = page.context.browser.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)
         opened(page, lab)
-        expect(page.locator(".scnet-summary")).to_have_text(summary, timeout=60_000)
+        expect(page.locator(".scnet-summary")).to_have_text(summary, timeout=180_000)
         expect(page.locator(".scnet-asof")).to_contain_text("ago: run the cell again for a live view")
         assert page.get_by_role("button", name="Stop session default").count() == 0
         assert page.get_by_text("Error displaying widget").count() == 0
