@@ -24,6 +24,7 @@ from .load import Known
 from .notices import Notice
 from .orphans import Orphan
 from .placement import Placement, Ranked
+from .projects import Cap
 from .sessions import request_document
 from .standard.centre import Announcement, PartitionSpec
 from .units import MICRO, Amount
@@ -244,6 +245,12 @@ def balance(project: ProjectRow, money: Balance, in_flight: Amount, ending: Sequ
         "expired": number(money.expired),
         "ending": [*ending],
     }
+
+
+def own(cap: Cap, available: Amount) -> Json:
+    """What a capped member may spend of a project: the rest of the cap, or of the project where that is less."""
+    amounts = {name: number(getattr(cap, name)) for name in ("cap", "spent", "held")}
+    return {**amounts, "available": number(max(Amount(0), min(cap.left, available)))}
 
 
 def allocation(row: AllocationRow) -> Json:

@@ -41,7 +41,7 @@ from .pulse import Pulse, default_pool
 from .reports import Reports
 from .second_chances import SecondChances
 from .settling import Settling
-from .standard.centre import CentreSpec
+from .standard.centre import READ_AGAIN, CentreSpec
 from .standard.federation import FederationSpec
 from .stops import Stops, should_stop
 from .transport import Means
@@ -149,7 +149,7 @@ class Federation:
     def announce(self, page: CentreSpec) -> None:
         """Takes a centre's maintenance and announcements from its page as it is now; of a centre that is here."""
         if page.id in self.centres:
-            told = {"maintenance": page.maintenance, "announcement": page.announcement}
+            told = {name: getattr(page, name) for name in READ_AGAIN}
             spec = self.centres[page.id].spec.model_copy(update=told)
             self.centres[page.id].spec = spec
             self.load.centres[page.id].announced(spec)

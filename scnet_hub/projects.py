@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from .db import Tx
 from .db import projects as stored
@@ -80,16 +81,33 @@ def oversees(tx: Tx, person: str, project: str) -> bool:
     return any(one.person == person and one.role != "member" for one in stored.people(tx, project))
 
 
+class Cap(NamedTuple):
+    """What a project lets one of its people spend: in all, spent so far, held for their sessions, and what is left of it."""
+
+    cap: Amount
+    spent: Amount
+    held: Amount
+
+    @property
+    def left(self) -> Amount:
+        return max(Amount(0), self.cap - self.spent - self.held)
+
+
+def cap_of(tx: Tx, project: str, person: str) -> Cap | None:
+    """None for a person without a cap."""
+    cap = next((one.cap for one in stored.people(tx, project) if one.person == person), None)
+    return None if cap is None else Cap(Amount(cap), *(Amount(micros) for micros in stored_sessions.spent_by(tx, project, person)))
+
+
 def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
     """Raises Overdrawn if that would be more than the project lets this person spend; what is held counts."""
-    cap = next((one.cap for one in stored.people(tx, project) if one.person == person), None)
-    if cap is None:
+    found = cap_of(tx, project, person)
+    if found is None:
         return
-    spent, held = (Amount(micros) for micros in stored_sessions.spent_by(tx, project, person))
-    left = Amount(max(0, cap - spent.micros - held.micros))
-    if amount > left:
+    cap, spent, held = found
+    if amount > (left := found.left):
         raise Overdrawn(
-            f"Project {project} lets {person} spend {Amount(cap)}: {spent} are spent and {held} held; this needs up to {amount}.",
+            f"Project {project} lets {person} spend {cap}: {spent} are spent and {held} held; this needs up to {amount}.",
             hint="Ask for a shorter walltime or fewer cores, stop something, or ask the project's PI for a higher cap.",
             code="over-cap", details={"needed": float(amount), "available": float(left)},
         )  # fmt: skip

@@ -158,7 +158,8 @@ class Reports:
         over = sum((max(Amount(0), flights.used[row.id] - Amount(row.held)) for row in rows), Amount(0))
         money = books.balance(tx, project.id)  # what runs over its hold will come off what is available
         money = replace(money, on_hold=money.on_hold + over, available=money.available - over)
-        found = documents.balance(project, money, in_flight, ending)
+        cap = projects.cap_of(tx, project.id, person) if person else None
+        found = documents.balance(project, money, in_flight, ending) | {"own": documents.own(cap, money.available) if cap else None}
         return found | quotas.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, flights)
 
     async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:

@@ -85,13 +85,13 @@ class Spending:
         not charged, with what they use."""
         now, in_flight = self.clock(), flights.total()
         recent = self.recent(tx, project, lots, now)
-        rate = self.rate(recent, in_flight, now)
-        points = burn_down(lots, in_flight.micros, rate.micros, now)
         running = {row.centre for row in rows if row.id in flights.hourly}
+        rate, hourly = self.rate(recent, in_flight, now), sum(flights.hourly.values(), Amount(0))
         return {
-            "burn_rate": number(rate),
-            "per_hour": number(sum(flights.hourly.values(), Amount(0))),
-            "runs_out_at": iso(runs_out_at(points, rate.micros)),
+            "burn_rate": None if rate is None else number(rate),
+            "per_hour": number(hourly),
+            "runs_out_at": None if rate is None else self._ends(lots, in_flight, rate.micros, now),
+            "runs_out_now_at": self._ends(lots, in_flight, 24 * hourly.micros, now),
             "as_of": {"settled": iso(recent.record), "in_flight": iso(self._looked(running, now))},
             "waiting": sum(not row.job_live for row in rows),
             "last_days": [{"day": f"{day}", "charged": number(micros)} for day, micros in zip(self._days(now), recent.days, strict=True)],
@@ -115,8 +115,17 @@ class Spending:
         self._recent[project] = found
         return found
 
-    def rate(self, recent: Recent, in_flight: Amount, now: datetime) -> Amount:
-        """Credits a day over the last week, what is in flight included; of younger books since they began, but over a day at least."""
+    def _ends(self, lots: Sequence[Lot], in_flight: Amount, per_day: int, now: datetime) -> str | None:
+        """Until when the lots last at so many micro-credits a day; None: nothing is spent, or they last for three years."""
+        return iso(runs_out_at(burn_down(lots, in_flight.micros, per_day, now), per_day))
+
+    def rate(self, recent: Recent, in_flight: Amount, now: datetime) -> Amount | None:
+        """Credits a day over the last week, what is in flight included; of younger books since they began. None while it can't be known: of
+        books younger than a day, and where all that was spent in that week was spent today, as an hour's use says nothing of a day's."""
+        week = recent.days[-WEEK:]
+        young = recent.began is None or now - recent.began < timedelta(days=1)
+        if (any(week) or in_flight) and (young or not any(week[:-1])):
+            return None
         since = max(self.midnight(self._days(now)[-WEEK]), recent.began or now)
         lasted = max(now - since, timedelta(days=1))
         micros = max(0, sum(recent.days[-WEEK:]) + in_flight.micros)
@@ -132,7 +141,7 @@ class Spending:
         now, in_flight = self.clock(), credits(flying)
         recent = self.recent(tx, project, lots, now)
         rate = self.rate(recent, in_flight, now)
-        ahead = burn_down(lots, in_flight.micros, rate.micros, now)
+        ahead = burn_down(lots, in_flight.micros, rate.micros, now) if rate is not None else ()
         left = sum(lot.available + lot.held for lot in lots)
         changes = stored.moved(tx, project, CREDIT, now - BACK)[::-1]
         past: list[Json] = []

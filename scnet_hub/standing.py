@@ -62,9 +62,35 @@ def pace(project: Facts) -> str:
     """How fast it spends, and until when that lasts; "" from a broker that does not say."""
     if "burn_rate" not in project:
         return ""
-    if not project["burn_rate"]:
-        return "nothing was spent in the last week."
-    rate = f"{format_number(project['burn_rate'])} credits a day over the last week"
-    runs = f", {format_number(project['per_hour'])} an hour now" if project["per_hour"] else ""
+    return f"{_week(project)}.{_now(project)}"
+
+
+def _week(project: Facts) -> str:
+    rate = project["burn_rate"]
+    if rate is None:
+        return "how fast it spends is not known yet: that takes more than a day of use"
+    if not rate:
+        return "nothing was spent in the last week"
     lasts = f"runs out on {project['runs_out_at'][:10]} at this rate" if project["runs_out_at"] else "lasts for years at this rate"
-    return f"{rate}{runs}; {lasts}."
+    return f"{format_number(rate)} credits a day over the last week; {lasts}"
+
+
+def _now(project: Facts) -> str:
+    """The other outlook: of what runs at this moment."""
+    if not project["per_hour"]:
+        return ""
+    until = project.get("runs_out_now_at")
+    lasts = f"until {moment(until)}" if until else "for years"
+    return f" Now {format_number(project['per_hour'])} an hour, which lasts {lasts} if all of it runs on."
+
+
+def mine(project: Facts) -> str:
+    """What a member with a cap may spend of it: "you may spend 12.00 of your 40.00"; "" without a cap."""
+    own = project.get("own")
+    return f"you may spend {format_number(own['available'])} of your {format_number(own['cap'])} credits" if own else ""
+
+
+def available(project: Facts) -> float:
+    """What the person who asks may spend of it: the project's, or the rest of their own cap where that is less."""
+    own = project.get("own")
+    return float(own["available"] if own else project.get("available") or 0)

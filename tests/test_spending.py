@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from scnet_hub import standing
 from scnet_hub.db import Database, Tx
 from scnet_hub.db import lots as stored_lots
 from scnet_hub.db import projects as stored_projects
 from scnet_hub.db import sessions as stored
 from scnet_hub.db.projects import MemberRow, ProjectRow
 from scnet_hub.errors import BadOption, NotEntitled, NotFound
+from scnet_hub.hub import figures, form
 from scnet_hub.ledger import books
 from scnet_hub.load import Load
+from scnet_hub.panels.state import balance_row
 from scnet_hub.reports import Reports
 from scnet_hub.spending import Question
 from scnet_hub.standard.centre import parse_centre
@@ -194,6 +197,36 @@ def test_a_balance_says_how_fast_it_goes_and_until_when_it_lasts(hub: Hub) -> No
 def test_what_spends_nothing_does_not_run_out(hub: Hub) -> None:
     hub.now = NOW + 30 * DAY
     assert (hub.balance()["burn_rate"], hub.balance()["runs_out_at"]) == (0, None)
+
+
+def test_an_hours_use_is_no_rate_but_what_runs_has_an_outlook_of_its_own(hub: Hub) -> None:
+    hub.now = NOW + 30 * DAY
+    hub.ran("c1", "ben", at=hub.now - 2 * HOUR)
+    found = hub.balance()
+    assert (found["burn_rate"], found["runs_out_at"], found["per_hour"]) == (None, None, 2)
+    lasts = datetime.fromisoformat(found["runs_out_now_at"]) - hub.now
+    assert lasts / HOUR == pytest.approx((992.5 - 4) / 2, rel=1e-3)
+    assert standing.pace(found).startswith(
+        "how fast it spends is not known yet"
+    ) and "Now 2.00 an hour, which lasts until" in standing.pace(found)
+    rows = {one["label"]: str(one["text"]) for one in figures.pace(found, UTC)}
+    assert rows["Runs out"] == rows["Burn rate"] == "not known yet" and "2027" in rows["Runs out if all of that runs on"]
+
+
+def test_a_capped_member_sees_the_rest_of_the_cap_or_of_the_project(hub: Hub) -> None:
+    def cap(tx: Tx) -> None:
+        project = stored_projects.get(tx, "p")
+        assert project
+        stored_projects.put(tx, project, [MemberRow(person="ada", role="pi"), MemberRow(person="ben", cap=credits(10).micros)])
+
+    hub.db.run_here(cap)
+    found = next(one for one in hub.db.run_here(hub.reports._balances, "ben") if one["id"] == "p")
+    assert found["own"] == {"cap": 10, "spent": 4, "held": 0, "available": 6} and found["available"] > 900
+    assert standing.mine(found) == "you may spend 6.00 of your 10.00 credits" and standing.available(found) == 6
+    assert form._project(found)["label"].endswith("– 6.00 credits available")
+    shown = balance_row(found)
+    assert shown["mine"] == "6.00" and shown["pace"].startswith("You may spend 6.00 of your 10.00 credits. ")
+    assert figures.own(found) == "You may spend 6.00 of your 10.00 credits: 4.00 spent."
 
 
 def test_the_days_are_read_again_only_where_something_was_charged(hub: Hub, counted: Callable[[], int]) -> None:

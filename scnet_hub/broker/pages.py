@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ..errors import SpecError
 from ..federation import Federation
-from ..standard.centre import CentreSpec, parse_centre
+from ..standard.centre import READ_AGAIN_EVERY, CentreSpec, parse_centre
 from ..standard.federation import FederationSpec, parse_federation
 
 log = logging.getLogger(__name__)
-EVERY = 60.0  # seconds between two readings
+EVERY = READ_AGAIN_EVERY
 
 
 def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:

@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from ..client import Client
-from ..standing import pace
+from ..standing import mine, pace
 from ..units import format_duration, format_number
 from .answers import Answer, Json, plain, print_table, reading
 
@@ -31,7 +31,7 @@ def show_balance(projects: list[Json], as_of: str) -> None:
     print_table(heads, (balance_row(project) for project in projects), numbers=range(2, 10))
     for project in projects:
         click.echo(plain(f"{project['id']}: {pace(project)} {ages(project, as_of)}"))
-        for words in (*project["ending"], *ceilings(project.get("my_quota", ()))):
+        for words in (*filter(None, [mine(project)]), *project["ending"], *ceilings(project.get("my_quota", ()))):
             click.echo(plain(f"{project['id']}: {words}"))
 
 

@@ -61,12 +61,13 @@ def operating(function: Callable[..., Answer]) -> Callable[..., None]:
 @operating
 def add(home: Path, as_json: bool, file: Path, replace: bool) -> Answer:
     """Take in a centre's page (centre.toml)."""
-    spec, path = pages.add(file, home, replace=replace)
-    steps = next_steps(spec, home)
-    document = {"centre": spec.id, "page": str(path), "remarks": spec.remarks(), "next": steps}
+    taken = pages.add(file, home, replace=replace)
+    spec, path = taken.spec, taken.path
+    steps = [] if taken.at_once else next_steps(spec, home)
+    document = {"centre": spec.id, "page": str(path), "counts": taken.counts(), "remarks": spec.remarks(), "next": steps}
 
     def show() -> None:
-        click.echo(f"{plain(spec.name)} is taken in: {path}. It counts at the broker's next start. Before that:")
+        click.echo(f"{plain(spec.name)} is taken in: {path}. {taken.counts()}{' Before that:' if steps else ''}")
         for step in steps:
             click.echo(f"  - {plain(step)}")
         for remark in spec.remarks():

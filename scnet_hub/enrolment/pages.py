@@ -1,6 +1,7 @@
 """The centres' pages in the state folder: taken in, listed, taken out, and named on the federation's page.
 
-Files only: whether a centre is up, and who lives there, is asked elsewhere. What changes here counts at the broker's next start.
+Files only: whether a centre is up, and who lives there, is asked elsewhere. What changes here counts at the broker's next start,
+except for the sections that a running broker reads again (`READ_AGAIN`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tomlkit
 from tomlkit.items import Array
 
 from ..errors import NotFound, Refused, SpecError
-from ..standard.centre import CentreSpec, SshTransport, parse_centre
+from ..standard.centre import READ_AGAIN, READ_AGAIN_EVERY, CentreSpec, SshTransport, parse_centre
 from ..standard.federation import FederationSpec, parse_federation
 
 
@@ -87,7 +88,49 @@ def listing(home: Path) -> Iterator[Page]:
         )
 
 
-def add(file: Path, home: Path, *, replace: bool = False) -> tuple[CentreSpec, Path]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A page that was taken in, and what stood at `path` before (None: nothing that could be read)."""
+
+    spec: CentreSpec
+    path: Path
+    before: CentreSpec | None
+
+    def counts(self) -> str:
+        """When it counts: a running broker reads some sections again by itself, and the rest at its start."""
+        soon = f"within {READ_AGAIN_EVERY:.0f} s"
+        changed = self._changed()
+        if changed is None:
+            return "It counts at the broker's next start."
+        if not changed:
+            return "The same page was there already; unless the broker was started since, it counts at its next start."
+        if changed <= READ_AGAIN:
+            return f"A running broker reads maintenance and announcements again by itself: they count {soon}, without a restart."
+        told = f" What changed in maintenance and announcements counts {soon}." if changed & READ_AGAIN else ""
+        return f"It counts at the broker's next start.{told}"
+
+    def _changed(self) -> set[str] | None:
+        """The sections that differ from before; None where there is no before."""
+        if self.before is None:
+            return None
+        new, old = self.spec.model_dump(), self.before.model_dump()
+        return {name for name in new if new[name] != old[name]}
+
+    @property
+    def at_once(self) -> bool:
+        """Whether no start of the broker is needed."""
+        changed = self._changed()
+        return bool(changed) and changed <= READ_AGAIN
+
+
+def _before(path: Path) -> CentreSpec | None:
+    try:
+        return read(path) if path.exists() else None
+    except SpecError:
+        return None
+
+
+def add(file: Path, home: Path, *, replace: bool = False) -> Taken:
     """Copies the page to `centres/<id>.toml` of the state folder and sees to it that the federation's page names it.
 
     Raises SpecError for a wrong page, Refused if another page of that id is there and `replace` is not said.
@@ -98,11 +141,13 @@ def add(file: Path, home: Path, *, replace: bool = False) -> tuple[CentreSpec, P
         raise Refused(
             f"{path} is there already, with another text.", hint="Say --replace if this one is to take its place.", code="already-there"
         )
+    before = _before(path)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write(path, text)
     if not any(_names(entry, path, home) for entry in _entries(home)):
         _change_entries(home, lambda entries: entries.append(f"centres/{path.name}"))
-    return spec, path
+        before = None  # the broker does not know it
+    return Taken(spec=spec, path=path, before=before)
 
 
 def remove(centre: str, home: Path) -> Path:

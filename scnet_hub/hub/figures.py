@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from markupsafe import Markup
 
-from .. import charts, endings
+from .. import charts, endings, standing
 from ..charts import Bar, Left
 from ..errors import ScnetError
 from ..units import format_duration, format_number
@@ -113,19 +113,34 @@ def balance(one: Facts, now: Any, zone: tzinfo) -> Json:
             {"key": key, "label": label, "text": amount(one[key]), "age": ages[key], "share": share(float(one[key]), granted)}
             for key, label in FOUR
         ],
-        "pace": pace(one, zone), "waiting": waiting(one), "ending": [str(words) for words in one["ending"]],
+        "mine": own(one), "pace": pace(one, zone), "waiting": waiting(one), "ending": [str(words) for words in one["ending"]],
     }  # fmt: skip
+
+
+def own(one: Facts) -> str:
+    """What a member with a cap may still spend; "" without a cap."""
+    words = standing.mine(one)
+    rest = one.get("own") or {}
+    held = f", {amount(rest['held'])} held for your sessions" if rest.get("held") else ""
+    return f"{words[:1].upper()}{words[1:]}: {amount(rest['spent'])} spent{held}." if words else ""
 
 
 def pace(one: Facts, zone: tzinfo) -> list[Json]:
     """Burn rate, what runs now, and until when it lasts."""
-    rate = float(one["burn_rate"] or 0)
+    rate, hourly = one["burn_rate"], float(one["per_hour"])
     lasts = timed(one["runs_out_at"], zone, day) if one["runs_out_at"] else "not in sight"
+    over = {"text": lasts, "note": "at the rate of the last week" if rate else "nothing was spent in the last week"}
+    unknown = {"text": "not known yet", "note": "it takes more than a day of use"}
+    runs_on = timed(one["runs_out_now_at"], zone, dated) if one.get("runs_out_now_at") else "not in sight"
     return [
-        {"label": "Burn rate", "text": f"{amount(rate)} credits a day", "note": "over the last week, in flight included"},
-        {"label": "Runs now", "text": f"{amount(one['per_hour'])} credits an hour", "note": "by today's prices"},
-        {"label": "Runs out", "text": lasts, "note": "at this rate" if rate else "nothing was spent"},
+        {"label": "Burn rate", **(unknown if rate is None else {"text": f"{amount(rate)} credits a day", "note": WEEK})},
+        {"label": "Runs out", **(unknown if rate is None else over)},
+        {"label": "Runs now", "text": f"{amount(hourly)} credits an hour", "note": "by today's prices"},
+        *([{"label": "Runs out if all of that runs on", "text": runs_on, "note": ""}] if hourly else []),
     ]
+
+
+WEEK = "over the last week, in flight included"
 
 
 def waiting(one: Facts) -> str:
@@ -204,6 +219,8 @@ def burn_down(burning: Facts, zone: tzinfo) -> Json:
     if shown and not marks:
         marks = [f"{amount(shown[-1].value)} will be left on {day(shown[-1].at.isoformat(), zone)}"]
     words = " ".join([words, *(f"{mark}." for mark in marks[:4])])
+    if past and not ahead:
+        words += " How long they last is not known yet: that takes more than a day of use."
     title = "Credits left, and as they will be at this rate"
     pictures = {size: charts.left_over(title, words, past, shown, zone, name=f"left-{size}", width=width) for size, width in SIZES.items()}
     return {"words": words, **pictures, "past": len(past) > 1, "ahead": bool(shown)}

@@ -302,13 +302,15 @@ def _of_one_place(problem: Facts, placement: Facts | None) -> bool:
 
 
 def _project(balance: Facts) -> dict[str, str]:
-    available, quota = format_number(float(balance.get("available") or 0)), balance.get("quota") or {}
+    available, quota = format_number(standing.available(balance)), balance.get("quota") or {}
     used = [
         f"{q.get('used') or 0:g} of {q['limit']:g} {'GPUs' if noun == 'gpus' else noun}"
         for noun in ("sessions", "cores", "gpus")
         if (q := quota.get(noun) or {}).get("limit") is not None
     ]
-    money = f"{available} of {credits(balance.get('granted'))} available, {format_number(float(balance.get('held') or 0))} held"
+    whole = format_number(float(balance.get("available") or 0))
+    money = f"{whole} of {credits(balance.get('granted'))} available, {format_number(float(balance.get('held') or 0))} held"
+    money += f"; {mine}" if (mine := standing.mine(balance)) else ""
     title = str(balance.get("title") or balance["id"])
     return {
         "id": str(balance["id"]),

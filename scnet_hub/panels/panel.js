@@ -27,6 +27,38 @@ function words(seconds) {
   return `${Math.round(s / 86_400)} d`;
 }
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const two = (number) => String(number).padStart(2, "0");
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+
+// "14:05:09" today, else "23 Nov 14:05", in the person's zone.
+function moment(at) {
+  const made = new Date(at);
+  if (made.toDateString() === new Date().toDateString()) return `${two(made.getHours())}:${two(made.getMinutes())}:${two(made.getSeconds())}`;
+  return `${made.getDate()} ${MONTHS[made.getMonth()]} ${two(made.getHours())}:${two(made.getMinutes())}`;
+}
+
+// The broker writes times into sentences as "23 Nov 14:05 UTC", or "14:05 UTC" for today: here in the person's zone, as on the hub's pages.
+function local(text) {
+  if (ZONE === "UTC") return text;
+  return text.replace(/\b(?:(\d{1,2}) ([A-Z][a-z]{2}) )?(\d{2}):(\d{2}) UTC\b/g, (whole, day, month, hour, minute) => {
+    if (month && !MONTHS.includes(month)) return whole;
+    const now = new Date();
+    const made = (year) => Date.UTC(year, month ? MONTHS.indexOf(month) : now.getUTCMonth(), day || now.getUTCDate(), hour, minute);
+    const years = month ? [-1, 0, 1].map((more) => made(now.getUTCFullYear() + more)) : [made(now.getUTCFullYear())];
+    const at = new Date(years.sort((a, b) => Math.abs(a - now) - Math.abs(b - now))[0]);
+    return `${at.getDate()} ${MONTHS[at.getMonth()]} ${two(at.getHours())}:${two(at.getMinutes())}`;
+  });
+}
+
+// A sentence with its times in the person's zone; the broker's own words are the tooltip.
+function sentence(target, text) {
+  const shown = local(text);
+  put(target, shown);
+  if (shown !== text) target.title = text;
+  else target.removeAttribute("title");
+}
+
 const ages = {
   since: (at, now) => (words((now - at) / 1000) === "now" ? "now" : `${words((now - at) / 1000)} ago`),
   until: (at, now) => words((at - now) / 1000),
@@ -241,7 +273,7 @@ class Money {
         put(text, one.text);
         fill.style.width = `${one.share * 100}%`;
       }
-      put(made.pace, row.pace ?? "");
+      sentence(made.pace, row.pace ?? "");
       if (made.drawn !== (row.chart ?? "")) {
         made.drawn = row.chart ?? ""; // made by charts.py, which escapes what it prints
         made.days.replaceChildren(...new DOMParser().parseFromString(made.drawn, "text/html").body.children);
@@ -314,9 +346,15 @@ function render({ model, el }) {
     }
     const made = state.now ? Date.parse(state.now) : 0;
     const old = (Boolean(state.problem) && !state.cluster) || now - made > OLD_MS; // a cluster's problem is no silence
-    root.classList.toggle("is-stale", old && !state.closed);
-    const at = made ? `as of ${new Date(made).toLocaleTimeString("en-GB")}` : "no answer yet";
-    put(asof, old && made && !state.closed ? `${at}, not updated since` : at);
+    const at = made ? `as of ${moment(made)}` : "no answer yet";
+    // JupyterLab marks a view without a kernel behind it; elsewhere nothing was heard for long, and no error was either.
+    const gone = Boolean(root.closest(".jupyter-widgets-disconnected"));
+    const saved = made && !state.closed && (gone || (old && !state.problem));
+    root.classList.toggle("is-saved", Boolean(saved));
+    root.classList.toggle("is-stale", (old || gone) && !state.closed);
+    const rest = saved ? `, ${words((now - made) / 1000)} ago: run the cell again for a live view` : ", not updated since";
+    put(asof, (old || gone) && made && !state.closed ? `${at}${rest}` : at);
+    asof.title = made ? `${new Date(made).toISOString().slice(0, 19).replace("T", " ")} UTC` : "";
     put(summary, state.summary);
     if (live.textContent !== state.summary && performance.now() - spoken > SPEAK_MS) {
       put(live, state.summary);
@@ -327,7 +365,7 @@ function render({ model, el }) {
   function draw() {
     const state = model.get("state");
     problem.hidden = !state.problem;
-    put(title, state.problem ? state.problem.title : "");
+    sentence(title, state.problem ? state.problem.title : "");
     put(hint, state.problem && state.problem.hint ? ` ${state.problem.hint}` : "");
     cluster.update(state.cluster, state.closed);
     lists.hidden = Boolean(state.cluster);

@@ -191,7 +191,7 @@ def _session_text(row: Json, now: str | None) -> Sequence[str]:
 def _balance_text(row: Json) -> str:
     money = ", ".join(f"{one['label'].lower()} {one['text']}" for one in row["money"])
     quotas = "; ".join(one["text"] for one in row["quotas"])
-    lines = (f"{row['title']}: {money} of {row['granted']} credits", quotas and f"In use: {quotas}", row["pace"])
+    lines = (f"{row['title']}: {money} of {row['granted']} credits", quotas and f"In use: {quotas}", row["pace"].replace(". ", ".\n"))
     return "\n".join(filter(None, lines))
 
 

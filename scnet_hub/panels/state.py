@@ -200,10 +200,11 @@ def balance_row(balance: Json) -> Json:
         if quota["limit"]
     ]
     title = balance.get("title") or balance["id"]
-    words = standing.pace(balance)
+    mine = standing.mine(balance)
+    said = [words[:1].upper() + words[1:] for words in (mine and f"{mine}.", standing.pace(balance)) if words]
     return {
         "id": balance["id"], "title": title, "granted": format_number(granted), "money": money, "quotas": quotas,
-        "pace": words[:1].upper() + words[1:], "chart": chart(balance),
+        "pace": " ".join(said), "mine": format_number(standing.available(balance)), "chart": chart(balance),
     }  # fmt: skip
 
 
@@ -241,7 +242,7 @@ def summary(shown: Json) -> str:
     up = sum(row["word"] == "up" for row in rows)
     parts = [f"{up} of {plural(len(rows), 'centre')} up" if rows else "no centres"]
     parts.append((plural(len(live), "session") if live else "no sessions") + (f", {waiting} waiting" if waiting else ""))
-    parts += [f"{row['money'][3]['text']} credits available" for row in shown["balances"][:1]]
+    parts += [f"{row['mine']} credits available" for row in shown["balances"][:1]]
     return " · ".join(parts)
 
 

@@ -18,6 +18,8 @@ from ..units import parse_memory, parse_walltime
 from .tariff import MODEL, Sale, Tariff, TariffFrom, TimeZone
 
 D = TypeVar("D", bound=BaseModel)
+READ_AGAIN = frozenset({"maintenance", "announcement"})  # what a running broker takes in from a page that was changed,
+READ_AGAIN_EVERY = 60.0  # so many seconds after another
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Walltime = Annotated[
     timedelta,

@@ -55,7 +55,11 @@ def balance(**changes: Any) -> Json:
     usual: Json = {"id": "sea", "title": "Sea ice", "unit": "GRANT", "granted": 1000.0, "settled": 10.0, "in_flight": 0.05, "held": 3.95}
     usual |= {"available": 986.0, "expired": 0.0, "ending": [], "quota": quota, "burn_rate": 12.5, "per_hour": 4.0, "waiting": 1}
     times = {"settled": "2026-11-20T08:00:00.000Z", "in_flight": "2026-11-20T08:59:57.000Z"}
-    return usual | {"runs_out_at": "2027-02-07T00:00:00.000Z", "as_of": times, "last_days": []} | changes
+    return (
+        usual
+        | {"runs_out_at": "2027-02-07T00:00:00.000Z", "runs_out_now_at": "2026-11-30T09:00:00.000Z", "as_of": times, "last_days": []}
+        | changes
+    )
 
 
 def allocation(**changes: Any) -> Json:

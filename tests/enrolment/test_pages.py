@@ -96,6 +96,21 @@ def test_what_to_do_next_is_said_with_the_line_for_the_centre(home: Path, page: 
     assert "next start" in run(home, "add", page).stdout
 
 
+def test_an_announcement_counts_within_a_minute_and_the_rest_at_the_next_start(home: Path, page: Path) -> None:
+    (home / "federation.toml").write_text('centres = ["centres/*.toml"]\n')
+    run(home, "add", page)
+    announced = "\n[[announcement]]\nmessage = 'Scratch is slow.'\nstart = 2027-01-15T08:00:00Z\nend = 2027-01-15T18:00:00Z\n"
+    for text, words, starts in (
+        (PAGE + announced, "they count within 60 s, without a restart", False),
+        (PAGE + announced, "The same page was there already", True),
+        (PAGE.replace("cores = 8", "cores = 9"), "It counts at the broker's next start. What changed in maintenance", True),
+        (PAGE.replace("cores = 8", "cores = 10"), "It counts at the broker's next start. Before that:", True),
+    ):
+        page.write_text(text)
+        said = run(home, "add", page, "--replace").stdout
+        assert words in said and ("next start" in said) is starts and ("Before that:" in said) is ("next start" in said)
+
+
 def test_a_key_of_the_federation_that_is_missing_is_a_step_too(home: Path, page: Path) -> None:
     page.write_text(PAGE.replace("host_keys", 'key_file = "secrets/ssh_delta"\nhost_keys').replace('"certificate"', '"service"'))
     steps = json.loads(run(home, "add", page, "--json").stdout)["next"]

@@ -41,7 +41,8 @@ def balance(**changes: Any) -> Json:
         "id": "climate", "title": "Monsoon ensembles", "unit": "GRANT", "granted": 1000.0, "settled": 412.5, "in_flight": 36.4,
         "held": 88.1, "available": 463.0,
         "quota": {"sessions": {"used": 3, "limit": 8}, "cores": {"used": 30, "limit": 32}, "gpus": {"used": 4, "limit": 4}},
-        "burn_rate": 31.25, "per_hour": 9.1, "runs_out_at": "2026-12-08T04:00:00.000Z", "waiting": 0,
+        "burn_rate": 31.25, "per_hour": 9.1, "runs_out_at": "2026-12-08T04:00:00.000Z",
+        "runs_out_now_at": "2026-11-25T14:30:00.000Z", "waiting": 0,
         "as_of": {"settled": iso(-1500), "in_flight": iso(-4)},
         "last_days": [{"day": f"2026-11-{day}", "charged": float(day % 5) * 8} for day in range(10, 24)],
     }  # fmt: skip
