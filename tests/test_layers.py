@@ -94,7 +94,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "traitlets": ("hub", "panels"),
     "tornado": ("hub", "session", "demo"),
     "jinja2": ("hub",),
-    "sqlalchemy": ("db", "hub.spawner"),  # the spawner: only to reach the hub's own session, which batchspawner commits
+    "markupsafe": ("hub",),
+    "sqlalchemy": ("db", "hub.spawner", "hub.stopping"),  # hub: only for the hub's own database, whose session batchspawner commits
     "alembic": ("db",),
     "prometheus_client": ("metrics",),
     "asyncssh": ("transport",),
