@@ -90,4 +90,5 @@ class Addresses:
             "home": home(spec, row.account),
             "host": spec.session.host,
             "networks": spec.network.nodes,
+            "log_limit": spec.session.log_limit,
         }

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
-from . import callhome, packages
+from . import callhome, logs, packages
 
 Json = dict[str, Any]
 
@@ -26,6 +26,7 @@ def main(argv: list[str]) -> NoReturn:
     if len(argv) != 2:
         sys.exit("usage: python -m scnet_hub.session.start FILE")
     start = read(Path(argv[1]))
+    logs.keep_below(int(start.get("log_limit", 0)))
     enter(start)
     if start["kind"] == "lab":
         from . import lab

@@ -221,6 +221,10 @@ class SessionSpec(_Document):
     home: str = Field(default="{directory}/home/{account}", description="Where a session starts: the person's home.")
     host: str = Field(default="", description="Address that sessions listen on; empty: the node's own name.")
     memory_per_core: Memory = Field(default=0, description="What a session gets per core if it does not say; 0: the scheduler's default.")
+    log_limit: Memory = Field(
+        default=64 * 2**20,
+        description="The most that a session's log may take, 64M if nothing is said: it is cut, with a sentence in it. 0: no ceiling.",
+    )
 
 
 class Ceilings(_Document):

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.session import callhome, lab, terminal
+from scnet_hub.session import callhome, lab, logs, terminal
 
 
 class Home(BaseHTTPRequestHandler):
@@ -76,6 +76,47 @@ def test_a_batch_job_becomes_its_program_in_its_environment(tmp_path: Path, home
     assert stat.S_IMODE((tmp_path / "home" / "scnet-jobs" / "s").stat().st_mode) == 0o700
     assert home.heard.wait(20)
     assert home.calls[-1]["nonce"] == "n" and home.calls[-1]["phase"] == "started"
+
+
+FLOOD = """
+import os, sys, time
+print("first")
+while os.fstat(1).st_size <= 60_000:  # until it is cut for the first time
+    sys.stdout.write("x" * 999 + chr(10))
+    sys.stdout.flush()
+while os.fstat(1).st_size > 50_000:
+    time.sleep(0.01)
+print("last", flush=True)
+try:
+    os.wait()
+except ChildProcessError:
+    print("no child", flush=True)
+"""
+
+
+@pytest.mark.parametrize("mode", ["ab", "wb"])
+def test_a_log_over_its_ceiling_is_cut_and_says_so(tmp_path: Path, home: Any, mode: str) -> None:
+    path = start_file(tmp_path, home, ["python", "-c", FLOOD], log_limit=50_000)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with (tmp_path / "log").open(mode) as log:
+        subprocess.run(
+            [sys.executable, "-m", "scnet_hub.session.start", str(path)], stdout=log, stderr=log, timeout=60, env=env, check=True
+        )
+    text = (tmp_path / "log").read_text()
+    before, found, after = text.partition("\n[scnet] This log reached 50,000 bytes, the most that a log may take at this centre: ")
+    assert before.startswith("first\n") and len(before) == 25_000 and found
+    assert after.endswith("Let your program write large output to a file of your own.\nlast\nno child\n") and "\0" not in text
+
+
+def test_a_log_that_is_cut_again_says_how_much_is_missing_in_all(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        removed = 0
+        for _ in range(2):
+            log.write(b"x" * 1500)
+            log.flush()
+            removed += logs.cut(log.fileno(), 1000, removed)
+    text = (tmp_path / "log").read_text()
+    assert text.count("[scnet]") == 1 and f"{removed:,} bytes that followed here" in text and removed > 2000
 
 
 def test_a_broker_that_is_away_is_called_until_it_answers(tmp_path: Path, home: Any) -> None:
