@@ -155,7 +155,7 @@ class DecisionLog:
 
     async def explain(self, wanted: str, person: str) -> Json:
         """The explanation of a session's decisions, or of one decision, by id; `person` "" may see everybody's. Raises NotFound."""
-        return await self.db.run(self._explain, wanted, person)
+        return await self.db.look(self._explain, wanted, person)
 
     def _explain(self, tx: Tx, wanted: str, person: str) -> Json:
         rows = self._rows(tx, wanted, person)
@@ -166,7 +166,7 @@ class DecisionLog:
         """The same decision from its record, by another policy or by its own. Raises NotFound, BadOption."""
         if policy and policy not in POLICIES:
             raise BadOption(f"There is no policy {policy[:40]!r}.", hint=f"Policies: {', '.join(POLICIES)}.")
-        return await self.db.run(self._replay, wanted, person, policy)
+        return await self.db.look(self._replay, wanted, person, policy)
 
     def _replay(self, tx: Tx, wanted: str, person: str, policy: str) -> Json:
         row = self._rows(tx, wanted, person)[0]
@@ -214,7 +214,7 @@ class DecisionLog:
 
     async def report(self, days: float) -> Json:
         """What was predicted and what became of it, of the last days."""
-        return await self.db.run(self._report, days)
+        return await self.db.look(self._report, days)
 
     def _report(self, tx: Tx, days: float) -> Json:
         now = self.clock()

@@ -37,7 +37,7 @@ async def page(log: DecisionLog, since: datetime, until: datetime, after: str = 
     id) and not after `until`. `next` says what to ask for then, None after the last; `left` counts this page's too."""
     await log.flush()
     names, now = {name: known.spec.name for name, known in log.load.centres.items()}, log.clock()
-    found = await log.db.run(_read, since, until, after, names, now)
+    found = await log.db.look(_read, since, until, after, names, now)
     return {
         "as_of": iso(now),
         "since": since.isoformat(),
@@ -71,7 +71,7 @@ async def _snapshots(log: DecisionLog, wanted: Sequence[record.Snapshot]) -> lis
     """Those that are still kept."""
     found: list[Json] = []
     for start in range(0, len(wanted), AT_ONCE):
-        some = await log.db.run(stored.loads, wanted[start : start + AT_ONCE])
+        some = await log.db.look(stored.loads, wanted[start : start + AT_ONCE])
         found += [{"centre": centre, "taken_at": at.isoformat(), "loads": loads} for (centre, at), loads in some.items()]
     return found
 

@@ -26,7 +26,7 @@ from .db import sessions as stored
 from .db.sessions import SessionRow
 from .decision_log import FIRST, DecisionLog
 from .decisions import Decisions
-from .errors import CentreError, NotFound, Refused, ScnetError, SpecError, plain
+from .errors import CentreError, NotFound, NotStored, Refused, ScnetError, SpecError, plain
 from .health import Asked
 from .jobs import JobRequest, JobState, JobStatus
 from .launches import Launches
@@ -48,6 +48,7 @@ from .watcher import Watcher
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
+RECOVERY = 5.0  # seconds between two looks whether a full disk has room again
 DIED = (JobState.FAILED, JobState.COMPLETED, JobState.LOST)  # before it was ready: not somebody's wish
 FIRST_LOOK = 10  # seconds that a start waits for a broker's first look at its centres
 STOPPING_FOR = 15  # seconds that a new start waits for the earlier one of its name to be gone
@@ -85,6 +86,7 @@ class Federation:
             centre.observe = partial(self._asked, name)
         self.watchers = {name: Watcher(self, centre, self.load.centres[name]) for name, centre in self.centres.items()}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._applied = False
 
     def _asked(self, centre: str, step: Asked) -> None:
         self.metrics.asked(centre, step)
@@ -92,10 +94,8 @@ class Federation:
 
     async def start(self) -> None:
         """Applies the federation's page, takes up what an earlier broker left, and begins to watch."""
-        specs = [centre.spec for centre in self.centres.values()]
-        await self.db.run(projects.apply, self.spec.project, self.clock())
-        await self.db.run(accounts.apply, specs, self.clock())
-        live = await self.db.run(stored.live_copies)
+        await self._apply_pages()
+        live = await self.db.look(stored.live_copies)
         for row in live:
             if row.centre not in self.centres:
                 raise SpecError(
@@ -107,6 +107,7 @@ class Federation:
         for name, watcher in self.watchers.items():
             self.own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
             self.own(watcher.run())
+        self.own(self._keep_writable())
         self.own(self.second_chances.run())
         self.own(self.decision_log.run())
         self.own(self.bookkeeping.run())
@@ -115,6 +116,26 @@ class Federation:
         self.own(self.leases.run())
         self.own(self.mails.run())
         self.own(self.decisions.forecasts.run())
+
+    async def _apply_pages(self) -> None:
+        """What the pages say of projects and accounts, written down. Where that can't be, the broker answers questions meanwhile."""
+        try:
+            await self.db.run(projects.apply, self.spec.project, self.clock())
+            await self.db.run(accounts.apply, [centre.spec for centre in self.centres.values()], self.clock())
+            self._applied = True
+        except NotStored as error:
+            if not self.db.trouble:
+                raise
+            log.warning("only questions are answered: %s %s", error, error.hint)
+
+    async def _keep_writable(self) -> None:
+        """Looks every few seconds whether there is room again, where there was none."""
+        while True:
+            await asyncio.sleep(RECOVERY)
+            if self.db.trouble and await self.db.recover():
+                log.warning("the broker's database can be written again")
+            if not self._applied:
+                await self._apply_pages()
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
         """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way
@@ -378,7 +399,7 @@ class Federation:
             return ""
 
     async def get(self, session_id: str) -> SessionRow:
-        row = await self.db.run(stored.get, session_id)
+        row = await self.db.look(stored.get, session_id)
         if row is None:
             raise NotFound(f"There is no session {session_id!r}.", hint="`scnet sessions` lists yours.", code="unknown-session")
         return row

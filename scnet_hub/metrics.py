@@ -48,7 +48,7 @@ class Metrics:
                 self._age.labels(name).set((now - known.snapshot.taken_at).total_seconds())
             for state in STATES:
                 self._state.labels(name, state).set(known.state(now) == state)
-        counts = await self.db.run(stored.count_live)
+        counts = await self.db.look(stored.count_live)
         self._sessions.clear()
         for (centre, kind, state), count in counts.items():
             self._sessions.labels(centre, kind, state).set(count)

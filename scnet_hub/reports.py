@@ -64,7 +64,7 @@ class Reports:
         return max(Amount(0), used - paid)
 
     async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
-        return await self.db.run(self._sessions, rows, whole)
+        return await self.db.look(self._sessions, rows, whole)
 
     def _sessions(self, tx: Tx, rows: list[SessionRow], whole: bool) -> list[Json]:
         events = stored.log(tx, [row.id for row in rows])
@@ -87,7 +87,7 @@ class Reports:
 
     async def orphans(self, found: Iterable[Orphan]) -> Json:
         """Jobs without a session, and sessions without a job."""
-        rows = [row for row in await self.db.run(stored.live_copies) if row.forgotten_since]
+        rows = [row for row in await self.db.look(stored.live_copies) if row.forgotten_since]
         return {
             "jobs": [documents.orphan(one) for one in found],
             "sessions": [documents.forgotten(row, self.load.centres[row.centre]) for row in rows if row.centre in self.load.centres],
@@ -106,7 +106,7 @@ class Reports:
 
     async def centres(self, person: str) -> list[Json]:
         """Every centre, as `person` finds it; "" is nobody in particular."""
-        return await self.db.run(self._centres, person)
+        return await self.db.look(self._centres, person)
 
     def _centres(self, tx: Tx, person: str) -> list[Json]:
         rows = stored.live(tx, person=person) if person else []
@@ -119,11 +119,11 @@ class Reports:
 
     async def accounts(self, person: str, *, ended: bool = False) -> list[Json]:
         """Who is linked to which account; everybody's for the person ""; with `ended` the whole history."""
-        return [documents.account(row) for row in await self.db.run(stored_accounts.links, person=person, ended=ended)]
+        return [documents.account(row) for row in await self.db.look(stored_accounts.links, person=person, ended=ended)]
 
     async def balances(self, person: str) -> list[Json]:
         """A balance for each project of `person`; of every project for the person ""."""
-        return await self.db.run(self._balances, person)
+        return await self.db.look(self._balances, person)
 
     def _balances(self, tx: Tx, person: str) -> list[Json]:
         mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
@@ -143,7 +143,7 @@ class Reports:
 
     async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:
         """Of the projects of `person`; of every project for the person ""."""
-        return await self.db.run(self._allocations, person, project, state)
+        return await self.db.look(self._allocations, person, project, state)
 
     def _allocations(self, tx: Tx, person: str, project: str, state: str) -> list[Json]:
         mine = {one.id for one in stored_projects.of(tx, person)} if person else None
@@ -152,7 +152,7 @@ class Reports:
 
     async def project(self, person: str, project: str) -> Json | None:
         """A project of `person`, or any for the person "": its balance, people, lots and allocations."""
-        return await self.db.run(self._project, person, project)
+        return await self.db.look(self._project, person, project)
 
     def _project(self, tx: Tx, person: str, project: str) -> Json | None:
         row = stored_projects.get(tx, project)
@@ -166,4 +166,4 @@ class Reports:
         }  # fmt: skip
 
     async def entries(self, project: str) -> list[Json]:
-        return [documents.entry(number, entry) for number, entry in await self.db.run(stored_entries.newest, project)]
+        return [documents.entry(number, entry) for number, entry in await self.db.look(stored_entries.newest, project)]

@@ -32,7 +32,7 @@ EVENTS_SCHEMA = described(required=("events",), events={"type": "array", "maxIte
 async def suspense(fed: Fed, who: Who, centre: Short = "", decided: bool = False) -> Json:
     """Records that can't be charged, the oldest first, with the reason of each; `decided`: also those that an operator decided about."""
     operator_of(who)
-    found = await fed.db.run(records.suspended, centre, not decided)
+    found = await fed.db.look(records.suspended, centre, not decided)
     return {"as_of": iso(fed.clock()), "records": [_record(one) for one in found[:MOST]], "more": max(len(found) - MOST, 0)}
 
 

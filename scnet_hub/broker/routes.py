@@ -106,12 +106,12 @@ async def own(fed: Federation, who: Caller, session_id: str) -> SessionRow:
 
 @router.get("/health")
 async def health(fed: Fed) -> Json:
-    return {"ok": True, "version": __version__, "centres": len(fed.centres)}
+    return {"ok": True, "version": __version__, "centres": len(fed.centres), "read_only": fed.db.trouble}
 
 
 @router.get("/me")
 async def me(fed: Fed, who: Who) -> Json:
-    mine = await fed.db.run(stored_projects.of, who.person)
+    mine = await fed.db.look(stored_projects.of, who.person)
     roles = ["member", *(["operator"] if who.operator else [])]
     listed = [{"id": project.id, "title": project.title} for project in mine]
     first = mine[0].id if mine else None
@@ -163,8 +163,8 @@ async def quotes(request: Request, fed: Fed, who: Who) -> Json:
 
 @router.get("/sessions")
 async def list_sessions(fed: Fed, who: Who, all: Annotated[bool, Query()] = False) -> Json:
-    rows = await fed.db.run(stored.live, person=who.scope)
-    rows += await fed.db.run(stored.ended, person=who.scope) if all else []
+    rows = await fed.db.look(stored.live, person=who.scope)
+    rows += await fed.db.look(stored.ended, person=who.scope) if all else []
     found = await fed.reports.sessions(rows)
     if who.hub:
         found = [document | _token(row) for document, row in zip(found, rows, strict=True)]
@@ -323,7 +323,7 @@ async def balance(fed: Fed, who: Who) -> Json:
 
 @router.get("/entries")
 async def entries(fed: Fed, who: Who, project: Annotated[str, Query(max_length=64)]) -> Json:
-    mine = await fed.db.run(stored_projects.of, who.person)
+    mine = await fed.db.look(stored_projects.of, who.person)
     if not who.operator and project not in [one.id for one in mine]:
         raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
     return {"entries": await fed.reports.entries(project)}

@@ -154,7 +154,7 @@ class Settling:
     # ---- statements
 
     async def statements(self, reader: Reader, *, period: str = "", member: str = "", book: str = "", state: str = "") -> list[Json]:
-        return await self.db.run(self._statements, reader, period, member, book, state)
+        return await self.db.look(self._statements, reader, period, member, book, state)
 
     def _statements(self, tx: Tx, reader: Reader, period: str, member: str, book: str, state: str) -> list[Json]:
         members = reader.scope if not member else [member] if reader.sees(member) else []
@@ -162,7 +162,7 @@ class Settling:
         return [told.statement(row, self.titles, reader, self.clock()) for row in rows]
 
     async def statement(self, name: Name, reader: Reader) -> Json:
-        return await self.db.run(self._statement, name, reader)
+        return await self.db.look(self._statement, name, reader)
 
     def _statement(self, tx: Tx, name: Name, reader: Reader) -> Json:
         row = answers.find(tx, *name, reader)
@@ -181,7 +181,7 @@ class Settling:
 
     async def entries(self, name: Name, reader: Reader, after: int = 0) -> Json:
         """What a statement's lines add up, entry by entry, a page of it."""
-        await self.db.run(answers.find, *name, reader)
+        await self.db.look(answers.find, *name, reader)
         return await self.db.read(self._entries, name, after)
 
     def _entries(self, tx: Tx, name: Name, after: int) -> Json:
