@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from scnet_hub.session import callhome
+from scnet_hub.session.start import root_warning
 
 
 class Home(BaseHTTPRequestHandler):
@@ -155,3 +156,9 @@ def test_pythons_output_can_be_followed_unless_the_person_says_otherwise(tmp_pat
     code = "import os; print(os.environ.get('PYTHONUNBUFFERED'))"
     assert run(start_file(tmp_path, home, ["python", "-c", code])).stdout == "1\n"
     assert run(start_file(tmp_path, home, ["python", "-c", code], env={"PYTHONUNBUFFERED": ""})).stdout == "\n"
+
+
+def test_a_session_that_runs_as_root_warns_in_its_log(tmp_path: Path, home: Any) -> None:
+    done = run(start_file(tmp_path, home, ["python", "-c", "print('works')"], kind="dask"))
+    assert done.stdout == "works\n" and done.stderr == (f"{root_warning(0, 'dask')}\n" if os.geteuid() == 0 else "")
+    assert "runs as root" in root_warning(0, "lab") and not root_warning(1000, "lab") and not root_warning(0, "batch")
