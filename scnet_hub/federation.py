@@ -26,7 +26,7 @@ from .db import sessions as stored
 from .db.sessions import SessionRow
 from .decision_log import FIRST, DecisionLog
 from .decisions import Decisions
-from .errors import CentreError, NotFound, Refused, ScnetError, SpecError, WrongFile, plain
+from .errors import CentreError, NotFound, NotStored, Refused, ScnetError, SpecError, WrongFile, plain
 from .health import Asked
 from .jobs import JobRequest, JobState, JobStatus
 from .launches import Launches
@@ -49,6 +49,7 @@ from .watcher import Watcher
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
+RECOVERY = 5.0  # seconds between two looks whether a full disk has room again
 DIED = (JobState.FAILED, JobState.COMPLETED, JobState.LOST)  # before it was ready: not somebody's wish
 HUNG = 5.0  # seconds that a file may take
 FIRST_LOOK = 10  # seconds that a start waits for a broker's first look at its centres
@@ -88,6 +89,7 @@ class Federation:
             centre.observe = partial(self._asked, name)
         self.watchers = {name: Watcher(self, centre, self.load.centres[name]) for name, centre in self.centres.items()}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._applied = False
 
     def _asked(self, centre: str, step: Asked) -> None:
         self.metrics.asked(centre, step)
@@ -95,10 +97,8 @@ class Federation:
 
     async def start(self) -> None:
         """Applies the federation's page, takes up what an earlier broker left, and begins to watch."""
-        specs = [centre.spec for centre in self.centres.values()]
-        await self.db.run(projects.apply, self.spec.project, self.clock())
-        await self.db.run(accounts.apply, specs, self.clock())
-        live = await self.db.run(stored.live_copies)
+        await self._apply_pages()
+        live = await self.db.query(stored.live_copies)
         for row in live:
             if row.centre not in self.centres:
                 raise SpecError(
@@ -111,6 +111,7 @@ class Federation:
             self.own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
             self.own(watcher.run())
         self.own(self.pulse.run())
+        self.own(self._keep_writable())
         self.own(self.second_chances.run())
         self.own(self.decision_log.run())
         self.own(self.bookkeeping.run())
@@ -119,6 +120,26 @@ class Federation:
         self.own(self.leases.run())
         self.own(self.mails.run())
         self.own(self.decisions.forecasts.run())
+
+    async def _apply_pages(self) -> None:
+        """What the pages say of projects and accounts, written down. Where that can't be, the broker answers questions meanwhile."""
+        try:
+            await self.db.run(projects.apply, self.spec.project, self.clock())
+            await self.db.run(accounts.apply, [centre.spec for centre in self.centres.values()], self.clock())
+            self._applied = True
+        except NotStored as error:
+            if not self.db.trouble:
+                raise
+            log.warning("only questions are answered: %s %s", error, error.hint)
+
+    async def _keep_writable(self) -> None:
+        """Looks every few seconds whether there is room again, where there was none."""
+        while True:
+            await asyncio.sleep(RECOVERY)
+            if self.db.trouble and await self.db.recover():
+                log.warning("the broker's database can be written again")
+            if not self._applied:
+                await self._apply_pages()
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
         """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way

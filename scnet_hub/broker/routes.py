@@ -117,6 +117,7 @@ async def health(fed: Fed, request: Request, response: Response) -> Json:
     state = "starved" if starved else "degraded" if hung else "ok"
     waits = {name: round(seconds, 3) for name, seconds in fed.pulse.waiting().items()}
     said = {"ok": not starved, "state": state, "why": starved + hung, "version": __version__, "centres": len(fed.centres)}
+    said["read_only"] = fed.db.trouble
     return said | {"loop_late_s": round(fed.pulse.late(), 3), "waits_s": waits, "requests": asdict(request.app.state.lanes.counts)}
 
 

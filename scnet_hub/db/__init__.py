@@ -13,12 +13,14 @@ import asyncio
 import logging
 import os
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -44,6 +46,8 @@ QUERYING: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 QUERIERS = 2  # threads; more would share one interpreter
 BY_LOCKS = "by_locks"
+VERSIONS = "scnet_alembic_version"  # our own table, beside the hub's if the database is shared
+MIGRATIONS = Path(__file__).parent / "migrations"
 IN_SETTINGS = "Look at `database` in the broker's settings, and whether what it names answers: docs/how-to/postgresql.md."
 
 
@@ -64,6 +68,7 @@ class Database:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db")
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db-read")
         self._querier = ThreadPoolExecutor(max_workers=QUERIERS, thread_name_prefix="db-query")
+        self.trouble = ""  # why nothing can be written since the last write that failed, until `recover` succeeds
 
     @property
     def engine(self) -> Engine:
@@ -72,20 +77,53 @@ class Database:
         return self._engine
 
     def open(self) -> None:
-        """Raises SpecError if what `url` names can't be reached or used."""
-        self._engine = make_engine(self.url)
+        """Raises SpecError if what `url` names can't be reached or used. Where only room on the disk lacks, it is open for reading, and
+        `trouble` says so."""
         try:
-            migrate(self._engine)
-            if self.keys:
-                setattr(self._engine.dialect, KEYS, self.keys)
-                encrypt_anew(self._engine, self.keys)
+            self._engine = self._opened()
         except OperationalError as error:
-            raise SpecError(f"The broker's database can't be opened: {error.orig}.", hint=IN_SETTINGS) from error
+            self._engine = read_only_engine(self.url)
+            if self._engine is None:
+                hint = "Make room on the disk that it lies on." if _lacks_room(error) else IN_SETTINGS
+                raise SpecError(f"The broker's database can't be opened: {error.orig}.", hint=hint) from error
+            self._keep_secrets(self._engine)
+            self.trouble = f"The broker's database can't be written: {error.orig}."
+
+    def _opened(self) -> Engine:
+        engine = make_engine(self.url)
+        try:
+            migrate(engine)
+            self._keep_secrets(engine)
+            if self.keys:
+                encrypt_anew(engine, self.keys)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+    def _keep_secrets(self, engine: Engine) -> None:
+        if self.keys:
+            setattr(engine.dialect, KEYS, self.keys)
+
+    async def recover(self) -> bool:
+        """Whether something can be written again, if not before: tried by writing. For a database with `trouble`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._recover)
+
+    def _recover(self) -> bool:
+        try:
+            if self.engine.get_execution_options().get("read_only"):
+                self.engine.dispose()
+                self._engine = self._opened()
+            self._once(_write_a_page)
+        except (OperationalError, NotStored):
+            return False
+        self.trouble = ""
+        return True
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)
-        self._reader.shutdown(wait=True, cancel_futures=True)
-        self._querier.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._reader, self._querier):
+            threads.shutdown(wait=True, cancel_futures=True)
         if self._engine is not None:
             self._engine.dispose()
 
@@ -121,7 +159,7 @@ class Database:
         except DataError as error:
             raise BadOption(f"The broker's database can't hold this: {error.orig}.") from error
         except OperationalError as error:
-            raise NotStored(f"The broker's database can't be used now: {error.orig}.", hint="Try again in a minute.") from error
+            raise NotStored(f"The broker's database can't be read now: {error.orig}.", hint="Try again in a minute.") from error
 
     def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same on the caller's thread, which it may block: for commands and for several writers at once."""
@@ -151,12 +189,32 @@ class Database:
                 hint = "Nothing was changed: too much else was written at the same time. Try again."
             elif worked and error.connection_invalidated:
                 hint = "The answer to COMMIT did not come: it is stored or it is not. Look before trying again."
-            raise NotStored(f"The broker's database can't be used now: {error.orig}.", hint=hint) from error
+            words = f"The broker's database can't be used now: {error.orig}."
+            if _lacks_room(error) and not self.trouble:
+                self.trouble = f"The broker's database can't be written: {error.orig}."
+            raise NotStored(words, hint=hint) from error
+
+    def _on_a_server(self) -> bool:
+        return self.engine.dialect.name == "postgresql"
 
     def _engine_for(self, work: object) -> Engine:
-        if self.engine.dialect.name == "postgresql" and getattr(work, BY_LOCKS, False):
+        if self._on_a_server() and getattr(work, BY_LOCKS, False):
             return self.engine.execution_options(isolation_level="READ COMMITTED")
         return self.engine
+
+
+def _lacks_room(error: DBAPIError) -> bool:
+    """Whether the disk is full, or can't be written: SQLite's SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY; PostgreSQL's disk_full."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY) or getattr(error.orig, "sqlstate", None) == "53100"
+
+
+def _write_a_page(tx: Tx) -> None:
+    """Changes something that means nothing, so that it must be stored."""
+    if tx.dialect.name == "sqlite":
+        tx.exec_driver_sql(f"PRAGMA user_version = {random.randrange(2**31)}")
+    else:
+        tx.exec_driver_sql("CREATE TEMPORARY TABLE scnet_probe (id INTEGER) ON COMMIT DROP")
 
 
 def _lost_a_race(error: BaseException | None) -> bool:
@@ -178,6 +236,33 @@ def make_engine(url: str) -> Engine:
     event.listen(engine, "connect", _sqlite_connect)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
+
+
+def read_only_engine(url: str) -> Engine | None:
+    """Of an SQLite file with the newest schema that was closed in order, for where not even the files beside it can be made that SQLite
+    needs to share it; None of anything else. It may not change meanwhile: no other process writes a broker's database."""
+    where = make_url(url)
+    file = Path(where.database or "")
+    wal = Path(f"{file}-wal")
+    if where.get_backend_name() != "sqlite" or not file.is_file() or (wal.exists() and wal.stat().st_size):
+        return None
+    address = f"sqlite:///file:{quote(str(file.absolute()))}?mode=ro&immutable=1&uri=true"
+    engine = create_engine(address, execution_options={"read_only": True})
+    event.listen(engine, "connect", lambda connection, record: setattr(connection, "isolation_level", None))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN") and None)
+    try:
+        return engine if is_newest(engine) else None
+    except OperationalError:
+        return None
+
+
+def is_newest(engine: Engine) -> bool:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    with engine.connect() as connection:
+        there = MigrationContext.configure(connection, opts={"version_table": VERSIONS}).get_current_revision()
+    return there == ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def _server(where: URL) -> Engine:
@@ -220,7 +305,7 @@ def migrate(engine: Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

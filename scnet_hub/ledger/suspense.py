@@ -112,7 +112,8 @@ def _untold(usage: Usage, copy: Copy | None) -> str:
 
 
 def stranger(usage: Usage, copy: Copy | None) -> str:
-    """Why it is not of that copy although it bears its name; "" if it is. Its submission must have a time zone."""
+    """Why it is not of that copy although it bears its name; "" if it is. A session's name is given once, and no one knows it before: times
+    say nothing against it, since the hub's own clock may have been ahead."""
     job, name = f"Job {usage.job_id} of {usage.centre}", usage.name[:60]
     if copy is None:
         return f"{job} is called {name!r}: no session of that name is known."
@@ -120,11 +121,21 @@ def stranger(usage: Usage, copy: Copy | None) -> str:
         return f"{job} bears the name {name}, but that session was sent to {copy.centre}: its name is forged."
     if copy.job_id and copy.job_id != usage.job_id:
         return f"{job} bears the name {name}, but that session is job {copy.job_id} there: its name is forged, or it was copied."
-    if usage.submitted_at is not None and usage.submitted_at < copy.asked_at - SKEW:
-        return f"{job} bears the name {name}, but was submitted before that session was asked for: it is of another life of the cluster."
     if (usage.session, usage.copy) != (copy.session, copy.number):
         return f"{job} says that it is of session {usage.session[:40] or 'none'}, but its name {name} is of {copy.session}."
     return ""
+
+
+def early(usage: Usage, copy: Copy | None) -> str:
+    """Why it is not what counts of that copy where another record is in time; "" if it is in time itself. With a submission without a zone
+    nothing is said."""
+    at = usage.submitted_at
+    if copy is None or at is None or at.tzinfo is None or at >= copy.asked_at - SKEW:
+        return ""
+    return (
+        f"Job {usage.job_id} of {usage.centre} was submitted before session {copy.session} was asked for, and another record of that"
+        " session was not: it is of another life of the cluster, or of a clock that was wrong."
+    )
 
 
 def overlap(one: Usage, other: Usage) -> bool:

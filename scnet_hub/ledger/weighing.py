@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from .suspense import Copy, check, overlap, stranger
+from .suspense import Copy, check, early, overlap, stranger
 from .usage import Identity, Run, Usage, body, in_turn, live, matter, turning
 
 COUNTED, SUSPENSE, REPLACED, DROPPED = "counted", "suspense", "replaced", "dropped"
@@ -62,13 +62,16 @@ def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetim
             verdicts[one.id] = Verdict(state=REPLACED)
         else:
             fit.append(one)
+    outdated = _early(fit, copies)
+    verdicts |= outdated
+    fit = [one for one in fit if one.id not in outdated]
     again = _again(records, fit, dropped)
     turned = _in_turn(fit)
     verdicts |= turned
     fit = [one for one in fit if one.id not in turned]
     verdicts |= _counted(fit)
     verdicts |= _double(fit, verdicts, copies, since, again)
-    return _resolved(records, verdicts, copies, again)
+    return _resolved(records, verdicts, copies, again) | outdated
 
 
 def _decided(records: Sequence[Arrived]) -> list[Arrived]:
@@ -108,6 +111,14 @@ def _again(records: Iterable[Arrived], fit: Iterable[Arrived], dropped: Mapping[
 
 def _copy(usage: Usage, copies: Mapping[int, Copy]) -> Copy | None:
     return copies.get(usage.copy)
+
+
+def _early(fit: Sequence[Arrived], copies: Mapping[int, Copy]) -> dict[int, Verdict]:
+    """Records from before their copy was asked for, where another one of that copy is in time: those keep no session waiting. One that is
+    alone counts, as its name says whose it is: then the hub's clock was ahead when it asked."""
+    reasons = {one.id: early(one.usage, _copy(one.usage, copies)) for one in fit if one.decision != BELIEVE}
+    in_time = {one.usage.copy for one in fit if not reasons.get(one.id)}
+    return {one.id: Verdict(state=SUSPENSE, reason=reasons[one.id]) for one in fit if reasons.get(one.id) and one.usage.copy in in_time}
 
 
 def _in_turn(fit: Iterable[Arrived]) -> dict[int, Verdict]:
@@ -187,8 +198,7 @@ def _resolved(
 
 def foreign(usage: Usage, copy: Copy | None) -> bool:
     """Whether a record is of another job than that copy, whatever its name says."""
-    naive = usage.submitted_at is not None and usage.submitted_at.tzinfo is None
-    return bool(stranger(replace(usage, submitted_at=None) if naive else usage, copy))
+    return bool(stranger(usage, copy))
 
 
 def _number(revision: object) -> int:

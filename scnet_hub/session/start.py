@@ -26,6 +26,8 @@ def main(argv: list[str]) -> NoReturn:
     if len(argv) != 2:
         sys.exit("usage: python -m scnet_hub.session.start FILE")
     start = read(Path(argv[1]))
+    if warning := root_warning(os.geteuid(), start["kind"]):
+        print(warning, file=sys.stderr, flush=True)
     logs.keep_below(int(start.get("log_limit", 0)))
     enter(start)
     if start["kind"] == "lab":
@@ -44,6 +46,16 @@ def read(path: Path) -> Json:
         sys.exit(f"{path} has mode {mode:o}; it holds a token and must be 600. Not started.")
     start: Json = json.loads(path.read_text())
     return start
+
+
+def root_warning(uid: int, kind: str) -> str:
+    """What a session that runs as root says first in its log; a batch job's log holds what its program writes and nothing else."""
+    if uid != 0 or kind == "batch":
+        return ""
+    return (
+        f"WARNING: this session runs as root on {callhome.node_name()}: whoever can reach it controls the node. It should run under its"
+        " person's own account; its centre's page says how (docs/explanation/identity.md)."
+    )
 
 
 def enter(start: Json) -> None:

@@ -181,7 +181,7 @@ class Settling:
 
     async def entries(self, name: Name, reader: Reader, after: int = 0) -> Json:
         """What a statement's lines add up, entry by entry, a page of it."""
-        await self.db.run(answers.find, *name, reader)
+        await self.db.query(answers.find, *name, reader)
         return await self.db.read(self._entries, name, after)
 
     def _entries(self, tx: Tx, name: Name, after: int) -> Json:

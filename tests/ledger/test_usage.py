@@ -352,7 +352,6 @@ def test_a_record_that_cannot_be_is_suspended_with_a_sentence(usage: Usage, word
         (None, "no session of that name"),
         (replace(COPY, centre="beta"), "was sent to beta"),
         (replace(COPY, job_id="78"), "is job 78 there"),
-        (replace(COPY, asked_at=AT + HOUR), "before that session was asked for"),
     ],
 )
 def test_a_job_that_only_bears_the_name_of_a_session_is_suspended(copy: Copy | None, word: str) -> None:

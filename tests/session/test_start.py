@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from scnet_hub.session import callhome, lab, logs, terminal
+from scnet_hub.session.start import root_warning
 
 
 class Home(BaseHTTPRequestHandler):
@@ -277,3 +278,9 @@ def test_named_servers_have_workspaces_of_their_own() -> None:
     places = {lab.workspaces(home, name) for name in ("", "gpu", "a/../b", "..", "servers")}
     assert len(places) == 5 and lab.workspaces(home, "") == home / ".jupyter/lab/workspaces"
     assert all(".." not in place.parts for place in places)
+
+
+def test_a_session_that_runs_as_root_warns_in_its_log(tmp_path: Path, home: Any) -> None:
+    done = run(start_file(tmp_path, home, ["python", "-c", "print('works')"], kind="dask"))
+    assert done.stdout == "works\n" and done.stderr == (f"{root_warning(0, 'dask')}\n" if os.geteuid() == 0 else "")
+    assert "runs as root" in root_warning(0, "lab") and not root_warning(1000, "lab") and not root_warning(0, "batch")

@@ -2,12 +2,13 @@
 
 from alembic import context
 
+from scnet_hub.db import VERSIONS
 from scnet_hub.db.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table="scnet_alembic_version",
+    version_table=VERSIONS,
     include_name=lambda name, kind, parents: kind != "table" or str(name).startswith("scnet_"),
     render_as_batch=True,
 )
