@@ -65,6 +65,7 @@ class Ports:
 def configure(c: Any, home: Path) -> None:
     """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
     from .addressing import set_addresses, stop_at_contradictions
+    from .fresh import ask_for_recent_logins
     from .handlers import close_batchspawners_door, handlers, lead_starts_together
     from .start import hold_people
     from .stopping import keep_stops
@@ -74,6 +75,7 @@ def configure(c: Any, home: Path) -> None:
     close_batchspawners_door()
     lead_starts_together()
     keep_stops()
+    ask_for_recent_logins(c)
     set_addresses(c, ports)
     _files(c, home)
     _outlive_restarts(c)

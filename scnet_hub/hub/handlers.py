@@ -19,6 +19,7 @@ from tornado import web
 from ..errors import ScnetError
 from .accounts_page import AccountsPage
 from .form import STATIC, offers_document
+from .fresh import Confirm
 from .headers import Static
 from .placement_page import PlacementPage
 from .project_page import ProjectPage
@@ -112,6 +113,7 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
 
 handlers = [
     (r"/accounts", AccountsPage),
+    (r"/confirm", Confirm),
     (r"/placement", PlacementPage),
     (r"/project", ProjectPage),
     (r"/settlement", SettlementPage),

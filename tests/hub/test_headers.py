@@ -16,7 +16,7 @@ from tests.hub.together import Together
 
 PAGES = (
     "login", "home", "spawn", "accounts", "usage", "usage.csv", "project?id=climate", "placement", "settlement", "statements",
-    "statement?name=x", "token", "admin", "logout", "no-such-page", "scnet/offers", "scnet/static/scnet.css", "static/css/style.min.css",
+    "statement?name=x", "token", "confirm", "admin", "logout", "no-such-page", "scnet/offers", "scnet/static/scnet.css", "static/css/style.min.css",
     "user/olga/", "spawn-pending/olga", "api/", "health", "error/404",
 )  # fmt: skip
 CALLS = ("health", "me", "sessions", "balance", "entries?project=climate", "no/such/call", "sessions/none", "metrics", "openapi.json")
