@@ -30,8 +30,11 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Reads an address. Raises SpecError for anything but scheme, host, port and a plain path."""
+        text = text.strip()
+        if not text.isprintable() or " " in text:
+            raise SpecError(f"{text[:200]!r} is not a valid address: it contains a space or a control character.", hint=_LIKE)
         try:
-            parts = urlsplit(text.strip())
+            parts = urlsplit(text)
             host, port = parts.netloc.lower(), parts.port
         except ValueError as error:
             raise SpecError(f"{text[:200]!r} is not a valid address: {error}.", hint=_LIKE) from error
@@ -44,7 +47,7 @@ class Address:
             raise SpecError(f"{text[:200]!r}: its path may hold letters, digits and - . _ ~ only.", hint=_LIKE)
         if port == {"http": 80, "https": 443}[parts.scheme]:
             host = host.removesuffix(f":{port}")
-        if host.partition(":")[0] in ("0.0.0.0", "[") and host.startswith(("0.0.0.0", "[::]")):
+        if host.removesuffix(f":{port}") in ("0.0.0.0", "[::]"):
             raise SpecError(
                 f"{text[:200]!r} is where a process listens, not an address that a browser can open.",
                 hint="Say what people open: `scnet demo --url http://hub.example.org:8000/`.",

@@ -65,6 +65,7 @@ class Ports:
 def configure(c: Any, home: Path) -> None:
     """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
     from .addressing import set_addresses, stop_at_contradictions
+    from .fresh import ask_for_recent_logins
     from .handlers import close_batchspawners_door, handlers, put_ours_in_place
     from .start import hold_people
 
@@ -72,6 +73,7 @@ def configure(c: Any, home: Path) -> None:
     ports.check()
     close_batchspawners_door()
     put_ours_in_place()
+    ask_for_recent_logins(c)
     set_addresses(c, ports)
     _files(c, home)
     _outlive_restarts(c)

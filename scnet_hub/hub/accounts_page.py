@@ -18,6 +18,7 @@ from urllib.parse import quote
 from tornado import web
 
 from ..errors import NotFound, ScnetError
+from .fresh import require_fresh
 from .page import Page
 
 Json = dict[str, Any]
@@ -193,6 +194,8 @@ def _done(row: Facts) -> str:
 class AccountsPage(Page):
     """GET shows the page; POST `do` = link, prove or unlink at `centre`, then shows it again."""
 
+    confirms = True
+
     @web.authenticated
     async def get(self) -> None:
         await self.show(done=self.get_query_argument("done", "")[:40])
@@ -201,6 +204,7 @@ class AccountsPage(Page):
     async def post(self) -> None:
         do, centre, account = (self.get_body_argument(name, "")[:200] for name in ("do", "centre", "account"))
         try:
+            require_fresh(self)
             await self.act(do, centre, account)
         except ScnetError as error:
             return await self.show(tried=Tried(do=do, centre=centre, account=account, error=error))

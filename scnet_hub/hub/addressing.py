@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from jupyterhub.log import log_request
 from jupyterhub.utils import get_browser_protocol
 
+from ..addresses import Address
+
 if TYPE_CHECKING:
     from . import Ports
 
@@ -23,9 +25,15 @@ def set_addresses(c: Any, ports: Ports) -> None:
     c.JupyterHub.public_url = str(address)
     c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{ports.hub}"
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{ports.proxy_api}"
+    c.OAuthenticator.oauth_callback_url = callback(address)
     if ports.subdomains:  # the broker answers at the hub's own name too, where clients and sessions look for it
         c.JupyterHub.subdomain_host = address.origin
         c.Proxy.extra_routes = {f"{address.host}{address.base_path}services/scnet/": f"http://127.0.0.1:{ports.broker}"}
+
+
+def callback(address: Address) -> str:
+    """Where an identity provider sends people back to."""
+    return f"{address.origin}{address.hub_path}oauth_callback"
 
 
 def contradictions(hub: Any, ports: Ports) -> list[str]:
@@ -42,6 +50,10 @@ def contradictions(hub: Any, ports: Ports) -> list[str]:
         for name, value, right in told
         if value != right
     ]
+    for name, section in hub.config.items():
+        said = section.get("oauth_callback_url", "") if name.endswith("OAuthenticator") else ""
+        if said and said != callback(address):
+            found.append(f"c.{name}.oauth_callback_url is {said!r}, but this installation's address is {address}: it is derived from it.")
     if hub.ssl_cert and not address.secure:
         found.append(f"c.JupyterHub.ssl_cert is set, but this installation's address is {address}: it begins with http.")
     return found

@@ -23,6 +23,7 @@ from ..errors import ScnetError
 from . import wishes
 from .accounts_page import AccountsPage
 from .form import OWN, STATIC, offers_document
+from .fresh import Confirm
 from .headers import Static
 from .home_page import Home, NotRunning, StopOthers
 from .placement_page import PlacementPage
@@ -175,6 +176,7 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
 
 handlers = [
     (r"/accounts", AccountsPage),
+    (r"/confirm", Confirm),
     (r"/placement", PlacementPage),
     (r"/project", ProjectPage),
     (r"/settlement", SettlementPage),

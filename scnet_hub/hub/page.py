@@ -8,12 +8,16 @@ from jupyterhub.handlers import BaseHandler
 
 from ..errors import ScnetError
 from .broker import Broker
+from .fresh import confirm_url, is_fresh
 
 Json = dict[str, Any]
 
 
 class Page(BaseHandler):
-    """For who is logged in: its methods are `web.authenticated`."""
+    """For who is logged in: its methods are `web.authenticated`. Where what it changes needs a recent login, `post` calls `require_fresh`,
+    and `confirms` is True."""
+
+    confirms = False
 
     @property
     def person(self) -> str:
@@ -34,4 +38,5 @@ class Page(BaseHandler):
         if error:
             self.set_status(error.status)
         self.set_header("Cache-Control", "no-store")
-        self.finish(await self.render_template(template, view=view, here=here))
+        url = confirm_url(self) if self.confirms and not is_fresh(self) else ""
+        self.finish(await self.render_template(template, view=view, here=here, confirm_url=url))

@@ -17,6 +17,7 @@ from tornado import web
 from ..errors import BadOption, ScnetError
 from ..units import CREDIT
 from . import figures
+from .fresh import require_fresh
 from .page import Page
 
 Json = dict[str, Any]
@@ -152,6 +153,8 @@ def view(
 class SettlementPage(Page):
     """GET shows the board; POST `do` = close (a month) or decide (a record in suspense), then shows it again."""
 
+    confirms = True
+
     @web.authenticated
     async def get(self) -> None:
         self.allow()
@@ -164,6 +167,7 @@ class SettlementPage(Page):
         names = [name for name in self.request.body_arguments if name != "_xsrf"]
         typed = {name: self.get_body_argument(name)[:TYPED].replace("\r\n", "\n") for name in names}
         try:
+            require_fresh(self)
             await self.act(do, at, typed)
         except ScnetError as error:
             return await self.show(tried=Tried(at=at, error=error, typed=typed))

@@ -14,6 +14,7 @@ from tornado import web
 from ..errors import NotFound, ScnetError
 from ..units import CREDIT
 from . import figures
+from .fresh import require_fresh
 from .page import Page
 from .settlement_page import ANSWERS, BOOKS, statement_line
 
@@ -94,6 +95,8 @@ class StatementsPage(Page):
 class StatementPage(Page):
     """GET shows one; POST `do` = accept, dispute or settle, with `words`, then shows it again."""
 
+    confirms = True
+
     @web.authenticated
     async def get(self) -> None:
         await self.show(self.get_query_argument("name", ""))
@@ -102,6 +105,7 @@ class StatementPage(Page):
     async def post(self) -> None:
         name, do, words = (self.get_body_argument(field, "")[:2000] for field in ("name", "do", "words"))
         try:
+            require_fresh(self)
             if do not in DOES:
                 raise NotFound("That is nothing that can be done to a statement.", hint="Use the buttons of its page.")
             await self.ask("POST", f"{place(name)}/{do}", json={"words": words.replace("\r\n", "\n")})

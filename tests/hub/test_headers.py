@@ -8,16 +8,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import sync_playwright
 
 from scnet_hub.addresses import Address
 from scnet_hub.hub import PREFIX
 from scnet_hub.hub.headers import policy
+from tests.hub.test_start_page_browser import CHROMIUM, FLAGS
 from tests.hub.together import Together
 
 PAGES = (
     "login", "home", "spawn", "accounts", "usage", "usage.csv", "project?id=climate", "placement", "settlement", "statements",
-    "statement?name=x", "token", "admin", "logout", "no-such-page", "scnet/offers", "scnet/static/scnet.css", "static/css/style.min.css",
-    "user/olga/", "spawn-pending/olga", "api/", "health", "error/404",
+    "statement?name=x", "token", "confirm", "admin", "logout", "no-such-page", "scnet/offers", "scnet/static/scnet.css",
+    "static/css/style.min.css", "user/olga/", "spawn-pending/olga", "api/", "health", "error/404",
 )  # fmt: skip
 CALLS = ("health", "me", "sessions", "balance", "entries?project=climate", "no/such/call", "sessions/none", "metrics", "openapi.json")
 
@@ -76,3 +78,25 @@ def test_no_template_of_ours_needs_more_than_the_policy_allows() -> None:
     """Nothing is loaded from elsewhere."""
     for page in (Path(__file__).parents[2] / "extensions" / "hub").rglob("*.html"):
         assert 'src="http' not in page.read_text() and "eval(" not in page.read_text(), page
+
+
+def test_no_page_breaks_its_own_policy_in_a_browser(together: Together) -> None:
+    """Stock pages load scripts of their own: each works under the policy that it is sent with."""
+    said: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        page = browser.new_page()
+        page.on(
+            "console", lambda message: said.append(f"{page.url}: {message.text}") if "Content Security Policy" in message.text else None
+        )
+        page.goto(f"{together.url}login")
+        page.fill("input[name=username]", "olga")
+        page.fill("input[name=password]", "a-password-for-tests")
+        page.click("#login_submit")
+        page.wait_for_url("**/hub/**")
+        for name in ("home", "spawn", "accounts", "usage", "project?id=climate", "placement", "settlement", "statements", "token", "admin"):
+            page.goto(f"{together.url}{name}")
+            page.wait_for_load_state("networkidle")
+        assert page.locator("#root, .container").count()
+        browser.close()
+    assert not [one for one in said if "Content Security Policy" in one]

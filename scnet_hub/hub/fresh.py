@@ -1,0 +1,111 @@
+"""A recent login, for what could be misused for long: account links, tokens, answers to statements, closing a month.
+
+Each authentication leaves a signed cookie below the hub's own path; for 15 minutes it vouches that the person was there. Later they
+confirm that it is them at `/hub/confirm`, by password or at the identity provider, as for a login. It relies on `post_auth_hook`:
+a site that sets its own calls `remember_login` in it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from jupyterhub import handlers as stock
+from jupyterhub.apihandlers import default_handlers
+from jupyterhub.apihandlers.users import UserTokenListAPIHandler
+from jupyterhub.handlers import BaseHandler
+from jupyterhub.handlers.pages import TokenPageHandler
+from jupyterhub.utils import url_path_join
+from tornado import web
+from tornado.httputil import url_concat
+
+from ..errors import NotEntitled
+
+COOKIE = "scnet-login"
+FRESH = timedelta(minutes=15)
+LONGEST_TOKEN = timedelta(days=90)
+WHY = f"Confirm first that it is you: your last login was more than {FRESH // timedelta(minutes=1)} minutes ago."
+
+
+def remember_login(authenticator: Any, handler: Any, found: Any) -> Any:
+    """For `c.Authenticator.post_auth_hook`: the person has just shown who they are."""
+    if found:
+        handler._set_cookie(COOKIE, str(found["name"]), path=handler.hub.base_url, expires_days=None)
+    return found
+
+
+def is_fresh(handler: Any) -> bool:
+    """Whether the person who asks logged in, or confirmed, a short while ago."""
+    said = handler.get_secure_cookie(COOKIE, max_age_days=FRESH / timedelta(days=1))
+    return bool(said) and said.decode() == handler.current_user.name
+
+
+def confirm_url(handler: Any) -> str:
+    """Where the person confirms, and comes back to this page from."""
+    here = handler.request.uri if handler.request.method == "GET" else handler.request.path
+    return f"{handler.hub.base_url}confirm?next={quote(here, safe='')}"
+
+
+def require_fresh(handler: Any) -> None:
+    """Raises NotEntitled unless `is_fresh`."""
+    if not is_fresh(handler):
+        raise NotEntitled(WHY, hint="Press Confirm above, then do it again.", code="confirm-first")
+
+
+class Confirm(BaseHandler):
+    """GET asks for the password, or leads to the identity provider; POST checks the password as a login does."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        await self._show()
+
+    @web.authenticated
+    async def post(self) -> None:
+        name = self.current_user.name
+        if self._elsewhere():
+            return await self._show()
+        who = await self.login_user({"username": name, "password": self.get_body_argument("password", "", strip=False)})
+        if who is None or who.name != name:
+            self.set_status(403)
+            return await self._show("That is not your password.")
+        self.redirect(self._next(), status=303)
+
+    def _next(self) -> str:
+        asked = self._validate_next_url(self.get_argument("next", ""))
+        return str(asked) if asked.startswith(self.hub.base_url) else url_path_join(self.hub.base_url, "home")
+
+    def _elsewhere(self) -> str:
+        """Where people log in, if not on the hub's own page; "" if they do there."""
+        url = str(self.authenticator.login_url(self.hub.base_url))
+        return "" if url == self.settings["login_url"] else url_concat(url, {"next": self._next()})
+
+    async def _show(self, error: str = "") -> None:
+        self.set_header("Cache-Control", "no-store")
+        html = await self.render_template("confirm.html", elsewhere=self._elsewhere(), next=self._next(), error=error)
+        self.finish(html)
+
+
+class NewToken(UserTokenListAPIHandler):
+    """A token is made by a recent login, or by another token."""
+
+    async def post(self, user_name: str) -> None:
+        if self.current_user is not None and self.get_token() is None and not is_fresh(self):
+            raise web.HTTPError(403, f"{WHY} Open {self.hub.base_url}confirm?next={self.hub.base_url}token, then ask for the token again.")
+        await super().post(user_name)
+
+
+class TokenPage(TokenPageHandler):
+    """Says before the form is filled in that a login is too old for it."""
+
+    def render_template(self, name: str, **said: Any) -> Any:
+        return super().render_template(name, **said, confirm_url="" if is_fresh(self) else confirm_url(self))
+
+
+def ask_for_recent_logins(c: Any) -> None:
+    c.Authenticator.post_auth_hook = remember_login
+    c.JupyterHub.token_expires_in_max_seconds = int(LONGEST_TOKEN.total_seconds())
+    default_handlers[:] = [(route, NewToken if handler is UserTokenListAPIHandler else handler) for route, handler in default_handlers]
+    for number, (route, handler, *more) in enumerate(stock.default_handlers):
+        if handler is TokenPageHandler:
+            stock.default_handlers[number] = (route, TokenPage, *more)
