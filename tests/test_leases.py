@@ -62,7 +62,10 @@ class Clock:
 
 
 class Hall:
-    """A federation that nobody started: sessions are what a test says, and time goes when it says so."""
+    """A federation that nobody started: sessions are what a test says, and time goes when it says so. A job takes `core_unit` cores at
+    once."""
+
+    core_unit = 1
 
     def __init__(self, path: Path, page: str = PAGE, *, url: str = "") -> None:
         self.clock, self.url, self.page = Clock(), url or f"sqlite:///{path}", page
@@ -88,7 +91,8 @@ class Hall:
 
     def decided(self, tx: Tx, **options: Any) -> Placement:
         for known in self.fed.load.centres.values():
-            known.took(LoadSnapshot(taken_at=self.clock.now, partitions={"cpu": load(node("n", cores=64))}))
+            there = load(node("n", cores=64), core_unit=self.core_unit)
+            known.took(LoadSnapshot(taken_at=self.clock.now, partitions={"cpu": there}))
         request = JobRequest(**({"person": "ada", "project": "p", "cores": 1, "walltime": 8 * HOUR, "name": "x", "centre": "a"} | options))
         return self.fed.decisions.decide(tx, request)[0]
 
@@ -145,6 +149,17 @@ async def test_a_lab_holds_an_hour_at_first_and_a_batch_job_all_that_it_may_cost
     assert lab.held == credits(1).micros and lab.leased_until == NOW + 58 * MINUTE
     assert batch.held == credits(4).micros and batch.leased_until is None
     assert (await hall.balance()).on_hold == credits(5)
+
+
+async def test_where_one_core_asked_is_two_allocated_two_are_held_and_extended(hall: Hall) -> None:
+    """Slurm, CR_Core, two threads a core: its accounting says AllocCPUS=2."""
+    one = await hall.runs("one", kind="lab")
+    hall.core_unit = 2
+    row = await hall.runs(kind="lab", name="y")
+    assert row.held == 2 * one.held and hall.fed.load.centres["a"].allotted(JobRequest(person="", project=""), "cpu").cores == 2
+    held = Amount((await hall.minutes(31)).held)
+    assert held >= credits(3.0), "an hour and a half of two cores, at 1 credit"
+    assert hall.fed.reports.in_flight(await hall.row()) == credits("1.033334"), "31 minutes of two cores"
 
 
 async def test_a_lab_shorter_than_a_lease_holds_all_of_it_and_is_not_looked_at(hall: Hall) -> None:

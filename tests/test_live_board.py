@@ -19,6 +19,7 @@ from scnet_hub.db import sessions as stored
 from scnet_hub.db.sessions import SessionRow
 from scnet_hub.federation import Federation
 from scnet_hub.jobs import JobRequest, LoadSnapshot
+from scnet_hub.load import Load
 from scnet_hub.placement import Offer, Placement, place, record, soonest
 from scnet_hub.standard.centre import Maintenance, parse_centre
 from scnet_hub.standard.federation import parse_federation
@@ -196,3 +197,10 @@ def test_a_start_that_comes_to_nothing_leaves_the_board_as_it_was(fed: Federatio
         raise RuntimeError
     with fed.db.engine.begin() as tx:
         assert fed.decisions.decide(tx, wanted)[0] == before
+
+
+def test_a_word_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    known = Load.of([parse_centre(CENTRE.format(name="a", mode="shared", price=1), source="a")]).centres["a"]
+    for words in (("node state 'odd'",), ("node state 'odd'", "job state 'ODD'"), ()):
+        known.took(LoadSnapshot(taken_at=NOW, strange=words))
+    assert [one.getMessage().split(" is not known")[0] for one in caplog.records] == ["a: the node state 'odd'", "a: the job state 'ODD'"]

@@ -230,6 +230,8 @@ def _quoted(quote: Facts) -> dict[str, Any]:
         held = f"It holds {figure(quote['held_first'])} credits at first, for {span}, and more while it runs."
     else:
         held = f"It holds {figure(quote['held_first'])} credits, for {span}."
+    if note := quote.get("note"):
+        held += f" {note}"
     short, worst = -(quote.get("after_first") or 0), quote.get("after_max") or 0
     if worst < 0:
         held += " The project can't pay for the whole time: unless it gets more, the session is stopped then, with notebooks saved."

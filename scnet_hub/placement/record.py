@@ -177,15 +177,18 @@ def encode_load(load: PartitionLoad, taken_at: datetime) -> Json:
         _cut([None if one.walltime is None else _seconds(one.walltime), one.cores, one.gpus, one.nodes], _JOB[:4]) for one in load.waiting
     ]
     looks = load.backfill
+    given = {"given": [load.core_unit, load.node_gpus]} if (load.core_unit, load.node_gpus) != (1, 0) else {}
     passes = {"backfill": [_seconds(looks.last - taken_at), _seconds(looks.every), looks.depth]} if looks else {}
-    return {"is": counts, "nodes": nodes, "running": running, "waiting": waiting, **passes}
+    return {"is": counts, "nodes": nodes, "running": running, "waiting": waiting, **passes, **given}
 
 
 def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
     name, queued_jobs, queued_cores, running_jobs, limit, up, reserves = document["is"]
     last, every, *depth = document.get("backfill", (None, None))
+    core_unit, node_gpus = document.get("given", (1, 0))
     return PartitionLoad(
         name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up, reserves=reserves,
+        core_unit=core_unit, node_gpus=node_gpus,
         max_walltime=None if limit is None else limit * MICROSECOND,
         nodes=tuple(_node(*_whole(row, _NODE)) for row in document["nodes"]),
         running=tuple(_booking(taken_at, *_whole(row, _JOB)) for row in document["running"]),

@@ -1,12 +1,14 @@
 """What a page promises of a partition, held against what the scheduler has."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from scnet_hub.enrolment.working import shortcomings
-from scnet_hub.jobs import NodeLoad, PartitionLoad
+from scnet_hub.enrolment.findings import Doubt, Problem
+from scnet_hub.enrolment.working import charges, shortcomings
+from scnet_hub.jobs import LoadSnapshot, NodeLoad, PartitionLoad
 from scnet_hub.standard.centre import PartitionSpec
 
 GIB = 2**30
@@ -53,3 +55,44 @@ def test_each_broken_promise_is_said(changes: dict[str, Any], words: str) -> Non
 def test_what_a_scheduler_does_not_say_is_not_held_against_it() -> None:
     silent = NodeLoad(name="n1", cores=64, cores_used=0, memory=0, gpus=4, gpu_model="")
     assert shortcomings(promise(), live(nodes=(silent, silent), max_walltime=None)) == []
+
+
+# ---- what is charged
+
+
+class Asked:
+    """A centre that says this of its load."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.taken = LoadSnapshot(taken_at=datetime(2026, 11, 29, tzinfo=UTC), **facts)
+
+    async def load(self) -> LoadSnapshot:
+        return self.taken
+
+
+async def charged(*partitions: PartitionSpec, **facts: Any) -> str:
+    return await charges(cast(Any, SimpleNamespace(centre=Asked(**facts), spec=SimpleNamespace(partition=partitions))))
+
+
+async def test_a_centre_whose_accounting_tracks_no_gpus_is_told_what_to_set() -> None:
+    with pytest.raises(Problem, match="does not track gres/gpu, gres/dcu") as caught:
+        await charged(promise(), untracked=("gpu", "dcu"), partitions={"gpu": live()})
+    assert "Add gres/gpu, gres/dcu to AccountingStorageTRES in slurm.conf" in caught.value.hint
+    assert await charged(promise(gpus=0), untracked=("gpu",), partitions={"gpu": live()}), "it offers none"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "a session is given, and charged, what it asks for"),
+        ({"core_unit": 2}, "partition gpu gives the cores of a node in steps of 2: a session of 1 core holds, and is charged, 2 cores"),
+        ({"core_unit": 64, "node_gpus": 4}, "steps of 64: a session of 1 core holds, and is charged, 64 cores and 4 GPUs"),
+    ],
+)
+async def test_what_one_core_costs_is_said(changes: dict[str, Any], words: str) -> None:
+    assert (await charged(promise(), partitions={"gpu": live(**changes)})).endswith(words)
+
+
+async def test_words_that_are_in_no_manual_are_a_doubt() -> None:
+    with pytest.raises(Doubt, match="node state 'dreaming'"):
+        await charged(promise(), partitions={"gpu": live()}, strange=("node state 'dreaming'",))

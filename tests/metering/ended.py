@@ -55,7 +55,8 @@ class Ended:
         books.grant(self.tx, "p", "x", credits(1000), at - timedelta(days=200))
         books.hold(self.tx, "p", session, credits(10), at, centre="alpha")
         stored.insert(
-            self.tx, id=session, person="ada", project="p", kind="batch", name=session, request={}, placement={}, payload={}, why="",
+            self.tx, id=session, person="ada", project="p", kind="batch", name=session, request=copy.pop("request", {}), placement={},
+            payload={}, why="",
             end_reason="", created_at=at, held=credits(10).micros, continues="", in_line=False, cause="first", asked_at=at, centre="alpha",
             secret="", nonce="", account="ada", **{"state": "ended", "live": True, "partition": "batch"},
         )  # fmt: skip

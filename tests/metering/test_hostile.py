@@ -17,8 +17,9 @@ from scnet_hub.db import lots as stored_lots
 from scnet_hub.db import periods as stored_periods
 from scnet_hub.db import sessions as stored
 from scnet_hub.db.lots import Lot
+from scnet_hub.errors import Refused
 from scnet_hub.jobs import Ending, JobState, UsageRecord
-from scnet_hub.ledger import books
+from scnet_hub.ledger import books, kept
 from scnet_hub.metering import deciding, declared, intake, pulling
 from scnet_hub.metering.pulling import Pulling
 from scnet_hub.units import credits
@@ -100,6 +101,61 @@ async def test_a_centre_whose_accounting_breaks_something_stops_no_other_centres
         await asyncio.sleep(0)
     assert one.asked[:4] == ["alpha", "beta"] * 2
     task.cancel()
+
+
+# ---- GPUs that an accounting does not track
+
+
+ASKED: dict[str, Any] = {"request": {"gpus": 2}}
+
+
+def test_a_session_that_asked_for_gpus_is_not_charged_as_one_without(ended: Ended) -> None:
+    """Slurm's default tracks none, so its records have 0."""
+    ended.begin(**ASKED).came(run())
+    (waits,) = ended.rows
+    assert (waits.state, ended.charged) == ("suspense", None)
+    assert "asked for 2 GPUs, and its accounting tells of 0" in waits.reason and "AccountingStorageTRES" in waits.reason
+    assert "Not charged before an operator has looked" in ended.log
+    deciding.decide(ended.tx, waits.id, "believe", "the GPUs are a gift", "op", ended.pages, NOW)
+    assert ended.charged and [one.state for one in ended.rows] == ["counted"]
+    ended.books()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "state"), [((("", 2),), "counted"), ((("", 1), ("a100", 1)), "counted"), ((("", 4),), "counted"), ((("a100", 1),), "suspense")]
+)
+def test_gpus_that_are_told_are_charged(ended: Ended, gpus: tuple[tuple[str, int], ...], state: str) -> None:
+    ended.begin(**ASKED).came(run(gpus=gpus))
+    assert [one.state for one in ended.rows] == [state]
+
+
+def test_a_session_without_gpus_waits_for_nobody(ended: Ended) -> None:
+    ended.begin(request={"gpus": 0}).came(run())
+    assert ended.charged
+
+
+def test_a_session_whose_job_never_ran_waits_for_nobody(ended: Ended) -> None:
+    ended.begin(**ASKED).came(run(start=None, length=timedelta(), cores=0, ending=Ending.CANCELLED))
+    assert ended.charged == 0
+
+
+def test_what_a_dialect_doubts_is_kept_with_all_that_it_could_read(ended: Ended) -> None:
+    ended.begin(**ASKED)
+    doubted = told(trouble="it asked for --gres=gpu:2, and accounting does not track that.")
+    intake.settle(ended.tx, "alpha", (), [doubted], ended.pages, NOW)
+    (waits,) = ended.rows
+    assert (waits.state, ended.charged) == ("suspense", None) and "--gres=gpu:2" in waits.reason
+    assert kept.usage_from(waits.record).elapsed == HOUR
+    deciding.decide(ended.tx, waits.id, "believe", "charged without them", "op", ended.pages, NOW)
+    assert ended.charged
+
+
+def test_what_could_not_be_read_can_still_not_be_believed(ended: Ended) -> None:
+    ended.begin()
+    bad = UsageRecord(job_id="77", name=f"scnet-{SESSION}", state=JobState.UNKNOWN, cores=0, trouble="half a row")
+    intake.settle(ended.tx, "alpha", (), [bad], ended.pages, NOW)
+    with pytest.raises(Refused, match="it could not be read"):
+        deciding.decide(ended.tx, ended.rows[0].id, "believe", "why not", "op", ended.pages, NOW)
 
 
 # ---- what was written off
