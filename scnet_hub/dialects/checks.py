@@ -75,3 +75,11 @@ def moment(seconds: int) -> datetime | None:
         return datetime.fromtimestamp(seconds / 1000 if seconds > 10**11 else seconds, UTC) if seconds else None
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def ends_at(start: datetime, length: timedelta, at: datetime) -> datetime:
+    """When a job that began at `start` is over; `FOR_EVER` after `at` where no calendar has that instant."""
+    try:
+        return start + length
+    except OverflowError:
+        return at + FOR_EVER

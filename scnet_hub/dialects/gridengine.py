@@ -20,7 +20,7 @@ from ..errors import BadOption, Garbled, Rejected
 from ..jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
 from . import gridengine_states as states
 from . import qstat
-from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, moment, number, numbers, sentence, short
+from .checks import AHEAD, FOR_EVER, check, check_name, each, ends_at, lines, moment, number, numbers, sentence, short
 from .qstat import ANY, PLAIN, Instance, Job, size
 
 MIB = 2**20
@@ -240,8 +240,8 @@ class GridEngine:
         )  # fmt: skip
 
     def _booking(self, job: Job, queue: str, at: datetime) -> Booking:
-        ends_at = (qstat.time(job.since) or at) + (self._walltime(job, queue) or FOR_EVER)
-        return Booking(ends_at=ends_at, cores=job.slots, gpus=self._gpus(job.wants, job.slots), node=job.node)
+        until = ends_at(qstat.time(job.since) or at, self._walltime(job, queue) or FOR_EVER, at)
+        return Booking(ends_at=until, cores=job.slots, gpus=self._gpus(job.wants, job.slots), node=job.node)
 
     def _waiting(self, job: Job, queue: str) -> Waiting:
         return Waiting(cores=job.slots, gpus=self._gpus(job.wants, job.slots), walltime=self._walltime(job, queue))

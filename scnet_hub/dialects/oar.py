@@ -7,7 +7,6 @@ list of its queues, so all nodes count for each queue that is known by name.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections import defaultdict
@@ -17,22 +16,33 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..commands import Command, Completed
-from ..errors import BadOption, Garbled, Rejected, Unreachable
+from ..errors import BadOption, Garbled, Rejected
 from ..jobs import Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
-from .checks import AHEAD, FOR_EVER, check, check_name, each, lines, moment, number, numbers, sentence, short
+from .checks import AHEAD, FOR_EVER, check, check_name, each, ends_at, lines, numbers, sentence, short
+from .oar_answers import (
+    ENDED,
+    STATES,
+    WITHIN,
+    Facts,
+    check_asked,
+    check_said_yes,
+    document,
+    is_job,
+    moment_of,
+    named,
+    number_of,
+    strange,
+    table,
+    takes_jobs,
+    text,
+)
+from .oar_answers import jobs as jobs_of
 
 MIB = 2**20
 PLAIN = ("env", "TZ=UTC", "LC_ALL=C.UTF-8")
 # What sites call these properties of a resource; the first that an installation has is taken.
 GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type")
 MEMORIES = ("memnode", "mem", "memory")  # MiB of the node that a core belongs to
-NOTHING = frozenset({"", "0", "none", "no", "null"})
-
-STATES: Mapping[str, JobState] = {
-    **dict.fromkeys(("Waiting", "Hold", "toAckReservation", "toLaunch", "Launching"), JobState.QUEUED),
-    **dict.fromkeys(("Running", "Suspended", "Resuming", "Finishing", "toError"), JobState.RUNNING),
-}
-ENDED = ("Terminated", "Error")
 END_STATES: Mapping[Ending, JobState] = {
     Ending.COMPLETED: JobState.COMPLETED,
     **dict.fromkeys((Ending.FAILED, Ending.TIMEOUT), JobState.FAILED),
@@ -42,15 +52,12 @@ END_STATES: Mapping[Ending, JobState] = {
 TELLING = frozenset({"Hold", "Suspended", "Resuming", "toError"})
 # Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the end. So it is
 # asked for first; and should it go meanwhile, the kernel's own alarm, which survives the change of user, ends them.
-WITHIN = 14
 ASK_FIRST = ("perl", "-e", f'alarm {WITHIN}; system("oarnodes -l > /dev/null") and exit($? >> 8 || 1); exec @ARGV; exit 127')
-ALARM = 128 + 14
 # The last argument is SQL that ends before the asker's name.
 OWN = ("sh", "-c", """exec "$1" "$2" "$3" "$4'$(id -un)'\"""", "sh")
 # Events of a job in error that are neither the site's doing nor a wish of somebody.
 THE_JOBS = frozenset({"WORKING_DIRECTORY", "OUTPUT_FILES", "USER_SHELL"})
-_ID = re.compile(r"OAR_JOB_ID=(\d+)")
-_NOT_ASKED = re.compile(r"DB connection error|DBI connect|could not connect|cannot connect to", re.IGNORECASE)
+_ID = re.compile(r"OAR_JOB_ID=(\d{1,10})\b", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +76,12 @@ class Oar:
         return self.nodes()
 
     def probed(self, done: Sequence[Completed]) -> Oar:
-        resources = _table(done[0])
+        resources = table(done[0])
         known = set[str]().union(*resources)
         model = next((name for name in GPU_MODELS if name in known), "")
         return replace(
-            self, gpu=any(_named(one.get("gpu")) for one in resources), model=model,
-            models=tuple(sorted({found for one in resources if (found := _named(one.get(model)))})) if model else (),
+            self, gpu=any(named(one.get("gpu")) for one in resources), model=model,
+            models=tuple(sorted({found for one in resources if (found := named(one.get(model)))})) if model else (),
             memory=next((name for name in MEMORIES if name in known), ""),
         )  # fmt: skip
 
@@ -120,7 +127,7 @@ class Oar:
         return where
 
     def submitted(self, done: Completed) -> str:
-        _check_said_yes(done)  # after a refusal stdout says OAR_JOB_ID=-5
+        check_said_yes(done)  # after a refusal stdout says OAR_JOB_ID=-5
         if match := _ID.search(done.stdout):
             return match[1]
         raise Garbled(f"oarsub answered without a job id: {short(done.stdout)!r}.")
@@ -133,7 +140,7 @@ class Oar:
         return Command((*PLAIN, *OWN, "oarstat", "-J", "--sql", f"job_name = {_quoted(name)} AND job_user = "))
 
     def found(self, done: Completed) -> str | None:
-        jobs = _jobs(done)
+        jobs = jobs_of(done)
         live = [job for job in jobs if jobs[job]["state"] not in ENDED]
         return max(live or jobs, key=int, default=None)
 
@@ -149,7 +156,7 @@ class Oar:
         return Command((*PLAIN, *ASK_FIRST, "oardel", "--sql", f"job_id IN ({', '.join(numbers(ids))}) AND state NOT IN ({ended})"))
 
     def cancelled(self, done: Completed) -> None:
-        _check_asked(done)
+        check_asked(done)
         complaints = [line for line in lines(done.stderr) if "already killed" not in line]
         if done.code and complaints:
             raise Rejected(sentence(complaints, done))
@@ -161,7 +168,7 @@ class Oar:
         return Command((*PLAIN, "oarstat", "-J", "-f"))
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
-        jobs = _jobs(done)
+        jobs = jobs_of(done)
         places = _places(jobs)
         return {job: _status(facts, at, places.get(job, 0)) for job, facts in jobs.items() if facts["state"] not in ENDED}
 
@@ -169,15 +176,16 @@ class Oar:
         return (Command((*PLAIN, "oarnodes", "-J")),)
 
     def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
-        jobs = _jobs(queue)
-        loads = self._loads(_table(nodes[0]), jobs)
+        jobs, resources = jobs_of(queue), table(nodes[0])
+        loads = self._loads(resources, jobs, at)
         line = [jobs[job] for job, _ in sorted(_places(jobs).items(), key=lambda one: one[1])]
         busy = [facts for facts in jobs.values() if STATES.get(facts["state"]) is JobState.RUNNING]
         names = sorted({*self.queues, *(facts["queue"] for facts in (*line, *busy))})
-        return LoadSnapshot(taken_at=at, partitions={name: self._partition(name, loads, busy, line, at) for name in names})
+        partitions = {name: self._partition(name, loads, busy, line, at) for name in names}
+        return LoadSnapshot(taken_at=at, partitions=partitions, strange=strange(resources, jobs.values()))
 
     def _partition(
-        self, name: str, loads: tuple[NodeLoad, ...], busy: Sequence[Mapping[str, Any]], line: Sequence[Mapping[str, Any]], at: datetime
+        self, name: str, loads: tuple[NodeLoad, ...], busy: Sequence[Facts], line: Sequence[Facts], at: datetime
     ) -> PartitionLoad:
         waiting = [facts for facts in line if facts["queue"] == name]
         return PartitionLoad(
@@ -187,37 +195,37 @@ class Oar:
             waiting=tuple(self._waiting(facts) for facts in waiting[:AHEAD]),
         )  # fmt: skip
 
-    def _booking(self, facts: Mapping[str, Any], at: datetime) -> Booking:
+    def _booking(self, facts: Facts, at: datetime) -> Booking:
         cores = len(facts.get("assigned_resources") or ())
-        ends_at = (_moment(facts.get("startTime")) or at) + (_walltime(facts) or FOR_EVER)
+        until = ends_at(moment_of(facts.get("startTime")) or at, _walltime(facts) or FOR_EVER, at)
         nodes = len(facts.get("assigned_network_address") or ()) or 1
-        return Booking(ends_at=ends_at, cores=cores, gpus=self._given(facts, cores), nodes=nodes, node=_node(facts))
+        return Booking(ends_at=until, cores=cores, gpus=self._given(facts, cores), nodes=nodes, node=_node(facts))
 
-    def _waiting(self, facts: Mapping[str, Any]) -> Waiting:
+    def _waiting(self, facts: Facts) -> Waiting:
         cores = _asked(facts)
         return Waiting(cores=cores, gpus=self._given(facts, cores), walltime=_walltime(facts))
 
-    def _loads(self, resources: Iterable[Mapping[str, Any]], jobs: Mapping[str, Mapping[str, Any]]) -> tuple[NodeLoad, ...]:
-        taken = {_text(one) for facts in jobs.values() for one in facts.get("assigned_resources") or ()}
+    def _loads(self, resources: Iterable[Facts], jobs: Mapping[str, Facts], at: datetime) -> tuple[NodeLoad, ...]:
+        taken = {text(one) for facts in jobs.values() for one in facts.get("assigned_resources") or ()}
         by_node: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for one in resources:
             if one.get("type") == "default" and one.get("network_address"):
-                by_node[one["network_address"]].append(one)
-        return tuple(self._load(name, members, taken) for name, members in sorted(by_node.items()))
+                by_node[text(one["network_address"])].append(one)
+        return tuple(self._load(name, members, taken, at) for name, members in sorted(by_node.items()))
 
-    def _load(self, name: str, cores: Sequence[Mapping[str, Any]], taken: set[str]) -> NodeLoad:
-        working = [one for one in cores if one.get("state") == "Alive" and one.get("drain") != "YES"]
-        used = [one for one in working or cores if _text(one["resource_id"]) in taken]
+    def _load(self, name: str, cores: Sequence[Facts], taken: set[str], at: datetime) -> NodeLoad:
+        working = [one for one in cores if takes_jobs(one, at)]
+        used = [one for one in working or cores if text(one.get("resource_id")) in taken]
         return NodeLoad(
-            name=name, cores=len(working or cores), cores_used=len(used), memory=_number(cores[0].get(self.memory)) * MIB,
+            name=name, cores=len(working or cores), cores_used=len(used), memory=number_of(cores[0].get(self.memory)) * MIB,
             gpus=len(self._gpus(working or cores)), gpus_used=len(self._gpus(used)),
-            gpu_model=next((model for one in cores if (model := _named(one.get(self.model)))), ""), up=bool(working),
+            gpu_model=next((model for one in cores if (model := named(one.get(self.model)))), ""), up=bool(working),
         )  # fmt: skip
 
-    def _gpus(self, cores: Iterable[Mapping[str, Any]]) -> set[str]:
+    def _gpus(self, cores: Iterable[Facts]) -> set[str]:
         """The GPUs that these cores stand for, by name."""
         key, which = ("gpu", "gpu") if self.gpu else (self.model, "resource_id")
-        return {_text(one.get(which)) for one in cores if _named(one.get(key))}
+        return {text(one.get(which)) for one in cores if named(one.get(key))}
 
     # ---- usage
 
@@ -230,43 +238,43 @@ class Oar:
         return Command((*PLAIN, "oarstat", "-J", "-f", "--sql", f"job_name LIKE 'scnet-%' AND submission_time < {last} AND {ran}"))
 
     def records(self, done: Completed) -> list[UsageRecord]:
-        found = _document(done)
-        if found and not any(_is_job(job, facts) for job, facts in found.items()):
+        found = document(done)
+        if found and not any(is_job(job, facts) for job, facts in found.items()):
             raise Garbled(f"OAR answered no job that can be read: {short(done.stdout)!r}.")
         return [self._readable(job, facts) for job, facts in found.items()]
 
-    def _readable(self, job: str, facts: Mapping[str, Any]) -> UsageRecord:
+    def _readable(self, job: str, facts: Facts) -> UsageRecord:
         """One job; what can't be read is said, so that it neither stops the others nor passes for nothing used."""
         try:
-            if not _is_job(job, facts):
-                raise ValueError("it is without id, state or queue")
+            if not is_job(job, facts):
+                raise ValueError("it is without id, state or queue, or has values that are none of OAR's")
             return self._record(job, facts)
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             trouble = f"what OAR says of job {job[:20]!r} can't be read: {error}."
             return UsageRecord(job_id=job if job.isdecimal() else "", name="", state=JobState.UNKNOWN, cores=0, trouble=trouble)
 
-    def _record(self, job: str, facts: Mapping[str, Any]) -> UsageRecord:
+    def _record(self, job: str, facts: Facts) -> UsageRecord:
         ending = _ending(facts) if facts["state"] in ENDED else None
         state = END_STATES[ending] if ending else STATES.get(facts["state"], JobState.UNKNOWN)
-        started, ended = _moment(facts.get("startTime")), _moment(facts.get("stopTime"))
+        started, ended = moment_of(facts.get("startTime")), moment_of(facts.get("stopTime"))
         cores = len(facts.get("assigned_resources") or ()) if started else 0
         code, gpus = _code(facts), self._given(facts, cores)
         return UsageRecord(
             job_id=job, name=facts.get("name") or "", state=state, cores=cores, gpus=gpus, gpu_models=self._models(facts, gpus),
-            submitted_at=_moment(facts.get("submissionTime")), started_at=started, ended_at=ended if ending else None,
+            submitted_at=moment_of(facts.get("submissionTime")), started_at=started, ended_at=ended if ending else None,
             elapsed=ended - started if ending and started and ended else timedelta(), node=_node(facts) if started else "",
             exit_code="" if code is None else f"{code >> 8}:{code & 127}", partition=facts["queue"], ending=ending,
             ended_by=_by(facts) if ending is Ending.CANCELLED else "", state_raw=facts["state"],
         )  # fmt: skip
 
-    def _given(self, facts: Mapping[str, Any], cores: int) -> int:
+    def _given(self, facts: Facts, cores: int) -> int:
         """GPUs of a job, by what it asked for."""
         if self.gpu:
             asked = re.search(r"(?:network_address|nodes)=(\d{1,9})/gpu=(\d{1,9})", facts.get("wanted_resources") or "")
             return int(asked[1]) * int(asked[2]) if asked and cores else 0
         return cores if self.model and f"{self.model} IN (" in (facts.get("properties") or "") else 0
 
-    def _models(self, facts: Mapping[str, Any], gpus: int) -> tuple[tuple[str, int], ...]:
+    def _models(self, facts: Facts, gpus: int) -> tuple[tuple[str, int], ...]:
         """Known where the job asked for one model, or there is but one."""
         asked = re.search(rf"{re.escape(self.model)} IN \('([^',]*)'\)", facts.get("properties") or "") if self.model else None
         model = asked[1] if asked else self.models[0] if len(self.models) == 1 else ""
@@ -284,73 +292,26 @@ def _quoted(text: str) -> str:
 # ---- what comes out
 
 
-def _check_asked(done: Completed) -> None:
-    if done.code in (126, 127):
-        raise Unreachable(f"OAR's commands are not there: {_words(done)}")
-    if done.code == ALARM:
-        raise Unreachable(f"OAR could not be asked: no answer within {WITHIN} s. Its database may be away.")
-    if done.code and _NOT_ASKED.search(done.stderr):
-        raise Unreachable(f"OAR could not be asked: {_words(done)}")
-
-
-def _check_said_yes(done: Completed) -> None:
-    _check_asked(done)
-    if done.code:
-        raise Rejected(_words(done))
-
-
-def _words(done: Completed) -> str:
-    said = (re.sub(r"^(?:/!\\ )?\[?ERROR\]? ?:? ", "", line) for line in lines(done.stderr) or lines(done.stdout))
-    return sentence((line for line in said if not line.startswith("Oarsub failed")), done)
-
-
-def _document(done: Completed) -> dict[str, dict[str, Any]]:
-    """The JSON of oarstat and oarnodes: nothing at all for nothing."""
-    _check_said_yes(done)
-    try:
-        found = json.loads(done.stdout[done.stdout.find("{") :]) if done.stdout.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise Garbled(f"OAR answered half a document: {error}.") from error
-    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
-        raise Garbled(f"OAR answered something else: {short(done.stdout)!r}.")
-    return found
-
-
-def _jobs(done: Completed) -> dict[str, dict[str, Any]]:
-    jobs = _document(done)
-    if bad := next((job for job, facts in jobs.items() if not _is_job(job, facts)), None):
-        raise Garbled(f"OAR answered job {bad[:20]!r} without state or queue.")
-    return jobs
-
-
-def _is_job(job: str, facts: Mapping[str, Any]) -> bool:
-    return bool(job.isdecimal() and facts.get("state") and facts.get("queue"))
-
-
-def _table(done: Completed) -> list[dict[str, Any]]:
-    return list(_document(done).values())
-
-
-def _status(facts: Mapping[str, Any], at: datetime, place: int) -> JobStatus:
+def _status(facts: Facts, at: datetime, place: int) -> JobStatus:
     word = facts["state"]
     state = STATES.get(word, JobState.UNKNOWN)
     return JobStatus(
         state=state, seen_at=at, name=facts.get("name") or "", node=_node(facts),
         reason=word if word in TELLING or state is JobState.UNKNOWN else "",
-        starts_at=_moment(facts.get("scheduledStart")) if state is JobState.QUEUED else None, place=place,
+        starts_at=moment_of(facts.get("scheduledStart")) if state is JobState.QUEUED else None, place=place,
     )  # fmt: skip
 
 
-def _places(jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+def _places(jobs: Mapping[str, Facts]) -> dict[str, int]:
     """The place of each waiting job among those of its queue, 1 first: by the start that OAR expects, then by age."""
     waiting: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
     for job, facts in jobs.items():
         if facts["state"] == "Waiting":
-            waiting[facts["queue"]].append((facts.get("scheduledStart") or float("inf"), int(job), job))
+            waiting[facts["queue"]].append((number_of(facts.get("scheduledStart")) or float("inf"), int(job), job))
     return {job: place for queued in waiting.values() for place, (_, _, job) in enumerate(sorted(queued), 1)}
 
 
-def _ending(facts: Mapping[str, Any]) -> Ending:
+def _ending(facts: Facts) -> Ending:
     """How a job ended: by its exit code, else by the events up to its end. A wish to end it is somebody's, unless its walltime
     was over or a better job needed the place; an end that nobody wished is the site's."""
     code = _code(facts)
@@ -366,53 +327,36 @@ def _ending(facts: Mapping[str, Any]) -> Ending:
     return Ending.CANCELLED if "FRAG_JOB_REQUEST" in events else Ending.SITE_FAILURE
 
 
-def _events(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _events(facts: Facts) -> list[Mapping[str, Any]]:
     """Those up to its end."""
-    stopped = _number(facts.get("stopTime")) or float("inf")  # 0: it had not started
-    return [event for event in facts.get("events") or () if _number(event.get("date")) <= stopped]
+    stopped = number_of(facts.get("stopTime")) or float("inf")  # 0: it had not started
+    return [event for event in facts.get("events") or () if number_of(event.get("date")) <= stopped]
 
 
-def _by(facts: Mapping[str, Any]) -> str:
+def _by(facts: Facts) -> str:
     """The account in "User lovela requested to frag the job 2"."""
     wishes = (event for event in _events(facts) if event.get("type") == "FRAG_JOB_REQUEST")
-    asked = (re.match(r"User (\S{1,64}) requested", _text(wish.get("description"))) for wish in wishes)
+    asked = (re.match(r"User (\S{1,64}) requested", text(wish.get("description"))) for wish in wishes)
     return next((match[1] for match in asked if match), "")
 
 
-def _code(facts: Mapping[str, Any]) -> int | None:
+def _code(facts: Facts) -> int | None:
     """The status that wait(2) gave; None if the program did not end by itself."""
-    match = re.match(r"\d+", _text(facts.get("exit_code")))
+    match = re.match(r"\d{1,9}", text(facts.get("exit_code")))
     return int(match[0]) if match else None
 
 
-def _asked(facts: Mapping[str, Any]) -> int:
+def _asked(facts: Facts) -> int:
     """Resources that a waiting job asks for: the R of "R=2,W=0:10:0,J=B,N=x"."""
-    match = re.match(r"R=(\d+)", facts.get("message") or "")
+    match = re.match(r"R=(\d{1,9})", facts.get("message") or "")
     return int(match[1]) if match else 1
 
 
-def _walltime(facts: Mapping[str, Any]) -> timedelta | None:
-    return timedelta(seconds=seconds) if (seconds := _number(facts.get("walltime"))) else None
+def _walltime(facts: Facts) -> timedelta | None:
+    seconds = number_of(facts.get("walltime"))
+    return timedelta(seconds=min(seconds, FOR_EVER.total_seconds())) if seconds else None
 
 
-def _node(facts: Mapping[str, Any]) -> str:
+def _node(facts: Facts) -> str:
     names = facts.get("assigned_network_address") or [""]
     return str(names[0])
-
-
-def _moment(value: Any) -> datetime | None:
-    return moment(_number(value))
-
-
-def _number(value: Any) -> int:
-    return number(_text(value))
-
-
-def _named(value: Any) -> str:
-    """A property's value, "" where it says that there is nothing."""
-    text = _text(value)
-    return "" if text.lower() in NOTHING else text
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)

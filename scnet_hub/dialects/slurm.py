@@ -300,9 +300,11 @@ def _node_rows(done: Completed) -> Iterable[dict[str, str]]:
     if done.code:
         raise Rejected(_words(done))
     _check_whole(done)
+    begun = False
     for line in done.stdout.splitlines():
         parts = [part.strip() for part in line.split("|")]
-        if len(parts) == 1:
+        begun = begun or any(re.fullmatch(r"\d+/\d+/\d+/\d+", part) for part in parts)
+        if len(parts) == 1 or not begun:  # others' words, which may hold "|" too
             continue
         if len(parts) != len(NODE_FIELDS) + 1 or parts[-1]:
             raise Garbled(f"sinfo answered half a row: {short(line)!r}.")

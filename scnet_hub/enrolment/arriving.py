@@ -19,6 +19,7 @@ from ..transport import clock, transport
 from ..transport.door import HOST_KEY_CHANGED, LOGIN_REFUSED, RAN_NOTHING
 from ..transport.ssh import SshTransport
 from ..units import format_duration
+from . import answers
 from .findings import Doubt, Hop, Problem, Skip, words_of
 from .visit import Visit, last_line, noise, said
 
@@ -206,9 +207,10 @@ async def its_clock(visit: Visit) -> str:
     before = time.time()
     done = await visit.ask("date", "+%s")
     middle = (before + time.time()) / 2
-    if not (now := last_line(done.stdout)).isdecimal():
-        raise Problem(f"`date +%s` answered {now[:40]!r}", hint=f"Ask {visit.contact}.")
-    ahead = int(now) + 0.5 - middle
+    now = answers.whole_number(last_line(done.stdout))
+    if now is None:
+        raise Problem(f"`date +%s` answered {last_line(done.stdout)[:40]!r}", hint=f"Ask {visit.contact}.")
+    ahead = now + 0.5 - middle
     if abs(ahead) > BAD:
         raise Problem(
             f"the login node's clock is {off(ahead)}: certificates live for minutes", hint="Set it by NTP: `chronyc tracking` there."

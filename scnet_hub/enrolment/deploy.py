@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
-from ..errors import CentreError, Unreachable
+from ..errors import CentreError, Garbled, Unreachable
 from ..jobs import JobSpec, JobState
 from ..standard.centre import CentreSpec
 from ..units import format_memory
-from . import environment
+from . import answers, environment
 from .environment import Python, Recipe
 from .findings import Problem
 from .surroundings import pythons
@@ -83,14 +82,16 @@ def link_of(spec: CentreSpec) -> PurePosixPath:
 async def _room(visit: Visit, link: PurePosixPath) -> Json:
     """What is there now. Raises Problem with the one command for the centre's admin."""
     facts = await visit.facts_of("room.sh", str(link.parent), link.name)
+    me = facts.get("me") or visit.resident
     if "there" not in facts or "writable" not in facts:
         raise Problem(
-            f"{facts['me']} can't write in {link.parent}" if "there" in facts else f"{link.parent} is not there",
-            hint=f"On a file system that login node and nodes share, its admin runs: sudo install -d -o {facts['me']} {link.parent}",
+            f"{me} can't write in {link.parent}" if "there" in facts else f"{link.parent} is not there",
+            hint=f"On a file system that login node and nodes share, its admin runs: sudo install -d -o {me} {link.parent}",
         )
     if "in_the_way" in facts:
         raise Problem(f"{link} is there, and not of our making", hint="Move it away, or name another place in session.python.")
-    free = int(facts["free"]) * 1024 if facts.get("free", "").isdecimal() else NEEDED
+    blocks = answers.whole_number(facts.get("free", ""))
+    free = NEEDED if blocks is None else blocks * 1024
     if free < NEEDED:
         raise Problem(f"{link.parent}: {format_memory(free)} left there", hint="2 GiB are needed: make room, or remove old environments.")
     return facts
@@ -151,10 +152,10 @@ async def _append(visit: Visit, path: str, size: int, data: bytes) -> int:
                 raise
             await asyncio.sleep(PAUSE * 2**attempt)
             continue
-        facts = said(done.stdout, visit.word)
-        if done.code or not facts.get("size", "").strip().isdecimal():
+        there = answers.whole_number(said(done.stdout, visit.word).get("size", ""))
+        if done.code or there is None:
             raise Problem(f"{path} can't be written: {last_line(done.stderr) or f'exit code {done.code}'}", hint="Is its file system full?")
-        return int(facts["size"])
+        return there
     raise AssertionError("unreachable")
 
 
@@ -179,8 +180,8 @@ async def try_out(visit: Visit, place: Place, say: Say) -> Json:
     await _until_ended(visit)
     text = await _output(visit)
     try:
-        found: Json = json.loads(said_last(text, visit.word))
-    except ValueError as error:
+        found = answers.trial(said_last(text, visit.word))
+    except Garbled as error:
         raise Problem(
             f"the trial job said nothing of use: {last_line(text)[:200]!r}", hint="Do the nodes see that folder and that Python?"
         ) from error

@@ -57,13 +57,11 @@ class Python:
     @classmethod
     def read(cls, words: str) -> Python | None:
         """What `scripts/pythons.sh` says of one; None if it did not run."""
-        parts = words.split(None, 4)
-        if len(parts) < 5:
+        match = re.fullmatch(r"(\d{1,3}) (\d{1,3}) (\S+) (?:(\d{1,4})\.(\d{1,4})\S*|\S+) (\S.*)", words.strip(), re.ASCII)
+        if not match:
             return None
-        libc = [int(part) for part in parts[3].split(".")[:2] if part.isdecimal()]
-        return cls(
-            version=(int(parts[0]), int(parts[1])), machine=parts[2], libc=(libc[0], libc[1]) if len(libc) == 2 else (0, 0), path=parts[4]
-        )
+        major, minor, machine, libc_major, libc_minor, path = match.groups()
+        return cls(version=(int(major), int(minor)), machine=machine, libc=(int(libc_major or 0), int(libc_minor or 0)), path=path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from .. import __version__
-from ..errors import Rejected
+from ..errors import Garbled, Rejected
 from ..units import format_memory
-from . import environment
+from . import answers, environment
 from .environment import OLDEST, Python
 from .findings import Doubt, Hop, Problem
 from .visit import Json, Visit, last_line, script
@@ -39,7 +38,8 @@ async def home(visit: Visit) -> str:
         raise Problem(f"{visit.directory} takes no file of 1 MiB: {error}", hint=room) from error
     finally:
         await visit.ask("rm", "-f", "--", path, account=visit.account)
-    free = int(facts["free"]) * 1024 if str(facts.get("free", "")).isdecimal() else LEAST
+    blocks = answers.whole_number(str(facts.get("free", "")))
+    free = LEAST if blocks is None else blocks * 1024
     if free < LEAST:
         raise Problem(f"{where}: {format_memory(free)} left on its file system", hint=f"A session needs 1 GiB. {room}")
     return f"{where}, {format_memory(free)} left"
@@ -57,10 +57,9 @@ async def report(visit: Visit) -> Json:
     if done.code:
         raise Problem(f"{path} does not run: {last_line(done.stderr) or f'exit code {done.code}'}", hint=await _how_to_get_one(visit))
     try:
-        facts: Json = json.loads(last_line(done.stdout))
-    except ValueError as error:
-        raise Problem(f"{path} answered {last_line(done.stdout)[:80]!r}", hint="It is no Python.") from error
-    return facts
+        return answers.report(last_line(done.stdout))
+    except Garbled as error:
+        raise Problem(f"{path} does not report what it is: {error}", hint="Is it a Python?") from error
 
 
 def judged(visit: Visit, facts: Json) -> str:

@@ -16,7 +16,7 @@ from ..jobs import JobSpec, JobState, JobStatus, PartitionLoad, UsageRecord
 from ..session import callhome
 from ..standard.centre import PartitionSpec
 from ..units import format_duration, format_memory
-from . import ways
+from . import answers, ways
 from .findings import Doubt, Hop, Problem
 from .surroundings import IMPORTS, judged
 from .visit import Visit, noise, said, script
@@ -185,7 +185,7 @@ async def output(visit: Visit) -> str:
     deadline = time.monotonic() + LATER
     while "environment" not in visit.facts:
         text = await visit.transport.tail(log, account=visit.account, size=20000)
-        visit.facts = {key: json.loads(value) for key, value in said(text, visit.word).items()}
+        visit.facts = answers.errand(said(text, visit.word))
         if "no_python" in visit.facts or visit.facts.get("listens", {}).get("error"):
             break
         if visit.facts:
