@@ -120,7 +120,7 @@ class Taken:
     def at_once(self) -> bool:
         """Whether no start of the broker is needed."""
         changed = self._changed()
-        return bool(changed) and changed <= READ_AGAIN
+        return bool(changed and changed <= READ_AGAIN)
 
 
 def _before(path: Path) -> CentreSpec | None:
