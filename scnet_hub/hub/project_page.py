@@ -131,7 +131,9 @@ def number(text: str) -> float:
     try:
         return float(text.replace(",", ""))
     except ValueError as error:
-        raise BadOption(f"{text[:40]!r} is no number of credits.", hint="Write it like 500 or 12.5.") from error
+        raise BadOption(
+            f"{text[:40]!r} is no number of credits.", hint="Write it like 500 or 12.5.", details={"field": "amount"}
+        ) from error
 
 
 # ---- the page

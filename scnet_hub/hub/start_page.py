@@ -8,7 +8,7 @@ from .. import options
 from ..errors import BadOption, ScnetError
 from ..jobs import JobRequest
 from .failures import refused
-from .form import OWN, environment, render_form
+from .form import OWN, environment, render_form, wrong_field
 from .handlers import facts
 from .spawner import FederatedSpawner
 
@@ -53,6 +53,7 @@ async def options_from_form(form: dict[str, list[str]], spawner: FederatedSpawne
         request = options.job_request(spawner.user.name, chosen)
     except ScnetError as error:
         spawner.refused_form = {name: value[:200] for name, value in fields.items() if name in ("profile", *FIELDS)}
+        spawner.refused_form["wrong"] = wrong_field(error.problem())
         raise refused(error) from error
     return {**_document(request), "profile": profile}
 
