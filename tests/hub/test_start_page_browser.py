@@ -26,8 +26,10 @@ CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Start</title><link rel="stylesheet" href="/static/scnet.css">
-<link rel="icon" href="data:,"></head><body><main class="scnet-page"><form id="spawn_form" method="post" action="/spawn"
-enctype="application/x-www-form-urlencoded">%s</form></main><script src="/static/scnet-times.js"></script><script src="/static/scnet-start.js"></script></body></html>"""
+<link rel="icon" href="data:,"></head><body><main class="scnet-page">
+<form id="spawn_form" method="post" action="/spawn"
+enctype="application/x-www-form-urlencoded">%s</form></main>
+<script src="/static/scnet-times.js"></script><script src="/static/scnet-start.js"></script></body></html>"""
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
