@@ -44,7 +44,7 @@ def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, cent
     projects.as_manager(tx, person, wish.project)
     _possible(wish, now, centres)
     if wish.renews and (before := stored.get(tx, wish.renews)) and before.project != wish.project:
-        raise BadOption(f"Allocation {wish.renews} is of another project.")
+        raise BadOption(f"Allocation {wish.renews} is of another project.", details={"field": "renews"})
     if wish.renews and _standing(tx, wish.renews).state != "active":
         raise BadOption(f"Allocation {wish.renews} is not active, so there is nothing to renew.", hint="Ask for a new one.")
     if len(stored.of(tx, project=wish.project, state="requested")) >= OPEN:
@@ -65,13 +65,16 @@ def _possible(wish: Wish, now: datetime, centres: Collection[str]) -> None:
     if not 0 < wish.amount.micros <= MOST:
         raise BadOption(f"amount: {wish.amount} can't be allocated.", hint="More than nothing, at most a thousand million.")
     if wish.ends_at and wish.ends_at <= max(wish.begins_at, now):
-        raise BadOption("An allocation must end after it begins, and not in the past.", hint="Give a later end, or none.")
+        raise BadOption(
+            "An allocation must end after it begins, and not in the past.", hint="Give a later end, or none.", details={"field": "ends_at"}
+        )
     if wish.begins_at > now + LONGEST or (wish.ends_at and wish.ends_at - wish.begins_at > LONGEST):
-        raise BadOption("An allocation begins within three years and lasts three years at most.")
+        raise BadOption("An allocation begins within three years and lasts three years at most.", details={"field": "ends_at"})
     if len(wish.words) > WORDS:
-        raise BadOption(f"why: over {WORDS} characters.")
+        raise BadOption(f"why: over {WORDS} characters.", details={"field": "words"})
     if strange := [centre for centre in wish.centres if centre not in centres]:
-        raise BadOption(f"There is no centre {strange[0]!r} in this federation.", hint=f"Centres: {', '.join(sorted(centres))}.")
+        hint = f"Centres: {', '.join(sorted(centres))}."
+        raise BadOption(f"There is no centre {strange[0]!r} in this federation.", hint=hint, details={"field": "centres"})
 
 
 def approve(
@@ -95,7 +98,7 @@ def approve(
         )
     micros = row.micros if amount is None else amount.micros
     if not 0 < micros <= MOST:
-        raise BadOption("An approved amount is more than nothing.", hint="Decline it instead.")
+        raise BadOption("An approved amount is more than nothing.", hint="Decline it instead.", details={"field": "amount"})
     _within_budget(tx, grantor, Amount(micros, row.unit), grantors or {})
     stored.change(tx, row.id, state="approved", grantor=grantor, micros=micros, decided_by=by, decided_at=now, answer=words[:WORDS])
     renew(tx, now)
@@ -107,7 +110,8 @@ def _within_budget(tx: Tx, grantor: str, amount: Amount, grantors: Mapping[str, 
     if not grantors:
         return
     if grantor not in grantors:
-        raise BadOption(f"There is no grantor {grantor!r} in this federation.", hint=f"Grantors: {', '.join(sorted(grantors))}.")
+        hint = f"Grantors: {', '.join(sorted(grantors))}."
+        raise BadOption(f"There is no grantor {grantor!r} in this federation.", hint=hint, details={"field": "grantor"})
     budget = grantors[grantor]
     if budget is None:
         return
@@ -118,13 +122,14 @@ def _within_budget(tx: Tx, grantor: str, amount: Amount, grantors: Mapping[str, 
         raise Refused(
             f"{grantor} has {left} left of its budget of {budget}; this needs {amount}.",
             hint="Grant less, or in another grantor's name.", code="over-budget",
-            details={"available": float(left), "needed": float(amount)},
+            details={"available": float(left), "needed": float(amount), "field": "amount"},
         )  # fmt: skip
 
 
 def decline(tx: Tx, allocation: str, by: str, words: str, now: datetime) -> AllocationRow:
     if not words.strip():
-        raise BadOption("A request is declined with a reason.", hint="Say what would have to be different.")
+        hint = "Say what would have to be different."
+        raise BadOption("A request is declined with a reason.", hint=hint, details={"field": "words"})
     row = _waiting(tx, allocation)
     stored.change(tx, row.id, state="declined", decided_by=by, decided_at=now, answer=words[:WORDS])
     return _answered(tx, allocation, now)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 import pytest
+from batchspawner import SlurmSpawner
+from pydantic import BaseModel
 
 from scnet_hub import errors
 from scnet_hub.broker.routes import router
 from scnet_hub.cli import cli
+from scnet_hub.hub.spawner import FederatedSpawner
+from scnet_hub.standard.centre import CentreSpec, SshTransport
+from scnet_hub.standard.federation import FederationSpec
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -45,3 +51,42 @@ def test_every_command_is_in_the_reference() -> None:
     text = (ROOT / "docs/reference/cli.md").read_text()
     names = cli.list_commands(click.Context(cli))
     assert len(names) > 5 and not [name for name in names if f"`scnet {name}" not in text]
+
+
+MOVE = (ROOT / "docs/how-to/move-from-batchspawner.md").read_text()
+PAGES_OF = {"centre.toml": CentreSpec, "federation.toml": FederationSpec}
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table under that heading, as cells."""
+    part = MOVE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| ")][2:]
+
+
+def lies_in(model: type[BaseModel], path: str) -> bool:
+    """Whether a page of that model has this key: "partition.name" is one of each table of its list."""
+    name, _, rest = path.partition(".")
+    if name not in model.model_fields:
+        return False
+    return not rest or any(lies_in(one, rest) for one in models_in(model.model_fields[name].annotation))
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in models_in(part)]
+
+
+def test_what_batchspawners_options_became_is_there() -> None:
+    rows = table("batchspawner") + table("jupyterhub_moss")
+    said = [pair for row in rows for pair in re.findall(r"`([a-z_]+\.(?:toml|py)): ([\w.]+)`", "|".join(row))]
+    assert len(rows) == 26 and len(said) > 26 and {page for page, _ in said} == {*PAGES_OF, "jupyterhub_config.py"}
+    for page, path in said:
+        if page in PAGES_OF:
+            assert lies_in(PAGES_OF[page], path), f"{page} has no {path}"
+        else:
+            assert path.partition(".")[0] == "FederatedSpawner" and FederatedSpawner.class_traits(config=True).get(path.partition(".")[2])
+    assert lies_in(CentreSpec, "transport.hosts") and "hosts" in SshTransport.model_fields and not lies_in(CentreSpec, "partition.moon")
+    for row in table("batchspawner"):
+        for option in re.findall(r"`(\w+)`", row[0]):
+            assert option in SlurmSpawner.class_traits(config=True), option

@@ -35,8 +35,8 @@ def show(document: Json) -> None:
         click.echo(plain(f"refused ({one['code']}) {times(one['count'])}, the last time: {one['example']}"))
     for one in document["refused_by"]:
         click.echo(plain(f"no place at {one['centre']}, {times(one['count'])}: {one['reason']}"))
-    heads = ("decision", "at", "person", "session", "where", "expected", "ready after", "note")
-    print_table(heads, [line(one) for one in document["decisions"]], numbers=(6,))
+    heads = ("decision", "at (UTC)", "person", "kind", "session", "outcome", "where", "expected", "ready after", "note")
+    print_table(heads, [line(one) for one in document["decisions"]], numbers=(8,))
 
 
 def figures(one: Json) -> tuple[str, ...]:
@@ -48,13 +48,16 @@ def figures(one: Json) -> tuple[str, ...]:
 
 def line(one: Json) -> tuple[str, ...]:
     at, where = moment(one["decided_at"]), f"{one['centre']}/{one['partition']}" if one["centre"] else "-"
-    note = f"refused: {one['refused']['code']}" if one["refused"] else "" if one["cause"] == "first" else one["cause"]
+    refused = one["refused"]
+    note = f"{refused['why']}" if refused else "" if one["cause"] == "first" else one["cause"]
     late = "late" if one["as_promised"] is False else ""
     return (
         one["id"],
         f"{at:%d %b %H:%M:%S}" if at else "-",
         one["person"],
+        one["kind"] or "-",
         one["session"] or "-",
+        f"refused: {refused['code']}" if refused else "placed",
         where,
         one["chance"] or "-",
         seconds(one["ready_s"]),

@@ -76,7 +76,8 @@ class Sample(NamedTuple):
 
 _LONG = ("request", "answer", "inputs", "terms")
 _OWN = [column for column in decisions.c if column.name not in _LONG]
-_SESSIONS = [sessions.c[name] for name in ("kind", "lead", "created_at", "ready_at")]
+_KIND = func.coalesce(sessions.c.kind, decisions.c.request["kind"].as_string()).label("kind")  # of a refused start: as it was asked for
+_SESSIONS = [_KIND, *(sessions.c[name] for name in ("lead", "created_at", "ready_at"))]
 _COPYS = [copies.c[name] for name in ("job_state", "job_live", "job_end", "submitted_at", "started_at", "job_cancelled_at", "job_ended_at")]
 
 

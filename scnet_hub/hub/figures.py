@@ -5,6 +5,7 @@ Pure: from the broker's documents (docs/reference/rest.md) to strings that templ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
@@ -31,11 +32,21 @@ HINTS = {  # where the broker's speaks of the command line
 
 
 def problem(error: ScnetError) -> Json:
-    """What was refused, what to do, and each reason where there are several."""
+    """What was refused, what to do, each reason where there are several, and the `field` of the form that it is about ("": none)."""
     listed = error.details.get("reasons") if isinstance(error.details, dict) else None
     reasons = [str(one) for one in listed] if isinstance(listed, list) else []
     title = f"{str(error).partition(': ')[0]}:" if reasons else str(error)
-    return {"title": title, "hint": HINTS.get(error.code, error.hint), "reasons": reasons}
+    return {"title": title, "hint": HINTS.get(error.code, error.hint), "reasons": reasons, "field": field_of(error)}
+
+
+def field_of(error: ScnetError) -> str:
+    """The field that was filled in wrongly: as the error says it, or as its sentence begins ("amount: must be ...")."""
+    said = error.details.get("field") if isinstance(error.details, dict) else None
+    begins = str(error).partition(": ")
+    return str(said or (begins[0] if begins[1] and _FIELD.fullmatch(begins[0]) else ""))
+
+
+_FIELD = re.compile(r"[a-z_]{1,20}", re.ASCII)
 
 
 def zone_of(name: Any) -> tzinfo:

@@ -350,8 +350,15 @@ def view(
         "rows": rows,
         "places": {"": _anywhere(decided.get("best"), walltime, blocked, quotes), **places},
         "projects": [_project(balance) for balance in projects],
+        "field": wrong_field(problem),
         "summary": blocked or (f"{best['title']} {best['now']}." if best["now"] else "Asking the centres."),
     }
+
+
+def wrong_field(problem: Facts | None) -> str:
+    """The field of the form that a refusal is about, as its sentence begins ("memory: ..."); "" for none."""
+    name = str((problem or {}).get("title") or "").partition(": ")[0]
+    return name if name in ("cores", "memory", "gpus", "gpu_model", "walltime", "project") else ""
 
 
 def _anywhere(offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -> dict[str, Any]:
@@ -410,6 +417,7 @@ def render_form(template_env: Environment, context: Facts) -> str:
     known = {p["id"] for p in profiles} | {OWN}
     defaults["profile"] = defaults["profile"] if defaults["profile"] in known else (profiles[0]["id"] if profiles else OWN)
     words = view(facts["centres"], facts["placement"], facts["projects"], facts["problem"], contact=facts["contact"])
+    defaults["wrong"] = defaults.get("wrong") or words["field"]
     defaults["centre"] = defaults["centre"] if defaults["centre"] in words["places"] else ""
     template = template_env.get_template("scnet_options.html")
     return template.render(

@@ -28,7 +28,12 @@ CAUSES = {
 }  # fmt: skip
 KINDS = {"lab": "Lab", "dask": "Dask", "batch": "batch"}
 PEOPLE = 3  # that one line names
-CODES = {"no-placement": "No place", "over-quota": "Over quota", "overdrawn": "Over budget"}
+CODES = {
+    "no-placement": "No place", "over-quota": "Over quota", "overdrawn": "Over budget", "over-cap": "Over a member's cap",
+    "no-price": "No price there", "unknown-centre": "No such centre", "unknown-project": "No such project", "no-project": "In no project",
+    "bad-option": "Wrong option", "not-entitled": "Not allowed",
+}  # fmt: skip
+SHOWN = {"": "All", "placed": "Placed", "refused": "Refused"}
 
 
 # ---- words
@@ -73,28 +78,41 @@ def decision(one: Facts) -> Json:
         "person": str(one["person"]),
         "what": KINDS.get(str(one.get("kind")), "–"),
         "where": str(one["centre_name"]) if one["centre"] else "nowhere",
-        "note": CODES.get(refused["code"], "Refused") if refused else ", ".join(filter(None, (one["partition"], CAUSES.get(one["cause"])))),
+        "note": titled(refused["code"]) if refused else ", ".join(filter(None, (one["partition"], CAUSES.get(one["cause"])))),
         "expected": str(one.get("chance") or "–"),
         "promise": promise(one),
         "started": seconds(one.get("waited_s")),
         "ready": f"ready after {seconds(one['ready_s'])}" if lab and one.get("ready_s") is not None else "",
         "kept": {True: "yes", False: "no", None: "–"}[late],
         "state": "refused" if refused else state(one),
+        "refused": bool(refused),
+        "why": str(refused["why"]) if refused else "",
     }
+
+
+def titled(code: str) -> str:
+    """A refusal's code in words; one that is not listed says its own name."""
+    return CODES.get(code) or code.replace("-", " ").capitalize()
 
 
 def lines(decisions: Iterable[Facts]) -> list[Json]:
     """One line each; refusals that follow upon each other for the same reason are one, so that a burst hides nothing else."""
     found: list[Json] = []
-    for code, some in groupby(decisions, key=lambda one: (one.get("refused") or {}).get("code", "")):
+    for (code, _), some in groupby(decisions, key=_alike):
         among = list(some)
         if not code:
             found += [decision(one) for one in among]
             continue
         times, people = sum(one["refused"]["times"] for one in among), dict.fromkeys(str(one["person"]) for one in among)
-        note = f"{CODES.get(code, 'Refused')}{f', {times} in a row' if times > 1 else ''}"
+        note = f"{titled(code)}{f', {times} in a row' if times > 1 else ''}"
         found.append(decision(among[0]) | {"note": note, "person": shortened([*people])})
     return found
+
+
+def _alike(one: Facts) -> tuple[str, str]:
+    """Refusals of one code and kind of session stand together; ("", "") is a decision that was carried out."""
+    refused = one.get("refused")
+    return (str(refused["code"]), str(one.get("kind"))) if refused else ("", "")
 
 
 def shortened(people: Sequence[str]) -> str:
@@ -119,9 +137,19 @@ def state(one: Facts) -> str:
     return str(one.get("state") or "waiting")
 
 
-def view(report: Facts | None, span: str, *, explained: Facts | None = None, wanted: str = "", error: ScnetError | None = None) -> Json:
+def view(
+    report: Facts | None, span: str, *, show: str = "", explained: Facts | None = None, wanted: str = "", error: ScnetError | None = None
+) -> Json:
     """Everything that the page says. Without a report it is the page of one explanation, or of what is wrong."""
-    shown: Json = {"span": span, "wanted": wanted, "spans": [*SPANS], "report": None, "words": [*(explained or {}).get("words", ())]}
+    shown: Json = {
+        "span": span,
+        "show": show,
+        "shows": SHOWN,
+        "wanted": wanted,
+        "spans": [*SPANS],
+        "report": None,
+        "words": [*(explained or {}).get("words", ())],
+    }
     shown["problem"] = {"title": str(error), "hint": error.hint} if error else None
     if report is None:
         return shown
@@ -132,11 +160,12 @@ def view(report: Facts | None, span: str, *, explained: Facts | None = None, wan
         "iso": str(report["as_of"]),
         "tables": _tables(report),
         "refused": [
-            {"title": CODES.get(one["code"], one["code"]), "count": one["count"], "example": "" if listed(one) else one["example"]}
+            {"title": titled(one["code"]), "count": one["count"], "example": "" if listed(one) else one["example"]}
             for one in report["refused"]
         ],
         "refused_by": [{"centre": one["centre_name"], "count": one["count"], "reason": one["reason"]} for one in report["refused_by"]],
-        "decisions": lines(report["decisions"]),
+        "decided": len(report["decisions"]),
+        "decisions": lines(one for one in report["decisions"] if not show or bool(one.get("refused")) == (show == "refused")),
     }
     return shown
 
@@ -154,7 +183,8 @@ def _tables(report: Facts) -> Sequence[Json]:
 
 
 class PlacementPage(Page):
-    """GET shows the last day, with `?span=week` the last week, or with `?id=ID` one decision in words."""
+    """GET shows the last day, with `?span=week` the last week, with `&show=refused` or `placed` only those of the last decisions; with
+    `?id=ID` one decision in words."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -163,14 +193,15 @@ class PlacementPage(Page):
         span = asked if asked in SPANS else "day"
         if not (self.operator or wanted):
             raise web.HTTPError(403, "This page is for the federation's operators.")
-        away = None
+        away, asked_for = None, self.get_query_argument("show", "")
+        show = asked_for if asked_for in SHOWN else ""
         try:
-            shown = await self.asked(wanted, span)
+            shown = await self.asked(wanted, span, show)
         except ScnetError as error:
             shown, away = view(None, span, wanted=wanted, error=error), error
         await self.say("placement.html", shown, away, here="placement")
 
-    async def asked(self, wanted: str, span: str) -> Json:
+    async def asked(self, wanted: str, span: str, show: str) -> Json:
         person = "" if self.operator else self.person
         if wanted and not _ID.fullmatch(wanted):
             raise NotFound(
@@ -179,4 +210,4 @@ class PlacementPage(Page):
         if wanted:
             explained = await self.broker.call("GET", f"decisions/{wanted}", person, timeout=10)
             return view(None, span, explained=explained, wanted=wanted)
-        return view(await self.broker.call("GET", "decisions", person, params={"days": SPANS[span]}, timeout=10), span)
+        return view(await self.broker.call("GET", "decisions", person, params={"days": SPANS[span]}, timeout=10), span, show=show)

@@ -7,7 +7,7 @@ from typing import Any
 from .. import options
 from ..errors import BadOption, ScnetError
 from .failures import refused
-from .form import OWN, environment, render_form
+from .form import OWN, environment, render_form, wrong_field
 from .handlers import facts
 from .spawner import FederatedSpawner
 from .wishes import FIELDS, SIZES, TYPED, document, sizes_of
@@ -45,5 +45,6 @@ async def options_from_form(form: dict[str, list[str]], spawner: FederatedSpawne
         request = options.job_request(spawner.user.name, chosen)
     except ScnetError as error:
         spawner.refused_form = {name: value[:TYPED] for name, value in fields.items() if name in ("profile", *FIELDS)}
+        spawner.refused_form["wrong"] = wrong_field(error.problem())
         raise refused(error) from error
     return {**document(request), "profile": profile}

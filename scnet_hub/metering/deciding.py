@@ -24,7 +24,7 @@ def decide(tx: Tx, number: int, decision: str, words: str, by: str, pages: Pages
     if decision not in (DROP, BELIEVE):
         raise BadOption(f"{plain(decision, 40)!r} is no decision.", hint=f"Say {DROP} or {BELIEVE}.")
     if not words.strip():
-        raise BadOption("A decision needs words that say why.", hint="They stay with the record.")
+        raise BadOption("A decision needs words that say why.", hint="They stay with the record.", details={"field": "words"})
     if row.state != SUSPENSE or row.decision:
         raise Refused(
             f"Usage record {number} is not in suspense: it is {row.state}{f' ({row.decision})' if row.decision else ''}.",

@@ -192,7 +192,7 @@ def known_excuses(excuses: Mapping[str, str], centres: Iterable[str]) -> None:
         if centre not in there:
             raise BadOption(f"There is no centre {centre[:40]!r} in this federation.", hint=f"Centres: {', '.join(there)}.")
         if not words.strip():
-            raise BadOption(f"Say why {centre} is not waited for.")
+            raise BadOption(f"Say why {centre} is not waited for.", details={"field": f"excuse-{centre}"})
 
 
 # ---- the statements

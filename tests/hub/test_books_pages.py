@@ -110,6 +110,7 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
         assert "Ask for an allocation" not in mary.get("project?id=tides").text
         wrong = post(ada, "project", project="tides", do="ask", amount="many", words=f"more {HOSTILE}")
         assert wrong.status_code == 400 and "is not a number of credits" in wrong.text and "&lt;script&gt;" in wrong.text
+        assert 'aria-invalid="true" aria-describedby="wrong-ask" autofocus' in wrong.text and 'id="wrong-ask" role="alert"' in wrong.text
         assert ada.post("project", data={"project": "tides", "do": "ask", "amount": "5"}).status_code == 403  # no token of the page
         asked = post(
             ada, "project", project="tides", do="ask", amount="25", words="for spring", ends_at="2027-06-01", centres="alpha, beta"
@@ -119,6 +120,7 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
         assert post(ada, "project", project="tides", do="approve", allocation=wanted, amount="25").status_code == 403
         refused = post(olga, "project", project="tides", do="decline", allocation=wanted, words="")
         assert refused.status_code == 400 and "declined with a reason" in refused.text
+        assert f'aria-describedby="wrong-{wanted}" autofocus' in refused.text
         given = post(olga, "project", project="tides", do="approve", allocation=wanted, amount="20", words="less")
         assert "20.00 credits: active" in given.text and "Answer of olga" in given.text
         page = ada.get("project?id=tides").text

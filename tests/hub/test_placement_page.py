@@ -25,6 +25,8 @@ from tests.hub.together import Together
 
 HOSTILE = '"><script>alert(1)</script>'
 
+REASON = {"code": "over-cap", "why": "Your cap is 40.", "times": 1}
+
 
 def test_figures_are_words_and_what_is_not_known_a_dash() -> None:
     report = page_of.view(REPORT | {"decisions": []}, "day")["report"]
@@ -40,6 +42,19 @@ def test_figures_are_words_and_what_is_not_known_a_dash() -> None:
 def test_a_refused_start_is_a_line_too() -> None:
     line = page_of.decision(REFUSED | {"centre_name": ""})
     assert (line["where"], line["note"], line["state"], line["kept"]) == ("nowhere", "Over quota", "refused", "–")
+
+
+def test_refusals_are_told_apart_by_kind_reason_and_filter() -> None:
+    report = REPORT | {"decisions": [LINE, REFUSED | {"kind": "dask"}, REFUSED | {"kind": "batch", "refused": REASON}]}
+    names = {"centre_name": "Alpha"}
+    report |= {"decisions": [one | names for one in report["decisions"]]}
+    found = page_of.view(report, "day", show="refused")["report"]["decisions"]
+    assert [(one["what"], one["note"], one["why"]) for one in found] == [
+        ("Dask", "Over quota, 3 in a row", "Too much."), ("batch", "Over a member's cap", "Your cap is 40."),
+    ]  # fmt: skip
+    assert [one["refused"] for one in page_of.view(report, "day", show="placed")["report"]["decisions"]] == [False]
+    assert len(page_of.view(report, "day")["report"]["decisions"]) == 3
+    assert page_of.titled("some-new-code") == "Some new code"
 
 
 def test_a_burst_of_refusals_is_one_line() -> None:

@@ -26,8 +26,10 @@ CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 SHELL = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Start</title><link rel="stylesheet" href="/static/scnet.css">
-<link rel="icon" href="data:,"></head><body><main class="scnet-page"><form id="spawn_form" method="post" action="/spawn"
-enctype="application/x-www-form-urlencoded">%s</form></main><script src="/static/scnet-start.js"></script></body></html>"""
+<link rel="icon" href="data:,"></head><body><main class="scnet-page">
+<form id="spawn_form" method="post" action="/spawn"
+enctype="application/x-www-form-urlencoded">%s</form></main>
+<script src="/static/scnet-times.js"></script><script src="/static/scnet-start.js"></script></body></html>"""
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -304,6 +306,38 @@ def test_an_option_that_cannot_be_read_is_said_beside_the_button(hub: Hub, page:
     expect(page.locator('[data-slot="cost"]')).to_have_text("memory: 'much' is not a memory size. Write it like 4G or 512M.")
     expect(page.get_by_role("alert")).to_be_hidden()
     assert page.input_value('input[name="memory"]') == "much"
+    memory = page.locator('input[name="memory"]')
+    expect(memory).to_have_attribute("aria-invalid", "true")
+    expect(memory).to_have_attribute("aria-describedby", "scnet-verdict scnet-memory-hint")
+    page.locator(".scnet-go").click(force=True)
+    assert page.evaluate("document.activeElement.name") == "memory" and hub.posted == {}
+    hub.change(**{key: f.context()[key] for key in ("placement", "problem")})
+    expect(memory).not_to_have_attribute("aria-invalid", "true")
+    expect(memory).to_have_attribute("aria-describedby", "scnet-memory-hint")
+
+
+def test_a_form_that_was_refused_comes_back_with_its_wrong_field_in_focus(hub: Hub, page: Any) -> None:
+    hub.change(defaults={**hub.facts["defaults"], "profile": "own", "walltime": "soon", "wrong": "walltime"})
+    page.goto(hub.url)
+    assert page.evaluate("document.activeElement.name") == "walltime"
+    walltime = page.locator('input[name="walltime"]')
+    assert walltime.evaluate("node => { const box = node.getBoundingClientRect(); return box.top >= 0 && box.bottom <= innerHeight; }")
+
+
+def test_times_in_sentences_are_the_persons_and_the_brokers_words_the_tooltip(hub: Hub, browser: Any) -> None:
+    context = browser.new_context(timezone_id="Asia/Shanghai")
+    page = context.new_page()
+    page.clock.set_fixed_time("2026-11-23T16:00:00Z")
+    hops = [{"name": "scheduler", "ok": False, "since": "2026-11-23T14:02:11Z", "age_s": 4.0, "why": ""}]
+    hub.change(centres=alpha(hops=hops))
+    page.goto(hub.url)
+    expect(cell(page, "alpha", "trouble")).to_have_text("scheduler fails since 23 Nov 22:02")
+    expect(cell(page, "alpha", "trouble")).to_have_attribute("title", "scheduler fails since 23 Nov 14:02 UTC")
+    page.set_content('<time datetime="2026-11-30T16:00:00Z" data-form="day">30 Nov 2026</time>')
+    page.add_script_tag(path=str(form.STATIC / "scnet-times.js"))
+    expect(page.locator("time")).to_have_text("1 Dec 2026")
+    expect(page.locator("time")).to_have_attribute("title", "30 Nov 2026 16:00 UTC")
+    context.close()
 
 
 def test_the_live_line_is_not_read_twice_in_ten_seconds(hub: Hub, page: Any) -> None:

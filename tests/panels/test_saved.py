@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -26,8 +27,11 @@ NOTEBOOK = {"nbformat": 4, "nbformat_minor": 5, "metadata": KERNEL, "cells": [CE
 
 
 def test_a_panel_of_yesterday_shows_what_it_showed_and_its_age() -> None:
-    with FakeBroker() as broker, Lab(broker, SCNET_IDLE_TIMEOUT="7200", PYTHONPATH=str(ROOT)) as lab, chromium() as page:
+    with contextlib.ExitStack() as stack:
+        broker = stack.enter_context(FakeBroker())
         broker.lab()
+        lab = stack.enter_context(Lab(broker, SCNET_IDLE_TIMEOUT="7200", PYTHONPATH=str(ROOT)))
+        page = stack.enter_context(chromium())
         page.set_default_timeout(180_000)  # a kernel that imports all of this on a busy machine
         file = lab.home / "n.ipynb"
         file.write_text(json.dumps(NOTEBOOK))

@@ -124,6 +124,21 @@
     root.toggleAttribute("data-blocked", Boolean(place.blocked));
   }
 
+  // The field that a refusal is about: said to be wrong, and described by the sentence beside the button.
+  const hints = new Map([...root.querySelectorAll("input[name], select[name]")].map((node) => [node, node.getAttribute("aria-describedby") || ""]));
+  function showWrong() {
+    [...OWN_FIELDS, "project"].forEach((name) => {
+      const node = field(name);
+      const wrong = view.field === name;
+      node.toggleAttribute("aria-invalid", wrong);
+      if (wrong) node.setAttribute("aria-invalid", "true");
+      const described = hints.get(node).replace(/scnet-(refused|verdict) ?/g, "").trim();
+      const all = [wrong ? "scnet-verdict" : "", described].filter(Boolean).join(" ");
+      if (all) node.setAttribute("aria-describedby", all);
+      else node.removeAttribute("aria-describedby");
+    });
+  }
+
   function showProblem(problem) {
     slot("problem").hidden = !problem;
     text(slot("problem-title"), problem ? problem.title : "");
@@ -147,6 +162,7 @@
     showProject();
     showAges();
     showChoice();
+    showWrong();
     speak();
   }
 
@@ -211,6 +227,7 @@
 
   // ---- the person
 
+  root.querySelector("[autofocus]")?.scrollIntoView({ block: "center" }); // of a form that came back: its wrong field
   let last = checked("profile");
   root.addEventListener("input", (event) => {
     const name = event.target.name;
@@ -231,6 +248,11 @@
       if (sending || slot("button").getAttribute("aria-disabled") === "true") {
         event.preventDefault();
         text(slot("live"), slot("cost").textContent);
+        const wrong = view.field && field(view.field);
+        if (wrong) {
+          wrong.scrollIntoView({ block: "center" });
+          wrong.focus({ preventScroll: true });
+        }
         return;
       }
       sending = true;
