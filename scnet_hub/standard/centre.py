@@ -10,12 +10,13 @@ import tomllib
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from ..errors import BadOption, SpecError
 from ..hosts import domains_of
 from ..units import parse_memory, parse_walltime
 from .tariff import MODEL, Sale, Tariff, TariffFrom, TimeZone
+from .times import Instant
 
 D = TypeVar("D", bound=BaseModel)
 READ_AGAIN = frozenset({"maintenance", "announcement"})  # what a running broker takes in from a page that was changed,
@@ -185,8 +186,8 @@ class StorageSpec(_Document):
 class Maintenance(_Document):
     """A time in which the centre runs no sessions: none is placed that could run into it."""
 
-    start: AwareDatetime = Field(description="With its time zone: 2027-01-15T08:00:00+08:00.")
-    end: AwareDatetime = Field(description="The same.")
+    start: Instant = Field(description="With its time zone: 2027-01-15T08:00:00+08:00.")
+    end: Instant = Field(description="The same.")
     reason: str = Field(default="", max_length=200, description="What people are told.")
 
     @model_validator(mode="after")
@@ -200,8 +201,8 @@ class Announcement(_Document):
     """What everybody who uses the centre should know for a time: shown on the start page, in panels and at sessions there."""
 
     message: str = Field(min_length=1, max_length=500, description="One or two sentences.")
-    start: AwareDatetime = Field(description="From when it counts, with its time zone: 2027-01-15T08:00:00+08:00.")
-    end: AwareDatetime = Field(description="Until when.")
+    start: Instant = Field(description="From when it counts, with its time zone: 2027-01-15T08:00:00+08:00.")
+    end: Instant = Field(description="Until when.")
     blocks_starts: bool = Field(default=False, description="Whether no session is started there in that time; running ones go on.")
 
     @model_validator(mode="after")

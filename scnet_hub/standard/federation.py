@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field
 
 from .centre import Ceilings, Identifier, Memory, Walltime, _Document, parse
 from .tariff import TimeZone
+from .times import Instant
 
 Person = Annotated[str, Field(min_length=1, max_length=255)]
 LotName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^/]*$")]
@@ -29,7 +30,7 @@ class GrantSpec(_Document):
     """A lot of credits."""
 
     amount: Credits
-    until: AwareDatetime | None = Field(default=None, description="What is not spent then is gone; none: never.")
+    until: Instant | None = Field(default=None, description="What is not spent then is gone; none: never.")
     centres: list[Identifier] = Field(default=[], description="Where it may be spent; none: everywhere.")
     grantor: Identifier = Field(default="federation", description="Who gives it.")
     rate: float = Field(default=0, ge=0, le=1e6, allow_inf_nan=False, description="Money that the grantor pays a centre for each credit.")

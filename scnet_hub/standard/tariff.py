@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +23,8 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+
+from .times import Instant
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
@@ -160,7 +161,7 @@ class Tariff(_Document):
 class TariffFrom(_Document):
     """A later version of the tariff. It holds from its instant on until the next one; what it doesn't name stays as it was."""
 
-    valid_from: AwareDatetime = Field(description="From when, with its time zone: 2027-01-01T00:00:00+08:00.")
+    valid_from: Instant = Field(description="From when, with its time zone: 2027-01-01T00:00:00+08:00.")
     core_hour: Price | None = Field(default=None, description="As in `tariff`.")
     gpu_hour: GpuPrice = Field(default=None, description="As in `tariff`; a table takes the place of the whole earlier one.")
     gib_hour: Price | None = Field(default=None, description="As in `tariff`.")

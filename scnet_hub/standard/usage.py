@@ -6,15 +6,15 @@ Knows the document only: what a segment is and what it costs is the ledger's (`l
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_pascal
 
-from .. import instants
 from ..errors import SpecError
 from .tariff import MODEL
+from .times import Instant
 
 TYPE = "org.scnet.usage.v1"
 D = TypeVar("D", bound=BaseModel)
@@ -23,15 +23,6 @@ STATUS = (
     "preempted", "site failure",
 )  # fmt: skip
 CENTURY = timedelta(days=36525)
-
-
-def _supported(at: datetime) -> datetime:
-    if not instants.supported(at):
-        raise ValueError(f"must be from {instants.FIRST} to {instants.LAST}")
-    return at
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_supported)]
 Duration = Annotated[
     timedelta, Field(ge=timedelta(), le=CENTURY), WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT12S"]})
 ]

@@ -142,3 +142,10 @@ def test_the_schema_knows_versions_and_sales() -> None:
     page["partition"][0]["sale"][0]["percent_off"] = 120
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(page, reference.schema())
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2200-01-01T00:00:00Z"])
+def test_a_time_that_has_no_place_in_every_zone_is_refused(at: str) -> None:
+    assert "1970" in refusal(later(at, "core_hour = 1"))
+    assert "1970" in refusal(top=f'[[maintenance]]\nstart = 2027-01-01T00:00:00Z\nend = {at}\nreason = "works"')
+    assert "1970" in refusal(top=f'[[announcement]]\nmessage = "works"\nstart = {at}\nend = 2027-01-01T00:00:00Z')
