@@ -81,6 +81,9 @@ async def test_a_lab_is_ready_below_a_path_and_behind_tls_and_stays_there(behind
         assert seen["JUPYTERHUB_PUBLIC_URL"] == f"{behind_tls.url}user/ada/"
         assert seen["JUPYTERHUB_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/hub/api"  # on this machine: past the front
         assert seen["SCNET_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/services/scnet/api/v1"
+        token = (await kernel.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")).strip()
+        stored = [one for one in behind_tls.demo.home.glob("*.sqlite*")]
+        assert len(token) > 20 and len(stored) >= 2 and not [one.name for one in stored if token.encode() in one.read_bytes()]
         assert "lab" in await kernel.run("import scnet_hub as scnet; print([one['kind'] for one in scnet.sessions()])")
         kernel.close()
         await ada.stop()
