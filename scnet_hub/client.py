@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +60,7 @@ class Client:
             timeout=timeout,
             transport=transport,
             trust_env=False,
+            verify=_trusted(),
         )
 
     def __enter__(self) -> Self:
@@ -154,6 +156,21 @@ class Client:
 
     def entries(self, project: str) -> list[Json]:
         return list(self.call("GET", "entries", params={"project": project})["entries"])
+
+
+def _trusted() -> ssl.SSLContext | bool:
+    """Whose certificates count: the usual authorities, or those that SSL_CERT_FILE names, as for other programs."""
+    own = os.environ.get("SSL_CERT_FILE")
+    if not own:
+        return True
+    try:
+        return ssl.create_default_context(cafile=own)
+    except OSError as error:  # ssl.SSLError is one
+        raise BrokerError(
+            f"SSL_CERT_FILE names {own}, which can't be read as certificates: {error.strerror or error}.",
+            hint="Set it to a file of certificates in PEM, or unset it.",
+            code="bad-certificates",
+        ) from error
 
 
 def _body(document: Json) -> bytes:
