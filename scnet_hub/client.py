@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,6 +71,7 @@ class Client:
             timeout=timeout,
             transport=transport,
             trust_env=False,
+            verify=_trusted(),
         )
 
     def __enter__(self) -> Self:
@@ -184,6 +186,21 @@ class Client:
         """The newest entries of a project, a hundred of them; older than the entry of the id `after`, if given."""
         params: Json = {"project": project} | ({"after": after} if after else {})
         return list(self.call("GET", "entries", params=params)["entries"])
+
+
+def _trusted() -> ssl.SSLContext | bool:
+    """Whose certificates count: the usual authorities, or those that SSL_CERT_FILE names, as for other programs."""
+    own = os.environ.get("SSL_CERT_FILE")
+    if not own:
+        return True
+    try:
+        return ssl.create_default_context(cafile=own)
+    except OSError as error:  # ssl.SSLError is one
+        raise BrokerError(
+            f"SSL_CERT_FILE names {own}, which can't be read as certificates: {error.strerror or error}.",
+            hint="Set it to a file of certificates in PEM, or unset it.",
+            code="bad-certificates",
+        ) from error
 
 
 def _body(document: Json) -> bytes:

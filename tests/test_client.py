@@ -201,6 +201,13 @@ def test_the_state_folder_follows_the_environment(nowhere):
     assert module.state_dir() == nowhere
 
 
+def test_certificates_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with pytest.raises(BrokerError, match=r"ca\.pem, which can't be read as certificates"):
+        Client("https://hub/api", "t")
+
+
 # ---- a busy broker, and lists in pages
 
 

@@ -29,7 +29,7 @@ async def open_home(visit: Visit) -> None:
 async def _broker_answers(visit: Visit) -> bool:
     """Whether a broker answers behind the proxy, as seen from this machine."""
     with contextlib.suppress(OSError, TimeoutError, ValueError):
-        return "version" in json.loads(await fetch(health(visit, visit.proxy_url)))
+        return "version" in json.loads(await fetch(health(visit, visit.proxy_url), visit.address.netloc))
     return False
 
 
@@ -146,14 +146,14 @@ def _home_hint(visit: Visit) -> str:
     return 'If nodes have no way out, hub = "forward" in [network] goes through the login node.'
 
 
-async def fetch(url: str) -> str:
-    """The body of a plain HTTP answer. Raises OSError or TimeoutError."""
+async def fetch(url: str, host: str = "") -> str:
+    """The body of a plain HTTP answer; `host` is the name to ask for, if not that of the URL. Raises OSError or TimeoutError."""
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     async with asyncio.timeout(ANSWER):
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if tls else 80), ssl=tls or None)
         try:
-            writer.write(f"GET {parts.path} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
+            writer.write(f"GET {parts.path} HTTP/1.0\r\nHost: {host or parts.netloc}\r\n\r\n".encode())
             await writer.drain()
             answer = await reader.read(65536)
             while chunk := await reader.read(65536):

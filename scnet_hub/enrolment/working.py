@@ -135,6 +135,7 @@ async def _pack(visit: Visit) -> None:
         "networks": visit.spec.network.nodes,
         "call_home": visit.hub_url or "http://192.0.2.1",
         "hub": visit.hub_url,
+        "hub_host": visit.address.netloc,
         "home": visit.home_there,
         "python": visit.spec.session.python,
         "imports": IMPORTS,

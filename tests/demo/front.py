@@ -37,6 +37,7 @@ class Front:
 
     def __init__(self, folder: Path, behind: int) -> None:
         cert, key = certificate(folder)
+        self.certificate = cert
         self.trust = ssl.create_default_context(cafile=str(cert))
         self.behind = behind
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

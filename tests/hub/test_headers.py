@@ -68,6 +68,13 @@ def test_cookies_do_not_come_along_from_other_sites(together: Together) -> None:
     assert {"_xsrf", "jupyterhub-hub-login", "jupyterhub-session-id"} <= set(found) and set(found.values()) == {"Lax"}
 
 
+def test_a_browser_that_comes_by_tls_to_an_http_address_is_named_in_the_log_once(together: Together) -> None:
+    for _ in range(2):
+        httpx.get(f"{together.url}login", headers={"X-Forwarded-Proto": "https", "Accept": "text/html"}, trust_env=False)
+        httpx.get(f"{together.url}api/", headers={"X-Forwarded-Proto": "https"}, trust_env=False)
+    assert (together.home / "hub.log").read_text().count("A browser came by https, but this installation's address is http://") == 1
+
+
 def test_a_form_may_lead_to_a_persons_own_name_only_where_each_has_one() -> None:
     address = Address.parse("https://hub.example.org/jupyter/")
     assert "form-action 'self';" in policy(address, False) and "/jupyter/hub/security/csp-report" in policy(address, False)

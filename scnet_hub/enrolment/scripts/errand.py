@@ -40,7 +40,7 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     say("listens", {"host": host, "port": server.server_address[1], "error": ""})
     say("home", {"there": os.path.isdir(errand["home"]), "writable": os.access(errand["home"], os.W_OK)})
-    say("hub", fetch(errand["hub"]) if errand["hub"] else {"error": "no address was given"})
+    say("hub", fetch(errand["hub"], errand["hub_host"]) if errand["hub"] else {"error": "no address was given"})
     say("environment", environment(errand["python"], errand["imports"], errand["report"]))
     door.ended.wait(STAYS)
 
@@ -71,13 +71,14 @@ class Door:
         return Handler
 
 
-def fetch(url: str) -> dict[str, Any]:
-    """What the hub's address answers; the last of TRIES errors if nothing does."""
+def fetch(url: str, host: str) -> dict[str, Any]:
+    """What the hub's address answers to who asks for `host`; the last of TRIES errors if nothing does."""
+    request = urllib.request.Request(url, headers={"Host": host})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     error = ""
     for attempt in range(TRIES):
         try:
-            with opener.open(url, timeout=5) as answer:
+            with opener.open(request, timeout=5) as answer:
                 return {"status": answer.status, "body": answer.read(400).decode(errors="replace"), "error": ""}
         except urllib.error.HTTPError as problem:
             return {"status": problem.code, "body": problem.read(400).decode(errors="replace"), "error": ""}
