@@ -26,7 +26,7 @@ from .lifecycle import walltime_end
 from .load import Load
 from .notices import Notice, notices
 from .orphans import Orphan
-from .sessions import request_of
+from .sessions import asked
 from .spending import Spending
 from .standard.federation import FederationSpec
 from .units import CREDIT, Amount
@@ -49,7 +49,7 @@ class Reports:
         if row.state == "charged" or not row.started_at or known is None or offered is None:
             return Amount(0)
         memory = row.request["memory"] or row.request["cores"] * known.spec.session.memory_per_core
-        given = known.allotted(request_of(row.request), row.partition)
+        given = known.allotted(asked(row), row.partition)
         amounts = pricing.held(given.cores, given.gpus, given.gpu_model, memory)
         until = max(row.started_at, row.ended_at or self.clock())
         try:

@@ -26,7 +26,7 @@ from .ledger.burning import burn_down, runs_out_at
 from .ledger.lots import Lot
 from .ledger.tariffs import NoPrice, tariff_of
 from .load import Load
-from .sessions import request_of
+from .sessions import asked
 from .units import CREDIT, Amount, credits
 
 Json = dict[str, Any]
@@ -122,7 +122,7 @@ class Spending:
         offered = known.spec.offered(row.partition) if known else None
         if known is None or offered is None:
             return Amount(0)
-        given = known.allotted(request_of(row.request), row.partition)
+        given = known.allotted(asked(row), row.partition)
         amounts = pricing.held(given.cores, given.gpus, offered.gpu_model, given.memory)
         try:
             return Amount(-(-pricing.hourly(amounts, tariff_of(known.spec, offered).at(now)) // 1))
