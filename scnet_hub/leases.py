@@ -122,7 +122,7 @@ class Leases:
         if offered is None:
             raise NoPrice(f"The page of {spec.name} has no partition {row.partition} any more.")
         memory = row.request["cores"] * spec.session.memory_per_core
-        request = known.allotted(sessions.request_of(row.request), row.partition)
+        request = known.allotted(sessions.asked(row), row.partition)
         return Run(request=request, tariff=tariff_of(spec, offered), memory=memory, started_at=row.started_at)
 
     def _further(self, rows: Sequence[SessionRow], runs: Sequence[Run], until: datetime, now: datetime) -> Further:

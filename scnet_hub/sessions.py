@@ -60,3 +60,8 @@ def request_document(request: JobRequest) -> dict[str, Any]:
 def request_of(document: dict[str, Any]) -> JobRequest:
     fields = {**document, "centres": tuple(document.get("centres", ()))}
     return JobRequest(walltime=timedelta(seconds=fields.pop("walltime_s")), **fields)
+
+
+def asked(row: SessionRow) -> JobRequest:
+    """What a session was started by."""
+    return request_of({"person": row.person, "project": row.project, **row.request})

@@ -38,6 +38,8 @@ _QUEUE_ROW = re.compile(
     rf"^(\d+)\|{_FIELD * (len(slurm_queue.FIELDS) - 2)}([^\n]*?)\|((?s:.{{0,{slurm_queue.NAME_WIDTH}}}))\|\.\n", re.MULTILINE
 )
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
+# sinfo(1), AVAIL
+PARTITION_STATES = frozenset(f"partition state {word!r}" for word in ("up", "down", "drain", "inact", "inactive", "n/a"))
 DELIMITER, FORMAT = "--delimiter=", "--format="
 LOOK_BACK = "now-7days"
 
@@ -179,6 +181,7 @@ class Slurm:
             partition = row["PartitionName"]
             found[partition].append(_node(row, names))
             limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
+            strange |= {f"partition state {short(row['Available'])!r}"} - PARTITION_STATES
             strange |= {f"node state {short(row['StateLong'])!r}"} if takes_jobs(row["StateLong"]) is None else set()
         rows = _queue_rows(queue)
         waits = slurm_queue.lines(rows)

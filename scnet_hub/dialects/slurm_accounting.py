@@ -246,11 +246,12 @@ def _count(text: str, field: str) -> int:
 def _memory(text: str, cores: int = 1, nodes: int = 1) -> int:
     """Bytes in Slurm's "500M", "62.50G", and of old "4Gn" of each node and "4Gc" of each core; 0 where it says nothing. A bare number
     is MiB."""
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMGT]?)([nc]?)", text, re.ASCII)
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMGTPE]?)([nc]?)", text, re.ASCII)
     if not match:
         return 0
     size, unit, of = match.groups()
-    return parse_memory(f"{size}{unit or 'M'}") * max({"n": nodes, "c": cores}.get(of, 1), 1)
+    beyond = {"P": 1024, "E": 1024**2}.get(unit, 1)
+    return parse_memory(f"{size}{unit or 'M'}" if beyond == 1 else f"{size}T") * beyond * max({"n": nodes, "c": cores}.get(of, 1), 1)
 
 
 def time_of(text: str) -> datetime | None:

@@ -205,6 +205,14 @@ def test_what_was_typed_is_asked_for_where_accounting_knows_it(version: str, kno
     assert old.records(accounted(old))[0].gpus == 0
 
 
+def test_accounting_of_a_later_slurm_is_read_alike() -> None:
+    """Captured on 24.11.5, which tracked GPUs as a whole and by model, with times as people read them."""
+    found = {one.job_id: one for one in Slurm("sacct").records(sample("slurm", "sacct_24_11"))}
+    assert len(found) == 22 and not [one for one in found.values() if one.trouble]
+    assert (found["3"].cores, found["3"].gpus, found["3"].gpu_models) == (2, 1, (("a100", 1),))
+    assert (found["21"].cores, found["21"].memory) == (0, 32 * 2**50)
+
+
 def test_rows_that_are_only_doubted_are_an_answer() -> None:
     untracked = probed()
     with pytest.raises(Garbled):

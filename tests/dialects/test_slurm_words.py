@@ -137,6 +137,17 @@ def test_a_jobs_state_that_no_manual_has_is_unknown_told_and_neither_waits_nor_r
     assert status.state is JobState.UNKNOWN and not status.state.ended and status.reason == "Priority"
 
 
+@pytest.mark.parametrize(
+    ("word", "up", "strange"),
+    [("up", True, ()), ("down", False, ()), ("drain", False, ()), ("inact", False, ()), ("inactive", False, ()), ("n/a", False, ()),
+     ("unknown", False, ("partition state 'unknown'",))],
+)  # fmt: skip
+def test_only_a_partition_that_is_up_takes_jobs(word: str, up: bool, strange: tuple[str, ...]) -> None:
+    """`_print_avail` in src/sinfo/print.c."""
+    taken = slurm.snapshot([said(f"n1|main|0/4/0/4|8000|0|(null)|gpu:0|idle|infinite|{word}|\n")], said(), AT)
+    assert (taken.partitions["main"].up, taken.strange) == (up, strange)
+
+
 def test_nothing_known_is_strange() -> None:
     words = [*" ".join((*TAKE_JOBS, *TAKE_NONE)).split(), *FLAGGED_TAKE_JOBS, *FLAGGED_TAKE_NONE]
     rows = "".join(f"n{number}|main|0/4/0/4|8000|0|(null)|gpu:0|{word}|infinite|up|\n" for number, word in enumerate(words))

@@ -128,6 +128,11 @@ def test_the_chosen_place_shows_low_expected_max_and_what_is_left_then() -> None
     assert places["beta"]["figures"]["max"] == "0.80" and places["delta"]["figures"] is None
 
 
+def test_a_place_that_gives_more_than_is_asked_for_says_so() -> None:
+    note = "Alpha, partition cpu gives a node's cores in steps of 2: asked for 1 core, allocated and paid for 2 cores."
+    assert note in quoted(f.quote("alpha", note=note))[""]["cost"] and quoted(f.quote("alpha"))[""]["cost"].count(".") < 5
+
+
 def test_a_lease_says_what_is_held_first_and_what_happens_if_the_rest_cannot_be_paid() -> None:
     lease = {"walltime_s": 8 * 3600, "max": 8.0, "after_max": 108.0}
     assert quoted(f.quote("alpha", **lease))[""]["cost"].startswith("It holds 1.00 credits at first, for 1 h, and more while it runs.")

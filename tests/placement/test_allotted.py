@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ tariff = { core_hour = 1, gpu_hour = 10 }
 HOUR = timedelta(hours=1)
 
 
-def threads(**changes: object) -> Offer:
+def threads(**changes: Any) -> Offer:
     return offer(load=load(core_unit=2), **changes)
 
 
