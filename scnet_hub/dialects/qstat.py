@@ -144,7 +144,7 @@ def words(done: Completed) -> str:
 
 def _qstat(done: Completed) -> tuple[str, list[str]]:
     """qstat's XML and the lines after it. qstat's own exit code stands between them."""
-    parts = re.split(r"^qstat (\d+)\n", done.stdout, maxsplit=1, flags=re.MULTILINE)
+    parts = re.split(r"^qstat (\d{1,3})\n", done.stdout, maxsplit=1, flags=re.MULTILINE)
     if len(parts) == 3 and parts[1] != "0":
         done = replace(done, code=int(parts[1]), stdout=parts[0])
     answered(done)

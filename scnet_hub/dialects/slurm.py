@@ -35,12 +35,13 @@ FIND_FORMAT = "J|%A|%T|."
 WHOLE_ARRAYS = f"SLURM_BITSTR_LEN={slurm_arrays.WIDTH}"
 _FIELD = r"([^|\n]*)\|"
 _QUEUE_ROW = re.compile(
-    rf"^(\d+)\|{_FIELD * (len(slurm_queue.FIELDS) - 2)}([^\n]*?)\|((?s:.{{0,{slurm_queue.NAME_WIDTH}}}))\|\.\n", re.MULTILINE
+    rf"^(\d{{1,10}})\|{_FIELD * (len(slurm_queue.FIELDS) - 2)}([^\n]*?)\|((?s:.{{0,{slurm_queue.NAME_WIDTH}}}))\|\.\n", re.MULTILINE
 )
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
 # sinfo(1), AVAIL
 PARTITION_STATES = frozenset(f"partition state {word!r}" for word in ("up", "down", "drain", "inact", "inactive", "n/a"))
 DELIMITER, FORMAT = "--delimiter=", "--format="
+_JOB = re.compile(r"\d{1,10}", re.ASCII)
 LOOK_BACK = "now-7days"
 
 TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
@@ -120,7 +121,7 @@ class Slurm:
         if done.code:
             raise Rejected(_words(done))
         for line in reversed(lines(done.stdout)):
-            if match := re.fullmatch(r"\s*(\d+)(?:;[\w.-]*)?\s*", line):
+            if match := re.fullmatch(r"\s*(\d{1,10})(?:;[\w.-]*)?\s*", line, re.ASCII):
                 return match[1]
         raise Garbled(f"sbatch answered without a job id: {short(done.stdout)!r}.")
 
@@ -145,7 +146,7 @@ class Slurm:
         if done.code:
             raise Rejected(_words(done), hint=_accounting_hint(done))
         _check_whole(done)
-        return max((line for line in done.stdout.splitlines() if line.isdecimal()), key=int, default=None)
+        return max(filter(_JOB.fullmatch, done.stdout.splitlines()), key=int, default=None)
 
     def cancel(self, ids: Sequence[str]) -> Command:
         return Command((*PLAIN, "scancel", "--quiet", *numbers(ids)))
@@ -275,7 +276,7 @@ def _rows(done: Completed, fields: int) -> list[list[str]]:
         if not line.startswith("J|"):
             continue
         parts = line.split("|")
-        if len(parts) < fields + 2 or parts[-1] != "." or not parts[1].isdecimal():
+        if len(parts) < fields + 2 or parts[-1] != "." or not _JOB.fullmatch(parts[1]):
             raise Garbled(f"squeue answered half a row: {short(line)!r}.")
         rows.append([*parts[1:fields], "|".join(parts[fields:-1])])
     return rows

@@ -1,4 +1,4 @@
-"""What the embedded centre prints against what Slurm 22.05.8 printed for the same jobs: `tests/samples/slurm/commands.txt`.
+"""What the embedded centre prints against what Slurm 22.05.8 printed for the same jobs: `tests/samples/slurm_commands/commands.txt`.
 
 The jobs are read from the record's own rows of sacct, so only the clock at each command is not known: any second of the recording may
 be it. What differs on purpose stands in DIFFERENT, with the reason.
@@ -27,7 +27,7 @@ from scnet_hub.centres.embedded.queue import Job, Need, Node, Spot, Step
 from scnet_hub.centres.embedded.submission import Submission
 from tests.centres.transcripts import Said, read
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
+SAMPLES = Path(__file__).parents[1] / "samples" / "slurm_commands"
 RECORD = read((SAMPLES / "commands.txt").read_text())
 GIB, MIB = 2**30, 2**20
 SECONDS = 60  # that the recording took at most, from the start of the last job

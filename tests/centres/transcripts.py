@@ -1,7 +1,7 @@
 """Transcripts of Slurm's commands: records what a real Slurm prints, and reads such a record.
 
-    SLURM_CONF=... python -m tests.centres.transcripts > tests/samples/slurm/commands.txt
-    SLURM_CONF=... python -m tests.centres.transcripts away > tests/samples/slurm/away.txt    (slurmctld is down)
+    SLURM_CONF=... python -m tests.centres.transcripts > tests/samples/slurm_commands/commands.txt
+    SLURM_CONF=... python -m tests.centres.transcripts away > tests/samples/slurm_commands/away.txt    (slurmctld is down)
 
 Needs an idle cluster `alpha` of two nodes `alpha[1-2]` with 4 CPUs, 8192 MB and 2 GPUs `a100` each, one partition `main` (4 hours, 2048 MB
 a CPU), `MinJobAge` of hours, accounting by slurmdbd with `AccountingStorageTRES=gres/gpu`, and no job yet. A record is a line

@@ -22,7 +22,7 @@ from scnet_hub.errors import CentreError, Garbled
 
 from .samples import FOLDER, said, sample
 
-EXAMPLES = 1500
+EXAMPLES = 25
 AT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 SAMPLES = {
     name: tuple(sample(name, path.stem) for path in sorted((FOLDER / name).glob("*.txt"))) for name in ("slurm", "gridengine", "oar")

@@ -517,6 +517,14 @@ def test_accounting_is_read_for_exactly_the_wanted_jobs(installation: dict[str, 
     assert engine.found(run(engine.find("x+"), installation)) is None
 
 
+def test_accounting_that_is_written_as_json_only_is_said_and_is_no_empty_accounting(installation: dict[str, str]) -> None:
+    """The Open Cluster Scheduler's default."""
+    (Path(installation["SGE_ROOT"]) / "default/common/accounting.jsonl").touch()
+    for ask, read in ((engine.usage(["5"]), engine.records), (engine.find("x"), engine.found)):
+        with pytest.raises(Rejected, match="old_accounting=true"):
+            read(run(ask, installation))  # type: ignore[operator]
+
+
 def test_a_cell_that_is_not_where_it_was_said_is_no_empty_accounting(installation: dict[str, str]) -> None:
     with pytest.raises(Rejected, match="elsewhere/common"):
         engine.records(run(engine.usage(["5"]), {**installation, "SGE_CELL": "elsewhere"}))
