@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from .. import identity
 from ..spending import Question
 from .routes import Fed, Who
 
@@ -28,6 +29,6 @@ async def usage(
     spending = fed.reports.spending
     question = Question(
         by=by, since=spending.moment("since", since) or spending.month(fed.clock()), until=spending.moment("until", until),
-        project=project, person=person,
+        project=project, person=identity.person(person),
     )  # fmt: skip
     return await spending.usage(question, who.person, operator=who.operator)

@@ -6,6 +6,7 @@ from typing import Any
 
 from jupyterhub.handlers import BaseHandler
 
+from .. import identity
 from ..errors import ScnetError
 from .broker import Broker
 
@@ -17,7 +18,7 @@ class Page(BaseHandler):
 
     @property
     def person(self) -> str:
-        return str(self.current_user.name)
+        return identity.person(self.current_user.name)
 
     @property
     def operator(self) -> bool:

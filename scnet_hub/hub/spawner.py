@@ -23,7 +23,7 @@ from traitlets import Dict, Float, List, Unicode
 
 from ..errors import BadOption, BrokerError, ScnetError
 from ..secret import read_secret
-from .broker import Broker
+from .broker import THE_HUB, Broker
 from .cancels import Cancels
 from .failures import refused
 from .polls import Polls
@@ -108,7 +108,7 @@ class FederatedSpawner(BatchSpawnerBase):
     async def _begin(self) -> Json:
         if session := to_join.pop((self.user.name, self.name), ""):  # it may have ended meanwhile: nothing new is begun then
             self.job_id = session  # so that a stop in this moment reaches it
-            return await self.broker.session(self.user.name, session)
+            return await self.broker.session(THE_HUB, session)
         self._asking = asyncio.ensure_future(self.broker.ensure(self.user.name, self.session_options()))
         return await asyncio.shield(self._asking)  # its answer says what to stop, if this start is stopped before it comes
 
@@ -142,7 +142,7 @@ class FederatedSpawner(BatchSpawnerBase):
                 self.clear_state()
                 raise refused(_ended(document))
             try:
-                document = await self.broker.session(self.user.name, self.job_id, wait=20, seen=document["version"])
+                document = await self.broker.session(THE_HUB, self.job_id, wait=20, seen=document["version"])
                 self._take(document)
             except BrokerError:
                 await asyncio.sleep(0.5)
@@ -207,9 +207,9 @@ class FederatedSpawner(BatchSpawnerBase):
     async def _latest(self) -> Json:
         """The session, or that which took over its name from it."""
         polls = polls_of(self.broker_url, self.broker_token_file)
-        document = await polls.session(self.user.name, self.job_id, timeout=self.rpc_timeout)
+        document = await polls.session(THE_HUB, self.job_id, timeout=self.rpc_timeout)
         while successor := document.get("succeeded_by"):
-            document = await self.broker.session(self.user.name, successor, timeout=self.rpc_timeout)
+            document = await self.broker.session(THE_HUB, successor, timeout=self.rpc_timeout)
         return document
 
     async def _follow(self, document: Json) -> None:
@@ -244,8 +244,8 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def cancel_batch_job(self) -> None:
         if self.job_id:
-            self.cancels.wish(self.user.name, self.job_id)
-            await self.cancels.settle(self.broker, self.user.name, self.job_id, timeout=self.rpc_timeout)
+            self.cancels.wish(self.job_id)
+            await self.cancels.settle(self.broker, self.job_id, timeout=self.rpc_timeout)
 
     async def stop(self, now: bool = False) -> None:
         """Durable: the wish is on disk before the broker is asked; it never raises, so the hub lets go at once."""
@@ -255,9 +255,16 @@ class FederatedSpawner(BatchSpawnerBase):
         await self.cancel_batch_job()
         self.cancels.retry_all(self.broker)
 
+    async def delete_forever(self) -> None:
+        """Stops what this server's stored state names, before its user, or its name, is deleted: after a restart the hub may not know yet
+        that the session lives."""
+        if not self.job_id:
+            self.load_state(self.orm_spawner.state or {})
+        await self.stop()
+
     def _unwanted(self, asked: asyncio.Future[Json]) -> None:
         if not asked.cancelled() and not asked.exception():
-            self.cancels.wish(self.user.name, asked.result()["id"])
+            self.cancels.wish(asked.result()["id"])
             self.cancels.retry_all(self.broker)
 
     # ---- a hub that starts must not cancel what it can't reach
