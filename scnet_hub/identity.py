@@ -20,8 +20,9 @@ _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.ASCII)
 
 
 def person(name: str) -> str:
-    """Returns the normal form of a person's name: small letters, as JupyterHub stores them (`normalize_username` is `str.lower`), in Unicode's
-    composed form (NFC), so that "Zoë" is one person whichever keyboard typed it. Not `casefold`: the hub's "straße" must stay what it is."""
+    """Returns the normal form of a person's name: small letters, as JupyterHub stores them (`normalize_username` is `str.lower`), in
+    Unicode's composed form (NFC), so that "Zoë" is one person whichever keyboard typed it. Not `casefold`: "straße" stays as the hub
+    has it."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 

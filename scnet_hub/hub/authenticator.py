@@ -79,8 +79,8 @@ def matches(stored: str | None, password: str) -> bool:
 
 
 def make_people(path: Path, names: list[str]) -> dict[str, str]:
-    """Adds the names that `path` lacks; returns the new ones' passwords, which are stored nowhere else. Names are kept in their normal form,
-    and given back as they came."""
+    """Adds the names that `path` lacks; returns the new ones' passwords, which are stored nowhere else. Keeps names in their normal form,
+    and gives them back as they came."""
     people: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     known = {identity.person(name) for name in people}
     wanted = {identity.person(name): name for name in reversed(names)}  # of two spellings the first

@@ -36,20 +36,20 @@ class Release(NamedTuple):
 
 
 class Releases:
-    """When what runs gives back what it has: running totals, made when they are first asked for. A partition may run ten thousand jobs, each
-    snapshot shows it anew, and a request asks only where nothing waits and it finds no room."""
+    """When what runs gives back what it has: running totals, made when they are first asked for. A partition may run ten thousand jobs,
+    each snapshot shows it anew, and a request asks only where nothing waits and it finds no room."""
 
     __slots__ = ("_at", "_running", "_totals")
 
-    def __init__(self, running: Sequence[Booking] = (), at: datetime = datetime.min) -> None:
+    def __init__(self, running: Sequence[Booking], at: datetime | None) -> None:
         self._running, self._at = running, at
-        self._totals: tuple[Release, ...] | None = None
+        self._totals: tuple[Release, ...] | None = None if at else ()
 
     @property
     def totals(self) -> tuple[Release, ...]:
-        if self._totals is None:
+        if self._totals is None and self._at:
             self._totals = _releases(self._running, self._at)
-        return self._totals
+        return self._totals or ()
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
@@ -67,7 +67,7 @@ class Outlook:
     queued: int
     queued_cores: int
     running: int
-    releases: Releases = field(default=Releases(), compare=False, repr=False)
+    releases: Releases = field(default=Releases((), None), compare=False, repr=False)
     plan: Plan | None = None
     backfill: Backfill | None = None
 
@@ -96,7 +96,8 @@ def look(load: PartitionLoad, at: datetime) -> Outlook:
     plain = Outlook(
         free=_counted(_left(node) for node in up), whole=_counted(_whole(node) for node in up),
         cores=load.cores, cores_free=load.cores_free, gpus=load.gpus, gpus_free=load.gpus_free,
-        queued=load.queued_jobs, queued_cores=load.queued_cores, running=load.running_jobs, backfill=load.backfill, releases=Releases(load.running, at),
+        queued=load.queued_jobs, queued_cores=load.queued_cores, running=load.running_jobs, backfill=load.backfill,
+        releases=Releases(load.running, at),
     )  # fmt: skip
     known = bool(load.waiting) and (bool(load.running) or not load.running_jobs)
     return alike(plain, plan=plan(load, at)) if known and plain.cores_free else plain
