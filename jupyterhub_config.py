@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from scnet_hub.hub import configure
-from scnet_hub.hub.authenticator import LocalAuthenticator
+from scnet_hub.hub.authenticator import LocalAuthenticator, OneName
 
 c = get_config()  # noqa: F821
 home = Path(os.environ.get("SCNET_HOME", ".scnet")).resolve()
@@ -23,7 +23,12 @@ c.JupyterHub.template_vars = {"announcement_login": "A demo on one machine: ever
 
 # A federation signs people in by OIDC instead (pip install "scnet-hub[oidc]", docs/how-to/oidc.md):
 if os.environ.get("SCNET_OIDC"):  # a Python file with the provider's addresses and c.GenericOAuthenticator.client_id
-    c.JupyterHub.authenticator_class = "generic-oauth"
+    from oauthenticator.generic import GenericOAuthenticator
+
+    class SignIn(OneName, GenericOAuthenticator):
+        """The provider's people, each under one spelling; its settings are those of GenericOAuthenticator."""
+
+    c.JupyterHub.authenticator_class = SignIn
     load_subconfig(os.environ["SCNET_OIDC"])  # noqa: F821
 
 c.JupyterHub.allow_named_servers = True

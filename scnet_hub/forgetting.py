@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from . import sessions
+from . import identity, sessions
 from .db import Tx
 from .db import persons as stored
 from .errors import NotFound, Refused, plain
@@ -66,7 +66,7 @@ def _on_page(page: FederationSpec, person: str) -> list[str]:
         if person in names
     ]
     found += [f"people of member {member.id}" for member in page.member if person in member.people]
-    return found + (["operators of [mail]"] if person in page.mail.operators else [])
+    return found + (["operators of [mail]"] if person in map(identity.person, page.mail.operators) else [])
 
 
 def _digest(record: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Names and addresses that people and sessions give, made safe or checked: pure.
 
+`person` is the one normal form of a person's name: whatever comes in from outside (a login, a token, a page, a request) goes through it.
 `account` is who a person is where everything runs under one account (embedded centres, demos): a folder of their own
 there, not a uid. Where people have accounts of their own, `accounts.py` knows them.
 """
@@ -9,12 +10,28 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 
 from .errors import BadOption
 
 _GONE = re.compile(r"gone-[abcdefghijkmnpqrstuvwxyz23456789]{12}", re.ASCII)
 _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.ASCII)
+
+
+def person(name: str) -> str:
+    """Returns the normal form of a person's name: small letters, as JupyterHub stores them (`normalize_username` is `str.lower`), in
+    Unicode's composed form (NFC), so that "Zoë" is one person whichever keyboard typed it. Not `casefold`: "straße" stays as the hub
+    has it."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+
+
+def alike(names: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """By person, the names that are spelt differently and mean the same one: two or more each."""
+    found: dict[str, dict[str, None]] = {}
+    for name in names:
+        found.setdefault(person(name), {})[name] = None
+    return {one: tuple(spellings) for one, spellings in found.items() if len(spellings) > 1}
 
 
 def account(person: str) -> str:

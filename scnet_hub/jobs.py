@@ -6,7 +6,7 @@ fifth. `LoadSnapshot` is what a centre last said of its partitions. Only facts h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -206,7 +206,7 @@ class PartitionLoad:
     running_jobs: int = 0
     max_walltime: timedelta | None = None
     up: bool = True
-    running: tuple[Booking, ...] = ()
+    running: Sequence[Booking] = ()
     waiting: tuple[Waiting, ...] = ()
     reserves: int | None = None
     backfill: Backfill | None = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 
+from .. import identity
 from ..errors import BrokerError, NotEntitled
 
 USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
@@ -76,7 +77,7 @@ class Gate:
         if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
             raise Unauthorised("This call needs a token.", hint="Send `Authorization: token T` with a JupyterHub token.")
         if hmac.compare_digest(token.encode(), self._hub_token.encode()):
-            return Caller(person=on_behalf_of, hub=True, operator=as_operator or not on_behalf_of)
+            return Caller(person=identity.person(on_behalf_of), hub=True, operator=as_operator or not on_behalf_of)
         caller = await self._vouched(token)
         if caller is None:
             raise Unauthorised(
@@ -123,7 +124,7 @@ class Gate:
         if not operator and not any(scope.split("!")[0] == USE for scope in scopes):
             raise NotEntitled("This token may not use SCNet Hub.", hint=f"It needs the scope {USE}.", code="no-scope")
         session = any(scope.startswith(SERVERS) for scope in scopes)
-        return Caller(person=str(model.get("name", "")), operator=operator, session=session)
+        return Caller(person=identity.person(str(model.get("name", ""))), operator=operator, session=session)
 
 
 def as_member(caller: Caller) -> Caller:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from .. import forgetting
+from .. import forgetting, identity
 from ..errors import NotEntitled
 from .routes import Fed, Who, operator_of
 
@@ -22,5 +22,5 @@ async def forget(person: str, fed: Fed, who: Who) -> Json:
         raise NotEntitled("A session's own token forgets nobody.", hint="Use a token of the hub's page Token.", code="not-from-a-session")
     centres = [centre.spec for centre in fed.centres.values()]
     by, instead = who.person or "an operator", forgetting.pseudonym()
-    rows = await fed.db.run(forgetting.forget, person, instead, by, fed.clock(), federation=fed.spec, centres=centres)
+    rows = await fed.db.run(forgetting.forget, identity.person(person), instead, by, fed.clock(), federation=fed.spec, centres=centres)
     return {"rows": rows}

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from .. import identity
 from ..spending import LARGEST, PAGE, Question
 from .bodies import INSTANT
 from .routes import Fed, Who
@@ -32,6 +33,6 @@ async def usage(
     spending = fed.reports.spending
     question = Question(
         by=by, since=spending.moment("since", since) or spending.month(fed.clock()), until=spending.moment("until", until),
-        project=project, person=person, after=after, limit=limit,
+        project=project, person=identity.person(person), after=after, limit=limit,
     )  # fmt: skip
     return await spending.usage(question, who.person, operator=who.operator)

@@ -19,6 +19,7 @@ from jupyterhub.auth import Authenticator
 from tornado import web
 from traitlets import Unicode, default
 
+from .. import identity
 from ..secret import write_secret
 from .logins import Logins, Wait
 
@@ -34,7 +35,14 @@ class NotNow(web.HTTPError):
         self.headers = {"Retry-After": str(wait.seconds)}
 
 
-class LocalAuthenticator(Authenticator):
+class OneName(Authenticator):
+    """Any authenticator whose names are a person's normal form (`identity.person`): first in a class's bases, before JupyterHub's own."""
+
+    def normalize_username(self, username: str) -> str:
+        return identity.person(super().normalize_username(username))
+
+
+class LocalAuthenticator(OneName):
     """People and their password hashes in `file`; it is read at each login, so a new person needs no restart."""
 
     file = Unicode(help="JSON file (0600) that maps names to salted scrypt hashes; `scnet demo` makes it.").tag(config=True)
@@ -50,6 +58,7 @@ class LocalAuthenticator(Authenticator):
     async def authenticate(self, handler: Any, data: Any) -> str | None:
         """The name, if the password is right. Raises HTTPError (429, 503) with a sentence for the login page where it was not looked at."""
         name, password = str(data.get("username", ""))[:255], str(data.get("password", ""))[:1024]
+        name = self.normalize_username(name)
         stored, address = self.people().get(name), str(handler.request.remote_ip) if handler else ""
         try:
             right = await self.logins.check(name, address, lambda: matches(stored, password))
@@ -65,11 +74,17 @@ class LocalAuthenticator(Authenticator):
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             self.log.error("%s can be read by others; nobody is let in until it is mode 600.", path)
             return {}
-        people: dict[str, str] = json.loads(path.read_text())
-        return people
+        return self._each_once(json.loads(path.read_text()))
+
+    def _each_once(self, people: dict[str, str]) -> dict[str, str]:
+        """By normal form. Two spellings of one name would be two passwords for one person: neither counts."""
+        for name, spellings in identity.alike(people).items():
+            self.log.error("%s holds %s, which are one person: %s is not let in until one is left.", self.file, ", ".join(spellings), name)
+            people = {spelt: stored for spelt, stored in people.items() if spelt not in spellings}
+        return {identity.person(name): stored for name, stored in people.items()}
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:
-        return username in self.people()
+        return identity.person(username) in self.people()
 
 
 def hash_password(password: str) -> str:
@@ -85,11 +100,15 @@ def matches(stored: str | None, password: str) -> bool:
 
 
 def make_people(path: Path, names: list[str]) -> dict[str, str]:
-    """Adds the names that `path` lacks; returns the new ones' passwords, which are stored nowhere else."""
+    """Adds the names that `path` lacks; returns the new ones' passwords, which are stored nowhere else. Keeps names in their normal form,
+    and gives them back as they came."""
     people: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    fresh = {name: new_password() for name in names if name not in people}
+    known = {identity.person(name) for name in people}
+    wanted = {identity.person(name): name for name in reversed(names)}  # of two spellings the first
+    fresh = {name: new_password() for one, name in reversed(wanted.items()) if one not in known}
     if fresh:
-        write_secret(path, json.dumps({**people, **{name: hash_password(word) for name, word in fresh.items()}}, indent=1))
+        hashed = {identity.person(name): hash_password(word) for name, word in fresh.items()}
+        write_secret(path, json.dumps({**people, **hashed}, indent=1))
     return fresh
 
 

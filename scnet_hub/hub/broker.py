@@ -13,6 +13,7 @@ from ..patience import TRIES, retry_after
 
 Json = dict[str, Any]
 PAGE = 1000  # sessions of one answer
+THE_HUB = ""  # instead of a person: what is asked by a session's id, which stays when an admin renames its owner
 
 
 class Broker:

@@ -1,6 +1,7 @@
 """Wishes to stop a session, kept on disk until the broker said yes: a stop pressed while it is away is not lost.
 
-A wish names the session's id, not the person's server, so a late one never hits the next session.
+A wish names the session's id, not the person's server, so a late one never hits the next session. It is the hub's own: what a user of
+the hub is called may change while the session runs, and a session is stopped whatever its owner is called now.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from ..errors import NotFound, ScnetError
 from ..secret import write_secret
-from .broker import Broker
+from .broker import THE_HUB, Broker
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ class Cancels:
         self.folder = folder
         self._retrying: asyncio.Task[None] | None = None
 
-    def wish(self, person: str, session_id: str) -> None:
-        write_secret(self._path(session_id), json.dumps({"person": person, "session": session_id}))
+    def wish(self, session_id: str) -> None:
+        write_secret(self._path(session_id), json.dumps({"session": session_id}))
 
     def wished(self, session_id: str) -> bool:
         return self._path(session_id).exists()
@@ -33,10 +34,10 @@ class Cancels:
     def _path(self, session_id: str) -> Path:
         return self.folder / f"cancel-{session_id}.json"
 
-    async def settle(self, broker: Broker, person: str, session_id: str, *, timeout: float) -> bool:
+    async def settle(self, broker: Broker, session_id: str, *, timeout: float) -> bool:
         """Passes a wish on; False if the broker did not answer. A session it doesn't know has nothing to stop."""
         try:
-            await broker.stop(person, session_id, timeout=timeout)
+            await broker.stop(THE_HUB, session_id, timeout=timeout)
         except NotFound:
             log.warning("the broker does not know session %s: nothing to stop", session_id)
         except ScnetError as error:
@@ -55,6 +56,6 @@ class Cancels:
         while waiting := sorted(self.folder.glob("cancel-*.json")):
             for path in waiting:
                 wish = json.loads(path.read_text())
-                if not await self.settle(broker, wish["person"], wish["session"], timeout=10):
+                if not await self.settle(broker, wish["session"], timeout=10):
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 30)

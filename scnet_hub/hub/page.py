@@ -6,6 +6,7 @@ from typing import Any
 
 from jupyterhub.handlers import BaseHandler
 
+from .. import identity
 from ..errors import ScnetError
 from .broker import Broker
 from .fresh import confirm_url, is_fresh
@@ -21,7 +22,7 @@ class Page(BaseHandler):
 
     @property
     def person(self) -> str:
-        return str(self.current_user.name)
+        return identity.person(self.current_user.name)
 
     @property
     def operator(self) -> bool:

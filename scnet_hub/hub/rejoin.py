@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from ..rounds import rounds
-from .broker import Broker
+from .broker import THE_HUB, Broker
 from .cancels import Cancels
 from .spawner import FederatedSpawner, to_join
 
@@ -63,14 +63,20 @@ class Rejoin:
             del to_join[server]  # a start that failed before it took it
         ids = {one["id"] for one in wanted.values()}
         self._alone = {session: facts for session, facts in self._alone.items() if session in ids}
+        claimed = self._claimed()
         for (person, name), document in wanted.items():
-            spawner = self._server(person, name)
-            if spawner is None or not self._active(person, name):
+            spawner = claimed.get(document["id"]) or self._server(person, name)
+            if spawner is None or not spawner.active:
                 await self._alone_one(person, name, document)
                 continue
             if spawner.ready:
                 self._alone.pop(document["id"], None)
                 await spawner.keep_up(document)
+
+    def _claimed(self) -> dict[str, FederatedSpawner]:
+        """By session, the active server that has it: under whatever name its owner goes by now."""
+        servers = (spawner for user in self._people.values() for spawner in user.spawners.values())
+        return {one.job_id: one for one in servers if one.active and one.job_id}
 
     def _server(self, person: str, name: str) -> FederatedSpawner | None:
         try:
@@ -90,13 +96,13 @@ class Rejoin:
             return self.cancels.retry_all(self.broker)
         if now - since >= self.patience:
             log.warning("session %s of %s: no server claimed it for %.0f s, it is stopped", document["id"], person, now - since)
-            await self.broker.stop(person, document["id"], why=UNCLAIMED, timeout=10)
+            await self.broker.stop(THE_HUB, document["id"], why=UNCLAIMED, timeout=10)
         elif now >= due:
             self._alone[document["id"]] = (since, now + pause(tries), tries + 1)
             await self._join(person, name, document["id"])
 
     async def _join(self, person: str, name: str, session: str) -> None:
-        fresh = await self.broker.session(person, session, timeout=5)  # stopped a moment ago?
+        fresh = await self.broker.session(THE_HUB, session, timeout=5)  # stopped a moment ago?
         if not fresh["live"] or fresh["state"] == "stopping" or self._active(person, name):  # or started by its person meanwhile
             return
         to_join[person, name] = session  # the next start takes it, whoever begins it

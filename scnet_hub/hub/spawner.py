@@ -24,7 +24,7 @@ from traitlets import Dict, Float, List, Unicode
 from ..errors import BadOption, BrokerError, ScnetError
 from ..secret import read_secret
 from . import wishes
-from .broker import Broker
+from .broker import THE_HUB, Broker
 from .cancels import Cancels
 from .failures import refused
 from .polls import Polls
@@ -114,7 +114,7 @@ class FederatedSpawner(BatchSpawnerBase):
     async def _begin(self) -> Json:
         if session := to_join.pop((self.user.name, self.name), ""):  # it may have ended meanwhile: nothing new is begun then
             self.job_id = session  # so that a stop in this moment reaches it
-            return await self.broker.session(self.user.name, session)
+            return await self.broker.session(THE_HUB, session)
         wanted = await self.session_options()
         self._asking = asyncio.ensure_future(self.broker.ensure(self.user.name, wanted))
         return await asyncio.shield(self._asking)  # its answer says what to stop, if this start is stopped before it comes
@@ -151,7 +151,7 @@ class FederatedSpawner(BatchSpawnerBase):
                 self.clear_state()
                 raise refused(_ended(document))
             try:
-                document = await self.broker.session(self.user.name, self.job_id, wait=20, seen=document["version"])
+                document = await self.broker.session(THE_HUB, self.job_id, wait=20, seen=document["version"])
                 self._take(document)
             except BrokerError:
                 await asyncio.sleep(0.5)
@@ -216,9 +216,9 @@ class FederatedSpawner(BatchSpawnerBase):
     async def _latest(self) -> Json:
         """The session, or that which took over its name from it."""
         polls = polls_of(self.broker_url, self.broker_token_file)
-        document = await polls.session(self.user.name, self.job_id, timeout=self.rpc_timeout)
+        document = await polls.session(THE_HUB, self.job_id, timeout=self.rpc_timeout)
         while successor := document.get("succeeded_by"):
-            document = await self.broker.session(self.user.name, successor, timeout=self.rpc_timeout)
+            document = await self.broker.session(THE_HUB, successor, timeout=self.rpc_timeout)
         return document
 
     async def _follow(self, document: Json) -> None:
@@ -253,7 +253,7 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def cancel_batch_job(self) -> None:
         if await self.pledge_stop():
-            await self.cancels.settle(self.broker, self.user.name, self.job_id, timeout=self.rpc_timeout)
+            await self.cancels.settle(self.broker, self.job_id, timeout=self.rpc_timeout)
 
     async def pledge_stop(self) -> bool:
         """From now on the stop of this session can't be lost: it is written down, or the broker took it. False if there is no session.
@@ -264,10 +264,10 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def _pledge(self, session: str) -> None:
         try:
-            self.cancels.wish(self.user.name, session)
+            self.cancels.wish(session)
         except OSError as error:
             self.log.error("%s: the wish to stop session %s can't be written: %s", self._log_name, session, error)
-            if not await self.cancels.settle(self.broker, self.user.name, session, timeout=ASKED_DIRECTLY):
+            if not await self.cancels.settle(self.broker, session, timeout=ASKED_DIRECTLY):
                 raise NotKept(
                     f"Nothing was stopped: the hub can't write the wish down ({error.strerror}), and the broker does not take it.",
                     hint="The session runs on. Press Stop again in a minute; tell the operators.",
@@ -280,6 +280,13 @@ class FederatedSpawner(BatchSpawnerBase):
         self._asking = None
         await self.cancel_batch_job()
         self.cancels.retry_all(self.broker)
+
+    async def delete_forever(self) -> None:
+        """Stops what this server's stored state names, before its user, or its name, is deleted: after a restart the hub may not know yet
+        that the session lives."""
+        if not self.job_id:
+            self.load_state(self.orm_spawner.state or {})
+        await self.stop()
 
     def _unwanted(self, asked: asyncio.Future[Json]) -> None:
         if not asked.cancelled() and not asked.exception():

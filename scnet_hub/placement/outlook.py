@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -35,6 +35,23 @@ class Release(NamedTuple):
     gpus: int
 
 
+class Releases:
+    """When what runs gives back what it has: running totals, made when they are first asked for. A partition may run ten thousand jobs,
+    each snapshot shows it anew, and a request asks only where nothing waits and it finds no room."""
+
+    __slots__ = ("_at", "_running", "_totals")
+
+    def __init__(self, running: Sequence[Booking], at: datetime | None) -> None:
+        self._running, self._at = running, at
+        self._totals: tuple[Release, ...] | None = None if at else ()
+
+    @property
+    def totals(self) -> tuple[Release, ...]:
+        if self._totals is None and self._at:
+            self._totals = _releases(self._running, self._at)
+        return self._totals or ()
+
+
 @dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Outlook:
     """One partition for any newcomer. `free` and `whole` are the distinct shapes of its nodes that are up, as they are and as they
@@ -50,7 +67,7 @@ class Outlook:
     queued: int
     queued_cores: int
     running: int
-    releases: tuple[Release, ...] = ()
+    releases: Releases = field(default=Releases((), None), compare=False, repr=False)
     plan: Plan | None = None
     backfill: Backfill | None = None
 
@@ -69,18 +86,18 @@ class Outlook:
 
     def frees(self, cores: int, gpus: int) -> datetime | None:
         """When so many cores and GPUs are free at the latest, if nothing else came; None if the running jobs' limits don't say."""
-        enough = (one.at for one in self.releases if self.cores_free + one.cores >= cores and self.gpus_free + one.gpus >= gpus)
+        enough = (one.at for one in self.releases.totals if self.cores_free + one.cores >= cores and self.gpus_free + one.gpus >= gpus)
         return next(enough, None)
 
 
 def look(load: PartitionLoad, at: datetime) -> Outlook:
     """Of `load` as it was `at` (aware)."""
     up = [node for node in load.nodes if node.up]
-    releases = _releases(load.running, at)
     plain = Outlook(
         free=_counted(_left(node) for node in up), whole=_counted(_whole(node) for node in up),
         cores=load.cores, cores_free=load.cores_free, gpus=load.gpus, gpus_free=load.gpus_free,
-        queued=load.queued_jobs, queued_cores=load.queued_cores, running=load.running_jobs, releases=releases, backfill=load.backfill,
+        queued=load.queued_jobs, queued_cores=load.queued_cores, running=load.running_jobs, backfill=load.backfill,
+        releases=Releases(load.running, at),
     )  # fmt: skip
     known = bool(load.waiting) and (bool(load.running) or not load.running_jobs)
     return alike(plain, plan=plan(load, at)) if known and plain.cores_free else plain

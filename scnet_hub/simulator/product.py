@@ -7,9 +7,10 @@ each snapshot, with our own newer submissions beside it; `place()` decides, exac
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ..breaker import Breaker
 from ..jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
@@ -240,11 +241,29 @@ def offer_of(view: View, age: float) -> Offer:
     )  # fmt: skip
 
 
+class Bookings(Sequence[Booking]):
+    """What runs by a snapshot, in the product's words: made of each job once, and only where a plan or a release is asked for."""
+
+    __slots__ = ("_running",)
+
+    def __init__(self, running: tuple[tuple[float, int, int, Job], ...]) -> None:
+        self._running = running
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def __iter__(self) -> Iterator[Booking]:
+        return (entry[3].booking or _booking(entry[3]) for entry in self._running)
+
+    def __getitem__(self, index: Any) -> Any:
+        return tuple(self)[index]
+
+
 def load_of(view: View) -> PartitionLoad:
     node = NodeLoad(name="all", cores=view.cores, cores_used=view.cores - view.free)
     return PartitionLoad(
         name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores, running_jobs=len(view.running),
-        running=tuple([entry[3].booking or _booking(entry[3]) for entry in view.running]),
+        running=Bookings(view.running),
         waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]), reserves=1,
         backfill=Backfill(clock(view.passed_at), timedelta(seconds=CYCLE), DEPTH),
     )  # fmt: skip

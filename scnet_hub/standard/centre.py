@@ -10,8 +10,9 @@ import tomllib
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
+from .. import identity
 from ..errors import BadOption, SpecError
 from ..hosts import domains_of
 from ..units import parse_memory, parse_walltime
@@ -34,6 +35,7 @@ PublicKey = Annotated[str, Field(pattern=r"^(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-
 Network = Annotated[
     str, BeforeValidator(lambda value: str(ipaddress.ip_network(value))), WithJsonSchema({"type": "string", "format": "network"})
 ]
+Person = Annotated[str, AfterValidator(identity.person)]
 Memory = Annotated[
     int,
     BeforeValidator(lambda value: _plain(parse_memory, value)),
@@ -47,6 +49,15 @@ def _plain(parse: Any, value: Any) -> Any:
         return parse(value)
     except BadOption as error:
         raise ValueError(f"{error} {error.hint}") from error
+
+
+def one_spelling(value: Any) -> Any:
+    """Refuses a table in which two keys are one person; what is no table the type itself refuses."""
+    names = [name for name in value if isinstance(name, str)] if isinstance(value, dict) else []
+    if twice := identity.alike(names):
+        both = next(iter(twice.values()))
+        raise ValueError(f"{' and '.join(map(repr, both))} are one person; keep one of them")
+    return value
 
 
 class _Document(BaseModel):
@@ -139,7 +150,9 @@ class IdentitySpec(_Document):
     `service`: `user` does it by `sudo -u ACCOUNT`; `shared`: everything runs as the one account, which is for demos only."""
 
     mode: Literal["certificate", "service", "shared"] = Field(default="shared", description="Which of the three; see above.")
-    accounts: dict[str, Account] = Field(default={}, description="The centre admin's list: person = their account here.")
+    accounts: Annotated[dict[Person, Account], BeforeValidator(one_spelling)] = Field(
+        default={}, description="The centre admin's list: person = their account here."
+    )
     reserved: list[str] = Field(default=["root"], description="Accounts that nobody may link.")
 
     @model_validator(mode="after")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from .centre import Ceilings, Identifier, Memory, Walltime, _Document, parse
+from .. import identity
+from .centre import Ceilings, Identifier, Memory, Walltime, _Document, one_spelling, parse
 from .tariff import TimeZone
 from .times import Instant
 
-Person = Annotated[str, Field(min_length=1, max_length=255)]
+Person = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(identity.person)]
 LotName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^/]*$")]
 DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?"
 Address = Annotated[str, Field(max_length=255, pattern=rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{DOMAIN}$")]
@@ -51,7 +52,9 @@ class ProjectSpec(_Document):
     members: list[Person] = []
     pi: Person | Literal[""] = Field(default="", description="Who leads it; a member too, who asks for allocations.")
     managers: list[Person] = Field(default=[], description="Members who do so for the PI.")
-    caps: dict[Person, Credits] = Field(default={}, description="The most that one of its members may spend, held included.")
+    caps: Annotated[dict[Person, Credits], BeforeValidator(one_spelling)] = Field(
+        default={}, description="The most that one of its members may spend, held included."
+    )
     overdraft: float = Field(default=0, ge=0, le=1e9, allow_inf_nan=False, description="Credits that it may go below zero.")
     grants: dict[LotName, Credits | GrantSpec] = Field(default={}, description="Lots of credits by name; a name is granted once.")
     quota: Quota = Quota()

@@ -63,5 +63,14 @@ async def test_the_token_that_lies_at_a_centre_does_not_change_as_whom_jobs_run(
     assert (answer.status_code, answer.json()["code"]) == (403, "not-from-a-session")
 
 
+@pytest.mark.parametrize("spelt", ["ada", "Ada", "ADA"])
+async def test_a_caller_is_the_same_person_whoever_spells_the_name(spelt: str) -> None:
+    hub = httpx.MockTransport(lambda request: httpx.Response(200, json={"name": spelt, "scopes": ["custom:scnet:use"]}))
+    gate = Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub))
+    assert (await gate.caller("token of-a-person", "")).person == "ada"
+    assert (await gate.caller("token " + "h" * 64, spelt)).person == "ada"
+    await gate.close()
+
+
 def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:
     assert 10 * (httpx.Limits().keepalive_expiry or 0) < KEEP_ALIVE  # the hub's own, in scnet_hub/hub/broker.py, is httpx's

@@ -20,7 +20,7 @@ SCOPES = {
     "olga-in-a-session": ["custom:scnet:operate", "access:servers!server=olga/"],
     "eve": ["custom:scnet:use"],
 }
-NAME = "Ada/Lovelace@north"
+NAME = "ada/lovelace@north"  # asked for with capitals
 
 
 def vouch(request: httpx.Request) -> httpx.Response:

@@ -38,6 +38,7 @@ async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.
     project = (await door.get("projects/p", headers=by("ada"))).json()
     assert project["burning"]["past"][-1]["left"] == 99.5 and project["burning"]["ahead"] == []
     assert (await door.get("usage?project=p", headers=by("eve"))).status_code == 404
+    assert (await door.get("usage?person=ADA", headers=by("olga"))).json()["charged"] == 0.5
     assert (await door.get("usage?by=person", headers=by("olga"))).json()["rows"][0]["person"] == "ada"
     for wrong in ("by=moon", "since=soon", "since=2020-01-01", "since=0001-01-01", "until=2020-01-01"):
         answer = await door.get(f"usage?{wrong}", headers=by("ada"))

@@ -19,6 +19,7 @@ import scnet_hub.db
 from scnet_hub.db import make_engine, migrate
 from scnet_hub.db import sessions as stored
 from scnet_hub.db.tables import metadata
+from scnet_hub.errors import SpecError
 from scnet_hub.ledger import audit, books
 from scnet_hub.units import Amount
 
@@ -113,3 +114,73 @@ def test_books_of_before_there_were_lots_are_one_lot_and_go_on(engine: sa.Engine
         assert books.charge(tx, "p", "b", "north", Amount(2), T0.replace(tzinfo=UTC))
         assert books.balance(tx, "p").available == Amount(7)
         assert books.seal(tx) == 6 and audit.verify(tx).ok
+
+
+SPELT = (("b1", "Zoë", "lab", True), ("b2", "zoe\u0308", "dask", True), ("b3", "ada", "lab", False), ("b4", "ADA", "lab", True))
+
+
+def _at_0008(connection: sa.Connection, sessions: Any, links: Any = ()) -> None:
+    command.upgrade(_config(connection), "0008")
+    for id, person, kind, live in sessions:
+        row = {
+            "id": id, "version": 1, "person": person, "project": "p", "kind": kind, "name": "", "state": "ready", "live": live,
+            "request": "{}", "placement": "{}", "payload": "{}", "lead": 1, "continues": "", "in_line": False, "why": "", "end_reason": "",
+            "created_at": T0, "held": 0,
+        }  # fmt: skip
+        _insert(connection, "sessions", row)
+    for person, account in links:
+        linked = {
+            "person": person,
+            "centre": "north",
+            "account": account,
+            "how": "proof",
+            "linked_by": person,
+            "linked_at": T0,
+            "ended_by": "",
+        }
+        _insert(connection, "accounts", linked)
+    _insert(connection, "projects", {"id": "p", "title": "P", "max_sessions": 1, "max_cores": 1, "max_gpus": 0})
+    for position, person in enumerate(("ada", "ADA", "zoe\u0308")):
+        _insert(connection, "members", {"project": "p", "person": person, "position": position})
+    entry = {"key": "grant:p:x", "at": T0, "kind": "grant", "project": "p", "session": "", "memo": "", "actor": "ADA"}
+    _insert(connection, "entries", entry)
+
+
+def _insert(connection: sa.Connection, table: str, row: dict[str, Any]) -> None:
+    columns, values = ", ".join(f'"{name}"' for name in row), ", ".join(f":{name}" for name in row)
+    connection.execute(sa.text(f"INSERT INTO scnet_{table} ({columns}) VALUES ({values})"), row)
+
+
+def _people(connection: sa.Connection, table: str, column: str = "person") -> list[str]:
+    return sorted(connection.execute(sa.text(f"SELECT {column} FROM scnet_{table}")).scalars())
+
+
+def test_people_of_before_have_one_name_each_and_the_books_stay_as_they_are(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        _at_0008(connection, SPELT, links=[("ADA", "alovelace")])
+    migrate(engine)
+    with engine.begin() as tx:
+        assert _people(tx, "sessions") == ["ada", "ada", "zo\u00eb", "zo\u00eb"]
+        assert _people(tx, "accounts") == _people(tx, "accounts", "linked_by") == ["ada"]
+        assert _people(tx, "members") == ["ada", "zo\u00eb"]
+        assert _people(tx, "entries", "actor") == ["ADA"]
+
+
+@pytest.mark.parametrize(("sessions", "links", "what"), [
+    ([("b1", "Ada", "lab", True), ("b2", "ada", "lab", True)], [], "running session"),
+    ([], [("zo\u00eb", "z1"), ("zoe\u0308", "z2")], "linked account"),
+])  # fmt: skip
+def test_two_spellings_that_can_not_be_one_person_are_refused_and_nothing_is_changed(
+    engine: sa.Engine, sessions: Any, links: Any, what: str
+) -> None:
+    with engine.begin() as connection:
+        _at_0008(connection, sessions, links)
+    before = [_people_of(engine, table) for table in ("sessions", "accounts", "members")]
+    with pytest.raises(SpecError, match=what):
+        migrate(engine)
+    assert [_people_of(engine, table) for table in ("sessions", "accounts", "members")] == before
+
+
+def _people_of(engine: sa.Engine, table: str) -> list[str]:
+    with engine.connect() as connection:
+        return _people(connection, table)

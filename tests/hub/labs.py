@@ -19,7 +19,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
 import jupyterhub
@@ -110,6 +110,8 @@ class LabBroker:
         self.calls: list[str] = []
         self.looks: list[str] = []
         self.away = False  # a proxy answers in its place
+        self.followed: set[str] = set()  # sessions whose start the hub waits for, so that its database names them
+        self.rounds: list[int] = []  # how many live sessions each list had
         self.changed = threading.Condition()
         broker = self
 
@@ -118,7 +120,7 @@ class LabBroker:
                 url = urlsplit(self.path)
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 query = {key: values[0] for key, values in parse_qs(url.query).items()}
-                person = self.headers.get("X-SCNet-Person", "")
+                person = unquote(self.headers.get("X-SCNet-Person", ""))
                 found: Json = {}
                 if not broker.away:
                     found = broker.answer(self.command, url.path.rpartition("/v1/")[2], query, person, json.loads(body or b"{}"))
@@ -141,13 +143,16 @@ class LabBroker:
             if method == "POST":
                 return self.submit(person, body)
             if noun == "sessions" and not key:
-                return {"as_of": NOW, "sessions": [one for one in self.sessions.values() if one["live"] or "all" in query]}
-            if key not in self.sessions:
+                live = [one for one in self.sessions.values() if one["live"]]
+                self.rounds.append(len(live))
+                return {"as_of": NOW, "sessions": [*self.sessions.values()] if "all" in query else live}
+            if key not in self.sessions or person not in ("", self.sessions[key]["person"]):
                 return {"code": "not-found", "title": f"There is no {path}."}
             if method == "DELETE":
                 self.calls.append(f"stop {key} {query.get('why', '')}".strip())
                 self.move(key, state="ended", live=False, end_reason="Stopped on request.")
             if "wait" in query:
+                self.followed.add(key)
                 self.changed.wait_for(lambda: self.sessions[key]["version"] != int(query["seen"]), float(query["wait"]))
             elif method == "GET":
                 self.looks.append(key)

@@ -118,6 +118,45 @@ def test_a_stop_before_the_broker_has_said_which_session_it_is_reaches_it_too(hu
     assert broker.calls == ["start ada", "stop s1"]
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_session_is_stopped_with_its_user_whatever_an_admin_calls_them(
+    tmp_path: Path, broker: LabBroker, lab: Callable[[], str], restart: bool
+) -> None:
+    hub = LabHub(tmp_path, broker, patience=1.0)
+    hub.start()
+    try:
+        hub.begin()
+        hub.begin(person="eve")
+        hub.until(lambda: len(broker.sessions) == 2)
+        (ada,) = (one["id"] for one in broker.sessions.values() if one["person"] == "ada")
+        ready(broker, ada, lab())
+        hub.until(lambda: hub.server().get("ready"))
+        assert hub.api.patch("users/ada", json={"name": "Grace"}).json()["name"] == "grace"
+        if restart:
+            hub.kill()
+            hub.start()
+            hub.until(lambda: hub.server(person="grace").get("ready"))
+        looked = len(broker.rounds)
+        hub.until(lambda: len(broker.rounds) > looked + 6)  # of 0.3 s: longer than the patience with a session that no server has
+        assert hub.server(person="grace").get("ready") and not [call for call in broker.calls if call.startswith("stop")]
+        assert hub.api.delete("users/grace").status_code == 204
+        hub.until(lambda: f"stop {ada}" in broker.calls)
+        assert not broker.sessions[ada]["live"]
+        assert not [*(tmp_path / "cancels").glob("*")], "the wish is fulfilled, not given up"
+    finally:
+        hub.stop()
+
+
+def test_a_user_who_is_deleted_before_the_hub_knows_of_their_session_takes_it_along(hub: LabHub, broker: LabBroker) -> None:
+    hub.begin()
+    hub.until(lambda: broker.followed)
+    hub.kill()
+    broker.move("s1", kind="batch")  # so that no round joins it again
+    hub.start()
+    assert hub.api.delete("users/ada").status_code == 204
+    hub.until(lambda: "stop s1" in broker.calls)
+
+
 def test_a_session_that_is_being_stopped_is_not_taken_up_again(hub: LabHub, broker: LabBroker) -> None:
     hub.begin()
     hub.until(lambda: broker.sessions)
