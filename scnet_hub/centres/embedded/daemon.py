@@ -151,8 +151,10 @@ class Daemon:
     def _end_step(self, number: int, step: int, code: int, killed_by: int, cpu: float) -> None:
         """A step that is reported after its job's end, or twice, stays as it was closed first."""
         job = self.live.get(number)
-        for found in job.steps if job else ():
-            if job and found.id == step and not found.ended_at:
+        if job is None:
+            return
+        for found in job.steps:
+            if found.id == step and not found.ended_at:
                 found.ended_at, found.code, found.signal, found.cpu = self.now(), 0 if killed_by else code, killed_by, cpu
                 self.table.save([job])
 
