@@ -265,16 +265,16 @@ def test_what_batchspawner_asks(embedded: EmbeddedCentre) -> None:
         (("sinfo", "--weather"), "unrecognized option '--weather'"),
     ],
 )
-def test_a_refusal_has_slurms_words(embedded: EmbeddedCentre, argv: tuple[str, ...], words: str) -> None:
-    done = call(embedded, *argv, script="#!/bin/sh\ntrue\n")
+def test_a_refusal_has_slurms_words(standing: EmbeddedCentre, argv: tuple[str, ...], words: str) -> None:
+    done = call(standing, *argv, script="#!/bin/sh\ntrue\n")
     assert done.returncode in (1, 255) and words in done.stderr and not done.stdout
 
 
 @pytest.mark.parametrize(
     "script", ["", "echo no interpreter", "#!/bin/sh\r\ntrue\r\n", "#!/bin/sh\n#SBATCH -J 'open\ntrue\n", "#!/bin/sh\n#SBATCH --frob\n"]
 )
-def test_a_script_that_slurm_would_not_take_is_refused(embedded: EmbeddedCentre, script: str) -> None:
-    done = call(embedded, "sbatch", script=script)
+def test_a_script_that_slurm_would_not_take_is_refused(standing: EmbeddedCentre, script: str) -> None:
+    done = call(standing, "sbatch", script=script)
     assert done.returncode in (1, 255) and "sbatch: " in done.stderr
 
 

@@ -130,8 +130,8 @@ def test_srun_waits_in_a_job_for_a_daemon_that_is_being_restarted(embedded: Embe
         (("srun", "-p", "nowhere", "true"), "invalid partition specified: nowhere", 1),
     ],
 )
-def test_what_srun_does_not_know_is_refused(embedded: EmbeddedCentre, argv: tuple[str, ...], words: str, code: int) -> None:
-    done = call(embedded, *argv)
+def test_what_srun_does_not_know_is_refused(standing: EmbeddedCentre, argv: tuple[str, ...], words: str, code: int) -> None:
+    done = call(standing, *argv)
     assert words in done.stderr and done.returncode == code and not done.stdout
 
 
@@ -169,19 +169,19 @@ def test_an_output_that_would_hang_the_daemon_fails_the_job(embedded: EmbeddedCe
 
 
 @pytest.mark.parametrize("export", ["ALL", "NONE", "NIL", "MINE,PATH", "MINE", "ALL,X=1", "PATH=/bin"])
-def test_a_job_has_the_centres_commands_and_slurms_variables_whatever_it_exports(embedded: EmbeddedCentre, export: str) -> None:
+def test_a_job_has_the_centres_commands_and_slurms_variables_whatever_it_exports(standing: EmbeddedCentre, export: str) -> None:
     script = '#!/bin/bash\nsqueue -h -j $SLURM_JOB_ID -o %T; command -v srun; echo "$HOME|$SLURMD_NODENAME|$MINE"\n'
-    env = {"PATH": os.defpath, "HOME": str(embedded.home), "MINE": "yes"}
+    env = {"PATH": os.defpath, "HOME": str(standing.home), "MINE": "yes"}
     done = subprocess.run(
-        [embedded.bin / "sbatch", "--parsable", f"--export={export}", "-o", "out.log"], input=script, env=env, cwd=embedded.home,
+        [standing.bin / "sbatch", "--parsable", f"--export={export}", "-o", "out.log"], input=script, env=env, cwd=standing.home,
         capture_output=True, text=True,
     )  # fmt: skip
     job = done.stdout.strip()
-    until(lambda: state(embedded, job) == "COMPLETED", f"the job ended: {done.stderr}")
-    status, found, facts = (embedded.home / "out.log").read_text().splitlines()
+    until(lambda: state(standing, job) == "COMPLETED", f"the job ended: {done.stderr}")
+    status, found, facts = (standing.home / "out.log").read_text().splitlines()
     home, node, mine = facts.split("|")
-    assert status == "RUNNING" and found == str(embedded.bin / "srun")
-    assert home and node == first_node(embedded) and mine == ("yes" if export.startswith(("ALL", "MINE")) else "")
+    assert status == "RUNNING" and found == str(standing.bin / "srun")
+    assert home and node == first_node(standing) and mine == ("yes" if export.startswith(("ALL", "MINE")) else "")
 
 
 def test_the_names_of_nodes_resolve_on_this_machine(embedded: EmbeddedCentre) -> None:
@@ -197,16 +197,16 @@ def test_the_names_of_nodes_resolve_on_this_machine(embedded: EmbeddedCentre) ->
 
 
 @pytest.mark.parametrize("program", ["sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol", "srun"])
-def test_every_command_tells_its_options_its_usage_and_its_version(embedded: EmbeddedCentre, program: str) -> None:
-    text = call(embedded, program, "--help").stdout
+def test_every_command_tells_its_options_its_usage_and_its_version(standing: EmbeddedCentre, program: str) -> None:
+    text = call(standing, program, "--help").stdout
     assert program in text and "--version" in text and "--usage" in text
-    assert program in call(embedded, program, "--usage").stdout
-    assert call(embedded, program, "--version").stdout == call(embedded, program, "-V").stdout == "slurm-wlm 22.05.8\n"
+    assert program in call(standing, program, "--usage").stdout
+    assert call(standing, program, "--version").stdout == call(standing, program, "-V").stdout == "slurm-wlm 22.05.8\n"
 
 
-def test_a_script_file_with_dos_line_ends_is_refused(embedded: EmbeddedCentre) -> None:
-    (embedded.home / "dos.sh").write_bytes(b"#!/bin/sh\r\ntrue\r\n")
-    done = call(embedded, "sbatch", "dos.sh")
+def test_a_script_file_with_dos_line_ends_is_refused(standing: EmbeddedCentre) -> None:
+    (standing.home / "dos.sh").write_bytes(b"#!/bin/sh\r\ntrue\r\n")
+    done = call(standing, "sbatch", "dos.sh")
     assert done.returncode == 1 and not done.stdout
     assert done.stderr == (
         "sbatch: error: Batch script contains DOS line breaks (\\r\\n)\nsbatch: error: instead of expected UNIX line breaks (\\n).\n"

@@ -13,7 +13,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,9 @@ import pytest
 
 from scnet_hub.centres.embedded import Settings, client, faces
 from scnet_hub.centres.embedded.asking import Question
-from scnet_hub.centres.embedded.listing import Owner
+from scnet_hub.centres.embedded.listing import Owner, host_names, hosts
+from scnet_hub.centres.embedded.manuals import MANUALS
+from scnet_hub.centres.embedded.options import Complaint
 from scnet_hub.centres.embedded.queue import Job, Need, Node, Spot, Step
 from scnet_hub.centres.embedded.submission import Submission
 from tests.centres.transcripts import Said, read
@@ -148,17 +150,20 @@ COMPARED = [said for said in RECORD if not said.command.startswith("sbatch -J") 
 
 @pytest.mark.parametrize("said", COMPARED, ids=[said.command[:60] for said in COMPARED])
 def test_it_prints_what_slurm_printed(said: Said) -> None:
+    wanted = alike(said)
+    assert wanted in tries(said), nearest(tries(said), wanted)
+
+
+def tries(said: Said) -> Iterator[tuple[str, str, int]]:
+    """The command's answer in each second of the recording."""
     centre = recorded()
     began = max(job.started_at for job in centre.listed)
-    wanted = alike(said)
-    found = []
     for second in range(SECONDS):
         centre.clock = began + second
-        found.append(alike(answered(centre, said)))
-    assert wanted in found, nearest(found, wanted)
+        yield alike(answered(centre, said))
 
 
-def nearest(found: Sequence[tuple[str, str, int]], wanted: tuple[str, str, int]) -> str:
+def nearest(found: Iterator[tuple[str, str, int]], wanted: tuple[str, str, int]) -> str:
     best = max(found, key=lambda one: difflib.SequenceMatcher(None, one[0], wanted[0]).quick_ratio())
     lines = difflib.unified_diff(*("\n".join(map(str, one)).splitlines() for one in (wanted, best)), "Slurm", "here", lineterm="")
     return "\n".join(lines)
@@ -188,3 +193,33 @@ def test_a_daemon_that_accepts_and_says_nothing_is_away_as_well(tmp_path: Path) 
         server.accept()[0].close()
         assert asked.communicate(timeout=20)[1] == "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
         assert asked.returncode == 1
+
+
+def test_sacct_without_its_daemon_fails_as_without_slurmdbd(tmp_path: Path) -> None:
+    recorded_words = (SAMPLES / "sacct_down.txt").read_text().partition("---- stderr\n")[2]
+    done = subprocess.run([sys.executable, "-ISE", client.__file__, str(tmp_path / "socket"), "sacct"], capture_output=True, text=True)
+    assert done.returncode == 1 and re.sub(r"host:\S+:\d+", "", done.stderr) == re.sub(r"host:\S+:\d+", "", recorded_words)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["alpha1", "alpha2", "alpha4"], "alpha[1-2,4]"), (["login"], "login"), (["a1", "login", "b07", "b08"], "a1,login,b[07-08]"),
+        (["127.1.9.1", "127.1.9.2"], "127.1.9.[1-2]"), (["a9", "a10"], "a[9-10]"), ([], ""),
+    ],
+)  # fmt: skip
+def test_a_host_list_folds_and_unfolds(names: list[str], text: str) -> None:
+    assert hosts(names) == text and host_names(text) == names
+
+
+@pytest.mark.parametrize("text", ["a[1-999999]", "a[x]", "a[1-2", "a" * 20_000, ",".join(["a[1-9999]"] * 9), "[" * 9_000])
+def test_a_host_list_that_is_none_or_too_long_is_refused_quickly(text: str) -> None:
+    with pytest.raises(Complaint, match="Invalid hostlist"):
+        host_names(text)
+
+
+def test_options_are_read_as_getopt_long_reads_them() -> None:
+    squeue, sbatch = MANUALS["squeue"], MANUALS["sbatch"]
+    assert squeue.parse(["-ho", "%i", "x", "--name=a=b", "--", "-j"]) == ({"noheader": "", "format": "%i", "name": "a=b"}, ["x", "-j"])
+    assert sbatch.parse(["-n4", "--get-user-env=L", "job.sh", "-n", "9"]) == ({"ntasks": "4", "get-user-env": "L"}, ["job.sh", "-n", "9"])
+    assert sbatch.parse(["--part", "main", "--get-user-env"]) == ({"partition": "main", "get-user-env": ""}, [])

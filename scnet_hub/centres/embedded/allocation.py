@@ -62,27 +62,34 @@ def feed(path: str) -> None:
 
 
 def follow(ask: Ask, job: str, outputs: list[int]) -> int:
-    """Hands on what the job writes until it has ended; its exit code."""
+    """Hands on what the job writes until it has ended; its exit code. A daemon that is away is waited for."""
     targets = {outputs[0]: 1, outputs[1]: 2}
-    told = False
+    waited = False
     while True:
         hand_on(targets, LOOK)
-        state, code = ask(["sacct", "-X", "-n", "-P", "-j", job, "-o", "State,ExitCode"])["stdout"].strip().split("|")
-        if state == "PENDING" and not told:
-            sys.stderr.write(f"srun: job {job} queued and waiting for resources\n")
-            sys.stderr.flush()
-            told = True
-        elif state != "PENDING" and told:
-            sys.stderr.write(f"srun: job {job} has been allocated resources\n")
-            sys.stderr.flush()
-            told = False
+        try:
+            state, code = ask(["sacct", "-X", "-n", "-P", "-j", job, "-o", "State,ExitCode"])["stdout"].strip().split("|")
+        except (OSError, ValueError):
+            continue
+        if state == "PENDING" and not waited:
+            say(f"srun: job {job} queued and waiting for resources")
+        elif state != "PENDING" and waited:
+            say(f"srun: job {job} has been allocated resources")
+        waited = state == "PENDING"
         if state not in ("PENDING", "RUNNING"):
             hand_on(targets, 0)
             return ending(job, state, code)
 
 
+def say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 def hand_on(targets: dict[int, int], seconds: float) -> None:
     """What the job wrote within that time."""
+    if not targets:
+        time.sleep(seconds)
     deadline = time.monotonic() + seconds
     poll = select.poll()
     for source in targets:
@@ -104,5 +111,5 @@ def ending(job: str, state: str, code: str) -> int:
     number, killed_by = (int(part) for part in code.split(":"))
     if state in ("COMPLETED", "FAILED"):
         return number or (128 + killed_by if killed_by else 0)
-    sys.stderr.write(f"srun: error: job {job} ended: {state}\n")
+    say(f"srun: error: job {job} ended: {state}")
     return number or 1

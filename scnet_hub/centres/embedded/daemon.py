@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 SAMPLING = 10.0  # seconds between looks at the CPU time of running jobs
 DAY = 86400.0
 LARGEST_ENVIRONMENT = 16 << 20  # bytes
+KEPT_STEPS = 100  # of each job; a script may call srun in a loop
 LAUNCH_FAILED = 53  # Slurm's exit code where an output file can't be opened
 
 
@@ -144,19 +145,20 @@ class Daemon:
         self._terminate(job)
 
     def begin_step(self, job: Job, step: Step) -> Step:
-        step.id, step.started_at = len(job.steps), self.now()
-        job.steps = (*job.steps, step)
+        step.id, step.started_at = job.steps[-1].id + 1 if job.steps else 0, self.now()
+        job.steps = (*job.steps[-KEPT_STEPS:], step)
         self.table.save([job])
         return step
 
     def _end_step(self, number: int, step: int, code: int, killed_by: int, cpu: float) -> None:
         """A step that is reported after its job's end, or twice, stays as it was closed first."""
         job = self.live.get(number)
-        if job is None or not 0 <= step < len(job.steps) or job.steps[step].ended_at:
+        if job is None:
             return
-        found = job.steps[step]
-        found.ended_at, found.code, found.signal, found.cpu = self.now(), 0 if killed_by else code, killed_by, cpu
-        self.table.save([job])
+        for found in job.steps:
+            if found.id == step and not found.ended_at:
+                found.ended_at, found.code, found.signal, found.cpu = self.now(), 0 if killed_by else code, killed_by, cpu
+                self.table.save([job])
 
     # ---- starting
 

@@ -15,6 +15,7 @@ from .options import Complaint
 from .queue import PENDING, RUNNING, Job
 
 MIB = 2**20
+MOST_HOSTS = 10_000  # names in a host list, and characters of one: the daemon answers others meanwhile
 Row = TypeVar("Row")
 STANDARD = "%Y-%m-%dT%H:%M:%S"
 SHORT_STATES = {
@@ -78,27 +79,41 @@ def cpu_clock(seconds: float) -> str:
 
 
 def hosts(names: Sequence[str]) -> str:
-    """Slurm's host list: alpha[1-2]."""
-    if len(names) < 2:
-        return "".join(names)
-    stem = re.sub(r"\d+$", "", names[0])
-    numbers = sorted(int(name[len(stem) :]) for name in names)
+    """Slurm's host list: alpha[1-2],login. Names with the same stem go together, at the place of the first."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for name in names:
+        stem = name.rstrip("0123456789")
+        digits = name[len(stem) :]
+        numbers = groups.setdefault((stem, len(digits) if digits.startswith("0") else int(bool(digits))), [])
+        numbers += [int(digits)] if digits else []
+    return ",".join(_folded(stem, width, sorted(numbers)) for (stem, width), numbers in groups.items())
+
+
+def _folded(stem: str, width: int, numbers: Sequence[int]) -> str:
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
             runs[-1].append(number)
         else:
             runs.append([number])
-    return f"{stem}[{','.join(f'{run[0]}-{run[-1]}' if len(run) > 1 else str(run[0]) for run in runs)}]"
+    words = [f"{run[0]:0{width}}-{run[-1]:0{width}}" if len(run) > 1 else f"{run[0]:0{width}}" for run in runs]
+    return stem + (f"[{','.join(words)}]" if len(numbers) > 1 else "".join(words))
 
 
 def host_names(text: str) -> list[str]:
-    """The names in a host list such as alpha[1-3,5],beta07. Raises Complaint."""
-    names = []
-    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
+    """The names in a host list such as alpha[1-3,5],beta07, at most MOST_HOSTS. Raises Complaint."""
+    if len(text) > MOST_HOSTS:
+        raise Complaint("Invalid hostlist: it is too long")
+    names: list[str] = []
+    parts = re.findall(r"(?:[^,\[\]]|\[[^\[\]]*\])+", text)
+    if ",".join(parts) != text:
+        raise Complaint(f"Invalid hostlist: {text[:80]}")
+    for part in parts:
         stem, bracket, inside = part.partition("[")
         numbers, _, tail = inside.partition("]")
         names += [f"{stem}{number}{tail}" for number in _numbers(numbers, text)] if bracket else [part]
+        if len(names) > MOST_HOSTS:
+            raise Complaint(f"Invalid hostlist: {text[:80]} has more than {MOST_HOSTS} names")
     return names
 
 
@@ -106,8 +121,8 @@ def _numbers(text: str, whole: str) -> list[str]:
     found: list[str] = []
     for run in text.split(","):
         match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", run, re.ASCII)
-        if not match:
-            raise Complaint(f"Invalid hostlist: {whole}")
+        if not match or len(found) > MOST_HOSTS or int(match[2] or 0) - int(match[1]) > MOST_HOSTS:
+            raise Complaint(f"Invalid hostlist: {whole[:80]}")
         first, last = match[1], match[2] or match[1]
         found += [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
     return found

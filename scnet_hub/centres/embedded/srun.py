@@ -38,7 +38,7 @@ def srun(call: Call, centre: Controller) -> Answer:
 
 def _job(number: str, centre: Controller) -> Job:
     job = next((job for job in centre.running() if str(job.id) == number), None)
-    if job is None or job.ending:
+    if job is None or job.ending or job.pretend:
         raise Complaint(
             f"Unable to confirm allocation for job {number}: Invalid job id specified",
             f"Check SLURM_JOB_ID environment variable. Expired or invalid job {number}",
