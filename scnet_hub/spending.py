@@ -113,11 +113,10 @@ class Spending:
         return iso(runs_out_at(burn_down(lots, in_flight.micros, per_day, now), per_day))
 
     def rate(self, recent: Recent, in_flight: Amount, now: datetime) -> Amount | None:
-        """Credits a day over the last week, what is in flight included; of younger books since they began. None while it can't be known: of
-        books younger than a day, and where all that was spent in that week was spent today, as an hour's use says nothing of a day's."""
+        """Credits a day over the last week, what is in flight included; of younger books since they began. None while it can't be known:
+        where all that was spent in that week was spent today, as an hour's use says nothing of a day's."""
         week = recent.days[-WEEK:]
-        young = recent.began is None or now - recent.began < timedelta(days=1)
-        if (any(week) or in_flight) and (young or not any(week[:-1])):
+        if (any(week) or in_flight) and not any(week[:-1]):
             return None
         since = max(self.midnight(self._days(now)[-WEEK]), recent.began or now)
         lasted = max(now - since, timedelta(days=1))
