@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from . import projects
+from . import endings, projects
 from .db import Database, Tx
 from .db import projects as stored_projects
 from .db import spending as stored
@@ -222,10 +222,12 @@ class Spending:
             "started_at": None,
             "ended_at": None,
             "live": False,
+            "outcome": "",
         }
         if row:
             facts = {name: getattr(row, name) for name in ("name", "kind", "person", "project", "centre", "live")}
             facts |= {"started_at": iso(row.started_at), "ended_at": iso(row.ended_at)}
+            facts["outcome"] = endings.outcome(facts | {"state": row.state, "end_reason": row.end_reason})
         return {
             "session": session, **facts, "centre_name": self._name(facts["centre"]), "in_flight": number(flight or Amount(0)),
             "charged": round(sum(one["amount"] for one in charges), 6), "charges": charges,
