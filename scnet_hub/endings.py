@@ -60,7 +60,8 @@ def happened(state: str, reason: str, *, walltime: timedelta, memory: int) -> st
 
 
 def cause(session: Facts) -> str:
-    """The sentence alone, with the exit code where the usage record told one: "The job failed with exit code 3.", "The job was killed by signal 9."; "" while it lives."""
+    """The sentence alone, with exit code or signal where the usage record told one: "The job failed with exit code 3.", "The job was
+    killed by signal 9."; "" while it lives."""
     words = str(session.get("end_reason") or "").partition("\n")[0]
     code = exit_words(str(session.get("exit_code") or ""))
     if code and words.startswith("The job failed"):
