@@ -36,7 +36,7 @@ _NEXT: tuple[tuple[str, str], ...] = (  # by how the sentence goes on, the first
     (r"^Stopped: nothing ran in it", "Start it again when you need it."),
     (r"^Cancelled at the centre", "The job was cancelled at the centre itself. Start it again, or ask the admins of that centre why."),
     (r"knows nothing of this job|no record of this job", AGAIN),
-    (r"^The job failed", "Read the last lines of its log. If they don't explain it, ask the admins of its centre."),
+    (r"^The job (failed|was killed)", "Read the last lines of its log. If they don't explain it, ask the admins of its centre."),
 )  # fmt: skip
 _EXIT = re.compile(r"(\d{1,3})(?::(\d{1,3}))?", re.ASCII)  # as Slurm writes it: status:signal
 
@@ -60,11 +60,12 @@ def happened(state: str, reason: str, *, walltime: timedelta, memory: int) -> st
 
 
 def cause(session: Facts) -> str:
-    """The sentence alone, with the exit code where the usage record told one: "The job failed with exit code 3."; "" while it lives."""
+    """The sentence alone, with exit code or signal where the usage record told one: "The job failed with exit code 3.", "The job was
+    killed by signal 9."; "" while it lives."""
     words = str(session.get("end_reason") or "").partition("\n")[0]
     code = exit_words(str(session.get("exit_code") or ""))
     if code and words.startswith("The job failed"):
-        return f"The job failed {code}."
+        return f"The job {'was killed' if code.startswith('by') else 'failed'} {code}."
     return words
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from . import projects
+from . import endings, projects
 from .db import Database, Tx
 from .db import open as stored_open
 from .db import projects as stored_projects
@@ -120,11 +120,10 @@ class Spending:
         return iso(runs_out_at(burn_down(lots, in_flight.micros, per_day, now), per_day))
 
     def rate(self, recent: Recent, in_flight: Amount, now: datetime) -> Amount | None:
-        """Credits a day over the last week, what is in flight included; of younger books since they began. None while it can't be known: of
-        books younger than a day, and where all that was spent in that week was spent today, as an hour's use says nothing of a day's."""
+        """Credits a day over the last week, what is in flight included; of younger books since they began. None while it can't be known:
+        where all that was spent in that week was spent today, as an hour's use says nothing of a day's."""
         week = recent.days[-WEEK:]
-        young = recent.began is None or now - recent.began < timedelta(days=1)
-        if (any(week) or in_flight) and (young or not any(week[:-1])):
+        if (any(week) or in_flight) and not any(week[:-1]):
             return None
         since = max(self.midnight(self._days(now)[-WEEK]), recent.began or now)
         lasted = max(now - since, timedelta(days=1))
@@ -224,10 +223,12 @@ class Spending:
             "started_at": None,
             "ended_at": None,
             "live": False,
+            "outcome": "",
         }
         if row:
             facts = {name: getattr(row, name) for name in ("name", "kind", "person", "project", "centre", "live")}
             facts |= {"started_at": iso(row.started_at), "ended_at": iso(row.ended_at)}
+            facts["outcome"] = endings.outcome(facts | {"state": row.state, "end_reason": row.end_reason})
         return {
             "session": session, **facts, "centre_name": self._name(facts["centre"]), "in_flight": number(flight or Amount(0)),
             "charged": round(sum(one["amount"] for one in charges), 6), "charges": charges,

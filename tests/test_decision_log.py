@@ -96,6 +96,7 @@ async def test_a_refused_start_is_logged_with_why_and_never_with_its_payload(wor
     error = await refusal(world, cores=64)
     explanation = await explained(world, error.details["decision"])
     assert error.code == "no-placement" and explanation["session"] == "" and explanation["decisions"][0]["refused"]["why"] == str(error)
+    assert explanation["decisions"][0]["kind"] == "batch", "of a refused start: as it was asked for"
     assert "none could take it" in explanation["words"][1] and explanation["words"][2] == "So it was refused."
     assert explanation["words"][3] == "Not at North, partition main; South, partition main: needs 64 cores on one node; the largest has 4."
     assert PAYLOAD["env"]["JUPYTERHUB_API_TOKEN"] not in json.dumps(explanation)

@@ -109,7 +109,9 @@ def earlier(link: Facts, person: str) -> dict[str, str]:
         "account": str(link.get("account") or ""),
         "how": HOW.get(str(link.get("how")), str(link.get("how") or "")),
         "since": day(link.get("linked_at")),
+        "since_iso": str(link.get("linked_at") or ""),
         "until": day(link.get("ended_at")),
+        "until_iso": str(link.get("ended_at") or ""),
         "ended_by": "you" if ended_by == person else "the centre's own list" if ended_by.startswith("the page of ") else ended_by,
     }
 
@@ -134,6 +136,7 @@ def row(centre: Facts, links: Sequence[Facts], person: str, asked: Asked | None,
         "listed": listed,
         "how": HOW.get(str(standing.get("how")), ""),
         "since": day(standing.get("linked_at")),
+        "since_iso": str(standing.get("linked_at") or ""),
         "earlier": [earlier(one, person) for one in links if one.get("ended_at")][::-1],
         "asked": asked_words(asked, now) if asked else None,
         "typed": tried.account if tried and at == "link" else "",

@@ -171,6 +171,7 @@ def share(part: float, whole: float) -> float:
 
 def session(one: Facts, zone: tzinfo) -> Json:
     ended = "runs" if one["live"] else "charged" if one["charges"] else "waits for its record"
+    ended = f"failed, {ended}" if one.get("outcome") == "failed" else ended
     return {
         "id": str(one["session"]), "name": endings.called(one), "kind": KINDS.get(str(one["kind"]), str(one["kind"] or "–")),
         "person": str(one["person"]), "project": str(one["project"]), "centre": str(one["centre_name"] or "–"),

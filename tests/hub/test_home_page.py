@@ -40,7 +40,7 @@ def test_each_server_says_how_its_last_session_ended_and_a_live_one_nothing() ->
         ], AT, UTC,
     )["ended"]  # fmt: skip
     assert set(found) == {""}
-    assert found[""]["failed"] and found[""]["cause"] == "The job failed by signal 9." and found[""]["log"] == "MemoryError"
+    assert found[""]["failed"] and found[""]["cause"] == "The job was killed by signal 9." and found[""]["log"] == "MemoryError"
     assert "last lines of its log" in found[""]["advice"] and "23 Nov 08:00" in found[""]["at"]
 
 

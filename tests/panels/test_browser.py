@@ -145,3 +145,20 @@ def test_the_kernel_hears_that_somebody_looks_and_that_nobody_does(page: sync_ap
     assert said(page, "here") == [{"say": "here"}]
     page.evaluate("window.leave()")
     assert said(page, "gone") == [{"say": "gone"}]
+
+
+def test_times_are_the_persons_with_utc_in_the_tooltip_and_an_old_view_offers_nothing_to_press(browser: sync_api.Browser) -> None:
+    made = browser.new_page(timezone_id="Asia/Shanghai")
+    made.clock.install(time="2026-11-25T03:00:00Z")
+    script = (HERE / "panel.js").read_text(encoding="utf-8").replace("export default { render };", "")
+    shown = state(s.centres(), s.sessions(), [s.balance()], s.NOW)  # of two days before
+    made.set_content(PAGE % ((HERE / "panel.css").read_text(encoding="utf-8"), script, json.dumps(shown)))
+    made.wait_for_function("window.drawn")
+    pace = made.locator(".scnet-pace")
+    sync_api.expect(pace).to_contain_text("which lasts until 25 Nov 22:30 if all of it runs on")
+    assert "25 Nov 14:30 UTC" in (pace.get_attribute("title") or "")
+    asof = made.locator(".scnet-asof")
+    sync_api.expect(asof).to_have_text("as of 23 Nov 20:00, 39 h ago: run the cell again for a live view")
+    sync_api.expect(asof).to_have_attribute("title", "2026-11-23 12:00:05 UTC")
+    assert made.get_by_role("button", name=re.compile("^Stop")).count() == 0
+    made.close()

@@ -36,14 +36,15 @@ def test_a_panel_of_yesterday_shows_what_it_showed_and_its_age() -> None:
         file = lab.home / "n.ipynb"
         file.write_text(json.dumps(NOTEBOOK))
         opened(page, lab)
-        page.wait_for_function("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         page.locator(".jp-Cell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")
         page.locator(".scnet-summary").wait_for()
         summary = page.locator(".scnet-summary").inner_text()
         assert page.get_by_role("button", name="Stop session default").is_visible()
         page.keyboard.press("Control+s")
-        until(lambda: "widgets" in saved(file)["metadata"], 60)
+        until(lambda: '"widgets"' in file.read_text() and file.read_text().rstrip().endswith("}"), 60)  # whole, not half written
+        assert "widgets" in saved(file)["metadata"]
         assert "text/html" in saved(file)["cells"][0]["outputs"][0]["data"], "for programs that know no widgets"
         for one in lab.http.get("api/sessions").json():
             lab.http.delete(f"api/sessions/{one['id']}")

@@ -26,6 +26,22 @@
     return new Date(Date.now() + seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   }
 
+  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const two = (number) => String(number).padStart(2, "0");
+
+  // The broker writes times into sentences as "23 Nov 14:05 UTC", or "14:05 UTC" for today: here in the person's zone, as on the hub's pages.
+  function local(text) {
+    if ((Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC") === "UTC") return text;
+    return text.replace(/\b(?:(\d{1,2}) ([A-Z][a-z]{2}) )?(\d{2}):(\d{2}) UTC\b/g, (whole, day, month, hour, minute) => {
+      if (month && !MONTHS.includes(month)) return whole;
+      const now = new Date();
+      const made = (year) => Date.UTC(year, month ? MONTHS.indexOf(month) : now.getUTCMonth(), day || now.getUTCDate(), hour, minute);
+      const years = month ? [-1, 0, 1].map((more) => made(now.getUTCFullYear() + more)) : [made(now.getUTCFullYear())];
+      const at = new Date(years.sort((a, b) => Math.abs(a - now) - Math.abs(b - now))[0]);
+      return `${at.getDate()} ${MONTHS[at.getMonth()]} ${two(at.getHours())}:${two(at.getMinutes())}`;
+    });
+  }
+
   // The level that was crossed last, if nothing was said of it yet; crossed ones before it need no word any more.
   function levelToSay(left, levels, said) {
     if (left === null || left <= 0) return null;
@@ -132,7 +148,7 @@
         status.node.style.fontWeight = soon && !told.successor?.live ? "600" : "";
         status.node.title = paid ? `Credits run out: this session ends at ${clock(ends)}. ${told.lease.why}` : now === null ? "" : `This session ends at ${clock(now)}. Press to continue in a next one.`;
         if (told.stopping) return say("stopping", told.stopping, "error");
-        for (const one of told.warnings.filter((each) => each.code !== "credits")) say(`${one.code} ${one.message}`, one.message, "warning");
+        for (const one of told.warnings.filter((each) => each.code !== "credits")) say(`${one.code} ${one.message}`, local(one.message), "warning");
         showCredits();
         if (told.successor?.live) return showNext();
         if (told.successor && toast.next) showThatItFailed();
@@ -152,7 +168,7 @@
           Notification.dismiss(toast.credits);
           toast.credits = "";
         }
-        if (one) toast.credits = say(`credits ${one.message}`, one.message, paid && secondsOf(paid) <= told.lease.saves_at_s ? "error" : "warning") || toast.credits;
+        if (one) toast.credits = say(`credits ${one.message}`, local(one.message), paid && secondsOf(paid) <= told.lease.saves_at_s ? "error" : "warning") || toast.credits;
       }
 
       function showIdle(stops) {
@@ -178,7 +194,7 @@
       }
 
       function showThatItFailed() {
-        const message = `The next session ended before it was there${told.successor.end_reason ? `: ${told.successor.end_reason}` : "."}`;
+        const message = `The next session ended before it was there${told.successor.end_reason ? `: ${told.successor.end_reason.split("\n")[0]}` : "."}`;
         Notification.update({ id: toast.next, message, type: "error", actions: [continueAction()] });
         toast.next = "";
       }
