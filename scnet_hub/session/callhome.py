@@ -91,12 +91,13 @@ def tell(start: Json, news: Json, program: int = 0) -> bool:
         except OSError:
             pass
         time.sleep(pause)
-        if program and not _lives(program):
+        if program and not lives(program):
             return False
         pause = min(pause * 1.6, LONGEST_PAUSE)
 
 
-def _lives(program: int) -> bool:
+def lives(program: int) -> bool:
+    """Whether a process of that number is there."""
     try:
         os.kill(program, 0)
     except OSError:

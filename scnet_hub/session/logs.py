@@ -11,6 +11,8 @@ import os
 import stat
 import time
 
+from .callhome import lives
+
 EVERY = 1.0  # seconds between two looks
 OUTPUT = 1  # the log: a batch job's output and errors are one file
 
@@ -39,7 +41,7 @@ def _let_go() -> None:
 
 def _watch(program: int, most: int) -> None:
     removed = 0
-    while _lives(program):
+    while lives(program):
         with contextlib.suppress(OSError):  # the file system is away, or full: it is looked at again
             removed += cut(OUTPUT, most, removed)
         time.sleep(EVERY)
@@ -66,11 +68,3 @@ def sentence(most: int, removed: int) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 2**20:g} MiB" if count >= 2**20 else f"{count:,} bytes"
-
-
-def _lives(program: int) -> bool:
-    try:
-        os.kill(program, 0)
-    except OSError:
-        return False
-    return True
