@@ -134,7 +134,7 @@ class LabBroker:
             if method == "POST":
                 return self.submit(person, body)
             if noun == "sessions" and not key:
-                return {"sessions": [one for one in self.sessions.values() if one["live"]]}
+                return {"sessions": [one for one in self.sessions.values() if one["live"]], "next": None}
             if key not in self.sessions:
                 return {"code": "not-found", "title": f"There is no {path}."}
             if method == "DELETE":
