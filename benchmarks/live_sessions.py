@@ -135,7 +135,7 @@ async def get(broker: Broker, path: str, headers: dict[str, str]) -> Any:
 
 
 async def brief(broker: Broker) -> None:
-    """As the hub compares sessions with servers, every ten seconds. What it then does with the answers is its own cost, not the broker's."""
+    """As the hub compares sessions with servers, every ten seconds. What it does with the answers is its own cost."""
     after, pages = "", 0
     while pages == 0 or after:
         answer = await broker.http.get(f"sessions?brief=1&limit=1000{after and f'&after={after}'}", headers=by(HUB))
