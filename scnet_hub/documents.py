@@ -9,7 +9,7 @@ from typing import Any
 from .db.accounts import AccountRow
 from .db.allocations import AllocationRow
 from .db.projects import MemberRow, ProjectRow
-from .db.sessions import SessionRow
+from .db.sessions import TOKEN, BriefRow, SessionRow
 from .health import Hop
 from .jobs import PartitionLoad
 from .ledger import leases
@@ -173,17 +173,21 @@ def session(
     }
 
 
-def brief(row: SessionRow, known: Known | None, warnings: Sequence[Notice] = ()) -> Json:
-    """A session for programs that compare many: without money and events."""
+def brief(row: BriefRow, known: Known | None) -> Json:
+    """A live session for programs that compare thousands: without money, events and warnings."""
     return {
-        **{name: getattr(row, name) for name in _PLAIN},
-        "centre_name": known.spec.name if known else row.centre,
-        "walltime_s": row.request["walltime_s"],
-        **{name: iso(getattr(row, name)) for name in _TIMES},
-        "expires_at": iso(walltime_end(row)),
-        "stops_at": iso(leases.stops_at(row.leased_until, row.lease_end)) if row.live else None,
-        "warnings": [warning(one) for one in warnings],
-    }
+        "id": row.id, "version": row.version, "person": row.person, "project": row.project, "kind": row.kind, "name": row.name,
+        "state": row.state, "live": row.live, "continues": row.continues, "centre": row.centre, "partition": row.partition,
+        "centre_name": known.spec.name if known else row.centre, "node": row.node, "host": row.host, "port": row.port,
+        "place_in_queue": row.place_in_queue, "reason": row.reason, "why": row.why, "end_reason": row.end_reason,
+        "cores": row.request["cores"], "gpus": row.request["gpus"], "created_at": iso(row.created_at), "started_at": iso(row.started_at),
+        "unknown_since": iso(row.unknown_since), "expires_at": iso(walltime_end(row)),
+    }  # fmt: skip
+
+
+def token(row: SessionRow) -> str:
+    """The job's own, which the hub gave it: a re-joined session goes on with it, and the hub revokes it at the end."""
+    return str(row.payload.get("env", {}).get(TOKEN, ""))
 
 
 def warning(one: Notice) -> Json:

@@ -19,65 +19,54 @@ from .ledger.tariffs import tariff_of
 from .load import Load
 from .units import Amount
 
-NOTHING = Amount(0)
-Size = tuple[str, str, int, int, str, int, int]
-
 
 class Flown(NamedTuple):
-    """Of some sessions, by id: what each has `used`, what of it is `unpaid` (past months of a session are charged while it runs), and what
-    it costs an hour now."""
+    """Of some sessions, in micro-credits by id: what each has `used`, what of it is `unpaid` (past months of a session are charged while it
+    runs), and what one that runs costs an hour now. One that has no price is in none of them, or at 0."""
 
-    used: dict[str, Amount]
-    unpaid: dict[str, Amount]
-    hourly: dict[str, Amount]
+    used: dict[str, int]
+    unpaid: dict[str, int]
+    hourly: dict[str, int]
 
     def total(self) -> Amount:
         """All that is unpaid."""
-        return sum(self.unpaid.values(), NOTHING)
+        return Amount(sum(self.unpaid.values()))
 
 
 def flown(tx: Tx, load: Load, rows: Sequence[OpenRow], now: datetime, month: datetime) -> Flown:
-    """As of `now`; `month` is when this month began."""
-    flights = Flights(load, now, rows)
-    used = {row.id: flights.used(row) for row in rows}
-    paid = stored.paid(tx, [row.id for row in rows if used[row.id] and row.started_at and row.started_at < month])
-    unpaid = {one: max(NOTHING, amount - Amount(paid.get(one, 0))) for one, amount in used.items()}
-    return Flown(used, unpaid, {row.id: flights.hourly(row) for row in rows if row.started_at and row.job_live})
+    """As of `now`; `month` is when this month began. What is used may be over the hold: of a lease that could not be extended."""
+    since = min((row.started_at for row in rows if row.started_at), default=now)
+    used, hourly = dict.fromkeys((row.id for row in rows), 0), dict[str, int]()
+    for some in _by_size(rows).values():
+        if (course := _course(load, some[0], min(since, now), now)) is None:
+            continue
+        each = course.hourly(now)
+        for row in some:
+            if not row.started_at or row.state == "charged":
+                continue
+            used[row.id] = course.micros(row.started_at, max(row.started_at, row.ended_at) if row.ended_at else now)
+            if row.job_live:
+                hourly[row.id] = each
+    old = [row.id for row in rows if row.started_at and row.started_at < month and used[row.id]]
+    unpaid = used | {one: max(0, used[one] - paid) for one, paid in stored.paid(tx, old).items()}
+    return Flown(used, unpaid, hourly)
 
 
-class Flights:
-    """As of `now`, for these sessions."""
+def _by_size(rows: Sequence[OpenRow]) -> dict[tuple[object, ...], list[OpenRow]]:
+    """Those that cost the same."""
+    found: dict[tuple[object, ...], list[OpenRow]] = {}
+    for row in rows:
+        found.setdefault((row.centre, row.partition, row.cores, row.gpus, row.gpu_model, row.memory, row.nodes), []).append(row)
+    return found
 
-    def __init__(self, load: Load, now: datetime, rows: Sequence[OpenRow]) -> None:
-        self.load, self.now = load, now
-        self._since = min((row.started_at for row in rows if row.started_at), default=now)
-        self._courses: dict[Size, Course | None] = {}
 
-    def used(self, row: OpenRow) -> Amount:
-        """Zero once it is charged, before it runs, and where its place has no price. It may be over the hold: of a lease that could not be
-        extended."""
-        if row.state == "charged" or not row.started_at or (course := self._course(row)) is None:
-            return NOTHING
-        return course.cost(row.started_at, max(row.started_at, row.ended_at or self.now))
-
-    def hourly(self, row: OpenRow) -> Amount:
-        """What it costs an hour by its centre's page now; nothing where that has no price for it."""
-        course = self._course(row)
-        return course.hourly(self.now) if course else NOTHING
-
-    def _course(self, row: OpenRow) -> Course | None:
-        size = (row.centre, row.partition, row.cores, row.gpus, row.gpu_model, row.memory, row.nodes)
-        if size not in self._courses:
-            self._courses[size] = self._made(row)
-        return self._courses[size]
-
-    def _made(self, row: OpenRow) -> Course | None:
-        known = self.load.centres.get(row.centre)
-        offered = known.spec.offered(row.partition) if known else None
-        if known is None or offered is None:
-            return None
-        memory = row.memory or row.cores * known.spec.session.memory_per_core
-        asked = JobRequest(person=row.person, project=row.project, cores=row.cores, gpus=row.gpus, gpu_model=row.gpu_model, nodes=row.nodes)
-        given = known.allotted(asked, row.partition)
-        amounts = pricing.held(given.cores, given.gpus, given.gpu_model, memory)
-        return Course(tariff_of(known.spec, offered), amounts, min(self._since, self.now), self.now)
+def _course(load: Load, row: OpenRow, since: datetime, now: datetime) -> Course | None:
+    """What such a session costs over time at its place; None for a place that the pages don't name any more."""
+    known = load.centres.get(row.centre)
+    offered = known.spec.offered(row.partition) if known else None
+    if known is None or offered is None:
+        return None
+    memory = row.memory or row.cores * known.spec.session.memory_per_core
+    asked = JobRequest(person=row.person, project=row.project, cores=row.cores, gpus=row.gpus, gpu_model=row.gpu_model, nodes=row.nodes)
+    given = known.allotted(asked, row.partition)
+    return Course(tariff_of(known.spec, offered), pricing.held(given.cores, given.gpus, given.gpu_model, memory), since, now)

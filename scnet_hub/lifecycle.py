@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from . import endings
-from .db.sessions import SessionRow
+from .db.sessions import BriefRow, SessionRow
 from .jobs import JobState, JobStatus
 
 WAITING = ("intent", "submitted", "queued", "starting")
@@ -136,5 +136,5 @@ def state_of(rows: Sequence[SessionRow]) -> str:
     return "stopping" if rows[0].cancelled_at else lead(rows).job_state
 
 
-def walltime_end(row: SessionRow) -> datetime | None:
+def walltime_end(row: SessionRow | BriefRow) -> datetime | None:
     return row.started_at + timedelta(seconds=row.request["walltime_s"]) if row.started_at and row.live else None

@@ -105,7 +105,7 @@ def _quote(
 
 
 def _history(tx: Tx, request: JobRequest) -> list[float]:
-    return shares(stored.listed(tx, person=request.person, kind=request.kind, limit=KNOWN, live=False))
+    return shares(stored.ended(tx, person=request.person, kind=request.kind, limit=KNOWN))
 
 
 def _given(request: JobRequest, place: Ranked) -> JobRequest:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import allocations, documents, projects, quotas
+from .briefs import Briefs
 from .db import Database, Tx
 from .db import accounts as stored_accounts
 from .db import allocations as stored_allocations
@@ -22,7 +23,7 @@ from .db import sessions as stored
 from .db import usage as stored_usage
 from .db.open import OpenRow
 from .db.projects import ProjectRow
-from .db.sessions import SessionRow
+from .db.sessions import BriefRow, SessionRow
 from .errors import BadOption, NotFound
 from .flights import Flown, flown
 from .ledger import books
@@ -42,7 +43,8 @@ ENDED = 50  # of the newest sessions that are over
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPage:
     """Which sessions are listed, and how: at most `limit` live ones after the one of the id `after`; of one `kind` (""); the newest `ended`
-    ones behind them; in `brief`: without money and events."""
+    ones behind them; in `brief`: live ones only, without
+    money and events."""
 
     limit: int
     after: str = ""
@@ -57,6 +59,7 @@ class Reports:
     def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], spec: FederationSpec) -> None:
         self.db, self.load, self.clock, self.spec = db, load, clock, spec
         self.spending = Spending(db, load, clock, spec.time_zone)
+        self.briefs = Briefs(load, self.warnings)
 
     async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
         return await self.db.query(self._sessions, rows, whole)
@@ -66,7 +69,7 @@ class Reports:
         codes = stored_usage.exit_codes(tx, ended) if (ended := [row.id for row in rows if not row.live]) else {}
         unpaid = self.flown(tx, [stored_open.of(row) for row in rows]).unpaid
         found = [
-            documents.session(row, self.load.centres.get(row.centre), events[row.id], unpaid[row.id], warnings=self.warnings(row))
+            documents.session(row, self.load.centres.get(row.centre), events[row.id], Amount(unpaid[row.id]), warnings=self.warnings(row))
             | {"exit_code": codes.get(row.id, "")}
             for row in rows
         ]
@@ -77,22 +80,30 @@ class Reports:
         now = self.clock()
         return flown(tx, self.load, rows, now, self.spending.month(now))
 
-    async def page(self, person: str, page: SessionPage) -> tuple[list[SessionRow], list[Json], str]:
-        """A page of live sessions, of `person` or of everybody's for "", as rows and documents; where the next one begins, "" on the last
-        one, which also has the newest ended ones if the page asks for them."""
-        return await self.db.query(self._page, person, page)
+    async def page(self, person: str, page: SessionPage, *, tokens: bool) -> tuple[list[Json], str]:
+        """A page of live sessions, of `person` or of everybody's for "", and where the next one begins: "" on the last one, which also has
+        the newest ended ones if the page asks for them. `tokens`: each with its job's own token."""
+        return await self.db.query(self._brief_page if page.brief else self._page, person, page, tokens)
 
-    def _page(self, tx: Tx, person: str, page: SessionPage) -> tuple[list[SessionRow], list[Json], str]:
-        if page.after and stored.get(tx, page.after) is None:
-            raise BadOption(f"after: {page.after!r} is not the id of a session.", hint="It is the `next` of the page before.")
-        rows = stored.listed(tx, person=person, kind=page.kind, after=page.after, limit=page.limit + 1, live=True)
+    def _page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
+        self._check_after(tx, page)
+        rows = stored.listed(tx, person=person, kind=page.kind, after=page.after, limit=page.limit + 1)
         begins = rows[page.limit - 1].id if len(rows) > page.limit else ""
         rows = rows[: page.limit]
         if page.ended and not begins:
-            rows += stored.listed(tx, person=person, kind=page.kind, limit=ENDED, live=False)
-        if page.brief:
-            return rows, [documents.brief(row, self.load.centres.get(row.centre), self.warnings(row)) for row in rows], begins
-        return rows, self._sessions(tx, rows, False), begins
+            rows += stored.ended(tx, person=person, kind=page.kind, limit=ENDED)
+        found = self._sessions(tx, rows, False)
+        if tokens:
+            found = [document | {"token": documents.token(row)} for document, row in zip(found, rows, strict=True)]
+        return found, begins
+
+    def _brief_page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
+        self._check_after(tx, page)
+        return self.briefs.page(tx, person=person, kind=page.kind, after=page.after, limit=page.limit, tokens=tokens)
+
+    def _check_after(self, tx: Tx, page: SessionPage) -> None:
+        if page.after and stored.get(tx, page.after) is None:
+            raise BadOption(f"after: {page.after!r} is not the id of a session.", hint="It is the `next` of the page before.")
 
     def _whole(self, tx: Tx, row: SessionRow) -> Json:
         """What only the document of one session says."""
@@ -113,11 +124,13 @@ class Reports:
             "sessions": [documents.forgotten(row, self.load.centres[row.centre]) for row in rows if row.centre in self.load.centres],
         }
 
-    def warnings(self, row: SessionRow) -> list[Notice]:
+    def warnings(self, row: SessionRow | BriefRow) -> list[Notice]:
         """What its person should know of a live session now."""
         known, now = self.load.centres.get(row.centre), self.clock()
         if known is None or not row.live:
             return []
+        if not (row.unknown_since or row.lease_end or known.spec.maintenance or known.spec.announcement):
+            return []  # as good as always
         ends_at = walltime_end(row) or now + timedelta(seconds=row.request["walltime_s"])
         return notices(
             known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since, unknown_why=row.unknown_why, now=now,
@@ -155,7 +168,7 @@ class Reports:
         in_flight = flights.total()
         lots = stored_lots.of(tx, project.id, CREDIT)
         ending = allocations.ending(lots, self.clock())
-        over = sum((max(Amount(0), flights.used[row.id] - Amount(row.held)) for row in rows), Amount(0))
+        over = Amount(sum(max(0, flights.used[row.id] - row.held) for row in rows))
         money = books.balance(tx, project.id)  # what runs over its hold will come off what is available
         money = replace(money, on_hold=money.on_hold + over, available=money.available - over)
         cap = projects.cap_of(tx, project.id, person) if person else None

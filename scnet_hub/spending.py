@@ -85,13 +85,13 @@ class Spending:
         not charged, with what they use."""
         now, in_flight = self.clock(), flights.total()
         recent = self.recent(tx, project, lots, now)
-        running = {row.centre for row in rows if row.id in flights.hourly}
-        rate, hourly = self.rate(recent, in_flight, now), sum(flights.hourly.values(), Amount(0))
+        running = {row.centre for row in rows if row.started_at and row.job_live}
+        rate, hourly = self.rate(recent, in_flight, now), sum(flights.hourly.values())
         return {
             "burn_rate": None if rate is None else number(rate),
             "per_hour": number(hourly),
             "runs_out_at": None if rate is None else self._ends(lots, in_flight, rate.micros, now),
-            "runs_out_now_at": self._ends(lots, in_flight, 24 * hourly.micros, now),
+            "runs_out_now_at": self._ends(lots, in_flight, 24 * hourly, now),
             "as_of": {"settled": iso(recent.record), "in_flight": iso(self._looked(running, now))},
             "waiting": sum(not row.job_live for row in rows),
             "last_days": [{"day": f"{day}", "charged": number(micros)} for day, micros in zip(self._days(now), recent.days, strict=True)],
@@ -175,7 +175,7 @@ class Spending:
         asked_now = question.since <= now < until
         running = stored_open.uncharged(tx, project=question.project, person=person, begun=True) if asked_now else []
         unpaid = flown(tx, self.load, running, now, self.month(now)).unpaid
-        flights = {one: flight for one, flight in unpaid.items() if flight.micros}
+        flights = {one: micros for one, micros in unpaid.items() if micros}
         runs = {row.id: row for row in running if row.id in flights}
         count, found = MADE[question.by](self, tx, question, rows, runs, flights)
         left = max(0, count - question.after - len(found))
@@ -183,7 +183,7 @@ class Spending:
             "as_of": iso(now), "zone": self.zone.key, "since": iso(question.since), "until": iso(question.until),
             "first_day": f"{self.day(question.since)}", "last_day": f"{self._last(question)}", "by": question.by,
             "project": question.project, "person": person, "unit": CREDIT, "charged": number(sum(row.micros for row in rows)),
-            "in_flight": number(sum((flights.values()), Amount(0))), "sessions": len({row.session for row in rows} | set(runs)),
+            "in_flight": number(sum(flights.values())), "sessions": len({row.session for row in rows} | set(runs)),
             "rows": found, "more": left, "next": question.after + len(found) if left else None,
         }  # fmt: skip
 
@@ -211,9 +211,9 @@ class Spending:
         for row in rows:
             if row.session in charges:
                 charges[row.session].append(charge(row))
-        return len(order), [self._session(one, known.get(one), charges[one], flights.get(one)) for one in page]
+        return len(order), [self._session(one, known.get(one), charges[one], flights.get(one, 0)) for one in page]
 
-    def _session(self, session: str, row: SessionRow | None, charges: list[Json], flight: Amount | None) -> Json:
+    def _session(self, session: str, row: SessionRow | None, charges: list[Json], flight: int) -> Json:
         facts: Json = {
             "name": "",
             "kind": "",
@@ -230,7 +230,7 @@ class Spending:
             facts |= {"started_at": iso(row.started_at), "ended_at": iso(row.ended_at)}
             facts["outcome"] = endings.outcome(facts | {"state": row.state, "end_reason": row.end_reason})
         return {
-            "session": session, **facts, "centre_name": self._name(facts["centre"]), "in_flight": number(flight or Amount(0)),
+            "session": session, **facts, "centre_name": self._name(facts["centre"]), "in_flight": number(flight),
             "charged": round(sum(one["amount"] for one in charges), 6), "charges": charges,
         }  # fmt: skip
 
@@ -277,7 +277,7 @@ class Spending:
 
 Rows = Sequence[ChargeRow]
 Runs = dict[str, OpenRow]
-Flights = dict[str, Amount]
+Flights = dict[str, int]  # micro-credits by session
 Found = tuple[int, list[Json]]  # how many rows there are in all, and those of the page
 MADE: dict[str, Callable[[Spending, Tx, Question, Rows, Runs, Flights], Found]] = {
     "day": Spending._by_day, "centre": Spending._by_centre, "person": Spending._by_person, "session": Spending._by_session,
@@ -327,6 +327,6 @@ def _grouped(rows: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 
 def _sums(rows: Sequence[ChargeRow], runs: Runs, flights: Flights) -> Json:
     return {
-        "charged": number(sum(row.micros for row in rows)), "in_flight": number(sum((flights[one] for one in runs), Amount(0))),
+        "charged": number(sum(row.micros for row in rows)), "in_flight": number(sum(flights[one] for one in runs)),
         "sessions": len({row.session for row in rows} | set(runs)),
     }  # fmt: skip

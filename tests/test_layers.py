@@ -65,6 +65,7 @@ LAYERS: dict[str, int] = {
             "rounds",
             "pulse",
             "flights",
+            "briefs",
             "store",
             "community",
             "classes",

@@ -25,12 +25,12 @@ class Bounds:
     at_work: int = 4
     in_line: int = 28
     resting: int = 64
-    all_at_work: int = 24
+    all_at_work: int = 32
     all_in_line: int = 512
     all_resting: int = 4000
-    patience: float = 15.0
+    patience: float = 20.0
     shared: int = 4
-    hubs: int = 8
+    hubs: int = 64
     retry_after: int = 2
 
 

@@ -16,7 +16,6 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from .. import __version__, decision_pages, documents, identity, options, placement, quoting
 from ..accounts import PROOF_LIFE
 from ..db import projects as stored_projects
-from ..db import sessions as stored
 from ..db.sessions import SessionRow
 from ..documents import iso
 from ..errors import BadOption, NotEntitled, NotFound, plain
@@ -187,9 +186,7 @@ async def list_sessions(
     if not brief and limit > SESSIONS:
         raise BadOption(f"limit: {limit} is too many.", hint=f"At most {SESSIONS}, with brief=1 {MOST_SESSIONS}.")
     page = SessionPage(limit=limit, after=after, kind=kind, ended=all, brief=brief)
-    rows, found, begins = await fed.reports.page(who.scope, page)
-    if who.hub:
-        found = [document | _token(row) for document, row in zip(found, rows, strict=True)]
+    found, begins = await fed.reports.page(who.scope, page, tokens=who.hub)
     return JSONResponse({"as_of": iso(fed.clock()), "sessions": found, "next": begins or None})
 
 
@@ -208,12 +205,7 @@ async def submit(request: Request, response: Response, fed: Fed, who: Who) -> Js
 
 async def one(fed: Federation, who: Caller, row: SessionRow) -> Json:
     document = (await fed.reports.sessions([row], whole=True))[0]
-    return document | _token(row) if who.hub else document
-
-
-def _token(row: SessionRow) -> Json:
-    """The job's own, which the hub gave it: a re-joined session goes on with it, and the hub revokes it at the end."""
-    return {"token": row.payload.get("env", {}).get(stored.TOKEN, "")}
+    return document | {"token": documents.token(row)} if who.hub else document
 
 
 @router.get("/sessions/{session_id}")

@@ -56,12 +56,12 @@ def of(row: SessionRow) -> OpenRow:
 
 
 def uncharged(tx: Tx, *, project: str = "", person: str = "", begun: bool = False) -> list[OpenRow]:
-    """Live sessions, and those that wait for their centre's record; `begun`: only what had a job that ran or may run."""
+    """Live sessions, and those that wait for their centre's record, in no order; `begun`: only what had a job that ran or may run."""
     query = select(*_COLUMNS).join_from(sessions, copies, _LEAD).where(sessions.c.charged.is_(None))
     query = query.where(copies.c.started_at.is_not(None)) if begun else query
     for column, value in ((sessions.c.project, project), (sessions.c.person, person)):
         query = query.where(column == value) if value else query
-    return [OpenRow._make(row) for row in tx.execute(query.order_by(sessions.c.created_at, sessions.c.id))]
+    return [OpenRow._make(row) for row in tx.execute(query)]
 
 
 def paid(tx: Tx, ids: Iterable[str]) -> dict[str, int]:

@@ -5,7 +5,7 @@ A row is a session as seen by one of its copies: by the one that leads, unless i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -79,6 +79,7 @@ class SessionRow:
 
 
 _COPYS = frozenset(copies.c.keys()) - {"session"}
+AT_ONCE = 400  # ids of one question
 TOKEN = "JUPYTERHUB_API_TOKEN"  # in the environment of a job's payload
 _LEAD = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
 _ALL = (*sessions.c, *(column for column in copies.c if column.name != "session"))
@@ -216,25 +217,84 @@ _SHORT = (*_KEPT, sessions.c.payload[("env", TOKEN)].as_string())
 _SHORT_NAMES = tuple(column.name for column in _KEPT)
 
 
-def listed(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: int, live: bool) -> list[SessionRow]:
-    """Live sessions, the oldest first, those after the session `after`; or the newest that are over. Without their placements, and of
-    their payloads the token only: those are long."""
-    query = select(*_SHORT).join_from(sessions, copies, _LEAD).limit(limit)
-    if live:
-        query = query.where(sessions.c.live).order_by(sessions.c.created_at, sessions.c.id)
-    else:
-        query = query.where(~sessions.c.live).order_by(sessions.c.ended_at.desc(), sessions.c.id)
-    for column, value in ((sessions.c.person, person), (sessions.c.kind, kind)):
-        query = query.where(column == value) if value else query
+def listed(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: int) -> list[SessionRow]:
+    """A page of live sessions, the oldest first: those after the session `after`. Without their placements, and of their payloads the
+    token only: those are long."""
+    return [_short(row) for row in tx.execute(_live_page(select(*_SHORT).join_from(sessions, copies, _LEAD), person, kind, after, limit))]
+
+
+def ended(tx: Tx, *, person: str = "", kind: str = "", limit: int = 50) -> list[SessionRow]:
+    """The newest that are over, as short."""
+    query = select(*_SHORT).join_from(sessions, copies, _LEAD).where(~sessions.c.live)
+    ordered = _whose(query, person, kind).order_by(sessions.c.ended_at.desc(), sessions.c.id)
+    return [_short(row) for row in tx.execute(ordered.limit(limit))]
+
+
+def _live_page(query: Select[Any], person: str, kind: str, after: str, limit: int) -> Select[Any]:
+    query = _whose(query.where(sessions.c.live), person, kind)
     if after:
         at = select(sessions.c.created_at).where(sessions.c.id == after).scalar_subquery()
         query = query.where(or_(sessions.c.created_at > at, and_(sessions.c.created_at == at, sessions.c.id > after)))
-    return [_short(row) for row in tx.execute(query)]
+    return query.order_by(sessions.c.created_at, sessions.c.id).limit(limit)
+
+
+def _whose(query: Select[Any], person: str, kind: str) -> Select[Any]:
+    for column, value in ((sessions.c.person, person), (sessions.c.kind, kind)):
+        query = query.where(column == value) if value else query
+    return query
 
 
 def _short(row: Row[Any]) -> SessionRow:
     payload = {"env": {TOKEN: row[-1]}} if row[-1] else {}
     return SessionRow(**dict(zip(_SHORT_NAMES, row[:-1], strict=True)), placement={}, payload=payload)
+
+
+class BriefRow(NamedTuple):
+    """As much of a live session, by its leading copy, as programs need that compare thousands."""
+
+    id: str
+    version: int
+    person: str
+    project: str
+    kind: str
+    name: str
+    state: str
+    live: bool
+    continues: str
+    request: dict[str, Any]
+    why: str
+    end_reason: str
+    created_at: datetime
+    cancelled_at: datetime | None
+    leased_until: datetime | None
+    lease_end: str
+    centre: str
+    partition: str
+    node: str
+    host: str
+    port: int
+    place_in_queue: int
+    reason: str
+    started_at: datetime | None
+    unknown_since: datetime | None
+    unknown_why: str
+    token: str | None
+
+
+_BRIEF = (*({one.name: one for one in _KEPT}[name] for name in BriefRow._fields[:-1]), _SHORT[-1])
+
+
+def versions(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: int) -> list[tuple[str, int]]:
+    """A page of live sessions, the oldest first: their ids and versions."""
+    rows = tx.execute(_live_page(select(sessions.c.id, sessions.c.version), person, kind, after, limit))
+    return [(session, version) for session, version in rows]
+
+
+def briefs(tx: Tx, ids: Sequence[str]) -> list[BriefRow]:
+    """These sessions, in no order."""
+    query = select(*_BRIEF).join_from(sessions, copies, _LEAD)
+    pages = (query.where(sessions.c.id.in_(ids[first : first + AT_ONCE])) for first in range(0, len(ids), AT_ONCE))
+    return [BriefRow._make(row) for page in pages for row in tx.execute(page)]
 
 
 def unsettled(tx: Tx, centre: str) -> list[SessionRow]:

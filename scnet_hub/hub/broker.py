@@ -58,7 +58,7 @@ class Broker:
         while True:
             page = await self.call("GET", "sessions", "", params=params, timeout=timeout)
             found += page["sessions"]
-            if not page["next"]:
+            if not page.get("next"):  # a broker of before there were pages has none
                 return found
             params["after"] = page["next"]
 

@@ -132,7 +132,7 @@ class UsageTable(UsagePage):
         params: Json = self.params(self.question()) | {"by": "charge", "limit": CHARGES}
         try:
             found = await self.broker.call("GET", "usage", self.person, params=params, timeout=30)
-            while found["next"] is not None:
+            while found.get("next") is not None:
                 page = await self.broker.call("GET", "usage", self.person, params=params | {"after": found["next"]}, timeout=30)
                 found = {**page, "rows": found["rows"] + page["rows"]}
         except ScnetError as error:

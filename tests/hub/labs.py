@@ -145,7 +145,7 @@ class LabBroker:
             if noun == "sessions" and not key:
                 live = [one for one in self.sessions.values() if one["live"]]
                 self.rounds.append(len(live))
-                return {"as_of": NOW, "sessions": [*self.sessions.values()] if "all" in query else live}
+                return {"as_of": NOW, "sessions": [*self.sessions.values()] if "all" in query else live, "next": None}
             if key not in self.sessions or person not in ("", self.sessions[key]["person"]):
                 return {"code": "not-found", "title": f"There is no {path}."}
             if method == "DELETE":

@@ -35,7 +35,7 @@ def test_a_run_costs_what_its_bill_says(start: datetime, end: datetime) -> None:
         expected = bill_of_run(TARIFF, AMOUNTS, start, end).total
     except NoPrice:
         expected = Amount(0)
-    assert COURSE.cost(start, end) == expected
+    assert COURSE.micros(start, end) == expected.micros
 
 
 @pytest.mark.parametrize("place", range(len(COURSE.edges)))
@@ -45,9 +45,9 @@ def test_a_run_between_two_changes_of_price_costs_what_its_bill_says(place: int)
             expected = bill_of_run(TARIFF, AMOUNTS, COURSE.edges[place], end).total
         except NoPrice:
             expected = Amount(0)
-        assert COURSE.cost(COURSE.edges[place], end) == expected
+        assert COURSE.micros(COURSE.edges[place], end) == expected.micros
 
 
 def test_before_the_first_price_nothing_is_estimated() -> None:
-    assert not COURSE.cost(SINCE, UNTIL) and not COURSE.hourly(SINCE)
-    assert COURSE.hourly(UNTIL) > Amount(0)
+    assert not COURSE.micros(SINCE, UNTIL) and not COURSE.hourly(SINCE)
+    assert COURSE.hourly(UNTIL) > 0
