@@ -81,7 +81,7 @@ async def decline(allocation: str, fed: Fed, who: Who, request: Request) -> Json
 async def withdraw(allocation: str, fed: Fed, who: Who) -> Json:
     """By who may ask for that project."""
     person = linker(who)
-    await fed.db.query(allocations.visible, allocation, person, operator=False)
+    await fed.db.run(allocations.visible, allocation, person, operator=False)
     return documents.allocation(await fed.db.run(allocations.withdraw, allocation, person, fed.clock()))
 
 

@@ -39,10 +39,10 @@ def put(tx: Tx, row: StatementRow) -> None:
     tx.execute(statements.insert().values(**{one.name: getattr(row, one.name) for one in fields(row)}))
 
 
-def get(tx: Tx, period: str, unit: str, member: str) -> StatementRow | None:
-    """Locked."""
-    key = (statements.c.period == period, statements.c.unit == unit, statements.c.member == member)
-    row = tx.execute(select(statements).where(*key).with_for_update()).first()
+def get(tx: Tx, period: str, unit: str, member: str, *, lock: bool = False) -> StatementRow | None:
+    """Locked, for those who write it."""
+    query = select(statements).where(statements.c.period == period, statements.c.unit == unit, statements.c.member == member)
+    row = tx.execute(query.with_for_update() if lock else query).first()
     return StatementRow(**row._mapping) if row else None
 
 

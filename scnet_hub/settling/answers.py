@@ -51,9 +51,9 @@ def may(row: StatementRow, reader: Reader, now: datetime) -> list[str]:
     return [verb for verb in MAY[issue.state] if (verb != "settle" or reader.operator) and not (verb == "dispute" and late)]
 
 
-def find(tx: Tx, period: str, unit: str, member: str, reader: Reader) -> StatementRow:
+def find(tx: Tx, period: str, unit: str, member: str, reader: Reader, *, lock: bool = False) -> StatementRow:
     """It does not exist for who may not see it."""
-    row = stored.get(tx, period, unit, member) if reader.sees(member) else None
+    row = stored.get(tx, period, unit, member, lock=lock) if reader.sees(member) else None
     if row is None:
         name = f"{period}/{unit}/{member}"[:100]
         raise NotFound(f"There is no statement {name} that you may see.", hint="`scnet statement` lists them.", code="unknown-statement")
@@ -64,7 +64,7 @@ def answer(
     tx: Tx, name: tuple[str, str, str], verb: str, words: str, reader: Reader, now: datetime, people: Collection[str] = ()
 ) -> StatementRow:
     """Raises Refused if it can't be said now, NotEntitled for who may not. `people` are the member's."""
-    row = find(tx, *name, reader)
+    row = find(tx, *name, reader, lock=True)
     if verb == "settle" and not reader.operator:
         raise NotEntitled("Statements are settled by operators.", hint="You can accept or dispute it.")
     if len(words) > WORDS:

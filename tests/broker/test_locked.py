@@ -11,13 +11,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from scnet_hub import projects
 from scnet_hub.broker.app import PREFIX, create_app
@@ -51,33 +50,47 @@ OPERATORS = ("decisions", "orphans", "metrics", "usage/suspense", "settlement/bo
 PATIENCE = 5  # seconds: SQLite itself waits 10 for a lock
 
 
-@pytest.fixture
-async def federation(tmp_path: Path) -> AsyncIterator[Federation]:
+def over(db: Database) -> Federation:
+    db.run_here(projects.apply, parse_federation(PAGE, source="p").project, datetime.now(UTC))
+    centres = {"alpha": Centre.of(LOAD.centres["alpha"].spec)}
+    return Federation(parse_federation(PAGE, source="p"), centres, db, call_home_url="http://127.0.0.1:9/{}")
+
+
+def asking(federation: Federation) -> httpx.AsyncClient:
+    gate = Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
+    transport = httpx.ASGITransport(create_app(federation, gate))
+    return httpx.AsyncClient(transport=transport, base_url=f"http://broker{PREFIX}/", timeout=None)
+
+
+async def all_answered(http: httpx.AsyncClient) -> None:
+    for path in READS:
+        answer = await http.get(path, headers=by("olga" if path in OPERATORS else "ada"))
+        assert answer.status_code == 200, (path, answer.text)
+
+
+async def test_questions_are_read_where_nothing_may_be_written(database: Database) -> None:
+    """On PostgreSQL a lock would be refused there."""
+    async with asking(over(database)) as http:
+        asked = await http.post("allocations", headers=by("ada"), json={"project": "p", "amount": 1, "words": "x"})
+        await http.post(f"allocations/{asked.json()['id']}/approve", headers=by("olga"), json={})
+        await all_answered(http)
+
+
+async def test_questions_are_answered_while_the_database_is_locked_for_writing(tmp_path: Path) -> None:
     db = Database(f"sqlite:///{tmp_path / 'broker.sqlite'}")
     db.open()
-    centres = {"alpha": Centre.of(LOAD.centres["alpha"].spec)}
-    federation = Federation(parse_federation(PAGE, source="p"), centres, db, call_home_url="http://127.0.0.1:9/{}")
-    await federation._apply_pages()
-    yield federation
-    db.close()
-
-
-async def test_questions_are_answered_while_the_database_is_locked_for_writing(federation: Federation, tmp_path: Path) -> None:
-    gate = Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
-    lock = sqlite3.connect(tmp_path / "broker.sqlite", isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    transport = httpx.ASGITransport(create_app(federation, gate))
-    async with httpx.AsyncClient(transport=transport, base_url=f"http://broker{PREFIX}/", timeout=None) as http:
+    async with asking(over(db)) as http:
+        lock = sqlite3.connect(tmp_path / "broker.sqlite", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
         body = {"project": "p", "amount": 1, "words": "x"}
         waiting = asyncio.ensure_future(http.post("allocations", headers=by("ada"), json=body))  # for the lock, on the writer's thread
         async with asyncio.timeout(PATIENCE):
-            for path in READS:
-                answer = await http.get(path, headers=by("olga" if path in OPERATORS else "ada"))
-                assert answer.status_code == 200, (path, answer.text)
+            await all_answered(http)
         assert not waiting.done()
         lock.execute("ROLLBACK")
         assert (await waiting).status_code == 201
     lock.close()
+    db.close()
 
 
 # ---- a full disk: the system refuses each write of the broker's process to a file

@@ -13,6 +13,7 @@ import pytest
 from scnet_hub.demo.browser import Browser
 from scnet_hub.errors import ScnetError
 from scnet_hub.hub import PREFIX
+from scnet_hub.hub.logins import FREE_OF_NAME
 from scnet_hub.secret import read_secret
 
 from .conftest import SCNET, Running, eventually, start, stop, wait_for
@@ -51,6 +52,16 @@ async def test_a_wrong_password_and_an_unknown_name_do_not_get_in(demo: Running)
         async with Browser(demo.url, person) as browser:
             with pytest.raises(ScnetError):
                 await browser.log_in(password)
+
+
+async def test_the_login_page_says_when_to_try_again_after_wrong_passwords(demo: Running) -> None:
+    async with Browser(demo.url, "mallory") as browser:
+        await browser.http.get("/hub/login")
+        form = {"username": "mallory", "password": "guess", "_xsrf": browser.xsrf("/hub/")}
+        answers = [await browser.http.post("/hub/login", data=form) for _ in range(FREE_OF_NAME + 1)]
+    assert [answer.status_code for answer in answers] == [403] * FREE_OF_NAME + [429]
+    assert int(answers[-1].headers["Retry-After"]) >= 1 and "too many wrong passwords for this name. Try again in" in answers[-1].text
+    assert 'name="password"' in answers[-1].text
 
 
 @pytest.mark.parametrize(
