@@ -1,7 +1,8 @@
 """SCNet Hub's JupyterHub. `scnet demo` runs it with all it needs; `scnet demo --without-hub` starts the rest and says how to
 run this by hand: `SCNET_HOME=... jupyterhub -f jupyterhub_config.py`.
 
-Everything that makes the hub a federation's face is in `scnet_hub.hub.configure`; this page is what a site decides.
+The hub's address (name, path, TLS) is not set here: `scnet demo --url`, docs/how-to/address.md. Everything that makes the hub a
+federation's face is in `scnet_hub.hub.configure`; this page is what a site decides.
 State (database, secrets, people) lies in the folder SCNET_HOME, by default `.scnet` here.
 """
 

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from traitlets.config import Config
 
 from scnet_hub.addresses import Address
 from scnet_hub.demo.state import prepare
 from scnet_hub.errors import SpecError
-from scnet_hub.hub import Ports
+from scnet_hub.hub import Ports, configure
 from tests.test_starts import ROW, SPEC
 
 
@@ -56,6 +57,16 @@ def test_names_under_an_ip_address_are_refused() -> None:
     with pytest.raises(SpecError, match="IP address"):
         Ports(url="http://192.0.2.1/", subdomains=True).check()
     Ports(url="http://hub.localhost:8000/", subdomains=True).check()
+
+
+def test_a_hub_with_an_address_that_cannot_be_one_ends_with_a_sentence(tmp_path: Path) -> None:
+    for facts, words in (({"url": "hub"}, "does not begin with http"), ({"subdomains": True}, "it is an IP address")):
+        (tmp_path / "ports.json").write_text(json.dumps(facts))
+        with pytest.raises(SystemExit, match=words):
+            configure(Config(), tmp_path)
+    with pytest.raises(SpecError, match="IP address"):
+        prepare(tmp_path / "new", subdomains=True, centres=["alpha"])
+    assert not (tmp_path / "new" / "ports.json").exists()
 
 
 def test_the_demo_hands_one_address_to_all(tmp_path: Path) -> None:

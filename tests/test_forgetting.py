@@ -14,7 +14,7 @@ from scnet_hub import forgetting, projects
 from scnet_hub.db import Database, Tx, persons
 from scnet_hub.db import projects as stored_projects
 from scnet_hub.db.persons import Eraser, erased, words
-from scnet_hub.db.tables import Packed, UtcDateTime, entries, mails, metadata, sessions
+from scnet_hub.db.tables import Packed, Sealed, SealedText, UtcDateTime, entries, mails, metadata, sessions
 from scnet_hub.errors import NotFound, Refused
 from scnet_hub.identity import forgotten
 from scnet_hub.jobs import Ending
@@ -63,7 +63,7 @@ OF_PEOPLE = {
 
 
 def says(column: Column[Any]) -> bool:
-    return isinstance(column.type, String | JSON | Packed)
+    return isinstance(column.type, String | JSON | Packed | Sealed | SealedText)
 
 
 def test_every_text_and_document_of_the_database_is_of_people_or_of_nobody() -> None:
@@ -88,13 +88,13 @@ def planted(column: Column[Any]) -> Any:
     """A value that names the person, if the column can."""
     if column in persons.NAMES or column in persons.TAKEN or column in persons.OWN_ACCOUNTS:
         return NAME
-    if column in OF_PEOPLE and isinstance(column.type, JSON | Packed):
+    if column in OF_PEOPLE and isinstance(column.type, JSON | Packed | Sealed):
         return {"person": NAME, "why": f"{NAME} asks for it", "ranked": [["north", f"of {NAME}."]]}
     if column in OF_PEOPLE:
         return f"As {NAME} said: {NAME}."
     if column.name in GIVEN:
         return GIVEN[column.name]
-    of: dict[type, Any] = {UtcDateTime: NOW, Boolean: False, Integer: 1, Float: 1.0, JSON: {}, Packed: {}, String: "x"}
+    of: dict[type, Any] = {UtcDateTime: NOW, Boolean: False, Integer: 1, Float: 1.0, JSON: {}, Packed: {}, String: "x", SealedText: "x"}
     return next((value for kind, value in of.items() if isinstance(column.type, kind)), None if column.nullable else 1)
 
 

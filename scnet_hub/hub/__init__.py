@@ -48,10 +48,11 @@ class Ports:
         return self.address.at(f"http://127.0.0.1:{self.broker}").api
 
     def check(self) -> None:
-        """Raises SpecError for what contradicts itself."""
-        if self.subdomains and not self.address.named:
+        """Raises SpecError for an address that can't be one, and for what contradicts itself."""
+        address = self.address
+        if self.subdomains and not address.named:
             raise SpecError(
-                f"Each person's servers can't have a name of their own under {self.address.host}: it is an IP address.",
+                f"Each person's servers can't have a name of their own under {address.host}: it is an IP address.",
                 hint="Give the installation a name with a wildcard in DNS: `scnet demo --subdomains --url https://hub.example.org/`.",
             )
 
@@ -70,7 +71,10 @@ def configure(c: Any, home: Path) -> None:
     from .start import hold_people
 
     ports = Ports.read(home)
-    ports.check()
+    try:
+        ports.check()
+    except SpecError as error:  # a sentence, without the page's traceback
+        raise SystemExit(f"{error} {error.hint}") from error
     close_batchspawners_door()
     put_ours_in_place()
     ask_for_recent_logins(c)
