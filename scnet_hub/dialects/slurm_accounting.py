@@ -41,7 +41,7 @@ ENDINGS: Mapping[str, Ending] = {
 }  # fmt: skip
 AGAIN = frozenset({"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})  # this run is over, the job is not
 
-_GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?:(\d+)")
+_GRES = re.compile(r"(?:^|,)gpu(?::([A-Za-z0-9_.-]*[A-Za-z_.-][A-Za-z0-9_.-]*))?:(\d{1,9})(?!\d)", re.ASCII)
 
 
 def sacct(stdout: str, mark: str) -> list[UsageRecord]:
