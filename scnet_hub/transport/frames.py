@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 # One line: a login shell may be csh, which ends a quoted string at a line's end. No variables, since the centre may have exported any of
 # that name; `exec`, so that no shell's own `printf` or `kill` runs in place of the program; a line end before each mark, since what was
-# printed before may lack its own. Marks of standard error lie outside those of standard output, wherever a wrapper joins the two.
+# printed before may lack its own. A trap, which the program does not inherit: `timeout` watches this shell, and must go on until the
+# program has ended, to kill it if need be. Marks of standard error lie outside those of standard output, wherever a wrapper joins the two.
 FRAME = (
-    'set +evx; [ -z "$2" ] || { PATH=$2:$PATH; export PATH; }; printf "\\n%s err\\n" "$1" >&2; printf "\\n%s out\\n" "$1"; '
-    '(shift 2; exec "$@"); set -- "$1" "$?"; printf "\\n%s end %s\\n" "$1" "$2"; printf "\\n%s end\\n" "$1" >&2; exit "$2"'
+    'set +evx; trap : HUP INT TERM; [ -z "$2" ] || { PATH=$2:$PATH; export PATH; }; '
+    'printf "\\n%s err\\n" "$1" >&2; printf "\\n%s out\\n" "$1"; (shift 2; exec "$@"); set -- "$1" "$?"; '
+    'printf "\\n%s end %s\\n" "$1" "$2"; printf "\\n%s end\\n" "$1" >&2; exit "$2"'
 )
 
 

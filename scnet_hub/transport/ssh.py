@@ -233,9 +233,9 @@ class SshTransport:
             self.lines.retire(line)  # what it still sends is not worth a connection
             raise Garbled(f"centre {self.spec.id}: {_name(command)} answered with more than {MOST >> 20} MiB.")
         said = unframed(answer.bytes(None), answer.bytes(asyncssh.EXTENDED_DATA_STDERR), mark)
-        if said and said.code is not None:
-            return self._completed(command, said, said.code)
         timed_out = answer.code in KILLED and asyncio.get_running_loop().time() - began >= seconds
+        if said and said.code is not None and not timed_out:
+            return self._completed(command, said, said.code)
         raise self._unended(
             command, line, account, answer, said, f"did not end within {seconds} s and was stopped there" if timed_out else ""
         )

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+
+import psutil
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub.transport.frames import unframed
+from scnet_hub.transport.frames import framed, unframed
+
+from .sshd import until
 
 MARK = "0123456789abcdef"
 BYTES = st.binary(max_size=60)
@@ -43,3 +51,28 @@ def test_a_shown_command_line_begins_no_frame() -> None:
     assert unframed(line, line, MARK) is None
     said = unframed(line + out, line + err, MARK)
     assert said and (said.stdout, said.stderr) == (b"yes\n", b"")
+
+
+@pytest.mark.parametrize(
+    ("program", "code"), [("echo $$; exec sleep 60", 143), ("trap '' TERM; echo $$; while :; do sleep 0.05; done", None)]
+)
+def test_a_program_that_does_not_end_is_killed_with_its_frame(program: str, code: int | None) -> None:
+    """`timeout` watches the frame's shell: were that gone at once, a program that ignores TERM would live on."""
+    argv = ["timeout", "-k", "0.2", "60", *framed(["sh", "-c", program], MARK)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        assert process.stdout
+        out = b"".join(process.stdout.readline() for _ in range(3))
+        running = psutil.Process(int(out.split()[-1]))
+        process.terminate()
+        said = unframed(out + process.stdout.read(), b"", MARK)
+        assert said and said.code == code
+        assert process.wait(10) == (code or -signal.SIGKILL)
+    until(lambda: not running.is_running() or running.status() == psutil.STATUS_ZOMBIE, "the program to end")
+
+
+def test_a_program_inherits_no_trap_and_no_word_of_its_frame() -> None:
+    argv = framed(["sh", "-c", "trap; env; kill -TERM $$"], MARK, "/first")
+    done = subprocess.run(argv, env={"PATH": os.environ["PATH"], "m": "1"}, capture_output=True, timeout=10, check=False)
+    said = unframed(done.stdout, done.stderr, MARK)
+    assert said and said.code == 143 == done.returncode
+    assert b"m=1\n" in said.stdout and b"PATH=/first:" in said.stdout and MARK.encode() not in said.stdout and b"trap" not in said.stdout
