@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..commands import Command, Completed
@@ -191,7 +192,8 @@ class Slurm:
             found[partition].append(_node(row))
             limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
         rows = _queue_rows(queue)
-        loads = {name: _load(name, tuple(members), rows, at) for name, members in found.items()}
+        working, lines_of = [row for row in rows if state_of(row.state) is JobState.RUNNING], _lines(rows)
+        loads = {name: _load(name, tuple(members), working, lines_of, at) for name, members in found.items()}
         backfill = sdiag.backfill(nodes[0].stdout, self.cycle, at) if self.cycle else None
         with_limits = {
             name: replace(load, max_walltime=_limit(limits[name]), up=open_for_jobs[name], backfill=backfill)
@@ -286,12 +288,21 @@ def _queue_rows(done: Completed) -> list[Row]:
     """The rows of a look, without jobs of which there are two: nobody can say which of them is Slurm's. What begins like a row and
     is none is half of one."""
     _squeue_answered(done)
-    rows = [Row(*match.groups()) for match in _QUEUE_ROW.finditer(done.stdout)]
-    rest = _QUEUE_ROW.sub("", done.stdout)
-    if half := next((line for line in rest.splitlines() if line.startswith("J|")), ""):
+    rows, end = [], 0
+    for match in _QUEUE_ROW.finditer(done.stdout):
+        if match.start() != end:
+            _check_between(done.stdout[end : match.start()])
+        rows.append(Row._make(match.groups()))
+        end = match.end()
+    _check_between(done.stdout[end:])
+    times = Counter([row.job for row in rows])
+    return rows if len(times) == len(rows) else [row for row in rows if times[row.job] == 1]
+
+
+def _check_between(text: str) -> None:
+    """What stands between two rows, or behind the last: whole lines of others' words."""
+    if half := next((line for line in text.splitlines() if line.startswith("J|")), ""):
         raise Garbled(f"squeue answered half a row: {short(half)!r}.")
-    times = Counter(row.job for row in rows)
-    return [row for row in rows if times[row.job] == 1]
 
 
 def _node_rows(done: Completed) -> Iterable[dict[str, str]]:
@@ -345,9 +356,11 @@ def _status(row: Row, at: datetime, place: int) -> JobStatus:
     )  # fmt: skip
 
 
-def _load(name: str, nodes: tuple[NodeLoad, ...], rows: Sequence[Row], at: datetime) -> PartitionLoad:
-    running = _running(rows, name, at)
-    waiting = sorted((row for whose, line in _lines(rows).items() if name in whose.split(",") for row in line), key=_turn)
+def _load(name: str, nodes: tuple[NodeLoad, ...], working: Sequence[Row], lines_of: Mapping[str, list[Row]], at: datetime) -> PartitionLoad:
+    """Of the rows that run, and those that wait by the partitions that they name."""
+    running = _running(working, name, at)
+    here = [line for whose, line in lines_of.items() if name in whose.split(",")]
+    waiting = here[0] if len(here) == 1 else sorted((row for line in here for row in line), key=_turn)
     return PartitionLoad(
         name=name, nodes=nodes, queued_jobs=len(waiting), queued_cores=sum(number(row.cores) for row in waiting),
         running_jobs=len(running), running=tuple(running), waiting=tuple(_waiting(row) for row in waiting[:AHEAD]),
@@ -369,8 +382,8 @@ def _turn(row: Row) -> tuple[int, int]:
 
 
 def _running(rows: Iterable[Row], partition: str, at: datetime) -> list[Booking]:
-    """What runs there. A job without a limit, or whose start is not said, is taken to stay."""
-    here = (row for row in rows if state_of(row.state) is JobState.RUNNING and partition in row.partitions.split(","))
+    """What of the rows that run does so there. A job without a limit, or whose start is not said, is taken to stay."""
+    here = (row for row in rows if partition in row.partitions.split(","))
     return [
         Booking(
             ends_at=(time_of(row.start) or at) + (_limit(row.limit) or FOR_EVER),
@@ -389,6 +402,8 @@ def _waiting(row: Row) -> Waiting:
 
 def _gpus_of(row: Row) -> int:
     """Of all its nodes: "gres/gpu:a100:2", of old "gres:gpu:2", is each node's."""
+    if row.gres in ("N/A", "(null)", ""):
+        return 0
     return gpus_of(row.gres.replace("gres:", "").replace("gres/", ""))[0] * _nodes_of(row)
 
 
@@ -406,6 +421,7 @@ def _reason(word: str, reason: str) -> str:
     return said or (word if word in TELLING or state_of(word) is JobState.UNKNOWN else "")
 
 
+@lru_cache(maxsize=4096)  # users write few limits, and a long queue repeats them
 def _limit(text: str) -> timedelta | None:
     try:
         return parse_walltime(text)

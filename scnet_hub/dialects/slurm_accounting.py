@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ..errors import Garbled
 from ..jobs import Ending, JobState, UsageRecord
@@ -177,6 +178,7 @@ def _scontrol_run(job: str, name: str, facts: Mapping[str, str]) -> UsageRecord:
 # ---- words
 
 
+@lru_cache(maxsize=1024)  # a long queue says the same words a hundred thousand times
 def state_of(word: str) -> JobState:
     first = word.split(" ")[0].rstrip("+") if word else ""
     return STATES.get(first, JobState.UNKNOWN)
@@ -209,6 +211,7 @@ def _memory(text: str, cores: int = 1, nodes: int = 1) -> int:
     return parse_memory(f"{size}{unit or 'M'}") * max({"n": nodes, "c": cores}.get(of, 1), 1)
 
 
+@lru_cache(maxsize=4096)
 def time_of(text: str) -> datetime | None:
     if text.isdecimal():
         return moment(number(text))
