@@ -1,7 +1,7 @@
 """What a grid's log costs the simulator: python benchmarks/grid_log.py [--days 0.5] [--centres 22] [--policy scnet] [--json]
 
-A grid's log is one of very many small jobs: here 190,000 of one core in eleven days, as `lines` makes them, beside the simulator's own made-up machines (Lublin-Feitelson), in CPU seconds for a simulated week and for a million
-background jobs, in one run.
+A grid's log is one of very many small jobs: here 190,000 of one core in eleven days, as `lines` makes them, beside the simulator's own
+made-up machines (Lublin-Feitelson), in CPU seconds for a simulated week and for a million background jobs, in one run.
 """
 
 from __future__ import annotations
