@@ -185,8 +185,8 @@ class Slurm:
             strange |= {f"partition state {short(row['Available'])!r}"} - PARTITION_STATES
             strange |= {f"node state {short(row['StateLong'])!r}"} if takes_jobs(row["StateLong"]) is None else set()
         rows = _queue_rows(queue)
-        waits = slurm_queue.lines(rows)
-        loads = {name: slurm_queue.load(name, tuple(members), rows, waits, at, names) for name, members in found.items()}
+        working, waits = slurm_queue.working(rows), slurm_queue.lines(rows)
+        loads = {name: slurm_queue.load(name, tuple(members), working, waits, at, names) for name, members in found.items()}
         backfill = sdiag.backfill(nodes[0].stdout, self.cycle, at) if self.cycle else None
         complete = {
             name: replace(
@@ -295,8 +295,8 @@ def _queue_rows(done: Completed) -> list[Row]:
     rest = "\n".join((*between, done.stdout[read:]))
     if half := next((line for line in rest.splitlines() if re.match(r"\d+\|", line)), ""):
         raise Garbled(f"squeue answered half a row: {short(half)!r}.")
-    times = Counter(row.job for row in rows)
-    return [row for row in rows if times[row.job] == 1]
+    times = Counter([row.job for row in rows])
+    return rows if len(times) == len(rows) else [row for row in rows if times[row.job] == 1]
 
 
 def _node_rows(done: Completed) -> Iterable[dict[str, str]]:

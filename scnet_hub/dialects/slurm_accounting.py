@@ -225,7 +225,7 @@ def _scontrol_run(job: str, name: str, facts: Mapping[str, str], site: Site) -> 
 # ---- words
 
 
-@lru_cache(256)  # a look has 100,000 words, of a dozen
+@lru_cache(maxsize=1024)  # a long queue says the same words a hundred thousand times
 def state_of(word: str) -> JobState:
     """By the last of a base and its flags ("COMPLETED,COMPLETING"), which Slurm too prints instead of the base where it prints one word."""
     said = [STATES.get(part, JobState.UNKNOWN) for part in word.split(" ")[0].rstrip("+").split(",")]
@@ -254,6 +254,7 @@ def _memory(text: str, cores: int = 1, nodes: int = 1) -> int:
     return parse_memory(f"{size}{unit or 'M'}" if beyond == 1 else f"{size}T") * beyond * max({"n": nodes, "c": cores}.get(of, 1), 1)
 
 
+@lru_cache(maxsize=4096)
 def time_of(text: str) -> datetime | None:
     if text.isdecimal():
         return moment(number(text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -87,6 +88,11 @@ def lines(rows: Sequence[Row]) -> dict[str, list[Line]]:
     return {partitions: sorted(line, key=_turn) for partitions, line in waiting.items()}
 
 
+def working(rows: Sequence[Row]) -> list[Row]:
+    """Those that run."""
+    return [row for row in rows if state_of(row.state) is JobState.RUNNING]
+
+
 def places(rows: Sequence[Row]) -> dict[str, int]:
     """The place of each job that waits: how many jobs of its line come before it, plus one."""
     found: dict[str, int] = {}
@@ -99,11 +105,12 @@ def places(rows: Sequence[Row]) -> dict[str, int]:
 
 
 def load(
-    name: str, nodes: tuple[NodeLoad, ...], rows: Sequence[Row], waits: Mapping[str, list[Line]], at: datetime, names: tuple[str, ...]
+    name: str, nodes: tuple[NodeLoad, ...], working: Sequence[Row], waits: Mapping[str, list[Line]], at: datetime, names: tuple[str, ...]
 ) -> PartitionLoad:
-    """One partition; `waits` are the `lines` of these rows, `names` the accelerators that count as GPUs."""
-    running = _running(rows, name, at, names)
-    waiting = sorted((one for whose, line in waits.items() if name in whose.split(",") for one in line), key=_turn)
+    """One partition, of the rows that run and the `lines` of those that wait; `names` are the accelerators that count as GPUs."""
+    running = _running(working, name, at, names)
+    here = [line for whose, line in waits.items() if name in whose.split(",")]
+    waiting = here[0] if len(here) == 1 else sorted((one for line in here for one in line), key=_turn)
     return PartitionLoad(
         name=name, nodes=nodes, queued_jobs=sum(one.jobs for one in waiting),
         queued_cores=sum(number(one.row.cores) * one.jobs for one in waiting),
@@ -116,8 +123,8 @@ def _turn(one: Line) -> tuple[int, int]:
 
 
 def _running(rows: Iterable[Row], partition: str, at: datetime, names: tuple[str, ...]) -> list[Booking]:
-    """What runs there. A job without a limit, or whose start is not said, is taken to stay."""
-    here = (row for row in rows if state_of(row.state) is JobState.RUNNING and partition in row.partitions.split(","))
+    """What of the rows that run does so there. A job without a limit, or whose start is not said, is taken to stay."""
+    here = (row for row in rows if partition in row.partitions.split(","))
     return [
         Booking(
             ends_at=(time_of(row.start) or at) + (limit_of(row.limit) or FOR_EVER),
@@ -150,6 +157,7 @@ def _nodes_of(row: Row) -> int:
     return max(number(row.nodes.split("-")[0]), 1)
 
 
+@lru_cache(maxsize=4096)  # users write few limits, and a long queue repeats them
 def limit_of(text: str) -> timedelta | None:
     try:
         return parse_walltime(text)
