@@ -29,7 +29,7 @@ def style() -> str:
 
 
 def clock(shown: Json) -> str:
-    """ "23 Nov 2026 12:00:05 UTC", the moment this state was true: a saved notebook is read another day. "never" before the first answer."""
+    """ "23 Nov 2026 12:00:05 UTC", the moment this state was true: it may be read another day. "never" before the first answer."""
     now = when(shown.get("now"))
     return f"{now.day} {now:%b %Y %H:%M:%S} UTC" if now else "never"
 
