@@ -92,6 +92,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "traitlets": ("hub", "panels"),
     "tornado": ("hub", "session", "demo"),
     "jinja2": ("hub",),
+    "markupsafe": ("hub",),
     "sqlalchemy": ("db", "hub.spawner"),  # the spawner: only to reach the hub's own session, which batchspawner commits
     "alembic": ("db",),
     "prometheus_client": ("metrics",),
