@@ -29,9 +29,9 @@ def style() -> str:
 
 
 def clock(shown: Json) -> str:
-    """ "12:00:05 UTC", the moment this state was true; "never" before the first answer."""
+    """ "23 Nov 2026 12:00:05 UTC", the moment this state was true: it may be read another day. "never" before the first answer."""
     now = when(shown.get("now"))
-    return f"{now:%H:%M:%S} UTC" if now else "never"
+    return f"{now.day} {now:%b %Y %H:%M:%S} UTC" if now else "never"
 
 
 def age(taken_at: str | None, now: str | None) -> str:

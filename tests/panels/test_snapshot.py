@@ -37,7 +37,7 @@ def test_html_is_well_formed_dated_and_loads_nothing():
     checker = Balance()
     checker.feed(page)
     assert checker.open == []
-    assert "as of 12:00:05 UTC" in page
+    assert "as of 23 Nov 2026 12:00:05 UTC" in page
     assert not re.search(r"https?://|url\(|@import|src=", page)
 
 
@@ -79,7 +79,7 @@ def test_a_problem_is_said_first_and_the_rest_is_greyed_not_blanked():
 
 def test_text_is_a_table_with_aligned_numbers():
     lines = snapshot.text(full()).splitlines()
-    assert lines[0].startswith("SCNet · 2 of 3 centres up") and lines[0].endswith("as of 12:00:05 UTC")
+    assert lines[0].startswith("SCNet · 2 of 3 centres up") and lines[0].endswith("as of 23 Nov 2026 12:00:05 UTC")
     head, alpha, beta, _ = lines[2:6]
     end = head.index("Cores free") + len("Cores free")
     assert (alpha[:end].split()[-3:], beta[:end].split()[-3:]) == (["12", "/", "64"], ["490", "/", "1,280"])
