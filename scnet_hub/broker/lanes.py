@@ -15,12 +15,14 @@ from ..errors import Overloaded, TooMany
 
 Key = tuple[str, str]  # who calls: ("person", name), ("hub", for whom), (SHARED, "")
 SHARED = "unknown"  # tokens that the hub was not asked about yet, and calls without one
+HOME = "home"  # sessions that call home, without a token: a forward may have to be opened first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """Requests of one caller that are at work, that wait for that, and that wait for a change; those in all; seconds that one waits in
-    line. `shared` is how many callers the lane of the unknown counts for; `hubs` is how many places at work only the hub gets."""
+    line. `shared` is how many callers a lane of the unknown counts for; `hubs` is how many places at work only the hub gets, `homes`
+    those that call home."""
 
     at_work: int = 4
     in_line: int = 28
@@ -29,8 +31,9 @@ class Bounds:
     all_in_line: int = 512
     all_resting: int = 4000
     patience: float = 20.0
-    shared: int = 4
+    shared: int = 8
     hubs: int = 64
+    homes: int = 32
     retry_after: int = 2
 
 
@@ -109,7 +112,7 @@ class Lanes:
         self.bounds, self.counts = bounds, Counts()
         self._lanes: dict[Key, Lane] = {}
         self._work = asyncio.Semaphore(bounds.all_at_work)
-        self._hub = asyncio.Semaphore(bounds.hubs)
+        self._own = {"hub": asyncio.Semaphore(bounds.hubs), HOME: asyncio.Semaphore(bounds.homes)}
 
     @asynccontextmanager
     async def turn(self, key: Key) -> AsyncIterator[Turn]:
@@ -134,11 +137,11 @@ class Lanes:
         return self._lanes[key]
 
     def work(self, key: Key) -> asyncio.Semaphore:
-        """The places at work that all share; the hub's are its own."""
-        return self._hub if key[0] == "hub" else self._work
+        """The places at work that all share; the hub and those that call home have their own."""
+        return self._own.get(key[0], self._work)
 
     def _open(self, key: Key) -> Lane:
-        times = self.bounds.shared if key[0] == SHARED else 1
+        times = self.bounds.shared if key[0] in (SHARED, HOME) else 1
         lane = self._lanes.get(key) or Lane(asyncio.Semaphore(self.bounds.at_work * times))
         if lane.requests - lane.resting >= (self.bounds.at_work + self.bounds.in_line) * times:
             raise self._many(f"{lane.requests - lane.resting} requests of yours are under way already.")
