@@ -92,7 +92,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "traitlets": ("hub", "panels"),
     "tornado": ("hub", "session", "demo"),
     "jinja2": ("hub",),
-    "sqlalchemy": ("db", "hub.spawner"),  # the spawner: only to reach the hub's own session, which batchspawner commits
+    # in the hub only on its own database: the spawner commits it, a stop asks whether it can be written
+    "sqlalchemy": ("db", "hub.spawner", "hub.stopping"),
     "alembic": ("db",),
     "prometheus_client": ("metrics",),
     "asyncssh": ("transport",),
