@@ -40,6 +40,7 @@ name = "main"
 cores = 64
 nodes = 160
 """
+NO_GPUS = "N/A|N/A|N/A|N/A"
 SMALL = JobRequest(person="ada", project="sea", cores=1, walltime=timedelta(hours=1))
 
 
@@ -73,12 +74,12 @@ def queue(running: int, waiting: int) -> list[str]:
     """squeue's answer: jobs of one core that have run for up to a day, and as many sizes and limits as users have."""
     random, began = Random(1), int(START.timestamp())
     lines = [
-        f"J|{job}|RUNNING|n{job % 160}|{began - random.randrange(86_400)}|main|1|1-00:00:00|N/A|1|100|None|{'work':>21}|.\n"
+        f"{job}|RUNNING|n{job % 160}|{began - random.randrange(86_400)}|main|1|1-00:00:00|{NO_GPUS}|1|1|100|{job}|N/A|None|{'work':>21}|.\n"
         for job in range(1, running + 1)
     ]
     lines += [
-        f"J|{job}|PENDING|n/a|N/A|main|{random.choice((1, 1, 4, 16))}|{random.randrange(1, 24)}:00:00|N/A|1|"
-        f"{random.randrange(1, 9999)}|Priority|{'work':>21}|.\n"
+        f"{job}|PENDING|n/a|N/A|main|{random.choice((1, 1, 4, 16))}|{random.randrange(1, 24)}:00:00|{NO_GPUS}|1|1|"
+        f"{random.randrange(1, 9999)}|{job}|N/A|Priority|{'work':>21}|.\n"
         for job in range(running + 1, running + waiting + 1)
     ]
     return lines
