@@ -95,13 +95,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "traitlets": ("hub", "panels"),
     "tornado": ("hub", "session", "demo"),
     "jinja2": ("hub",),
-<<<<<<< HEAD
     "markupsafe": ("hub",),
     "sqlalchemy": ("db", "hub.spawner", "hub.stopping"),  # hub: only for the hub's own database, whose session batchspawner commits
-=======
-    # in the hub only on its own database: the spawner commits it, a stop asks whether it can be written
-    "sqlalchemy": ("db", "hub.spawner", "hub.stopping"),
->>>>>>> origin
     "alembic": ("db",),
     "prometheus_client": ("metrics",),
     "asyncssh": ("transport",),
