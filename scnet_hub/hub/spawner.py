@@ -281,13 +281,6 @@ class FederatedSpawner(BatchSpawnerBase):
         await self.cancel_batch_job()
         self.cancels.retry_all(self.broker)
 
-    async def delete_forever(self) -> None:
-        """Stops what this server's stored state names, before its user, or its name, is deleted: after a restart the hub may not know yet
-        that the session lives."""
-        if not self.job_id:
-            self.load_state(self.orm_spawner.state or {})
-        await self.stop()
-
     def _unwanted(self, asked: asyncio.Future[Json]) -> None:
         if not asked.cancelled() and not asked.exception():
             self._pledging = asyncio.ensure_future(self._pledge(asked.result()["id"]))

@@ -110,7 +110,6 @@ class LabBroker:
         self.calls: list[str] = []
         self.looks: list[str] = []
         self.away = False  # a proxy answers in its place
-        self.followed: set[str] = set()  # sessions whose start the hub waits for, so that its database names them
         self.rounds: list[int] = []  # how many live sessions each list had
         self.changed = threading.Condition()
         broker = self
@@ -152,7 +151,6 @@ class LabBroker:
                 self.calls.append(f"stop {key} {query.get('why', '')}".strip())
                 self.move(key, state="ended", live=False, end_reason="Stopped on request.")
             if "wait" in query:
-                self.followed.add(key)
                 self.changed.wait_for(lambda: self.sessions[key]["version"] != int(query["seen"]), float(query["wait"]))
             elif method == "GET":
                 self.looks.append(key)

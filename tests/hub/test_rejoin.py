@@ -147,16 +147,6 @@ def test_a_session_is_stopped_with_its_user_whatever_an_admin_calls_them(
         hub.stop()
 
 
-def test_a_user_who_is_deleted_before_the_hub_knows_of_their_session_takes_it_along(hub: LabHub, broker: LabBroker) -> None:
-    hub.begin()
-    hub.until(lambda: broker.followed)
-    hub.kill()
-    broker.move("s1", kind="batch")  # so that no round joins it again
-    hub.start()
-    assert hub.api.delete("users/ada").status_code == 204
-    hub.until(lambda: "stop s1" in broker.calls)
-
-
 def test_a_session_that_is_being_stopped_is_not_taken_up_again(hub: LabHub, broker: LabBroker) -> None:
     hub.begin()
     hub.until(lambda: broker.sessions)
