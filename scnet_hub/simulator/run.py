@@ -222,9 +222,11 @@ class Run:
             self.at(arrivals[place].at, self._background_arrives, index)
 
     def _background_arrives(self, index: int) -> None:
-        at, cores, run, estimate = self.workload.centres[index].arrivals[self.background[index]]
-        self.background[index] += 1
-        self._push_background(index)
+        arrivals, place = self.workload.centres[index].arrivals, self.background[index] + 1
+        at, cores, run, estimate = arrivals[place - 1]
+        self.background[index] = place
+        if place < len(arrivals):  # `_push_background`, without the calls: most events are these
+            heappush(self._events, (arrivals[place].at, next(self._order), self._background_arrives, index))
         self._take(Job(next(self._numbers), index, cores, run, estimate, None, at))
 
     def _push_ask(self) -> None:
