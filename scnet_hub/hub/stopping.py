@@ -69,6 +69,8 @@ class StopServer(UserServerAPIHandler):
 
     async def _pledged(self, spawner: FederatedSpawner) -> bool:
         """Whether there was a session to stop, whose stop can no longer be lost."""
+        if await spawner.poll() is not None:  # asked first: another session may have taken over its name
+            return False
         try:
             return await spawner.pledge_stop()
         except NotKept as error:
