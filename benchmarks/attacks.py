@@ -1,0 +1,167 @@
+"""What others notice while one member attacks: python benchmarks/attacks.py [--rounds 3] [--seconds 5] [--json]
+
+A demo on this machine, three attacks by ada from a process of her own, each in turns with calm: *fifo*, her job turned its log into a FIFO
+and she asks for it six times at once; *pipelined*, she sends 1,600 lists over 40 connections without reading; *logins*, fifty wrong
+passwords at once, again and again. Meanwhile grace lists her sessions at the broker, or the hub is asked for its health. Numbers are the
+rounds' median ratios of the 95th percentile under attack over that in calm, and the growth of the broker's resident memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+
+from scnet_hub.client import Client
+from scnet_hub.demo.browser import Browser
+from scnet_hub.demo.run import Demo, running
+
+MOST_LATE, MOST_MEMORY = 1.2, 1.5
+FIFO = 'log=$(readlink /proc/self/fd/1); rm -f "$log"; mkfifo "$log"; sleep 3600'
+Json = dict[str, Any]
+
+
+# ---- the attacks, each for ever, in a process that is ended
+
+
+async def fifo(url: str, token: str, session: str) -> None:
+    async with httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=60) as http:
+
+        async def again() -> None:
+            while True:
+                await http.get(f"{url}/sessions/{session}/log")
+
+        await asyncio.gather(*(again() for _ in range(6)))
+
+
+async def pipelined(url: str, token: str) -> None:
+    where = urlsplit(url)
+    ask = f"GET {where.path}/sessions?all=1 HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: token {token}\r\n\r\n".encode()
+    while True:
+        crowd = [await asyncio.open_connection(where.hostname, where.port) for _ in range(40)]
+        for _, writer in crowd:
+            writer.write(ask * 40)
+        await asyncio.sleep(2)
+        for _, writer in crowd:
+            writer.close()
+
+
+async def logins(url: str) -> None:
+    async def again() -> None:
+        async with Browser(url, "ada") as browser:
+            await browser.http.get("/hub/login")
+            while True:
+                form = {"username": "ada", "password": "wrong", "_xsrf": browser.xsrf("/hub/")}
+                await browser.http.post("/hub/login", data=form)
+
+    await asyncio.gather(*(again() for _ in range(50)))
+
+
+ATTACKS = {"fifo": fifo, "pipelined": pipelined, "logins": logins}
+
+
+@asynccontextmanager
+async def attacked(name: str, *words: str) -> AsyncIterator[None]:
+    child = await asyncio.create_subprocess_exec(sys.executable, __file__, "--attack", name, *words)
+    try:
+        await asyncio.sleep(1)  # it has begun
+        assert child.returncode is None, f"the attack {name} ended by itself"
+        yield
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+
+
+# ---- what others notice
+
+
+async def late(http: httpx.AsyncClient, url: str, seconds: float) -> float:
+    """The 95th percentile of the answers' times, in seconds, of one question after the other."""
+    found, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.perf_counter()
+        answer = await http.get(url)
+        found.append(time.perf_counter() - began)
+        assert answer.status_code == 200, (url, answer.status_code, answer.text[:200])
+        await asyncio.sleep(0.01)
+    return statistics.quantiles(found, n=20)[-1]
+
+
+def resident(demo: Demo) -> int:
+    child = demo.processes["broker"].child
+    assert child is not None
+    return int(psutil.Process(child.pid).memory_info().rss)
+
+
+async def token_of(demo: Demo, person: str) -> str:
+    async with Browser(demo.state.public_url, person) as browser:
+        await browser.log_in(demo.state.passwords[person])
+        answer = await browser.http.post(f"/hub/api/users/{person}/tokens", json={}, headers=browser._headers("/hub/"))
+        answer.raise_for_status()
+        return str(answer.json()["token"])
+
+
+async def measure(rounds: int, seconds: float) -> Json:
+    with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
+        async with running(Path(folder), background=False, say=lambda words: print(f"… {words}", file=sys.stderr)) as demo:
+            ada, grace = [await token_of(demo, person) for person in ("ada", "grace")]
+            broker, hub = demo.state.api_url, f"{demo.state.public_url.rstrip('/')}/hub/health"
+            job = await asyncio.to_thread(lambda: Client(broker, ada).submit(kind="batch", name="fifo", argv=["bash", "-c", FIFO]))
+            words = {"fifo": (broker, ada, job["id"]), "pipelined": (broker, ada), "logins": (demo.state.public_url,)}
+            seen: Json = {}
+            async with httpx.AsyncClient(headers={"Authorization": f"token {grace}"}, trust_env=False, timeout=60) as http:
+                for name in ATTACKS:
+                    url = hub if name == "logins" else f"{broker}/sessions"
+                    await late(http, url, 2)  # warm
+                    seen[name] = [await one_round(demo, http, url, name, words[name], seconds) for _ in range(rounds)]
+    return report(seen)
+
+
+async def one_round(demo: Demo, http: httpx.AsyncClient, url: str, name: str, words: tuple[str, ...], seconds: float) -> tuple[float, ...]:
+    """p95 in calm and under attack, and the broker's memory before and after."""
+    calm, before = await late(http, url, seconds), resident(demo)
+    async with attacked(name, *words):
+        under = await late(http, url, seconds)
+        return calm, under, before, resident(demo)
+
+
+def report(seen: Json) -> Json:
+    rows = {}
+    for name, rounds in seen.items():
+        ratio = statistics.median(under / calm for calm, under, _, _ in rounds)
+        memory = max(after for *_, after in rounds) / rounds[0][2]
+        rows[name] = {
+            "calm_p95_ms": round(statistics.median(one[0] for one in rounds) * 1000, 1),
+            "attacked_p95_ms": round(statistics.median(one[1] for one in rounds) * 1000, 1),
+            "ratio": round(ratio, 2), "memory": round(memory, 2), "holds": ratio <= MOST_LATE and memory <= MOST_MEMORY,
+        }  # fmt: skip
+    return {"most_ratio": MOST_LATE, "most_memory": MOST_MEMORY, "attacks": rows, "holds": all(row["holds"] for row in rows.values())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
+    parser.add_argument("--attack", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.attack:
+        return asyncio.run(ATTACKS[options.attack[0]](*options.attack[1:]))
+    print(json.dumps(asyncio.run(measure(options.rounds, options.seconds)), indent=None if options.json else 2))
+
+
+if __name__ == "__main__":
+    main()
