@@ -13,6 +13,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -59,8 +60,9 @@ class World:
 
     def read(self) -> None:
         self.now += EVERY
-        assert self.dialect.statuses(self.queue, self.now)
-        self.snapshot = self.dialect.snapshot([self.nodes], self.queue, self.now)
+        queue = replace(self.queue)  # each look has an answer of its own
+        assert self.dialect.statuses(queue, self.now)
+        self.snapshot = self.dialect.snapshot([self.nodes], queue, self.now)
 
     def take(self) -> None:
         self.load.centres["long"].took(self.snapshot)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,11 @@ class Completed:
     stdout: str
     stderr: str
     noise: tuple[str, str] = ("", "")
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def read(self, by: Callable[[Completed], T]) -> T:
+        """What `by` makes of it, made once and kept as long as the answer: a look wants two things of one long queue."""
+        if by not in self._made:
+            self._made[by] = by(self)
+        made: T = self._made[by]
+        return made

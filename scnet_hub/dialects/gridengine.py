@@ -185,7 +185,7 @@ class GridEngine:
         return qstat.look(("slots", "mem_total", *(one.name for one in known if one)))
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
-        jobs = [job for job in qstat.seen(done).jobs if not job.ended]
+        jobs = [job for job in done.read(qstat.seen).jobs if not job.ended]
         places = _places(jobs)
         found: dict[str, JobStatus] = {}
         for job in jobs:  # a job on several nodes stands under each, its first node first
@@ -196,7 +196,7 @@ class GridEngine:
         return ()
 
     def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
-        seen = qstat.seen(queue)
+        seen = queue.read(qstat.seen)
         by_queue: dict[str, list[Instance]] = defaultdict(list)
         for instance in seen.instances:
             by_queue[instance.queue].append(instance)

@@ -168,7 +168,7 @@ class Oar:
         return Command((*PLAIN, "oarstat", "-J", "-f"))
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
-        jobs = jobs_of(done)
+        jobs = done.read(jobs_of)
         places = _places(jobs)
         return {job: _status(facts, at, places.get(job, 0)) for job, facts in jobs.items() if facts["state"] not in ENDED}
 
@@ -176,7 +176,7 @@ class Oar:
         return (Command((*PLAIN, "oarnodes", "-J")),)
 
     def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
-        jobs, resources = jobs_of(queue), table(nodes[0])
+        jobs, resources = queue.read(jobs_of), table(nodes[0])
         loads = self._loads(resources, jobs, at)
         line = [jobs[job] for job, _ in sorted(_places(jobs).items(), key=lambda one: one[1])]
         busy = [facts for facts in jobs.values() if STATES.get(facts["state"]) is JobState.RUNNING]

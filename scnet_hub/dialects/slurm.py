@@ -23,7 +23,7 @@ from .checks import check, check_name, each, lines, number, numbers, sentence, s
 from .sdiag import Cycle
 from .slurm_accounting import state_of, time_of
 from .slurm_nodes import takes_jobs
-from .slurm_queue import Row
+from .slurm_queue import Line, Row
 from .slurm_site import Site
 
 MIB = 2**20
@@ -35,7 +35,8 @@ FIND_FORMAT = "J|%A|%T|."
 WHOLE_ARRAYS = f"SLURM_BITSTR_LEN={slurm_arrays.WIDTH}"
 _FIELD = r"([^|\n]*)\|"
 _QUEUE_ROW = re.compile(
-    rf"^(\d{{1,10}})\|{_FIELD * (len(slurm_queue.FIELDS) - 2)}([^\n]*?)\|((?s:.{{0,{slurm_queue.NAME_WIDTH}}}))\|\.\n", re.MULTILINE
+    rf"^(\d{{1,10}})\|{_FIELD * (len(slurm_queue.FIELDS) - 2)}([^\n]*?)\|((?s:.{{0,{slurm_queue.NAME_WIDTH}}}))\|\.\n",
+    re.MULTILINE | re.ASCII,
 )
 NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
 # sinfo(1), AVAIL
@@ -163,8 +164,8 @@ class Slurm:
         return Command((*PLAIN, WHOLE_ARRAYS, "squeue", "--noheader", "--states=all", f"--Format={slurm_queue.FORMAT}"))
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
-        rows = _queue_rows(done)
-        places = slurm_queue.places(rows)
+        rows, waits = done.read(_queue)
+        places = slurm_queue.places(waits)
         return {row.job: _status(row, at, places.get(row.job, 0)) for row in rows}
 
     def nodes(self) -> tuple[Command, ...]:
@@ -184,8 +185,8 @@ class Slurm:
             limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
             strange |= {f"partition state {short(row['Available'])!r}"} - PARTITION_STATES
             strange |= {f"node state {short(row['StateLong'])!r}"} if takes_jobs(row["StateLong"]) is None else set()
-        rows = _queue_rows(queue)
-        working, waits = slurm_queue.working(rows), slurm_queue.lines(rows)
+        rows, waits = queue.read(_queue)
+        working = slurm_queue.working(rows)
         loads = {name: slurm_queue.load(name, tuple(members), working, waits, at, names) for name, members in found.items()}
         backfill = sdiag.backfill(nodes[0].stdout, self.cycle, at) if self.cycle else None
         complete = {
@@ -293,10 +294,16 @@ def _queue_rows(done: Completed) -> list[Row]:
             between.append(done.stdout[read : match.start()])
         read = match.end()
     rest = "\n".join((*between, done.stdout[read:]))
-    if half := next((line for line in rest.splitlines() if re.match(r"\d+\|", line)), ""):
+    if half := next((line for line in rest.splitlines() if re.match(r"\d+\|", line, re.ASCII)), ""):
         raise Garbled(f"squeue answered half a row: {short(half)!r}.")
     times = Counter([row.job for row in rows])
     return rows if len(times) == len(rows) else [row for row in rows if times[row.job] == 1]
+
+
+def _queue(done: Completed) -> tuple[list[Row], dict[str, list[Line]]]:
+    """The rows of a look, and what of them waits."""
+    rows = _queue_rows(done)
+    return rows, slurm_queue.lines(rows)
 
 
 def _node_rows(done: Completed) -> Iterable[dict[str, str]]:

@@ -58,6 +58,9 @@ ENDINGS: Mapping[str, Ending] = {
 }  # fmt: skip
 AGAIN = frozenset({"REQUEUED", "REQUEUED_CRON", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})  # this run is over, the job is not
 
+# A word before "=" in a row of scontrol. It begins where no other goes on: what people wrote may be one word of megabytes.
+_FACT = re.compile(r"(?<![\w/:])([\w/:]+)=(\S*)")
+
 ASKING = ("--gres", "--gpus", "--gpus-per-node", "--gpus-per-task", "--gpus-per-socket", "--tres-per-task", "-G")  # sbatch(1)
 
 
@@ -189,7 +192,7 @@ def _scontrol_row(line: str, site: Site) -> UsageRecord:
         if not match:
             raise ValueError("it has no id, name and owner")
         # The last occurrence loses: paths and comments, which people choose, come after the scheduler's own words.
-        return _scontrol_run(match[1], match[2], dict(reversed(re.findall(r"([\w/:]+)=(\S*)", match[3]))), site)
+        return _scontrol_run(match[1], match[2], dict(reversed(_FACT.findall(match[3]))), site)
     except (ValueError, OverflowError) as error:
         job = re.match(r"JobId=(\d*)", line)
         assert job

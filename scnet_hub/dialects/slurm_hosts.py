@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-_OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
+_ITEM = re.compile(r"(?:[^,\[]+|\[[^\]]*\]?)+")  # of a list: a comma in brackets ends none. Takes time by the length alone
 _PART = re.compile(r"\[([^\[\]]*)\]|([^\[\]]+)")
 _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
+MOST_PARTS = 64  # of a name, in brackets and between them: Slurm knows five dimensions
 Numbers = Callable[[], Iterator[str]]
 NONE = frozenset({"", "(null)", "None", "None assigned", "n/a", "N/A"})
 
@@ -20,7 +21,7 @@ def hosts(text: str) -> Iterator[str]:
     """The names in a host list, in its order; none for what stands for no node. What is no host list is a name as it is."""
     if text.strip() in NONE:
         return
-    for item in _OUTSIDE_BRACKETS.split(text.strip()):
+    for item in _ITEM.findall(text.strip()):
         yield from _item(item.strip())
 
 
@@ -31,7 +32,7 @@ def first_host(text: str) -> str:
 
 def _item(item: str) -> Iterator[str]:
     parts = [match.groups() for match in _PART.finditer(item)]
-    whole = "".join(f"[{inside}]" if inside is not None else plain for inside, plain in parts) == item
+    whole = "".join(f"[{inside}]" if inside is not None else plain for inside, plain in parts) == item and len(parts) <= MOST_PARTS
     return _names([plain if inside is None else _numbers(inside) for inside, plain in parts]) if whole else iter([item])
 
 

@@ -17,7 +17,7 @@ from ..errors import BadOption
 from ..jobs import Booking, JobState, NodeLoad, PartitionLoad, Waiting
 from ..units import parse_walltime
 from . import slurm_arrays, slurm_gres
-from .checks import AHEAD, FOR_EVER, number
+from .checks import AHEAD, FOR_EVER, ends_at, number
 from .slurm_accounting import state_of, time_of
 
 # What Slurm itself says can never start as it was submitted (squeue(1), "job reason codes"; without EnforcePartLimits an
@@ -93,10 +93,10 @@ def working(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if state_of(row.state) is JobState.RUNNING]
 
 
-def places(rows: Sequence[Row]) -> dict[str, int]:
+def places(waits: Mapping[str, Sequence[Line]]) -> dict[str, int]:
     """The place of each job that waits: how many jobs of its line come before it, plus one."""
     found: dict[str, int] = {}
-    for line in lines(rows).values():
+    for line in waits.values():
         place = 1
         for row, jobs in line:
             found[row.job] = place
@@ -127,7 +127,7 @@ def _running(rows: Iterable[Row], partition: str, at: datetime, names: tuple[str
     here = (row for row in rows if partition in row.partitions.split(","))
     return [
         Booking(
-            ends_at=(time_of(row.start) or at) + (limit_of(row.limit) or FOR_EVER),
+            ends_at=ends_at(time_of(row.start) or at, limit_of(row.limit) or FOR_EVER, at),
             cores=number(row.cores),
             gpus=_gpus_of(row, names),
             nodes=_nodes_of(row),

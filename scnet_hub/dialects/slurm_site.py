@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from . import slurm_gres
 
 SINFO = ("sinfo", "--noheader", "--exact", "--all", "--format=P|%R|%G|%h|%c|%X|%Y|%Z|.")
-_ROW = re.compile(r"P\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|(\d+)\|(\d+)\|(\d+)\|(\d+)\|\.")
+_ROW = re.compile(r"P\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|(\d{1,9})\|(\d{1,9})\|(\d{1,9})\|(\d{1,9})\|\.", re.ASCII)
 TRACKS = "AccountingStorageTRES"
 
 
@@ -51,7 +51,7 @@ class Site:
 def site(config: str, nodes: str, accelerators: Sequence[str] = ()) -> Site:
     """By `scontrol show config` and what `SINFO` printed; `accelerators` are those that the centre's page names. Who may not know the
     configuration is told nothing: then accelerators are what the nodes have, and accounting is taken to know them."""
-    said = dict(re.findall(r"^(\w+) *= (.*?) *$", config, re.MULTILINE))
+    said = {key: value.rstrip(" ") for key, value in re.findall(r"^(\w+) *= (.*)$", config, re.MULTILINE)}
     rows = list(dict.fromkeys(_ROW.findall(nodes)))
     there = [kind for row in rows for kind in slurm_gres.parse(row[1])]
     types = [*said.get("GresTypes", "").lower().split(","), *(kind.name for kind in there)]
@@ -66,7 +66,7 @@ def site(config: str, nodes: str, accelerators: Sequence[str] = ()) -> Site:
 
 
 def _knows_submit_line(version: str) -> bool:
-    match = re.match(r"(\d+)\.(\d+)", version)
+    match = re.match(r"(\d{1,4})\.(\d{1,4})", version, re.ASCII)
     return not match or (int(match[1]), int(match[2])) >= (21, 8)
 
 

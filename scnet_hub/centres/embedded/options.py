@@ -6,6 +6,7 @@ The help text is the only list of a command's options, so `--help` shows what is
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -62,9 +63,9 @@ class _Parser:
         self.given: dict[str, str] = {}
 
     def parse(self, words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-        waiting, rest = list(words), []
+        waiting, rest = deque(words), list[str]()
         while waiting:
-            word = waiting.pop(0)
+            word = waiting.popleft()
             if word == "--":
                 rest += waiting
                 break
@@ -79,7 +80,7 @@ class _Parser:
                     break
         return self.given, rest
 
-    def _long(self, word: str, waiting: list[str]) -> None:
+    def _long(self, word: str, waiting: deque[str]) -> None:
         name, equals, value = word.partition("=")
         option = self._named(name, word)
         if equals and not option.value:
@@ -87,7 +88,7 @@ class _Parser:
         if option.value == "=" and not equals:
             if not waiting:
                 raise self.manual.complaint(f"option '--{option.name}' requires an argument")
-            value = waiting.pop(0)
+            value = waiting.popleft()
         self.given[option.name] = value
 
     def _named(self, name: str, word: str) -> Option:
@@ -100,7 +101,7 @@ class _Parser:
             raise self.manual.complaint(f"option '--{word}' is ambiguous; possibilities: {possible}")
         return self.long[fitting[0]]
 
-    def _short(self, letters: str, waiting: list[str]) -> None:
+    def _short(self, letters: str, waiting: deque[str]) -> None:
         while letters:
             letter, letters = letters[0], letters[1:]
             option = self.short.get(letter)
@@ -112,5 +113,5 @@ class _Parser:
             if option.value == "=" and not value:
                 if not waiting:
                     raise self.manual.complaint(f"option requires an argument -- '{letter}'")
-                value = waiting.pop(0)
+                value = waiting.popleft()
             self.given[option.name] = value
