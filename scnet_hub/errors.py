@@ -8,6 +8,7 @@
     │   ├── Overdrawn       the allocation does not cover it
     │   ├── KeyTaken        the same key was used for something else
     │   ├── TooMany         more requests at once than one caller may have
+    │   ├── TooSlow         the body of a request was not there in time
     │   ├── NotEntitled     not a member, not the owner, not the role
     │   └── NotFound        nothing of that name that this person may see
     ├── CentreError         we wait, or the centre acts
@@ -107,6 +108,11 @@ class TooMany(Refused):
     status = 429
 
 
+class TooSlow(Refused):
+    code = "too-slow"
+    status = 408
+
+
 class NotFound(Refused):
     code = "not-found"
     status = 404
@@ -179,7 +185,7 @@ class SpecError(ScnetError):
 KINDS: dict[str, type[ScnetError]] = {
     kind.code: kind
     for kind in (
-        BadOption, NoPlacement, OverQuota, Overdrawn, KeyTaken, TooMany, NotEntitled, NotFound, Refused,
+        BadOption, NoPlacement, OverQuota, Overdrawn, KeyTaken, TooMany, TooSlow, NotEntitled, NotFound, Refused,
         Denied, Silent, Unreachable, Rejected, WrongFile, Garbled, CentreError, NotStored, Overloaded, BrokerError, SpecError,
     )
 }  # fmt: skip

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import __version__
 from ..addresses import SERVICE
-from ..errors import BadOption, ScnetError
+from ..errors import BadOption, ScnetError, TooSlow
 from ..federation import Federation
 from . import allocations, metering, persons, settling, tariffs, usage
 from .auth import Gate
@@ -81,7 +81,7 @@ def create_app(
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Limits, gate=gate, lanes=lanes, refused=problem)
+    app.add_middleware(Limits, gate=gate, lanes=lanes, refused=problem, prefix=prefix)
     app.add_middleware(Faults)
     app.add_middleware(Headers)
     return app
@@ -138,6 +138,8 @@ def problem(error: ScnetError) -> Response:
     body = json.dumps(error.problem(), ensure_ascii=True)
     wait = error.details.get("retry_after_s")
     headers = {"Retry-After": str(wait)} if wait else {}
+    if isinstance(error, TooSlow):
+        headers["Connection"] = "close"  # the rest of its body may come for ever
     return Response(body, status_code=error.status, headers=headers, media_type="application/problem+json")
 
 

@@ -90,6 +90,19 @@ class Turn:
             self._lanes.lane(self.key).at_work.release()
 
     @asynccontextmanager
+    async def apart(self) -> AsyncIterator[None]:
+        """The place at work is others' meanwhile; the one in its own lane is kept. Raises Overloaded where none is free in time then."""
+        self.sending()
+        yield
+        try:
+            async with asyncio.timeout(self._lanes.bounds.patience):
+                await self._lanes.work(self.key).acquire()
+        except TimeoutError:
+            raise self._lanes.slow(True) from None
+        self._in_all = True
+        self._lanes.began()
+
+    @asynccontextmanager
     async def rest(self) -> AsyncIterator[None]:
         """Both places are others' meanwhile. Raises TooMany, Overloaded where too many rest already."""
         lane, lanes = self._lanes.lane(self.key), self._lanes

@@ -82,14 +82,22 @@ class Database:
         try:
             self._engine = self._opened()
         except OperationalError as error:
-            self._engine = read_only_engine(self.url)
-            if self._engine is None:
-                hint = "Make room on the disk that it lies on." if _lacks_room(error) else IN_SETTINGS
-                raise SpecError(f"The broker's database can't be opened: {error.orig}.", hint=hint) from error
-            self._keep_secrets(self._engine)
-            self.trouble = f"The broker's database can't be written: {error.orig}."
+            hint = "Make room on the disk that it lies on." if _lacks_room(error) else IN_SETTINGS
+            self._engine = self._opened_for_reading(f"{error.orig}", hint, error)
+        except NotStored as error:
+            self._engine = self._opened_for_reading(str(error).rstrip("."), error.hint, error)
+
+    def _opened_for_reading(self, why: str, hint: str, cause: Exception) -> Engine:
+        engine = read_only_engine(self.url)
+        if engine is None:
+            raise SpecError(f"The broker's database can't be opened: {why}.", hint=hint) from cause
+        self._keep_secrets(engine)
+        self.trouble = f"The broker's database can't be written: {why}."
+        return engine
 
     def _opened(self) -> Engine:
+        if self.keys:
+            self.keys.keep()
         engine = make_engine(self.url)
         try:
             migrate(engine)

@@ -6,21 +6,26 @@ first, what is read with whichever fits; `Database.open` encrypts everything ane
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from ..errors import SpecError
+from ..errors import NotStored, SpecError
 from ..secret import read_secret, write_secret
 
 MARK = "fernet:"
 
 
-class Keys:
-    """Encrypts text. Constructing reads nothing."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
-    def __init__(self, *keys: str, source: str = "") -> None:
-        self.source = source or "the key file"
+
+class Keys:
+    """Encrypts text. Constructing reads nothing; with `file` it is a new key, which `keep` writes there."""
+
+    def __init__(self, *keys: str, source: str = "", file: Path | None = None) -> None:
+        self.source, self._file, self._new = source or "the key file", file, keys[0] if file else ""
         try:
             self._all = MultiFernet([Fernet(key) for key in keys])
             self._first = Fernet(keys[0])
@@ -32,10 +37,24 @@ class Keys:
 
     @classmethod
     def read(cls, path: Path) -> Keys:
-        """The keys in a 0600 file; a new one where there is no file. Raises SpecError."""
-        if not path.exists():
-            write_secret(path, Fernet.generate_key().decode())
+        """The keys in a 0600 file; a new one, which is not kept yet, where there is no file. Raises SpecError."""
+        if not os.path.lexists(path):
+            return cls(Fernet.generate_key().decode(), source=str(path), file=path)
         return cls(*read_secret(path).split(), source=str(path))
+
+    def keep(self) -> None:
+        """Writes a new key into its file: before anything is encrypted with it. Harmless to repeat. Raises NotStored where only room
+        lacks; else SpecError."""
+        if self._file is None:
+            return
+        try:
+            write_secret(self._file, self._new)
+        except OSError as error:
+            words = f"{self._file} can't be written: {error.strerror}."
+            if error.errno in NO_ROOM:
+                raise NotStored(words, hint="Make room on the disk that it lies on.") from error
+            raise SpecError(words, hint="The broker keeps the key of its database's secrets there.") from error
+        self._file = None
 
     def seal(self, text: str) -> str:
         return MARK + self._first.encrypt(text.encode()).decode()

@@ -155,9 +155,9 @@ class App:
             await self.changed.wait_for(lambda: self.at_work == at_work and self.stopped >= stopped)
 
 
-def limited(app: ASGIApp, bounds: Bounds) -> tuple[ASGIApp, Limits]:
+def limited(app: ASGIApp, bounds: Bounds, sent_within: float = 20) -> tuple[ASGIApp, Limits]:
     gate = Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
-    limits = Limits(app, gate, Lanes(bounds), problem)
+    limits = Limits(app, gate, Lanes(bounds), problem, sent_within=sent_within)
     return Faults(limits), limits
 
 
@@ -250,5 +250,77 @@ async def test_a_refusal_is_a_problem_with_the_time_after_which_to_try_again() -
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
         assert json.loads(answer.content)["code"] == "too-many-requests"
         assert (await http.get("/health")).text == "free", "a monitor is answered"
+        app.open.set()
+        assert (await first).status_code == 200
+
+
+# ---- bodies, and what has a lane of its own
+
+
+class Reader:
+    """Answers how many bytes it was sent, once all are there."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+        await Response(f"{size}")(scope, receive, send)
+
+
+def begun(path: str, person: str = "") -> bytes:
+    """A request of 1,000 bytes of which the first comes at once."""
+    token = f"Authorization: token {person}\r\n" if person else ""
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{token}Content-Length: 1000\r\n\r\nx".encode()
+
+
+async def test_slow_bodies_take_no_place_at_work_from_others_and_end_in_time() -> None:
+    outer, limits = limited(Reader(), Bounds(at_work=2, all_at_work=2), sent_within=0.4)
+    for person in ("ada", "eve"):
+        await limits.gate.caller(f"token {person}", "")
+    async with serving(outer) as port, asyncio.timeout(60):
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        for _, writer in crowd:
+            writer.write(begun("/list", "ada"))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            assert (await http.post("/list", content=b"y" * 300_000, headers=by("eve"))).text == "300000"
+        for reader, writer in crowd:
+            head, body = (await reader.read()).split(b"\r\n\r\n")  # to its end: the connection is closed
+            assert head.startswith(b"HTTP/1.1 408") and json.loads(body)["code"] == "too-slow"
+            writer.close()
+    assert limits.lanes.counts.at_work == limits.lanes.counts.in_line == 0
+
+
+async def test_who_sends_slowly_without_a_token_keeps_no_session_from_calling_home() -> None:
+    outer, limits = limited(Reader(), Bounds(homes=1, at_work=1, shared=1, in_line=0), sent_within=0.4)
+    path = "/sessions/abc/call-home"
+    async with serving(outer) as port, asyncio.timeout(60):
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for _, writer in crowd:
+            writer.write(begun(path))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            assert (await http.post(path, content=b"home")).text == "4"
+            assert (await http.post(path, content=b"y" * 9000)).json()["code"] == "too-large"
+        for reader, writer in crowd:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+            writer.close()
+    assert not limits.lanes.counts.most > 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/projects/health"), ("POST", "/accounts/health"), ("GET", "/statements/2026-10/GRANT/call-home"),
+        ("DELETE", "/accounts/call-home"), ("GET", "/sessions/abc/call-home"),
+    ],
+)  # fmt: skip
+async def test_only_the_calls_themselves_have_places_of_their_own(method: str, path: str) -> None:
+    app = App()
+    outer, limits = limited(app, Bounds(at_work=1, in_line=0))
+    await limits.gate.caller("token ada", "")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(outer), base_url="http://broker") as http:
+        first = asyncio.create_task(http.request(method, path, headers=by("ada")))
+        await app.until(at_work=1)
+        assert (await http.request(method, path, headers=by("ada"))).status_code == 429
         app.open.set()
         assert (await first).status_code == 200

@@ -107,3 +107,29 @@ def test_a_key_file_that_holds_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "k").chmod(0o644)
     with pytest.raises(SpecError, match="others can read"):
         Keys.read(tmp_path / "k")
+
+
+def test_a_key_file_that_can_not_be_read_is_named_and_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "k"
+    file.write_bytes(b"\xff\xfe")
+    file.chmod(0o600)
+    with pytest.raises(SpecError, match="k is not text in UTF-8"):
+        Keys.read(file)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "a-disk-that-is-not-mounted" / "keys")
+    with pytest.raises(SpecError, match="link: No such file"):
+        Keys.read(link)
+    assert link.is_symlink()
+
+
+def test_a_key_is_kept_before_anything_is_encrypted_with_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    url = f"sqlite:///{tmp_path / 'b.sqlite'}"
+    with pytest.raises(SpecError, match="keys can't be written"):
+        Database(url, Keys.read(tmp_path / "file" / "keys")).open()
+    assert not (tmp_path / "b.sqlite").exists()
+    keys = Keys.read(tmp_path / "keys")
+    keys.keep()
+    before = (tmp_path / "keys").read_text()
+    keys.keep()
+    assert (tmp_path / "keys").read_text() == before and Keys.read(tmp_path / "keys").open(keys.seal("x")) == "x"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from scnet_hub.db import Database, Tx
 from scnet_hub.db import entries as stored_entries
-from scnet_hub.db.tables import Packed, UtcDateTime, metadata
+from scnet_hub.db.tables import Packed, Sealed, SealedText, UtcDateTime, metadata
 from scnet_hub.errors import BadOption
 from scnet_hub.ledger import audit, books
 from scnet_hub.units import Amount
@@ -24,7 +24,7 @@ LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 def at_the_limit(column: sa.Column[Any]) -> Any:
     """The longest, or largest, that a column takes; a character of three bytes counts as one."""
     match column.type:
-        case sa.Text():
+        case sa.Text() | SealedText():
             return "漢" * 5000
         case sa.String(length=int(length)):
             return "漢" * length
@@ -38,7 +38,7 @@ def at_the_limit(column: sa.Column[Any]) -> Any:
             return 0.1 + 0.2
         case UtcDateTime():
             return LAST
-        case Packed() | sa.JSON():
+        case Packed() | Sealed() | sa.JSON():
             return {"漢": [1, 0.1, None, "\\u0000 \n"]}
     raise AssertionError(f"what is the limit of {column}?")
 
