@@ -197,7 +197,9 @@ def _done(row: Facts) -> str:
 class AccountsPage(Page):
     """GET shows the page; POST `do` = link, prove or unlink at `centre`, then shows it again."""
 
-    confirms = True
+    @property
+    def confirms(self) -> bool:
+        return True
 
     @web.authenticated
     async def get(self) -> None:

@@ -21,7 +21,7 @@ from traitlets import Unicode, default
 
 from .. import identity
 from ..secret import write_secret
-from .logins import Logins, Wait
+from .logins import Logins, Wait, caller
 
 COST = {"n": 2**14, "r": 8, "p": 1}
 _WORDS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -33,6 +33,13 @@ class NotNow(web.HTTPError):
     def __init__(self, wait: Wait) -> None:
         super().__init__(wait.status, str(wait))
         self.headers = {"Retry-After": str(wait.seconds)}
+
+
+def address_of(request: Any) -> str:
+    """Where a request comes from. Not `remote_ip`: tornado lets X-Real-Ip overrule it, which our proxy passes on from anyone."""
+    context = request.connection.context
+    peer = context.address[0] if isinstance(context.address, tuple) else ""
+    return caller(str(peer), request.headers.get("X-Forwarded-For", ""), context.trusted_downstream)
 
 
 class OneName(Authenticator):
@@ -59,7 +66,7 @@ class LocalAuthenticator(OneName):
         """The name, if the password is right. Raises HTTPError (429, 503) with a sentence for the login page where it was not looked at."""
         name, password = str(data.get("username", ""))[:255], str(data.get("password", ""))[:1024]
         name = self.normalize_username(name)
-        stored, address = self.people().get(name), str(handler.request.remote_ip) if handler else ""
+        stored, address = self.people().get(name), address_of(handler.request) if handler else ""
         try:
             right = await self.logins.check(name, address, lambda: matches(stored, password))
         except Wait as wait:

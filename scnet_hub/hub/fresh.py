@@ -1,4 +1,4 @@
-"""A recent login, for what could be misused for long: account links, tokens, answers to statements, closing a month.
+"""A recent login, for what could be misused for long: account links, tokens, answers to statements and allocations, closing a month.
 
 Each authentication leaves a signed cookie below the hub's own path; for 15 minutes it vouches that the person was there. Later they
 confirm that it is them at `/hub/confirm`, by password or at the identity provider, as for a login. It relies on `post_auth_hook`:
@@ -7,7 +7,9 @@ a site that sets its own calls `remember_login` in it.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -65,11 +67,19 @@ class Confirm(BaseHandler):
         name = self.current_user.name
         if self._elsewhere():
             return await self._show()
-        who = await self.login_user({"username": name, "password": self.get_body_argument("password", "", strip=False)})
+        try:
+            who = await self.login_user({"username": name, "password": self.get_body_argument("password", "", strip=False)})
+        except web.HTTPError as error:  # it was not looked at: the words are the login page's
+            return await self._refuse(error.status_code, str(error.log_message or "") % error.args, getattr(error, "headers", {}))
         if who is None or who.name != name:
-            self.set_status(403)
-            return await self._show("That is not your password.")
+            return await self._refuse(403, "That is not your password.")
         self.redirect(self._next(), status=303)
+
+    async def _refuse(self, status: int, why: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.set_status(status)
+        for header, value in headers.items():
+            self.set_header(header, value)
+        await self._show(why or "You can't be logged in at this moment.")
 
     def _next(self) -> str:
         asked = self._validate_next_url(self.get_argument("next", ""))
@@ -87,7 +97,24 @@ class Confirm(BaseHandler):
 
 
 class NewToken(UserTokenListAPIHandler):
-    """A token is made by a recent login, or by another token."""
+    """A token is made by a recent login, or by another token, which it does not outlive: who found one can't keep it alive for ever."""
+
+    def get_json_body(self) -> Any:
+        found = super().get_json_body() or {}
+        if not isinstance(found, dict):
+            return found
+        if not isinstance(found.get("note") or "", str):
+            raise web.HTTPError(400, "note: must be text.")
+        asked, left = found.get("expires_in"), self._left()
+        if left is not None and isinstance(asked, int) and asked > left:
+            raise web.HTTPError(400, f"expires_in: {asked} s is too long; the token that asks ends in {left} s. Log in for a longer one.")
+        return found if asked is not None or left is None else found | {"expires_in": min(left, int(LONGEST_TOKEN.total_seconds()))}
+
+    def _left(self) -> int | None:
+        """Seconds until the token that asks ends; None for a login, and for a token without an end."""
+        maker = self.get_token()
+        ends = maker.expires_at if maker else None
+        return max(1, int((ends - datetime.now(UTC).replace(tzinfo=None)).total_seconds())) if ends else None
 
     async def post(self, user_name: str) -> None:
         if self.current_user is not None and self.get_token() is None and not is_fresh(self):

@@ -17,6 +17,8 @@ from jupyterhub.apihandlers.users import UserServerAPIHandler
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.handlers.base import UserUrlHandler
 from jupyterhub.handlers.pages import HomeHandler, SpawnHandler
+from jupyterhub.handlers.static import LogoHandler
+from jupyterhub.slugs import is_valid_display_name
 from tornado import web
 
 from ..errors import ScnetError
@@ -59,6 +61,12 @@ class Start(SpawnHandler):
     """POST spawn/…: a click on Start. Where a start of the same server came first, by another tab or by the hub that joins a session after
     its own restart, the click leads to that one; JupyterHub would answer with an error although all is well."""
 
+    async def prepare(self) -> None:
+        for values in self.request.arguments.values():
+            for value in values:
+                utf8(value)
+        await super().prepare()
+
     def _get_user_options(self, query_options: dict[str, list[str]]) -> Json:
         """A link's options stand in the form; only a click on Start begins a session, whatever the browser says of where it comes from."""
         self.linked = wishes.linked(super()._get_user_options(query_options))
@@ -85,12 +93,26 @@ class Start(SpawnHandler):
             self.redirect(pending_url)
 
 
+def utf8(value: bytes) -> None:
+    """Raises HTTPError for what is no text: JupyterHub decodes the fields of a start unasked."""
+    try:
+        value.decode()
+    except UnicodeDecodeError as error:
+        raise web.HTTPError(400, "A field of this request is not text in UTF-8.") from error
+
+
 class Servers(StopServer):
     """users/NAME/server(s/SERVER) of JupyterHub's REST: options are checked before anything is stored or begun, where JupyterHub would
     answer 202 and the session's own start would fail later."""
 
     def get_json_body(self) -> Any:
-        return self._refusing(wishes.read, self.request.body)
+        found = self._refusing(wishes.read, self.request.body)
+        shown = found.get("display_name") if isinstance(found, dict) else None
+        if shown and not (isinstance(shown, str) and is_valid_display_name(shown)):  # JupyterHub looks only at those of new servers
+            raise web.HTTPError(
+                400, "display_name: at most 255 characters that can be printed, without spaces at its ends or two in a row."
+            )
+        return found
 
     def get_server_json_body(self) -> Json:
         self._refusing(wishes.refuse_strays, self.get_json_body())
@@ -99,8 +121,9 @@ class Servers(StopServer):
         return found
 
     async def patch(self, user_name: str, server_name: str = "") -> None:
-        found = self.get_json_body()
-        if isinstance(found, dict) and isinstance(found.get("user_options"), dict):
+        found = self.get_json_body() or {}
+        self._refusing(wishes.refuse_changes, found)
+        if isinstance(found.get("user_options"), dict):
             self._check(found["user_options"])
         await super().patch(user_name, server_name)
 
@@ -142,6 +165,16 @@ def put_ours_in_place() -> None:
             handlers_of[number] = (route, OURS.get(handler, handler), *more)
 
 
+class Logo(LogoHandler):
+    """JupyterHub's, with the headers of all answers."""
+
+    def initialize(self) -> None:
+        super().initialize(self.settings["app"].logo_file)
+
+    def set_default_headers(self) -> None:
+        Static.set_default_headers(self)
+
+
 class Offers(BaseHandler):
     """GET scnet/offers?cores=…: what the start page shows, for the person who looks at it."""
 
@@ -177,6 +210,7 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
 handlers = [
     (r"/accounts", AccountsPage),
     (r"/confirm", Confirm),
+    (r"/logo", Logo),
     (r"/placement", PlacementPage),
     (r"/project", ProjectPage),
     (r"/settlement", SettlementPage),

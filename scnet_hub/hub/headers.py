@@ -36,8 +36,8 @@ def tornado_settings(address: Address, subdomains: bool) -> dict[str, Any]:
 
 
 class Static(CacheControlStaticFilesHandler):
-    """Files, with the same headers."""
+    """Files, and the page of one that is missing, with the same headers."""
 
     def set_default_headers(self) -> None:
-        for name, value in PLAIN.items():
+        for name, value in self.settings["headers"].items():
             self.set_header(name, value)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
@@ -26,7 +27,8 @@ Facts = Mapping[str, Any]
 KINDS = {"dask": "Dask cluster", "batch": "Batch job"}
 RECENT = timedelta(days=1)  # so long a batch job that failed stays in sight
 TONES = {"running": "up", "ready": "up", "failed": "down"}
-MOST = 100  # sessions that one click stops
+MOST = 2000  # sessions that one click stops
+AT_ONCE = 8  # of them at the same time
 _ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
 
 
@@ -131,13 +133,24 @@ class StopOthers(BaseHandler):
 
     @web.authenticated
     async def post(self) -> None:
-        ids = self.get_body_arguments("session")[:MOST]
+        ids = [*dict.fromkeys(self.get_body_arguments("session"))]
         if not ids or not all(_ID.fullmatch(one) for one in ids):
             raise web.HTTPError(400, "Choose what to stop on the page My sessions.")
+        if len(ids) > MOST:
+            raise web.HTTPError(400, f"At most {MOST:,} sessions can be stopped at once, not {len(ids):,}: `scnet stop` takes the rest.")
+        turns = asyncio.Semaphore(AT_ONCE)
+        failed = [error for error in await asyncio.gather(*(self._refusal(one, turns) for one in ids)) if error]
+        if failed:
+            of = f"{len(failed)} of {len(ids)} were not stopped. " if len(ids) > 1 else ""
+            raise web.HTTPError(failed[0].status, f"{of}{failed[0]} {failed[0].hint}".strip())
+        self.redirect(f"{self.hub.base_url}home#others", status=303)
+
+    async def _refusal(self, session: str, turns: asyncio.Semaphore) -> ScnetError | None:
+        """Asks the broker to stop it; why it did not."""
         user = self.current_user
         try:
-            for one in ids:
-                await user.spawner.broker.stop(user.name, one, timeout=10)
+            async with turns:
+                await user.spawner.broker.stop(user.name, session, timeout=10)
         except ScnetError as error:
-            raise web.HTTPError(error.status, f"{error} {error.hint}".strip()) from error
-        self.redirect(f"{self.hub.base_url}home#others", status=303)
+            return error
+        return None

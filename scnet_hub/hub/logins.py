@@ -11,7 +11,7 @@ import ipaddress
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -152,10 +152,26 @@ class Logins:
         return found
 
 
+def caller(peer: str, forwarded: str, trusted: Collection[str]) -> str:
+    """Where a request comes from: the last address of the way that isn't one of our own. `peer` is who opened the connection, `forwarded`
+    the X-Forwarded-For header, to whose end each proxy adds whom it saw. Other headers are what anyone may send."""
+    way = [*(plain(hop) for hop in forwarded.split(",") if hop.strip()), plain(peer)]
+    return next((hop for hop in reversed(way) if hop not in trusted), way[0])
+
+
+def plain(address: str) -> str:
+    """An IPv4 address that a socket of IPv6 writes as "::ffff:192.0.2.1" as itself."""
+    try:
+        found = ipaddress.ip_address(address.strip())
+    except ValueError:
+        return address.strip()[:64]
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
 def network(address: str) -> str:
     """The address that a try counts for: of IPv6 the /64, which one machine has for itself."""
     try:
-        found = ipaddress.ip_address(address)
+        found = ipaddress.ip_address(plain(address))
     except ValueError:
         return address[:64]
     return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)

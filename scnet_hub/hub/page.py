@@ -18,7 +18,9 @@ class Page(BaseHandler):
     """For who is logged in: its methods are `web.authenticated`. Where what it changes needs a recent login, `post` calls `require_fresh`,
     and `confirms` is True."""
 
-    confirms = False
+    @property
+    def confirms(self) -> bool:
+        return False
 
     @property
     def person(self) -> str:

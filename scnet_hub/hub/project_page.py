@@ -19,6 +19,7 @@ from tornado import web
 from ..errors import NotFound, ScnetError
 from ..units import parse_credits
 from . import figures
+from .fresh import require_fresh
 from .page import Page
 
 Json = dict[str, Any]
@@ -142,6 +143,10 @@ def number(text: str) -> float:
 class ProjectPage(Page):
     """GET shows the project `id`; POST `do` = ask, withdraw, approve or decline, then shows it again."""
 
+    @property
+    def confirms(self) -> bool:
+        return self.operator  # who answers, not who asks
+
     @web.authenticated
     async def get(self) -> None:
         await self.show(self.get_query_argument("id", ""))
@@ -164,6 +169,7 @@ class ProjectPage(Page):
         elif do == "withdraw":
             await self.broker.call("POST", f"allocations/{at}/withdraw", self.person)
         elif do in ("approve", "decline") and self.operator:
+            require_fresh(self)
             body: Json = {"words": typed["words"].replace("\r\n", "\n")}
             if do == "approve":
                 body |= {"amount": number(typed["amount"]), **({"grantor": typed["grantor"]} if typed["grantor"] else {})}

@@ -153,7 +153,9 @@ def view(
 class SettlementPage(Page):
     """GET shows the board; POST `do` = close (a month) or decide (a record in suspense), then shows it again."""
 
-    confirms = True
+    @property
+    def confirms(self) -> bool:
+        return True
 
     @web.authenticated
     async def get(self) -> None:

@@ -95,7 +95,9 @@ class StatementsPage(Page):
 class StatementPage(Page):
     """GET shows one; POST `do` = accept, dispute or settle, with `words`, then shows it again."""
 
-    confirms = True
+    @property
+    def confirms(self) -> bool:
+        return True
 
     @web.authenticated
     async def get(self) -> None:

@@ -76,13 +76,16 @@ def linked(query: Mapping[str, Sequence[str]]) -> Json:
 
 
 def read(data: bytes) -> Any:
-    """A body of JupyterHub's REST; None for an empty one. Raises BadOption for what is not JSON in UTF-8."""
+    """A body of JupyterHub's REST; None for an empty one. Raises BadOption for what is not an object of JSON in UTF-8."""
     try:
-        return json.loads(data.decode()) if data.strip() else None
+        found = json.loads(data.decode()) if data.strip() else None
     except UnicodeDecodeError as error:
         raise BadOption("The body is not text in UTF-8.") from error
     except (ValueError, RecursionError) as error:
         raise BadOption("The body is not JSON.") from error
+    if not (found is None or isinstance(found, dict)):
+        raise BadOption("The body must be a JSON object.")
+    return found
 
 
 def refuse_strays(found: Any) -> None:
@@ -91,3 +94,13 @@ def refuse_strays(found: Any) -> None:
     stray = sorted(set(found) - known) if isinstance(found, dict) and found.keys() & known else []
     if stray:
         raise BadOption(f"Unknown field {stray[0][:40]!r}.", hint="Known: display_name, user_options; options stand inside user_options.")
+
+
+def refuse_changes(found: Mapping[str, Any]) -> None:
+    """Raises BadOption for what can't be changed of a server that stands still, and for a new name that is no text."""
+    known = ("display_name", "name", "user_options")
+    stray = sorted(set(found) - {*known})
+    if stray:
+        raise BadOption(f"Unknown field {stray[0][:40]!r}.", hint=f"Known: {', '.join(known)}.")
+    if not isinstance(found.get("name") or "", str):
+        raise BadOption("name: must be text.")

@@ -19,9 +19,24 @@ SAME = {"Sec-Fetch-Site": "same-origin"}
 DAY = 24 * 3600
 
 
+TOO_EARLY = """
+from scnet_hub.hub.authenticator import NotNow
+from scnet_hub.hub.logins import Wait
+
+class Door(DummyAuthenticator):
+    async def authenticate(self, handler, data):
+        if data["password"] == "too early":
+            raise NotNow(Wait("There were 100 % too many wrong passwords. Try again in 9 s.", 9, 429))
+        return await super().authenticate(handler, data)
+
+c.JupyterHub.authenticator_class = Door
+c.Door.password = "a-password-for-tests"
+"""
+
+
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Together]:
-    made = Together(tmp_path_factory.mktemp("fresh"))
+    made = Together(tmp_path_factory.mktemp("fresh"), settings=TOO_EARLY)
     made.start()
     yield made
     made.stop()
@@ -55,6 +70,8 @@ CHANGES = (
     ("ada", "accounts", {"do": "unlink", "centre": "alpha"}),
     ("ada", "statement", {"do": "accept", "name": "2026-11/GRANT/M", "words": "yes"}),
     ("olga", "settlement", {"do": "close", "at": "2026-11"}),
+    ("olga", "project", {"do": "approve", "project": "climate", "allocation": "a1", "amount": "5"}),
+    ("olga", "project", {"do": "decline", "project": "climate", "allocation": "a1", "words": "no"}),
 )
 
 
@@ -77,6 +94,9 @@ def test_a_page_says_so_before_anything_is_typed_and_leads_to_where_one_confirms
         wrong = post(ada, "confirm", next="/hub/accounts", password="not this")
         assert wrong.status_code == 403 and "not your password" in wrong.text
         assert "Confirm first" in post(ada, "accounts", do="unlink", centre="alpha").text
+        early = post(ada, "confirm", next="/hub/accounts", password="too early")
+        assert early.status_code == 429 and int(early.headers["Retry-After"]) >= 9 and 'type="password"' in early.text
+        assert "There were 100 % too many wrong passwords. Try again in 9 s." in early.text and "next" in early.text
         right = post(ada, "confirm", next="/hub/accounts", password="a-password-for-tests")
         assert (right.status_code, right.headers["Location"]) == (303, "/hub/accounts")
         assert "confirm?next" not in ada.get("accounts").text
@@ -113,3 +133,24 @@ def test_a_token_is_made_by_a_recent_login_and_lives_90_days_at_most(together: T
         with httpx.Client(base_url=together.url, trust_env=False, timeout=30) as program:
             further = program.post("api/users/ada/tokens", json={"note": "by a token"}, headers=token)
             assert further.status_code == 201 and further.json()["expires_at"]
+
+
+def test_a_token_does_not_outlive_the_one_that_made_it(together: Together) -> None:
+    with logged_in(together, "ada") as ada:
+        token = {"Authorization": f"token {new_token(ada, 'ada', expires_in=600).json()['token']}"}
+    with httpx.Client(base_url=together.url, trust_env=False, timeout=30, headers=token) as program:
+        for body in (b"", b"{}", b'{"note": "x"}', b'{"expires_in": 60}'):
+            made = program.post("api/users/ada/tokens", content=body)
+            ends = datetime.fromisoformat(made.json()["expires_at"])
+            assert made.status_code == 201 and ends - datetime.now(UTC) <= timedelta(seconds=600), made.text
+        refused = program.post("api/users/ada/tokens", json={"expires_in": DAY})
+        assert refused.status_code == 400 and "the token that asks ends in" in refused.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [{"note": ["x"]}, {"note": {"a": 1}}, {"note": 5}, {"expires_in": 0}, {"expires_in": "1"}, {"roles": "user"}, [1]]
+)
+def test_a_wrong_wish_for_a_token_is_refused(together: Together, body: object) -> None:
+    with logged_in(together, "ada") as ada:
+        headers = {**SAME, "X-XSRFToken": ada.cookies["_xsrf"], "Sec-Fetch-Mode": "cors"}
+        assert ada.post("api/users/ada/tokens", json=body, headers=headers).status_code == 400

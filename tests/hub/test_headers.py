@@ -20,6 +20,7 @@ PAGES = (
     "login", "home", "spawn", "accounts", "usage", "usage.csv", "project?id=climate", "placement", "settlement", "statements",
     "statement?name=x", "token", "confirm", "admin", "logout", "no-such-page", "scnet/offers", "scnet/static/scnet.css",
     "static/css/style.min.css", "user/olga/", "spawn-pending/olga", "api/", "health", "error/404",
+    "scnet/static/none.css", "scnet/static/", "static/none.css", "logo", "/robots.txt",
 )  # fmt: skip
 CALLS = ("health", "me", "sessions", "balance", "entries?project=climate", "no/such/call", "sessions/none", "metrics", "openapi.json")
 

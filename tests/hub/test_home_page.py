@@ -88,6 +88,10 @@ def test_a_lab_that_was_killed_says_why_and_its_address_leads_to_the_hub(tmp_pat
             assert "It used more memory than the 2 GiB" in page.text and HOSTILE not in page.text
             stopped = ada.post("/hub/scnet/stop", data={"_xsrf": ada.cookies["_xsrf"], "session": dask})
             assert stopped.status_code == 200 and f"stop {dask}" in broker.calls
+            workers = [broker.session(kind="dask", name=f"dask-cd-{number}", state="ready")["id"] for number in range(130)]
+            stopped = ada.post("/hub/scnet/stop", data={"_xsrf": ada.cookies["_xsrf"], "session": ["gone", *workers]})
+            assert stopped.status_code == 404 and "1 of 131 were not stopped" in stopped.text
+            assert {f"stop {one}" for one in workers} <= set(broker.calls), "one that is gone keeps no other from being stopped"
             assert ada.post("/hub/scnet/stop", data={"session": dask}).status_code == 403
             assert ada.post("/hub/scnet/stop", data={"_xsrf": ada.cookies["_xsrf"], "session": "../me"}).status_code == 400
         hub.begin(name="work")

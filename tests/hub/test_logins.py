@@ -10,11 +10,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from tornado import web
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPHeaders
+from tornado.netutil import bind_sockets
 
 from scnet_hub.hub import logins
-from scnet_hub.hub.authenticator import LocalAuthenticator, hash_password
+from scnet_hub.hub.authenticator import LocalAuthenticator, address_of, hash_password
 from scnet_hub.hub.logins import FREE_OF_ADDRESS, FREE_OF_NAME, Checks, Logins, Tries, Wait
 from scnet_hub.secret import write_secret
 
@@ -104,10 +108,41 @@ def test_what_is_remembered_is_bounded(clock: Clock) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other", "same"),
-    [("2001:db8:0:1::1", "2001:db8:0:1:ffff::9", True), ("2001:db8:0:1::1", "2001:db8:0:2::1", False), ("10.0.0.1", "10.0.0.2", False)],
+    [
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::9", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+    ],
 )
 def test_a_machine_has_a_whole_network_of_ipv6(one: str, other: str, same: bool) -> None:
     assert (logins.network(one) == logins.network(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({}, "127.0.0.1"),
+        ({"X-Forwarded-For": HERE}, HERE),
+        ({"X-Forwarded-For": f"{ELSEWHERE}, {HERE}"}, HERE),  # what the proxy saw stands last
+        ({"X-Forwarded-For": f"{ELSEWHERE},{HERE}, 127.0.0.1"}, HERE),  # TLS ends on this machine
+        ({"X-Forwarded-For": f"::ffff:{HERE}, ::ffff:127.0.0.1"}, HERE),
+        ({"X-Forwarded-For": HERE, "X-Real-Ip": ELSEWHERE}, HERE),
+        ({"X-Real-Ip": ELSEWHERE}, "127.0.0.1"),
+    ],
+)
+async def test_nobody_chooses_the_address_that_their_tries_count_for(headers: dict[str, str], address: str) -> None:
+    class Tell(web.RequestHandler):
+        def get(self) -> None:
+            self.finish(address_of(self.request))
+
+    server = HTTPServer(web.Application([("/", Tell)]), xheaders=True, trusted_downstream=["127.0.0.1", "::1"])  # as JupyterHub does
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"http://127.0.0.1:{sockets[0].getsockname()[1]}/", headers=headers)).text == address
+    server.stop()
 
 
 async def test_fifty_logins_at_once_leave_the_event_loop_free_and_all_are_answered(tmp_path: Path) -> None:
@@ -131,7 +166,8 @@ async def test_fifty_logins_at_once_leave_the_event_loop_free_and_all_are_answer
 
 
 async def log_in(door: LocalAuthenticator, name: str, password: str, address: str = HERE) -> str | None:
-    handler = SimpleNamespace(request=SimpleNamespace(remote_ip=address))
+    context = SimpleNamespace(address=(address, 4711), trusted_downstream=set())
+    handler = SimpleNamespace(request=SimpleNamespace(headers=HTTPHeaders(), connection=SimpleNamespace(context=context)))
     found: str | None = await door.authenticate(handler, {"username": name, "password": password})
     return found
 

@@ -70,7 +70,7 @@ def test_a_link_fills_in_the_fields_of_the_form_alone() -> None:
 
 @pytest.fixture(scope="module")
 def together() -> Iterator[Together]:
-    made = Together(Path(tempfile.mkdtemp(prefix="sc-")), PROFILES)
+    made = Together(Path(tempfile.mkdtemp(prefix="sc-")), PROFILES, "c.JupyterHub.allow_named_servers = True\n")
     made.start()
     yield made
     made.stop()
@@ -102,6 +102,40 @@ def test_rest_refuses_before_anything_begins(together: Together) -> None:
             answer = ask(ada, method, "server", {"user_options": wanted})
             assert answer.status_code == 400 and next(iter(wanted)) in answer.json()["message"], answer.text
     assert live(together) == []
+
+
+LONG, NUL, TURNED = "z" * 300, "a\x00b", "a\u202eb"
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "words"),
+    [
+        ("PATCH", {"foo": 1}, "Unknown field 'foo'"), ("PATCH", {"name": 5}, "name: must be text"), ("PATCH", "x", "must be a JSON object"),
+        ("PATCH", [1], "must be a JSON object"), ("PATCH", {}, "at least one field"), ("PATCH", {"user_options": []}, "user_options"),
+        ("DELETE", [1], "must be a JSON object"), ("DELETE", 7, "must be a JSON object"), ("PUT", [1], "must be a JSON object"),
+        *((one, {"display_name": name}, "display_name: ") for one in ("PATCH", "POST", "PUT") for name in (LONG, NUL, TURNED, "a\nb", 5)),
+    ],
+)  # fmt: skip
+def test_rest_refuses_what_jupyterhub_would_break_at_or_keep(together: Together, method: str, body: object, words: str) -> None:
+    with closing(together.log_in("ada")) as ada:
+        ask(ada, "PUT", "servers/kept", {"display_name": "Kept"})
+        answer = ask(ada, method, "servers/new" if method == "PUT" else "servers/kept", body)
+        assert answer.status_code == 400 and words in answer.json()["message"], (body, answer.text)
+        assert ask(ada, "GET", "servers/new").status_code == 404
+        assert ask(ada, "GET", "servers/kept").json()["display_name"] == "Kept"
+
+
+def test_a_start_whose_fields_are_no_text_is_refused(together: Together) -> None:
+    with closing(together.log_in("ada")) as ada:
+        for answer in (
+            ada.get("spawn?cores=%FF"),
+            ada.post("spawn?x=%FE", data={"_xsrf": ada.cookies["_xsrf"]}),
+            ada.post("spawn", content=b"cores=%FF&_xsrf=" + ada.cookies["_xsrf"].encode(), headers=FORM),
+        ):
+            assert answer.status_code == 400 and "not text in UTF-8" in answer.text
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
 
 
 def test_a_link_never_starts_a_session(together: Together) -> None:

@@ -124,10 +124,11 @@ def free_port() -> int:
 
 
 class Together:
-    """`url` is the hub's; `broker` may be stopped and started again under it. `more` is added to the federation's page."""
+    """`url` is the hub's; `broker` may be stopped and started again under it. `more` is added to the federation's page, `settings` to the
+    hub's."""
 
-    def __init__(self, home: Path, more: str = "") -> None:
-        self.home, self.page = home, FEDERATION + more
+    def __init__(self, home: Path, more: str = "", settings: str = "") -> None:
+        self.home, self.page, self.settings = home, FEDERATION + more, settings
         self.ports = {name: free_port() for name in ("public", "hub", "proxy_api", "broker")}
         self.url = f"http://127.0.0.1:{self.ports['hub']}/hub/"
         self.left: dict[tuple[str, str, str], str] = {}
@@ -137,7 +138,7 @@ class Together:
         (self.home / "ports.json").write_text(str(self.ports).replace("'", '"'))
         make_secret(self.home / "secrets" / "hub.token")
         page = self.home / "jupyterhub_config.py"
-        page.write_text(HUB.format(root=str(Path(__file__).parents[2]), home=str(self.home)))
+        page.write_text(HUB.format(root=str(Path(__file__).parents[2]), home=str(self.home)) + self.settings)
         self.start_broker()
         env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
         with (self.home / "hub.log").open("w") as log:
