@@ -44,6 +44,17 @@ PARTITION_STATES = frozenset(f"partition state {word!r}" for word in ("up", "dow
 DELIMITER, FORMAT = "--delimiter=", "--format="
 _JOB = re.compile(r"\d{1,10}", re.ASCII)
 LOOK_BACK = "now-7days"
+# Each job by itself, under a mark of this question's own: in a list of all, whatever a stranger wrote (a comment with line ends) could be
+# the row of a job of ours. Single lines, as a login shell may be csh.
+SHOW = (
+    'mark=$1; shift; for job do echo "$mark: $job"; said=$(scontrol --oneliner show job "$job" 2>&1) || { code=$?; '
+    'case $said in *"nvalid job id specified"*) continue;; esac; printf "%s\\n" "$said" >&2; exit $code; }; '
+    'printf "%s\\n" "$said"; done; echo "$mark: end"'
+)
+OURS = (
+    'jobs=$(squeue --noheader --states=all --format="%A %j") || exit; '
+    'set -- "$1" $(printf "%s\\n" "$jobs" | sed -n "s/^\\([0-9][0-9]*\\) scnet-.*/\\1/p" | sort -u); '
+)
 
 TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
 
@@ -205,15 +216,15 @@ class Slurm:
     def usage(self, ids: Sequence[str], word: str = "") -> Command:
         wanted = numbers(ids)
         if self.accounting == "scontrol":
-            return Command((*PLAIN, "scontrol", "--oneliner", "show", "job", *(wanted if len(wanted) == 1 else ())))
+            return Command((*PLAIN, "sh", "-c", SHOW, "sh", word, *wanted))
         # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A job that was requeued
         # has a row for each of its runs, each with its own submission, and only --duplicates shows more than the last.
         return self._sacct(word, f"--jobs={','.join(wanted)}")
 
     def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
-        """By the clock of `TZ=UTC`. Where there is no slurmdbd, all that slurmctld remembers."""
+        """By the clock of `TZ=UTC`. Where there is no slurmdbd, all of the federation's that slurmctld remembers."""
         if self.accounting == "scontrol":
-            return Command((*PLAIN, "scontrol", "--oneliner", "show", "job"))
+            return Command((*PLAIN, "sh", "-c", OURS + SHOW, "sh", word))
         return self._sacct(word, "--allusers", f"--starttime={_utc(since)}", f"--endtime={_utc(until)}")
 
     def _sacct(self, word: str, *which: str) -> Command:
@@ -223,13 +234,11 @@ class Slurm:
 
     def records(self, done: Completed) -> list[UsageRecord]:
         _check_asked(done)
-        if _NO_SUCH_JOB.search(done.stderr):
-            return []
         if done.code:
             raise Rejected(_words(done), hint=_accounting_hint(done))
         _check_whole(done)
         return (
-            slurm_accounting.scontrol(done.stdout, self.site)
+            slurm_accounting.scontrol(done.stdout, _word(done.command), self.site)
             if self.accounting == "scontrol"
             else slurm_accounting.sacct(done.stdout, _mark(done.command), self.site, _fields(done.command))
         )
@@ -360,6 +369,11 @@ def _status(row: Row, at: datetime, place: int) -> JobStatus:
 
 def _mark(asked: Command) -> str:
     return next((word.removeprefix(DELIMITER) for word in asked.argv if word.startswith(DELIMITER)), "|")
+
+
+def _word(asked: Command) -> str:
+    """The mark of `SHOW`."""
+    return next((asked.argv[place + 2] for place, text in enumerate(asked.argv) if text.endswith(SHOW)), "")
 
 
 def _fields(asked: Command) -> Sequence[str]:

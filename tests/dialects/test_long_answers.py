@@ -29,7 +29,7 @@ READINGS: dict[str, Callable[[], Any]] = {
     "a list of hosts": lambda: list(slurm_hosts.hosts("n1," * LONG)),
     "hosts and open brackets": lambda: list(slurm_hosts.hosts("n[," * LONG)),
     "numbers of hosts": lambda: list(slurm_hosts.hosts(f"n[{'1,' * LONG}2]")),
-    "one word of a person's": lambda: slurm_accounting.scontrol(f"{ROW}{'a' * LONG}\n", Site()),
+    "one word of a person's": lambda: slurm_accounting.scontrol(f"w: 7\n{ROW}{'a' * LONG}\nw: end\n", "w", Site()),
     "spaces in a configuration": lambda: slurm_site.site(f"A = b{' ' * LONG}c\n", ""),
     "words after a command": lambda: Manual("squeue", "", "").parse(["1"] * 5 * LONG),
 }
