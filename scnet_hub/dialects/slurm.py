@@ -197,8 +197,11 @@ class Slurm:
             strange |= {f"partition state {short(row['Available'])!r}"} - PARTITION_STATES
             strange |= {f"node state {short(row['StateLong'])!r}"} if takes_jobs(row["StateLong"]) is None else set()
         rows, waits = queue.read(_queue)
-        working = slurm_queue.working(rows)
-        loads = {name: slurm_queue.load(name, tuple(members), working, waits, at, names) for name, members in found.items()}
+        working, lines_of = slurm_queue.working(rows), slurm_queue.shared(waits)
+        loads = {
+            name: slurm_queue.load(name, tuple(members), working.get(name, ()), lines_of.get(name, ()), at, names)
+            for name, members in found.items()
+        }
         backfill = sdiag.backfill(nodes[0].stdout, self.cycle, at) if self.cycle else None
         complete = {
             name: replace(
