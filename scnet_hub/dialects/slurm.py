@@ -27,7 +27,13 @@ from .slurm_queue import Line, Row
 from .slurm_site import Site
 
 MIB = 2**20
-PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
+# An account's own settings that leave jobs out, or print one twice: a job that `find` does not see would be submitted again (squeue(1),
+# sinfo(1), ENVIRONMENT VARIABLES; the others give way to options).
+FILTERS = (
+    *("SQUEUE_ACCOUNT", "SQUEUE_ARRAY", "SQUEUE_ARRAY_UNIQUE", "SQUEUE_LICENSES", "SQUEUE_NAMES", "SQUEUE_PARTITION", "SQUEUE_PRIORITY"),
+    *("SQUEUE_QOS", "SQUEUE_SIB", "SQUEUE_SIBLING", "SQUEUE_USERS", "SINFO_PARTITION"),
+)
+PLAIN = ("env", *(f"--unset={name}" for name in FILTERS), "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
 FIND_FORMAT = "J|%A|%T|."
 
 

@@ -10,7 +10,7 @@ import pytest
 from scnet_hub.commands import Command, Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.dialects.slurm import PLAIN, Slurm
 from scnet_hub.dialects.slurm_accounting import STATES
 from scnet_hub.dialects.slurm_hosts import first_host
 from scnet_hub.dialects.slurm_site import Site
@@ -314,8 +314,8 @@ def test_a_job_that_can_never_start_stands_in_nobodys_way() -> None:
 def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
     rest = [sample("scontrol_config"), sample("sinfo_site")]
     assert Slurm("scontrol", Cycle(30), Site()).probe() == ()
-    assert [command.argv[4] for command in Slurm().probe()] == ["sacct", "scontrol", "sinfo"]
-    assert [command.argv[4] for command in Slurm("sacct").probe()] == ["scontrol", "sinfo"]
+    assert [command.argv[len(PLAIN)] for command in Slurm().probe()] == ["sacct", "scontrol", "sinfo"]
+    assert [command.argv[len(PLAIN)] for command in Slurm("sacct").probe()] == ["scontrol", "sinfo"]
     assert Slurm().probed([sample("sacct_disabled"), *rest]).accounting == "scontrol"
     assert Slurm().probed([said(), *rest]).accounting == "sacct"
     with pytest.raises(Unreachable):

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from scnet_hub.commands import Command, Completed
+from scnet_hub.dialects.sdiag import Cycle
 from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.dialects.slurm_site import Site
 from scnet_hub.errors import Garbled, Unreachable
 from scnet_hub.jobs import JobState
 
@@ -72,3 +74,17 @@ def test_without_slurmdbd_the_controller_is_the_accounting() -> None:
     assert (records["5"].state, records["5"].started_at, records["5"].cores) == (JobState.QUEUED, None, 0)
     assert bare.records(replace(shown(), stdout="w: 4\nw: 5\nw: end\n")) == []
     assert bare.usage(["4", "5"], "a1").argv[-3:] == ("a1", "4", "5")
+
+
+def test_no_setting_of_an_account_leaves_jobs_out(tmp_path: Path) -> None:
+    """squeue(1) of 20.11 to 26.05: these count where no option says otherwise."""
+    settings = {f"SQUEUE_{name}": "x" for name in ("PARTITION", "ACCOUNT", "NAMES", "LICENSES", "QOS", "USERS", "ARRAY", "PRIORITY", "SIB")}
+    for program in ("squeue", "sinfo"):
+        (tmp_path / program).write_text("#!/bin/sh\nenv\n")
+        (tmp_path / program).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SINFO_PARTITION": "x", "SLURM_CONF": "/etc/slurm.conf", **settings}
+    words = Slurm("sacct", Cycle(), Site())
+    for asked in (words.queue(), words.find("scnet-a"), *words.nodes()):
+        said = subprocess.run(asked.argv, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+        assert not [line for line in said if line.startswith(("SQUEUE_", "SINFO_"))]
+        assert {"SLURM_CONF=/etc/slurm.conf", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C"} <= {*said}
