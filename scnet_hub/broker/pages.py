@@ -29,6 +29,8 @@ def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
         raise SpecError(f"{error.filename}: {error.strerror}.", hint="The federation's page or one of its centres' is missing.") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: a page of it is not text in UTF-8: {error}.", hint="Write it again.") from error
+    except (ValueError, NotImplementedError) as error:  # an absolute path, a pattern that is none
+        raise SpecError(f"{path}: centres: {error}.", hint='Paths relative to this file are expected, like "centres/*.toml".') from error
 
 
 class Pages:

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice, repeat
 
 from ..commands import Command, Completed
 from ..errors import BadOption, Garbled, Rejected
@@ -216,7 +217,7 @@ class GridEngine:
                 name=name, nodes=loads, queued_jobs=waiting[name] + waiting[ANY], queued_cores=cores[name] + cores[ANY],
                 running_jobs=len(running), max_walltime=self.limits.get(name), up=any(load.up for load in loads),
                 running=tuple(self._booking(job, name, at) for job in running.values()),
-                waiting=tuple(self._waiting(job, name) for job in ahead for _ in range(min(job.tasks, AHEAD)))[:AHEAD],
+                waiting=tuple(islice((one for job in ahead for one in repeat(self._waiting(job, name), job.tasks)), AHEAD)),
                 reserves=self.reserves, backfill=backfill,
             )  # fmt: skip
         strange = {f"job state {short(job.word)!r}" for job in seen.jobs if states.strange_job(job.word)}

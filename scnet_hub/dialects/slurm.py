@@ -27,7 +27,13 @@ from .slurm_queue import Line, Row
 from .slurm_site import Site
 
 MIB = 2**20
-PLAIN = ("env", "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
+# An account's own settings that leave jobs out, or print one twice: a job that `find` does not see would be submitted again (squeue(1),
+# sinfo(1), ENVIRONMENT VARIABLES; the others give way to options).
+FILTERS = (
+    *("SQUEUE_ACCOUNT", "SQUEUE_ARRAY", "SQUEUE_ARRAY_UNIQUE", "SQUEUE_LICENSES", "SQUEUE_NAMES", "SQUEUE_PARTITION", "SQUEUE_PRIORITY"),
+    *("SQUEUE_QOS", "SQUEUE_SIB", "SQUEUE_SIBLING", "SQUEUE_USERS", "SINFO_PARTITION"),
+)
+PLAIN = ("env", *(f"--unset={name}" for name in FILTERS), "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
 FIND_FORMAT = "J|%A|%T|."
 
 
@@ -44,6 +50,17 @@ PARTITION_STATES = frozenset(f"partition state {word!r}" for word in ("up", "dow
 DELIMITER, FORMAT = "--delimiter=", "--format="
 _JOB = re.compile(r"\d{1,10}", re.ASCII)
 LOOK_BACK = "now-7days"
+# Each job by itself, under a mark of this question's own: in a list of all, whatever a stranger wrote (a comment with line ends) could be
+# the row of a job of ours. Single lines, as a login shell may be csh.
+SHOW = (
+    'mark=$1; shift; for job do echo "$mark: $job"; said=$(scontrol --oneliner show job "$job" 2>&1) || { code=$?; '
+    'case $said in *"nvalid job id specified"*) continue;; esac; printf "%s\\n" "$said" >&2; exit $code; }; '
+    'printf "%s\\n" "$said"; done; echo "$mark: end"'
+)
+OURS = (
+    'jobs=$(squeue --noheader --states=all --format="%A %j") || exit; '
+    'set -- "$1" $(printf "%s\\n" "$jobs" | sed -n "s/^\\([0-9][0-9]*\\) scnet-.*/\\1/p" | sort -u); '
+)
 
 TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
 
@@ -186,8 +203,11 @@ class Slurm:
             strange |= {f"partition state {short(row['Available'])!r}"} - PARTITION_STATES
             strange |= {f"node state {short(row['StateLong'])!r}"} if takes_jobs(row["StateLong"]) is None else set()
         rows, waits = queue.read(_queue)
-        working = slurm_queue.working(rows)
-        loads = {name: slurm_queue.load(name, tuple(members), working, waits, at, names) for name, members in found.items()}
+        working, lines_of = slurm_queue.working(rows), slurm_queue.shared(waits)
+        loads = {
+            name: slurm_queue.load(name, tuple(members), working.get(name, ()), lines_of.get(name, ()), at, names)
+            for name, members in found.items()
+        }
         backfill = sdiag.backfill(nodes[0].stdout, self.cycle, at) if self.cycle else None
         complete = {
             name: replace(
@@ -205,15 +225,15 @@ class Slurm:
     def usage(self, ids: Sequence[str], word: str = "") -> Command:
         wanted = numbers(ids)
         if self.accounting == "scontrol":
-            return Command((*PLAIN, "scontrol", "--oneliner", "show", "job", *(wanted if len(wanted) == 1 else ())))
+            return Command((*PLAIN, "sh", "-c", SHOW, "sh", word, *wanted))
         # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A job that was requeued
         # has a row for each of its runs, each with its own submission, and only --duplicates shows more than the last.
         return self._sacct(word, f"--jobs={','.join(wanted)}")
 
     def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
-        """By the clock of `TZ=UTC`. Where there is no slurmdbd, all that slurmctld remembers."""
+        """By the clock of `TZ=UTC`. Where there is no slurmdbd, all of the federation's that slurmctld remembers."""
         if self.accounting == "scontrol":
-            return Command((*PLAIN, "scontrol", "--oneliner", "show", "job"))
+            return Command((*PLAIN, "sh", "-c", OURS + SHOW, "sh", word))
         return self._sacct(word, "--allusers", f"--starttime={_utc(since)}", f"--endtime={_utc(until)}")
 
     def _sacct(self, word: str, *which: str) -> Command:
@@ -223,13 +243,11 @@ class Slurm:
 
     def records(self, done: Completed) -> list[UsageRecord]:
         _check_asked(done)
-        if _NO_SUCH_JOB.search(done.stderr):
-            return []
         if done.code:
             raise Rejected(_words(done), hint=_accounting_hint(done))
         _check_whole(done)
         return (
-            slurm_accounting.scontrol(done.stdout, self.site)
+            slurm_accounting.scontrol(done.stdout, _word(done.command), self.site)
             if self.accounting == "scontrol"
             else slurm_accounting.sacct(done.stdout, _mark(done.command), self.site, _fields(done.command))
         )
@@ -360,6 +378,11 @@ def _status(row: Row, at: datetime, place: int) -> JobStatus:
 
 def _mark(asked: Command) -> str:
     return next((word.removeprefix(DELIMITER) for word in asked.argv if word.startswith(DELIMITER)), "|")
+
+
+def _word(asked: Command) -> str:
+    """The mark of `SHOW`."""
+    return next((asked.argv[place + 2] for place, text in enumerate(asked.argv) if text.endswith(SHOW)), "")
 
 
 def _fields(asked: Command) -> Sequence[str]:

@@ -176,14 +176,21 @@ def _by(state: str) -> str:
     return match[1] if match else ""
 
 
-def scontrol(stdout: str, site: Site) -> list[UsageRecord]:
-    """What a name could have made up (a second owner in a row, a second row of a job) is no record: nothing is charged by it."""
-    rows = [line for line in stdout.split("\n") if line.startswith("JobId=")]
-    ids = Counter(line.split(" ")[0] for line in rows)
-    found = [_scontrol_row(line, site) for line in rows if ids[line.split(" ")[0]] == 1 and line.count(" UserId=") == 1]
+def scontrol(stdout: str, mark: str, site: Site) -> list[UsageRecord]:
+    """The jobs that were asked for, each by the first row under its mark."""
+    told, end, _ = f"\n{stdout}".rpartition(f"\n{mark}: end\n")
+    if not end:
+        raise Garbled(f"scontrol's answer breaks off: ...{short(stdout[-80:])!r}.")
+    _, *parts = re.split(rf"\n{re.escape(mark)}: (\d{{1,10}})(?=\n|$)", told, flags=re.ASCII)
+    rows = (_first(text, f"JobId={job} ") for job, text in zip(parts[::2], parts[1::2], strict=True))
+    found = [_scontrol_row(row, site) for row in rows if row]
     if found and all(record.trouble and record.state is JobState.UNKNOWN for record in found):
         raise Garbled(f"scontrol answered nothing that can be read: {found[0].trouble}")
     return found
+
+
+def _first(text: str, beginning: str) -> str:
+    return next((line for line in text.split("\n") if line.startswith(beginning)), "")
 
 
 def _scontrol_row(line: str, site: Site) -> UsageRecord:
@@ -191,6 +198,8 @@ def _scontrol_row(line: str, site: Site) -> UsageRecord:
     try:
         if not match:
             raise ValueError("it has no id, name and owner")
+        if line.count(" UserId=") > 1:  # a person may write facts into the name of their own job
+            raise ValueError("it has two owners")
         # The last occurrence loses: paths and comments, which people choose, come after the scheduler's own words.
         return _scontrol_run(match[1], match[2], dict(reversed(_FACT.findall(match[3]))), site)
     except (ValueError, OverflowError) as error:

@@ -88,9 +88,27 @@ def lines(rows: Sequence[Row]) -> dict[str, list[Line]]:
     return {partitions: sorted(line, key=_turn) for partitions, line in waiting.items()}
 
 
-def working(rows: Sequence[Row]) -> list[Row]:
-    """Those that run."""
-    return [row for row in rows if state_of(row.state) is JobState.RUNNING]
+def working(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Those that run, by partition."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if state_of(row.state) is JobState.RUNNING:
+            for name in _each_of(row.partitions):
+                found[name].append(row)
+    return found
+
+
+def shared(waits: Mapping[str, list[Line]]) -> dict[str, list[list[Line]]]:
+    """The `lines` of what waits that are for a partition, by partition: users may list any of them, in any order."""
+    found: dict[str, list[list[Line]]] = defaultdict(list)
+    for whose, line in waits.items():
+        for name in _each_of(whose):
+            found[name].append(line)
+    return found
+
+
+def _each_of(partitions: str) -> Iterable[str]:
+    return dict.fromkeys(partitions.split(","))
 
 
 def places(waits: Mapping[str, Sequence[Line]]) -> dict[str, int]:
@@ -105,11 +123,10 @@ def places(waits: Mapping[str, Sequence[Line]]) -> dict[str, int]:
 
 
 def load(
-    name: str, nodes: tuple[NodeLoad, ...], working: Sequence[Row], waits: Mapping[str, list[Line]], at: datetime, names: tuple[str, ...]
+    name: str, nodes: tuple[NodeLoad, ...], working: Sequence[Row], here: Sequence[list[Line]], at: datetime, names: tuple[str, ...]
 ) -> PartitionLoad:
-    """One partition, of the rows that run and the `lines` of those that wait; `names` are the accelerators that count as GPUs."""
-    running = _running(working, name, at, names)
-    here = [line for whose, line in waits.items() if name in whose.split(",")]
+    """One partition, of its rows that run and the `lines` of those that wait; `names` are the accelerators that count as GPUs."""
+    running = _running(working, at, names)
     waiting = here[0] if len(here) == 1 else sorted((one for line in here for one in line), key=_turn)
     return PartitionLoad(
         name=name, nodes=nodes, queued_jobs=sum(one.jobs for one in waiting),
@@ -122,9 +139,8 @@ def _turn(one: Line) -> tuple[int, int]:
     return (-number(one.row.priority), int(one.row.job))
 
 
-def _running(rows: Iterable[Row], partition: str, at: datetime, names: tuple[str, ...]) -> list[Booking]:
-    """What of the rows that run does so there. A job without a limit, or whose start is not said, is taken to stay."""
-    here = (row for row in rows if partition in row.partitions.split(","))
+def _running(rows: Iterable[Row], at: datetime, names: tuple[str, ...]) -> list[Booking]:
+    """A job without a limit, or whose start is not said, is taken to stay."""
     return [
         Booking(
             ends_at=ends_at(time_of(row.start) or at, limit_of(row.limit) or FOR_EVER, at),
@@ -133,7 +149,7 @@ def _running(rows: Iterable[Row], partition: str, at: datetime, names: tuple[str
             nodes=_nodes_of(row),
             node="" if row.node == "n/a" else row.node,
         )
-        for row in here
+        for row in rows
     ]
 
 

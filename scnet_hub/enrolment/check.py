@@ -8,8 +8,8 @@ from typing import Any
 
 from ..dialects import dialect
 from ..errors import SpecError
-from ..standard.centre import CentreSpec, SshTransport, parse_centre
-from . import arriving, surroundings, ways, working
+from ..standard.centre import CentreSpec, SshTransport
+from . import arriving, pages, surroundings, ways, working
 from .findings import Finding, Hop, State, walk
 from .visit import Visit, visiting
 
@@ -29,7 +29,7 @@ async def examine(
     """Walks every hop, telling each finding as it is made; the whole as one document. `page` is the centre's centre.toml, `home` the
     state folder."""
     try:
-        spec = parse_centre(page.read_text(), source=str(page))
+        spec = pages.read(page)
         dialect(spec.dialect, accounting=spec.accounting)
         _has_authority(spec, home)
     except (SpecError, OSError) as error:

@@ -24,7 +24,8 @@ class Scripted:
         self.answers, self.complaints, self.asked = answers, complaints or {}, [("", "")][:0]
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
-        program = next(word for word in command.argv if word in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol"))
+        said = (word for text in command.argv for word in text.replace("(", " ").split())
+        program = next(word for word in said if word in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol"))
         self.asked.append((program, " ".join(command.argv)))
         answer = self.answers.get(program, "")
         if isinstance(answer, Exception):

@@ -77,7 +77,7 @@ def readings() -> list[Reading]:
             ("recalled", one.recalled, ("sacct",)),
             ("cancelled", one.cancelled, ("scancel", "qdel", "oardel")),
             ("statuses", lambda done: one.statuses(done, AT), ("squeue_", "queue_", "oarstat_")),
-            ("records", one.records, ("sacct", "scontrol_", "history_", "oarstat_")),
+            ("records", one.records, ("sacct", "history_", "oarstat_")),
         ]
 
     look = {"slurm": (sample("slurm", "sinfo_nodes"), sample("slurm", "squeue_queue")), "oar": (nodes, sample("oar", "oarstat_mixed"))}
@@ -87,11 +87,17 @@ def readings() -> list[Reading]:
     for name, one in (("slurm", slurm["sacct"]), ("slurm", slurm["scontrol"]), ("gridengine", engine), ("oar", oar)):
         made += [Reading(name, word, read, stems) for word, read, stems in both(one)]
     for name, one in (("slurm", slurm["sacct"]), ("oar", oar)):
-        asked, queue = look[name]
+        of_nodes, queue = look[name]
         made += [
             Reading(name, "snapshot of nodes", lambda done, one=one, queue=queue: one.snapshot([done], queue, AT), ("sinfo", "oarnodes")),
-            Reading(name, "snapshot of jobs", lambda done, one=one, asked=asked: one.snapshot([asked], done, AT), ("squeue", "oarstat")),
+            Reading(name, "snapshot of jobs", lambda done, one=one, told=of_nodes: one.snapshot([told], done, AT), ("squeue", "oarstat")),
         ]
+    asked = slurm["scontrol"].usage(["4"], "w")
+
+    def shown(done: Completed) -> Any:
+        return slurm["scontrol"].records(replace(done, command=asked, stdout=f"w: 4\n{done.stdout}\nw: end\n"))
+
+    made += [Reading("slurm", "records of the controller", shown, ("scontrol_",))]
     made += [Reading("gridengine", "snapshot", lambda done: engine.snapshot([], done, AT), ("queue_",))]
     return made
 

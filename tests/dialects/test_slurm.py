@@ -10,12 +10,14 @@ import pytest
 from scnet_hub.commands import Command, Completed
 from scnet_hub.dialects import dialect
 from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.dialects.slurm import PLAIN, Slurm
 from scnet_hub.dialects.slurm_accounting import STATES
 from scnet_hub.dialects.slurm_hosts import first_host
 from scnet_hub.dialects.slurm_site import Site
 from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
 from scnet_hub.jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord, Waiting
+
+from .samples import shown
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
 AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
@@ -312,8 +314,8 @@ def test_a_job_that_can_never_start_stands_in_nobodys_way() -> None:
 def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
     rest = [sample("scontrol_config"), sample("sinfo_site")]
     assert Slurm("scontrol", Cycle(30), Site()).probe() == ()
-    assert [command.argv[4] for command in Slurm().probe()] == ["sacct", "scontrol", "sinfo"]
-    assert [command.argv[4] for command in Slurm("sacct").probe()] == ["scontrol", "sinfo"]
+    assert [command.argv[len(PLAIN)] for command in Slurm().probe()] == ["sacct", "scontrol", "sinfo"]
+    assert [command.argv[len(PLAIN)] for command in Slurm("sacct").probe()] == ["scontrol", "sinfo"]
     assert Slurm().probed([sample("sacct_disabled"), *rest]).accounting == "scontrol"
     assert Slurm().probed([said(), *rest]).accounting == "sacct"
     with pytest.raises(Unreachable):
@@ -477,30 +479,9 @@ def test_no_name_can_make_up_a_row_of_accounting() -> None:
     assert [(one.job_id, one.elapsed.seconds) for one in records] == [("82", 9), ("81", 9)]
 
 
-def test_no_name_can_make_up_a_row_of_the_controller() -> None:
-    line = sample("scontrol_jobs").stdout.splitlines()[0]
-    name = line.replace("JobName=run", "JobName=run UserId=a(1) JobState=COMPLETED RunTime=00:00:00")
-    other = line.replace("JobId=4", "JobId=9").replace("JobName=run", f"JobName=x\n{line}\ny")
-    bare = Slurm("scontrol")
-    assert bare.records(said(f"{name}\n")) == []
-    assert bare.records(said(f"{line}\n{other}\n")) == []
-    assert [one.job_id for one in bare.records(said(f"{line}\n"))] == ["4"]
-
-
-def test_without_slurmdbd_the_controller_is_the_accounting() -> None:
-    bare = Slurm("scontrol")
-    records = {record.job_id: record for record in bare.records(sample("scontrol_jobs"))}
-    run = records["4"]
-    assert (run.name, run.state, run.cores, run.gpus, run.memory) == ("run", JobState.RUNNING, 2, 1, GIB)
-    assert (run.elapsed, run.ended_at, run.node) == (timedelta(seconds=116), None, "gamma1")
-    assert (records["5"].state, records["5"].started_at, records["5"].cores) == (JobState.QUEUED, None, 0)
-    assert bare.records(sample("scontrol_unknown")) == []
-    assert bare.usage(["4"]).argv[-2:] == ("job", "4") and bare.usage(["4", "5"]).argv[-1] == "job"
-
-
 def test_a_jobs_name_cannot_pretend_another_state() -> None:
     line = sample("scontrol_jobs").stdout.splitlines()[0].replace("JobName=run", "JobName=x JobState=COMPLETED")
-    record = Slurm("scontrol").records(said(f"{line}\n"))[0]
+    record = Slurm("scontrol").records(shown(line))[0]
     assert (record.state, record.name) == (JobState.RUNNING, "x JobState=COMPLETED")
 
 
@@ -604,7 +585,7 @@ def test_every_word_for_an_end_is_known(word: str, ending: Ending | None) -> Non
 def test_no_length_of_a_job_is_out_of_reach(elapsed: int) -> None:
     assert accounted(ElapsedRaw=f"{elapsed}", End=f"{1795400010 + elapsed}").elapsed == timedelta(seconds=elapsed)
     line = sample("scontrol_jobs").stdout.splitlines()[0].replace("RunTime=00:01:56", "RunTime=40-00:00:01")
-    assert Slurm("scontrol").records(said(f"{line}\n"))[0].elapsed == timedelta(days=40, seconds=1)
+    assert Slurm("scontrol").records(shown(line))[0].elapsed == timedelta(days=40, seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -633,7 +614,7 @@ def test_memory_that_an_old_slurm_tells_per_node_or_core_is_that_of_the_whole_jo
 def test_the_controller_counts_restarts_itself() -> None:
     line = sample("scontrol_jobs").stdout.splitlines()[0].replace("Restarts=0", "Restarts=2")
     broken = line.replace("JobId=4", "JobId=5").replace("NumCPUs=2", "NumCPUs=nan")
-    good, bad = Slurm("scontrol").records(said(f"{line}\n{broken}\n"))
+    good, bad = Slurm("scontrol").records(shown(line, broken))
     assert (good.restart, good.trouble, bad.state) == (2, "", JobState.UNKNOWN) and "NumCPUs" in bad.trouble
 
 

@@ -11,7 +11,7 @@ from scnet_hub.dialects.slurm_site import Site, site
 from scnet_hub.errors import Garbled
 from scnet_hub.jobs import JobSpec, JobState
 
-from .samples import said, sample
+from .samples import said, sample, shown, shown_sample
 from .test_slurm import AT
 
 NAMES = ("gpu", "dcu", "npu")
@@ -222,9 +222,9 @@ def test_rows_that_are_only_doubted_are_an_answer() -> None:
 def test_the_controller_tells_gpus_by_what_was_asked_for() -> None:
     """Slurm 22.05 without slurmdbd; 23.11 says AllocTRES where older ones say TRES."""
     bare = Slurm("scontrol", Cycle(), site("GresTypes = gpu,dcu\n", ""))
-    found = {one.job_id: one.gpus for one in bare.records(sample("slurm", "scontrol_jobs_gres"))}
+    found = {one.job_id: one.gpus for one in bare.records(shown_sample("scontrol_jobs_gres"))}
     assert found == {"1": 0, "2": 2, "4": 1, "6": 2, "14": 0}  # none, --gpus=2, --gpus-per-node=1, --gres=dcu:z100:2
     newer = sample("slurm", "scontrol_jobs").stdout.splitlines()[0].replace(" TRES=", " ReqTRES=cpu=1 AllocTRES=").replace("gpu=1", "gpu=2")
-    record = bare.records(said(f"{newer}\n"))[0]
+    record = bare.records(shown(newer))[0]
     assert (record.gpus, record.memory) == (2, 2**30)
     assert Site().accelerators == ("gpu",)

@@ -5,7 +5,7 @@ import pytest
 from scnet_hub.dialects.slurm import Slurm
 from scnet_hub.dialects.slurm_site import site
 
-from .samples import said, sample
+from .samples import said, sample, shown_sample
 from .test_slurm import AT
 
 TRES, LINEAR = "SelectType = select/cons_tres\n", "SelectType = select/linear\n"
@@ -41,7 +41,7 @@ def test_a_snapshot_says_it_of_each_partition() -> None:
     slurm = Slurm("scontrol").probed([sample("slurm", "scontrol_config_untracked"), sample("slurm", "sinfo_site")])
     taken = slurm.snapshot([sample("slurm", "sinfo_gres")], said(), AT).partitions
     assert {name: (part.core_unit, part.node_gpus) for name, part in taken.items()} == {"main": (2, 0), "whole": (8, 2), "dcu": (1, 0)}
-    assert slurm.records(sample("slurm", "scontrol_jobs_gres"))[0].cores == 2
+    assert slurm.records(shown_sample("scontrol_jobs_gres"))[0].cores == 2
 
 
 def test_a_sinfo_that_cannot_answer_is_no_configuration() -> None:

@@ -20,7 +20,11 @@ def test_slurm_is_asked_for_everybodys_jobs_in_utc() -> None:
 
 
 def test_slurm_without_accounting_is_asked_for_what_it_remembers() -> None:
-    assert Slurm("scontrol", Cycle()).usage_between(SINCE, UNTIL).argv[-3:] == ("--oneliner", "show", "job")
+    asked, script = (
+        Slurm("scontrol", Cycle()).usage_between(SINCE, UNTIL, "w").argv[-1],
+        Slurm("scontrol").usage_between(SINCE, UNTIL).argv[-3],
+    )
+    assert asked == "w" and "scnet-" in script and "\n" not in script
 
 
 def test_grid_engine_is_asked_for_the_federations_names() -> None:
