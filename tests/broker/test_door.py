@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from scnet_hub.broker.__main__ import KEEP_ALIVE
 from scnet_hub.broker.app import PREFIX, create_app
 from scnet_hub.broker.auth import Gate
+from scnet_hub.errors import BrokerError
 
 
 class Forgetful:
@@ -70,6 +71,22 @@ async def test_a_caller_is_the_same_person_whoever_spells_the_name(spelt: str) -
     assert (await gate.caller("token of-a-person", "")).person == "ada"
     assert (await gate.caller("token " + "h" * 64, spelt)).person == "ada"
     await gate.close()
+
+
+async def test_an_operators_session_has_a_token_that_is_no_operators() -> None:
+    """It lies at a centre, whose administrators can read it."""
+    scopes = ["custom:scnet:use", "custom:scnet:operate", "access:servers!server=olga/"]
+    hub = httpx.MockTransport(lambda request: httpx.Response(200, json={"name": "olga", "scopes": scopes}))
+    caller = await Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)).caller("token session", "")
+    assert (caller.session, caller.operator, caller.scope) == (True, False, "olga")
+
+
+@pytest.mark.parametrize("model", [{}, {"name": ""}, {"name": None}])
+async def test_a_token_of_no_person_sees_nothing(model: dict[str, str | None]) -> None:
+    """The scope of nobody would be everybody's."""
+    hub = httpx.MockTransport(lambda request: httpx.Response(200, json=model | {"scopes": ["custom:scnet:use"]}))
+    with pytest.raises(BrokerError, match="did not say whose"):
+        await Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)).caller("token x", "")
 
 
 def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:
