@@ -89,5 +89,10 @@ async def test_a_token_of_no_person_sees_nothing(model: dict[str, str | None]) -
         await Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)).caller("token x", "")
 
 
+async def test_no_answer_leads_elsewhere(door: httpx.AsyncClient) -> None:
+    answer = await door.get(f"{PREFIX}/health/", headers={"Host": "evil.example"})
+    assert answer.status_code == 404 and "location" not in answer.headers
+
+
 def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:
     assert 10 * (httpx.Limits().keepalive_expiry or 0) < KEEP_ALIVE  # the hub's own, in scnet_hub/hub/broker.py, is httpx's
