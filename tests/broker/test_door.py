@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from scnet_hub.broker.__main__ import KEEP_ALIVE
+from scnet_hub.broker.__main__ import KEEP_ALIVE, read_settings
 from scnet_hub.broker.app import PREFIX, create_app
 from scnet_hub.broker.auth import Gate
-from scnet_hub.errors import BrokerError
+from scnet_hub.errors import BrokerError, SpecError
 
 
 class Forgetful:
@@ -92,6 +93,17 @@ async def test_a_token_of_no_person_sees_nothing(model: dict[str, str | None]) -
 async def test_no_answer_leads_elsewhere(door: httpx.AsyncClient) -> None:
     answer = await door.get(f"{PREFIX}/health/", headers={"Host": "evil.example"})
     assert answer.status_code == 404 and "location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "No such file"), (b"\xff", "does not hold"), (b"[1]", "does not hold"), (b'{"ports": 1}', "ports"), (b"{}", "missing")],
+)
+def test_settings_that_are_none_are_named(tmp_path: Path, text: bytes | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / "broker.json").write_bytes(text)
+    with pytest.raises(SpecError, match=rf"broker\.json.*{said}"):
+        read_settings(tmp_path / "broker.json")
 
 
 def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:
