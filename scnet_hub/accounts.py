@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -17,34 +18,64 @@ from .centres import Centre
 from .db import Database, Tx
 from .db import accounts as stored
 from .db.accounts import AccountRow, ProofRow
-from .errors import BadOption, NotFound, Refused
+from .errors import BadOption, Denied, NotFound, Refused, TooMany
 from .standard.centre import CentreSpec
 
 PROOF_FILE = ".scnet-link"
 PROOF_LIFE = timedelta(minutes=30)
+MOST_PROOFS = 6  # that one person begins within PROOF_LIFE
+CALM = timedelta(
+    seconds=10
+)  # after a refused login: an sshd shuts out an address that fails often (PerSourcePenalties), with all its people
 
 
 class Linking:
-    """What a person does about their own links, through the centres themselves."""
+    """What a person does about their own links, through the centres themselves. Accounts that are no person's are tried a few at a time, so
+    that no centre takes the federation for an attacker."""
 
     def __init__(self, db: Database, centre: Callable[[str], Centre], clock: Callable[[], datetime]) -> None:
         self.db, self.centre, self.clock = db, centre, clock
+        self._begun: dict[str, list[datetime]] = {}  # by person
+        self._calm: dict[str, datetime] = {}  # by centre, until when no account is tried there
 
     async def ask(self, person: str, centre: str, account: str) -> str:
         """Begins the proof that `account` at that centre is this person's; the command that they run there."""
         spec = self.centre(centre).spec
+        self._check_few(person)
         word = await self.db.run(ask, spec, person, account, self.clock())
+        self._begun.setdefault(person, []).append(self.clock())
         return f"umask 077; echo {word} > {_proof_file(spec, account)}"
 
     async def prove(self, person: str, centre: str) -> AccountRow:
         """Looks for the word at the centre, as that account; links it. Raises Refused, CentreError."""
         live = self.centre(centre)
         proof = await self.db.run(asked, live.spec, person, self.clock())
-        found = await live.tail(_proof_file(live.spec, proof.account), account=proof.account, size=200)
+        self._check_calm(live.spec)
+        try:
+            found = await live.tail(_proof_file(live.spec, proof.account), account=proof.account, size=200)
+        except Denied:
+            self._calm[live.spec.id] = self.clock() + CALM
+            raise
         return await self.db.run(prove, live.spec, proof, found, self.clock())
 
     async def unlink(self, person: str, centre: str) -> AccountRow:
         return await self.db.run(unlink, self.centre(centre).spec, person, self.clock())
+
+    def _check_few(self, person: str) -> None:
+        now = self.clock()
+        self._begun = {one: kept for one, begun in self._begun.items() if (kept := [at for at in begun if at > now - PROOF_LIFE])}
+        begun = self._begun.get(person, [])
+        if len(begun) >= MOST_PROOFS:
+            raise _later(f"You began {len(begun)} proofs within {PROOF_LIFE.seconds // 60} minutes.", begun[0] + PROOF_LIFE - now)
+
+    def _check_calm(self, spec: CentreSpec) -> None:
+        if (left := self._calm.get(spec.id, self.clock()) - self.clock()) > timedelta():
+            raise _later(f"{spec.name} has just refused a login for such a proof.", left)
+
+
+def _later(words: str, left: timedelta) -> TooMany:
+    seconds = math.ceil(left.total_seconds())
+    return TooMany(words, hint=f"Try again in {seconds} s. Nothing was done.", details={"retry_after_s": seconds})
 
 
 def _proof_file(spec: CentreSpec, account: str) -> str:

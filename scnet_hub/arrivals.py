@@ -28,7 +28,7 @@ class Arrivals:
     async def call_home(self, session_id: str, news: Json) -> None:
         """What a copy's first process says of itself. Raises Refused if it isn't, or should no longer be, that session's."""
         fed = self.federation
-        row = await fed.db.run(self._who, session_id, str(news.get("nonce", "")))
+        row = await fed.db.query(self._who, session_id, str(news.get("nonce", "")))
         address: Json = {}
         if news["phase"] == "listening":
             there = self._check_host(row, str(news["host"]))

@@ -32,6 +32,7 @@ PATIENCE = 60.0  # seconds after one that failed
 BREATH = 0.5  # seconds between two steps: others want the database too
 AT_ONCE = 8  # snapshots that one step writes
 SAME_WITHIN = timedelta(minutes=1)  # the same refusal again is counted, not written again
+MOST_REFUSALS = 20  # different ones of a person that are written within that time
 FIRST = "first"
 NEWEST, SHOWN = 20_000, 50  # decisions that a report counts at most, and lists
 
@@ -58,13 +59,15 @@ class DecisionLog:
         )  # fmt: skip
 
     def refused(self, tx: Tx, decision: Placement, error: Refused) -> None:
-        """That a start was refused. The error says under which id it can be explained."""
+        """That a start was refused. The error says under which id it can be explained, unless its person was refused very often just now:
+        who tries all that there is must not fill the disk."""
         asked = sessions.request_document(decision.request)
-        last = stored.last_of(tx, decision.request.person, decision.decided_at - SAME_WITHIN)
+        person, since = decision.request.person, decision.decided_at - SAME_WITHIN
+        last = stored.last_of(tx, person, since)
         if last and last[1:] == (error.code, json.loads(json.dumps(asked))):
             stored.once_more(tx, last[0])
             error.details["decision"] = last[0]
-        else:
+        elif stored.refused_since(tx, person, since) < MOST_REFUSALS:
             error.details["decision"] = self._add(tx, decision, code=error.code, said=str(error))
 
     def _add(self, tx: Tx, decision: Placement, **values: Any) -> str:

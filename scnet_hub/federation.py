@@ -39,6 +39,7 @@ from .metrics import Metrics
 from .placement import Placement, Ranked
 from .pulse import Pulse, default_pool
 from .reports import Reports
+from .rounds import attempt
 from .second_chances import SecondChances
 from .settling import Settling
 from .standard.centre import READ_AGAIN, CentreSpec
@@ -136,10 +137,13 @@ class Federation:
         """Looks every few seconds whether there is room again, where there was none."""
         while True:
             await asyncio.sleep(RECOVERY)
-            if self.db.trouble and await self.db.recover():
-                log.warning("the broker's database can be written again")
-            if not self._applied:
-                await self._apply_pages()
+            await attempt(self._write_again, what="writing to the broker's database again")
+
+    async def _write_again(self) -> None:
+        if self.db.trouble and await self.db.recover():
+            log.warning("the broker's database can be written again")
+        if not self._applied:
+            await self._apply_pages()
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
         """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way

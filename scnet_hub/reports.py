@@ -86,7 +86,7 @@ class Reports:
         return await self.db.query(self._brief_page if page.brief else self._page, person, page, tokens)
 
     def _page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
-        self._check_after(tx, page)
+        self._check_after(tx, person, page)
         rows = stored.listed(tx, person=person, kind=page.kind, after=page.after, limit=page.limit + 1)
         begins = rows[page.limit - 1].id if len(rows) > page.limit else ""
         rows = rows[: page.limit]
@@ -98,11 +98,12 @@ class Reports:
         return found, begins
 
     def _brief_page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
-        self._check_after(tx, page)
+        self._check_after(tx, person, page)
         return self.briefs.page(tx, person=person, kind=page.kind, after=page.after, limit=page.limit, tokens=tokens)
 
-    def _check_after(self, tx: Tx, page: SessionPage) -> None:
-        if page.after and stored.get(tx, page.after) is None:
+    def _check_after(self, tx: Tx, person: str, page: SessionPage) -> None:
+        row = stored.get(tx, page.after) if page.after else None
+        if page.after and (row is None or person not in ("", row.person)):
             raise BadOption(f"after: {page.after!r} is not the id of a session.", hint="It is the `next` of the page before.")
 
     def _whole(self, tx: Tx, row: SessionRow) -> Json:

@@ -9,7 +9,7 @@ import pytest
 from scnet_hub import accounts, identity
 from scnet_hub.db import Database
 from scnet_hub.db import accounts as stored
-from scnet_hub.errors import BadOption, NotFound, Refused
+from scnet_hub.errors import BadOption, Denied, NotFound, Refused, TooMany
 from scnet_hub.standard.centre import CentreSpec, parse_centre
 
 AT = datetime(2026, 11, 23, 4, tzinfo=UTC)
@@ -78,6 +78,42 @@ async def test_a_person_proves_an_account_by_the_word_they_left_there(db: Databa
         await db.run(accounts.asked, page(), "ada", AT)
     await db.run(accounts.apply, [page()], AT)
     assert await db.run(accounts.account_of, page(), "ada") == "u1"
+
+
+class Closed:
+    """A centre that lets no account in."""
+
+    def __init__(self) -> None:
+        self.spec, self.tried = page(), list[str]()
+
+    async def tail(self, path: str, *, account: str, size: int) -> str:
+        self.tried.append(account)
+        raise Denied(f"{account} is not let in")
+
+
+async def test_a_person_tries_few_accounts_and_none_right_after_one_that_was_refused(db: Database) -> None:
+    """A centre's sshd would shut the federation's address out."""
+    now, centre = AT, Closed()
+    linking = accounts.Linking(db, lambda name: centre, lambda: now)  # type: ignore[arg-type,return-value]
+    await linking.ask("eve", "b", "u0")
+    await linking.ask("ada", "b", "u1")
+    with pytest.raises(Denied):
+        await linking.prove("ada", "b")
+    for person in ("ada", "eve"):
+        with pytest.raises(TooMany, match="just refused a login") as said:
+            await linking.prove(person, "b")
+        assert said.value.details == {"retry_after_s": 10}
+    assert centre.tried == ["u1"]
+    now += accounts.CALM
+    for number in range(2, accounts.MOST_PROOFS + 1):
+        await linking.ask("ada", "b", f"u{number}")
+    with pytest.raises(Denied):
+        await linking.prove("ada", "b")
+    with pytest.raises(TooMany, match="began 6 proofs within 30 minutes"):
+        await linking.ask("ada", "b", "u9")
+    assert centre.tried == ["u1", "u6"]
+    now += accounts.PROOF_LIFE
+    await linking.ask("ada", "b", "u9")
 
 
 async def test_a_proof_grows_old(db: Database) -> None:

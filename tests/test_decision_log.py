@@ -15,7 +15,7 @@ from scnet_hub import explanations, hindsight, sessions
 from scnet_hub.db import Tx
 from scnet_hub.db import decisions as stored
 from scnet_hub.db.decisions import DecisionRow, Inputs
-from scnet_hub.decision_log import DecisionLog
+from scnet_hub.decision_log import MOST_REFUSALS, DecisionLog
 from scnet_hub.errors import BadOption, NotFound, Refused
 from scnet_hub.jobs import JobRequest
 from scnet_hub.placement import Calibration, place, record
@@ -89,6 +89,8 @@ async def test_what_decisions_share_is_written_once(world: World) -> None:
     await world.kill()
     await world.restart()
     await world.submit(name="later")
+    world.federation.load.centres["north"].paced(100.0)  # its looks take long, each another time
+    await world.submit(name="last")
     assert (await log_count(world))[2] == 1
 
 
@@ -114,6 +116,12 @@ async def test_the_same_refusal_again_is_counted_not_written_again(world: World)
     explanation = await explained(world, first[0].details["decision"])
     assert explanation["decisions"][0]["refused"]["times"] == 3 and "refused 3 times within a minute" in explanation["words"][2]
     assert (await log_count(world))[0] == 2
+
+
+async def test_who_is_refused_for_everything_there_is_fills_no_disk(world: World) -> None:
+    errors = [await refusal(world, cores=cores) for cores in range(1000, 1000 + MOST_REFUSALS + 5)]
+    assert ["decision" in error.details for error in errors] == [True] * MOST_REFUSALS + [False] * 5
+    assert (await log_count(world))[0] == MOST_REFUSALS
 
 
 async def test_a_further_copy_is_a_decision_of_its_own(world: World) -> None:

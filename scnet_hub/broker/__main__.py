@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import uvicorn
@@ -61,6 +61,18 @@ def make(settings: Settings) -> tuple[Federation, Gate]:
     return federation, Gate(settings.hub_api, read_secret(Path(settings.token_file)))
 
 
+def read_settings(path: Path) -> Settings:
+    """Raises SpecError naming the file, and what of it is missing or strange."""
+    try:
+        said = json.loads(path.read_text())
+        return Settings(**said)
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}.", hint="The broker's settings are expected there.") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        known = ", ".join(one.name for one in fields(Settings))
+        raise SpecError(f"{path} does not hold the broker's settings: {error}.", hint=f"A JSON object of: {known}.") from error
+
+
 def main(argv: list[str]) -> int:
     if len(argv) != 2:
         print("usage: python -m scnet_hub.broker SETTINGS.json", file=sys.stderr)
@@ -68,7 +80,7 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        settings = Settings(**json.loads(Path(argv[1]).read_text()))
+        settings = read_settings(Path(argv[1]))
         federation, gate = make(settings)
     except SpecError as error:
         print(f"{error} {error.hint}", file=sys.stderr)

@@ -72,6 +72,7 @@ def create_app(
         openapi_url=f"{prefix}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to an address that the caller's Host header names, without TLS where that ends before us
         lifespan=life,
     )
     lanes = Lanes(bounds)

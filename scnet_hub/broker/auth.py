@@ -11,7 +11,7 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import httpx
 
@@ -28,7 +28,7 @@ PLAUSIBLE = re.compile(r"[!-~]{1,200}", re.ASCII)  # anything else is no token, 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """`person` acts, or is acted for by the hub. An operator sees and stops what is everybody's. `session`: by the token that
-    lies at a centre with one of the person's sessions, whose administrators can read it."""
+    lies at a centre with one of the person's sessions, whose administrators can read it: it is never an operator's."""
 
     person: str
     operator: bool = False
@@ -124,9 +124,7 @@ class Gate:
         if not operator and not any(scope.split("!")[0] == USE for scope in scopes):
             raise NotEntitled("This token may not use SCNet Hub.", hint=f"It needs the scope {USE}.", code="no-scope")
         session = any(scope.startswith(SERVERS) for scope in scopes)
-        return Caller(person=identity.person(str(model.get("name", ""))), operator=operator, session=session)
-
-
-def as_member(caller: Caller) -> Caller:
-    """The same person without the operator's view: for what is done in one's own name."""
-    return replace(caller, operator=False)
+        person = identity.person(str(model.get("name") or ""))
+        if not person:
+            raise BrokerError("The hub did not say whose token this is.", hint="Try again in a minute.", code="hub-away")
+        return Caller(person=person, operator=operator and not session, session=session)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 
 from ..errors import SpecError
 from ..federation import Federation
+from ..rounds import attempt
 from ..standard.centre import READ_AGAIN_EVERY, CentreSpec, parse_centre
 from ..standard.federation import FederationSpec, parse_federation
 
@@ -44,8 +46,11 @@ class Pages:
         """Hands on what the pages say, again and again, until cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            for spec in await asyncio.to_thread(self.read):
-                federation.announce(spec)
+            await attempt(partial(self._hand_on, federation), what="reading the pages again")
+
+    async def _hand_on(self, federation: Federation) -> None:
+        for spec in await asyncio.to_thread(self.read):
+            federation.announce(spec)
 
     def read(self) -> list[CentreSpec]:
         """The centres' pages as they are now, those that can be read. What is wrong with the others is logged, once."""

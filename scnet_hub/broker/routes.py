@@ -95,7 +95,10 @@ def linker(who: Caller) -> str:
 
 
 def operator_of(who: Caller) -> None:
-    """Raises NotEntitled for anybody but an operator."""
+    """Raises NotEntitled for anybody but an operator, and for a session's token."""
+    if who.session:
+        hint = "Use the hub's pages, or `scnet` on your own machine with a token of the hub's page Token."
+        raise NotEntitled("This is for operators, and not done by a session's own token.", hint=hint, code="not-from-a-session")
     if not who.operator:
         raise NotEntitled("This is for operators.", hint="Use the token of a service with the scope custom:scnet:operate.")
 
@@ -230,7 +233,7 @@ async def stop(session_id: str, fed: Fed, who: Who, why: Annotated[str, Query(ma
     """`why` is for the hub and for sessions themselves: the reason that the session's person reads."""
     row = await own(fed, who, session_id)
     if who.hub:
-        row = await fed.db.run(fed.continuing.heir, row)
+        row = await fed.db.query(fed.continuing.heir, row)
     row = await (fed.cancel(row, " ".join(plain(why).split())) if why and (who.hub or who.session) else fed.cancel(row))
     return await one(fed, who, row)
 

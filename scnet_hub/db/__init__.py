@@ -44,6 +44,7 @@ READING = {"reading": True, "postgresql_readonly": True, "postgresql_deferrable"
 QUERYING: dict[str, dict[str, Any]] = {
     "sqlite": {"reading": True}, "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }  # fmt: skip
+log = logging.getLogger(__name__)
 QUERIERS = 2  # threads; more would share one interpreter
 BY_LOCKS = "by_locks"
 VERSIONS = "scnet_alembic_version"  # our own table, beside the hub's if the database is shared
@@ -165,9 +166,9 @@ class Database:
             with self.engine.connect().execution_options(**options) as tx:
                 return work(tx, *args, **kwargs)
         except DataError as error:
-            raise BadOption(f"The broker's database can't hold this: {error.orig}.") from error
+            raise BadOption(f"The broker's database can't hold this: {_said(error)}.") from error
         except OperationalError as error:
-            raise NotStored(f"The broker's database can't be read now: {error.orig}.", hint="Try again in a minute.") from error
+            raise NotStored(f"The broker's database can't be read now: {_said(error)}.", hint="Try again in a minute.") from error
 
     def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same on the caller's thread, which it may block: for commands and for several writers at once."""
@@ -190,16 +191,16 @@ class Database:
                 worked = True
             return result
         except DataError as error:  # PostgreSQL bounds text and integers and takes no NUL; SQLite takes what comes
-            raise BadOption(f"The broker's database can't hold this: {error.orig}.") from error
+            raise BadOption(f"The broker's database can't hold this: {_said(error)}.") from error
         except OperationalError as error:  # a full disk, a lock, a server that is away: the same may work in a moment
             hint = "Nothing was changed. Try again when there is room for it."
             if _lost_a_race(error):
                 hint = "Nothing was changed: too much else was written at the same time. Try again."
             elif worked and error.connection_invalidated:
                 hint = "The answer to COMMIT did not come: it is stored or it is not. Look before trying again."
-            words = f"The broker's database can't be used now: {error.orig}."
+            words = f"The broker's database can't be used now: {_said(error)}."
             if _lacks_room(error) and not self.trouble:
-                self.trouble = f"The broker's database can't be written: {error.orig}."
+                self.trouble = f"The broker's database can't be written: {_said(error)}."
             raise NotStored(words, hint=hint) from error
 
     def _on_a_server(self) -> bool:
@@ -215,6 +216,16 @@ def _lacks_room(error: DBAPIError) -> bool:
     """Whether the disk is full, or can't be written: SQLite's SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY; PostgreSQL's disk_full."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY) or getattr(error.orig, "sqlstate", None) == "53100"
+
+
+def _said(error: DBAPIError) -> str:
+    """The database's own words, fit for everybody: what a driver says of a lost connection names the server and a login, and is logged."""
+    if isinstance(error.orig, sqlite3.Error) or not isinstance(error, OperationalError):
+        return str(error.orig)
+    if words := getattr(getattr(error.orig, "diag", None), "message_primary", None):
+        return str(words)
+    log.warning("the broker's database: %s", error.orig)
+    return "its server can't be reached, or broke off"
 
 
 def _write_a_page(tx: Tx) -> None:

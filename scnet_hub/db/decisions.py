@@ -148,6 +148,12 @@ def last_of(tx: Tx, person: str, since: datetime) -> tuple[str, str, dict[str, A
     return (row.id, row.code, row.request) if row else None
 
 
+def refused_since(tx: Tx, person: str, since: datetime) -> int:
+    """How many of the person's starts that were refused since then are written."""
+    mine = (decisions.c.person == person, decisions.c.decided_at >= since, decisions.c.session.is_(None))
+    return tx.execute(select(func.count()).select_from(decisions).where(*mine)).scalar() or 0
+
+
 def once_more(tx: Tx, decision_id: str) -> None:
     tx.execute(update(decisions).where(decisions.c.id == decision_id).values(times=decisions.c.times + 1))
 

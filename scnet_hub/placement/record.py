@@ -26,8 +26,9 @@ Snapshot = tuple[str, datetime]  # of a centre, taken at
 Loads = Mapping[str, PartitionLoad]  # by partition
 MICROSECOND = timedelta(microseconds=1)
 
-# What changes from decision to decision; everything else of an offer is what the centre's page says.
-OWN = ("state", "why", "pending", "refused", "startup", "age", "open_for", "blocked")
+# What changes from decision to decision (`max_age` where a centre's looks take long); everything else of an offer is what the centre's page
+# says.
+OWN = ("state", "why", "pending", "refused", "startup", "age", "max_age", "open_for", "blocked")
 TERMS = tuple(one.name for one in fields(Offer) if one.compare and one.name not in (*OWN, "load", "taken_at"))
 
 

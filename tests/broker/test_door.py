@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from scnet_hub.broker.__main__ import KEEP_ALIVE
+from scnet_hub.broker.__main__ import KEEP_ALIVE, read_settings
 from scnet_hub.broker.app import PREFIX, create_app
 from scnet_hub.broker.auth import Gate
+from scnet_hub.errors import BrokerError, SpecError
 
 
 class Forgetful:
@@ -70,6 +72,38 @@ async def test_a_caller_is_the_same_person_whoever_spells_the_name(spelt: str) -
     assert (await gate.caller("token of-a-person", "")).person == "ada"
     assert (await gate.caller("token " + "h" * 64, spelt)).person == "ada"
     await gate.close()
+
+
+async def test_an_operators_session_has_a_token_that_is_no_operators() -> None:
+    """It lies at a centre, whose administrators can read it."""
+    scopes = ["custom:scnet:use", "custom:scnet:operate", "access:servers!server=olga/"]
+    hub = httpx.MockTransport(lambda request: httpx.Response(200, json={"name": "olga", "scopes": scopes}))
+    caller = await Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)).caller("token session", "")
+    assert (caller.session, caller.operator, caller.scope) == (True, False, "olga")
+
+
+@pytest.mark.parametrize("model", [{}, {"name": ""}, {"name": None}])
+async def test_a_token_of_no_person_sees_nothing(model: dict[str, str | None]) -> None:
+    """The scope of nobody would be everybody's."""
+    hub = httpx.MockTransport(lambda request: httpx.Response(200, json=model | {"scopes": ["custom:scnet:use"]}))
+    with pytest.raises(BrokerError, match="did not say whose"):
+        await Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)).caller("token x", "")
+
+
+async def test_no_answer_leads_elsewhere(door: httpx.AsyncClient) -> None:
+    answer = await door.get(f"{PREFIX}/health/", headers={"Host": "evil.example"})
+    assert answer.status_code == 404 and "location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "No such file"), (b"\xff", "does not hold"), (b"[1]", "does not hold"), (b'{"ports": 1}', "ports"), (b"{}", "missing")],
+)
+def test_settings_that_are_none_are_named(tmp_path: Path, text: bytes | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / "broker.json").write_bytes(text)
+    with pytest.raises(SpecError, match=rf"broker\.json.*{said}"):
+        read_settings(tmp_path / "broker.json")
 
 
 def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:

@@ -25,6 +25,17 @@ async def test_sessions_come_in_pages_and_ended_ones_behind_the_last(world: Worl
         assert (answer.status_code, answer.json()["code"]) == (400, "bad-option"), wrong
 
 
+async def test_anothers_session_is_no_place_where_a_page_begins(world: World, door: httpx.AsyncClient) -> None:
+    row = await world.submit()
+    for brief in ("0", "1"):
+        asked = [
+            await door.get("sessions", params={"after": after, "brief": brief}, headers=by(who))
+            for who, after in (("eve", row.id), ("eve", "nosuchsession"), ("ada", row.id), ("olga", row.id))
+        ]
+        assert [one.status_code for one in asked] == [400, 400, 200, 200]
+        assert asked[0].json()["title"].replace(row.id, "X") == asked[1].json()["title"].replace("nosuchsession", "X")
+
+
 async def test_entries_and_usage_come_in_pages(world: World, door: httpx.AsyncClient) -> None:
     for number in range(3):
         await world.submit(name=f"x{number}")

@@ -86,6 +86,10 @@ async def test_questions_are_answered_while_the_database_is_locked_for_writing(t
         waiting = asyncio.ensure_future(http.post("allocations", headers=by("ada"), json=body))  # for the lock, on the writer's thread
         async with asyncio.timeout(PATIENCE):
             await all_answered(http)
+            strange = await http.post(
+                "sessions/nosuchsession/call-home", json={"nonce": "n", "phase": "started", "host": "", "port": 0, "node": ""}
+            )
+            assert strange.status_code == 404  # anybody may call: it costs the writer nothing
         assert not waiting.done()
         lock.execute("ROLLBACK")
         assert (await waiting).status_code == 201

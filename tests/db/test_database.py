@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.db import Database, Tx, by_locks
+from scnet_hub.db import Database, Tx, by_locks, make_engine
 from scnet_hub.db import entries as stored
 from scnet_hub.errors import BadOption, NotStored, SpecError
 from scnet_hub.ledger import entries
@@ -55,6 +55,16 @@ async def test_a_full_disk_changes_nothing_and_is_said_until_there_is_room(tmp_p
         assert await db.run(lines) == 4
     finally:
         db.close()
+
+
+def test_a_server_that_is_away_is_said_without_its_address_and_login(server: Database, caplog: pytest.LogCaptureFixture) -> None:
+    server.engine.dispose()
+    server._engine = make_engine("postgresql://the-login:the-password@127.0.0.1:1/the-database")
+    for work in (server.run_here, server.read_here):
+        with pytest.raises(NotStored, match="server can't be reached") as said:
+            work(lines)
+        assert not [word for word in ("the-", "127.0.0.1", "port") if word in f"{said.value} {said.value.hint}"]
+    assert "127.0.0.1" in caplog.text and "the-password" not in caplog.text
 
 
 # ---- several at once

@@ -73,6 +73,17 @@ def there_and_back(inputs: Inputs) -> Inputs:
     return record.decode(record.Record(own=own, terms=terms, loads=loads), NOW)
 
 
+def test_how_old_news_may_be_is_a_decisions_own_and_was_once_a_page_of_terms() -> None:
+    """It moves with how long a centre's looks take: the terms of a thousand centres would be written anew each time."""
+    usual, slow = offer("a"), replace(offer("a"), max_age=timedelta(seconds=501))
+    assert record.terms([usual]) == record.terms([slow])
+    inputs = Inputs(offers=(slow,))
+    assert there_and_back(inputs).offers == inputs.offers
+    made, _ = record.encode(Inputs(offers=(usual,)), NOW)
+    before = [one | {"max_age": 501_000_000} for one in record.encode_terms([usual])]
+    assert record.decode(record.Record(own=made, terms=before, loads={}), NOW).offers[0].max_age == slow.max_age
+
+
 @given(LOADS)
 def test_a_load_comes_back_as_it_was(one: PartitionLoad) -> None:
     assert record.decode_load(json.loads(json.dumps(record.encode_load(one, NOW))), NOW) == one

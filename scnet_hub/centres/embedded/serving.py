@@ -42,7 +42,7 @@ class Door:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            request = json.loads(await asyncio.wait_for(reader.read(), PATIENCE))
+            request = json.loads(await asyncio.wait_for(_whole(reader), PATIENCE))
             said = await self.answer(_question(request, self.bare()))
             writer.write(json.dumps(asdict(said)).encode())
             await asyncio.wait_for(writer.drain(), PATIENCE)
@@ -52,6 +52,16 @@ class Door:
             log.exception("a question failed")
         finally:
             writer.close()
+
+
+async def _whole(reader: asyncio.StreamReader) -> bytes:
+    """All that is sent. Raises ValueError for more than `LARGEST` bytes: whoever sends without an end must not fill the memory."""
+    data = bytearray()
+    while part := await reader.read(2**16):
+        data += part
+        if len(data) > LARGEST:
+            raise ValueError(f"a question of over {LARGEST} bytes")
+    return bytes(data)
 
 
 def _question(request: Mapping[str, Any], bare: Mapping[str, str]) -> Question:
