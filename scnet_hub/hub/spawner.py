@@ -18,7 +18,9 @@ from typing import Any
 import jupyterhub
 import sqlalchemy
 from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
+from jupyterhub import orm
 from jupyterhub.spawner import Spawner
+from jupyterhub.utils import url_escape_path, url_path_join
 from traitlets import Dict, Float, List, Unicode
 
 from ..errors import BadOption, BrokerError, ScnetError
@@ -203,8 +205,18 @@ class FederatedSpawner(BatchSpawnerBase):
         if not self.api_token and document.get("token"):
             self.api_token = document["token"]  # so that a stop after a hub restart revokes it
         if not document["live"]:
+            self._revoke()
             return JobStatus.NOTFOUND
         return JobStatus.RUNNING if document["state"] == "ready" else JobStatus.PENDING
+
+    def _revoke(self) -> None:
+        """Ends the token of a session that is over. JupyterHub does so where it stops a server; of one that ended while the hub was away
+        it only takes note, and such a token has no end of its own."""
+        note = f"Server at {url_path_join(self.user.base_url, url_escape_path(self.name), '/')}"
+        session = self._session()
+        for token in session.query(orm.APIToken).filter_by(user_id=self.user.id, note=note):
+            session.delete(token)
+        session.commit()
 
     # ---- a session that moves
 

@@ -34,6 +34,7 @@ def test_a_lab_asks_for_nothing_that_is_not_there_and_its_terminal_is_the_sessio
             failed.append(f"{answer.status} {answer.url}")
 
     page.on("response", note)
+    page.on("console", lambda message: failed.append(message.text) if message.type == "error" else None)
     with FakeBroker() as broker, Lab(broker, SHELL="/bin/bash", PATH=f"{COMMANDS}:{os.defpath}") as lab:
         page.goto(f"{lab.url}lab?token={lab.token}")
         page.locator("#jupyterlab-splash").wait_for(state="detached")

@@ -127,7 +127,7 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
         assert HOSTILE not in page and "135 % used" in page and ("end unspent on" in page or "Nothing is left on" in page)
         assert "In use now:" in page and "times of Asia/Shanghai" in page
         idle = ada.get("project?id=climate").text
-        assert idle.count("<svg") == 1 and "100.00 will be left on" in idle
+        assert idle.count("<figure") == 1 and "100.00 will be left on" in idle
         assert "by all its people" not in idle and "for the project's PI and managers" in idle.replace("&#39;", "'")  # it names none
         for lost in ("other", HOSTILE, "", "../me"):
             nothing = ada.get("project", params={"id": lost})

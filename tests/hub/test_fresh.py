@@ -88,6 +88,7 @@ def test_a_page_says_so_before_anything_is_typed_and_leads_to_where_one_confirms
     with logged_in(together, "ada", ago=LATE) as ada:
         for page in ("accounts", "token"):
             shown = ada.get(page)
+            assert shown.status_code == 200
             assert f'href="/hub/confirm?next=%2Fhub%2F{page}"' in shown.text
         form = ada.get("confirm?next=/hub/accounts")
         assert 'type="password"' in form.text and "ada" in form.text
@@ -154,3 +155,11 @@ def test_a_wrong_wish_for_a_token_is_refused(together: Together, body: object) -
     with logged_in(together, "ada") as ada:
         headers = {**SAME, "X-XSRFToken": ada.cookies["_xsrf"], "Sec-Fetch-Mode": "cors"}
         assert ada.post("api/users/ada/tokens", json=body, headers=headers).status_code == 400
+
+
+def test_the_page_of_tokens_lists_each_with_its_end(together: Together) -> None:
+    with logged_in(together, "mary") as mary:
+        made = new_token(mary, "mary", note="<b>laptop", expires_in=DAY)
+        page = mary.get("token").text
+        assert made.json()["token"] not in page and "&lt;b&gt;laptop" in page and "<b>laptop" not in page
+        assert f'data-token-id="{made.json()["id"]}"' in page and page.count('data-label="Ends"') == 1 and 'id="request-token-form"' in page

@@ -78,6 +78,22 @@ def test_a_session_that_became_ready_while_the_hub_was_away_is_a_server_again(
     assert broker.calls == ["start ada"]
 
 
+@pytest.mark.parametrize("name", ["", "second"])
+def test_the_token_of_a_session_that_ended_while_the_hub_was_away_is_revoked(
+    hub: LabHub, broker: LabBroker, lab: Callable[[], str], name: str
+) -> None:
+    hub.begin(name=name)
+    hub.until(lambda: broker.sessions)
+    ready(broker, "s1", lab())
+    hub.until(lambda: hub.server(name=name).get("ready"))
+    token = {"Authorization": f"token {broker.sessions['s1']['token']}"}
+    assert httpx.get(f"{hub.url}user", headers=token, trust_env=False).status_code == 200
+    hub.kill()
+    broker.move("s1", live=False, state="charged", end_reason="Cancelled at the centre.", token="")
+    hub.start()
+    hub.until(lambda: httpx.get(f"{hub.url}user", headers=token, trust_env=False).status_code == 403)
+
+
 def test_a_hub_that_starts_asks_about_all_its_servers_in_one_question(hub: LabHub, broker: LabBroker, lab: Callable[[], str]) -> None:
     names, address = [f"n{number}" for number in range(6)], lab()
     for name in names:
