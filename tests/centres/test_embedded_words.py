@@ -196,7 +196,7 @@ def test_a_daemon_that_accepts_and_says_nothing_is_away_as_well(tmp_path: Path) 
 
 
 def test_sacct_without_its_daemon_fails_as_without_slurmdbd(tmp_path: Path) -> None:
-    recorded_words = (SAMPLES / "sacct_down.txt").read_text().partition("---- stderr\n")[2]
+    recorded_words = (SAMPLES.parent / "slurm" / "sacct_down.txt").read_text().partition("---- stderr\n")[2]
     done = subprocess.run([sys.executable, "-ISE", client.__file__, str(tmp_path / "socket"), "sacct"], capture_output=True, text=True)
     assert done.returncode == 1 and re.sub(r"host:\S+:\d+", "", done.stderr) == re.sub(r"host:\S+:\d+", "", recorded_words)
 

@@ -93,5 +93,5 @@ def test_an_interpreter_is_read_or_there_is_none(words: str, found: tuple[object
 @given(st.text())
 def test_any_words_are_a_python_or_none_and_a_number_or_none(text: str) -> None:
     assert Python.read(text) is None or text.strip()
-    assert answers.whole_number(text) is None or int(text) == answers.whole_number(text)
+    assert answers.whole_number(text) is None or int(text.strip()) == answers.whole_number(text)
     assert all(isinstance(value, str) for value in said(text, WORD).values()) and isinstance(noise(text, WORD) + last_line(text), str)

@@ -143,7 +143,7 @@ def test_a_centre_in_order_is_green(alpha: tb.Testbed) -> None:
     code, document = check(alpha, "a")
     assert (code, document["ok"], document["account"]) == (0, True, "ada")
     assert set(states(document).values()) == {"ok"}, document
-    assert len(document["checks"]) == 18
+    assert len(document["checks"]) == 19
 
 
 def test_a_talkative_centre_is_only_a_doubt(alpha: tb.Testbed) -> None:

@@ -109,6 +109,9 @@ class Job:
         one = self.until("ready")
         assert one["state"] == "ready", f"{self.plan} is over before it could be ended: {one['end_reason']}"
         time.sleep(self.plan.seconds)
+        deadline = time.monotonic() + PATIENCE
+        while not one["node"] and one["live"] and time.monotonic() < deadline:  # told by the scheduler, at its next look
+            one = self.document(wait=5, seen=one["version"])
         return one
 
     def stop(self) -> None:

@@ -401,8 +401,8 @@ async def test_a_port_that_a_dead_connection_holds_is_taken_when_it_comes_free(s
     assert await way.hub_url()
 
 
-async def test_a_way_back_needs_the_public_address(sshd: Sshd, ways: Ways) -> None:
-    with pytest.raises(SpecError, match="public URL"):
+async def test_a_way_back_needs_the_proxys_address(sshd: Sshd, ways: Ways) -> None:
+    with pytest.raises(SpecError, match="where the hub's proxy listens"):
         await ways(with_way_back(sshd, 18000)).hub_url()
 
 

@@ -772,7 +772,7 @@ async def test_the_end_of_a_missing_file_is_empty(sshd: Sshd, ways: Ways) -> Non
 
 async def test_the_end_of_a_folder_cannot_be_read(sshd: Sshd, ways: Ways) -> None:
     sshd.start()
-    with pytest.raises(Unreachable, match="could not be read"):
+    with pytest.raises(WrongFile, match="it is a folder, not a regular file"):
         await ways().tail(str(sshd.home))
 
 

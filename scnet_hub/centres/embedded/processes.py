@@ -64,11 +64,12 @@ def launch(files: Files, arguments: Sequence[str], environment: Mapping[str, str
 
 def open_output(directory: str, path: str, append: bool) -> BinaryIO:
     """Made by the job's user with 0666 minus the umask, as Slurm does; links are followed, as the submitter's own choice. Raises OSError
-    for anything else than a regular file or /dev/null: opening a FIFO would stop this daemon until somebody reads from it."""
+    for anything else than a regular file, /dev/null or a FIFO that is being read: waiting for its reader would stop this daemon."""
     where = os.path.join(directory, path)
     how = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
     handle = os.open(where, how, 0o666)
-    if not (stat.S_ISREG(os.fstat(handle).st_mode) or os.path.samestat(os.fstat(handle), os.stat(os.devnull))):
+    found = os.fstat(handle)
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode) or os.path.samestat(found, os.stat(os.devnull))):
         os.close(handle)
         raise owned.WrongKind(where, "something else")
     os.set_blocking(handle, True)  # the job's own from now on

@@ -77,6 +77,10 @@ class Broken:
     def ready(self, name: str, *argv: str, **options: object) -> Json:
         return self.state(self.start(name, *argv, **options), "ready")
 
+    def placed(self, name: str, *argv: str, **options: object) -> Json:
+        """Ready, and its node told by the scheduler: the session's own word for the node does not count."""
+        return self.until(self.ready(name, *argv, **options), lambda seen: seen["node"])
+
     def unknown(self, session: Json, seconds: float = 45) -> Json:
         """Its document once it is marked; the mark changes nothing else of it, and its hold stands."""
         document = self.until(session, lambda seen: seen["unknown_since"], seconds)

@@ -59,16 +59,16 @@ def test_a_partition_that_takes_no_jobs_ends_a_pinned_start_with_its_words_and_h
 @at("a")
 def test_jobs_on_lost_slurm_nodes_end_as_lost_uncharged_and_the_nodes_come_back(centre: Broken) -> None:
     """One node's daemon is killed, another's cable cut: Slurm takes some 30 s to say so. What still runs there is no session any more."""
-    killed = centre.ready("killed", "sleep", "3601")
+    killed = centre.placed("killed", "sleep", "3601")
     cores = CENTRES["a"].cores  # the second finds no room beside the first's node only if it fills one
-    cut = centre.ready("cut", "sleep", "3602", cores=cores)
-    on = {session["name"]: centre.seen(session)["node"] for session in (killed, cut)}
+    cut = centre.placed("cut", "sleep", "3602", cores=cores)
+    on = {session["name"]: session["node"] for session in (killed, cut)}
     assert len(set(on.values())) == 2
     with centre.broken("node-kill", on[killed["name"]]), centre.broken("node-cut", on[cut["name"]]):
         for session in (killed, cut):
             ended = centre.state(session, "charged", seconds=90)
             assert "Lost by the centre" in ended["end_reason"] and ended["charged"] == 0 and not centre.entries(session, "charge")
-        again = centre.ready("again")
+        again = centre.placed("again")
         assert again["node"] not in on.values()
     for session in (killed, cut, again):
         centre.settled(session)
@@ -79,13 +79,13 @@ def test_jobs_on_lost_slurm_nodes_end_as_lost_uncharged_and_the_nodes_come_back(
 @at("c")
 def test_a_grid_engine_node_that_is_cut_off_keeps_its_job(centre: Broken) -> None:
     """Its queue is unusable after some 27 s; the job stays as it is for ever, and is there when the cable is."""
-    session = centre.ready("cable", "sleep", "3603")
+    session = centre.placed("cable", "sleep", "3603")
     node = session["node"]
     with centre.broken("node-cut", node):
         wait_for(lambda: "u" in _queue_state(centre, node), 90)
         seen = centre.seen(session)
         assert seen["state"] == "ready" and seen["live"] and not seen["unknown_since"]
-        elsewhere = centre.ready("elsewhere")
+        elsewhere = centre.placed("elsewhere")
         assert elsewhere["node"] != node
     wait_for(lambda: "u" not in _queue_state(centre, node), 90)
     assert centre.seen(session)["job_id"] == session["job_id"]
@@ -116,7 +116,7 @@ def test_a_disabled_grid_engine_queue_keeps_what_waits_and_refuses_starts(centre
 @at("d")
 def test_an_oar_node_that_is_cut_off_keeps_its_job(centre: Broken) -> None:
     """OAR does not notice for minutes: the session stays as it is, and is there when the cable is."""
-    session = centre.ready("cable", "sleep", "3604")
+    session = centre.placed("cable", "sleep", "3604")
     with centre.broken("node-cut", session["node"]):
         heard = centre.document()["taken_at"]
         wait_for(lambda: centre.document()["taken_at"] > heard)
