@@ -115,7 +115,7 @@ def test_an_answer_without_a_problem_is_still_a_sentence(status, code):
     assert caught.value.code == code and caught.value.hint
 
 
-def test_no_answer_says_that_sessions_run_on():
+def test_no_answer_says_that_sessions_run_on(nowhere):
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
