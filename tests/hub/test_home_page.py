@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from scnet_hub.endings import TAIL
 from scnet_hub.hub.home_page import view
+from tests.browser.steps import chromium
 
 from .labs import NOW, Lab, LabBroker, LabHub, serve
 
@@ -98,7 +100,21 @@ def test_a_lab_that_was_killed_says_why_and_its_address_leads_to_the_hub(tmp_pat
         hub.until(lambda: [one for one in broker.sessions.values() if one["name"] == "work" and one["live"]])
         broker.ready(next(one["id"] for one in broker.sessions.values() if one["name"] == "work" and one["live"]), lab)
         hub.until(lambda: hub.routes["/user/ada/work/"] == f"http://127.0.0.1:{lab.server_address[1]}")
+        stop_by_hand(hub)
     finally:
         hub.stop()
         lab.shutdown()
         lab.server_close()
+
+
+def stop_by_hand(hub: LabHub) -> None:
+    """In Chromium: the name stays, the state says "Stopping…", and Start is there only once it is over."""
+    with chromium() as page, closing(hub.browser("ada")) as ada:
+        names = [*ada.cookies.jar]
+        page.context.add_cookies([{"name": one.name, "value": str(one.value), "domain": "127.0.0.1", "path": one.path} for one in names])
+        page.goto(hub.url.removesuffix("api/") + "home", wait_until="networkidle")
+        row = page.locator('tr[data-server-name="work"]')
+        row.get_by_role("button", name="Stop").click()
+        expect(row.get_by_text("work", exact=True)).to_be_visible()
+        expect(row.get_by_role("link", name="Start")).to_be_visible()
+        expect(row.get_by_text(re.compile("Running|Stopping"))).to_have_count(0)

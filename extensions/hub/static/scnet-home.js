@@ -37,7 +37,8 @@
     button.addEventListener("click", () => {
       const row = button.closest("tr");
       stopping(row.querySelector(".scnet-state"));
-      row.querySelector("td:last-child").textContent = "";
+      // Hidden, not removed: JupyterHub's script goes up from the button to its row.
+      row.querySelectorAll("td:last-child > *").forEach((one) => (one.style.visibility = "hidden"));
       const name = row.querySelector(".server-link");
       if (name) name.replaceWith(name.textContent);
       watch(button.id);
