@@ -40,8 +40,11 @@ def parse(data: bytes) -> Json:
         raise BadOption("The body is not JSON.", hint="Send one JSON object in UTF-8.") from error
     if not isinstance(body, dict):
         raise BadOption("The body must be a JSON object.")
-    if wrong := next((found for one in _values(body) if (found := _unfit(one))), ""):
-        raise BadOption(wrong)
+    if any(_unfit(name) for name in body):
+        raise BadOption("A name in the body holds a NUL character or an unpaired surrogate.")
+    for name, value in body.items():
+        if wrong := next((found for one in _values(value) if (found := _unfit(one))), ""):
+            raise BadOption(f"{name[:40]}: {wrong}", details={"field": name[:40]})
     return body
 
 
@@ -51,9 +54,9 @@ def only(body: Json, *names: str) -> None:
         raise BadOption(f"Unknown field {unknown[0][:40]!r}.", hint=f"Known: {', '.join(names)}.")
 
 
-def _values(body: Json) -> Iterator[Any]:
+def _values(value: Any) -> Iterator[Any]:
     """Every key, text and number in it, however deep."""
-    waiting: list[Any] = [body]
+    waiting = [value]
     while waiting:
         one = waiting.pop()
         if isinstance(one, dict):
@@ -68,12 +71,12 @@ def _unfit(one: Any) -> str:
     """Why this value is refused; "" if it isn't."""
     if isinstance(one, str):
         if "\0" in one:
-            return "The body must not hold NUL characters."
-        return "" if one.isascii() or _encodes(one) else "The body must be Unicode text: it contains an unpaired surrogate."
+            return "must not hold NUL characters."
+        return "" if one.isascii() or _encodes(one) else "must be Unicode text, and holds an unpaired surrogate."
     if isinstance(one, int) and not -INT64 <= one < INT64:
-        return "The body holds a whole number that does not fit into 64 bits."
+        return "holds a whole number that does not fit into 64 bits."
     if isinstance(one, float) and not math.isfinite(one):
-        return "The body holds a number that is infinite or not a number."
+        return "holds a number that is infinite or not a number."
     return ""
 
 
