@@ -13,6 +13,7 @@ from scnet_hub import leases, projects
 from scnet_hub.centres import Centre
 from scnet_hub.db import Database, Tx
 from scnet_hub.db import mails as stored_mails
+from scnet_hub.db import open as stored_open
 from scnet_hub.db import sessions as stored
 from scnet_hub.db.sessions import SessionRow
 from scnet_hub.errors import Overdrawn, Refused
@@ -159,7 +160,8 @@ async def test_where_one_core_asked_is_two_allocated_two_are_held_and_extended(h
     assert row.held == 2 * one.held and hall.fed.load.centres["a"].allotted(JobRequest(person="", project=""), "cpu").cores == 2
     held = Amount((await hall.minutes(31)).held)
     assert held >= credits(3.0), "an hour and a half of two cores, at 1 credit"
-    assert hall.fed.reports.in_flight(await hall.row()) == credits("1.033334"), "31 minutes of two cores"
+    flown = await hall.fed.db.query(hall.fed.reports.flown, [stored_open.of(row := await hall.row())])
+    assert flown.used[row.id] == credits("1.033334").micros, "31 minutes of two cores"
 
 
 async def test_a_lab_shorter_than_a_lease_holds_all_of_it_and_is_not_looked_at(hall: Hall) -> None:

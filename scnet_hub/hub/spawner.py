@@ -21,6 +21,7 @@ from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner
 from jupyterhub.utils import url_escape_path, url_path_join
+from sqlalchemy.exc import SQLAlchemyError
 from traitlets import Dict, Float, List, Unicode
 
 from ..errors import BadOption, BrokerError, ScnetError
@@ -214,9 +215,13 @@ class FederatedSpawner(BatchSpawnerBase):
         it only takes note, and such a token has no end of its own."""
         note = f"Server at {url_path_join(self.user.base_url, url_escape_path(self.name), '/')}"
         session = self._session()
-        for token in session.query(orm.APIToken).filter_by(user_id=self.user.id, note=note):
-            session.delete(token)
-        session.commit()
+        try:
+            for token in session.query(orm.APIToken).filter_by(user_id=self.user.id, note=note):
+                session.delete(token)
+            session.commit()
+        except SQLAlchemyError as error:  # a full disk: the session is over all the same, and is asked for again
+            session.rollback()
+            self.log.error("%s: the token of its ended session can't be revoked now: %s", self._log_name, error)
 
     # ---- a session that moves
 
