@@ -153,15 +153,20 @@ class Lanes:
         """The places at work that all share; the hub and those that call home have their own."""
         return self._own.get(key[0], self._work)
 
-    def _open(self, key: Key) -> Lane:
-        times = self.bounds.shared if key[0] in (SHARED, HOME) else 1
-        lane = self._lanes.get(key) or Lane(asyncio.Semaphore(self.bounds.at_work * times))
-        if lane.requests - lane.resting >= (self.bounds.at_work + self.bounds.in_line) * times:
+    def check(self, key: Key) -> None:
+        """Raises TooMany, Overloaded where one more request of that caller finds no place, not even in line."""
+        lane = self._lanes.get(key)
+        if lane and lane.requests - lane.resting >= (self.bounds.at_work + self.bounds.in_line) * self._times(key):
             raise self._many(f"{lane.requests - lane.resting} requests of yours are under way already.")
         if key[0] != "hub" and self.counts.in_line >= self.bounds.all_in_line:
             raise self._full()
-        self._lanes[key] = lane
-        return lane
+
+    def _open(self, key: Key) -> Lane:
+        self.check(key)
+        return self._lanes.setdefault(key, Lane(asyncio.Semaphore(self.bounds.at_work * self._times(key))))
+
+    def _times(self, key: Key) -> int:
+        return self.bounds.shared if key[0] in (SHARED, HOME) else 1
 
     def check_resting(self, lane: Lane) -> None:
         if lane.resting >= self.bounds.resting:

@@ -41,10 +41,15 @@ class Limits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or (scope["method"] in READING and scope["path"] == self._free):
             return await self.app(scope, receive, send)
+        key = self._key(scope)
+        try:
+            self.lanes.check(key)
+        except ScnetError as error:  # before anything is made for the request: a refusal must cost little
+            return await self.refused(error)(scope, receive, send)
         if scope["method"] not in READING:
-            return await self._serve(scope, receive, send)
+            return await self._serve(key, scope, receive, send)
         client = _Client(receive)
-        serving = asyncio.create_task(self._serve(scope, client.receive, send))
+        serving = asyncio.create_task(self._serve(key, scope, client.receive, send))
         leaving = asyncio.create_task(client.left())
         try:
             await asyncio.wait((serving, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -56,8 +61,8 @@ class Limits:
         if not serving.cancelled():
             serving.result()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        key, body = self._key(scope), _Body(receive, self.sent_within)
+    async def _serve(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
+        body = _Body(receive, self.sent_within)
         try:
             if key[0] == HOME:  # anybody may call: without a place, until all is there
                 await body.arrive(HOME_BODY)

@@ -1,19 +1,26 @@
-"""A reverse proxy that ends TLS, as a site puts nginx or Caddy before the hub: it adds X-Forwarded-Proto to each request."""
+"""Debian's nginx before the hub, as docs/how-to/address.md configures it: the tests run the page's own block, with ports and a certificate
+of theirs in it."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import ipaddress
-import re
-import socket
+import shutil
 import ssl
-import threading
+import subprocess
+import time
 from pathlib import Path
 
+import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from scnet_hub.demo.state import some_free_port
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "address.md"
+MISSING = "nginx is missing: apt-get install nginx-light"
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -32,51 +39,51 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return cert, secret
 
 
+def site(folder: Path, port: int, behind: int) -> str:
+    """The page's block as a whole configuration for `port` of loopback, in front of the port `behind`."""
+    block = PAGE.read_text().split("```nginx\n")[1].split("```")[0]
+    cert, key = certificate(folder)
+    ours = {
+        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key};",
+        "127.0.0.1:8000": f"127.0.0.1:{behind}",
+        "server_name hub.example.org;": "server_name localhost;",
+    }
+    for theirs, mine in ours.items():
+        assert block.count(theirs) == 1, f"{PAGE.name} lacks `{theirs}`"
+        block = block.replace(theirs, mine)
+    paths = " ".join(f"{name}_temp_path {folder / name};" for name in TEMPORARY)
+    return f"""daemon off; master_process off; pid {folder / "pid"}; error_log {folder / "log"} warn;
+events {{ worker_connections 4096; }}
+http {{ access_log off; {paths}
+{block} }}
+"""
+
+
 class Front:
-    """Listens on a port of loopback with TLS and passes on to `behind`, one request a connection."""
+    """Listens on a port of loopback with TLS and passes on to `behind`."""
 
     def __init__(self, folder: Path, behind: int) -> None:
-        cert, key = certificate(folder)
-        self.certificate = cert
-        self.trust = ssl.create_default_context(cafile=str(cert))
-        self.behind = behind
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(cert, key)
-        self.listener = context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True, do_handshake_on_connect=False)
-        self.port: int = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+        assert program, MISSING
+        self.port = some_free_port([])
+        (folder / "nginx.conf").write_text(site(folder, self.port, behind))
+        self.certificate = folder / "front.pem"
+        self.trust = ssl.create_default_context(cafile=str(self.certificate))
+        self._child = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "log"])
+        self._wait(folder)
+
+    def _wait(self, folder: Path) -> None:
+        end = time.monotonic() + 20
+        with httpx.Client(verify=self.trust, trust_env=False) as http:
+            while time.monotonic() < end and self._child.poll() is None:
+                try:
+                    http.get(f"https://localhost:{self.port}/")
+                except httpx.HTTPError:
+                    time.sleep(0.05)
+                else:
+                    return
+        raise AssertionError(f"nginx does not listen: {(folder / 'log').read_text()}")
 
     def close(self) -> None:
-        self.listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", self.behind)) as server:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                if not (part := client.recv(65536)):
-                    return
-                head += part
-            server.sendall(forwarded(head))
-            threading.Thread(target=_pass_on, args=(client, server), daemon=True).start()
-            _pass_on(server, client)
-
-
-def forwarded(head: bytes) -> bytes:
-    """The request as such a proxy sends it on."""
-    lines, _, rest = head.partition(b"\r\n\r\n")
-    if b"upgrade: websocket" not in lines.lower():
-        lines = re.sub(rb"(?im)^connection:[^\r\n]*\r\n", b"", lines) + b"\r\nConnection: close"
-    return lines + b"\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n" + rest
-
-
-def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while part := one.recv(65536):
-            other.sendall(part)
-        other.shutdown(socket.SHUT_WR)
+        self._child.terminate()
+        self._child.wait(timeout=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -120,6 +121,28 @@ async def test_every_page_of_the_hub_links_to_pages_below_its_path(behind_tls: S
             links = re.findall(r'(?:href|src|action)="(/[^"]*|https?://[^"]*)"', answer.text)
             ours = [link for link in links if "jupyter.org" not in link and "readthedocs.io" not in link]
             assert ours and [link for link in ours if not link.startswith(("/jupyter/", behind_tls.url))] == [], page
+
+
+async def test_a_flood_ends_at_the_front_in_the_brokers_own_words(behind_tls: Site) -> None:
+    assert behind_tls.front is not None
+    tls = behind_tls.front.trust
+    async with Browser(behind_tls.url, "ada", tls=tls) as ada, httpx.AsyncClient(verify=tls, trust_env=False, timeout=60) as others:
+        await ada.log_in(behind_tls.demo.passwords["ada"])
+        made = await ada.http.post("hub/api/users/ada/tokens", json={}, headers=ada._headers("hub/"))
+        url, headers = f"{behind_tls.url}services/scnet/api/v1/sessions", {"Authorization": f"token {made.json()['token']}"}
+        health = f"{behind_tls.url}services/scnet/api/v1/health"
+        before = (await others.get(health)).json()["requests"]["refused"]
+        reader, writer = await asyncio.open_connection("localhost", behind_tls.front.port, ssl=tls)
+        ask = f"GET {httpx.URL(url).path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {headers['Authorization']}\r\n\r\n"
+        writer.write((ask * 400).encode())
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < 400:
+            answers += await asyncio.wait_for(reader.read(65536), 60)
+        assert answers.count(b"HTTP/1.1 429 ") > 200 and answers.count(b"Retry-After: 2") > 200
+        assert b'"code":"too-many-requests"' in answers and b"Content-Type: application/problem+json" in answers
+        writer.close()
+        after = (await others.get(health)).json()
+        assert after["ok"] and after["requests"]["refused"] == before  # the broker met none of them
 
 
 class Here(httpcore.AsyncNetworkBackend):
