@@ -25,10 +25,10 @@ import httpx
 import psutil
 from alpha import note
 
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.process import until
 from scnet_hub.demo.run import Demo, running
-from scnet_hub.hub import PREFIX
-from scnet_hub.secret import read_secret
+from scnet_hub.domain.addresses import PREFIX
 
 Json = dict[str, Any]
 PERSON = "ada"

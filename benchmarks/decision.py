@@ -27,15 +27,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from scnet_hub import projects
-from scnet_hub.centres import Centre
-from scnet_hub.commands import Command
-from scnet_hub.db import Database
-from scnet_hub.federation import Federation
-from scnet_hub.jobs import Backfill, Booking, JobRequest, LoadSnapshot, NodeLoad, PartitionLoad, Waiting
-from scnet_hub.standard.centre import CentreSpec, parse_centre
-from scnet_hub.standard.federation import parse_federation
-from scnet_hub.transport.ssh import SshTransport
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.adapters.transport.ssh import SshTransport
+from scnet_hub.domain.commands import Command
+from scnet_hub.domain.jobs import Backfill, Booking, JobRequest, LoadSnapshot, NodeLoad, PartitionLoad, Waiting
+from scnet_hub.domain.standard.centre import CentreSpec, parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.services.federation import Federation
+from scnet_hub.services.projects import projects
 from tests.transport.sshd import ME, Sshd
 
 Json = dict[str, Any]

@@ -28,10 +28,10 @@ from pathlib import Path
 
 import websockets
 
+from scnet_hub.adapters.secret_files import write_secret
+from scnet_hub.adapters.transport.ssh import SshTransport
+from scnet_hub.adapters.transport.ssh_master import CIPHERS
 from scnet_hub.errors import Unreachable
-from scnet_hub.secret import write_secret
-from scnet_hub.transport.master import CIPHERS
-from scnet_hub.transport.ssh import SshTransport
 from tests.transport.sshd import ME, Sshd, free_port, until
 
 HOST = "127.0.0.1"

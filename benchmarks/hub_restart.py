@@ -34,13 +34,13 @@ import httpx
 import psutil
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings, centre_toml
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo import run
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.demo.process import tail, until
 from scnet_hub.demo.run import Demo, running
+from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.errors import ScnetError
-from scnet_hub.hub import PREFIX
-from scnet_hub.secret import read_secret
 
 Json = dict[str, Any]
 GIB = 2**30

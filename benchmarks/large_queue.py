@@ -18,12 +18,13 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from scnet_hub.commands import Command, Completed
-from scnet_hub.dialects import Dialect, dialect
-from scnet_hub.jobs import JobRequest, LoadSnapshot
-from scnet_hub.load import LiveBoard, Load
-from scnet_hub.placement.board import Board
-from scnet_hub.standard.centre import parse_centre
+from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.dialects.dialect import Dialect, dialect
+from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
+from scnet_hub.domain.placement.board import Board
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.services.placement.live_board import LiveBoard
 
 Json = dict[str, Any]
 FEW, MANY = (100, 1_000), (10_000, 100_000)  # running and waiting

@@ -30,10 +30,10 @@ import settling
 import verifying
 from sqlalchemy import text
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import entries as stored
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import entries as stored
 from scnet_hub.errors import NotStored
-from scnet_hub.ledger import books
+from scnet_hub.services.accounting import books
 from scnet_hub.units import Amount, credits
 from tests.postgres import standing
 

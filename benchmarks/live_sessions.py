@@ -23,16 +23,19 @@ from typing import Any
 
 import httpx
 
-from scnet_hub import projects, sessions
-from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import sessions as stored
-from scnet_hub.federation import Federation, centres_of
-from scnet_hub.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
-from scnet_hub.ledger import books
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.domain.addresses import PREFIX
+from scnet_hub.domain.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
+from scnet_hub.domain.sessions import names
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.services import tokens
+from scnet_hub.services.accounting import books
+from scnet_hub.services.federation import Federation, centres_of
+from scnet_hub.services.projects import projects
 from scnet_hub.units import credits
 
 FEW, MANY, CENTRES, ROUNDS = 100, 10_000, 22, 5
@@ -100,10 +103,10 @@ class Broker:
             person = self.people[number % len(self.people)]
             name = f"s{number}"
             request = JobRequest(person=person, project="p", kind="batch", name=name, cores=1 + number % 4, walltime=timedelta(hours=8))
-            session_id, began = sessions.new_id(), now - timedelta(minutes=30, seconds=number % 1000)
+            session_id, began = tokens.new_id(), now - timedelta(minutes=30, seconds=number % 1000)
             stored.insert(
                 tx, id=session_id, person=person, project="p", kind="batch", name=name, state="ready", live=True,
-                request=sessions.request_document(request), placement={"reason": "x" * 400, "ranked": [{"centre": "c"}] * 8},
+                request=names.request_document(request), placement={"reason": "x" * 400, "ranked": [{"centre": "c"}] * 8},
                 payload={"argv": ["python", "train.py"], "env": {"JUPYTERHUB_API_TOKEN": "t" * 32}}, why="It starts there at once.",
                 end_reason="", created_at=began, held=credits(10).micros, leased_until=None, lease_end="", continues="", in_line=False,
                 ready_at=began, cause="first", asked_at=began, centre=f"c{number % CENTRES}", partition="main", account=person,
@@ -150,7 +153,7 @@ async def start(broker: Broker) -> None:
     for name in broker.federation.load.centres:
         broker.look(name)
     request = JobRequest(person="p0", project="p", kind="batch", name=f"new{time.monotonic_ns()}", cores=1, walltime=timedelta(hours=1))
-    row = await broker.federation.db.run(broker.federation._begin, sessions.new_id(), request, {"argv": ["true"], "env": {}})
+    row = await broker.federation.db.run(broker.federation.submission._begin, tokens.new_id(), request, {"argv": ["true"], "env": {}})
     assert not isinstance(row, Exception), row
 
 

@@ -28,7 +28,7 @@ import centres
 from alpha import note
 from hub_restart import Site, stand_in
 
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings, centre_toml
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.demo.process import until
 from scnet_hub.demo.run import running
 

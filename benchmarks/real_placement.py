@@ -40,9 +40,9 @@ import httpx
 from alpha import SESSION, beds, needs, note
 from other_jobs import Others, plans
 
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.process import until
 from scnet_hub.demo.run import Demo, running
-from scnet_hub.secret import read_secret
 
 Json = dict[str, Any]
 PLACE = beds.Place(prefix="real", network="10.83")

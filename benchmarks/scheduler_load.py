@@ -26,10 +26,10 @@ import alpha
 import httpx
 from alpha import note
 
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.process import until
 from scnet_hub.demo.run import running
-from scnet_hub.hub import PREFIX
-from scnet_hub.secret import read_secret
+from scnet_hub.domain.addresses import PREFIX
 from tests.testbed import Testbed
 
 Json = dict[str, Any]

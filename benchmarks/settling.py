@@ -21,18 +21,18 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from scnet_hub.jobs import Ending
-from scnet_hub.ledger import entries, lots
-from scnet_hub.ledger.bills import earned, price
-from scnet_hub.ledger.entries import Entry
-from scnet_hub.ledger.kept import Terms as Prices
-from scnet_hub.ledger.lots import Lot
-from scnet_hub.ledger.periods import period_named
-from scnet_hub.ledger.settlement import Payer, Settlement, Terms, settle
-from scnet_hub.ledger.suspense import Copy
-from scnet_hub.ledger.tariffs import CORE, Tariff, Version, gpu_meter
-from scnet_hub.ledger.usage import Usage
-from scnet_hub.ledger.weighing import COUNTED, Arrived, weigh
+from scnet_hub.domain.jobs import Ending
+from scnet_hub.domain.ledger import entries, lots
+from scnet_hub.domain.ledger.bills import earned, price
+from scnet_hub.domain.ledger.entries import Entry
+from scnet_hub.domain.ledger.lots import Lot
+from scnet_hub.domain.months import period_named
+from scnet_hub.domain.pricing.tariffs import CORE, Tariff, Version, gpu_meter
+from scnet_hub.domain.settlement.settlement import Payer, Settlement, Terms, settle
+from scnet_hub.domain.usage.runs import Usage
+from scnet_hub.domain.usage.serialisation import Terms as Prices
+from scnet_hub.domain.usage.suspense import Copy
+from scnet_hub.domain.usage.verdicts import COUNTED, Arrived, weigh
 from scnet_hub.units import CREDIT, MICRO
 
 SHORT, LONG, STRETCH = 10_000, 1_000_000, 100_000  # records

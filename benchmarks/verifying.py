@@ -18,11 +18,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from scnet_hub.db import Database, Tx, tables
-from scnet_hub.ledger import audit, books, entries
-from scnet_hub.ledger.bills import earned
-from scnet_hub.ledger.entries import Entry
-from scnet_hub.ledger.lots import Lot, Settled
+from scnet_hub.adapters.db import tables
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.domain.ledger import entries
+from scnet_hub.domain.ledger.bills import earned
+from scnet_hub.domain.ledger.entries import Entry
+from scnet_hub.domain.ledger.lots import Lot, Settled
+from scnet_hub.services.accounting import audit, books
 from scnet_hub.units import CREDIT, Amount, credits
 
 ENTRIES = 1_000_000

@@ -6,22 +6,19 @@ are resolved when first used, so that importing the package costs nothing on a c
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["balance", "centres", "dask", "jobs", "panel", "place", "run", "sessions", "stop", "usage"]
 
-_HOMES = {"dask": "clusters", "panel": "panels"}
+_HOMES = {"dask": "client.clusters", "panel": "client.panels"}
 
 
 def __getattr__(name: str) -> Any:
-    """The notebook's functions. To the import system they don't exist: the hub's side has modules of the same names
-    (`sessions`, `centres`, `jobs`), and `from scnet_hub import sessions` there must go on to import the module."""
-    if name not in __all__ or sys._getframe(1).f_code.co_name == "_handle_fromlist":
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'front')}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'client.notebook')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -23,7 +23,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
-from scnet_hub.db import Database, Tx, make_engine, migrate
+from scnet_hub.adapters.db.database import Database, Tx, make_engine, migrate
 
 INSTALL = "apt-get install --no-install-recommends postgresql"
 NEWEST_FIRST = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda found: int(found.parent.name), reverse=True)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from traitlets.config import Config
 
-from scnet_hub.addresses import Address
 from scnet_hub.demo.state import prepare
+from scnet_hub.domain.addresses import Address
 from scnet_hub.errors import SpecError
-from scnet_hub.hub import Ports, configure
+from scnet_hub.hub.config import configure
+from scnet_hub.hub.ports import Ports
 from tests.test_starts import ROW, SPEC
 
 
@@ -81,9 +82,9 @@ def test_the_demo_hands_one_address_to_all(tmp_path: Path) -> None:
 
 
 def test_a_session_calls_home_below_the_path_whatever_way_leads_there() -> None:
-    from scnet_hub import starts
+    from scnet_hub.domain.sessions import start_file
 
-    home = starts.Addresses(
+    home = start_file.Addresses(
         public_url="https://hub.example.org/jupyter",
         call_home="https://hub.example.org/jupyter/services/scnet/api/v1/sessions/{}/call-home",
     )

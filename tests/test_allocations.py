@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import allocations, projects
-from scnet_hub.allocations import Wish
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import lots as stored_lots
-from scnet_hub.db import projects as stored_projects
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import lots as stored_lots
+from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import BadOption, NotEntitled, NotFound, Overdrawn, Refused, SpecError
-from scnet_hub.ledger import audit, books
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.projects import allocations, projects
+from scnet_hub.services.projects.allocations import Wish
 from scnet_hub.units import CREDIT, Amount, credits
 
 from .postgres import undone

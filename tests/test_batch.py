@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub import batch, inputs, options
-from scnet_hub.batch import Job, Output
-from scnet_hub.client import Client
+from scnet_hub.client import Client, batch_jobs, job_files
+from scnet_hub.client.batch_jobs import Job, Output
+from scnet_hub.domain.sessions import requests
 from scnet_hub.errors import BadOption, BrokerError, NotFound, OverQuota, ScnetError
 from tests.fakes.broker import FakeBroker, until
 
@@ -59,7 +59,7 @@ def test_the_program_is_the_first_word_that_names_a_file_here(tmp_path: Path, ar
     (here / "src").mkdir(parents=True)
     for name in ("train.py", "src/model.py", "true", "../outside.py"):
         (here / name).write_text("")
-    assert inputs.program(argv, here) == sent
+    assert job_files.program(argv, here) == sent
 
 
 def test_files_keep_their_relative_names_and_those_outside_their_last(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_files_keep_their_relative_names_and_those_outside_their_last(tmp_path: 
     (here / "src").mkdir(parents=True)
     for name in ("a.txt", "src/a.txt", "../b é.txt"):
         (here / name).write_text(name)
-    found = inputs.gather(["a.txt", "./src/../src/a.txt", "../b é.txt", here / "a.txt"], here)
+    found = job_files.gather(["a.txt", "./src/../src/a.txt", "../b é.txt", here / "a.txt"], here)
     assert found == {"a.txt": b"a.txt", "src/a.txt": b"src/a.txt", "b é.txt": "../b é.txt".encode()}
 
 
@@ -93,15 +93,15 @@ def test_what_cannot_be_sent_is_said(tmp_path: Path, path: object, words: str) -
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(BadOption, match=words):
-        inputs.gather([path], tmp_path)  # type: ignore[list-item]
+        job_files.gather([path], tmp_path)  # type: ignore[list-item]
 
 
 def test_files_that_fit_alone_may_be_too_many_together(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"x" * 100_000)
-    inputs.gather(["a", "a"], tmp_path)
+    job_files.gather(["a", "a"], tmp_path)
     with pytest.raises(BadOption, match=r"b .*too large"):
-        inputs.gather(["a", "b"], tmp_path)
+        job_files.gather(["a", "b"], tmp_path)
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -109,14 +109,14 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     (tmp_path / "here" / "a").write_text("")
     with pytest.raises(BadOption, match="both be 'a'"):
-        inputs.gather(["a", "../a"], tmp_path / "here")
+        job_files.gather(["a", "../a"], tmp_path / "here")
 
 
 def test_what_is_gathered_passes_the_brokers_door_and_its_limit_of_a_body(tmp_path: Path) -> None:
-    (tmp_path / "full").write_bytes(b"\xff" * inputs.LIMIT)
-    packed = inputs.packed(inputs.gather(["full"], tmp_path))
-    assert options.payload("batch", ["x" * 60_000], {}, packed)["files"] == packed
-    assert inputs.LIMIT == options.MAX_FILE_BYTES and len(packed["full"]) + options.MAX_PAYLOAD < 250 * 1024
+    (tmp_path / "full").write_bytes(b"\xff" * job_files.LIMIT)
+    packed = job_files.packed(job_files.gather(["full"], tmp_path))
+    assert requests.payload("batch", ["x" * 60_000], {}, packed)["files"] == packed
+    assert job_files.LIMIT == requests.MAX_FILE_BYTES and len(packed["full"]) + requests.MAX_PAYLOAD < 250 * 1024
 
 
 # ---- commands and names
@@ -125,7 +125,7 @@ def test_what_is_gathered_passes_the_brokers_door_and_its_limit_of_a_body(tmp_pa
 @pytest.mark.parametrize("argv", [b"python", "", "  ", [], [3], ["a", 3], [b"a"], 3, None])
 def test_what_is_no_command_is_refused(argv: object) -> None:
     with pytest.raises(BadOption, match="list of words"):
-        batch.command(argv)
+        batch_jobs.command(argv)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_no_command_is_refused(argv: object) -> None:
     ],
 )
 def test_a_string_is_split_as_a_shell_splits_it(line: str, words: list[str]) -> None:
-    assert batch.command(line) == words
+    assert batch_jobs.command(line) == words
 
 
 @pytest.mark.parametrize(
@@ -147,16 +147,16 @@ def test_a_string_is_split_as_a_shell_splits_it(line: str, words: list[str]) -> 
 )
 def test_a_string_that_needs_a_shell_says_how(line: str) -> None:
     with pytest.raises(BadOption, match="only a shell understands") as caught:
-        batch.command(line)
+        batch_jobs.command(line)
     assert '["bash", "-c",' in caught.value.hint
 
 
 def test_a_setting_before_the_command_is_told_its_option() -> None:
     with pytest.raises(BadOption, match="OMP_NUM_THREADS=4") as caught:
-        batch.command("OMP_NUM_THREADS=4 python x.py")
+        batch_jobs.command("OMP_NUM_THREADS=4 python x.py")
     assert caught.value.hint == "Write env={'OMP_NUM_THREADS': '4'}."
     with pytest.raises(BadOption, match="No closing quotation"):
-        batch.command("python 'x.py")
+        batch_jobs.command("python 'x.py")
 
 
 @pytest.mark.parametrize(
@@ -172,24 +172,24 @@ def test_a_setting_before_the_command_is_told_its_option() -> None:
     ],
 )
 def test_a_name_is_readable_and_no_others(argv: list[str], stem: str) -> None:
-    name = batch.name_for(argv)
-    assert name.startswith(f"{stem}") and name != batch.name_for(argv) and len(name) < 50
-    options.text("name", name)
+    name = batch_jobs.name_for(argv)
+    assert name.startswith(f"{stem}") and name != batch_jobs.name_for(argv) and len(name) < 50
+    requests.text("name", name)
 
 
 def test_the_words_for_a_good_end_are_the_brokers() -> None:
     from datetime import UTC, datetime
     from types import SimpleNamespace
 
-    from scnet_hub.jobs import JobState, JobStatus
-    from scnet_hub.lifecycle import end_reason
+    from scnet_hub.domain.jobs import JobState, JobStatus
+    from scnet_hub.domain.sessions.lifecycle import end_reason
 
     now = datetime.now(UTC)
 
     def said(state: JobState, cancelled: bool = False) -> str:
         row = SimpleNamespace(job_cancelled_at=now if cancelled else None, job_end="", request={"walltime_s": 60, "memory": 0})
         words = end_reason(row, JobStatus(state=state, seen_at=now, reason="exit 1"))  # type: ignore[arg-type]
-        return batch.outcome({"live": False, "end_reason": words})
+        return batch_jobs.outcome({"live": False, "end_reason": words})
 
     assert said(JobState.COMPLETED) == "done" and said(JobState.FAILED) == "failed" and said(JobState.LOST) == "failed"
     assert said(JobState.COMPLETED, cancelled=True) == "stopped"
@@ -203,7 +203,7 @@ def test_a_job_with_its_program_and_a_file_runs_elsewhere(broker: FakeBroker, cl
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.txt").write_text("数据")
     words = ["a b", "'\"$(id)`", "é\n", "", "--"]
-    job = batch.start(client, ["python", "train.py", *words], files=["in/x.txt"], here=tmp_path, cores=2, walltime=None)
+    job = batch_jobs.start(client, ["python", "train.py", *words], files=["in/x.txt"], here=tmp_path, cores=2, walltime=None)
     assert job.new and set(job.sent) == {"in/x.txt", "train.py"} and job.centre == "alpha" and job.why
     assert "walltime" not in broker.payloads[job.id]
     assert job.wait(30).ok is True and job.state == "done"
@@ -213,22 +213,22 @@ def test_a_job_with_its_program_and_a_file_runs_elsewhere(broker: FakeBroker, cl
 def test_nothing_is_sent_if_the_person_says_so_and_what_stays_here_is_known(broker: FakeBroker, client: Client, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("")
     (tmp_path / "data.csv").write_text("")
-    job = batch.start(client, ["python", "train.py", "data.csv"], files=None, here=tmp_path)
+    job = batch_jobs.start(client, ["python", "train.py", "data.csv"], files=None, here=tmp_path)
     assert "files" not in broker.payloads[job.id] and job.left == ("train.py", "data.csv")
-    assert batch.start(client, ["python", "train.py", "data.csv"], here=tmp_path).left == ("data.csv",)
+    assert batch_jobs.start(client, ["python", "train.py", "data.csv"], here=tmp_path).left == ("data.csv",)
 
 
 def test_a_failed_job_is_not_ok_and_says_why(client: Client) -> None:
-    job = batch.start(client, ["sh", "-c", "echo oh; exit 3"]).wait(30)
+    job = batch_jobs.start(client, ["sh", "-c", "echo oh; exit 3"]).wait(30)
     assert job.ok is False and job.state == "failed" and job.reason == "The job failed (exit 3)."
     assert "failed" in repr(job)
 
 
 def test_two_jobs_of_one_program_run_at_once_but_one_of_a_name(broker: FakeBroker, client: Client) -> None:
-    first, second = (batch.start(client, ["sleep", "30"]) for _ in range(2))
+    first, second = (batch_jobs.start(client, ["sleep", "30"]) for _ in range(2))
     assert first.id != second.id and len(broker.live()) == 2
-    mine = batch.start(client, ["sleep", "30"], name="mine")
-    again = batch.start(client, ["sleep", "31"], name="mine")
+    mine = batch_jobs.start(client, ["sleep", "30"], name="mine")
+    again = batch_jobs.start(client, ["sleep", "31"], name="mine")
     assert mine.new and not again.new and again.id == mine.id
     for job in (first, second, mine):
         assert job.cancel().wait(30).state == "stopped"
@@ -236,7 +236,7 @@ def test_two_jobs_of_one_program_run_at_once_but_one_of_a_name(broker: FakeBroke
 
 def test_waiting_ends_in_time_and_the_job_goes_on(broker: FakeBroker, client: Client) -> None:
     broker.hold = True
-    job = batch.start(client, ["true"])
+    job = batch_jobs.start(client, ["true"])
     with pytest.raises(TimeoutError, match="queued, and goes on"):
         job.wait(0.05)
     assert job.ok is None and broker.live()
@@ -244,7 +244,7 @@ def test_waiting_ends_in_time_and_the_job_goes_on(broker: FakeBroker, client: Cl
 
 def test_output_is_followed_line_by_line_to_the_end(client: Client, tmp_path: Path) -> None:
     wait = "until [ -e go ]; do sleep 0.02; done"
-    job = batch.start(client, ["sh", "-c", f"cd {tmp_path}; echo one; printf tw; {wait}; echo o; printf end"])
+    job = batch_jobs.start(client, ["sh", "-c", f"cd {tmp_path}; echo one; printf tw; {wait}; echo o; printf end"])
     got: list[str] = []
 
     def write(text: str) -> None:
@@ -256,7 +256,7 @@ def test_output_is_followed_line_by_line_to_the_end(client: Client, tmp_path: Pa
 
 
 def test_a_broker_that_is_away_for_a_while_is_waited_for(broker: FakeBroker, client: Client) -> None:
-    job = batch.start(client, ["sleep", "0.2"])
+    job = batch_jobs.start(client, ["sleep", "0.2"])
     broker.silent = True
     heard: list[str] = []
 
@@ -275,7 +275,7 @@ def test_a_broker_that_is_away_for_a_while_is_waited_for(broker: FakeBroker, cli
 
 
 def test_a_lost_answer_starts_nothing_twice(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "RETRIES", (0.0, 0.0))
+    monkeypatch.setattr(batch_jobs, "RETRIES", (0.0, 0.0))
 
     class Lossy(Client):
         lost = 0
@@ -288,24 +288,24 @@ def test_a_lost_answer_starts_nothing_twice(broker: FakeBroker, monkeypatch: pyt
             return answer
 
     with Lossy(broker.url, "a-token") as client:
-        job = batch.start(client, ["sleep", "5"])
+        job = batch_jobs.start(client, ["sleep", "5"])
     assert job.new and list(broker.sessions) == [job.id]
 
 
 def test_a_broker_that_stays_away_says_under_which_name_to_look(
     broker: FakeBroker, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "RETRIES", (0.0,))
+    monkeypatch.setattr(batch_jobs, "RETRIES", (0.0,))
     broker.silent = True
     with pytest.raises(BrokerError) as caught:
-        batch.start(client, ["true"], name="mine")
+        batch_jobs.start(client, ["true"], name="mine")
     assert "as mine" in caught.value.hint
 
 
 def test_a_refusal_is_the_brokers_own(broker: FakeBroker, client: Client) -> None:
     broker.refusals[""] = OverQuota("Eight cores at once.")
     with pytest.raises(OverQuota):
-        batch.start(client, ["true"])
+        batch_jobs.start(client, ["true"])
     with pytest.raises(NotFound):
         client.stop("nobodys")
 
@@ -313,12 +313,12 @@ def test_a_refusal_is_the_brokers_own(broker: FakeBroker, client: Client) -> Non
 @pytest.mark.parametrize("odd", [{"walltime": timedelta(hours=1)}, {"cores": float("nan")}, {"name": "\ud800"}, {"env": {"A": object()}}])
 def test_what_json_cannot_hold_is_refused_in_words(client: Client, odd: dict[str, object]) -> None:
     with pytest.raises(BadOption, match="can't be sent"):
-        batch.start(client, ["true"], **odd)  # type: ignore[arg-type]
+        batch_jobs.start(client, ["true"], **odd)  # type: ignore[arg-type]
 
 
 def test_a_job_in_a_notebook_is_one_escaped_line(broker: FakeBroker, client: Client) -> None:
     broker.hold = True
-    job = batch.start(client, ["true"], name="<b>&")
+    job = batch_jobs.start(client, ["true"], name="<b>&")
     html = job._repr_html_()
     assert "&lt;b&gt;&amp;" in html and "<b>&<" not in html and "queued" in html
     broker.silent = True
@@ -337,8 +337,8 @@ def test_half_a_letter_a_carriage_return_and_half_a_line_wait() -> None:
 
 
 def test_a_window_that_moved_on_too_far_says_that_something_is_missing() -> None:
-    assert batch.news("a" * 100, "b" * 100) == "[...]\n" + "b" * 100
-    assert batch.news("abc", "") == ""
+    assert batch_jobs.news("a" * 100, "b" * 100) == "[...]\n" + "b" * 100
+    assert batch_jobs.news("abc", "") == ""
 
 
 @given(st.lists(st.text("ab\n", min_size=1, max_size=60), min_size=1, max_size=12), st.integers(80, 200))
@@ -364,7 +364,7 @@ def test_a_refusal_in_a_notebook_is_its_sentence_alone() -> None:
     from IPython.utils.capture import capture_output
 
     with capture_output() as said:
-        InteractiveShell().run_cell("import scnet_hub.batch as batch; batch.command('a | b')")
+        InteractiveShell().run_cell("import scnet_hub.client.batch_jobs as batch; batch.command('a | b')")
     lines = said.stdout.strip().splitlines()
     assert lines[0].startswith("BadOption: The command has '|'") and lines[1].startswith("For a shell, write") and len(lines) == 2
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import event
 
-from scnet_hub.db import Database
-from scnet_hub.db import sessions as stored
-from scnet_hub.reports import SessionPage
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.services.reporting.reports import SessionPage
 from tests.test_spending import HOUR, NOW, Hub
 
 Json = dict[str, Any]

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.charging import Pages
-from scnet_hub.db.sessions import SessionRow
-from scnet_hub.jobs import Ending, JobState, UsageRecord
-from scnet_hub.ledger import bills
-from scnet_hub.ledger.bills import Bill
-from scnet_hub.ledger.refunds import Outage
-from scnet_hub.ledger.tariffs import NoPrice
-from scnet_hub.load import Known
-from scnet_hub.metering import intake
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.domain.centres.state import Known
+from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
+from scnet_hub.domain.ledger import bills
+from scnet_hub.domain.ledger.bills import Bill
+from scnet_hub.domain.pricing.tariffs import NoPrice
+from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.domain.usage.refunds import Outage
+from scnet_hub.services.accounting import intake
+from scnet_hub.services.accounting.charging import Pages
 from scnet_hub.units import Amount, credits
 
 ZONE = "Asia/Shanghai"

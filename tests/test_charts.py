@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scnet_hub.charts import Bar, Left, bars, left_over, number, scale
+from scnet_hub.display.charts import Bar, Left, bars, left_over, number, scale
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = '"><script>alert(1)</script>'

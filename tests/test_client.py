@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scnet_hub import client as module
-from scnet_hub.client import Client, find_broker
+from scnet_hub.client import rest as module
+from scnet_hub.client.rest import Client, find_broker
 from scnet_hub.errors import BrokerError, NoPlacement, NotFound, OverQuota, ScnetError, Unreachable
 from tests.fakes.broker import FakeBroker
 
@@ -184,8 +184,8 @@ def test_panels_and_one_liners_work_without_the_hubs_side(broker):
 def test_the_hubs_modules_of_the_same_names_are_still_imported_by_name():
     script = """
         from scnet_hub import sessions
-        import scnet_hub.centres
-        print(type(sessions).__name__, type(scnet_hub.centres).__name__)
+        import scnet_hub.adapters.centre
+        print(type(sessions).__name__, type(scnet_hub.adapters.centre).__name__)
     """
     assert run(script, {}) == "module module\n"
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scnet_hub.clusters import words
-from scnet_hub.clusters.door import Door
-from scnet_hub.clusters.place import dashboard_link, listening_host, own_centre
-from scnet_hub.clusters.repair import SETTLED, Action, Budget, Facts, verdict
-from scnet_hub.clusters.sizes import Size, split, surplus
+from scnet_hub.client.clusters import summary
+from scnet_hub.client.clusters.network import dashboard_link, listening_host, own_centre
+from scnet_hub.client.clusters.repair import SETTLED, Action, Budget, Facts, verdict
+from scnet_hub.client.clusters.sizes import Size, split, surplus
+from scnet_hub.client.clusters.submitter import Door
 from scnet_hub.errors import BadOption
 from tests.panels import samples as s
 
@@ -121,22 +121,22 @@ def test_the_dashboard_goes_through_the_hub():
 
 
 def test_a_job_that_runs_without_its_worker_is_starting_it():
-    row = words.job_row("d-0", s.session(state="ready"), Size(4), connected=False)
+    row = summary.job_row("d-0", s.session(state="ready"), Size(4), connected=False)
     assert (row["word"], row["workers"]) == ("starting its worker", "0 of 1")
-    assert words.job_row("d-0", {}, Size(4), connected=False, waiting="no answer")["word"] == "not submitted yet"
+    assert summary.job_row("d-0", {}, Size(4), connected=False, waiting="no answer")["word"] == "not submitted yet"
 
 
 def test_the_brokers_own_words_for_a_place_are_not_said_twice():
     why = "Alpha, partition main: would start now. Runner-up: Beta."
     first = s.session(why=why, placement={"ranked": [{}, {"centre": "beta", "partition": "cpu"}]})
-    assert words.explain("d", [], first, [], "").splitlines()[1:] == [why]
+    assert summary.explain("d", [], first, [], "").splitlines()[1:] == [why]
 
 
 def test_explain_tells_the_choice_the_runner_up_and_the_refusals():
     offer = {"centre": "beta", "centre_name": "Beta", "partition": "cpu", "expected_start": "behind 3 queued jobs", "cost": 3.2}
     refusals = [{"centre": "gamma", "partition": "gpu", "reason": "it is down."}]
     first = s.session(why="It starts now and costs least", placement={"ranked": [{}, offer], "refusals": refusals})
-    text = words.explain("d", [], first, [(datetime(2026, 11, 23, 12, 0, 5, tzinfo=UTC), "Something happened.")], "")
+    text = summary.explain("d", [], first, [(datetime(2026, 11, 23, 12, 0, 5, tzinfo=UTC), "Something happened.")], "")
     assert text.splitlines() == [
         "Dask cluster d: 0 jobs.",
         "At Alpha: It starts now and costs least.",

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from distributed import Client as DaskClient
 
-from scnet_hub.clusters import dask
-from scnet_hub.clusters.activity import has_work
+from scnet_hub.client.clusters import dask
+from scnet_hub.client.clusters.activity import has_work
 from scnet_hub.errors import BadOption, CentreError, NoPlacement, OverQuota, Rejected
 from tests.fakes.broker import FakeBroker, until
 

@@ -14,15 +14,16 @@ import pytest
 
 pytest.register_assert_rewrite("scnet_hub.conformance.suite")
 
-from scnet_hub.centres import Centre, slurm_clusters  # noqa: E402
-from scnet_hub.centres import embedded as small  # noqa: E402
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings  # noqa: E402
-from scnet_hub.centres.slurm_clusters import SlurmCluster  # noqa: E402
+from scnet_hub.adapters.centre import Centre  # noqa: E402
+from scnet_hub.adapters.transport.transport import Means  # noqa: E402
 from scnet_hub.conformance.suite import *  # noqa: E402, F403
 from scnet_hub.conformance.suite import MIB, PATIENCE, ended, job, record_of, runs, wait  # noqa: E402
-from scnet_hub.jobs import JobState  # noqa: E402
-from scnet_hub.standard.centre import parse_centre  # noqa: E402
-from scnet_hub.transport import Means  # noqa: E402
+from scnet_hub.demo import embedded as small  # noqa: E402
+from scnet_hub.demo import slurm_clusters  # noqa: E402
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings  # noqa: E402
+from scnet_hub.demo.slurm_clusters import SlurmCluster  # noqa: E402
+from scnet_hub.domain.jobs import JobState  # noqa: E402
+from scnet_hub.domain.standard.centre import parse_centre  # noqa: E402
 from tests.testbed.fixtures import need  # noqa: E402
 
 SIZE = {"name": "alpha", "nodes": 2, "cores": 4, "memory": 8 * 2**30, "gpus": 2, "gpu_model": "a100"}

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings, centre_toml
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
 
 CHECK = "import sys; from scnet_hub.conformance import check; sys.exit(check(sys.argv[1], words=('-k', sys.argv[2])))"
 

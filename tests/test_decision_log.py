@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import explanations, hindsight, sessions
-from scnet_hub.db import Tx
-from scnet_hub.db import decisions as stored
-from scnet_hub.db.decisions import DecisionRow, Inputs
-from scnet_hub.decision_log import MOST_REFUSALS, DecisionLog
+from scnet_hub.adapters.db.database import Tx
+from scnet_hub.adapters.db.queries import decisions as stored
+from scnet_hub.adapters.db.queries.decisions import DecisionRow, Inputs
+from scnet_hub.domain.jobs import JobRequest
+from scnet_hub.domain.placement import record
+from scnet_hub.domain.placement.placement import Calibration, place
+from scnet_hub.domain.sessions import names
+from scnet_hub.domain.standard.federation import DecisionsSpec
 from scnet_hub.errors import BadOption, NotFound, Refused
-from scnet_hub.jobs import JobRequest
-from scnet_hub.placement import Calibration, place, record
-from scnet_hub.standard.federation import DecisionsSpec
+from scnet_hub.services.placement import accuracy, explanations
+from scnet_hub.services.placement.decision_log import MOST_REFUSALS, DecisionLog
 from tests.placement.build import NOW as BUILT
 from tests.placement.build import offer
 from tests.world import PAYLOAD, World
@@ -59,7 +61,7 @@ async def test_a_start_is_explained_from_the_question_to_its_end(world: World) -
     )
     assert ". The next best, " in why and ", would start now, but " in why and one["reason"] == row.why
     assert re.fullmatch(rf"Expected to start now; it started after \d s at {row.centre.title()} and was ready after \d+ s\.", happened)
-    await world.federation.cancel(await world.federation.get(row.id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
 
 
 async def test_a_decision_is_replayed_from_the_log_as_it_was(world: World) -> None:
@@ -71,7 +73,7 @@ async def test_a_decision_is_replayed_from_the_log_as_it_was(world: World) -> No
         [decided] = stored.of_session(tx, row.id)
         request, inputs = log.recorded(tx, decided)
         replayed = record.replay(request, inputs, decided.decided_at)
-        return sessions.request_of(row.request) == request and replayed.reason == row.why and replayed.best is not None
+        return names.request_of(row.request) == request and replayed.reason == row.why and replayed.best is not None
 
     assert await world.federation.db.run(again)
     document = await log.replay(row.id, "ada")
@@ -167,7 +169,7 @@ async def test_the_log_is_swept_and_says_what_is_not_kept(world: World) -> None:
         await explained(world, row.id)
     with pytest.raises(NotFound, match="There is no session and no decision"):
         await explained(world, row.id, "eve")
-    assert (await world.federation.get(row.id)).live
+    assert (await world.federation.lookup.get(row.id)).live
 
 
 async def test_a_report_of_nothing_is_one_and_of_a_day_counts(world: World) -> None:
@@ -190,7 +192,7 @@ async def test_a_start_that_is_not_written_is_not_logged_either(world: World) ->
     request = JobRequest(person="ada", project="p", kind="batch", name="x")
 
     def half(tx: Tx) -> None:
-        world.federation._begin(tx, "abcdefghijkm", request, dict(PAYLOAD))
+        world.federation.submission._begin(tx, "abcdefghijkm", request, dict(PAYLOAD))
         raise RuntimeError("the disk is full")
 
     with pytest.raises(RuntimeError):
@@ -247,7 +249,7 @@ def after(seconds: float) -> datetime:
     ],
 )
 def test_a_promise_that_nobody_could_see_the_end_of_does_not_count(row: DecisionRow, seconds: float, held: bool | None) -> None:
-    assert hindsight.held(row, after(seconds)) is held
+    assert accuracy.held(row, after(seconds)) is held
 
 
 def test_what_started_is_what_is_learned_from_in_its_order() -> None:
@@ -258,7 +260,7 @@ def test_what_started_is_what_is_learned_from_in_its_order() -> None:
         decided(job_cancelled_at=after(30)),
         decided(session=None, number=0, chance=None, code="overdrawn"),
     ]
-    learned = hindsight.lessons(rows, after(1000))
+    learned = accuracy.lessons(rows, after(1000))
     assert [(wait.chance, wait.seconds, *rest) for wait, *rest in learned] == [(0, 1.0, "a", 2.0, None), (3, 120.0, "b", 400.0, 300.0)]
     calibration = Calibration()
     for lesson in learned:
@@ -271,16 +273,16 @@ def test_a_start_that_is_still_to_come_is_a_miss_as_soon_as_its_promise_is_over(
         decided(p90_s=10.0, job_cancelled_at=after(40)),
         decided(started_at=after(20)),
     ]
-    learned = [(wait.chance, *rest) for wait, *rest in hindsight.lessons(rows, after(301))]
+    learned = [(wait.chance, *rest) for wait, *rest in accuracy.lessons(rows, after(301))]
     assert learned == [(0, "a", 40.0, 10.0), (0, "a", 20.0, None), (3, "a", 301.0, 300.0)]
-    assert len(hindsight.lessons(rows, after(300))) == 2
-    report = hindsight.report(rows, [], {}, NOW, after(301))["all"]
+    assert len(accuracy.lessons(rows, after(300))) == 2
+    report = accuracy.report(rows, [], {}, NOW, after(301))["all"]
     assert (report["promised"], report["kept"]) == (3, 1)
 
 
 def test_a_promise_is_judged_as_it_was_told() -> None:
-    assert hindsight.held(decided(p90_s=0.2, started_at=after(0.9)), after(10)) is True  # "within 1 s"
-    assert hindsight.held(decided(p90_s=1.2, started_at=after(2.1)), after(10)) is False
+    assert accuracy.held(decided(p90_s=0.2, started_at=after(0.9)), after(10)) is True  # "within 1 s"
+    assert accuracy.held(decided(p90_s=1.2, started_at=after(2.1)), after(10)) is False
 
 
 def test_who_still_waits_counts_until_now_and_once() -> None:
@@ -290,7 +292,7 @@ def test_who_still_waits_counts_until_now_and_once() -> None:
         decided(number=2, cause="stalled"),
         decided(job_live=False, job_ended_at=after(9)),
     ]
-    told = hindsight.report(rows, [], {}, NOW, after(500))["all"]
+    told = accuracy.report(rows, [], {}, NOW, after(500))["all"]
     assert (told["ready"], told["waiting"], told["ready_median_s"], told["ready_p95_s"]) == (1, 1, 251.5, 500.0)
     assert (told["started"], told["expected_median_s"], told["started_median_s"]) == (1, 1.0, 1.0)
 
@@ -388,7 +390,7 @@ def test_the_report_is_by_centre_and_by_chance_with_the_reasons_of_refusals() ->
     ]
     old = {"ranked": [], "refusals": [["a", "main", "last heard of 94 s ago"], ["b", "main", "down"]]}
     older = {"ranked": [], "refusals": [["a", "main", "last heard of 7 s ago"], ["b", "main", "you asked for a"]]}
-    report = hindsight.report(rows, [(2, old, ASKED), (1, older, ASKED | {"centre": "a"})], {"a": "Alpha"}, NOW, after(1000))
+    report = accuracy.report(rows, [(2, old, ASKED), (1, older, ASKED | {"centre": "a"})], {"a": "Alpha"}, NOW, after(1000))
     figures = [(one["centre_name"], one["count"], one["kept"], one["ready_median_s"]) for one in report["by_centre"]]
     assert figures == [("Alpha", 2, 1, 3.0), ("b", 1, 1, 25.0)]
     assert [(one["chance"], one["hit_rate"]) for one in report["by_chance"]] == [("now", 0.5), ("beside the queue", 1.0)]

@@ -12,11 +12,11 @@ from batchspawner import SlurmSpawner
 from pydantic import BaseModel
 
 from scnet_hub import errors
-from scnet_hub.broker.routes import router
+from scnet_hub.broker.sessions import router
 from scnet_hub.cli import cli
+from scnet_hub.domain.standard.centre import CentreSpec, SshTransport
+from scnet_hub.domain.standard.federation import FederationSpec
 from scnet_hub.hub.spawner import FederatedSpawner
-from scnet_hub.standard.centre import CentreSpec, SshTransport
-from scnet_hub.standard.federation import FederationSpec
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])

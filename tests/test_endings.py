@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import endings
-from scnet_hub.cli.sessions import session_row
-from scnet_hub.panels.state import session_row as panel_row
+from scnet_hub.cli.commands.sessions import session_row
+from scnet_hub.client.panels.state import session_row as panel_row
+from scnet_hub.display import endings
 
 HOUR = timedelta(hours=1)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import endings
-from scnet_hub.commands import Command, Completed
-from scnet_hub.db import entries as stored_entries
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.sessions import SessionRow
+from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.display import endings
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.jobs import JobRequest, JobState, JobStatus
+from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.errors import NotStored, Refused, SpecError
-from scnet_hub.jobs import JobRequest, JobState, JobStatus
 from tests.world import PAYLOAD, Fault, World
 
 
@@ -51,7 +51,7 @@ async def test_a_job_that_its_centre_accepts_and_can_never_start_is_given_up_wit
     row = await world.submit(centre="north", name="second", cores=4)
     ended = await world.reaches(row.id, "charged")
     assert "can never start: QOSMaxWallDurationPerJobLimit" in ended.end_reason and ended.charged == 0
-    assert (await world.federation.get(first.id)).state == "starting"
+    assert (await world.federation.lookup.get(first.id)).state == "starting"
 
 
 async def test_a_centre_that_hung_is_asked_again_soon(world: World) -> None:
@@ -75,12 +75,12 @@ async def test_an_unreachable_centre_keeps_the_session_and_its_hold(world: World
 
 
 async def _unknown(world: World, session_id: str) -> SessionRow | None:
-    row = await world.federation.get(session_id)
+    row = await world.federation.lookup.get(session_id)
     return row if row.unknown_since else None
 
 
 async def _known(world: World, session_id: str) -> SessionRow | None:
-    row = await world.federation.get(session_id)
+    row = await world.federation.lookup.get(session_id)
     return row if not row.unknown_since else None
 
 
@@ -88,7 +88,7 @@ async def test_a_stop_while_the_centre_is_away_is_carried_out_when_it_is_back(wo
     row = await world.submit(centre="north")
     await world.reaches(row.id, "starting")
     world.faults["north"].away = True
-    stopping = await world.federation.cancel(await world.federation.get(row.id))
+    stopping = await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
     assert stopping.state == "stopping" and stopping.live
     world.faults["north"].away = False
     ended = await world.reaches(row.id, "charged")
@@ -98,7 +98,7 @@ async def test_a_stop_while_the_centre_is_away_is_carried_out_when_it_is_back(wo
 async def test_a_stop_before_anything_was_submitted_submits_nothing(world: World) -> None:
     world.faults["north"].away = True
     row = await world.submit(centre="north")
-    await world.federation.cancel(row)
+    await world.federation.stopping.cancel(row)
     world.faults["north"].away = False
     ended = await world.reaches(row.id, "charged")
     assert (ended.charged, ended.held > 0, world.jobs(row.id)) == (0, True, 0)
@@ -143,9 +143,9 @@ async def test_a_broker_restart_keeps_a_running_session_and_charges_it_once(worl
     running = await world.reaches(row.id, "starting")
     await world.kill()
     await world.restart()
-    same = await world.federation.get(row.id)
+    same = await world.federation.lookup.get(row.id)
     assert (same.job_id, same.live) == (running.job_id, True)
-    await world.federation.cancel(same)
+    await world.federation.stopping.cancel(same)
     await world.reaches(row.id, "charged")
     kinds = [entry.kind for _, entry in await world.federation.db.run(stored_entries.newest, "p") if entry.session == row.id]
     assert sorted(kinds) in (["charge", "hold"], ["hold", "release"])
@@ -154,7 +154,7 @@ async def test_a_broker_restart_keeps_a_running_session_and_charges_it_once(worl
 
 async def test_two_clicks_at_once_are_one_session(world: World) -> None:
     request = JobRequest(person="ada", project="p", kind="lab", name="")
-    rows = await asyncio.gather(*(world.federation.submit(request, PAYLOAD) for _ in range(8)))
+    rows = await asyncio.gather(*(world.federation.submission.submit(request, PAYLOAD) for _ in range(8)))
     assert len({row.id for row, _ in rows}) == 1 and sum(new for _, new in rows) == 1
 
 
@@ -182,15 +182,15 @@ async def test_only_the_sessions_own_nonce_and_address_call_it_home(world: World
     row = await world.submit()
     news = {"nonce": "guess", "phase": "listening", "host": "127.0.0.1", "port": 8081, "node": "n"}
     with pytest.raises(Refused, match="nonce"):
-        await world.federation.arrivals.call_home(row.id, news)
+        await world.federation.call_home.call_home(row.id, news)
     nonce = row.secret
     with pytest.raises(Refused, match="can listen"):
-        await world.federation.arrivals.call_home(row.id, {**news, "nonce": nonce})
+        await world.federation.call_home.call_home(row.id, {**news, "nonce": nonce})
     host = world.federation.centres[row.centre].spec.session.host
-    await world.federation.arrivals.call_home(row.id, {**news, "nonce": nonce, "host": host, "port": 5000})
+    await world.federation.call_home.call_home(row.id, {**news, "nonce": nonce, "host": host, "port": 5000})
     with pytest.raises(Refused, match="Another copy"):
-        await world.federation.arrivals.call_home(row.id, {**news, "nonce": nonce, "host": host, "port": 5001})
-    ready = replace(await world.federation.get(row.id))
+        await world.federation.call_home.call_home(row.id, {**news, "nonce": nonce, "host": host, "port": 5001})
+    ready = replace(await world.federation.lookup.get(row.id))
     assert (ready.state, ready.port) == ("ready", 5000)
 
 
@@ -227,10 +227,10 @@ async def test_a_session_that_named_anothers_address_does_not_close_the_way_ther
     one, other = await world.submit(centre="north", name="one"), await world.submit(centre="north", name="other")
     await world.listens(one)
     await world.listens(other)
-    await world.federation.cancel(await world.federation.get(other.id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(other.id))
     await world.reaches(other.id, "charged")
     assert len(ways.open) == 1
-    await world.federation.cancel(await world.federation.get(one.id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(one.id))
 
     async def closed() -> bool:
         return not ways.open
@@ -243,22 +243,22 @@ async def test_a_slow_look_at_the_centre_does_not_undo_what_happened_meanwhile(w
     await world.reaches(row.id, "starting")
     stale = JobStatus(state=JobState.RUNNING, seen_at=world.federation.clock(), node="n")
     host = world.federation.centres[row.centre].spec.session.host
-    await world.federation.arrivals.call_home(row.id, {"nonce": row.secret, "phase": "listening", "host": host, "port": 5000, "node": "n"})
-    await world.federation.heard(row, stale, "")
-    assert (await world.federation.get(row.id)).state == "ready"
-    await world.federation.cancel(await world.federation.get(row.id))
-    await world.federation.heard(row, replace(stale, state=JobState.QUEUED), "")
-    assert (await world.federation.get(row.id)).state in ("stopping", "ended", "charged")
+    await world.federation.call_home.call_home(row.id, {"nonce": row.secret, "phase": "listening", "host": host, "port": 5000, "node": "n"})
+    await world.federation.endings.take_status(row, stale, "")
+    assert (await world.federation.lookup.get(row.id)).state == "ready"
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
+    await world.federation.endings.take_status(row, replace(stale, state=JobState.QUEUED), "")
+    assert (await world.federation.lookup.get(row.id)).state in ("stopping", "ended", "charged")
 
 
 async def test_a_call_home_after_the_end_changes_nothing(world: World) -> None:
     row = await world.submit()
     await world.reaches(row.id, "starting")
-    await world.federation.cancel(await world.federation.get(row.id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
     await world.reaches(row.id, "charged")
     with pytest.raises(Refused, match="over"):
-        await world.federation.db.run(world.federation.arrivals.came_home, row, {"host": "h", "port": 5}, True, "n")
-    assert (await world.federation.get(row.id)).state == "charged"
+        await world.federation.db.run(world.federation.call_home.came_home, row, {"host": "h", "port": 5}, True, "n")
+    assert (await world.federation.lookup.get(row.id)).state == "charged"
 
 
 async def test_a_login_that_hangs_keeps_nobody_else_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +277,7 @@ async def test_a_login_that_hangs_keeps_nobody_else_waiting(world: World, monkey
     monkeypatch.setattr(transport, "put", slow_put, raising=False)
     monkeypatch.setattr(transport, "tail", slow_tail, raising=False)
     for row in (one, other):
-        job = (await world.federation.get(row.id)).job_id
+        job = (await world.federation.lookup.get(row.id)).job_id
         world.daemons["north"].ask("scancel", job)  # not by us: the watch reads the last lines of the log
     await world.reaches(other.id, "charged")
 
@@ -286,7 +286,7 @@ async def test_a_stop_never_cancels_a_job_of_another_name(world: World) -> None:
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")
     other = world.daemons["north"].ask("sbatch", "--parsable", "--job-name=somebody-else", "--wrap=sleep 60").strip()
-    await world.federation.stops.cancel_job(replace(running, id="nobodysjob", job_id=other))
+    await world.federation.stopping.cancel_job(replace(running, id="nobodysjob", job_id=other))
     assert "somebody-else" in world.daemons["north"].ask("squeue", "-h", "-o", "%j")
 
 
@@ -311,7 +311,7 @@ async def test_an_answer_that_breaks_the_parser_is_a_failure_of_that_centre(worl
 
     world.federation.centres["north"].transport = Odd(world.faults["north"].inner)
     known = world.federation.load.centres["north"]
-    world.federation.watchers["north"].poke()
+    world.federation.watchers["north"].wake()
     await world.until(lambda: known.state(world.federation.clock()) == "down")
     assert "could not be read" in known.why(world.federation.clock())
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.jobs import JobRequest
-from scnet_hub.placement.calibration import LEAST
+from scnet_hub.domain.jobs import JobRequest
+from scnet_hub.domain.placement.calibration import LEAST
 from tests.world import World
 
 
@@ -23,14 +23,14 @@ async def world(short_path: Path) -> AsyncIterator[World]:
 
 async def test_a_start_is_promised_what_such_starts_took(world: World) -> None:
     request = JobRequest(person="ada", project="p", kind="batch", name="next")
-    before, _ = await world.federation.decisions.place(request)
+    before, _ = await world.federation.placing.place(request)
     assert before.best and before.best.range is None
     for number in range(LEAST):
         row = await world.submit(name=f"n{number}", centre="north")
         await world.reaches(row.id, "charged")
     await world.restart()
-    await world.federation.decisions.forecasts.learn()
-    decision, _ = await world.federation.decisions.place(request)
+    await world.federation.placing.forecasts.learn()
+    decision, _ = await world.federation.placing.place(request)
     assert decision.best and decision.best.range and decision.best.range.starts == LEAST
     assert 0 <= decision.best.range.p50 <= decision.best.range.p90 < 30
     assert "nine in ten such starts within" in decision.reason

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, String, Table, select
 
-from scnet_hub import forgetting, projects
-from scnet_hub.db import Database, Tx, persons
-from scnet_hub.db import projects as stored_projects
-from scnet_hub.db.persons import Eraser, erased, words
-from scnet_hub.db.tables import Packed, Sealed, SealedText, UtcDateTime, entries, mails, metadata, sessions
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import persons
+from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.queries.persons import Eraser, erased, words
+from scnet_hub.adapters.db.tables import Packed, Sealed, SealedText, UtcDateTime, entries, mails, metadata, sessions
+from scnet_hub.domain.identifiers import forgotten
+from scnet_hub.domain.jobs import Ending
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import MailSpec, parse_federation
+from scnet_hub.domain.usage.serialisation import usage_document
 from scnet_hub.errors import NotFound, Refused
-from scnet_hub.identity import forgotten
-from scnet_hub.jobs import Ending
-from scnet_hub.ledger import audit, books
-from scnet_hub.ledger.kept import usage_document
-from scnet_hub.mails import addresses
-from scnet_hub.metering import intake
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import MailSpec, parse_federation
+from scnet_hub.services.accounting import audit, books, intake
+from scnet_hub.services.projects import erasure, projects
+from scnet_hub.services.projects.mailer import addresses
 from scnet_hub.units import credits
 from tests.ledger.runs import run
 from tests.metering.ended import PAGE as CENTRE
@@ -131,7 +131,7 @@ def found(tx: Tx, name: str) -> set[str]:
 
 
 def forget(tx: Tx, person: str = NAME, **more: Any) -> dict[str, int]:
-    return forgetting.forget(tx, person, INSTEAD, "olga", NOW, **{"federation": PAGE, "centres": ()} | more)
+    return erasure.forget(tx, person, INSTEAD, "olga", NOW, **{"federation": PAGE, "centres": ()} | more)
 
 
 def test_the_name_is_nowhere_any_more_but_in_the_books(database: Database) -> None:
@@ -200,7 +200,7 @@ def test_a_name_is_a_word_and_a_place_of_that_name_stays() -> None:
 def test_who_is_on_the_federations_page_is_taken_off_it_first(page: str, where: str) -> None:
     spec = parse_federation(f'centres = ["a.toml"]\n{page}\n', source="f")
     with pytest.raises(Refused, match=f"still named on the pages: {where}") as refused:
-        forgetting.forget(None, "ada", INSTEAD, "olga", NOW, federation=spec, centres=())  # type: ignore[arg-type]
+        erasure.forget(None, "ada", INSTEAD, "olga", NOW, federation=spec, centres=())  # type: ignore[arg-type]
     assert refused.value.code == "still-named" and "restart the broker" in refused.value.hint
 
 
@@ -208,7 +208,7 @@ def test_who_is_on_a_centres_list_of_accounts_is_taken_off_it_first() -> None:
     """It is read at every start, and links them again."""
     centre = parse_centre(CENTRE + '[identity]\nmode = "service"\n[identity.accounts]\nada = "ada01"\n', source="a")
     with pytest.raises(Refused, match="accounts of centre alpha"):
-        forgetting.forget(None, "ada", INSTEAD, "olga", NOW, federation=PAGE, centres=[centre])  # type: ignore[arg-type]
+        erasure.forget(None, "ada", INSTEAD, "olga", NOW, federation=PAGE, centres=[centre])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("open_one", [{"live": True}, {"charged": None}, {"job_live": True}], ids=["live", "uncharged", "at a centre"])
@@ -247,7 +247,7 @@ def test_a_centre_that_tells_its_usage_again_does_not_bring_the_name_back(databa
 
 
 def test_a_pseudonym_is_new_each_time_and_gets_no_mail() -> None:
-    some = {forgetting.pseudonym() for _ in range(20)}
+    some = {erasure.pseudonym() for _ in range(20)}
     assert len(some) == 20 and all(forgotten(one) for one in some) and not forgotten("gone-fishing")
     assert addresses(MailSpec(domain="north.example"), some.pop()) == [] and addresses(MailSpec(domain="north.example"), "ada")
 

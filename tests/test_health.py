@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import documents
-from scnet_hub.centres import Centre
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.domain.centres.health import Asked, Health
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
+from scnet_hub.domain.jobs import LoadSnapshot, NodeLoad, PartitionLoad
 from scnet_hub.errors import CentreError, Silent, Unreachable
-from scnet_hub.health import Asked, Health
-from scnet_hub.jobs import LoadSnapshot, NodeLoad, PartitionLoad
+from scnet_hub.services import documents
 from tests.centres.test_centre import Scripted, queued
 
 AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scnet_hub import hosts
+from scnet_hub.domain import hosts
+from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.errors import Refused
-from scnet_hub.standard.centre import parse_centre
 
 from .world import World
 
@@ -107,7 +107,7 @@ async def test_a_session_cannot_say_first_on_which_node_it_runs(world: World) ->
     session = centre.spec.session.model_copy(update={"host": ""})
     centre.spec = centre.spec.model_copy(update={"session": session})
     nonce, there = row.secret, {"host": "evil.example", "port": 5000, "node": "evil.example"}
-    await world.federation.arrivals.call_home(row.id, {"nonce": nonce, "phase": "started", **there})
+    await world.federation.call_home.call_home(row.id, {"nonce": nonce, "phase": "started", **there})
     with pytest.raises(Exception, match=r"can listen|not said yet"):
-        await world.federation.arrivals.call_home(row.id, {"nonce": nonce, "phase": "listening", **there})
-    assert (await world.federation.get(row.id)).node != "evil.example"
+        await world.federation.call_home.call_home(row.id, {"nonce": nonce, "phase": "listening", **there})
+    assert (await world.federation.lookup.get(row.id)).node != "evil.example"

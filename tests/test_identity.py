@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyterhub.auth import Authenticator
 
-from scnet_hub.identity import account, alike, person
+from scnet_hub.domain.identifiers import account, alike, person
 
 
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))

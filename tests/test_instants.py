@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scnet_hub.display.times import parse_day, parse_instant
 from scnet_hub.errors import BadOption
-from scnet_hub.instants import parse_day, parse_instant
 
 EDGES = (
     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01", "9999-12-31", "1969-12-31", "2200-01-01", "-1",

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import sessions
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.sessions import SessionRow
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.domain.jobs import JobState, JobStatus
+from scnet_hub.domain.sessions import names
+from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.errors import BadOption, Rejected, Unreachable
-from scnet_hub.jobs import JobState, JobStatus
+from scnet_hub.services.sessions.copies import heir
 from tests.test_second_chances import QUICK, SLEEPS, stalled
 from tests.world import World
 
@@ -56,7 +57,7 @@ class Slow:
 async def ready(world: World, **options: object) -> SessionRow:
     row = await world.submit(kind="lab", **options)
     await world.listens(await world.reaches(row.id, "starting"))
-    return await world.federation.get(row.id)
+    return await world.federation.lookup.get(row.id)
 
 
 async def gone(world: World, row: SessionRow) -> None:
@@ -70,15 +71,15 @@ async def test_a_copy_that_lost_and_can_never_start_does_not_stop_the_session_th
     first, second = await stalled(quick)
     await quick.listens(second)
     fed = quick.federation
-    await fed.stops.give_up((await quick.copies(first.id))[0], "it can never start")
-    assert (await fed.get(first.id)).state == "ready"
+    await fed.stopping.give_up((await quick.copies(first.id))[0], "it can never start")
+    assert (await fed.lookup.get(first.id)).state == "ready"
 
 
 async def test_a_further_copy_that_can_never_start_is_stopped_alone(quick: World) -> None:
     first, second = await stalled(quick)
-    await quick.federation.stops.give_up(second, "it can never start")
+    await quick.federation.stopping.give_up(second, "it can never start")
     await gone(quick, second)
-    session = await quick.federation.get(first.id)
+    session = await quick.federation.lookup.get(first.id)
     assert session.live and not session.cancelled_at and session.number == 1
 
 
@@ -89,11 +90,11 @@ async def test_a_copy_that_is_refused_after_another_was_ready_asks_for_no_third(
     slow = Slow(calm, first.centre, "QOSMaxSubmitJobPerUserLimit")
 
     def add(tx: Any) -> None:
-        decision, _ = fed.decisions.decide(tx, sessions.request_of(first.request))
-        fed.add_copy(tx, first, 2, decision, next(one for one in decision.ranked if one.offer.centre == first.centre), "stalled")
+        decision, _ = fed.placing.decide(tx, names.request_of(first.request))
+        fed.copies.add(tx, first, 2, decision, next(one for one in decision.ranked if one.offer.centre == first.centre), "stalled")
 
     await fed.db.run(add)
-    fed.launches.begin(row.id, 2)
+    fed.launcher.begin(row.id, 2)
     await slow.entered.wait()
     await calm.listens(first)
     slow.go.set()
@@ -103,9 +104,9 @@ async def test_a_copy_that_is_refused_after_another_was_ready_asks_for_no_third(
 
 async def test_a_stop_of_a_lab_stops_what_would_continue_it(calm: World) -> None:
     row = await ready(calm)
-    after, _ = await calm.federation.continuing.next(row)
+    after, _ = await calm.federation.continuation.next(row)
     await calm.reaches(after.id, "starting")
-    await calm.federation.cancel(await calm.federation.get(row.id))
+    await calm.federation.stopping.cancel(await calm.federation.lookup.get(row.id))
     await calm.reaches(row.id, "charged")
     await calm.reaches(after.id, "charged")
     assert await calm.federation.db.run(stored.live_one, "ada", "lab", "x") is None
@@ -113,10 +114,10 @@ async def test_a_stop_of_a_lab_stops_what_would_continue_it(calm: World) -> None
 
 async def test_a_stop_by_the_earlier_id_reaches_the_session_that_has_the_name_now(calm: World) -> None:
     row = await ready(calm)
-    after, _ = await calm.federation.continuing.next(row)
+    after, _ = await calm.federation.continuation.next(row)
     await calm.listens(await calm.reaches(after.id, "starting"), 5001)
-    heir = await calm.federation.db.run(calm.federation.continuing.heir, await calm.federation.get(row.id))
-    assert heir.id == after.id
+    successor = await calm.federation.db.run(heir, await calm.federation.lookup.get(row.id))
+    assert successor.id == after.id
 
 
 async def test_a_copy_refused_after_its_session_was_set_aside_gives_its_hold_back(calm: World) -> None:
@@ -124,16 +125,16 @@ async def test_a_copy_refused_after_its_session_was_set_aside_gives_its_hold_bac
     slow = Slow(calm, "north", "no")
     row = await calm.submit(centre="north")
     await slow.entered.wait()
-    await fed.cancel(row)
+    await fed.stopping.cancel(row)
     calm.faults["north"].away = True
-    fed.watchers["north"].poke()
+    fed.watchers["north"].wake()
     await calm.until(lambda: fed.load.centres["north"].failing_since)
     fresh = await calm.submit(centre="south")
     assert fresh.id != row.id
     calm.faults["north"].away = False
     slow.go.set()
     await calm.reaches(row.id, "charged")
-    await fed.cancel(fresh)
+    await fed.stopping.cancel(fresh)
     await calm.reaches(fresh.id, "charged")
     assert (await fed.reports.balances("ada"))[0]["held"] == 0
 
@@ -146,7 +147,7 @@ async def test_a_job_that_its_centre_lists_again_is_not_written_off(calm: World)
     marks = {"unknown_since": long_ago, "unknown_why": "x", "forgotten_since": long_ago}
     await fed.db.run(stored.change, row.id, 1, **marks)
     await fed.watchers["north"].tick()
-    again = await fed.get(row.id)
+    again = await fed.lookup.get(row.id)
     assert again.live and again.forgotten_since is None
 
 
@@ -177,8 +178,8 @@ async def test_an_operator_can_write_off_what_ended_and_has_no_usage_record(calm
     fed.centres["north"].usage = nothing  # type: ignore[method-assign]
     await asyncio.to_thread(calm.daemons["north"].ask, "scancel", running.job_id)
     await calm.reaches(row.id, "ended")
-    await fed.stops.write_off_all(await fed.get(row.id), "Written off.")
-    assert (await fed.get(row.id)).charged == 0
+    await fed.stopping.write_off_all(await fed.lookup.get(row.id), "Written off.")
+    assert (await fed.lookup.get(row.id)).charged == 0
 
 
 async def test_an_operator_can_write_off_what_was_never_answered_and_its_job_is_stopped(calm: World) -> None:
@@ -187,11 +188,11 @@ async def test_an_operator_can_write_off_what_was_never_answered_and_its_job_is_
     row = await calm.submit(centre="north")
     await calm.until(lambda: not fault.lose_answer_to)
     fault.away = True
-    await fed.stops.write_off_all(await fed.get(row.id), "Written off.")
-    now = await fed.get(row.id)
+    await fed.stopping.write_off_all(await fed.lookup.get(row.id), "Written off.")
+    now = await fed.lookup.get(row.id)
     assert (now.live, now.charged) == (False, 0)
     fault.away = False
-    fed.watchers["north"].poke()
+    fed.watchers["north"].wake()
 
     async def stopped() -> bool:
         text = await asyncio.to_thread(calm.daemons["north"].ask, "squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%j")
@@ -247,7 +248,7 @@ async def test_a_stop_while_a_job_is_looked_up_submits_nothing(calm: World) -> N
     centre.submit, centre.submitted = never_arrives, slow  # type: ignore[method-assign]
     row = await calm.submit(centre="north")
     await entered.wait()
-    await fed.cancel(row)
+    await fed.stopping.cancel(row)
     go.set()
     await calm.reaches(row.id, "charged")
     assert len(sent) == 1
@@ -274,7 +275,7 @@ async def test_what_has_called_home_is_never_submitted_again(calm: World) -> Non
         return "has called home from there" in await calm.log(row.id)
 
     await calm.until(asked_in_vain)
-    assert calm.jobs(row.id) == 1 and (await fed.get(row.id)).state == "ready"
+    assert calm.jobs(row.id) == 1 and (await fed.lookup.get(row.id)).state == "ready"
 
 
 async def test_jobs_that_take_their_time_to_go_are_not_told_again_at_every_look(calm: World) -> None:
@@ -287,7 +288,7 @@ async def test_jobs_that_take_their_time_to_go_are_not_told_again_at_every_look(
         told.append(ids)
 
     fed.centres["north"].cancel = slow_to_die  # type: ignore[method-assign]
-    await fed.cancel(await fed.get(row.id))
+    await fed.stopping.cancel(await fed.lookup.get(row.id))
     for _ in range(5):
         await fed.watchers["north"].tick()
     await calm.until(lambda: told)
@@ -297,7 +298,7 @@ async def test_jobs_that_take_their_time_to_go_are_not_told_again_at_every_look(
 async def test_an_orphan_whose_stop_hangs_is_stopped_by_one_task(calm: World) -> None:
     fed = calm.federation
     row = await calm.submit(centre="north")
-    await fed.cancel(await calm.reaches(row.id, "starting"))
+    await fed.stopping.cancel(await calm.reaches(row.id, "starting"))
     await calm.reaches(row.id, "charged")
     under_way = []
 
@@ -306,7 +307,7 @@ async def test_an_orphan_whose_stop_hangs_is_stopped_by_one_task(calm: World) ->
         await asyncio.Event().wait()
 
     fed.centres["north"].cancel = hangs  # type: ignore[method-assign]
-    status = JobStatus(state=JobState.RUNNING, seen_at=fed.clock(), name=sessions.job_name(row))
+    status = JobStatus(state=JobState.RUNNING, seen_at=fed.clock(), name=names.job_name(row))
     for _ in range(4):
         await fed.watchers["north"].orphans.compare({"99": status}, [])
     await calm.until(lambda: under_way)

@@ -9,21 +9,22 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import leases, projects
-from scnet_hub.centres import Centre
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import mails as stored_mails
-from scnet_hub.db import open as stored_open
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.sessions import SessionRow
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import mails as stored_mails
+from scnet_hub.adapters.db.queries import open_sessions as stored_open
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
+from scnet_hub.domain.placement.placement import Placement
+from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import Overdrawn, Refused
-from scnet_hub.federation import Federation
-from scnet_hub.jobs import JobRequest, LoadSnapshot
-from scnet_hub.ledger import audit, books
-from scnet_hub.ledger.books import Balance
-from scnet_hub.placement import Placement
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.accounting.books import Balance
+from scnet_hub.services.federation import Federation
+from scnet_hub.services.projects import projects
+from scnet_hub.services.sessions import lease_keeper
 from scnet_hub.units import Amount, credits
 
 from .placement.build import load, node
@@ -95,14 +96,14 @@ class Hall:
             there = load(node("n", cores=64), core_unit=self.core_unit)
             known.took(LoadSnapshot(taken_at=self.clock.now, partitions={"cpu": there}))
         request = JobRequest(**({"person": "ada", "project": "p", "cores": 1, "walltime": 8 * HOUR, "name": "x", "centre": "a"} | options))
-        return self.fed.decisions.decide(tx, request)[0]
+        return self.fed.placing.decide(tx, request)[0]
 
     async def start(self, session: str = "s", **options: Any) -> SessionRow:
         def begun(tx: Tx) -> Refused | None:
             decision = self.decided(tx, **options)
-            if refused := self.fed.refusal(tx, decision):
+            if refused := self.fed.submission.refusal(tx, decision):
                 return refused
-            self.fed.insert(tx, session, decision, PAYLOAD)
+            self.fed.copies.insert(tx, session, decision, PAYLOAD)
             return None
 
         if refused := await self.fed.db.run(begun):
@@ -115,7 +116,7 @@ class Hall:
         return await self.row(session)
 
     async def row(self, session: str = "s") -> SessionRow:
-        return await self.fed.get(session)
+        return await self.fed.lookup.get(session)
 
     async def set(self, session: str, **values: Any) -> None:
         await self.fed.db.run(stored.change, session, **values)
@@ -124,7 +125,7 @@ class Hall:
         """The session once so much time went by, with a look at the end of each."""
         for time in times:
             self.clock.now += time
-            await self.fed.leases.once()
+            await self.fed.lease_keeper.once()
         return await self.row()
 
     async def minutes(self, number: int) -> SessionRow:
@@ -373,7 +374,7 @@ async def test_at_a_real_centre_it_ends_with_its_reason_and_is_charged_for_what_
     fed = world.federation
     row = await world.submit(kind="lab", walltime=3 * HOUR)
     await world.listens(await world.reaches(row.id, "starting"))
-    started = (await fed.get(row.id)).started_at
+    started = (await fed.lookup.get(row.id)).started_at
     assert started
     await world.until(lambda: (fed.clock() - started).total_seconds() >= 2)  # the centre's accounting knows whole seconds only
     now, little = fed.clock(), credits("0.04")
@@ -381,11 +382,11 @@ async def test_at_a_real_centre_it_ends_with_its_reason_and_is_charged_for_what_
     await fed.db.run(stored.change, row.id, held=little.micros, leased_until=now + MINUTE)
     left = (await fed.db.run(books.balance, "p")).available
     await fed.db.run(books.hold, "p", "others", left, now, "all that is left")
-    await fed.leases.once()
-    fresh = await fed.get(row.id)
+    await fed.lease_keeper.once()
+    fresh = await fed.lookup.get(row.id)
     assert fresh.state == "ready" and fresh.lease_end, "a broker that has just begun stops nothing"
-    fed.leases._since = now - HOUR
-    await fed.leases.once()
+    fed.lease_keeper._since = now - HOUR
+    await fed.lease_keeper.once()
     ended = await world.reaches(row.id, "charged")
     assert ended.end_reason.startswith("Stopped because credits ran out. Project p has 0.00 credits left, and ")
     assert ended.charged and (await fed.db.run(books.held, row.id)) == Amount(0)
@@ -393,6 +394,6 @@ async def test_at_a_real_centre_it_ends_with_its_reason_and_is_charged_for_what_
 
 
 def test_looks_come_often_enough() -> None:
-    from scnet_hub.ledger import leases as pure
+    from scnet_hub.domain.pricing import leases as pure
 
-    assert timedelta(seconds=leases.EVERY) * 2 <= pure.STOPPED and timedelta(seconds=leases.EVERY) * 2 <= pure.LAG
+    assert timedelta(seconds=lease_keeper.EVERY) * 2 <= pure.STOPPED and timedelta(seconds=lease_keeper.EVERY) * 2 <= pure.LAG

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import lifecycle
-from scnet_hub.db.sessions import SessionRow
-from scnet_hub.jobs import JobState, JobStatus
-from scnet_hub.lifecycle import ARROWS, EVENTS, STATES, Arrow
+from scnet_hub.domain.jobs import JobState, JobStatus
+from scnet_hub.domain.sessions import lifecycle
+from scnet_hub.domain.sessions.lifecycle import ARROWS, EVENTS, STATES, Arrow
+from scnet_hub.domain.sessions.records import SessionRow
 
 ROOT = Path(__file__).resolve().parents[1]
 T0 = datetime(2026, 11, 23, 9, tzinfo=UTC)

@@ -12,17 +12,19 @@ from random import Random
 
 import pytest
 
-from scnet_hub import accounts, projects
-from scnet_hub.centres import Centre
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.sessions import SessionRow
-from scnet_hub.federation import Federation
-from scnet_hub.jobs import JobRequest, LoadSnapshot
-from scnet_hub.load import Load
-from scnet_hub.placement import Offer, Placement, place, record, soonest
-from scnet_hub.standard.centre import Maintenance, parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
+from scnet_hub.domain.placement import record
+from scnet_hub.domain.placement.placement import Offer, Placement, place, soonest
+from scnet_hub.domain.sessions import records
+from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.standard.centre import Maintenance, parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.services.federation import Federation
+from scnet_hub.services.projects import account_links, projects
 
 from .placement.build import load, node
 from .placement.test_board import some_load
@@ -92,19 +94,19 @@ def anew(fed: Federation, tx: Tx, request: JobRequest, now: datetime) -> Placeme
     """The decision on all offers as they are, from all live copies."""
     rows = stored.live_copies(tx)
     there = {name: [new_copy(row) for row in rows if row.centre == name] for name in fed.centres}
-    refused = {**fed.load.refusals(now), **accounts.refusals(tx, [centre.spec for centre in fed.centres.values()], request.person)}
-    startups = fed.decisions.forecasts.startups_of(request)
+    refused = {**fed.load.refusals(now), **account_links.refusals(tx, [centre.spec for centre in fed.centres.values()], request.person)}
+    startups = fed.placing.forecasts.startups_of(request)
 
     def for_them(one: Offer) -> Offer:
         return replace(one, refused=refused.get(one.centre, ""), startup=startups.get(one.centre, 0.0))
 
     offers = [for_them(one) for name, known in fed.load.centres.items() for one in known.offers(there[name])]
-    weighed = partial(soonest, weights=fed.decisions.weights)
-    return place(request, offers, now=now, policy=weighed, forecast=fed.decisions.forecasts.forecast)
+    weighed = partial(soonest, weights=fed.placing.weights)
+    return place(request, offers, now=now, policy=weighed, forecast=fed.placing.forecasts.forecast)
 
 
-def new_copy(row: SessionRow) -> stored.NewCopy:
-    return stored.NewCopy(row.centre, row.partition, row.submitted_at, row.request)
+def new_copy(row: SessionRow) -> records.NewCopy:
+    return records.NewCopy(row.centre, row.partition, row.submitted_at, row.request)
 
 
 def something_happens(fed: Federation, tx: Tx, random: Random, now: datetime) -> None:
@@ -136,7 +138,7 @@ def something_happens(fed: Federation, tx: Tx, random: Random, now: datetime) ->
 def test_a_busy_federation_is_decided_on_as_if_all_were_looked_at_anew(fed: Federation, seed: int) -> None:
     random, clock, starts = Random(seed), fed.clock, 0
     assert isinstance(clock, Clock)
-    fed.decisions.forecasts.startups = {"torch": {"a": 40.0, "c": 3.0}}
+    fed.placing.forecasts.startups = {"torch": {"a": 40.0, "c": 3.0}}
     for step in range(80):
         clock.now += timedelta(seconds=random.choice((0, 0.5, 3, 20, 70)))
         with fed.db.engine.begin() as tx:
@@ -147,13 +149,13 @@ def test_a_busy_federation_is_decided_on_as_if_all_were_looked_at_anew(fed: Fede
                 app=random.choice(("", "torch")), centre=random.choice(("", "", "", "b")),
                 walltime=timedelta(minutes=random.choice((30, 90))),
             )  # fmt: skip
-            decided, _ = fed.decisions.decide(tx, asked, whole=True)
+            decided, _ = fed.placing.decide(tx, asked, whole=True)
             expected = anew(fed, tx, decided.request, clock.now)
             assert decided == expected
             assert decided.inputs and record.replay(decided.request, decided.inputs, clock.now) == expected
             if expected.best and random.random() < 0.7:
                 starts += 1
-                fed.insert(tx, f"id{step}", decided, PAYLOAD)
+                fed.copies.insert(tx, f"id{step}", decided, PAYLOAD)
     assert starts > 5
 
 
@@ -162,7 +164,7 @@ def test_a_project_that_is_kept_to_some_centres_shares_the_board(fed: Federation
         known.took(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(), "gpu": load()}))
     with fed.db.engine.begin() as tx:
         for project, best in (("sea", "a"), ("kept", "b"), ("sea", "a")):
-            decided, _ = fed.decisions.decide(tx, JobRequest(person="s0", project=project))
+            decided, _ = fed.placing.decide(tx, JobRequest(person="s0", project=project))
             assert decided.best and decided.best.offer.centre == best
 
 
@@ -176,7 +178,7 @@ def test_a_class_that_presses_start_at_once_is_spread(fed: Federation) -> None:
         with fed.db.engine.begin() as tx:
             request = JobRequest(person=person, project="sea", cores=2)
             expected = anew(fed, tx, replace(request, near=""), NOW).best
-            row = fed._begin(tx, f"id-{person}", request, PAYLOAD)
+            row = fed.submission._begin(tx, f"id-{person}", request, PAYLOAD)
             assert isinstance(row, SessionRow) and expected
             assert (row.centre, row.partition) == (expected.offer.centre, expected.offer.partition)
             went[row.centre, row.partition] += 1
@@ -189,14 +191,14 @@ def test_a_start_that_comes_to_nothing_leaves_the_board_as_it_was(fed: Federatio
     fed.load.centres["a"].took(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(), "gpu": load()}))
     wanted = JobRequest(person="s0", project="sea", cores=8)
     with fed.db.engine.begin() as tx:
-        before, _ = fed.decisions.decide(tx, wanted)
+        before, _ = fed.placing.decide(tx, wanted)
     with pytest.raises(RuntimeError), fed.db.engine.begin() as tx:
-        fed.insert(tx, "id", before, PAYLOAD)
-        during, _ = fed.decisions.decide(tx, wanted)
+        fed.copies.insert(tx, "id", before, PAYLOAD)
+        during, _ = fed.placing.decide(tx, wanted)
         assert during.best and before.best and during.best.cores_free < before.best.cores_free
         raise RuntimeError
     with fed.db.engine.begin() as tx:
-        assert fed.decisions.decide(tx, wanted)[0] == before
+        assert fed.placing.decide(tx, wanted)[0] == before
 
 
 def test_a_word_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -21,14 +21,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from scnet_hub import allocations, letters, mails, projects
-from scnet_hub.allocations import Wish
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import mails as stored
-from scnet_hub.db.mails import MailRow
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import mails as stored
+from scnet_hub.adapters.db.queries.mails import MailRow
+from scnet_hub.domain.standard.federation import MailSpec, parse_federation
 from scnet_hub.errors import SpecError
-from scnet_hub.mails import Mails
-from scnet_hub.standard.federation import MailSpec, parse_federation
+from scnet_hub.services.projects import allocation_mails, allocations, mailer, projects
+from scnet_hub.services.projects.allocations import Wish
+from scnet_hub.services.projects.mailer import Mails
 from scnet_hub.units import credits
 from tests.postgres import undone
 
@@ -86,7 +86,7 @@ class Outbox:
         return self.now
 
     def write(self, key: str = "k", person: str = "ada", subject: str = "Tides", body: str = "They come.\n\nAnd go: 潮.") -> bool:
-        return self.db.run_here(mails.write, key, person, subject, body, self.now)
+        return self.db.run_here(mailer.write, key, person, subject, body, self.now)
 
     async def after(self, time: timedelta = timedelta()) -> list[MailRow]:
         self.now += time
@@ -97,7 +97,7 @@ class Outbox:
 async def test_what_was_written_goes_out_once_to_the_persons_address(database: Database, post: tuple[Post, int]) -> None:
     outbox = Outbox(database, port=post[1])
     assert outbox.write() and not outbox.write(body="Something else.")
-    assert outbox.write("o", mails.OPERATORS) and outbox.write("b", "bob@elsewhere.org")
+    assert outbox.write("o", mailer.OPERATORS) and outbox.write("b", "bob@elsewhere.org")
     rows = await outbox.after()
     assert await outbox.after(DAY) == rows and all(row.sent_at == NOW and not row.trouble for row in rows)
     assert sorted(to for to, _ in post[0].got) == [["ada@example.org"], ["bob@elsewhere.org"], ["ops@example.org"]]
@@ -108,16 +108,16 @@ async def test_what_was_written_goes_out_once_to_the_persons_address(database: D
 
 def test_whom_a_mail_is_for_tells_it_from_others_however_long_its_key_is(database: Database) -> None:
     with undone(database) as tx:
-        told = [mails.write(tx, f"{'lot/' * 60}{person}", person, "Tides", "They come.", NOW) for person in ("ada", "bob", "ada")]
+        told = [mailer.write(tx, f"{'lot/' * 60}{person}", person, "Tides", "They come.", NOW) for person in ("ada", "bob", "ada")]
         assert told == [True, True, False]
-        assert all(len(row.key) == mails.KEY for row in stored.newest(tx))
+        assert all(len(row.key) == mailer.KEY for row in stored.newest(tx))
 
 
 async def test_a_mail_whose_news_is_taken_back_was_never_written(database: Database, post: tuple[Post, int]) -> None:
     outbox = Outbox(database, port=post[1])
 
     def fails(tx: Any) -> None:
-        mails.write(tx, "k", "ada", "Tides", "They come.", NOW)
+        mailer.write(tx, "k", "ada", "Tides", "They come.", NOW)
         raise KeyError
 
     with pytest.raises(KeyError):
@@ -179,7 +179,7 @@ async def test_without_a_host_nothing_waits(database: Database) -> None:
     outbox = Outbox(database, host="")
     outbox.write()
     [row] = await outbox.after()
-    assert row.next_at is None and row.trouble == mails.OFF
+    assert row.next_at is None and row.trouble == mailer.OFF
     assert await outbox.after(401 * DAY) == []
 
 
@@ -265,7 +265,7 @@ def test_the_operators_hear_of_a_request_and_who_asked_and_leads_of_the_answer(d
         wish = Wish(project="sea", amount=credits(100), begins_at=NOW + DAY, ends_at=NOW + 300 * DAY, words="tides\nand waves")
         allocations.ask(tx, "one", wish, "tutor", NOW, centres=["a"])
         [asked] = stored.newest(tx)
-        assert (asked.person, asked.subject) == (mails.OPERATORS, "Project sea asks for 100.00 credits")
+        assert (asked.person, asked.subject) == (mailer.OPERATORS, "Project sea asks for 100.00 credits")
         assert "tides\nand waves" in asked.body and "scnet allocation approve one" in asked.body
         allocations.approve(tx, "one", "olga", "with pleasure", NOW, grantor="ministry", amount=credits(80))
         granted = "Project sea: 80.00 credits granted"
@@ -283,7 +283,9 @@ def test_who_leads_a_project_is_warned_30_7_and_1_days_before_its_credits_end(da
     with undone(database) as tx:
         projects.apply(tx, parse_federation(SEA, source="x").project, NOW)
         end = datetime(2026, 12, 20, tzinfo=UTC)
-        new = [letters.endings(tx, end - before) for before in (31 * DAY, 30 * DAY, 29 * DAY, 7 * DAY, 6 * DAY, DAY, DAY / 2, -DAY)]
+        new = [
+            allocation_mails.endings(tx, end - before) for before in (31 * DAY, 30 * DAY, 29 * DAY, 7 * DAY, 6 * DAY, DAY, DAY / 2, -DAY)
+        ]
         assert new == [0, 2, 0, 2, 0, 2, 0, 0]
         assert [row.subject for row in stored.newest(tx, person="prof")] == [
             "Project sea: 5.00 credits end tomorrow", "Project sea: 5.00 credits end in 7 days", "Project sea: 5.00 credits end in 30 days",
@@ -300,4 +302,4 @@ def test_nobody_is_warned_of_credits_that_go_on(database: Database) -> None:
         further = replace(first, begins_at=NOW + 19 * DAY, ends_at=NOW + 90 * DAY, renews="one")
         allocations.ask(tx, "two", further, "prof", NOW, centres=["a"])
         allocations.approve(tx, "two", "olga", "", NOW, grantor="ministry")
-        assert letters.endings(tx, NOW + DAY) == 0
+        assert allocation_mails.endings(tx, NOW + DAY) == 0

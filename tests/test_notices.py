@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from scnet_hub.health import Hop
-from scnet_hub.notices import Notice, notices
-from scnet_hub.standard.centre import CentreSpec, parse_centre
+from scnet_hub.domain.centres.health import Hop
+from scnet_hub.domain.centres.session_warnings import Notice, notices
+from scnet_hub.domain.standard.centre import CentreSpec, parse_centre
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 PAGE = """

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub import options
+from scnet_hub.domain.sessions import requests
 from scnet_hub.errors import BadOption
 
 
 def test_plain_options_become_a_request() -> None:
-    request = options.job_request("ada", {"cores": "4", "memory": "4G", "walltime": "1h30m", "centre": "alpha", "gpus": ""})
+    request = requests.job_request("ada", {"cores": "4", "memory": "4G", "walltime": "1h30m", "centre": "alpha", "gpus": ""})
     assert (request.person, request.cores, request.memory, request.gpus) == ("ada", 4, 4 * 2**30, 0)
     assert (request.walltime, request.centre, request.kind) == (timedelta(minutes=90), "alpha", "lab")
 
@@ -52,15 +52,15 @@ def test_plain_options_become_a_request() -> None:
 )
 def test_odd_options_are_refused_by_name(bad: dict[str, Any], named: str) -> None:
     with pytest.raises(BadOption) as refused:
-        options.job_request("ada", bad)
+        requests.job_request("ada", bad)
     assert named in str(refused.value)
     assert len(str(refused.value)) < 300
 
 
-@given(st.dictionaries(st.sampled_from(sorted(options.KNOWN)), st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.booleans())))
+@given(st.dictionaries(st.sampled_from(sorted(requests.KNOWN)), st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.booleans())))
 def test_whatever_comes_is_a_bounded_request_or_a_sentence(wild: dict[str, Any]) -> None:
     try:
-        request = options.job_request("ada", wild)
+        request = requests.job_request("ada", wild)
     except BadOption:
         return
     assert 1 <= request.cores <= 100_000 and timedelta(minutes=1) <= request.walltime <= timedelta(days=366)
@@ -85,12 +85,12 @@ def test_whatever_comes_is_a_bounded_request_or_a_sentence(wild: dict[str, Any])
 )
 def test_odd_payloads_are_refused(argv: Any, env: Any) -> None:
     with pytest.raises(BadOption):
-        options.payload("batch", argv, env)
+        requests.payload("batch", argv, env)
 
 
 def test_a_payload_is_kept_as_it_is() -> None:
     argv = ["python", "-c", "print('$(id)')\n"]
-    assert options.payload("batch", argv, {"A": "b\nc"}) == {"argv": argv, "env": {"A": "b\nc"}}
+    assert requests.payload("batch", argv, {"A": "b\nc"}) == {"argv": argv, "env": {"A": "b\nc"}}
 
 
 def packed(size: int) -> str:
@@ -99,8 +99,8 @@ def packed(size: int) -> str:
 
 def test_files_are_kept_as_they_came() -> None:
     files = {"train.py": packed(10), "data/in put.csv": packed(0), "数据/a": packed(100)}
-    assert options.payload("batch", ["python", "train.py"], None, files)["files"] == files
-    assert "files" not in options.payload("batch", ["python"], None, {})
+    assert requests.payload("batch", ["python", "train.py"], None, files)["files"] == files
+    assert "files" not in requests.payload("batch", ["python"], None, {})
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_files_are_kept_as_they_came() -> None:
 )
 def test_odd_files_are_refused(files: Any, words: str) -> None:
     with pytest.raises(BadOption, match=words):
-        options.payload("batch", ["true"], None, files)
+        requests.payload("batch", ["true"], None, files)
 
 
 def test_only_a_batch_job_takes_files() -> None:
     with pytest.raises(BadOption, match="only a batch job"):
-        options.payload("dask", ["python"], None, {"a": ""})
+        requests.payload("dask", ["python"], None, {"a": ""})

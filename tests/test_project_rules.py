@@ -48,7 +48,7 @@ async def test_a_project_may_have_a_ceiling_on_the_price(world: World) -> None:
 async def test_a_persons_next_lab_goes_to_where_the_last_one_was(world: World) -> None:
     first = await world.submit(kind="lab", name="", centre="south")
     await world.listens(await world.reaches(first.id, "submitted", "queued", "starting"))
-    await world.federation.cancel(await world.reaches(first.id, "ready"))
+    await world.federation.stopping.cancel(await world.reaches(first.id, "ready"))
     await world.reaches(first.id, "charged")
     again = await world.submit(kind="lab", name="")
     assert again.centre == "south" and "your files are at South" in again.placement["reason"]

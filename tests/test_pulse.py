@@ -2,7 +2,7 @@
 
 import asyncio
 
-from scnet_hub.pulse import KEPT, Pulse
+from scnet_hub.services.watchdog import KEPT, Pulse
 
 
 class Clock:

@@ -13,20 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub import projects, quotas
-from scnet_hub.centres import Centre
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import projects as stored_projects
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.sessions import SessionRow
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
+from scnet_hub.domain.sessions.names import request_document
+from scnet_hub.domain.sessions.quotas import NOUNS, Ceiling, Use, over, refused, under
+from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import OverQuota, Refused
-from scnet_hub.federation import Federation
-from scnet_hub.jobs import JobRequest, LoadSnapshot
-from scnet_hub.ledger import books
-from scnet_hub.ledger.quotas import NOUNS, Ceiling, Use, over, refused, under
-from scnet_hub.sessions import request_document
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.services.accounting import books
+from scnet_hub.services.federation import Federation
+from scnet_hub.services.placement import quota_check
+from scnet_hub.services.projects import projects
 from scnet_hub.units import credits
 from tests.ledger.examples import examples
 from tests.placement.build import load, node
@@ -84,7 +85,7 @@ class Hub:
         """A batch job as asked for. Raises what refuses it."""
         self._count += 1
         wanted = {"walltime": timedelta(hours=1), "kind": "batch", "name": f"n{self._count}", **asked}
-        row = self.db.run_here(self.fed._begin, f"s{self._count}", JobRequest(person=person, project=project, **wanted), PAYLOAD)
+        row = self.db.run_here(self.fed.submission._begin, f"s{self._count}", JobRequest(person=person, project=project, **wanted), PAYLOAD)
         if isinstance(row, Refused):
             raise row
         return row
@@ -163,9 +164,9 @@ def test_a_copy_counts_at_its_centre_and_its_session_once_for_its_person(databas
 
     def copied(tx: Tx) -> None:
         session = stored.get(tx, row.id)
-        decision = hub.fed.decisions.decide(tx, JobRequest(person="eve", project="own", cores=8))[0]
+        decision = hub.fed.placing.decide(tx, JobRequest(person="eve", project="own", cores=8))[0]
         assert session and decision.best and decision.best.offer.centre == "north"
-        hub.fed.add_copy(tx, session, 2, decision, decision.best, "stalled")
+        hub.fed.copies.add(tx, session, 2, decision, decision.best, "stalled")
 
     database.run_here(copied)
     assert hub.start().centre == "south"  # of north's eight cores all are used
@@ -179,7 +180,7 @@ def test_what_a_session_takes_the_place_of_does_not_count(database: Database) ->
     asked = JobRequest(person="ada", project="course", cores=6, centre="north", walltime=timedelta(hours=1))
 
     def instead(tx: Tx) -> Refused | None:
-        return hub.fed.refusal(tx, hub.fed.decisions.decide(tx, asked, instead_of=row.id)[0], instead_of=row.id)
+        return hub.fed.submission.refusal(tx, hub.fed.placing.decide(tx, asked, instead_of=row.id)[0], instead_of=row.id)
 
     assert database.run_here(instead) is None
     database.run_here(lambda tx: stored.change(tx, row.id, live=False))  # it is over for its person, and still at the centre
@@ -212,7 +213,7 @@ def test_of_two_starts_at_once_that_only_one_fits_one_passes(database: Database)
             (project, _) = stored_projects.of(tx, "ada")
             if not waited and tx.dialect.name == "postgresql":  # SQLite lets one in at a time anyway
                 waited.append(ready.wait(5))
-            quotas.check(tx, spec, project, asked)
+            quota_check.check(tx, spec, project, asked)
             books.hold(tx, "course", name, credits(1), NOW, centre="north")
             stored.insert(
                 tx, id=name, person="ada", project="course", kind="batch", name=name, state="intent", live=True, placement={},

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import sessions
-from scnet_hub.db import entries as stored_entries
-from scnet_hub.db.sessions import SessionRow
-from scnet_hub.jobs import JobState, JobStatus
-from scnet_hub.orphans import STOPPED, STRANGE
+from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.domain.centres.orphan import STOPPED, STRANGE
+from scnet_hub.domain.jobs import JobState, JobStatus
+from scnet_hub.domain.sessions import names
+from scnet_hub.domain.sessions.records import SessionRow
 from tests.world import World
 
 
@@ -39,9 +39,9 @@ async def queue(world: World, centre: str) -> dict[str, str]:
 
 async def test_a_job_of_a_session_that_is_over_is_stopped(world: World) -> None:
     row = await world.submit(centre="north")
-    await world.federation.cancel(await world.reaches(row.id, "starting"))
+    await world.federation.stopping.cancel(await world.reaches(row.id, "starting"))
     await world.reaches(row.id, "charged")
-    job = await by_hand(world, "north", sessions.job_name(row))
+    job = await by_hand(world, "north", names.job_name(row))
     orphans = world.federation.watchers["north"].orphans
     (seen,) = await world.until(lambda: orphans.found)
     assert (seen.job_id, seen.session, seen.rule) == (job, row.id, STOPPED)
@@ -56,13 +56,13 @@ async def test_a_job_of_a_session_that_is_over_is_stopped(world: World) -> None:
 async def test_a_second_job_of_a_live_session_is_stopped_and_the_session_goes_on(world: World) -> None:
     row = await world.submit(centre="north")
     await world.reaches(row.id, "starting")
-    job = await by_hand(world, "north", sessions.job_name(row))
+    job = await by_hand(world, "north", names.job_name(row))
 
     async def gone() -> bool:
         return job not in await queue(world, "north")
 
     await world.until(gone)
-    same = await world.federation.get(row.id)
+    same = await world.federation.lookup.get(row.id)
     assert same.live and same.job_id in await queue(world, "north")
 
 
@@ -78,7 +78,7 @@ async def test_a_strangers_job_of_such_a_name_is_shown_and_left_alone(world: Wor
 async def test_a_job_of_ours_at_another_centre_than_it_was_asked_for_is_shown(world: World) -> None:
     row = await world.submit(centre="north")
     await world.reaches(row.id, "starting")
-    await by_hand(world, "south", sessions.job_name(row))
+    await by_hand(world, "south", names.job_name(row))
     (seen,) = await world.until(lambda: world.federation.watchers["south"].orphans.found)
     assert seen.rule == STRANGE
 
@@ -118,7 +118,7 @@ async def reborn(world: World, centre: str, *, others: int) -> None:
 
 
 async def _forgotten(world: World, session_id: str) -> SessionRow | None:
-    row = await world.federation.get(session_id)
+    row = await world.federation.lookup.get(session_id)
     return row if row.forgotten_since else None
 
 
@@ -126,7 +126,7 @@ async def test_what_ended_and_never_gets_a_usage_record_is_settled_unpaid(world:
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")
     world.faults["north"].knows_nothing = {"sacct"}
-    await world.federation.cancel(running)
+    await world.federation.stopping.cancel(running)
     ended = await world.reaches(row.id, "ended")
     assert ended.charged is None and (await world.federation.reports.balances("ada"))[0]["held"] > 0
     charged = await world.reaches(row.id, "charged")
@@ -140,9 +140,9 @@ async def test_a_job_that_is_over_and_that_accounting_calls_running_for_ever_is_
     row = await world.submit(centre="north")
     await world.reaches(row.id, "starting")
     world.faults["north"].says = {"CANCELLED": "RUNNING"}
-    world.federation.watchers["north"].poke()
-    await world.federation.heard(
-        await world.federation.get(row.id), JobStatus(state=JobState.CANCELLED, seen_at=world.federation.clock()), ""
+    world.federation.watchers["north"].wake()
+    await world.federation.endings.take_status(
+        await world.federation.lookup.get(row.id), JobStatus(state=JobState.CANCELLED, seen_at=world.federation.clock()), ""
     )
     assert (await world.reaches(row.id, "charged")).charged == 0
     assert "still calls this job, which is over, running" in await world.log(row.id)
@@ -153,7 +153,7 @@ async def test_a_record_may_be_as_late_as_the_accounting_was_away(world: World) 
     running = await world.reaches(row.id, "starting")
     north = world.faults["north"]
     north.knows_nothing = {"sacct"}
-    await world.federation.cancel(running)
+    await world.federation.stopping.cancel(running)
     await world.reaches(row.id, "ended")
     await world.until(lambda: "sacct" in north.asked)
     north.broken, north.knows_nothing, north.nothing_once = {"sacct"}, set(), "sacct"
@@ -167,8 +167,8 @@ async def test_an_operator_may_write_a_session_off_and_what_turns_up_again_is_st
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")
     world.faults["north"].away = True
-    await world.federation.stops.write_off_all(running, "Written off.")
-    assert (await world.federation.get(row.id)).charged == 0
+    await world.federation.stopping.write_off_all(running, "Written off.")
+    assert (await world.federation.lookup.get(row.id)).charged == 0
     world.faults["north"].away = False
 
     async def gone() -> bool:
@@ -182,17 +182,17 @@ async def test_a_stop_whose_centre_is_away_does_not_keep_the_next_session_waitin
     running = await world.reaches(row.id, "starting")
     world.faults["north"].away = True
     await world.until(lambda: _marked(world, row.id))
-    await world.federation.cancel(await world.federation.get(row.id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
     fresh = await world.submit(centre="south")
     assert fresh.id != row.id
-    before = await world.federation.get(row.id)
+    before = await world.federation.lookup.get(row.id)
     assert (before.live, before.job_live, before.charged) == (False, True, None)
     await world.reaches(fresh.id, "starting")
     world.faults["north"].away = False
     charged = await world.reaches(row.id, "charged")
     assert charged.used is not None and running.job_id not in await queue(world, "north")
-    assert (await world.federation.get(fresh.id)).live
+    assert (await world.federation.lookup.get(fresh.id)).live
 
 
 async def _marked(world: World, session_id: str) -> bool:
-    return (await world.federation.get(session_id)).unknown_since is not None
+    return (await world.federation.lookup.get(session_id)).unknown_since is not None

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from scnet_hub.errors import NotStored
-from scnet_hub.rounds import rounds
+from scnet_hub.services.periodic import rounds
 
 
 async def test_neither_trouble_nor_a_fault_ends_the_rounds_but_a_cancellation_does(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import second_chances
-from scnet_hub.breaker import Breaker
-from scnet_hub.db import entries as stored_entries
-from scnet_hub.db.sessions import SessionRow
+from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.domain.centres.breaker import Breaker
+from scnet_hub.domain.jobs import JobRequest
+from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.standard.federation import SecondChanceSpec
 from scnet_hub.errors import Refused
-from scnet_hub.jobs import JobRequest
-from scnet_hub.standard.federation import SecondChanceSpec
+from scnet_hub.services.sessions import second_chances
 from tests.world import World
 
 QUICK = "[second_chance]\npatience = 1\npinned_patience = 2\nstart_patience = 3\n"
@@ -55,7 +55,7 @@ async def test_a_lab_that_stalls_starts_where_there_is_room_and_is_charged_once(
     first, second = await stalled(world)
     assert (first.centre, second.cause) != (second.centre, "first")
     await world.listens(second)
-    ready = await world.federation.get(first.id)
+    ready = await world.federation.lookup.get(first.id)
     assert (ready.state, ready.centre, ready.number) == ("ready", second.centre, 2)
     log = await world.log(first.id)
     assert f"also asked {second.centre.title()}" in log and f"Moved from {first.centre} to {second.centre}" in log
@@ -64,7 +64,7 @@ async def test_a_lab_that_stalls_starts_where_there_is_room_and_is_charged_once(
         return not (await world.copies(first.id))[0].job_live
 
     await world.until(gone)
-    await world.federation.cancel(ready)
+    await world.federation.stopping.cancel(ready)
     charged = await world.reaches(first.id, "charged")
     kinds = [entry.kind for _, entry in await world.federation.db.run(stored_entries.newest, "p") if entry.session == first.id]
     assert sorted(kinds) in (["charge", "hold"], ["hold", "release"]) and charged.centre == second.centre
@@ -76,7 +76,7 @@ async def test_the_copy_that_comes_second_is_told_that_it_is_over(world: World) 
     await world.listens(first)
     with pytest.raises(Refused, match=r"over|already running"):
         await world.listens(second, 5001)
-    row = await world.federation.get(first.id)
+    row = await world.federation.lookup.get(first.id)
     assert (row.number, row.port) == (1, 5000)
 
 
@@ -103,7 +103,7 @@ async def test_a_copys_nonce_opens_only_its_own_place(world: World) -> None:
 
 async def test_a_stop_reaches_every_copy(world: World) -> None:
     first, _ = await stalled(world)
-    await world.federation.cancel(await world.federation.get(first.id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(first.id))
     ended = await world.reaches(first.id, "charged")
     assert ended.end_reason == "Stopped on request."
     assert not any(row.job_live for row in await world.copies(first.id))
@@ -114,7 +114,7 @@ async def test_further_copies_survive_a_restart_of_the_broker(world: World) -> N
     await world.kill()
     await world.restart()
     await world.listens(second)
-    assert (await world.federation.get(first.id)).number == 2
+    assert (await world.federation.lookup.get(first.id)).number == 2
     assert world.jobs(first.id) == 1 and world.jobs(f"{first.id}-2") == 1
 
 
@@ -146,12 +146,12 @@ async def test_a_black_hole_is_left_out_and_the_next_start_goes_elsewhere(world:
     for name in ("one", "two", "three"):
         row = await world.submit(kind="lab", name=name)
         await world.until(lambda row=row: _has_failed(world, row.id))
-        await world.federation.cancel(await world.federation.get(row.id))
+        await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
         await world.reaches(row.id, "charged")
     await world.free("south", job)
     refusal = world.federation.load.centres["north"].breaker.refusal(world.federation.clock())
     assert "died at their start" in refusal
-    decision, _ = await world.federation.decisions.place(replace(LAB, name="four"))
+    decision, _ = await world.federation.placing.place(replace(LAB, name="four"))
     assert [one.offer.centre for one in decision.ranked] == ["south"]
     assert any("died at their start" in one.reason for one in decision.refusals)
 
@@ -171,7 +171,7 @@ async def test_a_centre_that_is_away_at_the_start_is_left_for_another_before_any
 
 async def _submit_with_place_away(world: World) -> SessionRow:
     """The centre that was chosen can't be reached from now on: no file arrives there."""
-    best = (await world.federation.decisions.place(LAB))[0].best
+    best = (await world.federation.placing.place(LAB))[0].best
     assert best is not None
     world.faults[best.offer.centre].away = True
     row = await world.submit(kind="lab")

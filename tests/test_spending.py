@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import standing
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import lots as stored_lots
-from scnet_hub.db import projects as stored_projects
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.projects import MemberRow, ProjectRow
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import lots as stored_lots
+from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries.projects import MemberRow, ProjectRow
+from scnet_hub.client.panels.state import balance_row
+from scnet_hub.display import centre_status
+from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import FederationSpec
 from scnet_hub.errors import BadOption, NotEntitled, NotFound
-from scnet_hub.hub import figures, form
-from scnet_hub.ledger import books
-from scnet_hub.load import Load
-from scnet_hub.panels.state import balance_row
-from scnet_hub.reports import Reports
-from scnet_hub.spending import Question
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import FederationSpec
+from scnet_hub.hub.views import formats, start_form
+from scnet_hub.services.accounting import books
+from scnet_hub.services.reporting.reports import Reports
+from scnet_hub.services.reporting.spending import Question
 from scnet_hub.units import CREDIT, credits
 
 PAGE = """
@@ -206,10 +206,10 @@ def test_an_hours_use_is_no_rate_but_what_runs_has_an_outlook_of_its_own(hub: Hu
     assert (found["burn_rate"], found["runs_out_at"], found["per_hour"]) == (None, None, 2)
     lasts = datetime.fromisoformat(found["runs_out_now_at"]) - hub.now
     assert lasts / HOUR == pytest.approx((992.5 - 4) / 2, rel=1e-3)
-    assert standing.pace(found).startswith(
+    assert centre_status.pace(found).startswith(
         "how fast it spends is not known yet"
-    ) and "Now 2.00 an hour, which lasts until" in standing.pace(found)
-    rows = {one["label"]: str(one["text"]) for one in figures.pace(found, UTC)}
+    ) and "Now 2.00 an hour, which lasts until" in centre_status.pace(found)
+    rows = {one["label"]: str(one["text"]) for one in formats.pace(found, UTC)}
     assert rows["Runs out"] == rows["Burn rate"] == "not known yet" and "2027" in rows["Runs out if all of that runs on"]
 
 
@@ -222,11 +222,11 @@ def test_a_capped_member_sees_the_rest_of_the_cap_or_of_the_project(hub: Hub) ->
     hub.db.run_here(cap)
     found = next(one for one in hub.db.run_here(hub.reports._balances, "ben") if one["id"] == "p")
     assert found["own"] == {"cap": 10, "spent": 4, "held": 0, "available": 6} and found["available"] > 900
-    assert standing.mine(found) == "you may spend 6.00 of your 10.00 credits" and standing.available(found) == 6
-    assert form._project(found)["label"].endswith("– 6.00 credits available")
+    assert centre_status.mine(found) == "you may spend 6.00 of your 10.00 credits" and centre_status.available(found) == 6
+    assert start_form._project(found)["label"].endswith("– 6.00 credits available")
     shown = balance_row(found)
     assert shown["mine"] == "6.00" and shown["pace"].startswith("You may spend 6.00 of your 10.00 credits. ")
-    assert figures.own(found) == "You may spend 6.00 of your 10.00 credits: 4.00 spent."
+    assert formats.own(found) == "You may spend 6.00 of your 10.00 credits: 4.00 spent."
 
 
 def test_the_days_are_read_again_only_where_something_was_charged(hub: Hub, counted: Callable[[], int]) -> None:

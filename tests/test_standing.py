@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from scnet_hub import standing
-from scnet_hub.cli.centres import show_centres
-from scnet_hub.hub.form import view
-from scnet_hub.panels.state import centre_row, session_row
+from scnet_hub.cli.commands.centres import show_centres
+from scnet_hub.client.panels.state import centre_row, session_row
+from scnet_hub.display import centre_status
+from scnet_hub.hub.views.start_form import view
 from tests.cli import federation as answers
 
 HOPS = [
@@ -28,13 +28,15 @@ def announcing() -> dict[str, Any]:
 
 
 def test_a_failing_hop_is_named_with_its_since_and_its_own_words() -> None:
-    assert standing.trouble(centre()) == "scheduler fails since 23 Nov 14:02 UTC"
-    assert standing.why(centre()) == "scheduler fails since 23 Nov 14:02 UTC: Unable to contact slurm controller"
-    assert standing.trouble(answers.centre("alpha")) == standing.why(answers.centre("alpha")) == "", "an older broker says no hops"
+    assert centre_status.trouble(centre()) == "scheduler fails since 23 Nov 14:02 UTC"
+    assert centre_status.why(centre()) == "scheduler fails since 23 Nov 14:02 UTC: Unable to contact slurm controller"
+    assert centre_status.trouble(answers.centre("alpha")) == centre_status.why(answers.centre("alpha")) == "", (
+        "an older broker says no hops"
+    )
 
 
 def test_announcements_say_until_when_and_what_they_stop() -> None:
-    assert standing.told(announcing()) == [
+    assert centre_status.told(announcing()) == [
         "Scratch is slow (until 23 Nov 18:00 UTC)",
         "A course has the GPUs (no new sessions from 24 Nov 08:00 UTC to 24 Nov 10:00 UTC)",
         "Maintenance from 1 Dec 06:00 UTC to 1 Dec 18:00 UTC: new switches",

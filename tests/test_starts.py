@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import starts
+from scnet_hub.domain.sessions import start_file
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import SpecError
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
 
 PAGE = """
 id = "b"
@@ -29,7 +29,7 @@ name = "batch"
 cores = 4
 """
 SPEC = parse_centre(PAGE, source="b.toml")
-ADDRESSES = starts.Addresses(public_url="http://hub:8000", call_home="http://hub:8000/api/{}/call-home")
+ADDRESSES = start_file.Addresses(public_url="http://hub:8000", call_home="http://hub:8000/api/{}/call-home")
 ENV = {
     "JUPYTERHUB_API_URL": "http://hub:8000/hub/api",
     "JUPYTERHUB_ACTIVITY_URL": "http://hub:8000/hub/api/users/ada/activity",
@@ -91,7 +91,7 @@ def test_a_session_that_reaches_the_hub_is_told_its_public_address() -> None:
 
 
 def test_the_job_itself_names_the_file_and_no_secret() -> None:
-    job = starts.job_spec(SPEC, ROW)
+    job = start_file.job_spec(SPEC, ROW)
     assert job.argv[-1] == "/home/u4711/.scnet/x1/start.json" and job.output == "/home/u4711/.scnet/x1/log"
     assert (job.name, job.directory, job.memory) == ("scnet-x1", "/home/u4711/.scnet/x1", 4 * 2**30)
     assert "s3cret" not in repr(job) and "n0nce" not in repr(job)

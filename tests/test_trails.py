@@ -7,19 +7,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scnet_hub import allocations
-from scnet_hub.allocations import Wish
-from scnet_hub.db import Database, Tx, mails
-from scnet_hub.db import allocations as stored_allocations
-from scnet_hub.db import entries as stored_entries
-from scnet_hub.db import periods as stored_periods
-from scnet_hub.db import projects as stored_projects
-from scnet_hub.db import statements as stored_statements
-from scnet_hub.db import usage as records
-from scnet_hub.db.projects import MemberRow, ProjectRow
-from scnet_hub.metering import deciding
-from scnet_hub.settling import answers, closing
-from scnet_hub.settling.answers import Reader
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import allocations as stored_allocations
+from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.queries import mails
+from scnet_hub.adapters.db.queries import periods as stored_periods
+from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.queries import statements as stored_statements
+from scnet_hub.adapters.db.queries import usage as records
+from scnet_hub.adapters.db.queries.projects import MemberRow, ProjectRow
+from scnet_hub.services.accounting import suspense_decisions
+from scnet_hub.services.projects import allocations
+from scnet_hub.services.projects.allocations import Wish
+from scnet_hub.services.settlement import answers, closing
+from scnet_hub.services.settlement.answers import Reader
 from scnet_hub.units import credits
 from tests.ledger.closing import RULES, charge, close, day, grant
 from tests.ledger.runs import run
@@ -106,7 +107,7 @@ def test_a_decision_in_suspense_says_whose_it_is(tx: Tx) -> None:
     ended = Ended(tx).begin()
     ended.came(run(), doubt="its memory is no number")
     (waits,) = records.suspended(tx)
-    deciding.decide(tx, waits.id, "drop", "its centre can't mend it", "olga", ended.pages, LATER + DAY)
+    suspense_decisions.decide(tx, waits.id, "drop", "its centre can't mend it", "olga", ended.pages, LATER + DAY)
     row = records.get(tx, waits.id)
     assert row and (row.decision, row.decided_by, row.decided_at) == ("drop: its centre can't mend it", "olga", LATER + DAY)
     assert "An operator dropped a usage record: its centre can't mend it" in ended.log

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.centres import Centre
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings, centre_toml
-from scnet_hub.commands import Command, Completed
-from scnet_hub.db import Database
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.sessions import SessionRow
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.jobs import JobRequest
+from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import Unreachable
-from scnet_hub.federation import Federation
-from scnet_hub.jobs import JobRequest
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.services.federation import Federation
 
 PAGE = """
 centres = ["north.toml", "south.toml"]
@@ -129,12 +129,12 @@ class World:
 
     async def submit(self, **options: Any) -> SessionRow:
         request = JobRequest(**{"person": "ada", "project": "p", "kind": "batch", "name": "x", **options})
-        row, _ = await self.federation.submit(request, PAYLOAD)
+        row, _ = await self.federation.submission.submit(request, PAYLOAD)
         return row
 
     async def reaches(self, session_id: str, *states: str) -> SessionRow:
         async def there() -> SessionRow | None:
-            row = await self.federation.get(session_id)
+            row = await self.federation.lookup.get(session_id)
             return row if row.state in states else None
 
         row: SessionRow = await self.until(there)
@@ -160,7 +160,7 @@ class World:
         daemon = self.daemons[centre]
         job = (await asyncio.to_thread(daemon.ask, "sbatch", "--parsable", "--cpus-per-task=4", "--wrap=sleep 300")).strip()
         known = self.federation.load.centres[centre]
-        self.federation.watchers[centre].poke()
+        self.federation.watchers[centre].wake()
         await self.until(lambda: known.snapshot and known.snapshot.partitions["main"].cores_free == 0)
         return job
 
@@ -177,7 +177,7 @@ class World:
         """Calls home as this copy's first process does when its port listens."""
         host = self.federation.centres[row.centre].spec.session.host
         news = {"nonce": row.secret, "phase": "listening", "host": host, "port": port, "node": "n"}
-        await self.federation.arrivals.call_home(row.id, news)
+        await self.federation.call_home.call_home(row.id, news)
 
     def jobs(self, session_id: str) -> int:
         """How many jobs of that session's name the centres ever saw."""

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import uvicorn
 
-from ..addresses import Address
-from ..db import Database
-from ..db.keys import Keys
+from ..adapters.db.database import Database
+from ..adapters.db.keys import Keys
+from ..adapters.secret_files import read_secret
+from ..adapters.transport.transport import Means
+from ..domain.addresses import Address
+from ..domain.standard.centre import parse_centre
 from ..errors import SpecError
-from ..federation import Federation, centres_of
-from ..secret import read_secret
-from ..standard.centre import parse_centre
-from ..transport import Means
+from ..services.federation import Federation, centres_of
 from .app import create_app
 from .auth import Gate
-from .pages import Pages, read_federation
+from .page_watch import Pages, read_federation
 
 log = logging.getLogger(__name__)
 # Seconds that an idle connection is kept: far longer than the hub keeps one (httpx: 5). Where both let go at the same time, a request

@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from .. import allocations, documents, sessions
-from ..allocations import Wish
+from ..display.times import parse_instant
+from ..domain.sessions.requests import text
 from ..errors import BadOption, NotFound
-from ..instants import parse_instant
-from ..options import text
+from ..services import documents, tokens
+from ..services.projects import allocations
+from ..services.projects.allocations import Wish
 from ..units import MOST_CREDITS, Amount, check_credits, credits
 from .auth import Caller
 from .bodies import INSTANT, body_of, described, only, texts
-from .routes import Fed, Who, linker, operator_of
+from .sessions import Fed, Who, linker, operator_of
 
 Json = dict[str, Any]
 router = APIRouter()
@@ -49,7 +50,7 @@ async def ask(fed: Fed, who: Who, request: Request) -> Json:
         begins_at=moment("begins_at", body.get("begins_at")) or now, ends_at=moment("ends_at", body.get("ends_at")),
         centres=tuple(text("centre", centre) for centre in centres), renews=text("renews", body.get("renews", "")),
     )  # fmt: skip
-    row = await fed.db.run(allocations.ask, sessions.new_id(), wish, person, now, centres=list(fed.centres))
+    row = await fed.db.run(allocations.ask, tokens.new_id(), wish, person, now, centres=list(fed.centres))
     return documents.allocation(row)
 
 

@@ -17,15 +17,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import __version__
-from ..addresses import SERVICE
+from ..domain.addresses import PREFIX
 from ..errors import BadOption, ScnetError, TooSlow
-from ..federation import Federation
-from . import allocations, metering, persons, settling, tariffs, usage
+from ..services.federation import Federation
+from . import allocations, persons, settlement, tariffs, usage, usage_records
 from .auth import Gate
-from .lanes import Bounds, Lanes
+from .concurrency import Bounds, Lanes
 from .limits import ClientStalled, Limits
-from .pages import Pages
-from .routes import router
+from .page_watch import Pages
+from .sessions import router
 
 log = logging.getLogger(__name__)
 PROBLEM = {
@@ -47,7 +47,6 @@ ALWAYS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
-PREFIX = f"/{SERVICE}"  # at an address without a path of its own
 
 
 def create_app(
@@ -77,7 +76,7 @@ def create_app(
     )
     lanes = Lanes(bounds)
     app.state.federation, app.state.gate, app.state.lanes = federation, gate, lanes
-    for one in (router, allocations.router, metering.router, persons.router, settling.router, tariffs.router, usage.router):
+    for one in (router, allocations.router, usage_records.router, persons.router, settlement.router, tariffs.router, usage.router):
         app.include_router(one, prefix=prefix, responses=REFUSALS)
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)

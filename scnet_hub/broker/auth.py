@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from .. import identity
+from ..domain import identifiers
 from ..errors import BrokerError, NotEntitled
 
 USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
@@ -77,7 +77,7 @@ class Gate:
         if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
             raise Unauthorised("This call needs a token.", hint="Send `Authorization: token T` with a JupyterHub token.")
         if hmac.compare_digest(token.encode(), self._hub_token.encode()):
-            return Caller(person=identity.person(on_behalf_of), hub=True, operator=as_operator or not on_behalf_of)
+            return Caller(person=identifiers.person(on_behalf_of), hub=True, operator=as_operator or not on_behalf_of)
         caller = await self._vouched(token)
         if caller is None:
             raise Unauthorised(
@@ -124,7 +124,7 @@ class Gate:
         if not operator and not any(scope.split("!")[0] == USE for scope in scopes):
             raise NotEntitled("This token may not use SCNet Hub.", hint=f"It needs the scope {USE}.", code="no-scope")
         session = any(scope.startswith(SERVERS) for scope in scopes)
-        person = identity.person(str(model.get("name") or ""))
+        person = identifiers.person(str(model.get("name") or ""))
         if not person:
             raise BrokerError("The hub did not say whose token this is.", hint="Try again in a minute.", code="hub-away")
         return Caller(person=person, operator=operator and not session, session=session)

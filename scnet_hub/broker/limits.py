@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..errors import BadOption, ScnetError, TooSlow
 from .auth import Gate
 from .bodies import MAX_BODY
-from .lanes import HOME, SHARED, Key, Lanes, Turn
+from .concurrency import HOME, SHARED, Key, Lanes, Turn
 
 PIECE = 64 * 1024  # bytes of an answer that are handed over at once: the next ones when these were taken
 TAKEN_WITHIN = 60.0  # seconds for one piece

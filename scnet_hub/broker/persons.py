@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from .. import forgetting, identity
-from .routes import Fed, Who, operator_of
+from ..domain import identifiers
+from ..services.projects import erasure
+from .sessions import Fed, Who, operator_of
 
 Json = dict[str, Any]
 router = APIRouter()
@@ -18,6 +19,6 @@ async def forget(person: str, fed: Fed, who: Who) -> Json:
     """By an operator, not by a session's token: for ever. How many rows of each table it changed."""
     operator_of(who)
     centres = [centre.spec for centre in fed.centres.values()]
-    by, instead = who.person or "an operator", forgetting.pseudonym()
-    rows = await fed.db.run(forgetting.forget, identity.person(person), instead, by, fed.clock(), federation=fed.spec, centres=centres)
+    by, instead = who.person or "an operator", erasure.pseudonym()
+    rows = await fed.db.run(erasure.forget, identifiers.person(person), instead, by, fed.clock(), federation=fed.spec, centres=centres)
     return {"rows": rows}

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from .. import identity
-from ..spending import LARGEST, PAGE, Question
+from ..domain import identifiers
+from ..services.reporting.spending import LARGEST, PAGE, Question
 from .bodies import INSTANT
-from .routes import Fed, Who
+from .sessions import Fed, Who
 
 Json = dict[str, Any]
 router = APIRouter()
@@ -33,6 +33,6 @@ async def usage(
     spending = fed.reports.spending
     question = Question(
         by=by, since=spending.moment("since", since) or spending.month(fed.clock()), until=spending.moment("until", until),
-        project=project, person=identity.person(person), after=after, limit=limit,
+        project=project, person=identifiers.person(person), after=after, limit=limit,
     )  # fmt: skip
     return await spending.usage(question, who.person, operator=who.operator)

@@ -11,29 +11,29 @@ from importlib import import_module
 import click
 
 from .. import __version__
-from .accounts import accounts
-from .allocations import allocation, project
-from .answers import App
-from .balance import balance
-from .centres import centres, place
-from .decisions import decisions
-from .doctor import doctor
-from .jobs import cancel, jobs, logs, run
-from .ledger import ledger
-from .orphans import orphans, write_off
-from .period import period
-from .persons import person
-from .quote import quote
-from .sessions import log, sessions, stop
-from .statements import statement
-from .suspense import suspense
-from .tariff import tariff
-from .usage import usage
+from .app import App
+from .commands.accounts import accounts
+from .commands.allocations import allocation, project
+from .commands.balance import balance
+from .commands.centres import centres, place
+from .commands.doctor import doctor
+from .commands.jobs import cancel, jobs, logs, run
+from .commands.quote import quote
+from .commands.sessions import log, sessions, stop
+from .commands.statements import statement
+from .commands.tariff import tariff
+from .commands.usage import usage
+from .operators.decisions import decisions
+from .operators.ledger import ledger
+from .operators.orphans import orphans, write_off
+from .operators.period import period
+from .operators.persons import person
+from .operators.suspense import suspense
 
 # Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
 LATER = {
     "centre": ("scnet_hub.enrolment.cli", "centre", "Join a centre to the federation: add, check, deploy, remove, list."),
-    "simulate": ("scnet_hub.cli.simulate", "command", "Replay logs at many centres, with sessions placed by each policy."),
+    "simulate": ("scnet_hub.cli.operators.simulate", "command", "Replay logs at many centres, with sessions placed by each policy."),
     "demo": ("scnet_hub.demo.cli", "demo", "Start a whole federation on this machine; Ctrl-C stops it."),
 }
 

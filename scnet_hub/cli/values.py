@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from ..display.times import parse_day, parse_instant
 from ..errors import BadOption
-from ..instants import parse_day, parse_instant
 from ..units import parse_credits
 
 _NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?", re.ASCII)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ..centres import Centre
-from ..standard.centre import parse_centre
-from ..transport import Means
+from ..adapters.centre import Centre
+from ..adapters.transport.transport import Means
+from ..domain.standard.centre import parse_centre
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from scnet_hub.centres import Centre
-from scnet_hub.commands import Command, Completed
-from scnet_hub.errors import Rejected, Unreachable
-from scnet_hub.jobs import JobSpec, JobState, JobStatus, UsageRecord
+from ..adapters.centre import Centre
+from ..domain.commands import Command, Completed
+from ..domain.jobs import JobSpec, JobState, JobStatus, UsageRecord
+from ..errors import Rejected, Unreachable
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # a centre's connections live in one loop
 MIB = 2**20

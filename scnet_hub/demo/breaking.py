@@ -19,9 +19,9 @@ from typing import Any
 
 import httpx
 
-from ..client import Client
+from ..adapters.secret_files import read_secret
+from ..client.rest import Client
 from ..errors import ScnetError
-from ..secret import read_secret
 from .browser import Browser, Kernel
 from .check import PERSON, live_lab, until, until_charged
 from .run import Demo, running

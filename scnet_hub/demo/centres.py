@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..centres.embedded import EmbeddedCentre, Settings, centre_toml
-from ..centres.slurm_clusters import SlurmCluster, find
-from ..centres.slurm_clusters import centre_toml as slurm_toml
-from ..centres.slurm_clusters import run as slurm_run
+from ..adapters.transport.factory import transport
+from ..adapters.transport.transport import Means
+from ..domain.standard.centre import parse_centre
 from ..errors import ScnetError
-from ..standard.centre import parse_centre
-from ..transport import Means, transport
+from .embedded import EmbeddedCentre, Settings, centre_toml
+from .slurm_clusters import SlurmCluster, find
+from .slurm_clusters import centre_toml as slurm_toml
+from .slurm_clusters import run as slurm_run
 
 GIB = 2**30
 

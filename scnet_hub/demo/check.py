@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..client import Client
+from ..adapters.secret_files import read_secret
+from ..client.rest import Client
 from ..errors import ScnetError
-from ..secret import read_secret
 from .browser import Browser
 from .run import Demo, running
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from ..client import state_dir
+from ..client.rest import state_dir
 from ..errors import ScnetError
 from .centres import DemoCentres, demo_centres
 from .run import Demo, running

@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from ..adapters.secret_files import read_secret
 from ..errors import ScnetError
-from ..hub import Ports
-from ..secret import read_secret
+from ..hub.ports import Ports
 from .centres import DemoCentres, demo_centres
 from .process import Process, answers, until
 from .state import State, node_and_proxy, prepare

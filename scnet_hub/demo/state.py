@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ..addresses import Address
+from ..adapters.secret_files import make_secret, write_secret
+from ..domain.addresses import Address
 from ..errors import ScnetError
-from ..hub import Ports
 from ..hub.authenticator import make_people
-from ..secret import make_secret, write_secret
+from ..hub.ports import Ports
 
 PEOPLE = ("ada", "grace", "admin")
 FEDERATION = """\

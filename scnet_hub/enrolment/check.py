@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..dialects import dialect
+from ..domain.dialects.dialect import dialect
+from ..domain.standard.centre import CentreSpec, SshTransport
 from ..errors import SpecError
-from ..standard.centre import CentreSpec, SshTransport
-from . import arriving, pages, surroundings, ways, working
+from . import environment_hops, login_hops, network_hops, pages, scheduler_hops
 from .findings import Finding, Hop, State, walk
 from .visit import Visit, visiting
 
-INNER = (*surroundings.HOPS, *working.HOPS, *ways.HOPS, *working.AFTERWARDS)
-ALL = (*arriving.HOPS, *INNER)
+INNER = (*environment_hops.HOPS, *scheduler_hops.HOPS, *network_hops.HOPS, *scheduler_hops.AFTERWARDS)
+ALL = (*login_hops.HOPS, *INNER)
 Tell = Callable[[Finding], None]
 
 

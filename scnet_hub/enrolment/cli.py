@@ -12,16 +12,16 @@ from typing import Any
 
 import click
 
-from ..cli.answers import Answer, fail, plain, print_json, print_table
-from ..client import state_dir
+from ..adapters.transport.certificates import CertificateAuthority
+from ..cli.app import Answer, fail, plain, print_json, print_table
+from ..client.rest import state_dir
+from ..domain.standard.centre import CentreSpec, SshTransport
 from ..errors import ScnetError
-from ..standard.centre import CentreSpec, SshTransport
-from ..transport.certificates import CertificateAuthority
 from ..units import parse_walltime
 from . import pages
 from .check import examine
 from .findings import Finding, State
-from .residents import refuse_while_lived_in
+from .live_sessions import refuse_while_lived_in
 
 MARKS = {State.OK: ("ok", "green"), State.WARN: ("warn", "yellow"), State.FAIL: ("fail", "red"), State.SKIPPED: ("skipped", "bright_black")}
 
@@ -179,7 +179,7 @@ def deploy(home: Path, as_json: bool, name: str, account: str, named: str, patie
 @click.option("--page", "as_page", is_flag=True, help="The reference for people, in Markdown.")
 def schema(as_page: bool) -> None:
     """Print the JSON Schema of a centre's page, for editors."""
-    from ..standard import reference
+    from ..domain.standard import reference
 
     click.echo(reference.page() if as_page else reference.schema_text(), nl=False)
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
+from ..domain.jobs import JobSpec, JobState
+from ..domain.standard.centre import CentreSpec
 from ..errors import CentreError, Garbled, Unreachable
-from ..jobs import JobSpec, JobState
-from ..standard.centre import CentreSpec
 from ..units import format_memory
 from . import answers, environment
 from .environment import Python, Recipe
+from .environment_hops import pythons
 from .findings import Problem
-from .surroundings import pythons
 from .visit import Json, Visit, last_line, said, visiting
 
 Say = Callable[[str], None]
@@ -166,7 +166,7 @@ async def try_out(visit: Visit, place: Place, say: Say) -> Json:
     say("trying it: a job starts a JupyterLab in it")
     await visit.transport.put(f"{visit.folder}/.here", b"", account=visit.account)
     visit.left_files = True
-    argv = (f"{place.target}/bin/python", "-P", "-m", "scnet_hub.session.trial", visit.folder, visit.word)
+    argv = (f"{place.target}/bin/python", "-P", "-m", "scnet_hub.node.trial", visit.folder, visit.word)
     job = JobSpec(
         name=visit.word,
         partition=visit.spec.partition[0].name,

@@ -16,9 +16,9 @@ from typing import Any
 import tomlkit
 from tomlkit.items import Array
 
+from ..domain.standard.centre import READ_AGAIN, READ_AGAIN_EVERY, CentreSpec, SshTransport, parse_centre
+from ..domain.standard.federation import FederationSpec, parse_federation
 from ..errors import NotFound, Refused, SpecError
-from ..standard.centre import READ_AGAIN, READ_AGAIN_EVERY, CentreSpec, SshTransport, parse_centre
-from ..standard.federation import FederationSpec, parse_federation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

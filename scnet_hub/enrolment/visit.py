@@ -16,14 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..addresses import Address
-from ..centres import Centre
-from ..commands import Command, Completed
+from ..adapters.centre import Centre
+from ..adapters.transport.factory import transport
+from ..adapters.transport.local import LocalTransport
+from ..adapters.transport.transport import Means, Transport
+from ..domain.addresses import Address
+from ..domain.commands import Command, Completed
+from ..domain.standard.centre import CentreSpec, SshTransport
 from ..errors import CentreError
-from ..hub import Ports
-from ..standard.centre import CentreSpec, SshTransport
-from ..transport import Means, Transport, transport
-from ..transport.local import LocalTransport
+from ..hub.ports import Ports
 from .findings import Problem
 
 Json = dict[str, Any]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from jupyterhub.log import log_request
 from jupyterhub.utils import get_browser_protocol
 
-from ..addresses import Address
+from ..domain.addresses import Address
 
 if TYPE_CHECKING:
-    from . import Ports
+    from .ports import Ports
 
 HINT = 'Take it out, and set the address once: `scnet demo --url {}`, or "url" in ports.json of the state folder.'
 

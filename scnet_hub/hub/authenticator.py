@@ -19,9 +19,9 @@ from jupyterhub.auth import Authenticator
 from tornado import web
 from traitlets import Unicode, default
 
-from .. import identity
-from ..secret import write_secret
-from .logins import Logins, Wait, caller
+from ..adapters.secret_files import write_secret
+from ..domain import identifiers
+from .login_throttle import Logins, Wait, caller
 
 COST = {"n": 2**14, "r": 8, "p": 1}
 _WORDS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -46,7 +46,7 @@ class OneName(Authenticator):
     """Any authenticator whose names are a person's normal form (`identity.person`): first in a class's bases, before JupyterHub's own."""
 
     def normalize_username(self, username: str) -> str:
-        return identity.person(super().normalize_username(username))
+        return identifiers.person(super().normalize_username(username))
 
 
 class LocalAuthenticator(OneName):
@@ -85,13 +85,13 @@ class LocalAuthenticator(OneName):
 
     def _each_once(self, people: dict[str, str]) -> dict[str, str]:
         """By normal form. Two spellings of one name would be two passwords for one person: neither counts."""
-        for name, spellings in identity.alike(people).items():
+        for name, spellings in identifiers.alike(people).items():
             self.log.error("%s holds %s, which are one person: %s is not let in until one is left.", self.file, ", ".join(spellings), name)
             people = {spelt: stored for spelt, stored in people.items() if spelt not in spellings}
-        return {identity.person(name): stored for name, stored in people.items()}
+        return {identifiers.person(name): stored for name, stored in people.items()}
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:
-        return identity.person(username) in self.people()
+        return identifiers.person(username) in self.people()
 
 
 def hash_password(password: str) -> str:
@@ -110,11 +110,11 @@ def make_people(path: Path, names: list[str]) -> dict[str, str]:
     """Adds the names that `path` lacks; returns the new ones' passwords, which are stored nowhere else. Keeps names in their normal form,
     and gives them back as they came."""
     people: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    known = {identity.person(name) for name in people}
-    wanted = {identity.person(name): name for name in reversed(names)}  # of two spellings the first
+    known = {identifiers.person(name) for name in people}
+    wanted = {identifiers.person(name): name for name in reversed(names)}  # of two spellings the first
     fresh = {name: new_password() for one, name in reversed(wanted.items()) if one not in known}
     if fresh:
-        hashed = {identity.person(name): hash_password(word) for name, word in fresh.items()}
+        hashed = {identifiers.person(name): hash_password(word) for name, word in fresh.items()}
         write_secret(path, json.dumps({**people, **hashed}, indent=1))
     return fresh
 

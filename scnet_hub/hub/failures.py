@@ -9,7 +9,7 @@ from html import escape
 
 from jupyterhub.spawner import SpawnException
 
-from ..endings import TAIL
+from ..display.endings import TAIL
 from ..errors import ScnetError
 
 NEXT = "Try once more: the start page shows which centre can take it now. What was held for this session goes back to the project."

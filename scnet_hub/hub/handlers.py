@@ -22,19 +22,19 @@ from jupyterhub.slugs import is_valid_display_name
 from tornado import web
 
 from ..errors import ScnetError
-from . import wishes
-from .accounts_page import AccountsPage
-from .form import OWN, STATIC, offers_document
-from .fresh import Confirm
+from . import user_options
+from .fresh_login import Confirm
 from .headers import Static
-from .home_page import Home, NotRunning, StopOthers
-from .placement_page import PlacementPage
-from .project_page import ProjectPage
-from .settlement_page import SettlementPage
 from .spawner import FederatedSpawner
-from .statement_page import StatementPage, StatementsPage
 from .stopping import StopServer
-from .usage_page import UsagePage, UsageTable
+from .views.accounts import AccountsPage
+from .views.home import Home, NotRunning, StopOthers
+from .views.placement import PlacementPage
+from .views.project import ProjectPage
+from .views.settlement import SettlementPage
+from .views.start_form import OWN, STATIC, offers_document
+from .views.statements import StatementPage, StatementsPage
+from .views.usage import UsagePage, UsageTable
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Start(SpawnHandler):
 
     def _get_user_options(self, query_options: dict[str, list[str]]) -> Json:
         """A link's options stand in the form; only a click on Start begins a session, whatever the browser says of where it comes from."""
-        self.linked = wishes.linked(super()._get_user_options(query_options))
+        self.linked = user_options.linked(super()._get_user_options(query_options))
         return {}
 
     async def _post(self, user_name: str, server_name: str, display_name: str) -> None:
@@ -106,7 +106,7 @@ class Servers(StopServer):
     answer 202 and the session's own start would fail later."""
 
     def get_json_body(self) -> Any:
-        found = self._refusing(wishes.read, self.request.body)
+        found = self._refusing(user_options.read, self.request.body)
         shown = found.get("display_name") if isinstance(found, dict) else None
         if shown and not (isinstance(shown, str) and is_valid_display_name(shown)):  # JupyterHub looks only at those of new servers
             raise web.HTTPError(
@@ -115,21 +115,21 @@ class Servers(StopServer):
         return found
 
     def get_server_json_body(self) -> Json:
-        self._refusing(wishes.refuse_strays, self.get_json_body())
+        self._refusing(user_options.refuse_strays, self.get_json_body())
         found: Json = super().get_server_json_body()
         self._check(found["user_options"])
         return found
 
     async def patch(self, user_name: str, server_name: str = "") -> None:
         found = self.get_json_body() or {}
-        self._refusing(wishes.refuse_changes, found)
+        self._refusing(user_options.refuse_changes, found)
         if isinstance(found.get("user_options"), dict):
             self._check(found["user_options"])
         await super().patch(user_name, server_name)
 
     def _check(self, wanted: Any) -> None:
         person, server = [*self.path_args, ""][:2]
-        self._refusing(wishes.checked, wanted or {}, person, server)
+        self._refusing(user_options.checked, wanted or {}, person, server)
 
     def _refusing(self, work: Callable[..., T], *given: Any) -> T:
         try:
@@ -143,7 +143,7 @@ class Servers(StopServer):
         if options is not None:
             spawner = user.spawners[server_name]
             try:
-                sizes = await wishes.resolved(wishes.checked(options, user.name, server_name), spawner.listed_profiles)
+                sizes = await user_options.resolved(user_options.checked(options, user.name, server_name), spawner.listed_profiles)
             except ScnetError as error:
                 raise said(error) from error
             options = {**sizes, "profile": options.get("profile", OWN)}

@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyterhub.handlers.static import CacheControlStaticFilesHandler
 
-from ..addresses import Address
+from ..domain.addresses import Address
 
 PLAIN = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import httpx
 
-from ..rounds import rounds
-from .broker import THE_HUB, Broker
-from .cancels import Cancels
+from ..services.periodic import rounds
+from .broker_client import THE_HUB, Broker
+from .pending_stops import Cancels
 from .spawner import FederatedSpawner, to_join
 
 Json = dict[str, Any]

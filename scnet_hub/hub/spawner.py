@@ -24,13 +24,13 @@ from jupyterhub.utils import url_escape_path, url_path_join
 from sqlalchemy.exc import SQLAlchemyError
 from traitlets import Dict, Float, List, Unicode
 
+from ..adapters.secret_files import read_secret
 from ..errors import BadOption, BrokerError, ScnetError
-from ..secret import read_secret
-from . import wishes
-from .broker import THE_HUB, Broker
-from .cancels import Cancels
+from . import user_options
+from .broker_client import THE_HUB, Broker
 from .failures import refused
-from .polls import Polls
+from .pending_stops import Cancels
+from .poll_batcher import Polls
 
 Json = dict[str, Any]
 PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
@@ -124,8 +124,8 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def session_options(self) -> Json:
         """The request as the broker's door wants it: validated there, for form and REST alike. Raises BadOption."""
-        chosen = wishes.checked(self.user_options or {}, self.user.name, self.name)
-        sizes = await wishes.resolved(chosen, self.listed_profiles)
+        chosen = user_options.checked(self.user_options or {}, self.user.name, self.name)
+        sizes = await user_options.resolved(chosen, self.listed_profiles)
         return {**sizes, "kind": "lab", "name": self.name, "argv": [*self.cmd, *self.get_args()], "env": self.job_environment()}
 
     async def listed_profiles(self) -> list[Json]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..breaker import Breaker
-from ..jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
-from ..placement import Calibration, Offer, Placement, Ranked, Shape, Wait, hedging, look, place, rank
-from ..placement.alike import alike
-from ..placement.calibration import UNTRIED
+from ..domain.centres.breaker import Breaker
+from ..domain.jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
+from ..domain.placement import hedging
+from ..domain.placement.calibration import UNTRIED
+from ..domain.placement.fast_replace import alike
+from ..domain.placement.placement import Calibration, Offer, Placement, Ranked, Shape, Wait, look, place, rank
 from .machine import DEPTH, Job, State
 from .run import CYCLE, MOST_TRIES, Request, Run, View
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..domain.jobs import JobRequest
+from ..domain.placement import record
+from ..domain.placement.placement import POLICIES, Chance, Inputs, Offer, Outlook, Ranked, Usual, look
 from ..errors import BadOption
-from ..jobs import JobRequest
-from ..placement import POLICIES, Chance, Inputs, Offer, Outlook, Ranked, Usual, look, record
 from .results import quantile
 
 Json = dict[str, Any]

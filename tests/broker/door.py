@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
+from scnet_hub.domain.addresses import PREFIX
 from tests.world import World
 
 USE = ["custom:scnet:use"]

@@ -11,8 +11,9 @@ import pytest
 from fastapi import FastAPI
 
 from scnet_hub.broker.__main__ import KEEP_ALIVE, read_settings
-from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
+from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.errors import BrokerError, SpecError
 
 
@@ -107,4 +108,4 @@ def test_settings_that_are_none_are_named(tmp_path: Path, text: bytes | None, sa
 
 
 def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:
-    assert 10 * (httpx.Limits().keepalive_expiry or 0) < KEEP_ALIVE  # the hub's own, in scnet_hub/hub/broker.py, is httpx's
+    assert 10 * (httpx.Limits().keepalive_expiry or 0) < KEEP_ALIVE  # the hub's own, in scnet_hub/hub/broker_client.py, is httpx's

@@ -13,13 +13,14 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
 from scnet_hub.broker.bodies import parse
-from scnet_hub.centres import Centre
-from scnet_hub.db import Database
+from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.errors import BadOption
-from scnet_hub.federation import Federation
+from scnet_hub.services.federation import Federation
 from tests.ledger.closing import LOAD, SPEC, Clock
 from tests.test_instants import EDGES as TIMES
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scnet_hub.broker.app import Faults, problem
 from scnet_hub.broker.auth import Gate
-from scnet_hub.broker.lanes import Bounds, Lanes
+from scnet_hub.broker.concurrency import Bounds, Lanes
 from scnet_hub.broker.limits import PIECE, TURN, Limits
 from scnet_hub.errors import Overloaded, TooMany
 

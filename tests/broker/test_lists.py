@@ -13,7 +13,7 @@ async def test_sessions_come_in_pages_and_ended_ones_behind_the_last(world: Worl
     rows = [await world.submit(name=f"x{number}") for number in range(3)]
     first = (await door.get("sessions?limit=2&all=1", headers=by("ada"))).json()
     assert [one["id"] for one in first["sessions"]] == [row.id for row in rows[:2]] and first["next"] == rows[1].id
-    await world.federation.cancel(await world.federation.get(rows[0].id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(rows[0].id))
     await world.reaches(rows[0].id, "ended", "charged")
     second = (await door.get(f"sessions?limit=2&all=1&after={first['next']}", headers=by("ada"))).json()
     assert [one["id"] for one in second["sessions"]] == [rows[2].id, rows[0].id] and second["next"] is None

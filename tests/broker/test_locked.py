@@ -18,14 +18,15 @@ from typing import Any
 
 import httpx
 
-from scnet_hub import projects
-from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.adapters.secret_files import make_secret
+from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
-from scnet_hub.centres import Centre
-from scnet_hub.db import Database
-from scnet_hub.federation import Federation
-from scnet_hub.secret import make_secret
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.domain.addresses import PREFIX
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.services.federation import Federation
+from scnet_hub.services.projects import projects
 from tests.ledger.closing import CENTRE, LOAD
 
 from .door import by, vouch

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import httpx
 
-from scnet_hub import starts
-from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
+from scnet_hub.domain.addresses import PREFIX
+from scnet_hub.domain.sessions import start_file
 from tests.world import World
 
 from .door import by, vouch
@@ -26,7 +27,7 @@ async def test_a_log_that_is_a_fifo_is_refused_in_words_and_stops_no_other_reque
     door._transport.app.state.federation = world.federation  # type: ignore[attr-defined]
     row = await world.submit()
     spec = world.federation.centres[row.centre].spec
-    log = Path(starts.path(spec, row, "log"))
+    log = Path(start_file.path(spec, row, "log"))
     await world.until(log.is_fifo)
 
     async with asyncio.timeout(30):
@@ -37,7 +38,7 @@ async def test_a_log_that_is_a_fifo_is_refused_in_words_and_stops_no_other_reque
         assert (await door.get("sessions", headers=by("ada"))).status_code == 200
         health = await door.get("health")
         assert health.status_code == 200 and health.json()["state"] == "ok", health.text
-        await world.federation.cancel(await world.federation.get(row.id))
+        await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
         ended = await world.reaches(row.id, "ended", "charged")
     assert not ended.live
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.broker.pages import Pages
-from scnet_hub.centres import Centre
-from scnet_hub.db import Database
-from scnet_hub.federation import Federation
-from scnet_hub.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.broker.page_watch import Pages
+from scnet_hub.domain.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.services.federation import Federation
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 PAGE = """
@@ -65,7 +65,7 @@ def reread(home: Path, federation: Federation, pages: Pages) -> str:
     """Why nothing can start after the pages were read again; "" if it can."""
     for spec in pages.read():
         federation.announce(spec)
-    decision = federation.decisions.live.renew(lambda since: (), NOW).place(REQUEST, now=NOW)
+    decision = federation.placing.live.renew(lambda since: (), NOW).place(REQUEST, now=NOW)
     return "" if decision.best else decision.refusals[0].reason
 
 
@@ -109,4 +109,4 @@ def test_an_announcement_over_is_no_reason(home: Path, federation: Federation) -
         federation.announce(spec)
     later = NOW + timedelta(hours=3)
     federation.load.centres["alpha"].took(replace(SNAPSHOT, taken_at=later))
-    assert federation.decisions.live.renew(lambda since: (), later).place(REQUEST, now=later).best
+    assert federation.placing.live.renew(lambda since: (), later).place(REQUEST, now=later).best

@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from scnet_hub import quoting
+from scnet_hub.services.placement import quoting
 from tests.test_charging import START, row
 from tests.world import World
 

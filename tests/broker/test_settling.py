@@ -14,24 +14,27 @@ from typing import Any
 import httpx
 import pytest
 
-from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import mails, manifests, usage
+from scnet_hub.adapters.db.queries.manifests import ManifestRow
+from scnet_hub.adapters.db.queries.usage import UsageRow
+from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
-from scnet_hub.centres import Centre
-from scnet_hub.db import Database, Tx, mails, manifests, usage
-from scnet_hub.db.manifests import ManifestRow
-from scnet_hub.db.usage import UsageRow
+from scnet_hub.domain.addresses import PREFIX
+from scnet_hub.domain.jobs import Ending
+from scnet_hub.domain.pricing.rates import segment_cost
+from scnet_hub.domain.pricing.tariffs import Sale, Tariff, Version
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.domain.standard.usage import parse_event
+from scnet_hub.domain.usage import serialisation
+from scnet_hub.domain.usage.runs import Usage
+from scnet_hub.domain.usage.segments import meters, segments
+from scnet_hub.domain.usage.serialisation import Terms
 from scnet_hub.errors import SpecError
-from scnet_hub.federation import Federation
-from scnet_hub.jobs import Ending
-from scnet_hub.ledger import books, kept
-from scnet_hub.ledger.kept import Terms
-from scnet_hub.ledger.pricing import segment_cost
-from scnet_hub.ledger.segments import meters, segments
-from scnet_hub.ledger.tariffs import Sale, Tariff, Version
-from scnet_hub.ledger.usage import Usage
-from scnet_hub.settling import closing
-from scnet_hub.standard.federation import parse_federation
-from scnet_hub.standard.usage import parse_event
+from scnet_hub.services.accounting import books
+from scnet_hub.services.federation import Federation
+from scnet_hub.services.settlement import closing
 from scnet_hub.units import Amount
 from tests.ledger.closing import LOAD, SPEC, Clock, charge, day, grant
 
@@ -209,8 +212,8 @@ def record(number: int, centre: str = "alpha", **changes: Any) -> Usage:
 
 def row(one: Usage, **changes: Any) -> UsageRow:
     return UsageRow(
-        identity=str(one.identity), digest=kept.usage_digest(one), centre=one.centre, session=one.session, copy=1, over_at=one.end,
-        record=kept.usage_document(one), seen_at=one.seen_at, **changes,
+        identity=str(one.identity), digest=serialisation.usage_digest(one), centre=one.centre, session=one.session, copy=1, over_at=one.end,
+        record=serialisation.usage_document(one), seen_at=one.seen_at, **changes,
     )  # fmt: skip
 
 
@@ -294,8 +297,8 @@ TARIFF = Tariff(
 def charged_by_records(tx: Tx) -> None:
     """Three sessions with stored records and prices, of which one crosses the end of October; one was charged by hand."""
     october(tx)
-    document = kept.terms_document(Terms(tariff=TARIFF))
-    digest = kept.digest_of(document)
+    document = serialisation.terms_document(Terms(tariff=TARIFF))
+    digest = serialisation.digest_of(document)
     usage.keep_tariff(tx, digest, "alpha", "cpu", document, day("2026-10-10"))
     over_midnight = day("2026-10-31") + timedelta(hours=15, minutes=30)  # 23:30 in Shanghai
     runs = [
@@ -371,8 +374,8 @@ async def test_a_bill_shows_the_sale_the_minimum_and_what_a_run_that_goes_on_use
 
     def story(tx: Tx) -> None:
         grant(tx, day("2026-10-05"))
-        document = kept.terms_document(terms)
-        digest = kept.digest_of(document)
+        document = serialisation.terms_document(terms)
+        digest = serialisation.digest_of(document)
         usage.keep_tariff(tx, digest, "alpha", "cpu", document, day("2026-10-10"))
         usage.keep_outage(tx, "alpha", day("2026-10-10") + timedelta(minutes=70), day("2026-10-10") + timedelta(minutes=80), "power")
         short, going = record(1), record(2, end=None, ending=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import httpx
 
-from scnet_hub import projects
-from scnet_hub.db import Tx
-from scnet_hub.ledger import books
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.adapters.db.database import Tx
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.services.accounting import books
+from scnet_hub.services.projects import projects
 from scnet_hub.units import credits
 from tests.world import World
 

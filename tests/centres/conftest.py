@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings
 
 SETTINGS = Settings(name="alpha", index=9, nodes=2, cores=4, memory=8 * 2**30, gpus=2, gpu_model="a100", kill_wait=0.3)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.centres import BATCH, Centre
-from scnet_hub.commands import Command, Completed
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.dialects.slurm_site import Site
+from scnet_hub.adapters.centre import BATCH, Centre
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
+from scnet_hub.domain.dialects.slurm_site import Site
+from scnet_hub.domain.jobs import JobSpec, JobState
 from scnet_hub.errors import Unreachable
-from scnet_hub.jobs import JobSpec, JobState
 
 AT = datetime(2026, 11, 23, 1, 40, tzinfo=UTC)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings, centre_toml
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
+from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.errors import SpecError, Unreachable
-from scnet_hub.standard.centre import parse_centre
 
 
 def until(true: Callable[[], object], what: str = "it happens", seconds: float = 10.0) -> None:
@@ -397,7 +397,7 @@ def test_a_second_daemon_for_the_same_home_gives_way(embedded: EmbeddedCentre) -
     embedded.start()
     assert embedded.pid() == pid
     other = subprocess.run(
-        [sys.executable, "-m", "scnet_hub.centres.embedded", "serve", "--home", str(embedded.home)],
+        [sys.executable, "-m", "scnet_hub.demo.embedded", "serve", "--home", str(embedded.home)],
         capture_output=True, text=True, timeout=20,
     )  # fmt: skip
     assert other.returncode == 3 and embedded.pid() == pid
@@ -430,7 +430,7 @@ def test_a_wrong_setting_is_named(short_path: Path) -> None:
         Settings(nodes=0)
     centre = EmbeddedCentre(short_path)
     (short_path / "centre.json").write_text(json.dumps({"colour": "red"}))
-    from scnet_hub.centres.embedded.settings import read_settings
+    from scnet_hub.demo.embedded.settings import read_settings
 
     with pytest.raises(SpecError, match="colour"):
         read_settings(centre.home)

@@ -6,9 +6,9 @@ import asyncio
 import json
 from pathlib import Path
 
-from scnet_hub.centres.embedded.asking import Answer, Question
-from scnet_hub.centres.embedded.serving import LARGEST, Door
-from scnet_hub.centres.embedded.settings import socket_path
+from scnet_hub.demo.embedded.request import Answer, Question
+from scnet_hub.demo.embedded.serving import LARGEST, Door
+from scnet_hub.demo.embedded.settings import socket_path
 
 
 async def said(question: Question) -> Answer:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scnet_hub.centres.embedded.processes import Census, Fact, Root, _of_job, alive, job_pid, kill
+from scnet_hub.demo.embedded.processes import Census, Fact, Root, _of_job, alive, job_pid, kill
 
 NOW = 1000.0
 OLD, YOUNG = NOW - 500, NOW + 1

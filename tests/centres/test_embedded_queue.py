@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub.centres.embedded import background
-from scnet_hub.centres.embedded.queue import RUNNING, Job, Left, Need, Node, Spot, decide, fit, left_of
+from scnet_hub.demo.embedded import background_load
+from scnet_hub.demo.embedded.scheduler import RUNNING, Job, Left, Need, Node, Spot, decide, fit, left_of
 
 NOW = 1000.0
 GIB = 2**30
@@ -102,12 +102,12 @@ def assert_sound(left: Left, running: Sequence[Job]) -> None:
 
 
 def test_others_follow_the_wave_and_never_pass_the_ceiling() -> None:
-    machines, wave, dice = nodes(2, cores=16), background.Wave(0.7, 5), random.Random(5)
+    machines, wave, dice = nodes(2, cores=16), background_load.Wave(0.7, 5), random.Random(5)
     shares, running = [], []
     for step in range(0, 900, 3):
         now = NOW + step
         running = [one for one in running if one.started_at + one.pretend > now]
-        for new in background.arrivals(wave, machines, left_of(machines, running), running, "main", now, dice):
+        for new in background_load.arrivals(wave, machines, left_of(machines, running), running, "main", now, dice):
             running.append(on(new, *fit(new.need, left_of(machines, running)), since=now))
         shares.append(sum(one.cores for one in running) / 32)
     assert max(shares) <= 0.7
@@ -115,12 +115,12 @@ def test_others_follow_the_wave_and_never_pass_the_ceiling() -> None:
 
 
 def test_centres_of_different_seeds_have_their_own_rhythm() -> None:
-    assert len({round(background.Wave(0.7, seed).share(NOW), 3) for seed in range(8)}) > 5
+    assert len({round(background_load.Wave(0.7, seed).share(NOW), 3) for seed in range(8)}) > 5
 
 
 def test_filling_books_every_core() -> None:
     machines = nodes(2, cores=4)
     busy = [on(job(1, 3, memory=8 * GIB), Spot("n1"))]
-    for new in background.filling(machines, left_of(machines, busy), "main", random.Random(1)):
+    for new in background_load.filling(machines, left_of(machines, busy), "main", random.Random(1)):
         busy.append(on(new, *fit(new.need, left_of(machines, busy))))
     assert all(free.cores == 0 for free in left_of(machines, busy).values())

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from scnet_hub.centres.embedded import EmbeddedCentre
+from scnet_hub.demo.embedded import EmbeddedCentre
 from tests.centres.test_embedded import call, crash, first_node, running, state, submit, until
 
 

@@ -14,7 +14,7 @@ from jupyterhub import orm
 from jupyterhub.objects import Hub, Server
 from jupyterhub.user import User
 
-from scnet_hub.centres.embedded import EmbeddedCentre
+from scnet_hub.demo.embedded import EmbeddedCentre
 from tests.centres.test_embedded import call, crash, state, submit, until
 
 

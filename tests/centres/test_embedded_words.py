@@ -20,13 +20,13 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.centres.embedded import Settings, client, faces
-from scnet_hub.centres.embedded.asking import Question
-from scnet_hub.centres.embedded.listing import Owner, host_names, hosts
-from scnet_hub.centres.embedded.manuals import MANUALS
-from scnet_hub.centres.embedded.options import Complaint
-from scnet_hub.centres.embedded.queue import Job, Need, Node, Spot, Step
-from scnet_hub.centres.embedded.submission import Submission
+from scnet_hub.demo.embedded import Settings, client, slurm_commands
+from scnet_hub.demo.embedded.command_options import Complaint
+from scnet_hub.demo.embedded.formatting import Owner, host_names, hosts
+from scnet_hub.demo.embedded.manuals import MANUALS
+from scnet_hub.demo.embedded.request import Question
+from scnet_hub.demo.embedded.sbatch_options import Submission
+from scnet_hub.demo.embedded.scheduler import Job, Need, Node, Spot, Step
 from tests.centres.transcripts import Said, read
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "slurm_commands"
@@ -133,7 +133,7 @@ def answered(centre: Recorded, said: Said) -> Said:
     before, pipe, command = said.command.rpartition(" | ")
     argv = shlex.split(command)
     stdin = shlex.split(before)[1].encode().decode("unicode_escape") if pipe else ""
-    answer = faces.answer(Question(tuple(argv), stdin, "/tmp", {"TZ": "UTC"}), centre)
+    answer = slurm_commands.answer(Question(tuple(argv), stdin, "/tmp", {"TZ": "UTC"}), centre)
     assert answer.code is not None
     return Said(said.command, answer.stdout, answer.stderr, answer.code)
 

@@ -10,7 +10,7 @@ import httpx
 from click.testing import CliRunner, Result
 
 from scnet_hub.cli import cli
-from scnet_hub.cli.answers import App
+from scnet_hub.cli.app import App
 from scnet_hub.client import Client
 
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scnet_hub.cli.answers import plain
+from scnet_hub.cli.app import plain
 from scnet_hub.errors import BrokerError, NoPlacement, NotFound
 
 from .federation import ANSWERS, Broker, balance, centre, run, session

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scnet_hub.cli.doctor import Visit, environment, examine, hub_api, state_folder, token
+from scnet_hub.cli.commands.doctor import Visit, environment, examine, hub_api, state_folder, token
 from scnet_hub.errors import BrokerError, ScnetError
 
 from .federation import Broker, centre, run

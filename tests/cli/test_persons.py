@@ -7,7 +7,7 @@ import json
 from click.testing import CliRunner
 
 from scnet_hub.cli import cli
-from scnet_hub.cli.answers import App
+from scnet_hub.cli.app import App
 
 from .federation import Broker, run
 

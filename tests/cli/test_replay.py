@@ -14,11 +14,12 @@ import httpx
 import pytest
 from click.testing import Result
 
-from scnet_hub import decision_pages
-from scnet_hub.broker.app import PREFIX, create_app
+from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
 from scnet_hub.client import Client
+from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.errors import Refused
+from scnet_hub.services.placement import decision_export
 from tests.broker.door import vouch
 from tests.world import World
 
@@ -67,7 +68,7 @@ async def test_a_stretch_of_the_log_is_replayed_page_by_page(
     with pytest.raises(Refused):
         await world.submit(name="large", cores=64)
     await world.reaches(rows[0].id, "starting", "ready")
-    monkeypatch.setattr(decision_pages, "DECISIONS", 2)
+    monkeypatch.setattr(decision_export, "DECISIONS", 2)
     hub.bridge.asked.clear()
     home = tmp_path / "log.json.gz"
     answer = await hub.simulate(
@@ -119,13 +120,13 @@ async def test_what_is_not_kept_any_more_is_said(world: World, hub: Hub) -> None
 async def test_a_page_ends_early_where_decisions_rest_on_many_snapshots(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         await world.submit(name=f"n{number}")
-    monkeypatch.setattr(decision_pages, "SNAPSHOTS", 1)
+    monkeypatch.setattr(decision_export, "SNAPSHOTS", 1)
     log, since = world.federation.decision_log, world.federation.clock().replace(year=2020)
     seen: list[str] = []
     following, pages = {"since": since.isoformat(), "until": log.clock().isoformat(), "after": ""}, 0
     while following:
         times = {name: type(since).fromisoformat(following[name]) for name in ("since", "until")}
-        page = await decision_pages.page(log, after=following["after"], **times)
+        page = await decision_export.page(log, after=following["after"], **times)
         assert page["left"] == 3 - len(seen) and len(page["decisions"]) == 1 and page["snapshots"]
         seen, following, pages = [*seen, *(one["id"] for one in page["decisions"])], page["next"], pages + 1
     assert pages == len(set(seen)) == 3

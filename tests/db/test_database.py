@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.db import Database, Tx, by_locks, make_engine
-from scnet_hub.db import entries as stored
+from scnet_hub.adapters.db.database import Database, Tx, by_locks, make_engine
+from scnet_hub.adapters.db.queries import entries as stored
+from scnet_hub.domain.ledger import entries
 from scnet_hub.errors import BadOption, NotStored, SpecError
-from scnet_hub.ledger import entries
 from scnet_hub.units import credits
 from tests.postgres import PostgreSQL
 

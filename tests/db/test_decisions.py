@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import decisions as stored
-from scnet_hub.db import sessions as stored_sessions
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import decisions as stored
+from scnet_hub.adapters.db.queries import sessions as stored_sessions
 from tests.postgres import undone
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)

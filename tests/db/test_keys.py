@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.keys import MARK, Keys, add_key
-from scnet_hub.db.sessions import SessionRow
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.keys import MARK, Keys, add_key
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.errors import SpecError
 
 T0 = datetime(2026, 11, 22, 9, tzinfo=UTC)

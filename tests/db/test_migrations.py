@@ -15,12 +15,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
-import scnet_hub.db
-from scnet_hub.db import make_engine, migrate
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.tables import metadata
+import scnet_hub.adapters.db.database
+from scnet_hub.adapters.db.database import make_engine, migrate
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.tables import metadata
 from scnet_hub.errors import SpecError
-from scnet_hub.ledger import audit, books
+from scnet_hub.services.accounting import audit, books
 from scnet_hub.units import Amount
 
 NUMBERS = itertools.count(1)
@@ -47,7 +47,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine
 
 def _config(connection: sa.Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(scnet_hub.db.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(scnet_hub.adapters.db.database.__file__).parent / "migrations"))
     config.attributes["connection"] = connection
     return config
 

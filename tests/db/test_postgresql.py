@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import entries as stored_entries
-from scnet_hub.db.tables import Packed, Sealed, SealedText, UtcDateTime, metadata
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.tables import Packed, Sealed, SealedText, UtcDateTime, metadata
 from scnet_hub.errors import BadOption
-from scnet_hub.ledger import audit, books
+from scnet_hub.services.accounting import audit, books
 from scnet_hub.units import Amount
 from tests.world import World
 
@@ -93,8 +93,8 @@ async def test_a_session_lives_its_whole_life_on_postgresql(world: World) -> Non
     assert (await world.federation.reports.balances("ada"))[0]["held"] > 0
     await world.kill()
     await world.restart()
-    assert (await world.federation.get(row.id)).state == "starting"
-    await world.federation.cancel(await world.federation.get(row.id))
+    assert (await world.federation.lookup.get(row.id)).state == "starting"
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
     ended = await world.reaches(row.id, "charged")
     assert ended.charged is not None and not ended.live and world.jobs(row.id) == 1
     balance = (await world.federation.reports.balances("ada"))[0]

@@ -19,9 +19,10 @@ from typing import Any
 import httpx
 import pytest
 
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.client import Client
-from scnet_hub.hub import PREFIX, Ports
-from scnet_hub.secret import read_secret
+from scnet_hub.domain.addresses import PREFIX
+from scnet_hub.hub.ports import Ports
 
 Json = dict[str, Any]
 SCNET = str(Path(sys.executable).parent / "scnet")

@@ -21,10 +21,10 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.client import Client
 from scnet_hub.demo.browser import Browser, Kernel
 from scnet_hub.demo.state import some_free_port
-from scnet_hub.secret import read_secret
 
 from .conftest import SCNET, Running, start, stop, wait_for
 from .front import Front

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from scnet_hub import batch
-from scnet_hub.client import Client
+from scnet_hub.client import Client, batch_jobs
 from scnet_hub.demo.browser import Browser
+from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.errors import BadOption, NotFound
-from scnet_hub.hub import PREFIX
 
 from .conftest import SCNET, Running, wait_for
 
@@ -41,8 +40,8 @@ class Desk:
         found: Json = json.loads(self.scnet(*words, "--json").stdout)
         return found
 
-    def start(self, *argv: str, **options: Any) -> batch.Job:
-        return batch.start(self.client, argv, here=self.folder, walltime="5m", **options)
+    def start(self, *argv: str, **options: Any) -> batch_jobs.Job:
+        return batch_jobs.start(self.client, argv, here=self.folder, walltime="5m", **options)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -10,11 +10,11 @@ import httpx
 import psutil
 import pytest
 
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.browser import Browser
+from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.errors import ScnetError
-from scnet_hub.hub import PREFIX
-from scnet_hub.hub.logins import FREE_OF_NAME
-from scnet_hub.secret import read_secret
+from scnet_hub.hub.login_throttle import FREE_OF_NAME
 
 from .conftest import SCNET, Running, eventually, start, stop, wait_for
 

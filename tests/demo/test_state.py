@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scnet_hub.broker.pages import read_federation
+from scnet_hub.broker.page_watch import read_federation
 from scnet_hub.demo.state import prepare
 
 

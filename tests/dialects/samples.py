@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from scnet_hub.commands import Command, Completed
-from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.dialects.slurm import Slurm
 
 FOLDER = Path(__file__).parents[1] / "samples"
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.commands import Completed
-from scnet_hub.dialects import Dialect, dialect
-from scnet_hub.dialects.checks import FOR_EVER, ends_at
-from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.domain.commands import Completed
+from scnet_hub.domain.dialects.command_checks import FOR_EVER, ends_at
+from scnet_hub.domain.dialects.dialect import Dialect, dialect
+from scnet_hub.domain.dialects.slurm import Slurm
 from scnet_hub.errors import CentreError, Garbled
 
 from .samples import FOLDER, said, sample

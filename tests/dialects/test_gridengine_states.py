@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scnet_hub.dialects import gridengine_states as states
-from scnet_hub.dialects.gridengine import Complex, GridEngine
-from scnet_hub.jobs import JobState, LoadSnapshot
-from scnet_hub.load import Known
-from scnet_hub.standard.centre import parse_centre
+from scnet_hub.domain.centres.state import Known
+from scnet_hub.domain.dialects import gridengine_states as states
+from scnet_hub.domain.dialects.gridengine import Complex, GridEngine
+from scnet_hub.domain.jobs import JobState, LoadSnapshot
+from scnet_hub.domain.standard.centre import parse_centre
 
 from .samples import said, sample
 
@@ -123,7 +123,7 @@ def test_words_that_no_manual_has_are_told_and_logged_once(caplog: pytest.LogCap
     assert taken.strange == ("job state 'k'", "queue state 'x'")
     assert look(instance("au"), job("hqw")).strange == ()
     known = Known(parse_centre(PAGE, source="a"), 0)
-    with caplog.at_level(logging.WARNING, "scnet_hub.load"):
+    with caplog.at_level(logging.WARNING, "scnet_hub.domain.centres.state"):
         known.took(taken)
         known.took(taken)
     assert sum("queue state 'x' is not known" in line for line in caplog.messages) == 1 == sum("'k'" in line for line in caplog.messages)

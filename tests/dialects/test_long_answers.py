@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.centres.embedded.options import Manual
-from scnet_hub.commands import Completed
-from scnet_hub.dialects import slurm_accounting, slurm_gres, slurm_hosts, slurm_site
-from scnet_hub.dialects.checks import AHEAD, FOR_EVER
-from scnet_hub.dialects.gridengine import GridEngine
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.dialects.slurm_site import Site
+from scnet_hub.demo.embedded.command_options import Manual
+from scnet_hub.domain.commands import Completed
+from scnet_hub.domain.dialects import slurm_accounting, slurm_gres, slurm_hosts, slurm_site
+from scnet_hub.domain.dialects.command_checks import AHEAD, FOR_EVER
+from scnet_hub.domain.dialects.gridengine import GridEngine
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_site import Site
 
 from .samples import said, sample
 

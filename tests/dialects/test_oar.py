@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.commands import Completed
-from scnet_hub.dialects import dialect
-from scnet_hub.dialects.oar import Oar
+from scnet_hub.domain.commands import Completed
+from scnet_hub.domain.dialects.dialect import dialect
+from scnet_hub.domain.dialects.oar import Oar
+from scnet_hub.domain.jobs import Ending, JobSpec, JobState
 from scnet_hub.errors import BadOption, Garbled, Rejected, Unreachable
-from scnet_hub.jobs import Ending, JobSpec, JobState
 
 from .samples import said
 from .samples import sample as sample_of

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.commands import Completed
-from scnet_hub.dialects.oar import Oar
-from scnet_hub.dialects.oar_answers import ENDED, STATES
+from scnet_hub.domain.commands import Completed
+from scnet_hub.domain.dialects.oar import Oar
+from scnet_hub.domain.dialects.oar_answers import ENDED, STATES
+from scnet_hub.domain.jobs import JobState, LoadSnapshot
 from scnet_hub.errors import Garbled
-from scnet_hub.jobs import JobState, LoadSnapshot
 
 from .samples import said
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.commands import Command, Completed
-from scnet_hub.dialects import dialect
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import PLAIN, Slurm
-from scnet_hub.dialects.slurm_accounting import STATES
-from scnet_hub.dialects.slurm_hosts import first_host
-from scnet_hub.dialects.slurm_site import Site
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.dialects.dialect import dialect
+from scnet_hub.domain.dialects.slurm import PLAIN, Slurm
+from scnet_hub.domain.dialects.slurm_accounting import STATES
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
+from scnet_hub.domain.dialects.slurm_hosts import first_host
+from scnet_hub.domain.dialects.slurm_site import Site
+from scnet_hub.domain.jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord, Waiting
 from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
-from scnet_hub.jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord, Waiting
 
 from .samples import shown
 

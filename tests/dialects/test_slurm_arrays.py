@@ -3,9 +3,9 @@
 
 import pytest
 
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.dialects.slurm_arrays import MOST, Tasks, may_start, tasks_of
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_arrays import MOST, Tasks, may_start, tasks_of
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
 
 from .samples import said, sample
 from .test_slurm import AT, row

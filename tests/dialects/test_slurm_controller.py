@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.commands import Command, Completed
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.dialects.slurm_site import Site
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
+from scnet_hub.domain.dialects.slurm_site import Site
+from scnet_hub.domain.jobs import JobState
 from scnet_hub.errors import Garbled, Unreachable
-from scnet_hub.jobs import JobState
 
 from .samples import sample, shown, shown_sample
 

@@ -3,13 +3,13 @@
 
 import pytest
 
-from scnet_hub.commands import Completed
-from scnet_hub.dialects import slurm_gres
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.dialects.slurm_site import Site, site
+from scnet_hub.domain.commands import Completed
+from scnet_hub.domain.dialects import slurm_gres
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
+from scnet_hub.domain.dialects.slurm_site import Site, site
+from scnet_hub.domain.jobs import JobSpec, JobState
 from scnet_hub.errors import Garbled
-from scnet_hub.jobs import JobSpec, JobState
 
 from .samples import said, sample, shown, shown_sample
 from .test_slurm import AT

@@ -2,8 +2,8 @@
 
 import pytest
 
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.dialects.slurm_site import site
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_site import site
 
 from .samples import said, sample, shown_sample
 from .test_slurm import AT

@@ -6,12 +6,12 @@ from itertools import islice
 
 import pytest
 
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.dialects.slurm_accounting import ENDINGS, STATES, state_of
-from scnet_hub.dialects.slurm_hosts import first_host, hosts
-from scnet_hub.dialects.slurm_nodes import MARKS, takes_jobs
-from scnet_hub.jobs import Ending, JobState
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_accounting import ENDINGS, STATES, state_of
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
+from scnet_hub.domain.dialects.slurm_hosts import first_host, hosts
+from scnet_hub.domain.dialects.slurm_nodes import MARKS, takes_jobs
+from scnet_hub.domain.jobs import Ending, JobState
 
 from .samples import said, sample
 from .test_slurm import AT, row

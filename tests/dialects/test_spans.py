@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from scnet_hub.dialects.gridengine import GridEngine
-from scnet_hub.dialects.oar import Oar
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.gridengine import GridEngine
+from scnet_hub.domain.dialects.oar import Oar
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
 
 SINCE = datetime(2026, 11, 23, tzinfo=timezone(timedelta(hours=8)))
 UNTIL = SINCE + timedelta(days=1)

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.enrolment import arriving, surroundings
+from scnet_hub.domain.standard.centre import CentreSpec
+from scnet_hub.enrolment import environment_hops, login_hops
 from scnet_hub.enrolment.findings import Finding, State, walk
 from scnet_hub.enrolment.visit import visiting
-from scnet_hub.standard.centre import CentreSpec
 from tests.transport.sshd import ME, Sshd
 
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCidwULbuVi7uRN77NL4lsVJ+IaSSWQJkOKyINdGEAq"
-HOPS = (*arriving.HOPS, *surroundings.HOPS)
+HOPS = (*login_hops.HOPS, *environment_hops.HOPS)
 HERE = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.cli import cli
-from scnet_hub.cli.answers import App
+from scnet_hub.cli.app import App
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
+from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.enrolment.check import page_finding
 from scnet_hub.enrolment.findings import State
-from scnet_hub.standard.centre import parse_centre
 
 Json = dict[str, Any]
 PRICELESS = """

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from scnet_hub.domain.standard.centre import CentreSpec, parse_centre
 from scnet_hub.enrolment import deploy as deploying
 from scnet_hub.enrolment.findings import Problem
 from scnet_hub.enrolment.visit import script, visiting
-from scnet_hub.standard.centre import CentreSpec, parse_centre
 from tests.testbed import Testbed
 from tests.transport.sshd import ME, Sshd
 

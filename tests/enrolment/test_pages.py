@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from scnet_hub.broker.pages import read_federation
+from scnet_hub.broker.page_watch import read_federation
 from scnet_hub.cli import cli
-from scnet_hub.cli.answers import App
+from scnet_hub.cli.app import App
 from tests.cli.federation import session
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCidwULbuVi7uRN77NL4lsVJ+IaSSWQJkOKyINdGEAq"

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
+from scnet_hub.domain.jobs import LoadSnapshot, NodeLoad, PartitionLoad
+from scnet_hub.domain.standard.centre import PartitionSpec
 from scnet_hub.enrolment.findings import Doubt, Problem
-from scnet_hub.enrolment.working import charges, shortcomings
-from scnet_hub.jobs import LoadSnapshot, NodeLoad, PartitionLoad
-from scnet_hub.standard.centre import PartitionSpec
+from scnet_hub.enrolment.scheduler_hops import charges, shortcomings
 
 GIB = 2**30
 

@@ -13,16 +13,16 @@ import pytest
 from click.testing import CliRunner
 
 from scnet_hub.cli import cli
+from scnet_hub.domain.standard import reference
+from scnet_hub.domain.standard.centre import CentreSpec
 from scnet_hub.enrolment.cli import centre
-from scnet_hub.standard import reference
-from scnet_hub.standard.centre import CentreSpec
 from tests.testbed import CENTRES, Place, pages
 
 ROOT = Path(__file__).parents[2]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCidwULbuVi7uRN77NL4lsVJ+IaSSWQJkOKyINdGEAq"
 
 
-@pytest.mark.parametrize("path", ["docs/reference/centre.schema.json", "scnet_hub/standard/centre.schema.json"])
+@pytest.mark.parametrize("path", ["docs/reference/centre.schema.json", "scnet_hub/domain/standard/centre.schema.json"])
 def test_the_schema_is_current(path: str) -> None:
     assert (ROOT / path).read_text() == reference.schema_text(), f"scnet centre schema > {path}"
 

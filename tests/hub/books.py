@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from scnet_hub import allocations, sessions
-from scnet_hub.allocations import Wish
-from scnet_hub.db import Tx, tables
-from scnet_hub.db import sessions as stored
-from scnet_hub.jobs import Ending, JobRequest, JobState, UsageRecord
-from scnet_hub.ledger import books
-from scnet_hub.ledger.pricing import held, segment_cost, used
-from scnet_hub.ledger.tariffs import CORE, GPU, Rates
-from scnet_hub.metering import intake
+from scnet_hub.adapters.db import tables
+from scnet_hub.adapters.db.database import Tx
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.domain.jobs import Ending, JobRequest, JobState, UsageRecord
+from scnet_hub.domain.pricing.rates import held, segment_cost, used
+from scnet_hub.domain.pricing.tariffs import CORE, GPU, Rates
+from scnet_hub.domain.sessions import names
+from scnet_hub.services.accounting import books, intake
+from scnet_hub.services.projects import allocations
+from scnet_hub.services.projects.allocations import Wish
 from scnet_hub.units import credits
 
 from .together import Together
@@ -98,7 +99,7 @@ def _ran(
     cost = segment_cost(used(held(cores, gpus, "a100"), time), RATES, time)
     kind = ("lab", "batch", "dask")[cores % 3]
     wanted = JobRequest(person=person, project="tides", kind=kind, cores=cores, gpus=gpus, walltime=timedelta(hours=4))
-    request = sessions.request_document(wanted)
+    request = names.request_document(wanted)
     name = f"train {HOSTILE}" if cores == 5 else f"run-{session[-2:]}" if kind != "lab" else ""
     stored.insert(
         tx, id=session, person=person, project="tides", kind=kind, name=name if not live else "now", state="ready" if live else "charged",

@@ -18,7 +18,7 @@ import pytest
 from playwright import sync_api
 
 from scnet_hub.errors import BrokerError, Denied, NotFound, Refused, Unreachable
-from scnet_hub.hub import accounts_page as page_of
+from scnet_hub.hub.views import accounts as page_of
 from tests.browser.steps import chromium
 from tests.hub.together import CENTRES, Together
 

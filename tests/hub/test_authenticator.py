@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from scnet_hub.adapters.secret_files import write_secret
 from scnet_hub.hub.authenticator import LocalAuthenticator, OneName, hash_password, make_people
-from scnet_hub.secret import write_secret
 
 COMPOSED, DECOMPOSED = "zo\u00eb", "zoe\u0308"
 

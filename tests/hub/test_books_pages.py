@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scnet_hub.hub import figures, usage_page
+from scnet_hub.hub.views import formats, usage
 from scnet_hub.units import credits
 from tests.browser.steps import chromium
 from tests.hub.books import HOSTILE, MORE, seed, settle, suspend
@@ -46,20 +46,20 @@ def post(client: httpx.Client, path: str, **data: str) -> httpx.Response:
 
 
 def test_a_month_is_asked_for_from_its_first_day_to_the_next_months() -> None:
-    assert usage_page.span("2026-12") == {"since": "2026-12-01", "until": "2027-01-01"} and usage_page.span("") == {}
-    assert usage_page.after("2026-01", -1) == "2025-12"
+    assert usage.span("2026-12") == {"since": "2026-12-01", "until": "2027-01-01"} and usage.span("") == {}
+    assert usage.after("2026-01", -1) == "2025-12"
 
 
 def test_a_line_of_the_table_is_text_in_a_spreadsheet() -> None:
-    row = dict.fromkeys(usage_page.COLUMNS, "") | {"name": "=HYPERLINK(1)", "amount": -2.5, "formula": "(1 core x 1) credits/h x 9000 s"}
-    [read] = csv.DictReader(io.StringIO(usage_page.as_csv([row])))
+    row = dict.fromkeys(usage.COLUMNS, "") | {"name": "=HYPERLINK(1)", "amount": -2.5, "formula": "(1 core x 1) credits/h x 9000 s"}
+    [read] = csv.DictReader(io.StringIO(usage.as_csv([row])))
     assert (read["name"], read["amount"], read["formula"]) == ("'=HYPERLINK(1)", "-2.500000", row["formula"])
 
 
 def test_amounts_keep_their_decimals_and_an_unknown_zone_is_utc() -> None:
-    assert [figures.exact(one) for one in (5.166667, 0.5, 1200, -2)] == ["5.166667", "0.50", "1,200.00", "-2.00"]
-    assert figures.when("2026-11-23T20:00:00.000Z", figures.zone_of("Nowhere/Else")) == "23 Nov 20:00"
-    assert figures.when("2026-11-23T20:00:00.000Z", figures.zone_of("Asia/Shanghai")) == "24 Nov 04:00"
+    assert [formats.exact(one) for one in (5.166667, 0.5, 1200, -2)] == ["5.166667", "0.50", "1,200.00", "-2.00"]
+    assert formats.when("2026-11-23T20:00:00.000Z", formats.zone_of("Nowhere/Else")) == "23 Nov 20:00"
+    assert formats.when("2026-11-23T20:00:00.000Z", formats.zone_of("Asia/Shanghai")) == "24 Nov 04:00"
 
 
 # ---- usage

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from scnet_hub.errors import TooMany
-from scnet_hub.hub.broker import Broker
+from scnet_hub.hub.broker_client import Broker
 
 BUSY = {"code": "too-many-requests", "title": "busy", "family": "refused"}
 

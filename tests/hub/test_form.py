@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.hub import form
+from scnet_hub.hub.views import start_form
 from tests.hub import federation as f
 
 HOSTILE = '<script>alert("x")</script>'
@@ -37,7 +37,7 @@ class Elements(HTMLParser):
 
 
 def render(**facts: Any) -> str:
-    return form.render_form(form.environment(), f.context(**facts))
+    return start_form.render_form(start_form.environment(), f.context(**facts))
 
 
 def page(**facts: Any) -> Elements:
@@ -46,7 +46,7 @@ def page(**facts: Any) -> Elements:
 
 def words(**facts: Any) -> dict[str, Any]:
     context = f.context(**facts)
-    return form.view(context["centres"], context["placement"], context["projects"], context["problem"])
+    return start_form.view(context["centres"], context["placement"], context["projects"], context["problem"])
 
 
 def test_field_names_are_the_contract() -> None:
@@ -216,8 +216,8 @@ def test_stored_options_come_back_as_a_person_types_them() -> None:
     found = page(defaults={"profile": "own", "cores": 2, "memory": 6442450944, "walltime": 5400.0})
     assert found.all("input", name="memory")[0]["value"] == "6G"
     assert found.all("input", name="walltime")[0]["value"] == "1h30m"
-    assert [form.typed_memory(size) for size in (0, 1536, 2**21, 2**40, 7)] == ["", "1536", "2M", "1T", "7"]
-    assert [form.typed_walltime(span) for span in (45, 86400, 3661.0, "2h")] == ["45s", "24h", "1h1m1s", "2h"]
+    assert [start_form.typed_memory(size) for size in (0, 1536, 2**21, 2**40, 7)] == ["", "1536", "2M", "1T", "7"]
+    assert [start_form.typed_walltime(span) for span in (45, 86400, 3661.0, "2h")] == ["45s", "24h", "1h1m1s", "2h"]
 
 
 def test_hostile_names_stay_text() -> None:
@@ -262,7 +262,7 @@ def test_one_polite_live_region() -> None:
 
 
 def test_the_document_carries_facts_and_words() -> None:
-    document = form.offers_document(f.CENTRES, f.PLACEMENT, [f.balance()], None)
+    document = start_form.offers_document(f.CENTRES, f.PLACEMENT, [f.balance()], None)
     assert set(document) == {"centres", "placement", "projects", "problem", "view"}
     assert json.loads(json.dumps(document))["view"]["rows"][0]["name"] == "Alpha"
 
@@ -271,15 +271,19 @@ def test_the_document_carries_facts_and_words() -> None:
     ("seconds", "text"), [(None, "never"), (0.4, "0 s ago"), (59.9, "59 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (172800, "2 d ago")]
 )
 def test_age(seconds: float | None, text: str) -> None:
-    assert form.age(seconds) == text
+    assert start_form.age(seconds) == text
 
 
 def test_sizes_in_words() -> None:
-    assert form.size(f.PROFILES[2] | {"gpu_model": "Z100"}) == "8 cores · 32 GiB · 1 GPU (Z100) · 2 h"
-    assert form.memory("a lot") == "a lot" and form.duration("soonish") == "soonish" and form.memory(0) == "the centre's share"
+    assert start_form.size(f.PROFILES[2] | {"gpu_model": "Z100"}) == "8 cores · 32 GiB · 1 GPU (Z100) · 2 h"
+    assert (
+        start_form.memory("a lot") == "a lot"
+        and start_form.duration("soonish") == "soonish"
+        and start_form.memory(0) == "the centre's share"
+    )
 
 
-@pytest.mark.parametrize("path", sorted([*form.TEMPLATES.glob("*"), *form.STATIC.glob("*")]), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted([*start_form.TEMPLATES.glob("*"), *start_form.STATIC.glob("*")]), ids=lambda p: p.name)
 def test_nothing_is_fetched_from_elsewhere(path: Any) -> None:
     text = re.sub(r'xmlns="http://www.w3.org/2000/svg"|<a href="https://[^"]*"', "", path.read_text())  # links aside
     assert not re.search(r"https?://|@import|(?<!_)url\(", text)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tornado.web import create_signed_value
 
-from scnet_hub.hub.fresh import COOKIE, FRESH, LONGEST_TOKEN
+from scnet_hub.hub.fresh_login import COOKIE, FRESH, LONGEST_TOKEN
 from tests.hub.together import Together
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -21,7 +21,7 @@ DAY = 24 * 3600
 
 TOO_EARLY = """
 from scnet_hub.hub.authenticator import NotNow
-from scnet_hub.hub.logins import Wait
+from scnet_hub.hub.login_throttle import Wait
 
 class Door(DummyAuthenticator):
     async def authenticate(self, handler, data):

@@ -10,8 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from scnet_hub.addresses import Address
-from scnet_hub.hub import PREFIX
+from scnet_hub.domain.addresses import PREFIX, Address
 from scnet_hub.hub.headers import policy
 from tests.hub.test_start_page_browser import CHROMIUM, FLAGS
 from tests.hub.together import Together

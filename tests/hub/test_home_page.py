@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from scnet_hub.endings import TAIL
-from scnet_hub.hub.home_page import view
+from scnet_hub.display.endings import TAIL
+from scnet_hub.hub.views.home import view
 from tests.browser.steps import chromium
 
 from .labs import NOW, Lab, LabBroker, LabHub, serve

@@ -17,10 +17,10 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders
 from tornado.netutil import bind_sockets
 
-from scnet_hub.hub import logins
+from scnet_hub.adapters.secret_files import write_secret
+from scnet_hub.hub import login_throttle
 from scnet_hub.hub.authenticator import LocalAuthenticator, address_of, hash_password
-from scnet_hub.hub.logins import FREE_OF_ADDRESS, FREE_OF_NAME, Checks, Logins, Tries, Wait
-from scnet_hub.secret import write_secret
+from scnet_hub.hub.login_throttle import FREE_OF_ADDRESS, FREE_OF_NAME, Checks, Logins, Tries, Wait
 
 HERE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
@@ -61,7 +61,7 @@ def test_each_wrong_password_for_a_name_doubles_the_wait(clock: Clock) -> None:
     tries = Tries(clock)
     waited = guess(tries, clock, FREE_OF_NAME + 12)
     assert waited[:FREE_OF_NAME] == [0] * FREE_OF_NAME and waited[FREE_OF_NAME : FREE_OF_NAME + 4] == pytest.approx([1, 2, 4, 8], abs=1)
-    assert waited[-1] == pytest.approx(logins.LONGEST_OF_NAME, abs=1)
+    assert waited[-1] == pytest.approx(login_throttle.LONGEST_OF_NAME, abs=1)
     assert guess(tries, clock, 1, "bob") == [0]
 
 
@@ -87,7 +87,7 @@ def test_success_and_time_forgive(clock: Clock) -> None:
     tries.right("ada", HERE)
     assert guess(tries, clock, FREE_OF_NAME, address=ELSEWHERE) == [0] * FREE_OF_NAME
     assert wait_of(tries, address=ELSEWHERE) > 0
-    clock.now += logins.FORGOTTEN + 1
+    clock.now += login_throttle.FORGOTTEN + 1
     assert wait_of(tries, address=ELSEWHERE) == 0
 
 
@@ -101,9 +101,9 @@ def test_guesses_of_others_do_not_lock_out_who_logged_in_there_before(clock: Clo
 
 def test_what_is_remembered_is_bounded(clock: Clock) -> None:
     tries = Tries(clock)
-    for number in range(logins.KEPT + 50):
+    for number in range(login_throttle.KEPT + 50):
         tries.begin(f"name-{number}", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert {len(tries._names), len(tries._addresses)} == {logins.KEPT}
+    assert {len(tries._names), len(tries._addresses)} == {login_throttle.KEPT}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_is_remembered_is_bounded(clock: Clock) -> None:
     ],
 )
 def test_a_machine_has_a_whole_network_of_ipv6(one: str, other: str, same: bool) -> None:
-    assert (logins.network(one) == logins.network(other)) is same
+    assert (login_throttle.network(one) == login_throttle.network(other)) is same
 
 
 @pytest.mark.parametrize(

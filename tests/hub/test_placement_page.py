@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scnet_hub import sessions
-from scnet_hub.db import Tx
+from scnet_hub.adapters.db.database import Tx
+from scnet_hub.domain.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
 from scnet_hub.errors import NotFound, OverQuota
-from scnet_hub.federation import Federation
-from scnet_hub.hub import placement_page as page_of
-from scnet_hub.jobs import JobRequest, LoadSnapshot, NodeLoad, PartitionLoad
+from scnet_hub.hub.views import placement as page_of
+from scnet_hub.services import tokens
+from scnet_hub.services.federation import Federation
 from tests.browser.steps import chromium
 from tests.cli.test_decisions import LINE, REFUSED, REPORT
 from tests.hub.together import Together
@@ -106,13 +106,13 @@ def decide(together: Together) -> str:
         known.took(LoadSnapshot(taken_at=now, partitions={"batch": PartitionLoad(name="batch", nodes=nodes)}))
 
     def write(tx: Tx) -> str:
-        session_id = sessions.new_id()
+        session_id = tokens.new_id()
         wanted = JobRequest(person="ada", project="climate", centre="delta", name="one")
-        decision, _ = fed.decisions.decide(tx, wanted)
+        decision, _ = fed.placing.decide(tx, wanted)
         assert decision.best
-        fed.insert(tx, session_id, decision, {})
-        fed.decision_log.refused(tx, fed.decisions.decide(tx, wanted)[0], OverQuota(f"Too much of {HOSTILE}."))
-        fed.end_session(tx, session_id, "Stopped on request.")
+        fed.copies.insert(tx, session_id, decision, {})
+        fed.decision_log.refused(tx, fed.placing.decide(tx, wanted)[0], OverQuota(f"Too much of {HOSTILE}."))
+        fed.endings.end_session(tx, session_id, "Stopped on request.")
         return session_id
 
     with together.db.engine.begin() as tx:

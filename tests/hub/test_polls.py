@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scnet_hub.errors import BrokerError, NotFound
-from scnet_hub.hub.polls import Polls
+from scnet_hub.hub.poll_batcher import Polls
 
 Json = dict[str, Any]
 

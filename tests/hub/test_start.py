@@ -11,7 +11,7 @@ from jupyterhub import orm
 from sqlalchemy import event
 from sqlalchemy.orm import Session, selectinload
 
-from scnet_hub.hub.start import hold_people
+from scnet_hub.hub.preload import hold_people
 
 
 class Hub(SimpleNamespace):

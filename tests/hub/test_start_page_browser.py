@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright import sync_api
 
-from scnet_hub.hub import form
+from scnet_hub.hub.views import start_form
 from tests.hub import federation as f
 
 CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
@@ -55,7 +55,7 @@ class Hub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/"
 
     def offers(self) -> dict[str, Any]:
-        return form.offers_document(*(self.facts[key] for key in ("centres", "placement", "projects", "problem")))
+        return start_form.offers_document(*(self.facts[key] for key in ("centres", "placement", "projects", "problem")))
 
     def change(self, **facts: Any) -> None:
         self.facts = {**self.facts, **copy.deepcopy(facts)}
@@ -70,9 +70,9 @@ class Door(BaseHTTPRequestHandler):
             self.server.asked.append({key: values[0] for key, values in parse_qs(address.query, keep_blank_values=True).items()})
             return self.answer(json.dumps(self.server.offers()), "application/json", self.server.status)
         if address.path.startswith("/static/"):
-            file = form.STATIC / Path(address.path).name
+            file = start_form.STATIC / Path(address.path).name
             return self.answer(file.read_text(), TYPES[file.suffix])
-        return self.answer(SHELL % form.render_form(form.environment(), self.server.facts), "text/html; charset=utf-8")
+        return self.answer(SHELL % start_form.render_form(start_form.environment(), self.server.facts), "text/html; charset=utf-8")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -157,7 +157,7 @@ def test_script_and_server_write_the_same_words(hub: Hub, page: Any) -> None:
         pass
     page.wait_for_function("() => document.querySelector('[data-slot=button]').hasAttribute('aria-disabled')")
     live = page.evaluate(read)
-    raw = form.render_form(form.environment(), hub.facts)
+    raw = start_form.render_form(start_form.environment(), hub.facts)
     served = page.evaluate(f"(html) => {{ document.querySelector('form').innerHTML = html; return ({read})(); }}", raw)
     assert live == served
 
@@ -167,7 +167,7 @@ def test_script_counts_ages_in_the_same_words(hub: Hub, page: Any) -> None:
     hub.change(centres=[f.centre(f"c{i}", age_s=seconds) for i, seconds in enumerate(ages)])
     expect(page.locator(".scnet-row")).to_have_count(len(ages))
     for i, seconds in enumerate(ages):
-        near = {form.age(seconds), form.age(None if seconds is None else seconds + 1)}
+        near = {start_form.age(seconds), start_form.age(None if seconds is None else seconds + 1)}
         assert cell(page, f"c{i}", "age").text_content() in near
 
 
@@ -334,7 +334,7 @@ def test_times_in_sentences_are_the_persons_and_the_brokers_words_the_tooltip(hu
     expect(cell(page, "alpha", "trouble")).to_have_text("scheduler fails since 23 Nov 22:02")
     expect(cell(page, "alpha", "trouble")).to_have_attribute("title", "scheduler fails since 23 Nov 14:02 UTC")
     page.set_content('<time datetime="2026-11-30T16:00:00Z" data-form="day">30 Nov 2026</time>')
-    page.add_script_tag(path=str(form.STATIC / "scnet-times.js"))
+    page.add_script_tag(path=str(start_form.STATIC / "scnet-times.js"))
     expect(page.locator("time")).to_have_text("1 Dec 2026")
     expect(page.locator("time")).to_have_attribute("title", "30 Nov 2026 16:00 UTC")
     context.close()

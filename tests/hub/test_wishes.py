@@ -13,11 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.broker.app import PREFIX
-from scnet_hub.db import sessions as stored
+from scnet_hub.domain.sessions import records
 from scnet_hub.errors import BadOption
-from scnet_hub.hub import wishes
-from scnet_hub.secret import read_secret
+from scnet_hub.hub import user_options
 
 from .together import Together
 
@@ -48,21 +49,21 @@ async def listed() -> list[dict[str, Any]]:
 @pytest.mark.parametrize(("wanted", "words"), REFUSED, ids=lambda one: ascii(one)[:30])
 async def test_what_can_not_be_honoured_is_refused_by_name(wanted: dict[str, Any], words: str) -> None:
     with pytest.raises(BadOption) as refused:
-        await wishes.resolved(wishes.checked(wanted, "ada", ""), listed)
+        await user_options.resolved(user_options.checked(wanted, "ada", ""), listed)
     assert words in str(refused.value)
 
 
 async def test_a_profile_fills_in_what_is_not_said() -> None:
     wanted = {"profile": "two", "cores": 3, "kind": "lab", "name": "x", "nodes": 1, "app": "r"}
-    found = await wishes.resolved(wishes.checked(wanted, "ada", "x"), listed)
+    found = await user_options.resolved(user_options.checked(wanted, "ada", "x"), listed)
     assert found == {"cores": 3, "memory": "", "gpus": 0, "walltime": 1800.0, "nodes": 1, "app": "r"}
-    assert await wishes.resolved(wishes.checked({}, "ada", ""), listed) == {}
+    assert await user_options.resolved(user_options.checked({}, "ada", ""), listed) == {}
 
 
 def test_a_link_fills_in_the_fields_of_the_form_alone() -> None:
     query = {"cores": ["2"], "_xsrf": ["t"], "argv": ["id"], "memory": [""], "centre": ["x" * 500]}
-    assert wishes.linked(query) == {"profile": "own", "cores": "2", "centre": "x" * 200}
-    assert wishes.linked({"profile": ["two"]}) == {"profile": "two"}
+    assert user_options.linked(query) == {"profile": "own", "cores": "2", "centre": "x" * 200}
+    assert user_options.linked({"profile": ["two"]}) == {"profile": "two"}
 
 
 # ---- on a hub
@@ -82,7 +83,7 @@ def ask(client: httpx.Client, method: str, path: str, body: object = None) -> ht
     return client.request(method, f"api/users/ada/{path}", content=content, headers={"X-XSRFToken": client.cookies["_xsrf"]})
 
 
-def live(together: Together) -> list[stored.SessionRow]:
+def live(together: Together) -> list[records.SessionRow]:
     return together.db.run_here(stored.live, person="ada")
 
 

@@ -18,16 +18,16 @@ from typing import Any
 import httpx
 import uvicorn
 
+from scnet_hub.adapters.centre import Centre
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.adapters.secret_files import make_secret
 from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
-from scnet_hub.centres import Centre
-from scnet_hub.db import Database
-from scnet_hub.dialects import dialect
+from scnet_hub.domain.dialects.dialect import dialect
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import ScnetError, Unreachable
-from scnet_hub.federation import Federation
-from scnet_hub.secret import make_secret
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.services.federation import Federation
 
 FEDERATION = """
 centres = ["alpha.toml", "beta.toml", "gamma.toml", "delta.toml"]

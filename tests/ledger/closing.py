@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import periods as stored
-from scnet_hub.db import statements as stored_statements
-from scnet_hub.ledger import books
-from scnet_hub.ledger.settlement import landed
-from scnet_hub.ledger.splits import Shares, postings, split
-from scnet_hub.load import Load
-from scnet_hub.settling import Settling, closing
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import periods as stored
+from scnet_hub.adapters.db.queries import statements as stored_statements
+from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.ledger.splits import Shares, postings, split
+from scnet_hub.domain.settlement.settlement import landed
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.services.accounting import books
+from scnet_hub.services.settlement import closing
+from scnet_hub.services.settlement.settling import Settling
 from scnet_hub.units import CREDIT, Amount
 
 CENTRES = ("alpha", "beta", "gamma")

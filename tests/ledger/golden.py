@@ -10,21 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from scnet_hub.commands import Command, Completed
-from scnet_hub.dialects import Dialect
-from scnet_hub.dialects.gridengine import Complex, GridEngine
-from scnet_hub.dialects.oar import Oar
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.jobs import UsageRecord
-from scnet_hub.ledger.export import decimal
-from scnet_hub.ledger.pricing import segment_cost
-from scnet_hub.ledger.refunds import Outage, refund
-from scnet_hub.ledger.segments import meters, segments
-from scnet_hub.ledger.tariffs import Rates
-from scnet_hub.ledger.usage import Usage, usage_of
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.dialects.dialect import Dialect
+from scnet_hub.domain.dialects.gridengine import Complex, GridEngine
+from scnet_hub.domain.dialects.oar import Oar
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
+from scnet_hub.domain.jobs import UsageRecord
+from scnet_hub.domain.pricing.rates import segment_cost
+from scnet_hub.domain.pricing.tariffs import Rates
+from scnet_hub.domain.usage.cloud_events import decimal
+from scnet_hub.domain.usage.refunds import Outage, refund
+from scnet_hub.domain.usage.runs import Usage, usage_of
+from scnet_hub.domain.usage.segments import meters, segments
 
-FOLDER = Path(__file__).parents[2] / "scnet_hub/standard/golden"
+FOLDER = Path(__file__).parents[2] / "scnet_hub/domain/standard/golden"
 CENTRE = "golden"
 # The installations that printed those rows: which complexes and properties stand for GPUs and memory there.
 DIALECTS: Mapping[str, Dialect] = {

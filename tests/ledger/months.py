@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
 
-from scnet_hub.ledger import entries, splits
-from scnet_hub.ledger.entries import Entry, Posting
-from scnet_hub.ledger.lots import Settled
-from scnet_hub.ledger.periods import Calendar, period_named
-from scnet_hub.ledger.settlement import Payer, Terms
-from scnet_hub.ledger.splits import Shares
-from scnet_hub.ledger.statements import MONEY
+from scnet_hub.domain.ledger import entries, splits
+from scnet_hub.domain.ledger.entries import Entry, Posting
+from scnet_hub.domain.ledger.lots import Settled
+from scnet_hub.domain.ledger.splits import Shares
+from scnet_hub.domain.months import Calendar, period_named
+from scnet_hub.domain.settlement.settlement import Payer, Terms
+from scnet_hub.domain.settlement.statements import MONEY
 from scnet_hub.units import CREDIT, Amount
 
 OCTOBER, NOVEMBER, DECEMBER = (period_named(f"2026-{number}") for number in (10, 11, 12))

@@ -7,8 +7,8 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from scnet_hub.ledger.pricing import Quantity
-from scnet_hub.ledger.tariffs import CORE, MEMORY, Sale, Tariff, Version, gpu_meter
+from scnet_hub.domain.pricing.rates import Quantity
+from scnet_hub.domain.pricing.tariffs import CORE, MEMORY, Sale, Tariff, Version, gpu_meter
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)  # a Monday: noon in Shanghai
 HOUR, DAY, SECOND = timedelta(hours=1), timedelta(days=1), timedelta(seconds=1)

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scnet_hub.jobs import Ending
-from scnet_hub.ledger.usage import Usage
+from scnet_hub.domain.jobs import Ending
+from scnet_hub.domain.usage.runs import Usage
 
 AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
 HOUR, MINUTE, SECOND, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1), timedelta(days=1)

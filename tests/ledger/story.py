@@ -10,10 +10,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scnet_hub.db import Tx
-from scnet_hub.db import lots as stored_lots
+from scnet_hub.adapters.db.database import Tx
+from scnet_hub.adapters.db.queries import lots as stored_lots
 from scnet_hub.errors import KeyTaken, Overdrawn
-from scnet_hub.ledger import books
+from scnet_hub.services.accounting import books
 from scnet_hub.units import CREDIT, Amount
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import entries as stored
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import entries as stored
+from scnet_hub.domain.ledger import entries
+from scnet_hub.domain.pricing import rates
 from scnet_hub.errors import KeyTaken, Overdrawn
-from scnet_hub.ledger import books, entries, pricing
+from scnet_hub.services.accounting import books
 from scnet_hub.units import Amount, credits
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -72,8 +74,8 @@ def test_an_entry_that_does_not_balance_cannot_be() -> None:
 
 
 def test_prices_are_exact_and_rounded_up_once() -> None:
-    hourly = pricing.per_hour(4, 1, core_hour=0.1, gpu_hour=20)
+    hourly = rates.per_hour(4, 1, core_hour=0.1, gpu_hour=20)
     assert hourly == credits("20.4")
-    assert pricing.cost(hourly, timedelta(hours=1)) == credits("20.4")
-    assert pricing.cost(Amount(1), timedelta(seconds=1)) == Amount(1)
-    assert pricing.cost(hourly, timedelta(seconds=-5)) == Amount(0)
+    assert rates.cost(hourly, timedelta(hours=1)) == credits("20.4")
+    assert rates.cost(Amount(1), timedelta(seconds=1)) == Amount(1)
+    assert rates.cost(hourly, timedelta(seconds=-5)) == Amount(0)

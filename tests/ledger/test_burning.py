@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.ledger.burning import FAR, burn_down, runs_out_at
-from scnet_hub.ledger.lots import OVERDRAFT, Lot
+from scnet_hub.domain.ledger.burn_down import FAR, burn_down, runs_out_at
+from scnet_hub.domain.ledger.lots import OVERDRAFT, Lot
 
 from .examples import examples
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from scnet_hub import projects
-from scnet_hub.db import Tx
-from scnet_hub.db import projects as stored_projects
-from scnet_hub.db import sessions as stored
+from scnet_hub.adapters.db.database import Tx
+from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.domain.standard.federation import ProjectSpec
 from scnet_hub.errors import Overdrawn
-from scnet_hub.ledger import audit, books
-from scnet_hub.standard.federation import ProjectSpec
+from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.projects import projects
 from scnet_hub.units import Amount
 
 from .examples import examples

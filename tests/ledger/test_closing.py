@@ -16,17 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import entries as stored_entries
-from scnet_hub.db import periods as stored
-from scnet_hub.db import statements as stored_statements
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.queries import periods as stored
+from scnet_hub.adapters.db.queries import statements as stored_statements
+from scnet_hub.domain.settlement.netting import positions
+from scnet_hub.domain.settlement.settlement import EARNING
 from scnet_hub.errors import KeyTaken
-from scnet_hub.ledger import audit, books
-from scnet_hub.ledger.netting import positions
-from scnet_hub.ledger.settlement import EARNING
-from scnet_hub.settling import closing, exports
-from scnet_hub.settling.board import board
-from scnet_hub.settling.told import statement_of
+from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.settlement import closing, exports
+from scnet_hub.services.settlement.board import board
+from scnet_hub.services.settlement.documents import statement_of
 from scnet_hub.units import CREDIT
 from tests.postgres import undone
 

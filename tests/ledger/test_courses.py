@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub.ledger.courses import Course
-from scnet_hub.ledger.pricing import bill_of_run, held
-from scnet_hub.ledger.tariffs import CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version
+from scnet_hub.domain.pricing.cost_curves import Course
+from scnet_hub.domain.pricing.rates import bill_of_run, held
+from scnet_hub.domain.pricing.tariffs import CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version
 from scnet_hub.units import Amount
 
 SINCE, UNTIL = datetime(2026, 3, 27, tzinfo=UTC), datetime(2026, 4, 3, tzinfo=UTC)

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.ledger import cuts
-from scnet_hub.ledger.cuts import Cut, by_cuts
-from scnet_hub.ledger.entries import Entry, Posting
-from scnet_hub.ledger.periods import Calendar, following, period_named
+from scnet_hub.domain.ledger.entries import Entry, Posting
+from scnet_hub.domain.months import Calendar, following, period_named
+from scnet_hub.domain.settlement import cutoffs
+from scnet_hub.domain.settlement.cutoffs import Cut, by_cuts
 from scnet_hub.units import Amount
 
 from .examples import examples
@@ -33,7 +33,7 @@ def told(steps: Sequence[tuple[int, int, int] | str]) -> tuple[list[tuple[int, E
 
     def close(at: datetime) -> None:
         month = MONTHS[len(made)]
-        made.append(Cut(period=month.name, last=len(journal), at=cuts.instant(at, month.end, made)))
+        made.append(Cut(period=month.name, last=len(journal), at=cutoffs.instant(at, month.end, made)))
 
     for step in steps:
         if isinstance(step, str):
@@ -59,7 +59,7 @@ def test_each_entry_is_in_one_month_whose_cut_it_is_before(steps: list[tuple[int
     for place, cut in enumerate(made):
         month, known = MONTHS[place], made[: place + 1]
         calendar = Calendar(closed={one.period: one.at for one in known}, first=OCTOBER.name)
-        after = cuts.over(known, month.start)
+        after = cutoffs.over(known, month.start)
         # as `db.periods.journal` reads it
         window = [(number, one) for number, one in journal if number <= cut.last and one.at < month.end]
         window = [(number, one) for number, one in window if one.at >= month.start or number > after]
@@ -72,6 +72,6 @@ def test_each_entry_is_in_one_month_whose_cut_it_is_before(steps: list[tuple[int
 
 def test_a_month_is_closed_after_its_end_and_after_those_before_it() -> None:
     first = Cut(period="2026-10", last=3, at=MONTHS[2].start)
-    assert cuts.instant(OCTOBER.start, OCTOBER.end, []) == OCTOBER.end
-    assert cuts.instant(OCTOBER.start, OCTOBER.end, [first]) > first.at
-    assert cuts.instant(MONTHS[3].start, OCTOBER.end, [first]) == MONTHS[3].start
+    assert cutoffs.instant(OCTOBER.start, OCTOBER.end, []) == OCTOBER.end
+    assert cutoffs.instant(OCTOBER.start, OCTOBER.end, [first]) > first.at
+    assert cutoffs.instant(MONTHS[3].start, OCTOBER.end, [first]) == MONTHS[3].start

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scnet_hub.commands import Command, Completed
-from scnet_hub.dialects.sdiag import Cycle
-from scnet_hub.dialects.slurm import Slurm
-from scnet_hub.jobs import Ending, UsageRecord
-from scnet_hub.ledger.pricing import segment_cost
-from scnet_hub.ledger.segments import meters, segments
-from scnet_hub.ledger.tariffs import Rates
-from scnet_hub.ledger.usage import Usage, live, usage_of
+from scnet_hub.domain.commands import Command, Completed
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm_backfill import Cycle
+from scnet_hub.domain.jobs import Ending, UsageRecord
+from scnet_hub.domain.pricing.rates import segment_cost
+from scnet_hub.domain.pricing.tariffs import Rates
+from scnet_hub.domain.usage.runs import Usage, live, usage_of
+from scnet_hub.domain.usage.segments import meters, segments
 
 from .runs import AT, HOUR, MINUTE, SECOND, run
 

@@ -8,15 +8,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scnet_hub import allocations, projects, quotas
-from scnet_hub.allocations import Wish
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import projects as stored_projects
-from scnet_hub.db.tables import metadata
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import projects as stored_projects
+from scnet_hub.adapters.db.tables import metadata
+from scnet_hub.domain.jobs import JobRequest
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import Overdrawn, OverQuota, Refused
-from scnet_hub.jobs import JobRequest
-from scnet_hub.ledger import audit, books
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.placement import quota_check
+from scnet_hub.services.projects import allocations, projects
+from scnet_hub.services.projects.allocations import Wish
 from scnet_hub.units import credits
 from tests.postgres import undone
 
@@ -59,9 +60,9 @@ def test_defect_2_every_ceiling_is_looked_at_not_only_the_first(tx: Tx) -> None:
     (project,), spec = stored_projects.of(tx, "ada"), parse_federation(PAGE, source="x")
     asked = JobRequest(person="ada", project="sea", cores=4, gpus=2, walltime=timedelta(hours=1))
     with pytest.raises(OverQuota, match="may use 1 GPU at once"):
-        quotas.check(tx, spec, project, asked)
+        quota_check.check(tx, spec, project, asked)
     with pytest.raises(OverQuota) as said:
-        quotas.check(tx, spec, project, replace(asked, cores=10))
+        quota_check.check(tx, spec, project, replace(asked, cores=10))
     assert [one["what"] for one in said.value.details["over"]] == ["cores", "gpus"]
 
 

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from scnet_hub.ledger.periods import Completeness, PeriodState, Suspended, against_closed
-from scnet_hub.ledger.settlement import Terms, settle
-from scnet_hub.ledger.splits import Shares, apportion
+from scnet_hub.domain.ledger.splits import Shares, apportion
+from scnet_hub.domain.months import Completeness, PeriodState, Suspended, against_closed
+from scnet_hub.domain.settlement.settlement import Terms, settle
 from scnet_hub.units import credits
 
 from .months import NOVEMBER, TERMS, charge

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scnet_hub.domain.jobs import Ending
+from scnet_hub.domain.standard import usage as standard
+from scnet_hub.domain.usage.cloud_events import events, parse, text
+from scnet_hub.domain.usage.runs import Usage
+from scnet_hub.domain.usage.segments import segments
 from scnet_hub.errors import SpecError
-from scnet_hub.jobs import Ending
-from scnet_hub.ledger.export import events, parse, text
-from scnet_hub.ledger.segments import segments
-from scnet_hub.ledger.usage import Usage
-from scnet_hub.standard import usage as standard
 
 from .runs import AT, HOUR, ZONES, instants, interim, run, runs
 
@@ -79,7 +79,7 @@ def test_every_event_holds_to_the_schema() -> None:
             checker.validate(json.loads(line))
 
 
-@pytest.mark.parametrize("path", ["docs/reference/usage.schema.json", "scnet_hub/standard/usage.schema.json"])
+@pytest.mark.parametrize("path", ["docs/reference/usage.schema.json", "scnet_hub/domain/standard/usage.schema.json"])
 def test_the_schema_is_current(path: str) -> None:
     assert (ROOT / path).read_text() == standard.schema_text(), "write schema_text() there"
 

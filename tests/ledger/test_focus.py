@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.ledger.entries import Entry, Posting
-from scnet_hub.ledger.focus import COLUMNS, MANDATORY, METERS, NUMBERS, OWN, About, Item, Names, bills, csv_lines, inert
-from scnet_hub.ledger.periods import Period
-from scnet_hub.ledger.settlement import settle
-from scnet_hub.ledger.splits import Shares
-from scnet_hub.ledger.statements import MONEY
+from scnet_hub.domain.ledger.entries import Entry, Posting
+from scnet_hub.domain.ledger.splits import Shares
+from scnet_hub.domain.months import Period
+from scnet_hub.domain.settlement.focus_bills import COLUMNS, MANDATORY, METERS, NUMBERS, OWN, About, Item, Names, bills, csv_lines, inert
+from scnet_hub.domain.settlement.settlement import settle
+from scnet_hub.domain.settlement.statements import MONEY
 from scnet_hub.units import CREDIT, credits
 
 from .examples import examples

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from scnet_hub.jobs import Ending
+from scnet_hub.domain.jobs import Ending
 
 from . import golden
 
@@ -82,7 +82,7 @@ def test_charges_of_the_cases_that_others_get_wrong(case: str, micros: list[int]
 
 
 def test_the_files_are_in_the_package() -> None:
-    folder = resources.files("scnet_hub.standard") / "golden"
+    folder = resources.files("scnet_hub.domain.standard") / "golden"
     assert {one.name for one in folder.iterdir()} >= {f"{name}.csv" for name in ("cases", "accounting", "prices", "records", "segments")}
 
 

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from scnet_hub.db import Tx, make_engine, migrate
-from scnet_hub.db import entries as stored
-from scnet_hub.db import lots as stored_lots
+from scnet_hub.adapters.db.database import Tx, make_engine, migrate
+from scnet_hub.adapters.db.queries import entries as stored
+from scnet_hub.adapters.db.queries import lots as stored_lots
+from scnet_hub.domain.ledger import entries, lots
+from scnet_hub.domain.ledger.entries import Posting
+from scnet_hub.domain.ledger.lots import Lot
 from scnet_hub.errors import KeyTaken, Overdrawn
-from scnet_hub.ledger import audit, books, entries, lots
-from scnet_hub.ledger.entries import Posting
-from scnet_hub.ledger.lots import Lot
+from scnet_hub.services.accounting import audit, books
 from scnet_hub.units import CREDIT, Amount, credits
 
 from .examples import examples

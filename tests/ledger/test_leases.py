@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.jobs import JobRequest
-from scnet_hub.ledger import leases
-from scnet_hub.ledger.leases import LAG, Run
-from scnet_hub.ledger.pricing import bill_of_run, held
-from scnet_hub.ledger.tariffs import CORE, GPU, MEMORY, Tariff, Version
+from scnet_hub.domain.jobs import JobRequest
+from scnet_hub.domain.pricing import leases
+from scnet_hub.domain.pricing.leases import LAG, Run
+from scnet_hub.domain.pricing.rates import bill_of_run, held
+from scnet_hub.domain.pricing.tariffs import CORE, GPU, MEMORY, Tariff, Version
 from scnet_hub.units import Amount, credits
 
 from .examples import examples

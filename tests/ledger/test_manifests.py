@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.jobs import Ending
-from scnet_hub.ledger.manifests import Manifest, day_span, digest, manifest, missing
-from scnet_hub.ledger.usage import Usage
+from scnet_hub.domain.jobs import Ending
+from scnet_hub.domain.usage.manifests import Manifest, day_span, digest, manifest, missing
+from scnet_hub.domain.usage.runs import Usage
 
 from .runs import DAY, HOUR, interim, run, runs
 

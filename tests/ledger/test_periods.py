@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.errors import BadOption, SpecError
-from scnet_hub.ledger.periods import (
+from scnet_hub.domain.months import (
     Calendar,
     Completeness,
     PeriodState,
@@ -21,6 +20,7 @@ from scnet_hub.ledger.periods import (
     period_of,
     preceding,
 )
+from scnet_hub.errors import BadOption, SpecError
 
 from .examples import examples
 

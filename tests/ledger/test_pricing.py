@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.ledger import pricing
-from scnet_hub.ledger.pricing import Quantity, bill, bill_of_run, exact, held, segment_cost, used
-from scnet_hub.ledger.tariffs import APP_RUN, CORE, GPU, MEMORY, SEAT_HOUR, STORAGE, NoPrice, Rates, Tariff, Version, tariff_of
-from scnet_hub.standard.centre import CentreSpec
+from scnet_hub.domain.pricing import rates as pricing
+from scnet_hub.domain.pricing.rates import Quantity, bill, bill_of_run, exact, held, segment_cost, used
+from scnet_hub.domain.pricing.tariffs import APP_RUN, CORE, GPU, MEMORY, SEAT_HOUR, STORAGE, NoPrice, Rates, Tariff, Version, tariff_of
+from scnet_hub.domain.standard.centre import CentreSpec
 from scnet_hub.units import Amount, credits
 
 from .examples import examples

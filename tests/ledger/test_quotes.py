@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.jobs import JobRequest
-from scnet_hub.ledger.pricing import bill_of_run, held
-from scnet_hub.ledger.quotes import quote
-from scnet_hub.ledger.tariffs import CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version, gpu_meter
+from scnet_hub.domain.jobs import JobRequest
+from scnet_hub.domain.pricing.quotes import quote
+from scnet_hub.domain.pricing.rates import bill_of_run, held
+from scnet_hub.domain.pricing.tariffs import CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version, gpu_meter
 from scnet_hub.units import Amount, credits
 
 from .examples import examples

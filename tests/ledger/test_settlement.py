@@ -15,23 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scnet_hub.domain.ledger.entries import Entry, Posting
+from scnet_hub.domain.ledger.splits import Shares
+from scnet_hub.domain.months import Calendar
+from scnet_hub.domain.settlement import statements
+from scnet_hub.domain.settlement.netting import Payment, netting, paid, positions
+from scnet_hub.domain.settlement.settlement import Payer, Settlement, Terms, emptied, landed, parts, settle, shares
+from scnet_hub.domain.settlement.statements import COLUMNS, MONEY, Issue, StatementState
 from scnet_hub.errors import BadOption, Refused
-from scnet_hub.ledger import statements
-from scnet_hub.ledger.entries import Entry, Posting
-from scnet_hub.ledger.netting import Payment, netting, paid, positions
-from scnet_hub.ledger.periods import Calendar
-from scnet_hub.ledger.settlement import (
-    Payer,
-    Settlement,
-    Terms,
-    emptied,
-    landed,
-    parts,
-    settle,
-    shares,
-)
-from scnet_hub.ledger.splits import Shares
-from scnet_hub.ledger.statements import COLUMNS, MONEY, Issue, StatementState
 from scnet_hub.units import CREDIT, Amount, credits
 
 from .examples import examples

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.ledger import splits
-from scnet_hub.ledger.splits import WHOLE, Shares, apportion, postings, split
+from scnet_hub.domain.ledger import splits
+from scnet_hub.domain.ledger.splits import WHOLE, Shares, apportion, postings, split
 from scnet_hub.units import Amount, credits
 
 from .examples import examples

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scnet_hub.domain.pricing.tariffs import APP_RUN, CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version, rewritten, tariff_of
+from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.errors import SpecError
-from scnet_hub.ledger.tariffs import APP_RUN, CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version, rewritten, tariff_of
-from scnet_hub.standard.centre import parse_centre
 
 from .examples import examples
 from .prices import DAY, HOUR, NIGHTS, NOW, SECOND, ZONES, instants, tariffs

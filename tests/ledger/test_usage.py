@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.jobs import Ending, JobState, UsageRecord
-from scnet_hub.ledger.periods import period_of
-from scnet_hub.ledger.pricing import segment_cost
-from scnet_hub.ledger.refunds import CHARGED, NOT_CHARGED, Outage, refund
-from scnet_hub.ledger.segments import amounts, meters, segments
-from scnet_hub.ledger.suspense import SKEW, Copy, check
-from scnet_hub.ledger.tariffs import Rates
-from scnet_hub.ledger.usage import Usage, live, revised, usage_of
+from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
+from scnet_hub.domain.months import period_of
+from scnet_hub.domain.pricing.rates import segment_cost
+from scnet_hub.domain.pricing.tariffs import Rates
+from scnet_hub.domain.usage.refunds import CHARGED, NOT_CHARGED, Outage, refund
+from scnet_hub.domain.usage.runs import Usage, live, revised, usage_of
+from scnet_hub.domain.usage.segments import amounts, meters, segments
+from scnet_hub.domain.usage.suspense import SKEW, Copy, check
 
 from .examples import examples
 from .runs import AT, DAY, HOUR, MINUTE, SECOND, ZONES, instants, interim, run, runs

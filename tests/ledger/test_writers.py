@@ -9,12 +9,12 @@ from random import Random
 
 import pytest
 
-from scnet_hub.bookkeeping import Bookkeeping
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import entries as stored
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import entries as stored
+from scnet_hub.domain.ledger.entries import Entry, Posting
 from scnet_hub.errors import KeyTaken, Overdrawn
-from scnet_hub.ledger import audit, books
-from scnet_hub.ledger.entries import Entry, Posting
+from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.projects.bookkeeping import Bookkeeping
 from scnet_hub.units import Amount, credits
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -6,19 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from scnet_hub import charging
-from scnet_hub.charging import Pages
-from scnet_hub.db import Tx
-from scnet_hub.db import entries as stored_entries
-from scnet_hub.db import sessions as stored
-from scnet_hub.db import usage as records
-from scnet_hub.db.usage import UsageRow
-from scnet_hub.ledger import audit, books
-from scnet_hub.ledger.usage import Usage
-from scnet_hub.load import Known
-from scnet_hub.metering import intake
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.adapters.db.database import Tx
+from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import usage as records
+from scnet_hub.adapters.db.queries.usage import UsageRow
+from scnet_hub.domain.centres.state import Known
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
+from scnet_hub.domain.usage.runs import Usage
+from scnet_hub.services.accounting import audit, books, charging, intake
+from scnet_hub.services.accounting.charging import Pages
 from scnet_hub.units import credits
 from tests.ledger.runs import AT, HOUR, MINUTE
 

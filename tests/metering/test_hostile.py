@@ -11,17 +11,17 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Engine
 
-from scnet_hub import charging
-from scnet_hub.db import Database
-from scnet_hub.db import lots as stored_lots
-from scnet_hub.db import periods as stored_periods
-from scnet_hub.db import sessions as stored
-from scnet_hub.db.lots import Lot
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.adapters.db.queries import lots as stored_lots
+from scnet_hub.adapters.db.queries import periods as stored_periods
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries.lots import Lot
+from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
+from scnet_hub.domain.sessions import records
+from scnet_hub.domain.usage import serialisation
 from scnet_hub.errors import Refused
-from scnet_hub.jobs import Ending, JobState, UsageRecord
-from scnet_hub.ledger import books, kept
-from scnet_hub.metering import deciding, declared, intake, pulling
-from scnet_hub.metering.pulling import Pulling
+from scnet_hub.services.accounting import accounting_pull, books, charging, intake, outages, suspense_decisions
+from scnet_hub.services.accounting.accounting_pull import Pulling
 from scnet_hub.units import credits
 from tests.ledger.runs import AT, DAY, HOUR, MINUTE, interim, run
 from tests.postgres import undone
@@ -73,13 +73,13 @@ def test_no_row_of_a_days_accounting_stops_the_others(database: Database) -> Non
         mine = [told(**odd) for odd in ODD]
         for rows in (strangers, mine, [*strangers, told()]):
             intake.settle(tx, "alpha", (), rows, ended.pages, NOW)
-            pulling.compared(tx, "alpha", AT.date(), rows, NOW, "Asia/Shanghai")
+            accounting_pull.compared(tx, "alpha", AT.date(), rows, NOW, "Asia/Shanghai")
         ended.books()
 
 
 def test_what_was_believed_of_a_run_that_goes_on_is_not_believed_of_another_length(ended: Ended) -> None:
     ended.begin(**RUNS).came(interim(elapsed=20 * HOUR))
-    deciding.decide(ended.tx, ended.rows[0].id, "believe", "it did", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[0].id, "believe", "it did", "op", ended.pages, NOW)
     ended.came(interim(elapsed=-HOUR))
     assert [one.state for one in ended.rows] == ["counted", "suspense"]
 
@@ -93,7 +93,7 @@ async def test_a_centre_whose_accounting_breaks_something_stops_no_other_centres
             if centre == "alpha":
                 raise OverflowError("date value out of range")
 
-    monkeypatch.setattr(pulling, "EVERY", 0)
+    monkeypatch.setattr(accounting_pull, "EVERY", 0)
     one = Watched(cast(Any, SimpleNamespace(centres={"alpha": None, "beta": None})))
     one.asked = []
     task = asyncio.create_task(one.run())
@@ -116,7 +116,7 @@ def test_a_session_that_asked_for_gpus_is_not_charged_as_one_without(ended: Ende
     assert (waits.state, ended.charged) == ("suspense", None)
     assert "asked for 2 GPUs, and its accounting tells of 0" in waits.reason and "AccountingStorageTRES" in waits.reason
     assert "Not charged before an operator has looked" in ended.log
-    deciding.decide(ended.tx, waits.id, "believe", "the GPUs are a gift", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, waits.id, "believe", "the GPUs are a gift", "op", ended.pages, NOW)
     assert ended.charged and [one.state for one in ended.rows] == ["counted"]
     ended.books()
 
@@ -145,8 +145,8 @@ def test_what_a_dialect_doubts_is_kept_with_all_that_it_could_read(ended: Ended)
     intake.settle(ended.tx, "alpha", (), [doubted], ended.pages, NOW)
     (waits,) = ended.rows
     assert (waits.state, ended.charged) == ("suspense", None) and "--gres=gpu:2" in waits.reason
-    assert kept.usage_from(waits.record).elapsed == HOUR
-    deciding.decide(ended.tx, waits.id, "believe", "charged without them", "op", ended.pages, NOW)
+    assert serialisation.usage_from(waits.record).elapsed == HOUR
+    suspense_decisions.decide(ended.tx, waits.id, "believe", "charged without them", "op", ended.pages, NOW)
     assert ended.charged
 
 
@@ -155,7 +155,7 @@ def test_what_could_not_be_read_can_still_not_be_believed(ended: Ended) -> None:
     bad = UsageRecord(job_id="77", name=f"scnet-{SESSION}", state=JobState.UNKNOWN, cores=0, trouble="half a row")
     intake.settle(ended.tx, "alpha", (), [bad], ended.pages, NOW)
     with pytest.raises(Refused, match="it could not be read"):
-        deciding.decide(ended.tx, ended.rows[0].id, "believe", "why not", "op", ended.pages, NOW)
+        suspense_decisions.decide(ended.tx, ended.rows[0].id, "believe", "why not", "op", ended.pages, NOW)
 
 
 # ---- what was written off
@@ -186,7 +186,7 @@ def test_what_was_written_off_stays_so_when_its_old_records_are_weighed_again(en
     assert (_row(ended).charged, _row(ended).used) == (0, 0)
 
 
-def _row(ended: Ended) -> stored.SessionRow:
+def _row(ended: Ended) -> records.SessionRow:
     row = stored.get(ended.tx, SESSION)
     assert row
     return row
@@ -284,7 +284,7 @@ def test_an_outage_that_becomes_shorter_is_charged_for_where_it_is_none_any_more
     for end, costs in ((AT + 5 * HOUR, 0), (AT + 30 * MINUTE, 2.4), (AT - MINUTE, 4.8)):
         said = f'[[maintenance]]\nstart = {(AT - HOUR).isoformat()}\nend = {end.isoformat()}\nreason = "cooling"\n'
         ended.pages = pages(PAGE + said)
-        declared.declare(ended.tx, ended.pages.centres["alpha"].spec, ended.pages, NOW)
+        outages.declare(ended.tx, ended.pages.centres["alpha"].spec, ended.pages, NOW)
         ended.came(run())
         assert ended.charged == credits(costs).micros
     ended.books()

@@ -12,20 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from scnet_hub import charging
-from scnet_hub.db import Database
-from scnet_hub.db import entries as stored_entries
-from scnet_hub.db import sessions as stored
-from scnet_hub.db import usage as records
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.adapters.db.queries import entries as stored_entries
+from scnet_hub.adapters.db.queries import sessions as stored
+from scnet_hub.adapters.db.queries import usage as records
+from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
+from scnet_hub.domain.pricing.tariffs import Sale, Tariff, Version
+from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.usage import serialisation
+from scnet_hub.domain.usage.runs import Usage
+from scnet_hub.domain.usage.serialisation import Terms
+from scnet_hub.domain.usage.suspense import Copy, overlap
+from scnet_hub.domain.usage.verdicts import Arrived, weigh
 from scnet_hub.errors import BadOption, NotFound, Refused
-from scnet_hub.jobs import Ending, JobState, UsageRecord
-from scnet_hub.ledger import books, kept
-from scnet_hub.ledger.kept import Terms
-from scnet_hub.ledger.suspense import Copy, overlap
-from scnet_hub.ledger.tariffs import Sale, Tariff, Version
-from scnet_hub.ledger.usage import Usage
-from scnet_hub.ledger.weighing import Arrived, weigh
-from scnet_hub.metering import deciding, declared, intake
+from scnet_hub.services.accounting import books, charging, intake, outages, suspense_decisions
 from scnet_hub.units import Amount, credits
 from tests.ledger import story
 from tests.ledger.examples import examples, wired
@@ -50,7 +50,7 @@ def ended(engine: Engine) -> Iterator[Ended]:
 @settings(max_examples=max(examples(2000) // 10, 1), deadline=None)
 @given(runs())
 def test_a_record_reads_back_as_it_was(one: Usage) -> None:
-    again = kept.usage_from(kept.usage_document(one))
+    again = serialisation.usage_from(serialisation.usage_document(one))
     assert again == one and again.seen_at == one.seen_at and again.identity == one.identity
 
 
@@ -61,13 +61,15 @@ def test_prices_read_back_as_they_were() -> None:
         zone="Asia/Shanghai", place="Partition batch of Alpha", gpu_model="a100",
     )  # fmt: skip
     terms = Terms(tariff=tariff, fee=25_000, zone="Europe/Paris")
-    document = kept.terms_document(terms)
-    assert kept.terms_from(document) == terms and kept.digest_of(document) == kept.digest_of(kept.terms_document(kept.terms_from(document)))
+    document = serialisation.terms_document(terms)
+    assert serialisation.terms_from(document) == terms and serialisation.digest_of(document) == serialisation.digest_of(
+        serialisation.terms_document(serialisation.terms_from(document))
+    )
 
 
 def _row(partition: str) -> Any:
-    fields: dict[str, Any] = {name: None for name in stored.SessionRow.__dataclass_fields__}
-    return stored.SessionRow(**(fields | {"id": SESSION, "number": 1, "partition": partition, "centre": "alpha"}))
+    fields: dict[str, Any] = {name: None for name in SessionRow.__dataclass_fields__}
+    return SessionRow(**(fields | {"id": SESSION, "number": 1, "partition": partition, "centre": "alpha"}))
 
 
 # ---- any order, any number of times (I7), each counted once or in suspense (I8)
@@ -136,7 +138,7 @@ def _each_is_counted_or_explained(ended: Ended) -> None:
     counted = [one for one in ended.rows if one.state == records.COUNTED]
     assert len({one.identity for one in counted}) == len(counted)
     if ended.charged:
-        runs = sorted((kept.usage_from(one.record) for one in counted), key=lambda run: run.restart)
+        runs = sorted((serialisation.usage_from(one.record) for one in counted), key=lambda run: run.restart)
         terms, _ = charging.terms_of(ended.tx, stored.get(ended.tx, SESSION) or _row("batch"), ended.pages)
         assert charging.price(runs, terms).total == Amount(ended.charged)
         assert sum(micros for _, (_, micros) in ended.charges()) == ended.charged  # type: ignore[misc]
@@ -206,7 +208,7 @@ def test_an_accounting_that_tells_one_thing_and_another_in_turn_is_listened_to_f
         said(1 + turn % 3)
     assert len(ended.rows) < 12 and ended.rows[-1].state == "suspense"
     counted = ended.charged
-    deciding.decide(ended.tx, ended.rows[-1].id, "believe", "by telephone", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[-1].id, "believe", "by telephone", "op", ended.pages, NOW)
     assert ended.charged != counted
     for turn in range(5):
         said(1 + turn % 3)
@@ -217,7 +219,7 @@ def test_an_accounting_that_tells_one_thing_and_another_in_turn_is_listened_to_f
 def test_a_turn_that_is_dropped_leaves_what_counted_before(ended: Ended) -> None:
     for turn in range(12):
         if turn == 9:
-            deciding.decide(ended.tx, ended.rows[-1].id, "drop", "by telephone", "op", ended.pages, NOW)
+            suspense_decisions.decide(ended.tx, ended.rows[-1].id, "drop", "by telephone", "op", ended.pages, NOW)
         length = (1 + turn % 2) * HOUR
         intake.settle(ended.tx, "alpha", [], [told(elapsed=length, ended_at=AT + length)], ended.pages, NOW)
     assert ended.charged == HOURLY and len(ended.rows) == 6 and records.suspended(ended.tx) == []
@@ -252,9 +254,9 @@ def test_an_outage_that_is_declared_later_is_paid_back_once_and_stays_so(ended: 
     ended.came(run())
     page = PAGE + f"[[maintenance]]\nstart = {AT.isoformat()}\nend = {(AT + 30 * MINUTE).isoformat()}\nreason = 'the cooling failed'\n"
     with_outage = pages(page).centres["alpha"].spec
-    assert declared.declare(ended.tx, with_outage, ended.pages, NOW) == 1
+    assert outages.declare(ended.tx, with_outage, ended.pages, NOW) == 1
     assert ended.charged == HOURLY // 2 and "the cooling failed" in ended.log and "its centre declared an outage" in ended.log
-    assert declared.declare(ended.tx, with_outage, ended.pages, NOW) == 0
+    assert outages.declare(ended.tx, with_outage, ended.pages, NOW) == 0
     charging.reckon(ended.tx, SESSION, ended.pages, NOW)  # by a page that names it no more
     assert ended.charged == HOURLY // 2
     ended.books()
@@ -269,9 +271,9 @@ def test_i11_an_edited_page_never_changes_a_past_price(ended: Ended) -> None:
     ended.pages = dearer
     ended.came(run(length=2 * HOUR, revision=1))
     assert ended.charged == 2 * HOURLY and ended.sums()["fee:federation"] == 0
-    said = declared.past_prices(ended.tx, dearer.centres["alpha"].spec, NOW + DAY)
+    said = outages.past_prices(ended.tx, dearer.centres["alpha"].spec, NOW + DAY)
     assert len(said) == 1 and "the price of core-second differs" in said[0] and "tariff_from" in said[0]
-    assert declared.past_prices(ended.tx, pages().centres["alpha"].spec, NOW + DAY) == []
+    assert outages.past_prices(ended.tx, pages().centres["alpha"].spec, NOW + DAY) == []
 
 
 def test_what_has_no_price_waits_and_is_charged_once_the_page_is_mended(ended: Ended) -> None:
@@ -363,7 +365,7 @@ def test_runs_that_overlap_wait_and_what_was_charged_by_one_of_them_is_taken_bac
     ended.came(run(AT + 30 * MINUTE, restart=1))
     assert ended.charged is None and {one.state for one in ended.rows} == {"suspense"} and "is taken back" in ended.log
     assert all("ran at the same time" in one.reason for one in ended.rows)
-    deciding.decide(ended.tx, ended.rows[1].id, "drop", "a copy of the row", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[1].id, "drop", "a copy of the row", "op", ended.pages, NOW)
     assert ended.charged == HOURLY and ended.rows[1].state == "dropped"
     ended.books()
 
@@ -371,7 +373,7 @@ def test_runs_that_overlap_wait_and_what_was_charged_by_one_of_them_is_taken_bac
 def _second_run_dropped(ended: Ended) -> None:
     """A session of which a second run, at the same time as the first, does not count."""
     ended.came(run(), run(AT + 30 * MINUTE, restart=1, submitted_at=AT - MINUTE))
-    deciding.decide(ended.tx, ended.rows[1].id, "drop", "a copy of the row", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[1].id, "drop", "a copy of the row", "op", ended.pages, NOW)
     assert ended.charged == HOURLY
 
 
@@ -396,16 +398,16 @@ def test_a_word_that_changes_what_was_dropped_waits_alone(ended: Ended, changes:
     before = ended.charges()
     _second_run(ended, **changes)
     assert ended.charges() == before and [one.state for one in ended.rows] == ["counted", "dropped", "suspense"]
-    deciding.decide(ended.tx, ended.rows[2].id, "believe", "this one ran", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[2].id, "believe", "this one ran", "op", ended.pages, NOW)
     assert ended.charged is None, "now the first one needs a decision"
-    deciding.decide(ended.tx, ended.rows[0].id, "drop", "a copy of the row", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[0].id, "drop", "a copy of the row", "op", ended.pages, NOW)
     assert ended.charged and ended.charges()[0][0] == AT + 30 * MINUTE
     ended.books()
 
 
 def test_a_correction_of_what_was_dropped_counts_if_it_can_be_believed(ended: Ended) -> None:
     ended.came(run(cores=-1))
-    deciding.decide(ended.tx, ended.rows[0].id, "drop", "nonsense", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[0].id, "drop", "nonsense", "op", ended.pages, NOW)
     ended.came(run(cores=-2, revision=1))
     assert ended.charged == 0 and ended.rows[1].state == "suspense"
     ended.came(run(revision=2))
@@ -416,7 +418,7 @@ def test_a_correction_of_what_was_dropped_counts_if_it_can_be_believed(ended: En
 def test_two_runs_that_are_both_believed_stay_so_when_they_are_told_again_in_other_words(ended: Ended) -> None:
     ended.came(run(), run(AT + 30 * MINUTE, restart=1, submitted_at=AT - MINUTE))
     for one in ended.rows:
-        deciding.decide(ended.tx, one.id, "believe", "it did run twice", "op", ended.pages, NOW)
+        suspense_decisions.decide(ended.tx, one.id, "believe", "it did run twice", "op", ended.pages, NOW)
     _second_run(ended, node="n2")
     assert ended.charged == 2 * HOURLY and [one.state for one in ended.rows] == ["counted", "replaced", "counted"]
     ended.books()
@@ -424,13 +426,13 @@ def test_two_runs_that_are_both_believed_stay_so_when_they_are_told_again_in_oth
 
 def test_of_two_that_contradict_each_other_in_nothing_that_matters_the_other_counts(ended: Ended) -> None:
     ended.came(run(node="n1"), run(node="n2"))
-    deciding.decide(ended.tx, ended.rows[0].id, "drop", "the other one", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[0].id, "drop", "the other one", "op", ended.pages, NOW)
     assert ended.charged == HOURLY and [one.state for one in ended.rows] == ["dropped", "counted"]
 
 
 def test_a_run_of_which_one_word_was_dropped_and_another_counts_is_a_run_like_any_other(ended: Ended) -> None:
     ended.came(run(), run(length=2 * HOUR))
-    deciding.decide(ended.tx, ended.rows[1].id, "drop", "the other one", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[1].id, "drop", "the other one", "op", ended.pages, NOW)
     ended.came(run(length=40 * MINUTE, revision=1))
     assert ended.charged == HOURLY * 2 // 3
     ended.came(run(AT + 30 * MINUTE, restart=1))
@@ -439,13 +441,13 @@ def test_a_run_of_which_one_word_was_dropped_and_another_counts_is_a_run_like_an
 
 def test_an_end_that_was_dropped_is_not_followed_by_what_was_known_before_it(ended: Ended) -> None:
     ended.came(interim(length=30 * MINUTE), run(cores=-1))
-    deciding.decide(ended.tx, ended.rows[1].id, "drop", "nonsense", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[1].id, "drop", "nonsense", "op", ended.pages, NOW)
     assert ended.charged == 0 and [one.state for one in ended.rows] == ["replaced", "dropped"]
 
 
 def test_a_strangers_job_that_was_dropped_stays_so_when_it_is_told_again_in_other_words(ended: Ended) -> None:
     ended.came(run(job_id="78"))
-    deciding.decide(ended.tx, ended.rows[0].id, "drop", "somebody tried", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[0].id, "drop", "somebody tried", "op", ended.pages, NOW)
     ended.came(run(job_id="78", revision=1, node="n2"))
     assert ended.rows == []
     ended.came(run(job_id="78", revision=2, cores=8))
@@ -457,7 +459,7 @@ def test_a_row_that_can_not_be_read_waits_until_it_can_or_an_operator_drops_it(e
     intake.settle(ended.tx, "alpha", [], [broken], ended.pages, NOW)
     assert ended.charged is None and ended.rows[0].reason == "sacct's row can't be read" and "before an operator has looked" in ended.log
     with pytest.raises(Refused, match="could not be read"):
-        deciding.decide(ended.tx, ended.rows[0].id, "believe", "it ran", "op", ended.pages, NOW)
+        suspense_decisions.decide(ended.tx, ended.rows[0].id, "believe", "it ran", "op", ended.pages, NOW)
     intake.settle(ended.tx, "alpha", [], [told()], ended.pages, NOW)
     assert ended.charged == HOURLY and [one.state for one in ended.rows] == ["replaced", "counted"]
 
@@ -466,18 +468,18 @@ def test_what_an_operator_drops_costs_nothing_and_what_they_believe_is_charged(e
     ahead = run(AT + 9 * DAY)
     ended.came(ahead)
     with pytest.raises(BadOption, match="needs words"):
-        deciding.decide(ended.tx, ended.rows[0].id, "drop", " ", "op", ended.pages, NOW)
+        suspense_decisions.decide(ended.tx, ended.rows[0].id, "drop", " ", "op", ended.pages, NOW)
     with pytest.raises(NotFound):
-        deciding.decide(ended.tx, 999_999, "drop", "x", "op", ended.pages, NOW)
-    row = deciding.decide(ended.tx, ended.rows[0].id, "believe", "their clock is wrong", "op", ended.pages, NOW)
+        suspense_decisions.decide(ended.tx, 999_999, "drop", "x", "op", ended.pages, NOW)
+    row = suspense_decisions.decide(ended.tx, ended.rows[0].id, "believe", "their clock is wrong", "op", ended.pages, NOW)
     assert (row.state, row.decided_by, ended.charged) == ("counted", "op", HOURLY)
     with pytest.raises(Refused, match="not in suspense"):
-        deciding.decide(ended.tx, row.id, "drop", "x", "op", ended.pages, NOW)
+        suspense_decisions.decide(ended.tx, row.id, "drop", "x", "op", ended.pages, NOW)
 
 
 def test_a_session_all_of_whose_records_are_dropped_gives_its_hold_back(ended: Ended) -> None:
     ended.came(run(cores=-1))
-    deciding.decide(ended.tx, ended.rows[0].id, "drop", "nonsense", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[0].id, "drop", "nonsense", "op", ended.pages, NOW)
     assert ended.charged == 0 and ended.sums()["project:p/x"] == credits(1000).micros and "nonsense" in ended.log
     ended.books()
 
@@ -488,7 +490,7 @@ def test_a_record_that_comes_after_its_session_was_written_off_waits_for_an_oper
     charging.settle_without(ended.tx, row, NOW)
     ended.came(run())
     assert ended.charged == 0 and ended.rows[0].state == "suspense" and "after its session was settled" in ended.rows[0].reason
-    deciding.decide(ended.tx, ended.rows[0].id, "believe", "it did run", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[0].id, "believe", "it did run", "op", ended.pages, NOW)
     assert ended.charged == HOURLY
     ended.books()
 
@@ -503,7 +505,7 @@ def test_two_final_records_of_one_revision_that_differ_wait_for_the_next_one(end
 
 def test_of_two_that_differ_one_can_be_believed(ended: Ended) -> None:
     ended.came(run(), run(length=2 * HOUR))
-    deciding.decide(ended.tx, ended.rows[1].id, "believe", "they said so by telephone", "op", ended.pages, NOW)
+    suspense_decisions.decide(ended.tx, ended.rows[1].id, "believe", "they said so by telephone", "op", ended.pages, NOW)
     assert ended.charged == 2 * HOURLY and [one.state for one in ended.rows] == ["replaced", "counted"]
     ended.books()
 

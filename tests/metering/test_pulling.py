@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from scnet_hub.db import Database, Tx
-from scnet_hub.db import manifests as stored_manifests
-from scnet_hub.db import usage as records
-from scnet_hub.db.manifests import ManifestRow
-from scnet_hub.db.sessions import SessionRow
-from scnet_hub.jobs import Ending, JobState, UsageRecord
-from scnet_hub.ledger import export, kept
-from scnet_hub.ledger.manifests import Manifest
-from scnet_hub.metering import intake, pulling
+from scnet_hub.adapters.db.database import Database, Tx
+from scnet_hub.adapters.db.queries import manifests as stored_manifests
+from scnet_hub.adapters.db.queries import usage as records
+from scnet_hub.adapters.db.queries.manifests import ManifestRow
+from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
+from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.usage import cloud_events, serialisation
+from scnet_hub.domain.usage.manifests import Manifest
+from scnet_hub.services.accounting import accounting_pull, intake
 from scnet_hub.units import credits
 from tests.broker.door import by
 from tests.ledger.runs import AT, DAY, HOUR, MINUTE
@@ -41,9 +41,9 @@ def told(**changes: Any) -> UsageRecord:
 
 
 def pull(ended: Ended, *rows: UsageRecord) -> ManifestRow:
-    for some in pulling.slices(rows):
+    for some in accounting_pull.slices(rows):
         intake.settle(ended.tx, "alpha", (), some, ended.pages, OVER)
-    row = pulling.compared(ended.tx, "alpha", TODAY, rows, OVER, "Asia/Shanghai")
+    row = accounting_pull.compared(ended.tx, "alpha", TODAY, rows, OVER, "Asia/Shanghai")
     stored_manifests.put(ended.tx, row)
     return row
 
@@ -57,20 +57,22 @@ def test_a_pulled_day_charges_what_was_not_known_and_its_manifest_reads_back(dat
             "Job 90 of alpha is called 'scnet-npqrstuvwxyz': no session of that name is known."
         ]
         there = stored_manifests.of(tx, "alpha", TODAY, TODAY)
-        said = pulling.manifest_from(there[0].document)
+        said = accounting_pull.manifest_from(there[0].document)
         assert (there, said.finals, said.sums["core-second"], len(said.ids)) == ([row], 2, 2 * 4 * 3600, 2)
-        assert pulling.manifest_document(said) == row.document and isinstance(said, Manifest)
+        assert accounting_pull.manifest_document(said) == row.document and isinstance(said, Manifest)
         ended.books()
 
 
 def test_a_day_is_due_until_it_was_pulled_after_its_end(database: Database) -> None:
     with undone(database) as tx:
         ended = Ended(tx, pages()).begin()
-        days = pulling.due(tx, "alpha", OVER, "Asia/Shanghai")
-        assert days[-1] == TODAY and len(days) == pulling.MOST_DAYS + 1
-        assert pulling.due(tx, "alpha", OVER - 45 * MINUTE, "Asia/Shanghai")[-1] == TODAY - DAY  # its accounting may not be written yet
+        days = accounting_pull.due(tx, "alpha", OVER, "Asia/Shanghai")
+        assert days[-1] == TODAY and len(days) == accounting_pull.MOST_DAYS + 1
+        assert (
+            accounting_pull.due(tx, "alpha", OVER - 45 * MINUTE, "Asia/Shanghai")[-1] == TODAY - DAY
+        )  # its accounting may not be written yet
         pull(ended)
-        assert TODAY not in pulling.due(tx, "alpha", OVER, "Asia/Shanghai")
+        assert TODAY not in accounting_pull.due(tx, "alpha", OVER, "Asia/Shanghai")
 
 
 def test_a_manifest_may_be_issued_again_and_keeps_its_excuse(database: Database) -> None:
@@ -106,9 +108,9 @@ async def used_something(world: World) -> SessionRow:
 
 def test_a_long_day_is_taken_in_by_slices_that_keep_the_rows_of_a_job_together() -> None:
     rows = [told(job_id=str(number % 900), restart=number // 900) for number in range(1000)]
-    some = list(pulling.slices(rows))
+    some = list(accounting_pull.slices(rows))
     assert sorted(map(repr, rows)) == sorted(repr(row) for each in some for row in each) and len(some) > 3
-    assert all(len(each) <= pulling.AT_ONCE + 1 for each in some)
+    assert all(len(each) <= accounting_pull.AT_ONCE + 1 for each in some)
     where = [{row.job_id for row in each} for each in some]
     assert sum(map(len, where)) == len(set().union(*where))
 
@@ -117,7 +119,7 @@ async def test_operators_see_and_decide_suspense_and_pull_a_day_again(world: Wor
     fed = world.federation
     row = await world.submit(centre="north")
     await world.reaches(row.id, "starting", "ready")
-    await fed.cancel(await fed.get(row.id))
+    await fed.stopping.cancel(await fed.lookup.get(row.id))
     charged = await world.reaches(row.id, "charged")
     job = await asyncio.to_thread(world.daemons["north"].ask, "sbatch", "--parsable", "--job-name=scnet-npqrstuvwxyz", "--wrap=true")
     await world.until(lambda: "COMPLETED" in world.daemons["north"].ask("sacct", "-X", "-n", f"--jobs={job.strip()}", "-o", "state"))
@@ -136,7 +138,7 @@ async def test_operators_see_and_decide_suspense_and_pull_a_day_again(world: Wor
     assert (dropped["state"], dropped["decision"], dropped["decided_by"]) == ("dropped", "drop: somebody tried", "olga")
     assert (await door.get("usage/suspense", headers=by("olga"))).json()["records"] == []
     assert len((await door.get("usage/suspense?decided=true", headers=by("olga"))).json()["records"]) == 1
-    assert (await fed.get(row.id)).charged == charged.charged
+    assert (await fed.lookup.get(row.id)).charged == charged.charged
     for body in ({"day": "soon"}, {"day": day, "to": "1999-01-01"}, {"day": "2999-01-01"}, {"moon": 1}):
         assert (await door.post("centres/north/usage/pull", json=body, headers=by("olga"))).status_code == 400, body
     assert (await door.post("centres/moon/usage/pull", json={"day": day}, headers=by("olga"))).status_code == 404
@@ -150,17 +152,17 @@ async def test_a_session_whose_record_is_not_believed_waits_for_an_operator(worl
     world.faults["north"].says = {
         str(at): str(at + 86400) for at in range(second - 60, second + 60)
     }  # its accounting's clock is a day ahead
-    await fed.cancel(await fed.get(row.id))
+    await fed.stopping.cancel(await fed.lookup.get(row.id))
 
     async def suspended() -> Any:
         return (await door.get("usage/suspense", headers=by("olga"))).json()["records"]
 
     waits = await world.until(suspended)
-    assert "ahead of the hub's clock" in waits[0]["reason"] and (await fed.get(row.id)).charged is None
+    assert "ahead of the hub's clock" in waits[0]["reason"] and (await fed.lookup.get(row.id)).charged is None
     assert "Not charged before an operator has looked at its usage record" in await world.log(row.id)
     body = {"decision": "believe", "words": "their clock is wrong"}
     assert (await door.post(f"usage/suspense/{waits[0]['id']}", json=body, headers=by("olga"))).json()["state"] == "counted"
-    done = await fed.get(row.id)
+    done = await fed.lookup.get(row.id)
     assert done.state == "charged" and done.charged
     assert (await fed.bookkeeping.verify()).ok
 
@@ -180,7 +182,7 @@ async def test_a_record_that_its_accounting_is_still_writing_is_waited_for(world
         return [replace(one, ended_at=None) for one in found]
 
     monkeypatch.setattr(fed.centres["north"], "usage", half)
-    await fed.cancel(await fed.get(row.id))
+    await fed.stopping.cancel(await fed.lookup.get(row.id))
     charged = await world.reaches(row.id, "charged")
     assert (halves, bool(charged.charged)) == (2, True)
     assert await fed.db.run(records.suspended, undecided=False) == []
@@ -189,21 +191,21 @@ async def test_a_record_that_its_accounting_is_still_writing_is_waited_for(world
 async def test_what_a_centre_exports_is_taken_in_once(world: World, door: httpx.AsyncClient) -> None:
     fed = world.federation
     row = await used_something(world)
-    await fed.cancel(await fed.get(row.id))
+    await fed.stopping.cancel(await fed.lookup.get(row.id))
     await world.reaches(row.id, "charged")
 
     def own(tx: Tx) -> Any:
-        return kept.usage_from(records.of_session(tx, row.id)[-1].record)
+        return serialisation.usage_from(records.of_session(tx, row.id)[-1].record)
 
     usage = await fed.db.run(own)
-    lines = [export.text(one) for one in export.events(usage)]
+    lines = [cloud_events.text(one) for one in cloud_events.events(usage)]
     answer = (await door.post("usage/events", json={"events": lines}, headers=by("olga"))).json()
     assert answer == {"taken": len(lines), "sessions": []}
-    before = await fed.get(row.id)
+    before = await fed.lookup.get(row.id)
     lost = replace(usage, ending=Ending.NODE_FAILURE, state_raw="NODE_FAIL", revision=usage.revision + 1)
-    lines = [export.text(one) for one in export.events(lost)]
+    lines = [cloud_events.text(one) for one in cloud_events.events(lost)]
     answer = (await door.post("usage/events", json={"events": lines}, headers=by("olga"))).json()
-    after = await fed.get(row.id)
+    after = await fed.lookup.get(row.id)
     assert answer["sessions"] == [row.id] and (before.charged or 0) > 0 and after.charged == 0
     assert (await door.post("usage/events", json={"events": ["{}"]}, headers=by("olga"))).status_code >= 400
 
@@ -212,19 +214,19 @@ async def test_interim_records_are_asked_for_and_the_month_that_is_over_is_charg
     fed = world.federation
     row = await world.submit(centre="north")
     row = await world.reaches(row.id, "starting", "ready")
-    await fed.pulling.interim("north")
+    await fed.accounting_pull.interim("north")
     found = await fed.db.run(records.of_session, row.id)
-    assert [one.final for one in found] == [False] and (await fed.get(row.id)).charged is None
+    assert [one.final for one in found] == [False] and (await fed.lookup.get(row.id)).charged is None
 
 
 async def test_what_is_due_is_done_and_a_centre_that_is_away_is_left_alone(world: World) -> None:
     fed = world.federation
     now = fed.clock()
     fed.clock = lambda: now + 2 * DAY
-    await fed.pulling.once("north")
+    await fed.accounting_pull.once("north")
     first = await fed.db.run(stored_manifests.of, "north")
     assert len(first) == 1 and not first[0].missing
     world.faults["north"].away = True
     await world.until(lambda: fed.load.centres["north"].failing_since)
-    await fed.pulling.once("north")
+    await fed.accounting_pull.once("north")
     assert len(await fed.db.run(stored_manifests.of, "north")) == 1

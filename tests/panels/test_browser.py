@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from playwright import sync_api
 
+from scnet_hub.client.panels.state import state, with_problem
 from scnet_hub.errors import BrokerError
-from scnet_hub.panels.state import state, with_problem
 
 from . import samples as s
 
 pytestmark = pytest.mark.browser
-HERE = Path(__file__).resolve().parents[2] / "scnet_hub" / "panels"
+HERE = Path(__file__).resolve().parents[2] / "scnet_hub" / "client" / "panels"
 CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip

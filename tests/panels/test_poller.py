@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from scnet_hub.client.panels.poller import Pace, Poller, ask
+from scnet_hub.client.panels.state import state
 from scnet_hub.errors import BrokerError
-from scnet_hub.panels.poller import Pace, Poller, ask
-from scnet_hub.panels.state import state
 from tests.fakes.broker import FakeBroker, until
 
 from . import samples as s

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+from scnet_hub.client.panels import snapshot
+from scnet_hub.client.panels.state import state, with_problem
 from scnet_hub.errors import BrokerError
-from scnet_hub.panels import snapshot
-from scnet_hub.panels.state import state, with_problem
 
 from . import samples as s
 

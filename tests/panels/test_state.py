@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from scnet_hub.client.panels.state import facts, state, with_problem
 from scnet_hub.errors import BrokerError
-from scnet_hub.panels.state import facts, state, with_problem
 
 from . import samples as s
 

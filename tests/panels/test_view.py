@@ -9,8 +9,8 @@ from typing import Any
 import comm
 import pytest
 
-from scnet_hub.panels import panel, poller_of
-from scnet_hub.panels.state import state
+from scnet_hub.client.panels import panel, poller_of
+from scnet_hub.client.panels.state import state
 from tests.fakes.broker import FakeBroker, until
 
 from . import samples as s

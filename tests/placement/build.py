@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scnet_hub.jobs import JobRequest, NodeLoad, PartitionLoad
-from scnet_hub.placement import Offer
+from scnet_hub.domain.jobs import JobRequest, NodeLoad, PartitionLoad
+from scnet_hub.domain.placement.placement import Offer
 from scnet_hub.units import credits
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)

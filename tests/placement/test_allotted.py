@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import quoting
-from scnet_hub.jobs import PartitionLoad
-from scnet_hub.load import Load
-from scnet_hub.placement import Offer, allotted, hourly_of, more_than_asked, place
-from scnet_hub.standard.centre import parse_centre
+from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.jobs import PartitionLoad
+from scnet_hub.domain.placement.placement import Offer, allotted, hourly_of, more_than_asked, place
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.services.placement import quoting
 from scnet_hub.units import credits
 
 from .build import NOW, load, offer, request

@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from scnet_hub.jobs import Backfill, Booking, JobRequest, PartitionLoad, Waiting
-from scnet_hub.placement import Calibration, Offer, Placement, Shape, expect, place
-from scnet_hub.placement.board import Board
-from scnet_hub.standard.centre import Announcement, Maintenance
+from scnet_hub.domain.jobs import Backfill, Booking, JobRequest, PartitionLoad, Waiting
+from scnet_hub.domain.placement.board import Board
+from scnet_hub.domain.placement.placement import Calibration, Offer, Placement, Shape, expect, place
+from scnet_hub.domain.standard.centre import Announcement, Maintenance
 
 from .build import GIB, NOW, load, node, offer, request
 

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from scnet_hub.placement import Chance, Wait
-from scnet_hub.placement.calibration import Calibration
+from scnet_hub.domain.placement.calibration import Calibration
+from scnet_hub.domain.placement.placement import Chance, Wait
 
 NOW, LATER = Wait(Chance.NOW, "now", 1), Wait(Chance.LATER, "behind 3 queued jobs", 600)
 

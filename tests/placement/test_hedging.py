@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from scnet_hub.jobs import Booking, Waiting
-from scnet_hub.placement import Offer, Ranked, hedging, place
-from scnet_hub.placement.wait import Chance
-from scnet_hub.standard.federation import SecondChanceSpec
+from scnet_hub.domain.jobs import Booking, Waiting
+from scnet_hub.domain.placement import hedging
+from scnet_hub.domain.placement.placement import Offer, Ranked, place
+from scnet_hub.domain.placement.wait_model import Chance
+from scnet_hub.domain.standard.federation import SecondChanceSpec
 
 from .build import NOW, load, node, offer, request
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scnet_hub.jobs import Booking, NodeLoad, PartitionLoad, Waiting
-from scnet_hub.placement import look
+from scnet_hub.domain.jobs import Booking, NodeLoad, PartitionLoad, Waiting
+from scnet_hub.domain.placement.placement import look
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 

@@ -8,12 +8,12 @@ from functools import partial
 
 import pytest
 
+from scnet_hub.domain.centres.state import Known
+from scnet_hub.domain.jobs import LoadSnapshot
+from scnet_hub.domain.placement.placement import POLICIES, Offer, Placement, Shape, offers_of, place, refused, soonest
+from scnet_hub.domain.placement.policies import Usual
+from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.errors import NoPlacement
-from scnet_hub.jobs import LoadSnapshot
-from scnet_hub.load import Known
-from scnet_hub.placement import POLICIES, Offer, Placement, Shape, offers_of, place, refused, soonest
-from scnet_hub.placement.policy import Usual
-from scnet_hub.standard.centre import parse_centre
 from scnet_hub.units import credits
 
 from .build import NOW, load, node, offer, request

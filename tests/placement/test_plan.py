@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from scnet_hub.jobs import Booking, NodeLoad, PartitionLoad, Waiting
-from scnet_hub.placement.plan import POOLED, Plan, plan
+from scnet_hub.domain.jobs import Booking, NodeLoad, PartitionLoad, Waiting
+from scnet_hub.domain.placement.backfill_plan import POOLED, Plan, plan
 
 from .build import NOW, load, node
 

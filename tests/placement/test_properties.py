@@ -9,9 +9,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub.jobs import JobRequest, NodeLoad, PartitionLoad
-from scnet_hub.placement import Offer, Shape, place, soonest
-from scnet_hub.placement.rules import refusal
+from scnet_hub.domain.jobs import JobRequest, NodeLoad, PartitionLoad
+from scnet_hub.domain.placement.placement import Offer, Shape, place, soonest
+from scnet_hub.domain.placement.rules import refusal
 from scnet_hub.units import Amount
 
 from .build import GIB, NOW

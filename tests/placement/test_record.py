@@ -10,10 +10,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub.jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
-from scnet_hub.placement import POLICIES, Inputs, Offer, Shape, Usual, Wait, place, record
-from scnet_hub.placement.calibration import Calibration, Forecast, Kind, Range
-from scnet_hub.standard.centre import Announcement, Maintenance
+from scnet_hub.domain.jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiting
+from scnet_hub.domain.placement import record
+from scnet_hub.domain.placement.calibration import Calibration, Forecast, Kind, Range
+from scnet_hub.domain.placement.placement import POLICIES, Inputs, Offer, Shape, Usual, Wait, place
+from scnet_hub.domain.standard.centre import Announcement, Maintenance
 from scnet_hub.units import Amount
 
 from .build import NOW, load, node, offer, request

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.placement.rules import refusal
+from scnet_hub.domain.placement.rules import refusal
 
 from .build import GIB, NOW, load, node, offer, request
 

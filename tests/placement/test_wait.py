@@ -6,19 +6,20 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from scnet_hub.jobs import Backfill, Booking, JobRequest, Waiting
-from scnet_hub.placement import Offer, Shape, Wait, look, wait
-from scnet_hub.placement.wait import END_SECONDS, LONGEST_SECONDS, Chance
+from scnet_hub.domain.jobs import Backfill, Booking, JobRequest, Waiting
+from scnet_hub.domain.placement import wait_model
+from scnet_hub.domain.placement.placement import Offer, Shape, Wait, look
+from scnet_hub.domain.placement.wait_model import END_SECONDS, LONGEST_SECONDS, Chance
 
 from .build import GIB, NOW, load, node, offer, request
 
 
 def expect(request: JobRequest, offer: Offer) -> Wait:
-    return wait.expect(request, offer.at(NOW), NOW)
+    return wait_model.expect(request, offer.at(NOW), NOW)
 
 
 def fullness(request: JobRequest, offer: Offer) -> float:
-    return wait.fullness(request, offer.at(NOW))
+    return wait_model.fullness(request, offer.at(NOW))
 
 
 def busy(minutes: int, cores: int, **more: Any) -> Booking:

@@ -17,15 +17,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scnet_hub.broker.pages import read_federation
-from scnet_hub.db import Database
+from scnet_hub.adapters.db.database import Database
+from scnet_hub.adapters.transport.transport import Means
+from scnet_hub.broker.page_watch import read_federation
+from scnet_hub.domain.months import days, following, period_of
+from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.errors import Refused
-from scnet_hub.federation import Federation, centres_of
-from scnet_hub.ledger import books
-from scnet_hub.ledger.periods import days, following, period_of
-from scnet_hub.settling.answers import Reader
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.transport import Means
+from scnet_hub.services.accounting import books
+from scnet_hub.services.federation import Federation, centres_of
+from scnet_hub.services.settlement.answers import Reader
 from tests import testbed as tb
 from tests.demo.conftest import Running, wait_for
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.browser import Browser
 from scnet_hub.errors import ScnetError
-from scnet_hub.secret import read_secret
 from tests import testbed as tb
 from tests.demo.conftest import Running, wait_for
 

@@ -36,7 +36,7 @@ class Lab:
         self.env = {
             **bare, **(broker.environment() if broker else {}), "HOME": str(self.home),
             "SCNET_SESSION": session, "SCNET_ACTIVE": str(self.active),
-            "JUPYTER_CONFIG_PATH": str(ROOT / "scnet_hub/session/jupyter"), "JUPYTER_PATH": str(ROOT / "extensions/lab"),
+            "JUPYTER_CONFIG_PATH": str(ROOT / "scnet_hub/node/jupyter"), "JUPYTER_PATH": str(ROOT / "extensions/lab"),
             "JUPYTER_RUNTIME_DIR": str(self.folder / "run"), **env,
         }  # fmt: skip
         self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"token {self.token}"}, timeout=30, trust_env=False)

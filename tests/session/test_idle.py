@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub.session.idle import Action, Idle, Signs, judge, lead, stops_at
+from scnet_hub.node.idle import Action, Idle, Signs, judge, lead, stops_at
 
 TIMEOUT = 7200.0  # warned at 6600
 CELL = Signs(("a cell runs",))

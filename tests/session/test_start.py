@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.session import callhome, lab, logs, terminal
-from scnet_hub.session.start import root_warning
+from scnet_hub.node import call_home as callhome
+from scnet_hub.node import lab, log_ceiling, terminal
+from scnet_hub.node.start import root_warning
 
 
 class Home(BaseHTTPRequestHandler):
@@ -66,7 +67,7 @@ def start_file(folder: Path, home: Any, argv: list[str], **more: Any) -> Path:
 def run(path: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.run(
-        [sys.executable, "-m", "scnet_hub.session.start", str(path)], capture_output=True, text=True, timeout=60, env=env, cwd=path.parent
+        [sys.executable, "-m", "scnet_hub.node.start", str(path)], capture_output=True, text=True, timeout=60, env=env, cwd=path.parent
     )
 
 
@@ -100,9 +101,7 @@ def test_a_log_over_its_ceiling_is_cut_and_says_so(tmp_path: Path, home: Any, mo
     path = start_file(tmp_path, home, ["python", "-c", FLOOD], log_limit=50_000)
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with (tmp_path / "log").open(mode) as log:
-        subprocess.run(
-            [sys.executable, "-m", "scnet_hub.session.start", str(path)], stdout=log, stderr=log, timeout=60, env=env, check=True
-        )
+        subprocess.run([sys.executable, "-m", "scnet_hub.node.start", str(path)], stdout=log, stderr=log, timeout=60, env=env, check=True)
     text = (tmp_path / "log").read_text()
     before, found, after = text.partition("\n[scnet] This log reached 50,000 bytes, the most that a log may take at this centre: ")
     assert before.startswith("first\n") and len(before) == 25_000 and found
@@ -115,7 +114,7 @@ def test_a_log_that_is_cut_again_says_how_much_is_missing_in_all(tmp_path: Path)
         for _ in range(2):
             log.write(b"x" * 1500)
             log.flush()
-            removed += logs.cut(log.fileno(), 1000, removed)
+            removed += log_ceiling.cut(log.fileno(), 1000, removed)
     text = (tmp_path / "log").read_text()
     assert text.count("[scnet]") == 1 and f"{removed:,} bytes that followed here" in text and removed > 2000
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from scnet_hub.errors import Overdrawn
-from scnet_hub.session import steward
+from scnet_hub.node import steward
 from tests.fakes.broker import FakeBroker, until
 
 from .labs import Lab, hold

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from scnet_hub import hindsight
+from scnet_hub.domain.jobs import Waiting
+from scnet_hub.domain.placement import record
+from scnet_hub.domain.placement.placement import Inputs, Offer, place
+from scnet_hub.domain.sessions.names import request_document
 from scnet_hub.errors import BadOption
-from scnet_hub.jobs import Waiting
-from scnet_hub.placement import Inputs, Offer, place, record
-from scnet_hub.sessions import request_document
+from scnet_hub.services.placement import accuracy
 from scnet_hub.simulator import replay as replays
 from scnet_hub.simulator.replay import Replay, candidates, document, weights_of
 from scnet_hub.units import credits
@@ -30,7 +31,7 @@ def line(number: int, *offers: Offer, waited: float | None = 2.0, code: str = ""
     there = {"centre": "", "partition": "", "chance": None, "expected_start_s": None, "cost": None}
     if best and not code:
         there = {
-            "centre": best.offer.centre, "partition": "cpu", "chance": hindsight.SAID[best.wait.chance],
+            "centre": best.offer.centre, "partition": "cpu", "chance": accuracy.SAID[best.wait.chance],
             "expected_start_s": best.wait.seconds, "cost": float(best.cost),
         }  # fmt: skip
     told = there | {
@@ -64,7 +65,7 @@ def told(*lines: tuple[Json, Json, Json], names: str = "", weights: tuple[str, .
 
 
 def test_the_words_for_chances_are_those_of_the_log() -> None:
-    assert replays.CHANCES == hindsight.SAID
+    assert replays.CHANCES == accuracy.SAID
 
 
 def test_its_own_policy_comes_to_what_was_done_and_another_goes_elsewhere() -> None:

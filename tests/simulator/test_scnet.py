@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from scnet_hub.placement import place
+from scnet_hub.domain.placement.placement import place
 from scnet_hub.simulator import Run, Scenario, Workload, product, simulate, summary, workload_of
 from scnet_hub.simulator.ideal import Future
 from scnet_hub.simulator.machine import Job

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from scnet_hub import options
-from scnet_hub.dialects.slurm import Slurm
+from scnet_hub.domain.dialects.slurm import Slurm
+from scnet_hub.domain.jobs import JobSpec
+from scnet_hub.domain.sessions import requests
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.usage import schema
 from scnet_hub.errors import BadOption, SpecError
-from scnet_hub.jobs import JobSpec
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.usage import schema
 
 PAGE = """
 id = "alpha"
@@ -32,7 +32,7 @@ tariff = {{ gpu_hour = {{ "{model}" = 20, other = 10 }} }}
 def test_a_model_is_the_same_on_the_page_in_a_request_at_slurm_and_in_an_event(model: str) -> None:
     offered = parse_centre(PAGE.format(top="", model=model), source="a").partition[0]
     assert (offered.gpu_model, offered.gpu_price) == (model, 20.0)
-    assert options.job_request("ada", {"gpus": 1, "gpu_model": model}).gpu_model == model
+    assert requests.job_request("ada", {"gpus": 1, "gpu_model": model}).gpu_model == model
     assert (
         f"--gres=gpu:{model}:1" in Slurm("sacct").submit(JobSpec(name="s-1", partition="gpu", argv=("true",), gpus=1, gpu_model=model)).argv
     )
@@ -43,7 +43,7 @@ def test_a_model_is_the_same_on_the_page_in_a_request_at_slurm_and_in_an_event(m
 @pytest.mark.parametrize("model", ["a100,gpu:9", "a b", "a100\n", "../x", "a:1"])
 def test_no_model_can_add_a_word(model: str) -> None:
     with pytest.raises(BadOption, match="gpu_model"):
-        options.job_request("ada", {"gpus": 1, "gpu_model": model})
+        requests.job_request("ada", {"gpus": 1, "gpu_model": model})
     with pytest.raises(SpecError, match=r"gpu_model|not TOML"):
         parse_centre(PAGE.format(top="", model=model), source="a")
 

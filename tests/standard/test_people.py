@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import SpecError
-from scnet_hub.projects import members
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
+from scnet_hub.services.projects.projects import members
 
 PAGE = """
 centres = ["alpha.toml"]

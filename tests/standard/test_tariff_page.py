@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 import jsonschema
 import pytest
 
+from scnet_hub.domain.standard import reference
+from scnet_hub.domain.standard.centre import CentreSpec, PartitionSpec, parse_centre
 from scnet_hub.errors import SpecError
-from scnet_hub.standard import reference
-from scnet_hub.standard.centre import CentreSpec, PartitionSpec, parse_centre
 
 PAGE = """
 id = "alpha"

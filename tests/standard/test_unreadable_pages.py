@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.broker.pages import Pages, read_federation
+from scnet_hub.broker.page_watch import Pages, read_federation
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.centre_writer import centre_page
+from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.enrolment.check import examine
 from scnet_hub.errors import SpecError
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.standard.federation import parse_federation
-from scnet_hub.standard.page import centre_page
 
 UNREADABLE = {
     "brackets": f"id = {'[' * 20_000}",

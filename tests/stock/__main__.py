@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from scnet_hub.centres.embedded import EmbeddedCentre, Settings
+from scnet_hub.demo.embedded import EmbeddedCentre, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where the tests are in the checkout, and pytest's options of each run. With an environment dask-jobqueue's conftest runs that one's tests

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from scnet_hub.standard.centre import CentreSpec
-from scnet_hub.transport.connections import Pace
-from scnet_hub.transport.ssh import SshTransport
+from scnet_hub.adapters.transport.connections import Pace
+from scnet_hub.adapters.transport.ssh import SshTransport
+from scnet_hub.domain.standard.centre import CentreSpec
 
 from .sshd import Sshd, sshd
 

@@ -20,9 +20,9 @@ import asyncssh
 import psutil
 import pytest
 
-from scnet_hub.standard.centre import CentreSpec, parse_centre
-from scnet_hub.transport import Means
-from scnet_hub.transport.certificates import CertificateAuthority
+from scnet_hub.adapters.transport.certificates import CertificateAuthority
+from scnet_hub.adapters.transport.transport import Means
+from scnet_hub.domain.standard.centre import CentreSpec, parse_centre
 
 ME = getpass.getuser()
 INSTALL = "the tests of the SSH transport need sshd: apt install openssh-server"

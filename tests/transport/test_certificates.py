@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from scnet_hub.adapters.transport.certificates import CertificateAuthority, Credential
 from scnet_hub.errors import BadOption, SpecError
-from scnet_hub.transport.certificates import CertificateAuthority, Credential
 
 
 def shown(credential: Credential, folder: Path) -> str:
@@ -80,7 +80,7 @@ def test_what_is_no_account_gets_no_certificate(tmp_path: Path, name: str) -> No
 
 
 def test_serials_differ_and_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "scnet_hub.transport.certificates")
+    caplog.set_level("INFO", "scnet_hub.adapters.transport.certificates")
     authority = CertificateAuthority.open(tmp_path)
     made = [authority.mint("ada", f"scnet:b:{number}") for number in range(3)]
     assert len({one.serial for one in made}) == 3

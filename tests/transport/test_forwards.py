@@ -15,11 +15,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from scnet_hub.commands import Command
+from scnet_hub.adapters.transport.certificates import CertificateAuthority
+from scnet_hub.adapters.transport.ssh import SshTransport
+from scnet_hub.domain.commands import Command
+from scnet_hub.domain.standard.centre import CentreSpec
 from scnet_hub.errors import Denied, SpecError, Unreachable
-from scnet_hub.standard.centre import CentreSpec
-from scnet_hub.transport.certificates import CertificateAuthority
-from scnet_hub.transport.ssh import SshTransport
 
 from .conftest import Ways
 from .sshd import ME, Sshd, free_port
@@ -214,9 +214,9 @@ async def test_a_restarted_broker_finds_the_same_master_and_its_streams_live(ssh
 
 BROKER = """
 import asyncio, sys
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.transport import Means
-from scnet_hub.transport.ssh import SshTransport
+from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.adapters.transport.transport import Means
+from scnet_hub.adapters.transport.ssh import SshTransport
 from pathlib import Path
 
 async def main(page, folder, port):

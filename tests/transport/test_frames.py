@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scnet_hub.transport.frames import framed, unframed
+from scnet_hub.adapters.transport.frames import framed, unframed
 
 from .sshd import until
 

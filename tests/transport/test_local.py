@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scnet_hub.commands import Command
+from scnet_hub.adapters.transport.embedded import EmbeddedTransport
+from scnet_hub.adapters.transport.factory import transport
+from scnet_hub.adapters.transport.local import LocalTransport
+from scnet_hub.adapters.transport.thread_pool import Pool, Starved
+from scnet_hub.domain.commands import Command
+from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.errors import Garbled, Rejected, Unreachable, WrongFile
-from scnet_hub.standard.centre import parse_centre
-from scnet_hub.transport import transport
-from scnet_hub.transport.embedded import EmbeddedTransport
-from scnet_hub.transport.local import LocalTransport
-from scnet_hub.transport.pool import Pool, Starved
 
 
 def sh(script: str, stdin: bytes = b"") -> Command:

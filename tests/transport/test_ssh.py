@@ -16,13 +16,13 @@ import asyncssh
 import psutil
 import pytest
 
-from scnet_hub.commands import Command
+from scnet_hub.adapters.transport.certificates import CertificateAuthority
+from scnet_hub.adapters.transport.factory import transport
+from scnet_hub.adapters.transport.frames import FRAME
+from scnet_hub.adapters.transport.login_nodes import RAN_NOTHING
+from scnet_hub.adapters.transport.ssh import SshTransport, words
+from scnet_hub.domain.commands import Command
 from scnet_hub.errors import BadOption, Denied, Garbled, Rejected, Unreachable, WrongFile
-from scnet_hub.transport import transport
-from scnet_hub.transport.certificates import CertificateAuthority
-from scnet_hub.transport.door import RAN_NOTHING
-from scnet_hub.transport.frames import FRAME
-from scnet_hub.transport.ssh import SshTransport, words
 
 from .conftest import Ways
 from .sshd import ME, Sshd, end, free_port, until
@@ -279,7 +279,7 @@ async def test_a_tail_that_blocks_ends_in_time(sshd: Sshd, ways: Ways) -> None:
 
 
 async def test_a_persons_account_is_the_certificates_principal(sshd: Sshd, ways: Ways, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "scnet_hub.transport.certificates")
+    caplog.set_level("INFO", "scnet_hub.adapters.transport.certificates")
     sshd.start()
     sshd.allow("somebody-else")
     with pytest.raises(Denied, match=f"refused the federation's certificate for the account {ME}"):

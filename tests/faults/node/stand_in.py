@@ -11,8 +11,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from scnet_hub.session import callhome
-from scnet_hub.session.start import enter, read
+from scnet_hub.node import call_home
+from scnet_hub.node.start import enter, read
 
 BORN = time.time()
 
@@ -37,8 +37,8 @@ class Answers(BaseHTTPRequestHandler):
 
 start = read(Path(sys.argv[1]))
 enter(start)
-host = callhome.own_address(start)
+host = call_home.own_address(start)
 door = ThreadingHTTPServer((host, 0), Answers)
 port = door.server_address[1]
-threading.Thread(target=callhome.when_listening, args=(start, host, port), kwargs={"node": callhome.node_name()}, daemon=True).start()
+threading.Thread(target=call_home.when_listening, args=(start, host, port), kwargs={"node": call_home.node_name()}, daemon=True).start()
 door.serve_forever()

@@ -1,7 +1,7 @@
 // JupyterLab's part of a session's life: the time left in the status bar, a word before the end, Continue, and Keep.
 //
 // It is a prebuilt extension written by hand: a container as webpack's module federation makes them, so that nothing has to be
-// built. It asks the session's own server (scnet_hub/session/steward.py) and decides nothing but what to show, once per session.
+// built. It asks the session's own server (scnet_hub/node/steward.py) and decides nothing but what to show, once per session.
 (function () {
   "use strict";
 

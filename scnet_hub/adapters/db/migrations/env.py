@@ -1,0 +1,16 @@
+"""Alembic's entry: runs on the connection that `db.migrate` hands over. Our own version table, beside the hub's if shared."""
+
+from alembic import context
+
+from scnet_hub.adapters.db.database import VERSIONS
+from scnet_hub.adapters.db.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSIONS,
+    include_name=lambda name, kind, parents: kind != "table" or str(name).startswith("scnet_"),
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

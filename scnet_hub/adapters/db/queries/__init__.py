@@ -1,0 +1,1 @@
+"""One module a noun: its rows, and the queries on them."""

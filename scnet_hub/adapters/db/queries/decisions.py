@@ -1,0 +1,235 @@
+"""Queries on the decision log. What became of a decision is not copied: it is read from its copy and its session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, select, tuple_, update
+
+from ..database import Tx
+from ..tables import copies, decisions, sessions, snapshots, terms
+
+SWEPT = 500  # rows that one step of a sweep takes away
+ASKED = 500  # keys in one question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """One decision with what became of it. `session` is None and `number` 0 where the start was refused: then `code` says why.
+    Seconds are until the start, expected when it was decided. From `kind` on it is the session's and the copy's."""
+
+    id: str
+    decided_at: datetime
+    person: str
+    project: str
+    session: str | None
+    number: int
+    cause: str
+    code: str
+    said: str
+    times: int
+    centre: str
+    partition: str
+    chance: int | None
+    expected_s: float | None
+    p50_s: float | None
+    p90_s: float | None
+    cost: int | None
+    reason: str
+    kind: str | None
+    lead: int | None
+    created_at: datetime | None
+    ready_at: datetime | None
+    job_state: str | None
+    job_live: bool | None
+    job_end: str | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    job_cancelled_at: datetime | None
+    job_ended_at: datetime | None
+
+    @property
+    def was_ready(self) -> datetime | None:
+        """When its session was ready, if this copy was the first to be."""
+        return self.ready_at if self.number and self.number == self.lead else None
+
+
+class Inputs(NamedTuple):
+    """The documents of one decision that are long."""
+
+    request: dict[str, Any]
+    answer: dict[str, Any]
+    inputs: dict[str, Any]
+    terms: str
+
+
+class Sample(NamedTuple):
+    """How long one session took from its job's start until it was ready."""
+
+    centre: str
+    app: str
+    seconds: float
+
+
+_LONG = ("request", "answer", "inputs", "terms")
+_OWN = [column for column in decisions.c if column.name not in _LONG]
+_KIND = func.coalesce(sessions.c.kind, decisions.c.request["kind"].as_string()).label("kind")  # of a refused start: as it was asked for
+_SESSIONS = [_KIND, *(sessions.c[name] for name in ("lead", "created_at", "ready_at"))]
+_COPYS = [copies.c[name] for name in ("job_state", "job_live", "job_end", "submitted_at", "started_at", "job_cancelled_at", "job_ended_at")]
+
+
+def add(tx: Tx, **values: Any) -> None:
+    tx.execute(decisions.insert().values(**values))
+
+
+def _rows() -> Select[Any]:
+    copy = and_(copies.c.session == decisions.c.session, copies.c.number == decisions.c.number)
+    joined = decisions.outerjoin(sessions, sessions.c.id == decisions.c.session).outerjoin(copies, copy)
+    return select(*_OWN, *_SESSIONS, *_COPYS).select_from(joined)
+
+
+def _row(row: Row[Any]) -> DecisionRow:
+    return DecisionRow(**row._mapping)
+
+
+def get(tx: Tx, decision_id: str) -> DecisionRow | None:
+    row = tx.execute(_rows().where(decisions.c.id == decision_id)).first()
+    return _row(row) if row else None
+
+
+def of_session(tx: Tx, session_id: str) -> list[DecisionRow]:
+    """One a copy, the first first."""
+    return [_row(row) for row in tx.execute(_rows().where(decisions.c.session == session_id).order_by(decisions.c.number))]
+
+
+def newest(tx: Tx, since: datetime, limit: int) -> list[DecisionRow]:
+    """Decisions since then, newest first."""
+    query = _rows().where(decisions.c.decided_at >= since).order_by(decisions.c.decided_at.desc(), decisions.c.id).limit(limit)
+    return [_row(row) for row in tx.execute(query)]
+
+
+def page_of_first(tx: Tx, since: datetime, until: datetime, after: str, limit: int) -> list[DecisionRow]:
+    """First decisions from then (of that instant those with a greater id) until then, oldest first; none about further copies."""
+    query = _rows().where(*_first(since, until, after)).order_by(decisions.c.decided_at, decisions.c.id).limit(limit)
+    return [_row(row) for row in tx.execute(query)]
+
+
+def count_first(tx: Tx, since: datetime, until: datetime, after: str) -> int:
+    return tx.execute(select(func.count()).select_from(decisions).where(*_first(since, until, after))).scalar() or 0
+
+
+def _first(since: datetime, until: datetime, after: str) -> tuple[ColumnElement[bool], ...]:
+    at = decisions.c.decided_at
+    return at >= since, at <= until, or_(at > since, decisions.c.id > after), decisions.c.cause == "first"
+
+
+def inputs(tx: Tx, decision_id: str) -> Inputs:
+    row = tx.execute(select(*(decisions.c[name] for name in _LONG)).where(decisions.c.id == decision_id)).one()
+    return Inputs(*row)
+
+
+def refusals(tx: Tx, since: datetime, limit: int) -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
+    """(times, answer, request) of starts that no place was found for, newest first."""
+    wanted = (decisions.c.decided_at >= since, decisions.c.code == "no-placement")
+    query = select(decisions.c.times, decisions.c.answer, decisions.c.request).where(*wanted)
+    found = tx.execute(query.order_by(decisions.c.decided_at.desc()).limit(limit))
+    return [(times, answer, request) for times, answer, request in found]
+
+
+def last_of(tx: Tx, person: str, since: datetime) -> tuple[str, str, dict[str, Any]] | None:
+    """(id, code, request) of the person's newest decision since then."""
+    query = select(decisions.c.id, decisions.c.code, decisions.c.request).where(
+        decisions.c.person == person, decisions.c.decided_at >= since
+    )
+    row = tx.execute(query.order_by(decisions.c.decided_at.desc()).limit(1)).first()
+    return (row.id, row.code, row.request) if row else None
+
+
+def refused_since(tx: Tx, person: str, since: datetime) -> int:
+    """How many of the person's starts that were refused since then are written."""
+    mine = (decisions.c.person == person, decisions.c.decided_at >= since, decisions.c.session.is_(None))
+    return tx.execute(select(func.count()).select_from(decisions).where(*mine)).scalar() or 0
+
+
+def once_more(tx: Tx, decision_id: str) -> None:
+    tx.execute(update(decisions).where(decisions.c.id == decision_id).values(times=decisions.c.times + 1))
+
+
+# ---- what decisions share
+
+
+def has_terms(tx: Tx, digest: str) -> bool:
+    return tx.execute(select(terms.c.digest).where(terms.c.digest == digest)).first() is not None
+
+
+def keep_terms(tx: Tx, digest: str, document: Any) -> None:
+    tx.execute(terms.insert().values(digest=digest, document=document))
+
+
+def terms_of(tx: Tx, digest: str) -> Any:
+    return tx.execute(select(terms.c.document).where(terms.c.digest == digest)).scalar()
+
+
+def kept(tx: Tx, keys: Iterable[tuple[str, datetime]]) -> set[tuple[str, datetime]]:
+    """Those of these snapshots that are written down."""
+    wanted = list(keys)
+    found: set[tuple[str, datetime]] = set()
+    both = tuple_(snapshots.c.centre, snapshots.c.taken_at)
+    for start in range(0, len(wanted), ASKED):
+        rows = tx.execute(select(snapshots.c.centre, snapshots.c.taken_at).where(both.in_(wanted[start : start + ASKED])))
+        found |= {(row.centre, row.taken_at) for row in rows}
+    return found
+
+
+def keep(tx: Tx, loads: Mapping[tuple[str, datetime], Any], at: datetime) -> None:
+    rows = [{"centre": centre, "taken_at": taken_at, "kept_at": at, "loads": document} for (centre, taken_at), document in loads.items()]
+    if rows:
+        tx.execute(snapshots.insert(), rows)
+
+
+def loads(tx: Tx, keys: Iterable[tuple[str, datetime]]) -> dict[tuple[str, datetime], Any]:
+    """Their documents, of those that are still there."""
+    wanted = list(keys)
+    found: dict[tuple[str, datetime], Any] = {}
+    both = tuple_(snapshots.c.centre, snapshots.c.taken_at)
+    for start in range(0, len(wanted), ASKED):
+        rows = tx.execute(select(snapshots).where(both.in_(wanted[start : start + ASKED])))
+        found |= {(row.centre, row.taken_at): row.loads for row in rows}
+    return found
+
+
+# ---- how long they are kept
+
+
+def sweep(tx: Tx, *, decided_before: datetime, kept_before: datetime) -> int:
+    """Takes away some of what is older; how much. 0: nothing is left to do. Terms go with the last decision that refers to them."""
+    old = select(decisions.c.id).where(decisions.c.decided_at < decided_before).limit(SWEPT)
+    gone = tx.execute(delete(decisions).where(decisions.c.id.in_(old.scalar_subquery()))).rowcount
+    both = tuple_(snapshots.c.centre, snapshots.c.taken_at)
+    keys = tx.execute(select(snapshots.c.centre, snapshots.c.taken_at).where(snapshots.c.kept_at < kept_before).limit(SWEPT)).all()
+    if keys:
+        gone += tx.execute(delete(snapshots).where(both.in_([tuple(key) for key in keys]))).rowcount
+    if not gone:
+        tx.execute(delete(terms).where(terms.c.digest.not_in(select(decisions.c.terms).distinct())))
+    return gone
+
+
+# ---- what sessions took to be ready
+
+
+def startups(tx: Tx, since: datetime, limit: int = 5000) -> list[Sample]:
+    """Sessions that were ready since then, newest first, each by the copy that was: from its start until it was ready."""
+    lead = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
+    columns = (copies.c.centre, sessions.c.request["app"].as_string().label("app"), copies.c.started_at, sessions.c.ready_at)
+    wanted = (sessions.c.kind == "lab", sessions.c.ready_at >= since, copies.c.started_at.is_not(None))
+    query = select(*columns).join_from(sessions, copies, lead).where(*wanted).order_by(sessions.c.ready_at.desc()).limit(limit)
+    return [Sample(row.centre, row.app or "", max(timedelta(), row.ready_at - row.started_at).total_seconds()) for row in tx.execute(query)]
+
+
+def count(tx: Tx) -> tuple[int, int, int]:
+    """How many decisions, snapshots and terms there are."""
+    found = [tx.execute(select(func.count()).select_from(table)).scalar() or 0 for table in (decisions, snapshots, terms)]
+    return found[0], found[1], found[2]

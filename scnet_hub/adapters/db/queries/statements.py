@@ -1,0 +1,76 @@
+"""Queries on statements: what members were told of a month, and what they said to it. A statement's numbers never change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from ..database import Tx
+from ..tables import statements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRow:
+    """One member's month in one book. `document`: its lines, what is due, who reimburses what. The last answer has columns of its own;
+    `trail` has them all, a line each."""
+
+    period: str
+    unit: str
+    member: str
+    document: Mapping[str, Any]
+    issued_at: datetime
+    accept_by: datetime
+    state: str = "issued"
+    words: str = ""
+    answered_by: str = ""
+    answered_at: datetime | None = None
+    trail: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.period}/{self.unit}/{self.member}"
+
+
+def put(tx: Tx, row: StatementRow) -> None:
+    tx.execute(statements.insert().values(**{one.name: getattr(row, one.name) for one in fields(row)}))
+
+
+def get(tx: Tx, period: str, unit: str, member: str, *, lock: bool = False) -> StatementRow | None:
+    """Locked, for those who write it."""
+    query = select(statements).where(statements.c.period == period, statements.c.unit == unit, statements.c.member == member)
+    row = tx.execute(query.with_for_update() if lock else query).first()
+    return StatementRow(**row._mapping) if row else None
+
+
+def of(
+    tx: Tx, *, period: str = "", unit: str = "", state: str = "", members: Collection[str] | None = None, limit: int = 1000
+) -> list[StatementRow]:
+    """Newest month first; of these members, or of all."""
+    given = {"period": period, "unit": unit, "state": state}
+    query = select(statements).where(*(statements.c[name] == value for name, value in given.items() if value))
+    if members is not None:
+        query = query.where(statements.c.member.in_(members))
+    query = query.order_by(statements.c.period.desc(), statements.c.unit.desc(), statements.c.member).limit(limit)
+    return [StatementRow(**row._mapping) for row in tx.execute(query)]
+
+
+def answer(tx: Tx, row: StatementRow) -> None:
+    """Writes what the member, or the operators, said to it."""
+    key = (statements.c.period == row.period, statements.c.unit == row.unit, statements.c.member == row.member)
+    said = {"state": row.state, "words": row.words, "answered_by": row.answered_by, "answered_at": row.answered_at, "trail": row.trail}
+    tx.execute(statements.update().where(*key).values(**said))
+
+
+def silent(tx: Tx, now: datetime) -> list[StatementRow]:
+    """Those that were not answered in time."""
+    query = select(statements).where(statements.c.state == "issued", statements.c.accept_by <= now).with_for_update()
+    return [StatementRow(**row._mapping) for row in tx.execute(query)]
+
+
+def count(tx: Tx) -> dict[str, int]:
+    """How many there are in each state."""
+    return {state: int(number) for state, number in tx.execute(select(statements.c.state, func.count()).group_by(statements.c.state))}

@@ -1,0 +1,201 @@
+"""Queries on usage records, the prices that they were charged by, and the outages that centres declared. Records are kept as they came:
+what changes is what is thought of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, func, select, update
+
+from .. import raw_sql
+from ..database import Tx
+from ..tables import entries, outages, tariffs, usage
+from ..tables import sessions as led
+
+Json = dict[str, Any]
+COUNTED, SUSPENSE, REPLACED, DROPPED = "counted", "suspense", "replaced", "dropped"
+AT_ONCE = 400
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_NEW = (
+    "INSERT INTO scnet_usage (identity, revision, digest, centre, session, copy, final, over_at, record, seen_at, state, reason, decision,"
+    " decided_by, decided_at, tariff) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity, digest) DO NOTHING"
+    " RETURNING id"
+)
+_KNOWN = "SELECT id, session, state, decision, seen_at FROM scnet_usage WHERE identity = ? AND digest = ?"
+_FIELDS = (
+    "identity", "revision", "digest", "centre", "session", "copy", "final", "over_at", "record", "seen_at", "state", "reason", "decision",
+    "decided_by", "decided_at", "tariff",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """A usage record as it came: `record` is its document (`ledger.kept`), `seen_at` when it came last by the hub's clock. Its `state` is
+    counted, suspense (with a `reason`), replaced (by a later word of its centre's) or dropped (by an operator). `id` is 0 before it is
+    stored. `tariff` is the digest of the prices that it was charged by."""
+
+    id: int = 0
+    identity: str
+    revision: int = 0
+    digest: str
+    centre: str
+    session: str = ""
+    copy: int = 0
+    final: bool = True
+    over_at: datetime | None = None
+    record: Json = field(default_factory=dict)
+    seen_at: datetime
+    state: str = COUNTED
+    reason: str = ""
+    decision: str = ""
+    decided_by: str = ""
+    decided_at: datetime | None = None
+    tariff: str = ""
+
+
+def put(tx: Tx, row: UsageRow) -> bool:
+    """Keeps it; False if the same is there already."""
+    return raw_sql.run(tx, _NEW, *[getattr(row, name) for name in _FIELDS]).fetchone() is not None
+
+
+class Known(NamedTuple):
+    """What is thought of a record that came before."""
+
+    id: int
+    session: str
+    state: str
+    decision: str
+    seen_at: datetime
+
+
+def known(tx: Tx, identity: str, digest: str) -> Known | None:
+    """Most of what comes came before: this is asked for each."""
+    row = raw_sql.run(tx, _KNOWN, identity, digest).fetchone()
+    return Known(row[0], row[1], row[2], row[3], raw_sql.moment(row[4]) or EVER) if row else None
+
+
+def get(tx: Tx, number: int) -> UsageRow | None:
+    return _one(tx.execute(select(usage).where(usage.c.id == number)).first())
+
+
+def of_session(tx: Tx, session: str) -> list[UsageRow]:
+    """All records that ever came for it, the first first."""
+    return _all(tx, select(usage).where(usage.c.session == session).order_by(usage.c.id))
+
+
+def exit_codes(tx: Tx, sessions: Iterable[str]) -> dict[str, str]:
+    """By session, how the program of its leading copy ended, as its newest final record says: "status:signal"."""
+    query = select(usage.c.session, usage.c.record).join_from(usage, led, led.c.id == usage.c.session)
+    wanted = query.where(usage.c.session.in_([*sessions]), usage.c.copy == led.c.lead, usage.c.final, usage.c.state == COUNTED)
+    return {row.session: str(row.record.get("exit_code") or "") for row in tx.execute(wanted.order_by(usage.c.id))}
+
+
+def of_identity(tx: Tx, identity: str) -> list[UsageRow]:
+    return _all(tx, select(usage).where(usage.c.identity == identity).order_by(usage.c.id))
+
+
+def suspended(tx: Tx, centre: str = "", undecided: bool = True) -> list[UsageRow]:
+    """What is in suspense, of one centre or of all; not only `undecided`: also what was, until an operator decided."""
+    wanted = (usage.c.state == SUSPENSE) if undecided else ((usage.c.state == SUSPENSE) | (usage.c.decision != ""))
+    query = select(usage).where(wanted).order_by(usage.c.id)
+    return _all(tx, query.where(usage.c.centre == centre) if centre else query)
+
+
+def waiting(tx: Tx, centre: str) -> set[str]:
+    """Sessions of which a record of that centre is in suspense."""
+    query = select(usage.c.session).where(usage.c.centre == centre, usage.c.state == SUSPENSE, usage.c.session != "")
+    return set(tx.execute(query.distinct()).scalars())
+
+
+def decide(tx: Tx, number: int, decision: str, by: str, at: datetime) -> bool:
+    """Writes down what an operator decided; False if there is no such record, or it is decided."""
+    undecided = update(usage).where(usage.c.id == number, usage.c.decision == "")
+    return tx.execute(undecided.values(decision=decision, decided_by=by, decided_at=at)).rowcount == 1
+
+
+def ended_between(tx: Tx, centre: str, start: datetime, end: datetime) -> list[UsageRow]:
+    """Final records of runs that were over in [start, end), whatever is thought of them."""
+    there = (usage.c.centre == centre, usage.c.final, usage.c.over_at >= start, usage.c.over_at < end)
+    return _all(tx, select(usage).where(*there).order_by(usage.c.over_at, usage.c.id))
+
+
+def going_on(tx: Tx, centre: str) -> list[UsageRow]:
+    """Interim records that count: of runs that no final record has come of yet."""
+    return _all(tx, select(usage).where(usage.c.centre == centre, ~usage.c.final, usage.c.state == COUNTED).order_by(usage.c.id))
+
+
+def change(tx: Tx, number: int, **values: Any) -> None:
+    tx.execute(update(usage).where(usage.c.id == number).values(**values))
+
+
+def began(tx: Tx) -> datetime:
+    """A day before the first entry of the books was written: the federation's first day, by anybody's clock. 1970 where there is none."""
+    written = func.coalesce(entries.c.recorded_at, entries.c.at)
+    first = tx.execute(select(func.min(written)).where(entries.c.id <= select(func.min(entries.c.id) + 100).scalar_subquery())).scalar()
+    return first - timedelta(days=1) if first else EVER
+
+
+# ---- prices
+
+
+def keep_tariff(tx: Tx, digest: str, centre: str, partition: str, document: Json, now: datetime) -> None:
+    if tariff(tx, digest) is None:
+        values = {"digest": digest, "centre": centre, "partition": partition, "document": document, "seen_at": now}
+        tx.execute(tariffs.insert().values(**values))
+
+
+def tariff(tx: Tx, digest: str) -> Json | None:
+    return tx.execute(select(tariffs.c.document).where(tariffs.c.digest == digest)).scalar()
+
+
+def tariffs_of(tx: Tx, centre: str) -> list[tuple[str, Json, datetime]]:
+    """By partition, what was charged by there and since when, the newest first."""
+    query = select(tariffs.c.partition, tariffs.c.document, tariffs.c.seen_at).where(tariffs.c.centre == centre)
+    return [(partition, document, at) for partition, document, at in tx.execute(query.order_by(tariffs.c.seen_at.desc()))]
+
+
+# ---- outages
+
+
+def outages_of(tx: Tx, centre: str) -> list[tuple[datetime, datetime | None, str]]:
+    """(start, end, words), as the centre declared them last; one that it doesn't name any more was one all the same."""
+    query = select(outages.c.start, outages.c.end, outages.c.words).where(outages.c.centre == centre)
+    return [(start, end, words) for start, end, words in tx.execute(query.order_by(outages.c.start))]
+
+
+def keep_outage(tx: Tx, centre: str, start: datetime, end: datetime | None, words: str) -> bool:
+    """False if it is known as it is."""
+    there = (outages.c.centre == centre, outages.c.start == start)
+    before = tx.execute(select(outages).where(*there)).first()
+    if before and (before.end, before.words) == (end, words):
+        return False
+    if before:
+        tx.execute(update(outages).where(*there).values(end=end, words=words))
+    else:
+        tx.execute(outages.insert().values(centre=centre, start=start, end=end, words=words))
+    return True
+
+
+def since(tx: Tx, centre: str, start: datetime) -> list[UsageRow]:
+    """What counts there of runs that were over after `start`, or go on."""
+    late = (usage.c.over_at > start) | ~usage.c.final
+    return _all(tx, select(usage).where(usage.c.centre == centre, usage.c.state == COUNTED, late).order_by(usage.c.id))
+
+
+def _all(tx: Tx, query: Any) -> list[UsageRow]:
+    return [UsageRow(**row._mapping) for row in tx.execute(query)]
+
+
+def _one(row: Row[Any] | None) -> UsageRow | None:
+    return UsageRow(**row._mapping) if row else None
+
+
+def rows_of(tx: Tx, ids: Sequence[int]) -> list[UsageRow]:
+    found = []
+    for first in range(0, len(ids), AT_ONCE):
+        found += _all(tx, select(usage).where(usage.c.id.in_(ids[first : first + AT_ONCE])))
+    return found

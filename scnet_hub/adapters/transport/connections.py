@@ -1,0 +1,269 @@
+"""asyncssh connections to a centre's login nodes: one for each login user, opened on demand, shared, closed when idle.
+
+A failure to open one is told apart here: `Unreachable` (could not ask; a pause, then again) or `Denied` (the centre says no,
+or shows a host key that is not pinned: somebody must act, and the sentence says who). Nothing here knows commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import asyncssh
+
+from ...errors import Denied, Unreachable
+from .backoff import Setback
+from .login_nodes import LOGIN_REFUSED, Door, again
+
+log = logging.getLogger(__name__)
+logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it reports each channel at INFO
+
+LOGINS = 4  # at once on one login node: sshd's default MaxStartups begins to drop at 10, and others log in too
+KeyPair = asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """Seconds. `life`: an older connection gets no new command, so a withdrawn certificate ends with it."""
+
+    connect: float = 5
+    login: float = 15
+    keepalive: float = 5
+    idle: float = 600
+    life: float = 600
+    grace: float = 2
+    calm: float = 5  # between two looks at the master of forwards
+    hung: float = 5  # a master that does not answer for so long is ended
+    first_pause: float = 1
+    longest_pause: float = 30
+
+
+class LoginNode:
+    def __init__(self, host: str, concurrency: int, pace: Pace) -> None:
+        self.host = host
+        self.slots = asyncio.Semaphore(concurrency)
+        self.logins = asyncio.Semaphore(LOGINS)
+        self.trial = asyncio.Lock()
+        self.setback: Setback[Unreachable] = Setback(pace.first_pause, pace.longest_pause)
+
+
+@dataclass(eq=False, slots=True)
+class Line:
+    """One open connection. `users` counts the commands on it now."""
+
+    user: str
+    node: LoginNode
+    connection: asyncssh.SSHClientConnection
+    opened: float
+    users: int = 0
+    retired: bool = False
+    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+class Lines:
+    """The lines to one centre. `credentials` gives what a login user shows at the door, afresh for each attempt."""
+
+    def __init__(self, door: Door, credentials: Callable[[str], Sequence[KeyPair]], pace: Pace) -> None:
+        self.door, self.credentials, self.pace = door, credentials, pace
+        self.nodes = [LoginNode(host, door.way.concurrency, pace) for host in door.way.hosts]
+        self._lines: dict[str, Line] = {}
+        self._opening: dict[str, asyncio.Task[Line]] = {}
+        self._refusals: dict[str, Setback[Denied]] = {}
+        self._retired: set[Line] = set()
+
+    @contextlib.asynccontextmanager
+    async def line(self, user: str) -> AsyncIterator[Line]:
+        """A slot on an open connection. Raises Unreachable or Denied; at once, while it is too early to try again."""
+        line = await self._opened(user)
+        line.users += 1
+        if line.timer:
+            line.timer.cancel()
+        try:
+            async with line.node.slots:
+                yield line
+        finally:
+            line.users -= 1
+            self._left(line)
+
+    def opening(self, user: str) -> bool:
+        """Whether a login of `user` is under way."""
+        return user in self._opening
+
+    def retire(self, line: Line, *, broken: bool = False) -> None:
+        """No new command on this line; it is closed when the last one has ended, at once where it is `broken`."""
+        if self._lines.get(line.user) is line:
+            del self._lines[line.user]
+        line.retired = True
+        self._retired.add(line)
+        if broken:
+            line.connection.abort()
+        self._left(line)
+
+    async def close(self) -> None:
+        for task in list(self._opening.values()):
+            task.cancel()
+        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+        lines = {*self._lines.values(), *self._retired}
+        for line in lines:
+            self.retire(line)
+            line.connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.pace.grace):
+                await asyncio.gather(*(line.connection.wait_closed() for line in lines), return_exceptions=True)
+        for line in lines:
+            line.connection.abort()
+
+    # --- opening
+
+    async def _opened(self, user: str) -> Line:
+        now = asyncio.get_running_loop().time()
+        if line := self._lines.get(user):
+            if not line.connection.is_closed() and now - line.opened < self.pace.life:
+                return line
+            self.retire(line)
+        refusal = self._refusals.setdefault(user, Setback(self.pace.first_pause, self.pace.longest_pause))
+        task = self._opening.get(user)
+        if task is None:
+            if denied := refusal.holds(now):
+                raise again(denied)
+            task = self._opening[user] = asyncio.create_task(self._open(user, refusal))
+            task.add_done_callback(lambda done: self._done_opening(user, done))
+        try:
+            return await asyncio.shield(task)
+        except Unreachable as error:
+            raise again(error) from error.__cause__
+        except asyncio.CancelledError:
+            if task.cancelled():  # not this caller: `close`
+                raise Unreachable(f"centre {self.door.spec.id}: its connections are being closed.") from None
+            raise
+
+    def _done_opening(self, user: str, task: asyncio.Task[Line]) -> None:
+        del self._opening[user]
+        if not task.cancelled():
+            task.exception()  # its callers may all be gone
+
+    async def _open(self, user: str, refusal: Setback[Denied]) -> Line:
+        """The first login node that lets `user` in. One that shows a wrong host key is passed over, and said so."""
+        failures: list[Unreachable] = []
+        for node in self.nodes:
+            try:
+                connection = await self._open_at(node, user)
+            except Unreachable as error:
+                failures.append(error)
+                if error.code == LOGIN_REFUSED:
+                    assert isinstance(error, Denied)
+                    refusal.failed(error, asyncio.get_running_loop().time())
+                    break
+            else:
+                refusal.worked()
+                line = self._lines[user] = Line(user, node, connection, asyncio.get_running_loop().time())
+                self._left(line)
+                return line
+        raise next((error for error in failures if isinstance(error, Denied)), failures[-1])
+
+    async def _open_at(self, node: LoginNode, user: str) -> asyncssh.SSHClientConnection:
+        """One attempt, unless it is too early. While a node is suspected, one attempt at a time finds out for all."""
+        loop = asyncio.get_running_loop()
+        async with node.logins, node.trial if node.setback.error else contextlib.nullcontext():
+            if held := node.setback.holds(loop.time()):
+                raise again(held)
+            try:
+                connection = await self._log_in(node, user)
+            except Unreachable as error:
+                if error.code == LOGIN_REFUSED:
+                    node.setback.worked()
+                else:
+                    node.setback.failed(error, loop.time())
+                    log.log(logging.ERROR if isinstance(error, Denied) else logging.WARNING, "%s", error)
+                raise
+            node.setback.worked()
+            log.info("connected to %s of centre %s as %s", node.host, self.door.spec.id, user)
+            return connection
+
+    async def _log_in(self, node: LoginNode, user: str) -> asyncssh.SSHClientConnection:
+        loop = asyncio.get_running_loop()
+        client = _Client()
+        try:
+            async with asyncio.timeout(self.pace.connect) as limit:
+                client.connected = lambda: limit.reschedule(loop.time() + self.pace.login)
+                return await asyncssh.connect(
+                    node.host,
+                    self.door.way.port,
+                    username=user,
+                    client_keys=list(self.credentials(user)),
+                    client_factory=lambda: client,
+                    known_hosts=self.door.known_hosts().encode(),
+                    config=None,
+                    agent_path=None,
+                    gss_host=None,
+                    preferred_auth="publickey,keyboard-interactive,password",  # the others only to notice that they are asked for
+                    login_timeout=2 * self.pace.login,  # ours comes first, and says more
+                    keepalive_interval=self.pace.keepalive,
+                    keepalive_count_max=2,
+                )
+        except TimeoutError as error:
+            words, seconds = ("the login did not end", self.pace.login) if client.reached else ("no answer", self.pace.connect)
+            raise self.door.unreachable(node.host, f"{words} within {seconds:g} s") from error
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise self.door.wrong_host_key(node.host, client.seen, error.reason) from error
+        except (asyncssh.PermissionDenied, asyncssh.IllegalUserName) as error:
+            refused = self.door.second_factor if client.second_factor else self.door.refused
+            raise refused(node.host, user) from error
+        except (asyncssh.KeyExchangeFailed, asyncssh.ProtocolNotSupported) as error:
+            raise self.door.nothing_in_common(node.host, words_of(error)) from error
+        except (OSError, asyncssh.Error) as error:
+            raise self.door.unreachable(node.host, words_of(error)) from error
+
+    # --- leaving
+
+    def _left(self, line: Line) -> None:
+        """A command has ended on this line, or it has just been opened."""
+        if line.users:
+            return
+        loop = asyncio.get_running_loop()
+        if line.retired:
+            line.connection.close()
+            self._retired.discard(line)
+        else:
+            line.timer = loop.call_at(min(loop.time() + self.pace.idle, line.opened + self.pace.life), self.retire, line)
+
+
+class _Client(asyncssh.SSHClient):
+    """What asyncssh tells while a connection is opened."""
+
+    def __init__(self) -> None:
+        self.connected: Callable[[], None] = lambda: None
+        self.reached = self.second_factor = self._refused = False
+        self.seen = ""
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self.reached = True
+        self.connected()
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.seen = key.get_fingerprint()
+        return False
+
+    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.seen = f"signed by {key.get_fingerprint()}"
+        return False
+
+    def public_key_auth_requested(self) -> None:
+        self._refused = True  # asked for another key: the first was not good enough
+
+    def kbdint_auth_requested(self) -> None:
+        self.second_factor = not self._refused  # the key was good, or counts for nothing, and this is asked for as well
+
+    def password_auth_requested(self) -> None:
+        self.kbdint_auth_requested()
+
+
+def words_of(error: BaseException) -> str:
+    """What an exception says, in few words; its class if it says nothing."""
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio puts words of its own into strerror
+    return str(getattr(error, "reason", "") or error).rstrip(".") or type(error).__name__

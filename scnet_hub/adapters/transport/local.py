@@ -1,0 +1,80 @@
+"""`LocalTransport`: a centre whose scheduler's commands run on this machine, each as a process of its own.
+
+Knows processes and files, no schedulers. Commands get a small environment, not this process's: what sbatch is given, it
+hands on to the job, and a broker's environment may name secrets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+
+from ...domain.commands import Command, Completed
+from ...errors import Silent, Unreachable
+from .local_files import LocalFiles
+
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "PYTHONPATH")
+
+
+class LocalTransport(LocalFiles):
+    """`environment` is set for every command; `path` is a folder put before PATH ("": none); `hub` as for `LocalFiles`."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None, path: str = "", *, hub: str = "") -> None:
+        super().__init__(hub)
+        self.environment, self.path = dict(environment or {}), path
+
+    async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
+        creating = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *command.argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=surroundings(self.environment, self.path),
+                start_new_session=True,
+            )
+        )
+        try:
+            # asyncio, cancelled in here, kills the first process only and waits for its children's end of the pipes
+            process = await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError, ValueError):
+                await _end(await creating)
+            raise
+        except (OSError, ValueError) as error:
+            raise Unreachable(f"{command.argv[0]} could not be started: {error}.") from error
+        try:
+            stdout, stderr = await asyncio.wait_for(process.communicate(command.stdin), timeout)
+        except BaseException as error:
+            await _end(process)
+            if isinstance(error, TimeoutError):
+                raise Silent(f"{_name(command)} did not answer within {timeout:g} s.") from None
+            raise
+        assert process.returncode is not None
+        return Completed(command, process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+
+
+def surroundings(environment: Mapping[str, str], path: str) -> dict[str, str]:
+    """The environment of a command: what any program needs, and what the centre's spec sets."""
+    kept = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    kept.update(environment)
+    if path:
+        kept["PATH"] = f"{path}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return kept
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kills the process with all it started: a hung client must not wait on beside its successor. The group is killed
+    even if its first process has ended: a child of it then holds the output open."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(process.wait()), 5)
+
+
+def _name(command: Command) -> str:
+    """The program in `env A=b program ...`, for a sentence."""
+    return next((word for word in command.argv if word != "env" and "=" not in word), command.argv[0])

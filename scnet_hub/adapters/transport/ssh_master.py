@@ -1,0 +1,169 @@
+"""The OpenSSH process that holds one centre's forwards: started detached, found again by its control socket, never doubled.
+
+It outlives the broker, so a restart cuts nobody's session, and it dies by itself when the centre stops answering. Knows how to
+start and find it; which forwards are wanted is `forwards.py`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...errors import SpecError, Unreachable
+from ..secret_files import write_secret
+from .certificates import Credential
+from .login_nodes import Door
+from .ssh_mux import Control, MuxError
+
+CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com"  # the first is twice as fast as the last
+PROHIBITED = "administratively prohibited"
+FILES = 65536  # open files: one for each forward and each stream; at its limit ssh would stall without a word
+START = 25  # seconds: ConnectTimeout and a slow login
+LOG_LIMIT = 1 << 20
+
+log = logging.getLogger(__name__)
+
+
+class Master:
+    """`folder` is this centre's own (0700). `credential` gives a certificate for forwards, or None where a key file is used."""
+
+    def __init__(self, door: Door, folder: Path, credential: Callable[[], Credential | None], key_file: Path | None) -> None:
+        self.door, self.folder, self.credential, self.key_file = door, folder, credential, key_file
+        self.socket, self.errors = folder / "ctl", folder / "errors"
+        # Relative to `folder`, so that a long path fits into a socket's address; a hung one is told from others by argv and folder.
+        self.argv = ["ssh", "-F", "config", "-S", "ctl", "-E", "errors", "-M", "-N", "-f", "-T", "--", door.spec.id]
+
+    async def find(self, gone: Callable[[], None], patience: float) -> Control | None:
+        """The control of the running master; None if there is none that answers within `patience` seconds."""
+        control = None
+        try:
+            control = await Control.open(self.socket, gone, patience)
+            raise_limit(await control.alive())
+            return control
+        except (OSError, MuxError):
+            if control:
+                control.close()
+            return None
+
+    async def start(self, host: str) -> None:
+        """Ends a hung one, then starts one to `host`. Raises Unreachable or Denied."""
+        for pid in self.left_over():
+            log.warning("centre %s: master %d does not answer on its socket: ended", self.door.spec.id, pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.socket.unlink(missing_ok=True)  # beside a stale one ssh would run without control
+        self._prepare(host)
+        code = await self._spawn()
+        for name in ("key", "key-cert.pub"):
+            (self.folder / name).unlink(missing_ok=True)  # needed for the login only
+        if code != 0:
+            raise self._failure(host)
+        log.info("centre %s: forwards go through %s", self.door.spec.id, host)
+
+    def left_over(self) -> Iterator[int]:
+        """Processes with exactly this argv, in exactly this folder. Nothing on systems without /proc."""
+        argv = [word.encode() for word in self.argv]
+        for entry in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+            with contextlib.suppress(OSError):
+                found = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")[:-1]
+                if found == argv and os.readlink(f"/proc/{entry}/cwd") == os.path.realpath(self.folder):
+                    yield int(entry)
+
+    def prohibitions(self) -> int:
+        """How often the centre's sshd has said that it forwards nothing, or not to there."""
+        try:
+            return self.errors.read_text(errors="replace").count(PROHIBITED)
+        except FileNotFoundError:
+            return 0
+
+    def trim_errors(self) -> None:
+        """ssh adds a line for each connection to a port where nobody listens."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.errors.stat().st_size > LOG_LIMIT:
+                os.truncate(self.errors, 0)
+
+    def _prepare(self, host: str) -> None:
+        """Writes what ssh reads. The key and its certificate go together: ssh prefers an old one that lies beside."""
+        write_secret(self.folder / "known_hosts", self.door.known_hosts())
+        write_secret(self.folder / "config", self._config(host))
+        if credential := self.credential():
+            write_secret(self.folder / "key-cert.pub", credential.certificate.export_certificate("openssh").decode())
+            write_secret(self.folder / "key", credential.key.export_private_key("openssh").decode())
+
+    def _config(self, host: str) -> str:
+        key = [f'IdentityFile "{self.key_file}"'] if self.key_file else ["IdentityFile key", "CertificateFile key-cert.pub"]
+        lines = [
+            f"HostName {host}",
+            f"Port {self.door.way.port}",
+            f"User {self.door.way.user}",
+            *key,
+            "IdentitiesOnly yes",
+            "IdentityAgent none",
+            "BatchMode yes",
+            "UserKnownHostsFile known_hosts",
+            "GlobalKnownHostsFile /dev/null",
+            "StrictHostKeyChecking yes",
+            "UpdateHostKeys no",
+            "ConnectTimeout 5",
+            "ServerAliveInterval 5",
+            "ServerAliveCountMax 2",
+            "ControlPersist no",
+            f"Ciphers {CIPHERS}",
+            "LogLevel INFO",  # at which it says that sshd refused to open a channel
+        ]
+        return "".join(f"{line}\n" for line in lines)
+
+    async def _spawn(self) -> int:
+        """ssh returns when it has logged in and gone to the background, or with its failure in `errors`."""
+        with self.errors.open("wb") as empty:
+            os.fchmod(empty.fileno(), 0o600)
+        with self.errors.open("ab") as errors:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self.argv,
+                    cwd=self.folder,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=errors,
+                    start_new_session=True,
+                )
+            except FileNotFoundError as error:
+                raise SpecError("ssh is missing on the broker's machine.", hint="apt install openssh-client") from error
+        try:
+            async with asyncio.timeout(START):
+                return await process.wait()
+        except TimeoutError:
+            return -1
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def _failure(self, host: str) -> Unreachable:
+        """What ssh's words mean, in the same sentences as for commands."""
+        said = self.errors.read_text(errors="replace")
+        last = next((line.strip().rstrip(".") for line in reversed(said.splitlines()) if line.strip()), "no word from ssh")
+        if "Host key verification failed" in said:
+            seen = re.search(r"SHA256:\S+", said)
+            return self.door.wrong_host_key(host, seen[0].rstrip(".") if seen else "", last)
+        if methods := re.search(r"Permission denied \(([^)]*)\)", said):
+            refused = self.door.refused if "publickey" in methods[1] else self.door.second_factor
+            return refused(host, self.door.way.user)
+        if "Unable to negotiate" in said:
+            return self.door.nothing_in_common(host, last)
+        return self.door.unreachable(host, last)
+
+
+def raise_limit(pid: int) -> None:
+    """Lets the master have as many open files as it may."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # prlimit is Linux's
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        soft = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))

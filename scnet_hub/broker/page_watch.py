@@ -1,0 +1,75 @@
+"""The pages that the broker was started with, read again while it runs: maintenance and announcements count within a minute.
+
+Only these two sections: another change of a page, or another centre, counts at the broker's next start. A page that can't be
+read is logged once, and what it said before stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from pathlib import Path
+
+from ..domain.standard.centre import READ_AGAIN_EVERY, CentreSpec, parse_centre
+from ..domain.standard.federation import FederationSpec, parse_federation
+from ..errors import SpecError
+from ..services.federation import Federation
+from ..services.periodic import attempt
+
+log = logging.getLogger(__name__)
+EVERY = READ_AGAIN_EVERY
+
+
+def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
+    """The federation's page and the texts of its centres' pages, by path. Raises SpecError naming the file."""
+    try:
+        spec = parse_federation(path.read_text(), source=str(path))
+        names = [found for name in spec.centres for found in (sorted(path.parent.glob(name)) if "*" in name else [path.parent / name])]
+        return spec, {str(name.relative_to(path.parent)): name.read_text() for name in names}
+    except OSError as error:
+        raise SpecError(f"{error.filename}: {error.strerror}.", hint="The federation's page or one of its centres' is missing.") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: a page of it is not text in UTF-8: {error}.", hint="Write it again.") from error
+    except (ValueError, NotImplementedError) as error:  # an absolute path, a pattern that is none
+        raise SpecError(f"{path}: centres: {error}.", hint='Paths relative to this file are expected, like "centres/*.toml".') from error
+
+
+class Pages:
+    """The federation's page at `path`, and those it names."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._complained = ""
+
+    async def keep(self, federation: Federation) -> None:
+        """Hands on what the pages say, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            await attempt(partial(self._hand_on, federation), what="reading the pages again")
+
+    async def _hand_on(self, federation: Federation) -> None:
+        for spec in await asyncio.to_thread(self.read):
+            federation.announce(spec)
+
+    def read(self) -> list[CentreSpec]:
+        """The centres' pages as they are now, those that can be read. What is wrong with the others is logged, once."""
+        try:
+            texts = read_federation(self.path)[1]
+        except SpecError as error:
+            self._complain([error])
+            return []
+        specs, wrong = [], []
+        for name, text in texts.items():
+            try:
+                specs.append(parse_centre(text, source=str(self.path.parent / name)))
+            except SpecError as error:
+                wrong.append(error)
+        self._complain(wrong)
+        return specs
+
+    def _complain(self, wrong: list[SpecError]) -> None:
+        said = " ".join(f"{error} {error.hint}" for error in wrong)
+        if said and said != self._complained:
+            log.warning("what was read before stands: %s", said)
+        self._complained = said

@@ -1,0 +1,1 @@
+"""Commands for people who run sessions. One noun a file."""

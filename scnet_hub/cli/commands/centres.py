@@ -1,0 +1,113 @@
+"""`scnet centres` and `scnet place`: what the members have, and where a request would go now, with every reason."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from ...client.rest import Client
+from ...display import centre_status
+from ...units import format_duration, format_number
+from ..app import Answer, Json, plain, print_table, reading
+from ..options import given, needs
+
+
+@click.command()
+@reading
+def centres(client: Client) -> Answer:
+    """The member centres: state, what is free, queue, price, age of the facts."""
+    document = client.call("GET", "centres")
+    return Answer(document, lambda: show_centres(document["centres"]))
+
+
+def show_centres(found: list[Json]) -> None:
+    heads = ("centre", "name", "state", "cores free", "GPUs free", "running", "queued", "core-hour", "GPU-hour", "facts")
+    print_table(heads, (centre_row(centre) for centre in found), numbers=(3, 4, 5, 6, 7, 8))
+    for centre in found:
+        for line in centre_status.told(centre):
+            click.echo(f"{centre['id']}: {plain(line)}")
+        if why := centre_status.why(centre):
+            click.echo(f"{centre['id']}: {plain(why)}", err=True)
+
+
+def centre_row(centre: Json) -> tuple[str, ...]:
+    return (
+        centre["id"],
+        centre["name"],
+        "; ".join(filter(None, (centre["state"], centre_status.trouble(centre)))),
+        of(centre["cores_free"], centre["cores"]),
+        of(centre["gpus_free"], centre["gpus"]),
+        str(centre["running_jobs"]),
+        str(centre["queued_jobs"]),
+        prices([part["core_hour"] for part in centre["partitions"]]),
+        prices([part["gpu_hour"] for part in centre["partitions"] if part["gpus"]]),
+        age(centre["age_s"]),
+    )
+
+
+@click.command()
+@needs
+@click.option("--explain", metavar="ID", help="Instead: why that session is where it is, or why that start was refused.")
+@click.option("--replay", metavar="ID", help="Instead: that decision once more, from what was known then...")
+@click.option("--policy", metavar="NAME", help="... by another policy.")
+@reading
+def place(client: Client, explain: str | None, replay: str | None, policy: str | None, **asked: Any) -> Answer:
+    """Where a session would go now, when it would start and what it would cost. Starts nothing."""
+    if policy is not None and replay is None:
+        raise click.UsageError("--policy goes with --replay.")
+    if sum((explain is not None, replay is not None, bool(given(asked)))) > 1:
+        raise click.UsageError("--explain and --replay stand alone: they ask about what was decided.")
+    if explain is not None:
+        return told(client.explain(explain))
+    if replay is not None:
+        return told(client.replay(replay, policy=policy or ""))
+    document = client.place(**given(asked))
+    return Answer(document, lambda: show_placement(document), ok=bool(document["best"]))
+
+
+def told(document: Json) -> Answer:
+    return Answer(document, lambda: click.echo(plain("\n".join(document["words"]))))
+
+
+def show_placement(placement: Json) -> None:
+    click.echo(plain(placement["reason"]) + "\n")
+    if placement["ranked"]:
+        heads = ("centre", "partition", "start", "cores free", "cost", "an hour", "facts")
+        print_table(heads, (offer_row(offer) for offer in placement["ranked"]), numbers=(3, 4, 5))
+    for refusal in placement["refusals"]:
+        click.echo(f"not {plain(refusal['centre'])}/{plain(refusal['partition'])}: {plain(refusal['reason'])}")
+
+
+def offer_row(offer: Json) -> tuple[str, ...]:
+    return (
+        offer["centre"],
+        offer["partition"],
+        offer["expected_start"],
+        of(offer["cores_free"], offer["cores"]),
+        format_number(offer["cost"]),
+        format_number(offer["cost_per_hour"]),
+        age(offer["age_s"]),
+    )
+
+
+def of(part: int, whole: int) -> str:
+    """ "12/16"; "-" where there is nothing of the kind."""
+    return f"{part}/{whole}" if whole else "-"
+
+
+def prices(values: list[float]) -> str:
+    """One price, or from the lowest to the highest; "-" for none. Credits."""
+    low, high = (min(values), max(values)) if values else (None, None)
+    if low is None or high is None:
+        return "-"
+    return format_number(low) if low == high else f"{format_number(low)} to {format_number(high)}"
+
+
+def age(seconds: float | None) -> str:
+    """ "12 s ago", or that there are none yet."""
+    if seconds is None:
+        return "none yet"
+    words = format_duration(timedelta(seconds=seconds))
+    return words if words == "now" else f"{words} ago"

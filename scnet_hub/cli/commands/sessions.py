@@ -1,0 +1,92 @@
+"""`scnet sessions`, `scnet stop` and `scnet log`: one's own sessions, whatever their kind and wherever they run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ...client.batch_jobs import cost
+from ...client.rest import Client
+from ...display import centre_status, endings
+from ...units import format_duration
+from ..app import Answer, Json, plain, print_table, reading
+
+
+@click.command()
+@click.option("--all", "ended_too", is_flag=True, help="The last 50 ended ones too.")
+@reading
+def sessions(client: Client, ended_too: bool) -> Answer:
+    """Your sessions: where they run, since when, what they cost."""
+    document = client.session_list(all=ended_too)
+    return Answer(document, lambda: show_sessions(document["sessions"], document.get("as_of")))
+
+
+def show_sessions(found: list[Json], as_of: str | None) -> None:
+    if not found:
+        click.echo("No sessions.")
+        return
+    now = moment(as_of) or datetime.now(UTC)
+    heads = ("session", "kind", "name", "centre", "partition", "state", "cores", "GPUs", "time left", "credits", "note")
+    print_table(heads, (session_row(session, now) for session in found), numbers=(6, 7, 8, 9))
+    for session in found:
+        for line in centre_status.warned(session):
+            click.echo(f"{session['id']}: {plain(line)}")
+
+
+def session_row(session: Json, now: datetime) -> tuple[str, ...]:
+    end = moment(session["expires_at"])
+    return (
+        session["id"],
+        session["kind"],
+        endings.called(session),
+        session["centre"] or "-",
+        session["partition"] or "-",
+        session["state"] if session["live"] else endings.outcome(session),
+        str(session["cores"]),
+        str(session["gpus"]),
+        format_duration(end - now) if session["live"] and end and end > now else "-",
+        cost(session),
+        note(session),
+    )
+
+
+def note(session: Json) -> str:
+    """What a person should know of it now: why it ended, that its centre can't be asked, or what it waits for."""
+    if not session["live"]:
+        return endings.cause(session)
+    if session["unknown_since"]:
+        return f"centre can't be asked since {session['unknown_since']}: {session['unknown_why'] or 'no answer'}"
+    place = f"place {session['place_in_queue']} in the queue" if session["place_in_queue"] else ""
+    return ", ".join(words for words in (place, session["reason"] or "") if words)
+
+
+@click.command()
+@click.argument("session")
+@reading
+def stop(client: Client, session: str) -> Answer:
+    """Stop SESSION (its id). It is charged for what it used."""
+    document = client.stop(session)
+    return Answer(document, lambda: click.echo(stopped(document)))
+
+
+def stopped(session: Json) -> str:
+    if not session["live"]:
+        return f"{session['id']} has ended: {plain(endings.cause(session) or 'as asked')}"
+    where = f"; {plain(session['centre_name'] or session['centre'])} is asked until it confirms" if session["centre"] else ""
+    return f"{session['id']} is {session['state']}{where}."
+
+
+@click.command()
+@click.argument("session")
+@reading
+def log(client: Client, session: str) -> Answer:
+    """The end of the output of SESSION (its id)."""
+    text = client.log(session)
+    return Answer({"id": session, "log": text}, lambda: click.echo(plain(text), nl=not text.endswith("\n")))
+
+
+def moment(text: Any) -> datetime | None:
+    """A time of rest.md; None for null."""
+    return datetime.fromisoformat(text) if text else None

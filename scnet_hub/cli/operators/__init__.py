@@ -1,0 +1,1 @@
+"""Commands for the federation's operators. One noun a file."""

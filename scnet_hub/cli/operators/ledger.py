@@ -1,0 +1,34 @@
+"""`scnet ledger`: for operators, whether the books are right."""
+
+from __future__ import annotations
+
+import click
+
+from ...client.rest import Client
+from ..app import Answer, Json, plain, reading
+
+
+@click.group()
+def ledger() -> None:
+    """The federation's books."""
+
+
+@ledger.command()
+@reading
+def verify(client: Client) -> Answer:
+    """Reads all entries: each balances, none was changed since it was sealed, and balances are what they come to."""
+    document = client.call("GET", "ledger/verify", timeout=600)
+    return Answer(document, lambda: show(document), ok=document["ok"])
+
+
+def show(document: Json) -> None:
+    sealed = f"{document['entries']:,} entries, {document['sealed']:,} of them sealed"
+    click.echo(f"The books are right: {sealed}." if document["ok"] else f"The books are NOT right ({sealed}):")
+    for problem in document["problems"]:
+        click.echo(plain(f"- {problem}"))
+    if (more := document["found"] - len(document["problems"])) > 0:
+        click.echo(f"- and {more:,} more")
+    if document["head"]:
+        click.echo(
+            f"The last sealed entry's hash is {document['head']}. Keep it: whoever has it sees if an entry before it is ever changed."
+        )

@@ -1,0 +1,103 @@
+"""What a cluster says of itself: rows, cost, `explain()`, and its live view beside an HTML and a text snapshot."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from distributed.core import Status
+
+from . import summary
+from .submitter import Door
+
+Json = dict[str, Any]
+REPEAT = 60.0  # an unchanged view is sent again after so many seconds
+
+
+class ShowsItself:
+    """Mixin of FederatedCluster: reads the cluster's jobs and door, changes nothing."""
+
+    worker_spec: dict[str, Any]
+    workers: dict[str, Any]
+    status: Status
+    dashboard_link: str
+    _label: str
+    _door: Door
+    _problem: Json | None
+    _view: Any = None
+    _view_sent_at = 0.0
+
+    def _seen(self) -> set[str]:
+        raise NotImplementedError
+
+    def _moving(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def cost(self) -> float:
+        """Credits so far: charged where a job has ended, an estimate where one runs."""
+        return self._door.cost
+
+    @property
+    def job_rows(self) -> list[Json]:
+        seen, rows = self._seen(), []
+        for name, entry in list(self.worker_spec.items()):
+            job = self.workers.get(name)
+            session = job.session if job else self._door.sessions.get(entry["options"]["session_id"], {})
+            rows.append(summary.job_row(name, session, entry["size"], connected=name in seen, waiting=job.waiting if job else ""))
+        return rows
+
+    def shown(self) -> Json:
+        """This cluster as a panel's state (see panels/state.py): the view, the snapshot and the text draw it."""
+        rows, closed = self.job_rows, self.status in (Status.closing, Status.closed)
+        cluster = {
+            "name": self._label,
+            "why": summary.why(self._door.first),
+            "dashboard": "" if closed else self.dashboard_link,
+            "jobs": [] if closed else rows,
+            "notes": summary.diary(self._door.notes[-summary.SHOWN_NOTES :]),
+        }
+        return {
+            "cluster": cluster, "summary": summary.summary(rows, self.cost, closed=closed), "problem": self._problem, "closed": closed,
+            "now": datetime.now(UTC).isoformat(timespec="milliseconds"), "moving": self._moving(),
+        }  # fmt: skip
+
+    def explain(self) -> str:
+        """Why this centre, who came second, who was ruled out, how each job is, and what happened since."""
+        problem = f"{self._problem['title']} {self._problem['hint']}" if self._problem else ""
+        return summary.explain(self._label, self.job_rows, self._door.first, self._door.notes, problem)
+
+    def _publish(self) -> None:
+        """Sends the view what changed; now and then the same again, to say that it still holds."""
+        if self._view is None:
+            return
+        from ..panels.state import facts
+
+        shown = self.shown()
+        if facts(shown) != facts(self._view.state) or time.monotonic() - self._view_sent_at > REPEAT:
+            self._view_sent_at = time.monotonic()
+            self._view.state = shown
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[Json, Json]:
+        from ..panels.view import View
+
+        if self._view is None:
+            self._view = View(self.shown())
+        self._publish()
+        bundle: tuple[Json, Json] = self._view._repr_mimebundle_(**kwargs)
+        return bundle
+
+    def _ipython_display_(self, **kwargs: Any) -> None:
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_(**kwargs)
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+
+    def _repr_html_(self, cluster_status: Any = None) -> str:
+        from ..panels import snapshot
+
+        return snapshot.html(self.shown())
+
+    def __repr__(self) -> str:
+        return f"<FederatedCluster {self._label}: {summary.summary(self.job_rows, self.cost, closed=self.status == Status.closed)}>"

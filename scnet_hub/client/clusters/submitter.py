@@ -1,0 +1,128 @@
+"""A cluster's way to the broker: submits its jobs, keeps them at one centre, fails over in words, stops them.
+
+Blocking calls for threads; knows nothing of Dask. The first job goes where the broker thinks best; the next ones are
+pinned there until that centre refuses, unless the person pinned the centre themselves.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ...display import endings
+from ...errors import CentreError, NoPlacement, ScnetError
+from ..rest import Client
+from .sizes import Size
+
+Json = dict[str, Any]
+GONE = ("not-found", "unknown-session")  # by code: a code of the broker's own reaches us as a plain ScnetError
+UNPAID = "Stopped because credits ran out"  # how the broker's words for it begin
+RETIRED_BEFORE = timedelta(seconds=90)  # a look every 10 s, and a minute for results that are moved to other workers
+PASSING = ("broker-unreachable", "hub-away", "fault")
+
+
+class Door:
+    """`sessions` are all of the cluster's sessions ever, as last seen, by id; `notes` is its diary."""
+
+    def __init__(self, client: Client, *, walltime_s: float, project: str = "", centre: str = "") -> None:
+        self.client = client
+        self.options: Json = {"kind": "dask", "walltime": f"{walltime_s:.0f}s", **({"project": project} if project else {})}
+        self.centre, self.pinned = centre, bool(centre)
+        self.first: Json = {}
+        self.sessions: dict[str, Json] = {}
+        self.notes: list[tuple[datetime, str]] = []
+        self._stopped: set[str] = set()
+        self._lock = threading.Lock()
+
+    def note(self, words: str) -> None:
+        self.notes.append((datetime.now(UTC), words))
+
+    def submit(self, name: str, size: Size, argv: Sequence[str], env: Mapping[str, str]) -> Json:
+        """Starts (or, asked again, finds) the session of that name. Raises what the broker says."""
+        wanted = {**self.options, "name": name, "cores": size.cores, "gpus": size.gpus, "argv": list(argv), "env": dict(env)}
+        if size.memory:
+            wanted["memory"] = str(size.memory)
+        at = self.centre
+        try:
+            session = self.client.submit(**wanted, centre=at)
+        except (NoPlacement, CentreError) as error:
+            if self.pinned or not at:
+                raise
+            session = self.client.submit(**wanted, centre="")
+            self.note(f"{at} takes no more ({error}) {name} goes to {session.get('centre_name') or session['centre']}.")
+        with self._lock:
+            self.centre = session["centre"] or self.centre
+            self.first = self.first or session
+            self.sessions[session["id"]] = session
+        return session
+
+    def refresh(self) -> None:
+        """Looks up all sessions that may still change, with one call (and one more for each that has left the list)."""
+        open_ids = {key for key, one in list(self.sessions.items()) if one["state"] != "charged"}
+        if not open_ids:
+            return
+        seen = {one["id"]: one for one in self.client.sessions(all=True)}
+        for key in open_ids:
+            self.sessions[key] = {**self.sessions[key], **(seen.get(key) or self._one(key))}
+
+    def _one(self, session_id: str) -> Json:
+        try:
+            return self.client.session(session_id)
+        except ScnetError as error:
+            if error.code not in GONE:
+                raise
+            return {"live": False, "state": "charged", "end_reason": "the broker no longer knows it"}
+
+    def stop(self, session_id: str) -> None:
+        """Asks for the session's end; safe to repeat. Raises what the broker says, but a session that is gone is fine."""
+        try:
+            self.sessions[session_id] = {**self.sessions[session_id], **self.client.stop(session_id)}
+        except ScnetError as error:
+            if error.code not in GONE:
+                raise
+        self._stopped.add(session_id)
+
+    def is_open(self, session_id: str) -> bool:
+        """Whether that session lives and was not asked to stop."""
+        return bool(self.sessions.get(session_id, {}).get("live")) and session_id not in self._stopped
+
+    def unpaid(self, session_id: str, now: datetime) -> str:
+        """Why that session is stopped in a moment, or was, where credits ran out; "" as long as somebody pays."""
+        session = self.sessions.get(session_id, {})
+        if not session.get("live", True):
+            reason = endings.cause(session)
+            return reason if reason.startswith(UNPAID) else ""
+        stops_at = session.get("stops_at")
+        over = stops_at and datetime.fromisoformat(stops_at) - now <= RETIRED_BEFORE
+        return f"Credits run out. {session.get('lease_end') or ''}".strip() if over else ""
+
+    def still_open(self) -> list[str]:
+        return [key for key in list(self.sessions) if self.is_open(key)]
+
+    def stop_all(self, within: float = 15.0) -> list[str]:
+        """Stops whatever is still open, one by one; returns the ids that could not be stopped in `within` seconds."""
+        end = time.monotonic() + within
+        for key in self.still_open():
+            if time.monotonic() > end:
+                break
+            try:
+                self.stop(key)
+            except ScnetError:
+                continue
+        return self.still_open()
+
+    def last_words(self, session_id: str, lines: int = 5) -> str:
+        """The last lines of a job's output; "" if they cannot be had."""
+        try:
+            return "\n".join(self.client.log(session_id).strip().splitlines()[-lines:])
+        except ScnetError:
+            return ""
+
+    @property
+    def cost(self) -> float:
+        """Credits so far: charged where it is settled, else in flight."""
+        each = (one.get("charged") if one.get("charged") is not None else one.get("in_flight") for one in list(self.sessions.values()))
+        return sum(float(one or 0) for one in each)

@@ -1,0 +1,85 @@
+"""A cluster in words: the rows that its view draws and the text of `explain()`. Pure; no Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ...units import format_number
+from ..panels.state import SESSION_STATES, UNKNOWN, detail, look_of, plural
+from .sizes import Size
+
+Json = dict[str, Any]
+SHOWN_NOTES = 4
+
+
+def job_row(name: str, session: Json, size: Size, *, connected: bool, waiting: str = "") -> Json:
+    """One job of a cluster as a row: state, place in the queue or node, its worker, its cost."""
+    tone, icon, word = job_state(session, connected=connected, waiting=waiting)
+    charged = session.get("charged")
+    return {
+        "id": name,
+        "name": name,
+        "size": plural(size.cores, "core") + (f", {plural(size.gpus, 'GPU')}" if size.gpus else ""),
+        "centre": session.get("centre_name") or session.get("centre") or "",
+        "tone": tone,
+        "icon": icon,
+        "word": word,
+        "detail": waiting or (detail(session) if session else ""),
+        "workers": f"{int(connected)} of 1",
+        "cost": format_number(float(session.get("in_flight") or 0) if charged is None else float(charged)),
+    }
+
+
+def job_state(session: Json, *, connected: bool, waiting: str) -> tuple[str, str, str]:
+    if connected:
+        return "good", "●", "working"
+    if waiting:
+        return UNKNOWN[0], UNKNOWN[1], "not submitted yet"
+    if not session:
+        return SESSION_STATES["intent"]
+    if session.get("unknown_since") and session.get("live"):
+        return UNKNOWN
+    if session["state"] in ("ready", "starting"):
+        return "wait", "◐", "starting its worker"
+    return look_of(session)
+
+
+def summary(jobs: Sequence[Json], cost: float, *, closed: bool) -> str:
+    """ "2 of 3 jobs working, 1 queued · 1.25 credits so far"."""
+    if closed:
+        return f"Cluster closed · {format_number(cost)} credits so far"
+    working = sum(job["word"] == "working" for job in jobs)
+    others = [job["word"] for job in jobs if job["word"] != "working"]
+    rest = "".join(f", {others.count(word)} {word}" for word in dict.fromkeys(others))
+    return f"{working} of {plural(len(jobs), 'job')} working{rest} · {format_number(cost)} credits so far"
+
+
+def why(first: Json) -> str:
+    """Where the first job went, and why there; the broker's own words, if they name the place."""
+    if not first:
+        return "Not placed yet."
+    centre = str(first.get("centre_name") or first.get("centre"))
+    reason = str(first.get("why") or (first.get("placement") or {}).get("reason") or "").rstrip(".")
+    return f"{reason}." if reason.startswith(centre) else f"At {centre}: {reason}." if reason else f"At {centre}."
+
+
+def explain(name: str, jobs: Sequence[Json], first: Json, notes: Sequence[tuple[datetime, str]], problem: str) -> str:
+    """Why this centre, who came second, who was ruled out and why, what happened since."""
+    placement = first.get("placement") or {}
+    lines = [f"Dask cluster {name}: {plural(len(jobs), 'job')}.", why(first)]
+    for offer in (placement.get("ranked") or [])[1:2] if "Runner-up" not in lines[-1] else ():
+        second = f"{offer.get('centre_name') or offer['centre']}, {offer['partition']}"
+        start = offer.get("expected_start") or offer.get("wait") or ""
+        lines.append(f"Runner-up: {second} ({start}; {format_number(float(offer.get('cost') or 0))} credits for the whole walltime).")
+    for refusal in placement.get("refusals") or []:
+        where = ", ".join(filter(None, (refusal["centre"], refusal.get("partition"))))
+        lines.append(f"Not at {where}: {str(refusal['reason']).rstrip('.')}.")
+    lines += [f"{job['name']}: {job['word']}" + (f", {job['detail']}" if job["detail"] else "") + "." for job in jobs]
+    lines += diary(notes)
+    return "\n".join([*lines, *([problem] if problem else [])])
+
+
+def diary(notes: Sequence[tuple[datetime, str]]) -> list[str]:
+    return [f"{at:%H:%M:%S} UTC  {words}" for at, words in notes]

@@ -1,0 +1,42 @@
+"""How the workers of a cluster are started: what all their commands and environments have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from distributed.security import Security
+
+from ...units import format_walltime
+
+Json = dict[str, Any]
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's threads are the parallel ones
+
+
+def worker_env(tls: Security) -> Mapping[str, str]:
+    """A worker's environment: the cluster's short-lived key and certificate in memory, never in a file or an argv."""
+    keys = tls.get_tls_config_for_role("worker")  # type: ignore[no-untyped-call]
+    prefix = "DASK_DISTRIBUTED__COMM__"
+    return {
+        f"{prefix}TLS__CA_FILE": keys["ca_file"],
+        f"{prefix}TLS__WORKER__CERT": keys["cert"],
+        f"{prefix}TLS__WORKER__KEY": keys["key"],
+        f"{prefix}REQUIRE_ENCRYPTION": "True",
+        **ONE_THREAD,
+    }
+
+
+def job_options(walltime: timedelta, death_timeout: float, worker_args: Sequence[str]) -> Json:
+    """What all jobs have in common. A worker retires a tenth (at most 5 min) before its walltime, not all at once. No nanny
+    (the job is what is restarted; half the processes to start) and no dashboard of its own."""
+    margin = min(300.0, walltime.total_seconds() / 10)
+    lifetime = ["--lifetime", f"{walltime.total_seconds() - margin:.0f}s", "--lifetime-stagger", f"{margin / 2:.0f}s"]
+    return {
+        "walltime": format_walltime(walltime),
+        "nanny": False,
+        "death_timeout": death_timeout,
+        "protocol": "tls://",
+        "worker_extra_args": ["--no-dashboard", *lifetime, *worker_args],
+        "session_id": "",
+    }

@@ -1,0 +1,90 @@
+"""The small files that travel with a batch job: found here, named as the job will see them, packed for the request.
+
+A job may run where this folder does not exist. What is sent lies there under the same relative name, so that the
+command's words mean the same. Nothing here knows the broker; it checks names again, and the job's first process once more.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from ..errors import BadOption
+from ..units import format_memory
+
+LIMIT = 128 * 1024  # bytes in all, as the broker takes them
+ELSEWHERE = "Put it into your home at the centre and name it there by its path, or send a smaller file."
+
+
+def program(argv: Sequence[str], here: Path) -> str:
+    """The first word of a command that names a file in this folder: `python train.py` → "train.py"; "" if none does."""
+    words = argv[1:] if shutil.which(argv[0]) and "/" not in argv[0] else argv  # `python` is not a file of that name here
+    return next((word for word in words if _is_inside(word, here)), "")
+
+
+def left_here(argv: Sequence[str], names: Iterable[str], here: Path) -> list[str]:
+    """Words that name a file here which is not sent: where the job runs, they may name nothing."""
+    sent = set(names)
+    return [word for word in dict.fromkeys(argv) if _is_relative_file(word, here) and os.path.normpath(word) not in sent]
+
+
+def gather(paths: Iterable[str | os.PathLike[str]], here: Path) -> dict[str, bytes]:
+    """What the files hold, by the name that the job will see: relative to this folder, or the bare name of a file outside
+    it. Raises BadOption for what is no readable file, and over 128 KiB in all."""
+    found: dict[str, bytes] = {}
+    origins: dict[str, str] = {}
+    for path in (here / _text(each) for each in paths):
+        name, origin = _name(path, here), os.path.realpath(path)
+        if origins.setdefault(name, origin) != origin:
+            raise BadOption(f"Two files would both be {name!r} in the job's folder: {origins[name]} and {origin}.")
+        found[name] = _read(path, LIMIT - sum(len(data) for other, data in found.items() if other != name))
+    return found
+
+
+def packed(files: Mapping[str, bytes]) -> dict[str, str]:
+    """As the broker wants them."""
+    return {name: base64.b64encode(data).decode() for name, data in files.items()}
+
+
+def _is_inside(word: str, here: Path) -> bool:
+    return _is_relative_file(word, here) and ".." not in PurePath(os.path.normpath(word)).parts
+
+
+def _is_relative_file(word: str, here: Path) -> bool:
+    try:
+        return bool(word) and not word.startswith("-") and not os.path.isabs(word) and (here / word).is_file()
+    except (OSError, ValueError):  # a name that no file can have: too long, with a NUL
+        return False
+
+
+def _text(path: Any) -> str:
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise BadOption(f"files: {str(path)[:40]!r} is no path.")
+    return text
+
+
+def _name(path: Path, here: Path) -> str:
+    relative = PurePath(os.path.relpath(os.path.normpath(path), here))
+    return path.name if relative.parts[:1] == ("..",) else str(relative)
+
+
+def _read(path: Path, room: int) -> bytes:
+    """At most `room` bytes; more is refused, without reading it."""
+    try:
+        if path.is_dir():
+            raise BadOption(f"{path} is a folder.", hint="Pack it (`tar czf inputs.tar.gz ...`) and send that.")
+        if not path.is_file():
+            raise BadOption(f"{path} is not there." if not path.exists() else f"{path} is not a file that could be sent.")
+        with path.open("rb") as file:
+            data = file.read(room + 1)
+    except (OSError, ValueError) as error:
+        raise BadOption(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from error
+    if len(data) > room:
+        size = format_memory(path.stat().st_size)
+        raise BadOption(f"{path} ({size}) is too large: files sent along may be {LIMIT // 1024} KiB in all.", hint=ELSEWHERE)
+    return data

@@ -1,0 +1,255 @@
+"""What a panel shows, decided from the broker's answers without widgets, clocks or I/O.
+
+`state()` turns centres, sessions and balances into one JSON dict of ready words and sorted rows; the browser's view, the
+HTML snapshot and the text table all draw this same dict. Times stay absolute in it, so that it only changes when facts do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from ...display import centre_status, charts, endings
+from ...errors import ScnetError
+from ...units import format_number
+
+Json = dict[str, Any]
+RECENT = timedelta(minutes=10)  # so long an ended session stays in sight
+MOVING = frozenset({"intent", "submitted", "queued", "starting", "stopping"})
+
+# state: (tone, icon, word); shape and word say it without the colour
+CENTRE_STATES: Mapping[str, tuple[str, str, str]] = {
+    "up": ("good", "●", "up"),
+    "stale": ("warn", "▲", "stale"),
+    "down": ("bad", "■", "down"),
+}
+SESSION_STATES: Mapping[str, tuple[str, str, str]] = {
+    "intent": ("wait", "○", "preparing"),
+    "submitted": ("wait", "○", "submitted"),
+    "queued": ("wait", "○", "queued"),
+    "starting": ("wait", "◐", "starting"),
+    "ready": ("good", "●", "running"),
+    "stopping": ("wait", "◑", "stopping"),
+}
+OUTCOMES: Mapping[str, tuple[str, str, str]] = {
+    "done": ("idle", "◌", "done"),
+    "stopped": ("idle", "◌", "stopped"),
+    "failed": ("bad", "■", "failed"),
+}
+UNKNOWN = ("warn", "▲", "unknown")
+REASONS: Mapping[str, str] = {
+    "Resources": "waiting for free cores",
+    "Priority": "others come first",
+    "Dependency": "waiting for another job",
+    "BeginTime": "waiting for its start time",
+    "QOSMaxJobsPerUserLimit": "you have as many jobs there as the centre allows",
+    "AssocMaxJobsLimit": "you have as many jobs there as the centre allows",
+    "ReqNodeNotAvail": "its nodes are reserved or down",
+    "PartitionDown": "the partition is closed",
+    "None": "",
+}
+CHART = (420, 120)  # width and height
+MONEY = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
+
+
+def state(centres: Sequence[Json] = (), sessions: Sequence[Json] = (), balance: Sequence[Json] = (), now: datetime | None = None) -> Json:
+    """The dict that views draw: `centres`, `sessions`, `balances`, `summary`, `moving`, `now`, `problem`."""
+    rows = [session_row(one) for one in sessions if in_sight(one, now)]
+    shown: Json = {
+        "centres": [centre_row(one) for one in centres],
+        "sessions": sorted(rows, key=lambda row: (not row["live"], row["created_at"] or "")),
+        "balances": [balance_row(one) for one in balance],
+        "moving": any(one["live"] and one["state"] in MOVING for one in sessions),
+        "now": now.isoformat(timespec="milliseconds") if now else None,
+        "problem": None,
+    }
+    return shown | {"summary": summary(shown)}
+
+
+def job_state(session: Json, now: datetime) -> Json:
+    """The same dict for one job alone, whenever it ended."""
+    row = session_row(session)
+    moving = row["live"] and session["state"] in MOVING
+    return {**state(now=now), "sessions": [row], "moving": moving, "summary": job_summary(row)}
+
+
+def one_job(shown: Json, session_id: str, before: Json) -> Json:
+    """What `shown` says of that job alone; the job as in `before` if `shown` does not list it."""
+    rows = [row for row in shown["sessions"] if row["id"] == session_id] or before["sessions"]
+    return {**shown, "centres": [], "balances": [], "sessions": rows, "summary": "".join(map(job_summary, rows))}
+
+
+def job_summary(row: Json) -> str:
+    """ "train-k3x9fa at Centre A: running"."""
+    return f"{row['name']}{' at ' if row['centre'] else ''}{row['centre']}: {row['word']}"
+
+
+def in_sight(session: Json, now: datetime | None) -> bool:
+    """Whether a session is alive, or ended only recently."""
+    ended = when(session.get("ended_at"))
+    return bool(session["live"]) or bool(ended and now and now - ended < RECENT)
+
+
+def with_problem(shown: Json, error: ScnetError) -> Json:
+    """The last state, kept on show beside what went wrong."""
+    return {**shown, "problem": {"title": str(error), "hint": error.hint}}
+
+
+def facts(shown: Json) -> Json:
+    """All of a state but the moment it was made: two equal ones need no message."""
+    return {key: value for key, value in shown.items() if key != "now"}
+
+
+def centre_row(centre: Json) -> Json:
+    tone, icon, word = CENTRE_STATES.get(centre["state"], UNKNOWN)
+    partitions = centre.get("partitions", ())
+    return {
+        "id": centre["id"],
+        "name": centre["name"],
+        "title": centre.get("organisation", ""),
+        "tone": tone,
+        "icon": icon,
+        "word": word,
+        "why": " · ".join(filter(None, (centre_status.why(centre), *centre_status.told(centre)))),
+        "account": "no account linked" if centre.get("identity", "shared") != "shared" and not centre.get("account") else "",
+        "cores": centre["cores"],
+        "cores_free": centre["cores_free"],
+        "gpus": centre["gpus"],
+        "gpus_free": centre["gpus_free"],
+        "queued": centre["queued_jobs"],
+        "price": prices(part["core_hour"] for part in partitions),
+        "gpu_price": prices(part["gpu_hour"] for part in partitions if part["gpus"]),
+        "taken_at": centre.get("taken_at"),
+    }
+
+
+def prices(each: Iterable[float]) -> str:
+    """ "0.80", or "0.80–1.20" over several partitions."""
+    found = sorted({float(price) for price in each})
+    return "–".join(format_number(price) for price in dict.fromkeys((found[0], found[-1]))) if found else ""
+
+
+def session_row(session: Json) -> Json:
+    tone, icon, word = look_of(session)
+    if session.get("unknown_since") and session["live"]:
+        tone, icon, word = UNKNOWN
+    charged = session.get("charged")
+    return {
+        "id": session["id"],
+        "kind": session["kind"],
+        "name": endings.called(session),
+        "centre": session.get("centre_name") or session["centre"] or "",
+        "tone": tone,
+        "icon": icon,
+        "word": word,
+        "detail": detail(session),
+        "size": size(session),
+        "expires_at": session.get("expires_at"),
+        "cost": format_number(float(session.get("in_flight") or 0) if charged is None else float(charged)),
+        "charged": charged is not None,
+        "live": bool(session["live"]),
+        "stoppable": bool(session["live"]) and session["state"] != "stopping",
+        "created_at": session.get("created_at"),
+    }
+
+
+def look_of(session: Json) -> tuple[str, str, str]:
+    """Tone, icon and word of its state; once it has ended, of its outcome."""
+    return (SESSION_STATES if session["live"] else OUTCOMES).get(session["state"] if session["live"] else endings.outcome(session), UNKNOWN)
+
+
+def size(session: Json) -> str:
+    cores, gpus = session.get("cores", 0), session.get("gpus", 0)
+    return plural(cores, "core") + (f", {plural(gpus, 'GPU')}" if gpus else "")
+
+
+def detail(session: Json) -> str:
+    """What a session owes its owner: its warnings, and why it waits, is lost or ended, or the node of a running one."""
+    warned = centre_status.warned(session)
+    lost = bool(session.get("unknown_since")) and bool(warned)  # a warning says it better
+    return " · ".join(filter(None, (*warned, "" if lost else _line(session))))
+
+
+def _line(session: Json) -> str:
+    if not session["live"]:
+        return endings.cause(session)
+    if session.get("unknown_since"):
+        return f"The centre cannot say ({session.get('unknown_why') or 'no answer'}); the session is kept."
+    if session["state"] in ("ready", "starting"):
+        return f"on {session['node']}" if session.get("node") else ""
+    reason = str(session.get("reason") or "")
+    words = REASONS.get(reason, reason)
+    place = session.get("place_in_queue")
+    return ": ".join(filter(None, (f"number {place} in the queue" if place else "", words)))
+
+
+def balance_row(balance: Json) -> Json:
+    granted = float(balance["granted"])
+    ages = ages_of(balance)
+    money = [
+        {
+            "key": key, "label": label, "text": format_number(float(balance[key])), "share": share(float(balance[key]), granted),
+            "at": ages.get(key),
+        }
+        for key, label in MONEY
+    ]  # fmt: skip
+    quotas = [
+        quota_row("GPUs" if name == "gpus" else name, quota["used"], quota["limit"])
+        for name, quota in balance.get("quota", {}).items()
+        if quota["limit"]
+    ]
+    title = balance.get("title") or balance["id"]
+    mine = centre_status.mine(balance)
+    said = [words[:1].upper() + words[1:] for words in (mine and f"{mine}.", centre_status.pace(balance)) if words]
+    return {
+        "id": balance["id"], "title": title, "granted": format_number(granted), "money": money, "quotas": quotas,
+        "pace": " ".join(said), "mine": format_number(centre_status.available(balance)), "chart": chart(balance),
+    }  # fmt: skip
+
+
+def ages_of(balance: Json) -> Json:
+    """Of when what is settled and what is in flight is; of nothing in flight no age, which would be another at each look."""
+    times = balance.get("as_of") or {}
+    return {"settled": times.get("settled"), "in_flight": times.get("in_flight") if balance["in_flight"] else None}
+
+
+def chart(balance: Json) -> str:
+    """What was charged on each of the last days, as SVG; "" where nothing was."""
+    days = [one for one in balance.get("last_days") or () if one["charged"] > 0]
+    if not days:
+        return ""
+    listed = balance["last_days"]
+    shown = [charts.Bar(label=charts.day(date.fromisoformat(one["day"])), value=float(one["charged"])) for one in listed]
+    words = f"{format_number(sum(one['charged'] for one in days))} credits on {len(days)} of the last {len(listed)} days."
+    return charts.bars("Credits charged by day", words, shown, name=f"days-{balance['id']}", width=CHART[0], height=CHART[1])
+
+
+def quota_row(name: str, used: int, limit: int) -> Json:
+    part = share(used, limit)
+    tone = "bad" if part >= 1 else "warn" if part >= 0.9 else "good"
+    return {"name": name, "used": used, "limit": limit, "share": part, "tone": tone, "text": f"{used:,} of {limit:,} {name}"}
+
+
+def share(part: float, whole: float) -> float:
+    return round(min(1.0, max(0.0, part / whole)), 4) if whole > 0 else 0.0
+
+
+def summary(shown: Json) -> str:
+    """One sentence for a screen reader and a glance: "3 of 4 centres up · 2 sessions, 1 waiting · 87.50 credits available"."""
+    rows, live = shown["centres"], [row for row in shown["sessions"] if row["live"]]
+    waiting = sum(row["tone"] == "wait" for row in live)
+    up = sum(row["word"] == "up" for row in rows)
+    parts = [f"{up} of {plural(len(rows), 'centre')} up" if rows else "no centres"]
+    parts.append((plural(len(live), "session") if live else "no sessions") + (f", {waiting} waiting" if waiting else ""))
+    parts += [f"{row['mine']} credits available" for row in shown["balances"][:1]]
+    return " · ".join(parts)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def when(text: str | None) -> datetime | None:
+    """A time of the broker's JSON; None for none."""
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,156 @@
+"""What is known of each centre now: its last snapshot, whether it answers, and the offers that follow from both.
+
+Filled by the watchers, read by placement and pages; it asks nobody anything.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..jobs import JobRequest, LoadSnapshot
+from ..placement.placement import Offer, Outlook, Shape, allotted, look, offers_of
+from ..sessions.records import NewCopy
+from ..standard.centre import CentreSpec
+from .breaker import Breaker
+from .health import Health
+
+log = logging.getLogger(__name__)
+Looked = tuple[LoadSnapshot, Mapping[str, Outlook]]  # of one time: replaced whole, because one thread writes and others read
+
+
+@dataclass(slots=True)
+class Known:
+    """One centre: what it promises, and what it last said."""
+
+    spec: CentreSpec
+    order: int
+    looked: Looked | None = None
+    failing_since: datetime | None = None
+    failure: str = ""
+    health: Health = field(default_factory=Health)
+    breaker: Breaker = field(default_factory=Breaker)
+    tick: float = 0.0  # seconds between looks, where its slow answers make them rarer than its page says
+    news: dict[str, None] = field(default_factory=dict)  # all centres of which something is new, by id
+    wondered: set[str] = field(default_factory=set)  # at words that are not known: each is logged once
+
+    def took(self, snapshot: LoadSnapshot) -> None:
+        looked = snapshot, {name: look(load, snapshot.taken_at) for name, load in snapshot.partitions.items()}
+        self.looked, self.failing_since, self.failure = looked, None, ""
+        self.health.counted(snapshot)
+        for words in snapshot.strange:
+            if words not in self.wondered:
+                self.wondered.add(words)
+                log.warning("%s: the %s is not known: what it is said of counts as neither up, free nor ended.", self.spec.id, words)
+        self._tell()
+
+    def failed(self, why: str, at: datetime) -> None:
+        self.failing_since, self.failure = self.failing_since or at, why
+        self._tell()
+
+    def announced(self, spec: CentreSpec) -> None:
+        """Its page says something else now."""
+        self.spec = spec
+        self._tell()
+
+    def paced(self, tick: float) -> None:
+        """So many seconds are between looks now."""
+        before, self.tick = self.max_age, tick
+        if self.max_age != before:
+            self._tell()
+
+    def _tell(self) -> None:
+        self.news[self.spec.id] = None
+
+    @property
+    def snapshot(self) -> LoadSnapshot | None:
+        return self.looked[0] if self.looked else None
+
+    def state(self, now: datetime) -> str:
+        """ "up", "stale", "down" or "unknown" (never heard of, and no error yet)."""
+        if self.failing_since is not None:
+            return "down"
+        if self.snapshot is None:
+            return "unknown"
+        return "stale" if now - self.snapshot.taken_at > self.max_age else "up"
+
+    def _why_not(self, failing_since: datetime | None) -> str:
+        if failing_since:
+            return f"{self.spec.name} does not answer since {failing_since:%H:%M:%S} UTC: {self.failure}"
+        return f"{self.spec.name} has not been heard of yet"
+
+    @property
+    def max_age(self) -> timedelta:
+        """Two ticks and 15 s: what is older says nothing of the load."""
+        return timedelta(seconds=2 * max(self.spec.watch.interval, self.tick) + 15)
+
+    def why(self, now: datetime) -> str:
+        """A sentence for people; "" while it is up."""
+        state = self.state(now)
+        if state in ("down", "unknown"):
+            return self._why_not(self.failing_since)
+        return f"{self.spec.name} was last heard of a while ago" if state == "stale" else ""
+
+    def offers(self, copies: Iterable[NewCopy] = ()) -> list[Offer]:
+        """Its partitions as offers; `copies` are our own newest jobs there, for those the snapshot can't show yet. What time alone
+        changes is not in them: that an answer grows old, an offer's own rule sees; when a breaker lets somebody try, `refusals`."""
+        looked, failing_since = self.looked, self.failing_since
+        return offers_of(
+            self.spec,
+            looked[0] if looked else None,
+            state="down" if failing_since else "up" if looked else "unknown",
+            why="" if looked and not failing_since else self._why_not(failing_since),
+            pending=_pending(copies, looked),
+            outlooks=looked[1] if looked else None,
+            max_age=self.max_age,
+            order=self.order,
+        )
+
+    def allotted(self, request: JobRequest, partition: str) -> JobRequest:
+        """The request with what a job of it is given there, as far as the last snapshot says."""
+        offered = self.spec.offered(partition)
+        load = self.snapshot.partitions.get(partition) if self.snapshot else None
+        return allotted(request, load, offered.gpu_model if offered else "")
+
+    def pending(self, copies: Iterable[NewCopy]) -> Mapping[str, tuple[Shape, ...]]:
+        """By partition, what the last snapshot does not show of them."""
+        return _pending(copies, self.looked)
+
+
+def _pending(copies: Iterable[NewCopy], looked: Looked | None) -> Mapping[str, tuple[Shape, ...]]:
+    pending: dict[str, tuple[Shape, ...]] = {}
+    for copy in copies:
+        if copy.submitted_at is None or looked is None or copy.submitted_at >= looked[0].taken_at:
+            pending[copy.partition] = (*pending.get(copy.partition, ()), *_shares(copy.request))
+    return pending
+
+
+def _shares(request: Mapping[str, Any]) -> tuple[Shape, ...]:
+    """What each node of one of our jobs takes."""
+    nodes = max(int(request["nodes"]), 1)
+    return (Shape(*(-(-int(request[what]) // nodes) for what in ("cores", "gpus", "memory"))),) * nodes
+
+
+@dataclass(slots=True)
+class Load:
+    """All centres of the federation, in its order."""
+
+    centres: dict[str, Known] = field(default_factory=dict)
+    news: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, known in self.centres.items():
+            known.news = self.news
+            self.news[name] = None
+
+    @classmethod
+    def of(cls, specs: Iterable[CentreSpec]) -> Load:
+        return cls({spec.id: Known(spec, order) for order, spec in enumerate(specs)})
+
+    def refusals(self, now: datetime) -> Mapping[str, str]:
+        """By centre, why nobody should be placed there now although it answers."""
+        tripped = (known for known in self.centres.values() if known.breaker.open_until)
+        return {known.spec.id: words for known in tripped if (words := known.breaker.refusal(now))}

@@ -1,0 +1,445 @@
+"""Grid Engine's words: qsub, qstat, qdel and its accounting file, each a builder and its parser. A partition is a queue.
+
+Tried on Son of Grid Engine 8.1.9. Ended jobs are read from the accounting file and not through qacct, which reads all of it
+for every single job and prints times in the centre's zone. That file has no word for a deletion, and no row for a job that
+was deleted before it started: `_end` and `never_started` say what is made of that.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice, repeat
+
+from ...errors import BadOption, Garbled, Rejected
+from ..commands import Command, Completed
+from ..jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from . import gridengine_qstat
+from . import gridengine_states as states
+from .command_checks import AHEAD, FOR_EVER, check, check_name, each, ends_at, lines, moment, number, numbers, sentence, short
+from .gridengine_qstat import ANY, PLAIN, Instance, Job, size
+
+MIB = 2**20
+# What sites call these complexes; the first that an installation has is taken.
+GPUS = ("gpu", "gpus", "ngpus", "ngpu", "num_gpus", "gpu_count", "nvidia_gpu", "cuda", "dcu", "dcus")
+GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type", "gputype", "gpu_card")
+MEMORIES = ("m_mem_free", "mem_free", "h_vmem", "virtual_free", "h_rss", "memory", "mem")
+TYPES = frozenset(["INT", "DOUBLE", "MEMORY", "TIME", "BOOL", "STRING", "CSTRING", "RESTRING", "HOST", "RSMAP"])  # of complexes
+RAN = frozenset({0, 12, 13, 14, 15, 16})  # accounting's "failed": the job itself ran to its end
+SIGNALLED, KILLED = 100, 137
+TIME_OVER = 37  # the qmaster itself enforced the walltime
+NOT_THE_SITES = frozenset({17, 26, 27, 28, 30, 37, SIGNALLED})  # output file, shell, directory, limits, what the program did
+PATH_MARKS = frozenset("$,")  # $HOME and the like are replaced in -o and -wd; a comma begins a second path
+STATES: Mapping[Ending, JobState] = {
+    Ending.COMPLETED: JobState.COMPLETED,
+    **dict.fromkeys((Ending.FAILED, Ending.TIMEOUT, Ending.OUT_OF_MEMORY), JobState.FAILED),
+    Ending.CANCELLED: JobState.CANCELLED,
+    Ending.SITE_FAILURE: JobState.LOST,
+}
+# bash stays, so that a signal to the program alone is told apart from a deletion, which kills both. Ending with 99 would ask
+# for another run, with 100 for an error that stays in the queue.
+SCRIPT = "#!/bin/bash\n{}\ncode=$?\ncase $code in 99|100) code=98;; esac\nexit $code\n"
+
+_EACH = 'names=$(qconf "$1") || exit $?; for name in $names; do qconf "$2" "$name" || exit $?; done'
+
+_GONE = re.compile(r"does not exist|already in deletion|has registered the job|has deleted job", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Complex:
+    """A resource that can be asked for. `booked`: it is a consumable. `per_slot`: a job of n slots gets n times what it asks."""
+
+    name: str
+    booked: bool = False
+    per_slot: bool = False
+
+    def times(self, slots: int) -> int:
+        return slots if self.per_slot else 1
+
+
+@dataclass(frozen=True, slots=True)
+class GridEngine:
+    """`gpu`, `memory` and `model` are this installation's complexes, `environments` the parallel environment of each queue that
+    keeps a job's slots on one node ($pe_slots), `limits` the queues' own walltimes. Where no complex names GPU models, a queue
+    has but the model that the centre's page says. `reserves` is for how many jobs places may be kept: 0 is Grid Engine's default, None
+    that nobody said. `every` is how long a submission waits for a run of the scheduler, at most."""
+
+    gpu: Complex | None = None
+    memory: Complex | None = None
+    model: Complex | None = None
+    environments: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, timedelta | None] = field(default_factory=dict)
+    reserves: int | None = None
+    every: timedelta = timedelta()
+
+    def probe(self) -> tuple[Command, ...]:
+        each_one = (*PLAIN, "sh", "-c", _EACH, "sh")
+        complexes, scheduler = (Command((*PLAIN, "qconf", which)) for which in ("-sc", "-ssconf"))
+        return complexes, Command((*each_one, "-spl", "-sp")), Command((*each_one, "-sql", "-sq")), scheduler
+
+    def probed(self, done: Sequence[Completed]) -> GridEngine:
+        complexes, environments, queues = (gridengine_qstat.answered(one) for one in (done[0], _none_is_empty(done[1]), done[2]))
+        scheduler = next(_tables(_if_told(done[3]), "algorithm"), {})
+        # Univa's have more columns; a line that is no row lacks a type.
+        known = {row[0]: row for row in map(str.split, complexes) if len(row) >= 8 and row[2] in TYPES and row[4] != "NO"}
+        booked = {name: row for name, row in known.items() if row[5] != "NO"}
+        one_node = [table["pe_name"] for table in _tables(environments, "pe_name") if table.get("allocation_rule") == "$pe_slots"]
+        by_name = {table["qname"]: table for table in _tables(queues, "qname")}
+        return GridEngine(
+            gpu=_first(GPUS, booked),
+            memory=_first(MEMORIES, booked) or _first(("mem_free",), known),
+            model=_first(GPU_MODELS, known),
+            environments={
+                name: pe
+                for name, table in by_name.items()
+                for pe in one_node[::-1]
+                if pe in re.split(r"[\s,=\[\]]+", table.get("pe_list", ""))
+            },
+            limits={name: _limit(table.get("h_rt", "")) for name, table in by_name.items()},
+            reserves=number(scheduler["max_reservation"]) if "max_reservation" in scheduler else None,
+            every=timedelta(seconds=number(scheduler.get("flush_submit_sec", "")))
+            or _limit(scheduler.get("schedule_interval", ""))
+            or timedelta(),
+        )
+
+    # ---- submit
+
+    def submit(self, spec: JobSpec) -> Command:
+        """Options go as arguments, the script by stdin. `-w e`: what no node could ever run is refused now; without it, it would
+        wait for ever. Raises BadOption."""
+        _check(spec)
+        slots = max(spec.cores, 1)
+        requests = {"h_rt": f"{each(int(spec.walltime.total_seconds() * 1000), 1000)}", **self._hardware(spec, slots)}
+        options = (
+            *("-N", spec.name, "-q", spec.partition, *self._environment(spec.partition, slots)),
+            *("-l", ",".join(f"{name}={value}" for name, value in requests.items())),
+            *("-o", f":{spec.output}", "-j", "y", *(("-wd", spec.directory) if spec.directory else ())),
+            *("-S", "/bin/bash", "-b", "n", "-r", "n", "-w", "e"),
+        )
+        return Command(("qsub", "-terse", *options), SCRIPT.format(shlex.join(spec.argv)).encode())
+
+    def _environment(self, queue: str, slots: int) -> tuple[str, ...]:
+        if slots == 1:
+            return ()
+        pe = self.environments.get(queue) or ("" if queue in self.limits else next(iter(self.environments.values()), ""))
+        if not pe:
+            raise BadOption(f"cores: queue {queue} has no parallel environment that keeps {slots} cores on one node; ask for 1.")
+        return "-pe", pe, f"{slots}"
+
+    def _hardware(self, spec: JobSpec, slots: int) -> dict[str, str]:
+        wanted = {}
+        if spec.memory and self.memory:
+            wanted[self.memory.name] = f"{each(each(spec.memory, self.memory.times(slots)), MIB)}M"
+        if spec.gpus:
+            if not self.gpu:
+                raise BadOption("gpus: this Grid Engine has no consumable for GPUs.", hint=f"It would be named {', '.join(GPUS[:4])} …")
+            wanted[self.gpu.name] = _share(spec.gpus, self.gpu.times(slots))
+            if spec.gpu_model and self.model:
+                wanted[self.model.name] = spec.gpu_model
+        return wanted
+
+    def submitted(self, done: Completed) -> str:
+        said = gridengine_qstat.answered(done)
+        for line in reversed(said):
+            if match := re.fullmatch(r"(?:Your job )?(\d{1,10})(?: \(.*)?", line, re.ASCII):
+                return match[1]
+        raise Garbled(f"qsub answered without a job id: {short(done.stdout)!r}.")
+
+    # ---- find, cancel
+
+    def find(self, name: str) -> Command:
+        check_name("name", name)
+        return gridengine_qstat.named(_plain(name))
+
+    def found(self, done: Completed) -> str | None:
+        history = gridengine_qstat.told(done)
+        named = [job for job in history.jobs if _plain(job.name) in history.asked]
+        live, ended = [job.id for job in named if not job.ended], [job.id for job in named if job.ended]
+        ids = live or list(history.rows) or ended
+        return max(ids, key=int) if ids else None
+
+    def remembered(self, name: str) -> Command | None:
+        return None  # `find` asks the accounting
+
+    def recalled(self, done: Completed) -> str | None:
+        return None
+
+    def cancel(self, ids: Sequence[str]) -> Command:
+        return Command((*PLAIN, "qdel", *numbers(ids)))
+
+    def cancelled(self, done: Completed) -> None:
+        gridengine_qstat.check_asked(done)
+        complaints = [line for line in lines(done.stdout, done.stderr) if not _GONE.search(line)]
+        if done.code and complaints:
+            raise Rejected(sentence(complaints, done))
+
+    # ---- look
+
+    def queue(self) -> Command:
+        """Queues, their nodes and everybody's jobs in one answer, so that what is free and who has the rest can't disagree."""
+        known = (self.gpu, self.memory, self.model)
+        return gridengine_qstat.look(("slots", "mem_total", *(one.name for one in known if one)))
+
+    def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
+        jobs = [job for job in done.read(gridengine_qstat.seen).jobs if not job.ended]
+        places = _places(jobs)
+        found: dict[str, JobStatus] = {}
+        for job in jobs:  # a job on several nodes stands under each, its first node first
+            found.setdefault(job.id, _status(job, at, places.get(job.id, 0)))
+        return found
+
+    def nodes(self) -> tuple[Command, ...]:
+        return ()
+
+    def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
+        seen = queue.read(gridengine_qstat.seen)
+        by_queue: dict[str, list[Instance]] = defaultdict(list)
+        for instance in seen.instances:
+            by_queue[instance.queue].append(instance)
+        waiting, cores = Counter[str](), Counter[str]()
+        line = [job for job in seen.jobs if states.waits(job.word)]
+        for job in line:
+            waiting[job.queue] += job.tasks
+            cores[job.queue] += job.tasks * job.slots
+        # When it last ran is not said: it is taken to have run as it was looked at.
+        backfill = Backfill(at, self.every) if self.every else None
+        partitions = {}
+        for name, members in by_queue.items():
+            loads = tuple(self._node(member) for member in members)
+            running = {job.id: job for member in members for job in member.jobs}
+            ahead = (job for job in line if job.queue in (name, ANY))
+            partitions[name] = PartitionLoad(
+                name=name, nodes=loads, queued_jobs=waiting[name] + waiting[ANY], queued_cores=cores[name] + cores[ANY],
+                running_jobs=len(running), max_walltime=self.limits.get(name), up=any(load.up for load in loads),
+                running=tuple(self._booking(job, name, at) for job in running.values()),
+                waiting=tuple(islice((one for job in ahead for one in repeat(self._waiting(job, name), job.tasks)), AHEAD)),
+                reserves=self.reserves, backfill=backfill,
+            )  # fmt: skip
+        strange = {f"job state {short(job.word)!r}" for job in seen.jobs if states.strange_job(job.word)}
+        strange |= {f"queue state {short(one.state)!r}" for one in seen.instances if states.strange_instance(one.state)}
+        return LoadSnapshot(taken_at=at, partitions=partitions, strange=tuple(sorted(strange)))
+
+    def _node(self, instance: Instance) -> NodeLoad:
+        """What is left is the scheduler's word; what jobs have of it, theirs. (A job over several nodes may count at the first.) Of a
+        node that is alarmed nothing is free: no job is sent there."""
+        free = min(instance.slots - instance.slots_used, int(size(instance.left.get("slots", f"{instance.slots}"))))
+        memory, memory_used = size(instance.left.get("mem_total", "")), 0.0
+        if self.memory and self.memory.booked:
+            memory, memory_used = _booked(self.memory, instance)
+        gpus, gpus_used = _booked(self.gpu, instance) if self.gpu else (0.0, 0.0)
+        if states.alarmed(instance.state):
+            free, gpus_used = 0, gpus
+        return NodeLoad(
+            name=instance.node, cores=instance.slots, cores_used=instance.slots - max(free, 0), memory=round(memory),
+            memory_used=round(memory_used), gpus=round(gpus), gpus_used=min(math.ceil(gpus_used), round(gpus)),
+            gpu_model=instance.left.get(self.model.name, "") if self.model else "", up=states.takes_jobs(instance.state),
+        )  # fmt: skip
+
+    def _booking(self, job: Job, queue: str, at: datetime) -> Booking:
+        until = ends_at(gridengine_qstat.time(job.since) or at, self._walltime(job, queue) or FOR_EVER, at)
+        return Booking(ends_at=until, cores=job.slots, gpus=self._gpus(job.wants, job.slots), node=job.node)
+
+    def _waiting(self, job: Job, queue: str) -> Waiting:
+        return Waiting(cores=job.slots, gpus=self._gpus(job.wants, job.slots), walltime=self._walltime(job, queue))
+
+    def _walltime(self, job: Job, queue: str) -> timedelta | None:
+        return _limit(job.wants.get("h_rt", "")) or self.limits.get(queue)
+
+    # ---- usage
+
+    def usage(self, ids: Sequence[str], word: str = "") -> Command:
+        return gridengine_qstat.history(gridengine_qstat.JOB_ID, numbers(ids))
+
+    def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
+        """Of all times: accounting is one file, which is read to its end anyway."""
+        return gridengine_qstat.history(gridengine_qstat.JOB_NAME, [gridengine_qstat.OURS])
+
+    def records(self, done: Completed) -> list[UsageRecord]:
+        """The runs of one job in their order. A job that is still there has no row yet but that of a failed or an earlier start."""
+        told = gridengine_qstat.told(done)
+        asked = [job for job in told.jobs if job.id in told.asked]
+        live = {job.id: job for job in asked if not job.ended}
+        gone = [job for job in asked if job.ended and job.id not in told.rows and gridengine_qstat.never_started(job, told)]
+        records = [record for job, rows in told.rows.items() if job not in live for record in self._runs(rows)]
+        again = {job: Counter(row[4] for row in rows) for job, rows in told.rows.items()}
+        present = [self._live(job, again.get(job.id, Counter())[job.name]) for job in live.values()]
+        return [*records, *present, *(self._live(job) for job in gone), *map(_broken, told.broken)]
+
+    def _live(self, job: Job, restart: int = 0) -> UsageRecord:
+        state = JobState.CANCELLED if job.ended else states.state(job.word)
+        runs, since = state is JobState.RUNNING, gridengine_qstat.time(job.since)
+        gpus = self._gpus(job.wants, job.slots) if runs else 0
+        return UsageRecord(
+            job_id=job.id, name=job.name, state=state, cores=job.slots if runs else 0, gpus=gpus, gpu_models=self._models(job.wants, gpus),
+            memory=self._memory(job.wants, job.slots), submitted_at=None if runs else since, started_at=since if runs else None,
+            node=job.node, partition=job.queue, restart=restart, ending=Ending.CANCELLED if job.ended else None, state_raw=job.word,
+        )  # fmt: skip
+
+    def _runs(self, rows: Iterable[Sequence[str]]) -> Iterator[UsageRecord]:
+        """A Grid Engine that lost its state gives ids out again: another name is another job."""
+        before = Counter[str]()
+        for row in rows:
+            yield self._record(row, before[row[4]])
+            before[row[4]] += 1
+
+    def _record(self, row: Sequence[str], restart: int) -> UsageRecord:
+        """One row; what can't be read is said, so that it neither stops the other rows nor passes for nothing used."""
+        words = f"failed {row[11]}, exit status {row[12]}"
+        if bad := next((text for text in (*row[8:13], row[34], row[35]) if len(text) > 19 or not text.isdecimal()), ""):
+            return _unreadable(row, f"{short(bad)!r} is no whole number")
+        if row[35] != "0":
+            return _unreadable(row, "it is of a task of a job array, which the hub never submits")
+        started, ended, slots, wants = moment(number(row[9])), moment(number(row[10])), number(row[34]), _wants(row[39])
+        elapsed = ended - started if started and ended else timedelta()
+        code = number(row[12])
+        killed = row[11] != "0" and code > 128
+        ending = self._ending(row, elapsed, wants)
+        gpus = self._gpus(wants, slots) if started else 0
+        return UsageRecord(
+            job_id=row[5], name=row[4], state=STATES[ending], cores=slots if started else 0, gpus=gpus,
+            gpu_models=self._models(wants, gpus), memory=self._memory(wants, slots), submitted_at=moment(number(row[8])),
+            started_at=started, ended_at=ended, elapsed=elapsed, cpu=timedelta(seconds=min(size(row[36]), 10**9)),
+            node=row[1] if started else "", exit_code=f"0:{code - 128}" if killed else f"{code}:0", partition=row[0],
+            restart=restart, ending=ending, state_raw=words,
+        )  # fmt: skip
+
+    def _ending(self, row: Sequence[str], elapsed: timedelta, wants: Mapping[str, str]) -> Ending:
+        """How a run ended. qdel kills the whole job, as Grid Engine does at a limit, and as a node does that goes down: all are failure
+        100 with status 137. What was over its walltime or memory by its own figures is told apart, the rest was cancelled, by whomever."""
+        failed, code = number(row[11]), number(row[12])
+        if failed in RAN:
+            return Ending.FAILED if code else Ending.COMPLETED
+        if failed not in NOT_THE_SITES:
+            return Ending.SITE_FAILURE
+        if failed == TIME_OVER or (failed == SIGNALLED and elapsed.total_seconds() >= number(wants.get("h_rt", "")) > 0):
+            return Ending.TIMEOUT
+        if failed == SIGNALLED and size(row[42]) >= size(wants.get("h_vmem", "")) * number(row[34]) > 0:
+            return Ending.OUT_OF_MEMORY
+        return Ending.FAILED if failed != SIGNALLED or code != KILLED else Ending.CANCELLED
+
+    def _models(self, wants: Mapping[str, str], gpus: int) -> tuple[tuple[str, int], ...]:
+        model = wants.get(self.model.name, "") if self.model else ""
+        return ((model, gpus),) if model and gpus else ()
+
+    def _gpus(self, wants: Mapping[str, str], slots: int) -> int:
+        return round(size(wants.get(self.gpu.name, "")) * self.gpu.times(slots)) if self.gpu else 0
+
+    def _memory(self, wants: Mapping[str, str], slots: int) -> int:
+        return round(size(wants.get(self.memory.name, "")) * self.memory.times(slots)) if self.memory else 0
+
+
+# ---- what goes in
+
+
+def _check(spec: JobSpec) -> None:
+    check(spec)
+    if spec.nodes > 1:
+        raise BadOption("nodes: Grid Engine is asked for jobs on one node only.")
+    if spec.name[0].isdigit():
+        raise BadOption("name: Grid Engine has no job names that begin with a digit.")
+    for option, text in (("output", spec.output), ("directory", spec.directory)):
+        if PATH_MARKS.intersection(text):
+            raise BadOption(f"{option}: Grid Engine reads '$' and ',' in a path as its own: {text[:40]!r}.")
+
+
+def _share(gpus: int, slots: int) -> str:
+    """What to ask for per slot, so that all slots together get so many GPUs: "2", or "0.25" for one GPU over four slots."""
+    if gpus * 10**6 % slots:
+        raise BadOption(
+            f"gpus: this Grid Engine hands out GPUs per core, and {gpus} can't be shared by {slots} cores.",
+            hint="Ask for 1, 2, 4, 5 or 8 cores a GPU, say.",
+        )
+    return f"{gpus / slots:.6f}".rstrip("0").rstrip(".")
+
+
+def _plain(name: str) -> str:
+    """A name as grep's pattern for itself."""
+    return name.replace(".", "[.]").replace("+", "[+]")
+
+
+# ---- what comes out
+
+
+def _broken(row: Sequence[str]) -> UsageRecord:
+    return _unreadable(row, f"it has {len(row)} of {gridengine_qstat.COLUMNS} fields")
+
+
+def _unreadable(row: Sequence[str], why: str) -> UsageRecord:
+    job, name = (row[index] if len(row) > index else "" for index in (gridengine_qstat.JOB_ID, 4))
+    trouble = f"accounting's row {short(':'.join(row))!r} can't be read: {why}."
+    return UsageRecord(job_id=job, name=name, state=JobState.UNKNOWN, cores=0, trouble=trouble)
+
+
+def _status(job: Job, at: datetime, place: int) -> JobStatus:
+    state = states.state(job.word)
+    broken = "E" in job.word and state is JobState.QUEUED
+    return JobStatus(
+        state=state, seen_at=at, name=job.name, node=job.node, reason=states.reason(job.word),
+        place=place if state is JobState.QUEUED else 0, hopeless=broken,
+    )  # fmt: skip
+
+
+def _places(jobs: Iterable[Job]) -> dict[str, int]:
+    """The place of each waiting job among those of its queue, 1 first: qstat lists them by priority."""
+    ahead, everywhere, places = Counter[str](), 0, {}
+    for job in (job for job in jobs if states.waits(job.word)):
+        places[job.id] = 1 + (everywhere if job.queue == ANY else ahead[job.queue] + ahead[ANY])
+        ahead[job.queue] += job.tasks
+        everywhere += job.tasks
+    return places
+
+
+def _booked(resource: Complex, instance: Instance) -> tuple[float, float]:
+    """All of a consumable on a node, and what its jobs have."""
+    used = sum(size(job.wants.get(resource.name, "")) * resource.times(job.slots) for job in instance.jobs)
+    return size(instance.left.get(resource.name, "")) + used, used
+
+
+def _first(names: Iterable[str], rows: Mapping[str, Sequence[str]]) -> Complex | None:
+    name = next((name for name in names if name in rows), "")
+    return Complex(name, booked=rows[name][5] != "NO", per_slot=rows[name][5] == "YES") if name else None
+
+
+def _if_told(done: Completed) -> list[str]:
+    """The lines of an answer, if there is one: a site may forbid the question. Raises Unreachable."""
+    gridengine_qstat.check_asked(done)
+    return [] if done.code else lines(done.stdout)
+
+
+def _none_is_empty(done: Completed) -> Completed:
+    """ "no parallel environment defined" is an answer, if with an exit code."""
+    return replace(done, code=0, stdout="") if done.code == 1 and done.stderr.startswith("no ") else done
+
+
+def _tables(said: Iterable[str], first: str) -> Iterator[dict[str, str]]:
+    """qconf's tables of names and values, one after the other, each beginning with `first`. Lines before the first are others' words."""
+    table: dict[str, str] = {}
+    for line in said:
+        name, _, value = line.partition(" ")
+        if name == first:
+            if table:
+                yield table
+            table = {}
+        if table or name == first:
+            table[name] = value.strip()
+    if table:
+        yield table
+
+
+def _limit(text: str) -> timedelta | None:
+    """A queue's walltime: "48:00:00", "3600", "INFINITY"; what some nodes have instead ("[n1=…]") is left out."""
+    parts = text.split(",")[0].split(":")
+    if len(parts) > 3 or not all(re.fullmatch(r"\d{1,9}", part, re.ASCII) for part in parts):
+        return None
+    return timedelta(seconds=sum(int(part) * 60**power for power, part in enumerate(reversed(parts))))
+
+
+def _wants(category: str) -> dict[str, str]:
+    """The resources in accounting's "-q all.q -l gpu=1,h_rt=600 -pe smp 2"."""
+    match = re.search(r"(?:^| )-l (\S+)", category)
+    return dict(pair.split("=", 1) for pair in match[1].split(",") if "=" in pair) if match else {}

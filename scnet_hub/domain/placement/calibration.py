@@ -1,0 +1,118 @@
+"""What waits really were, and the range that is promised from them: half of such starts within p50, nine in ten within p90.
+
+Starts of one kind (same chance, same order of magnitude of the estimate; at one centre once it has had enough of them) are
+alike. The level is steered by its own hit rate (adaptive conformal inference: Gibbs and Candès, NeurIPS 2021), so that it is right as
+often as it says even while the load changes; after a run of misses the older half is forgotten. Pure: nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .wait_model import Wait
+
+PROMISE = 0.9
+STEP = 0.02  # how far one hit or miss moves the level
+KEPT, LEAST, LEAST_HERE = 200, 10, 30
+RECENT, MISSES = 20, 8  # so many misses of so many promises: the load has changed
+LOWEST, HIGHEST = 0.5, 0.99
+
+
+class Kind(NamedTuple):
+    """Starts that are alike: `chance` and `delay` (powers of two of the estimate) at a `centre`, or anywhere ("")."""
+
+    chance: int
+    delay: int
+    centre: str = ""
+
+
+class Range(NamedTuple):
+    """Seconds: half and nine in ten of such starts took no longer, of so many."""
+
+    p50: float
+    p90: float
+    starts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The ranges that hold now, by kind."""
+
+    ranges: Mapping[Kind, Range] = field(default_factory=dict)
+
+    def of(self, wait: Wait, centre: str) -> Range | None:
+        """The range for such a wait there; None where there were too few of them."""
+        if not self.ranges:
+            return None
+        return self.ranges.get(kind(wait, centre)) or self.ranges.get(kind(wait))
+
+
+UNTRIED = Forecast()
+
+
+def kind(wait: Wait, centre: str = "") -> Kind:
+    return Kind(int(wait.chance), 0 if wait.seconds is None else int(wait.seconds // 60).bit_length(), centre)
+
+
+@dataclass(slots=True)
+class _Past:
+    """The starts of one kind, newest last, and the level that made the promises about them right so far."""
+
+    waits: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    hits: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
+    level: float = PROMISE
+    changes: int = 0
+
+    def learn(self, waited: float, promised: float | None) -> None:
+        if promised is not None:
+            hit = waited <= promised
+            self.hits.append(hit)
+            self.level = min(HIGHEST, max(LOWEST, self.level + STEP * (PROMISE - hit)))
+        self.waits.append(waited)
+        if sum(not hit for hit in self.hits) >= MISSES:
+            for _ in range(len(self.waits) - max(LEAST, len(self.waits) // 2)):
+                self.waits.popleft()
+            self.hits.clear()
+            self.level, self.changes = PROMISE, self.changes + 1
+
+    def range(self) -> Range:
+        known = sorted(self.waits)
+        return Range(_quantile(known, 0.5), _quantile(known, self.level), len(known))
+
+
+class Calibration:
+    """Learns from starts that came to their end, in their order."""
+
+    def __init__(self) -> None:
+        self._past: dict[Kind, _Past] = {}
+        self._forecast: Forecast | None = None
+
+    def learn(self, wait: Wait, centre: str, waited: float, promised: float | None = None) -> None:
+        """That a start of which `wait` was expected there took `waited` seconds; `promised` is the p90 that was stated for it."""
+        for one in {kind(wait), kind(wait, centre)}:
+            self._past.setdefault(one, _Past()).learn(waited, promised)
+        self._forecast = None
+
+    def forecast(self) -> Forecast:
+        """The ranges as they are now; the same object until something is learned."""
+        if self._forecast is None:
+            self._forecast = Forecast({one: past.range() for one, past in self._past.items() if len(past.waits) >= _least(one)})
+        return self._forecast
+
+    @property
+    def changes(self) -> int:
+        """How often the waits of a kind changed at once."""
+        return sum(past.changes for one, past in self._past.items() if not one.centre)
+
+
+def _least(one: Kind) -> int:
+    return LEAST_HERE if one.centre else LEAST
+
+
+def _quantile(ordered: Sequence[float], level: float) -> float:
+    """The order statistic that a further one does not exceed with that probability."""
+    return ordered[min(len(ordered), math.ceil(level * (len(ordered) + 1))) - 1]

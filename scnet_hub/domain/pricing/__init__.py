@@ -1,0 +1,1 @@
+"""What something costs: tariffs, rates, quotes and leases."""

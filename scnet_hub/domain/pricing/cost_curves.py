@@ -1,0 +1,73 @@
+"""What a place costs over time, worked out once for however many sessions hold the same there.
+
+The same amounts as `pricing.bill_of_run(...).total`, without formulas: where prices change is found once, so a further session costs two
+searches in a list.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from .rates import Quantity, hourly
+from .tariffs import NoPrice, Tariff
+
+INSTANT = timedelta(microseconds=1)
+HOUR = timedelta(hours=1) // INSTANT
+
+
+class Course:
+    """Holding these amounts by `tariff` at any time from `since` to `until`. Amounts are micro-units of the tariff's unit."""
+
+    def __init__(self, tariff: Tariff, amounts: Mapping[str, Quantity], since: datetime, until: datetime) -> None:
+        self.unit, self.edges = tariff.unit, [since, *tariff.cuts(since, until)]
+        self._rates = [_rate(tariff, amounts, edge) for edge in self.edges]
+        whole = [_cost(rate, end - start) for rate, (start, end) in zip(self._rates, pairwise(self.edges), strict=False)]
+        self._before = [*accumulate(whole, initial=0)]  # of the segments before each edge
+
+    def micros(self, start: datetime, end: datetime) -> int:
+        """What a run from `start` to `end` costs, each segment rounded up, at least the minimum at its start; nothing where a part of it
+        has no price."""
+        if len(self.edges) == 1 and self.edges[0] <= start <= end and (rate := self._rates[0]):  # as good as always
+            return max(-(-rate.dear * ((end - start) // INSTANT) // rate.long), rate.minimum)
+        first, last = bisect_right(self.edges, start) - 1, bisect_left(self.edges, end) - 1
+        last = max(first, last)
+        if end < start or first < 0 or any(rate is None for rate in self._rates[first : last + 1]):
+            return 0
+        begins, ends = self._rates[first], self._rates[last]
+        if first == last:
+            micros = _cost(begins, end - start)
+        else:
+            micros = _cost(begins, self.edges[first + 1] - start) + _cost(ends, end - self.edges[last])
+            micros += self._before[last] - self._before[first + 1]
+        return max(micros, begins.minimum if begins else 0)
+
+    def hourly(self, now: datetime) -> int:
+        """What an hour costs now; nothing where it has no price."""
+        place = bisect_right(self.edges, now) - 1
+        return _cost(self._rates[place], timedelta(hours=1)) if place >= 0 else 0
+
+
+class _Rate(NamedTuple):
+    """`dear` micro-units for `long` microseconds, exactly; `minimum` is a run's that begins then."""
+
+    dear: int
+    long: int
+    minimum: int
+
+
+def _rate(tariff: Tariff, amounts: Mapping[str, Quantity], at: datetime) -> _Rate | None:
+    try:
+        rates = tariff.at(at)
+        each = hourly(amounts, rates)
+    except NoPrice:
+        return None
+    return _Rate(each.numerator, each.denominator * HOUR, rates.minimum)
+
+
+def _cost(rate: _Rate | None, lasted: timedelta) -> int:
+    """For so long, rounded up once."""
+    return 0 if rate is None else -(-rate.dear * (lasted // INSTANT) // rate.long)

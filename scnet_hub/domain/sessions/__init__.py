@@ -1,0 +1,1 @@
+"""A session and its copies: names, requests, life cycle, start file."""

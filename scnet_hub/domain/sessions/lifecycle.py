@@ -1,0 +1,140 @@
+"""The life of a copy, which is one job of a session at a centre: where it is, what happens, where it is then; decided without I/O.
+
+`ARROWS` is the whole of it: what is not in it changes nothing. A session is where its leading copy is (`lead`, `state_of`).
+Unknown is not a state but a mark, with a since and a why, on any of them: it keeps the copy, the session and the hold (law 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from ...display import endings
+from ..jobs import JobState, JobStatus
+from .records import BriefRow, SessionRow
+
+WAITING = ("intent", "submitted", "queued", "starting")
+STATES = (*WAITING, "ready", "stopping", "ended", "charged")
+ON_REQUEST = "Stopped on request."
+
+
+class Arrow(NamedTuple):
+    """From `before`, by `event`, to `then`."""
+
+    before: str
+    event: str
+    then: str
+
+
+EVENTS: Mapping[str, str] = {
+    "accepted": "its centre gave it a job id, or had one under its name when it was looked up",
+    "waits": "its centre's queue lists it as waiting",
+    "runs": "its centre's queue lists it as running, or its first process called home",
+    "listens": "it called home with the nonce of its own and can be reached (no Lab: it called home)",
+    "stop": "somebody wished it to stop, another copy won, or its centre says that it can never start",
+    "withdrawn": "it is certain that its centre never took it, and it is asked for no more",
+    "ends": "its centre's queue or accounting says that it ended",
+    "written off": "its centre answers, and knows nothing of it for longer than the page's `forget_after`; or an operator says so",
+    "settled": "its usage record is in, or nothing ran",
+}
+
+ARROWS: tuple[Arrow, ...] = tuple(
+    Arrow(before, event, then)
+    for befores, event, then in (
+        (("intent",), "accepted", "submitted"),
+        (("submitted", "starting"), "waits", "queued"),
+        (("intent", "submitted", "queued"), "runs", "starting"),
+        (("intent", "submitted", "queued", "starting"), "listens", "ready"),
+        (("intent", "submitted", "queued", "starting", "ready"), "stop", "stopping"),
+        (("intent", "stopping"), "withdrawn", "charged"),
+        (("submitted", "queued", "starting", "ready", "stopping"), "ends", "ended"),
+        (("submitted", "queued", "starting", "ready", "stopping"), "written off", "charged"),
+        (("ended",), "settled", "charged"),
+    )
+    for before in befores
+)
+_THEN = {(arrow.before, arrow.event): arrow.then for arrow in ARROWS}
+
+
+def step(state: str, event: str) -> str:
+    """Where `event` leads from `state`; `state` itself if nowhere."""
+    return _THEN.get((state, event), state)
+
+
+def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
+    """The columns of a live copy that its centre's word about its job changes; empty if none."""
+    if status.state is JobState.UNKNOWN:
+        return _changed(row, _unknown(row, status))
+    wanted: dict[str, Any] = {
+        "unknown_since": None, "unknown_why": "", "forgotten_since": None, "reason": status.reason, "place_in_queue": status.place,
+        "node": status.node or row.node,
+    }  # fmt: skip
+    if status.state.ended:
+        wanted |= {"job_state": step(row.job_state, "ends"), "job_live": False, "job_ended_at": status.seen_at, "secret": ""}
+        wanted |= {"place_in_queue": 0, "job_end": end_reason(row, status)}
+    elif status.state is JobState.RUNNING:
+        wanted |= {"started_at": row.started_at or status.seen_at, "reason": "", "job_state": step(row.job_state, "runs")}
+    else:
+        wanted["job_state"] = step(row.job_state, "waits")
+    return _changed(row, wanted)
+
+
+def _unknown(row: SessionRow, status: JobStatus) -> dict[str, Any]:
+    """Since the first time, with the newest why: that says the most."""
+    return {
+        "unknown_since": row.unknown_since or status.seen_at,
+        "unknown_why": status.reason or row.unknown_why or "the centre does not know this job",
+        "forgotten_since": (row.forgotten_since or status.seen_at) if status.forgotten else None,
+    }
+
+
+def _changed(row: SessionRow, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: value for column, value in wanted.items() if getattr(row, column) != value}
+
+
+def end_reason(row: SessionRow, status: JobStatus) -> str:
+    """Why a job ended, in words for its owner."""
+    if row.job_cancelled_at:
+        return row.job_end or ON_REQUEST
+    asked = row.request
+    return endings.happened(status.state.value, status.reason, walltime=timedelta(seconds=asked["walltime_s"]), memory=asked["memory"])
+
+
+def event_line(row: SessionRow, change: Mapping[str, Any]) -> str:
+    """The line for the session's log that a change of a copy deserves; "" if none."""
+    state = change.get("job_state", "")
+    if change.get("unknown_since"):
+        return f"{row.centre} cannot say how the job is: {change['unknown_why']}. The session is kept."
+    if state == "ended":
+        return f"{row.centre}: {change.get('job_end', row.job_end)}" if row.number > 1 else str(change.get("job_end", row.job_end))
+    if state == "starting":
+        return f"Running at {row.centre}" + (f" on {change['node']}" if change.get("node") else "") + ": the session is starting."
+    reason, place = change.get("reason", row.reason), change.get("place_in_queue", row.place_in_queue)
+    if (state or row.job_state) == "queued" and (state or "reason" in change or "place_in_queue" in change):
+        where = f"number {place} in the queue" if place else "in the queue"
+        return f"{row.centre}: {where}" + (f" (waiting for: {reason})." if reason and reason != "None" else ".")
+    return ""
+
+
+# ---- a session by its copies
+
+
+def lead(rows: Sequence[SessionRow]) -> SessionRow:
+    """The copy by which a session is seen: the one that was ready first; before that, of those that live, the one whose centre
+    can say how it is and that is furthest; the last that ended, if none lives."""
+    if rows[0].ready_at:
+        return next(row for row in rows if row.leads)
+    live = [row for row in rows if row.job_live and not row.job_cancelled_at] or [row for row in rows if row.job_live]
+    if live:
+        return max(live, key=lambda row: (row.unknown_since is None, STATES.index(row.job_state), -row.number))
+    return max(rows, key=lambda row: (row.job_ended_at or row.asked_at, row.number))
+
+
+def state_of(rows: Sequence[SessionRow]) -> str:
+    """A live session's state: "stopping" once that was wished, else its leading copy's."""
+    return "stopping" if rows[0].cancelled_at else lead(rows).job_state
+
+
+def walltime_end(row: SessionRow | BriefRow) -> datetime | None:
+    return row.started_at + timedelta(seconds=row.request["walltime_s"]) if row.started_at and row.live else None

@@ -1,0 +1,94 @@
+"""What a centre is told so that a session starts there: the job's words, and the 0600 file that its first process reads.
+
+Made from the session's row and the centre's page alone. Addresses are said as the centre's nodes reach them; secrets stand in
+the file only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..jobs import JobSpec
+from ..standard.centre import CentreSpec
+from . import names
+from .records import SessionRow
+
+OURS = ("_API_URL", "_ACTIVITY_URL")  # what the session itself calls; what the person's browser opens stays public
+
+
+def directory(spec: CentreSpec, account: str) -> str:
+    """Where an account's sessions keep their files."""
+    return spec.session.directory.format(account=account)
+
+
+def home(spec: CentreSpec, account: str) -> str:
+    """Where an account's sessions work."""
+    return spec.session.home.format(directory=directory(spec, account), account=account)
+
+
+def path(spec: CentreSpec, row: SessionRow, name: str) -> str:
+    """One of a copy's files at its centre; "" is their folder."""
+    return f"{directory(spec, row.account)}/{names.label(row)}" + (f"/{name}" if name else "")
+
+
+def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
+    request = names.request_of(row.request)
+    return JobSpec(
+        name=names.job_name(row), partition=row.partition, cores=request.cores, gpus=request.gpus, gpu_model=request.gpu_model,
+        argv=(spec.session.python, "-P", "-m", "scnet_hub.node.start", path(spec, row, "start.json")),
+        memory=request.memory or request.cores * spec.session.memory_per_core, nodes=request.nodes,
+        walltime=request.walltime, output=path(spec, row, "log"), directory=path(spec, row, ""),
+    )  # fmt: skip
+
+
+def limits(spec: CentreSpec, row: SessionRow) -> dict[str, str]:
+    """What a session has on one node, by the names that JupyterHub gives it: cores, and bytes of memory."""
+    job = job_spec(spec, row)
+    cores, memory = (f"{amount // job.nodes}" for amount in (job.cores, job.memory))
+    return {"CPU_LIMIT": cores, "CPU_GUARANTEE": cores, "MEM_LIMIT": memory, "MEM_GUARANTEE": memory}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """`public_url` is this installation's address; `call_home` begins with it and is where sessions reach the broker: "{}"
+    stands for the session's id. `idle_timeout`: after which a session that nobody uses stops itself; 0: never."""
+
+    public_url: str
+    call_home: str
+    idle_timeout: timedelta = timedelta()
+
+    def start_file(self, spec: CentreSpec, row: SessionRow, hub_url: str) -> dict[str, Any]:
+        """What the session's first process reads. `hub_url` is how its centre reaches the hub, "" by the public URL: scheme, host and
+        port, while paths stay as they are."""
+        ours = urlsplit(self.public_url)
+        origin = f"{ours.scheme}://{ours.netloc}"
+
+        def seen(url: str) -> str:
+            return hub_url + url.removeprefix(origin) if hub_url and url.startswith(f"{self.public_url}/") else url
+
+        env = {name: seen(value) if name.endswith(OURS) else value for name, value in row.payload["env"].items()}
+        return {
+            "session": row.id,
+            "kind": row.kind,
+            "argv": row.payload["argv"],
+            "files": row.payload.get("files", {}),
+            "env": {
+                **env,
+                **limits(spec, row),
+                "SCNET_SESSION": row.id,
+                "SCNET_CENTRE": row.centre,
+                "SCNET_PROJECT": row.project,
+                "SCNET_IDLE_TIMEOUT": f"{self.idle_timeout.total_seconds():.0f}",
+                **({"SCNET_API_HOST": ours.netloc} if hub_url else {}),
+            },
+            "nonce": row.secret,
+            "call_home": seen(self.call_home.format(row.id)),
+            "hub_host": ours.netloc,  # what the proxy knows the broker by, however it is reached
+            "home": home(spec, row.account),
+            "host": spec.session.host,
+            "networks": spec.network.nodes,
+            "log_limit": spec.session.log_limit,
+        }

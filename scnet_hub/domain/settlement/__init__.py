@@ -1,0 +1,1 @@
+"""What members owe each other: periods, statements, netting, bills in FOCUS."""

@@ -1,0 +1,189 @@
+"""`FederationSpec`: the federation's own page: its centres, projects and the profiles that the start form offers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from .. import identifiers
+from .centre import Ceilings, Identifier, Memory, Walltime, _Document, one_spelling, parse
+from .tariff import TimeZone
+from .times import Instant
+
+Person = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(identifiers.person)]
+LotName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^/]*$")]
+DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?"
+Address = Annotated[str, Field(max_length=255, pattern=rf"^[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{DOMAIN}$")]
+Credits = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Quota(_Document):
+    """Ceilings on a project's use at once; never money."""
+
+    sessions: int = Field(default=8, ge=0)
+    cores: int = Field(default=32, ge=0)
+    gpus: int = Field(default=0, ge=0)
+
+
+class GrantSpec(_Document):
+    """A lot of credits."""
+
+    amount: Credits
+    until: Instant | None = Field(default=None, description="What is not spent then is gone; none: never.")
+    centres: list[Identifier] = Field(default=[], description="Where it may be spent; none: everywhere.")
+    grantor: Identifier = Field(default="federation", description="Who gives it.")
+    rate: float = Field(default=0, ge=0, le=1e6, allow_inf_nan=False, description="Money that the grantor pays a centre for each credit.")
+
+
+class GrantorSpec(_Document):
+    """Who gives credits: a ministry, a member, the federation itself."""
+
+    id: Identifier
+    title: str = Field(default="", max_length=200)
+    budget: Credits | None = Field(default=None, description="The most that it gives in all, expired credits not counted; none: no limit.")
+
+
+class ProjectSpec(_Document):
+    id: Identifier
+    title: str = Field(default="", max_length=200)
+    kind: Literal["research", "personal", "company", "class"] = "research"
+    members: list[Person] = []
+    pi: Person | Literal[""] = Field(default="", description="Who leads it; a member too, who asks for allocations.")
+    managers: list[Person] = Field(default=[], description="Members who do so for the PI.")
+    caps: Annotated[dict[Person, Credits], BeforeValidator(one_spelling)] = Field(
+        default={}, description="The most that one of its members may spend, held included."
+    )
+    overdraft: float = Field(default=0, ge=0, le=1e9, allow_inf_nan=False, description="Credits that it may go below zero.")
+    grants: dict[LotName, Credits | GrantSpec] = Field(default={}, description="Lots of credits by name; a name is granted once.")
+    quota: Quota = Quota()
+    each: Ceilings = Field(default=Ceilings(), description="What each of its members may use of it at once.")
+    centres: list[Identifier] = Field(default=[], description="Where its sessions may go; none: everywhere.")
+    max_price: float | None = Field(default=None, ge=0, description="The most that an hour of one session may cost, in credits.")
+
+
+class Weights(_Document):
+    """What counts between places that are ready equally soon, in the same coin: a step of 5 % of fullness is 1. Then comes the price."""
+
+    fullness: float = Field(default=1.0, ge=0, le=1000, description="Each 5 % that a partition is fuller.")
+    price: float = Field(default=0.0, ge=0, le=1000, description="Each credit that an hour of the session costs more.")
+    away: float = Field(default=3.0, ge=0, le=1000, description="Another centre than the one where the person's last Lab session was.")
+
+
+class Profile(_Document):
+    """A size that the start form offers by name."""
+
+    id: Identifier
+    title: str = Field(min_length=1, max_length=60)
+    description: str = Field(default="", max_length=200)
+    cores: int = Field(default=1, ge=1)
+    memory: Memory = 0
+    gpus: int = Field(default=0, ge=0)
+    walltime: Walltime
+
+
+class SecondChanceSpec(_Document):
+    """When a start goes on elsewhere by itself. Times are seconds."""
+
+    patience: float = Field(default=40, gt=0, description="A Lab that is not running after so long is also asked for elsewhere.")
+    pinned_patience: float = Field(default=600, gt=0, description="Where the person chose the centre: in another of its partitions.")
+    start_patience: float = Field(default=180, gt=0, description="How long one that runs has to call home.")
+    copies: int = Field(default=3, ge=1, le=5, description="Copies of a session that may be at centres at once; 1: none beside the first.")
+    tries: int = Field(default=3, ge=1, le=10, description="Places that are tried, one after the other, if they refuse or the start dies.")
+    extra_share: float = Field(default=0.4, ge=0, le=1, description="Further copies in an hour, as a share of that hour's other starts...")
+    extra_free: int = Field(default=5, ge=0, description="... and so many besides for each centre of the federation.")
+
+
+class Idle(_Document):
+    """When a JupyterLab session that nobody uses and in which nothing runs is stopped; its person is warned before."""
+
+    timeout: Walltime = Field(default=timedelta(hours=2), description="0: never.", ge=timedelta())
+
+
+class DecisionsSpec(_Document):
+    """How long the decision log is kept, in days."""
+
+    keep_days: int = Field(default=90, ge=1, le=3650, description="Each decision with its reasons and what became of it.")
+    replay_days: int = Field(default=14, ge=1, le=3650, description="What it was made from, which is larger: for replaying it.")
+
+
+class LeaseSpec(_Document):
+    """What a Lab or a cluster holds: credits for so long ahead, extended while it lives, instead of for its whole walltime."""
+
+    length: Walltime = Field(default=timedelta(hours=1), description="0: for the whole walltime, as a batch job does.", ge=timedelta())
+
+
+class SettlementSpec(_Document):
+    """How members settle with each other."""
+
+    fee_percent: float = Field(default=0, ge=0, le=50, allow_inf_nan=False, description="The federation's part of each charge.")
+    accept_days: int = Field(default=14, ge=1, le=365, description="How long a member can dispute a statement.")
+
+
+class MemberSpec(_Document):
+    """A body that is part of the federation, earns as its centres do, and answers its statements."""
+
+    id: Identifier
+    title: str = Field(default="", max_length=200)
+    centres: list[Identifier] = Field(default=[], description="Its centres; a centre that no member has is a member of its own id.")
+    people: list[Person] = Field(default=[], description="Who may read and answer its statements.")
+
+
+def _once(members: list[MemberSpec]) -> list[MemberSpec]:
+    ids, centres = [one.id for one in members], [centre for one in members for centre in one.centres]
+    if twice := next((one for one in ids if ids.count(one) > 1), ""):
+        raise ValueError(f"two members are called {twice!r}")
+    if twice := next((one for one in centres if centres.count(one) > 1), ""):
+        raise ValueError(f"centre {twice!r} is listed twice, and it can be one member's only")
+    taken = {centre: one.id for one in members for centre in one.centres}
+    if strange := next((one for one in ids if taken.get(one, one) != one), ""):
+        raise ValueError(f"member {strange!r} is called as a centre of {taken[strange]!r}: then nobody could tell them apart")
+    return members
+
+
+class MailSpec(_Document):
+    """Where mails go out; without a host none are sent, and what they would say is in the pages all the same."""
+
+    host: str = Field(default="", max_length=255)
+    port: int = Field(default=25, ge=1, le=65535)
+    sender: Address = "scnet-hub@localhost"
+    domain: str = Field(
+        default="",
+        pattern=rf"^({DOMAIN})?$",
+        description="Appended to the names of people that are no addresses; none: they get no mail.",
+    )
+    operators: list[Address] = Field(default=[], description="Who is told what the federation's operators should know.")
+    user: str = Field(default="", max_length=255, description="As whom to log in at the host; none: not at all.")
+    password_file: str = Field(default="", pattern=r"^(/.*)?$", description="Path of a file (0600) with that user's password.")
+
+
+class FederationQuota(_Document):
+    """Ceilings on use at once, beside those of projects and centres."""
+
+    person: Ceilings = Field(default=Ceilings(), description="What each person may use, of all projects together.")
+
+
+class FederationSpec(_Document):
+    """`centres` are paths of centre.toml files, relative to this file; a `*` stands for all of a folder, by name."""
+
+    name: str = Field(default="SCNet Hub", max_length=100)
+    time_zone: TimeZone = Field(default="Asia/Shanghai", description="Where its months begin and end.")
+    centres: list[str] = Field(min_length=1)
+    project: list[ProjectSpec] = []
+    grantor: list[GrantorSpec] = Field(default=[], description="Who may give credits; none: anybody whom an operator names.")
+    member: Annotated[list[MemberSpec], AfterValidator(_once)] = Field(default=[], description="The bodies that settle with each other.")
+    profile: list[Profile] = []
+    quota: FederationQuota = FederationQuota()
+    second_chance: SecondChanceSpec = SecondChanceSpec()
+    placement: Weights = Weights()
+    idle: Idle = Idle()
+    decisions: DecisionsSpec = DecisionsSpec()
+    lease: LeaseSpec = LeaseSpec()
+    settlement: SettlementSpec = SettlementSpec()
+    mail: MailSpec = MailSpec()
+
+
+def parse_federation(text: str, *, source: str) -> FederationSpec:
+    """The spec in a `federation.toml`. Raises SpecError naming `source`, the key, and what was expected there."""
+    return parse(FederationSpec, text, source=source)

@@ -1,0 +1,34 @@
+"""Who lives at a centre: only the broker knows, so it is asked, with the operator's token of the state folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..client.rest import Client
+from ..errors import BrokerError, Refused
+
+
+def refuse_while_lived_in(centre: str, home: Path, *, force: bool = False) -> None:
+    """Raises Refused while live sessions are at that centre, or while nobody can say so (unless `force`)."""
+    if not (home / "broker.json").exists():
+        return  # no broker has ever run with this folder
+    try:
+        saved = json.loads((home / "client.json").read_text())
+        with Client(saved["url"], saved["token"], timeout=10) as client:
+            sessions = client.sessions()
+    except (BrokerError, OSError, ValueError, KeyError) as error:
+        if force:
+            return
+        raise Refused(
+            f"The broker can't be asked whether sessions live at {centre} ({error}).",
+            hint="Start it first. If you know that none does, say --force.",
+            code="broker-away",
+        ) from error
+    live = [session["id"] for session in sessions if session["centre"] == centre and session["live"]]
+    if live:
+        raise Refused(
+            f"{len(live)} sessions live at {centre}: {', '.join(live[:5])}{' …' if len(live) > 5 else ''}.",
+            hint="Wait for their end, or stop them: `scnet stop ID`. Drain a centre by a [[maintenance]] on its page.",
+            code="lived-in",
+        )

@@ -1,0 +1,74 @@
+"""The hub's own line to the broker: async, in the name of a person, refusals as the errors of `errors.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ..errors import BrokerError, from_problem
+from ..retry import TRIES, retry_after
+
+Json = dict[str, Any]
+PAGE = 1000  # sessions of one answer
+THE_HUB = ""  # instead of a person: what is asked by a session's id, which stays when an admin renames its owner
+
+
+class Broker:
+    """Calls with the hub's token. Constructing opens nothing; connections are pooled and kept."""
+
+    def __init__(self, url: str, token: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30, transport=transport)
+
+    async def call(self, method: str, path: str, person: str, *, operator: bool = False, timeout: float = 30, **kwargs: Any) -> Json:
+        """Raises what the broker's problem document says, or BrokerError when there is no answer within `timeout` s. `operator`: the hub
+        vouches that this person is one, and acts as such."""
+        headers = {"X-SCNet-Person": quote(person)} | ({"X-SCNet-Operator": "yes"} if operator else {})
+        try:
+            answer = await self._request(method, f"{self.url}/{path}", timeout, headers=headers, **kwargs)
+            body: Json = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise BrokerError(
+                "The broker does not answer, so nothing can be started or stopped at the centres just now.",
+                hint="Running sessions go on. Try again in a minute; if it stays so, tell the operators.",
+            ) from error
+        if answer.is_success:
+            return body
+        raise from_problem(body)
+
+    async def _request(self, method: str, url: str, timeout: float, **kwargs: Any) -> httpx.Response:
+        """The answer; of a call that the broker puts off, that of a later try, if there is time for one within `timeout`."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        for attempt in range(TRIES):
+            left = deadline - asyncio.get_running_loop().time()
+            answer = await self._http.request(method, url, timeout=left, **kwargs)
+            pause = retry_after(answer.status_code, answer.headers)
+            if pause is None or attempt + 1 == TRIES or asyncio.get_running_loop().time() + pause >= deadline:
+                break
+            await asyncio.sleep(pause)
+        return answer
+
+    async def labs(self, *, timeout: float) -> list[Json]:
+        """All live Lab sessions in brief, page by page; each page within `timeout`."""
+        found: list[Json] = []
+        params: Json = {"kind": "lab", "brief": 1, "limit": PAGE}
+        while True:
+            page = await self.call("GET", "sessions", "", params=params, timeout=timeout)
+            found += page["sessions"]
+            if not page.get("next"):  # a broker of before there were pages has none
+                return found
+            params["after"] = page["next"]
+
+    async def ensure(self, person: str, options: Json) -> Json:
+        return await self.call("POST", "sessions", person, json=options)
+
+    async def session(self, person: str, session_id: str, *, wait: float = 0, seen: int = -1, timeout: float = 30) -> Json:
+        params = {"wait": wait, "seen": seen} if wait else {}
+        return await self.call("GET", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=wait + timeout)
+
+    async def stop(self, person: str, session_id: str, *, why: str = "", timeout: float = 30) -> Json:
+        params = {"why": why} if why else {}
+        return await self.call("DELETE", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=timeout)

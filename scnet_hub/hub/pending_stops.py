@@ -1,0 +1,61 @@
+"""Wishes to stop a session, kept on disk until the broker said yes: a stop pressed while it is away is not lost.
+
+A wish names the session's id, not the person's server, so a late one never hits the next session. It is the hub's own: what a user of
+the hub is called may change while the session runs, and a session is stopped whatever its owner is called now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+from ..adapters.secret_files import write_secret
+from ..errors import NotFound, ScnetError
+from .broker_client import THE_HUB, Broker
+
+log = logging.getLogger(__name__)
+
+
+class Cancels:
+    """One folder of wishes. `settle` tries one now; `retry_all` the rest in the background until none is left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._retrying: asyncio.Task[None] | None = None
+
+    def wish(self, session_id: str) -> None:
+        write_secret(self._path(session_id), json.dumps({"session": session_id}))
+
+    def wished(self, session_id: str) -> bool:
+        return self._path(session_id).exists()
+
+    def _path(self, session_id: str) -> Path:
+        return self.folder / f"cancel-{session_id}.json"
+
+    async def settle(self, broker: Broker, session_id: str, *, timeout: float) -> bool:
+        """Passes a wish on; False if the broker did not answer. A session it doesn't know has nothing to stop."""
+        try:
+            await broker.stop(THE_HUB, session_id, timeout=timeout)
+        except NotFound:
+            log.warning("the broker does not know session %s: nothing to stop", session_id)
+        except ScnetError as error:
+            log.warning("session %s: the wish to stop it waits (%s)", session_id, error)
+            return False
+        self._path(session_id).unlink(missing_ok=True)
+        return True
+
+    def retry_all(self, broker: Broker) -> None:
+        """Begins to pass on what waits, unless that is under way."""
+        if (self._retrying is None or self._retrying.done()) and any(self.folder.glob("cancel-*.json")):
+            self._retrying = asyncio.create_task(self._retry(broker))
+
+    async def _retry(self, broker: Broker) -> None:
+        pause = 1.0
+        while waiting := sorted(self.folder.glob("cancel-*.json")):
+            for path in waiting:
+                wish = json.loads(path.read_text())
+                if not await self.settle(broker, wish["session"], timeout=10):
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, 30)

@@ -1,0 +1,106 @@
+"""What a person asks for when a Lab is to start: from a form, by JupyterHub's REST, in a link, or stored from the last time.
+
+One set of rules for all: each key is honoured or refused in a sentence (law 4). Imports nothing of JupyterHub.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from ..domain.jobs import JobRequest
+from ..domain.sessions import requests
+from ..errors import BadOption
+from .views.start_form import OWN
+
+Json = dict[str, Any]
+Profiles = Callable[[], Awaitable[Sequence[Json]]]
+SIZES = ("cores", "memory", "gpus", "walltime")
+FIELDS = ("project", "centre", "gpu_model", *SIZES)
+TYPED = 200  # characters of a field that are shown again
+OF_JOBS = {
+    "argv": "a Lab session runs JupyterLab and takes no command",
+    "env": "a Lab session takes no environment variables",
+    "files": "a Lab session takes no files",
+}
+
+
+def checked(wanted: Any, person: str, server: str) -> Json:
+    """The options of a start of that server, each of them valid. Raises BadOption."""
+    if not isinstance(wanted, Mapping):
+        raise BadOption("user_options must be a JSON object.")
+    for name, why in OF_JOBS.items():
+        if name in wanted:
+            raise BadOption(f"{name}: {why}.", hint="Start a batch job for that: `scnet run`, or `POST sessions` at the broker.")
+    if wanted.get("kind", "lab") != "lab":
+        raise BadOption("kind: JupyterHub starts sessions of kind 'lab' only.", hint="Start others with `scnet run` or a FederatedCluster.")
+    if wanted.get("name", server) != server:
+        raise BadOption(f"name: this server's name is {server!r}.", hint="It is the last part of users/NAME/servers/SERVER.")
+    profile = wanted.get("profile", OWN)
+    requests.text("profile", profile)
+    sizes = {name: value for name, value in wanted.items() if name not in ("profile", "kind", "name")}
+    requests.job_request(person, sizes)
+    return {**sizes, **({"profile": profile} if "profile" in wanted else {})}
+
+
+async def resolved(wanted: Json, profiles: Profiles) -> Json:
+    """The same with the sizes of its profile where it names none itself, as the broker takes it. Raises BadOption."""
+    sizes = {name: value for name, value in wanted.items() if name != "profile"}
+    profile = wanted.get("profile", OWN)
+    if profile == OWN or all(name in sizes for name in SIZES):
+        return sizes
+    return {**sizes_of(await profiles(), profile), **sizes}
+
+
+def sizes_of(profiles: Sequence[Json], profile: str) -> Json:
+    """The sizes of a profile as options. Raises BadOption if there is none of that id."""
+    for one in profiles:
+        if one["id"] == profile:
+            return {"cores": one["cores"], "memory": one["memory"] or "", "gpus": one["gpus"], "walltime": one["walltime_s"]}
+    known = ", ".join(str(one["id"]) for one in profiles) or "none"
+    raise BadOption(f"There is no profile {profile[:40]!r}.", hint=f"Profiles: {known}; or say cores, memory, gpus and walltime.")
+
+
+def document(request: JobRequest) -> Json:
+    """The request as options of plain JSON, for JupyterHub to store and for the broker to read again."""
+    texts = {name: getattr(request, name) for name in ("project", "centre", "gpu_model") if getattr(request, name)}
+    sizes = {"cores": request.cores, "memory": request.memory, "gpus": request.gpus, "walltime": request.walltime.total_seconds()}
+    return {**texts, **sizes}
+
+
+def linked(query: Mapping[str, Sequence[str]]) -> Json:
+    """What a link fills into the form: the first value of each of its fields, as text."""
+    found = {name: str(values[0])[:TYPED] for name, values in query.items() if name in ("profile", *FIELDS) and values and values[0]}
+    return {"profile": OWN, **found} if any(name in found for name in SIZES) else found
+
+
+def read(data: bytes) -> Any:
+    """A body of JupyterHub's REST; None for an empty one. Raises BadOption for what is not an object of JSON in UTF-8."""
+    try:
+        found = json.loads(data.decode()) if data.strip() else None
+    except UnicodeDecodeError as error:
+        raise BadOption("The body is not text in UTF-8.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadOption("The body is not JSON.") from error
+    if not (found is None or isinstance(found, dict)):
+        raise BadOption("The body must be a JSON object.")
+    return found
+
+
+def refuse_strays(found: Any) -> None:
+    """Raises BadOption for options beside `user_options`, which JupyterHub would ignore."""
+    known = {"user_options", "display_name"}
+    stray = sorted(set(found) - known) if isinstance(found, dict) and found.keys() & known else []
+    if stray:
+        raise BadOption(f"Unknown field {stray[0][:40]!r}.", hint="Known: display_name, user_options; options stand inside user_options.")
+
+
+def refuse_changes(found: Mapping[str, Any]) -> None:
+    """Raises BadOption for what can't be changed of a server that stands still, and for a new name that is no text."""
+    known = ("display_name", "name", "user_options")
+    stray = sorted(set(found) - {*known})
+    if stray:
+        raise BadOption(f"Unknown field {stray[0][:40]!r}.", hint=f"Known: {', '.join(known)}.")
+    if not isinstance(found.get("name") or "", str):
+        raise BadOption("name: must be text.")

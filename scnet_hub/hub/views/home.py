@@ -1,0 +1,156 @@
+"""My sessions: beside JupyterHub's servers how each of them ended last, and the person's Dask clusters and batch jobs.
+
+`view` turns the broker's list of sessions into what home.html prints. A broker that does not answer leaves the servers as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, tzinfo
+from itertools import groupby
+from typing import Any
+
+from jupyterhub.handlers.base import BaseHandler, UserUrlHandler
+from jupyterhub.handlers.pages import HomeHandler
+from tornado import web
+
+from ...display import endings
+from ...errors import ScnetError
+from ...units import format_number
+from . import formats
+from .zone import VARIABLE
+
+Json = dict[str, Any]
+Facts = Mapping[str, Any]
+KINDS = {"dask": "Dask cluster", "batch": "Batch job"}
+RECENT = timedelta(days=1)  # so long a batch job that failed stays in sight
+TONES = {"running": "up", "ready": "up", "failed": "down"}
+MOST = 2000  # sessions that one click stops
+AT_ONCE = 8  # of them at the same time
+_ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
+
+
+def view(sessions: Iterable[Facts], now: datetime, zone: tzinfo) -> Json:
+    """`ended`: by server name, how its last session ended; `others`: Dask clusters and batch jobs, the newest first."""
+    known = sorted(sessions, key=lambda one: (bool(one["live"]), str(one["ended_at"] or one["created_at"])), reverse=True)
+    labs = [one for one in known if one["kind"] == "lab"]
+    last = {str(one["name"]): one for one in reversed(labs)}
+    rest = [one for one in known if one["kind"] in KINDS and (one["live"] or _failed_lately(one, now))]
+    return {"ended": {name: ending(one, zone) for name, one in last.items() if not one["live"]}, "others": others(rest, zone)}
+
+
+def _failed_lately(one: Facts, now: datetime) -> bool:
+    ended = formats.moment(one["ended_at"])
+    return one["kind"] == "batch" and endings.outcome(one) == "failed" and bool(ended and now - ended < RECENT)
+
+
+def ending(one: Facts, zone: tzinfo) -> Json:
+    """Why it ended, the last lines of its log, and what to do."""
+    return {
+        "failed": endings.outcome(one) == "failed", "cause": endings.cause(one), "advice": endings.advice(one), "log": endings.log_end(one),
+        "at": formats.timed(one["ended_at"], zone), "centre": str(one["centre_name"] or one["centre"] or ""),
+    }  # fmt: skip
+
+
+def others(rows: Iterable[Facts], zone: tzinfo) -> list[Json]:
+    """A line for each batch job, and one for all jobs of a Dask cluster."""
+    found = [other([*some], zone) for _, some in groupby(sorted(rows, key=_group), key=_group)]
+    return sorted(found, key=lambda one: str(one["since_iso"]), reverse=True)
+
+
+def _group(one: Facts) -> tuple[str, str]:
+    """A cluster's jobs are called "NAME-1", "NAME-2" and so on."""
+    name = str(one["name"])
+    return str(one["kind"]), name.rpartition("-")[0] or name if one["kind"] == "dask" else str(one["id"])
+
+
+def other(jobs: list[Facts], zone: tzinfo) -> Json:
+    first = min(jobs, key=lambda one: str(one["created_at"]))
+    words = [endings.outcome(one) for one in jobs]
+    states = [word if len(jobs) == 1 else f"{words.count(word)} {word}" for word in dict.fromkeys(words)]
+    since = first["started_at"] or first["created_at"]
+    return {
+        "kind": KINDS[str(first["kind"])], "name": _group(first)[1] if first["kind"] == "dask" else str(first["name"]),
+        "state": ", ".join(states), "tone": TONES.get(words[0], "stale"), "since": formats.timed(since, zone), "since_iso": str(since),
+        "centre": ", ".join(dict.fromkeys(str(one["centre_name"] or one["centre"] or "being placed") for one in jobs)),
+        "size": _size(jobs), "cause": endings.cause(first) if not first["live"] else str(first["reason"] or ""),
+        "log": endings.log_end(first), "stops": [str(one["id"]) for one in jobs if one["live"] and one["state"] != "stopping"],
+        "cost": format_number(sum(float(one["in_flight"] if one["charged"] is None else one["charged"]) for one in jobs)),
+    }  # fmt: skip
+
+
+def _size(jobs: list[Facts]) -> str:
+    cores, gpus = (sum(int(one[what]) for one in jobs) for what in ("cores", "gpus"))
+    return f"{cores} core{'' if cores == 1 else 's'}" + (f", {gpus} GPU{'' if gpus == 1 else 's'}" if gpus else "")
+
+
+# ---- the page
+
+
+class ToldHow(BaseHandler):
+    """A page of JupyterHub's that also says how sessions ended: its template gets `scnet` (`view` and `problem`) and `clock` for times."""
+
+    TEMPLATE = ""
+
+    def render_template(self, name: str, sync: bool = False, **facts: Any) -> Any:
+        if name != self.TEMPLATE:
+            return super().render_template(name, sync=sync, **facts)
+        return self._told(name, facts)
+
+    async def _told(self, name: str, facts: Json) -> Any:
+        zone = formats.zone_of(self.settings["template_vars"].get(VARIABLE, "UTC"))
+        self.set_header("Cache-Control", "no-store")
+        told = await self._asked(facts["user"], zone)
+        return await super().render_template(name, **facts, scnet=told, clock=lambda iso: formats.timed(iso, zone))
+
+    async def _asked(self, user: Any, zone: tzinfo) -> Json:
+        try:
+            found = await user.spawner.broker.call("GET", "sessions", user.name, params={"all": "true"}, timeout=5)
+        except ScnetError as error:
+            return {"ended": {}, "others": [], "problem": formats.problem(error)}
+        over = {str(one["id"]) for one in found["sessions"] if not one["live"]}
+        for spawner in [one for one in user.spawners.values() if one.ready and one.job_id in over]:
+            await spawner.poll_and_notify()  # the hub itself would hear of it at its next look
+        return {**view(found["sessions"], datetime.fromisoformat(str(found["as_of"])), zone), "problem": None}
+
+
+class Home(ToldHow, HomeHandler):
+    """GET home: My sessions."""
+
+    TEMPLATE = "home.html"
+
+
+class NotRunning(ToldHow, UserUrlHandler):
+    """GET user/NAME/SERVER/...: the page of a session that does not run."""
+
+    TEMPLATE = "not_running.html"
+
+
+class StopOthers(BaseHandler):
+    """POST scnet/stop with the ids of own sessions: asks the broker to stop each, then shows My sessions again."""
+
+    @web.authenticated
+    async def post(self) -> None:
+        ids = [*dict.fromkeys(self.get_body_arguments("session"))]
+        if not ids or not all(_ID.fullmatch(one) for one in ids):
+            raise web.HTTPError(400, "Choose what to stop on the page My sessions.")
+        if len(ids) > MOST:
+            raise web.HTTPError(400, f"At most {MOST:,} sessions can be stopped at once, not {len(ids):,}: `scnet stop` takes the rest.")
+        turns = asyncio.Semaphore(AT_ONCE)
+        failed = [error for error in await asyncio.gather(*(self._refusal(one, turns) for one in ids)) if error]
+        if failed:
+            of = f"{len(failed)} of {len(ids)} were not stopped. " if len(ids) > 1 else ""
+            raise web.HTTPError(failed[0].status, f"{of}{failed[0]} {failed[0].hint}".strip())
+        self.redirect(f"{self.hub.base_url}home#others", status=303)
+
+    async def _refusal(self, session: str, turns: asyncio.Semaphore) -> ScnetError | None:
+        """Asks the broker to stop it; why it did not."""
+        user = self.current_user
+        try:
+            async with turns:
+                await user.spawner.broker.stop(user.name, session, timeout=10)
+        except ScnetError as error:
+            return error
+        return None

@@ -1,0 +1,213 @@
+"""`/hub/placement`: for operators, what placement predicted and what became of it, and any decision in words.
+
+`view` turns the broker's report into the sentences and figures that placement.html prints. A person who is no operator sees the
+explanation of an own session by its id, and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+from tornado import web
+
+from ...errors import NotFound, ScnetError
+from .base import Page
+
+Json = dict[str, Any]
+Facts = Mapping[str, Any]
+_ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
+SPANS = {"day": 1, "week": 7}
+CAUSES = {
+    "first": "", "stalled": "a further copy: it stalled", "failed": "moved: its start died", "refused": "moved: refused there",
+    "unreachable": "moved: out of reach",
+}  # fmt: skip
+KINDS = {"lab": "Lab", "dask": "Dask", "batch": "batch"}
+PEOPLE = 3  # that one line names
+CODES = {
+    "no-placement": "No place", "over-quota": "Over quota", "overdrawn": "Over budget", "over-cap": "Over a member's cap",
+    "no-price": "No price there", "unknown-centre": "No such centre", "unknown-project": "No such project", "no-project": "In no project",
+    "bad-option": "Wrong option", "not-entitled": "Not allowed",
+}  # fmt: skip
+SHOWN = {"": "All", "placed": "Placed", "refused": "Refused"}
+
+
+# ---- words
+
+
+def seconds(value: Any) -> str:
+    """ "2.4 s", "310 s"; a dash for what is not known."""
+    if value is None:
+        return "–"
+    return "< 0.1 s" if value < 0.05 else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+
+
+def when(iso: Any) -> str:
+    """ "23 Nov 14:02:05 UTC"."""
+    at = datetime.fromisoformat(str(iso)).astimezone(UTC)
+    return f"{at.day} {at:%b %H:%M:%S} UTC"
+
+
+def figures(one: Facts, name: str) -> Json:
+    rate = one["hit_rate"]
+    return {
+        "name": name,
+        "count": one["count"],
+        "further": one["further"],
+        "rate": "–" if rate is None else f"{100 * rate:.0f} %",
+        "kept": f"{one['kept']} of {one['promised']}" if one["promised"] else "no time was stated",
+        "expected": seconds(one["expected_median_s"]),
+        "started": seconds(one["started_median_s"]),
+        "median": seconds(one["ready_median_s"]),
+        "p95": seconds(one["ready_p95_s"]),
+        "waiting": f"{one['waiting']} not ready yet" if one["waiting"] else "",
+    }
+
+
+def decision(one: Facts) -> Json:
+    """One line of the last decisions."""
+    refused, late, lab = one.get("refused"), one.get("as_promised"), one.get("kind") == "lab"
+    return {
+        "id": str(one["id"]),
+        "at": when(one["decided_at"]),
+        "iso": str(one["decided_at"]),
+        "person": str(one["person"]),
+        "what": KINDS.get(str(one.get("kind")), "–"),
+        "where": str(one["centre_name"]) if one["centre"] else "nowhere",
+        "note": titled(refused["code"]) if refused else ", ".join(filter(None, (one["partition"], CAUSES.get(one["cause"])))),
+        "expected": str(one.get("chance") or "–"),
+        "promise": promise(one),
+        "started": seconds(one.get("waited_s")),
+        "ready": f"ready after {seconds(one['ready_s'])}" if lab and one.get("ready_s") is not None else "",
+        "kept": {True: "yes", False: "no", None: "–"}[late],
+        "state": "refused" if refused else state(one),
+        "refused": bool(refused),
+        "why": str(refused["why"]) if refused else "",
+    }
+
+
+def titled(code: str) -> str:
+    """A refusal's code in words; one that is not listed says its own name."""
+    return CODES.get(code) or code.replace("-", " ").capitalize()
+
+
+def lines(decisions: Iterable[Facts]) -> list[Json]:
+    """One line each; refusals that follow upon each other for the same reason are one, so that a burst hides nothing else."""
+    found: list[Json] = []
+    for (code, _), some in groupby(decisions, key=_alike):
+        among = list(some)
+        if not code:
+            found += [decision(one) for one in among]
+            continue
+        times, people = sum(one["refused"]["times"] for one in among), dict.fromkeys(str(one["person"]) for one in among)
+        note = f"{titled(code)}{f', {times} in a row' if times > 1 else ''}"
+        found.append(decision(among[0]) | {"note": note, "person": shortened([*people])})
+    return found
+
+
+def _alike(one: Facts) -> tuple[str, str]:
+    """Refusals of one code and kind of session stand together; ("", "") is a decision that was carried out."""
+    refused = one.get("refused")
+    return (str(refused["code"]), str(one.get("kind"))) if refused else ("", "")
+
+
+def shortened(people: Sequence[str]) -> str:
+    more = f" and {len(people) - PEOPLE} more" if len(people) > PEOPLE else ""
+    return ", ".join(people[:PEOPLE]) + more
+
+
+def promise(one: Facts) -> str:
+    """The time that was stated, or the guess that ordered the places."""
+    if one.get("p90_s") is not None:
+        return f"9 in 10 within {max(1, math.ceil(one['p90_s']))}\u00a0s"
+    guess = one.get("expected_start_s")
+    return f"roughly in {seconds(guess)}" if guess is not None and one.get("chance") in ("next", "later") else ""
+
+
+def state(one: Facts) -> str:
+    """What it is now: not what it once was."""
+    if one.get("ended_at"):
+        return "ended"
+    if one.get("started_at"):
+        return "ready" if one.get("ready_at") and one.get("kind") == "lab" else "running"
+    return str(one.get("state") or "waiting")
+
+
+def view(
+    report: Facts | None, span: str, *, show: str = "", explained: Facts | None = None, wanted: str = "", error: ScnetError | None = None
+) -> Json:
+    """Everything that the page says. Without a report it is the page of one explanation, or of what is wrong."""
+    shown: Json = {
+        "span": span,
+        "show": show,
+        "shows": SHOWN,
+        "wanted": wanted,
+        "spans": [*SPANS],
+        "report": None,
+        "words": [*(explained or {}).get("words", ())],
+    }
+    shown["problem"] = {"title": str(error), "hint": error.hint} if error else None
+    if report is None:
+        return shown
+    listed: Callable[[Facts], bool] = lambda one: one["code"] == "no-placement" and bool(report["refused_by"])  # noqa: E731
+    shown["report"] = {
+        "all": figures(report["all"], "All"),
+        "as_of": when(report["as_of"]),
+        "iso": str(report["as_of"]),
+        "tables": _tables(report),
+        "refused": [
+            {"title": titled(one["code"]), "count": one["count"], "example": "" if listed(one) else one["example"]}
+            for one in report["refused"]
+        ],
+        "refused_by": [{"centre": one["centre_name"], "count": one["count"], "reason": one["reason"]} for one in report["refused_by"]],
+        "decided": len(report["decisions"]),
+        "decisions": lines(one for one in report["decisions"] if not show or bool(one.get("refused")) == (show == "refused")),
+    }
+    return shown
+
+
+def _tables(report: Facts) -> Sequence[Json]:
+    centres = [figures(one, str(one["centre_name"])) for one in report["by_centre"]]
+    chances = [figures(one, str(one["chance"])) for one in report["by_chance"]]
+    return (
+        {"id": "by-centre", "title": "By centre", "head": "Centre", "rows": centres},
+        {"id": "by-chance", "title": "By expected start", "head": "Expected to start", "rows": chances},
+    )
+
+
+# ---- the page
+
+
+class PlacementPage(Page):
+    """GET shows the last day, with `?span=week` the last week, with `&show=refused` or `placed` only those of the last decisions; with
+    `?id=ID` one decision in words."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        wanted = self.get_query_argument("id", "").strip()[:64]
+        asked = self.get_query_argument("span", "day")
+        span = asked if asked in SPANS else "day"
+        if not (self.operator or wanted):
+            raise web.HTTPError(403, "This page is for the federation's operators.")
+        away, asked_for = None, self.get_query_argument("show", "")
+        show = asked_for if asked_for in SHOWN else ""
+        try:
+            shown = await self.asked(wanted, span, show)
+        except ScnetError as error:
+            shown, away = view(None, span, wanted=wanted, error=error), error
+        await self.say("placement.html", shown, away, here="placement")
+
+    async def asked(self, wanted: str, span: str, show: str) -> Json:
+        person = "" if self.operator else self.person
+        if wanted and not _ID.fullmatch(wanted):
+            raise NotFound(
+                "There is no session and no decision of that id.", hint="Follow a link of the hub's pages.", code="unknown-decision"
+            )
+        if wanted:
+            explained = await self.broker.call("GET", f"decisions/{wanted}", person, timeout=10)
+            return view(None, span, explained=explained, wanted=wanted)
+        return view(await self.broker.call("GET", "decisions", person, params={"days": SPANS[span]}, timeout=10), span, show=show)

@@ -1,1 +1,0 @@
-"""Metering: usage records come in, are kept, and are believed, or wait for an operator."""

@@ -1,0 +1,366 @@
+"""The session's own steward, a Jupyter server extension: how long it may still run, its continuation, and its end when left alone.
+
+Answers JupyterLab under `scnet/` of the server's address, asks the broker seldom and with the session's own token, and does without it
+when it is away. It stops the session when idle.py says so. JupyterLab's part is extensions/lab.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from . import activity, idle
+
+Json = dict[str, Any]
+LEVELS = (900, 300)  # seconds before the end of the walltime at which a person is told
+CALM, EAGER = 60.0, 5.0  # seconds between questions to the broker; while the next session starts
+LAST = 300.0  # seconds before it is stopped because credits run out: from then on JupyterLab saves by itself, and asks often
+OFTEN = 10.0
+TICK = 30.0  # seconds between looks at what runs
+PEOPLES = (
+    "execute_request",
+    "complete_request",
+    "inspect_request",
+    "is_complete_request",
+)  # of a kernel's messages, those that people cause
+SHOWN = ("code", "message", "at")
+
+
+def _jupyter_server_extension_points() -> list[Json]:
+    return [{"module": "scnet_hub.node.steward"}]
+
+
+def _load_jupyter_server_extension(app: Any) -> None:
+    """Jupyter's hook: begins when the server serves."""
+    from tornado.ioloop import IOLoop
+
+    steward = Steward(os.environ, app.log)
+    steward.listen(app)
+    app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], steward))
+    IOLoop.current().add_callback(steward.begin)
+
+
+class Away(Exception):
+    """The broker gave no answer; the words say why."""
+
+
+class Refused(Exception):
+    """The broker said no; `problem` is its document."""
+
+    def __init__(self, status: int, problem: Json) -> None:
+        super().__init__(f"{problem.get('title', '')} {problem.get('hint', '')}".strip())
+        self.status, self.problem = status, problem
+
+
+class Broker:
+    """The broker's door for this session: its document, its successor, its end."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.session = env.get("SCNET_SESSION", "")
+        self._url, self._token = env.get("SCNET_API_URL", "").rstrip("/"), env.get("JUPYTERHUB_API_TOKEN", "")
+        self._host = env.get("SCNET_API_HOST", "")
+        self.known = bool(self.session and self._url and self._token)
+
+    async def look(self) -> tuple[Json, datetime]:
+        return await self._call("GET", "")
+
+    async def go_on(self) -> Json:
+        """The next session's document."""
+        return (await self._call("POST", "/continue"))[0]
+
+    async def stop(self, why: str) -> None:
+        from urllib.parse import urlencode
+
+        await self._call("DELETE", "?" + urlencode({"why": why}))
+
+    async def _call(self, method: str, rest: str) -> tuple[Json, datetime]:
+        """The answer and the broker's own time. Raises Away, Refused."""
+        from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+
+        if not self.known:
+            raise Away("This session does not know its broker.")
+        headers = {
+            "Authorization": f"token {self._token}",
+            "Content-Type": "application/json",
+            **({"Host": self._host} if self._host else {}),
+        }
+        request = HTTPRequest(
+            f"{self._url}/sessions/{self.session}{rest}", method=method, headers=headers, body="{}" if method == "POST" else None,
+            connect_timeout=10, request_timeout=30, follow_redirects=False,
+        )  # fmt: skip
+        try:
+            answer = await AsyncHTTPClient().fetch(request, raise_error=False)
+            document = json.loads(answer.body or b"")
+        except (OSError, ValueError) as error:
+            raise Away(f"The broker does not answer ({error}).") from error
+        if not isinstance(document, dict) or answer.code >= 500:
+            raise Away(f"The broker answered {answer.code}.")
+        if answer.code >= 400:
+            raise Refused(answer.code, document)
+        return document, _date(answer.headers.get("Date", ""))
+
+
+def _date(text: str) -> datetime:
+    """The broker's clock, so that a node's wrong one does not count."""
+    try:
+        return parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return datetime.now(UTC)
+
+
+class Steward:
+    """`env` is the session's environment: SCNET_SESSION, SCNET_API_URL, SCNET_IDLE_TIMEOUT (seconds; 0: never), SCNET_ACTIVE (a folder)."""
+
+    def __init__(self, env: Mapping[str, str], log: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.env, self.log, self.clock = env, log, clock
+        self.broker = Broker(env)
+        self.timeout = seconds(env.get("SCNET_IDLE_TIMEOUT", "")) if self.broker.known else 0.0
+        self.tick = min(TICK, self.timeout / 8) if self.timeout > 0 else TICK
+        self.document: Json = {}
+        self.idle = idle.Idle(clock())
+        self.busy: tuple[str, ...] = ()
+        self.stopping = ""
+        self._last = clock()
+        self._ends: float | None = None
+        self._paid: float | None = None  # until when; None: nobody says that it ends
+        self._heard: float | None = None
+        self._asked = float("-inf")
+        self._asking: asyncio.Lock | None = None
+        self._processes = activity.Processes(self.broker.session)
+        self._kernels: Any = None
+        self._terminals: Any = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # ---- what happens in the server
+
+    def listen(self, app: Any) -> None:
+        """Hears of kernels' messages and of files that are changed."""
+        self._kernels = app.kernel_manager
+        track = getattr(self._kernels, "track_message_type", None)
+        if track is not None:  # asked for each of a kernel's messages, first for its own type, then for its cause's
+
+            def heard(message_type: str) -> bool:
+                if message_type in PEOPLES:
+                    self.happened()
+                return bool(track(message_type))
+
+            self._kernels.track_message_type = heard
+        self._terminals = app.web_app.settings.get("terminal_manager")
+        contents = getattr(app.contents_manager, "event_schema_id", "")
+        if contents:
+
+            async def changed(logger: Any, schema_id: str, data: Json) -> None:
+                if data.get("action") != "get":
+                    self.happened()
+
+            app.event_logger.add_listener(schema_id=contents, listener=changed)
+
+    def happened(self) -> None:
+        """Somebody did something."""
+        self._last = self.clock()
+
+    def keep(self) -> None:
+        """The person wants it to run on: as if it had just been used."""
+        self.happened()
+        self.idle = idle.Idle(self._last)
+
+    # ---- looking
+
+    async def begin(self) -> None:
+        self._tasks = [asyncio.ensure_future(self._look_after()), asyncio.ensure_future(self._ask_on())]
+
+    async def _look_after(self) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                await self.look()
+            await asyncio.sleep(self.tick)
+
+    async def look(self) -> None:
+        """One look at all signs, and what follows from it."""
+        if self.timeout <= 0:
+            return
+        seen = await self._signs()
+        now = self.clock()
+        self.busy = seen.busy
+        self.idle, action = idle.judge(self.idle, seen, now, self.timeout)
+        if action is idle.Action.STOP:
+            await self._stop()
+        elif action is idle.Action.WARN:
+            self.log.info("Nothing has run in this session for %s: it is stopped in %s.", words(now - self.idle.since), self._stops_in(now))
+
+    async def _signs(self) -> idle.Signs:
+        before = self.clock()
+        working, mark, gpus = await asyncio.to_thread(self._look_outside, before)
+        # "starting": a kernel that nobody has spoken to yet stays so
+        kernels = [one for one in dict(getattr(self._kernels, "_kernels", {})).values() if getattr(one, "execution_state", "") == "busy"]
+        terminals = [_age(one) for one in getattr(self._terminals, "terminals", {}).values()]
+        busy = (*(["a cell runs"] if kernels else []), *(["Dask has work"] if mark < 2 * TICK else []), *gpus, *working)
+        return idle.Signs(busy, max(self._last, *(before - age for age in (mark, *terminals))))
+
+    def _look_outside(self, now: float) -> tuple[tuple[str, ...], float, tuple[str, ...]]:
+        gpus = activity.gpus_in_use(self.env) if self.document.get("gpus") else ()
+        return self._processes.working(now), activity.marked(self.env.get("SCNET_ACTIVE", "")), gpus
+
+    async def _stop(self) -> None:
+        """Asks for the session's end, so that its hold is released; asked again at the next look if there is no answer."""
+        why = f"Stopped: nothing ran in it for {words(self.timeout)}."
+        try:
+            await self.broker.stop(why)
+            self.stopping = why
+        except (Away, Refused) as error:
+            self.log.warning("This session is idle and could not be stopped: %s", error)
+
+    # ---- asking the broker
+
+    async def _ask_on(self) -> None:
+        while self.broker.known:
+            await self.refresh(self._pause())
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds from one question to the broker to the next."""
+        return EAGER if self._moving() else OFTEN if self._in_its_last_minutes() else CALM
+
+    def _in_its_last_minutes(self) -> bool:
+        return self._paid is not None and self._paid - self.clock() <= LAST
+
+    def _moving(self) -> bool:
+        """Whether the next session is on its way, or takes over."""
+        return bool((self.document.get("successor") or {}).get("live"))
+
+    async def refresh(self, age: float = 0.0) -> None:
+        """The broker's document anew, if the last is older than `age` seconds. Its absence changes nothing."""
+        self._asking = self._asking or asyncio.Lock()
+        async with self._asking:
+            if not self.broker.known or self.clock() - self._asked < age * 0.9:
+                return
+            self._asked = self.clock()
+            try:
+                self._take(*await self.broker.look())
+            except (Away, Refused) as error:
+                self.log.debug("The broker was not heard: %s", error)
+
+    def _take(self, document: Json, at: datetime) -> None:
+        self.document, self._heard = document, self.clock()
+        self._ends, self._paid = (self._from_now(document.get(name), at) for name in ("expires_at", "stops_at"))
+
+    def _from_now(self, instant: str | None, at: datetime) -> float | None:
+        """On this clock."""
+        return self.clock() + (datetime.fromisoformat(instant) - at).total_seconds() if instant else None
+
+    async def go_on(self) -> Json:
+        """Starts the next session, or finds the one that is on its way. Raises Away, Refused."""
+        self.keep()
+        successor = await self.broker.go_on()
+        short = {name: successor.get(name) for name in ("id", "state", "live", "centre", "centre_name")}
+        self.document = {**self.document, "successor": short}
+        return short
+
+    # ---- telling
+
+    def told(self) -> Json:
+        """What JupyterLab shows. Durations are seconds from now: no clock but this one counts."""
+        now, document = self.clock(), self.document
+        warned = self.idle.warned_at is not None
+        return {
+            "session": self.broker.session,
+            "centre_name": document.get("centre_name", ""),
+            "heard_s": None if self._heard is None else round(now - self._heard, 1),
+            "left_s": None if self._ends is None else round(self._ends - now, 1),
+            "levels_s": list(LEVELS),
+            "warnings": [{name: one.get(name) for name in SHOWN} for one in document.get("warnings") or []],
+            "lease": self._lease(now),
+            "successor": document.get("successor"),
+            "stopping": self.stopping,
+            "idle": {
+                "timeout_s": self.timeout, "idle_s": round(max(0.0, now - self.idle.since), 1), "busy": list(self.busy), "warned": warned,
+                "stops_in_s": self._stops_in(now) if warned else None,
+            },
+            "again_s": EAGER if self._moving() else OFTEN if self._in_its_last_minutes() else min(30.0, self.tick),
+        }  # fmt: skip
+
+    def _lease(self, now: float) -> Json | None:
+        """When credits run out and it is stopped, and from when on documents are saved before; None as long as somebody pays."""
+        if self._paid is None:
+            return None
+        return {"stops_in_s": round(self._paid - now, 1), "saves_at_s": LAST, "why": self.document.get("lease_end", "")}
+
+    def _stops_in(self, now: float) -> float | None:
+        end = idle.stops_at(self.idle, self.timeout)
+        return None if end is None else round(max(0.0, end - now), 1)
+
+
+def _age(terminal: Any) -> float:
+    at = getattr(terminal, "last_activity", None)
+    return (datetime.now(UTC) - at).total_seconds() if at else float("inf")
+
+
+def seconds(text: str) -> float:
+    """A number of seconds; 0 for anything else."""
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        return 0.0
+
+
+def words(duration: float) -> str:
+    """A duration for people, as units.format_duration: "40 s", "6 min", "2 h"."""
+    if duration < 60:
+        return f"{duration:.0f} s"
+    hours, minutes = divmod(round(duration / 60), 60)
+    return f"{hours} h {minutes} min" if hours and minutes else f"{hours} h" if hours else f"{minutes} min"
+
+
+def routes(base: str, steward: Steward) -> list[Any]:
+    """The handlers, authenticated like all of the server's."""
+    from jupyter_server.auth.decorator import authorized
+    from jupyter_server.base.handlers import APIHandler
+    from tornado.web import authenticated
+
+    class Handler(APIHandler):
+        auth_resource = "scnet"
+        _track_activity = False  # JupyterLab asks by itself
+
+        def problem(self, status: int, document: Json) -> None:
+            self.set_status(status)
+            self.finish(json.dumps({name: document.get(name, "") for name in ("code", "title", "hint")}))
+
+    class Session(Handler):
+        @authenticated
+        @authorized
+        async def get(self) -> None:
+            """`here=1`: somebody used the page since it asked last."""
+            if self.get_query_argument("here", ""):
+                steward.happened()
+                await steward.look()
+            await steward.refresh(steward._pause())
+            self.finish(json.dumps(steward.told()))
+
+    class Continue(Handler):
+        @authenticated
+        @authorized
+        async def post(self) -> None:
+            try:
+                await steward.go_on()
+            except Refused as error:
+                return self.problem(error.status, error.problem)
+            except Away as error:
+                return self.problem(502, {"code": "broker-unreachable", "title": str(error), "hint": "Try again in a minute."})
+            self.finish(json.dumps(steward.told()))
+
+    class Keep(Handler):
+        @authenticated
+        @authorized
+        async def post(self) -> None:
+            steward.keep()
+            self.finish(json.dumps(steward.told()))
+
+    prefix = base.rstrip("/") + "/scnet/"
+    return [(prefix + "session", Session), (prefix + "continue", Continue), (prefix + "keep", Keep)]

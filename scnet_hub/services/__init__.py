@@ -1,0 +1,1 @@
+"""What the federation does: transactions and calls to centres, one room a subject."""

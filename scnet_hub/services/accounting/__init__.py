@@ -1,0 +1,1 @@
+"""Usage records become charges, and charges stay right when records change."""

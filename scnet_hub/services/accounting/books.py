@@ -1,0 +1,339 @@
+"""The only writer of entries: grant, hold, charge, release, expire, reverse, settle, and the balance that comes of them.
+
+Every function takes the transaction it writes in, so that a check, a session row and its hold are one step; whoever draws on a project
+holds its lots until that step is over, so nobody else draws on the same at the same time. Keys make each harmless to repeat. It
+never sees a scheduler: usage arrives as an amount.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ...adapters.db.database import Tx, by_locks
+from ...adapters.db.queries import entries as stored
+from ...adapters.db.queries import lots as stored_lots
+from ...domain.ledger import entries, lots
+from ...domain.ledger.entries import Entry, Posting
+from ...domain.ledger.lots import OVERDRAFT, Lot, Parts
+from ...domain.settlement.settlement import SETTLE
+from ...errors import KeyTaken, Overdrawn
+from ...units import CREDIT, Amount
+
+NOTHING = Amount(0)
+SEALED = 1000  # entries that one step of sealing takes into the chain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """A project's money now: granted = settled + on_hold + available. `granted` is without what expired unused."""
+
+    granted: Amount
+    settled: Amount
+    on_hold: Amount
+    available: Amount
+    expired: Amount = NOTHING
+    overdraft: Amount = NOTHING
+
+
+# ---- what a project has
+
+
+def grant(
+    tx: Tx,
+    project: str,
+    lot: str,
+    amount: Amount,
+    at: datetime,
+    *,
+    grantor: str = "federation",
+    expires_at: datetime | None = None,
+    centres: Sequence[str] = (),
+    rate: int = 0,
+    actor: str = "",
+) -> bool:
+    """Adds a lot once; False if a lot of that name was granted before. `rate`: millionths of money for each unit, from the grantor to the
+    centre that earns it."""
+    new = Lot(
+        project=project, name=lot, grantor=grantor, granted=amount.micros, available=amount.micros, expires_at=expires_at,
+        centres=tuple(centres), rate=rate, unit=amount.unit,
+    )  # fmt: skip
+    if amount.micros <= 0:
+        raise ValueError(f"a grant of {amount}")
+    try:
+        if not stored.add(tx, entries.grant(new, at, actor=actor)):
+            return False
+    except KeyTaken:  # of another amount
+        return False
+    stored_lots.put(tx, new)
+    return True
+
+
+def allow_overdraft(tx: Tx, project: str, limit: Amount) -> None:
+    """How far a project may go below zero, from now on."""
+    if any(lot.name == OVERDRAFT for lot in stored_lots.of(tx, project, limit.unit, lock=True)):
+        stored_lots.limit(tx, project, limit.unit, OVERDRAFT, limit.micros)
+    else:
+        stored_lots.put(tx, _overdraft(project, limit.unit, limit.micros))
+
+
+def balance(tx: Tx, project: str, unit: str = CREDIT) -> Balance:
+    mine = stored_lots.of(tx, project, unit)
+
+    def total(name: str) -> Amount:
+        return Amount(sum(getattr(lot, name) for lot in mine), unit)
+
+    return Balance(
+        granted=total("granted") - total("expired"), settled=total("spent"), on_hold=total("held"), available=total("available"),
+        expired=total("expired"), overdraft=total("floor"),
+    )  # fmt: skip
+
+
+def check(tx: Tx, project: str, amount: Amount, now: datetime, *, centre: str = "") -> None:
+    """Raises Overdrawn, with what is needed and available, if the project does not have `amount` for that centre."""
+    _enough(stored_lots.of(tx, project, amount.unit), project, amount, now, centre)
+
+
+def _enough(mine: Sequence[Lot], project: str, amount: Amount, now: datetime, centre: str) -> Parts:
+    parts = lots.draw(mine, amount.micros, centre, now)
+    if sum(parts.values()) < amount.micros:
+        there, here = (Amount(lots.available(mine, at, now), amount.unit) for at in (centre, ""))
+        bound = f" for {centre}; {here} in all, of which some is for other centres only" if there != here else ""
+        raise Overdrawn(
+            f"Project {project} has {there} available{bound}; this needs up to {amount}.",
+            hint="Ask for a shorter walltime or fewer cores, or ask the project's owner for a larger allocation.",
+            details={"needed": float(amount), "available": float(there)},
+        )
+    return parts
+
+
+# ---- what a session holds
+
+
+@by_locks
+def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "", *, centre: str = "") -> None:
+    """Reserves the most a session may cost at that centre. Raises Overdrawn, with what is needed and available, and writes nothing.
+
+    A further call changes the hold by `amount`, which is negative where a new place is cheaper."""
+    if not amount:
+        return
+    mine = stored_lots.of(tx, project, amount.unit, lock=True)
+    if amount.micros > 0:
+        parts = _enough(mine, project, amount, at, centre)
+        if stored_lots.open_hold(tx, session, project, amount.unit, parts):
+            return _post(tx, entries.hold(project, session, parts, amount.unit, at, memo))
+    before = stored_lots.hold(tx, session)
+    if before is None or before.state != "open":
+        raise ValueError(f"session {session} has no open hold: {before.state if before else 'none'}")
+    step = before.step + 1
+    if amount.micros > 0:
+        _post(tx, entries.hold(project, session, parts, amount.unit, at, memo, step=step))
+    else:
+        back = lots.give_back(before.parts, -amount.micros)
+        _post(tx, entries.give_back(project, session, back, amount.unit, at, memo, step=step))
+        parts = {name: -micros for name, micros in back.items()}
+    stored_lots.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step))
+
+
+@by_locks
+def hold_again(tx: Tx, project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "") -> None:
+    """Holds what was just taken back of a session's charges, of the same lots, even past their end, until it is known what it costs."""
+    if not parts:
+        return
+    stored_lots.of(tx, project, unit, lock=True)
+    if stored_lots.open_hold(tx, session, project, unit, parts):
+        return _post(tx, entries.hold(project, session, parts, unit, at, memo))
+    before = stored_lots.hold(tx, session)
+    assert before is not None
+    step = before.step + 1
+    _post(tx, entries.hold(project, session, parts, unit, at, memo, step=step))
+    stored_lots.set_hold(tx, replace(before, parts=_sum(before.parts, parts), step=step, state="open"))
+
+
+def held(tx: Tx, session: str) -> Amount:
+    """What it still holds."""
+    row = stored_lots.hold(tx, session)
+    return Amount(sum(row.parts.values()), row.unit) if row and row.state == "open" else Amount(0)
+
+
+@by_locks
+def charge(
+    tx: Tx,
+    project: str,
+    session: str,
+    centre: str,
+    cost: Amount,
+    at: datetime,
+    memo: str = "",
+    *,
+    key: str = "",
+    earned: Sequence[Posting] = (),
+    last: bool = True,
+    now: datetime | None = None,
+    again: Parts | None = None,
+) -> bool:
+    """Charges a session once under that key, from the centre's usage record, for what began `at` and is written `now` (None: the same);
+    False if it was done before. With the `last` cost the rest of the hold goes back. `earned` is who gets it, if not the centre alone.
+    `again` is what was just taken back of an earlier charge: it pays first, even where its lots have ended since."""
+    now = now or at
+    if not cost and not earned:
+        return release(tx, project, session, now, memo) if last else False
+    paid_to = tuple(earned) or (Posting(entries.centre_account(centre), cost),)
+    mine = stored_lots.of(tx, project, cost.unit, lock=True)
+    row = stored_lots.hold(tx, session)
+    there = row.parts if row and row.state == "open" else {}
+    settled = lots.settle(there, mine, cost.micros, centre, now, last=last, again=again)
+    entry = entries.charge(project, session, settled, paid_to, cost.unit, at, memo, key=key, now=now)
+    if not stored.write(tx, entry):
+        return _charged(tx, entry.key, paid_to)
+    if settled.more.get(OVERDRAFT) and not any(lot.name == OVERDRAFT for lot in mine):
+        stored_lots.put(tx, _overdraft(project, cost.unit, 0))
+    stored_lots.change(tx, project, cost.unit, effects(entry))
+    if row and row.state == "open":
+        left = _sum(there, {name: -micros for name, micros in _sum(settled.held, settled.back).items()})
+        stored_lots.set_hold(tx, replace(row, parts=left, step=row.step + 1, state="posted" if last else "open"))
+    return True
+
+
+def _charged(tx: Tx, key: str, paid_to: Sequence[Posting]) -> bool:
+    """False if what is there is the same charge. Raises KeyTaken for anything else: a correction is an entry of its own."""
+    known = stored.get(tx, key)
+    earned = sorted((one.account, one.amount) for one in known.postings if not _ours(one.account)) if known else []
+    if known is None or known.kind != "charge" or earned != sorted((one.account, one.amount) for one in paid_to):
+        raise KeyTaken(f"The key {key!r} was used for something else.", hint="A correction is an entry of its own.")
+    return False
+
+
+def _ours(account: str) -> bool:
+    return account.startswith(("project:", "held:"))
+
+
+@by_locks
+def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") -> bool:
+    """Gives back what a session holds; False if it holds nothing. Raises KeyTaken if it was charged."""
+    stored_lots.of(tx, project, CREDIT, lock=True)
+    row = stored_lots.hold(tx, session)
+    if row and row.state == "posted":
+        raise KeyTaken(f"Session {session} was charged before.", hint="A correction is an entry of its own.")
+    if row is None or row.state != "open":
+        return False
+    step = row.step + 1
+    if row.parts:
+        again = step if stored.get(tx, entries.settled_key(session)) else 0
+        _post(tx, entries.release(project, session, row.parts, row.unit, at, memo, again=again))
+    stored_lots.set_hold(tx, replace(row, parts={}, step=step, state="void"))
+    return True
+
+
+# ---- what time and mistakes change
+
+
+@by_locks
+def expire(tx: Tx, now: datetime) -> int:
+    """Takes what is left of lots whose time is over, each by an entry; how many."""
+    over = stored_lots.over(tx, now)
+    for lot in over:
+        _post(tx, entries.expire(lot, now))
+    return len(over)
+
+
+@by_locks
+def carry_over(tx: Tx, project: str, lot: str, into: str, at: datetime, *, unit: str = CREDIT, actor: str = "") -> bool:
+    """Moves what is left of a lot into another on the same terms with its grantor; False if that is nothing, or was done before."""
+    known = {one.name: one for one in stored_lots.of(tx, project, unit, lock=True)}
+    if lot not in known or into not in known:
+        return False
+    if (known[lot].grantor, known[lot].rate) != (known[into].grantor, known[into].rate):
+        raise ValueError(f"lot {into} of {project} is another grantor's than {lot}, or at another rate")
+    left = known[lot].available
+    entry = entries.carry_over(project, lot, into, left, unit, at, actor=actor)
+    if left <= 0 or stored.get(tx, entry.key):
+        return False
+    _post(tx, entry)
+    return True
+
+
+@by_locks
+def reverse(tx: Tx, key: str, now: datetime, memo: str, *, actor: str = "") -> bool:
+    """Takes a charge back, by an entry of its own; False if that was done before. Raises KeyTaken if there is no such charge."""
+    known = stored.get(tx, key)
+    if known is None or known.kind != "charge":
+        raise KeyTaken(f"{key!r} is no charge.", hint="Only a charge can be taken back.")
+    stored_lots.of(tx, known.project, known.unit, lock=True)
+    if stored.get(tx, f"reverse:{key}"):
+        return False
+    _post(tx, entries.reverse(_to_available(known), now, memo, actor=actor))
+    return True
+
+
+def _to_available(charged: Entry) -> Entry:
+    """The same, as if it had been paid from what is available: what was held for it is held no more."""
+    sums: defaultdict[str, int] = defaultdict(int)
+    for one in charged.postings:
+        account = one.account.replace("held:", "project:", 1) if one.account.startswith("held:") else one.account
+        sums[account] += one.amount.micros
+    return replace(charged, postings=tuple(Posting(account, Amount(sums[account], charged.unit)) for account in sums if sums[account]))
+
+
+def settle(tx: Tx, entry: Entry) -> bool:
+    """Writes the entry that takes a closed month off the accounts it came from; False if that was done before. No lot changes by it."""
+    if entry.kind != SETTLE or any(_ours(one.account) for one in entry.postings):
+        raise ValueError(f"entry {entry.key!r} is not the end of a month")
+    return stored.add(tx, entry)
+
+
+# ---- the chain
+
+
+def seal(tx: Tx, limit: int = SEALED) -> int:
+    """Takes entries into the chain that are not in it yet; how many. Not in the step that writes them: writers would wait for others."""
+    seq, last = stored.sealed(tx)
+    rows = []
+    for number, entry in stored.unsealed(tx, limit):
+        seq, last = seq + 1, entries.link(last, entry)
+        rows.append((seq, number, last))
+    if rows:
+        stored.seal(tx, rows)
+    return len(rows)
+
+
+# ---- writing
+
+
+def _post(tx: Tx, entry: Entry) -> None:
+    """Writes an entry that is new, and what it does to lots."""
+    if not stored.add(tx, entry):
+        raise ValueError(f"entry {entry.key} is there already")
+    stored_lots.change(tx, entry.project, entry.unit, effects(entry))
+
+
+def effects(entry: Entry) -> dict[str, dict[str, int]]:
+    """What it adds to the numbers of its project's lots, by lot."""
+    found: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for one in entry.postings:
+        place, _, where = one.account.partition(":")
+        project, _, lot = where.partition("/")
+        if place in ("project", "held") and project == entry.project:
+            found[lot]["available" if place == "project" else "held"] += one.amount.micros
+    for numbers in found.values():
+        moved = numbers["available"] + numbers["held"]
+        if counted := {"grant": "granted", "carry": "granted", "expire": "expired", "charge": "spent", "reverse": "spent"}.get(entry.kind):
+            numbers[counted] += moved if counted == "granted" else -moved
+    return {lot: dict(numbers) for lot, numbers in found.items()}
+
+
+def paid(entry: Entry) -> Amount:
+    """What a charge took from its project, or a correction gave back: then it is less than nothing."""
+    return Amount(sum(numbers.get("spent", 0) for numbers in effects(entry).values()), entry.unit)
+
+
+def _overdraft(project: str, unit: str, limit: int) -> Lot:
+    return Lot(project=project, name=OVERDRAFT, grantor="federation", granted=0, available=0, floor=limit, unit=unit)
+
+
+def _sum(one: Parts, other: Parts) -> dict[str, int]:
+    """Both, without what comes to nothing."""
+    sums = {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+    return {name: micros for name, micros in sums.items() if micros}

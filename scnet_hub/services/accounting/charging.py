@@ -1,0 +1,330 @@
+"""From stored usage records to the books: what a session's records cost, by the prices by which it was first charged, is what stands there.
+
+`reckon` makes it so, again and again: after the first record, a correction, an outage that was declared later, an operator's decision. A
+copy that did not lead costs the person nothing, whatever it ran; a session that no centre ran gives its hold back. What is in suspense
+or has no price is never charged (law 7): it waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import entries as stored_entries
+from ...adapters.db.queries import lots as stored_lots
+from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import usage as records
+from ...adapters.db.queries.usage import UsageRow
+from ...domain.centres.state import Known
+from ...domain.ledger.bills import Bill, Part, earned, nothing, price
+from ...domain.ledger.entries import Entry, Posting, settled_key
+from ...domain.ledger.lots import OVERDRAFT
+from ...domain.pricing.tariffs import NoPrice, tariff_of
+from ...domain.sessions import lifecycle
+from ...domain.sessions.records import SessionRow
+from ...domain.standard.federation import FederationSpec
+from ...domain.usage import serialisation
+from ...domain.usage.refunds import Outage
+from ...domain.usage.runs import Usage
+from ...domain.usage.serialisation import Terms
+from ...domain.usage.suspense import Copy
+from ...domain.usage.verdicts import COUNTED, DROPPED, SUSPENSE, Arrived, Verdict, weigh
+from ...units import CREDIT, Amount, format_duration
+from . import books
+
+CORRECTED = "its centre's accounting says something else of it now"
+PERCENT = 10_000  # millionths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """What the pages of the centres and of the federation say now, for what was never charged before."""
+
+    centres: Mapping[str, Known]
+    federation: FederationSpec
+
+    def terms(self, row: SessionRow) -> Terms:
+        """By which a copy would be charged now. Raises NoPrice."""
+        known = self.centres.get(row.centre)
+        offered = known.spec.offered(row.partition) if known else None
+        if known is None or offered is None:
+            raise NoPrice(
+                f"The page of {known.spec.name if known else row.centre} has no partition {row.partition} any more, so this session has no"
+                " price.",
+                hint="Its operators put the partition back until the session is charged, or write the session off.",
+            )
+        fee = round(self.federation.settlement.fee_percent * PERCENT)
+        return Terms(tariff=tariff_of(known.spec, offered), fee=fee, zone=self.federation.time_zone)
+
+
+# ---- making the books say what the records say
+
+
+def reckon(tx: Tx, session_id: str, pages: Pages, now: datetime, cause: str = CORRECTED) -> None:
+    """Charges a session that is over by all records that ever came for it, or corrects what it was charged; harmless to repeat. `cause` is
+    why a charge may be another one than before, in words."""
+    rows = stored.copies_of(tx, session_id)
+    arrived = records.of_session(tx, session_id)
+    if not rows or not arrived:
+        return
+    verdicts = weighed(tx, rows, arrived, now)
+    bills = {row.number: _settle_copy(tx, row, arrived, verdicts, pages, now) for row in rows if not row.job_live}
+    lead = stored.get(tx, session_id)
+    if lead is None or lead.live or lead.job_live:
+        return
+    if priced := bills.get(lead.number):
+        close(tx, session_id, priced, now, cause)
+    elif lead.used is None and lead.charged is not None:
+        _take_back(tx, lead, now)
+
+
+def weighed(tx: Tx, rows: Sequence[SessionRow], arrived: Sequence[UsageRow], now: datetime) -> dict[int, Verdict]:
+    """What is thought of a session's records now, written down where that changed."""
+    copies = {row.number: copy_of(row) for row in rows}
+    verdicts = weigh([_arrived(one) for one in arrived], copies, records.began(tx))
+    for one in arrived:
+        verdict = verdicts[one.id]
+        if (one.state, one.reason) == (verdict.state, verdict.reason):
+            continue
+        records.change(tx, one.id, state=verdict.state, reason=verdict.reason)
+        if verdict.blocks:
+            stored.say(tx, one.session, now, f"Not charged before an operator has looked at its usage record: {verdict.reason}")
+    return verdicts
+
+
+def copy_of(row: SessionRow) -> Copy:
+    return Copy(
+        session=row.id, number=row.number, centre=row.centre, asked_at=row.asked_at, job_id=row.job_id, gpus=int(row.request.get("gpus", 0))
+    )
+
+
+def _arrived(row: UsageRow) -> Arrived:
+    return Arrived(
+        id=row.id, usage=serialisation.usage_from(row.record), seen_at=row.seen_at, doubt=row.record.get("doubt", ""),
+        late=row.record.get("late", False), decision=row.decision.split(":")[0],
+    )  # fmt: skip
+
+
+def _settle_copy(
+    tx: Tx, row: SessionRow, arrived: Sequence[UsageRow], verdicts: Mapping[int, Verdict], pages: Pages, now: datetime
+) -> Bill | None:
+    """What one copy's records cost; None: that can't be said yet, or nothing ever came of it."""
+    mine = [one for one in arrived if one.copy == row.number]
+    counted = [one for one in mine if verdicts[one.id].state == COUNTED]
+    if row.used and not any(one.tariff for one in mine):
+        return None  # charged by an earlier release, which kept no records: by what prices, nobody can say any more
+    runs = sorted((serialisation.usage_from(one.record) for one in counted), key=lambda run: (run.restart, str(run.identity)))
+    if any(verdicts[one.id].blocks for one in mine) or not all(run.final for run in runs):
+        if row.used is not None and not written_off(row, mine):
+            stored.change(tx, row.id, row.number, used=None)
+        return None
+    dropped = next((one for one in mine if one.decision and verdicts[one.id].state == DROPPED), None)
+    if not runs and dropped is None:
+        return None
+    try:
+        priced = _priced(tx, row, counted, runs, pages, now) if runs else nothing(f"an operator decided so ({_words(dropped)})")
+    except NoPrice as error:
+        if str(error) not in [message for _, message in stored.log(tx, [row.id])[row.id]]:
+            stored.say(tx, row.id, now, str(error))
+        return None
+    _settled(tx, row, runs, priced, now)
+    return priced
+
+
+def written_off(row: SessionRow, mine: Iterable[UsageRow]) -> bool:
+    """Whether a copy was settled though no record of it said what it used: what still waits for an operator, or is of a run that went on,
+    changes nothing of that."""
+    said = any((one.final and one.tariff) or (one.state == DROPPED and not one.record.get("late")) for one in mine)
+    return row.used == 0 and not said
+
+
+def _words(row: UsageRow | None) -> str:
+    return row.decision.partition(":")[2].strip() if row else ""
+
+
+def _priced(tx: Tx, row: SessionRow, counted: Sequence[UsageRow], runs: Sequence[Usage], pages: Pages, now: datetime) -> Bill:
+    """By the prices of the first time, which are written down then."""
+    terms, digest = terms_of(tx, row, pages)
+    outages = [Outage(centre=row.centre, start=start, end=end, words=words) for start, end, words in records.outages_of(tx, row.centre)]
+    priced = price(runs, terms, outages)
+    records.keep_tariff(tx, digest, row.centre, row.partition, serialisation.terms_document(terms), now)
+    for one in counted:
+        if one.tariff != digest:
+            records.change(tx, one.id, tariff=digest)
+    return priced
+
+
+def terms_of(tx: Tx, row: SessionRow, pages: Pages) -> tuple[Terms, str]:
+    """By which a copy was first charged, or would be now; and their digest. Raises NoPrice."""
+    of_copy = (one for one in records.of_session(tx, row.id) if one.copy == row.number and one.tariff)
+    if first := next(of_copy, None):
+        document = records.tariff(tx, first.tariff)
+        assert document is not None
+        return serialisation.terms_from(document), first.tariff
+    terms = pages.terms(row)
+    return terms, serialisation.digest_of(serialisation.terms_document(terms))
+
+
+def _settled(tx: Tx, row: SessionRow, runs: Sequence[Usage], priced: Bill, now: datetime) -> None:
+    started = min((one.start for one in runs if one.start), default=row.started_at)
+    ended = max((one.end for one in runs if one.end), default=row.job_ended_at)
+    change = {
+        "job_state": lifecycle.step(row.job_state, "settled"), "used": priced.total.micros, "started_at": started, "job_ended_at": ended,
+    }  # fmt: skip
+    if all(getattr(row, name) == value for name, value in change.items()):
+        return
+    stored.change(tx, row.id, row.number, **change)
+    if priced.total and row.used is None and not (row.leads and not row.live):
+        ran = sum((one.elapsed for one in runs), timedelta())
+        stored.say(tx, row.id, now, f"A further copy at {row.centre} ran for {format_duration(ran)}: not charged.")
+
+
+def ended(tx: Tx, row: SessionRow, pages: Pages, now: datetime) -> None:
+    """A session is over, of which the copy that leads was settled before."""
+    reckon(tx, row.id, pages, now)
+    fresh = stored.get(tx, row.id)
+    if fresh is not None and fresh.charged is None and not fresh.used:
+        nothing_ran(tx, row.id, now)
+
+
+def nothing_ran(tx: Tx, session_id: str, now: datetime) -> None:
+    close(tx, session_id, nothing("nothing ran"), now)
+
+
+def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime) -> None:
+    """Charges a session that goes on what it used before `until`, the beginning of this month, by its interim record: so each month has its
+    own. What its final record says otherwise is corrected at its end."""
+    row = stored.get(tx, session_id)
+    if row is None or not row.live or not row.job_live or row.charged is not None:
+        return
+    there = [one for one in records.of_session(tx, session_id) if one.copy == row.number]
+    counted = [one for one in there if one.state == COUNTED]
+    runs = sorted((serialisation.usage_from(one.record) for one in counted), key=lambda run: (run.restart, str(run.identity)))
+    if any(one.state == SUSPENSE for one in there) or not any(run.start and run.start < until for run in runs):
+        return
+    try:
+        priced = _priced(tx, row, counted, runs, pages, now)
+    except NoPrice:
+        return  # its end says so
+    past = replace(priced, parts=tuple(part for part in priced.parts if part.at < until))
+    stale, missing = compare(tx, row, past)
+    back = _taken_back(tx, stale, now, f"taken back: {CORRECTED}")
+    if missing:
+        post(tx, row, missing, past.fee, now, last=False, back=back)
+        stored.say(tx, row.id, now, f"Charged what it used before this month: {sum((part.cost for part in past.parts), Amount(0))}.")
+
+
+def settle_without(tx: Tx, row: SessionRow, now: datetime) -> None:
+    """A copy that ended and of which no record will come."""
+    fresh = stored.get(tx, row.id, row.number)
+    if fresh is None or fresh.job_live or fresh.used is not None:
+        return
+    stored.change(tx, row.id, row.number, job_state=lifecycle.step(fresh.job_state, "settled"), used=0)
+    if fresh.leads and not fresh.live:
+        close(tx, row.id, nothing("no usage record"), now)
+
+
+# ---- the entries
+
+
+def close(tx: Tx, session_id: str, priced: Bill, now: datetime, cause: str = CORRECTED) -> None:
+    """Makes the live charges of a session that is over those of this bill: what is there already stays, what is no part of it is taken
+    back, the rest is charged. The first time the rest of its hold goes back."""
+    row = stored.get(tx, session_id)
+    if row is None or row.live:
+        return
+    stale, missing = compare(tx, row, priced)
+    first = row.charged is None
+    if not first and not stale and not missing and row.charged == priced.total.micros:
+        return
+    back = _taken_back(tx, stale, now, f"taken back: {cause}")
+    post(tx, row, missing, priced.fee, now, last=True, back=back)
+    if not missing:
+        _give_back(tx, row, now, priced.words)
+    before = Amount(row.charged or 0)
+    stored.change(tx, row.id, state="charged", charged=priced.total.micros, ended_at=row.job_ended_at or row.ended_at)
+    if first:
+        stored.say(tx, row.id, now, f"Charged {priced.total}: {priced.words}." if priced.total else f"Not charged: {priced.words}.")
+    else:
+        stored.say(tx, row.id, now, f"Charged {priced.total} instead of {before}, because {cause}: {priced.words}.")
+
+
+def compare(tx: Tx, row: SessionRow, priced: Bill) -> tuple[list[Entry], list[Part]]:
+    """The live charges of a session that are no part of its bill, and the parts that are not charged."""
+    parts = [part for part in priced.parts if part.cost]
+    wanted = Counter(_says(part.at, earned(row.centre, part.cost, priced.fee)) for part in parts)
+    stale = []
+    for entry in stored_entries.charges_of(tx, row.id):
+        said = _says(entry.at, [one for one in entry.postings if not one.account.startswith(("project:", "held:"))])
+        if wanted[said]:
+            wanted[said] -= 1
+        else:
+            stale.append(entry)
+    missing = []
+    for part in reversed(parts):
+        said = _says(part.at, earned(row.centre, part.cost, priced.fee))
+        if wanted[said]:
+            wanted[said] -= 1
+            missing.append(part)
+    return stale, missing[::-1]
+
+
+def _says(at: datetime, posted: Sequence[Posting]) -> tuple[object, ...]:
+    return at, tuple(sorted((one.account, one.amount.micros, one.amount.unit) for one in posted))
+
+
+def _taken_back(tx: Tx, stale: Sequence[Entry], now: datetime, words: str) -> Counter[str]:
+    """Takes charges back; what each lot got again by that."""
+    back: Counter[str] = Counter()
+    for entry in stale:
+        if books.reverse(tx, entry.key, now, words):
+            back.update(_spent(entry))
+    return back
+
+
+def _spent(entry: Entry) -> dict[str, int]:
+    """Of each lot, by a charge."""
+    return {lot: numbers.get("spent", 0) for lot, numbers in books.effects(entry).items()}
+
+
+def post(
+    tx: Tx, row: SessionRow, parts: Sequence[Part], fee: int, now: datetime, *, last: bool, back: Mapping[str, int] | None = None
+) -> None:
+    """Charges these parts; with the `last` of them what is left of the hold goes back. What was just taken `back` pays them first:
+    the same lots bear what stays the same, even if they have ended since."""
+    left = Counter(back or {})
+    before = stored_entries.charges_of(tx, row.id, reversed_too=True)
+    plain = last and not before and stored_entries.get(tx, settled_key(row.id)) is None
+    body = "\n".join(f"{part.at.isoformat()} {part.cost.micros}" for part in parts)
+    again = f"{settled_key(row.id)}/{len(before)}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
+    for number, part in enumerate(parts, 1):
+        ends = number == len(parts)
+        key = (settled_key(row.id) if ends else f"{settled_key(row.id)}/{number}") if plain else f"{again}/{number}"
+        gets = earned(row.centre, part.cost, fee)
+        books.charge(
+            tx, row.project, row.id, row.centre, part.cost, part.at, part.formula, key=key, earned=gets, last=last and ends, now=now,
+            again=+left,
+        )  # fmt: skip
+        if left and (charged := stored_entries.get(tx, key)):
+            left.subtract(_spent(charged))
+
+
+def _give_back(tx: Tx, row: SessionRow, now: datetime, words: str) -> None:
+    there = stored_lots.hold(tx, row.id)
+    if there and there.state == "open":
+        books.release(tx, row.project, row.id, now, words)
+
+
+def _take_back(tx: Tx, row: SessionRow, now: datetime) -> None:
+    """All that a session was charged, while its records don't say what it used; the lots that paid it hold it meanwhile."""
+    words = "taken back: its usage records don't say any more what it used"
+    back = _taken_back(tx, stored_entries.charges_of(tx, row.id), now, words)
+    held = {lot: micros for lot, micros in back.items() if lot != OVERDRAFT}
+    books.hold_again(tx, row.project, row.id, held, CREDIT, now, words)
+    stored.change(tx, row.id, state="ended", charged=None, held=sum(held.values()))
+    if row.charged:
+        stored.say(tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records say what it used.")

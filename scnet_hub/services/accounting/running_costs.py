@@ -1,0 +1,72 @@
+"""What sessions that are not charged yet have used so far, estimated by the prices of their places.
+
+Prices are looked up once for each place and size, whatever the number of sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import open_sessions as stored
+from ...adapters.db.queries.open_sessions import OpenRow
+from ...domain.centres.state import Load
+from ...domain.jobs import JobRequest
+from ...domain.pricing import rates
+from ...domain.pricing.cost_curves import Course
+from ...domain.pricing.tariffs import tariff_of
+from ...units import Amount
+
+
+class Flown(NamedTuple):
+    """Of some sessions, in micro-credits by id: what each has `used`, what of it is `unpaid` (past months of a session are charged while it
+    runs), and what one that runs costs an hour now. One that has no price is in none of them, or at 0."""
+
+    used: dict[str, int]
+    unpaid: dict[str, int]
+    hourly: dict[str, int]
+
+    def total(self) -> Amount:
+        """All that is unpaid."""
+        return Amount(sum(self.unpaid.values()))
+
+
+def flown(tx: Tx, load: Load, rows: Sequence[OpenRow], now: datetime, month: datetime) -> Flown:
+    """As of `now`; `month` is when this month began. What is used may be over the hold: of a lease that could not be extended."""
+    since = min((row.started_at for row in rows if row.started_at), default=now)
+    used, hourly = dict.fromkeys((row.id for row in rows), 0), dict[str, int]()
+    for some in _by_size(rows).values():
+        if (course := _course(load, some[0], min(since, now), now)) is None:
+            continue
+        each = course.hourly(now)
+        for row in some:
+            if not row.started_at or row.state == "charged":
+                continue
+            used[row.id] = course.micros(row.started_at, max(row.started_at, row.ended_at) if row.ended_at else now)
+            if row.job_live:
+                hourly[row.id] = each
+    old = [row.id for row in rows if row.started_at and row.started_at < month and used[row.id]]
+    unpaid = used | {one: max(0, used[one] - paid) for one, paid in stored.paid(tx, old).items()}
+    return Flown(used, unpaid, hourly)
+
+
+def _by_size(rows: Sequence[OpenRow]) -> dict[tuple[object, ...], list[OpenRow]]:
+    """Those that cost the same."""
+    found: dict[tuple[object, ...], list[OpenRow]] = {}
+    for row in rows:
+        found.setdefault((row.centre, row.partition, row.cores, row.gpus, row.gpu_model, row.memory, row.nodes), []).append(row)
+    return found
+
+
+def _course(load: Load, row: OpenRow, since: datetime, now: datetime) -> Course | None:
+    """What such a session costs over time at its place; None for a place that the pages don't name any more."""
+    known = load.centres.get(row.centre)
+    offered = known.spec.offered(row.partition) if known else None
+    if known is None or offered is None:
+        return None
+    memory = row.memory or row.cores * known.spec.session.memory_per_core
+    asked = JobRequest(person=row.person, project=row.project, cores=row.cores, gpus=row.gpus, gpu_model=row.gpu_model, nodes=row.nodes)
+    given = known.allotted(asked, row.partition)
+    return Course(tariff_of(known.spec, offered), rates.held(given.cores, given.gpus, given.gpu_model, memory), since, now)

@@ -1,0 +1,327 @@
+"""The JSON documents of docs/reference/rest.md, made from what the federation knows. One function a document; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..adapters.db.queries.accounts import AccountRow
+from ..adapters.db.queries.allocations import AllocationRow
+from ..adapters.db.queries.projects import MemberRow, ProjectRow
+from ..domain.centres.health import Hop
+from ..domain.centres.orphan import Orphan
+from ..domain.centres.session_warnings import Notice
+from ..domain.centres.state import Known
+from ..domain.jobs import PartitionLoad
+from ..domain.ledger.entries import Entry
+from ..domain.ledger.lots import Lot
+from ..domain.placement.placement import Placement, Ranked
+from ..domain.pricing import leases
+from ..domain.pricing.quotes import Quote
+from ..domain.pricing.tariffs import NoPrice
+from ..domain.sessions.lifecycle import walltime_end
+from ..domain.sessions.names import request_document
+from ..domain.sessions.records import TOKEN, BriefRow, SessionRow
+from ..domain.standard.centre import Announcement, PartitionSpec
+from ..units import MICRO, Amount
+from .accounting.audit import Audit
+from .accounting.books import Balance
+from .projects.projects import Cap
+
+Json = dict[str, Any]
+
+
+def iso(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def number(amount: Amount | int) -> float:
+    """Credits as a JSON number, exact to a micro-credit."""
+    return round((amount if isinstance(amount, int) else amount.micros) / MICRO, 6)
+
+
+def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime) -> Json:
+    """`account` is the caller's own there, "" if none is linked."""
+    snapshot = known.snapshot
+    loads = {name: load for name, load in snapshot.partitions.items()} if snapshot else {}
+    partitions = [partition(spec, loads.get(spec.name)) for spec in known.spec.partition]
+    totals = {
+        key: sum(part[key] for part in partitions) for key in ("cores", "cores_free", "gpus", "gpus_free", "running_jobs", "queued_jobs")
+    }
+    return {
+        "id": known.spec.id,
+        "name": known.spec.name,
+        "organisation": known.spec.organisation,
+        "dialect": known.spec.dialect,
+        "contact": known.spec.contact,
+        "identity": known.spec.identity.mode,
+        "account": account if known.spec.identity.mode != "shared" else "",
+        "maintenance": [
+            {"start": iso(one.start), "end": iso(one.end), "reason": one.reason} for one in known.spec.maintenance if one.end > now
+        ],
+        "announcements": [announcement(one, now) for one in known.spec.announced(now)],
+        "state": known.state(now),
+        "why": known.why(now),
+        "hops": [hop(one, now) for one in known.health.listed()],
+        "taken_at": iso(snapshot.taken_at) if snapshot else None,
+        "age_s": round((now - snapshot.taken_at).total_seconds(), 1) if snapshot else None,
+        **totals,
+        "my_sessions": sum(row.centre == known.spec.id for row in rows),
+        "partitions": partitions,
+    }
+
+
+def announcement(one: Announcement, now: datetime) -> Json:
+    """`now`: whether it counts already."""
+    times = {"start": iso(one.start), "end": iso(one.end), "now": one.start <= now}
+    return {"message": one.message, **times, "blocks_starts": one.blocks_starts}
+
+
+def hop(one: Hop, now: datetime) -> Json:
+    """One step of the way to a centre: since when it works or fails, and how old that news is."""
+    age = round((now - one.seen_at).total_seconds(), 1)
+    return {"name": one.name, "ok": one.ok, "since": iso(one.since), "age_s": age, "why": one.why}
+
+
+def account(row: AccountRow) -> Json:
+    """One link of a person to an account at a centre, standing or ended."""
+    return {
+        "person": row.person, "centre": row.centre, "account": row.account, "how": row.how, "linked_by": row.linked_by,
+        "linked_at": iso(row.linked_at), "ended_by": row.ended_by, "ended_at": iso(row.ended_at),
+    }  # fmt: skip
+
+
+def partition(spec: PartitionSpec, load: PartitionLoad | None) -> Json:
+    return {
+        "name": spec.name,
+        "cores": load.cores if load else spec.cores * spec.nodes,
+        "cores_free": load.cores_free if load else 0,
+        "gpus": load.gpus if load else spec.gpus * spec.nodes,
+        "gpus_free": load.gpus_free if load else 0,
+        "gpu_model": spec.gpu_model,
+        "running_jobs": load.running_jobs if load else 0,
+        "queued_jobs": load.queued_jobs if load else 0,
+        "queued_cores": load.queued_cores if load else 0,
+        "max_walltime_s": spec.max_walltime.total_seconds(),
+        "core_hour": spec.tariff.core_hour,
+        "gpu_hour": spec.gpu_price,
+    }
+
+
+def offer(ranked: Ranked, available: Amount | None = None) -> Json:
+    load = ranked.offer.load
+    return {
+        "centre": ranked.offer.centre,
+        "centre_name": ranked.offer.centre_name,
+        "partition": ranked.offer.partition,
+        "wait": ranked.wait.kind,
+        "expected_start": ranked.wait.words,
+        "expected_start_s": ranked.told_s,
+        "p50_s": ranked.range.p50 if ranked.range else None,
+        "p90_s": ranked.range.p90 if ranked.range else None,
+        "starts_counted": ranked.range.starts if ranked.range else 0,
+        "cores": load.cores if load else 0,
+        "cores_free": ranked.cores_free,
+        "gpus": load.gpus if load else 0,
+        "gpus_free": ranked.gpus_free,
+        "queued_jobs": load.queued_jobs if load else 0,
+        "age_s": round(ranked.offer.age.total_seconds(), 1) if ranked.offer.age is not None else None,
+        "cost": number(ranked.cost),
+        "cost_per_hour": number(ranked.cost_per_hour),
+        "available_after": None if available is None else number(available - ranked.cost),
+        "reason": ranked.reason,
+    }
+
+
+def placement(decision: Placement, available: Amount | None = None) -> Json:
+    ranked = [offer(one, available) for one in decision.ranked]
+    return {
+        "decided_at": iso(decision.decided_at),
+        "request": request_document(decision.request),
+        "reason": decision.reason,
+        "best": ranked[0] if ranked else None,
+        "ranked": ranked,
+        "refusals": [{"centre": one.centre, "partition": one.partition, "reason": one.reason} for one in decision.refusals],
+    }
+
+
+def session(
+    row: SessionRow,
+    known: Known | None,
+    events: Sequence[tuple[datetime, str]] = (),
+    in_flight: Amount = Amount(0),
+    *,
+    warnings: Sequence[Notice] = (),
+) -> Json:
+    held = row.held if row.state != "charged" else 0
+    return {
+        **{name: getattr(row, name) for name in _PLAIN},
+        "centre_name": known.spec.name if known else row.centre,
+        "cores": row.request["cores"],
+        "memory": row.request["memory"],
+        "gpus": row.request["gpus"],
+        "walltime_s": row.request["walltime_s"],
+        **{name: iso(getattr(row, name)) for name in _TIMES},
+        "expires_at": iso(walltime_end(row)),
+        "stops_at": iso(leases.stops_at(row.leased_until, row.lease_end)) if row.live else None,
+        "held": number(max(0, held - in_flight.micros)),
+        "in_flight": number(in_flight),
+        "charged": None if row.charged is None else number(row.charged),
+        "events": [{"at": iso(at), "message": message} for at, message in events],
+        "warnings": [warning(one) for one in warnings],
+    }
+
+
+def brief(row: BriefRow, known: Known | None) -> Json:
+    """A live session for programs that compare thousands: without money, events and warnings."""
+    return {
+        "id": row.id, "version": row.version, "person": row.person, "project": row.project, "kind": row.kind, "name": row.name,
+        "state": row.state, "live": row.live, "continues": row.continues, "centre": row.centre, "partition": row.partition,
+        "centre_name": known.spec.name if known else row.centre, "node": row.node, "host": row.host, "port": row.port,
+        "place_in_queue": row.place_in_queue, "reason": row.reason, "why": row.why, "end_reason": row.end_reason,
+        "cores": row.request["cores"], "gpus": row.request["gpus"], "created_at": iso(row.created_at), "started_at": iso(row.started_at),
+        "unknown_since": iso(row.unknown_since), "expires_at": iso(walltime_end(row)),
+    }  # fmt: skip
+
+
+def token(row: SessionRow) -> str:
+    """The job's own, which the hub gave it: a re-joined session goes on with it, and the hub revokes it at the end."""
+    return str(row.payload.get("env", {}).get(TOKEN, ""))
+
+
+def warning(one: Notice) -> Json:
+    return {"code": one.code, "message": one.message, "at": iso(one.at)}
+
+
+def copy(row: SessionRow, centre_name: str) -> Json:
+    """One of a session's jobs at the centres."""
+    return {
+        "number": row.number, "cause": row.cause, "leads": row.leads, "centre": row.centre, "centre_name": centre_name,
+        "partition": row.partition, "state": row.job_state, "live": row.job_live, "job_id": row.job_id, "asked_at": iso(row.asked_at),
+        "started_at": iso(row.started_at), "ended_at": iso(row.job_ended_at), "reason": row.reason, "place_in_queue": row.place_in_queue,
+        "unknown_since": iso(row.unknown_since), "unknown_why": row.unknown_why, "end_reason": row.job_end,
+    }  # fmt: skip
+
+
+def successor(row: SessionRow, centre_name: str) -> Json:
+    """The session that continues another, as that one tells of it."""
+    return {
+        "id": row.id, "state": row.state, "live": row.live, "centre": row.centre, "centre_name": centre_name, "end_reason": row.end_reason,
+    }  # fmt: skip
+
+
+def orphan(one: Orphan) -> Json:
+    """A job at a centre that no session has."""
+    return {
+        "centre": one.centre, "job_id": one.job_id, "name": one.name, "state": one.state, "since": iso(one.since),
+        "session": one.session, "rule": one.rule,
+    }  # fmt: skip
+
+
+def forgotten(row: SessionRow, known: Known) -> Json:
+    """A session whose centre answers without its job; `settles_at` is when it is given up."""
+    assert row.forgotten_since is not None
+    settles_at = row.forgotten_since + timedelta(seconds=known.spec.watch.forget_after)
+    return {
+        "id": row.id, "number": row.number, "person": row.person, "centre": row.centre, "job_id": row.job_id,
+        "since": iso(row.forgotten_since), "why": row.unknown_why, "settles_at": iso(settles_at),
+    }  # fmt: skip
+
+
+_PLAIN = (
+    "id", "version", "person", "project", "kind", "name", "state", "live", "continues", "centre", "partition", "job_id", "node", "host",
+    "port", "place_in_queue", "reason", "why", "unknown_why", "end_reason", "lease_end",
+)  # fmt: skip
+_TIMES = ("unknown_since", "created_at", "submitted_at", "started_at", "ready_at", "ended_at", "leased_until")
+
+
+def balance(project: ProjectRow, money: Balance, in_flight: Amount, ending: Sequence[str] = ()) -> Json:
+    return {
+        "id": project.id,
+        "title": project.title,
+        "unit": money.granted.unit,
+        "granted": number(money.granted),
+        "settled": number(money.settled),
+        "in_flight": number(in_flight),
+        "held": number(money.on_hold - in_flight),
+        "available": number(money.available),
+        "expired": number(money.expired),
+        "ending": [*ending],
+    }
+
+
+def own(cap: Cap, available: Amount) -> Json:
+    """What a capped member may spend of a project: the rest of the cap, or of the project where that is less."""
+    amounts = {name: number(getattr(cap, name)) for name in ("cap", "spent", "held")}
+    return {**amounts, "available": number(max(Amount(0), min(cap.left, available)))}
+
+
+def allocation(row: AllocationRow) -> Json:
+    return {
+        "id": row.id, "project": row.project, "unit": row.unit, "amount": number(row.micros), "grantor": row.grantor,
+        "centres": [*row.centres], "begins_at": iso(row.begins_at), "ends_at": iso(row.ends_at), "state": row.state,
+        "asked_by": row.asked_by, "asked_at": iso(row.asked_at), "words": row.words, "decided_by": row.decided_by,
+        "decided_at": iso(row.decided_at), "answer": row.answer, "renews": row.renews,
+    }  # fmt: skip
+
+
+def lot(one: Lot) -> Json:
+    amounts = {name: number(getattr(one, name)) for name in ("granted", "available", "held", "spent", "expired")}
+    return {
+        "name": one.name,
+        "unit": one.unit,
+        "grantor": one.grantor,
+        "ends_at": iso(one.expires_at),
+        "centres": [*one.centres],
+        **amounts,
+    }
+
+
+def member(row: MemberRow, spent: int, held: int) -> Json:
+    cap = None if row.cap is None else number(row.cap)
+    return {"person": row.person, "role": row.role, "cap": cap, "spent": number(spent), "held": number(held)}
+
+
+def other_member(row: MemberRow) -> Json:
+    """As a member sees another one: what each spends is for who oversees the project."""
+    return {"person": row.person, "role": row.role, "cap": None, "spent": None, "held": None}
+
+
+def quote(place: Ranked, one: Quote) -> Json:
+    left = {"available": one.available, "after": one.after, "after_first": one.after_first, "after_max": one.after_max}
+    return {
+        "centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition, "unit": one.max.unit,
+        "low": number(one.low), "expected": number(one.expected), "max": number(one.max), "why": dict(one.why),
+        "held_first": number(one.first), "held_first_s": one.first_for.total_seconds(),
+        "walltime_s": one.walltime.total_seconds(), "starts_by": iso(one.starts_by),
+        **{name: None if amount is None else number(amount) for name, amount in left.items()},
+        "sentences": [*one.sentences()], "note": one.note,
+    }  # fmt: skip
+
+
+def quote_or_why(place: Ranked, one: Quote | NoPrice) -> Json:
+    """A quote; where there is none, the place and the problem."""
+    if isinstance(one, Quote):
+        return quote(place, one) | {"problem": None}
+    there = {"centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition}
+    return there | {"problem": one.problem()}
+
+
+def audit(found: Audit) -> Json:
+    return {
+        "ok": found.ok, "entries": found.entries, "sealed": found.sealed, "head": found.head, "found": found.found,
+        "problems": [*found.problems],
+    }  # fmt: skip
+
+
+def entry(entry_id: int, one: Entry) -> Json:
+    return {
+        "id": entry_id,
+        "at": iso(one.at),
+        "kind": one.kind,
+        "project": one.project,
+        "session": one.session,
+        "memo": one.memo,
+        "postings": [{"account": posting.account, "amount": number(posting.amount)} for posting in one.postings],
+    }

@@ -1,0 +1,191 @@
+"""The composition root: puts the services together over one runtime, starts what goes on by itself, and stops it.
+
+Doors call the services that hang here. This file decides nothing; it knows no HTTP and no hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from ..adapters.centre import Centre
+from ..adapters.db.database import Database
+from ..adapters.db.queries import sessions as stored
+from ..adapters.transport.transport import Means
+from ..domain.centres.health import Asked
+from ..domain.centres.state import Load
+from ..domain.sessions import start_file
+from ..domain.sessions.records import SessionRow
+from ..domain.standard.centre import READ_AGAIN, CentreSpec
+from ..domain.standard.federation import FederationSpec
+from ..errors import CentreError, NotStored, ScnetError, SpecError
+from .accounting.accounting_pull import AccountingPull
+from .accounting.charging import Pages
+from .periodic import attempt
+from .placement.decision_log import DecisionLog
+from .placement.placing import Placing
+from .projects import account_links, projects
+from .projects.bookkeeping import Bookkeeping
+from .projects.mailer import Mails
+from .reporting.metrics import Metrics
+from .reporting.reports import Reports
+from .runtime import Runtime
+from .sessions.call_home import CallHome
+from .sessions.continuation import Continuation
+from .sessions.copies import Copies
+from .sessions.endings import Endings
+from .sessions.files import Files, address
+from .sessions.launcher import Launcher
+from .sessions.lease_keeper import LeaseKeeper
+from .sessions.lookup import Lookup
+from .sessions.second_chances import SecondChances
+from .sessions.stopping import Stopping
+from .sessions.submission import Submission
+from .sessions.watcher import Watcher
+from .settlement.settling import Settling
+from .watchdog import Pulse, default_pool
+
+log = logging.getLogger(__name__)
+RECOVERY = 5.0  # seconds between two looks whether a full disk has room again
+
+
+class Federation:
+    """All centres behind one door. `public_url` and `call_home_url` are those of `start_file.Addresses`."""
+
+    def __init__(
+        self,
+        spec: FederationSpec,
+        centres: Mapping[str, Centre],
+        db: Database,
+        *,
+        call_home_url: str,
+        public_url: str = "",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        load = Load.of(centre.spec for centre in centres.values())
+        looks = {name: asyncio.Event() for name in centres}
+        runtime = Runtime(spec=spec, db=db, centres=dict(centres), load=load, clock=clock, first_looks=looks)
+        addresses = start_file.Addresses(public_url=public_url, call_home=call_home_url, idle_timeout=spec.idle.timeout)
+        self.runtime, self.spec, self.centres, self.db, self.load, self.clock = runtime, spec, runtime.centres, db, load, clock
+        self.pages = Pages(centres=load.centres, federation=spec)
+        self.placing = Placing(db, self.centres, load, clock, spec)
+        self.decision_log = DecisionLog(db, load, spec.decisions, clock)
+        self.linking = account_links.Linking(db, self.placing.centre, clock)
+        self.reports = Reports(db, load, clock, spec)
+        self.metrics = Metrics(db, load, clock)
+        self.bookkeeping = Bookkeeping(db, clock)
+        self.pulse = Pulse({"threads": default_pool, "database": db.reach_writer, "database, queries": db.reach_reader})
+
+        self.lookup, self.files = Lookup(runtime), Files(runtime)
+        self.copies = Copies(runtime, self.placing, self.decision_log)
+        self.second_chances = SecondChances(runtime, self.placing, self.copies)
+        self.endings = Endings(runtime, self.second_chances, self.pages)
+        self.stopping = Stopping(runtime, self.endings, self.files, self.lookup)
+        self.submission = Submission(runtime, self.placing, self.decision_log, self.copies, self.endings, self._take_status)
+        self.continuation = Continuation(runtime, self.placing, self.submission, self.copies, self.endings)
+        self.call_home = CallHome(runtime, self.endings, self.stopping, self.continuation)
+        self.launcher = Launcher(runtime, addresses, self.stopping, self.second_chances, self.lookup)
+        self.lease_keeper = LeaseKeeper(runtime, self.stopping)
+        self.accounting_pull = AccountingPull(runtime, self.pages)
+        self.settling = Settling(db, spec, load, clock)
+        self.watchers = {
+            name: Watcher(runtime, name, self.placing, self.launcher, self.stopping, self.endings, self.files, self.pages)
+            for name in self.centres
+        }
+        runtime.signals.launch.connect(self.launcher.begin)
+        runtime.signals.look_soon.connect(lambda centre, seconds: self.watchers[centre].wake(seconds))
+        self.background = (
+            self.pulse, self.second_chances, self.decision_log, self.bookkeeping, self.accounting_pull, self.settling,
+            self.lease_keeper, Mails(db, spec.mail, clock), self.placing.forecasts,
+        )  # fmt: skip
+        for name, centre in self.centres.items():
+            centre.observe = partial(self._asked, name)
+        self._applied = False
+
+    async def _take_status(self, row: SessionRow, status: Any) -> None:
+        await self.watchers[row.centre].take_status(row, status)
+
+    def _asked(self, centre: str, step: Asked) -> None:
+        self.metrics.asked(centre, step)
+        self.load.centres[centre].health.heard(step)
+
+    def own(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begins work that ends with the federation."""
+        self.runtime.tasks.own(work)
+
+    async def start(self) -> None:
+        """Applies the federation's page, takes up what an earlier broker left, and begins to watch."""
+        await self._apply_pages()
+        live = await self.db.query(stored.live_copies)
+        for row in live:
+            if row.centre not in self.centres:
+                raise SpecError(
+                    f"Session {row.id} of {row.person} is at centre {row.centre!r}, which the federation's page no longer has.",
+                    hint="Put the centre back until its sessions have ended and are charged.",
+                )
+            if not row.job_id:
+                self.launcher.begin(row.id, row.number, True)
+        for name, watcher in self.watchers.items():
+            self.own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
+            self.own(watcher.run())
+        self.own(self._keep_writable())
+        for service in self.background:
+            self.own(service.run())
+
+    async def stop(self) -> None:
+        """Ends what goes on by itself, and lets go of the centres; sessions there go on."""
+        await self.runtime.tasks.stop()
+        for centre in self.centres.values():
+            await centre.transport.close()
+
+    async def _apply_pages(self) -> None:
+        """What the pages say of projects and accounts, written down. Where that can't be, the broker answers questions meanwhile."""
+        try:
+            await self.db.run(projects.apply, self.spec.project, self.clock())
+            await self.db.run(account_links.apply, [centre.spec for centre in self.centres.values()], self.clock())
+            self._applied = True
+        except NotStored as error:
+            if not self.db.trouble:
+                raise
+            log.warning("only questions are answered: %s %s", error, error.hint)
+
+    async def _keep_writable(self) -> None:
+        """Looks every few seconds whether there is room again, where there was none."""
+        while True:
+            await asyncio.sleep(RECOVERY)
+            await attempt(self._write_again, what="writing to the broker's database again")
+
+    async def _write_again(self) -> None:
+        if self.db.trouble and await self.db.recover():
+            log.warning("the broker's database can be written again")
+        if not self._applied:
+            await self._apply_pages()
+
+    async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
+        """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way
+        back to the hub is opened now, not when the first person waits for it."""
+        try:
+            await self.centres[centre].transport.keep([address(row) for row in rows])
+            await self.centres[centre].transport.hub_url()
+        except CentreError as error:
+            log.warning("%s: forwards can't be set up, will be tried again: %s", centre, error)
+
+    def announce(self, page: CentreSpec) -> None:
+        """Takes a centre's maintenance and announcements from its page as it is now; of a centre that is here."""
+        if page.id in self.centres:
+            told = {name: getattr(page, name) for name in READ_AGAIN}
+            spec = self.centres[page.id].spec.model_copy(update=told)
+            self.centres[page.id].spec = spec
+            self.load.centres[page.id].announced(spec)
+
+
+def centres_of(specs: list[CentreSpec], means: Means | None = None) -> dict[str, Centre]:
+    """Live centres of these specs. Raises ScnetError for two of one id."""
+    centres = {spec.id: Centre.of(spec, means) for spec in specs}
+    if len(centres) != len(specs):
+        raise ScnetError("two centres have the same id", code="bad-spec")
+    return centres

@@ -1,0 +1,82 @@
+"""Pages of the decision log with what each decision was made from, oldest first, so that somebody else can make them again.
+
+The work is the asker's: here rows are only read, a few at a time with room for others between, as the broker's database has one thread. A
+page ends early where its decisions rest on many snapshots; what several of them rest on stands in it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import decisions as stored
+from ...adapters.db.queries.decisions import DecisionRow
+from ...domain.placement import record
+from ..documents import iso
+from . import explanations
+from .decision_log import AT_ONCE, DecisionLog
+
+Json = dict[str, Any]
+DECISIONS, SNAPSHOTS = 20, 100  # that a page has; one decision in a large federation may rest on more
+
+
+@dataclass(slots=True)
+class _Page:
+    decisions: list[Json] = field(default_factory=list)
+    terms: dict[str, Any] = field(default_factory=dict)
+    wanted: dict[record.Snapshot, None] = field(default_factory=dict)
+    last: DecisionRow | None = None
+    left: int = 0
+
+
+async def page(log: DecisionLog, since: datetime, until: datetime, after: str = "") -> Json:
+    """First decisions about starts (not those about further copies) after `since` (of those made at that instant after the one of that
+    id) and not after `until`. `next` says what to ask for then, None after the last; `left` counts this page's too."""
+    await log.flush()
+    names, now = {name: known.spec.name for name, known in log.load.centres.items()}, log.clock()
+    found = await log.db.query(_read, since, until, after, names, now)
+    return {
+        "as_of": iso(now),
+        "since": since.isoformat(),
+        "until": until.isoformat(),
+        "replay_days": log.spec.replay_days,
+        "left": found.left,
+        "decisions": found.decisions,
+        "terms": found.terms,
+        "snapshots": await _snapshots(log, list(found.wanted)),
+        "next": _next(found, until),
+    }
+
+
+def _read(tx: Tx, since: datetime, until: datetime, after: str, names: explanations.Names, now: datetime) -> _Page:
+    found = _Page(left=stored.count_first(tx, since, until, after))
+    for row in stored.page_of_first(tx, since, until, after, DECISIONS):
+        long = stored.inputs(tx, row.id)
+        if long.terms not in found.terms:
+            found.terms[long.terms] = stored.terms_of(tx, long.terms)
+        terms = found.terms[long.terms]
+        found.wanted |= dict.fromkeys(record.snapshots(long.inputs, terms, row.decided_at) if terms is not None else ())
+        kept = {"at": row.decided_at.isoformat(), "request": long.request, "own": long.inputs, "terms": long.terms}
+        found.decisions.append(explanations.line(row, names, now) | {"record": kept})
+        found.last = row
+        if len(found.wanted) >= SNAPSHOTS:
+            break
+    return found
+
+
+async def _snapshots(log: DecisionLog, wanted: Sequence[record.Snapshot]) -> list[Json]:
+    """Those that are still kept."""
+    found: list[Json] = []
+    for start in range(0, len(wanted), AT_ONCE):
+        some = await log.db.query(stored.loads, wanted[start : start + AT_ONCE])
+        found += [{"centre": centre, "taken_at": at.isoformat(), "loads": loads} for (centre, at), loads in some.items()]
+    return found
+
+
+def _next(found: _Page, until: datetime) -> Json | None:
+    if found.last is None or found.left <= len(found.decisions):
+        return None
+    return {"since": found.last.decided_at.isoformat(), "after": found.last.id, "until": until.isoformat()}

@@ -1,0 +1,42 @@
+"""The board of offers, kept up with what the watchers took in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+from ...domain.centres.state import Load
+from ...domain.placement.board import Board
+from ...domain.placement.placement import Shape
+from ...domain.sessions.records import NewCopy
+
+
+class LiveBoard:
+    """The offers of all centres as they are now, for the one thread that decides: what is new is put on it before each decision."""
+
+    def __init__(self, load: Load, board: Board) -> None:
+        self.load, self.board = load, board
+        self._pending: dict[str, Mapping[str, tuple[Shape, ...]]] = {}
+        self._longest = timedelta()
+
+    def renew(self, newest: Callable[[datetime], Iterable[NewCopy]], now: datetime) -> Board:
+        """`newest` reads our own live copies that were not submitted before a time. Older ones are in each snapshot that still counts."""
+        centres, changed = self.load.centres, self._news()
+        self._longest = max([self._longest, *(centres[name].max_age for name in changed)])
+        copies: defaultdict[str, list[NewCopy]] = defaultdict(list)
+        for copy in newest(now - self._longest):
+            copies[copy.centre].append(copy)
+        pending = {name: found for name, there in copies.items() if name in centres and (found := centres[name].pending(there))}
+        changed |= {name for name in pending.keys() | self._pending.keys() if pending.get(name) != self._pending.get(name)}
+        self._pending = pending
+        for name in changed:
+            self.board.put(centres[name].offers(copies.get(name, ())))
+        return self.board
+
+    def _news(self) -> set[str]:
+        """Takes them out one by one: others write meanwhile."""
+        found = set()
+        while self.load.news:
+            found.add(self.load.news.popitem()[0])
+        return found

@@ -1,0 +1,93 @@
+"""Whose ceilings a request comes under, and what is in use under them: the person's, each member's of the project, the project's own; and
+the centres', which close a centre to what would pass them but refuse nobody.
+
+All of it is read in the transaction that then holds credits and writes the session, so that of two starts that only one fits, one passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries.projects import ProjectRow
+from ...domain.jobs import JobRequest
+from ...domain.sessions.quotas import NOTHING, Ceiling, Use, document, over, refused, under
+from ...domain.standard.centre import CentreSpec
+from ...domain.standard.federation import FederationSpec
+
+Json = dict[str, Any]
+LIMITS = {"sessions": "max_sessions", "cores": "max_cores", "gpus": "max_gpus"}
+
+
+def of_project(tx: Tx, project: ProjectRow, *, but: str = "") -> list[Ceiling]:
+    """A project's own, all its members together."""
+    limits = {what: getattr(project, column) for what, column in LIMITS.items()}
+    return under(f"Project {project.id}", "it uses", limits, _use(tx, project=project.id, but=but))
+
+
+def of_person(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str, *, but: str = "") -> list[Ceiling]:
+    """A person's in the whole federation, and as a member of that project."""
+    each = next((one.each for one in spec.project if one.id == project.id), None)
+    found = under("Each person", f"{person} uses", spec.quota.person.limits(), _use(tx, person=person, but=but))
+    if each is None:
+        return found
+    used = _use(tx, person=person, project=project.id, but=but)
+    return found + under(f"Each member of project {project.id}", f"{person} uses", each.limits(), used)
+
+
+def check(tx: Tx, spec: FederationSpec, project: ProjectRow, request: JobRequest, *, instead_of: str = "") -> None:
+    """Raises OverQuota with every ceiling it would pass and what fits now. What the session `instead_of` uses does not count: it ends
+    when this begins."""
+    ceilings = [*of_project(tx, project, but=instead_of), *of_person(tx, spec, project, request.person, but=instead_of)]
+    if error := refused(ceilings, asked_for(request)):
+        raise error
+
+
+def shut(tx: Tx, specs: Iterable[CentreSpec], request: JobRequest, *, instead_of: str = "") -> dict[str, str]:
+    """By centre, which of its ceilings this request would pass there now. Each copy of a session counts where it is."""
+    limited = [spec for spec in specs if spec.quota.limits() or spec.quota.each.limits()]
+    if not limited:
+        return {}
+    asked, uses = asked_for(request), _uses_at(tx, [spec.id for spec in limited], but=instead_of)
+    found = ((spec.id, over(_at(spec, uses, request.person), asked)) for spec in limited)
+    return {centre: passed[0].words for centre, passed in found if passed}
+
+
+def told(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str) -> Json:
+    """The ceilings of a project, and of one of its members ("": nobody's), with what is in use."""
+    own = of_project(tx, project)
+    mine = of_person(tx, spec, project, person) if person else []
+    return {
+        "quota": {one.what: {"used": one.used, "limit": one.limit} for one in own},
+        "my_quota": [document(one) for one in mine],
+    }
+
+
+def told_at(tx: Tx, specs: Iterable[CentreSpec], person: str) -> dict[str, list[Json]]:
+    """The same of the centres that have ceilings; the person's own only if there is one."""
+    limited = [spec for spec in specs if spec.quota.limits() or spec.quota.each.limits()]
+    uses = _uses_at(tx, [spec.id for spec in limited]) if limited else {}
+    return {spec.id: [document(one) for one in _at(spec, uses, person)] for spec in limited}
+
+
+def asked_for(request: JobRequest) -> Use:
+    return Use(sessions=1, cores=request.cores, gpus=request.gpus)
+
+
+def _at(spec: CentreSpec, uses: dict[tuple[str, str], Use], person: str) -> list[Ceiling]:
+    together = sum((use for (centre, _), use in uses.items() if centre == spec.id), NOTHING)
+    found = under("The federation", "it uses", spec.quota.limits(), together, "there")
+    mine = uses.get((spec.id, person), NOTHING)
+    return found + (under("Each person", f"{person} uses", spec.quota.each.limits(), mine, "there") if person else [])
+
+
+def _use(tx: Tx, *, person: str = "", project: str = "", but: str = "") -> Use:
+    sessions, cores, gpus = stored.use(tx, person=person, project=project, but=but)
+    return Use(sessions=sessions, cores=cores, gpus=gpus)
+
+
+def _uses_at(tx: Tx, centres: list[str], *, but: str = "") -> dict[tuple[str, str], Use]:
+    found = stored.uses_at(tx, centres, but=but)
+    return {who: Use(sessions=sessions, cores=cores, gpus=gpus) for who, (sessions, cores, gpus) in found.items()}

@@ -1,0 +1,132 @@
+"""What a session would cost at the place where it would go, before it is started: by that centre's page and by what such sessions used.
+
+And what it holds when it is started: all that it may cost, or, where it has a lease, what the first one does.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import sessions as stored
+from ...domain.centres.state import Load
+from ...domain.jobs import JobRequest
+from ...domain.placement.placement import Ranked, allotted, memory_of, more_than_asked
+from ...domain.pricing import leases, quotes
+from ...domain.pricing.quotes import Quote, quote
+from ...domain.pricing.tariffs import NoPrice, Tariff, tariff_of
+from ...domain.sessions.records import SessionRow
+from ...units import Amount, format_duration
+
+KNOWN = 50  # of a person's newest sessions of that kind
+CENTRES = 100  # that are quoted at once, the best ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What a session holds when it is started, and until when that lasts if it has a lease (None: for its whole walltime). `note` says
+    where it is given more than it asks for."""
+
+    amount: Amount
+    lasts: timedelta
+    leased_until: datetime | None
+    note: str = ""
+
+    @property
+    def words(self) -> str:
+        most = f"the first {format_duration(self.lasts)} at most" if self.leased_until else "the most it may cost"
+        return f"{most}. {self.note}" if self.note else most
+
+
+def hold_of(request: JobRequest, place: Ranked, load: Load, length: timedelta, now: datetime) -> Hold:
+    """For `request` at that place, if leases have that length: a quote's `first`. Raises NoPrice."""
+    lasts = leases.first_for(request.kind, request.walltime, length)
+    starts_at = _starts_at(place, now)
+    amount = quotes.most(
+        _given(request, place), _tariff(place, load), now, starts_at + quotes.PATIENCE,
+        memory=memory_of(request, place.offer), walltime=lasts,
+    )  # fmt: skip
+    return Hold(
+        amount=amount, lasts=lasts, leased_until=leases.until_first(now, request.kind, request.walltime, length),
+        note=more_than_asked(request, place.offer),
+    )  # fmt: skip
+
+
+def would_pass(request: JobRequest, place: Ranked, load: Load, limit: Amount, now: datetime) -> timedelta:
+    """The longest walltime, in whole minutes, that costs no more than `limit` there. Raises NoPrice."""
+    tariff, memory, starts_by = _tariff(place, load), memory_of(request, place.offer), _starts_at(place, now) + quotes.PATIENCE
+
+    given = _given(request, place)
+
+    def passes(minutes: int) -> bool:
+        return quotes.most(given, tariff, now, starts_by, memory=memory, walltime=timedelta(minutes=minutes)) <= limit
+
+    minutes = range(1, request.walltime // timedelta(minutes=1) + 1)
+    return timedelta(minutes=bisect_left(minutes, True, key=lambda each: not passes(each)))
+
+
+def quoted(
+    tx: Tx, request: JobRequest, place: Ranked, load: Load, available: Amount | None, now: datetime, length: timedelta = timedelta()
+) -> Quote:
+    """For `request` at that place; `available` is None where no project would pay, `length` that of leases (0: none). Raises NoPrice where
+    its centre's page has none for what it asks for."""
+    return _quote(request, place, load, available, now, length, _history(tx, request))
+
+
+def quoted_each(
+    tx: Tx, request: JobRequest, places: Sequence[Ranked], load: Load, available: Amount | None, now: datetime, length: timedelta
+) -> list[tuple[Ranked, Quote | NoPrice]]:
+    """The same for the first of `places` at each centre, or why there is none: for who chooses among them."""
+    history, found = _history(tx, request), []
+    firsts: dict[str, Ranked] = {}
+    for place in places:
+        firsts.setdefault(place.offer.centre, place)
+    for place in [*firsts.values()][:CENTRES]:
+        one: Quote | NoPrice
+        try:
+            one = _quote(request, place, load, available, now, length, history)
+        except NoPrice as error:
+            one = error
+        found.append((place, one))
+    return found
+
+
+def _quote(
+    request: JobRequest, place: Ranked, load: Load, available: Amount | None, now: datetime, length: timedelta, history: Sequence[float]
+) -> Quote:
+    return quote(
+        _given(request, place), _tariff(place, load), now, note=more_than_asked(request, place.offer),
+        starts_at=_starts_at(place, now), history=history,
+        memory=memory_of(request, place.offer), available=available, first_for=leases.first_for(request.kind, request.walltime, length),
+    )  # fmt: skip
+
+
+def _history(tx: Tx, request: JobRequest) -> list[float]:
+    return shares(stored.ended(tx, person=request.person, kind=request.kind, limit=KNOWN))
+
+
+def _given(request: JobRequest, place: Ranked) -> JobRequest:
+    return allotted(request, place.offer.load, place.offer.gpu_model)
+
+
+def _tariff(place: Ranked, load: Load) -> Tariff:
+    spec = load.centres[place.offer.centre].spec
+    offered = spec.offered(place.offer.partition)
+    assert offered is not None  # it is an offer of that page
+    return tariff_of(spec, offered)
+
+
+def _starts_at(place: Ranked, now: datetime) -> datetime:
+    return now + timedelta(seconds=place.told_s or 0)
+
+
+def shares(rows: Sequence[SessionRow]) -> list[float]:
+    """Which parts of their walltimes sessions used that ran."""
+    found = []
+    for row in rows:
+        if row.started_at and row.ended_at and row.ended_at >= row.started_at and row.request.get("walltime_s"):
+            found.append((row.ended_at - row.started_at).total_seconds() / row.request["walltime_s"])
+    return found

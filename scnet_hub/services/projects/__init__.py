@@ -1,0 +1,1 @@
+"""Projects, their allocations, members' account links, mails, and the erasure of a person."""

@@ -1,0 +1,103 @@
+"""What people are told of credits by mail: that a project asks for some, what it was answered, that they begin and end, or don't last.
+
+Words and whom they go to; each is written in the transaction of what it tells of. Sending is `mails`' business, deciding `allocations`'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import allocations as stored
+from ...adapters.db.queries import lots as stored_lots
+from ...adapters.db.queries.allocations import AllocationRow
+from ...domain.ledger.lots import Lot
+from ...domain.sessions.records import SessionRow
+from ...units import Amount
+from . import mailer, projects
+
+WARN = (timedelta(days=30), timedelta(days=7), timedelta(days=1))  # before credits end
+WAITED = timedelta(minutes=1)  # what begins as it is approved is told once
+
+
+def asked(tx: Tx, row: AllocationRow, now: datetime) -> None:
+    """To the operators, who answer it."""
+    more = f"It would go on as {row.renews} does, and take over what is left of it.\n" if row.renews else ""
+    why = f"They write:\n\n{row.words}\n" if row.words.strip() else "They give no reason.\n"
+    body = (
+        f"{row.asked_by} asks for {_what(row)} for project {row.project}.\n{more}{why}\n"
+        f"`scnet allocation approve {row.id}` grants it, `scnet allocation decline {row.id}` does not."
+    )
+    mailer.write(tx, f"allocation/{row.id}/asked", mailer.OPERATORS, f"Project {row.project} asks for {_amount(row)}", body, now)
+
+
+def answered(tx: Tx, row: AllocationRow, now: datetime) -> None:
+    """To who asked and to the project's PI and managers."""
+    words = f"They write:\n\n{row.answer}\n" if row.answer.strip() else ""
+    granted = row.state != "declined"
+    what = f"{_what(row)} for project {row.project}"
+    said = f"{row.grantor} grants {what}." if granted else f"The request for {what} was declined."
+    subject = f"Project {row.project}: {_amount(row)} {'granted' if granted else 'declined'}"
+    _tell(tx, f"allocation/{row.id}/answered", {row.asked_by, *projects.leaders(tx, row.project)}, subject, f"{said}\n{words}", now)
+
+
+def begun(tx: Tx, row: AllocationRow, now: datetime) -> None:
+    """To the project's PI and managers, unless they were told so just now, when it was granted."""
+    if row.decided_at and now - row.decided_at < WAITED:
+        return
+    body = f"{_what(row)} may be spent by project {row.project} from now on."
+    _tell(tx, f"allocation/{row.id}/begun", projects.leaders(tx, row.project), f"Project {row.project}: {_amount(row)} begin", body, now)
+
+
+def endings(tx: Tx, now: datetime) -> int:
+    """Tells the PI and managers of what ends in 30 days, 7 and 1, and isn't spent; not where it goes on. How many mails are new."""
+    renewed = {(row.project, row.renews) for row in stored.of(tx, state="approved") if row.renews}
+    return sum(_warn(tx, lot, now) for lot in stored_lots.expiring(tx, now, now + WARN[0]) if (lot.project, lot.name) not in renewed)
+
+
+def _warn(tx: Tx, lot: Lot, now: datetime) -> int:
+    assert lot.expires_at is not None
+    near = min(one for one in WARN if lot.expires_at - now <= one)
+    amount = Amount(lot.available, lot.unit)
+    body = (
+        f"Project {lot.project}: {ending_words(lot, now)}\n\nWhat is held by sessions that run is not lost before they end. "
+        f"`scnet allocation request {lot.project} AMOUNT --renews {lot.name}` asks for more time, where it was an allocation."
+    )
+    key = f"lot/{lot.project}/{lot.unit}/{lot.name}/{lot.expires_at:%Y%m%dT%H%M}/{near.days}"
+    return _tell(
+        tx, key, projects.leaders(tx, lot.project), f"Project {lot.project}: {amount} end {_within(lot.expires_at, now)}", body, now
+    )
+
+
+def runs_out(tx: Tx, session: SessionRow, why: str, now: datetime) -> None:
+    """To the person of a session that is stopped soon if nobody pays for more."""
+    what = f"{'Lab' if session.kind == 'lab' else 'session'} {session.name}".strip()
+    body = f"Your {what} at {session.centre} runs out of credits. {why}\n\nSave your work. Once there are more, it goes on by itself."
+    _tell(tx, f"lease/{session.id}/{now:%Y%m%dT%H%M}", [session.person], f"Your {what} runs out of credits", body, now)
+
+
+def ending_words(lot: Lot, now: datetime) -> str:
+    """What is lost, and when: "5.00 credits of first end on 30 Nov 2026 16:00 UTC (in 7 days): what is not spent then is gone." """
+    assert lot.expires_at is not None
+    what, until = Amount(lot.available, lot.unit), f"{lot.expires_at.astimezone(UTC):%d %b %Y %H:%M} UTC"
+    return f"{what} of {lot.name or 'the first grant'} end on {until} ({_within(lot.expires_at, now)}): what is not spent then is gone."
+
+
+def _within(at: datetime, now: datetime) -> str:
+    days = (at - now).days
+    return f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "today"
+
+
+def _tell(tx: Tx, key: str, people: Iterable[str], subject: str, body: str, now: datetime) -> int:
+    return sum(mailer.write(tx, f"{key}/{person}", person, subject, body, now) for person in sorted(people))
+
+
+def _amount(row: AllocationRow) -> str:
+    return str(Amount(row.micros, row.unit))
+
+
+def _what(row: AllocationRow) -> str:
+    until = f" until {row.ends_at.astimezone(UTC):%d %b %Y %H:%M} UTC" if row.ends_at else ""
+    where = f", at {' and '.join(row.centres)} only," if row.centres else ""
+    return f"{_amount(row)}{where} from {row.begins_at.astimezone(UTC):%d %b %Y %H:%M} UTC{until}"

@@ -1,0 +1,43 @@
+"""What the books need while nobody asks: allocations begin and end, lots that end are taken back, entries are sealed into the chain; and an
+audit on demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ...adapters.db.database import Database
+from ..accounting import audit, books
+from ..accounting.audit import Audit
+from ..periodic import rounds
+from . import allocation_mails, allocations
+
+EVERY = 5.0  # seconds from one look to the next
+WARN_EVERY = timedelta(hours=1)  # that credits end
+
+
+class Bookkeeping:
+    def __init__(self, db: Database, clock: Callable[[], datetime]) -> None:
+        self.db, self.clock = db, clock
+        self._warn_at: datetime | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await rounds(self.once, EVERY, what="keeping the books")
+
+    async def once(self) -> None:
+        """All that is due."""
+        await self.db.run(allocations.renew, self.clock())
+        await self.db.run(books.expire, self.clock())
+        if self._warn_at is None or self.clock() >= self._warn_at:
+            await self.db.run(allocation_mails.endings, self.clock())
+            self._warn_at = self.clock() + WARN_EVERY
+        sealed = books.SEALED
+        while sealed == books.SEALED:
+            sealed = await self.db.run(books.seal)
+
+    async def verify(self) -> Audit:
+        """Of the books as they are now, with everything sealed that was written before."""
+        await self.once()
+        return await self.db.read(audit.verify)

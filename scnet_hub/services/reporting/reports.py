@@ -1,0 +1,221 @@
+"""What the federation tells: sessions, centres, balances and entries as the documents of docs/reference/rest.md.
+
+Reads the database and what is known of the centres; changes nothing and asks no centre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ...adapters.db.database import Database, Tx
+from ...adapters.db.queries import accounts as stored_accounts
+from ...adapters.db.queries import allocations as stored_allocations
+from ...adapters.db.queries import entries as stored_entries
+from ...adapters.db.queries import lots as stored_lots
+from ...adapters.db.queries import open_sessions as stored_open
+from ...adapters.db.queries import projects as stored_projects
+from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import usage as stored_usage
+from ...adapters.db.queries.open_sessions import OpenRow
+from ...adapters.db.queries.projects import ProjectRow
+from ...domain.centres.orphan import Orphan
+from ...domain.centres.session_warnings import Notice, notices
+from ...domain.centres.state import Load
+from ...domain.ledger.entries import Entry
+from ...domain.sessions.lifecycle import walltime_end
+from ...domain.sessions.records import BriefRow, SessionRow
+from ...domain.standard.federation import FederationSpec
+from ...errors import BadOption, NotFound
+from ...units import CREDIT, Amount
+from .. import documents
+from ..accounting import books
+from ..accounting.running_costs import Flown, flown
+from ..placement import quota_check
+from ..projects import allocations, projects
+from ..sessions.session_list import Briefs
+from .spending import Spending
+
+Json = dict[str, Any]
+ENDED = 50  # of the newest sessions that are over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPage:
+    """Which sessions are listed, and how: at most `limit` live ones after the one of the id `after`; of one `kind` (""); the newest `ended`
+    ones behind them; in `brief`: live ones only, without
+    money and events."""
+
+    limit: int
+    after: str = ""
+    kind: str = ""
+    ended: bool = False
+    brief: bool = False
+
+
+class Reports:
+    """Reports on the centres in `load`; `clock` says how old facts are."""
+
+    def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], spec: FederationSpec) -> None:
+        self.db, self.load, self.clock, self.spec = db, load, clock, spec
+        self.spending = Spending(db, load, clock, spec.time_zone)
+        self.briefs = Briefs(load, self.warnings)
+
+    async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
+        return await self.db.query(self._sessions, rows, whole)
+
+    def _sessions(self, tx: Tx, rows: list[SessionRow], whole: bool) -> list[Json]:
+        events = stored.log(tx, [row.id for row in rows])
+        codes = stored_usage.exit_codes(tx, ended) if (ended := [row.id for row in rows if not row.live]) else {}
+        unpaid = self.flown(tx, [stored_open.of(row) for row in rows]).unpaid
+        found = [
+            documents.session(row, self.load.centres.get(row.centre), events[row.id], Amount(unpaid[row.id]), warnings=self.warnings(row))
+            | {"exit_code": codes.get(row.id, "")}
+            for row in rows
+        ]
+        return [document | self._whole(tx, row) for document, row in zip(found, rows, strict=True)] if whole else found
+
+    def flown(self, tx: Tx, rows: Sequence[OpenRow]) -> Flown:
+        """What these sessions have used so far, by the prices of their places."""
+        now = self.clock()
+        return flown(tx, self.load, rows, now, self.spending.month(now))
+
+    async def page(self, person: str, page: SessionPage, *, tokens: bool) -> tuple[list[Json], str]:
+        """A page of live sessions, of `person` or of everybody's for "", and where the next one begins: "" on the last one, which also has
+        the newest ended ones if the page asks for them. `tokens`: each with its job's own token."""
+        return await self.db.query(self._brief_page if page.brief else self._page, person, page, tokens)
+
+    def _page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
+        self._check_after(tx, person, page)
+        rows = stored.listed(tx, person=person, kind=page.kind, after=page.after, limit=page.limit + 1)
+        begins = rows[page.limit - 1].id if len(rows) > page.limit else ""
+        rows = rows[: page.limit]
+        if page.ended and not begins:
+            rows += stored.ended(tx, person=person, kind=page.kind, limit=ENDED)
+        found = self._sessions(tx, rows, False)
+        if tokens:
+            found = [document | {"token": documents.token(row)} for document, row in zip(found, rows, strict=True)]
+        return found, begins
+
+    def _brief_page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
+        self._check_after(tx, person, page)
+        return self.briefs.page(tx, person=person, kind=page.kind, after=page.after, limit=page.limit, tokens=tokens)
+
+    def _check_after(self, tx: Tx, person: str, page: SessionPage) -> None:
+        row = stored.get(tx, page.after) if page.after else None
+        if page.after and (row is None or person not in ("", row.person)):
+            raise BadOption(f"after: {page.after!r} is not the id of a session.", hint="It is the `next` of the page before.")
+
+    def _whole(self, tx: Tx, row: SessionRow) -> Json:
+        """What only the document of one session says."""
+        behind = stored.next_in_line(tx, row.id)
+        centres = {name: known.spec.name for name, known in self.load.centres.items()}
+        return {
+            "placement": row.placement,
+            "copies": [documents.copy(one, centres.get(one.centre, one.centre)) for one in stored.copies_of(tx, row.id)],
+            "successor": documents.successor(behind, centres.get(behind.centre, behind.centre)) if behind else None,
+            "succeeded_by": behind.id if behind and not behind.in_line else "",
+        }
+
+    async def orphans(self, found: Iterable[Orphan]) -> Json:
+        """Jobs without a session, and sessions without a job."""
+        rows = [row for row in await self.db.query(stored.live_copies) if row.forgotten_since]
+        return {
+            "jobs": [documents.orphan(one) for one in found],
+            "sessions": [documents.forgotten(row, self.load.centres[row.centre]) for row in rows if row.centre in self.load.centres],
+        }
+
+    def warnings(self, row: SessionRow | BriefRow) -> list[Notice]:
+        """What its person should know of a live session now."""
+        known, now = self.load.centres.get(row.centre), self.clock()
+        if known is None or not row.live:
+            return []
+        if not (row.unknown_since or row.lease_end or known.spec.maintenance or known.spec.announcement):
+            return []  # as good as always
+        ends_at = walltime_end(row) or now + timedelta(seconds=row.request["walltime_s"])
+        return notices(
+            known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since, unknown_why=row.unknown_why, now=now,
+            leased_until=row.leased_until, lease_end="" if row.cancelled_at else row.lease_end,
+        )  # fmt: skip
+
+    async def centres(self, person: str) -> list[Json]:
+        """Every centre, as `person` finds it; "" is nobody in particular."""
+        return await self.db.query(self._centres, person)
+
+    def _centres(self, tx: Tx, person: str) -> list[Json]:
+        rows = stored.live(tx, person=person) if person else []
+        mine = {row.centre: row.account for row in stored_accounts.links(tx, person=person)} if person else {}
+        ceilings = quota_check.told_at(tx, [known.spec for known in self.load.centres.values()], person)
+        return [
+            documents.centre(known, rows, mine.get(name, ""), self.clock()) | {"quota": ceilings.get(name, [])}
+            for name, known in self.load.centres.items()
+        ]
+
+    async def accounts(self, person: str, *, ended: bool = False) -> list[Json]:
+        """Who is linked to which account; everybody's for the person ""; with `ended` the whole history."""
+        return [documents.account(row) for row in await self.db.query(stored_accounts.links, person=person, ended=ended)]
+
+    async def balances(self, person: str) -> list[Json]:
+        """A balance for each project of `person`; of every project for the person ""."""
+        return await self.db.query(self._balances, person)
+
+    def _balances(self, tx: Tx, person: str) -> list[Json]:
+        mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
+        return [self._balance(tx, project, person) for project in mine]
+
+    def _balance(self, tx: Tx, project: ProjectRow, person: str) -> Json:
+        rows = stored_open.uncharged(tx, project=project.id)
+        flights = self.flown(tx, rows)
+        in_flight = flights.total()
+        lots = stored_lots.of(tx, project.id, CREDIT)
+        ending = allocations.ending(lots, self.clock())
+        over = Amount(sum(max(0, flights.used[row.id] - row.held) for row in rows))
+        money = books.balance(tx, project.id)  # what runs over its hold will come off what is available
+        money = replace(money, on_hold=money.on_hold + over, available=money.available - over)
+        cap = projects.cap_of(tx, project.id, person) if person else None
+        found = documents.balance(project, money, in_flight, ending) | {"own": documents.own(cap, money.available) if cap else None}
+        return found | quota_check.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, flights)
+
+    async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:
+        """Of the projects of `person`; of every project for the person ""."""
+        return await self.db.query(self._allocations, person, project, state)
+
+    def _allocations(self, tx: Tx, person: str, project: str, state: str) -> list[Json]:
+        mine = {one.id for one in stored_projects.of(tx, person)} if person else None
+        rows = stored_allocations.of(tx, project=project, state=state)
+        return [documents.allocation(row) for row in rows if mine is None or row.project in mine]
+
+    async def project(self, person: str, project: str) -> Json | None:
+        """A project of `person`, or any for the person "": its balance, people, lots and allocations."""
+        return await self.db.query(self._project, person, project)
+
+    def _project(self, tx: Tx, person: str, project: str) -> Json | None:
+        row = stored_projects.get(tx, project)
+        if row is None or (person and project not in [one.id for one in stored_projects.of(tx, person)]):
+            return None
+        sees_all = not person or projects.oversees(tx, person, project)
+        people = [
+            documents.member(one, *stored.spent_by(tx, project, one.person)) if sees_all or one.person == person
+            else documents.other_member(one)
+            for one in stored_projects.people(tx, project)
+        ]  # fmt: skip
+        lots, found = stored_lots.of(tx, project, CREDIT), self._balance(tx, row, person)
+        return found | {
+            "kind": row.kind, "members": people, "sees_all": sees_all, "lots": [documents.lot(one) for one in lots],
+            "allocations": self._allocations(tx, "", project, ""), "burning": self.spending.burning(tx, project, lots, found["in_flight"]),
+        }  # fmt: skip
+
+    async def entries(self, person: str, project: str, after: int, limit: int) -> Json:
+        """The newest first of a project of `person`: all for who oversees it, and for the person "". They are older than the entry `after`,
+        unless it is 0. `next` is the next page's `after`, or null. Raises NotFound."""
+        found = await self.db.query(self._entries, person, project, limit + 1, after)
+        listed = [documents.entry(number, entry) for number, entry in found[:limit]]
+        return {"entries": listed, "next": listed[-1]["id"] if len(found) > limit else None}
+
+    def _entries(self, tx: Tx, person: str, project: str, limit: int, after: int) -> list[tuple[int, Entry]]:
+        if person and project not in [one.id for one in stored_projects.of(tx, person)]:
+            raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
+        whose = "" if not person or projects.oversees(tx, person, project) else person
+        return stored_entries.newest(tx, project, limit, after, person=whose)

@@ -1,0 +1,103 @@
+"""The rows of sessions and their copies, written as others have decided. Decides nothing, and sends no signal.
+
+Every function works inside its caller's transaction. A copy is one job at a centre; a session has one or more.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import sessions as stored
+from ...domain.placement.placement import Placement, Ranked
+from ...domain.sessions import lifecycle, names
+from ...domain.sessions.records import SessionRow
+from .. import documents
+from ..accounting import books, charging
+from ..placement.decision_log import FIRST, DecisionLog
+from ..placement.placing import Placing
+from ..projects import projects
+from ..runtime import Runtime
+from ..tokens import new_nonce
+
+Json = dict[str, Any]
+
+
+class Copies:
+    def __init__(self, runtime: Runtime, placing: Placing, decision_log: DecisionLog) -> None:
+        self.runtime, self.placing, self.decision_log = runtime, placing, decision_log
+
+    def insert(self, tx: Tx, session_id: str, decision: Placement, payload: Json, *, continues: str = "", in_line: bool = False) -> None:
+        """Writes a session as decided, with its hold and its first copy."""
+        best, request, now = decision.best, decision.request, self.runtime.clock()
+        assert best is not None
+        project = projects.resolve(tx, request.person, request.project)
+        hold = self.placing.hold(request, best)
+        books.hold(tx, project.id, session_id, hold.amount, now, hold.words, centre=best.offer.centre)
+        stored.insert(
+            tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
+            live=True, request=names.request_document(request), placement=documents.placement(decision), payload=payload,
+            why=decision.reason, end_reason="", created_at=now, held=hold.amount.micros, leased_until=hold.leased_until,
+            continues=continues, in_line=in_line,
+            **self._copy(tx, request.person, best, FIRST),
+        )  # fmt: skip
+        stored.say(tx, session_id, now, decision.reason)
+        self.decision_log.took(tx, session_id, 1, decision, best, FIRST)
+
+    def add(self, tx: Tx, session: SessionRow, number: int, decision: Placement, place: Ranked, cause: str) -> None:
+        """Writes a further copy of a session, at `place`."""
+        stored.add_copy(tx, session.id, number, **self._copy(tx, session.person, place, cause))
+        self.decision_log.took(tx, session.id, number, decision, place, cause)
+
+    def _copy(self, tx: Tx, person: str, place: Ranked, cause: str) -> Json:
+        nonce, hashed = new_nonce()
+        now = self.runtime.clock()
+        self.runtime.load.centres[place.offer.centre].breaker.took(now)
+        return {
+            "cause": cause, "asked_at": now, "centre": place.offer.centre, "partition": place.offer.partition, "secret": nonce,
+            "nonce": hashed, "account": self.placing.account(tx, place.offer.centre, person),
+        }  # fmt: skip
+
+
+def refresh(tx: Tx, session_id: str) -> None:
+    """Makes a live session's state and its leading copy what its copies say."""
+    rows = stored.copies_of(tx, session_id)
+    if rows and rows[0].live:
+        stored.change(tx, session_id, lead=lifecycle.lead(rows).number, state=lifecycle.state_of(rows))
+
+
+def mark_to_stop(tx: Tx, row: SessionRow, why: str, now: datetime) -> None:
+    """Writes down that this copy should stop, and why."""
+    state = lifecycle.step(row.job_state, "stop")
+    stored.change(tx, row.id, row.number, job_state=state, job_cancelled_at=now, job_end=why)
+
+
+def withdraw(tx: Tx, row: SessionRow, why: str, now: datetime) -> None:
+    """Ends a copy of which its centre certainly has no job."""
+    close_uncharged(tx, row, "withdrawn", why, now)
+
+
+def close_uncharged(tx: Tx, row: SessionRow, event: str, why: str, now: datetime) -> None:
+    """Ends a copy that costs nothing, by that event of the life cycle."""
+    fresh = stored.get(tx, row.id, row.number)  # its session may have been set aside since `row` was read
+    if fresh is None or not fresh.job_live:
+        return
+    state = lifecycle.step(fresh.job_state, event)
+    stored.change(tx, fresh.id, fresh.number, job_state=state, job_live=False, job_ended_at=now, job_end=why, secret="", used=0)
+    if fresh.leads and not fresh.live:
+        charging.nothing_ran(tx, fresh.id, now)
+
+
+def inherit(tx: Tx, session_id: str) -> None:
+    """Gives the name of a session that is over to the session in line behind it, wherever that one is."""
+    behind = stored.next_in_line(tx, session_id)
+    if behind and behind.live and behind.in_line and not behind.cancelled_at:
+        stored.change(tx, behind.id, in_line=False)
+
+
+def heir(tx: Tx, row: SessionRow) -> SessionRow:
+    """The session that has the name of `row` now, if that is over: the hub may not have heard of it yet."""
+    while not row.live and (behind := stored.next_in_line(tx, row.id)) and not behind.in_line:
+        row = behind
+    return row

@@ -1,0 +1,156 @@
+"""Launching: a copy's row becomes one job at its centre, or it is certain that none ever will.
+
+The row is there before anything leaves (law 2). Once a submission may have been taken, the job's name is looked up before anything
+else is done, by whoever goes on with it: this task, a restarted broker, a stop. So no answer that was lost makes a second job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import sessions as stored
+from ...domain.sessions import lifecycle, names, start_file
+from ...domain.sessions.records import SessionRow
+from ...errors import CentreError, NotStored, Refused, Rejected, Unreachable
+from ..runtime import Runtime
+from .copies import refresh
+from .lookup import Lookup
+from .second_chances import SecondChances
+from .stopping import Stopping
+
+log = logging.getLogger(__name__)
+PAUSE, LONGEST_PAUSE = 1.0, 30.0
+ASKED_IN_VAIN = 2  # times that a centre may be unreachable before a session that can go elsewhere does
+
+
+@dataclass(slots=True)
+class Attempt:
+    """How far a launch has come: whether its centre may have a job of it, and how often it was asked in vain."""
+
+    unsure: bool
+    in_vain: int = 0
+    pause: float = PAUSE
+
+
+class Launcher:
+    """Launches under way, each copy's once at a time."""
+
+    def __init__(
+        self, runtime: Runtime, addresses: start_file.Addresses, stopping: Stopping, second_chances: SecondChances, lookup: Lookup
+    ) -> None:
+        self.runtime, self.addresses, self.stopping, self.second_chances, self.lookup = runtime, addresses, stopping, second_chances, lookup
+        self._going: set[tuple[str, int]] = set()
+
+    def begin(self, session_id: str, number: int, again: bool = False) -> None:
+        """`again`: somebody may have submitted it before. Goes on by itself until it is sure."""
+        if (session_id, number) not in self._going:
+            self._going.add((session_id, number))
+            self.runtime.tasks.own(self._until_sure(session_id, number, Attempt(unsure=again)))
+
+    async def _until_sure(self, session_id: str, number: int, attempt: Attempt) -> None:
+        try:
+            while not await self._sure(session_id, number, attempt):
+                await asyncio.sleep(attempt.pause)
+                attempt.pause = min(attempt.pause * 2, LONGEST_PAUSE)
+        finally:
+            self._going.discard((session_id, number))
+
+    async def _sure(self, session_id: str, number: int, attempt: Attempt) -> bool:
+        """One round. What can't be written down now is found by its name in the next."""
+        try:
+            row = await self._wanted(session_id, number)
+            return row is None or await self._round(row, attempt)
+        except NotStored as error:
+            log.warning("session %s: %s Trying again.", session_id, error)
+            return False
+        except Exception:  # a launch that nobody goes on with would be a session that waits for ever
+            log.exception("session %s: a round of its launch failed", session_id)
+            attempt.unsure = True
+            return False
+
+    async def _round(self, row: SessionRow, attempt: Attempt) -> bool:
+        try:
+            job_id = await self._job(row, attempt)
+        except (Rejected, Refused) as error:  # Refused: its dialect has no words for such a job
+            await self._refused(row, str(error))
+        except CentreError as error:
+            attempt.in_vain += 1
+            if not attempt.unsure and attempt.in_vain >= ASKED_IN_VAIN and await self._gone_elsewhere(row, error):
+                return True
+            await self._asking_again(row, error)
+            return False
+        else:
+            await (self._accepted(row, job_id) if job_id else self.stopping.withdrawn(row, lifecycle.ON_REQUEST))
+        return True
+
+    async def _job(self, row: SessionRow, attempt: Attempt) -> str:
+        """The job's id, found or new; "" if there is none and none is wanted any more."""
+        if attempt.unsure and (found := await self._found(row)):
+            return found
+        if _unwanted(row):
+            return ""
+        if row.started_at:
+            raise Unreachable(f"{row.centre} has no job of this session, which has called home from there")
+        await self._prepare(row)
+        if _unwanted(await self._wanted(row.id, row.number)):  # a stop may have come while the centre was asked
+            return ""
+        attempt.unsure = True
+        centre = self.runtime.centres[row.centre]
+        return await centre.submit(start_file.job_spec(centre.spec, row), account=row.account)
+
+    async def _wanted(self, session_id: str, number: int) -> SessionRow | None:
+        row = await self.runtime.db.run(stored.get, session_id, number)
+        return row if row and row.job_live and not row.job_id else None
+
+    async def _found(self, row: SessionRow) -> str | None:
+        """The job of that name, once no submission of it can be under way any more. A centre that refuses to say can't be asked."""
+        try:
+            return await self.runtime.centres[row.centre].submitted(names.job_name(row), account=row.account)
+        except Rejected as error:
+            raise Unreachable(f"{row.centre} does not say which jobs are ours: {error}") from error
+
+    async def _prepare(self, row: SessionRow) -> None:
+        centre = self.runtime.centres[row.centre]
+        start = self.addresses.start_file(centre.spec, row, await centre.transport.hub_url())
+        await centre.put(start_file.path(centre.spec, row, "start.json"), json.dumps(start).encode(), account=row.account)
+
+    async def _accepted(self, row: SessionRow, job_id: str) -> None:
+        fresh = await self.runtime.db.run(self._has_job, row, job_id)
+        self.runtime.signals.changes.notify(row.id)
+        if fresh.cancelled_at or fresh.job_cancelled_at or not fresh.live or not fresh.job_live:
+            await self.stopping.cancel_job(fresh)
+        self.runtime.signals.look_soon(row.centre, 1.0)
+
+    def _has_job(self, tx: Tx, row: SessionRow, job_id: str) -> SessionRow:
+        """It may have called home before its centre's answer was here."""
+        now = self.runtime.clock()
+        fresh = stored.get(tx, row.id, row.number)
+        assert fresh is not None
+        state = lifecycle.step(fresh.job_state, "accepted")
+        stored.change(tx, row.id, row.number, job_state=state, job_id=job_id, submitted_at=now, reason="")
+        stored.say(tx, row.id, now, f"Submitted to {row.centre}, partition {row.partition}, as job {job_id}.")
+        refresh(tx, row.id)
+        after = stored.get(tx, row.id, row.number)
+        assert after is not None
+        return after
+
+    async def _refused(self, row: SessionRow, why: str) -> None:
+        said = f"{row.centre} refused the job: {why}"
+        if not await self.second_chances.instead(row, "refused", f"{row.centre} refused the job ({why})"):
+            await self.stopping.withdrawn(row, said)
+
+    async def _gone_elsewhere(self, row: SessionRow, error: CentreError) -> bool:
+        """Certain that this centre never took it, so nothing is doubled."""
+        return await self.second_chances.instead(row, "unreachable", f"{row.centre} does not answer ({error})")
+
+    async def _asking_again(self, row: SessionRow, error: CentreError) -> None:
+        said = f"{row.centre} does not answer ({error}); asking again."
+        await self.lookup.change(row, {"reason": str(error)}, said)
+
+
+def _unwanted(row: SessionRow | None) -> bool:
+    return row is None or not row.live or bool(row.cancelled_at or row.job_cancelled_at)

@@ -1,0 +1,49 @@
+"""One session: read, waited for, changed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import sessions as stored
+from ...domain.sessions.records import SessionRow
+from ...errors import NotFound
+from ..runtime import Runtime
+from ..signals import within
+
+Json = dict[str, Any]
+
+
+class Lookup:
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    async def get(self, session_id: str) -> SessionRow:
+        """Raises NotFound."""
+        row = await self.runtime.db.query(stored.get, session_id)
+        if row is None:
+            raise NotFound(f"There is no session {session_id!r}.", hint="`scnet sessions` lists yours.", code="unknown-session")
+        return row
+
+    async def wait(self, session_id: str, seen: int, seconds: float) -> SessionRow:
+        """The session as soon as its version is not `seen`, at the latest after so many seconds."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            changed = self.runtime.signals.changes.event(session_id)
+            row = await self.get(session_id)
+            left = deadline - asyncio.get_running_loop().time()
+            if row.version != seen or left <= 0:
+                return row
+            await within(changed, left)
+
+    async def change(self, row: SessionRow, change: Json, said: str = "") -> None:
+        """Sets columns of the session or of this copy."""
+        await self.runtime.db.run(self._change, row, change, said)
+        self.runtime.signals.changes.notify(row.id)
+
+    def _change(self, tx: Tx, row: SessionRow, change: Json, said: str) -> None:
+        if change:
+            stored.change(tx, row.id, row.number, **change)
+        if said:
+            stored.say(tx, row.id, self.runtime.clock(), said)

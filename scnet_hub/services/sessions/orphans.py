@@ -1,0 +1,76 @@
+"""Reconciling one centre: jobs there that bear a session's name and that no session of ours has, found in every look.
+
+Ours that is over is stopped by rule, in the name that ran it; what no row knows (another hub's, or a database's that was lost) is
+only shown: to stop it is its centre's or its operators' to do. Sessions without a job are the other side: `reports` lists them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import sessions as stored
+from ...domain.centres.orphan import STOPPED, STRANGE, Orphan
+from ...domain.jobs import JobStatus
+from ...domain.sessions import names
+from ...domain.sessions.records import SessionRow
+from ...errors import CentreError
+from ..runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class Orphans:
+    """Those of one centre. One that was seen once may be a submission whose answer is on its way: it counts from the second look."""
+
+    def __init__(self, runtime: Runtime, centre: str) -> None:
+        self.runtime, self.centre = runtime, centre
+        self.found: tuple[Orphan, ...] = ()
+        self._since: dict[str, datetime] = {}
+        self._stopping: set[str] = set()
+
+    async def compare(self, listed: Mapping[str, JobStatus], rows: Sequence[SessionRow]) -> None:
+        """The centre's whole queue, by job id, with our live copies there."""
+        expected = {row.job_id: names.job_name(row) for row in rows}
+        strays = {job: status for job, status in listed.items() if not status.state.ended and expected.get(job) != status.name}
+        ours = {job: status for job, status in strays.items() if names.copy_of(status.name)}
+        known = await self.runtime.db.query(_copies, ours)
+        suspects = {job: status for job, status in ours.items() if not _expected(known.get(job), job, self.centre)}
+        seen_before, self._since = self._since, {}
+        for job, status in suspects.items():
+            self._since[job] = seen_before.get(job, status.seen_at)
+        self.found = tuple(self._orphan(job, status, known.get(job)) for job, status in suspects.items() if job in seen_before)
+        for orphan in self.found:
+            row = known.get(orphan.job_id)
+            if row and orphan.rule == STOPPED and orphan.job_id not in self._stopping:
+                self._stopping.add(orphan.job_id)
+                self.runtime.tasks.own(self._stop(row, orphan))
+
+    def _orphan(self, job: str, status: JobStatus, row: SessionRow | None) -> Orphan:
+        over = row is not None and row.centre == self.centre
+        return Orphan(
+            centre=self.centre, job_id=job, name=status.name, state=status.state.value, since=self._since[job],
+            session=row.id if row and over else "", rule=STOPPED if over else STRANGE,
+        )  # fmt: skip
+
+    async def _stop(self, row: SessionRow, orphan: Orphan) -> None:
+        try:
+            await self.runtime.centres[self.centre].cancel([orphan.job_id], account=row.account)
+        except CentreError as error:
+            log.warning("%s: orphan %s (%s) can't be stopped, will be tried again: %s", self.centre, orphan.job_id, orphan.name, error)
+        finally:
+            self._stopping.discard(orphan.job_id)
+
+
+def _copies(tx: Tx, jobs: Mapping[str, JobStatus]) -> dict[str, SessionRow]:
+    """The copy that each of these jobs says to be, where there is one."""
+    named = {job: names.copy_of(status.name) for job, status in jobs.items()}
+    found = {job: stored.get(tx, *copy) for job, copy in named.items() if copy}
+    return {job: row for job, row in found.items() if row}
+
+
+def _expected(row: SessionRow | None, job: str, centre: str) -> bool:
+    """Whether this job is where and what it should be: a live copy's, or one whose submission was not answered yet."""
+    return row is not None and row.job_live and row.centre == centre and row.job_id in ("", job)

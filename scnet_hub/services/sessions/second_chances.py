@@ -1,0 +1,176 @@
+"""Second chances: a start that stalls, dies or is refused goes on at another place by itself.
+
+Refused, or never reached: the copy is withdrawn and another takes its turn. Died before it was ready: the same, and the centre's
+breaker counts it. Stalled: a further copy where it should start now or in a hole, in the end in another queue, beside the one that
+waits; the first to call home wins. A further copy is work for two centres, so it has a budget; only a Lab gets one, because only its
+start waits to be let in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import sessions as stored
+from ...domain.placement import hedging
+from ...domain.placement.placement import Placement, Ranked
+from ...domain.sessions import names
+from ...domain.sessions.records import SessionRow
+from ...domain.standard.federation import SecondChanceSpec
+from ...errors import Refused
+from ...units import Amount, format_duration
+from ..accounting import books
+from ..periodic import rounds
+from ..placement.placing import Placing
+from ..runtime import Runtime
+from .copies import Copies, refresh, withdraw
+
+LOOK = 1.0  # seconds between looks at who waits
+AGAIN = 4  # a session for which no better place was found is looked at again after that part of the patience
+AT_ONCE = 10  # sessions for which a place is sought per look
+
+
+class SecondChances:
+    def __init__(self, runtime: Runtime, placing: Placing, copies: Copies) -> None:
+        self.runtime, self.placing, self.copies = runtime, placing, copies
+        self._next: dict[str, datetime] = {}
+
+    @property
+    def spec(self) -> SecondChanceSpec:
+        return self.runtime.spec.second_chance
+
+    async def run(self) -> None:
+        await asyncio.sleep(LOOK)
+        await rounds(self.look, LOOK, what="looking for starts that stall")
+
+    async def look(self) -> None:
+        """Starts a further copy for each session that has waited for longer than the patience."""
+        now = self.runtime.clock()
+        stalled = [rows for rows in await self.runtime.db.query(_waiting) if waited(rows, self.spec, now)]
+        self._next = {rows[0].id: at for rows in stalled if (at := self._next.get(rows[0].id))}
+        due = [rows for rows in stalled if now >= self._next.get(rows[0].id, now)][:AT_ONCE]
+        for rows in due:
+            self._next[rows[0].id] = now + timedelta(seconds=self.spec.patience / AGAIN)
+            await self._further(rows)
+
+    async def _further(self, rows: Sequence[SessionRow]) -> None:
+        first = rows[0]
+        number = await self.runtime.db.run(self._beside, first.id)
+        if number:
+            self.runtime.signals.changes.notify(first.id)
+            self.runtime.signals.launch(first.id, number, False)
+
+    def _beside(self, tx: Tx, session_id: str) -> int:
+        """The number of the further copy; 0 if there is no place for it, or no budget."""
+        now = self.runtime.clock()
+        rows = stored.copies_of(tx, session_id)
+        if not waited(rows, self.spec, now) or not affordable(
+            stored.asked_since(tx, now - timedelta(hours=1)), self.spec, len(self.runtime.centres)
+        ):
+            return 0
+        decision = self._decide(tx, rows[0])
+        anywhere = hedging.anywhere(self.spec, asked_at=rows[0].asked_at, pinned=pinned(rows[0]), now=now)
+        place = hedging.where(untried(decision, rows), anywhere=anywhere) if decision else None
+        if decision is None or place is None:
+            return 0
+        leading = next(row for row in rows if row.leads)
+        waits = format_duration(now - leading.asked_at)
+        there = f"{place.offer.title}, where it should start {place.wait.words}"
+        said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {there}."
+        return self._add(tx, rows, decision, place, "stalled", said)
+
+    async def instead(self, row: SessionRow, cause: str, why: str) -> bool:
+        """Withdraws a copy that its centre certainly doesn't have, for one at the next best place; False if there is none."""
+        number = await self.runtime.db.run(self._instead, row, cause, why)
+        if number:
+            self.runtime.signals.changes.notify(row.id)
+            self.runtime.signals.launch(row.id, number, False)
+        return bool(number)
+
+    def _instead(self, tx: Tx, row: SessionRow, cause: str, why: str) -> int:
+        if number := self.next_place(tx, row.id, cause, why):
+            withdraw(tx, row, why, self.runtime.clock())
+        return number
+
+    def next_place(self, tx: Tx, session_id: str, cause: str, why: str) -> int:
+        """A copy at the best place that was not tried yet; 0 if there is none, or if there were tries enough."""
+        rows = stored.copies_of(tx, session_id)
+        if not rows[0].live or rows[0].ready_at or rows[0].cancelled_at or sum(row.cause != "stalled" for row in rows) >= self.spec.tries:
+            return 0
+        decision = self._decide(tx, rows[0])
+        place = next(iter(untried(decision, rows)), None) if decision else None
+        return self._add(tx, rows, decision, place, cause, f"{why}; moved to {place.offer.title}.") if decision and place else 0
+
+    def _decide(self, tx: Tx, session: SessionRow) -> Placement | None:
+        try:
+            return self.placing.decide(tx, names.request_of(session.request))[0]
+        except Refused:  # no longer in the project
+            return None
+
+    def _add(self, tx: Tx, rows: Sequence[SessionRow], decision: Placement, place: Ranked, cause: str, said: str) -> int:
+        """Held is what the dearest copy may cost, in its lease if it has one: only one is charged."""
+        session = rows[0]
+        number = rows[-1].number + 1
+        try:
+            hold = self.placing.hold(decision.request, place)
+            more = Amount(max(0, hold.amount.micros - session.held))
+            books.hold(tx, session.project, session.id, more, self.runtime.clock(), said, centre=place.offer.centre)
+        except Refused:
+            return 0
+        self.copies.add(tx, session, number, decision, place, cause)
+        stored.change(tx, session.id, held=session.held + more.micros, why=session.why if cause == "stalled" else said)
+        stored.say(tx, session.id, self.runtime.clock(), said)
+        refresh(tx, session.id)
+        return number
+
+
+def untried(decision: Placement, rows: Sequence[SessionRow]) -> list[Ranked]:
+    """The places where the session was not asked for yet, best first."""
+    tried = {(row.centre, row.partition) for row in rows}
+    return [one for one in decision.ranked if (one.offer.centre, one.offer.partition) not in tried]
+
+
+def _waiting(tx: Tx) -> list[list[SessionRow]]:
+    """Labs that were never ready, each by all its copies."""
+    return [list(rows) for _, rows in groupby(stored.starting(tx, "lab"), key=lambda row: row.id)]
+
+
+def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) -> bool:
+    """Whether a session has waited long enough for a further copy. One that runs has longer to call home."""
+    session, newest = rows[0], rows[-1]
+    live = [row for row in rows if row.job_live]
+    if not session.live or session.ready_at or session.cancelled_at:
+        return False
+    started = [row.started_at for row in live if row.started_at and not row.unknown_since]
+    runs_since = max(started, default=None)
+    return hedging.due(spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned(session), now=now)
+
+
+def pinned(session: SessionRow) -> bool:
+    """Whether its person chose the centre."""
+    return bool(session.request["centre"])
+
+
+def affordable(asked: Mapping[str, int], spec: SecondChanceSpec, centres: int) -> bool:
+    """Whether one more further copy stays within the hour's budget, given the copies asked for in the last hour, by cause."""
+    further = asked.get("stalled", 0)
+    return hedging.affordable(spec, asked=sum(asked.values()) - further, further=further, centres=centres)
+
+
+def stalled_words(row: SessionRow) -> str:
+    """What a copy that stalls does."""
+    if row.unknown_since:
+        return "Not heard of"
+    return "Running without calling home" if row.job_state == "starting" else "Not running"
+
+
+def grown_words(row: SessionRow) -> str:
+    """Why a copy lost against another: what its centre last said."""
+    if row.unknown_since or row.job_state == "intent":
+        return f"{row.centre} does not answer"
+    if row.place_in_queue:
+        return f"{row.centre}'s queue grew: it stands at number {row.place_in_queue} there"
+    return f"{row.centre}'s queue grew" if row.job_state in ("submitted", "queued") else f"its start at {row.centre} takes too long"

@@ -1,0 +1,122 @@
+"""Submitting: a request becomes a placement, and a session that is written with its hold before anything leaves (law 2)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import sessions as stored
+from ...domain.jobs import JobRequest, JobStatus
+from ...domain.placement import placement
+from ...domain.placement.placement import Placement
+from ...domain.sessions import lifecycle
+from ...domain.sessions.records import SessionRow
+from ...errors import CentreError, Refused
+from ..placement.decision_log import DecisionLog
+from ..placement.placing import Placing
+from ..runtime import Runtime
+from ..signals import within
+from ..tokens import new_id
+from .copies import Copies
+from .endings import Endings
+
+Json = dict[str, Any]
+FIRST_LOOK = 10  # seconds that a start waits for a broker's first look at its centres
+STOPPING_FOR = 15  # seconds that a new start waits for the earlier one of its name to be gone
+LOOKS_AT_IT = (1, 4)  # at which of them its centre is asked for that one job, beside the watch
+
+
+class Submission:
+    """`on_status` takes in what a centre says of one copy's job."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        placing: Placing,
+        decision_log: DecisionLog,
+        copies: Copies,
+        endings: Endings,
+        on_status: Callable[[SessionRow, JobStatus], Awaitable[None]],
+    ) -> None:
+        self.runtime, self.placing, self.decision_log, self.copies, self.endings = runtime, placing, decision_log, copies, endings
+        self.on_status = on_status
+
+    async def submit(self, request: JobRequest, payload: Json) -> tuple[SessionRow, bool]:
+        """The live session of this person, kind and name, or a new one: (row, True if it is new). Raises Refused."""
+        if existing := await self._existing(request):
+            return existing, False
+        await self._first_look(request.centre)
+        session_id = new_id()
+        row = await self.runtime.db.run(self._begin, session_id, request, payload)
+        if isinstance(row, Refused):  # not raised where it was decided: that it was refused is written down
+            raise row
+        if row.id == session_id:
+            self.runtime.signals.launch(row.id, row.number, False)
+        return row, row.id == session_id
+
+    async def _first_look(self, pinned: str) -> None:
+        """In the first moments of a broker no centre has been heard of: that is no reason to refuse a start."""
+        events = [event for name, event in self.runtime.first_looks.items() if pinned in ("", name)]
+        if not events or any(event.is_set() for event in events):
+            return
+        looks = [asyncio.create_task(event.wait()) for event in events]
+        await asyncio.wait(looks, timeout=FIRST_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        for look in looks:
+            look.cancel()
+
+    async def _existing(self, request: JobRequest) -> SessionRow | None:
+        """Its live session. One that is being stopped is waited for, so that no two of a name run at once; but not for a centre
+        that can't be asked: it is set aside, and stopped when its centre is back."""
+        for second in range(STOPPING_FOR):
+            row = await self.runtime.db.query(stored.live_one, request.person, request.kind, request.name)
+            if row is None or row.state != "stopping":
+                return row
+            if await self.runtime.db.run(self._set_aside, row.id):
+                return None
+            if second in LOOKS_AT_IT:
+                await self._look_at(row)
+            await within(self.runtime.signals.changes.event(row.id), 1)
+        raise Refused("The earlier session of that name is still being stopped.", hint="Try again in a few seconds.", code="stopping")
+
+    async def _look_at(self, row: SessionRow) -> None:
+        """Asks its centre for this one job, now: a person waits for its end."""
+        if not row.job_id:
+            return
+        with contextlib.suppress(CentreError):
+            status = (await self.runtime.centres[row.centre].statuses([row.job_id]))[row.job_id]
+            await self.on_status(row, status)
+
+    def _set_aside(self, tx: Tx, session_id: str) -> bool:
+        rows = [row for row in stored.copies_of(tx, session_id) if row.job_live]
+        away = [row for row in rows if row.unknown_since or self.runtime.load.centres[row.centre].failing_since]
+        if not rows or len(away) < len(rows):
+            return False
+        stored.say(tx, session_id, self.runtime.clock(), f"Will be stopped when {rows[0].centre} answers again.")
+        self.endings.end_session(tx, session_id, lifecycle.ON_REQUEST)
+        return True
+
+    def _begin(self, tx: Tx, session_id: str, request: JobRequest, payload: Json) -> SessionRow | Refused:
+        """Placement, quota, hold and session row in one transaction; another live one of that name wins."""
+        if existing := stored.live_one(tx, request.person, request.kind, request.name):
+            return existing
+        decision, _ = self.placing.decide(tx, request)
+        if refused := self.refusal(tx, decision):
+            return refused
+        self.copies.insert(tx, session_id, decision, payload)
+        row = stored.get(tx, session_id)
+        assert row is not None
+        return row
+
+    def refusal(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> Refused | None:
+        """Why a start as decided is refused, written to the decision log; None if it is not."""
+        try:
+            if decision.best is None:
+                raise placement.refused(decision)
+            self.placing.check(tx, decision, instead_of=instead_of)
+        except Refused as error:
+            self.decision_log.refused(tx, decision, error)
+            return error
+        return None

@@ -1,0 +1,267 @@
+"""One watcher per centre: one question to its queue per tick for all sessions and the load, now and then one to its nodes.
+
+The pause adapts: at least five times as long as the centre took to answer, short while a session waits or starts, long when
+calm; a wake can't shorten it below the short one, so that a centre's load does not grow with the number of people. A centre
+that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting ends one, or that it answers
+and knows nothing of one for very long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from ...adapters.db.queries import sessions as stored
+from ...adapters.db.queries import usage
+from ...domain.jobs import JobState, JobStatus, UsageRecord
+from ...domain.sessions import lifecycle, names
+from ...domain.sessions.records import SessionRow
+from ...errors import CentreError, NotStored
+from ..accounting import charging, intake
+from ..placement.placing import Placing
+from ..runtime import Runtime
+from .endings import Endings
+from .files import Files
+from .launcher import Launcher
+from .orphans import Orphans
+from .stopping import Stopping
+
+log = logging.getLogger(__name__)
+EASE = 5.0  # pause at least so many times the centre's own answering time
+UNLAUNCHED = timedelta(minutes=1)  # a copy without a job for longer than that is launched, whatever became of its first launch
+STOP_AGAIN = 30.0  # seconds between two commands to stop one job
+ASK_AGAIN = 600.0  # seconds between two questions for a record that is in suspense
+APART = 0.03  # seconds per centre over which the first looks are spread: a login costs us half of that in CPU time
+
+
+class Watcher:
+    """Watches one centre until cancelled. `wake(after)` asks for a look within so many seconds."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        centre: str,
+        placing: Placing,
+        launcher: Launcher,
+        stopping: Stopping,
+        endings: Endings,
+        files: Files,
+        pages: charging.Pages,
+    ) -> None:
+        self.runtime, self.placing, self.launcher, self.stopping = runtime, placing, launcher, stopping
+        self.endings, self.files, self.pages = endings, files, pages
+        self.centre, self.known = runtime.centres[centre], runtime.load.centres[centre]
+        self._woken = asyncio.Event()
+        self._due = self._took = 0.0
+        self._nodes_at = float("-inf")
+        self._under_way: set[tuple[str, str]] = set()
+        self.orphans = Orphans(runtime, centre)
+        self._stopped: dict[str, float] = {}  # copies that were told to stop, and when
+        self._recordless: dict[str, float] = {}  # copies that ended without a usage record so far, and since when
+        self._suspended: dict[str, float] = {}  # copies whose record is in suspense, and when it was asked for
+        self._hopeless: set[str] = set()  # jobs that their centre called so at the last look
+
+    def wake(self, after: float = 0.0) -> None:
+        due = asyncio.get_running_loop().time() + after
+        if due < self._due:
+            self._due = due
+            self._woken.set()
+
+    async def run(self) -> None:
+        await asyncio.sleep(random.uniform(0, APART * len(self.runtime.centres)))
+        while True:
+            busy = True
+            try:
+                busy = await self.tick()
+            except NotStored as error:  # no fault of the centre's
+                log.warning("%s: what a look showed could not be kept: %s", self.known.spec.id, error)
+            except Exception as error:  # a fault in one centre's answer must not end the watch of it; it is logged whole
+                log.exception("%s: a look at the centre failed", self.known.spec.id)
+                self.known.failed(f"its answer could not be read ({type(error).__name__})", self.runtime.clock())
+            self.runtime.first_looks[self.known.spec.id].set()
+            await self._pause(busy)
+
+    async def _pause(self, busy: bool) -> None:
+        loop = asyncio.get_running_loop()
+        watch = self.known.spec.watch
+        pause = max(EASE * self._took, watch.busy_interval)
+        self.known.paced(self._took + pause)
+        least = loop.time() + pause
+        self._due = max(loop.time() + watch.interval, least) if not busy else least
+        while (left := max(self._due, least) - loop.time()) > 0:
+            self._woken.clear()
+            try:
+                async with asyncio.timeout(left):  # not wait_for: on 3.11 that can swallow a cancellation
+                    await self._woken.wait()
+            except TimeoutError:
+                return
+
+    async def tick(self) -> bool:
+        """One look; True if something waits, starts or ends there, so that the next look should be soon."""
+        loop, centre_id = asyncio.get_running_loop(), self.known.spec.id
+        live = await self.runtime.db.query(stored.live_copies, centre=centre_id)
+        rows = [row for row in live if row.job_id]
+        for row in live:
+            if not row.job_id and self.runtime.clock() - row.asked_at > UNLAUNCHED:
+                self.launcher.begin(row.id, row.number, True)  # nothing, if that is under way
+        asked = loop.time()
+        nodes = asked - self._nodes_at >= self.known.spec.watch.interval or self.known.failing_since is not None
+        try:
+            look = await self.centre.look([row.job_id for row in rows], nodes=nodes)
+        except CentreError as error:
+            # What hung says nothing of the centre's load: it is looked for again as soon as a calm one.
+            self._took = min(loop.time() - asked, self.known.spec.watch.interval / EASE)
+            await self._could_not_ask(rows, str(error))
+            return True
+        self._took = loop.time() - asked
+        if look.snapshot:
+            self.known.took(look.snapshot)
+            self._nodes_at = asked
+            await self.runtime.db.run(self.placing.keep_up)
+        for row in rows:
+            await self.take_status(row, look.statuses[row.job_id])
+        await self._give_up_hopeless(rows, look.statuses)
+        await self._write_off_forgotten([row for row in rows if _unknown(row, look.statuses[row.job_id])])
+        await self.orphans.compare(look.listed, rows)
+        waiting = await self._charge()
+        fresh = await self.runtime.db.query(stored.live_copies, centre=centre_id)
+        return waiting or any(row.job_state in lifecycle.WAITING or row.job_state == "stopping" or row.unknown_since for row in fresh)
+
+    async def _could_not_ask(self, rows: Sequence[SessionRow], why: str) -> None:
+        now = self.runtime.clock()
+        self.known.failed(why, now)
+        self._recordless.clear()
+        for row in rows:
+            await self.take_status(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
+
+    async def take_status(self, row: SessionRow, status: JobStatus) -> None:
+        """What the centre says of one copy's job. A job of another name under its id is no word about it: a centre that lost its
+        state gives ids out again."""
+        if status.name and status.name != names.job_name(row):
+            why = "its job id belongs to another job there now: the centre has lost its own records"
+            status = replace(status, state=JobState.UNKNOWN, reason=why, forgotten=True, node="", place=0)
+        oddly = status.state is not JobState.COMPLETED or (row.kind == "lab" and not row.ready_at)
+        if status.state.ended and oddly and not row.job_cancelled_at:
+            return self._beside(row, "end", lambda: self._ended_oddly(row, status))
+        before = await self.endings.take_status(row, status, "")
+        if status.state.ended:
+            self._beside(row, "scrub", lambda: self.files.scrub(row))
+            self.wake()
+        elif (before or row).job_cancelled_at and status.state is not JobState.UNKNOWN and self._stop_again(row):
+            self._beside(row, "cancel", lambda: self.stopping.cancel_job(before or row))
+
+    def _stop_again(self, row: SessionRow) -> bool:
+        """A job may take a while to go: it is not told again at every look."""
+        now = asyncio.get_running_loop().time()
+        self._stopped = {label: at for label, at in self._stopped.items() if now - at < STOP_AGAIN}
+        return self._stopped.setdefault(names.label(row), now) == now
+
+    async def _ended_oddly(self, row: SessionRow, status: JobStatus) -> None:
+        await self.endings.take_status(row, status, await self.files.last_lines(row))
+        self.wake()
+        await self.files.scrub(row)
+
+    def _beside(self, row: SessionRow, what: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """What is asked in a person's name goes on beside the watch, each thing once at a time: a login of theirs that hangs
+        keeps nobody else waiting."""
+        key = (names.label(row), what)
+
+        async def once() -> None:
+            try:
+                await work()
+            finally:
+                self._under_way.discard(key)
+
+        if key not in self._under_way:
+            self._under_way.add(key)
+            self.runtime.tasks.own(once())
+
+    async def _give_up_hopeless(self, rows: Sequence[SessionRow], statuses: Mapping[str, JobStatus]) -> None:
+        """Stops what the centre itself, twice in a row, says it can never start: some accept any request and wait for ever."""
+        named = {row.job_id for row in rows if statuses[row.job_id].hopeless}
+        for row in rows:
+            if row.job_id in named & self._hopeless and not row.cancelled_at and not row.job_cancelled_at:
+                why = f"{self.known.spec.name} accepted this job but says that it can never start: {statuses[row.job_id].reason}."
+                self._beside(row, "cancel", partial(self.stopping.give_up, row, why))
+        self._hopeless = named
+
+    async def _write_off_forgotten(self, rows: Sequence[SessionRow]) -> None:
+        """What the centre, asked and answering, has known nothing of for so long that it never will."""
+        patience = timedelta(seconds=self.known.spec.watch.forget_after)
+        for row in rows:
+            if row.forgotten_since and self.runtime.clock() - row.forgotten_since >= patience:
+                why = f"{self.known.spec.name} knows nothing of this job any more: not charged."
+                await self.stopping.write_off(row, why)
+                self._beside(row, "scrub", partial(self.files.scrub, row))
+
+    async def _charge(self) -> bool:
+        """Settles copies that ended, from the centre's usage records; True if one is still to come. What they say is kept first; one that
+        is in suspense is asked for again now and then: its centre may correct it."""
+        centre_id = self.known.spec.id
+        waiting = await self.runtime.db.query(usage.waiting, centre_id)
+        rows = [row for row in await self.runtime.db.query(stored.unsettled, centre_id) if row.id not in waiting or self._ask_again(row)]
+        try:
+            records = _runs(await self.centre.usage([row.job_id for row in rows])) if rows else {}
+        except CentreError as error:
+            log.warning("%s: accounting can't be asked: %s", centre_id, error)
+            self._recordless.clear()  # it may be long behind when it answers again
+            return True
+        left = False
+        for row in rows:
+            runs = _own(row, records.get(row.job_id, ()))
+            if any(intake.half_told(one) for one in runs) and self._patient(row):
+                left = True
+                continue
+            if runs:
+                await self.runtime.db.run(intake.settle, centre_id, [row], runs, self.pages, self.runtime.clock())
+                self.runtime.signals.changes.notify(row.id)
+            if runs and (runs[-1].state.ended or any(one.trouble for one in runs)):
+                self._recordless.pop(names.label(row), None)
+            elif row.id not in waiting:
+                left |= await self._waits_for_record(row, bool(runs))
+        return left
+
+    def _ask_again(self, row: SessionRow) -> bool:
+        now = asyncio.get_running_loop().time()
+        self._suspended = {label: at for label, at in self._suspended.items() if now - at < ASK_AGAIN}
+        return self._suspended.setdefault(names.label(row), now) == now
+
+    def _patient(self, row: SessionRow) -> bool:
+        """Whether its accounting may still have to say more."""
+        now = asyncio.get_running_loop().time()
+        return now - self._recordless.setdefault(names.label(row), now) < self.known.spec.watch.forget_after
+
+    async def _waits_for_record(self, row: SessionRow, known: bool) -> bool:
+        """What ended, and has no record of an end (`known`: of anything) for longer than the patience, never will: its centre
+        died or lost its state in between. False once that is settled."""
+        if self._patient(row):
+            return True
+        says = "still calls this job, which is over, running" if known else "has no record of this job"
+        await self.stopping.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
+        return False
+
+
+def _runs(records: Sequence[UsageRecord]) -> Mapping[str, Sequence[UsageRecord]]:
+    """By job, its runs in their order."""
+    runs: defaultdict[str, list[UsageRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda one: one.restart):
+        runs[record.job_id].append(record)
+    return runs
+
+
+def _own(row: SessionRow, runs: Sequence[UsageRecord]) -> list[UsageRecord]:
+    """Those of its own name; a row that can't be read may tell none, and bears its job's id."""
+    name = names.job_name(row)
+    return [replace(one, name=one.name or name) for one in runs if one.name == name or (one.trouble and not one.name)]
+
+
+def _unknown(row: SessionRow, status: JobStatus) -> bool:
+    """Whether this look says nothing of the copy's own job."""
+    return status.state is JobState.UNKNOWN or bool(status.name and status.name != names.job_name(row))

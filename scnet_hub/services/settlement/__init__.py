@@ -1,0 +1,1 @@
+"""Closes months and keeps statements, disputes and their mails."""

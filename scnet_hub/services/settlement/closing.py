@@ -1,0 +1,267 @@
+"""How a month closes: it begins to when its time has passed, it is cut when nothing hinders it, and then its statements are made.
+
+The cut is one short step in which nobody else writes: it says which entry is the last that counts. From then on the statements are a
+function of what can't change any more, so they are made beside all that goes on, and made again if that was broken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from ...adapters.db.database import Tx, by_locks
+from ...adapters.db.queries import entries as stored_entries
+from ...adapters.db.queries import lots as stored_lots
+from ...adapters.db.queries import periods as stored
+from ...adapters.db.queries import statements as stored_statements
+from ...adapters.db.queries.periods import PeriodRow
+from ...adapters.db.queries.statements import StatementRow
+from ...domain.ledger.entries import Entry, project_account
+from ...domain.months import (
+    Calendar,
+    Completeness,
+    Period,
+    PeriodState,
+    Suspended,
+    against_closed,
+    against_closing,
+    days,
+    following,
+    period_named,
+    period_of,
+)
+from ...domain.settlement.cutoffs import Cut, by_cuts, instant, over
+from ...domain.settlement.settlement import Payer, Settlement, Terms, emptied, settle
+from ...domain.settlement.statements import Statement
+from ...domain.standard.federation import FederationSpec
+from ...errors import BadOption, NotFound, Refused
+from ...units import CREDIT
+from ..accounting import books
+from . import statement_mails
+
+OWNED = ("centre", "sla", "suspense")  # classes of accounts that are a centre's, and so the member's whose centre it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the federation's page says of settlement: `owners` are members by the account that isn't named after them."""
+
+    zone: str
+    accept: timedelta
+    owners: Mapping[str, str]
+    people: Mapping[str, tuple[str, ...]]  # by member: who answers for it
+
+
+def rules_of(spec: FederationSpec) -> Rules:
+    owners = {f"{kind}:{centre}": one.id for one in spec.member for centre in one.centres for kind in OWNED}
+    people = {one.id: tuple(one.people) for one in spec.member}
+    return Rules(zone=spec.time_zone, accept=timedelta(days=spec.settlement.accept_days), owners=owners, people=people)
+
+
+# ---- months
+
+
+def begin(tx: Tx, zone: str, now: datetime) -> None:
+    """Every month from that of the first entry on is written down when it begins, and is closing from when its time has passed. The zone
+    is that of the first one, for ever: another one would leave hours in two months, or in none."""
+    rows = stored.every(tx)
+    if rows:
+        zone, month = zone_of(rows[0]), following(period(rows[-1]))
+    elif first := stored.begins(tx):
+        month = period_of(min(first, now), zone)
+    else:
+        return
+    while month.start <= now:
+        row = PeriodRow(name=month.name, state=PeriodState.OPEN.value, terms={"zone": zone})
+        stored.put(tx, row)
+        rows.append(row)
+        month = following(month)
+    for row in rows:
+        if row.state == PeriodState.OPEN.value and not against_closing(period(row), PeriodState.OPEN, now):
+            stored.change(tx, row.name, state=PeriodState.CLOSING.value, closing_at=now)
+            statement_mails.over(tx, row.name, now)
+
+
+def zone_of(row: PeriodRow) -> str:
+    return str(row.terms["zone"])
+
+
+def period(row: PeriodRow) -> Period:
+    return period_named(row.name, zone_of(row))
+
+
+def month(rows: Iterable[PeriodRow], name: str) -> PeriodRow:
+    """Raises BadOption, NotFound."""
+    found = next((row for row in rows if row.name == period_named(name).name), None)
+    if found is None:
+        raise NotFound(f"The books have no month {name}.", hint="`scnet period` lists them.", code="unknown-period")
+    return found
+
+
+# ---- what hinders
+
+
+def hinders(tx: Tx, row: PeriodRow, rows: list[PeriodRow], zone: str, now: datetime, excuses: Mapping[str, str]) -> list[str]:
+    """Why it can't be closed now, every reason there is."""
+    place = [one.name for one in rows].index(row.name)
+    before = PeriodState(rows[place - 1].state) if place else None
+    own = period(row)
+    waiting, shown = stored.suspended(tx, own.end)
+    reasons = against_closed(
+        own, PeriodState(row.state), now, before=before, centres=(), manifests=completeness(tx, row, excuses),
+        suspense=[Suspended(centre=one.centre, record=one.record, reason=one.reason.rstrip(".")) for one in shown],
+    )  # fmt: skip
+    if waiting > len(shown):
+        reasons.append(f"{waiting - len(shown):,} more records are in suspense.")
+    if zone != own.zone:
+        reasons.append(f"The federation's page says that months begin in {zone}, but the books were begun in {own.zone}: put that back.")
+    return reasons
+
+
+def completeness(tx: Tx, row: PeriodRow, excuses: Mapping[str, str]) -> list[Completeness]:
+    """Of each centre that owes something of that month: a manifest for each day since anything ran there first, if anything ran there in
+    the month, and in any case the records that its manifests tell of."""
+    own = period(row)
+    every = [day.isoformat() for day in days(own)]
+    ran = {centre: at.astimezone(ZoneInfo(own.zone)).date().isoformat() for centre, at in stored.work(tx, own.start, own.end).items()}
+    sent: dict[str, dict[str, stored.Day]] = {}
+    for one in stored.days(tx, every[0], every[-1]):
+        sent.setdefault(one.centre, {})[one.day] = one
+    return [
+        Completeness(
+            centre=centre, missing=tuple(_missing(every, sent.get(centre, {}), ran.get(centre, ""))), excuse=excuses.get(centre, "")
+        )
+        for centre in sorted({*ran, *sent})
+    ]
+
+
+def _missing(every: list[str], sent: Mapping[str, stored.Day], since: str) -> Iterator[str]:
+    for day in every:
+        if (one := sent.get(day)) is None:
+            if since and day >= since:
+                yield f"{day}: no manifest"
+        elif not one.excuse.strip():
+            yield from one.missing
+
+
+# ---- the cut
+
+
+@by_locks
+def cut(tx: Tx, name: str, rules: Rules, excuses: Mapping[str, str], by: str, now: datetime) -> None:
+    """Says which entry is the last of that month's; harmless to repeat until its statements are made. Raises Refused with every reason
+    against it."""
+    begin(tx, rules.zone, now)
+    rows = stored.every(tx)
+    row = month(rows, name)
+    if row.cut and row.state == PeriodState.CLOSING.value:
+        return
+    if reasons := hinders(tx, row, rows, rules.zone, now, excuses):
+        raise not_closed(row, reasons)
+    stored.stop_writers(tx)
+    rows = stored.every(tx)
+    if month(rows, name).cut:  # by somebody else, just now
+        return
+    while books.seal(tx) == books.SEALED:
+        pass
+    sealed, head = stored_entries.sealed(tx)
+    stored.change(
+        tx, row.name, closed_at=instant(now, period(row).end, [one.cut for one in rows if one.cut]), closed_by=by,
+        last_entry=stored.last_entry(tx), sealed=sealed, head=head,
+        terms={**row.terms, "owners": dict(rules.owners), "excuses": dict(excuses)},
+    )  # fmt: skip
+
+
+def not_closed(row: PeriodRow, reasons: list[str]) -> Refused:
+    told = f"{reasons[0]}" if len(reasons) == 1 else f"{len(reasons)} reasons: {' '.join(reasons[:3])}{' ...' if len(reasons) > 3 else ''}"
+    if row.state == PeriodState.CLOSED.value:
+        return Refused(f"{row.name} is closed already.", hint="What comes later is a correction in a later month.", code="period-closed")
+    return Refused(
+        f"{row.name} can't be closed: {told}",
+        hint=f"`scnet period show {row.name}` lists all of it. Why a centre is not waited for is said with --excuse CENTRE=WORDS.",
+        code="period-not-closed", details={"reasons": reasons},
+    )  # fmt: skip
+
+
+def known_excuses(excuses: Mapping[str, str], centres: Iterable[str]) -> None:
+    """Raises BadOption for an excuse of nobody, or without words."""
+    there = sorted(centres)
+    for centre, words in excuses.items():
+        if centre not in there:
+            raise BadOption(f"There is no centre {centre[:40]!r} in this federation.", hint=f"Centres: {', '.join(there)}.")
+        if not words.strip():
+            raise BadOption(f"Say why {centre} is not waited for.", details={"field": f"excuse-{centre}"})
+
+
+# ---- the statements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    """A month as it is settled: its entries, and what turns them into statements."""
+
+    period: Period
+    terms: Mapping[str, Terms]  # by the book
+    after: int
+    through: int
+    cuts: tuple[Cut, ...]
+
+    def entries(self, tx: Tx) -> Iterator[Entry]:
+        """In the order of the journal, each as it was written between the cuts."""
+        return by_cuts(stored.journal(tx, self.period.start, self.period.end, self.after, self.through), self.cuts)
+
+
+def month_of(tx: Tx, row: PeriodRow, rows: list[PeriodRow], rules: Rules) -> Month:
+    """A month that isn't cut is taken with all that is there of it now."""
+    cuts = tuple(one.cut for one in rows if one.cut)
+    calendar = Calendar(zone=zone_of(row), closed={one.period: one.at for one in cuts}, first=rows[0].name)
+    owners = row.terms.get("owners", rules.owners)
+    payers: dict[str, dict[str, Payer]] = {CREDIT: {}}
+    for lot in stored_lots.every(tx):
+        payers.setdefault(lot.unit, {})[project_account(lot.project, lot.name)] = Payer(lot.grantor, lot.rate)
+    return Month(
+        period=period(row), terms={unit: Terms(calendar=calendar, payers=its, members=owners) for unit, its in payers.items()},
+        after=over(cuts, period(row).start),  # what concerns an earlier month is in this one only if it was written in it
+        through=row.last_entry if row.cut else stored.last_entry(tx), cuts=cuts,
+    )  # fmt: skip
+
+
+def settled(tx: Tx, name: str, rules: Rules) -> list[Settlement]:
+    """A month's settlements, one for each book in which there was anything to settle."""
+    rows = stored.every(tx)
+    one = month_of(tx, month(rows, name), rows, rules)
+    found = [settle(one.entries(tx), one.period, terms, unit=unit) for unit, terms in sorted(one.terms.items())]
+    return [each for each in found if each.statements]
+
+
+def issue(tx: Tx, name: str, found: Iterable[Settlement], rules: Rules, now: datetime) -> None:
+    """Gives the statements of a month that was cut to its members, and takes them off the accounts that they came from."""
+    row = month(stored.every(tx), name)
+    if not row.cut or row.state != PeriodState.CLOSING.value:
+        return
+    for one in found:
+        for statement in one.statements:
+            made = statement_row(one, statement, now, now + rules.accept)
+            stored_statements.put(tx, made)
+            statement_mails.issued(tx, made, rules.people.get(made.member, ()), now)
+        if entry := emptied(one, now):
+            books.settle(tx, entry)
+    stored.change(tx, name, state=PeriodState.CLOSED.value)
+
+
+def statement_row(of: Settlement, one: Statement, issued_at: datetime, accept_by: datetime, state: str = "issued") -> StatementRow:
+    lines = [
+        {"column": line.column, "account": line.account, "micros": line.amount.micros, "entries": line.entries, "corrects": line.corrects}
+        for line in one.lines
+    ]
+    reimbursed = [
+        {"grantor": each.grantor, "member": each.member, "rate": each.rate, "credits": each.credits.micros, "money": each.money.micros}
+        for each in of.reimbursements
+        if one.member in (each.grantor, each.member)
+    ]
+    document = {"lines": lines, "due": one.due.micros, "reimbursements": reimbursed}
+    return StatementRow(
+        period=of.period, unit=of.unit, member=one.member, document=document, issued_at=issued_at, accept_by=accept_by, state=state
+    )

@@ -1,0 +1,210 @@
+"""Settlement between members: months begin, close and are cut by `closing`, `answers` are what members say to their statements, `board` is
+what operators see, `exports` are bills and usage as files. This is the door to them, with the federation's page and clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ...adapters.db.database import Database, Tx
+from ...adapters.db.queries import periods as stored
+from ...adapters.db.queries import statements as stored_statements
+from ...adapters.db.queries.statements import StatementRow
+from ...domain.centres.state import Load
+from ...domain.ledger.splits import FEDERATION
+from ...domain.settlement.settlement import Settlement, parts
+from ...domain.standard.federation import FederationSpec
+from ...errors import Refused
+from ..accounting import books
+from ..periodic import rounds
+from . import answers, closing, documents, exports
+from .answers import Reader
+from .board import board, hindering
+
+Json = dict[str, Any]
+EVERY = 20.0  # seconds from one look to the next
+PAGE = 500  # entries of a statement at once
+Name = tuple[str, str, str]  # a statement's period, book and member
+
+
+class Settling:
+    """Of one federation, by its page."""
+
+    def __init__(self, db: Database, spec: FederationSpec, load: Load, clock: Callable[[], datetime]) -> None:
+        self.db, self.spec, self.load, self.clock = db, spec, load, clock
+        self.rules = closing.rules_of(spec)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What members call themselves, by their ids."""
+        centres = {name: known.spec.name for name, known in self.load.centres.items()}
+        grantors = {one.id: one.title for one in self.spec.grantor if one.title}
+        return {FEDERATION: self.spec.name, **centres, **grantors, **{one.id: one.title for one in self.spec.member if one.title}}
+
+    def reader(self, person: str, *, operator: bool) -> Reader:
+        members = frozenset(one.id for one in self.spec.member if person and person in one.people)
+        return Reader(person=person, members=members, operator=operator)
+
+    # ---- what goes on by itself
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await rounds(self.once, EVERY, what="keeping the months")
+
+    async def once(self) -> None:
+        """Months begin and end, silence becomes acceptance, and statements are made whose making was broken off."""
+        rows = await self.db.run(self._keep, self.clock())
+        for row in rows:
+            if row.cut and row.state == "closing":
+                await self._issue(row.name)
+
+    def _keep(self, tx: Tx, now: datetime) -> list[stored.PeriodRow]:
+        closing.begin(tx, self.rules.zone, now)
+        answers.lapse(tx, now)
+        return stored.every(tx)
+
+    # ---- months
+
+    async def board(self) -> Json:
+        return await self.db.read(board, self.rules, self.titles, self.clock())
+
+    async def periods(self, reader: Reader) -> list[Json]:
+        return await self.db.read(self._periods, reader)
+
+    def _periods(self, tx: Tx, reader: Reader) -> list[Json]:
+        """Newest first; what hinders them is the operators' matter."""
+        rows, now = stored.every(tx), self.clock()
+        return [documents.period(row, hindering(tx, row, rows, self.rules, now) if reader.operator else ()) for row in reversed(rows)]
+
+    async def period(self, name: str) -> Json:
+        return await self.db.read(self._period, name)
+
+    def _period(self, tx: Tx, name: str) -> Json:
+        rows, now = stored.every(tx), self.clock()
+        row = closing.month(rows, name)
+        waiting, records = stored.suspended(tx, closing.period(row).end)
+        ran = stored.work(tx, closing.period(row).start, closing.period(row).end)
+        excuses = row.terms.get("excuses", {})
+        document = documents.period(row, hindering(tx, row, rows, self.rules, now)) | {
+            "centres": [
+                {
+                    "centre": one.centre, "name": self.titles.get(one.centre, one.centre), "ran": one.centre in ran,
+                    "missing": list(one.missing), "excuse": one.excuse,
+                }
+                for one in closing.completeness(tx, row, excuses)
+            ],
+            "suspense": [{"id": one.id, "centre": one.centre, "record": one.record, "reason": one.reason} for one in records],
+            "suspended": waiting,
+        }  # fmt: skip
+        if row.state != "closed":
+            return document
+        return document | self._told(stored_statements.of(tx, period=row.name), row.name)
+
+    def _told(self, rows: list[StatementRow], name: str) -> Json:
+        reader = Reader(person="", operator=True)
+        return {
+            "statements": [documents.statement(one, self.titles, reader, self.clock()) for one in rows],
+            "netting": documents.netted(name, rows, self.titles),
+        }
+
+    async def close(self, name: str, by: str, excuses: Mapping[str, str]) -> Json:
+        """Closes a month: the cut, then its statements. Raises Refused with everything that hinders it."""
+        closing.known_excuses(excuses, self.load.centres)
+        while await self.db.run(books.seal) == books.SEALED:  # so that the cut itself has little left to seal
+            pass
+        await self.db.run(self._keep, self.clock())
+        await self.db.read(self._possible, name, excuses)
+        await self.db.run(closing.cut, name, self.rules, excuses, by, self.clock())
+        await self._issue(name)
+        found = await self.period(name)
+        return {"period": found, "closed": True, "statements": found["statements"], "netting": found["netting"]}
+
+    def _possible(self, tx: Tx, name: str, excuses: Mapping[str, str]) -> list[Settlement]:
+        """What hinders it is said, and an entry that has no place in a statement found, before it is cut."""
+        rows = stored.every(tx)
+        row = closing.month(rows, name)
+        if not row.cut and (reasons := closing.hinders(tx, row, rows, self.rules.zone, self.clock(), excuses)):
+            raise closing.not_closed(row, reasons)
+        return closing.settled(tx, name, self.rules)
+
+    async def _issue(self, name: str) -> None:
+        found = await self.db.read(closing.settled, name, self.rules)
+        await self.db.run(closing.issue, name, found, self.rules, self.clock())
+
+    async def preview(self, name: str) -> Json:
+        """What a month that is not closed comes to by now; nothing is written, and nobody is told."""
+        await self.db.run(self._keep, self.clock())
+        return await self.db.read(self._preview, name)
+
+    def _preview(self, tx: Tx, name: str) -> Json:
+        rows, now = stored.every(tx), self.clock()
+        row = closing.month(rows, name)
+        if row.state == "closed":
+            raise closing.not_closed(row, [])
+        found = [
+            closing.statement_row(one, each, now, now + self.rules.accept, "preview")
+            for one in closing.settled(tx, name, self.rules)
+            for each in one.statements
+        ]
+        return {"period": documents.period(row, hindering(tx, row, rows, self.rules, now)), "closed": False, **self._told(found, row.name)}
+
+    # ---- statements
+
+    async def statements(self, reader: Reader, *, period: str = "", member: str = "", book: str = "", state: str = "") -> list[Json]:
+        return await self.db.query(self._statements, reader, period, member, book, state)
+
+    def _statements(self, tx: Tx, reader: Reader, period: str, member: str, book: str, state: str) -> list[Json]:
+        members = reader.scope if not member else [member] if reader.sees(member) else []
+        rows = stored_statements.of(tx, period=period, unit=book, state=state, members=members)
+        return [documents.statement(row, self.titles, reader, self.clock()) for row in rows]
+
+    async def statement(self, name: Name, reader: Reader) -> Json:
+        return await self.db.query(self._statement, name, reader)
+
+    def _statement(self, tx: Tx, name: Name, reader: Reader) -> Json:
+        row = answers.find(tx, *name, reader)
+        return self._whole(tx, row, reader)
+
+    def _whole(self, tx: Tx, row: StatementRow, reader: Reader) -> Json:
+        return documents.statement(row, self.titles, reader, self.clock(), closing.month(stored.every(tx), row.period))
+
+    async def answer(self, name: Name, verb: str, words: str, reader: Reader) -> Json:
+        """`verb`: accept, dispute or settle."""
+        return await self.db.run(self._answer, name, verb, words, reader)
+
+    def _answer(self, tx: Tx, name: Name, verb: str, words: str, reader: Reader) -> Json:
+        people = self.rules.people.get(name[2], ())
+        return self._whole(tx, answers.answer(tx, name, verb, words, reader, self.clock(), people), reader)
+
+    async def entries(self, name: Name, reader: Reader, after: int = 0) -> Json:
+        """What a statement's lines add up, entry by entry, a page of it."""
+        await self.db.query(answers.find, *name, reader)
+        return await self.db.read(self._entries, name, after)
+
+    def _entries(self, tx: Tx, name: Name, after: int) -> Json:
+        period, unit, member = name
+        rows = stored.every(tx)
+        month = closing.month_of(tx, closing.month(rows, period), rows, self.rules)
+        found = []
+        for position, one in enumerate(parts(month.entries(tx), month.period, month.terms[unit], member, unit=unit), 1):
+            if position > after:
+                found.append(documents.part(position, one))
+            if len(found) > PAGE:
+                return {"entries": found[:PAGE], "next": found[PAGE - 1]["position"]}
+        return {"entries": found, "next": None}
+
+    # ---- files
+
+    async def bills(self, name: str, book: str, member: str, reader: Reader, path: Path) -> None:
+        """Writes a closed month's bills there."""
+        if member and not reader.sees(member):
+            raise Refused(f"{member[:64]} is no member of yours.", code="not-entitled")
+        payers = None if reader.operator and not member else {member} if member else reader.members
+        await self.db.read(exports.bills, name, book, self.rules, self.titles, payers, path)
+
+    async def usage(self, name: str, centre: str, path: Path) -> None:
+        """Writes a month's usage there, as events."""
+        await self.db.read(exports.usage, name, centre, self.rules, path)

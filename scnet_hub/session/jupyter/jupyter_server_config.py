@@ -1,6 +1,0 @@
-"""Jupyter's settings in a session that can't be said in JSON; a person's own `~/.jupyter` comes after and wins."""
-
-from scnet_hub.session import terminal
-
-c = get_config()  # type: ignore[name-defined]  # noqa: F821  # Jupyter runs this file with it
-c.ServerApp.terminado_settings = {"shell_command": terminal.command()}
