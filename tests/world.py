@@ -92,6 +92,7 @@ class World:
             for number, name in enumerate(("north", "south"))
         }
         self.faults: dict[str, Fault] = {}
+        self.opens: type[Database] = Database
 
     def build(self) -> Federation:
         centres = {}
@@ -103,7 +104,7 @@ class World:
             centre = Centre.of(parse_centre(text, source=name))
             centre.transport = self.faults[name] = Fault(centre.transport)  # type: ignore[assignment]
             centres[name] = centre
-        db = Database(self.database)
+        db = self.opens(self.database)
         db.open()
         return Federation(parse_federation(self.page, source="p"), centres, db, call_home_url="http://127.0.0.1:9/{}")
 
