@@ -1,4 +1,4 @@
-"""The options with which a command says what a session needs: one list for `place` and `run`, as in options.py."""
+"""The options with which a command says what a session needs: one list for `place` and `run`, as in `domain/sessions/requests.py`."""
 
 from __future__ import annotations
 

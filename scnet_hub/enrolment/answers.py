@@ -62,7 +62,7 @@ def report(line: str) -> Json:
 
 
 def trial(line: str) -> Json:
-    """What `session/trial.py` found. Raises Garbled."""
+    """What `node/trial.py` found. Raises Garbled."""
     try:
         found: Json = json.loads(line)
     except (ValueError, RecursionError) as error:

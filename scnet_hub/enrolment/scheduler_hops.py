@@ -144,7 +144,7 @@ async def _pack(visit: Visit) -> None:
     files = {
         "errand.sh": script("errand.sh"),
         "errand.py": script("errand.py"),
-        "callhome.py": Path(call_home.__file__).read_bytes(),
+        "call_home.py": Path(call_home.__file__).read_bytes(),
         "errand.json": json.dumps(errand).encode(),
     }
     visit.left_files = True

@@ -1,7 +1,7 @@
 """A session that nobody asked for: `python -m scnet_hub.node.trial FOLDER WORD` starts a real Lab on this node, uses it and ends it.
 
 It proves an environment before people meet it. Its hub is a stand-in in this process, on the loopback address; a JupyterLab starts by
-`session.start` as ever, calls home, shows its page and runs a kernel. The last line is `WORD JSON`: `error` is "" if all went well.
+`node.start` as ever, calls home, shows its page and runs a kernel. The last line is `WORD JSON`: `error` is "" if all went well.
 """
 
 from __future__ import annotations

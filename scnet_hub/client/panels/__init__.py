@@ -1,6 +1,6 @@
 """Panels for the notebook: `panel()` shows centres, own sessions and the allocation, and keeps itself fresh.
 
-Needs the `notebook` extra (ipywidgets, anywidget). It knows the broker through `client.py` only.
+Needs the `notebook` extra (ipywidgets, anywidget). It knows the broker through `client/rest.py` only.
 """
 
 from __future__ import annotations

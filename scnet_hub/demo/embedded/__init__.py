@@ -1,7 +1,7 @@
 """The embedded centre: a small batch system over local processes, for a laptop, the demo and tests.
 
 `EmbeddedCentre` starts and stops its daemon and knows where its socket and commands lie; `centre_toml` writes its page for
-a federation. It answers in Slurm's words (`faces.py`), so it needs no dialect of its own. Resources are booked, not
+a federation. It answers in Slurm's words (`slurm_commands.py`), so it needs no dialect of its own. Resources are booked, not
 enforced, and all jobs run as one user: not a product to scale.
 """
 

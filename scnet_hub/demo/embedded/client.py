@@ -1,7 +1,7 @@
 """The commands in an embedded centre's `bin`: carries argv, input, folder and environment to its socket, prints the answer.
 
 Started as `python -ISE client.py SOCKET COMMAND [ARGUMENT...]`; standard library only, few imports: a command takes about
-as long as the interpreter's start. It decides nothing; `faces.py` in the daemon reads the arguments. Where the daemon does
+as long as the interpreter's start. It decides nothing; `slurm_commands.py` in the daemon reads the arguments. Where the daemon does
 not answer, each command fails in the words that Slurm's has then, so a stock tool knows that the state is unknown.
 """
 

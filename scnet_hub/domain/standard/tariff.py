@@ -1,6 +1,6 @@
 """The prices of a partition as a `centre.toml` says them: the tariff, later versions of it, and sales of idle hours.
 
-Knows the words of the page only. Which price holds at an instant is `ledger.tariffs`' business, what somebody pays `ledger.pricing`'s.
+Knows the words of the page only. Which price holds at an instant is `pricing.tariffs`' business, what somebody pays `pricing.rates`'s.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs on a compute node, as a job, beside copies of `session/callhome.py` and its own `errand.json`: what does a session meet here?
+"""Runs on a compute node, as a job, beside copies of `node/call_home.py` and its own `errand.json`: what does a session meet here?
 
 Says each fact as a line `WORD key JSON` in the job's output: the home, the session environment, the hub. Then answers HTTP on a port until
 somebody has come, and said that it may end. The standard library of Python 3.9 only.
@@ -30,7 +30,7 @@ def main() -> None:
     def say(key: str, fact: object) -> None:
         print(word, key, json.dumps(fact), flush=True)
 
-    host = importlib.import_module("callhome").own_address(errand)
+    host = importlib.import_module("call_home").own_address(errand)
     door = Door(word, host)
     try:
         server = ThreadingHTTPServer((host, 0), door.handler())

@@ -71,5 +71,5 @@ def _on_page(page: FederationSpec, person: str) -> list[str]:
 
 
 def _digest(record: dict[str, Any]) -> str:
-    """As `metering.intake` takes it: that a record came too late is no word of its centre's."""
+    """As `accounting.intake` takes it: that a record came too late is no word of its centre's."""
     return serialisation.usage_digest(serialisation.usage_from(record), "" if record.get("late") else record.get("doubt", ""))

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that `db.migrate` hands over. Our own version table, beside the hub's if shared."""
+"""Alembic's entry: runs on the connection that `database.migrate` hands over. Our own version table, beside the hub's if shared."""
 
 from alembic import context
 

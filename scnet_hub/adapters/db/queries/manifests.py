@@ -18,7 +18,7 @@ Json = dict[str, Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRow:
     """One day of one centre, in the federation's zone. `missing` are sentences; none: the day is complete. `excuse` is why its month may be
-    closed all the same. `document` is `ledger.manifests.Manifest`'s (`metering.manifest_document`)."""
+    closed all the same. `document` is `domain.usage.manifests.Manifest`'s (`accounting_pull.manifest_document`)."""
 
     centre: str
     day: date
