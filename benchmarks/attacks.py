@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import ssl
 import statistics
@@ -28,6 +27,8 @@ import httpx
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the tests' nginx
+
+import reporting
 
 from scnet_hub.client import Client
 from scnet_hub.demo.browser import Browser
@@ -136,7 +137,7 @@ async def measure(rounds: int, seconds: float, bare: bool) -> Json:
             ends.callback(front.close)
             url, os.environ["SSL_CERT_FILE"] = f"https://localhost:{front.port}/", str(front.certificate)
         home = Path(folder) / "home"
-        async with running(home, port=port, url=url, background=False, say=lambda words: print(f"… {words}", file=sys.stderr)) as demo:
+        async with running(home, port=port, url=url, background=False, say=reporting.note) as demo:
             return report(await attack_all(demo, rounds, seconds))
 
 
@@ -178,16 +179,15 @@ def report(seen: Json) -> Json:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--bare", action="store_true", help="the proxy itself, without nginx before it")
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     parser.add_argument("--attack", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.attack:
         return asyncio.run(ATTACKS[options.attack[0]](*options.attack[1:]))
-    print(json.dumps(asyncio.run(measure(options.rounds, options.seconds, options.bare)), indent=None if options.json else 2))
+    reporting.show(asyncio.run(measure(options.rounds, options.seconds, options.bare)), as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ own time, as a share of one core; memory its resident set; `placement_ms` the an
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import re
@@ -23,6 +22,7 @@ from typing import Any
 import asyncssh
 import httpx
 import psutil
+import reporting
 from alpha import note
 
 from scnet_hub.adapters.secret_files import read_secret
@@ -169,14 +169,13 @@ async def measure(number: int, seconds: float, watch: tuple[float, float]) -> Js
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--centres", type=int, default=22)
     parser.add_argument("--seconds", type=float, default=120, help="length of each of the two measurements")
     parser.add_argument("--watch", type=float, nargs=2, default=(30, 10), help="seconds between looks, calm and busy")
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
     report = asyncio.run(measure(options.centres, options.seconds, tuple(options.watch)))
-    print(json.dumps(report, indent=None if options.json else 2))
+    reporting.show(report, as_json=options.json)
 
 
 if __name__ == "__main__":

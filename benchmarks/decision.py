@@ -10,13 +10,10 @@ rounds, ratios those of the rounds' own.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import heapq
-import json
 import secrets
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -26,6 +23,8 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from reporting import arguments, note, number, show_numbers
 
 from scnet_hub.adapters.centre import Centre
 from scnet_hub.adapters.db.database import Database
@@ -99,14 +98,14 @@ class World:
     def take(self, answers: Sequence[tuple[str, LoadSnapshot]]) -> None:
         for name, snapshot in answers:
             self.broker.load.centres[name].took(snapshot)
-        self.broker.decisions.live.renew(lambda since: (), self.now).keep_up(self.now)
+        self.broker.placing.live.renew(lambda since: (), self.now).keep_up(self.now)
 
     def decide(self, request: JobRequest) -> None:
-        assert self.broker.decisions.live.board.place(request, now=self.now).best
+        assert self.broker.placing.live.board.place(request, now=self.now).best
 
     def decide_by_database(self, request: JobRequest) -> None:
         with self.broker.db.engine.begin() as tx:
-            assert self.broker.decisions.decide(tx, request)[0].best
+            assert self.broker.placing.decide(tx, request)[0].best
 
 
 def page(name: str) -> CentreSpec:
@@ -165,10 +164,10 @@ async def turns(worlds: Mapping[Any, tuple[World, Sequence[JobRequest]]], sshd: 
     """A round: one after the other, so that each finds the machine as the others left it; means in ms."""
     there, hub = of_sshd(sshd), 0.0
     found: defaultdict[Any, Counter[str]] = defaultdict(Counter)
-    for number in range(TURNS):
+    for turn in range(TURNS):
         hub += await command(way)
         for which, (world, requests) in worlds.items():
-            found[which].update(decide(world, requests[number % len(requests)]))
+            found[which].update(decide(world, requests[turn % len(requests)]))
     means: Json = {which: {name: value / TURNS for name, value in sums.items()} for which, sums in found.items()}
     return means | {"ssh": {"hub": hub / TURNS, "whole": (hub + (of_sshd(sshd) - there) * 1000) / TURNS}}
 
@@ -212,44 +211,27 @@ def report(rounds: Sequence[Json]) -> list[Json]:
         return statistics.median(get(one) for one in rounds)
 
     few, many = CENTRES[0], CENTRES[-1]
-    rows = [row(f"an SSH command, {side}", median(lambda one, side=side: one["ssh"][side]), unit="ms") for side in ("hub", "whole")]  # type: ignore[misc]
+    rows = [number(f"an SSH command, {side}", median(lambda one, side=side: one["ssh"][side]), unit="ms") for side in ("hub", "whole")]  # type: ignore[misc]
     for which in (*CENTRES, "mixed"):
         where = f"{which:,} centres" if isinstance(which, int) else f"{many:,} centres, {len(SIZES)} sizes in turn"
-        rows += [row(f"{where}: {words}", median(lambda one, w=which, k=kind: one[w][k]), unit="ms") for kind, words in KINDS.items()]  # type: ignore[misc]
+        rows += [number(f"{where}: {words}", median(lambda one, w=which, k=kind: one[w][k]), unit="ms") for kind, words in KINDS.items()]  # type: ignore[misc]
     rows.append(
-        row(f"{many:,} centres: one answer taken in", median(lambda one: one[many]["taken_in"] / max(one[many]["came"], 0.1)), unit="ms")
+        number(f"{many:,} centres: one answer taken in", median(lambda one: one[many]["taken_in"] / max(one[many]["came"], 0.1)), unit="ms")
     )
     for kind in ("alone", "changed"):
         for side in ("hub", "whole"):
             ratio = median(lambda one, k=kind, s=side: one[many][k] / one["ssh"][s])  # type: ignore[misc]
-            rows.append(row(f"{many:,} centres: {KINDS[kind]} / command, {side}", ratio, most=RATIO))
+            rows.append(number(f"{many:,} centres: {KINDS[kind]} / command, {side}", ratio, most=RATIO))
     growth = median(lambda one: one[many]["changed"] / one[few]["changed"])
-    return [*rows, row(f"a decision, with what came: {many:,} / {few} centres", growth, most=GROWTH)]
-
-
-def row(what: str, value: float, *, unit: str = "", most: float | None = None) -> Json:
-    return {"what": what, "unit": unit, "value": round(value, 4), "most": most, "holds": most is None or value <= most}
-
-
-def table(rows: Sequence[Json]) -> str:
-    lines = []
-    for one in rows:
-        bound = f"at most {one['most']:g}: {'holds' if one['holds'] else 'FAILS'}" if one["most"] is not None else ""
-        lines.append(f"{one['what']:66} {one['value']:>9.3f} {one['unit']:3} {bound}".rstrip())
-    return "\n".join(lines)
-
-
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    return [*rows, number(f"a decision, with what came: {many:,} / {few} centres", growth, most=GROWTH)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
     rows = report(asyncio.run(measure(options.rounds)))
-    print(json.dumps({"numbers": rows, "holds": all(one["holds"] for one in rows)}) if options.json else table(rows))
+    show_numbers(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import reporting
 import websockets
 
 from scnet_hub.adapters.secret_files import write_secret
@@ -145,7 +145,7 @@ async def compare(sshd: Sshd, way: SshTransport, source: int, echoes: int, round
             for name in sorted(sides, reverse=bool(number % 2)):
                 speed = await asyncio.to_thread(megabytes_per_second, sides[name][0])
                 delay = await round_trip(sides[name][1])
-                note(f"round {number} {name}: {speed:.0f} MB/s, {delay:.3f} ms")
+                reporting.note(f"round {number} {name}: {speed:.0f} MB/s, {delay:.3f} ms")
                 if number:
                     took[f"{name}_MB_s"].append(speed)
                     took[f"{name}_ms"].append(delay)
@@ -223,21 +223,16 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
     return round(statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True)), 3)
 
 
-def note(words: str) -> None:
-    print(f"… {words}", file=sys.stderr, flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve())
         return
     report = asyncio.run(measure(options.rounds))
-    print(json.dumps(report, indent=None if options.json else 2))
+    reporting.show(report, as_json=options.json)
 
 
 if __name__ == "__main__":

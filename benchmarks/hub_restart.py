@@ -13,7 +13,6 @@ full hub (all its polls at once), and `broker_slowest_ms` the slowest answer of 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -32,6 +31,7 @@ from typing import Any
 
 import httpx
 import psutil
+import reporting
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from scnet_hub.adapters.secret_files import read_secret
@@ -169,7 +169,7 @@ async def site(home: Path, name: str, index: int, people: list[str]) -> AsyncIte
     (home / "federation.toml").write_text(FEDERATION.format(name=name, members=json.dumps(people or ["nobody"])))
     await asyncio.to_thread(centre.start)
     try:
-        async with running(home, kind="given", with_hub=False, say=note) as demo, Site(demo).up() as one:
+        async with running(home, kind="given", with_hub=False, say=reporting.note) as demo, Site(demo).up() as one:
             yield one
     finally:
         end_sessions(home)
@@ -202,7 +202,7 @@ async def start_sessions(one: Site, people: list[str]) -> None:
         for answer in await asyncio.gather(*(one.hub.api.post(f"/users/{person}/server", json=wish) for person in some)):
             answer.raise_for_status()
         await one.hub.until_ready(first + len(some), 300, pause=1)
-        note(f"{first + len(some)} sessions are ready")
+        reporting.note(f"{first + len(some)} sessions are ready")
 
 
 class Traffic:
@@ -309,7 +309,7 @@ async def take_turns(sides: dict[str, Callable[[], Awaitable[Json]]], rounds: in
     for number in range(rounds + 1):
         for name in list(sides) if number % 2 else reversed(list(sides)):
             one = await sides[name]()
-            note(f"round {number}, {name}: {json.dumps(one)}")
+            reporting.note(f"round {number}, {name}: {json.dumps(one)}")
             if number:
                 found[name].append(one)
     return found
@@ -321,7 +321,7 @@ async def measure(sessions: int, rounds: int) -> Json:
         async with site(Path(folder) / "f", "full", 1, people) as full, site(Path(folder) / "e", "empty", 2, []) as empty:
             began = time.monotonic()
             await start_sessions(full, people)
-            note(f"all were started in {time.monotonic() - began:.0f} s")
+            reporting.note(f"all were started in {time.monotonic() - began:.0f} s")
             await until(lambda: has_all(full, sessions), "A job for each session")
             jobs = await full.jobs()
             async with Traffic(full.demo.state.public_url, people) as traffic:
@@ -354,17 +354,12 @@ def ratio(found: dict[str, list[Json]], key: str) -> float:
     return round(statistics.median(full[key] / empty[key] for full, empty in zip(found["full"], found["empty"], strict=True)), 3)
 
 
-def note(words: str) -> None:
-    print(f"… {words}", file=sys.stderr, flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--sessions", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(options.sessions, options.rounds)), indent=None if options.json else 2))
+    reporting.show(asyncio.run(measure(options.sessions, options.rounds)), as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ own.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +15,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+
+from reporting import arguments, number, show_numbers
 
 from scnet_hub.domain.centres.state import Load
 from scnet_hub.domain.commands import Command, Completed
@@ -121,14 +121,14 @@ def report(rounds: Sequence[Json]) -> list[Json]:
         return statistics.median(get(one) for one in rounds)
 
     rows = [
-        row(f"{name}: {what}", median(lambda one, n=name, w=what: one[n][w]), "ms")  # type: ignore[misc]
+        number(f"{name}: {what}", median(lambda one, n=name, w=what: one[n][w]), "ms")  # type: ignore[misc]
         for name in ("few", "many")
         for what in ("read", "taken_in", "decision")
     ]
-    rows.append(row("many: of both, what is read", median(lambda one: share(one["many"])), ""))
-    rows.append(row("many: read and taken in", median(lambda one: one["many"]["read"] + one["many"]["taken_in"]), "ms", TAKEN_IN))
-    rows.append(row("many: read, a job", median(lambda one: one["many"]["read"]) * 1000 / sum(MANY), "us"))
-    rows.append(row("many / few: a decision", median(lambda one: one["many"]["decision"] / one["few"]["decision"]), "x"))
+    rows.append(number("many: of both, what is read", median(lambda one: share(one["many"])), ""))
+    rows.append(number("many: read and taken in", median(lambda one: one["many"]["read"] + one["many"]["taken_in"]), "ms", most=TAKEN_IN))
+    rows.append(number("many: read, a job", median(lambda one: one["many"]["read"]) * 1000 / sum(MANY), "us"))
+    rows.append(number("many / few: a decision", median(lambda one: one["many"]["decision"] / one["few"]["decision"]), "x"))
     return rows
 
 
@@ -136,25 +136,12 @@ def share(spent: Json) -> float:
     return float(spent["read"] / (spent["read"] + spent["taken_in"]))
 
 
-def row(what: str, value: float, unit: str, most: float | None = None) -> Json:
-    return {"what": what, "unit": unit, "value": round(value, 3), "most": most, "holds": most is None or value <= most}
-
-
-def table(rows: Sequence[Json]) -> str:
-    lines = []
-    for one in rows:
-        bound = f"at most {one['most']:g}: {'holds' if one['holds'] else 'FAILS'}" if one["most"] is not None else ""
-        lines.append(f"{one['what']:40} {one['value']:>10.3f} {one['unit']:3} {bound}".rstrip())
-    return "\n".join(lines)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
     rows = report(measure(options.rounds))
-    print(json.dumps({"numbers": rows, "holds": all(one["holds"] for one in rows)}) if options.json else table(rows))
+    show_numbers(rows, as_json=options.json)
 
 
 if __name__ == "__main__":

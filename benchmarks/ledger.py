@@ -12,10 +12,8 @@ entries, on SQLite, or with `--verify-on` on PostgreSQL (`verifying.py`). Withou
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +24,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import reporting
 import settling
 import verifying
 from sqlalchemy import text
@@ -203,10 +202,10 @@ def measure(only: Sequence[str], rounds: int, verify_on: str, entries: int) -> J
         if contests:
             found |= contest(contests, rounds)
         if "settle" in only:
-            note("settling ...")
+            reporting.note("settling ...")
             found["settle"] = settling.measure()
         if "verify" in only:
-            note(f"verifying on {verify_on} ...")
+            reporting.note(f"verifying on {verify_on} ...")
             found["verify"] = {"engine": verify_on, **verifying.measure(url(verify_on, "large"), entries)}
     return found
 
@@ -214,7 +213,7 @@ def measure(only: Sequence[str], rounds: int, verify_on: str, entries: int) -> J
 def contest(contests: dict[str, Contest], rounds: int) -> Json:
     found: dict[str, list[dict[str, float]]] = {engine: [] for engine in contests}
     for number in range(rounds + 1):  # the first warms up and is not counted
-        note(f"round {number} of {rounds} ...")
+        reporting.note(f"round {number} of {rounds} ...")
         kinds = [*KINDS] if number % 2 else [*KINDS][::-1]
         for engine, one in contests.items():
             found[engine].append(one.round(kinds))
@@ -260,14 +259,9 @@ def row(engine: str, one: Json) -> str:
     return f"{engine:12}{rates}{one['ratio_to_bare']:10.2f}{one['ratio_to_driver']:10.2f}  {said}"
 
 
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be given more than once")
     parser.add_argument("--verify-on", choices=ENGINES, default="sqlite")
     parser.add_argument("--entries", type=int, default=verifying.ENTRIES, help="to verify")

@@ -7,10 +7,8 @@ included, so other work on the machine touches it little; the rounds' median cou
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
-import json
 import re
 import statistics
 import sys
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import reporting
 
 from scnet_hub.adapters.db.database import Database, Tx
 from scnet_hub.adapters.db.queries import sessions as stored
@@ -198,12 +197,11 @@ async def measure(few: int = FEW, many: int = MANY, rounds: int = ROUNDS) -> dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print the JSON document alone")
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--many", type=int, default=MANY)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     given = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(many=given.many, rounds=given.rounds)), indent=None if given.json else 2))
+    reporting.show(asyncio.run(measure(many=given.many, rounds=given.rounds)), as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Before each click somebody else starts a session at one of the centres over SSH,
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import centres
+import reporting
 from alpha import note
 from hub_restart import Site, stand_in
 
@@ -172,14 +172,13 @@ async def measure(number: int, rounds: int, clicks: int) -> Json:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--lost", type=int, default=3, help="centres that are lost, beside the three that are not")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--clicks", type=int, default=20, help="of a block")
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
     report = asyncio.run(measure(options.lost, options.rounds, options.clicks))
-    print(json.dumps(report, indent=None if options.json else 2))
+    reporting.show(report, as_json=options.json)
 
 
 if __name__ == "__main__":

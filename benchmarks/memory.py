@@ -6,14 +6,13 @@ resident set sizes are summed (shared pages count more than once, so the true fi
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import sys
 import tempfile
 from pathlib import Path
 
 import psutil
+import reporting
 
 from scnet_hub.demo.browser import Browser
 from scnet_hub.demo.run import Demo, running
@@ -33,7 +32,7 @@ async def measure(sessions: int) -> dict[str, object]:
     people = [f"person{number:02}" for number in range(sessions)]
     with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        async with running(home, background=False, say=note) as demo:
+        async with running(home, background=False, say=reporting.note) as demo:
             passwords = make_people(home / "people.json", people)
             page = home / "federation.toml"
             text = page.read_text().replace('members = ["ada", "grace"]', f"members = {json.dumps(['ada', 'grace', *people])}")
@@ -45,7 +44,7 @@ async def measure(sessions: int) -> dict[str, object]:
             await broker.ready()
             for person in people:
                 await start(demo, person, passwords[person])
-                note(f"{person} is ready")
+                reporting.note(f"{person} is ready")
             await asyncio.sleep(10)
             rss = {name: psutil.Process(process.child.pid).memory_info().rss for name, process in demo.processes.items() if process.child}
     return {
@@ -55,16 +54,11 @@ async def measure(sessions: int) -> dict[str, object]:
     }
 
 
-def note(words: str) -> None:
-    print(f"… {words}", file=sys.stderr, flush=True)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--sessions", type=int, default=20)
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(options.sessions)), indent=None if options.json else 2))
+    reporting.show(asyncio.run(measure(options.sessions)), as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import reporting
+
 from scnet_hub.errors import ScnetError
 from scnet_hub.simulator import POLICIES, Run, Scenario, Site, Workload, simulate, summary, waits, workload_of
 from scnet_hub.simulator.logs import read
@@ -54,13 +56,12 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--trace", action="append", type=Path, help="a log in SWF; repeatable")
     parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[1, 2, 3, 4, 5])
     parser.add_argument("--quick", action="store_true", help="two days instead of a week")
     parser.add_argument("--days", type=float, help="so many simulated days")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="write pictures of the waits there, and measure nothing")
-    parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
@@ -159,7 +160,7 @@ def plots(folder: Path, seed: int, sites: Sequence[Site], days: float) -> int:
 
 
 def simulated(workload: Workload, policy: str) -> Run:
-    note(f"seed {workload.scenario.seed}: {policy}, {workload.scenario.centres} centres, {workload.scenario.load} ...")
+    reporting.note(f"seed {workload.scenario.seed}: {policy}, {workload.scenario.centres} centres, {workload.scenario.load} ...")
     return simulate(workload, policy)
 
 
@@ -204,10 +205,6 @@ def judged(one: Json) -> str:
     if one["least"] is None and one["most"] is None:
         return "     "
     return "holds" if one["holds"] else "FAILS"
-
-
-def note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import reporting
 from alpha import SESSION, beds, needs, note
 from other_jobs import Others, plans
 
@@ -389,14 +390,13 @@ def standing(options: argparse.Namespace) -> Iterator[beds.Testbed]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--requests", type=int, default=200, help="by each policy, if there is time")
     parser.add_argument("--minutes", type=float, default=12, help="in all, from the start of the testbed on")
     parser.add_argument("--pace", type=float, default=0, help="seconds between two requests (default: what the time allows)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fed", action="store_true", help="against Slurm's own federation of a and b")
     parser.add_argument("--log", type=Path, help="one line of JSON for each request")
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
     centres = FEDERATED if options.fed else ALL
     if lacking := {centre: why for centre in centres if (why := needs.missing(centre))}:
@@ -409,7 +409,7 @@ def main() -> None:
         environment = environments.standing(environments.KEPT / "environments")
     with standing(options) as testbed:
         document = asyncio.run(measure(options, testbed, environment, began))
-    print(json.dumps(document, indent=None if options.json else 2))
+    reporting.show(document, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ procedure calls to slurmctld by user (`sdiag`); the person of each side has only
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import re
@@ -24,6 +23,7 @@ from typing import Any, Protocol
 
 import alpha
 import httpx
+import reporting
 from alpha import note
 
 from scnet_hub.adapters.secret_files import read_secret
@@ -217,14 +217,13 @@ def caller(url: str, token: str, headers: dict[str, str] | None = None) -> httpx
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--servers", type=int, default=300, help="N: live servers of each side; a tenth of them is measured first")
     parser.add_argument("--seconds", type=float, default=120, help="length of each of the two measurements")
     parser.add_argument("--session", type=Path, help="a session environment made before (default: made for this run)")
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
     report = asyncio.run(measure([max(1, options.servers // 10), options.servers], options.seconds, options.session))
-    print(json.dumps(report, indent=None if options.json else 2))
+    reporting.show(report, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -30,6 +29,7 @@ from pathlib import Path
 
 import alpha
 import httpx
+import reporting
 from alpha import note
 
 from scnet_hub.adapters.secret_files import make_secret, read_secret
@@ -267,16 +267,15 @@ def install(folder: Path, package: str) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--lean-stock", action="store_true", help="give the stock hub our lean environment, too")
     parser.add_argument("--centre", choices=["", "a"], default="", help="a: real Slurm, the testbed's; default: the embedded centre")
     parser.add_argument("--without-srun", action="store_true", help="with --centre a: spare the stock hub its job step")
     parser.add_argument("--session", type=Path, help="with --centre a: a session environment made before (default: made for this run)")
-    parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     options = parser.parse_args()
     report = asyncio.run(measure(options))
-    print(json.dumps(report, indent=None if options.json else 2))
+    reporting.show(report, as_json=options.json)
 
 
 if __name__ == "__main__":

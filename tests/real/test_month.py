@@ -70,7 +70,7 @@ async def test_a_month_closes_from_the_work_of_four_centres_to_who_owes_whom(hub
         ahead = [day for day in days(month) if day >= today - timedelta(days=1)]
         for centre in "abcd":
             for day in ahead:
-                assert (await later.pulling.pull(centre, day)).missing == (), f"{centre} on {day}"
+                assert (await later.accounting_pull.pull(centre, day)).missing == (), f"{centre} on {day}"
         entries = await later.db.read(
             lambda tx: {row[0] for row in tx.exec_driver_sql("SELECT key FROM scnet_entries WHERE kind = 'charge'")}
         )
