@@ -181,15 +181,6 @@ def test_panels_and_one_liners_work_without_the_hubs_side(broker):
     ]
 
 
-def test_the_hubs_modules_of_the_same_names_are_still_imported_by_name():
-    script = """
-        from scnet_hub import sessions
-        import scnet_hub.adapters.centre
-        print(type(sessions).__name__, type(scnet_hub.adapters.centre).__name__)
-    """
-    assert run(script, {}) == "module module\n"
-
-
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'dusk'"):
         import scnet_hub

@@ -15,7 +15,7 @@ import pytest
 
 from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.adapters.secret_files import read_secret
-from scnet_hub.broker.app import PREFIX
+from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.domain.sessions import records
 from scnet_hub.errors import BadOption
 from scnet_hub.hub import user_options
