@@ -58,7 +58,7 @@ export function put(target, text) {
 export function draw(target, svg) {
   if (target.dataset.drawn === svg) return;
   target.dataset.drawn = svg;
-  target.replaceChildren(...new DOMParser().parseFromString(svg, "text/html").body.children);
+  target.replaceChildren(...new DOMParser().parseFromString(`<!doctype html><html><body>${svg}</body></html>`, "text/html").body.children);
 }
 
 /**
@@ -268,11 +268,12 @@ export class Table {
     this.table = parent.appendChild(node("table"));
     this.caption = this.table.appendChild(node("caption", "", caption));
     const head = this.table.appendChild(node("thead")).appendChild(node("tr"));
-    for (const { head: text, num, wide } of columns) {
-      const cell = head.appendChild(node("th", `${num ? "num" : ""}${wide ? " wide" : ""}`, text));
-      cell.scope = "col";
+    this.heads = columns.map(({ head: text, num, wide }) => {
+      const cell = head.appendChild(node("th", [num && "num", wide && "wide"].filter(Boolean).join(" "), text));
+      cell.setAttribute("scope", "col");
       if (!text) cell.setAttribute("aria-label", "Action");
-    }
+      return cell;
+    });
     this.rows = new Keyed(this.table.appendChild(node("tbody")), () => this.line(), (/** @type {R} */ row) => row.id);
     this.empty = parent.appendChild(node("p", "scnet-empty", empty));
   }

@@ -101,7 +101,8 @@ class Panel(View):
         self._poller.watch(self)
 
     def close(self) -> None:
-        self._poller.leave(self)
+        if hasattr(self, "_poller"):  # a constructor that refused an option left none, and Widget.__del__ closes too
+            self._poller.leave(self)
         super().close()
 
     def stop_session(self, session_id: str) -> None:

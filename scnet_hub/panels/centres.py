@@ -25,7 +25,7 @@ TABLE = Table(
         noted(
             "Centre",
             lambda row: row["name"],
-            lambda row: row["account"],
+            lambda row: " · ".join(filter(None, (row["title"], row["account"]))),
             text=lambda row: f"{row['name']} ({row['account']})" if row["account"] else row["name"],
         ),
         badge("State", lambda row: row["why"]),

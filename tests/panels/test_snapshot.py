@@ -59,7 +59,7 @@ def test_html_tables_have_captions_and_scopes():
 
 def test_a_missing_account_is_in_both_kinds_of_snapshot():
     shown = state([s.centre(), s.centre(id="beta", name="Beta", identity="certificate", account="")], [], [], s.NOW)
-    assert "Beta<span class='scnet-note'>no account linked</span>" in page_of(shown)
+    assert "Beta<span class='scnet-note'>University of Alpha · no account linked</span>" in page_of(shown)
     assert words_of(shown).count("no account linked") == 1 and "Beta (no account linked)" in words_of(shown)
 
 

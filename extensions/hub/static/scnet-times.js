@@ -26,8 +26,8 @@
   function element(node) {
     const at = new Date(node.dateTime);
     if (isNaN(at) || node.dataset.keep !== undefined) return;
-    const words = said(at, node.dataset.form, mine);
-    if (node.textContent !== words) node.textContent = words;
+    const shown = said(at, node.dataset.form, mine);
+    if (node.textContent !== shown) node.textContent = shown;
     node.title = `${said(at, "dated", theirs)} ${theirs}`;
   }
 

@@ -93,7 +93,7 @@
       let paid = null; // the same, until credits run out; null: they last
       let saving = false;
       let touched = true; // somebody used the page since the server was asked
-      let toast = { walltime: "", idle: "", next: "", credits: "" };
+      const toast = { walltime: "", idle: "", next: "", credits: "" };
       let timer = 0;
 
       // -- the server

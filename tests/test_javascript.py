@@ -1,0 +1,36 @@
+"""All JavaScript of the checkout is linted, and its types hold: strictly in panels, less so in the hub's pages and the Lab extension."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.node import LINT, ROOT, TYPES, run_node, tool
+
+CONFIG = ROOT / "extensions" / "javascript"
+
+
+def test_the_linter_finds_nothing() -> None:
+    run_node(tool(LINT), "-c", CONFIG / "eslint.config.js", "--no-config-lookup", "--max-warnings=0", "scnet_hub", "extensions", "tests")
+
+
+@pytest.mark.parametrize("config", ["tsconfig.json", "tsconfig.pages.json"])
+def test_the_types_hold(config: str) -> None:
+    run_node(tool(TYPES), "-p", CONFIG / config)
+
+
+def test_every_script_is_checked() -> None:
+    listed = {
+        line
+        for config in ("tsconfig.json", "tsconfig.pages.json")
+        for line in run_node(tool(TYPES), "-p", CONFIG / config, "--listFilesOnly").splitlines()
+    }
+    ours = {str(path) for room in ("scnet_hub", "extensions") for path in (ROOT / room).rglob("*.js") if "node_modules" not in path.parts}
+    assert ours - listed == {str(CONFIG / "eslint.config.js")}
+
+
+def test_the_tools_are_pinned_exactly() -> None:
+    wanted = json.loads((CONFIG / "package.json").read_text())["devDependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in wanted.values())
