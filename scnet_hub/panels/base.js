@@ -265,7 +265,7 @@ export class Table {
    */
   constructor(parent, caption, columns, empty = "") {
     this.columns = columns;
-    this.table = parent.appendChild(node("table"));
+    this.table = parent.appendChild(node("div", "scnet-scroll")).appendChild(node("table"));
     this.caption = this.table.appendChild(node("caption", "", caption));
     const head = this.table.appendChild(node("thead")).appendChild(node("tr"));
     this.heads = columns.map(({ head: text, num, wide }) => {

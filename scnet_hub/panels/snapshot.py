@@ -119,7 +119,8 @@ class Table:
             cells = "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds[1:], rest, strict=True))
             lines.append(f"<tr><th scope='row'>{first}</th>{cells}</tr>")
         caption = f"<caption>{escape(self.caption)}</caption>"
-        return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>" if lines else ""
+        table = f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+        return f"<div class='scnet-scroll'>{table}</div>" if lines else ""
 
     def text(self, shown: Json) -> str:
         tail = [self.tail] if self.tail else []

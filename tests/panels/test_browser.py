@@ -146,6 +146,16 @@ def test_names_are_text_not_markup(page: sync_api.Page) -> None:
     assert page.get_by_text(evil).count() == 3
 
 
+@pytest.mark.parametrize("name", ["overview", "centres", "sessions"])
+def test_on_a_narrow_screen_a_wide_table_scrolls_and_the_page_does_not(browser: sync_api.Browser, name: str) -> None:
+    made = browser.new_page(viewport={"width": 390, "height": 700})
+    made.set_content(page_of(name, now_state()))
+    made.wait_for_function("window.drawn")
+    assert made.evaluate("document.documentElement.scrollWidth") == 390
+    sync_api.expect(made.get_by_role("table")).to_have_count(2 if name == "overview" else 1)
+    made.close()
+
+
 def test_the_kernel_hears_that_somebody_looks_and_that_nobody_does(page: sync_api.Page) -> None:
     assert said(page, "here") == [{"say": "here"}]
     page.evaluate("window.leave()")
