@@ -253,6 +253,8 @@ export const clock = (kind, pick) => (cell) => (row) => timed(cell, kind, pick(r
 
 // ---- the table
 
+const classes = (num = false, wide = false) => [num && "num", wide && "wide"].filter(Boolean).join(" ");
+
 /**
  * A table with a caption, and a sentence in its place while it has no rows.
  * @template {Row} R
@@ -269,7 +271,7 @@ export class Table {
     this.caption = this.table.appendChild(node("caption", "", caption));
     const head = this.table.appendChild(node("thead")).appendChild(node("tr"));
     this.heads = columns.map(({ head: text, num, wide }) => {
-      const cell = head.appendChild(node("th", [num && "num", wide && "wide"].filter(Boolean).join(" "), text));
+      const cell = head.appendChild(node("th", classes(num, wide), text));
       cell.setAttribute("scope", "col");
       if (!text) cell.setAttribute("aria-label", "Action");
       return cell;
@@ -280,8 +282,8 @@ export class Table {
 
   line() {
     const root = node("tr");
-    const updates = this.columns.map(({ num, cell }, index) => {
-      const made = root.appendChild(node(index ? "td" : "th", num ? "num" : ""));
+    const updates = this.columns.map(({ num, wide, cell }, index) => {
+      const made = root.appendChild(node(index ? "td" : "th", classes(num, wide)));
       if (!index) made.setAttribute("scope", "row");
       return cell(made);
     });

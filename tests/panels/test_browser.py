@@ -153,6 +153,9 @@ def test_on_a_narrow_screen_a_wide_table_scrolls_and_the_page_does_not(browser: 
     made.wait_for_function("window.drawn")
     assert made.evaluate("document.documentElement.scrollWidth") == 390
     sync_api.expect(made.get_by_role("table")).to_have_count(2 if name == "overview" else 1)
+    for button in made.get_by_role("button", name="Stop").all():
+        box = button.bounding_box()
+        assert box and box["x"] + box["width"] <= 390, "in reach without scrolling"
     made.close()
 
 
