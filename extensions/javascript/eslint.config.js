@@ -5,6 +5,9 @@ const require = createRequire(new URL("../../.venv/share/scnet/javascript/", imp
 const js = require("@eslint/js");
 const globals = require("globals");
 
+const MARKUP = "Set textContent: what a person or a centre wrote is no markup.";
+const banned = (...properties) => ["error", ...properties.map((property) => ({ property, message: MARKUP })), { object: "document", property: "write", message: MARKUP }];
+
 const RULES = {
   ...js.configs.recommended.rules,
   eqeqeq: "error",
@@ -16,17 +19,12 @@ const RULES = {
   "object-shorthand": "error",
   "prefer-const": "error",
   "prefer-template": "error",
-  "no-restricted-properties": [
-    "error",
-    { property: "outerHTML", message: "Set textContent: what a person or a centre wrote is no markup." },
-    { property: "insertAdjacentHTML", message: "Set textContent: what a person or a centre wrote is no markup." },
-    { object: "document", property: "write", message: "Set textContent: what a person or a centre wrote is no markup." },
-  ],
+  "no-restricted-properties": banned("outerHTML", "insertAdjacentHTML"),
 };
 
 export default [
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
-  { files: ["scnet_hub/**/*.js"], languageOptions: { sourceType: "module", globals: globals.browser }, rules: RULES },
+  { files: ["scnet_hub/**/*.js"], languageOptions: { sourceType: "module", globals: globals.browser }, rules: { ...RULES, "no-restricted-properties": banned("outerHTML", "insertAdjacentHTML", "innerHTML") } },
   { files: ["extensions/**/*.js"], languageOptions: { sourceType: "script", globals: globals.browser }, rules: RULES },
   {
     files: ["extensions/javascript/*.js", "tests/**/*.mjs"],

@@ -29,8 +29,8 @@ _pollers: dict[Client, Poller] = {}
 
 
 def panel(name: str = "overview", /, *, client: Client | None = None, **options: Any) -> Panel:
-    """A live panel; the last line of a cell shows it. `names()` lists them; `options` are the panel's own. A broker that does not answer
-    is reported in the panel, not raised.
+    """Opens a live panel; as the last line of a cell it shows itself. `names()` lists the panels; `options` are the panel's own. A broker
+    that does not answer is reported in the panel, not raised.
 
     Raises BadOption for an unknown panel or option, and BrokerError if no broker is configured at all (see `client.find_broker`).
     """
@@ -46,20 +46,20 @@ def panel(name: str = "overview", /, *, client: Client | None = None, **options:
 
 
 def names() -> list[str]:
-    """The panels: each Python file with a JavaScript file of its name beside it that names its class `PANEL`."""
+    """Lists the panels: each pair of a Python and a JavaScript file whose Python file names its class `PANEL`."""
     pairs = [script.stem for script in sorted(_HERE.glob("*.js")) if script.with_suffix(".py").exists()]
     return [name for name in pairs if hasattr(import_module(f".{name}", __name__), "PANEL")]
 
 
 def job_view(client: Client, session: Json) -> JobView:
-    """The live view of one batch job, beside whatever panels there are: all of them share one question to the broker."""
+    """Opens the live view of one batch job. It shares the poller with all panels."""
     from .sessions import JobView
 
     return JobView(poller_of(client), client.stop, session)
 
 
 def poller_of(client: Client) -> Poller:
-    """The one poller of this process for that client."""
+    """Returns the one poller of this process for that client."""
     from .poller import Poller
 
     with _lock:

@@ -55,7 +55,7 @@ def _text(row: Json) -> str:
 
 
 def state(balances: Sequence[Json], now: datetime) -> Json:
-    """`balances` are those of `GET balance`. The summary speaks of the first, a person's default project."""
+    """Makes the state of the answer of `GET balance`. The summary is about the first project, the person's default."""
     rows = [balance_row(one) for one in balances]
     return shown(now, "".join(f"{row['mine']} credits available" for row in rows[:1]), balances=rows)
 

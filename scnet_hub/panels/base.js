@@ -99,7 +99,7 @@ export class Keyed {
 // ---- times
 
 /**
- * A duration in words: "12 s", "45 min", "3 h 5 min", "4 d".
+ * Says a duration in words: "12 s", "45 min", "3 h 5 min", "4 d".
  * @param {number} seconds
  */
 export function span(seconds) {
@@ -116,7 +116,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
 
 /**
- * A moment in the person's zone: "14:05:09" today, else "23 Nov 14:05".
+ * Says a moment in the person's zone: "14:05:09" today, else "23 Nov 14:05".
  * @param {number} at milliseconds
  */
 export function moment(at, now = Date.now()) {
@@ -126,7 +126,7 @@ export function moment(at, now = Date.now()) {
 }
 
 /**
- * The text with its times in the person's zone. The broker writes "23 Nov 14:05 UTC", or "14:05 UTC" for today; a day without a year
+ * Returns the text with its times in the person's zone. The broker writes "23 Nov 14:05 UTC", or "14:05 UTC" for today; a day without a year
  * means the year that lies nearest.
  * @param {string} text
  */
@@ -197,7 +197,7 @@ export function tick(root, now) {
  */
 
 /**
- * A text.
+ * Shows a text.
  * @template R
  * @param {(row: R) => string} pick
  * @returns {Cell<R>}
@@ -205,7 +205,7 @@ export function tick(root, now) {
 export const plain = (pick) => (cell) => (row) => put(cell, pick(row));
 
 /**
- * A text with a small note below it, hidden while it is empty.
+ * Shows a text with a small note below it, hidden while it is empty.
  * @template R
  * @param {(row: R) => string} pick
  * @param {(row: R) => string} note
@@ -222,7 +222,7 @@ export const noted = (pick, note) => (cell) => {
 };
 
 /**
- * A state by icon and word, with a note below it.
+ * Shows a state by icon and word, with a note below it.
  * @template {Badge} R
  * @param {(row: R) => string} note
  * @returns {Cell<R>}
@@ -243,7 +243,7 @@ export const badge = (note) => (cell) => {
 };
 
 /**
- * An age, or a time left.
+ * Shows an age, or a time left.
  * @template R
  * @param {"since" | "until"} kind
  * @param {(row: R) => string | null} pick
@@ -301,8 +301,8 @@ export class Table {
 // ---- the frame
 
 /**
- * What the head says of a state's age, and whether it is greyed (`stale`) or only the record of an earlier day (`saved`: without
- * anything to press).
+ * Decides what the head says of a state's age, and whether the state is greyed (`stale`) or only the record of an earlier time (`saved`:
+ * without buttons).
  * @param {Shown} state
  * @param {number} now milliseconds
  * @param {boolean} [detached] no kernel stands behind the view
@@ -319,7 +319,7 @@ export function standing(state, now, detached = false) {
 }
 
 /**
- * The widget of one panel. `build` makes the panel's elements in `body` once, and returns what draws a state into them.
+ * Makes the widget of one panel. `build` makes the panel's elements in `body` once, and returns what draws a state into them.
  * @template {Shown} S
  * @param {(body: HTMLElement, model: Model) => (state: S) => void} build
  */

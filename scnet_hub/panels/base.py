@@ -32,16 +32,16 @@ _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 
 @cache
 def script(name: str) -> str:
-    """The panel's JavaScript as the one module that a widget takes: `name`.js behind the files of this folder that it imports.
+    """Joins `name`.js with the files that it imports into the one module that a widget takes, so that no bundler is needed.
 
-    So no bundler is needed. An import names a file beside it; what an imported file exports by default is left out, and comes last there.
+    An import must name a file of this folder. The default export of an imported file must be its last statement; it is left out.
     """
     files = list(dict.fromkeys(_imports(name)))
     return "\n".join([*(_DEFAULT.split(_own(one))[0] for one in files[:-1]), _own(name)])
 
 
 def _imports(name: str) -> list[str]:
-    """`name` behind everything that it imports, directly or not."""
+    """Returns `name` behind everything that it imports, directly or not."""
     return [other for wanted in _IMPORT.findall(_source(name)) for other in _imports(wanted)] + [name]
 
 
@@ -91,7 +91,7 @@ class Panel(View):
         self.show(poller.ask(self))
 
     def draw(self, answers: Sequence[Any], now: datetime) -> Json:
-        """The state for the answers to `questions`, in their order; see `state.shown`."""
+        """Makes the state of the answers to `questions`, in their order; see `state.shown`."""
         raise NotImplementedError
 
     def show(self, shown: Json) -> None:

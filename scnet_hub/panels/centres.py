@@ -39,7 +39,7 @@ TABLE = Table(
 
 
 def state(centres: Sequence[Json], now: datetime) -> Json:
-    """`centres` are those of `GET centres`."""
+    """Makes the state of the answer of `GET centres`."""
     rows = [centre_row(one) for one in centres]
     up = sum(row["word"] == "up" for row in rows)
     return shown(now, f"{up} of {plural(len(rows), 'centre')} up" if rows else "no centres", centres=rows)

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def state(centre_list: Sequence[Json], session_list: Sequence[Json], balances: Sequence[Json], now: datetime) -> Json:
-    """The three panels' states as one; "3 of 4 centres up · 2 sessions, 1 waiting · 87.50 credits available"."""
+    """Joins the three panels' states; "3 of 4 centres up · 2 sessions, 1 waiting · 87.50 credits available"."""
     each = (centres.state(centre_list, now), sessions.state(session_list, now), allocations.state(balances, now))
     summary = " · ".join(filter(None, (one["summary"] for one in each)))
     return {**each[0], **each[1], **each[2], "summary": summary, "moving": any(one["moving"] for one in each)}

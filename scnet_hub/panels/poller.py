@@ -1,6 +1,6 @@
 """One daemon thread per kernel that asks the broker on behalf of all panels, and only while at least one is visible.
 
-Each panel says what it asks; a question that several panels ask is put once. The thread asks every few seconds while something changes and
+Each panel says what it asks; a question that several panels ask is sent once. The thread asks every few seconds while something changes and
 every half minute when all is calm; after an error it backs off. A thread, not a task on the kernel's loop: a long-running cell blocks that
 loop, not this. It knows nothing of widgets.
 """
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A method of the client with its keyword arguments. Equal questions are put once."""
+    """A method of the client with its keyword arguments. Equal questions are sent once for all panels."""
 
     method: str
     options: tuple[tuple[str, Any], ...] = ()
@@ -34,6 +34,7 @@ class Question:
 
 
 def question(method: str, **options: Any) -> Question:
+    """Makes the question `client.method(**options)`."""
     return Question(method, tuple(sorted(options.items())))
 
 
@@ -53,7 +54,7 @@ Answers = Mapping[Question, Any]  # an answer, or the ScnetError in its place
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between questions. `repeat`: an unchanged state is sent again after so long, to say it still holds;
+    """Seconds between turns. `repeat`: an unchanged state is sent again after so long, to say it still holds;
     `patience`: a panel that was not reported as visible for so long is no longer asked for."""
 
     fast: float = 3.0
@@ -63,17 +64,17 @@ class Pace:
     patience: float = 1800.0
 
     def pause(self, *, moving: bool, failures: int) -> float:
-        """The pause before the next question, without jitter."""
+        """Returns the pause before the next turn, without jitter."""
         if failures:
             return min(self.longest, self.fast * 2 ** min(failures - 1, 10))
         return self.fast if moving else self.steady
 
 
 class Poller:
-    """Asks for all watched panels; its thread lives while at least one was visible lately."""
+    """Asks on behalf of all watched panels; its thread lives while at least one was visible lately."""
 
-    def __init__(self, put: Callable[[Question], Any], pace: Pace = Pace()) -> None:
-        self._put, self.pace = put, pace
+    def __init__(self, answer: Callable[[Question], Any], pace: Pace = Pace()) -> None:
+        self._answer, self.pace = answer, pace
         self._lock = threading.Lock()
         self._panels: dict[Asking, float] = {}
         self._sent: dict[Asking, tuple[float, Json]] = {}
@@ -100,7 +101,7 @@ class Poller:
                 self._wake.set()
 
     def soon(self) -> None:
-        """Asks again at once: something was just done."""
+        """Asks again at once, after something was done."""
         self._wake.set()
 
     def ask(self, panel: Asking) -> Json:
@@ -121,12 +122,12 @@ class Poller:
             self._wake.clear()
 
     def _answers(self, questions: Iterable[Question]) -> Answers:
-        """An answer or an error for each question. A broker that does not answer is not asked the rest."""
+        """Asks each question; returns its answer or its error. A broker that does not answer is not asked the rest."""
         answers: dict[Question, Any] = {}
         silence: BrokerError | None = None
         for one in questions:
             try:
-                answers[one] = silence or self._put(one)
+                answers[one] = silence or self._answer(one)
             except BrokerError as error:
                 answers[one] = silence = error
             except ScnetError as error:
@@ -136,7 +137,7 @@ class Poller:
         return answers
 
     def _watched(self) -> list[Asking]:
-        """Those visible lately; with none, this thread's end is decided under the lock."""
+        """Returns the panels that were visible lately; with none, this thread's end is decided under the lock."""
         with self._lock:
             oldest = time.monotonic() - self.pace.patience
             watched = [panel for panel, at in self._panels.items() if at >= oldest]
@@ -156,7 +157,7 @@ class Poller:
 
 
 def drawn(panel: Asking, answers: Answers, now: datetime) -> Json:
-    """The panel's state for these answers; its last one with the problem, if an answer is missing or can't be read."""
+    """Returns the panel's state for these answers; if one is missing or can't be read, the last state with the problem."""
     own = [answers[one] for one in panel.questions]
     if error := next((one for one in own if isinstance(one, ScnetError)), None):
         return with_problem(panel.state, error)

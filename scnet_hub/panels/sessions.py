@@ -33,7 +33,7 @@ TABLE = Table(
 
 
 def state(sessions: Sequence[Json], now: datetime) -> Json:
-    """`sessions` are those of `GET sessions?all=1`; the live ones come first."""
+    """Makes the state of the answer of `GET sessions?all=1`; live sessions come first."""
     rows = sorted((session_row(one) for one in sessions if listed(one, now)), key=lambda row: (not row["live"], row["created_at"] or ""))
     live = [row for row in rows if row["live"]]
     waiting = sum(row["tone"] == "wait" for row in live)
@@ -42,13 +42,13 @@ def state(sessions: Sequence[Json], now: datetime) -> Json:
 
 
 def listed(session: Json, now: datetime) -> bool:
-    """Whether a session is alive, or ended only recently."""
+    """Returns whether a session is alive, or ended only recently."""
     ended = when(session.get("ended_at"))
     return bool(session["live"]) or bool(ended and now - ended < RECENT)
 
 
 def job_state(session: Json, now: datetime) -> Json:
-    """The same for one job alone, whenever it ended; its summary is "train-k3x9fa at Centre A: running"."""
+    """Makes the state of one job alone, whenever it ended, with the summary "train-k3x9fa at Centre A: running"."""
     row = session_row(session)
     summary = f"{row['name']}{' at ' if row['centre'] else ''}{row['centre']}: {row['word']}"
     return shown(now, summary, moving=bool(row["live"]) and session["state"] in MOVING, sessions=[row])

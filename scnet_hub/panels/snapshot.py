@@ -24,14 +24,14 @@ Pick = Callable[[Json], str]
 
 
 class Part(Protocol):
-    """A piece of a panel: of a whole state its HTML and its text, each "" where there is nothing to say."""
+    """A piece of a panel. It makes HTML and text of the panel's whole state, each "" where there is nothing to say."""
 
     def html(self, shown: Json) -> str: ...
     def text(self, shown: Json) -> str: ...
 
 
 def html(shown: Json, parts: Sequence[Part]) -> str:
-    """A self-contained HTML page of a panel, with its time."""
+    """Returns a panel as self-contained HTML, with its time."""
     problem = shown.get("problem")
     stale = " is-stale" if problem and problem.get("stale") else ""
     said = f"<div class='scnet-problem'><b>{escape(problem['title'])}</b> {escape(problem['hint'])}</div>" if problem else ""
@@ -43,7 +43,7 @@ def html(shown: Json, parts: Sequence[Part]) -> str:
 
 
 def text(shown: Json, parts: Sequence[Part]) -> str:
-    """The same as readable text, 80 to 110 columns wide."""
+    """Returns a panel as readable text, 80 to 110 columns wide."""
     problem = shown.get("problem")
     head = " · ".join(filter(None, ("SCNet", shown["summary"], f"as of {moment(shown)}")))
     said = f"! {problem['title']} {problem['hint']}" if problem else ""
@@ -60,7 +60,7 @@ def style() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column of a table: its cell as HTML (escaped) and as text, of a row and the time of the state."""
+    """One column of a table. It makes a cell as HTML (escaped) and as text, of a row and the state's time."""
 
     head: str
     html: Callable[[Json, Now], str]
@@ -69,17 +69,17 @@ class Column:
 
 
 def plain(head: str, pick: Pick, *, num: bool = False) -> Column:
-    """A text."""
+    """Shows a text."""
     return Column(head=head, html=lambda row, now: escape(pick(row)), text=lambda row, now: pick(row), num=num)
 
 
 def noted(head: str, pick: Pick, note: Pick, *, text: Pick | None = None, num: bool = False) -> Column:
-    """A text with a small note below it; in a text table `text` alone."""
+    """Shows a text with a small note below it; a text table shows `text` alone."""
     return Column(head=head, html=lambda row, now: escape(pick(row)) + _note(note(row)), text=lambda row, now: (text or pick)(row), num=num)
 
 
 def badge(head: str, note: Pick) -> Column:
-    """A state by icon and word, with a note below it."""
+    """Shows a state by icon and word, with a note below it."""
 
     def cell(row: Json, now: Now) -> str:
         mark = f"<i aria-hidden='true'>{escape(row['icon'])}</i>{escape(row['word'])}"
@@ -89,7 +89,7 @@ def badge(head: str, note: Pick) -> Column:
 
 
 def clock(head: str, kind: Literal["since", "until"], key: str) -> Column:
-    """An age, or a time left."""
+    """Shows an age, or a time left."""
     words = age if kind == "since" else time_left
     return Column(head=head, html=lambda row, now: words(row[key], now), text=lambda row, now: words(row[key], now), num=True)
 
@@ -130,7 +130,7 @@ class Table:
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Aligned columns under their heads; "" without rows."""
+    """Aligns the columns under their heads; "" without rows."""
     if not rows:
         return ""
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]

@@ -55,17 +55,17 @@ MONEY = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), (
 
 
 def shown(now: datetime, summary: str, *, moving: bool = False, **facts: Any) -> Json:
-    """A panel's state: its `facts`, true at `now`, under one sentence (`summary`). `moving`: they are about to change."""
+    """Makes a panel's state: its `facts`, true at `now`, under one sentence (`summary`). `moving`: they are about to change."""
     return {**facts, "summary": summary, "moving": moving, "now": now.isoformat(timespec="milliseconds"), "problem": None}
 
 
 def with_problem(shown: Json, error: ScnetError) -> Json:
-    """The last state beside why it could not be refreshed: it is shown greyed."""
+    """Adds to the last state why it could not be refreshed; it is shown greyed."""
     return {**shown, "problem": {"title": str(error), "hint": error.hint, "stale": True}}
 
 
 def with_refusal(shown: Json, error: ScnetError) -> Json:
-    """The state, which still holds, beside why something was not done."""
+    """Adds to a state that still holds why something was not done."""
     return {**shown, "problem": {"title": str(error), "hint": error.hint}}
 
 

@@ -39,11 +39,12 @@ def _table(state: Json) -> Table:
 
 
 def asked(by: str, project: str) -> Question:
+    """Makes the panel's question for its options."""
     return question("usage", by=by, project=project)
 
 
 def state(usage: Json, now: datetime) -> Json:
-    """`usage` is the answer of `GET usage`; days on which nothing was used are left out."""
+    """Makes the state of the answer of `GET usage`; days on which nothing was used are left out."""
     head, key, name = BY[usage["by"]]
     since = date.fromisoformat(usage["first_day"])
     used = [one for one in usage["rows"] if usage["by"] != "day" or one["charged"] or one["in_flight"]]
