@@ -1,9 +1,9 @@
 """Panels for the notebook: `panel()` shows centres, own sessions and allocations, `panel("sessions")` and others a part; each keeps itself
 fresh.
 
-A panel is a pair of files, `NAME.py` and `NAME.js`, on `base.py` and `base.js`: the Python file says what is asked and makes the state of
-the answers, the JavaScript file draws the state. Needs the `notebook` extra (ipywidgets, anywidget). It knows the broker through
-`client.py` only.
+A panel is a pair of files, `NAME.py` and `NAME.js`: the Python file says what is asked and makes the state of the answers, the
+JavaScript file draws the state. The pairs stand on `base.py`, `base.js` and `frame.js`. Needs the `notebook` extra (ipywidgets,
+anywidget). It knows the broker through `client.py` only.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 // A person's allocations: four numbers, one bar, the quotas, the pace, and the last days as a chart.
-import { Keyed, draw, framed, node, put, sentence, timed } from "./base.js";
+import { Keyed, draw, node, put, sentence, timed } from "./base.js";
+import { framed } from "./frame.js";
 
 /**
  * @typedef {import("./base.js").Shown} Shown

@@ -1,5 +1,6 @@
 // The member centres: their state, what is free, the queue, the price, and the age of these facts.
-import { Table, badge, clock, framed, noted, plain } from "./base.js";
+import { Table, badge, clock, noted, plain } from "./base.js";
+import { framed } from "./frame.js";
 
 /**
  * @typedef {import("./base.js").Shown} Shown

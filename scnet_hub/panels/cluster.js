@@ -1,5 +1,6 @@
 // One Dask cluster: why it is where it is, its jobs, and what happened to them.
-import { Table, badge, framed, node, noted, plain, put } from "./base.js";
+import { Table, badge, node, noted, plain, put } from "./base.js";
+import { framed } from "./frame.js";
 
 /**
  * @typedef {import("./base.js").Shown} Shown

@@ -1,7 +1,7 @@
 // Centres, own sessions and allocations on one page.
-import { framed } from "./base.js";
 import { allocationsPart } from "./allocations.js";
 import { centresPart } from "./centres.js";
+import { framed } from "./frame.js";
 import { sessionsPart } from "./sessions.js";
 
 /** @typedef {import("./base.js").Shown} Shown */

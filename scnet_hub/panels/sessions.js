@@ -1,5 +1,6 @@
 // A person's own sessions, each with a Stop button that asks once more.
-import { Table, badge, clock, framed, node, noted, plain, put } from "./base.js";
+import { Table, badge, clock, node, noted, plain, put } from "./base.js";
+import { framed } from "./frame.js";
 
 /**
  * @typedef {import("./base.js").Shown} Shown

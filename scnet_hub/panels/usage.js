@@ -1,5 +1,6 @@
 // What was used since this month began: one table, whose first column is what the usage is summed by.
-import { Table, framed, plain, put } from "./base.js";
+import { Table, plain, put } from "./base.js";
+import { framed } from "./frame.js";
 
 /**
  * @typedef {import("./base.js").Shown} Shown

@@ -5,11 +5,12 @@ import { Model, cells, load, page } from "./dom.mjs";
 
 process.env.TZ = "Asia/Shanghai"; // UTC+8, without summer time
 const base = await load("base");
+const { framed, standing } = await load("frame");
 const NOW = Date.parse("2026-11-23T12:00:05Z");
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const state = (changes = {}) => ({ summary: "all is well", now: "2026-11-23T12:00:05Z", problem: null, ...changes });
-const later = (ms) => base.standing(state(), NOW + ms);
+const later = (ms) => standing(state(), NOW + ms);
 let body;
 
 beforeEach(() => {
@@ -141,23 +142,23 @@ test("a state that was not confirmed for long is the record of an earlier time: 
 });
 
 test("facts that could not be refreshed are greyed at once; the rest may still be pressed", () => {
-  const how = base.standing(state({ problem: { title: "No answer.", hint: "Wait.", stale: true } }), NOW + SECOND);
+  const how = standing(state({ problem: { title: "No answer.", hint: "Wait.", stale: true } }), NOW + SECOND);
   assert.deepEqual([how.stale, how.saved, how.asof], [true, false, "as of 20:00:05, not updated since"]);
 });
 
 test("a refusal greys nothing", () => {
-  const how = base.standing(state({ problem: { title: "Not stopped.", hint: "" } }), NOW + SECOND);
+  const how = standing(state({ problem: { title: "Not stopped.", hint: "" } }), NOW + SECOND);
   assert.deepEqual([how.stale, how.saved, how.asof], [false, false, "as of 20:00:05"]);
 });
 
 test("a view without a kernel is a record from the first moment on, unless it was closed on purpose", () => {
-  assert.deepEqual([base.standing(state(), NOW, true).saved, base.standing(state(), NOW, true).stale], [true, true]);
-  const closed = base.standing(state({ closed: true }), NOW + 9 * MINUTE, true);
+  assert.deepEqual([standing(state(), NOW, true).saved, standing(state(), NOW, true).stale], [true, true]);
+  const closed = standing(state({ closed: true }), NOW + 9 * MINUTE, true);
   assert.deepEqual([closed.saved, closed.stale, closed.asof], [false, false, "as of 20:00:05"]);
 });
 
 test("before the first answer there is no time to show", () => {
-  const how = base.standing(state({ now: null, problem: { title: "No answer.", hint: "", stale: true } }), NOW);
+  const how = standing(state({ now: null, problem: { title: "No answer.", hint: "", stale: true } }), NOW);
   assert.deepEqual([how.saved, how.asof, how.title], [false, "no answer yet", ""]);
 });
 
@@ -166,7 +167,7 @@ test("before the first answer there is no time to show", () => {
 const ENDED = [];
 function shown(given, el = body) {
   const drawn = [];
-  const widget = base.framed(() => (fresh) => drawn.push(fresh.summary));
+  const widget = framed(() => (fresh) => drawn.push(fresh.summary));
   const model = new Model(given);
   const leave = widget.render({ model, el });
   ENDED.push(leave);
