@@ -11,7 +11,7 @@ MINUTES ?=
 PYTHON ?= $(shell for p in .venv/bin/python python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup demo test soak faults testbed-up testbed-down check lock
+.PHONY: help setup tools demo test soak faults testbed-up testbed-down check lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -21,10 +21,13 @@ setup: ## make .venv as requirements.lock says, and install the proxy
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3-venv, or brew install python" >&2; exit 1; }
 	@$(PYTHON) -m scnet_hub.setup
 
+tools: setup ## install what checks and tests the JavaScript; `make test` and `make check` do it by themselves
+	@$(PYTHON) -m scnet_hub.setup --tools
+
 demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real Slurm; PORT=8000)
 	@exec .venv/bin/scnet demo $(if $(CENTRES),--centres $(CENTRES)) $(if $(PORT),--port $(PORT))
 
-test: setup ## run the whole test suite (TESTS=tests/placement: a part of it)
+test: tools ## run the whole test suite (TESTS=tests/placement: a part of it)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 soak: setup ## try the ledger's properties with 50,000 examples each (TESTS=tests/ledger/test_x.py: a part of them)
@@ -39,11 +42,11 @@ testbed-up: setup ## bring up four real centres in namespaces, as root (CENTRES=
 testbed-down: setup ## end them
 	@.venv/bin/python -m tests.testbed down
 
-check: setup ## format, lint, types and layers
+check: tools ## format, lint, types (Python and JavaScript) and layers
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
-	@.venv/bin/python -m pytest -q tests/test_layers.py
+	@.venv/bin/python -m pytest -q tests/test_layers.py tests/test_javascript.py
 
 lock: setup ## pin the dependencies of pyproject.toml anew (UPGRADE=1: to the newest that fit)
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --all-extras --python-version 3.11 \

@@ -11,6 +11,7 @@ import pytest
 from scnet_hub.setup.environment import Environment, _entry, pins
 from scnet_hub.setup.proxy import Proxy
 from scnet_hub.setup.steps import Failed, alone, digest, run, run_steps
+from scnet_hub.setup.tools import Tools
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -39,11 +40,14 @@ def test_the_python_lock_has_a_hash_for_every_package_and_no_address() -> None:
     assert all("--hash=sha256:" in package for package in packages)
 
 
-def test_the_proxys_lock_has_hashes_and_no_address() -> None:
-    packages = json.loads((ROOT / "extensions/proxy/package-lock.json").read_text())["packages"]
+@pytest.mark.parametrize(("folder", "package"), [("proxy", "configurable-http-proxy"), ("javascript", "typescript")])
+def test_an_npm_lock_has_hashes_and_no_address_and_pins_what_is_asked_for(folder: str, package: str) -> None:
+    wanted = json.loads((ROOT / "extensions" / folder / "package.json").read_text())
+    packages = json.loads((ROOT / "extensions" / folder / "package-lock.json").read_text())["packages"]
     packages.pop("")
-    assert packages["node_modules/configurable-http-proxy"]["version"] == "5.3.0"
-    assert all(package["integrity"] and "resolved" not in package for package in packages.values())
+    pinned = {**wanted.get("dependencies", {}), **wanted.get("devDependencies", {})}
+    assert package in pinned and {name: packages[f"node_modules/{name}"]["version"] for name in pinned} == pinned
+    assert all(one["integrity"] and "resolved" not in one for one in packages.values())
 
 
 def test_uv_is_installed_from_the_lock_and_survives_its_own_sync() -> None:
@@ -74,7 +78,7 @@ def test_a_changed_lock_is_noticed(tmp_path: Path) -> None:
 
 def test_nothing_is_done_in_a_fresh_checkout(tmp_path: Path) -> None:
     environment = Environment(tmp_path)
-    assert not environment.done() and not Proxy(environment).done()
+    assert not environment.done() and not Proxy(environment).done() and not Tools(environment).done()
 
 
 def test_a_command_that_fails_shows_its_words_and_what_to_try() -> None:

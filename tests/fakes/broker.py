@@ -110,6 +110,7 @@ class FakeBroker:
             "centres": {"centres": self.centres},
             "sessions": {"sessions": [one for one in self.sessions.values() if one["live"] or "all" in query]},
             "balance": {"projects": self.balances},
+            "usage": samples.usage(),
         }[noun]
 
     def find(self, session_id: str) -> Json:

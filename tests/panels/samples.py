@@ -49,6 +49,17 @@ def balance(**changes: Any) -> Json:
     return base | changes
 
 
+def usage(**changes: Any) -> Json:
+    base = {
+        "as_of": iso(0), "zone": "Asia/Shanghai", "since": "2026-10-31T16:00:00Z", "until": iso(0), "first_day": "2026-11-01",
+        "last_day": "2026-11-23", "by": "centre", "project": "", "person": "ada", "unit": "GRANT", "charged": 112.5, "in_flight": 36.4,
+        "sessions": 19, "more": 0, "next": None,
+        "rows": [{"centre": "alpha", "centre_name": "Alpha", "sessions": 17, "charged": 101.25, "in_flight": 0.4},
+                 {"centre": "beta", "centre_name": "Beta", "sessions": 2, "charged": 11.25, "in_flight": 36.0}],
+    }  # fmt: skip
+    return base | changes
+
+
 def centres(now: datetime = NOW) -> list[Json]:
     gpu = {"name": "gpu", "cores": 256, "cores_free": 180, "gpus": 16, "gpus_free": 5, "core_hour": 1.2, "gpu_hour": 6.5}
     cpu = {"name": "cpu", "cores": 1024, "cores_free": 310, "gpus": 0, "gpus_free": 0, "core_hour": 0.65, "gpu_hour": 0.0}

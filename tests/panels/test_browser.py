@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from playwright import sync_api
 
-from scnet_hub.client.panels.state import state, with_problem
+from scnet_hub.client.panels.base import script
+from scnet_hub.client.panels.overview import state
+from scnet_hub.client.panels.snapshot import style
+from scnet_hub.client.panels.state import centre_row, with_problem
 from scnet_hub.errors import BrokerError
 
 from . import samples as s
 
 pytestmark = pytest.mark.browser
-HERE = Path(__file__).resolve().parents[2] / "scnet_hub" / "client" / "panels"
 CHROMIUM = Path(os.environ.get("SCNET_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -32,9 +34,13 @@ let kept = %s;
 window.sent = [];
 const model = { get: () => kept, on: (name, f) => (heard[name] = f), off: () => {}, send: (body) => window.sent.push(body) };
 window.news = (state) => { kept = state; heard["change:state"](); };
-window.leave = render({ model, el: document.getElementById("panel") });
+window.leave = widget.render({ model, el: document.getElementById("panel") });
 window.drawn = true;
 </script></body></html>"""
+
+
+def page_of(panel: str, shown: dict[str, Any]) -> str:
+    return PAGE % (style(), script(panel).replace("export default ", "const widget = "), json.dumps(shown))
 
 
 def now_state(sessions: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -56,8 +62,7 @@ def page(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
     problems: list[str] = []
     made.on("pageerror", lambda error: problems.append(str(error)))
     made.on("request", lambda request: problems.append(request.url))
-    script = (HERE / "panel.js").read_text(encoding="utf-8").replace("export default { render };", "")
-    made.set_content(PAGE % ((HERE / "panel.css").read_text(encoding="utf-8"), script, json.dumps(now_state())))
+    made.set_content(page_of("overview", now_state()))
     made.wait_for_function("window.drawn")
     yield made
     assert problems == []
@@ -81,7 +86,7 @@ def test_it_draws_tables_with_captions_scopes_and_one_live_line(page: sync_api.P
 
 def test_a_centre_without_an_account_of_mine_says_so_in_its_row(page: sync_api.Page) -> None:
     shown = now_state()
-    shown["centres"][1] = state([s.centre(id="beta", name="Beta", identity="certificate", account="")])["centres"][0]
+    shown["centres"][1] = centre_row(s.centre(id="beta", name="Beta", identity="certificate", account=""))
     news(page, shown)
     sync_api.expect(page.get_by_role("rowheader", name=re.compile("^Beta"))).to_contain_text("no account linked")
     sync_api.expect(page.get_by_role("rowheader", name="Alpha University of Alpha", exact=True)).not_to_contain_text("no account linked")
@@ -141,6 +146,19 @@ def test_names_are_text_not_markup(page: sync_api.Page) -> None:
     assert page.get_by_text(evil).count() == 3
 
 
+@pytest.mark.parametrize("name", ["overview", "centres", "sessions"])
+def test_on_a_narrow_screen_a_wide_table_scrolls_and_the_page_does_not(browser: sync_api.Browser, name: str) -> None:
+    made = browser.new_page(viewport={"width": 390, "height": 700})
+    made.set_content(page_of(name, now_state()))
+    made.wait_for_function("window.drawn")
+    assert made.evaluate("document.documentElement.scrollWidth") == 390
+    sync_api.expect(made.get_by_role("table")).to_have_count(2 if name == "overview" else 1)
+    for button in made.get_by_role("button", name="Stop").all():
+        box = button.bounding_box()
+        assert box and box["x"] + box["width"] <= 390, "in reach without scrolling"
+    made.close()
+
+
 def test_the_kernel_hears_that_somebody_looks_and_that_nobody_does(page: sync_api.Page) -> None:
     assert said(page, "here") == [{"say": "here"}]
     page.evaluate("window.leave()")
@@ -150,9 +168,8 @@ def test_the_kernel_hears_that_somebody_looks_and_that_nobody_does(page: sync_ap
 def test_times_are_the_persons_with_utc_in_the_tooltip_and_an_old_view_offers_nothing_to_press(browser: sync_api.Browser) -> None:
     made = browser.new_page(timezone_id="Asia/Shanghai")
     made.clock.install(time="2026-11-25T03:00:00Z")
-    script = (HERE / "panel.js").read_text(encoding="utf-8").replace("export default { render };", "")
     shown = state(s.centres(), s.sessions(), [s.balance()], s.NOW)  # of two days before
-    made.set_content(PAGE % ((HERE / "panel.css").read_text(encoding="utf-8"), script, json.dumps(shown)))
+    made.set_content(page_of("overview", shown))
     made.wait_for_function("window.drawn")
     pace = made.locator(".scnet-pace")
     sync_api.expect(pace).to_contain_text("which lasts until 25 Nov 22:30 if all of it runs on")

@@ -6,12 +6,21 @@ import re
 from html.parser import HTMLParser
 
 from scnet_hub.client.panels import snapshot
-from scnet_hub.client.panels.state import state, with_problem
+from scnet_hub.client.panels.overview import OverviewPanel, state
+from scnet_hub.client.panels.state import NOTHING, with_problem
 from scnet_hub.errors import BrokerError
 
 from . import samples as s
 
 EVIL = "<script>alert('x')</script>\" onload=\"x"
+
+
+def page_of(shown):
+    return snapshot.html(shown, OverviewPanel.parts)
+
+
+def words_of(shown):
+    return snapshot.text(shown, OverviewPanel.parts)
 
 
 def full():
@@ -33,7 +42,7 @@ class Balance(HTMLParser):
 
 
 def test_html_is_well_formed_dated_and_loads_nothing():
-    page = snapshot.html(full())
+    page = page_of(full())
     checker = Balance()
     checker.feed(page)
     assert checker.open == []
@@ -42,20 +51,20 @@ def test_html_is_well_formed_dated_and_loads_nothing():
 
 
 def test_html_tables_have_captions_and_scopes():
-    page = snapshot.html(full())
+    page = page_of(full())
     assert page.count("<caption>") == 2
     assert page.count("scope='row'") == 3 + 4
     assert "<th scope='col' class='num'>Cores free</th>" in page
 
 
 def test_a_missing_account_is_in_both_kinds_of_snapshot():
-    shown = state([s.centre(), s.centre(id="beta", name="Beta", identity="certificate", account="")], now=s.NOW)
-    assert "Beta<span class='scnet-note'>no account linked</span>" in snapshot.html(shown)
-    assert snapshot.text(shown).count("no account linked") == 1 and "Beta (no account linked)" in snapshot.text(shown)
+    shown = state([s.centre(), s.centre(id="beta", name="Beta", identity="certificate", account="")], [], [], s.NOW)
+    assert "Beta<span class='scnet-note'>University of Alpha · no account linked</span>" in page_of(shown)
+    assert words_of(shown).count("no account linked") == 1 and "Beta (no account linked)" in words_of(shown)
 
 
 def test_every_name_of_a_person_or_centre_is_escaped():
-    page = snapshot.html(
+    page = page_of(
         with_problem(
             state(
                 [s.centre(name=EVIL, why=EVIL, state="stale")],
@@ -72,13 +81,13 @@ def test_every_name_of_a_person_or_centre_is_escaped():
 
 
 def test_a_problem_is_said_first_and_the_rest_is_greyed_not_blanked():
-    page = snapshot.html(with_problem(full(), BrokerError("The broker does not answer.", hint="Try again.")))
+    page = page_of(with_problem(full(), BrokerError("The broker does not answer.", hint="Try again.")))
     assert "is-stale" in page.split(">", 2)[1] or "class='scnet is-stale'" in page
     assert "The broker does not answer." in page and "Alpha" in page
 
 
 def test_text_is_a_table_with_aligned_numbers():
-    lines = snapshot.text(full()).splitlines()
+    lines = words_of(full()).splitlines()
     assert lines[0].startswith("SCNet · 2 of 3 centres up") and lines[0].endswith("as of 23 Nov 2026 12:00:05 UTC")
     head, alpha, beta, _ = lines[2:6]
     end = head.index("Cores free") + len("Cores free")
@@ -88,8 +97,9 @@ def test_text_is_a_table_with_aligned_numbers():
 
 
 def test_nothing_known_yet_is_short():
-    assert snapshot.text(state()) == "SCNet · no centres · no sessions · as of never"
-    assert "<table" not in snapshot.html(state())
+    assert words_of(NOTHING) == "SCNet · as of never"
+    assert words_of(state([], [], [], s.NOW)) == "SCNet · no centres · no sessions · as of 23 Nov 2026 12:00:05 UTC"
+    assert "<table" not in page_of(NOTHING)
 
 
 def test_ages_and_times_left():
@@ -100,6 +110,6 @@ def test_ages_and_times_left():
 
 
 def test_the_pace_and_the_days_are_in_the_snapshot():
-    page, words = snapshot.html(full()), snapshot.text(full())
+    page, words = page_of(full()), words_of(full())
     assert "<svg" in page and "<dd class='scnet-note'>25 min ago</dd>" in page
     assert "runs out on 2026-12-08 at this rate." in page and "runs out on 2026-12-08 at this rate." in words

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from scnet_hub.client.panels.state import facts, state, with_problem
+from scnet_hub.client.panels.overview import state
+from scnet_hub.client.panels.sessions import job_state
+from scnet_hub.client.panels.state import facts, with_problem, with_refusal
 from scnet_hub.errors import BrokerError
 
 from . import samples as s
@@ -97,8 +99,18 @@ def test_moving_while_something_waits():
 
 def test_a_problem_keeps_what_was_known():
     kept = with_problem(shown(centres=s.centres()), BrokerError("No answer.", hint="Try again."))
-    assert kept["problem"] == {"title": "No answer.", "hint": "Try again."}
+    assert kept["problem"] == {"title": "No answer.", "hint": "Try again.", "stale": True}
     assert len(kept["centres"]) == 3
+
+
+def test_a_refusal_leaves_the_facts_as_true_as_they_were():
+    assert with_refusal(shown(), BrokerError("No.", hint="Ask."))["problem"] == {"title": "No.", "hint": "Ask."}
+
+
+def test_one_job_is_shown_whenever_it_ended_and_summed_up_in_words():
+    ended = s.session(name="train", state="charged", live=False, charged=0.5, ended_at=s.iso(-9000), end_reason="Stopped on request.")
+    assert job_state(ended, s.NOW)["summary"] == "train at Alpha: stopped"
+    assert job_state(s.session(name="train", state="queued", centre="", centre_name=""), s.NOW)["summary"] == "train: queued"
 
 
 def test_an_allocation_says_how_fast_it_goes_and_how_old_its_numbers_are():

@@ -9,8 +9,9 @@ from typing import Any
 import comm
 import pytest
 
-from scnet_hub.client.panels import panel, poller_of
-from scnet_hub.client.panels.state import state
+from scnet_hub.client.panels import names, panel, poller_of
+from scnet_hub.client.panels.overview import state
+from scnet_hub.errors import BadOption
 from tests.fakes.broker import FakeBroker, until
 
 from . import samples as s
@@ -46,14 +47,14 @@ def broker():
 
 @pytest.fixture
 def shown(broker, recorder):
-    made = panel(broker.client())
+    made = panel(client=broker.client())
     yield made
     made.close()
 
 
 def test_a_refresh_is_one_message_and_the_same_again_is_none(shown, recorder):
     opened = len(recorder.sent)
-    news = state([s.centre(cores_free=1)], now=s.NOW)
+    news = state([s.centre(cores_free=1)], [], [], s.NOW)
     shown.show(news)
     shown.show(dict(news))
     assert len(recorder.sent) == opened + 1
@@ -75,7 +76,7 @@ def test_bundle_holds_the_view_the_snapshot_and_the_text(shown):
 
 def test_a_shown_panel_is_watched_and_a_closed_one_is_not(broker, recorder):
     client = broker.client()
-    made = panel(client)
+    made = panel(client=client)
     assert not poller_of(client).running
     made._repr_mimebundle_()
     assert poller_of(client).running
@@ -86,7 +87,7 @@ def test_a_shown_panel_is_watched_and_a_closed_one_is_not(broker, recorder):
 def test_stop_asks_the_broker_and_shows_the_answer(broker, recorder):
     client = broker.client()
     session = client.submit(kind="batch", name="sleeper", cores=1, argv=["sleep", "60"])
-    made = panel(client)
+    made = panel(client=client)
     made._repr_mimebundle_()
     made._handle_custom_msg({"say": "stop", "id": session["id"]}, [])
     broker.wait(lambda: not broker.live())
@@ -108,7 +109,30 @@ def test_words_that_no_view_says_are_ignored(shown, broker):
 
 def test_a_silent_broker_is_a_sentence_in_the_panel_not_an_exception(broker, recorder):
     broker.silent = True
-    made = panel(broker.client())
+    made = panel(client=broker.client())
     assert "502" in made.state["problem"]["title"]
     assert "try again" in made.state["problem"]["hint"]
     made.close()
+
+
+def test_every_panel_opens_by_its_name_draws_something_and_says_what_it_holds(broker, recorder):
+    broker.lab()
+    assert names() == ["allocations", "centres", "overview", "sessions", "usage"]
+    for name in names():
+        made = panel(name, client=broker.client())
+        data, _ = made._repr_mimebundle_()
+        assert made.state["problem"] is None and made.state["summary"] in data["text/html"], name
+        assert made._esm.count("export default ") == 1 and len(data["text/plain"].splitlines()) > 2, name
+        made.close()
+
+
+def test_an_unknown_panel_or_option_is_refused_with_those_there_are(broker, recorder):
+    with pytest.raises(BadOption, match="Unknown panel 'base'") as unknown:
+        panel("base", client=broker.client())
+    assert unknown.value.hint == "Choose one of: allocations, centres, overview, sessions, usage."
+    with pytest.raises(BadOption, match="The panel 'usage' has no option colour") as wrong:
+        panel("usage", client=broker.client(), colour="red")
+    assert wrong.value.hint == "Its options are: by, project."
+    with pytest.raises(BadOption) as none:
+        panel("centres", client=broker.client(), by="day")
+    assert none.value.hint == "It has no options."

@@ -32,8 +32,8 @@
     const at = event.at ? new Date(event.at) : new Date();
     const stamp = STAMP.exec(event.message || "");
     if (!event.at && stamp) at.setUTCHours(Number(stamp[1]), Number(stamp[2]), Number(stamp[3]), 0);
-    if (!event.at && at - Date.now() > 60000) at.setUTCDate(at.getUTCDate() - 1); // it was before midnight
-    return isNaN(at) ? new Date() : at;
+    if (!event.at && at.getTime() - Date.now() > 60000) at.setUTCDate(at.getUTCDate() - 1); // it was before midnight
+    return isNaN(at.getTime()) ? new Date() : at;
   }
 
   function words(event) {
@@ -143,7 +143,7 @@
   };
 
   document.getElementById("stop-server-btn").addEventListener("click", async (click) => {
-    const button = click.target;
+    const button = /** @type {HTMLButtonElement} */ (click.currentTarget);
     button.disabled = true;
     slot("hint").textContent = "Cancelling: the centre is asked to drop the job.";
     try {

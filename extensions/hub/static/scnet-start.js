@@ -25,9 +25,11 @@
   };
   // Times within the broker's sentences are shown in the person's zone (scnet-times.js).
   const sentence = (node, words) => (window.scnetTimes ? window.scnetTimes.sentence(node, words) : text(node, words));
+  /** @returns {HTMLInputElement | null} */
   const checked = (name) => (form || root).querySelector(`input[name="${name}"]:checked`);
+  /** @returns {any} an input or a select */
   const field = (name) => root.querySelector(`[name="${name}"]`);
-  const pin = () => (checked("centre") || { value: "" }).value;
+  const pin = () => checked("centre")?.value ?? "";
 
   // ---- what is asked for
 
@@ -54,18 +56,21 @@
   function age(seconds) {
     if (seconds === null || seconds === undefined) return "never";
     const total = Math.max(0, Math.floor(seconds));
-    for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+    for (const [unit, size] of Object.entries({ d: 86400, h: 3600, min: 60 })) {
       if (total >= size) return `${Math.floor(total / size)} ${unit} ago`;
     }
     return `${total} s ago`;
   }
 
+  const rows = () => /** @type {HTMLElement[]} */ ([...slot("rows").children]);
+
   function rowOf(id) {
-    let row = [...slot("rows").children].find((tr) => tr.dataset.centre === id);
+    let row = rows().find((tr) => tr.dataset.centre === id);
     if (!row) {
-      row = slot("row").content.firstElementChild.cloneNode(true);
+      const template = /** @type {HTMLTemplateElement} */ (slot("row"));
+      row = /** @type {HTMLElement} */ (template.content.firstElementChild.cloneNode(true));
       row.dataset.centre = row.querySelector("input").value = id;
-      row.querySelector('[data-cell="link"]').href = `${root.dataset.accountsUrl}#centre-${id}`;
+      row.querySelector('[data-cell="link"]').setAttribute("href", `${root.dataset.accountsUrl}#centre-${id}`);
       slot("rows").append(row);
     }
     return row;
@@ -112,7 +117,7 @@
   function showChoice() {
     const gone = { title: pin(), button: "Start", cost: "", blocked: "This centre is no longer listed: choose another place." };
     const place = view.places[pin()] || gone;
-    const button = slot("button");
+    const button = /** @type {HTMLButtonElement} */ (slot("button"));
     text(slot("place"), place.title);
     sentence(slot("cost"), place.blocked || place.cost);
     slot("figures").hidden = !place.figures;
@@ -147,7 +152,7 @@
 
   function dropRows() {
     const listed = new Set(view.rows.map((row) => row.id));
-    [...slot("rows").children].forEach((row) => {
+    rows().forEach((row) => {
       if (!listed.has(row.dataset.centre) && !row.contains(document.activeElement) && !row.querySelector("input").checked) row.remove();
     });
   }
@@ -230,12 +235,13 @@
   root.querySelector("[autofocus]")?.scrollIntoView({ block: "center" }); // of a form that came back: its wrong field
   let last = checked("profile");
   root.addEventListener("input", (event) => {
-    const name = event.target.name;
-    if (OWN_FIELDS.includes(name)) event.target.dataset.typed = "1";
+    const typed = /** @type {HTMLInputElement} */ (event.target);
+    const name = typed.name;
+    if (OWN_FIELDS.includes(name)) typed.dataset.typed = "1";
     bare = false; // never reload under somebody's hands
     if (name === "profile") {
-      if (event.target.value === "own") seedOwnFields(last);
-      last = event.target;
+      if (typed.value === "own") seedOwnFields(last);
+      last = typed;
     }
     if (name === "project") text(slot("balance"), "");
     if (name === "centre") showChoice();

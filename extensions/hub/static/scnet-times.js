@@ -3,11 +3,12 @@
 (function () {
   "use strict";
   const mine = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-  const theirs = document.querySelector('meta[name="scnet-zone"]')?.content || "UTC";
+  const theirs = document.querySelector('meta[name="scnet-zone"]')?.getAttribute("content") || "UTC";
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const SENTENCE = /\b(?:(\d{1,2}) ([A-Z][a-z]{2}) )?(\d{2}):(\d{2}) UTC\b/g; // how the broker writes a time in a sentence
 
   function parts(at, timeZone) {
+    /** @type {Intl.DateTimeFormatOptions} */
     const options = { timeZone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
     return Object.fromEntries(new Intl.DateTimeFormat("en-US", options).formatToParts(at).map((one) => [one.type, one.value]));
   }
@@ -25,9 +26,9 @@
 
   function element(node) {
     const at = new Date(node.dateTime);
-    if (isNaN(at) || node.dataset.keep !== undefined) return;
-    const words = said(at, node.dataset.form, mine);
-    if (node.textContent !== words) node.textContent = words;
+    if (isNaN(at.getTime()) || node.dataset.keep !== undefined) return;
+    const shown = said(at, node.dataset.form, mine);
+    if (node.textContent !== shown) node.textContent = shown;
     node.title = `${said(at, "dated", theirs)} ${theirs}`;
   }
 
@@ -36,7 +37,7 @@
     const now = new Date();
     const made = (year) => Date.UTC(year, month ? MONTHS.indexOf(month) : now.getUTCMonth(), day || now.getUTCDate(), hour, minute);
     const years = month ? [-1, 0, 1].map((more) => made(now.getUTCFullYear() + more)) : [made(now.getUTCFullYear())];
-    return new Date(years.sort((a, b) => Math.abs(a - now) - Math.abs(b - now))[0]);
+    return new Date(years.sort((a, b) => Math.abs(a - now.getTime()) - Math.abs(b - now.getTime()))[0]);
   }
 
   function words(text) {

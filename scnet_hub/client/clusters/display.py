@@ -49,7 +49,7 @@ class ShowsItself:
         return rows
 
     def shown(self) -> Json:
-        """This cluster as a panel's state (see panels/state.py): the view, the snapshot and the text draw it."""
+        """This cluster as a panel's state (see panels/cluster.py): the view, the saved HTML and the text draw it."""
         rows, closed = self.job_rows, self.status in (Status.closing, Status.closed)
         cluster = {
             "name": self._label,
@@ -80,10 +80,10 @@ class ShowsItself:
             self._view.state = shown
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[Json, Json]:
-        from ..panels.view import View
+        from ..panels.cluster import ClusterView
 
         if self._view is None:
-            self._view = View(self.shown())
+            self._view = ClusterView(self.shown())
         self._publish()
         bundle: tuple[Json, Json] = self._view._repr_mimebundle_(**kwargs)
         return bundle
@@ -95,9 +95,9 @@ class ShowsItself:
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
     def _repr_html_(self, cluster_status: Any = None) -> str:
-        from ..panels import snapshot
+        from ..panels import cluster, snapshot
 
-        return snapshot.html(self.shown())
+        return snapshot.html(self.shown(), cluster.ClusterView.parts)
 
     def __repr__(self) -> str:
         return f"<FederatedCluster {self._label}: {summary.summary(self.job_rows, self.cost, closed=self.status == Status.closed)}>"

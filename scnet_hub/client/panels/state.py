@@ -1,13 +1,13 @@
-"""What a panel shows, decided from the broker's answers without widgets, clocks or I/O.
+"""The words of panels, made from the broker's answers without widgets, clocks or I/O.
 
-`state()` turns centres, sessions and balances into one JSON dict of ready words and sorted rows; the browser's view, the
-HTML snapshot and the text table all draw this same dict. Times stay absolute in it, so that it only changes when facts do.
+A panel's state is one JSON dict of ready words and sorted rows (`shown`); the browser's view, the saved HTML and the text all draw this
+same dict. Times stay absolute in it, so that it only changes when facts do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from typing import Any
 
 from ...display import centre_status, charts, endings
@@ -15,7 +15,6 @@ from ...errors import ScnetError
 from ...units import format_number
 
 Json = dict[str, Any]
-RECENT = timedelta(minutes=10)  # so long an ended session stays in sight
 MOVING = frozenset({"intent", "submitted", "queued", "starting", "stopping"})
 
 # state: (tone, icon, word); shape and word say it without the colour
@@ -50,49 +49,23 @@ REASONS: Mapping[str, str] = {
     "None": "",
 }
 CHART = (420, 120)  # width and height
+# before the first answer
+NOTHING: Json = {"summary": "", "moving": False, "now": None, "problem": None}
 MONEY = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
 
 
-def state(centres: Sequence[Json] = (), sessions: Sequence[Json] = (), balance: Sequence[Json] = (), now: datetime | None = None) -> Json:
-    """The dict that views draw: `centres`, `sessions`, `balances`, `summary`, `moving`, `now`, `problem`."""
-    rows = [session_row(one) for one in sessions if in_sight(one, now)]
-    shown: Json = {
-        "centres": [centre_row(one) for one in centres],
-        "sessions": sorted(rows, key=lambda row: (not row["live"], row["created_at"] or "")),
-        "balances": [balance_row(one) for one in balance],
-        "moving": any(one["live"] and one["state"] in MOVING for one in sessions),
-        "now": now.isoformat(timespec="milliseconds") if now else None,
-        "problem": None,
-    }
-    return shown | {"summary": summary(shown)}
-
-
-def job_state(session: Json, now: datetime) -> Json:
-    """The same dict for one job alone, whenever it ended."""
-    row = session_row(session)
-    moving = row["live"] and session["state"] in MOVING
-    return {**state(now=now), "sessions": [row], "moving": moving, "summary": job_summary(row)}
-
-
-def one_job(shown: Json, session_id: str, before: Json) -> Json:
-    """What `shown` says of that job alone; the job as in `before` if `shown` does not list it."""
-    rows = [row for row in shown["sessions"] if row["id"] == session_id] or before["sessions"]
-    return {**shown, "centres": [], "balances": [], "sessions": rows, "summary": "".join(map(job_summary, rows))}
-
-
-def job_summary(row: Json) -> str:
-    """ "train-k3x9fa at Centre A: running"."""
-    return f"{row['name']}{' at ' if row['centre'] else ''}{row['centre']}: {row['word']}"
-
-
-def in_sight(session: Json, now: datetime | None) -> bool:
-    """Whether a session is alive, or ended only recently."""
-    ended = when(session.get("ended_at"))
-    return bool(session["live"]) or bool(ended and now and now - ended < RECENT)
+def shown(now: datetime, summary: str, *, moving: bool = False, **facts: Any) -> Json:
+    """Makes a panel's state: its `facts`, true at `now`, under one sentence (`summary`). `moving`: they are about to change."""
+    return {**facts, "summary": summary, "moving": moving, "now": now.isoformat(timespec="milliseconds"), "problem": None}
 
 
 def with_problem(shown: Json, error: ScnetError) -> Json:
-    """The last state, kept on show beside what went wrong."""
+    """Adds to the last state why it could not be refreshed; it is shown greyed."""
+    return {**shown, "problem": {"title": str(error), "hint": error.hint, "stale": True}}
+
+
+def with_refusal(shown: Json, error: ScnetError) -> Json:
+    """Adds to a state that still holds why something was not done."""
     return {**shown, "problem": {"title": str(error), "hint": error.hint}}
 
 
@@ -233,17 +206,6 @@ def quota_row(name: str, used: int, limit: int) -> Json:
 
 def share(part: float, whole: float) -> float:
     return round(min(1.0, max(0.0, part / whole)), 4) if whole > 0 else 0.0
-
-
-def summary(shown: Json) -> str:
-    """One sentence for a screen reader and a glance: "3 of 4 centres up · 2 sessions, 1 waiting · 87.50 credits available"."""
-    rows, live = shown["centres"], [row for row in shown["sessions"] if row["live"]]
-    waiting = sum(row["tone"] == "wait" for row in live)
-    up = sum(row["word"] == "up" for row in rows)
-    parts = [f"{up} of {plural(len(rows), 'centre')} up" if rows else "no centres"]
-    parts.append((plural(len(live), "session") if live else "no sessions") + (f", {waiting} waiting" if waiting else ""))
-    parts += [f"{row['mine']} credits available" for row in shown["balances"][:1]]
-    return " · ".join(parts)
 
 
 def plural(count: int, noun: str) -> str:

@@ -37,7 +37,7 @@
       const now = new Date();
       const made = (year) => Date.UTC(year, month ? MONTHS.indexOf(month) : now.getUTCMonth(), day || now.getUTCDate(), hour, minute);
       const years = month ? [-1, 0, 1].map((more) => made(now.getUTCFullYear() + more)) : [made(now.getUTCFullYear())];
-      const at = new Date(years.sort((a, b) => Math.abs(a - now) - Math.abs(b - now))[0]);
+      const at = new Date(years.sort((a, b) => Math.abs(a - now.getTime()) - Math.abs(b - now.getTime()))[0]);
       return `${at.getDate()} ${MONTHS[at.getMonth()]} ${two(at.getHours())}:${two(at.getMinutes())}`;
     });
   }
@@ -93,7 +93,7 @@
       let paid = null; // the same, until credits run out; null: they last
       let saving = false;
       let touched = true; // somebody used the page since the server was asked
-      let toast = { walltime: "", idle: "", next: "", credits: "" };
+      const toast = { walltime: "", idle: "", next: "", credits: "" };
       let timer = 0;
 
       // -- the server
@@ -269,6 +269,7 @@
 
       // -- in Lab
 
+      /** @type {Record<string, [string, () => Promise<unknown>]>} */
       const commands = { "scnet:continue": ["Continue This Session in a Next One", goOn], "scnet:keep": ["Keep This Session Running", keep] };
       for (const [id, [label, execute]] of Object.entries(commands)) {
         app.commands.addCommand(id, { label, execute: () => execute() });

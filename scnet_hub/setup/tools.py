@@ -1,0 +1,43 @@
+"""What checks and tests the JavaScript: TypeScript, ESLint and a small DOM, as `extensions/javascript/package-lock.json` pins them.
+
+They lie in `.venv/share/scnet/javascript` and are installed for the suite and for `make check` only: no user needs them. They run on the
+same node as the proxy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .environment import Environment
+from .proxy import FILES, install_packages, node
+from .steps import digest, noted, write_note
+
+INSTALL = "Run `make tools` in the checkout."
+
+
+class Tools:
+    """The JavaScript tools that belong to `environment`, which must be made first."""
+
+    title = "the JavaScript tools in .venv/share/scnet/javascript"
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.sources = environment.root / "extensions" / "javascript"
+        self.folder = environment.folder / "share" / "scnet" / "javascript"
+        self.packages = self.folder / "node_modules"
+        self.note = self.folder / "installed.sha256"
+
+    def wanted(self) -> str:
+        return digest([self.sources / name for name in FILES])
+
+    def done(self) -> bool:
+        return self.packages.exists() and noted(self.note) == self.wanted()
+
+    def make(self) -> None:
+        """Installs them with the hashes of their lock checked, and notes it. Raises Failed with what to try."""
+        install_packages("the JavaScript tools", self.environment, self.sources, self.folder)
+        write_note(self.note, self.wanted())
+
+    def node(self) -> Path | None:
+        """The node that runs them; None without one."""
+        return node(self.environment.folder)
