@@ -34,7 +34,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """A usage record as it came: `record` is its document (`usage.serialisation`), `seen_at` when it came last by the hub's clock. Its `state` is
+    """A usage record as it came: `record` is its document (`serialisation`), `seen_at` when it came last by the hub's clock. Its `state` is
     counted, suspense (with a `reason`), replaced (by a later word of its centre's) or dropped (by an operator). `id` is 0 before it is
     stored. `tariff` is the digest of the prices that it was charged by."""
 
