@@ -50,4 +50,4 @@ class Breaker:
         if self.open_until is None or now >= self.open_until:
             return ""
         again = f"tried again at {self.open_until:%H:%M:%S} UTC"
-        return f"the last {self.failures} sessions there died at their start ({self.why}); {again}"
+        return f"the last {self.failures} sessions there failed to start ({self.why}); {again}"

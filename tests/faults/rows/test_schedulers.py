@@ -43,7 +43,7 @@ def test_a_submission_that_timed_out_at_a_hung_slurmctld_is_found_again(centre: 
             centre.fault("submit-go")
             waits = centre.until(session, lambda seen: "Socket timed out" in seen["reason"])
             assert waits["live"] and waits["state"] == "intent" and waits["held"] > 0
-            assert "does not answer" in centre.log(session) and "Socket timed out" in centre.centre("down")["why"]
+            assert "did not answer" in centre.log(session) and "Socket timed out" in centre.centre("down")["why"]
         finally:
             centre.fault("ctl-unhang")
     centre.state(session, "ready")

@@ -44,7 +44,7 @@ def test_a_cut_of_some_seconds_is_no_outage(centre: Broken) -> None:
             centre.fault("submit-go")
             wait_for(lambda: centre.jobs(submitting))
     centre.state(submitting, "ready")
-    assert "does not answer" not in centre.log(submitting) and "cannot say" not in centre.log(session)
+    assert "did not answer" not in centre.log(submitting) and "cannot say" not in centre.log(session)
     centre.settled(submitting)
     centre.settled(session)
 
@@ -59,7 +59,7 @@ def test_a_job_that_was_submitted_behind_a_cut_network_is_found_again(centre: Br
         with centre.broken("net-down"):
             centre.fault("submit-go")
             wait_for(lambda: centre.jobs(submitting))
-            waits = centre.until(submitting, lambda seen: "does not answer" in centre.log(seen))
+            waits = centre.until(submitting, lambda seen: "did not answer" in centre.log(seen))
             assert waits["live"] and waits["state"] == "intent" and waits["held"] > 0
             centre.unknown(session)
             assert "does not answer since" in str(centre.refused())
@@ -77,7 +77,7 @@ def test_a_submission_that_is_still_under_way_when_its_connection_dies_is_not_do
         session = centre.start("under-way")
         centre.held()
         centre.cut_lines("ada")
-        centre.until(session, lambda seen: "does not answer" in centre.log(seen))
+        centre.until(session, lambda seen: "did not answer" in centre.log(seen))
         wait_for(
             lambda: len(centre.at("pgrep", "-f", "^timeout -k 5 [0-9]+ sh -c .* sbatch ").split()) != 1, 30
         )  # it ended, or another began
