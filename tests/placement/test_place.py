@@ -119,10 +119,15 @@ def test_nowhere_lists_every_refusal_and_raises_nothing() -> None:
 
 
 def test_a_start_that_asks_for_a_centre_reads_that_centres_reason_only() -> None:
-    offers = [offer("alpha"), offer("beta"), offer("gamma"), replace(offer("delta"), state="down", why="Delta does not answer since 07:49")]
+    offers = [
+        offer("alpha"),
+        offer("beta"),
+        offer("gamma"),
+        replace(offer("delta"), state="down", why="Delta has not answered since 07:49"),
+    ]
     placed = place(request(centre="delta"), offers, now=NOW)
     assert placed.reason.startswith("The centre that you asked for can't take this now: ")
-    assert "does not answer since 07:49" in placed.reason and "you asked for delta" not in placed.reason
+    assert "has not answered since 07:49" in placed.reason and "you asked for delta" not in placed.reason
     assert len(placed.refusals) == 4
 
 

@@ -41,7 +41,8 @@ class Breaker:
         self.people.clear()
 
     def took(self, at: datetime) -> None:
-        """A session goes there. While the centre is on trial, no other follows until this one is judged, or `pause` is over."""
+        """A session goes there. While the centre is on trial, no other follows until this one is judged, or `pause`
+        is over."""
         if self.open_until:
             self.open_until = at + self.pause
 

@@ -79,8 +79,8 @@ class Known:
 
     def _why_not(self, failing_since: datetime | None) -> str:
         if failing_since:
-            return f"{self.spec.name} does not answer since {failing_since:%H:%M:%S} UTC: {self.failure}"
-        return f"{self.spec.name} has not been heard of yet"
+            return f"{self.spec.name} has not answered since {failing_since:%H:%M:%S} UTC: {self.failure}"
+        return f"{self.spec.name} has not been contacted yet"
 
     @property
     def max_age(self) -> timedelta:

@@ -62,7 +62,7 @@ def test_a_job_that_was_submitted_behind_a_cut_network_is_found_again(centre: Br
             waits = centre.until(submitting, lambda seen: "did not answer" in centre.log(seen))
             assert waits["live"] and waits["state"] == "intent" and waits["held"] > 0
             centre.unknown(session)
-            assert "does not answer since" in str(centre.refused())
+            assert "has not answered since" in str(centre.refused())
     centre.state(submitting, "ready", seconds=90)
     centre.known(session)
     assert "Connection" in centre.log(submitting) or "cut off" in centre.log(submitting) or "did not answer" in centre.log(submitting)
