@@ -137,7 +137,7 @@ def test_what_can_not_be_a_login_is_refused_at_the_door(account: str) -> None:
 
 async def test_one_account_belongs_to_one_person(db: Database) -> None:
     await db.run(account_links.apply, [page('grace = "u2"')], AT)
-    with pytest.raises(Refused, match="linked to somebody else"):
+    with pytest.raises(Refused, match="linked to another person"):
         await db.run(account_links.ask, page(), "ada", "u2", AT)
 
 
