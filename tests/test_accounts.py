@@ -125,7 +125,7 @@ async def test_a_proof_grows_old(db: Database) -> None:
 
 @pytest.mark.parametrize("account", ["root", "scnet"])
 async def test_accounts_of_nobody_can_not_be_linked(db: Database, account: str) -> None:
-    with pytest.raises(BadOption, match="no person's account"):
+    with pytest.raises(BadOption, match="not a person's account"):
         await db.run(account_links.ask, page(), "ada", account, AT)
 
 

@@ -131,7 +131,7 @@ def test_what_can_not_be_is_said(tx: Tx, changes: dict[str, Any], words: str) ->
 
 def test_an_answer_is_given_once_and_a_no_has_a_reason(tx: Tx) -> None:
     ask(tx)
-    with pytest.raises(BadOption, match="with a reason"):
+    with pytest.raises(BadOption, match="Give a reason"):
         allocations.decline(tx, "one", "op", " ", NOW)
     assert allocations.decline(tx, "one", "op", "too much", NOW).state == "declined"
     with pytest.raises(Refused, match="was declined by op already") as said:

@@ -165,7 +165,7 @@ async def test_the_log_is_swept_and_says_what_is_not_kept(world: World) -> None:
     assert error.value.code == "not-kept"
     days[0] = 91
     assert await log.sweep() == 1 and (await log_count(world)) == (0, 0, 0)
-    with pytest.raises(NotFound, match="not in the log any more"):
+    with pytest.raises(NotFound, match="no longer in the log"):
         await explained(world, row.id)
     with pytest.raises(NotFound, match="There is no session and no decision"):
         await explained(world, row.id, "eve")
