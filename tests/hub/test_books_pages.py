@@ -173,7 +173,7 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         statement = alan.get("statement", params={"name": name})
         assert statement.status_code == 200 and "Is to get, CNY" in statement.text and ">Settled<" not in statement.text
         wordless = post(alan, "statement", name=name, do="dispute", words=" ")
-        assert wordless.status_code == 400 and "needs words" in wordless.text
+        assert wordless.status_code == 400 and "Give a reason for disputing" in wordless.text
         look(together, Path(os.environ.get("SCNET_PICTURES") or tmp_path), alan.cookies, name)
         disputed = post(alan, "statement", name=name, do="dispute", words=f"too little {HOSTILE}")
         assert "disputed" in disputed.text and HOSTILE not in disputed.text

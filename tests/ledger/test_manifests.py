@@ -56,8 +56,8 @@ def test_a_day_of_which_all_came_lacks_nothing_and_a_day_without_jobs_too() -> N
 def test_a_record_that_did_not_come_is_counted_and_named() -> None:
     """MET-12."""
     (reason,) = missing(told(), ALL[1:])
-    assert reason == f"2026-11-23: its manifest lists 2 ended runs, but there are records of 1; not here: {ENDED.identity}/0"
-    assert missing(told(ids=False), ALL[1:]) == ("2026-11-23: its manifest lists 2 ended runs, but there are records of 1",)
+    assert reason == f"2026-11-23: its manifest lists 2 ended runs; there are records of 1; not here: {ENDED.identity}/0"
+    assert missing(told(ids=False), ALL[1:]) == ("2026-11-23: its manifest lists 2 ended runs; there are records of 1",)
 
 
 def test_a_record_that_the_centre_does_not_know_of_is_named() -> None:

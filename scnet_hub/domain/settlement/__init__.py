@@ -1,1 +1,1 @@
-"""What members owe each other: periods, statements, netting, bills in FOCUS."""
+"""Computes what members owe each other: statements, netting, bills in FOCUS."""

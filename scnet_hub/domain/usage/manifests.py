@@ -91,7 +91,7 @@ def _differences(said: Manifest, here: Manifest, zone: str) -> Iterator[str]:
         yield f"{said.day}: its manifest contradicts itself: the digest is not that of its identities"
     if said.finals != here.finals:
         which = _named("not here", set(said.ids) - set(here.ids)) + _named("not in the manifest", set(here.ids) - set(said.ids))
-        yield f"{said.day}: its manifest lists {said.finals:,} ended runs, but there are records of {here.finals:,}{which if said.ids else ''}"
+        yield f"{said.day}: its manifest lists {said.finals:,} ended runs; there are records of {here.finals:,}{which if said.ids else ''}"
     elif said.digest != here.digest and not before:
         which = _named("not here", set(said.ids) - set(here.ids)) + _named("not in the manifest", set(here.ids) - set(said.ids))
         yield f"{said.day}: as many runs as in its manifest, but different runs or revisions{which if said.ids else ''}"
