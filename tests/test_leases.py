@@ -209,7 +209,7 @@ async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and
     assert not hall.told(row)
     row = await hall.minutes(1)
     (first,) = hall.told(row)
-    assert first.startswith("Credits run out: this session is stopped at 10:5") and "credits left, and " in first
+    assert first.startswith("Credits are running out: this session will be stopped at 10:5") and "credits left, and " in first
     row = await hall.minutes(10)
     (second,) = hall.told(row)
     assert second.startswith("Save your work now:") and row.live and not row.cancelled_at

@@ -325,7 +325,7 @@ def test_a_person_links_and_unlinks_in_the_browser(browser: sync_api.Browser, to
 
     beta.get_by_label("Your account name at Beta").fill("u 1")
     beta.get_by_role("button", name="Get the command").click()
-    expect(beta.get_by_role("alert")).to_contain_text("can't be a login")
+    expect(beta.get_by_role("alert")).to_contain_text("is not a valid login")
     field = beta.get_by_label("Your account name at Beta")
     expect(field).to_be_focused()
     expect(field).to_have_value("u 1")

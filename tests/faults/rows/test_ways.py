@@ -13,7 +13,7 @@ def test_a_killed_sshd_keeps_the_session_and_says_that_the_connection_was_refuse
     session = centre.ready("sshd")
     with centre.broken("sshd-kill"):
         centre.cut_lines("ada")
-        assert "Gamma Data Centre cannot say" in str(centre.unknown(session)["warnings"])
+        assert "Gamma Data Centre has not reported" in str(centre.unknown(session)["warnings"])
         down = centre.centre("down")
         assert "Connection refused" in down["why"] and [hop["name"] for hop in down["hops"] if not hop["ok"]][:1] == ["login"]
         assert "Connection refused" in str(centre.refused())
@@ -44,7 +44,7 @@ def test_a_cut_of_some_seconds_is_no_outage(centre: Broken) -> None:
             centre.fault("submit-go")
             wait_for(lambda: centre.jobs(submitting))
     centre.state(submitting, "ready")
-    assert "did not answer" not in centre.log(submitting) and "cannot say" not in centre.log(session)
+    assert "did not answer" not in centre.log(submitting) and "cannot report" not in centre.log(session)
     centre.settled(submitting)
     centre.settled(session)
 
