@@ -1,4 +1,4 @@
-"""The job values: what a person asks for, what a centre is told, and what it answers.
+"""The job values: a person's request, the job for a centre, and the centre's answers.
 
 `JobRequest → Placement → JobSpec → JobStatus → UsageRecord → Amount → Entry`: these are the first, third, fourth and
 fifth. `LoadSnapshot` is a centre's last answer about its partitions. Only facts here, no decisions and no I/O.
@@ -32,7 +32,7 @@ _ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, Job
 
 
 class Ending(Enum):
-    """Why one run of a job was over, as far as its centre's accounting reports it. Charges depend on it."""
+    """The cause of the end of a run, as far as its centre's accounting reports it. Charges depend on it."""
 
     COMPLETED = "completed"
     FAILED = "failed"  # caused by its program
@@ -76,7 +76,7 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What a dialect turns into one submission. No secrets: those are in a 0600 file that `argv` names.
+    """The job that a dialect turns into one submission. No secrets: those are in a 0600 file that `argv` names.
 
     `name` is the session's id and unique for ever; `argv` runs on the node; `output` is where stdout and stderr go."""
 
@@ -117,7 +117,7 @@ class UsageRecord:
     without suspensions; charges come from `elapsed` x allocated `cores` and `gpus`. `gpu_models` gives their models, as
     far as known; `restart` counts the runs of the job before this one. `ending` is None while it runs or waits,
     `state_raw` the scheduler's own word for it and `ended_by` who cancelled it, by number or name ("": not stated).
-    `trouble` says what could not be read of its row, and then nothing may be charged by it; if the state is UNKNOWN, no
+    `trouble` names the unreadable parts of its row, and then nothing may be charged by it; if the state is UNKNOWN, no
     other field is valid either."""
 
     job_id: str
@@ -159,8 +159,8 @@ class NodeLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """A running job: what it gives back, at the latest at the end of its limit. `node` is its first node ("": not
-    stated)."""
+    """A running job: the resources that it gives back, at the latest at the end of its limit. `node` is its first node
+    ("": not stated)."""
 
     ends_at: datetime
     cores: int
@@ -171,7 +171,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A queued job: what it asks for. `walltime` is None where the scheduler does not report it."""
+    """A queued job and the resources that it waits for. `walltime` is None where the scheduler does not report it."""
 
     cores: int
     gpus: int = 0
@@ -181,8 +181,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """When a scheduler last looked for holes beside its queue, how often it does, and for how many queued jobs (None:
-    not stated)."""
+    """A scheduler's looks for holes beside its queue: the `last` one, their interval, and for how many queued jobs
+    (None: not stated)."""
 
     last: datetime
     every: timedelta

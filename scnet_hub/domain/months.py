@@ -120,13 +120,13 @@ class Calendar:
         return period_of(recorded_at, self.zone)
 
 
-# ---- what blocks a month
+# ---- reasons that block a month
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completeness:
-    """What a centre's manifests leave open of a month, in sentences ("2026-11-03: no manifest"), and why an operator
-    closes it all the same."""
+    """The gaps in a centre's manifests of a month, in sentences ("2026-11-03: no manifest"), and why an operator closes
+    it all the same."""
 
     centre: str
     missing: tuple[str, ...] = ()

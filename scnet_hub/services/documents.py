@@ -1,6 +1,4 @@
-"""Makes the JSON documents of docs/reference/rest.md from what the federation knows. One function per document; no
-I/O.
-"""
+"""Makes the JSON documents of docs/reference/rest.md from the federation's data. One function per document; no I/O."""
 
 from __future__ import annotations
 
@@ -255,8 +253,8 @@ def balance(project: ProjectRow, money: Balance, in_flight: Amount, ending: Sequ
 
 
 def own(cap: Cap, available: Amount) -> Json:
-    """Returns what a capped member may spend of a project: the rest of the cap, or of the project where that is
-    less."""
+    """Returns the credits of a project that a capped member may spend: the rest of the cap, or of the project where
+    that is less."""
     amounts = {name: number(getattr(cap, name)) for name in ("cap", "spent", "held")}
     return {**amounts, "available": number(max(Amount(0), min(cap.left, available)))}
 
@@ -288,7 +286,7 @@ def member(row: MemberRow, spent: int, held: int) -> Json:
 
 
 def other_member(row: MemberRow) -> Json:
-    """Returns a member as another member sees them: only those who oversee the project see what each member spends."""
+    """Returns a member as another member sees them: only those who oversee the project see each member's spending."""
     return {"person": row.person, "role": row.role, "cap": None, "spent": None, "held": None}
 
 

@@ -118,7 +118,7 @@ class Federation:
         self.runtime.tasks.own(work)
 
     async def start(self) -> None:
-        """Applies the federation's page, takes over what an earlier broker left, and starts to watch the centres."""
+        """Applies the federation's page, takes over the work of an earlier broker, and starts to watch the centres."""
         await self._apply_pages()
         live = await self.db.query(stored.live_copies)
         for row in live:

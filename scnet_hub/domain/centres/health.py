@@ -24,9 +24,9 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One step of a call to a centre. `hop` is what was tried: "login" is the transport's part, with the `program` that
-    it ran; the others follow from the answer. `error` is the failure, None if there was none. `account` is who called,
-    "" the federation itself: a failure for one person only is not the centre's fault."""
+    """One step of a call to a centre. `hop` names the step: "login" is the transport's part, with the `program` that it
+    ran; the others follow from the answer. `error` is the failure, None if there was none. `account` is who called, ""
+    the federation itself: a failure for one person only is not the centre's fault."""
 
     hop: str
     at: datetime

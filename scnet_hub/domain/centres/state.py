@@ -25,7 +25,7 @@ Looked = tuple[LoadSnapshot, Mapping[str, Outlook]]
 
 @dataclass(slots=True)
 class Known:
-    """One centre: what its page promises, and its last answer."""
+    """One centre: its page, and its last answer."""
 
     spec: CentreSpec
     order: int
@@ -112,7 +112,7 @@ class Known:
         )
 
     def allotted(self, request: JobRequest, partition: str) -> JobRequest:
-        """Returns the request with what its job is given there, as far as the last snapshot shows."""
+        """Returns the request with the resources that its job gets there, as far as the last snapshot shows."""
         offered = self.spec.offered(partition)
         load = self.snapshot.partitions.get(partition) if self.snapshot else None
         return allotted(request, load, offered.gpu_model if offered else "")
@@ -131,7 +131,7 @@ def _pending(copies: Iterable[NewCopy], looked: Looked | None) -> Mapping[str, t
 
 
 def _shares(request: Mapping[str, Any]) -> tuple[Shape, ...]:
-    """Returns what each node of one of our jobs takes."""
+    """Returns the share of each node in one of our jobs."""
     nodes = max(int(request["nodes"]), 1)
     return (Shape(*(-(-int(request[what]) // nodes) for what in ("cores", "gpus", "memory"))),) * nodes
 

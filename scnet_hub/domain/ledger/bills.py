@@ -1,8 +1,6 @@
-"""Bills: what the runs of a session's copy cost by its terms, part by part, each with its formula, and who receives
-each part.
+"""Bills: the cost of a session copy's runs by its terms, part by part, with formulas and recipients.
 
-Pure: runs, terms and outages are arguments. `usage/verdicts.py` decides which runs count, `charging` what is written to
-the ledger.
+Pure: runs, terms and outages are arguments. `usage/verdicts.py` decides which runs count, `charging` writes the ledger.
 """
 
 from __future__ import annotations

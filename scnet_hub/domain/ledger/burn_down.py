@@ -1,5 +1,5 @@
-"""Predicts how long a project's credits last at its current rate: lots are spent in their order, and what is left of a
-lot at its end is lost.
+"""Predicts how long a project's credits last at its current rate: lots are spent in their order, and the rest of a lot
+at its end is lost.
 
 Pure: rate and time are arguments. The centres of a lot are ignored: where people will work is not known.
 """
@@ -26,8 +26,8 @@ class Point:
 
 
 def burn_down(lots: Iterable[Lot], used: int, per_day: int, now: datetime) -> tuple[Point, ...]:
-    """Returns what is left from now on, at `per_day` micro-units a day, until nothing is left or for three years.
-    `used` was spent and is not yet subtracted from the lots. At rate 0 only the ends of lots reduce the rest."""
+    """Returns the rest over time, at `per_day` micro-units a day, until nothing is left or for three years. `used` was
+    spent and is not yet subtracted from the lots. At rate 0 only the ends of lots reduce the rest."""
     known = [*lots]
     short = max(0, used) + sum(max(0, -lot.available) for lot in known if lot.name == OVERDRAFT)
     open_ones = [(lot.expires_at, lot.available + lot.held) for lot in known if lot.expires_at is None or lot.expires_at > now]
@@ -55,7 +55,7 @@ def runs_out_at(points: Sequence[Point], per_day: int) -> datetime | None:
 
 
 def _without(queue: list[tuple[datetime, int]], used: int) -> list[tuple[datetime, int]]:
-    """Subtracts what is already used, first from the lots that end first."""
+    """Subtracts the amount already used, first from the lots that end first."""
     rest = []
     for end, micros in queue:
         taken = min(micros, used)

@@ -61,7 +61,7 @@ class Entry:
         return self.postings[0].amount.unit
 
     def says(self) -> tuple[object, ...]:
-        """Returns what identifies a repeated entry: everything but its time, its author and its words."""
+        """Returns the fields that identify a repeated entry: everything but its time, its author and its words."""
         posted = sorted((posting.account, posting.amount.micros, posting.amount.unit) for posting in self.postings)
         return (self.kind, self.project, self.session, self.reverses, posted)
 
@@ -175,7 +175,7 @@ def settled_key(session: str) -> str:
 
 
 def expire(lot: Lot, at: datetime) -> Entry:
-    """Expires what is left of a lot at its end; a hold that is released later becomes a further entry."""
+    """Expires the rest of a lot at its end; a hold that is released later becomes a further entry."""
     postings = _move({project_account(lot.project, lot.name): lot.available}, {expired_account(lot.grantor): lot.available}, lot.unit)
     key = f"expire:{lot.project}:{lot.name}:{lot.expired}"
     return Entry(key=key, at=at, kind="expire", project=lot.project, memo=f"unused rest of {lot.name}", postings=postings)

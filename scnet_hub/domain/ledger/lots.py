@@ -1,8 +1,8 @@
-"""Lots: what a project was granted, by whom, until when and for which centres; and which lots pay.
+"""Lots: the grants of a project, each with its grantor, end and centres; and the rule for which lots pay.
 
-A draw takes first what expires first, then what is for few centres only, so that nothing is lost that could have been
-used; an overdraft comes last. A hold keeps its lots until it is settled, even past their end. Pure: `books` writes what
-is decided here.
+A draw takes first the lots that expire first, then those for few centres only, so that no usable credits are lost; an
+overdraft comes last. A hold keeps its lots until it is settled, even past their end. Pure: `books` writes what is
+decided here.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Parts = Mapping[str, int]  # micro-units of each lot, by its name
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
     """An amount granted at once, in micro-units of `unit`: granted = available + held + spent + expired. `centres` says
-    where it may be spent (empty: everywhere), `rate` what its grantor pays a centre for each unit, in millionths of
-    money. `available` may fall to -`floor`, which is 0 except for an overdraft."""
+    where it may be spent (empty: everywhere), `rate` is the price that its grantor pays a centre for each unit, in
+    millionths of money. `available` may fall to -`floor`, which is 0 except for an overdraft."""
 
     project: str
     name: str
@@ -47,7 +47,7 @@ class Lot:
 
 
 def available(lots: Iterable[Lot], centre: str, now: datetime) -> int:
-    """Returns what could be held for a session at that centre now."""
+    """Returns the amount that could be held for a session at that centre now."""
     return sum(lot.drawable for lot in lots if lot.open_to(centre, now))
 
 
@@ -62,8 +62,8 @@ def draw(lots: Sequence[Lot], micros: int, centre: str, now: datetime) -> Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """How a cost is paid: `held` from its hold, `more` from the available credits, and `back` is what returns of the
-    hold."""
+    """The payment of a cost: `held` from its hold, `more` from the available credits; `back` is the rest of the hold
+    that is released."""
 
     held: Parts
     more: Parts
@@ -73,10 +73,10 @@ class Settled:
 def settle(
     hold: Parts, lots: Sequence[Lot], cost: int, centre: str, now: datetime, *, last: bool = True, again: Parts | None = None
 ) -> Settled:
-    """Pays a cost first from what was just taken back from an earlier charge of it (`again`), even past those lots'
-    end; then from its hold, as far as those lots are for that centre. Anything more comes from the other lots, and what
-    no lot has goes on the overdraft, whatever its limit: use is always charged. The rest of the hold returns if this
-    was the `last` cost."""
+    """Pays a cost first from the amounts just taken back from an earlier charge (`again`), even past those lots' end;
+    then from its hold, as far as those lots are for that centre. The rest comes from the other lots, and a shortfall
+    goes on the overdraft, whatever its limit: use is always charged. The rest of the hold returns if this was the
+    `last` cost."""
     known = {lot.name: lot for lot in lots}
     more = _paid_again(known, cost, centre, again) if again else {}
     before = sum(more.values())
@@ -96,7 +96,7 @@ def settle(
 
 
 def _paid_again(known: Mapping[str, Lot], cost: int, centre: str, again: Parts) -> dict[str, int]:
-    """Returns what each lot pays again, except an overdraft, which comes last as always."""
+    """Returns the amounts that each lot pays again, except an overdraft, which comes last as always."""
     found: dict[str, int] = {}
     for name, part in again.items():
         lot = known[name]

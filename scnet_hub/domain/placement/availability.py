@@ -1,5 +1,4 @@
-"""Reads from a partition's load what any newcomer can expect: the shapes that are free, when more will be, and the plan
-of its queue.
+"""Reads a partition's load for newcomers: the free shapes, later releases, and the plan of its queue.
 
 `look` reads a `PartitionLoad` once; `after` subtracts our own newer submissions. Both only give facts and sums;
 `wait_model.py` says which request starts when.
@@ -29,7 +28,7 @@ class Shape(NamedTuple):
 
 
 class Release(NamedTuple):
-    """From this instant on, at least so many more cores and GPUs are free than now."""
+    """A release: from `at` on, at least so many more cores and GPUs are free than now."""
 
     at: datetime
     cores: int
@@ -37,8 +36,8 @@ class Release(NamedTuple):
 
 
 class Releases:
-    """Running totals of what running jobs give back, computed when first asked for. A partition may run ten thousand
-    jobs, every snapshot shows them again, and a request only asks where nothing waits and nothing fits."""
+    """Running totals of the resources that running jobs give back, computed when first asked for. A partition may run
+    ten thousand jobs, every snapshot shows them again, and a request only asks where nothing waits and nothing fits."""
 
     __slots__ = ("_at", "_running", "_totals")
 

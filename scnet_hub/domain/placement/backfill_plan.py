@@ -1,5 +1,5 @@
-"""Plans a partition: what is free on each node from now on, after the queued jobs have the places that their scheduler
-reserves.
+"""Plans a partition: the free resources of each node from now on, after the queued jobs have the places that their
+scheduler reserves.
 
 Schedulers reserve places for different numbers of jobs: EASY for one (`reserves`), Slurm's backfill and OAR for all
 that they look at. Plans use limits, not estimates: a running job ends at its limit, a waiting one lasts for all of its
@@ -31,7 +31,7 @@ class Profile:
 
     @classmethod
     def of(cls, cores: int, gpus: int, releases: Iterable[tuple[float, int, int]]) -> Profile:
-        """Makes a profile from what is free now and from `releases` (seconds, cores, GPUs)."""
+        """Makes a profile from the free resources now and from `releases` (seconds, cores, GPUs)."""
         made = cls([0.0], [cores], [gpus])
         for at, more, more_gpus in sorted(releases):
             if at > made.times[-1]:
@@ -116,9 +116,8 @@ class Plan:
         return self.at + timedelta(seconds=min(found)) if found else None
 
     def after(self, own: Iterable[tuple[int, int]]) -> Plan:
-        """Returns the plan if our own newer submissions (cores and GPUs of a node each) have what is free now, where it
-        is free, for ever: their length is not known here, and they may have got their place before the queue's next
-        turn."""
+        """Returns the plan if our own newer submissions (cores and GPUs of a node each) take free resources now, for
+        ever: their length is not known here, and they may have got their place before the queue's next turn."""
         nodes = [node.copy() for node in self.nodes]
         for cores, gpus in own:
             for node in nodes:

@@ -1,9 +1,9 @@
 """A board of offers on which many requests are placed: a judgement is kept until the offer, or the time, changes it.
 
-`Board.place` answers as `place` does on the same offers, and costs what changed since the last request of that size
-instead of the whole list: a thousand centres answer thirty snapshots a second, and nearly all snapshots leave nearly
-all judgements as they were. What people see (ages, seconds, words) is computed at the time of the answer, only for the
-places shown.
+`Board.place` answers as `place` does on the same offers, and its cost grows with the changes since the last request of
+that size, not with the list: a thousand centres answer thirty snapshots a second, and nearly all snapshots leave nearly
+all judgements as they were. The values that people see (ages, seconds, words) are computed at the time of the answer,
+only for the places shown.
 """
 
 from __future__ import annotations
@@ -91,15 +91,15 @@ class Board:
     """`put` the changed offers, then `place`. A board has one policy and one set of rules; `now` may not go back by
     more than a few seconds.
 
-    A size is what requests ask of a place. Requests of one size that differ by person, project or files differ only in
-    which centres are open to them and which one is nearer. So a rule may use those only to refuse, and a policy may use
-    `near` only to put that centre before all others alike. A policy may not prefer a longer wait."""
+    A size is the demand of a request on a place. Requests of one size that differ by person, project or files differ
+    only in which centres are open to them and which one is nearer. So a rule may use those only to refuse, and a policy
+    may use `near` only to put that centre before all others alike. A policy may not prefer a longer wait."""
 
     def __init__(self, *, policy: Policy = soonest, rules: Sequence[Rule] = RULES, shown: int = SHOWN) -> None:
         self.policy, self.rules, self.shown = policy, rules, shown
         self.offers: dict[Place, Offer] = {}
         self.forecast = UNTRIED
-        self._centres: dict[str, dict[Place, Offer]] = {}  # each offer with what its load implies
+        self._centres: dict[str, dict[Place, Offer]] = {}  # each offer with the consequences of its load
         self._order: Line = []
         self._changes: list[Place] = []
         self._sizes: OrderedDict[tuple[JobRequest, str], _Size] = OrderedDict()
@@ -130,7 +130,7 @@ class Board:
         self.forecast = forecast
 
     def keep_up(self, now: datetime) -> None:
-        """Judges what is new for the sizes requested recently, so that a start does not have to wait for it."""
+        """Judges changed offers for the sizes requested recently, so that a start does not have to wait for it."""
         for size in list(self._sizes.values())[-READY:]:
             if size.asked_at and now - size.asked_at <= OF_LATE:
                 self._refresh(size, now, self.shown)
@@ -231,7 +231,7 @@ class Board:
 
 
 class _View:
-    """A board for one request: adds what belongs to its person and its project, which no size includes."""
+    """A board for one request: adds the facts of its person and its project, which no size includes."""
 
     def __init__(self, board: Board, size: _Size, request: JobRequest, refused: Mapping[str, str], now: datetime) -> None:
         self.board, self.size, self.request, self.refused, self.now = board, size, request, refused, now

@@ -1,7 +1,7 @@
 """`Offer`: one partition of one centre as it is now, with all that a placement may know about it.
 
-`offers_of` makes offers from a centre's spec and its last snapshot. `rules.py` decides what fits, `policies.py` what is
-best; nothing here asks a centre or reads a clock.
+`offers_of` makes offers from a centre's spec and its last snapshot. `rules.py` decides which offers fit, `policies.py`
+which is best; nothing here asks a centre or reads a clock.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Offer:
     snapshot and so not yet visible in it. `refused` says why this person may not use it ("": allowed). `startup` is how
     many seconds such a session takes there from its start until it is ready, by our records (0: not known).
     `gpus_priced` is False where its GPUs have no price at some time. `maintenance` are announced times without service,
-    `announcements` what the centre tells people. `order` is the centre's place in the federation's list (lower first).
-    `outlook` is what the load means for newcomers, where it has been computed: it is the same until the next snapshot.
-    `place` sets `seen` (the outlook after `pending`), `age`, `open_for` (until the next maintenance, zero within one)
-    and `blocked` (the announcement that blocks starts now)."""
+    `announcements` are the centre's messages to people. `order` is the centre's place in the federation's list (lower
+    first). `outlook` is the load as it concerns newcomers, where it has been computed: it is the same until the next
+    snapshot. `place` sets `seen` (the outlook after `pending`), `age`, `open_for` (until the next maintenance, zero
+    within one) and `blocked` (the announcement that blocks starts now)."""
 
     centre: str
     partition: str
@@ -160,8 +160,8 @@ def count(number: int, noun: str) -> str:
 
 
 def shape_of(request: JobRequest, offer: Offer) -> Shape:
-    """Returns what each of the request's nodes must have: the whole job's cores, GPUs and memory, spread evenly and
-    rounded up."""
+    """Returns the shape that each of the request's nodes must have: the whole job's cores, GPUs and memory, spread
+    evenly and rounded up."""
     return _share(request.cores, request.gpus, memory_of(request, offer), request.nodes)
 
 
@@ -172,6 +172,6 @@ def _share(cores: int, gpus: int, memory: int, nodes: int) -> Shape:
 
 
 def hourly_of(request: JobRequest, offer: Offer) -> Amount:
-    """Returns what an hour of this request costs here: an estimate, never a charge."""
+    """Returns the cost of an hour of this request here: an estimate, never a charge."""
     given = allotted(request, offer.load, offer.gpu_model)
     return Amount(given.cores * offer.core_hour.micros + given.gpus * offer.gpu_hour.micros, offer.core_hour.unit)

@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why one partition of one centre is not possible; the reason is never empty."""
+    """The reason against one partition of one centre; never empty."""
 
     centre: str
     partition: str
@@ -92,7 +92,7 @@ def place(
     forecast: Forecast = UNTRIED,
     most: int | None = None,
 ) -> Placement:
-    """Returns where `request` should go at `now` (aware UTC), with what is known of earlier starts. Lists all, or
+    """Returns where `request` should go at `now` (aware UTC), with the forecast from earlier starts. Lists all, or
     `most`, runners-up and refusals, and counts the others. Never raises if there is no place: then `best` is None."""
     ranked, refusals = rank(request, offers, now=now, policy=policy, rules=rules, forecast=forecast)
     if most is None:

@@ -30,7 +30,7 @@ STEPS = 20  # fullness counts in steps of 5 %: within one step the cheaper centr
 @dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Ranked:
     """An offer that fits, as judged: when the request would start, how long such starts took recently (None: too few),
-    how full it is, what it would cost for the whole walltime, and (once ranked) the reason for its rank."""
+    how full it is, its cost for the whole walltime, and (once ranked) the reason for its rank."""
 
     offer: Offer
     wait: Wait
@@ -179,7 +179,7 @@ def _promise(ranked: Ranked) -> str:
 
 
 def _within(seconds: float) -> str:
-    """Formats seconds, never as less than what was promised."""
+    """Formats seconds, never below the promise."""
     return format_duration(timedelta(seconds=max(1, math.ceil(seconds))))
 
 

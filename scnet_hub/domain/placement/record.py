@@ -1,8 +1,8 @@
 """Writes a decision's inputs as JSON and reads them back without loss, so that it can be replayed: as it was, or by
 another policy.
 
-A record has three parts, of which two are shared by many decisions: `terms` (what the centres' pages promise), the
-loads of each snapshot, and the small part of the decision itself. Pure: the decision log keeps the parts.
+A record has three parts, of which two are shared by many decisions: `terms` (the centres' pages), the loads of each
+snapshot, and the small part of the decision itself. Pure: the decision log keeps the parts.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]
 
 
 def terms(offers: Iterable[Offer]) -> tuple[Any, ...]:
-    """Returns what the centres' pages promise, for comparison: it is written again only when it differs."""
+    """Returns the terms in the centres' pages, for comparison: they are written again only when they differ."""
     return tuple(_TERMS_OF(offer) for offer in offers)
 
 

@@ -1,7 +1,8 @@
-"""Rules: what makes an offer unfit for a request, each a sentence with its limit.
+"""Rules: the reasons that make an offer unfit for a request, each a sentence with its limit.
 
 A rule returns "" if the offer fits. `RULES` are applied in this order and people see the first reason, so the person's
-own choice comes first, and what they can change by asking for less comes last. A new rule is a function and a line.
+own choice comes first, and limits that they can avoid by asking for less come last. A new rule is a function and a
+line.
 """
 
 from __future__ import annotations

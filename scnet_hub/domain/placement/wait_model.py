@@ -35,8 +35,8 @@ class Chance(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """When the request would start. `seconds` is an estimate, None where there is no honest one; `words` is for people;
-    `look` is when the scheduler next looks for holes, for a hole where that is known."""
+    """The expected start of a request. `seconds` is an estimate, None where there is no honest one; `words` is for
+    people; `look` is when the scheduler next looks for holes, for a hole where that is known."""
 
     chance: Chance
     words: str

@@ -1,1 +1,1 @@
-"""Computes what something costs: tariffs, rates, quotes and leases."""
+"""Computes costs: tariffs, rates, quotes and leases."""

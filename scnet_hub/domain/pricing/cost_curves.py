@@ -1,4 +1,4 @@
-"""Cost curves: what a place costs over time, computed once for all sessions that hold the same there.
+"""Cost curves: the cost of a place over time, computed once for all sessions of equal size there.
 
 The amounts equal `rates.bill_of_run(...).total`, without formulas: price changes are found once, so a further session
 costs two searches in a list.
@@ -30,8 +30,8 @@ class Course:
         self._before = [*accumulate(whole, initial=0)]  # of the segments before each edge
 
     def micros(self, start: datetime, end: datetime) -> int:
-        """Returns what a run from `start` to `end` costs, each segment rounded up, at least the minimum at its start; 0
-        where a part of it has no price."""
+        """Returns the cost of a run from `start` to `end`, each segment rounded up, at least the minimum at its start;
+        0 where a part of it has no price."""
         if len(self.edges) == 1 and self.edges[0] <= start <= end and (rate := self._rates[0]):  # the usual case
             return max(-(-rate.dear * ((end - start) // INSTANT) // rate.long), rate.minimum)
         first, last = bisect_right(self.edges, start) - 1, bisect_left(self.edges, end) - 1
@@ -47,7 +47,7 @@ class Course:
         return max(micros, begins.minimum if begins else 0)
 
     def hourly(self, now: datetime) -> int:
-        """Returns what an hour costs now; 0 where it has no price."""
+        """Returns the cost of an hour now; 0 where it has no price."""
         place = bisect_right(self.edges, now) - 1
         return _cost(self._rates[place], timedelta(hours=1)) if place >= 0 else 0
 

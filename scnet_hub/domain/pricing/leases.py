@@ -19,7 +19,7 @@ from . import quotes
 from . import rates as pricing
 from .tariffs import Tariff
 
-LEASED = ("lab", "dask")  # kinds; a batch job has no one to warn, and would lose what it computed
+LEASED = ("lab", "dask")  # kinds; a batch job has no one to warn, and would lose its results
 WARNED, URGENT, STOPPED = timedelta(minutes=15), timedelta(minutes=5), timedelta(minutes=2)  # before the lease ends
 LAG = timedelta(minutes=2)  # a run may have begun this long before its centre reported it
 STEP = timedelta(minutes=5)  # where the whole extension is too expensive, a shorter one is at least this long

@@ -1,8 +1,8 @@
-"""`quote`: what a session will cost before it starts: low, expected and max, each with its reason, and what is left
+"""`quote`: the cost of a session before it starts: low, expected and max, each with its reason, and the rest
 afterwards.
 
-A run within the walltime that starts in time never exceeds max; the other two are estimates and say what they are based
-on. Pure: the history comes from the caller, prices from `tariffs.py`, and the sums from `rates.py`, which also makes
+A run within the walltime that starts in time never exceeds max; the other two are estimates and state their basis.
+Pure: the history comes from the caller, prices from `tariffs.py`, and the sums from `rates.py`, which also makes
 charges.
 """
 
@@ -31,11 +31,11 @@ SHORTEST_MONTH = timedelta(days=28)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What a session costs if it ends at once (`low`), as such sessions do (`expected`), and at most (`max`), if it
+    """The cost of a session if it ends at once (`low`), as such sessions do (`expected`), and at most (`max`), if it
     starts by `starts_by`. `rounding` is the part of `max` by which cutting a run at prices and months may raise the
     cost: a few micro-units, often 0. `first` is the hold at its start, which lasts for `first_for`: all of `max`,
     unless the session has a lease that is extended while it runs. `why` gives the reason for each of the three;
-    `available` is what the project may spend now (None: unknown), `note` a further sentence."""
+    `available` is the project's available credits (None: unknown), `note` a further sentence."""
 
     low: Amount
     expected: Amount
@@ -51,17 +51,17 @@ class Quote:
 
     @property
     def after(self) -> Amount | None:
-        """Returns what is left if it costs as expected."""
+        """Returns the rest if the session costs as expected."""
         return None if self.available is None else self.available - self.expected
 
     @property
     def after_first(self) -> Amount | None:
-        """Returns what is left after the start. Below 0: it can't start."""
+        """Returns the rest after the start. Below 0: it can't start."""
         return None if self.available is None else self.available - self.first
 
     @property
     def after_max(self) -> Amount | None:
-        """Returns what is left at the end in the worst case. Below 0: it may have to end earlier, or can't start."""
+        """Returns the rest at the end in the worst case. Below 0: it may have to end earlier, or can't start."""
         return None if self.available is None else self.available - self.max
 
     def sentences(self) -> tuple[str, ...]:
@@ -157,8 +157,8 @@ def most(
 def _most(
     amounts: Mapping[str, Quantity], tariff: Tariff, start: datetime, limit: datetime, walltime: timedelta
 ) -> tuple[pricing.Bill, Amount]:
-    """Returns the bill of the whole time at the highest prices that may apply, and what cutting it at prices and months
-    may add."""
+    """Returns the bill of the whole time at the highest prices that may apply, and the amount that cutting it at prices
+    and months may add."""
     cuts = tariff.cuts(start, limit + walltime)
     rates = [tariff.at(instant) for instant in (start, *cuts)]
     dearest = max(rates, key=lambda one: pricing.hourly(amounts, one))

@@ -1,4 +1,4 @@
-"""Computes tariff x usage → Amount, in integers: what is allocated costs, used or not.
+"""Computes tariff x usage → Amount, in integers: allocated resources cost, used or not.
 
 A segment is rounded up to one micro-unit, once; a session costs at least its minimum, which its last segment brings up.
 Every cost has the formula by which a person can check it. `per_hour`, `cost` and `formula` do the same for two plain
@@ -104,7 +104,7 @@ def bill(costs: Iterable[Cost], minimum: Amount) -> Bill:
 
 
 def bill_of_run(tariff: Tariff, amounts: Mapping[str, Quantity], start: datetime, end: datetime, cuts: Sequence[datetime] = ()) -> Bill:
-    """Returns what holding these amounts from `start` to `end` costs, cut where the rates change and at `cuts` (the
+    """Returns the cost of holding these amounts from `start` to `end`, cut where the rates change and at `cuts` (the
     ends of months). The price of a segment is the one at its start; the minimum is the one at the session's start,
     which a run of length 0 costs too. Raises NoPrice."""
     first = tariff.at(start)
@@ -180,7 +180,7 @@ def per_hour(cores: int, gpus: int, *, core_hour: float, gpu_hour: float) -> Amo
 
 
 def cost(hourly: Amount, duration: timedelta) -> Amount:
-    """Returns what `duration` at `hourly` costs; 0 for a duration that is zero or negative."""
+    """Returns the cost of `duration` at `hourly`; 0 for a duration that is zero or negative."""
     micros_of_time = max(0, duration // timedelta(microseconds=1))
     return Amount(-(-hourly.micros * micros_of_time // 3_600_000_000), hourly.unit)
 

@@ -1,9 +1,8 @@
-"""`Tariff`: what a partition costs at every instant: its prices in all versions, and its weekly sales by the centre's
-wall clock.
+"""`Tariff`: the prices of a partition at every instant: all versions, and its weekly sales by the centre's wall clock.
 
 `at` returns the rates that hold, `cuts` where they change, so that usage can be cut into segments of one price each. A
-meter without a price is an error that names it: nothing is free by accident. Knows neither who used what (`usage/`) nor
-what it then costs (`rates.py`).
+meter without a price is an error that names it: nothing is free by accident. Knows neither usage (`usage/`) nor costs
+(`rates.py`).
 """
 
 from __future__ import annotations
@@ -169,7 +168,7 @@ class Tariff:
         return tuple(one for one in sorted(found) if self._key(one) != self._key(one - INSTANT))
 
     def _key(self, instant: datetime) -> tuple[object, ...]:
-        """Returns what distinguishes the rates of one instant from those of another."""
+        """Returns a key that differs where the rates differ."""
         begun = [version.since for version in self.versions if version.since is not None and version.since <= instant]
         sale = self._sale(instant)
         return max(begun, default=None), sale and (sale.name, sale.off)
@@ -223,8 +222,8 @@ def wall_words(instant: datetime, zone: str) -> str:
 
 
 def rewritten(old: Tariff, new: Tariff, start: datetime, now: datetime) -> str:
-    """Says in a sentence what `new` would change of `old` between `start` and `now`; "" if nothing. A price where there
-    was none is not a change: use that waits for a price may be charged."""
+    """Describes in a sentence the first change from `old` to `new` between `start` and `now`; "" if nothing. A price
+    where there was none is not a change: use that waits for a price may be charged."""
     for instant in sorted({start, *old.cuts(start, now), *new.cuts(start, now)}):
         before, after = old.at(instant), new.at(instant)
         meters = {meter: before.find(meter) for meter in (*before.prices, *after.prices)}

@@ -1,5 +1,5 @@
-"""Quotas: ceilings on use at once, never on money; which of them a request would pass, and what would still fit under
-all.
+"""Quotas: ceilings on use at once, never on money; the ceilings that a request would pass, and the size that still fits
+under all.
 
 Pure: `services/placement/quota_check.py` finds each person's ceilings and their use.
 """
@@ -17,7 +17,7 @@ NOUNS = {"sessions": "session", "cores": "core", "gpus": "GPU"}  # the resources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """What live sessions use at once, or what one more asks for."""
+    """The use of live sessions at once, or the request of one more."""
 
     sessions: int = 0
     cores: int = 0
@@ -100,7 +100,7 @@ def document(one: Ceiling) -> dict[str, Any]:
 
 
 def _remedy(one: Ceiling, fits: int) -> str:
-    """Says what to do: ask for less, stop something, or have the ceiling raised."""
+    """Suggests a remedy: ask for less, stop something, or have the ceiling raised."""
     noun = NOUNS[one.what]
     if not one.limit:
         return f"Choose a size without {noun}s, or ask the federation's operators to allow some."

@@ -1,4 +1,4 @@
-"""Makes what a centre needs to start a session: the job spec, and the 0600 file that its first process reads.
+"""Makes the two things that a centre needs to start a session: the job spec, and the 0600 file for its first process.
 
 Made from the session's row and the centre's page alone. Addresses are those by which the centre's nodes reach them;
 secrets are in the file only.
@@ -16,7 +16,7 @@ from ..standard.centre import CentreSpec
 from . import names
 from .records import SessionRow
 
-# what the session itself calls; addresses that the person's browser opens stay public
+# addresses that the session itself calls; those that the person's browser opens stay public
 OURS = ("_API_URL", "_ACTIVITY_URL")
 
 
@@ -46,7 +46,7 @@ def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
 
 
 def limits(spec: CentreSpec, row: SessionRow) -> dict[str, str]:
-    """Returns what a session has on one node, by JupyterHub's names: cores, and bytes of memory."""
+    """Returns a session's resources on one node, by JupyterHub's names: cores, and bytes of memory."""
     job = job_spec(spec, row)
     cores, memory = (f"{amount // job.nodes}" for amount in (job.cores, job.memory))
     return {"CPU_LIMIT": cores, "CPU_GUARANTEE": cores, "MEM_LIMIT": memory, "MEM_GUARANTEE": memory}
@@ -63,8 +63,8 @@ class Addresses:
     idle_timeout: timedelta = timedelta()
 
     def start_file(self, spec: CentreSpec, row: SessionRow, hub_url: str) -> dict[str, Any]:
-        """Returns what the session's first process reads. `hub_url` is how its centre reaches the hub, "" by the public
-        URL: scheme, host and port, while paths stay as they are."""
+        """Returns the contents of the start file. `hub_url` is how its centre reaches the hub, "" by the public URL:
+        scheme, host and port, while paths stay as they are."""
         ours = urlsplit(self.public_url)
         origin = f"{ours.scheme}://{ours.netloc}"
 

@@ -1,1 +1,1 @@
-"""Computes what members owe each other: statements, netting, bills in FOCUS."""
+"""Computes the debts between members: statements, netting, bills in FOCUS."""

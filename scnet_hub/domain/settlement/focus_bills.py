@@ -2,8 +2,8 @@
 lot.
 
 In the book of money the billing account is the project, in GRANT the grantor, who is billed the reimbursement; the
-credits themselves are the pricing currency. The rows of a month add up to its statements, exactly. What entries don't
-contain (times, quantities, prices, names) comes from the caller as `About`.
+credits themselves are the pricing currency. The rows of a month add up to its statements, exactly. Facts that entries
+don't contain (times, quantities, prices, names) come from the caller as `About`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ METERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What one meter of a charge counted. Prices are micro-units of the book per priced unit (an hour for meters that
+    """The reading of one meter of a charge. Prices are micro-units of the book per priced unit (an hour for meters that
     count seconds): `price` as paid, `listed` before a sale."""
 
     meter: str
@@ -83,8 +83,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a bill says about an entry that the entry does not contain: [start, end) of the use, the formula in words,
-    its meters, the id of the centre (`region`), and the session's name by its owner (`resource`; "": no name)."""
+    """The facts of a bill that its entry does not contain: [start, end) of the use, the formula in words, its meters,
+    the id of the centre (`region`), and the session's name by its owner (`resource`; "": no name)."""
 
     start: datetime
     end: datetime
@@ -166,7 +166,7 @@ class _Bill:
     every: list[Share]
 
     def rows(self, one: Share, credit: int) -> Iterator[Row]:
-        """Yields the charges of one payer, meter by meter, and separately what the centre gives back of them."""
+        """Yields the charges of one payer, meter by meter, and separately the amounts that the centre gives back."""
         rate = self.terms.payer(one.account).rate
         paid = -one.micros
         money = paid if self.entry.unit == MONEY else sum(part for _, _, part in reimbursed(one, self.every, rate))
@@ -287,7 +287,7 @@ def _weights(items: tuple[Item, ...]) -> list[int]:
 
 
 def _round(value: Fraction) -> int:
-    """Rounds half away from zero, so that what is given back mirrors what was paid."""
+    """Rounds half away from zero, so that repayments mirror payments."""
     size = (abs(value) + Fraction(1, 2)) // 1
     return int(size if value >= 0 else -size)
 

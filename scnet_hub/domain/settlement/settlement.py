@@ -28,8 +28,8 @@ SETTLE = "settle"  # the kind of entry that empties accounts at a month's end: n
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Who answers for what is spent of a lot: its grantor, or who took in the money. `rate`: millionths of money for
-    each unit."""
+    """The member that answers for the spending of a lot: its grantor, or the member that took in the money. `rate`:
+    millionths of money for each unit."""
 
     member: str
     rate: int = 0
@@ -40,8 +40,8 @@ NOBODY = Payer("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What turns entries into statements: the closed months, each lot's payer by its account (`project:P/L`), and the
-    member an account belongs to, where the account is not named after it."""
+    """The terms that turn entries into statements: the closed months, each lot's payer by its account (`project:P/L`),
+    and the member an account belongs to, where the account is not named after it."""
 
     calendar: Calendar = field(default_factory=Calendar)
     payers: Mapping[str, Payer] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reimbursement:
-    """What a grantor owes a member for credits that were spent there, at one rate; `money` is the sum over the
+    """A grantor's debt to a member for credits that were spent there, at one rate; `money` is the sum over the
     entries."""
 
     grantor: str
@@ -99,8 +99,8 @@ class Reimbursement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """A month in one book. `charged`: what all received before anything was paid; `unknown`: lots without a known
-    payer, overdrafts among them, for which the federation stands in."""
+    """A month in one book. `charged`: the total received before any payment; `unknown`: lots without a known payer,
+    overdrafts among them, for which the federation stands in."""
 
     period: str
     unit: str
@@ -148,8 +148,8 @@ def parts(entries: Iterable[Entry], period: Period, terms: Terms, member: str, *
 
 
 def shares(entry: Entry, terms: Terms) -> list[Share]:
-    """Returns the owner of each of an entry's postings; none if no member earns or gives back in it. What moves between
-    a lot and its holds cancels."""
+    """Returns the owner of each of an entry's postings; none if no member earns or gives back in it. Moves between a
+    lot and its holds cancel."""
     earning: list[Share] = []
     paying: dict[str, int] = {}
     for posting in entry.postings:
@@ -168,8 +168,8 @@ def shares(entry: Entry, terms: Terms) -> list[Share]:
 
 
 def reimbursed(one: Share, among: Iterable[Share], rate: int) -> list[tuple[str, int, int]]:
-    """Returns what a payer's share in an entry means for its recipients: (member, credits, millionths of money). The
-    money is rounded once, half up, and divided as the credits are; what is given back mirrors it."""
+    """Returns the parts of a payer's share for its recipients: (member, credits, millionths of money). The money is
+    rounded once, half up, and divided as the credits are; repayments mirror payments."""
     spent = -one.micros
     sign = -1 if spent < 0 else 1
     got: dict[str, int] = {}
@@ -253,7 +253,7 @@ class _Tally:
 
 def emptied(settlement: Settlement, at: datetime) -> Entry | None:
     """Returns the entry that takes a closed month off the accounts it came from. Credits return to their grantors;
-    money moves to `member:M`, whose balance is then what M is to get. None if there was nothing."""
+    money moves to `member:M`, whose balance is then the amount that M is to get. None if there was nothing."""
     moved: dict[str, int] = defaultdict(int)
     for statement in settlement.statements:
         for line in statement.lines:

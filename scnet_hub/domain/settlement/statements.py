@@ -1,4 +1,4 @@
-"""Statements: what a month earned and cost one member, and the member's answer.
+"""Statements: one member's earnings and costs of a month, and the member's answer.
 
 A statement's numbers are the sums of its lines, and each line says how many entries it adds up. A member accepts a
 statement or disputes it, with a reason and in time; no answer is acceptance. A dispute changes no number: its result is
@@ -21,7 +21,7 @@ NO_MONEY = Amount(0, MONEY)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What `entries` entries put on one account for a member, in one column. `corrects`: the closed month that they
+    """The sum of `entries` entries on one account for a member, in one column. `corrects`: the closed month that they
     concern; only a clawback has one."""
 
     column: str

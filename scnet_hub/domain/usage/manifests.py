@@ -24,10 +24,10 @@ MOST = 2**63  # cores, GPUs or bytes of a run: larger values are not stored as n
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """One day of one centre, [midnight, midnight) in the federation's zone. `finals` counts the runs that ended on it,
-    `open_jobs` are the identities of those that continued beyond it; `sums` is what the finals used in all their time,
-    by meter; `digest` the SHA-256 of the finals' identities with their revisions, sorted, one per line. `ids` are those
-    lines, where the centre sends them: they show which runs are missing. `watermark` is the instant up to which its
-    accounting was complete when the manifest was issued."""
+    `open_jobs` are the identities of those that continued beyond it; `sums` is the whole use of the finals, by meter;
+    `digest` the SHA-256 of the finals' identities with their revisions, sorted, one per line. `ids` are those lines,
+    where the centre sends them: they show which runs are missing. `watermark` is the instant up to which its accounting
+    was complete when the manifest was issued."""
 
     centre: str
     day: date

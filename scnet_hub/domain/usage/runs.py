@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..jobs import Ending, UsageRecord
 
 NO_TIME = timedelta()
-TURNS = 3  # how often an accounting may return to what it had reported of a run
+TURNS = 3  # how often an accounting may return to an earlier report of a run
 SAME = 10  # how many consecutive records of a run are kept that agree in everything that matters
 
 
@@ -48,7 +48,7 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a centre's accounting reports of one run. Allocated: `cores`, `gpus` by model ("": model not stated),
+    """The report of a centre's accounting on one run. Allocated: `cores`, `gpus` by model ("": model not stated),
     `memory` in bytes. `elapsed` is the allocated time, less than from `start` to `end` if the job was suspended.
     `ending` is None for an interim record, of a run that continues. `session` and `copy` are the owner of the job by
     its `name` ("", 0: none that the hub knows). `seen_at` is when the centre reported it, and is ignored when records
@@ -92,7 +92,7 @@ class Usage:
 
     @property
     def through(self) -> datetime | None:
-        """Returns the end of what is counted: the start plus the allocated time. None if the run never started, or is
+        """Returns the end of the counted time: the start plus the allocated time. None if the run never started, or is
         longer than any date allows."""
         try:
             return None if self.start is None else self.start + self.elapsed
@@ -212,8 +212,8 @@ def body(usage: Usage) -> tuple[str, ...]:
 
 
 def matter(usage: Usage) -> tuple[object, ...]:
-    """Returns what a charge, or an operator's decision, depends on: the owner, when it ran, how it ended, what it was
-    allocated; for a run that continues, not its length so far."""
+    """Returns the fields on which a charge, or an operator's decision, depends: the owner, when it ran, how it ended,
+    what it was allocated; for a run that continues, not its length so far."""
     ran = (usage.end, usage.elapsed) if usage.final else ()
     return (usage.name, usage.ending, usage.start, *ran, usage.cores, usage.gpus, usage.memory)
 

@@ -60,7 +60,7 @@ def _months(start: datetime, end: datetime, zone: str) -> Iterator[datetime]:
 
 
 def amounts(usage: Usage) -> dict[str, Quantity]:
-    """Returns what a run holds in each second, by meter."""
+    """Returns the amounts that a run holds in each second, by meter."""
     held: dict[str, Quantity] = {CORE: usage.cores, MEMORY: Fraction(usage.memory, GIB)}
     for model, count in usage.gpus:
         held[gpu_meter(model)] = held.get(gpu_meter(model), 0) + count

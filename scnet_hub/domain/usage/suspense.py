@@ -21,7 +21,7 @@ LONGEST = timedelta(days=3660)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """What the hub knows of the copy that a job's name refers to: its centre, when it was submitted, its job id if
+    """The copy that a job's name refers to, as the hub knows it: its centre, when it was submitted, its job id if
     known, and how many GPUs it requested."""
 
     session: str

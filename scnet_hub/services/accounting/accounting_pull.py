@@ -1,5 +1,5 @@
 """Pulls each centre's accounting in bulk: once for every day that is over, and every hour for running jobs. New records
-are stored and charged. The day's contents are stored as its manifest, with what the records here lack of it.
+are stored and charged. The day's contents are stored as its manifest, with a list of the records that are missing here.
 
 Asks through the centre's own transport, one centre at a time, and waits long after a failure. Also takes in the outages
 that a page declares.
@@ -45,7 +45,7 @@ class AccountingPull:
     def __init__(self, runtime: Runtime, pages: charging.Pages) -> None:
         self.runtime, self.pages = runtime, pages
         self._asked: dict[str, datetime] = {}  # by centre, when its running jobs were last asked for
-        self._pages: dict[str, object] = {}  # by centre, what its page declared when it was last read
+        self._pages: dict[str, object] = {}  # by centre, the declarations of its page when it was last read
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -84,8 +84,8 @@ class AccountingPull:
         self._pages[centre] = told
 
     async def interim(self, centre: str) -> None:
-        """Stores what running jobs have used so far. For sessions that continue beyond the end of a month, charges what
-        they used before it."""
+        """Stores the use of running jobs so far. For sessions that continue beyond the end of a month, charges their
+        use before it."""
         rows = [row for row in await self.runtime.db.query(stored.live_copies, centre=centre) if row.job_id and row.started_at]
         told = await self.runtime.centres[centre].usage([row.job_id for row in rows]) if rows else []
         own = [one for one in told if copy_of(one.name) and not intake.half_told(one)]
@@ -98,7 +98,7 @@ class AccountingPull:
             charging.so_far(tx, session, self.pages, period_of(now, self.zone).start, now)
 
     async def pull(self, centre: str, day: date) -> ManifestRow:
-        """Pulls one day of a centre's accounting: stores and charges what is new, and issues the day's manifest, again
+        """Pulls one day of a centre's accounting: stores and charges new records, and issues the day's manifest, again
         if there was one. Raises BadOption, NotFound, CentreError."""
         if centre not in self.runtime.centres:
             raise NotFound(f"There is no centre {centre[:40]!r}.", hint="`scnet centres` lists them.", code="unknown-centre")
@@ -151,7 +151,7 @@ def slices(told: Sequence[UsageRecord]) -> Iterator[list[UsageRecord]]:
 
 
 def compared(tx: Tx, centre: str, day: date, told: Sequence[UsageRecord], asked_at: datetime, zone: str) -> ManifestRow:
-    """Returns the manifest of what the accounting reports of that day, compared with the records here."""
+    """Returns the manifest of the accounting's records of that day, compared with the records here."""
     start, end = day_span(day, zone)
     read = [intake.read(centre, one, asked_at) for one in told]
     said = [intake.as_known(tx, usage) for usage, doubt in read if not doubt]

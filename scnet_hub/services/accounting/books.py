@@ -29,7 +29,8 @@ SEALED = 1000  # entries that one step of sealing takes into the chain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """A project's money now: granted = settled + on_hold + available. `granted` excludes what expired unused."""
+    """A project's money now: granted = settled + on_hold + available. `granted` excludes credits that expired
+    unused."""
 
     granted: Amount
     settled: Amount
@@ -142,8 +143,8 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
 
 @by_locks
 def hold_again(tx: Tx, project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "") -> None:
-    """Holds again what was just taken back of a session's charges, from the same lots, even past their end, until its
-    cost is known."""
+    """Holds again the amounts just taken back from a session's charges, from the same lots, even past their end, until
+    its cost is known."""
     if not parts:
         return
     stored_lots.of(tx, project, unit, lock=True)
@@ -157,7 +158,7 @@ def hold_again(tx: Tx, project: str, session: str, parts: Parts, unit: str, at: 
 
 
 def held(tx: Tx, session: str) -> Amount:
-    """Returns what the session still holds."""
+    """Returns the session's current hold."""
     row = stored_lots.hold(tx, session)
     return Amount(sum(row.parts.values()), row.unit) if row and row.state == "open" else Amount(0)
 
@@ -218,7 +219,7 @@ def _ours(account: str) -> bool:
 
 @by_locks
 def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") -> bool:
-    """Gives back what a session holds. Returns False if it holds nothing. Raises KeyTaken if it was charged."""
+    """Releases a session's hold. Returns False if it has none. Raises KeyTaken if it was charged."""
     stored_lots.of(tx, project, CREDIT, lock=True)
     row = stored_lots.hold(tx, session)
     if row and row.state == "posted":
@@ -320,7 +321,7 @@ def _post(tx: Tx, entry: Entry) -> None:
 
 
 def effects(entry: Entry) -> dict[str, dict[str, int]]:
-    """Returns what the entry adds to the numbers of its project's lots, by lot."""
+    """Returns the changes that the entry makes to its project's lots, by lot."""
     found: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for one in entry.postings:
         place, _, where = one.account.partition(":")
@@ -335,7 +336,7 @@ def effects(entry: Entry) -> dict[str, dict[str, int]]:
 
 
 def paid(entry: Entry) -> Amount:
-    """Returns what a charge took from its project; negative for a correction, which gave it back."""
+    """Returns the amount that a charge took from its project; negative for a correction, which gave it back."""
     return Amount(sum(numbers.get("spent", 0) for numbers in effects(entry).values()), entry.unit)
 
 

@@ -1,5 +1,5 @@
-"""Keeps the ledger equal to the stored usage records: a session is charged what its records cost, by the prices of its
-first charge.
+"""Keeps the ledger equal to the stored usage records: a session is charged the cost of its records, by the prices of
+its first charge.
 
 `reckon` does this, and may be repeated: after the first record, a correction, an outage that was declared later, an
 operator's decision. A copy that did not lead costs the person nothing, whatever it ran; a session that no centre ran
@@ -113,7 +113,7 @@ def _arrived(row: UsageRow) -> Arrived:
 def _settle_copy(
     tx: Tx, row: SessionRow, arrived: Sequence[UsageRow], verdicts: Mapping[int, Verdict], pages: Pages, now: datetime
 ) -> Bill | None:
-    """Returns what one copy's records cost; None: not known yet, or there are no records."""
+    """Returns the cost of one copy's records; None: not known yet, or there are no records."""
     mine = [one for one in arrived if one.copy == row.number]
     counted = [one for one in mine if verdicts[one.id].state == COUNTED]
     if row.used and not any(one.tariff for one in mine):
@@ -197,7 +197,7 @@ def nothing_ran(tx: Tx, session_id: str, now: datetime) -> None:
 
 
 def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime) -> None:
-    """Charges a live session what it used before `until`, the beginning of this month, by its interim record, so that
+    """Charges a live session for its use before `until`, the beginning of this month, by its interim record, so that
     each month has its own charges. If its final record differs, the charge is corrected at the session's end."""
     row = stored.get(tx, session_id)
     if row is None or not row.live or not row.job_live or row.charged is not None:
@@ -289,7 +289,7 @@ def _taken_back(tx: Tx, stale: Sequence[Entry], now: datetime, words: str) -> Co
 
 
 def _spent(entry: Entry) -> dict[str, int]:
-    """Returns what a charge took from each lot."""
+    """Returns the amount that a charge took from each lot."""
     return {lot: numbers.get("spent", 0) for lot, numbers in books.effects(entry).items()}
 
 
@@ -297,7 +297,7 @@ def post(
     tx: Tx, row: SessionRow, parts: Sequence[Part], fee: int, now: datetime, *, last: bool, back: Mapping[str, int] | None = None
 ) -> None:
     """Charges these parts; with the `last` of them the rest of the hold is released. The amounts just taken `back` pay
-    first, so the same lots bear what stays the same, even if they have ended since."""
+    first, so unchanged charges stay with the same lots, even if they have ended since."""
     left = Counter(back or {})
     before = stored_entries.charges_of(tx, row.id, reversed_too=True)
     plain = last and not before and stored_entries.get(tx, settled_key(row.id)) is None

@@ -65,7 +65,7 @@ def half_told(record: UsageRecord) -> bool:
 
 
 def read(centre: str, record: UsageRecord, now: datetime) -> tuple[Usage, str]:
-    """Returns a record as usage, and in words what of it cannot be read. Whatever can be read is in the usage."""
+    """Returns a record as usage, and a sentence about unreadable fields. All readable fields are in the usage."""
     session, copy = copy_of(record.name) or ("", 0)
     if record.trouble and record.state is JobState.UNKNOWN:
         bare = Usage(

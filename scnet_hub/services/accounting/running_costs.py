@@ -1,4 +1,4 @@
-"""Estimates what sessions that are not charged yet have used so far, by the prices of their places.
+"""Estimates the cost so far of sessions that are not charged yet, by the prices of their places.
 
 Prices are looked up once for each place and size, whatever the number of sessions.
 """
@@ -21,9 +21,9 @@ from ...units import Amount
 
 
 class Flown(NamedTuple):
-    """Amounts of some sessions, in micro-credits by id: what each has `used`, the `unpaid` part of it (past months of a
-    session are charged while it runs), and what a running one costs an hour now. A session without a price is missing,
-    or at 0."""
+    """Amounts of some sessions, in micro-credits by id: `used` so far, the `unpaid` part of it (past months of a
+    session are charged while it runs), and the hourly cost of a running one. A session without a price is missing, or
+    at 0."""
 
     used: dict[str, int]
     unpaid: dict[str, int]
@@ -63,7 +63,7 @@ def _by_size(rows: Sequence[OpenRow]) -> dict[tuple[object, ...], list[OpenRow]]
 
 
 def _course(load: Load, row: OpenRow, since: datetime, now: datetime) -> Course | None:
-    """Returns what such a session costs over time at its place; None for a place that the pages no longer have."""
+    """Returns the cost curve of such a session at its place; None for a place that the pages no longer have."""
     known = load.centres.get(row.centre)
     offered = known.spec.offered(row.partition) if known else None
     if known is None or offered is None:

@@ -1,4 +1,4 @@
-"""Compares predictions with what happened: whether a promise was kept, by centre and by kind of wait.
+"""Compares predictions with real starts: whether a promise was kept, by centre and by kind of wait.
 
 Pure: counts rows of the decision log. A promise is broken as soon as its time has passed, whether the start came later,
 is still to come or never came. A start that was stopped earlier, or that another copy preceded, does not count.
@@ -19,7 +19,7 @@ from ...domain.placement.placement import Chance, Wait
 from ..documents import iso
 
 Json = dict[str, Any]
-NOW_SECONDS = 60.0  # what "now" promises as long as there is no range
+NOW_SECONDS = 60.0  # the promise of "now" while there is no range
 REASONS = 10  # reasons that a report lists
 SAID = {Chance.NOW: "now", Chance.HOLE: "beside the queue", Chance.NEXT: "next", Chance.LATER: "later"}
 _NUMBER = re.compile(r"\d[\d.,:]*")
@@ -61,9 +61,9 @@ def held(row: DecisionRow, now: datetime) -> bool | None:
 
 
 def lessons(rows: Iterable[DecisionRow], now: datetime) -> list[tuple[Wait, str, float, float | None]]:
-    """Returns what a `Calibration` learns from, in the order in which it became known: (expected wait, centre, real
-    wait in seconds, promised p90 in seconds). A start that did not come within its promise is already a miss; it counts
-    with the time waited so far."""
+    """Returns the samples that a `Calibration` learns from, in the order in which they became known: (expected wait,
+    centre, real wait in seconds, promised p90 in seconds). A start that did not come within its promise is already a
+    miss; it counts with the time waited so far."""
     learned = [(at, row) for row in rows if row.chance is not None and (at := _known_at(row, now))]
     return [
         (Wait(Chance(row.chance), "", row.expected_s), row.centre, _waited_by(row, now), row.p90_s)

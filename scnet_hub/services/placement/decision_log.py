@@ -1,7 +1,7 @@
 """Keeps the decision log: each decision is written in the same transaction as its session, with its inputs.
 
 Inputs that many decisions share are written once: the centres' terms, and each snapshot, a moment later so that no
-start waits for it. What became of a decision is read from its copy, never written here. Old decisions are deleted a few
+start waits for it. The outcome of a decision is read from its copy, never written here. Old decisions are deleted a few
 at a time; their inputs are deleted sooner.
 """
 
@@ -144,7 +144,7 @@ class DecisionLog:
                 await asyncio.sleep(PATIENCE)
 
     async def sweep(self) -> int:
-        """Deletes what is older than the federation's page allows. Returns the number of deleted rows."""
+        """Deletes rows that are older than the federation's page allows. Returns the number of deleted rows."""
         now, total = self.clock(), 0
         decided, kept = now - timedelta(days=self.spec.keep_days), now - timedelta(days=self.spec.replay_days)
         while gone := await self.db.run(self._sweep, decided, kept):
@@ -220,7 +220,7 @@ class DecisionLog:
         return rows
 
     async def report(self, days: float) -> Json:
-        """Returns predictions and what became of them, for the last `days`."""
+        """Returns predictions and their outcomes, for the last `days`."""
         return await self.db.query(self._report, days)
 
     def _report(self, tx: Tx, days: float) -> Json:

@@ -1,5 +1,5 @@
-"""Explains decisions in words and as documents: the request, the places considered, the choice, what was expected, what
-happened.
+"""Explains decisions in words and as documents: the request, the places considered, the choice, the expected start, the
+outcome.
 
 Pure: works on rows of the decision log and their documents. Every sentence is in the document too, so that all clients
 show the same.
@@ -33,7 +33,7 @@ PLACES = 4  # places that one sentence names
 RANKED, REFUSED = 50, 200  # entries of one decision that are stored
 
 
-# ---- what is stored
+# ---- stored documents
 
 
 def answer(decision: Placement) -> Json:
@@ -215,7 +215,7 @@ def chosen_words(row: DecisionRow, long: Inputs, names: Names) -> str:
 
 
 def happened_words(row: DecisionRow, long: Inputs, names: Names, now: datetime) -> str:
-    """Says what was expected, and what happened: "Expected to start now; it started after 1 s at Alpha and was ready
+    """Describes the expected start and the outcome: "Expected to start now; it started after 1 s at Alpha and was ready
     after 2 s." """
     ended = row.job_ended_at or row.job_cancelled_at
     after = ""

@@ -1,4 +1,4 @@
-"""Keeps the board of offers up to date with what the watchers took in."""
+"""Keeps the board of offers up to date with the watchers' news."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from .quoting import Hold
 
 
 class Placing:
-    """Decides over these centres, with what is known of them now."""
+    """Decides over these centres, with the current load of each."""
 
     def __init__(
         self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime], spec: FederationSpec
@@ -46,7 +46,7 @@ class Placing:
         self.lease = spec.lease.length
 
     async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
-        """Returns where `request` would go now, and what its project has available. Raises NotEntitled."""
+        """Returns where `request` would go now, and the available credits of its project. Raises NotEntitled."""
         return await self.db.run(self.decide, request, whole=True)
 
     async def place_for_nobody(self, request: JobRequest) -> Placement:
@@ -68,8 +68,8 @@ class Placing:
         self._board(tx, now).keep_up(now)
 
     def decide(self, tx: Tx, request: JobRequest, *, whole: bool = False, instead_of: str = "") -> tuple[Placement, Amount]:
-        """Returns where the request goes, with the best places and refusals only or with the `whole` of them, and what
-        its project has available. `instead_of` is a session that this one would replace."""
+        """Returns where the request goes, with the best places and refusals only or with the `whole` of them, and the
+        available credits of its project. `instead_of` is a session that this one would replace."""
         project = projects.resolve(tx, request.person, request.project)
         specs = [centre.spec for centre in self.centres.values()]
         refusals = {**quota_check.shut(tx, specs, request, instead_of=instead_of), **account_links.refusals(tx, specs, request.person)}
@@ -110,7 +110,7 @@ class Placing:
             self._afford(tx, project.id, decision.request, best, amount)
 
     def hold(self, request: JobRequest, place: Ranked) -> Hold:
-        """Returns what a session holds that is started there. Raises Refused where the place has no price."""
+        """Returns the hold of a session that starts there. Raises Refused where the place has no price."""
         try:
             return quoting.hold_of(request, place, self.load, self.lease, self.clock())
         except NoPrice as error:

@@ -39,7 +39,7 @@ def of_person(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str, *,
 
 
 def check(tx: Tx, spec: FederationSpec, project: ProjectRow, request: JobRequest, *, instead_of: str = "") -> None:
-    """Raises OverQuota with every ceiling that the request would pass and what fits now. The use of session
+    """Raises OverQuota with every ceiling that the request would pass, and the size that fits now. The use of session
     `instead_of` does not count: it ends when this one begins."""
     ceilings = [*of_project(tx, project, but=instead_of), *of_person(tx, spec, project, request.person, but=instead_of)]
     if error := refused(ceilings, asked_for(request)):
@@ -58,7 +58,7 @@ def shut(tx: Tx, specs: Iterable[CentreSpec], request: JobRequest, *, instead_of
 
 
 def told(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str) -> Json:
-    """Returns the ceilings of a project, and of one of its members (`person` "": of none), with what is in use."""
+    """Returns the ceilings of a project, and of one of its members (`person` "": of none), with the current use."""
     own = of_project(tx, project)
     mine = of_person(tx, spec, project, person) if person else []
     return {

@@ -1,7 +1,7 @@
-"""Computes what a session would cost at its place before it starts, from the centre's page and from what such sessions
-used.
+"""Computes the cost of a session at its place before it starts, from the centre's page and from the use of earlier
+sessions.
 
-Computes also what it holds at its start: all that it may cost, or, where it has a lease, the cost of the first one.
+Computes also its hold at the start: its full cost, or, where it has a lease, the cost of the first one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CENTRES = 100  # centres that are quoted at once, the best ones
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """What a session holds at its start, and until when the hold lasts if it has a lease (None: for its whole
+    """The hold of a session at its start, and until when it lasts if the session has a lease (None: for its whole
     walltime). `note` says where the session gets more than it asks for."""
 
     amount: Amount

@@ -1,4 +1,4 @@
-"""Keeps projects: their members, what each may spend, and the grants of the federation's page."""
+"""Keeps projects: their members, each member's cap, and the grants of the federation's page."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def leads(tx: Tx, person: str, project: str) -> bool:
 
 
 def oversees(tx: Tx, person: str, project: str) -> bool:
-    """Tells whether they may see what each member of that project spends: its PI and managers may. Members see their
-    own rows and the project's sums, also where it has neither."""
+    """Tells whether they may see each member's spending in that project: its PI and managers may. Members see their own
+    rows and the project's sums, also where it has neither."""
     return any(one.person == person and one.role != "member" for one in stored.people(tx, project))
 
 
 class Cap(NamedTuple):
-    """What a project lets one member spend: in all, spent so far, held for their sessions, and what is left."""
+    """A member's cap in a project: the total, the amounts spent and held for their sessions, and the rest."""
 
     cap: Amount
     spent: Amount

@@ -78,7 +78,7 @@ class Reports:
         return [document | self._whole(tx, row) for document, row in zip(found, rows, strict=True)] if whole else found
 
     def flown(self, tx: Tx, rows: Sequence[OpenRow]) -> Flown:
-        """Returns what these sessions have used so far, by the prices of their places."""
+        """Returns the estimated cost of these sessions so far, by the prices of their places."""
         now = self.clock()
         return flown(tx, self.load, rows, now, self.spending.month(now))
 

@@ -1,5 +1,5 @@
-"""Reports what was spent, by whom, where and when, how fast a project spends and until when its credits last. Reads the
-ledger and the running sessions; writes nothing.
+"""Reports spending by person, centre and time, each project's rate of spending, and until when its credits last. Reads
+the ledger and the running sessions; writes nothing.
 
 Charges come from the centres' records and are dated by when the charged use began, in days of the federation's zone.
 Running sessions are an estimate, reported beside the charges and never in the same number.
@@ -60,8 +60,8 @@ class Question:
 
 
 class Recent(NamedTuple):
-    """What a project spent on each of its last days, today last, as of when its lots had `spent` in sum. `after`: the
-    id of an entry older than all of these; `began`: when its ledger began; `record`: when its newest charge was
+    """A project's spending on each of its last days, today last, read when its lots had `spent` in sum. `after`: the id
+    of an entry older than all of these; `began`: when its ledger began; `record`: when its newest charge was
     written."""
 
     spent: int
@@ -83,8 +83,8 @@ class Spending:
     # ---- how long credits last
 
     def outlook(self, tx: Tx, project: str, lots: Sequence[Lot], rows: Sequence[OpenRow], flights: Flown) -> Json:
-        """Returns what is shown beside a project's balance: how fast it spends, until when its credits last, and how
-        old the numbers are. `rows`: its uncharged sessions; `flights`: what they use."""
+        """Returns the outlook shown beside a project's balance: its rate of spending, until when its credits last, and
+        the age of the numbers. `rows`: its uncharged sessions; `flights`: their use."""
         now, in_flight = self.clock(), flights.total()
         recent = self.recent(tx, project, lots, now)
         running = {row.centre for row in rows if row.started_at and row.job_live}
@@ -139,8 +139,8 @@ class Spending:
         return min((one.taken_at for one in known if one), default=now)
 
     def burning(self, tx: Tx, project: str, lots: Sequence[Lot], flying: float) -> Json:
-        """Returns what a project had at the ends of its last days, and what it will have if it continues like this.
-        `flying`: credits in flight."""
+        """Returns a project's credits at the ends of its last days, and a forecast at its current rate. `flying`:
+        credits in flight."""
         now, in_flight = self.clock(), credits(flying)
         recent = self.recent(tx, project, lots, now)
         rate = self.rate(recent, in_flight, now)

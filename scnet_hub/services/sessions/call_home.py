@@ -68,9 +68,9 @@ class CallHome:
         stored.change(tx, row.id, row.number, address=address)
 
     def came_home(self, tx: Tx, row: SessionRow, address: Json, ready: bool, node: str) -> list[SessionRow]:
-        """Re-reads the rows, so a session that has ended or was stopped is not revived. Returns what must stop now: the
-        session's other copies, and the session that it replaces. `node` is the name that the session itself sends and
-        is only shown to people; the hub connects to the scheduler's."""
+        """Re-reads the rows, so a session that has ended or was stopped is not revived. Returns the copies that must
+        stop now: the session's other copies, and those of the session that it replaces. `node` is the name that the
+        session itself sends and is only shown to people; the hub connects to the scheduler's."""
         now = self.runtime.clock()
         fresh = _wanted(stored.get(tx, row.id, row.number))
         if address and fresh.port and (fresh.host, fresh.port) != (address["host"], address["port"]):

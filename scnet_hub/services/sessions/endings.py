@@ -1,5 +1,5 @@
-"""Takes in a centre's answers about a copy, and decides what a copy's end means for its session: the session continues
-with its other copies, starts another copy, or ends.
+"""Takes in a centre's answers about a copy, and decides the consequence of a copy's end for its session: the session
+continues with its other copies, starts another copy, or ends.
 """
 
 from __future__ import annotations

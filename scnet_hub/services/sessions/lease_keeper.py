@@ -120,7 +120,7 @@ class LeaseKeeper:
         return stored.get(tx, session.id)
 
     def _run(self, row: SessionRow) -> Run:
-        """Returns what a copy's lease is computed from. Raises NoPrice if its centre's page no longer has its
+        """Returns the inputs for computing a copy's lease. Raises NoPrice if its centre's page no longer has its
         partition."""
         known = self.runtime.load.centres[row.centre]
         spec = known.spec

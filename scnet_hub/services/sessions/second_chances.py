@@ -113,7 +113,7 @@ class SecondChances:
             return None
 
     def _add(self, tx: Tx, rows: Sequence[SessionRow], decision: Placement, place: Ranked, cause: str, said: str) -> int:
-        """Adds a copy and holds what the most expensive copy may cost, in its lease if it has one: only one copy is
+        """Adds a copy and holds the cost of the most expensive copy, of its lease if it has one: only one copy is
         charged."""
         session = rows[0]
         number = rows[-1].number + 1

@@ -32,7 +32,7 @@ LOOKS_AT_IT = (1, 4)  # at which of these seconds its centre is asked for that o
 
 
 class Submission:
-    """Submits sessions. `on_status` takes in what a centre says of one copy's job."""
+    """Submits sessions. `on_status` takes in a centre's answer about one copy's job."""
 
     def __init__(
         self,

@@ -145,7 +145,7 @@ class Watcher:
             await self.take_status(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
 
     async def take_status(self, row: SessionRow, status: JobStatus) -> None:
-        """Takes in what the centre says of one copy's job. If the job under that id has another name, the answer is
+        """Takes in the centre's answer about one copy's job. If the job under that id has another name, the answer is
         ignored: a centre that lost its state gives ids out again."""
         if status.name and status.name != names.job_name(row):
             why = "its job id belongs to another job there now: the centre has lost its own records"

@@ -1,5 +1,5 @@
-"""Shows operators the board of settlement: what blocks the months, which centre is late, what is in suspense, whether
-the ledger balances, and who disputes what. Reads, and changes nothing.
+"""Shows operators the board of settlement: reasons that block months, late centres, records in suspense, the ledger's
+balance, and disputes. Reads, and changes nothing.
 """
 
 from __future__ import annotations

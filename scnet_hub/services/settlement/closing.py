@@ -104,7 +104,7 @@ def month(rows: Iterable[PeriodRow], name: str) -> PeriodRow:
     return found
 
 
-# ---- what blocks a month
+# ---- reasons that block a month
 
 
 def hinders(tx: Tx, row: PeriodRow, rows: list[PeriodRow], zone: str, now: datetime, excuses: Mapping[str, str]) -> list[str]:
@@ -125,8 +125,8 @@ def hinders(tx: Tx, row: PeriodRow, rows: list[PeriodRow], zone: str, now: datet
 
 
 def completeness(tx: Tx, row: PeriodRow, excuses: Mapping[str, str]) -> list[Completeness]:
-    """Returns what each centre with obligations in that month owes: a manifest for each day since its first job, if any
-    job ran there in the month, and in any case the records that its manifests list."""
+    """Returns the obligations of each centre in that month: a manifest for each day since its first job, if any job ran
+    there in the month, and in any case the records that its manifests list."""
     own = period(row)
     every = [day.isoformat() for day in days(own)]
     ran = {centre: at.astimezone(ZoneInfo(own.zone)).date().isoformat() for centre, at in stored.work(tx, own.start, own.end).items()}
@@ -204,7 +204,7 @@ def known_excuses(excuses: Mapping[str, str], centres: Iterable[str]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Month:
-    """A month to be settled: its entries, and what turns them into statements."""
+    """A month to be settled: its entries, and the terms that turn them into statements."""
 
     period: Period
     terms: Mapping[str, Terms]  # by unit

@@ -80,7 +80,7 @@ def part(position: int, one: Part) -> Json:
 
 
 def netted(name: str, rows: Iterable[StatementRow], titles: Mapping[str, str]) -> Json:
-    """Returns what each member is to get or pay for a month, over all units, and the payments that settle it."""
+    """Returns each member's position for a month, over all units, and the payments that settle the positions."""
     owed = positions(statement_of(row) for row in rows)
     return {
         "period": name,

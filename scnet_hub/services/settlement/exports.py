@@ -64,7 +64,7 @@ class Prices:
 
 
 def bills(tx: Tx, name: str, book: str, rules: Rules, titles: Mapping[str, str], payers: Collection[str] | None, path: Path) -> None:
-    """Writes the bills of a closed month to `path`; `payers`: only what these grantors pay. Raises Refused,
+    """Writes the bills of a closed month to `path`; `payers`: only the bills of these grantors. Raises Refused,
     BadOption."""
     rows = stored.every(tx)
     row = closing.month(rows, name)

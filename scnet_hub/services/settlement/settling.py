@@ -76,7 +76,7 @@ class Settling:
         return await self.db.read(self._periods, reader)
 
     def _periods(self, tx: Tx, reader: Reader) -> list[Json]:
-        """Returns periods, newest first; only operators see what blocks them."""
+        """Returns periods, newest first; only operators see the reasons that block them."""
         rows, now = stored.every(tx), self.clock()
         return [documents.period(row, hindering(tx, row, rows, self.rules, now) if reader.operator else ()) for row in reversed(rows)]
 
