@@ -183,7 +183,7 @@ def test_a_node_failure_that_was_called_completed_first_is_paid_back_whole(ended
         "centre:alpha": 0,
         "fee:federation": 0,
     }
-    assert "a node of the centre's failed (NODE_FAIL)" in ended.log
+    assert "a node of the centre failed (NODE_FAIL)" in ended.log
 
 
 def test_a_correction_that_is_taken_back_is_charged_as_at_first(ended: Ended) -> None:

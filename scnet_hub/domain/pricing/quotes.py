@@ -74,7 +74,7 @@ class Quote:
         ]
         if self.first_for < self.walltime:
             lines.append(
-                f"It holds {self.first} at first, for {format_duration(self.first_for)}, and while it runs more, up to {self.max}."
+                f"It holds {self.first} at first, for {format_duration(self.first_for)}, and more while it runs, up to {self.max}."
             )
         if self.available is None or self.after is None or self.after_first is None:
             return tuple(lines)

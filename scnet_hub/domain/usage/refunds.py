@@ -18,7 +18,7 @@ from .segments import Segment
 Span = tuple[datetime, datetime]
 
 NOT_CHARGED: Mapping[Ending, str] = {
-    Ending.NODE_FAILURE: "a node of the centre's failed",
+    Ending.NODE_FAILURE: "a node of the centre failed",
     Ending.BOOT_FAILURE: "the centre could not start it",
     Ending.PREEMPTED: "the centre gave its place to another job",
     Ending.SITE_FAILURE: "the centre's own software ended it",

@@ -216,7 +216,7 @@ def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime
     back = _taken_back(tx, stale, now, f"taken back: {CORRECTED}")
     if missing:
         post(tx, row, missing, past.fee, now, last=False, back=back)
-        stored.say(tx, row.id, now, f"Charged what it used before this month: {sum((part.cost for part in past.parts), Amount(0))}.")
+        stored.say(tx, row.id, now, f"Charged for its use before this month: {sum((part.cost for part in past.parts), Amount(0))}.")
 
 
 def settle_without(tx: Tx, row: SessionRow, now: datetime) -> None:
@@ -324,10 +324,10 @@ def _give_back(tx: Tx, row: SessionRow, now: datetime, words: str) -> None:
 def _take_back(tx: Tx, row: SessionRow, now: datetime) -> None:
     """Takes back all charges of a session while its records don't report its use; the lots that paid hold the amount
     meanwhile."""
-    words = "taken back: its usage records no longer say what it used"
+    words = "taken back: its usage records no longer report its use"
     back = _taken_back(tx, stored_entries.charges_of(tx, row.id), now, words)
     held = {lot: micros for lot, micros in back.items() if lot != OVERDRAFT}
     books.hold_again(tx, row.project, row.id, held, CREDIT, now, words)
     stored.change(tx, row.id, state="ended", charged=None, held=sum(held.values()))
     if row.charged:
-        stored.say(tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records say what it used.")
+        stored.say(tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records report its use.")

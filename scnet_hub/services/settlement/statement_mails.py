@@ -17,7 +17,7 @@ from ..projects import mailer
 def over(tx: Tx, name: str, now: datetime) -> None:
     """Tells the operators, who close the month."""
     body = (
-        f"{name} is over; late records are still added to it. `scnet period show {name}` lists what hinders its closing,"
+        f"{name} is over; late records are still added to it. `scnet period show {name}` lists the reasons that block its closing,"
         f" `scnet period close {name} --preview` shows its totals so far."
     )
     mailer.write(tx, f"period/{name}/closing", mailer.OPERATORS, f"{name} is over and waits to be closed", body, now)
