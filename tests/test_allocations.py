@@ -114,8 +114,8 @@ def test_only_who_leads_a_project_asks_and_where_nobody_does_each_member_may(tx:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"amount": Amount(0)}, "can't be allocated"),
-        ({"amount": Amount(10**16)}, "can't be allocated"),
+        ({"amount": Amount(0)}, "cannot be allocated"),
+        ({"amount": Amount(10**16)}, "cannot be allocated"),
         ({"ends_at": NOW - DAY}, "must end after it begins"),
         ({"begins_at": NOW + 2 * DAY, "ends_at": NOW + DAY}, "must end after it begins"),
         ({"ends_at": NOW + 9999 * DAY}, "three years at most"),
@@ -131,7 +131,7 @@ def test_what_can_not_be_is_said(tx: Tx, changes: dict[str, Any], words: str) ->
 
 def test_an_answer_is_given_once_and_a_no_has_a_reason(tx: Tx) -> None:
     ask(tx)
-    with pytest.raises(BadOption, match="with a reason"):
+    with pytest.raises(BadOption, match="Give a reason"):
         allocations.decline(tx, "one", "op", " ", NOW)
     assert allocations.decline(tx, "one", "op", "too much", NOW).state == "declined"
     with pytest.raises(Refused, match="was declined by op already") as said:
@@ -160,7 +160,7 @@ def test_i15_a_members_cap_counts_what_is_spent_and_what_is_held(tx: Tx) -> None
 def test_what_ends_soon_is_said_while_it_can_still_be_spent(tx: Tx) -> None:
     lots = stored_lots.of(tx, "sea", CREDIT)
     assert allocations.ending(lots, NOW) == [
-        "5.00 credits of second end on 30 Nov 2026 16:00 UTC (in 7 days): what is not spent then is gone."
+        "5.00 credits of second end on 30 Nov 2026 16:00 UTC (in 7 days): credits not spent by then are lost."
     ]
     assert "(tomorrow)" in allocations.ending(lots, datetime(2026, 11, 29, 15, tzinfo=UTC))[0]
     assert "(today)" in allocations.ending(lots, datetime(2026, 11, 30, 15, tzinfo=UTC))[0]

@@ -102,7 +102,7 @@ def test_each_run_of_a_job_that_began_again_counts_but_for_those_that_the_centre
     failed = run(seconds=600, ending=Ending.NODE_FAILURE, state=JobState.FAILED, state_raw="NODE_FAIL")
     again = run(START + timedelta(minutes=20), 750, restart=1)
     priced = price(known, failed, again)
-    assert priced.total == credits(1) and "Not charged: a node of the centre's failed (NODE_FAIL)" in priced.words
+    assert priced.total == credits(1) and "Not charged: a node of the centre failed (NODE_FAIL)" in priced.words
 
 
 def test_what_lies_in_a_declared_outage_is_not_charged(known: Known) -> None:

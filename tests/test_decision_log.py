@@ -55,7 +55,7 @@ async def test_a_start_is_explained_from_the_question_to_its_end(world: World) -
     assert one["ready_at"] and one["as_promised"] is True and one["ready_s"] < 60
     asked, considered, why, happened = ready["words"]
     assert "ada asked for a JupyterLab session with 2 cores for 1 h; project p pays" in asked
-    assert considered.startswith("2 places came into question, all could take it.")
+    assert considered.startswith("2 places were considered; all could take the session.")
     assert why.startswith(
         f"It went to {row.centre.title()}, partition main, where it would start now; 4 cores were free, and 1 h cost at most "
     )
@@ -101,13 +101,13 @@ async def test_a_refused_start_is_logged_with_why_and_never_with_its_payload(wor
     explanation = await explained(world, error.details["decision"])
     assert error.code == "no-placement" and explanation["session"] == "" and explanation["decisions"][0]["refused"]["why"] == str(error)
     assert explanation["decisions"][0]["kind"] == "batch", "of a refused start: as it was asked for"
-    assert "none could take it" in explanation["words"][1] and explanation["words"][2] == "So it was refused."
+    assert "none could take the session" in explanation["words"][1] and explanation["words"][2] == "The request was refused."
     assert explanation["words"][3] == "Not at North, partition main; South, partition main: needs 64 cores on one node; the largest has 4."
     assert PAYLOAD["env"]["JUPYTERHUB_API_TOKEN"] not in json.dumps(explanation)
     await world.submit(cores=4, walltime=timedelta(hours=20))
     poor = await refusal(world, cores=4, walltime=timedelta(hours=20), name="y")
     said = (await explained(world, poor.details["decision"]))["words"][2]
-    assert poor.code == "overdrawn" and "It was refused: " in said and "20.00 credits available" in said
+    assert poor.code == "overdrawn" and "The request was refused: " in said and "20.00 credits available" in said
     assert "It would have gone to " in said
 
 
@@ -134,7 +134,7 @@ async def test_a_further_copy_is_a_decision_of_its_own(world: World) -> None:
     explanation = await explained(world, row.id)
     assert moved.centre == "south" and [one["cause"] for one in explanation["decisions"]] == ["first", "refused"]
     said = "\n".join(explanation["words"])
-    assert "That centre refused the job, so it went on at South, partition main" in said
+    assert "That centre refused the job, so it continued at South, partition main" in said
     second = explanation["decisions"][1]["id"]
     assert (await explained(world, second))["decisions"][0]["id"] == second
     assert (await world.federation.decision_log.replay(second, "ada"))["id"] == second
@@ -160,12 +160,12 @@ async def test_the_log_is_swept_and_says_what_is_not_kept(world: World) -> None:
     log = DecisionLog(fed.db, fed.load, DecisionsSpec(), lambda: fed.clock() + timedelta(days=days[0]))
     assert await log.sweep() == 2 and (await log_count(world)) == (1, 0, 1)
     assert await explained(world, row.id)
-    with pytest.raises(NotFound, match="not kept any more") as error:
+    with pytest.raises(NotFound, match="no longer kept") as error:
         await log.replay(row.id, "ada")
     assert error.value.code == "not-kept"
     days[0] = 91
     assert await log.sweep() == 1 and (await log_count(world)) == (0, 0, 0)
-    with pytest.raises(NotFound, match="not in the log any more"):
+    with pytest.raises(NotFound, match="no longer in the log"):
         await explained(world, row.id)
     with pytest.raises(NotFound, match="There is no session and no decision"):
         await explained(world, row.id, "eve")
@@ -338,13 +338,13 @@ def test_a_batch_job_starts_and_ends_and_a_guess_is_said_to_be_one() -> None:
 def test_a_place_that_was_not_asked_for_did_not_come_into_question() -> None:
     others = [["b", "main", "you asked for a"], ["b", "gpu", "you asked for a"]]
     words = told(decided(cost=1), ranked("a", "now"), refusals=others, centre="a")
-    assert words[1].startswith("One place came into question, and it could take it. What was known of it was")
+    assert words[1].startswith("One place was considered; it could take the session. The information about it was")
     assert len(words) == 4 and words[2].endswith("credits.")
     refused = decided(session=None, number=0, chance=None, code="no-placement", said="No.", times=2)
     words = told(refused, refusals=[*others, ["a", "main", "down"]], centre="a")
     assert words[1:] == [
-        "One place came into question, but it could not take it.",
-        "So it was refused. The same was refused 2 times within a minute.",
+        "One place was considered; it could not take the session.",
+        "The request was refused. The same was refused 2 times within a minute.",
         "Not at Alpha, partition main: down.",
     ]
 
@@ -377,7 +377,7 @@ def test_a_large_federation_is_written_down_in_part_and_counted_whole() -> None:
     offers = [offer(f"c{number}", order=number, refused="" if number % 2 else "no account") for number in range(1000)]
     said = explanations.answer(place(JobRequest(person="ada", project="p"), offers, now=BUILT))
     assert (len(said["ranked"]), len(said["refusals"]), said["more"]) == (50, 200, [450, 300])
-    assert explanations.considered_words(said, ASKED).startswith("1000 places came into question, 500 could take it.")
+    assert explanations.considered_words(said, ASKED).startswith("1000 places were considered; 500 could take the session.")
 
 
 def test_the_report_is_by_centre_and_by_chance_with_the_reasons_of_refusals() -> None:

@@ -153,7 +153,7 @@ def test_the_name_is_nowhere_any_more_but_in_the_books(database: Database) -> No
     }  # fmt: skip
     (link,) = database.run_here(whole, metadata.tables["scnet_accounts"])
     assert (link.ended_by, link.ended_at) == ("olga", NOW)
-    with pytest.raises(NotFound, match="Nothing is stored of anybody"):
+    with pytest.raises(NotFound, match="No data is stored about"):
         database.run_here(forget)
 
 
@@ -217,7 +217,7 @@ def test_who_has_an_open_session_waits_for_its_charge(database: Database, open_o
         Ended(tx).begin(**{"charged": 1} | open_one)
 
     database.run_here(ran)
-    with pytest.raises(Refused, match=f"ada has 1 session that run or are not charged yet: {SESSION}") as refused:
+    with pytest.raises(Refused, match=f"ada has 1 session still running or not charged yet: {SESSION}") as refused:
         database.run_here(forget, "ada")
     assert (refused.value.code, refused.value.details) == ("sessions-open", {"sessions": [SESSION]})
 

@@ -76,10 +76,10 @@ def test_an_address_in_the_centres_networks_is_used_in_its_usual_form(host: str,
         ("10.2.0.1", "add their network"),
         ("10.1.0.1", "add their network"),  # where the login node listens for the hub
         ("::ffff:10.1.0.1", "add their network"),
-        ("10.1.2.3.cluster", "says an address"),
-        ("node01", "says an address"),
-        ("010.001.002.003", "says an address"),
-        ("167838211", "says an address"),  # 10.1.2.3 as one number, which some resolvers take
+        ("10.1.2.3.cluster", "report an address"),
+        ("node01", "report an address"),
+        ("010.001.002.003", "report an address"),
+        ("167838211", "report an address"),  # 10.1.2.3 as one number, which some resolvers take
     ],
 )
 def test_another_address_is_refused_with_what_the_page_would_have_to_say(host: str, why: str) -> None:

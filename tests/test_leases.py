@@ -209,7 +209,7 @@ async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and
     assert not hall.told(row)
     row = await hall.minutes(1)
     (first,) = hall.told(row)
-    assert first.startswith("Credits run out: this session is stopped at 10:5") and "credits left, and " in first
+    assert first.startswith("Credits are running out: this session will be stopped at 10:5") and "credits left, and " in first
     row = await hall.minutes(10)
     (second,) = hall.told(row)
     assert second.startswith("Save your work now:") and row.live and not row.cancelled_at
@@ -236,7 +236,7 @@ async def test_more_credits_in_time_and_it_runs_on_and_the_warning_goes(hall: Ha
     await hall.fed.db.run(books.grant, "p", "more", credits(50), hall.clock.now)
     row = await hall.minutes(1)
     assert not row.lease_end and not hall.told(row) and row.leased_until == hall.clock.now + HOUR
-    assert "Its credits last again." in [said for _, said in (await hall.fed.db.run(stored.log, ["s"]))["s"]]
+    assert "Its credits are sufficient again." in [said for _, said in (await hall.fed.db.run(stored.log, ["s"]))["s"]]
 
 
 async def test_a_members_cap_counts_what_is_held_and_ends_a_lease_like_an_empty_project(hall: Hall) -> None:

@@ -205,4 +205,4 @@ def test_a_word_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixtur
     known = Load.of([parse_centre(CENTRE.format(name="a", mode="shared", price=1), source="a")]).centres["a"]
     for words in (("node state 'odd'",), ("node state 'odd'", "job state 'ODD'"), ()):
         known.took(LoadSnapshot(taken_at=NOW, strange=words))
-    assert [one.getMessage().split(" is not known")[0] for one in caplog.records] == ["a: the node state 'odd'", "a: the job state 'ODD'"]
+    assert [one.getMessage().split(" is unknown")[0] for one in caplog.records] == ["a: node state 'odd'", "a: job state 'ODD'"]

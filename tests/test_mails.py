@@ -290,7 +290,7 @@ def test_who_leads_a_project_is_warned_30_7_and_1_days_before_its_credits_end(da
         assert [row.subject for row in stored.newest(tx, person="prof")] == [
             "Project sea: 5.00 credits end tomorrow", "Project sea: 5.00 credits end in 7 days", "Project sea: 5.00 credits end in 30 days",
         ]  # fmt: skip
-        assert not stored.newest(tx, person="ada") and "what is not spent then is gone" in stored.newest(tx, person="tutor")[0].body
+        assert not stored.newest(tx, person="ada") and "credits not spent by then are lost" in stored.newest(tx, person="tutor")[0].body
 
 
 def test_nobody_is_warned_of_credits_that_go_on(database: Database) -> None:

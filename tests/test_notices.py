@@ -53,7 +53,7 @@ def test_maintenance_warns_only_the_sessions_that_it_would_end() -> None:
     warned = told(hours=4.1)[0]
     assert (warned.code, warned.at) == ("maintenance", datetime(2026, 11, 23, 12, tzinfo=UTC))
     window = "Alpha Centre is in maintenance from 12:00 UTC to 24 Nov 06:00 UTC (new switches)"
-    assert warned.message == f"{window}: it ends this session then. Save your work before."
+    assert warned.message == f"{window}: this session will end then. Save your work before."
 
 
 def test_an_announcement_is_told_while_it_counts() -> None:
@@ -66,7 +66,7 @@ def test_a_centre_that_cannot_be_asked_is_told_first_with_what_fails_there() -> 
     hop = Hop("scheduler", NOW, NOW, "Unable to contact slurm controller")
     assert [one.code for one in told(hours=8, failing=hop, unknown=True)] == ["unknown", "maintenance", "announcement"]
     assert told(failing=hop, unknown=True)[0].message == (
-        "Alpha Centre cannot say since 07:55 UTC how this session is (its scheduler fails). It is kept; what it computes goes on."
+        "Alpha Centre has not reported on this session since 07:55 UTC (its scheduler fails). The session is kept and its work continues."
     )
     assert "(no answer)" in told(unknown=True)[0].message
     assert [one.code for one in told(failing=hop)] == ["announcement"], "a session that is known to be well is not alarmed"

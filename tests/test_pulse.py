@@ -21,7 +21,7 @@ async def test_a_pool_without_a_free_thread_is_told_while_it_lasts_and_half_a_mi
     assert not pulse.troubles()
     clock.now += 12
     pulse.look(clock.now)
-    assert pulse.troubles() == ["Work waits 12 s for the pool threads."]
+    assert pulse.troubles() == ["Work has waited up to 12 s for the pool threads."]
     free.set()
     await asyncio.sleep(0)
     await asyncio.sleep(0)

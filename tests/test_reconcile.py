@@ -145,7 +145,7 @@ async def test_a_job_that_is_over_and_that_accounting_calls_running_for_ever_is_
         await world.federation.lookup.get(row.id), JobStatus(state=JobState.CANCELLED, seen_at=world.federation.clock()), ""
     )
     assert (await world.reaches(row.id, "charged")).charged == 0
-    assert "still calls this job, which is over, running" in await world.log(row.id)
+    assert "still reports this ended job as running" in await world.log(row.id)
 
 
 async def test_a_record_may_be_as_late_as_the_accounting_was_away(world: World) -> None:

@@ -150,10 +150,10 @@ async def test_a_black_hole_is_left_out_and_the_next_start_goes_elsewhere(world:
         await world.reaches(row.id, "charged")
     await world.free("south", job)
     refusal = world.federation.load.centres["north"].breaker.refusal(world.federation.clock())
-    assert "died at their start" in refusal
+    assert "failed to start" in refusal
     decision, _ = await world.federation.placing.place(replace(LAB, name="four"))
     assert [one.offer.centre for one in decision.ranked] == ["south"]
-    assert any("died at their start" in one.reason for one in decision.refusals)
+    assert any("failed to start" in one.reason for one in decision.refusals)
 
 
 async def _has_failed(world: World, session_id: str) -> bool:

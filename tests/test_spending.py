@@ -118,7 +118,7 @@ async def test_a_session_has_each_of_its_charges_with_its_formula(hub: Hub) -> N
 
 
 async def test_what_was_taken_back_is_a_line_of_its_own_and_off_the_sum(hub: Hub) -> None:
-    hub.db.run_here(books.reverse, "settle:b1", NOW, "a node of the centre's failed")
+    hub.db.run_here(books.reverse, "settle:b1", NOW, "a node of the centre failed")
     one = (await hub.asks("ben", "session"))["rows"][0]
     assert (one["charged"], [part["amount"] for part in one["charges"]]) == (0, [4, -4])
     assert one["charges"][1]["reverses"] == "settle:b1"

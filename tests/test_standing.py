@@ -63,7 +63,7 @@ def test_what_blocks_starts_is_not_said_twice_in_a_row() -> None:
 
 
 def test_a_live_session_shows_its_warnings_and_an_ended_one_none() -> None:
-    warnings = [{"code": "unknown", "message": "Alpha cannot say since 07:55 UTC how this session is.", "at": None}]
+    warnings = [{"code": "unknown", "message": "Alpha has not reported on this session since 07:55 UTC.", "at": None}]
     facts = {"unknown_since": "2026-11-23T07:55:00Z", "unknown_why": "no answer", "warnings": warnings}
     live = session_row(answers.session(**facts))
     assert live["detail"] == warnings[0]["message"] and live["word"] == "unknown"

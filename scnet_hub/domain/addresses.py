@@ -1,7 +1,7 @@
 """The address of this installation, and every other address that follows from it. Pure.
 
-`Address` is what people open in a browser, "https://hub.example.org/jupyter/": one setting. Hub, broker, sessions, mails and
-commands derive theirs from it, so no two of them can differ.
+`Address` is what people open in a browser, "https://hub.example.org/jupyter/": one setting. Hub, broker, sessions,
+mails and commands derive theirs from it, so no two of them can differ.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Address:
         if host.removesuffix(f":{port}") in ("0.0.0.0", "[::]"):
             raise SpecError(
                 f"{text[:200]!r} is where a process listens, not an address that a browser can open.",
-                hint="Say what people open: `scnet demo --url http://hub.example.org:8000/`.",
+                hint="Give the address that people open: `scnet demo --url http://hub.example.org:8000/`.",
             )
         return cls(origin=f"{parts.scheme}://{host}", base_path=path)
 
@@ -59,17 +59,17 @@ class Address:
 
     @property
     def root(self) -> str:
-        """Without the last "/": paths are added to it."""
+        """Returns the address without the last "/": paths are added to it."""
         return str(self).rstrip("/")
 
     @property
     def host(self) -> str:
-        """Without the port."""
+        """Returns the host without the port."""
         return urlsplit(self.origin).hostname or ""
 
     @property
     def netloc(self) -> str:
-        """Host and port, as browsers name it in each request."""
+        """Returns host and port, as browsers name them in each request."""
         return urlsplit(self.origin).netloc
 
     @property
@@ -78,7 +78,7 @@ class Address:
 
     @property
     def named(self) -> bool:
-        """Whether its host is a name, under which other names may stand; an IP address has none."""
+        """Tells whether its host is a name, which can have subdomains; an IP address can't."""
         try:
             ipaddress.ip_address(self.host)
         except ValueError:
@@ -87,7 +87,7 @@ class Address:
 
     @property
     def service_path(self) -> str:
-        """Where the broker answers, below any origin."""
+        """Returns the broker's path, below any origin."""
         return f"{self.base_path}{SERVICE}"
 
     @property
@@ -96,16 +96,16 @@ class Address:
 
     @property
     def api(self) -> str:
-        """The broker's REST."""
+        """Returns the address of the broker's REST API."""
         return self.origin + self.service_path
 
     @property
     def hub_api(self) -> str:
-        """JupyterHub's REST."""
+        """Returns the address of JupyterHub's REST API."""
         return f"{self.origin}{self.hub_path}api"
 
     def at(self, origin: str) -> Self:
-        """The same paths where another process listens."""
+        """Returns the same paths at another process's origin."""
         return replace(self, origin=origin.rstrip("/"))
 
 

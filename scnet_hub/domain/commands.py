@@ -1,4 +1,4 @@
-"""One command for a centre and its answer: what dialects build and read, and what transports carry."""
+"""One command for a centre and its answer: dialects build and read them, transports carry them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An argv list (never a shell string) and what goes to its standard input."""
+    """An argv list (never a shell string) and the bytes for its standard input."""
 
     argv: tuple[str, ...]
     stdin: bytes = b""
@@ -19,8 +19,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A command that ran to its end. The exit code is data: a dialect says what it means. `noise` is what others printed around the
-    command's own words, on standard output and on standard error, where a transport can tell them apart: no parser sees it."""
+    """A command that ran to its end. The exit code is data: a dialect interprets it. `noise` is what others printed
+    around the command's own output, on standard output and on standard error, where a transport can tell them apart: no
+    parser sees it."""
 
     command: Command
     code: int
@@ -30,7 +31,8 @@ class Completed:
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def read(self, by: Callable[[Completed], T]) -> T:
-        """What `by` makes of it, made once and kept as long as the answer: a look wants two things of one long queue."""
+        """Returns the result of `by`, computed once and kept as long as the answer: a look needs two results from one
+        long queue."""
         if by not in self._made:
             self._made[by] = by(self)
         made: T = self._made[by]

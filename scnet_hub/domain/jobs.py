@@ -1,7 +1,7 @@
-"""The job values: what a person asks for, what a centre is told, and what it says back.
+"""The job values: a person's request, the job for a centre, and the centre's answers.
 
 `JobRequest → Placement → JobSpec → JobStatus → UsageRecord → Amount → Entry`: these are the first, third, fourth and
-fifth. `LoadSnapshot` is what a centre last said of its partitions. Only facts here, no decisions and no I/O.
+fifth. `LoadSnapshot` is a centre's last answer about its partitions. Only facts here, no decisions and no I/O.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from enum import Enum
 
 
 class JobState(Enum):
-    """Where a job is, in our words. UNKNOWN is "could not tell", never an end."""
+    """The state of a job, in our words. UNKNOWN is "could not tell", never an end."""
 
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    LOST = "lost"  # node failure, boot failure, preemption: the centre's doing
+    LOST = "lost"  # node failure, boot failure, preemption: caused by the centre
     UNKNOWN = "unknown"
 
     @property
@@ -32,27 +32,28 @@ _ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, Job
 
 
 class Ending(Enum):
-    """Why one run of a job was over, as far as its centre's accounting tells it. What is charged depends on it."""
+    """The cause of the end of a run, as far as its centre's accounting reports it. Charges depend on it."""
 
     COMPLETED = "completed"
-    FAILED = "failed"  # its program's own doing
-    CANCELLED = "cancelled"  # somebody wished it
+    FAILED = "failed"  # caused by its program
+    CANCELLED = "cancelled"  # on request
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out of memory"
     DEADLINE = "deadline"
-    REQUEUED = "requeued"  # somebody had it run again; what a scheduler does of itself has its own word
+    REQUEUED = "requeued"  # run again on request; requeues by the scheduler itself have their own words
     NODE_FAILURE = "node failure"
     BOOT_FAILURE = "boot failure"  # its nodes, or the job on them, could not be started
     PREEMPTED = "preempted"
-    SITE_FAILURE = "site failure"  # the scheduler's own software, or nobody's wish at all
+    SITE_FAILURE = "site failure"  # the scheduler's own software, or no request at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What a person asks for, validated once at the door. `memory` is bytes for the whole job (0: the centre's
-    default for so many cores); `centre` and `partition` pin the place ("" = best); `centres` are those that come into question
-    (none: all) and `max_price` is the most that an hour may cost, in credits, by the person's wish or the project's rules; `near` is the
-    centre where their files lie ("": not known); `name` is the person's own label (the JupyterHub server name for kind "lab")."""
+    """A person's request, validated once at the door. `memory` is bytes for the whole job (0: the centre's default for
+    so many cores); `centre` and `partition` pin the place ("" = best); `centres` are those that are allowed (empty:
+    all) and `max_price` is the most that an hour may cost, in credits, by the person's wish or the project's rules;
+    `near` is the centre where their files are ("": not known); `name` is the person's own label (the JupyterHub server
+    name for kind "lab")."""
 
     person: str
     project: str
@@ -75,10 +76,9 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What a dialect renders into one submission. No secrets: those lie in a 0600 file that `argv` names.
+    """The job that a dialect turns into one submission. No secrets: those are in a 0600 file that `argv` names.
 
-    `name` is the session's id and unique for ever; `argv` runs on the node; `output` is where stdout and stderr go.
-    """
+    `name` is the session's id and unique for ever; `argv` runs on the node; `output` is where stdout and stderr go."""
 
     name: str
     partition: str
@@ -95,10 +95,10 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """What a centre said of one job. `reason` is the scheduler's own word; `starts_at` its own estimate, if it has one;
-    `place` how many of its queued jobs stand before this one, plus one (0: not known); `hopeless` that it says itself
-    that this job can never start; `forgotten` that its queue and its accounting were both asked, and list no such job. `name` is the
-    job's, where the centre says it."""
+    """A centre's answer about one job. `reason` is the scheduler's own word; `starts_at` its own estimate, if it has
+    one; `place` is the job's position in its queue (0: not known); `hopeless` means that the centre itself says that
+    this job can never start; `forgotten` that its queue and its accounting were both asked, and list no such job.
+    `name` is the job's, where the centre reports it."""
 
     state: JobState
     seen_at: datetime
@@ -113,11 +113,12 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRecord:
-    """One run of a job in the centre's own accounting, ended or running. `cpu` is CPU time used, `elapsed` wall time, without what
-    it was suspended; charges come from `elapsed` x allocated `cores` and `gpus`. `gpu_models` says of which kind they are, as far as
-    it is known; `restart` counts the runs of the job before this one. `ending` is None while it runs or waits, `state_raw` the
-    scheduler's own word for it and `ended_by` who cancelled it, by number or name ("": not said). `trouble` says what could not be
-    read of its row, and then nothing may be charged by it; with a state of UNKNOWN nothing else of it holds either."""
+    """One run of a job in the centre's own accounting, ended or running. `cpu` is CPU time used, `elapsed` wall time
+    without suspensions; charges come from `elapsed` x allocated `cores` and `gpus`. `gpu_models` gives their models, as
+    far as known; `restart` counts the runs of the job before this one. `ending` is None while it runs or waits,
+    `state_raw` the scheduler's own word for it and `ended_by` who cancelled it, by number or name ("": not stated).
+    `trouble` names the unreadable parts of its row, and then nothing may be charged by it; if the state is UNKNOWN, no
+    other field is valid either."""
 
     job_id: str
     name: str
@@ -158,7 +159,8 @@ class NodeLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """A running job: what it gives back, at the latest when its limit is over. `node` is its first one ("": not said)."""
+    """A running job: the resources that it gives back, at the latest at the end of its limit. `node` is its first node
+    ("": not stated)."""
 
     ends_at: datetime
     cores: int
@@ -169,7 +171,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A queued job: what it asks for. `walltime` is None where the scheduler does not say it."""
+    """A queued job and the resources that it waits for. `walltime` is None where the scheduler does not report it."""
 
     cores: int
     gpus: int = 0
@@ -179,25 +181,27 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """When a scheduler last looked for holes beside its queue, how often it does, and for how many queued jobs (None: not said)."""
+    """A scheduler's looks for holes beside its queue: the `last` one, their interval, and for how many queued jobs
+    (None: not stated)."""
 
     last: datetime
     every: timedelta
     depth: int | None = None
 
     def after(self, at: datetime) -> datetime:
-        """The first pass after `at` (aware)."""
+        """Returns the first pass after `at` (aware)."""
         return self.last + self.every * ((at - self.last) // self.every + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionLoad:
     """One partition now: its nodes, and the queue before a newcomer (cores include those of other partitions on the
-    same nodes only where the scheduler says so). `running` and `waiting` are its jobs where the scheduler says how long they
-    last; `waiting` in its own order, what could start first at the front, and no longer than anybody needs. `reserves` is for how many
-    of those that can't start the scheduler keeps places (None: all that it looks at); `backfill` is when it
-    looks for holes. A job takes `core_unit` cores of a node at once, or a multiple of it: two where each core has two threads that
-    are told as cores. With each node it takes `node_gpus` GPUs at least, asked for or not: all of them where nodes are given whole."""
+    same nodes only where the scheduler reports them). `running` and `waiting` are its jobs where the scheduler reports
+    their limits; `waiting` in its own order, the first to start at the front, and no longer than needed. `reserves` is
+    the number of jobs that can't start for which the scheduler reserves places (None: all that it looks at); `backfill`
+    is when it looks for holes. A job takes `core_unit` cores of a node at once, or a multiple of it: two where each
+    core has two threads that are reported as cores. With each node it takes at least `node_gpus` GPUs, requested or
+    not: all of them where nodes are not shared."""
 
     name: str
     nodes: tuple[NodeLoad, ...] = ()
@@ -214,7 +218,7 @@ class PartitionLoad:
     node_gpus: int = 0
 
     def allotted(self, cores: int, gpus: int, nodes: int) -> tuple[int, int]:
-        """The cores and GPUs that a job is given, and pays for, who asks for so many over so many nodes."""
+        """Returns the cores and GPUs that a job is given, and pays for, if it asks for so many over so many nodes."""
         shares, unit = max(nodes, 1), max(self.core_unit, 1)
         return -(-cores // (shares * unit)) * unit * shares, max(gpus, self.node_gpus * shares)
 
@@ -237,9 +241,9 @@ class PartitionLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSnapshot:
-    """What a centre last said of all its partitions, and when. `strange` are its words that are in no manual, each like "node state 'odd'":
-    what they are said of is neither up, free nor ended. `untracked` are the accelerators that its accounting leaves
-    out, as the scheduler calls them: usage records can't tell how many a job had."""
+    """A centre's last answer about all its partitions, and its time. `strange` are words in it that no manual lists,
+    each like "node state 'odd'": their nodes and jobs count as neither up, free nor ended. `untracked` are the
+    accelerators that its accounting omits, by the scheduler's names: usage records can't tell how many a job had."""
 
     taken_at: datetime
     partitions: Mapping[str, PartitionLoad] = field(default_factory=dict)

@@ -1,8 +1,9 @@
-"""Periods: the months of the federation's zone, in which period an entry lands, and what hinders a month's closing, in words.
+"""Periods: the months of the federation's zone, the period in which an entry counts, and the reasons that block a
+month's closing.
 
-A month is half-open, so that every instant is in exactly one, and it is closed once, for ever: what concerns it and comes later lands in
-the month in which it was written, as a correction. Pure: which months are closed, what centres have not sent and what is in suspense
-come as arguments.
+A month is half-open, so that every instant is in exactly one, and it is closed once, for ever: a later entry that
+concerns it counts in the month in which it was written, as a correction. Pure: closed months, missing manifests and
+suspended records are arguments.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ ZONE = "Asia/Shanghai"
 
 
 class PeriodState(Enum):
-    OPEN = "open"  # it still runs
-    CLOSING = "closing"  # its time has passed; late records still land in it
-    CLOSED = "closed"  # its statements are issued; whatever comes now is a correction in another one
+    OPEN = "open"  # current
+    CLOSING = "closing"  # its time has passed; late records are still added to it
+    CLOSED = "closed"  # its statements are issued; later entries are corrections in another month
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Period:
 
 
 def period_of(instant: datetime, zone: str = ZONE) -> Period:
-    """The month that an instant is in. Raises ValueError if it is naive, SpecError if there is no such zone."""
+    """Returns the month of an instant. Raises ValueError if it is naive, SpecError for an unknown zone."""
     if instant.tzinfo is None:
         raise ValueError(f"{instant} has no time zone")
     local = instant.astimezone(_zone(zone))
@@ -53,7 +54,7 @@ def period_of(instant: datetime, zone: str = ZONE) -> Period:
 
 
 def period_named(name: str, zone: str = ZONE) -> Period:
-    """The month of that name. Raises BadOption."""
+    """Returns the month of that name. Raises BadOption."""
     match = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", name, re.ASCII)
     if not match or not 1 < int(match[1]) < 9999:
         raise BadOption(f"{name[:40]!r} is not a month.", hint="Write it like 2026-11.")
@@ -69,7 +70,7 @@ def preceding(period: Period) -> Period:
 
 
 def days(period: Period) -> Iterator[date]:
-    """Its days in its zone: for each a centre owes a manifest."""
+    """Returns its days in its zone: a centre owes a manifest for each."""
     first, last = (instant.astimezone(_zone(period.zone)).date() for instant in (period.start, period.end))
     return (first + timedelta(days=number) for number in range((last - first).days))
 
@@ -92,26 +93,26 @@ def _zone(name: str) -> ZoneInfo:
         raise SpecError(f"There is no time zone {name[:60]!r}.", hint="Write it like Asia/Shanghai.") from error
 
 
-# ---- where an entry lands
+# ---- where an entry counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """The federation's zone, when each of its closed months was closed, by the month's name, and the `first` month of its books ("": there
-    is none), in which also counts what concerns an earlier one."""
+    """The federation's zone, the closing time of each closed month, by the month's name, and the `first` month of its
+    ledger ("": none), in which entries for earlier months count as well."""
 
     zone: str = ZONE
     closed: Mapping[str, datetime] = field(default_factory=dict)
     first: str = ""
 
     def own(self, concerns: datetime) -> Period:
-        """The month that an entry concerns."""
+        """Returns the month that an entry concerns."""
         month = period_of(concerns, self.zone)
         return month if month.name >= self.first else period_named(self.first, self.zone)
 
     def landing(self, concerns: datetime, recorded_at: datetime | None) -> Period:
-        """The month whose statements count an entry: that which it concerns, unless it was closed when the entry was written: then the
-        month of the writing, which cannot have been closed before its end."""
+        """Returns the month whose statements count an entry: the month that it concerns, unless that was closed when
+        the entry was written; then the month of the writing, which cannot have been closed before its end."""
         own = self.own(concerns)
         closed_at = self.closed.get(own.name)
         if closed_at is None or recorded_at is None or recorded_at < closed_at:
@@ -119,12 +120,13 @@ class Calendar:
         return period_of(recorded_at, self.zone)
 
 
-# ---- what hinders
+# ---- reasons that block a month
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completeness:
-    """What a centre's manifests leave open of a month, in words ("2026-11-03: no manifest"), and why an operator closes it all the same."""
+    """The gaps in a centre's manifests of a month, in sentences ("2026-11-03: no manifest"), and why an operator closes
+    it all the same."""
 
     centre: str
     missing: tuple[str, ...] = ()
@@ -133,7 +135,7 @@ class Completeness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspended:
-    """A record that matches nothing, why, and what an operator decided about it ("" as yet nothing)."""
+    """A record that matches nothing, the reason, and an operator's decision ("": none yet)."""
 
     centre: str
     record: str
@@ -142,7 +144,7 @@ class Suspended:
 
 
 def against_closing(period: Period, state: PeriodState, now: datetime) -> list[str]:
-    """Why an open month can't be closing; nothing: it can."""
+    """Returns why an open month can't be closing; empty: it can."""
     reasons = [] if state is PeriodState.OPEN else [f"{period} is {state.value} already."]
     if now < period.end:
         reasons.append(f"{period} lasts until {_said(period.end, period.zone)}; it is {_said(now, period.zone)}.")
@@ -159,14 +161,15 @@ def against_closed(
     manifests: Iterable[Completeness],
     suspense: Iterable[Suspended],
 ) -> list[str]:
-    """Why a closing month can't be closed, every reason there is; nothing: it can.
+    """Returns all reasons why a closing month can't be closed; empty: it can.
 
-    `before` is the state of the month before it (None: the books begin with this one), `centres` are all that ran something in it."""
+    `before` is the state of the preceding month (None: the ledger begins with this one), `centres` are all that ran
+    jobs in it."""
     reasons = [] if state is PeriodState.CLOSING else [f"{period} is {state.value}, not closing."]
     if now < period.end:
         reasons.append(f"{period} lasts until {_said(period.end, period.zone)}; it is {_said(now, period.zone)}.")
     if before not in (None, PeriodState.CLOSED):
-        reasons.append(f"{preceding(period)} is {before.value if before else 'open'}; months are closed in their order.")
+        reasons.append(f"{preceding(period)} is {before.value if before else 'open'}; close the months in order.")
     said = {one.centre: one for one in manifests}
     for centre in sorted({*centres, *said}):
         reasons.extend(_incomplete(said.get(centre, Completeness(centre=centre, missing=("no manifest at all",)))))
@@ -178,11 +181,11 @@ def _incomplete(one: Completeness) -> list[str]:
         return []
     shown, more = one.missing[:3], len(one.missing) - 3
     rest = f" and {more} more" if more > 0 else ""
-    return [f"{one.centre} is not complete: {'; '.join(shown)}{rest}. Ask it to send them, or say why it is closed without."]
+    return [f"{one.centre} is not complete: {'; '.join(shown)}{rest}. Ask it to send them, or give a reason for closing without them."]
 
 
 def _undecided(one: Suspended) -> str:
-    return f"{one.record} of {one.centre} is in suspense ({one.reason}) and nobody decided what becomes of it."
+    return f"{one.record} of {one.centre} is in suspense ({one.reason}) and waits for a decision."
 
 
 def _said(instant: datetime, zone: str) -> str:

@@ -1,1 +1,1 @@
-"""What the federation does: transactions and calls to centres, one room a subject."""
+"""Does the federation's work: transactions and calls to centres, one room per subject."""

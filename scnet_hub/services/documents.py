@@ -1,4 +1,4 @@
-"""The JSON documents of docs/reference/rest.md, made from what the federation knows. One function a document; no I/O."""
+"""Makes the JSON documents of docs/reference/rest.md from the federation's data. One function per document; no I/O."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def iso(at: datetime | None) -> str | None:
 
 
 def number(amount: Amount | int) -> float:
-    """Credits as a JSON number, exact to a micro-credit."""
+    """Returns credits as a JSON number, exact to a micro-credit."""
     return round((amount if isinstance(amount, int) else amount.micros) / MICRO, 6)
 
 
 def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime) -> Json:
-    """`account` is the caller's own there, "" if none is linked."""
+    """Returns a centre. `account` is the caller's own there, "" if none is linked."""
     snapshot = known.snapshot
     loads = {name: load for name, load in snapshot.partitions.items()} if snapshot else {}
     partitions = [partition(spec, loads.get(spec.name)) for spec in known.spec.partition]
@@ -73,19 +73,19 @@ def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime
 
 
 def announcement(one: Announcement, now: datetime) -> Json:
-    """`now`: whether it counts already."""
+    """Returns an announcement; its `now` says whether it has begun."""
     times = {"start": iso(one.start), "end": iso(one.end), "now": one.start <= now}
     return {"message": one.message, **times, "blocks_starts": one.blocks_starts}
 
 
 def hop(one: Hop, now: datetime) -> Json:
-    """One step of the way to a centre: since when it works or fails, and how old that news is."""
+    """Returns one step of the way to a centre: since when it works or fails, and how old that news is."""
     age = round((now - one.seen_at).total_seconds(), 1)
     return {"name": one.name, "ok": one.ok, "since": iso(one.since), "age_s": age, "why": one.why}
 
 
 def account(row: AccountRow) -> Json:
-    """One link of a person to an account at a centre, standing or ended."""
+    """Returns a link of a person to an account at a centre, current or ended."""
     return {
         "person": row.person, "centre": row.centre, "account": row.account, "how": row.how, "linked_by": row.linked_by,
         "linked_at": iso(row.linked_at), "ended_by": row.ended_by, "ended_at": iso(row.ended_at),
@@ -174,7 +174,7 @@ def session(
 
 
 def brief(row: BriefRow, known: Known | None) -> Json:
-    """A live session for programs that compare thousands: without money, events and warnings."""
+    """Returns a live session for programs that compare thousands: without money, events and warnings."""
     return {
         "id": row.id, "version": row.version, "person": row.person, "project": row.project, "kind": row.kind, "name": row.name,
         "state": row.state, "live": row.live, "continues": row.continues, "centre": row.centre, "partition": row.partition,
@@ -186,7 +186,8 @@ def brief(row: BriefRow, known: Known | None) -> Json:
 
 
 def token(row: SessionRow) -> str:
-    """The job's own, which the hub gave it: a re-joined session goes on with it, and the hub revokes it at the end."""
+    """Returns the session's own token, which the hub gave it: a re-joined session keeps it, and the hub revokes it at
+    the end."""
     return str(row.payload.get("env", {}).get(TOKEN, ""))
 
 
@@ -195,7 +196,7 @@ def warning(one: Notice) -> Json:
 
 
 def copy(row: SessionRow, centre_name: str) -> Json:
-    """One of a session's jobs at the centres."""
+    """Returns one of a session's jobs at the centres."""
     return {
         "number": row.number, "cause": row.cause, "leads": row.leads, "centre": row.centre, "centre_name": centre_name,
         "partition": row.partition, "state": row.job_state, "live": row.job_live, "job_id": row.job_id, "asked_at": iso(row.asked_at),
@@ -205,14 +206,14 @@ def copy(row: SessionRow, centre_name: str) -> Json:
 
 
 def successor(row: SessionRow, centre_name: str) -> Json:
-    """The session that continues another, as that one tells of it."""
+    """Returns the session that continues another, as shown in the other's document."""
     return {
         "id": row.id, "state": row.state, "live": row.live, "centre": row.centre, "centre_name": centre_name, "end_reason": row.end_reason,
     }  # fmt: skip
 
 
 def orphan(one: Orphan) -> Json:
-    """A job at a centre that no session has."""
+    """Returns a job at a centre that no session has."""
     return {
         "centre": one.centre, "job_id": one.job_id, "name": one.name, "state": one.state, "since": iso(one.since),
         "session": one.session, "rule": one.rule,
@@ -220,7 +221,7 @@ def orphan(one: Orphan) -> Json:
 
 
 def forgotten(row: SessionRow, known: Known) -> Json:
-    """A session whose centre answers without its job; `settles_at` is when it is given up."""
+    """Returns a session whose centre answers without its job; `settles_at` is when the session will be written off."""
     assert row.forgotten_since is not None
     settles_at = row.forgotten_since + timedelta(seconds=known.spec.watch.forget_after)
     return {
@@ -252,7 +253,8 @@ def balance(project: ProjectRow, money: Balance, in_flight: Amount, ending: Sequ
 
 
 def own(cap: Cap, available: Amount) -> Json:
-    """What a capped member may spend of a project: the rest of the cap, or of the project where that is less."""
+    """Returns the credits of a project that a capped member may spend: the rest of the cap, or of the project where
+    that is less."""
     amounts = {name: number(getattr(cap, name)) for name in ("cap", "spent", "held")}
     return {**amounts, "available": number(max(Amount(0), min(cap.left, available)))}
 
@@ -284,7 +286,7 @@ def member(row: MemberRow, spent: int, held: int) -> Json:
 
 
 def other_member(row: MemberRow) -> Json:
-    """As a member sees another one: what each spends is for who oversees the project."""
+    """Returns a member as another member sees them: only those who oversee the project see each member's spending."""
     return {"person": row.person, "role": row.role, "cap": None, "spent": None, "held": None}
 
 
@@ -301,7 +303,7 @@ def quote(place: Ranked, one: Quote) -> Json:
 
 
 def quote_or_why(place: Ranked, one: Quote | NoPrice) -> Json:
-    """A quote; where there is none, the place and the problem."""
+    """Returns a quote; where there is none, the place and the problem."""
     if isinstance(one, Quote):
         return quote(place, one) | {"problem": None}
     there = {"centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition}

@@ -1,6 +1,6 @@
-"""The composition root: puts the services together over one runtime, starts what goes on by itself, and stops it.
+"""The composition root: puts the services together over one runtime, starts the background services, and stops them.
 
-Doors call the services that hang here. This file decides nothing; it knows no HTTP and no hub.
+The doors call the services that hang here. This file decides nothing, and knows neither HTTP nor JupyterHub.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from .settlement.settling import Settling
 from .watchdog import Pulse, default_pool
 
 log = logging.getLogger(__name__)
-RECOVERY = 5.0  # seconds between two looks whether a full disk has room again
+RECOVERY = 5.0  # seconds between two checks whether a full disk has room again
 
 
 class Federation:
@@ -114,11 +114,11 @@ class Federation:
         self.load.centres[centre].health.heard(step)
 
     def own(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begins work that ends with the federation."""
+        """Starts work that ends with the federation."""
         self.runtime.tasks.own(work)
 
     async def start(self) -> None:
-        """Applies the federation's page, takes up what an earlier broker left, and begins to watch."""
+        """Applies the federation's page, takes over the work of an earlier broker, and starts to watch the centres."""
         await self._apply_pages()
         live = await self.db.query(stored.live_copies)
         for row in live:
@@ -137,13 +137,14 @@ class Federation:
             self.own(service.run())
 
     async def stop(self) -> None:
-        """Ends what goes on by itself, and lets go of the centres; sessions there go on."""
+        """Stops the background services and closes the connections to the centres; sessions there continue."""
         await self.runtime.tasks.stop()
         for centre in self.centres.values():
             await centre.transport.close()
 
     async def _apply_pages(self) -> None:
-        """What the pages say of projects and accounts, written down. Where that can't be, the broker answers questions meanwhile."""
+        """Writes the projects and accounts of the pages to the database. If the database cannot be written, the broker
+        answers reading calls only until it can."""
         try:
             await self.db.run(projects.apply, self.spec.project, self.clock())
             await self.db.run(account_links.apply, [centre.spec for centre in self.centres.values()], self.clock())
@@ -151,10 +152,10 @@ class Federation:
         except NotStored as error:
             if not self.db.trouble:
                 raise
-            log.warning("only questions are answered: %s %s", error, error.hint)
+            log.warning("the broker only answers reading calls: %s %s", error, error.hint)
 
     async def _keep_writable(self) -> None:
-        """Looks every few seconds whether there is room again, where there was none."""
+        """Checks every few seconds whether a database that had no room can be written again."""
         while True:
             await asyncio.sleep(RECOVERY)
             await attempt(self._write_again, what="writing to the broker's database again")
@@ -166,16 +167,17 @@ class Federation:
             await self._apply_pages()
 
     async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
-        """After a restart: the ways to sessions that live stand (they did, if their master lived on), others go. The way
-        back to the hub is opened now, not when the first person waits for it."""
+        """Restores the forwards after a restart: those of live sessions stay (they lasted if their master did), others
+        are closed. The way back to the hub is opened now, before the first person waits for it."""
         try:
             await self.centres[centre].transport.keep([address(row) for row in rows])
             await self.centres[centre].transport.hub_url()
         except CentreError as error:
-            log.warning("%s: forwards can't be set up, will be tried again: %s", centre, error)
+            log.warning("%s: forwards cannot be set up, will be tried again: %s", centre, error)
 
     def announce(self, page: CentreSpec) -> None:
-        """Takes a centre's maintenance and announcements from its page as it is now; of a centre that is here."""
+        """Takes a centre's maintenance and announcements from its current page; ignores a centre that this federation
+        does not have."""
         if page.id in self.centres:
             told = {name: getattr(page, name) for name in READ_AGAIN}
             spec = self.centres[page.id].spec.model_copy(update=told)
@@ -184,7 +186,7 @@ class Federation:
 
 
 def centres_of(specs: list[CentreSpec], means: Means | None = None) -> dict[str, Centre]:
-    """Live centres of these specs. Raises ScnetError for two of one id."""
+    """Returns live centres for these specs. Raises ScnetError if two have the same id."""
     centres = {spec.id: Centre.of(spec, means) for spec in specs}
     if len(centres) != len(specs):
         raise ScnetError("two centres have the same id", code="bad-spec")

@@ -1,5 +1,5 @@
-"""What goes on by itself: a look, again and again, and no fault of one is the end of all. What can't be done now is logged in a line, a
-fault whole.
+"""Runs a task periodically. An error in one run does not stop the next. An expected error is logged in a line, any
+other with its traceback.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ Look = Callable[[], Awaitable[object]]
 
 
 async def rounds(look: Look, every: float, *, what: str) -> None:
-    """Until cancelled, with so many seconds from the end of one look to the next. `what` the look does stands in the log."""
+    """Runs `look` until cancelled, with `every` seconds from the end of one run to the next. `what` names the task in
+    the log."""
     while True:
         await attempt(look, what=what)
         await asyncio.sleep(every)
 
 
 async def attempt(look: Look, *, what: str) -> bool:
-    """One look, and whether it went well; raises nothing but a cancellation."""
+    """Runs `look` once and returns whether it succeeded. Raises nothing but a cancellation."""
     try:
         await look()
         return True

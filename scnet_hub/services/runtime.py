@@ -19,19 +19,19 @@ log = logging.getLogger(__name__)
 
 
 class Tasks:
-    """The tasks that go on by themselves. They are owned here, so that none is lost and all end with the federation."""
+    """Owns all background tasks, so that none is lost and all end with the federation."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def own(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begins it. An error that ends it is logged whole."""
+        """Starts a task. An error that ends it is logged with its traceback."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
     async def stop(self) -> None:
-        """Cancels all, and waits until they have ended."""
+        """Cancels all tasks, and waits until they have ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -44,7 +44,8 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """`first_looks` holds an event for each centre, set once it was asked for the first time."""
+    """The federation's page, database, centres and clock. `first_looks` holds an event per centre, set after its first
+    look."""
 
     spec: FederationSpec
     db: Database

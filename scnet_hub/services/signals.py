@@ -1,7 +1,7 @@
-"""Signals between services, and the waiting of long polls for a session's next version.
+"""Signals between services, and events for long polls that wait for a session's next version.
 
-A signal is sent after its transaction has committed, and carries no fact that is not in the database: a lost one costs time only. A handler
-starts work and returns at once.
+A signal is sent after its transaction has committed, and carries no fact that is not in the database: a lost signal
+only costs time. A handler starts work and returns at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 
 
 class Signal(Generic[P]):
-    """Calls whoever is connected, in that order."""
+    """Calls all connected handlers, in the order in which they were connected."""
 
     def __init__(self) -> None:
         self._handlers: list[Callable[P, None]] = []
@@ -30,13 +30,14 @@ class Signal(Generic[P]):
 
 
 class Changes:
-    """Wakes those who wait for a session's next version; an event lives as long as a caller waits on it."""
+    """Wakes the callers that wait for a session's next version. An event lives as long as a caller waits on it."""
 
     def __init__(self) -> None:
         self._events: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     def event(self, session_id: str) -> asyncio.Event:
-        """Set at the session's next change. Ask for it before reading the session, so that no change falls between."""
+        """Returns an event that is set at the session's next change. Get it before you read the session, so that no
+        change is missed."""
         event = self._events.get(session_id)
         if event is None:
             event = self._events[session_id] = asyncio.Event()
@@ -48,8 +49,9 @@ class Changes:
 
 
 class Signals:
-    """`launch(session_id, number, again)`: this copy has a row and should become a job; `again` where a job of that name may exist.
-    `look_soon(centre, seconds)`: a look at that centre is worth while within so many seconds. `changes`: a session has a new version."""
+    """`launch(session_id, number, again)`: this copy has a row and should become a job; `again` where a job of that
+    name may exist. `look_soon(centre, seconds)`: a look at that centre is worthwhile within `seconds`. `changes`: a
+    session has a new version."""
 
     def __init__(self) -> None:
         self.launch: Signal[[str, int, bool]] = Signal()
@@ -58,7 +60,7 @@ class Signals:
 
 
 async def within(event: asyncio.Event, seconds: float) -> None:
-    """Waits for the event, at most so many seconds."""
+    """Waits for the event, at most `seconds`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

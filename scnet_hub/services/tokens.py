@@ -8,11 +8,11 @@ from ..domain.sessions.names import ALPHABET, hashed
 
 
 def new_id() -> str:
-    """Twelve characters without look-alikes: 60 bits, so that a job's name is unique for ever."""
+    """Returns twelve characters without look-alikes: 60 bits, so that a job's name is unique for ever."""
     return "".join(secrets.choice(ALPHABET) for _ in range(12))
 
 
 def new_nonce() -> tuple[str, str]:
-    """A nonce for the job and its hash for the database."""
+    """Returns a nonce for the job and its hash for the database."""
     nonce = secrets.token_urlsafe(24)
     return nonce, hashed(nonce)

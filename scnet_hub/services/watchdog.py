@@ -1,7 +1,8 @@
-"""Measures how late the broker's event loop is and how long its thread pools let work wait, so that `health` tells of a starved one.
+"""Measures how late the broker's event loop is and how long work waits for its thread pools, so that `health` can
+report an overload.
 
-A probe is handed to each pool every second: it does nothing, so the time until it has run is the time that any work waits there. Knows
-neither what the pools are for nor what to do about it.
+Every second each pool gets a probe that does nothing, so the time until it has run is the time that any work waits
+there. This file knows neither what the pools are for nor what to do about a full one.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 EVERY = 1.0  # seconds between two looks
-KEPT = 30  # looks: a short trouble is told for half a minute
-LATE = 2.0  # seconds that the loop may be late, and work may wait, before it is told
+KEPT = 30  # looks: a short overload is reported for half a minute
+LATE = 2.0  # seconds that the loop may be late before it is reported
 STUCK = 10.0
 Probe = Callable[[], Awaitable[object]]
 
 
 @dataclass(slots=True)
 class Waits:
-    """Seconds that were waited at the last looks; `since`: when the probe under way was handed over."""
+    """Seconds that were waited at the last looks; `since`: when the probe under way was handed over, None if there is
+    none."""
 
     seen: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     since: float | None = None
@@ -31,7 +33,8 @@ class Waits:
 
 
 class Pulse:
-    """`pools` are what hands a probe to each pool, by the pool's name for people; `every`: seconds between two looks."""
+    """Probes the event loop and the pools. `pools` maps each pool's name, as shown to people, to the function that runs
+    its probe; `every`: seconds between two looks."""
 
     def __init__(self, pools: Mapping[str, Probe], clock: Callable[[], float] = time.monotonic, *, every: float = EVERY) -> None:
         self.pools, self.clock, self.every = pools, clock, every
@@ -40,7 +43,7 @@ class Pulse:
         self._probing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         try:
             while True:
                 due = self.clock() + self.every
@@ -51,7 +54,7 @@ class Pulse:
                 task.cancel()
 
     def look(self, due: float) -> None:
-        """One look, which was due at `due`."""
+        """Looks once, at a time that should have been `due`."""
         self.loop.seen.append(max(0.0, self.clock() - due))
         for name, waits in self.waits.items():
             if waits.since is None:
@@ -69,24 +72,26 @@ class Pulse:
             waits.since = None
 
     def late(self) -> float:
-        """The most seconds by which the event loop was late at the last looks."""
+        """Returns the most seconds by which the event loop was late at the last looks."""
         return self.loop.longest(self.clock())
 
     def waiting(self) -> dict[str, float]:
-        """By pool, the most seconds that work waited there at the last looks, what waits now included."""
+        """Returns, by pool, the most seconds that work waited there at the last looks, work that waits now included."""
         return {name: waits.longest(self.clock()) for name, waits in self.waits.items()}
 
     def troubles(self) -> list[str]:
-        """What is starved, in sentences."""
+        """Returns a sentence for each overloaded pool and for a late event loop."""
         late = self.late()
         said = [f"The broker's event loop was {late:.1f} s late within the last {KEPT * self.every:g} s."] if late >= LATE else []
-        return said + [f"Work waits {seconds:.0f} s for the pool {name}." for name, seconds in self.waiting().items() if seconds >= STUCK]
+        return said + [
+            f"Work has waited up to {seconds:.0f} s for the pool {name}." for name, seconds in self.waiting().items() if seconds >= STUCK
+        ]
 
 
 async def default_pool() -> None:
-    """A probe of asyncio's own threads, on which answers of centres are read and names of hosts are looked up."""
+    """Probes asyncio's own threads, which read answers of centres and look up host names."""
     await asyncio.to_thread(_nothing)
 
 
 def _nothing() -> None:
-    """What a probe does."""
+    """The probe's work."""

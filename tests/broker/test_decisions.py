@@ -49,6 +49,6 @@ async def test_a_refused_start_says_under_which_id_it_is_explained(world: World,
     decision = refused.json()["details"]["decision"]
     explained = await door.get(f"decisions/{decision}", headers=by("ada"))
     told = explained.json()
-    assert refused.status_code == 409 and explained.status_code == 200 and told["words"][2] == "So it was refused."
+    assert refused.status_code == 409 and explained.status_code == 200 and told["words"][2] == "The request was refused."
     assert told["decisions"][0]["refused"]["why"] == refused.json()["title"] and "needs 64 cores" in told["words"][3]
     assert "s3cret" not in explained.text

@@ -235,7 +235,7 @@ async def test_every_day_of_a_centre_that_ran_something_is_waited_for_from_its_f
     house.clock.to("2026-11-03")
     refused = (await house.close("2026-10")).json()
     assert refused["details"]["reasons"] == [
-        f"{words}. Ask it to send them, or say why it is closed without."
+        f"{words}. Ask it to send them, or give a reason for closing without them."
         for words in (
             "alpha is not complete: 2026-10-20: no manifest; 2026-10-21: one is not here",
             "beta is not complete: 2026-10-07: one is not here",
@@ -262,7 +262,7 @@ async def test_a_centre_that_ran_nothing_is_not_waited_for_and_an_undecided_reco
     house.db.run_here(story)
     house.clock.to("2026-11-03")
     (reason,) = (await house.close("2026-10")).json()["details"]["reasons"]
-    assert "bears the name of no session" in reason and "nobody decided" in reason
+    assert "bears the name of no session" in reason and "waits for a decision" in reason
     board = (await house.get("settlement/board")).json()
     assert board["suspense"]["count"] == 1 and board["suspense"]["records"][0]["centre"] == "gamma"
     assert board["periods"][1]["hinders"] == [reason]

@@ -139,7 +139,7 @@ def test_a_document_that_cannot_be_saved_is_named_and_nothing_is_continued(broke
 def test_where_credits_run_out_documents_are_saved_by_themselves_and_the_warning_goes_when_they_last_again(
     broker: FakeBroker, page: Page, tmp_path: Path
 ) -> None:
-    said = "Save your work now: credits run out, and this session is stopped at 14:30 UTC."
+    said = "Save your work now: credits are running out, and this session will be stopped at 14:30 UTC."
     why = "Project climate has 0.03 credits left, and 30 min more of this session cost up to 0.40 credits."
     warning = {"code": "credits", "message": said, "at": in_(240)}
     broker.lab("paid", expires_at=in_(7200), stops_at=in_(240), lease_end=why, warnings=[warning])

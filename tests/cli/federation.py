@@ -144,7 +144,7 @@ ANSWERS: Json = {
     "POST allocations/a-1/approve": allocation(state="active", grantor="federation", answer="enjoy"),
     "GET projects/sea": balance(
         kind="research",
-        ending=["5.00 credits of spring end on 30 Nov 2026 16:00 UTC (in 7 days): what is not spent then is gone."],
+        ending=["5.00 credits of spring end on 30 Nov 2026 16:00 UTC (in 7 days): credits not spent by then are lost."],
         members=[{"person": "ada", "role": "pi", "cap": None, "spent": 10.0, "held": 4.0}],
         lots=[
             {"name": "spring", "unit": "GRANT", "grantor": "ministry", "ends_at": "2026-11-30T16:00:00.000Z", "centres": ["alpha"]}

@@ -77,10 +77,10 @@ def test_centres_show_what_is_free_at_which_price() -> None:
 
 
 def test_a_centre_that_is_down_says_why_and_keeps_its_line() -> None:
-    down = centre("beta", state="down", why="Beta does not answer since 09:00", age_s=None)
+    down = centre("beta", state="down", why="Beta has not answered since 09:00", age_s=None)
     result = run("centres", broker=Broker(GET_centres={"centres": [centre("alpha"), down]}))
     assert result.exit_code == 0
-    assert "none yet" in result.stdout and "beta: Beta does not answer since 09:00" in result.stderr
+    assert "none yet" in result.stdout and "beta: Beta has not answered since 09:00" in result.stderr
 
 
 def test_place_sends_only_what_was_asked() -> None:

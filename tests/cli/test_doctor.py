@@ -41,10 +41,10 @@ def test_every_line_says_ok_or_problem_and_what_to_do() -> None:
 
 
 def test_a_centre_that_is_down_is_a_problem_with_its_reason() -> None:
-    down = centre("beta", state="down", why="Beta does not answer since 09:00")
+    down = centre("beta", state="down", why="Beta has not answered since 09:00")
     found = findings(Broker(GET_centres={"centres": [centre("alpha"), down]}))
     assert found["centre alpha"]["ok"]
-    assert (found["centre beta"]["ok"], found["centre beta"]["found"]) == (False, "down: Beta does not answer since 09:00")
+    assert (found["centre beta"]["ok"], found["centre beta"]["found"]) == (False, "down: Beta has not answered since 09:00")
 
 
 def test_a_silent_broker_is_asked_once_and_the_hub_still() -> None:

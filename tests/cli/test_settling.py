@@ -85,7 +85,7 @@ def test_excuses_and_a_preview_are_sent() -> None:
 
 
 def test_what_hinders_a_month_is_exit_code_1_with_every_reason_in_the_document() -> None:
-    problem = Refused("2026-11 can't be closed: x", code="period-not-closed", details={"reasons": ["x", "y"]}).problem()
+    problem = Refused("2026-11 cannot be closed: x", code="period-not-closed", details={"reasons": ["x", "y"]}).problem()
     broker = Broker(**ANSWERS | {"POST_periods/2026-11/close": (422, problem)})
     result = run("period", "close", "2026-11", "--json", broker=broker)
     assert result.exit_code == 1 and json.loads(result.stdout)["details"]["reasons"] == ["x", "y"]

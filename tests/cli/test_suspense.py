@@ -34,7 +34,7 @@ def test_a_day_that_lacks_something_is_said_and_fails() -> None:
     place = "POST centres/alpha/usage/pull"
     whole = run("usage", "pull", "alpha", "--day", "2026-11-01", broker=Broker(**{place: {"manifests": [DAY]}}))
     assert whole.exit_code == 0 and "2026-11-01: 1,200 runs ended, 1 went on: complete." in whole.stdout
-    lacking = DAY | {"missing": ["2026-11-01: 3 rows of its accounting can't be read"]}
+    lacking = DAY | {"missing": ["2026-11-01: 3 rows of its accounting cannot be read"]}
     lossy = run("usage", "pull", "alpha", "--day", "2026-11-01", broker=Broker(**{place: {"manifests": [lacking]}}))
     assert lossy.exit_code == 1 and "not complete: 2026-11-01: 3 rows" in lossy.stdout
 

@@ -48,7 +48,7 @@ def seed(together: Together, now: datetime | None = None) -> None:
         books.grant(tx, "tides", "autumn", credits(400), now - timedelta(days=20), expires_at=now + timedelta(days=19))
         for place, (person, centre, cores, gpus, hours, days) in enumerate(_runs()):
             _ran(tx, f"s{place:011}", person, centre, cores, gpus, timedelta(hours=hours), now - timedelta(days=days, hours=3))
-        books.reverse(tx, "settle:s00000000003", now - timedelta(hours=1), "a node of the centre's failed", actor="an operator")
+        books.reverse(tx, "settle:s00000000003", now - timedelta(hours=1), "a node of the centre failed", actor="an operator")
         wish = Wish(
             project="tides", amount=credits(500), begins_at=now, ends_at=now + timedelta(days=365), words=f"The winter's runs.\n{HOSTILE}",
             centres=("alpha", "beta"),

@@ -119,7 +119,7 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
         [wanted] = re.findall(r'id="allocation-(\w+)"[^>]*>\s*<h3>25.00', asked.text)
         assert post(ada, "project", project="tides", do="approve", allocation=wanted, amount="25").status_code == 403
         refused = post(olga, "project", project="tides", do="decline", allocation=wanted, words="")
-        assert refused.status_code == 400 and "declined with a reason" in refused.text
+        assert refused.status_code == 400 and "Give a reason for declining" in refused.text
         assert f'aria-describedby="wrong-{wanted}" autofocus' in refused.text
         given = post(olga, "project", project="tides", do="approve", allocation=wanted, amount="20", words="less")
         assert "20.00 credits: active" in given.text and "Answer of olga" in given.text
@@ -148,13 +148,13 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         [record] = re.findall(r'id="record-(\d+)"', board.text)
         assert 'value="drop"' in board.text and 'value="believe"' not in board.text, "it is nobody's, so nobody can be charged"
         wordless = post(olga, "settlement", do="drop", at=record, words=" ")
-        assert wordless.status_code == 400 and "words that say why" in wordless.text
+        assert wordless.status_code == 400 and "Give a reason for the decision" in wordless.text
         dropped = post(olga, "settlement", do="drop", at=record, words="a test of the centre's own")
         assert dropped.status_code == 200 and f'id="record-{record}"' not in dropped.text
         assert post(olga, "settlement", do="drop", at=HOSTILE, words="x").status_code == 400
         [month] = re.findall(r"Close (2\d{3}-\d\d)…", board.text)
         hindered = post(olga, "settlement", do="close", at=month)
-        assert hindered.status_code == 422 and f"<strong>{month} can&#39;t be closed:</strong>" in hindered.text
+        assert hindered.status_code == 422 and f"<strong>{month} cannot be closed:</strong>" in hindered.text
         assert hindered.text.count("alpha is not complete") == 2 and "--excuse" not in hindered.text  # on the board and at the form
         closed = post(olga, "settlement", do="close", at=month, **{"excuse-alpha": "sent by mail", "excuse-beta": "lost"})
         assert f"{month}: closed" in closed.text and "Closed without beta: lost" in closed.text and "by olga" in closed.text
@@ -173,7 +173,7 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         statement = alan.get("statement", params={"name": name})
         assert statement.status_code == 200 and "Is to get, CNY" in statement.text and ">Settled<" not in statement.text
         wordless = post(alan, "statement", name=name, do="dispute", words=" ")
-        assert wordless.status_code == 400 and "needs words" in wordless.text
+        assert wordless.status_code == 400 and "Give a reason for disputing" in wordless.text
         look(together, Path(os.environ.get("SCNET_PICTURES") or tmp_path), alan.cookies, name)
         disputed = post(alan, "statement", name=name, do="dispute", words=f"too little {HOSTILE}")
         assert "disputed" in disputed.text and HOSTILE not in disputed.text

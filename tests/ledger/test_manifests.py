@@ -56,8 +56,8 @@ def test_a_day_of_which_all_came_lacks_nothing_and_a_day_without_jobs_too() -> N
 def test_a_record_that_did_not_come_is_counted_and_named() -> None:
     """MET-12."""
     (reason,) = missing(told(), ALL[1:])
-    assert reason == f"2026-11-23: 2 runs ended by its manifest, of 1 there are records; not here: {ENDED.identity}/0"
-    assert missing(told(ids=False), ALL[1:]) == ("2026-11-23: 2 runs ended by its manifest, of 1 there are records",)
+    assert reason == f"2026-11-23: its manifest lists 2 ended runs; there are records of 1; not here: {ENDED.identity}/0"
+    assert missing(told(ids=False), ALL[1:]) == ("2026-11-23: its manifest lists 2 ended runs; there are records of 1",)
 
 
 def test_a_record_that_the_centre_does_not_know_of_is_named() -> None:
@@ -68,17 +68,17 @@ def test_a_record_that_the_centre_does_not_know_of_is_named() -> None:
 
 def test_another_revision_is_not_the_same_record() -> None:
     (reason,) = missing(told(), (replace(ENDED, revision=1), *ALL[1:]))
-    assert "not the same revisions" in reason and f"{ENDED.identity}/1" in reason
+    assert "different runs or revisions" in reason and f"{ENDED.identity}/1" in reason
 
 
 def test_the_same_runs_with_other_amounts_are_seen() -> None:
     (reason,) = missing(told(), (replace(ENDED, cores=3), *ALL[1:]))
-    assert reason == "2026-11-23: the same runs, but other sums (core-second: 14400 by its manifest, 10800 here)"
+    assert reason == "2026-11-23: the same runs, but different sums (core-second: 14400 in its manifest, 10800 here)"
 
 
 def test_a_run_that_goes_on_and_is_not_known_here_is_named() -> None:
     (reason,) = missing(told(), (ENDED, OVER_NIGHT, *ALL[3:]))
-    assert reason.endswith(f"there is no record: {GOES_ON.identity}")
+    assert reason.endswith(f"no record of: {GOES_ON.identity}")
 
 
 def test_a_run_that_went_on_then_and_has_ended_since_is_no_fault() -> None:

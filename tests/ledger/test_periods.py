@@ -145,12 +145,12 @@ def test_a_centre_that_sent_nothing_hinders_until_an_operator_says_why_not() -> 
 def test_suspense_hinders_until_it_is_decided() -> None:
     record = Suspended(centre="alpha", record="job 17", reason="no such session")
     (reason,) = closed(suspense=[record])
-    assert reason == "job 17 of alpha is in suspense (no such session) and nobody decided what becomes of it."
+    assert reason == "job 17 of alpha is in suspense (no such session) and waits for a decision."
     assert closed(suspense=[Suspended(centre="alpha", record="job 17", reason="x", decision="alpha's own test")]) == []
     assert len(closed(suspense=[Suspended(centre="alpha", record="job 17", reason="x", decision="  ")])) == 1
 
 
 def test_months_are_closed_in_their_order_and_once() -> None:
-    assert closed(before=PeriodState.CLOSING) == ["2026-10 is closing; months are closed in their order."]
+    assert closed(before=PeriodState.CLOSING) == ["2026-10 is closing; close the months in order."]
     again = against_closed(NOVEMBER, PeriodState.CLOSED, AFTER, before=None, centres=[], manifests=[], suspense=[])
     assert again == ["2026-11 is closed, not closing."]

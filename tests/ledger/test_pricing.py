@@ -88,7 +88,7 @@ def test_nothing_used_costs_nothing() -> None:
 
 @pytest.mark.parametrize("quantity", [-1, float("nan"), 1.5, float("inf"), True, Fraction(-1, 2)])
 def test_a_quantity_that_is_none_is_refused(quantity: Quantity) -> None:
-    with pytest.raises(ValueError, match=r"core-second: .* is no quantity"):
+    with pytest.raises(ValueError, match=r"core-second: .* is not a valid quantity"):
         segment_cost({CORE: quantity}, RATES)
 
 

@@ -38,7 +38,7 @@ def test_it_reads_like_this() -> None:
         "At most 9.60 credits: the whole walltime, (4 cores x 1.2) credits/h x 7200 s = 9.6 credits.\n"
         "Probably 2.40 credits: the last 10 such sessions used 25 % of their walltime, 30 min of 2 h.\n"
         "At least 0.0800 credits: it ends after 1 min; free if it never starts.\n"
-        "Of 100.00 credits available, 90.40 credits are left while it runs, and probably 97.60 credits when it ended."
+        "Of 100.00 credits available, 90.40 credits are left while it runs, and probably 97.60 credits when it ends."
     )
 
 
@@ -73,7 +73,8 @@ def test_a_quote_needs_a_walltime() -> None:
 def test_max_counts_with_a_start_after_the_price_rises() -> None:
     made = quote(request(), DEARER, NOW)
     assert (
-        made.max - made.rounding == credits(24) and "dearest prices it may meet if it starts by 2026-12-07 04:00+00:00" in made.why["max"]
+        made.max - made.rounding == credits(24)
+        and "highest prices that may apply if it starts by 2026-12-07 04:00+00:00" in made.why["max"]
     )
     assert made.expected == credits("4.8")
     assert quote(request(), DEARER, NOW, starts_at=NOW + 4 * DAY).expected == credits(12)

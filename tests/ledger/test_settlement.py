@@ -369,7 +369,7 @@ def test_a_dispute_has_words_and_is_settled_with_words() -> None:
     assert statements.settled(one, by="op", now=TOO_LATE, words="reverse:settle:s3").words == "reverse:settle:s3"
     after = statements.accept(one, by="ada", now=IN_TIME)
     assert (after.state, after.words) == (StatementState.ACCEPTED, "")  # the words were the dispute's
-    with pytest.raises(BadOption, match="needs words"):
+    with pytest.raises(BadOption, match="Give a reason"):
         statements.dispute(ISSUE, words="  ", by="ada", now=IN_TIME)
 
 

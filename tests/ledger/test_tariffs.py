@@ -175,9 +175,9 @@ def test_a_page_that_changes_what_was_is_told_from_one_that_goes_on() -> None:
     assert rewritten(old, priced, since, NOW) == ""
     assert rewritten(priced, old, since, NOW).endswith("the price of gpu-second differs.")
     assert rewritten(old, tariff(version(NOW - DAY), sales=(NIGHTS,)), since, NOW) == (
-        "This partition would have another price at 2026-11-22 12:00+08:00, which is past: the price of core-second differs."
+        "This partition would have a different price at 2026-11-22 12:00+08:00, which is in the past: the price of core-second differs."
     )
-    assert rewritten(old, tariff(), since, NOW).endswith("at 2026-11-18 22:00+08:00, which is past: the sale differs.")
+    assert rewritten(old, tariff(), since, NOW).endswith("at 2026-11-18 22:00+08:00, which is in the past: the sale differs.")
     dear = Tariff(versions=(Version(prices={CORE: 1_000_000}, minimum=1),), sales=(NIGHTS,), zone=old.zone)
     assert "the minimum differs" in rewritten(old, dear, since, NOW)
 

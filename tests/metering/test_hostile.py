@@ -115,7 +115,7 @@ def test_a_session_that_asked_for_gpus_is_not_charged_as_one_without(ended: Ende
     (waits,) = ended.rows
     assert (waits.state, ended.charged) == ("suspense", None)
     assert "asked for 2 GPUs, and its accounting tells of 0" in waits.reason and "AccountingStorageTRES" in waits.reason
-    assert "Not charged before an operator has looked" in ended.log
+    assert "Not charged until an operator has reviewed" in ended.log
     suspense_decisions.decide(ended.tx, waits.id, "believe", "the GPUs are a gift", "op", ended.pages, NOW)
     assert ended.charged and [one.state for one in ended.rows] == ["counted"]
     ended.books()

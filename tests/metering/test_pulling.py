@@ -79,7 +79,7 @@ def test_a_manifest_may_be_issued_again_and_keeps_its_excuse(database: Database)
     with undone(database) as tx:
         ended = Ended(tx, pages()).begin()
         broken = told(trouble="half a row", state=JobState.UNKNOWN, ending=None)
-        assert pull(ended, broken).missing == ("2026-11-23: 1 rows of its accounting can't be read",)
+        assert pull(ended, broken).missing == ("2026-11-23: 1 rows of its accounting cannot be read",)
         assert stored_manifests.excuse(tx, "alpha", TODAY, TODAY, "its disk was full", "olga") == 1
         assert pull(ended, told()).missing == ()
         assert stored_manifests.of(tx)[0].excuse == "its disk was full" and stored_manifests.newest(tx) == {"alpha": TODAY}
@@ -159,7 +159,7 @@ async def test_a_session_whose_record_is_not_believed_waits_for_an_operator(worl
 
     waits = await world.until(suspended)
     assert "ahead of the hub's clock" in waits[0]["reason"] and (await fed.lookup.get(row.id)).charged is None
-    assert "Not charged before an operator has looked at its usage record" in await world.log(row.id)
+    assert "Not charged until an operator has reviewed its usage record" in await world.log(row.id)
     body = {"decision": "believe", "words": "their clock is wrong"}
     assert (await door.post(f"usage/suspense/{waits[0]['id']}", json=body, headers=by("olga"))).json()["state"] == "counted"
     done = await fed.lookup.get(row.id)

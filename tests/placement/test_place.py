@@ -97,7 +97,7 @@ def test_the_reason_says_start_room_price_and_runner_up() -> None:
         (offer("beta", load=BUSY), "would start behind 2 queued jobs"),
         (offer("beta", load=load(node(cores_used=4))), "would start now, but it is 50 % full instead of 0 %"),
         (offer("beta", core_hour=credits(2)), "would start now, but it costs 2.00 credits instead of 1.00 credits"),
-        (offer("beta", gpus=1, load=load(node(gpus=1))), "would start now, but its GPUs are kept for those who need them"),
+        (offer("beta", gpus=1, load=load(node(gpus=1))), "would start now, but its GPUs are kept for sessions that need them"),
         (offer("beta"), "would start now, but it is later in the list of centres"),
     ],
 )
@@ -119,15 +119,20 @@ def test_nowhere_lists_every_refusal_and_raises_nothing() -> None:
 
 
 def test_a_start_that_asks_for_a_centre_reads_that_centres_reason_only() -> None:
-    offers = [offer("alpha"), offer("beta"), offer("gamma"), replace(offer("delta"), state="down", why="Delta does not answer since 07:49")]
+    offers = [
+        offer("alpha"),
+        offer("beta"),
+        offer("gamma"),
+        replace(offer("delta"), state="down", why="Delta has not answered since 07:49"),
+    ]
     placed = place(request(centre="delta"), offers, now=NOW)
-    assert placed.reason.startswith("The centre that you asked for can't take this now: ")
-    assert "does not answer since 07:49" in placed.reason and "you asked for delta" not in placed.reason
+    assert placed.reason.startswith("The centre that you asked for cannot take this now: ")
+    assert "has not answered since 07:49" in placed.reason and "you asked for delta" not in placed.reason
     assert len(placed.refusals) == 4
 
 
 def test_an_empty_federation_says_so() -> None:
-    assert place(request(), [], now=NOW).reason == "No centre is in the federation yet."
+    assert place(request(), [], now=NOW).reason == "The federation has no centres yet."
 
 
 def test_the_cheapest_policy_waits_for_the_price() -> None:

@@ -27,7 +27,7 @@ def test_a_lab_session_by_hand(hub: Running, centre: str) -> None:
         panel = steps.run_notebook(page, hub.url, "ada", "01-first-session")
         for name in (one["name"] for one in hub.operator.centres()):
             expect(page.locator(".jp-OutputArea").get_by_text(name).first).to_be_visible()
-        assert not page.locator(".jp-OutputArea").get_by_text(re.compile("does not answer|not been heard")).count()
+        assert not page.locator(".jp-OutputArea").get_by_text(re.compile("has not answered|not been contacted")).count()
         first = panel.inner_text()
         expect(panel).not_to_have_text(first, timeout=60_000)
         assert steps.no_cell_failed(page)

@@ -1,1 +1,1 @@
-"""What is known of a centre: its state, its health, and whether its failed starts keep others away."""
+"""The known state of a centre: its load, its health, and whether failed starts there keep other sessions away."""

@@ -1,7 +1,7 @@
-"""Health of one centre, hop by hop: which step of the way to it works since when, which fails since when, and why.
+"""Tracks one centre's health, hop by hop: which step of the way to it works or fails, since when, and why.
 
-Pure: it is told what was asked and how that went (`Asked`), by `centres.Centre` wherever a question is asked, and asks nobody
-itself. What a failing hop means for placement is `load`'s business, what is said of it to whom `notices`'.
+Pure: `adapters.centre.Centre` reports every step that it runs (`Asked`); this module asks nothing itself. `state`
+decides what a failing hop means for placement, `session_warnings` who is told.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One step of a question to a centre. `hop` is what was tried: "login" is the transport's part, with the `program` that
-    it ran, the others are what the answer says. `error` is what went wrong, None if nothing. `account` is who asked, "" the
-    federation itself: what fails for one person only is no fault of the centre."""
+    """One step of a call to a centre. `hop` names the step: "login" is the transport's part, with the `program` that it
+    ran; the others follow from the answer. `error` is the failure, None if there was none. `account` is who called, ""
+    the federation itself: a failure for one person only is not the centre's fault."""
 
     hop: str
     at: datetime
@@ -38,7 +38,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """`since` is when it began to be so, `seen_at` when it was last seen to be so; `why` is "" while it works."""
+    """The state of a hop. `since` is when it began, `seen_at` when it was last confirmed; `why` is "" while the hop
+    works."""
 
     name: str
     since: datetime
@@ -57,7 +58,7 @@ class Health:
     hops: dict[str, Hop] = field(default_factory=dict)
 
     def heard(self, asked: Asked) -> None:
-        """Takes in one step of a question. A program that ran and did not answer shows that the login works."""
+        """Takes in one step of a call. A program that ran and did not answer shows that the login works."""
         if asked.account:
             return
         if asked.hop == "login" and isinstance(asked.error, Silent):
@@ -65,26 +66,26 @@ class Health:
         self.seen(asked.hop, asked.at, str(asked.error) if asked.error else "")
 
     def seen(self, name: str, at: datetime, why: str = "") -> None:
-        """The hop was tried at `at`: it works, or fails because of `why`."""
+        """Records that the hop was tried at `at`: it works, or fails because of `why`."""
         before = self.hops.get(name)
         same = before is not None and before.ok == (not why)
         self.hops[name] = replace(before, seen_at=at, why=why) if before and same else Hop(name, at, at, why)
 
     def counted(self, snapshot: LoadSnapshot) -> None:
-        """The nodes as a snapshot has them: a centre whose every node is down answers well and runs nothing."""
+        """Judges the nodes of a snapshot: a centre whose nodes are all down answers well and runs nothing."""
         nodes = {node.name: node for load in snapshot.partitions.values() for node in load.nodes}
         up = sum(node.up for node in nodes.values())
         self.seen("nodes", snapshot.taken_at, f"none of its {len(nodes)} nodes is up" if nodes and not up else "")
 
     def listed(self) -> list[Hop]:
-        """Those known, in the order of `HOPS`."""
+        """Returns the known hops, in the order of `HOPS`."""
         return [self.hops[name] for name in HOPS if name in self.hops]
 
     def failing(self) -> Hop | None:
-        """The first that fails: those behind it can't be judged."""
+        """Returns the first hop that fails: later hops can't be judged."""
         return next((hop for hop in self.listed() if not hop.ok), None)
 
 
 def sentence(centre: str, hop: Hop) -> str:
-    """A failing hop for people."""
+    """Describes a failing hop for people."""
     return f"{centre}: {NAMES[hop.name]} has failed since {hop.since:%H:%M:%S} UTC: {hop.why}"

@@ -1,7 +1,7 @@
-"""What a person should be told about a live session before it hurts: that its credits run out, maintenance that would end it, what its
-centre announces, and that its centre can't be asked.
+"""Warns a person about a live session in time: credits are running out, maintenance would end it, its centre announces
+something, or its centre cannot be reached.
 
-Pure: facts and `now` in, sentences with a code out. Who shows them, and where, is the doors' and clients' business.
+Pure: takes facts and `now`, returns sentences with a code. The doors and clients decide who shows them, and where.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from ..standard.centre import CentreSpec
 from .health import NAMES, Hop
 
 WARNING = (
-    "Credits run out: this session is stopped at {at}, with all that its kernels hold. {why} Save your work. Ask the project's PI for"
-    " more, or stop something else of it: then this one runs on by itself."
+    "Credits are running out: this session will be stopped at {at}, with all its kernels. {why} Save your work. Ask the project's PI for"
+    " more, or stop another session of the project: then this one continues automatically."
 )
-URGENT = "Save your work now: credits run out, and this session is stopped at {at}. {why} If the project gets more before, it runs on."
+URGENT = "Save your work now: credits are running out, and this session will be stopped at {at}. {why} With more credits it continues."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """`at` is when what it tells of begins, or began."""
+    """A warning. `at` is when its subject begins, or began."""
 
     code: str
     message: str
@@ -41,14 +41,14 @@ def notices(
     leased_until: datetime | None = None,
     lease_end: str = "",
 ) -> list[Notice]:
-    """For a session at the centre of `spec` that may run until `ends_at`; `failing` is that centre's first failing hop; `lease_end` says
-    why what it holds lasts no longer than `leased_until`. Most urgent first."""
+    """Returns the warnings for a session at the centre of `spec` that may run until `ends_at`; `failing` is that
+    centre's first failing hop; `lease_end` says why its hold lasts no longer than `leased_until`. Most urgent first."""
     known = [*_unknown(spec, failing, unknown_since, unknown_why), *_maintenance(spec, ends_at, now), *_announcements(spec, now)]
     return [*_credits(leased_until, lease_end, now), *known]
 
 
 def _credits(leased_until: datetime | None, lease_end: str, now: datetime) -> Iterator[Notice]:
-    """In its last quarter of an hour, and once more, as other words, in its last five minutes."""
+    """Warns in the last quarter of an hour, and again, with other words, in the last five minutes."""
     end = leases.stops_at(leased_until, lease_end)
     if end is None or leased_until is None or now < leased_until - leases.WARNED:
         return
@@ -60,8 +60,8 @@ def _unknown(spec: CentreSpec, failing: Hop | None, since: datetime | None, why:
     if since is None:
         return
     where = f"{NAMES[failing.name]} fails" if failing else why
-    message = f"{spec.name} cannot say since {since.astimezone(UTC):%H:%M} UTC how this session is ({where})."
-    yield Notice(code="unknown", message=f"{message} It is kept; what it computes goes on.", at=since)
+    message = f"{spec.name} has not reported on this session since {since.astimezone(UTC):%H:%M} UTC ({where})."
+    yield Notice(code="unknown", message=f"{message} The session is kept and its work continues.", at=since)
 
 
 def _maintenance(spec: CentreSpec, ends_at: datetime, now: datetime) -> Iterator[Notice]:
@@ -70,7 +70,7 @@ def _maintenance(spec: CentreSpec, ends_at: datetime, now: datetime) -> Iterator
         return
     why = f" ({window.reason})" if window.reason else ""
     end = f"{spec.name} is in maintenance from {moment(window.start, now)} to {moment(window.end, now)}{why}"
-    yield Notice(code="maintenance", message=f"{end}: it ends this session then. Save your work before.", at=window.start)
+    yield Notice(code="maintenance", message=f"{end}: this session will end then. Save your work before.", at=window.start)
 
 
 def _announcements(spec: CentreSpec, now: datetime) -> Iterator[Notice]:
@@ -80,6 +80,7 @@ def _announcements(spec: CentreSpec, now: datetime) -> Iterator[Notice]:
 
 
 def moment(at: datetime, now: datetime) -> str:
-    """A time for people: "14:30 UTC" today, else with its day. Pages and panels read these two forms to show them in the person's zone."""
+    """Formats a time for people: "14:30 UTC" today, else with its day. Pages and panels read these two forms to show
+    them in the person's zone."""
     at, now = at.astimezone(UTC), now.astimezone(UTC)
     return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at.day} {at:%b %H:%M} UTC"

@@ -1,6 +1,6 @@
-"""What is known of each centre now: its last snapshot, whether it answers, and the offers that follow from both.
+"""The known state of each centre: its last snapshot, whether it answers, and the offers that follow from both.
 
-Filled by the watchers, read by placement and pages; it asks nobody anything.
+Filled by the watchers, read by placement and pages; asks nothing itself.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from .breaker import Breaker
 from .health import Health
 
 log = logging.getLogger(__name__)
-Looked = tuple[LoadSnapshot, Mapping[str, Outlook]]  # of one time: replaced whole, because one thread writes and others read
+# of one time: replaced as a whole, because one thread writes and others read
+Looked = tuple[LoadSnapshot, Mapping[str, Outlook]]
 
 
 @dataclass(slots=True)
 class Known:
-    """One centre: what it promises, and what it last said."""
+    """One centre: its page, and its last answer."""
 
     spec: CentreSpec
     order: int
@@ -33,9 +34,9 @@ class Known:
     failure: str = ""
     health: Health = field(default_factory=Health)
     breaker: Breaker = field(default_factory=Breaker)
-    tick: float = 0.0  # seconds between looks, where its slow answers make them rarer than its page says
-    news: dict[str, None] = field(default_factory=dict)  # all centres of which something is new, by id
-    wondered: set[str] = field(default_factory=set)  # at words that are not known: each is logged once
+    tick: float = 0.0  # seconds between looks, where slow answers make them rarer than the page says
+    news: dict[str, None] = field(default_factory=dict)  # all centres with news, by id
+    wondered: set[str] = field(default_factory=set)  # unknown words in answers: each is logged once
 
     def took(self, snapshot: LoadSnapshot) -> None:
         looked = snapshot, {name: look(load, snapshot.taken_at) for name, load in snapshot.partitions.items()}
@@ -44,7 +45,7 @@ class Known:
         for words in snapshot.strange:
             if words not in self.wondered:
                 self.wondered.add(words)
-                log.warning("%s: the %s is not known: what it is said of counts as neither up, free nor ended.", self.spec.id, words)
+                log.warning("%s: %s is unknown: whatever bears it counts as neither up, free nor ended.", self.spec.id, words)
         self._tell()
 
     def failed(self, why: str, at: datetime) -> None:
@@ -52,12 +53,12 @@ class Known:
         self._tell()
 
     def announced(self, spec: CentreSpec) -> None:
-        """Its page says something else now."""
+        """Takes in a changed page."""
         self.spec = spec
         self._tell()
 
     def paced(self, tick: float) -> None:
-        """So many seconds are between looks now."""
+        """Takes in the current seconds between looks."""
         before, self.tick = self.max_age, tick
         if self.max_age != before:
             self._tell()
@@ -70,7 +71,7 @@ class Known:
         return self.looked[0] if self.looked else None
 
     def state(self, now: datetime) -> str:
-        """ "up", "stale", "down" or "unknown" (never heard of, and no error yet)."""
+        """Returns "up", "stale", "down" or "unknown" (never contacted, and no error yet)."""
         if self.failing_since is not None:
             return "down"
         if self.snapshot is None:
@@ -79,24 +80,25 @@ class Known:
 
     def _why_not(self, failing_since: datetime | None) -> str:
         if failing_since:
-            return f"{self.spec.name} does not answer since {failing_since:%H:%M:%S} UTC: {self.failure}"
-        return f"{self.spec.name} has not been heard of yet"
+            return f"{self.spec.name} has not answered since {failing_since:%H:%M:%S} UTC: {self.failure}"
+        return f"{self.spec.name} has not been contacted yet"
 
     @property
     def max_age(self) -> timedelta:
-        """Two ticks and 15 s: what is older says nothing of the load."""
+        """Returns two ticks and 15 s: an older answer says nothing about the load."""
         return timedelta(seconds=2 * max(self.spec.watch.interval, self.tick) + 15)
 
     def why(self, now: datetime) -> str:
-        """A sentence for people; "" while it is up."""
+        """Returns the reason for people; "" while the centre is up."""
         state = self.state(now)
         if state in ("down", "unknown"):
             return self._why_not(self.failing_since)
-        return f"{self.spec.name} was last heard of a while ago" if state == "stale" else ""
+        return f"{self.spec.name} has not answered for a while" if state == "stale" else ""
 
     def offers(self, copies: Iterable[NewCopy] = ()) -> list[Offer]:
-        """Its partitions as offers; `copies` are our own newest jobs there, for those the snapshot can't show yet. What time alone
-        changes is not in them: that an answer grows old, an offer's own rule sees; when a breaker lets somebody try, `refusals`."""
+        """Returns its partitions as offers; `copies` are our own newest jobs there, for those that the snapshot can't
+        show yet. Changes by time alone are not included: an offer's own rule sees that an answer is old, and `refusals`
+        when a breaker allows a trial."""
         looked, failing_since = self.looked, self.failing_since
         return offers_of(
             self.spec,
@@ -110,13 +112,13 @@ class Known:
         )
 
     def allotted(self, request: JobRequest, partition: str) -> JobRequest:
-        """The request with what a job of it is given there, as far as the last snapshot says."""
+        """Returns the request with the resources that its job gets there, as far as the last snapshot shows."""
         offered = self.spec.offered(partition)
         load = self.snapshot.partitions.get(partition) if self.snapshot else None
         return allotted(request, load, offered.gpu_model if offered else "")
 
     def pending(self, copies: Iterable[NewCopy]) -> Mapping[str, tuple[Shape, ...]]:
-        """By partition, what the last snapshot does not show of them."""
+        """Returns, by partition, the shares of those copies that the last snapshot does not show."""
         return _pending(copies, self.looked)
 
 
@@ -129,7 +131,7 @@ def _pending(copies: Iterable[NewCopy], looked: Looked | None) -> Mapping[str, t
 
 
 def _shares(request: Mapping[str, Any]) -> tuple[Shape, ...]:
-    """What each node of one of our jobs takes."""
+    """Returns the share of each node in one of our jobs."""
     nodes = max(int(request["nodes"]), 1)
     return (Shape(*(-(-int(request[what]) // nodes) for what in ("cores", "gpus", "memory"))),) * nodes
 
@@ -151,6 +153,6 @@ class Load:
         return cls({spec.id: Known(spec, order) for order, spec in enumerate(specs)})
 
     def refusals(self, now: datetime) -> Mapping[str, str]:
-        """By centre, why nobody should be placed there now although it answers."""
+        """Returns, by centre, why no session should go there now although it answers."""
         tripped = (known for known in self.centres.values() if known.breaker.open_until)
         return {known.spec.id: words for known in tripped if (words := known.breaker.refusal(now))}

@@ -1,1 +1,3 @@
-"""The ledger: what projects may spend and have spent. Entries and prices are pure; `books` is the only writer."""
+"""The ledger: the credits that projects may spend and have spent. Entries and bills are pure values;
+`services/accounting/books.py` is the only writer.
+"""

@@ -1,6 +1,6 @@
-"""Bills: what the runs of a session's copy cost by its terms, part by part, with the formula of each, and who gets each part.
+"""Bills: the cost of a session copy's runs by its terms, part by part, with formulas and recipients.
 
-Pure: runs, terms and outages come as arguments. Which runs count is `weighing.py`'s, what of a bill stands in the books `charging`'s.
+Pure: runs, terms and outages are arguments. `usage/verdicts.py` decides which runs count, `charging` writes the ledger.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOTHING = Amount(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What one segment of a session costs: it counts where the segment began."""
+    """The cost of one segment of a session. It counts at the time when the segment began."""
 
     at: datetime
     cost: Amount
@@ -32,7 +32,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What a copy's runs cost, part by part, and why it is that much. `fee` is the federation's part of it, in millionths."""
+    """The cost of a copy's runs, part by part, and the reason for the amount. `fee` is the federation's share, in
+    millionths."""
 
     parts: tuple[Part, ...] = ()
     words: str
@@ -44,7 +45,7 @@ class Bill:
 
 
 def earned(centre: str, cost: Amount, fee: int) -> tuple[Posting, ...]:
-    """Who gets a charge: the centre, and the federation its fee."""
+    """Returns who receives a charge: the centre, and the federation for its fee."""
     return splits.postings(splits.split(cost, splits.Shares(fee=fee)), centre=centre)
 
 
@@ -53,7 +54,7 @@ def nothing(words: str) -> Bill:
 
 
 def price(runs: Sequence[Usage], terms: Terms, outages: Sequence[Outage] = ()) -> Bill:
-    """What the runs of a copy cost, with the formula of each segment. Raises NoPrice."""
+    """Returns the cost of a copy's runs, with the formula of each segment. Raises NoPrice."""
     found: list[Segment] = []
     words: list[str] = []
     for run in runs:

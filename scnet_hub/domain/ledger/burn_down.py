@@ -1,6 +1,7 @@
-"""How long a project's credits last if it goes on as it did: lots are spent in their order, and what is left of one at its end is gone.
+"""Predicts how long a project's credits last at its current rate: lots are spent in their order, and the rest of a lot
+at its end is lost.
 
-Pure: the rate and the moment are given, nothing is asked. What a lot's centres are does not count: where somebody will work is not known.
+Pure: rate and time are arguments. The centres of a lot are ignored: where people will work is not known.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from datetime import datetime, timedelta
 
 from .lots import OVERDRAFT, Lot
 
-FAR = timedelta(days=3 * 366)  # what lasts longer lasts
+FAR = timedelta(days=3 * 366)  # credits that last longer count as lasting
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """So many micro-units are left at that moment; `lost`: of what ended just then."""
+    """The micro-units left at that time; `lost`: those of a lot that ended just then."""
 
     at: datetime
     left: int
@@ -25,8 +26,8 @@ class Point:
 
 
 def burn_down(lots: Iterable[Lot], used: int, per_day: int, now: datetime) -> tuple[Point, ...]:
-    """What is left from now on, at `per_day` micro-units a day, until nothing is or for three years. `used` is what was spent and is not
-    off the lots yet. At no rate only the ends of lots take something away."""
+    """Returns the rest over time, at `per_day` micro-units a day, until nothing is left or for three years. `used` was
+    spent and is not yet subtracted from the lots. At rate 0 only the ends of lots reduce the rest."""
     known = [*lots]
     short = max(0, used) + sum(max(0, -lot.available) for lot in known if lot.name == OVERDRAFT)
     open_ones = [(lot.expires_at, lot.available + lot.held) for lot in known if lot.expires_at is None or lot.expires_at > now]
@@ -49,12 +50,12 @@ def burn_down(lots: Iterable[Lot], used: int, per_day: int, now: datetime) -> tu
 
 
 def runs_out_at(points: Sequence[Point], per_day: int) -> datetime | None:
-    """When nothing is left at that rate; None if nothing is spent, or if it lasts."""
+    """Returns when nothing is left at that rate; None if nothing is spent, or if the credits last."""
     return points[-1].at if per_day > 0 and not points[-1].left else None
 
 
 def _without(queue: list[tuple[datetime, int]], used: int) -> list[tuple[datetime, int]]:
-    """Less what is used already, of those that end first."""
+    """Subtracts the amount already used, first from the lots that end first."""
     rest = []
     for end, micros in queue:
         taken = min(micros, used)

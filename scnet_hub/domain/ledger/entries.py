@@ -1,15 +1,15 @@
-"""Entries and postings: immutable, balanced, of one unit each, each with a key that makes repeating it harmless.
+"""Entries and postings: immutable, balanced, each in one unit, each with a key that makes it safe to repeat.
 
     grant     grants:G → project:P/L                a lot L of project P, by grantor G
-    hold      project:P/L → held:P/L                at submit, the most it may cost
+    hold      project:P/L → held:P/L                at submit, the most that the session may cost
     charge    held:P/L → centre:C, the rest back    from the centre's usage record
     release   held:P/L → project:P/L                nothing ran
-    expire    project:P/L → expired:G               what nobody used of a lot in its time
+    expire    project:P/L → expired:G               the part of a lot that was not used in its time
     carry     project:P/L → project:P/M             an allocation is renewed
     reverse   the same as another entry, with the signs turned
 
-Pure values: `books` reads and writes them. Amounts are integers of micro-units, so sums are exact. A lot of no name is one of the time
-before lots had accounts of their own.
+Pure values: `books` reads and writes them. Amounts are integers of micro-units, so sums are exact. A lot without a name
+dates from before lots had accounts of their own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .lots import Lot, Parts, Settled
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """So much on (+) or off (-) one account."""
+    """An amount added to (+) or taken from (-) one account."""
 
     account: str
     amount: Amount
@@ -34,9 +34,9 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One fact of the books: true from `at` on, written at `recorded_at` (None: then) by `actor` ("": the broker itself); it may take
-    another one back, by that one's key.
-    Raises ValueError if its postings are of two units or don't sum to zero."""
+    """One fact of the ledger: true from `at` on, written at `recorded_at` (None: then) by `actor` ("": the broker
+    itself). It may take back another entry, by that entry's key (`reverses`). Raises ValueError if its postings have
+    two units or don't sum to zero."""
 
     key: str
     at: datetime
@@ -61,13 +61,13 @@ class Entry:
         return self.postings[0].amount.unit
 
     def says(self) -> tuple[object, ...]:
-        """What makes it the same entry when it is sent again: not when, by whom, or in which words."""
+        """Returns the fields that identify a repeated entry: everything but its time, its author and its words."""
         posted = sorted((posting.account, posting.amount.micros, posting.amount.unit) for posting in self.postings)
         return (self.kind, self.project, self.session, self.reverses, posted)
 
 
 def digest(entry: Entry) -> str:
-    """SHA-256 of all that it says."""
+    """Returns the SHA-256 of the entry's whole content."""
     body = [
         entry.key, _moment(entry.at), _moment(entry.recorded_at or entry.at), entry.kind, entry.project, entry.session, entry.memo,
         entry.actor, entry.reverses, [[one.account, one.amount.micros, one.amount.unit] for one in entry.postings],
@@ -80,7 +80,8 @@ def _moment(at: datetime) -> str:
 
 
 def link(before: str, entry: Entry) -> str:
-    """The hash of an entry in the chain: of its own and of that `before` it, so that none can be changed, taken out or moved."""
+    """Returns the entry's hash in the chain, from its own content and the hash `before` it, so that no entry can be
+    changed, removed or moved."""
     return joined(before, digest(entry))
 
 
@@ -121,7 +122,7 @@ def grant(lot: Lot, at: datetime, *, actor: str = "") -> Entry:
 
 
 def _terms(lot: Lot) -> str:
-    """All that is agreed of a lot, so that the chain vouches for it."""
+    """Returns all terms of a lot, so that the chain proves them."""
     until = f", until {_moment(lot.expires_at)}" if lot.expires_at else ""
     where = f", at {', '.join(lot.centres)}" if lot.centres else ""
     rate = f", {lot.rate} millionths of money each" if lot.rate else ""
@@ -139,7 +140,7 @@ def give_back(project: str, session: str, parts: Parts, unit: str, at: datetime,
 
 
 def release(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, again: int = 0) -> Entry:
-    """`again` is the step of a hold that was opened anew after the session was settled."""
+    """Makes a release. `again` is the step of a hold that was opened again after the session was settled."""
     postings = _move(_held(project, parts), _available(project, parts), unit)
     key = f"release:{session}:{again}" if again else settled_key(session)
     return Entry(key=key, at=at, kind="release", project=project, session=session, memo=memo, postings=postings)
@@ -157,7 +158,8 @@ def charge(
     key: str = "",
     now: datetime | None = None,
 ) -> Entry:
-    """`earned` is who gets it; together as much as is paid. It counts where what is charged began (`at`)."""
+    """Makes a charge. `earned` says who receives it, together as much as is paid. It counts at the time when the
+    charged use began (`at`)."""
     postings = (
         *_posted(_held(project, settled.held), -1, unit),
         *_posted(_available(project, settled.more), -1, unit),
@@ -173,21 +175,21 @@ def settled_key(session: str) -> str:
 
 
 def expire(lot: Lot, at: datetime) -> Entry:
-    """What is left of a lot at its end; a hold that comes back later is a further entry."""
+    """Expires the rest of a lot at its end; a hold that is released later becomes a further entry."""
     postings = _move({project_account(lot.project, lot.name): lot.available}, {expired_account(lot.grantor): lot.available}, lot.unit)
     key = f"expire:{lot.project}:{lot.name}:{lot.expired}"
-    return Entry(key=key, at=at, kind="expire", project=lot.project, memo=f"what was left of {lot.name}", postings=postings)
+    return Entry(key=key, at=at, kind="expire", project=lot.project, memo=f"unused rest of {lot.name}", postings=postings)
 
 
 def carry_over(project: str, lot: str, into: str, micros: int, unit: str, at: datetime, *, actor: str = "") -> Entry:
-    """What is left of a lot goes on as part of another one of the same grantor's."""
+    """Moves the rest of a lot into another lot of the same grantor."""
     postings = _move({project_account(project, lot): micros}, {project_account(project, into): micros}, unit)
     key = f"carry:{project}:{lot}:{into}"
-    return Entry(key=key, at=at, kind="carry", project=project, memo=f"the rest of {lot} goes on", postings=postings, actor=actor)
+    return Entry(key=key, at=at, kind="carry", project=project, memo=f"rest of {lot} carried over", postings=postings, actor=actor)
 
 
 def reverse(of: Entry, now: datetime, memo: str, *, actor: str = "") -> Entry:
-    """Of the same time: what it says of the past is taken back now."""
+    """Reverses an entry at that entry's own time: its statement about the past is taken back now."""
     turned = tuple(Posting(one.account, -one.amount) for one in of.postings)
     key = f"reverse:{of.key}"
     return Entry(

@@ -1,7 +1,8 @@
-"""Lots: what a project was granted, by whom, until when and for where; and which of them pays.
+"""Lots: the grants of a project, each with its grantor, end and centres; and the rule for which lots pay.
 
-Whoever draws takes first what expires first, then what is for few centres only, so that nothing is lost that could have been used; an
-overdraft comes last. A hold keeps its lots until it is settled, even past their end. Pure: `books` writes what is decided here.
+A draw takes first the lots that expire first, then those for few centres only, so that no usable credits are lost; an
+overdraft comes last. A hold keeps its lots until it is settled, even past their end. Pure: `books` writes what is
+decided here.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ Parts = Mapping[str, int]  # micro-units of each lot, by its name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
-    """So much granted at once, in micro-units of `unit`: granted = available + held + spent + expired. `centres` says where it may be
-    spent (none: everywhere), `rate` what its grantor pays a centre for each unit of it, in millionths of money. Its available may fall
-    to -`floor`, which only an overdraft's is not 0."""
+    """An amount granted at once, in micro-units of `unit`: granted = available + held + spent + expired. `centres` says
+    where it may be spent (empty: everywhere), `rate` is the price that its grantor pays a centre for each unit, in
+    millionths of money. `available` may fall to -`floor`, which is 0 except for an overdraft."""
 
     project: str
     name: str
@@ -37,7 +38,7 @@ class Lot:
     unit: str = CREDIT
 
     def open_to(self, centre: str, now: datetime) -> bool:
-        """Whether something at that centre may be held from it now; "" is a question about no centre in particular."""
+        """Tells whether it may be held from now for a session at that centre; "" asks about no particular centre."""
         return (self.expires_at is None or now < self.expires_at) and (not self.centres or centre in ("", *self.centres))
 
     @property
@@ -46,12 +47,12 @@ class Lot:
 
 
 def available(lots: Iterable[Lot], centre: str, now: datetime) -> int:
-    """What could be held for a session at that centre now."""
+    """Returns the amount that could be held for a session at that centre now."""
     return sum(lot.drawable for lot in lots if lot.open_to(centre, now))
 
 
 def draw(lots: Sequence[Lot], micros: int, centre: str, now: datetime) -> Parts:
-    """Which lots pay `micros`; together less than that if there is not so much."""
+    """Returns which lots pay `micros`; together less if there is not so much."""
     parts: dict[str, int] = {}
     for lot in sorted((lot for lot in lots if lot.open_to(centre, now)), key=_order):
         if part := min(lot.drawable, micros - sum(parts.values())):
@@ -61,7 +62,8 @@ def draw(lots: Sequence[Lot], micros: int, centre: str, now: datetime) -> Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """How a cost is paid: `held` from its hold, `more` from what is available, and `back` what returns of the hold."""
+    """The payment of a cost: `held` from its hold, `more` from the available credits; `back` is the rest of the hold
+    that is released."""
 
     held: Parts
     more: Parts
@@ -71,9 +73,10 @@ class Settled:
 def settle(
     hold: Parts, lots: Sequence[Lot], cost: int, centre: str, now: datetime, *, last: bool = True, again: Parts | None = None
 ) -> Settled:
-    """Pays a cost first from what was just taken back of an earlier charge of it (`again`), even past those lots' end; then from its hold,
-    as far as those lots are for that centre; what is over it comes off the other lots, and what nobody has goes on the overdraft, whatever
-    its limit: used is used. What is left of the hold returns if this was the `last` cost."""
+    """Pays a cost first from the amounts just taken back from an earlier charge (`again`), even past those lots' end;
+    then from its hold, as far as those lots are for that centre. The rest comes from the other lots, and a shortfall
+    goes on the overdraft, whatever its limit: use is always charged. The rest of the hold returns if this was the
+    `last` cost."""
     known = {lot.name: lot for lot in lots}
     more = _paid_again(known, cost, centre, again) if again else {}
     before = sum(more.values())
@@ -93,7 +96,7 @@ def settle(
 
 
 def _paid_again(known: Mapping[str, Lot], cost: int, centre: str, again: Parts) -> dict[str, int]:
-    """An overdraft is taken last, as ever."""
+    """Returns the amounts that each lot pays again, except an overdraft, which comes last as always."""
     found: dict[str, int] = {}
     for name, part in again.items():
         lot = known[name]
@@ -104,7 +107,7 @@ def _paid_again(known: Mapping[str, Lot], cost: int, centre: str, again: Parts) 
 
 
 def give_back(hold: Parts, micros: int) -> Parts:
-    """Of which lots a hold gives so much back: first of those that it took last."""
+    """Returns from which lots a hold gives back `micros`: first from those that it took last."""
     back: dict[str, int] = {}
     for name, part in reversed(list(hold.items())):
         if returned := min(part, micros - sum(back.values())):

@@ -1,8 +1,8 @@
-"""Splits: who gets a charge, and who pays it, in the entry of the charge itself.
+"""Splits: who receives a charge, and who pays it, in the entry of the charge itself.
 
-Centre, app publisher and platform fee get it; the project, a grantor's subsidy and the centre's own SLA credit pay it. Shares are
-millionths; the largest remainders get what rounding leaves, so that either side adds up to the charge exactly. Nothing here knows a
-price, or why a share is what it is.
+Centre, app publisher and platform fee receive it; the project, a grantor's subsidy and the centre's own SLA credit pay
+it. Shares are millionths; the largest remainders get what rounding leaves, so that either side adds up to the charge
+exactly. Nothing here knows a price, or why a share has its size.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ FEDERATION = "federation"
 
 
 def apportion(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` in parts as `weights` are to each other, which add up to it exactly: each is rounded towards zero, and those with the largest
-    remainders get one more; the first of equals. A negative total is the mirror of the positive one. Raises ValueError."""
+    """Splits `total` in proportion to `weights`, into parts that add up to it exactly: each is rounded towards zero,
+    and those with the largest remainders get one more; the first of equals. A negative total is the mirror of the
+    positive one. Raises ValueError."""
     whole = sum(weights)
     if whole <= 0 or min(weights) < 0:
         raise ValueError(f"weights {list(weights)[:10]} are not shares of anything")
@@ -34,8 +35,8 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """Millionths of a charge. `publisher` and `fee` get theirs, the centre the rest; `subsidy` and `sla` pay theirs, the project the rest.
-    Raises ValueError if one is negative or a side has more than the whole."""
+    """Millionths of a charge. `publisher` and `fee` receive theirs, the centre the rest; `subsidy` and `sla` pay
+    theirs, the project the rest. Raises ValueError if a share is negative or the shares of a side exceed the whole."""
 
     publisher: int = 0
     fee: int = 0
@@ -46,12 +47,12 @@ class Shares:
         if min(self.publisher, self.fee, self.subsidy, self.sla) < 0:
             raise ValueError(f"a share is negative: {self}")
         if self.publisher + self.fee > WHOLE or self.subsidy + self.sla > WHOLE:
-            raise ValueError(f"shares of more than the whole: {self}")
+            raise ValueError(f"shares add up to more than the whole: {self}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """charge = centre + publisher + fee = project + subsidy + sla_credit."""
+    """A split charge: charge = centre + publisher + fee = project + subsidy + sla_credit."""
 
     charge: Amount
     centre: Amount
@@ -63,7 +64,7 @@ class Split:
 
 
 def split(charge: Amount, shares: Shares) -> Split:
-    """A charge by its shares."""
+    """Splits a charge by its shares."""
     publisher, fee, centre = _parts(charge, shares.publisher, shares.fee)
     subsidy, sla_credit, project = _parts(charge, shares.subsidy, shares.sla)
     return Split(charge=charge, centre=centre, publisher=publisher, fee=fee, project=project, subsidy=subsidy, sla_credit=sla_credit)
@@ -75,8 +76,8 @@ def _parts(charge: Amount, *shares: int) -> list[Amount]:
 
 
 def postings(parts: Split, *, centre: str, publisher: str = "", grantor: str = "") -> tuple[Posting, ...]:
-    """All of a charge's postings but the project's own, which are -`parts.project`. Raises ValueError if somebody who gets or pays a part
-    has no name."""
+    """Returns all of a charge's postings except the project's own, which are -`parts.project`. Raises ValueError if a
+    recipient or payer of a part has no name."""
     if parts.publisher and not publisher:
         raise ValueError("an app's share without a publisher")
     if parts.subsidy and not grantor:

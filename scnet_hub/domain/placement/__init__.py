@@ -1,1 +1,1 @@
-"""Where a request goes: offers, expected waits, the decision and its reasons."""
+"""Decides where a request goes: offers, expected waits, the decision and its reasons."""

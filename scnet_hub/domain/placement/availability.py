@@ -1,7 +1,7 @@
-"""What a partition's load says of every newcomer: the shapes that are free, when more will be, and the plan of its queue.
+"""Reads a partition's load for newcomers: the free shapes, later releases, and the plan of its queue.
 
-`look` reads a `PartitionLoad` once; `after` takes our own newer submissions from it. Both are facts and arithmetic: which request
-starts when is said in `wait.py`.
+`look` reads a `PartitionLoad` once; `after` subtracts our own newer submissions. Both only give facts and sums;
+`wait_model.py` says which request starts when.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..jobs import Backfill, Booking, NodeLoad, PartitionLoad
 from .backfill_plan import Plan, plan
 from .fast_replace import alike
 
-UNCOUNTED = 2**62  # bytes: a scheduler that does not book memory never refuses for it
+UNCOUNTED = 2**62  # bytes: a scheduler that does not book memory never refuses a job for it
 
 
 class Shape(NamedTuple):
-    """What one node must have free: cores, gpus, and memory in bytes (0: not counted)."""
+    """The free resources that a node must have: cores, GPUs, and memory in bytes (0: not counted)."""
 
     cores: int
     gpus: int = 0
@@ -28,7 +28,7 @@ class Shape(NamedTuple):
 
 
 class Release(NamedTuple):
-    """From then on, so many cores and GPUs more are free than now, at least."""
+    """A release: from `at` on, at least so many more cores and GPUs are free than now."""
 
     at: datetime
     cores: int
@@ -36,8 +36,8 @@ class Release(NamedTuple):
 
 
 class Releases:
-    """When what runs gives back what it has: running totals, made when they are first asked for. A partition may run ten thousand jobs,
-    each snapshot shows it anew, and a request asks only where nothing waits and it finds no room."""
+    """Running totals of the resources that running jobs give back, computed when first asked for. A partition may run
+    ten thousand jobs, every snapshot shows them again, and a request only asks where nothing waits and nothing fits."""
 
     __slots__ = ("_at", "_running", "_totals")
 
@@ -54,9 +54,9 @@ class Releases:
 
 @dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Outlook:
-    """One partition for any newcomer. `free` and `whole` are the distinct shapes of its nodes that are up, as they are and as they
-    would be if empty, each with how many; `plan` is None where nothing waits, nothing is free, or nobody knows for how long what runs
-    and waits will last."""
+    """One partition for any newcomer. `free` and `whole` are the distinct shapes of its nodes that are up, as they are
+    and as they would be if empty, each with its count. `plan` is None where nothing waits, nothing is free, or the
+    limits of running and waiting jobs are unknown."""
 
     free: tuple[tuple[Shape, int], ...]
     whole: tuple[tuple[Shape, int], ...]
@@ -73,25 +73,27 @@ class Outlook:
 
     @property
     def working(self) -> int:
-        """Nodes that are up."""
+        """Returns the number of nodes that are up."""
         return sum(count for _, count in self.whole)
 
     def holds(self, shape: Shape) -> int:
-        """How many nodes would take this shape now."""
+        """Returns how many nodes have room for this shape now."""
         return _room(self.free, shape)
 
     def could_hold(self, shape: Shape) -> int:
-        """How many would take it if they were empty; memory counts only where the scheduler says it."""
+        """Returns how many nodes would have room if they were empty; memory counts only where the scheduler reports
+        it."""
         return _room(self.whole, shape)
 
     def frees(self, cores: int, gpus: int) -> datetime | None:
-        """When so many cores and GPUs are free at the latest, if nothing else came; None if the running jobs' limits don't say."""
+        """Returns when so many cores and GPUs are free at the latest, if no other job came; None if the running jobs'
+        limits don't say."""
         enough = (one.at for one in self.releases.totals if self.cores_free + one.cores >= cores and self.gpus_free + one.gpus >= gpus)
         return next(enough, None)
 
 
 def look(load: PartitionLoad, at: datetime) -> Outlook:
-    """Of `load` as it was `at` (aware)."""
+    """Returns the outlook of `load` as it was `at` (aware)."""
     up = [node for node in load.nodes if node.up]
     plain = Outlook(
         free=_counted(_left(node) for node in up), whole=_counted(_whole(node) for node in up),
@@ -104,7 +106,8 @@ def look(load: PartitionLoad, at: datetime) -> Outlook:
 
 
 def after(seen: Outlook, own: Sequence[Shape]) -> Outlook:
-    """The same once our own newer submissions are there, each a node's share. What finds no place joins the queue."""
+    """Returns the outlook after our own newer submissions, each a node's share. A share without room joins the
+    queue."""
     free = [shape for shape, count in seen.free for _ in range(count)]
     queued, queued_cores, cores, gpus = seen.queued, seen.queued_cores, seen.cores_free, seen.gpus_free
     for shape in own:
@@ -145,7 +148,7 @@ def _whole(node: NodeLoad) -> Shape:
 
 
 def _releases(running: Iterable[Booking], at: datetime) -> tuple[Release, ...]:
-    """Running totals; a job past its limit is about to end."""
+    """Returns running totals; a job past its limit counts as about to end."""
     total, cores, gpus = [], 0, 0
     for one in sorted(running, key=lambda one: one.ends_at):
         cores, gpus = cores + one.cores, gpus + one.gpus

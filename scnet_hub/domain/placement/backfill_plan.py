@@ -1,7 +1,9 @@
-"""A partition's plan: what is free on each node from now on, once the queued jobs have the places that their scheduler keeps for them.
+"""Plans a partition: the free resources of each node from now on, after the queued jobs have the places that their
+scheduler reserves.
 
-Schedulers differ in how many of them that is: EASY keeps one (`reserves`), Slurm's backfill and OAR all that they look at. Limits, not
-estimates: what runs ends at its limit, what waits lasts for all of its own. A large partition is planned as one pool of cores.
+Schedulers reserve places for different numbers of jobs: EASY for one (`reserves`), Slurm's backfill and OAR for all
+that they look at. Plans use limits, not estimates: a running job ends at its limit, a waiting one lasts for all of its
+own. A large partition is planned as one pool of cores.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ from datetime import datetime, timedelta
 
 from ..jobs import Booking, NodeLoad, PartitionLoad, Waiting
 
-POOLED = 64  # nodes; beyond that it is one pool
-UNTOLD = timedelta(days=1)  # a queued job that does not say for how long
-LONG = 400 * 86400.0  # seconds: for ever, here
+POOLED = 64  # nodes; a larger partition is one pool
+UNTOLD = timedelta(days=1)  # the walltime of a queued job that does not state one
+LONG = 400 * 86400.0  # seconds: for ever, in a plan
 
 
 class Profile:
-    """One node: from each of `times` (seconds, the first is 0) so many cores and GPUs are free."""
+    """One node: from each of `times` (seconds, the first is 0) on, so many cores and GPUs are free."""
 
     __slots__ = ("cores", "gpus", "times")
 
@@ -29,7 +31,7 @@ class Profile:
 
     @classmethod
     def of(cls, cores: int, gpus: int, releases: Iterable[tuple[float, int, int]]) -> Profile:
-        """Free now, and what is given back when."""
+        """Makes a profile from the free resources now and from `releases` (seconds, cores, GPUs)."""
         made = cls([0.0], [cores], [gpus])
         for at, more, more_gpus in sorted(releases):
             if at > made.times[-1]:
@@ -44,7 +46,7 @@ class Profile:
         return Profile(self.times[:], self.cores[:], self.gpus[:])
 
     def holds(self, cores: int, gpus: int, start: float, end: float) -> bool:
-        """Whether so much is free all the time from `start` until `end`."""
+        """Tells whether so much is free all the time from `start` until `end`."""
         index = bisect_right(self.times, start) - 1
         while index < len(self.times) and self.times[index] < end:
             if self.cores[index] < cores or self.gpus[index] < gpus:
@@ -53,7 +55,7 @@ class Profile:
         return True
 
     def earliest(self, cores: int, gpus: int, lasts: float) -> float | None:
-        """The first time from which so much is free for so long; None: never."""
+        """Returns the first time from which so much is free for so long; None: never."""
         index, count = 0, len(self.times)
         while index < count:
             start, other = self.times[index], index
@@ -81,14 +83,15 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """As of `at`; `turns` are the times (seconds after it) at which anything changes."""
+    """The profiles of a partition's nodes as of `at`; `turns` are the times (seconds after it) at which anything
+    changes."""
 
     at: datetime
     nodes: tuple[Profile, ...]
     turns: tuple[float, ...]
 
     def holds(self, cores: int, gpus: int, nodes: int, now: datetime, walltime: timedelta) -> bool:
-        """Whether so many nodes have each so much free from `now` on, for the whole `walltime`."""
+        """Tells whether so many nodes each have so much free from `now` on, for the whole `walltime`."""
         start = max(0.0, (now - self.at).total_seconds())
         end = start + walltime.total_seconds()
         if len(self.nodes) == 1:
@@ -96,7 +99,7 @@ class Plan:
         return sum(node.holds(cores, gpus, start, end) for node in self.nodes) >= nodes
 
     def earliest(self, cores: int, gpus: int, nodes: int, walltime: timedelta) -> datetime | None:
-        """When, at the latest, so many nodes have each so much free for the whole `walltime`; None: never."""
+        """Returns when, at the latest, so many nodes each have so much free for the whole `walltime`; None: never."""
         lasts = walltime.total_seconds()
         if len(self.nodes) == 1:
             cores, gpus, nodes = cores * nodes, gpus * nodes, 1
@@ -104,7 +107,7 @@ class Plan:
         return self.at + timedelta(seconds=firsts[nodes - 1]) if len(firsts) >= nodes else None
 
     def next_turn(self, now: datetime, walltime: timedelta) -> datetime | None:
-        """When `holds` may say something else of such a job, only because time went by; None: never."""
+        """Returns when `holds` may change for such a job only because time passes; None: never."""
         start = (now - self.at).total_seconds()
         found = []
         for edge in (0.0, walltime.total_seconds()):
@@ -113,8 +116,8 @@ class Plan:
         return self.at + timedelta(seconds=min(found)) if found else None
 
     def after(self, own: Iterable[tuple[int, int]]) -> Plan:
-        """The same when our own newer submissions (cores and GPUs of a node each) have what is free now, where it is free, for ever: how
-        long they last is not known here, and they may have got their place before the queue's next turn."""
+        """Returns the plan if our own newer submissions (cores and GPUs of a node each) take free resources now, for
+        ever: their length is not known here, and they may have got their place before the queue's next turn."""
         nodes = [node.copy() for node in self.nodes]
         for cores, gpus in own:
             for node in nodes:
@@ -125,7 +128,7 @@ class Plan:
 
 
 def plan(load: PartitionLoad, at: datetime) -> Plan:
-    """Of `load` as it was `at`."""
+    """Returns the plan of `load` as it was `at`."""
     nodes = _profiles(load, at)
     for job in load.waiting if load.reserves is None else _kept(load.waiting, nodes, load.reserves):
         _book(nodes, *_share(job), max(job.nodes, 1), _lasts(job))
@@ -133,7 +136,7 @@ def plan(load: PartitionLoad, at: datetime) -> Plan:
 
 
 def _kept(waiting: Sequence[Waiting], nodes: Sequence[Profile], reserves: int) -> list[Waiting]:
-    """The jobs in front that start at once, and the first so many that can't."""
+    """Returns the jobs at the front that start at once, and the first `reserves` jobs that cannot."""
     free = [(node.cores[0], node.gpus[0]) for node in nodes]
     found, held = [], 0
     for job in waiting:
@@ -155,8 +158,9 @@ def _plan(at: datetime, nodes: Sequence[Profile]) -> Plan:
 
 
 def _book(nodes: Sequence[Profile], cores: int, gpus: int, count: int, lasts: float) -> None:
-    """On so many nodes, at the first time at which all of them have it; nowhere if there never is one."""
-    if len(nodes) == 1:  # a pool, or nothing to choose from
+    """Books a job on `count` nodes, at the first time at which all of them have room; nowhere if there is no such
+    time."""
+    if len(nodes) == 1:  # a pool, or a single node
         cores, gpus, count = cores * count, gpus * count, 1
     firsts = sorted((at, index) for index, node in enumerate(nodes) if (at := node.earliest(cores, gpus, lasts)) is not None)
     if len(firsts) < count:
@@ -169,7 +173,8 @@ def _book(nodes: Sequence[Profile], cores: int, gpus: int, count: int, lasts: fl
 
 
 def _together(nodes: Sequence[Profile], cores: int, gpus: int, count: int, least: float, lasts: float) -> tuple[float, list[Profile]]:
-    """The first time, not before `least`, at which so many nodes have it for so long at once. There is one: at last all is free."""
+    """Returns the first time, not before `least`, at which so many nodes have room for so long at once, and the nodes.
+    There always is one: in the end all is free."""
     for start in sorted({time for node in nodes for time in node.times if time >= least}):
         able = [node for node in nodes if node.holds(cores, gpus, start, start + lasts)]
         if len(able) >= count:
@@ -178,7 +183,7 @@ def _together(nodes: Sequence[Profile], cores: int, gpus: int, count: int, least
 
 
 def _share(job: Booking | Waiting) -> tuple[int, int]:
-    """Cores and GPUs that it has on each of its nodes."""
+    """Returns the cores and GPUs that the job has on each of its nodes."""
     nodes = max(job.nodes, 1)
     return -(-job.cores // nodes), -(-job.gpus // nodes)
 
@@ -187,7 +192,7 @@ def _lasts(job: Waiting) -> float:
     return (job.walltime or UNTOLD).total_seconds()
 
 
-# ---- what runs, on its nodes
+# ---- running jobs, on their nodes
 
 
 def _profiles(load: PartitionLoad, at: datetime) -> list[Profile]:
@@ -201,12 +206,13 @@ def _profiles(load: PartitionLoad, at: datetime) -> list[Profile]:
 
 
 def _left(job: Booking, at: datetime) -> float:
-    """A job past its limit is about to end."""
+    """Returns the seconds left; a job past its limit counts as about to end."""
     return max(1.0, (job.ends_at - at).total_seconds())
 
 
 def _placed(nodes: Sequence[NodeLoad], running: Iterable[Booking]) -> dict[str, list[tuple[Booking, int, int]]]:
-    """Each job's share of each of its nodes. A node that is not said is one with that much use that no other job explains."""
+    """Returns each job's share of each of its nodes. If a node is not reported, it is taken to be a node whose use no
+    other job explains."""
     unexplained = {node.name: [node.cores_used, node.gpus_used] for node in nodes}
     placed: dict[str, list[tuple[Booking, int, int]]] = defaultdict(list)
     for job in sorted(running, key=lambda one: (not one.node, -one.cores)):
@@ -221,5 +227,5 @@ def _placed(nodes: Sequence[NodeLoad], running: Iterable[Booking]) -> dict[str, 
 
 
 def _mismatch(left: Sequence[int], cores: int, gpus: int) -> tuple[bool, int]:
-    """Those that have the room first, the tightest of them before the others."""
+    """Sorts the nodes with room first, and of these the tightest first."""
     return (left[0] < cores or left[1] < gpus, abs(left[0] - cores) + abs(left[1] - gpus))

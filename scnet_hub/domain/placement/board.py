@@ -1,8 +1,9 @@
-"""A board of offers on which many requests are placed: what was judged is kept until the offer, or the time, changes it.
+"""A board of offers on which many requests are placed: a judgement is kept until the offer, or the time, changes it.
 
-`Board.place` answers as `place` does on the same offers, and costs what changed since the last request of that size instead of what
-there is: a thousand centres answer thirty snapshots a second, and nearly all of them say what they said before to nearly all requests.
-What is told people (ages, seconds, words) is made at the time of the answer, of what is shown only.
+`Board.place` answers as `place` does on the same offers, and its cost grows with the changes since the last request of
+that size, not with the list: a thousand centres answer thirty snapshots a second, and nearly all snapshots leave nearly
+all judgements as they were. The values that people see (ages, seconds, words) are computed at the time of the answer,
+only for the places shown.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from .policies import ALIKE, Policy, Ranked, judge, soonest, tie
 from .rules import RULES, Rule, refusal
 from .wait_model import START_SECONDS, TURN_SECONDS, Chance, Wait, expect
 
-SIZES = 32  # kinds of requests whose judgements are kept
+SIZES = 32  # sizes of requests whose judgements are kept
 SHOWN = 10  # runners-up and refusals that an answer lists, if it can't list all
-READY, OF_LATE = 8, timedelta(minutes=5)  # so many sizes that were asked for of late are judged before the next request
+# sizes requested recently that are judged before the next request; how recently
+READY, OF_LATE = 8, timedelta(minutes=5)
 MINUTE = 60.0  # seconds: estimates of one kind are within a power of two of it
-CLOSE = timedelta(seconds=30)  # to a flip: worth a second look whether it comes at all
+CLOSE = timedelta(seconds=30)  # to a flip: near enough to check whether it will happen at all
 LEAST = timedelta(microseconds=1)
 FOR_EVER = timedelta(days=36500)
 
@@ -39,14 +41,14 @@ Line = list[tuple[tuple[Any, ...], Place]]  # sorted
 
 class _Judged(NamedTuple):
     fits: bool
-    key: tuple[Any, ...]  # where it stands: the policy's key; of a refusal its tie
-    until: datetime  # then time alone may change that
-    turns: datetime  # then time alone may change whether it fits
+    key: tuple[Any, ...]  # its place in the order: the policy's key; for a refusal its tie
+    until: datetime  # from then on, time alone may change `key`
+    turns: datetime  # from then on, time alone may change `fits`
     floor: tuple[Any, ...]  # the best key that time alone may give it
 
 
 class _Size:
-    """All offers as they are for requests of one size, best first."""
+    """All offers as they are judged for requests of one size, best first."""
 
     def __init__(self, request: JobRequest, startups: Mapping[str, float] | None = None, asked_at: datetime | None = None) -> None:
         self.request, self.startups, self.asked_at, self.seen = request, startups or {}, asked_at, 0
@@ -54,8 +56,8 @@ class _Size:
         self.fitting: Line = []
         self.refused: Line = []
         self.due: list[tuple[datetime, Place]] = []
-        self.late: set[Place] = set()  # due, and by their floor too far behind to be looked at
-        self.floor: tuple[Any, ...] | None = None  # none of them can be before that
+        self.late: set[Place] = set()  # due, but by their floor too far behind to be looked at
+        self.floor: tuple[Any, ...] | None = None  # the best key that any of them can have
 
     def forget(self, place: Place) -> None:
         self.late.discard(place)
@@ -70,7 +72,8 @@ class _Size:
         heapq.heappush(self.due, (judged.until, place))
 
     def overdue(self, now: datetime, most: int) -> Iterator[Place]:
-        """What time alone may have changed; what can't come among the first so many by that waits until it can."""
+        """Yields the places that time alone may have changed. A place that cannot thereby come among the first `most`
+        waits until it can."""
         last = self.fitting[most][0] if most < len(self.fitting) else None
         while self.due and self.due[0][0] <= now:
             until, place = heapq.heappop(self.due)
@@ -85,24 +88,24 @@ class _Size:
 
 
 class Board:
-    """`put` what changed, then `place`. One policy and one set of rules; `now` may not go back by more than a few seconds.
+    """`put` the changed offers, then `place`. A board has one policy and one set of rules; `now` may not go back by
+    more than a few seconds.
 
-    A size is what requests ask of a place. By person, project or files they differ only in which centres are open to them and which one
-    is nearer: so a rule may look at those only to refuse, and a policy at `near` only to put that centre before all others alike. Nor
-    may it like a longer wait better.
-    """
+    A size is the demand of a request on a place. Requests of one size that differ by person, project or files differ
+    only in which centres are open to them and which one is nearer. So a rule may use those only to refuse, and a policy
+    may use `near` only to put that centre before all others alike. A policy may not prefer a longer wait."""
 
     def __init__(self, *, policy: Policy = soonest, rules: Sequence[Rule] = RULES, shown: int = SHOWN) -> None:
         self.policy, self.rules, self.shown = policy, rules, shown
         self.offers: dict[Place, Offer] = {}
         self.forecast = UNTRIED
-        self._centres: dict[str, dict[Place, Offer]] = {}  # each offer with what its load says
+        self._centres: dict[str, dict[Place, Offer]] = {}  # each offer with the consequences of its load
         self._order: Line = []
         self._changes: list[Place] = []
         self._sizes: OrderedDict[tuple[JobRequest, str], _Size] = OrderedDict()
 
     def put(self, offers: Iterable[Offer]) -> None:
-        """These are new, or are not as they were. A load that does not say when it was taken says nothing."""
+        """Adds offers that are new or changed. A load without the time at which it was taken is ignored."""
         for offer in offers:
             place = (offer.centre, offer.partition)
             self._order_out(place)
@@ -120,14 +123,14 @@ class Board:
             self._changes.append(place)
 
     def expect(self, forecast: Forecast) -> None:
-        """From now on by these ranges: where they differ, everything is judged anew."""
+        """Uses these ranges from now on. Where they differ, everything is judged again."""
         if forecast is not self.forecast and forecast != self.forecast:
             for key, size in self._sizes.items():
                 self._sizes[key] = _Size(size.request, size.startups, size.asked_at)
         self.forecast = forecast
 
     def keep_up(self, now: datetime) -> None:
-        """Judges what is new for the sizes that were last asked for, so that nobody who presses Start waits for it."""
+        """Judges changed offers for the sizes requested recently, so that a start does not have to wait for it."""
         for size in list(self._sizes.values())[-READY:]:
             if size.asked_at and now - size.asked_at <= OF_LATE:
                 self._refresh(size, now, self.shown)
@@ -141,8 +144,9 @@ class Board:
         startups: Mapping[str, float] | None = None,
         whole: bool = False,
     ) -> Placement:
-        """As `place` on all offers. By centre `refused` says why this person can't be there, and `startups` how many seconds such a
-        session takes there to be ready, where that is known. Lists as many as `shown`, or the `whole`."""
+        """Answers as `place` does on all offers. `refused` says, by centre, why this person can't be there; `startups`,
+        how many seconds such a session takes there until it is ready, where that is known. Lists as many places as
+        `shown`, or the `whole`."""
         size = self._size(request, startups or {})
         size.asked_at = now
         most = len(self.offers) if whole else self.shown
@@ -160,7 +164,7 @@ class Board:
             del self._order[bisect_left(self._order, (tie(known), place))]
 
     def _trim(self, cut: int) -> None:
-        """Forgets the older changes, and the sizes that nobody asked for since."""
+        """Forgets the older changes, and the sizes that were not requested since."""
         del self._changes[:cut]
         self._sizes = OrderedDict((key, size) for key, size in self._sizes.items() if size.seen >= cut)
         for size in self._sizes.values():
@@ -209,7 +213,7 @@ class Board:
         return _Judged(True, key, flips, turns, self.policy(request, at_best))
 
     def seen(self, size: _Size, place: Place, now: datetime, refused: str = "") -> Offer:
-        """An offer as it is now for that size, and for somebody who is `refused` there."""
+        """Returns an offer as it is now for that size, and for a person who is `refused` there."""
         changes: dict[str, Any] = {"refused": refused} if refused else {}
         if place[0] in size.startups:
             changes["startup"] = size.startups[place[0]]
@@ -222,12 +226,12 @@ class Board:
         return self._centres.get(centre, ())
 
     def in_order(self) -> Iterator[Place]:
-        """In the federation's order."""
+        """Yields the places in the federation's order."""
         return (place for _, place in self._order)
 
 
 class _View:
-    """A board as it is for one request: with what is its person's and its project's own, which no size has."""
+    """A board for one request: adds the facts of its person and its project, which no size includes."""
 
     def __init__(self, board: Board, size: _Size, request: JobRequest, refused: Mapping[str, str], now: datetime) -> None:
         self.board, self.size, self.request, self.refused, self.now = board, size, request, refused, now
@@ -238,13 +242,13 @@ class _View:
             self.fitting = sorted((size.judged[place].key, place) for place in self.asked if self._fits(place))
             self.shut: list[Place] = []
             self.count = len(self.fitting)
-        else:  # everywhere: few are looked at that are not shown
+        else:  # everywhere: few places are looked at that are not shown
             self.asked, self.fitting = set(), size.fitting
             self.shut = [place for centre in refused for place in board.places(centre) if size.judged[place].fits]
             self.count = len(self.fitting) - len(self.shut)
 
     def sure(self, most: int) -> bool:
-        """Whether the first so many are those, whatever became of the late ones."""
+        """Tells whether the first `most` places are certain, whatever became of the late ones."""
         if self.somewhere:
             return self.size.late.isdisjoint(self.asked)
         last = next(islice((key for key, place in self.fitting if place[0] not in self.refused), most - 1, None), None)
@@ -258,14 +262,15 @@ class _View:
         return allowed and self._named(place) and self.size.judged[place].fits
 
     def ranked(self, most: int) -> list[Ranked]:
-        """The first so many that fit, best first."""
+        """Returns the first `most` places that fit, best first."""
         first = dict.fromkeys(islice((place for _, place in self.fitting if place[0] not in self.refused), most))
         near = [place for place in self.board.places(self.request.near) if self._fits(place)]
         ranked = [judge(self.request, self._offer(place), self.now, self.board.forecast) for place in first | dict.fromkeys(near)]
         return sorted(ranked, key=lambda one: self.board.policy(self.request, one))[:most] if near else ranked
 
     def refusals(self, most: int) -> list[Refusal]:
-        """The first so many that don't, in the federation's order; those that were asked for by name come before others."""
+        """Returns the first `most` places that don't fit, in the federation's order; places that were asked for by name
+        come first."""
         if self.somewhere:
             own = sorted((place for place in self.asked if not self._fits(place)), key=self._tie)
             others = (place for place in self.board.in_order() if place not in self.asked)
@@ -288,7 +293,8 @@ class _View:
 
 
 def _turns(request: JobRequest, offer: Offer, now: datetime) -> datetime:
-    """When time alone may make an offer fit, or fit no more: its answer grows old, or a maintenance or an announcement begins or ends."""
+    """Returns when time alone may make an offer fit or no longer fit: its answer grows old, or a maintenance or an
+    announcement begins or ends."""
     times = [offer.taken_at + offer.max_age + LEAST] if offer.taken_at else []
     for window in offer.maintenance:
         times += [window.start - request.walltime + LEAST, window.end]
@@ -298,14 +304,15 @@ def _turns(request: JobRequest, offer: Offer, now: datetime) -> datetime:
 
 
 def _flips(request: JobRequest, ranked: Ranked, now: datetime, forecast: Forecast) -> datetime:
-    """When time alone makes it stand elsewhere: a hole opens or closes, its scheduler has looked, or an estimate, which only falls, comes
-    below the next power of two."""
+    """Returns when time alone moves the offer in the order: a hole opens or closes, its scheduler has looked, or an
+    estimate, which only falls, gets below the next power of two."""
     offer, wait = ranked.offer, ranked.wait
     plan = offer.seen.plan if offer.seen else None
     turn = plan.next_turn(now - LEAST, request.walltime) if plan else None
-    until = max(turn, now + LEAST) if turn else now + FOR_EVER  # a job that ends at its very moment is over, one that begins has not begun
+    # a job that ends at exactly that time is over, a job that begins then has not begun
+    until = max(turn, now + LEAST) if turn else now + FOR_EVER
     if wait.look:
-        until = min(until, wait.look - timedelta(seconds=START_SECONDS))  # later than that it is for the look after it
+        until = min(until, wait.look - timedelta(seconds=START_SECONDS))  # a later submission is for the look after it
     elif wait.seconds is None or wait.chance <= Chance.HOLE or wait.seconds <= TURN_SECONDS:
         return until
     left = math.inf
@@ -317,11 +324,11 @@ def _flips(request: JobRequest, ranked: Ranked, now: datetime, forecast: Forecas
         return until
     falls = now + timedelta(seconds=left) + LEAST
     if falls < now + CLOSE < until and expect(request, offer, now + CLOSE).seconds == wait.seconds:
-        return now + CLOSE  # it does not fall yet
+        return now + CLOSE  # the estimate does not fall yet
     return min(until, falls)
 
 
 def _above(seconds: float, unit: float) -> float:
-    """By how much it is above the next lower power of two of units."""
+    """Returns by how much `seconds` is above the next lower power of two of `unit`."""
     steps = int(seconds // unit).bit_length()
     return seconds - unit * 2 ** (steps - 1) if steps else math.inf

@@ -1,8 +1,9 @@
-"""What waits really were, and the range that is promised from them: half of such starts within p50, nine in ten within p90.
+"""Learns from real waits the range to promise: half of such starts within p50, nine in ten within p90.
 
-Starts of one kind (same chance, same order of magnitude of the estimate; at one centre once it has had enough of them) are
-alike. The level is steered by its own hit rate (adaptive conformal inference: Gibbs and Candès, NeurIPS 2021), so that it is right as
-often as it says even while the load changes; after a run of misses the older half is forgotten. Pure: nothing here reads a clock.
+Starts of one kind are alike: same chance, same order of magnitude of the estimate, and same centre once it has had
+enough of them. The level is steered by its own hit rate (adaptive conformal inference: Gibbs and Candès, NeurIPS 2021),
+so that promises are kept as often as stated even while the load changes; after a run of misses the older half is
+forgotten. Pure: nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from .wait_model import Wait
 PROMISE = 0.9
 STEP = 0.02  # how far one hit or miss moves the level
 KEPT, LEAST, LEAST_HERE = 200, 10, 30
-RECENT, MISSES = 20, 8  # so many misses of so many promises: the load has changed
+RECENT, MISSES = 20, 8  # so many misses among so many promises mean that the load has changed
 LOWEST, HIGHEST = 0.5, 0.99
 
 
 class Kind(NamedTuple):
-    """Starts that are alike: `chance` and `delay` (powers of two of the estimate) at a `centre`, or anywhere ("")."""
+    """Starts that are alike: `chance` and `delay` (powers of two of the estimate) at a `centre`, or at any ("")."""
 
     chance: int
     delay: int
@@ -31,7 +32,7 @@ class Kind(NamedTuple):
 
 
 class Range(NamedTuple):
-    """Seconds: half and nine in ten of such starts took no longer, of so many."""
+    """Seconds within which half, and nine in ten, of such starts came; `starts`: how many starts were counted."""
 
     p50: float
     p90: float
@@ -40,12 +41,12 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The ranges that hold now, by kind."""
+    """The current ranges, by kind."""
 
     ranges: Mapping[Kind, Range] = field(default_factory=dict)
 
     def of(self, wait: Wait, centre: str) -> Range | None:
-        """The range for such a wait there; None where there were too few of them."""
+        """Returns the range for such a wait there; None after too few such starts."""
         if not self.ranges:
             return None
         return self.ranges.get(kind(wait, centre)) or self.ranges.get(kind(wait))
@@ -60,7 +61,7 @@ def kind(wait: Wait, centre: str = "") -> Kind:
 
 @dataclass(slots=True)
 class _Past:
-    """The starts of one kind, newest last, and the level that made the promises about them right so far."""
+    """The starts of one kind, newest last, and the level at which promises about them have been right so far."""
 
     waits: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     hits: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -85,27 +86,28 @@ class _Past:
 
 
 class Calibration:
-    """Learns from starts that came to their end, in their order."""
+    """Learns from starts that are over, in their order."""
 
     def __init__(self) -> None:
         self._past: dict[Kind, _Past] = {}
         self._forecast: Forecast | None = None
 
     def learn(self, wait: Wait, centre: str, waited: float, promised: float | None = None) -> None:
-        """That a start of which `wait` was expected there took `waited` seconds; `promised` is the p90 that was stated for it."""
+        """Records that a start with expected `wait` there took `waited` seconds; `promised` is the p90 that was stated
+        for it."""
         for one in {kind(wait), kind(wait, centre)}:
             self._past.setdefault(one, _Past()).learn(waited, promised)
         self._forecast = None
 
     def forecast(self) -> Forecast:
-        """The ranges as they are now; the same object until something is learned."""
+        """Returns the current ranges; the same object until something is learned."""
         if self._forecast is None:
             self._forecast = Forecast({one: past.range() for one, past in self._past.items() if len(past.waits) >= _least(one)})
         return self._forecast
 
     @property
     def changes(self) -> int:
-        """How often the waits of a kind changed at once."""
+        """Returns how often the waits of a kind changed at once."""
         return sum(past.changes for one, past in self._past.items() if not one.centre)
 
 
@@ -114,5 +116,5 @@ def _least(one: Kind) -> int:
 
 
 def _quantile(ordered: Sequence[float], level: float) -> float:
-    """The order statistic that a further one does not exceed with that probability."""
+    """Returns the order statistic that a further value does not exceed with that probability."""
     return ordered[min(len(ordered), math.ceil(level * (len(ordered) + 1))) - 1]

@@ -1,7 +1,7 @@
-"""`Offer`: one partition of one centre as it stands now, with all that a placement may know about it.
+"""`Offer`: one partition of one centre as it is now, with all that a placement may know about it.
 
-`offers_of` makes them from a centre's spec and its last snapshot. What fits is said in `rules.py`, what is best in
-`policy.py`; nothing here asks a centre or reads a clock.
+`offers_of` makes offers from a centre's spec and its last snapshot. `rules.py` decides which offers fit, `policies.py`
+which is best; nothing here asks a centre or reads a clock.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ NO_TIME = timedelta()
 
 @dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Offer:
-    """One partition now. `cores`, `gpus` and `memory` (bytes; 0: not said) are those of one node as the spec says them;
-    `load` and `taken_at` are the last snapshot, None before the first. `pending` are our own submissions that are newer
-    than the snapshot and so not yet visible in it. `refused` says why this person may not use it ("": allowed).
-    `startup` is how many seconds such a session takes there from its start until it is ready, by our records (0: not known).
+    """One partition now. `cores`, `gpus` and `memory` (bytes; 0: not stated) are those of one node in the spec; `load`
+    and `taken_at` are the last snapshot, None before the first. `pending` are our own submissions newer than the
+    snapshot and so not yet visible in it. `refused` says why this person may not use it ("": allowed). `startup` is how
+    many seconds such a session takes there from its start until it is ready, by our records (0: not known).
     `gpus_priced` is False where its GPUs have no price at some time. `maintenance` are announced times without service,
-    `announcements` what the centre tells people. `order` is the centre's place in the federation's list (lower first). `outlook`
-    is what the load says of newcomers, where somebody worked it out already: it is the same until the next snapshot. `place` sets
-    `seen` (the outlook once `pending` is there too), `age`, `open_for` (until the next maintenance, zero within one) and `blocked`
-    (by which announcement nothing may start now)."""
+    `announcements` are the centre's messages to people. `order` is the centre's place in the federation's list (lower
+    first). `outlook` is the load as it concerns newcomers, where it has been computed: it is the same until the next
+    snapshot. `place` sets `seen` (the outlook after `pending`), `age`, `open_for` (until the next maintenance, zero
+    within one) and `blocked` (the announcement that blocks starts now)."""
 
     centre: str
     partition: str
@@ -67,19 +67,19 @@ class Offer:
 
     @property
     def title(self) -> str:
-        """For people: "Alpha Centre, partition cpu"."""
+        """Returns its name for people: "Alpha Centre, partition cpu"."""
         return f"{self.centre_name or self.centre}, partition {self.partition}"
 
     def at(self, now: datetime) -> Offer:
-        """The same as it is at `now`; a snapshot from the future (a clock that was set back) has age zero."""
+        """Returns the offer as it is at `now`; a snapshot from the future (a clock that was set back) has age zero."""
         return alike(self, **self._times(now), **self._sights(self.taken_at or now))
 
     def settled(self) -> Offer:
-        """With what its load and `pending` say, which time does not change."""
+        """Returns the offer with all that follows from its load and `pending`, which time does not change."""
         return alike(self, **(self._sights(self.taken_at) if self.taken_at else {}))
 
     def aged(self, now: datetime, **changes: Any) -> Offer:
-        """What was settled as it is at `now`, and with these changes; none of them to its load or `pending`."""
+        """Returns a settled offer as it is at `now`, with these changes; they may not concern its load or `pending`."""
         return alike(self, **self._times(now), **changes)
 
     def _times(self, now: datetime) -> dict[str, Any]:
@@ -107,8 +107,8 @@ def offers_of(
     refused: str = "",
     order: int = 0,
 ) -> list[Offer]:
-    """One offer for each partition of `spec`. `pending` and `outlooks` are by partition name; snapshots count for `max_age`, else for two
-    ticks and 15 s."""
+    """Returns one offer for each partition of `spec`. `pending` and `outlooks` are by partition name; snapshots count
+    for `max_age`, else for two ticks and 15 s."""
     own, seen = pending or {}, outlooks or {}
     return [
         Offer(
@@ -132,13 +132,14 @@ _price = lru_cache(1024)(credits)
 
 
 def memory_of(request: JobRequest, offer: Offer) -> int:
-    """Bytes that the whole job takes here: what was asked, else the centre's share of so many cores (0: not known)."""
+    """Returns the bytes that the whole job takes here: the requested amount, else the centre's share for so many cores
+    (0: not known)."""
     return request.memory or request.cores * offer.memory_per_core
 
 
 def allotted(request: JobRequest, load: PartitionLoad | None, gpu_model: str = "") -> JobRequest:
-    """The request with the cores and GPUs that it is given there, and so pays for: whole cores where these have two threads, all of a node
-    where nodes are given whole, whose GPUs are of `gpu_model`."""
+    """Returns the request with the cores and GPUs that it is given there, and so pays for: whole cores where these have
+    two threads, whole nodes where nodes are not shared; their GPUs are of `gpu_model`."""
     if load is None or (load.core_unit == 1 and not load.node_gpus):
         return request
     cores, gpus = load.allotted(request.cores, request.gpus, request.nodes)
@@ -146,7 +147,7 @@ def allotted(request: JobRequest, load: PartitionLoad | None, gpu_model: str = "
 
 
 def more_than_asked(request: JobRequest, offer: Offer) -> str:
-    """A sentence where a job is given more than it asks for; "" where it is not."""
+    """Returns a sentence if a job is given more than it asks for; else ""."""
     given = allotted(request, offer.load, offer.gpu_model)
     if offer.load is None or (given.cores, given.gpus) == (request.cores, request.gpus):
         return ""
@@ -159,7 +160,8 @@ def count(number: int, noun: str) -> str:
 
 
 def shape_of(request: JobRequest, offer: Offer) -> Shape:
-    """What each of the request's nodes must have: cores, gpus and memory are the whole job's, spread evenly, rounded up."""
+    """Returns the shape that each of the request's nodes must have: the whole job's cores, GPUs and memory, spread
+    evenly and rounded up."""
     return _share(request.cores, request.gpus, memory_of(request, offer), request.nodes)
 
 
@@ -170,6 +172,6 @@ def _share(cores: int, gpus: int, memory: int, nodes: int) -> Shape:
 
 
 def hourly_of(request: JobRequest, offer: Offer) -> Amount:
-    """What an hour of this request costs here: an estimate, never a charge."""
+    """Returns the cost of an hour of this request here: an estimate, never a charge."""
     given = allotted(request, offer.load, offer.gpu_model)
     return Amount(given.cores * offer.core_hour.micros + given.gpus * offer.gpu_hour.micros, offer.core_hour.unit)

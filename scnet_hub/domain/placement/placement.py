@@ -1,7 +1,7 @@
 """Placement: the centre and partition that will have a request ready soonest, with every reason.
 
-`place` is pure: the same request, offers and `now` give the same answer, so a decision can be replayed from its record. It
-carries nothing out and raises nothing; a caller that needs a place raises `NoPlacement` with the refusals.
+`place` is pure: the same request, offers and `now` give the same answer, so a decision can be replayed from its record.
+It carries nothing out and raises nothing; a caller that needs a place raises `NoPlacement` with the refusals.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why one partition of one centre does not come into question: never an empty reason."""
+    """The reason against one partition of one centre; never empty."""
 
     centre: str
     partition: str
@@ -39,9 +39,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Beside the request and the time all that a placement rests on; `policy` by its name in `POLICIES`, with these weights. By centre
-    `refused` says why this person can't be there, and `startups` how many seconds such a session takes there to be ready, where that
-    is not what the offers say."""
+    """All inputs of a placement beside the request and the time; `policy` is a name in `POLICIES`, with these weights.
+    `refused` says, by centre, why this person can't be there, and `startups`, how many seconds such a session takes
+    there until it is ready, where the offers don't say so."""
 
     offers: tuple[Offer, ...]
     forecast: Forecast = UNTRIED
@@ -51,7 +51,7 @@ class Inputs:
     startups: Mapping[str, float] = field(default_factory=dict)
 
     def as_judged(self) -> Iterator[Offer]:
-        """The offers as they are for that person and that session."""
+        """Yields the offers as they are for that person and that session."""
         for one in self.offers:
             why, taken = self.refused.get(one.centre, one.refused), self.startups.get(one.centre, one.startup)
             yield one if why is one.refused and taken == one.startup else alike(one, refused=why, startup=taken)
@@ -59,9 +59,10 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """A decision with its reasons. `ranked` are the offers that fit, best first, each with why it stands there; `refusals` why others
-    don't; `more` and `more_refused` how many of either a large federation does not list; `reason` is the sentence for the best, or for
-    why there is none. `inputs` is what it was decided from, where that is kept."""
+    """A decision with its reasons. `ranked` are the offers that fit, best first, each with the reason for its rank;
+    `refusals` say why others don't fit; `more` and `more_refused` count those that a large federation does not list;
+    `reason` is the sentence for the best, or for why there is none. `inputs` are those of the decision, where they are
+    kept."""
 
     request: JobRequest
     decided_at: datetime
@@ -91,8 +92,8 @@ def place(
     forecast: Forecast = UNTRIED,
     most: int | None = None,
 ) -> Placement:
-    """Where `request` should go at `now` (aware UTC), by what is known of earlier starts. Lists all, or `most` runners-up and refusals,
-    and counts the others. Never raises for want of a place: then `best` is None."""
+    """Returns where `request` should go at `now` (aware UTC), with the forecast from earlier starts. Lists all, or
+    `most`, runners-up and refusals, and counts the others. Never raises if there is no place: then `best` is None."""
     ranked, refusals = rank(request, offers, now=now, policy=policy, rules=rules, forecast=forecast)
     if most is None:
         return answer(request, now, ranked, refusals)
@@ -109,7 +110,7 @@ def rank(
     rules: Sequence[Rule] = RULES,
     forecast: Forecast = UNTRIED,
 ) -> tuple[list[Ranked], list[Refusal]]:
-    """The order of `place` without the words for each place: the offers that fit, best first, and the others."""
+    """Returns the order of `place` without sentences: the offers that fit, best first, and the refusals."""
     known = sorted((offer.at(now) for offer in offers), key=tie)
     reasons = [(offer, refusal(request, offer, rules)) for offer in known]
     fitting = [judge(request, offer, now, forecast) for offer, reason in reasons if not reason]
@@ -125,7 +126,8 @@ def rank(
 def answer(
     request: JobRequest, now: datetime, ranked: Sequence[Ranked], refusals: Sequence[Refusal], *, more: int = 0, more_refused: int = 0
 ) -> Placement:
-    """The decision with its reasons, from what is ranked and refused already; `more` of each are not listed."""
+    """Returns the decision with its reasons, from the ranked and refused offers; `more` and `more_refused` are not
+    listed."""
     reasoned = _with_reasons(request, ranked)
     reason = reasoned[0].reason if reasoned else _nowhere(request, refusals, more_refused)
     return Placement(
@@ -134,7 +136,7 @@ def answer(
 
 
 def refused(placement: Placement) -> NoPlacement:
-    """The error to raise where `placement.best` is None; `details["refusals"]` has every centre's reason."""
+    """Returns the error to raise where `placement.best` is None; `details["refusals"]` has every centre's reason."""
     return NoPlacement(
         placement.reason,
         hint="Ask for less, for a shorter time, or without a fixed centre; each centre's reason is listed.",
@@ -151,13 +153,14 @@ def _with_reasons(request: JobRequest, ranked: Sequence[Ranked]) -> tuple[Ranked
 
 
 def _nowhere(request: JobRequest, refusals: Sequence[Refusal], unlisted: int) -> str:
-    """Of a place that was asked for its own reason only: that the others were not asked for says nothing."""
+    """Says why there is no place. If a place was asked for, only its own reason counts: the others were excluded by the
+    request."""
     if not refusals:
-        return "No centre is in the federation yet."
+        return "The federation has no centres yet."
     chosen = [one for one in refusals if request.centre in ("", one.centre) and request.partition in ("", one.partition)] or refusals
     listed = "; ".join(f"{one.centre_name or one.centre}/{one.partition}: {one.reason}" for one in chosen[:3])
     hidden = max(0, len(chosen) - 3) + (0 if request.centre and chosen is not refusals else unlisted)
     more = f"; and {hidden} more" if hidden else ""
     if request.centre and chosen is not refusals:
-        return f"The centre that you asked for can't take this now: {listed}{more}."
+        return f"The centre that you asked for cannot take this now: {listed}{more}."
     return f"No centre can take this now: {listed}{more}."

@@ -1,7 +1,7 @@
-"""Policies: which of the offers that fit is best, and the words that say why.
+"""Policies: which of the offers that fit is best, and the sentence that says why.
 
-A policy gives each offer a key of its own, smaller is better, from that offer alone: so adding a centre never makes the best
-worse, and the order in which offers come does not matter. The measured reasons for `soonest` are in
+A policy gives each offer a key, smaller is better, from that offer alone: so adding a centre never makes the best
+worse, and the order of the offers does not matter. The measured reasons for `soonest` are in
 docs/explanation/decisions.md.
 """
 
@@ -21,16 +21,16 @@ from .offers import Offer, hourly_of
 from .wait_model import Chance, Wait, expect, fullness
 
 Policy = Callable[[JobRequest, "Ranked"], tuple[Any, ...]]
-ALIKE = 20.0  # seconds: below it starts are alike
-UNTOLD = 64  # after every delay that somebody can tell
-LOOKS = 5.0  # seconds between looks for holes that are worth a fuller place
+ALIKE = 20.0  # seconds: shorter delays count as equal
+UNTOLD = 64  # after every known delay
+LOOKS = 5.0  # seconds between looks for holes that justify a fuller place
 STEPS = 20  # fullness counts in steps of 5 %: within one step the cheaper centre wins
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: see `alike`
 class Ranked:
-    """An offer that fits, as it was judged: when the request would start, how long such starts took of late (None: too few), how
-    full it is, what it would cost for the whole walltime, and (once ranked) why it is where it is."""
+    """An offer that fits, as judged: when the request would start, how long such starts took recently (None: too few),
+    how full it is, its cost for the whole walltime, and (once ranked) the reason for its rank."""
 
     offer: Offer
     wait: Wait
@@ -44,14 +44,14 @@ class Ranked:
 
     @property
     def ready_s(self) -> float | None:
-        """Expected seconds until it is ready; None where nothing honest can be said."""
+        """Returns the expected seconds until the session is ready; None where there is no honest estimate."""
         starts = self.range.p50 if self.range else self.wait.seconds
         return None if starts is None else starts + self.offer.startup
 
     @property
     def told_s(self) -> float | None:
-        """Seconds to its start that can be told a person: half of such starts, else what a free place takes. What follows from limits
-        alone orders places; it is no estimate."""
+        """Returns the seconds to the start to show a person: the median of such starts, else the time that a free place
+        takes. Estimates from limits alone only order places; they are not shown."""
         if self.range:
             return self.range.p50
         return self.wait.seconds if self.wait.chance <= Chance.HOLE else None
@@ -72,7 +72,7 @@ def judge(request: JobRequest, offer: Offer, now: datetime, forecast: Forecast =
 
 
 class Weights(Protocol):
-    """What counts between places that are ready equally soon, in one coin: see `standard.federation`."""
+    """The weights between places that are ready equally soon, in one unit: see `standard.federation`."""
 
     @property
     def fullness(self) -> float: ...
@@ -84,7 +84,7 @@ class Weights(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """The weights of a federation that says nothing."""
+    """The default weights of a federation."""
 
     fullness: float = 1.0
     price: float = 0.0
@@ -95,13 +95,13 @@ USUAL = Usual()
 
 
 def soonest(request: JobRequest, ranked: Ranked, weights: Weights = USUAL) -> tuple[Any, ...]:
-    """Who has it ready first, by order of magnitude and then by class; then who has no GPUs idle beside a job without any; then the
-    better by these weights (the emptier, in steps of 5 %, and the nearer to their files); then the cheaper; then the exactly
-    emptier; last the federation's own order of centres.
+    """Orders by who has it ready first, by order of magnitude and then by class; then by who leaves no GPUs idle beside
+    a job without GPUs; then by these weights (the emptier, in steps of 5 %, and the nearer to the person's files); then
+    the cheaper; then the exactly emptier; last the federation's own order of centres.
 
-    The order alone would send a whole class to the first of equal centres. It does not come to that: each submission is
-    `pending` at its centre until a snapshot shows it, makes that one fuller, and the next request goes elsewhere.
-    """
+    This order alone would send a whole class to the first of equal centres. That does not happen: each submission is
+    `pending` at its centre until a snapshot shows it, so it makes that centre fuller, and the next request goes
+    elsewhere."""
     return (
         _delay(ranked),
         ranked.wait.chance,
@@ -115,7 +115,7 @@ def soonest(request: JobRequest, ranked: Ranked, weights: Weights = USUAL) -> tu
 
 
 def cheapest(request: JobRequest, ranked: Ranked) -> tuple[Any, ...]:
-    """The price first, whatever the wait; between equal prices, `soonest`."""
+    """Orders by price first, whatever the wait; between equal prices, as `soonest`."""
     return (ranked.cost.micros, *soonest(request, ranked))
 
 
@@ -127,7 +127,8 @@ POLICIES: dict[str, Policy] = {"soonest": soonest, "cheapest": cheapest}
 
 
 def why_best(request: JobRequest, best: Ranked, second: Ranked | None) -> str:
-    """The sentence for the best, with the runner-up: "Alpha, partition cpu: would start now; 12 cores free (25 % full), ..."."""
+    """Returns the sentence for the best, with the runner-up: "Alpha, partition cpu: would start now; 12 cores free (25
+    % full), ..."."""
     rest = f" Runner-up: {second.offer.title}, {why_after(request, second, best)}." if second else " No other centre fits."
     if request.centre and (second is None or second.offer.centre == best.offer.centre):
         rest = " You chose this centre."
@@ -135,7 +136,7 @@ def why_best(request: JobRequest, best: Ranked, second: Ranked | None) -> str:
 
 
 def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:
-    """Why `other` stands behind `best`: the first thing, in the order of `soonest`, in which it is worse."""
+    """Says why `other` ranks behind `best`: the first criterion, in the order of `soonest`, in which it is worse."""
     if other.wait.chance > best.wait.chance:
         return f"would start {other.wait.words}"
     return f"would start {other.wait.words}, but {_worse(request, other, best)}"
@@ -145,7 +146,7 @@ def _worse(request: JobRequest, other: Ranked, best: Ranked) -> str:
     if _delay(other) > _delay(best):
         return f"is ready in {_seconds(other)} instead of {_seconds(best)}"
     if _wasteful(request, other) and not _wasteful(request, best):
-        return "its GPUs are kept for those who need them"
+        return "its GPUs are kept for sessions that need them"
     if _away(request, other) and not _away(request, best):
         return f"your files are at {best.offer.centre_name or best.offer.centre}"
     if _step(other) > _step(best):
@@ -156,20 +157,21 @@ def _worse(request: JobRequest, other: Ranked, best: Ranked) -> str:
 
 
 def _delay(ranked: Ranked) -> int:
-    """How long until it is ready, in powers of two of 20 s: what limits and records say of later starts is no better than that."""
+    """Returns how long until it is ready, in powers of two of 20 s: limits and records are no more precise about later
+    starts."""
     seconds = ranked.ready_s
     return UNTOLD if seconds is None else int(seconds // ALIKE).bit_length()
 
 
 def _look(ranked: Ranked) -> float:
-    """Of holes, whose scheduler looks for them first, in steps of five seconds; then where nobody knows when it looks."""
+    """Orders holes by whose scheduler looks first, in steps of five seconds; last those with an unknown next look."""
     if ranked.wait.chance != Chance.HOLE:
         return 0.0
     return ranked.wait.look.timestamp() // LOOKS if ranked.wait.look else math.inf
 
 
 def _seconds(ranked: Ranked) -> str:
-    return "a time that nobody can tell" if ranked.ready_s is None else format_duration(timedelta(seconds=round(ranked.ready_s)))
+    return "an unknown time" if ranked.ready_s is None else format_duration(timedelta(seconds=round(ranked.ready_s)))
 
 
 def _promise(ranked: Ranked) -> str:
@@ -177,7 +179,7 @@ def _promise(ranked: Ranked) -> str:
 
 
 def _within(seconds: float) -> str:
-    """Never less than what was promised."""
+    """Formats seconds, never below the promise."""
     return format_duration(timedelta(seconds=max(1, math.ceil(seconds))))
 
 
@@ -186,7 +188,7 @@ def _wasteful(request: JobRequest, ranked: Ranked) -> bool:
 
 
 def _points(request: JobRequest, ranked: Ranked, weights: Weights) -> float:
-    """Against it, rounded so that a little more of one thing is no reason."""
+    """Returns the points against the place, rounded so that a small difference is no reason."""
     points = weights.fullness * _step(ranked) + weights.price * float(ranked.cost_per_hour) + weights.away * _away(request, ranked)
     return round(points, 3)
 

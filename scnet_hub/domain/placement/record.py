@@ -1,7 +1,8 @@
-"""What a decision was made from, as JSON and back without loss, so that it can be replayed: as it was, or by another policy.
+"""Writes a decision's inputs as JSON and reads them back without loss, so that it can be replayed: as it was, or by
+another policy.
 
-A record has three parts, of which two are the same for many decisions: `terms` (what the centres' pages promise), the loads of each
-snapshot, and the little that is this decision's own. Pure: where the parts are kept is the decision log's business.
+A record has three parts, of which two are shared by many decisions: `terms` (the centres' pages), the loads of each
+snapshot, and the small part of the decision itself. Pure: the decision log keeps the parts.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from .offers import Offer
 from .placement import POLICIES, Inputs, Placement, Usual, place, soonest
 
 Json = dict[str, Any]
-Snapshot = tuple[str, datetime]  # of a centre, taken at
+Snapshot = tuple[str, datetime]  # centre, taken at
 Loads = Mapping[str, PartitionLoad]  # by partition
 MICROSECOND = timedelta(microseconds=1)
 
-# What changes from decision to decision (`max_age` where a centre's looks take long); everything else of an offer is what the centre's page
-# says.
+# Fields that change from decision to decision (`max_age` where a centre's looks take long); all other fields of an
+# offer are from the centre's page.
 OWN = ("state", "why", "pending", "refused", "startup", "age", "max_age", "open_for", "blocked")
 TERMS = tuple(one.name for one in fields(Offer) if one.compare and one.name not in (*OWN, "load", "taken_at"))
 
@@ -38,7 +39,7 @@ _TERMS_OF = attrgetter(*TERMS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One decision's inputs in parts: `own` and `terms` as JSON, `loads` by snapshot as they are."""
+    """The inputs of one decision in parts: `own` and `terms` as JSON, `loads` by snapshot as they are."""
 
     own: Json
     terms: list[Json]
@@ -49,7 +50,7 @@ class Record:
 
 
 def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]]:
-    """What is its own of a decision made `at`, and the loads that it refers to by how long before it they were taken."""
+    """Returns the part of a decision made `at` that is its own, and the loads that it refers to by their age."""
     loads: dict[Snapshot, dict[str, PartitionLoad]] = {}
     own = [_own(offer, at, loads) for offer in inputs.as_judged()]
     centres = {offer.centre for offer in inputs.offers}
@@ -59,7 +60,7 @@ def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]
 
 
 def terms(offers: Iterable[Offer]) -> tuple[Any, ...]:
-    """What the centres' pages promise, to compare: it is written again only when it differs."""
+    """Returns the terms in the centres' pages, for comparison: they are written again only when they differ."""
     return tuple(_TERMS_OF(offer) for offer in offers)
 
 
@@ -68,7 +69,7 @@ def encode_terms(offers: Iterable[Offer]) -> list[Json]:
 
 
 def snapshots(own: Json, terms: Sequence[Json], at: datetime) -> list[Snapshot]:
-    """Which snapshots a decision made `at` refers to."""
+    """Returns the snapshots that a decision made `at` refers to."""
     ages = zip(terms, own["offers"], strict=True)
     return sorted({(term["centre"], at - age * MICROSECOND) for term, (age, *_) in ages if age is not None})
 
@@ -81,7 +82,7 @@ def decode(record: Record, at: datetime) -> Inputs:
 
 
 def replay(request: JobRequest, inputs: Inputs, at: datetime, policy: str = "") -> Placement:
-    """The decision again, or as it would have been by the policy of that name."""
+    """Repeats the decision, with its own policy or the policy of that name."""
     chosen = POLICIES[policy or inputs.policy]
     weighed = partial(soonest, weights=inputs.weights) if chosen is soonest else chosen
     again = place(request, inputs.as_judged(), now=at, policy=weighed, forecast=inputs.forecast)
@@ -92,7 +93,7 @@ def replay(request: JobRequest, inputs: Inputs, at: datetime, policy: str = "") 
 
 
 def _own(offer: Offer, at: datetime, loads: dict[Snapshot, dict[str, PartitionLoad]]) -> list[Any]:
-    """[microseconds from its snapshot to `at`, or null; what is not as usual]"""
+    """Returns [microseconds from its snapshot to `at`, or None; the fields that differ from the default]."""
     own = _without_usual(offer, OWN)
     age = None if offer.taken_at is None else (at - offer.taken_at) // MICROSECOND
     shared = loads.setdefault((offer.centre, offer.taken_at), {}) if offer.taken_at else None
@@ -156,7 +157,7 @@ _DECODE: dict[str, Callable[[Any], Any]] = {
 }
 
 
-# ---- a snapshot: lists, because there are thousands of nodes and jobs; without the usual values at their ends
+# ---- a snapshot: lists, because there are thousands of nodes and jobs; without default values at their ends
 
 
 def encode_loads(loads: Loads, taken_at: datetime) -> Json:
@@ -168,7 +169,7 @@ def decode_loads(document: Json, taken_at: datetime) -> dict[str, PartitionLoad]
 
 
 def encode_load(load: PartitionLoad, taken_at: datetime) -> Json:
-    """Times are seconds, exact to the microsecond; those of running jobs count from `taken_at`."""
+    """Encodes a load. Times are seconds, exact to the microsecond; those of running jobs count from `taken_at`."""
     counts = [load.name, load.queued_jobs, load.queued_cores, load.running_jobs, _duration(load.max_walltime), load.up, load.reserves]
     nodes = [
         _cut([n.name, n.cores, n.cores_used, n.memory, n.memory_used, n.gpus, n.gpus_used, n.gpu_model, n.up], _NODE) for n in load.nodes
@@ -220,7 +221,7 @@ def _waiting(seconds: float | None, cores: int, gpus: int, nodes: int) -> Waitin
 
 
 def _cut(row: list[Any], usual: Sequence[Any]) -> list[Any]:
-    """Without the values at its end that are as usual; the first two always stand."""
+    """Removes default values from the end; the first two values always stay."""
     while len(row) > 2 and row[-1] == usual[len(row) - 1]:
         row.pop()
     return row
@@ -231,7 +232,7 @@ def _whole(row: Sequence[Any], usual: Sequence[Any]) -> list[Any]:
 
 
 def _seconds(span: timedelta) -> float | int:
-    """Exact: whole seconds as an integer; else a decimal of six places, which `_span` rounds back."""
+    """Returns the exact seconds: an integer if whole, else a decimal of six places, which `_span` rounds back."""
     whole, rest = divmod(span, timedelta(seconds=1))
     return whole if not rest else round(span / timedelta(seconds=1), 6)
 

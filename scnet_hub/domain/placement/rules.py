@@ -1,7 +1,8 @@
-"""Rules: what makes an offer unfit for a request, each a sentence with its limit.
+"""Rules: the reasons that make an offer unfit for a request, each a sentence with its limit.
 
-A rule answers "" if the offer fits. `RULES` are asked in this order and the first reason is the one people see, so the
-person's own choice comes first and what they can change by asking for less comes last. A new rule is a function and a line.
+A rule returns "" if the offer fits. `RULES` are applied in this order and people see the first reason, so the person's
+own choice comes first, and limits that they can avoid by asking for less come last. A new rule is a function and a
+line.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ def up(request: JobRequest, offer: Offer) -> str:
     if offer.state == "down":
         return offer.why or "the centre is down"
     if offer.state == "unknown" or offer.load is None:
-        return offer.why or "the centre has not said yet how full it is"
+        return offer.why or "the centre has not reported its load yet"
     return "" if offer.load.up else f"the centre has closed partition {offer.partition}"
 
 
 def fresh(request: JobRequest, offer: Offer) -> str:
-    """A centre that was not heard of lately is a guess: one that looks idle and is dead would swallow every request."""
+    """Refuses a centre whose last answer is old: a dead centre that looks idle would attract every request."""
     if offer.age is not None and offer.age > offer.max_age:
-        return f"last heard of {format_duration(offer.age)} ago; the limit is {format_duration(offer.max_age)}"
+        return f"its last answer is {format_duration(offer.age)} old; the limit is {format_duration(offer.max_age)}"
     return (offer.why or "its last answer is too old") if offer.state == "stale" else ""
 
 
@@ -72,7 +73,7 @@ def maintenance(request: JobRequest, offer: Offer) -> str:
 
 
 def announced(request: JobRequest, offer: Offer) -> str:
-    """A centre may say that nothing is to start there for a time."""
+    """Refuses a centre that announces that no session is to start there for a time."""
     if offer.blocked is None:
         return ""
     return f"it starts no sessions until {offer.blocked.end.astimezone(UTC):%d %b %H:%M} UTC: {offer.blocked.message.rstrip('.')}"
@@ -101,26 +102,26 @@ def gpus(request: JobRequest, offer: Offer) -> str:
 
 
 def priced(request: JobRequest, offer: Offer) -> str:
-    """What has no price isn't free: it could never be charged, and would look the cheapest."""
-    return "its GPUs have no price: its centre's admins can give them one" if request.gpus and not offer.gpus_priced else ""
+    """Refuses GPUs without a price. They are not free: they could never be charged, and would look the cheapest."""
+    return "its GPUs have no price: ask its centre's administrators to set it" if request.gpus and not offer.gpus_priced else ""
 
 
 def memory(request: JobRequest, offer: Offer) -> str:
     need = shape_of(request, offer).memory
     if not offer.memory or need <= offer.memory:
         return ""
-    share = "" if request.memory else f" ({format_memory(offer.memory_per_core)} a core, as none was asked for)"
+    share = "" if request.memory else f" ({format_memory(offer.memory_per_core)} per core, as the request names no amount)"
     return f"needs {format_memory(need)} of memory on one node{share}; the largest has {format_memory(offer.memory)}"
 
 
 def working(request: JobRequest, offer: Offer) -> str:
-    """Enough of the nodes that are up now could ever run it: else the job would wait for a repair."""
+    """Requires that enough of the nodes that are up now could ever run the job: else it would wait for a repair."""
     if offer.load is None or offer.seen is None or not offer.load.nodes:
         return ""
     able = offer.seen.could_hold(shape_of(request, offer))
     if able >= request.nodes:
         return ""
-    return f"needs {count(request.nodes, 'node')} of that size; of its {offer.seen.working} working now, {able} would do"
+    return f"needs {count(request.nodes, 'node')} of that size; of its {offer.seen.working} working nodes, {able} can take it"
 
 
 RULES: tuple[Rule, ...] = (
@@ -130,7 +131,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def refusal(request: JobRequest, offer: Offer, rules: Sequence[Rule] = RULES) -> str:
-    """The first reason against this offer; "" if it fits."""
+    """Returns the first reason against this offer; "" if it fits."""
     for rule in rules:
         if reason := rule(request, offer):
             return reason

@@ -1,6 +1,7 @@
-"""How long a session takes at a centre from its job's start until it is ready, learned from those that were.
+"""Learns how long a session takes at a centre from its job's start until it is ready.
 
-By centre and app (the environment), from the last of them: a centre's new file system counts within a day. Pure.
+By centre and app (the environment), from the most recent sessions: a centre's new file system counts within a day.
+Pure.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ LAST, LEAST = 50, 5
 
 
 def learn(samples: Iterable[tuple[str, str, float]]) -> dict[tuple[str, str], float]:
-    """Median seconds by (centre, app) of the last 50; none where there are fewer than 5. `samples` (centre, app, seconds) come newest
-    first."""
+    """Returns median seconds by (centre, app) of the last 50 samples; no entry for fewer than 5. `samples` (centre,
+    app, seconds) are ordered newest first."""
     found: dict[tuple[str, str], list[float]] = {}
     for centre, app, seconds in samples:
         kept = found.setdefault((centre, app), [])
@@ -23,5 +24,5 @@ def learn(samples: Iterable[tuple[str, str, float]]) -> dict[tuple[str, str], fl
 
 
 def of_app(learned: Mapping[tuple[str, str], float], app: str) -> dict[str, float]:
-    """By centre, for sessions of that app."""
+    """Returns the seconds by centre, for sessions of that app."""
     return {centre: seconds for (centre, one), seconds in learned.items() if one == app}

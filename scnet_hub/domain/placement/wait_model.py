@@ -1,7 +1,8 @@
 """The wait model: whether a request would start now, soon or later on one offer.
 
-Schedulers' own start times are within a minute for 4-17 % of jobs only (arXiv 2204.13543), but their sign is right: so
-four classes and words, and seconds that only order the offers of one class. Knows nothing of prices and of other offers.
+Schedulers' own start times are right within a minute for only 4-17 % of jobs (arXiv 2204.13543), but their sign is
+right: so there are four classes and words, and seconds that only order the offers of one class. Knows neither prices
+nor other offers.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from ..jobs import JobRequest
 from .availability import Outlook
 from .offers import Offer, shape_of
 
-BACKFILL_SECONDS = 30.0  # Slurm's default bf_interval: how long a job that fits a hole waits for the next look, at most
+# Slurm's default bf_interval: the longest time that a job that fits a hole waits for the next look
+BACKFILL_SECONDS = 30.0
 TURN_SECONDS = 60.0  # no turn is expected sooner than a hole
 LONGEST_SECONDS = 365 * 86400.0
-END_SECONDS = 1200.0  # in which each running job has ended, half the time (simulated logs)
+END_SECONDS = 1200.0  # within which each running job has ended with probability 1/2 (simulated logs)
 START_SECONDS = 1  # a submission that fits at once is started by the main scheduler
 
 
 class Chance(IntEnum):
-    """Best first. HOLE and NEXT are both "soon" to people: HOLE fits beside the queue, NEXT is first when something ends."""
+    """Best first. HOLE and NEXT are both "soon" to people: HOLE fits beside the queue, NEXT is first when a job
+    ends."""
 
     NOW = 0
     HOLE = 1
@@ -32,8 +35,8 @@ class Chance(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """When it would start. `seconds` is an estimate, None where nothing honest can be said; `words` is for people; `look` is when the
-    scheduler next looks for holes, where that is known and this is one."""
+    """The expected start of a request. `seconds` is an estimate, None where there is no honest one; `words` is for
+    people; `look` is when the scheduler next looks for holes, for a hole where that is known."""
 
     chance: Chance
     words: str
@@ -42,16 +45,17 @@ class Wait:
 
     @property
     def kind(self) -> str:
-        """ "now", "soon" or "later"."""
+        """Returns "now", "soon" or "later"."""
         return ("now", "soon", "soon", "later")[self.chance]
 
 
-NOBODY_KNOWS = Wait(Chance.LATER, "after a wait that nobody can tell yet")
+NOBODY_KNOWS = Wait(Chance.LATER, "after an unknown wait")
 AT_ONCE = Wait(Chance.NOW, "now", START_SECONDS)
 
 
 def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
-    """The wait of `request` on `offer` at `now`, after our own submissions newer than the snapshot have taken their share."""
+    """Returns the wait of `request` on `offer` at `now`, after our own submissions newer than the snapshot have taken
+    their share."""
     seen = offer.seen
     if seen is None:
         return NOBODY_KNOWS
@@ -67,16 +71,16 @@ def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
     turn = _turn(seen, cores, gpus)
     if not seen.queued:
         by_limits = _until(seen.frees(cores, gpus), now)
-        return Wait(Chance.NEXT, "next, when something ends there", min((one for one in (turn, by_limits) if one), default=None))
-    if fits and seen.plan:  # what is free is kept for a job of the queue
+        return Wait(Chance.NEXT, "next, when a job ends there", min((one for one in (turn, by_limits) if one), default=None))
+    if fits and seen.plan:  # the free cores are reserved for a job of the queue
         kept = _until(seen.plan.earliest(shape.cores, shape.gpus, nodes, request.walltime), now)
         turn = max((one for one in (turn, kept) if one), default=None)
     return Wait(Chance.LATER, f"behind {_jobs(seen.queued)}", turn)
 
 
 def fullness(request: JobRequest, offer: Offer) -> float:
-    """Booked, queued and own newer work over what the partition has: 0 idle, 1 full, more with a queue. For a request
-    with GPUs it is that of the GPUs if that is more."""
+    """Returns booked, queued and own newer work relative to the partition's size: 0 idle, 1 full, more with a queue.
+    For a request with GPUs, the value of the GPUs if that is more."""
     seen = offer.seen
     if seen is None:
         return float("inf")
@@ -85,15 +89,16 @@ def fullness(request: JobRequest, offer: Offer) -> float:
 
 
 def _looked_at(seen: Outlook) -> bool:
-    """Whether a newcomer is among the queued jobs for which its scheduler looks for holes."""
+    """Tells whether a newcomer would be among the queued jobs for which its scheduler looks for holes."""
     depth = seen.backfill.depth if seen.backfill else None
     return depth is None or seen.queued < depth
 
 
 def _turn(seen: Outlook, cores: int, gpus: int) -> float | None:
-    """Until those in the queue have had their turn and there is room; None if nothing runs there that could end. By how many running jobs
-    have to end first, not by their limits, which say little about when they do: in the simulated logs the order of centres by this agrees
-    with the order in which they really started the same request (rank correlation 0.6), and by limits it hardly does (0.1)."""
+    """Returns the seconds until the queue has had its turn and there is room; None if no job runs there that could end.
+    Estimated from how many running jobs have to end first, not from their limits, which say little about when they end:
+    in the simulated logs this order of centres agrees with the order in which they really started the same request
+    (rank correlation 0.6), and the order by limits hardly does (0.1)."""
     if not seen.running:
         return None
     ends = max(_ends(cores, seen.cores_free, seen.cores, seen.running), _ends(gpus, seen.gpus_free, seen.gpus, seen.running))
@@ -105,7 +110,7 @@ def _until(at: datetime | None, now: datetime) -> float | None:
 
 
 def _ends(wanted: int, free: int, total: int, running: int) -> float:
-    """How many of so many running jobs, all alike, have to end for that."""
+    """Returns how many of `running` jobs of equal size have to end for that."""
     each = max((total - max(free, 0)) / running, 1.0)
     return max(1.0, (wanted - max(free, 0)) / each)
 

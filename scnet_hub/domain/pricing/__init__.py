@@ -1,1 +1,1 @@
-"""What something costs: tariffs, rates, quotes and leases."""
+"""Computes costs: tariffs, rates, quotes and leases."""

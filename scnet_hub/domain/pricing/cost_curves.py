@@ -1,7 +1,7 @@
-"""What a place costs over time, worked out once for however many sessions hold the same there.
+"""Cost curves: the cost of a place over time, computed once for all sessions of equal size there.
 
-The same amounts as `pricing.bill_of_run(...).total`, without formulas: where prices change is found once, so a further session costs two
-searches in a list.
+The amounts equal `rates.bill_of_run(...).total`, without formulas: price changes are found once, so a further session
+costs two searches in a list.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ HOUR = timedelta(hours=1) // INSTANT
 
 
 class Course:
-    """Holding these amounts by `tariff` at any time from `since` to `until`. Amounts are micro-units of the tariff's unit."""
+    """The cost of holding these amounts by `tariff` at any time from `since` to `until`. Amounts are micro-units of the
+    tariff's unit."""
 
     def __init__(self, tariff: Tariff, amounts: Mapping[str, Quantity], since: datetime, until: datetime) -> None:
         self.unit, self.edges = tariff.unit, [since, *tariff.cuts(since, until)]
@@ -29,9 +30,9 @@ class Course:
         self._before = [*accumulate(whole, initial=0)]  # of the segments before each edge
 
     def micros(self, start: datetime, end: datetime) -> int:
-        """What a run from `start` to `end` costs, each segment rounded up, at least the minimum at its start; nothing where a part of it
-        has no price."""
-        if len(self.edges) == 1 and self.edges[0] <= start <= end and (rate := self._rates[0]):  # as good as always
+        """Returns the cost of a run from `start` to `end`, each segment rounded up, at least the minimum at its start;
+        0 where a part of it has no price."""
+        if len(self.edges) == 1 and self.edges[0] <= start <= end and (rate := self._rates[0]):  # the usual case
             return max(-(-rate.dear * ((end - start) // INSTANT) // rate.long), rate.minimum)
         first, last = bisect_right(self.edges, start) - 1, bisect_left(self.edges, end) - 1
         last = max(first, last)
@@ -46,13 +47,13 @@ class Course:
         return max(micros, begins.minimum if begins else 0)
 
     def hourly(self, now: datetime) -> int:
-        """What an hour costs now; nothing where it has no price."""
+        """Returns the cost of an hour now; 0 where it has no price."""
         place = bisect_right(self.edges, now) - 1
         return _cost(self._rates[place], timedelta(hours=1)) if place >= 0 else 0
 
 
 class _Rate(NamedTuple):
-    """`dear` micro-units for `long` microseconds, exactly; `minimum` is a run's that begins then."""
+    """`dear` micro-units for `long` microseconds, exactly; `minimum` is that of a run that begins then."""
 
     dear: int
     long: int
@@ -69,5 +70,5 @@ def _rate(tariff: Tariff, amounts: Mapping[str, Quantity], at: datetime) -> _Rat
 
 
 def _cost(rate: _Rate | None, lasted: timedelta) -> int:
-    """For so long, rounded up once."""
+    """Returns the cost of that duration, rounded up once."""
     return 0 if rate is None else -(-rate.dear * (lasted // INSTANT) // rate.long)

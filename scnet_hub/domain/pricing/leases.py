@@ -1,8 +1,9 @@
-"""Leases: what a session that somebody sits at holds. Credits for so long ahead, extended while it lives, instead of for all its walltime.
+"""Leases: an interactive session holds credits for a limited time ahead, extended while it lives, instead of for its
+whole walltime.
 
-Says how long a lease lasts, what it costs until an instant, and when its person is warned and it is stopped if nobody pays for more. No
-run that ends within its lease costs more than what is held for it. Pure: `services/sessions/lease_keeper.py` asks
-the books and carries it out.
+Computes how long a lease lasts, what it costs until an instant, and when its owner is warned and the session is stopped
+if no credits are added. No run that ends within its lease costs more than what is held for it. Pure:
+`services/sessions/lease_keeper.py` asks the ledger and carries it out.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ from . import quotes
 from . import rates as pricing
 from .tariffs import Tariff
 
-LEASED = ("lab", "dask")  # kinds; a batch job has nobody to warn, and would lose what it computed
-WARNED, URGENT, STOPPED = timedelta(minutes=15), timedelta(minutes=5), timedelta(minutes=2)  # before its lease ends
-LAG = timedelta(minutes=2)  # a run may have begun so long before its centre was heard to say so
-STEP = timedelta(minutes=5)  # where the whole is too much, an extension is at least so long
+LEASED = ("lab", "dask")  # kinds; a batch job has no one to warn, and would lose its results
+WARNED, URGENT, STOPPED = timedelta(minutes=15), timedelta(minutes=5), timedelta(minutes=2)  # before the lease ends
+LAG = timedelta(minutes=2)  # a run may have begun this long before its centre reported it
+STEP = timedelta(minutes=5)  # where the whole extension is too expensive, a shorter one is at least this long
 USUAL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One job of a session, running since it was first seen to (None: it waits). `memory` is in bytes, where the request doesn't say it."""
+    """One job of a session, running since it was first seen running (None: it waits). `memory` is in bytes, for a
+    request that doesn't state it."""
 
     request: JobRequest
     tariff: Tariff
@@ -36,36 +38,37 @@ class Run:
 
     @property
     def ends_at(self) -> datetime | None:
-        """The end of its walltime."""
+        """Returns the end of its walltime."""
         return self.started_at + self.request.walltime if self.started_at else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """That a session's hold lasts `until`, which is as far as it need go if it is `whole`."""
+    """A session's hold should last `until`, which is as far as it needs to reach if it is `whole`."""
 
     until: datetime
     whole: bool = False
 
 
 def first_for(kind: str, walltime: timedelta, length: timedelta) -> timedelta:
-    """How long what a session holds at its start lasts; a `length` of 0 stands for the whole walltime."""
+    """Returns how long the hold at a session's start lasts; a `length` of 0 stands for the whole walltime."""
     return min(walltime, length) if kind in LEASED and length > timedelta() else walltime
 
 
 def until_first(now: datetime, kind: str, walltime: timedelta, length: timedelta) -> datetime | None:
-    """Until when a session holds enough that is started, or still waits, at `now`; None: for its whole walltime."""
+    """Returns until when a session that starts, or still waits, at `now` holds enough; None: for its whole walltime."""
     first = first_for(kind, walltime, length)
     return None if first >= walltime else now + max(first - LAG, LAG)
 
 
 def due_by(now: datetime, length: timedelta) -> datetime:
-    """Leases that end by then are to be extended now: less than half of one is left."""
+    """Returns the time by which leases must end to be extended now: less than half of a lease is left."""
     return now + (length or USUAL) / 2
 
 
 def wish(runs: Sequence[Run], now: datetime, length: timedelta) -> Wish:
-    """How far a session's lease should reach: for one that waits a first one from now on, else a length ahead or to its runs' end."""
+    """Returns how far a session's lease should reach: for a waiting session a first lease from now on, else one length
+    ahead or to the end of its runs."""
     ends = [run.ends_at for run in runs if run.ends_at]
     if not ends:
         walltime = max(run.request.walltime for run in runs)
@@ -77,8 +80,8 @@ def wish(runs: Sequence[Run], now: datetime, length: timedelta) -> Wish:
 
 
 def cost(run: Run, now: datetime, until: datetime, length: timedelta, zone: str) -> Amount:
-    """The most that a run costs that ends by `until`, cut at the months of `zone`; of one that waits, what its first lease does. Raises
-    NoPrice."""
+    """Returns the most that a run costs that ends by `until`, cut at the months of `zone`; for a waiting run, the cost
+    of its first lease. Raises NoPrice."""
     if run.started_at is None:
         first = first_for(LEASED[0], run.request.walltime, length)
         return quotes.most(run.request, run.tariff, now, now + quotes.PATIENCE, memory=run.memory, walltime=first)
@@ -87,7 +90,7 @@ def cost(run: Run, now: datetime, until: datetime, length: timedelta, zone: str)
 
 
 def _so_far(run: Run, start: datetime, until: datetime, zone: str) -> Amount:
-    """All from the earliest moment at which it may have begun."""
+    """Returns the cost from the earliest time at which the run may have begun."""
     amounts = pricing.held(run.request.cores, run.request.gpus, run.request.gpu_model, run.request.memory or run.memory)
     bill = pricing.bill_of_run(run.tariff, amounts, start, until, cuts=[*_months(start, until, zone)])
     rates = [run.tariff.at(at) for at in (start, *run.tariff.cuts(start, start + LAG), start + LAG)]
@@ -102,7 +105,8 @@ def _months(start: datetime, end: datetime, zone: str) -> Iterator[datetime]:
 
 
 def longest(cost_until: Callable[[datetime], Amount], after: datetime, before: datetime, limit: Amount) -> datetime | None:
-    """The latest whole minute from `after`, by a step at least, until which it costs no more than `limit`; None if there is none."""
+    """Returns the latest whole minute from `after`, at least one step later, until which the cost is at most `limit`;
+    None if there is none."""
     least, most = STEP // timedelta(minutes=1), (before - after) // timedelta(minutes=1)
     if most < least or cost_until(after + STEP) > limit:
         return None
@@ -115,14 +119,15 @@ def longest(cost_until: Callable[[datetime], Amount], after: datetime, before: d
     return after + timedelta(minutes=least)
 
 
-# ---- when nobody pays for more
+# ---- when no credits are added
 
 
 def why_not(who: str, left: Amount, more: Amount, ahead: timedelta) -> str:
-    """ "Project climate has 0.03 credits left, and 30 min more of this session cost up to 0.40 credits." """
+    """Returns the reason: "Project climate has 0.03 credits left, and 30 min more of this session cost up to 0.40
+    credits." """
     return f"{who} {left} left, and {format_duration(ahead)} more of this session cost up to {more}."
 
 
 def stops_at(leased_until: datetime | None, lease_end: str) -> datetime | None:
-    """When a session is stopped whose lease can't be extended; None: it goes on."""
+    """Returns when a session is stopped whose lease can't be extended; None: it continues."""
     return leased_until - STOPPED if leased_until and lease_end else None

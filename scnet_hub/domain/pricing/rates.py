@@ -1,7 +1,8 @@
-"""Tariff x usage → Amount, in integers: what is allocated costs, used or not.
+"""Computes tariff x usage → Amount, in integers: allocated resources cost, used or not.
 
-A segment is rounded up to one micro-unit, once; a session costs at least its minimum, which its last segment brings up. Every cost has the
-formula by which a person can do it again. `per_hour`, `cost` and `formula` are the same for two plain prices.
+A segment is rounded up to one micro-unit, once; a session costs at least its minimum, which its last segment brings up.
+Every cost has the formula by which a person can check it. `per_hour`, `cost` and `formula` do the same for two plain
+prices.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ Quantity = int | Fraction
 HOUR = 3600
 GIB = 2**30
 NO_TIME = timedelta()
-DIGITS = 15  # a number with more is not one that a person types
+DIGITS = 15  # a longer number is not one that a person types
 COUNTED = {CORE: "core", GPU: "GPU", MEMORY: "GiB", STORAGE: "GiB-hour", APP_RUN: "app run", SEAT_HOUR: "seat-hour"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one segment costs, and the formula: "(4 cores x 1.2 + 1 GPU x 20) credits/h x 750 s = 5.166667 credits, rounded up"."""
+    """The cost of one segment, and its formula: "(4 cores x 1.2 + 1 GPU x 20) credits/h x 750 s = 5.166667 credits,
+    rounded up"."""
 
     amount: Amount
     formula: str
@@ -34,7 +36,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What a session costs: its segments in their order, and `top_up`, what is missing to its minimum."""
+    """The cost of a session: its segments in their order, and `top_up`, the difference to its minimum."""
 
     costs: tuple[Cost, ...]
     top_up: Amount
@@ -46,7 +48,7 @@ class Bill:
 
     @property
     def formula(self) -> str:
-        """Every segment's, then the minimum's if it counts, then the sum if there is more than one."""
+        """Returns every segment's formula, then the minimum's if it counts, then the sum if there are several."""
         parts = [cost.formula for cost in self.costs]
         if self.top_up:
             parts.append(f"minimum of a session {exact(self.minimum)}, so {exact(self.top_up)} more")
@@ -54,32 +56,33 @@ class Bill:
 
 
 def held(cores: int, gpus: int = 0, gpu_model: str = "", memory: int = 0) -> dict[str, Quantity]:
-    """What each second of a session counts on its meters; `memory` in bytes."""
+    """Returns the amounts that a session holds per second, by meter; `memory` in bytes."""
     amounts: dict[str, Quantity] = {CORE: cores, gpu_meter(gpu_model): gpus, MEMORY: Fraction(memory, GIB)}
     return {meter: amount for meter, amount in amounts.items() if amount}
 
 
 def used(amounts: Mapping[str, Quantity], duration: timedelta) -> dict[str, Quantity]:
-    """The quantities on the meters after `duration` of holding these amounts."""
+    """Returns the quantities on the meters after holding these amounts for `duration`."""
     return {meter: amount * seconds(duration) for meter, amount in amounts.items()}
 
 
 def seconds(duration: timedelta) -> Fraction:
-    """Exactly, down to the microsecond."""
+    """Returns the seconds exactly, down to the microsecond."""
     return Fraction(duration // timedelta(microseconds=1), 1_000_000)
 
 
 def hourly(amounts: Mapping[str, Quantity], rates: Rates) -> Fraction:
-    """Micro-units for an hour of holding these amounts, the sale taken off; not rounded. Raises NoPrice."""
+    """Returns micro-units for an hour of holding these amounts, after the sale; not rounded. Raises NoPrice."""
     return sum((Fraction(amount) * rates.price(meter) for meter, amount in amounts.items() if amount), Fraction(0)) * _paid(rates)
 
 
 def segment_cost(quantities: Mapping[str, Quantity], rates: Rates, duration: timedelta = NO_TIME) -> Cost:
-    """What a segment costs that used these quantities at one price. `duration` only makes its formula shorter. Raises NoPrice if something
-    was used that has no price, and ValueError if a quantity is no exact number from 0 on: then nothing of it is charged."""
+    """Returns the cost of a segment that used these quantities at one price. `duration` only makes its formula shorter.
+    Raises NoPrice if something used has no price, and ValueError if a quantity is not an exact number of 0 or more:
+    then nothing of the segment is charged."""
     for meter, quantity in quantities.items():
         if type(quantity) not in (int, Fraction) or quantity < 0:
-            raise ValueError(f"{meter}: {quantity!r} is no quantity: it must be a whole number or a fraction, 0 or more")
+            raise ValueError(f"{meter}: {quantity!r} is not a valid quantity: it must be a whole number or a fraction, 0 or more")
     taken = {meter: quantity for meter, quantity in quantities.items() if quantity and rates.price(meter)}
     by_time = {meter: quantity for meter, quantity in taken.items() if timed(meter)}
     by_unit = {meter: quantity for meter, quantity in taken.items() if not timed(meter)}
@@ -92,16 +95,18 @@ def segment_cost(quantities: Mapping[str, Quantity], rates: Rates, duration: tim
 
 
 def bill(costs: Iterable[Cost], minimum: Amount) -> Bill:
-    """The bill of a session from the costs of all its segments. The minimum is the session's, not each segment's: what is missing to it is
-    posted with the last one. A session without a segment (it never ran, or all of it is refunded) has none."""
+    """Returns the bill of a session from the costs of all its segments. The minimum is the session's, not each
+    segment's: the difference is added to the last segment. A session without a segment (it never ran, or all of it is
+    refunded) has no minimum."""
     parts = tuple(costs)
     missing = minimum - sum((cost.amount for cost in parts), Amount(0, minimum.unit))
     return Bill(costs=parts, top_up=missing if parts and missing.micros > 0 else Amount(0, minimum.unit), minimum=minimum)
 
 
 def bill_of_run(tariff: Tariff, amounts: Mapping[str, Quantity], start: datetime, end: datetime, cuts: Sequence[datetime] = ()) -> Bill:
-    """What holding these amounts from `start` to `end` costs, cut where the rates change and at `cuts` (the ends of months). The price of
-    a segment is the one at its start; the minimum is the one at the session's, which a run of no length costs too. Raises NoPrice."""
+    """Returns the cost of holding these amounts from `start` to `end`, cut where the rates change and at `cuts` (the
+    ends of months). The price of a segment is the one at its start; the minimum is the one at the session's start,
+    which a run of length 0 costs too. Raises NoPrice."""
     first = tariff.at(start)
     inner = {*tariff.cuts(start, end), *(cut for cut in cuts if start < cut < end)}
     edges = [start, *sorted(inner), end] if start <= end else []
@@ -113,7 +118,7 @@ def bill_of_run(tariff: Tariff, amounts: Mapping[str, Quantity], start: datetime
 
 
 def exact(amount: Amount) -> str:
-    """An amount with all its digits: "5.166667 credits"."""
+    """Returns an amount with all its digits: "5.166667 credits"."""
     return f"{_number(Fraction(amount.micros, MICRO))} {_coin(amount.unit)}"
 
 
@@ -126,7 +131,8 @@ def _paid(rates: Rates) -> Fraction:
 
 
 def _time_part(quantities: Mapping[str, Quantity], rates: Rates, duration: Fraction) -> str:
-    """ "(4 cores x 1.2) credits/h x 750 s x 50 % (sale "nights")"; where no such time is known, "(3000 core-seconds x 1.2) credits/h"."""
+    """Returns "(4 cores x 1.2) credits/h x 750 s x 50 % (sale "nights")"; if the time is not known, "(3000 core-seconds
+    x 1.2) credits/h"."""
     amounts = {meter: Fraction(quantity) / duration for meter, quantity in quantities.items()} if duration else {}
     plain = amounts and all(_is_plain(amount) for amount in amounts.values())
     terms = [_term(meter, amount, rates, "" if plain else "-second") for meter, amount in (amounts if plain else quantities).items()]
@@ -140,7 +146,7 @@ def _unit_part(quantities: Mapping[str, Quantity], rates: Rates) -> str:
 
 
 def _term(meter: str, amount: Quantity, rates: Rates, each: str) -> str:
-    """ "4 cores x 1.2", "1 GPU a100 x 20", "3000 core-seconds x 1.2"."""
+    """Returns "4 cores x 1.2", "1 GPU a100 x 20", "3000 core-seconds x 1.2"."""
     kind, _, model = meter.partition(":")
     word = COUNTED.get(kind, kind) + each
     plural = "s" if amount != 1 and not word.endswith("GiB") else ""
@@ -152,7 +158,7 @@ def _is_plain(number: Fraction) -> bool:
 
 
 def _number(number: Quantity) -> str:
-    """All its decimals; a number whose decimals don't end, as a fraction."""
+    """Returns all decimals of a number; a fraction if they do not end."""
     if number.denominator == 1:
         return str(number.numerator)
     rest = Fraction(number).denominator
@@ -169,18 +175,19 @@ def _number(number: Quantity) -> str:
 
 
 def per_hour(cores: int, gpus: int, *, core_hour: float, gpu_hour: float) -> Amount:
-    """The price of an hour of so many cores and GPUs, in credits."""
+    """Returns the price of an hour of so many cores and GPUs, in credits."""
     return Amount(credits(core_hour).micros * cores + credits(gpu_hour).micros * gpus)
 
 
 def cost(hourly: Amount, duration: timedelta) -> Amount:
-    """What `duration` at `hourly` costs; nothing for a duration that is zero or negative."""
+    """Returns the cost of `duration` at `hourly`; 0 for a duration that is zero or negative."""
     micros_of_time = max(0, duration // timedelta(microseconds=1))
     return Amount(-(-hourly.micros * micros_of_time // 3_600_000_000), hourly.unit)
 
 
 def formula(cores: int, gpus: int, duration: timedelta, *, core_hour: float, gpu_hour: float) -> str:
-    """How a charge was made, so that a person can do it again: "(4 cores x 1.2 + 1 GPU x 20) credits/h x 750 s"."""
+    """Returns the formula of a charge, by which a person can check it: "(4 cores x 1.2 + 1 GPU x 20) credits/h x 750
+    s"."""
     pieces = [f"{cores} core{'s' * (cores != 1)} x {core_hour:g}"] if cores else []
     pieces += [f"{gpus} GPU{'s' * (gpus != 1)} x {gpu_hour:g}"] if gpus else []
     return f"({' + '.join(pieces)}) credits/h x {duration.total_seconds():g} s"

@@ -1,7 +1,8 @@
-"""`Tariff`: what a partition costs at every instant: its prices in all versions, and its weekly sales by the centre's wall clock.
+"""`Tariff`: the prices of a partition at every instant: all versions, and its weekly sales by the centre's wall clock.
 
-`at` says which rates hold, `cuts` where they change, so that usage can be cut into segments of one price each. A meter without a price is
-an error that names it: nothing is free by accident. Knows nothing of who used what (`usage.py`) or what it then costs (`pricing.py`).
+`at` returns the rates that hold, `cuts` where they change, so that usage can be cut into segments of one price each. A
+meter without a price is an error that names it: nothing is free by accident. Knows neither usage (`usage/`) nor costs
+(`rates.py`).
 """
 
 from __future__ import annotations
@@ -26,26 +27,27 @@ DAY, MINUTE, SECOND, INSTANT = timedelta(days=1), timedelta(minutes=1), timedelt
 
 
 class NoPrice(SpecError):
-    """Something was used, or is asked for, that has no price then."""
+    """Something used or requested has no price at that time."""
 
     code = "no-price"
     acts = "The centre's admins"
 
 
 def gpu_meter(model: str) -> str:
-    """The meter of a GPU of this model; "": of any."""
+    """Returns the meter of a GPU of this model; for "", of any model."""
     return f"{GPU}:{model.lower()}" if model else GPU
 
 
 def timed(meter: str) -> bool:
-    """Whether a meter counts seconds: then its price is for an hour."""
+    """Tells whether a meter counts seconds: then its price is for an hour."""
     return meter.partition(":")[0].endswith("-second")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """Prices that hold from `since` (aware; None: from ever) until the next version: micro-units for an hour of the meters that count
-    seconds, for one unit of the others. `gpu-second` without a model is any that has no price of its own. `minimum` is a session's."""
+    """Prices that hold from `since` (aware; None: always) until the next version: micro-units for an hour of the meters
+    that count seconds, for one unit of the others. `gpu-second` without a model is any GPU that has no price of its
+    own. `minimum` is a session's."""
 
     prices: Mapping[str, int]
     minimum: int = 0
@@ -60,8 +62,9 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """`off` millionths off the price of what counts seconds, while the wall clock shows `opens` to `closes` (minutes of the day; before
-    `opens`: of the next one). `days` (0: Monday), `first` and `last` are days on which it begins."""
+    """A sale takes `off` millionths off the price of meters that count seconds, while the wall clock shows `opens` to
+    `closes` (minutes of the day; if `closes` is before `opens`: of the next day). `days` (0: Monday), `first` and
+    `last` are days on which it begins."""
 
     name: str
     opens: int
@@ -72,7 +75,7 @@ class Sale:
     last: date | None = None
 
     def holds(self, wall: datetime) -> bool:
-        """Whether it holds when the centre's wall clock shows `wall`."""
+        """Tells whether the sale holds when the centre's wall clock shows `wall`."""
         minute, day = wall.hour * 60 + wall.minute, wall.date()
         if self.opens < self.closes:
             return self.opens <= minute < self.closes and self._begins(day)
@@ -84,8 +87,9 @@ class Sale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What holds at one instant. `off` is the sale's, in millionths; `version` and `sale` say in words which ones these are ("": the only
-    version; no sale). `place` and `gpu_model` are the partition's, for people and for GPUs whose model isn't said."""
+    """The prices at one instant. `off` is the sale's, in millionths; `version` and `sale` name them in words ("": the
+    only version; no sale). `place` and `gpu_model` are the partition's, for people and for GPUs whose model isn't
+    stated."""
 
     prices: Mapping[str, int]
     minimum: int = 0
@@ -97,13 +101,13 @@ class Rates:
     gpu_model: str = ""
 
     def find(self, meter: str) -> int | None:
-        """Micro-units for an hour, or a unit, of this meter, before the sale; None: it has no price."""
+        """Returns micro-units for an hour, or a unit, of this meter, before the sale; None: it has no price."""
         kind, _, model = meter.partition(":")
         named = (gpu_meter(model or self.gpu_model), GPU) if kind == GPU else (meter,)
         return next((self.prices[name] for name in named if name in self.prices), None)
 
     def price(self, meter: str) -> int:
-        """The same; raises NoPrice where there is none."""
+        """Returns the same. Raises NoPrice where there is none."""
         price = self.find(meter)
         if price is None:
             raise NoPrice(
@@ -114,12 +118,13 @@ class Rates:
         return price
 
 
-_REMEDIES = {GPU: "The centre's page names it in gpu_hour of the partition's tariff; 0 is free."}
+_REMEDIES = {GPU: "Set it in gpu_hour of the partition's tariff in the centre's page; 0 is free."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
-    """All versions, in any order, and sales of one partition. Raises ValueError if two versions hold from the same instant on."""
+    """All versions, in any order, and all sales of one partition. Raises ValueError if two versions begin at the same
+    instant."""
 
     versions: tuple[Version, ...]
     sales: tuple[Sale, ...] = ()
@@ -135,12 +140,12 @@ class Tariff:
                 raise ValueError(f"two versions hold from {'ever' if since == EVER else since.isoformat()} on")
 
     def at(self, instant: datetime) -> Rates:
-        """The rates that hold at an aware instant. Raises NoPrice before the first version."""
+        """Returns the rates that hold at an aware instant. Raises NoPrice before the first version."""
         begun = [version for version in self.versions if version.since is None or version.since <= instant]
         if not begun:
             raise NoPrice(
-                f"{self.place or 'This partition'} has no price at {wall_words(instant, self.zone)}: its first one holds later.",
-                hint="The centre's page needs a tariff that holds from ever: one without valid_from.",
+                f"{self.place or 'This partition'} has no price at {wall_words(instant, self.zone)}: its first price begins later.",
+                hint="Add a tariff without valid_from to the centre's page: it holds from the beginning.",
                 details={"place": self.place, "at": instant.isoformat()},
             )
         version = max(begun, key=lambda one: one.since or EVER)
@@ -157,18 +162,19 @@ class Tariff:
         )
 
     def cuts(self, start: datetime, end: datetime) -> tuple[datetime, ...]:
-        """The instants after `start` and before `end` at which the rates change, in UTC order; also from none to the first ones."""
+        """Returns the instants after `start` and before `end` at which the rates change, in UTC order; the begin of the
+        first rates included."""
         found = {one for one in self._candidates(start, end) if start < one < end}
         return tuple(one for one in sorted(found) if self._key(one) != self._key(one - INSTANT))
 
     def _key(self, instant: datetime) -> tuple[object, ...]:
-        """What tells the rates of one instant from those of another."""
+        """Returns a key that differs where the rates differ."""
         begun = [version.since for version in self.versions if version.since is not None and version.since <= instant]
         sale = self._sale(instant)
         return max(begun, default=None), sale and (sale.name, sale.off)
 
     def _sale(self, instant: datetime) -> Sale | None:
-        """The largest sale that holds; the first of the page among equals."""
+        """Returns the largest sale that holds; of equal ones the first in the page."""
         if not self.sales:
             return None
         wall = instant.astimezone(ZoneInfo(self.zone))
@@ -181,7 +187,8 @@ class Tariff:
         return f"prices from {wall_words(version.since, self.zone)}"
 
     def _candidates(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        """Every instant at which the rates might change: versions, edges of sales on the wall clock, jumps of that clock."""
+        """Yields every instant at which the rates might change: versions, edges of sales on the wall clock, jumps of
+        that clock."""
         yield from (version.since.astimezone(UTC) for version in self.versions if version.since is not None)
         if not self.sales or end <= start:
             return
@@ -197,7 +204,7 @@ class Tariff:
 
 
 def _jump(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """The instant at which the zone's offset changes within the 25 hours after `start`, if it does."""
+    """Yields the instant at which the zone's offset changes within the 25 hours after `start`, if it does."""
     low, high = start, start + DAY + 60 * MINUTE
     before = low.astimezone(zone).utcoffset()
     if high.astimezone(zone).utcoffset() == before:
@@ -210,13 +217,13 @@ def _jump(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
 
 
 def wall_words(instant: datetime, zone: str) -> str:
-    """An instant as the zone's clock shows it: "2027-01-01 00:00+08:00"."""
+    """Formats an instant as the zone's clock shows it: "2027-01-01 00:00+08:00"."""
     return instant.astimezone(ZoneInfo(zone)).isoformat(" ", "minutes")
 
 
 def rewritten(old: Tariff, new: Tariff, start: datetime, now: datetime) -> str:
-    """What `new` would change of what `old` said between `start` and `now`, in a sentence; "" if nothing. A price where there was none is
-    no change: what waits for it may be charged."""
+    """Describes in a sentence the first change from `old` to `new` between `start` and `now`; "" if nothing. A price
+    where there was none is not a change: use that waits for a price may be charged."""
     for instant in sorted({start, *old.cuts(start, now), *new.cuts(start, now)}):
         before, after = old.at(instant), new.at(instant)
         meters = {meter: before.find(meter) for meter in (*before.prices, *after.prices)}
@@ -225,7 +232,7 @@ def rewritten(old: Tariff, new: Tariff, start: datetime, now: datetime) -> str:
         if changed:
             what = "the sale" if changed[0] == "off" else f"the price of {changed[0]}" if changed[0] in meters else "the minimum"
             where, when = new.place or "This partition", wall_words(instant, new.zone)
-            return f"{where} would have another price at {when}, which is past: {what} differs."
+            return f"{where} would have a different price at {when}, which is in the past: {what} differs."
     return ""
 
 
@@ -233,7 +240,7 @@ def rewritten(old: Tariff, new: Tariff, start: datetime, now: datetime) -> str:
 
 
 def tariff_of(spec: CentreSpec, partition: PartitionSpec) -> Tariff:
-    """The tariff of a partition as the centre's page says it."""
+    """Returns the tariff of a partition in the centre's page."""
     return Tariff(
         versions=tuple(
             Version(since=since, prices=_prices(tariff), minimum=credits(tariff.minimum).micros) for since, tariff in partition.tariffs()

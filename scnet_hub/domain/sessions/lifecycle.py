@@ -1,7 +1,9 @@
-"""The life of a copy, which is one job of a session at a centre: where it is, what happens, where it is then; decided without I/O.
+"""The life cycle of a copy, which is one job of a session at a centre: its states, the events, and where they lead;
+decided without I/O.
 
-`ARROWS` is the whole of it: what is not in it changes nothing. A session is where its leading copy is (`lead`, `state_of`).
-Unknown is not a state but a mark, with a since and a why, on any of them: it keeps the copy, the session and the hold (law 1).
+`ARROWS` is complete: an event that is not in it changes nothing. A session has the state of its leading copy (`lead`,
+`state_of`). Unknown is not a state but a mark, with a since and a why, on any of them: it keeps the copy, the session
+and the hold (law 1).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ ON_REQUEST = "Stopped on request."
 
 
 class Arrow(NamedTuple):
-    """From `before`, by `event`, to `then`."""
+    """Leads from `before`, by `event`, to `then`."""
 
     before: str
     event: str
@@ -28,14 +30,14 @@ class Arrow(NamedTuple):
 
 
 EVENTS: Mapping[str, str] = {
-    "accepted": "its centre gave it a job id, or had one under its name when it was looked up",
+    "accepted": "its centre gave it a job id, or a job of its name was found there",
     "waits": "its centre's queue lists it as waiting",
     "runs": "its centre's queue lists it as running, or its first process called home",
-    "listens": "it called home with the nonce of its own and can be reached (no Lab: it called home)",
-    "stop": "somebody wished it to stop, another copy won, or its centre says that it can never start",
-    "withdrawn": "it is certain that its centre never took it, and it is asked for no more",
+    "listens": "it called home with its own nonce and can be reached (other kinds: it called home)",
+    "stop": "a stop was requested, another copy won, or its centre says that it can never start",
+    "withdrawn": "its centre certainly never took it, and will not be asked again",
     "ends": "its centre's queue or accounting says that it ended",
-    "written off": "its centre answers, and knows nothing of it for longer than the page's `forget_after`; or an operator says so",
+    "written off": "its centre answers, and has not known it for longer than the page's `forget_after`; or an operator says so",
     "settled": "its usage record is in, or nothing ran",
 }
 
@@ -58,12 +60,12 @@ _THEN = {(arrow.before, arrow.event): arrow.then for arrow in ARROWS}
 
 
 def step(state: str, event: str) -> str:
-    """Where `event` leads from `state`; `state` itself if nowhere."""
+    """Returns the state to which `event` leads from `state`; `state` itself if there is no such arrow."""
     return _THEN.get((state, event), state)
 
 
 def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
-    """The columns of a live copy that its centre's word about its job changes; empty if none."""
+    """Returns the columns of a live copy that its centre's answer about its job changes; empty if none."""
     if status.state is JobState.UNKNOWN:
         return _changed(row, _unknown(row, status))
     wanted: dict[str, Any] = {
@@ -81,7 +83,7 @@ def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
 
 
 def _unknown(row: SessionRow, status: JobStatus) -> dict[str, Any]:
-    """Since the first time, with the newest why: that says the most."""
+    """Marks the copy unknown since the first time, with the newest reason."""
     return {
         "unknown_since": row.unknown_since or status.seen_at,
         "unknown_why": status.reason or row.unknown_why or "the centre does not know this job",
@@ -94,7 +96,7 @@ def _changed(row: SessionRow, wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def end_reason(row: SessionRow, status: JobStatus) -> str:
-    """Why a job ended, in words for its owner."""
+    """Returns why a job ended, in words for its owner."""
     if row.job_cancelled_at:
         return row.job_end or ON_REQUEST
     asked = row.request
@@ -102,10 +104,10 @@ def end_reason(row: SessionRow, status: JobStatus) -> str:
 
 
 def event_line(row: SessionRow, change: Mapping[str, Any]) -> str:
-    """The line for the session's log that a change of a copy deserves; "" if none."""
+    """Returns the line for the session's log about a change of a copy; "" if the change needs none."""
     state = change.get("job_state", "")
     if change.get("unknown_since"):
-        return f"{row.centre} cannot say how the job is: {change['unknown_why']}. The session is kept."
+        return f"{row.centre} cannot report the state of the job: {change['unknown_why']}. The session is kept."
     if state == "ended":
         return f"{row.centre}: {change.get('job_end', row.job_end)}" if row.number > 1 else str(change.get("job_end", row.job_end))
     if state == "starting":
@@ -121,8 +123,8 @@ def event_line(row: SessionRow, change: Mapping[str, Any]) -> str:
 
 
 def lead(rows: Sequence[SessionRow]) -> SessionRow:
-    """The copy by which a session is seen: the one that was ready first; before that, of those that live, the one whose centre
-    can say how it is and that is furthest; the last that ended, if none lives."""
+    """Returns the leading copy: the one that was ready first; before that, of the live copies, the one that is furthest
+    at a centre that can report on it; the last that ended, if none lives."""
     if rows[0].ready_at:
         return next(row for row in rows if row.leads)
     live = [row for row in rows if row.job_live and not row.job_cancelled_at] or [row for row in rows if row.job_live]
@@ -132,7 +134,7 @@ def lead(rows: Sequence[SessionRow]) -> SessionRow:
 
 
 def state_of(rows: Sequence[SessionRow]) -> str:
-    """A live session's state: "stopping" once that was wished, else its leading copy's."""
+    """Returns a live session's state: "stopping" once a stop was requested, else its leading copy's."""
     return "stopping" if rows[0].cancelled_at else lead(rows).job_state
 
 

@@ -1,4 +1,4 @@
-"""What a session and its copies are called, and the request that a session was started by."""
+"""Names of sessions and their copies, and the request that a session was started by."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = re.compile(rf"{PREFIX}([{ALPHABET}]{{12}})(?:-([2-9]|[1-9]\d))?", re.ASC
 
 
 def label(row: SessionRow) -> str:
-    """What a copy's job and folder are called by: "abc" for the first, "abc-2" for the second."""
+    """Returns the name of a copy's job and folder: "abc" for the first, "abc-2" for the second."""
     return row.id if row.number == 1 else f"{row.id}-{row.number}"
 
 
@@ -26,7 +26,7 @@ def job_name(row: SessionRow) -> str:
 
 
 def copy_of(name: str) -> tuple[str, int] | None:
-    """The session and the number of the copy that a job of this name is; None if it is none of ours."""
+    """Returns the session and the number of the copy that a job's name refers to; None if the name is not ours."""
     match = _NAME.fullmatch(name)
     return (match[1], int(match[2] or 1)) if match else None
 
@@ -40,7 +40,7 @@ def nonce_matches(row: SessionRow, nonce: str) -> bool:
 
 
 def request_document(request: JobRequest) -> dict[str, Any]:
-    """A request as JSON; `request_of` reads it back."""
+    """Returns a request as JSON; `request_of` reads it back."""
     fields = {name: getattr(request, name) for name in JobRequest.__dataclass_fields__ if name != "walltime"}
     return {**fields, "walltime_s": request.walltime.total_seconds()}
 
@@ -51,5 +51,5 @@ def request_of(document: dict[str, Any]) -> JobRequest:
 
 
 def asked(row: SessionRow) -> JobRequest:
-    """What a session was started by."""
+    """Returns the request that a session was started by."""
     return request_of({"person": row.person, "project": row.project, **row.request})

@@ -1,6 +1,7 @@
-"""Quotas: ceilings on what is used at once, never money; which of them a request would pass, and what would still fit under all.
+"""Quotas: ceilings on use at once, never on money; the ceilings that a request would pass, and the size that still fits
+under all.
 
-Pure: who has which ceiling, and what is in use under it, is found by `scnet_hub/services/placement/quota_check.py`.
+Pure: `services/placement/quota_check.py` finds each person's ceilings and their use.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Any
 
 from ...errors import OverQuota
 
-NOUNS = {"sessions": "session", "cores": "core", "gpus": "GPU"}  # what ceilings are on, one of each
+NOUNS = {"sessions": "session", "cores": "core", "gpus": "GPU"}  # the resources with ceilings, singular
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """What live sessions use at once, or what one more asks for."""
+    """The use of live sessions at once, or the request of one more."""
 
     sessions: int = 0
     cores: int = 0
@@ -31,8 +32,8 @@ NOTHING = Use()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceiling:
-    """On one kind of thing. `whose` is who may not pass it, like "Project sea", `user` whose use counts, like "it uses";
-    `where` is said where it is not everywhere."""
+    """A ceiling on one resource. `whose` is who may not pass it, like "Project sea", `user` whose use counts, like "it
+    uses"; `where` names the place of a ceiling that does not hold everywhere."""
 
     whose: str
     user: str
@@ -44,17 +45,17 @@ class Ceiling:
 
     @property
     def would_pass(self) -> int:
-        """How many more fit now."""
+        """Returns how many more fit now."""
         return max(0, self.limit - self.used)
 
     @property
     def passed(self) -> bool:
-        """Whether what is asked for would pass it. What asks for none of its kind never does."""
+        """Tells whether the request would pass it. A request for none of its kind never does."""
         return self.asked > self.would_pass
 
     @property
     def words(self) -> str:
-        """ "Project sea may use 8 cores at once; it uses 6 and this asks for 4" """
+        """Returns "Project sea may use 8 cores at once; it uses 6 and this asks for 4"."""
         where = f" {self.where}" if self.where else ""
         if not self.limit:
             return f"{self.whose} may use no {NOUNS[self.what]}s{where}; this asks for {self.asked}"
@@ -63,7 +64,7 @@ class Ceiling:
 
 
 def under(whose: str, user: str, limits: Mapping[str, int | None], used: Use, where: str = "") -> list[Ceiling]:
-    """The ceilings of one page's table; what it does not name has none."""
+    """Returns the ceilings of one page's table; a resource that it does not name has none."""
     counted = asdict(used)
     return [
         Ceiling(whose=whose, user=user, what=what, limit=limit, used=counted[what], where=where)
@@ -73,13 +74,13 @@ def under(whose: str, user: str, limits: Mapping[str, int | None], used: Use, wh
 
 
 def over(ceilings: Sequence[Ceiling], asked: Use) -> list[Ceiling]:
-    """Those that it would pass, with what it asks for: all, not only the first."""
+    """Returns all ceilings that the request would pass, with its amounts."""
     wanted = asdict(asked)
     return [one for one in (replace(ceiling, asked=wanted[ceiling.what]) for ceiling in ceilings) if one.passed]
 
 
 def refused(ceilings: Sequence[Ceiling], asked: Use) -> OverQuota | None:
-    """What a person is told whose request would pass some of them; None if it would not."""
+    """Returns the error for a request that would pass some of them; None if it would not."""
     found = over(ceilings, asked)
     if not found:
         return None
@@ -93,13 +94,13 @@ def refused(ceilings: Sequence[Ceiling], asked: Use) -> OverQuota | None:
 
 
 def document(one: Ceiling) -> dict[str, Any]:
-    """A ceiling as data."""
+    """Returns a ceiling as data."""
     told = {"whose": one.whose, "what": one.what, "limit": one.limit, "used": one.used, "would_pass": one.would_pass}
     return told | ({"asked": one.asked} if one.asked else {})
 
 
 def _remedy(one: Ceiling, fits: int) -> str:
-    """What to do: ask for less, or stop something, or have the ceiling raised."""
+    """Suggests a remedy: ask for less, stop something, or have the ceiling raised."""
     noun = NOUNS[one.what]
     if not one.limit:
         return f"Choose a size without {noun}s, or ask the federation's operators to allow some."

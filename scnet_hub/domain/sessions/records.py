@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 class SessionRow:
     """A session and one of its copies; amounts are micro-credits, `request` and `placement` their JSON documents.
 
-    What is the session's own comes first; from `number` on it is the copy's. A copy is one job at a centre."""
+    The session's own fields come first; from `number` on the fields are the copy's. A copy is one job at a centre."""
 
     id: str
     version: int
@@ -82,7 +82,7 @@ class NewCopy(NamedTuple):
 
 
 class BriefRow(NamedTuple):
-    """As much of a live session, by its leading copy, as programs need that compare thousands."""
+    """The fields of a live session, by its leading copy, for programs that compare thousands."""
 
     id: str
     version: int

@@ -1,7 +1,7 @@
-"""What a centre is told so that a session starts there: the job's words, and the 0600 file that its first process reads.
+"""Makes the two things that a centre needs to start a session: the job spec, and the 0600 file for its first process.
 
-Made from the session's row and the centre's page alone. Addresses are said as the centre's nodes reach them; secrets stand in
-the file only.
+Made from the session's row and the centre's page alone. Addresses are those by which the centre's nodes reach them;
+secrets are in the file only.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from ..standard.centre import CentreSpec
 from . import names
 from .records import SessionRow
 
-OURS = ("_API_URL", "_ACTIVITY_URL")  # what the session itself calls; what the person's browser opens stays public
+# addresses that the session itself calls; those that the person's browser opens stay public
+OURS = ("_API_URL", "_ACTIVITY_URL")
 
 
 def directory(spec: CentreSpec, account: str) -> str:
-    """Where an account's sessions keep their files."""
+    """Returns the folder of an account's session files."""
     return spec.session.directory.format(account=account)
 
 
 def home(spec: CentreSpec, account: str) -> str:
-    """Where an account's sessions work."""
+    """Returns the folder in which an account's sessions work."""
     return spec.session.home.format(directory=directory(spec, account), account=account)
 
 
 def path(spec: CentreSpec, row: SessionRow, name: str) -> str:
-    """One of a copy's files at its centre; "" is their folder."""
+    """Returns the path of one of a copy's files at its centre; for "", of their folder."""
     return f"{directory(spec, row.account)}/{names.label(row)}" + (f"/{name}" if name else "")
 
 
@@ -45,7 +46,7 @@ def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
 
 
 def limits(spec: CentreSpec, row: SessionRow) -> dict[str, str]:
-    """What a session has on one node, by the names that JupyterHub gives it: cores, and bytes of memory."""
+    """Returns a session's resources on one node, by JupyterHub's names: cores, and bytes of memory."""
     job = job_spec(spec, row)
     cores, memory = (f"{amount // job.nodes}" for amount in (job.cores, job.memory))
     return {"CPU_LIMIT": cores, "CPU_GUARANTEE": cores, "MEM_LIMIT": memory, "MEM_GUARANTEE": memory}
@@ -53,16 +54,17 @@ def limits(spec: CentreSpec, row: SessionRow) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """`public_url` is this installation's address; `call_home` begins with it and is where sessions reach the broker: "{}"
-    stands for the session's id. `idle_timeout`: after which a session that nobody uses stops itself; 0: never."""
+    """Addresses for sessions. `public_url` is this installation's address; `call_home` begins with it and is where
+    sessions reach the broker: "{}" stands for the session's id. `idle_timeout`: after which an idle session stops
+    itself; 0: never."""
 
     public_url: str
     call_home: str
     idle_timeout: timedelta = timedelta()
 
     def start_file(self, spec: CentreSpec, row: SessionRow, hub_url: str) -> dict[str, Any]:
-        """What the session's first process reads. `hub_url` is how its centre reaches the hub, "" by the public URL: scheme, host and
-        port, while paths stay as they are."""
+        """Returns the contents of the start file. `hub_url` is how its centre reaches the hub, "" by the public URL:
+        scheme, host and port, while paths stay as they are."""
         ours = urlsplit(self.public_url)
         origin = f"{ours.scheme}://{ours.netloc}"
 
@@ -86,7 +88,7 @@ class Addresses:
             },
             "nonce": row.secret,
             "call_home": seen(self.call_home.format(row.id)),
-            "hub_host": ours.netloc,  # what the proxy knows the broker by, however it is reached
+            "hub_host": ours.netloc,  # the broker's host as the proxy knows it, however it is reached
             "home": home(spec, row.account),
             "host": spec.session.host,
             "networks": spec.network.nodes,

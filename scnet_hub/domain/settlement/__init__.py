@@ -1,1 +1,1 @@
-"""What members owe each other: periods, statements, netting, bills in FOCUS."""
+"""Computes the debts between members: statements, netting, bills in FOCUS."""

@@ -1,7 +1,7 @@
-"""Cuts: where in the journal each closed month ends. What was written before the cut of its month is in that month's statements; what is
-written after it is a correction in a later one.
+"""Cuts: where in the journal each closed month ends. An entry written before its month's cut is in that month's
+statements; an entry written after it is a correction in a later month.
 
-An entry's number in the journal says which of both it is, not a clock: clocks of several writers differ. Pure.
+The entry's number in the journal decides, not a clock: clocks of several writers differ. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """`period` was closed `at` that instant, after the entry of number `last`."""
+    """`period` was closed `at` that instant, after the entry with number `last`."""
 
     period: str
     last: int
@@ -26,12 +26,12 @@ class Cut:
 
 
 def by_cuts(entries: Iterable[tuple[int, Entry]], cuts: Iterable[Cut]) -> Iterator[Entry]:
-    """Numbered entries, each as written within the two cuts that it lies between, whatever the clock of its writer said: never before
-    the month was closed that was closed before it, and never after the one was that was closed after it."""
+    """Yields numbered entries, each with a time of writing between the two cuts around it, whatever the clock of its
+    writer showed: never before the closing of the earlier month, and never after that of the later one."""
     ordered = sorted(cuts, key=lambda cut: cut.last)
     numbers = [cut.last for cut in ordered]
     for number, entry in entries:
-        place = bisect_left(numbers, number)  # the first cut that it is before
+        place = bisect_left(numbers, number)  # the first cut after the entry
         written = entry.recorded_at or entry.at
         if place and written < ordered[place - 1].at:
             written = ordered[place - 1].at
@@ -41,10 +41,10 @@ def by_cuts(entries: Iterable[tuple[int, Entry]], cuts: Iterable[Cut]) -> Iterat
 
 
 def instant(now: datetime, end: datetime, cuts: Iterable[Cut]) -> datetime:
-    """When a month that ended at `end` is closed, if it is done now: later than all that were closed before."""
+    """Returns the closing time of a month that ended at `end`, if it is closed now: later than all earlier closings."""
     return max([now, end, *(cut.at + TICK for cut in cuts)])
 
 
 def over(cuts: Iterable[Cut], start: datetime) -> int:
-    """The number up to which nothing was written at `start` or later."""
+    """Returns the number up to which no entry was written at `start` or later."""
     return max((cut.last for cut in cuts if cut.at <= start), default=0)

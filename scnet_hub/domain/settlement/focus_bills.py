@@ -1,8 +1,9 @@
-"""Bills as FOCUS 1.2 (FinOps Open Cost and Usage Specification): one row for each meter of a charge and whoever answers for the lot.
+"""Bills as FOCUS 1.2 (FinOps Open Cost and Usage Specification): one row for each meter of a charge and each payer of a
+lot.
 
-In the book of money the billing account is the project, in GRANT the grantor, who is billed the reimbursement; the credits themselves are
-the pricing currency. The rows of a month add up to its statements, exactly. What entries don't know (times, quantities, prices,
-names) comes from the caller as `About`.
+In the book of money the billing account is the project, in GRANT the grantor, who is billed the reimbursement; the
+credits themselves are the pricing currency. The rows of a month add up to its statements, exactly. Facts that entries
+don't contain (times, quantities, prices, names) come from the caller as `About`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ NUMBERS = frozenset({
 })  # fmt: skip
 PLACES = 12  # decimals of a quantity or a unit price; costs have six
 VIRTUAL = "Credits"
-CATEGORIES = {"charge": "Usage", "reverse": "Usage"}  # by an entry's kind; any other is an Adjustment, or a Credit if a centre pays it
+# by an entry's kind; any other is an Adjustment, or a Credit if a centre pays it
+CATEGORIES = {"charge": "Usage", "reverse": "Usage"}
 
 Row = dict[str, str | None]
 
@@ -70,8 +72,8 @@ METERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What one meter of a charge counted. Prices are micro-units of the book for a priced unit (an hour of what counts seconds): `price`
-    as paid, `listed` before a sale."""
+    """The reading of one meter of a charge. Prices are micro-units of the book per priced unit (an hour for meters that
+    count seconds): `price` as paid, `listed` before a sale."""
 
     meter: str
     quantity: int | Fraction
@@ -81,8 +83,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a bill says of an entry that the entry does not: [start, end) of the use, the formula in words, its meters, the id of the
-    centre where it was (`region`), and what the session was called by its owner (`resource`; "": no name)."""
+    """The facts of a bill that its entry does not contain: [start, end) of the use, the formula in words, its meters,
+    the id of the centre (`region`), and the session's name by its owner (`resource`; "": no name)."""
 
     start: datetime
     end: datetime
@@ -98,7 +100,7 @@ class About:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What members, centres, projects and the federation call themselves; who is not in it goes by the id."""
+    """Names of members, centres, projects and the federation, by id; without a name the id is used."""
 
     federation: str = "SCNet Hub"
     members: Mapping[str, str] = field(default_factory=dict)
@@ -109,7 +111,8 @@ class Names:
 def bills(
     entries: Iterable[Entry], period: Period, terms: Terms, about: Callable[[Entry], About], *, names: Names, unit: str = CREDIT
 ) -> Iterator[Row]:
-    """The rows of a month in one book, as entries come; nothing is kept. Raises KeyError for a meter of no known kind."""
+    """Yields the rows of a month in one book, as entries come; nothing is kept. Raises KeyError for a meter of an
+    unknown kind."""
     for entry, corrects in landed(entries, period, terms, unit):
         every = shares(entry, terms)
         payers = [one for one in every if one.column == PAID]
@@ -121,7 +124,7 @@ def bills(
 
 
 def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
-    """The bills as CSV, line by line. A column without a value is empty."""
+    """Yields the bills as CSV, line by line. A column without a value is empty."""
     writer = csv.DictWriter(_Echo(), COLUMNS, lineterminator="\r\n")
     yield str(writer.writeheader())
     for row in rows:
@@ -129,20 +132,21 @@ def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def inert(text: str) -> str:
-    """What somebody typed, so that no spreadsheet runs it: an apostrophe before what would begin a formula, and no control characters."""
+    """Makes text from people safe for spreadsheets: an apostrophe before the begin of a formula, and no control
+    characters."""
     plain = text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
     return f"'{plain}" if plain.lstrip()[:1] in ("=", "+", "-", "@", "＝", "＋", "－", "＠") else plain
 
 
 class _Echo:
-    """A file for csv.writer that hands the line back to whoever wrote it."""
+    """A file for csv.writer that returns each line to the caller."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def _sla_credits(every: list[Share], payers: list[Share]) -> list[int]:
-    """How much of a centre's SLA credit in the entry is each payer's: so much less it pays than was charged."""
+    """Returns each payer's part of a centre's SLA credit in the entry: the payer pays so much less than was charged."""
     credit = -sum(one.micros for one in every if one.column == "sla_credit")
     charged = any(one.column in ("earned", "app_share", "fee") for one in every)
     weights = [abs(one.micros) for one in payers]
@@ -151,7 +155,7 @@ def _sla_credits(every: list[Share], payers: list[Share]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Bill:
-    """One entry's rows."""
+    """Makes the rows of one entry."""
 
     entry: Entry
     corrects: str
@@ -162,7 +166,7 @@ class _Bill:
     every: list[Share]
 
     def rows(self, one: Share, credit: int) -> Iterator[Row]:
-        """What is charged to one payer, meter by meter, and apart from that what the centre gives back of it."""
+        """Yields the charges of one payer, meter by meter, and separately the amounts that the centre gives back."""
         rate = self.terms.payer(one.account).rate
         paid = -one.micros
         money = paid if self.entry.unit == MONEY else sum(part for _, _, part in reimbursed(one, self.every, rate))
@@ -265,25 +269,25 @@ class _Bill:
         return next((one.member for one in self.every if one.column == column), "")
 
     def _maker(self, item: Item | None) -> str:
-        """Whose the service is: the centre's, or an app's publisher's."""
+        """Returns who provides the service: the centre, or an app's publisher."""
         publisher = self._of("app_share") if item and item.meter == "app-run" else ""
         return publisher or self._of("earned") or self._of("sla_credit") or self.names.federation
 
     def _one_unit(self, cost: int) -> tuple[Item, ...]:
-        """For a charge of which nothing more is known: one of it, for what it cost."""
+        """Returns one unit at the full cost, for a charge of which nothing more is known."""
         charged = sum(one.micros for one in self.every if one.column in ("earned", "app_share", "fee"))
         return (Item(meter="minimum", quantity=1, price=abs(charged or cost)),)
 
 
 def _weights(items: tuple[Item, ...]) -> list[int]:
-    """The items' costs as whole numbers that are to each other as the costs are; even where all are free."""
+    """Returns the items' costs as whole numbers in the same proportion; equal weights if all are free."""
     costs = [Fraction(item.quantity) * item.price / METERS[item.meter.partition(":")[0]].per for item in items]
     common = lcm(*(cost.denominator for cost in costs))
     return [int(cost * common) for cost in costs] if any(costs) else [1] * len(items)
 
 
 def _round(value: Fraction) -> int:
-    """Half away from zero, so that what is given back mirrors what was paid."""
+    """Rounds half away from zero, so that repayments mirror payments."""
     size = (abs(value) + Fraction(1, 2)) // 1
     return int(size if value >= 0 else -size)
 
@@ -293,8 +297,9 @@ def _number(value: Fraction) -> str:
 
 
 def _decimal(scaled: int, places: int) -> str:
-    """Writes an exact decimal without exponent or plus sign, with one decimal at least: "-1.5", "3.0". Readers of CSV guess a column's type
-    from its values, and FOCUS asks for decimals where whole numbers alone would look like integers."""
+    """Writes an exact decimal without exponent or plus sign, with at least one decimal: "-1.5", "3.0". CSV readers
+    guess a column's type from its values, and FOCUS asks for decimals, so that whole numbers must not look like
+    integers."""
     whole, part = divmod(abs(scaled), 10**places)
     digits = f"{part:0{places}}".rstrip("0")
     return f"{'-' if scaled < 0 else ''}{whole}.{digits or '0'}"

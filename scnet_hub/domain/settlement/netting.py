@@ -1,7 +1,7 @@
-"""Netting: from all statements of a month to positions that sum to zero, and the few payments that even them out.
+"""Netting: turns all statements of a month into positions that sum to zero, and into the few payments that settle them.
 
-Whoever owes most pays whom most is owed, again and again: fewer payments than there are members. It knows statements and nothing of what
-they are made from.
+The member that owes most pays the member that is owed most, repeatedly: fewer payments than members. Knows statements,
+not what they are made from.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Payment:
 
 
 def positions(statements: Iterable[Statement]) -> dict[str, Amount]:
-    """The money that each member is to get (+) or to pay (-), over all its statements. Raises ValueError if they don't sum to zero: then a
-    statement is missing, or the books are broken."""
+    """Returns the money that each member is to get (+) or to pay (-), over all its statements. Raises ValueError if the
+    positions don't sum to zero: then a statement is missing, or the ledger is broken."""
     owed: dict[str, int] = defaultdict(int)
     for one in statements:
         owed[one.member] += one.due.micros
@@ -37,7 +37,8 @@ def positions(statements: Iterable[Statement]) -> dict[str, Amount]:
 
 
 def netting(owed: Mapping[str, Amount]) -> list[Payment]:
-    """Payments that bring every position to zero, fewer than there are members: who owes most pays whom most is owed, again and again."""
+    """Returns payments that bring every position to zero, fewer than there are members: the member that owes most pays
+    the member that is owed most, repeatedly."""
     debtors = [(one.micros, member) for member, one in owed.items() if one.micros < 0]
     creditors = [(-one.micros, member) for member, one in owed.items() if one.micros > 0]
     heapq.heapify(debtors)
@@ -55,7 +56,7 @@ def netting(owed: Mapping[str, Amount]) -> list[Payment]:
 
 
 def paid(payment: Payment, period: str, at: datetime) -> Entry:
-    """The entry of a payment between members in the book of money."""
+    """Returns the entry of a payment between members in the book of money."""
     posted = (Posting(f"member:{payment.payer}", payment.amount), Posting(f"member:{payment.payee}", -payment.amount))
     key = f"payment:{period}:{payment.payer}:{payment.payee}"
     return Entry(key=key, at=at, kind=SETTLE, project="", memo=f"payment for {period}", postings=posted)

@@ -1,8 +1,8 @@
-"""Settlement: a month's entries become one statement per member.
+"""Settlement: turns a month's entries into one statement per member.
 
-An entry counts if somebody earns or gives back in it. Then each of its postings belongs to exactly one member, and as an entry sums to
-zero, so do all statements. One pass, memory for members and lots but not for entries. It reads no tariff and no usage: what a charge is
-was decided when it was written.
+An entry counts if a member earns or gives back in it. Then each of its postings belongs to exactly one member, and
+because an entry sums to zero, so do all statements. One pass, memory for members and lots but not for entries. Reads no
+tariff and no usage: a charge was decided when it was written.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from ..ledger.splits import FEDERATION, apportion
 from ..months import Calendar, Period
 from .statements import MONEY, Line, Statement
 
-# The classes of accounts: what an account's owner earns by it, or that it pays.
+# The classes of accounts: those by which their owner earns, and those by which it pays.
 EARNING = {"centre": "earned", "publisher": "app_share", "fee": "fee", "sla": "sla_credit", "suspense": "suspense"}
 PAYING = frozenset({"project", "held", "grants", "expired", "member", "bank", "federation"})
 PAID = "subsidy"
 CLAWBACK = "clawback"
-SETTLE = "settle"  # the kind of entry that empties accounts at a month's end: nobody earns by it
+SETTLE = "settle"  # the kind of entry that empties accounts at a month's end: no member earns by it
 
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Who answers for what is spent of a lot: its grantor, or who took the money in. `rate`: millionths of money for each unit of it."""
+    """The member that answers for the spending of a lot: its grantor, or the member that took in the money. `rate`:
+    millionths of money for each unit."""
 
     member: str
     rate: int = 0
@@ -39,15 +40,16 @@ NOBODY = Payer("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What turns entries into statements: the closed months, each lot's payer by its account (`project:P/L`), and which member an account
-    belongs to where that isn't the one it is named after."""
+    """The terms that turn entries into statements: the closed months, each lot's payer by its account (`project:P/L`),
+    and the member an account belongs to, where the account is not named after it."""
 
     calendar: Calendar = field(default_factory=Calendar)
     payers: Mapping[str, Payer] = field(default_factory=dict)
     members: Mapping[str, str] = field(default_factory=dict)
 
     def payer(self, account: str) -> Payer:
-        """A lot that nobody is known for is the federation's: work that was done is never nobody's debt."""
+        """Returns the payer of a lot; the federation for a lot without a known payer: work that was done always has a
+        debtor."""
         if (known := self.payers.get(account)) and known.member:
             return known
         kind, _, owner = account.partition(":")
@@ -69,7 +71,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One entry's line in a member's statement: its link, as `Line` sums them up."""
+    """One entry's line in a member's statement, with the key that links it; `Line` sums them up."""
 
     key: str
     at: datetime
@@ -85,7 +87,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reimbursement:
-    """What a grantor owes a member for credits that were spent there, at one rate; `money` is the sum of what each entry's came to."""
+    """A grantor's debt to a member for credits that were spent there, at one rate; `money` is the sum over the
+    entries."""
 
     grantor: str
     member: str
@@ -96,8 +99,8 @@ class Reimbursement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """A month in one book. `charged`: what all got together before anybody paid; `unknown`: lots without a known payer, overdrafts among
-    them, for which the federation stands in."""
+    """A month in one book. `charged`: the total received before any payment; `unknown`: lots without a known payer,
+    overdrafts among them, for which the federation stands in."""
 
     period: str
     unit: str
@@ -108,14 +111,14 @@ class Settlement:
     unknown: tuple[str, ...] = ()
 
     def of(self, member: str) -> Statement:
-        """An empty one for somebody who had no part in it."""
+        """Returns the member's statement; an empty one for a member without a part in the month."""
         found = (one for one in self.statements if one.member == member)
         return next(found, Statement(member=member, period=self.period, unit=self.unit, lines=()))
 
 
 def settle(entries: Iterable[Entry], period: Period, terms: Terms, *, unit: str = CREDIT) -> Settlement:
-    """The statements of a month: a fold, in any order, of any journal that has all of its entries. Raises ValueError for an account that
-    is of no known class."""
+    """Returns the statements of a month: a fold, in any order, over any journal that has all of its entries. Raises
+    ValueError for an account of an unknown class."""
     tally = _Tally(terms, unit)
     for entry, corrects in landed(entries, period, terms, unit):
         tally.add(entry, corrects)
@@ -123,7 +126,7 @@ def settle(entries: Iterable[Entry], period: Period, terms: Terms, *, unit: str 
 
 
 def landed(entries: Iterable[Entry], period: Period, terms: Terms, unit: str) -> Iterator[tuple[Entry, str]]:
-    """Those that count in that month and book, each with the closed month that it corrects, or ""."""
+    """Yields the entries that count in that month and book, each with the closed month that it corrects, or ""."""
     for entry in entries:
         if entry.kind == SETTLE or entry.unit != unit:
             continue
@@ -133,7 +136,7 @@ def landed(entries: Iterable[Entry], period: Period, terms: Terms, unit: str) ->
 
 
 def parts(entries: Iterable[Entry], period: Period, terms: Terms, member: str, *, unit: str = CREDIT) -> Iterator[Part]:
-    """A member's statement entry by entry: the links that lead from its lines into the journal."""
+    """Yields a member's statement entry by entry: the links from its lines into the journal."""
     for entry, corrects in landed(entries, period, terms, unit):
         for one in shares(entry, terms):
             if one.member == member:
@@ -145,7 +148,8 @@ def parts(entries: Iterable[Entry], period: Period, terms: Terms, member: str, *
 
 
 def shares(entry: Entry, terms: Terms) -> list[Share]:
-    """Whose each of an entry's postings is; none if nobody earns or gives back in it. What moves between a lot and its holds cancels."""
+    """Returns the owner of each of an entry's postings; none if no member earns or gives back in it. Moves between a
+    lot and its holds cancel."""
     earning: list[Share] = []
     paying: dict[str, int] = {}
     for posting in entry.postings:
@@ -164,8 +168,8 @@ def shares(entry: Entry, terms: Terms) -> list[Share]:
 
 
 def reimbursed(one: Share, among: Iterable[Share], rate: int) -> list[tuple[str, int, int]]:
-    """What a payer's share in an entry comes to for those who get it: (member, credits, millionths of money). The money is rounded once,
-    half up, and divided as the credits are; what is given back is the mirror of it."""
+    """Returns the parts of a payer's share for its recipients: (member, credits, millionths of money). The money is
+    rounded once, half up, and divided as the credits are; repayments mirror payments."""
     spent = -one.micros
     sign = -1 if spent < 0 else 1
     got: dict[str, int] = {}
@@ -183,7 +187,7 @@ def reimbursed(one: Share, among: Iterable[Share], rate: int) -> list[tuple[str,
 
 
 class _Tally:
-    """The sums so far."""
+    """Collects the sums."""
 
     def __init__(self, terms: Terms, unit: str) -> None:
         self.terms = terms
@@ -248,8 +252,8 @@ class _Tally:
 
 
 def emptied(settlement: Settlement, at: datetime) -> Entry | None:
-    """The entry that takes a closed month off the accounts it came from. Credits go home to their grantors; money goes over to
-    `member:M`, whose balance is then what M is to get. None if there was nothing."""
+    """Returns the entry that takes a closed month off the accounts it came from. Credits return to their grantors;
+    money moves to `member:M`, whose balance is then the amount that M is to get. None if there was nothing."""
     moved: dict[str, int] = defaultdict(int)
     for statement in settlement.statements:
         for line in statement.lines:

@@ -1,7 +1,8 @@
-"""Statements: what a month brought one member and cost it, and what the member says to that.
+"""Statements: one member's earnings and costs of a month, and the member's answer.
 
-A statement's numbers are the sums of its lines, and each line says how many entries it adds up. A member accepts a statement or disputes
-it, in words and in time; silence is acceptance. A dispute changes no number: what comes of it is an entry in a later month.
+A statement's numbers are the sums of its lines, and each line says how many entries it adds up. A member accepts a
+statement or disputes it, with a reason and in time; no answer is acceptance. A dispute changes no number: its result is
+an entry in a later month.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ NO_MONEY = Amount(0, MONEY)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What `entries` entries put on one account for a member, in one column. `corrects`: the closed month that they concern; only a
-    clawback has one."""
+    """The sum of `entries` entries on one account for a member, in one column. `corrects`: the closed month that they
+    concern; only a clawback has one."""
 
     column: str
     account: str
@@ -39,7 +40,7 @@ class Statement:
     fee         the platform's part
     subsidy     what it pays for: its grants that others spent, or the money it took in for them
     sla_credit  what it gave back as a centre that was down
-    suspense    its work for which nobody was found yet
+    suspense    its work for which no payer is known yet
     clawback    corrections of months that are closed
     """
 
@@ -47,11 +48,11 @@ class Statement:
     period: str
     unit: str
     lines: tuple[Line, ...]
-    reimbursed: Amount = NO_MONEY  # GRANT: money that grantors owe it, less what it owes as one
+    reimbursed: Amount = NO_MONEY  # GRANT: the money that grantors owe it, less what it owes as a grantor
 
     @property
     def name(self) -> str:
-        """Which statement it is; its bills bear it as the invoice's id."""
+        """Returns the statement's name; its bills bear it as the invoice's id."""
         return f"{self.period}/{self.unit}/{self.member}"
 
     def sum(self, column: str) -> Amount:
@@ -63,11 +64,11 @@ class Statement:
 
     @property
     def due(self) -> Amount:
-        """The money that it is to get (or pay, if negative): its net, or in GRANT the reimbursement."""
+        """Returns the money that it is to get (or pay, if negative): its net, or in GRANT the reimbursement."""
         return self.net if self.unit == MONEY else self.reimbursed
 
     def document(self) -> dict[str, object]:
-        """Its numbers as JSON: millionths of `unit`, and of money in `due`."""
+        """Returns its numbers as JSON: millionths of `unit`, and of money in `due`."""
         columns = {column: self.sum(column).micros for column in COLUMNS}
         return {
             "period": self.period,
@@ -79,7 +80,7 @@ class Statement:
         }
 
 
-# ---- what the member says
+# ---- the member's answer
 
 
 class StatementState(Enum):
@@ -91,8 +92,8 @@ class StatementState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """A statement that was given to its member, and what became of it. `words` are the member's own in a dispute, the operator's once it
-    is settled."""
+    """A statement that was issued to its member, and its state. `words` are the member's own in a dispute, the
+    operator's once it is settled."""
 
     statement: str
     issued_at: datetime
@@ -104,13 +105,13 @@ class Issue:
 
 
 def accept(issue: Issue, *, by: str, now: datetime) -> Issue:
-    """Also after the member disputed it, which it thereby takes back. Raises Refused."""
+    """Accepts a statement, also after the member disputed it, which withdraws the dispute. Raises Refused."""
     _expect(issue, StatementState.ISSUED, StatementState.DISPUTED)
     return replace(issue, state=StatementState.ACCEPTED, words="", by=by, answered_at=now)
 
 
 def dispute(issue: Issue, *, words: str, by: str, now: datetime) -> Issue:
-    """Raises Refused after `accept_by`, and BadOption without words."""
+    """Disputes a statement. Raises Refused after `accept_by`, and BadOption without a reason."""
     _expect(issue, StatementState.ISSUED)
     if now >= issue.accept_by:
         raise Refused(
@@ -119,19 +120,20 @@ def dispute(issue: Issue, *, words: str, by: str, now: datetime) -> Issue:
             hint="Ask the operators for a correction: it comes in this month's statement.",
         )
     if not words.strip():
-        raise BadOption(f"A dispute of {issue.statement} needs words.", hint="Say which line is wrong, and what it should be.")
+        raise BadOption(f"Give a reason for disputing {issue.statement}.", hint="Say which line is wrong, and what it should be.")
     return replace(issue, state=StatementState.DISPUTED, words=words.strip(), by=by, answered_at=now)
 
 
 def lapse(issue: Issue, now: datetime) -> Issue:
-    """Accepted by silence, if it is time."""
+    """Accepts a statement that was not answered in time."""
     if issue.state is StatementState.ISSUED and now >= issue.accept_by:
         return replace(issue, state=StatementState.ACCEPTED, words="not answered in time", answered_at=issue.accept_by)
     return issue
 
 
 def settled(issue: Issue, *, by: str, now: datetime, words: str = "") -> Issue:
-    """Paid, or found to owe nothing; of a dispute the operator says in words what came of it. Raises Refused, BadOption."""
+    """Settles a statement: paid, or nothing owed; after a dispute the operator states its result in `words`. Raises
+    Refused, BadOption."""
     _expect(issue, StatementState.ACCEPTED, StatementState.DISPUTED)
     if issue.state is StatementState.DISPUTED and not words.strip():
         raise BadOption(f"{issue.statement} is disputed.", hint="Say what was decided, and in which entry it is corrected.")

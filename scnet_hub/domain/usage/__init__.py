@@ -1,1 +1,1 @@
-"""What ran: usage records, segments, refunds, and whether a record can be believed."""
+"""Usage: records, segments, refunds, and whether a record can be believed."""

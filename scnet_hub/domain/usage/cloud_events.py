@@ -1,7 +1,8 @@
-"""Usage as others read it: each segment of a run as a CloudEvent with the names of OGF's Usage Record, and back again without loss.
+"""Exchanges usage: each segment of a run as a CloudEvent with the names of OGF's Usage Record, and back again without
+loss.
 
-The document is `standard/usage.py`. An event whose parts contradict each other (an identity, a quantity that isn't amount times length) is
-refused with a sentence.
+The document is `standard/usage.py`. An event that contradicts itself (an identity, or a quantity that isn't amount
+times length) is refused with a sentence.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ RUNNING = "running"
 def events(
     usage: Usage, *, zone: str = ZONE, cuts: Iterable[datetime] = (), project: str = "", person: str = ""
 ) -> Iterator[standard.UsageEvent]:
-    """An event for each segment of a run; one without a segment for a run that never started. `person` must be a pseudonym."""
+    """Yields an event for each segment of a run; one without a segment for a run that never started. `person` must be a
+    pseudonym."""
     parts = segments(usage, zone, cuts)
     yield from (event(usage, part, project=project, person=person) for part in parts or (None,))
 
@@ -48,12 +50,13 @@ def event(usage: Usage, segment: Segment | None, *, project: str = "", person: s
 
 
 def text(one: standard.UsageEvent) -> str:
-    """The event as one line of JSON; what is not known is left out."""
+    """Returns the event as one line of JSON; unknown fields are left out."""
     return one.model_dump_json(by_alias=True, exclude_none=True)
 
 
 def parse(line: str | bytes, *, source: str) -> tuple[Usage, Segment | None]:
-    """The run that an event is of, and its segment (None: it never started). Raises SpecError naming `source` and what is wrong."""
+    """Returns the run of an event, and its segment (None: the run never started). Raises SpecError naming `source` and
+    the error."""
     found = standard.parse_event(line, source=source)
     usage = _usage(found.data)
     part = found.data.segment
@@ -61,7 +64,7 @@ def parse(line: str | bytes, *, source: str) -> tuple[Usage, Segment | None]:
     if part is not None:
         segment = Segment(usage=usage, number=part.number, start=part.start_time.astimezone(UTC), end=part.end_time.astimezone(UTC))
     if wrong := _contradiction(found, usage, segment):
-        raise SpecError(f"{source}: {wrong}.", hint="Its own parts contradict each other: the centre's exporter must be mended.")
+        raise SpecError(f"{source}: {wrong}.", hint="The event contradicts itself: the centre's exporter must be corrected.")
     return usage, segment
 
 
@@ -84,9 +87,9 @@ def _contradiction(found: standard.UsageEvent, usage: Usage, segment: Segment | 
     }  # fmt: skip
     for name, value in ought.items():
         if said[name] != value:
-            return f"its {name} is {said[name][:120]!r}, where its fields make {value!r}"
+            return f"its {name} is {said[name][:120]!r}, but its fields give {value!r}"
     if data.final != usage.final:
-        return f"Final is {str(data.final).lower()}, its Status {data.status!r}"
+        return f"Final is {str(data.final).lower()}, but its Status is {data.status!r}"
     if (segment is None) != (usage.start is None):
         return "it has a segment, but no start" if segment else "it started, but has no segment"
     if segment is None or usage.start is None or usage.through is None:
@@ -96,7 +99,7 @@ def _contradiction(found: standard.UsageEvent, usage: Usage, segment: Segment | 
     readings = {one.meter: one.quantity for one in data.meters}
     quantities = {meter: decimal(amount) for meter, amount in meters(segment).items()}
     if readings != quantities or len(data.meters) != len(readings):
-        return f"its Meters are {readings}, where amounts times length are {quantities}"
+        return f"its Meters are {readings}, but amounts times length are {quantities}"
     return ""
 
 
@@ -105,7 +108,7 @@ def _source(usage: Usage) -> str:
 
 
 def _plain(character: str) -> str:
-    """As it may stand in a URN (RFC 3986)."""
+    """Encodes a character for a URN (RFC 3986)."""
     if character.isascii() and (character.isalnum() or character in "-._~"):
         return character
     return "".join(f"%{byte:02X}" for byte in character.encode())
@@ -116,12 +119,13 @@ def _record_id(usage: Usage, segment: Segment | None) -> str:
 
 
 def _event_id(usage: Usage, segment: Segment | None) -> str:
-    """The identity without what `source` says already."""
+    """Returns the identity without the parts that `source` contains."""
     return _record_id(usage, segment).removeprefix(f"{usage.centre}/{usage.birth}/")
 
 
 def decimal(quantity: Quantity) -> str:
-    """Exactly, in digits. Seconds are decimal and memory is binary, so a finite number of them is enough."""
+    """Formats a quantity exactly, in digits. Seconds are decimal and memory is binary, so finitely many digits are
+    enough."""
     exact = Fraction(quantity)
     with localcontext() as context:
         context.prec = 100

@@ -1,7 +1,7 @@
-"""`Manifest`: what a centre says of one of its days: so many runs ended, so many go on, and these they are. `missing` holds it against the
-records that came, so that a late or lossy centre is seen before the month closes.
+"""`Manifest`: a centre's statement about one of its days: how many runs ended, how many continue, and which ones.
+`missing` compares it with the records received, so that a late or incomplete centre is noticed before the month closes.
 
-A manifest may be issued again; the later one holds. Knows nothing of how either came here.
+A manifest may be issued again; the later one counts. Knows nothing of how manifests and records arrive.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from .runs import Usage
 from .segments import amounts
 
 SHOWN = 5  # identities that a sentence names
-MOST = 2**63  # cores, GPUs or bytes of a run: what is more is no number that is kept
+MOST = 2**63  # cores, GPUs or bytes of a run: larger values are not stored as numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """One day of one centre, [midnight, midnight) in the federation's zone. `finals` are the runs that ended on it, `open_jobs` those that
-    went on beyond it, both as identities; `sums` what the finals used in all their time, by meter; `digest` the SHA-256 of
-    the finals' identities with their revisions, sorted, a line each. `ids` are those lines, where the centre sends them: with them it can
-    be said which ones are missing. `watermark` is the instant up to which its accounting was complete when this was issued."""
+    """One day of one centre, [midnight, midnight) in the federation's zone. `finals` counts the runs that ended on it,
+    `open_jobs` are the identities of those that continued beyond it; `sums` is the whole use of the finals, by meter;
+    `digest` the SHA-256 of the finals' identities with their revisions, sorted, one per line. `ids` are those lines,
+    where the centre sends them: they show which runs are missing. `watermark` is the instant up to which its accounting
+    was complete when the manifest was issued."""
 
     centre: str
     day: date
@@ -43,14 +44,14 @@ class Manifest:
 
 
 def day_span(day: date, zone: str = ZONE) -> tuple[datetime, datetime]:
-    """The day of that date, half-open: of 23 or 25 hours where the clock is put forward or back."""
+    """Returns the start and end of that day, half-open: 23 or 25 hours where the clock is put forward or back."""
     here = ZoneInfo(zone)
     first, last = (datetime(one.year, one.month, one.day, tzinfo=here).astimezone(UTC) for one in (day, day + timedelta(days=1)))
     return first, last
 
 
 def manifest(records: Iterable[Usage], *, centre: str, day: date, watermark: datetime, zone: str = ZONE, ids: bool = True) -> Manifest:
-    """The manifest of a day, from live records (`usage.live`), of whatever centres and days."""
+    """Makes the manifest of a day from live records (`usage.live`) of any centres and days."""
     start, end = day_span(day, zone)
     ended: list[Usage] = []
     going: list[str] = []
@@ -70,17 +71,19 @@ def manifest(records: Iterable[Usage], *, centre: str, day: date, watermark: dat
 
 
 def digest(lines: Sequence[str]) -> str:
-    """SHA-256 of these lines, each with its line end, in hexadecimal."""
+    """Returns the SHA-256 of these lines, each with its line end, in hexadecimal."""
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def missing(said: Manifest, records: Iterable[Usage], zone: str = ZONE) -> tuple[str, ...]:
-    """What the records that came lack beside a manifest, or have beyond it, in words; nothing: the day is complete."""
+    """Says in sentences which records are missing compared with a manifest, or not in it; empty: the day is
+    complete."""
     return tuple(_differences(said, manifest(records, centre=said.centre, day=said.day, watermark=said.watermark, zone=zone), zone))
 
 
 def _differences(said: Manifest, here: Manifest, zone: str) -> Iterator[str]:
-    """One reason is enough for each fault: a number that is wrong because a record is missing is no fault of its own."""
+    """Yields one reason for each fault: a number that is wrong because a record is missing is not a fault of its
+    own."""
     if said.watermark < day_span(said.day, zone)[1]:
         yield f"{said.day}: its manifest was issued before the day was over"
     before = bool(said.ids) and digest(sorted(said.ids)) != said.digest
@@ -88,16 +91,16 @@ def _differences(said: Manifest, here: Manifest, zone: str) -> Iterator[str]:
         yield f"{said.day}: its manifest contradicts itself: the digest is not that of its identities"
     if said.finals != here.finals:
         which = _named("not here", set(said.ids) - set(here.ids)) + _named("not in the manifest", set(here.ids) - set(said.ids))
-        yield f"{said.day}: {said.finals:,} runs ended by its manifest, of {here.finals:,} there are records{which if said.ids else ''}"
+        yield f"{said.day}: its manifest lists {said.finals:,} ended runs; there are records of {here.finals:,}{which if said.ids else ''}"
     elif said.digest != here.digest and not before:
         which = _named("not here", set(said.ids) - set(here.ids)) + _named("not in the manifest", set(here.ids) - set(said.ids))
-        yield f"{said.day}: as many runs as by its manifest, but not the same, or not the same revisions{which if said.ids else ''}"
+        yield f"{said.day}: as many runs as in its manifest, but different runs or revisions{which if said.ids else ''}"
     elif here.sums != dict(said.sums):
         wrong = sorted(meter for meter in {*said.sums, *here.sums} if said.sums.get(meter, 0) != here.sums.get(meter, 0))
-        words = "; ".join(f"{meter}: {said.sums.get(meter, 0)} by its manifest, {here.sums.get(meter, 0)} here" for meter in wrong)
-        yield f"{said.day}: the same runs, but other sums ({words})"
+        words = "; ".join(f"{meter}: {said.sums.get(meter, 0)} in its manifest, {here.sums.get(meter, 0)} here" for meter in wrong)
+        yield f"{said.day}: the same runs, but different sums ({words})"
     if lost := set(said.open_jobs) - set(here.open_jobs):
-        yield f"{said.day}: of runs that went on{_named('there is no record', lost)}"
+        yield f"{said.day}: runs that continue{_named('no record of', lost)}"
 
 
 def _named(what: str, identities: set[str]) -> str:
@@ -108,12 +111,12 @@ def _named(what: str, identities: set[str]) -> str:
 
 
 def _over(record: Usage) -> datetime | None:
-    """When a run was over; one that never ran: when it was given up."""
+    """Returns when a run was over; for a run that never started: when it was given up."""
     return (record.end or record.through or record.submitted_at) if record.final else None
 
 
 def _sums(records: Iterable[Usage]) -> dict[str, Quantity]:
-    """Without what is no number: such a record waits in suspense."""
+    """Returns the sums by meter, without amounts that are not numbers: such a record waits in suspense."""
     sums: dict[str, Quantity] = {}
     for record in records:
         counts = (record.cores, record.memory, *(count for _, count in record.gpus))

@@ -1,7 +1,7 @@
-"""The refund table: what of a run is not charged, and why, in words a person reads.
+"""The refund table: which parts of a run are not charged, and why, in a sentence for people.
 
-What the centre took away (a node, a boot, the place itself) is not charged at all; what lies in an outage that it declared, not for that
-time; all else is charged for the time that it was allocated, whoever ended it. Pure: outages come as arguments.
+A run that the centre ended (a node, a boot, its own software) is not charged at all; time in a declared outage is not
+charged; everything else is charged for the time that it was allocated, whoever ended it. Pure: outages are arguments.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .segments import Segment
 Span = tuple[datetime, datetime]
 
 NOT_CHARGED: Mapping[Ending, str] = {
-    Ending.NODE_FAILURE: "a node of the centre's failed",
+    Ending.NODE_FAILURE: "a node of the centre failed",
     Ending.BOOT_FAILURE: "the centre could not start it",
     Ending.PREEMPTED: "the centre gave its place to another job",
     Ending.SITE_FAILURE: "the centre's own software ended it",
@@ -36,8 +36,8 @@ CHARGED: Mapping[Ending, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """A time that a centre declared: [`start`, `end`), or until further notice (None); of one partition or of all (""). `words` are its
-    own."""
+    """An outage that a centre declared: [`start`, `end`), or until further notice (None); of one partition or of all
+    (""). `words` are the centre's own."""
 
     centre: str
     start: datetime
@@ -51,18 +51,19 @@ class Outage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """The spans of a run that are not charged, in their order and apart; `reason` says why, or why all of it is charged."""
+    """The spans of a run that are not charged, ordered and disjoint; `reason` says why, or why all of the run is
+    charged."""
 
     spans: tuple[Span, ...] = ()
     reason: str = ""
 
     @property
     def cuts(self) -> tuple[datetime, ...]:
-        """Where to cut the run, so that each segment is charged or not."""
+        """Returns where to cut the run, so that each segment is charged or not."""
         return tuple(edge for span in self.spans for edge in span)
 
     def covers(self, segment: Segment) -> bool:
-        """Whether a segment is not charged. Its run must have been cut at `cuts`."""
+        """Tells whether a segment is not charged. Its run must have been cut at `cuts`."""
         return any(start <= segment.start and segment.end <= end for start, end in self.spans)
 
     @property
@@ -71,7 +72,7 @@ class Refund:
 
 
 def refund(usage: Usage, outages: Iterable[Outage] = ()) -> Refund:
-    """What of a run is not charged by the table and by the outages of its centre."""
+    """Returns which parts of a run are not charged, by the table and by the outages of its centre."""
     if usage.start is None or usage.through is None:
         return Refund(reason="It never ran: nothing to charge.")
     if usage.ending and (why := NOT_CHARGED.get(usage.ending)):
@@ -104,7 +105,7 @@ def _overlap(start: datetime, end: datetime, outage: Outage) -> Span | None:
 
 
 def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Those spans, each instant once."""
+    """Returns the union of those spans."""
     joined: list[Span] = []
     for start, end in sorted(spans):
         if joined and start <= joined[-1][1]:

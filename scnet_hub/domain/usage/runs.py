@@ -1,8 +1,8 @@
-"""`Usage`: one run of one job in a centre's accounting, with the identity that tells it from every other one; and `live`, which makes of
-all records that ever came, late, repeated, out of order or corrected, those that count.
+"""`Usage`: one run of one job in a centre's accounting, with an identity that distinguishes it from every other run;
+and `live`, which selects the records that count from all that arrived, late, repeated, out of order or corrected.
 
-Knows neither prices nor months (`segments.py`), nor what is not charged (`refunds.py`), nor whether a record is to be believed
-(`suspense.py`).
+Knows neither prices nor months (`segments.py`), nor what is not charged (`refunds.py`), nor whether a record is to be
+believed (`suspense.py`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import NamedTuple
 from ..jobs import Ending, UsageRecord
 
 NO_TIME = timedelta()
-TURNS = 3  # how often an accounting may come back to what it had said of a run
-SAME = 10  # how many words on a run are kept that say the same in what matters, one after the other
+TURNS = 3  # how often an accounting may return to an earlier report of a run
+SAME = 10  # how many consecutive records of a run are kept that agree in everything that matters
 
 
 class Identity(NamedTuple):
-    """One run of one job. A scheduler that lost its state gives ids out again, and then lives another life: `birth` says which.
-    `submitted_at` is None where the accounting does not tell it (a run of which nothing is known; a running job of Grid Engine)."""
+    """One run of one job. A scheduler that lost its state gives ids out again, and so begins another life: `birth` says
+    which. `submitted_at` is None where the accounting does not report it (a run of which nothing is known; a running
+    job of Grid Engine)."""
 
     centre: str
     birth: str
@@ -31,13 +32,13 @@ class Identity(NamedTuple):
     restart: int
 
     def __str__(self) -> str:
-        """Without spaces, the same for ever: "beta/1/4711/1795457109/0"."""
+        """Returns the identity without spaces, the same for ever: "beta/1/4711/1795457109/0"."""
         submitted = "" if self.submitted_at is None else _seconds(self.submitted_at)
         return f"{self.centre}/{self.birth}/{self.job_id}/{submitted}/{self.restart}"
 
 
 class Run(NamedTuple):
-    """An identity without its time of submission: what an interim record that doesn't know it has."""
+    """An identity without its time of submission, for an interim record that doesn't know that time."""
 
     centre: str
     birth: str
@@ -47,11 +48,11 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a centre's accounting says of one run. Allocated: `cores`, `gpus` by model ("": not said of which), `memory` in bytes.
-    `elapsed` is what was allocated in time, less than from `start` to `end` if the job was suspended. `ending` is None for an interim
-    record, of a run that goes on. `session` and `copy` are whose job it is by its `name` ("", 0: nobody's that the hub knows). `seen_at`
-    is when the centre said so: of two records that differ in nothing else it is no difference. A centre that corrects a record counts
-    its `revision` up."""
+    """The report of a centre's accounting on one run. Allocated: `cores`, `gpus` by model ("": model not stated),
+    `memory` in bytes. `elapsed` is the allocated time, less than from `start` to `end` if the job was suspended.
+    `ending` is None for an interim record, of a run that continues. `session` and `copy` are the owner of the job by
+    its `name` ("", 0: none that the hub knows). `seen_at` is when the centre reported it, and is ignored when records
+    are compared. A centre that corrects a record increases its `revision`."""
 
     centre: str
     birth: str
@@ -91,8 +92,8 @@ class Usage:
 
     @property
     def through(self) -> datetime | None:
-        """The end of what is counted of it: so much after its start as was allocated. None if it never ran, or for longer than there is
-        time."""
+        """Returns the end of the counted time: the start plus the allocated time. None if the run never started, or is
+        longer than any date allows."""
         try:
             return None if self.start is None else self.start + self.elapsed
         except OverflowError:
@@ -100,8 +101,9 @@ class Usage:
 
 
 def usage_of(record: UsageRecord, *, centre: str, birth: str, session: str, copy: int, seen_at: datetime, revision: int = 0) -> Usage:
-    """A dialect's record as usage. Of a running job whose scheduler doesn't say for how long, that is until `seen_at`; an interim record
-    is no charge, so the hub's clock may say it. Raises ValueError for a record that could not be read."""
+    """Returns a dialect's record as usage. If the scheduler of a running job doesn't report its length, the length is
+    until `seen_at`: an interim record is not a charge, so the hub's clock is good enough. Raises ValueError for a
+    record that could not be read."""
     if record.trouble:
         raise ValueError(record.trouble)
     running = record.ending is None and record.started_at is not None
@@ -118,15 +120,15 @@ def usage_of(record: UsageRecord, *, centre: str, birth: str, session: str, copy
 
 
 def _by_model(record: UsageRecord) -> tuple[tuple[str, int], ...]:
-    """The GPUs of which nothing is said beside those of which the model is known."""
+    """Returns the GPUs by model, those without a known model under ""."""
     rest = record.gpus - sum(count for _, count in record.gpu_models)
     return tuple(sorted((*record.gpu_models, *((("", rest),) if rest else ()))))
 
 
 def revised(known: Usage | None, fresh: Usage) -> Usage:
-    """What a centre says now of a run of which it said `known` before, with the revision that it thereby is: accounting files have no such
-    number. A run that goes on, or has ended since, is not corrected; another end of one that has ended is. That it goes on after all is
-    an old answer."""
+    """Returns `fresh` with its revision, after `known`, the centre's earlier record of the run: accounting files have
+    no revisions. A run that continues, or has ended since, is not a correction; a different end of an ended run is one.
+    A record that calls an ended run running is an old answer."""
     if known is None:
         return fresh
     same = replace(fresh, revision=known.revision)
@@ -134,8 +136,8 @@ def revised(known: Usage | None, fresh: Usage) -> Usage:
 
 
 def heard_enough(before: Sequence[Usage], last: Usage, fresh: Usage) -> bool:
-    """Whether a word on a run that ended is one of those that its accounting tells in turn, or differs from the last one in nothing that
-    matters, as many did: there is no end of such words."""
+    """Tells whether a record of an ended run is one of those between which its accounting alternates, or agrees with
+    the last one in everything that matters, as many did: such records may never stop."""
     told = [matter(one) for one in before if one.final]
     word = matter(fresh)
     if not fresh.final or word not in told:
@@ -144,8 +146,8 @@ def heard_enough(before: Sequence[Usage], last: Usage, fresh: Usage) -> bool:
 
 
 def in_turn(records: Iterable[Usage]) -> set[int]:
-    """The revisions of one run by which its accounting has come back to what it had said before more than `TURNS` times, without saying
-    anything new in between."""
+    """Returns the revisions of one run with which its accounting returned to an earlier report more than `TURNS` times,
+    without reporting anything new in between."""
     by_revision: dict[int, set[object]] = defaultdict(set)
     for one in records:
         if one.final:
@@ -162,21 +164,23 @@ def in_turn(records: Iterable[Usage]) -> set[int]:
     return turned
 
 
-# ---- what counts
+# ---- which records count
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """`records` count, each for its identity; `suspended` are identities of which nothing can count, and why, in words."""
+    """`records` count, one for each identity; `suspended` are identities of which no record can count, each with the
+    reason."""
 
     records: Mapping[Identity, Usage]
     suspended: Mapping[Identity, str]
 
 
 def live(records: Iterable[Usage]) -> Live:
-    """The records that count, whatever the order and however often each came: of each identity the highest revision, of one revision
-    the final record before any interim one, and of these the latest. Two final records of one revision that differ are a contradiction
-    that only a higher revision resolves. One pass, and no more memory than one record for each identity."""
+    """Returns the records that count, whatever their order and repetitions: of each identity the highest revision, of
+    one revision the final record before any interim one, and of these the latest. Two final records of one revision
+    that differ are a contradiction that only a higher revision resolves. Takes one pass, and the memory of one record
+    for each identity."""
     best: dict[Identity, Usage] = {}
     contradicted: dict[Identity, int] = {}  # the revision of which there are two
     for record in records:
@@ -197,19 +201,19 @@ def live(records: Iterable[Usage]) -> Live:
 
 
 def _weight(record: Usage) -> tuple[object, ...]:
-    """Of final records with one revision the first that came; of interim ones the last."""
+    """Prefers, of final records with one revision, the first that arrived; of interim ones, the last."""
     stamp = _seconds(record.seen_at)
     return (record.revision, record.final, -stamp if record.final else stamp, body(record))
 
 
 def body(usage: Usage) -> tuple[str, ...]:
-    """All that a record says, in an order of its own, without when it was said."""
+    """Returns everything that a record reports, except when."""
     return tuple(repr(getattr(usage, one.name)) for one in fields(usage) if one.compare)
 
 
 def matter(usage: Usage) -> tuple[object, ...]:
-    """What of it a charge depends on, or what was decided of it: whose it is, when it ran, how it ended, what it was allocated. Not for
-    how long by now, if it goes on."""
+    """Returns the fields on which a charge, or an operator's decision, depends: the owner, when it ran, how it ended,
+    what it was allocated; for a run that continues, not its length so far."""
     ran = (usage.end, usage.elapsed) if usage.final else ()
     return (usage.name, usage.ending, usage.start, *ran, usage.cores, usage.gpus, usage.memory)
 

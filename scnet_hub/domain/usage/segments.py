@@ -1,6 +1,8 @@
-"""Segments of usage: a run cut at the ends of months, where prices change and where an outage begins or ends; and what each holds.
+"""Segments of usage: a run cut at the ends of months, where prices change and where an outage begins or ends; and the
+meters of each segment.
 
-The lengths of a run's segments sum exactly to its elapsed time, and no segment crosses a month. Knows no price (`pricing.py`).
+The lengths of a run's segments sum exactly to its elapsed time, and no segment crosses a month. Knows no price
+(`pricing/`).
 """
 
 from __future__ import annotations
@@ -31,15 +33,16 @@ class Segment:
         return self.end - self.start
 
     def __str__(self) -> str:
-        """Its own identity: the run's, the segment's number, and the revision."""
+        """Returns its own identity: the run's, the segment's number, and the revision."""
         return f"{self.usage.identity}/{self.number}/{self.usage.revision}"
 
 
 def segments(usage: Usage, zone: str = ZONE, cuts: Iterable[datetime] = ()) -> tuple[Segment, ...]:
-    """A run, cut at the months of `zone` and at `cuts` (aware; those outside of it cut nothing). A run of no length is one segment of
-    none; what never ran, or has no sensible times (`suspense.py` says so), has none.
+    """Cuts a run at the months of `zone` and at `cuts` (aware; those outside of it are ignored). A run of length 0 is
+    one segment of length 0; a run that never started, or has no sensible times (`suspense.py` says so), has none.
 
-    Time in which a job was suspended lies somewhere between start and end, which no scheduler tells: it is taken off the end."""
+    Time in which a job was suspended lies somewhere between start and end; no scheduler reports where, so it is taken
+    off the end."""
     through = usage.through
     if usage.start is None or through is None or through < usage.start:
         return ()
@@ -57,7 +60,7 @@ def _months(start: datetime, end: datetime, zone: str) -> Iterator[datetime]:
 
 
 def amounts(usage: Usage) -> dict[str, Quantity]:
-    """What each second of a run holds, by meter."""
+    """Returns the amounts that a run holds in each second, by meter."""
     held: dict[str, Quantity] = {CORE: usage.cores, MEMORY: Fraction(usage.memory, GIB)}
     for model, count in usage.gpus:
         held[gpu_meter(model)] = held.get(gpu_meter(model), 0) + count
@@ -65,7 +68,8 @@ def amounts(usage: Usage) -> dict[str, Quantity]:
 
 
 def meters(segment: Segment) -> dict[str, Quantity]:
-    """How much of each meter a segment used, exactly: core-seconds, GPU-seconds by model, GiB-seconds of memory."""
+    """Returns how much of each meter a segment used, exactly: core-seconds, GPU-seconds by model, GiB-seconds of
+    memory."""
     length = seconds(segment.length)
     return {meter: _whole(amount * length) for meter, amount in amounts(segment.usage).items()}
 

@@ -1,7 +1,7 @@
-"""Usage records and prices as the database keeps them: JSON that reads back as the same, to the microsecond and the micro-unit.
+"""Stores usage records and prices as JSON that reads back as the same, to the microsecond and the micro-unit.
 
-What is no number where one should be is kept as the words that came, for suspense to tell of. This is no document for others: that is
-`export.py`'s.
+A value that should be a number and is not is kept as text, so that suspense can show it. These documents are internal;
+others get those of `cloud_events.py`.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ def usage_from(document: Json) -> Usage:
 
 
 def usage_digest(usage: Usage, doubt: str = "") -> str:
-    """Of all that a record says, without when it was said; `doubt` is what the hub has to say of it besides."""
+    """Returns the digest of everything that a record reports, except when; `doubt` is the hub's own remark on it."""
     said = {name: value for name, value in usage_document(usage).items() if name != "seen_at"}
     return digest_of(said | {"doubt": doubt})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """By what a session was first charged, and is for ever: the prices of its partition, the federation's `fee` of each charge in
-    millionths, and the zone of its months."""
+    """The terms by which a session was first charged, and is charged for ever: the prices of its partition, the
+    federation's `fee` of each charge in millionths, and the zone of its months."""
 
     tariff: Tariff
     fee: int = 0
@@ -107,7 +107,7 @@ def _count(value: object) -> int | str:
 
 
 def _moment(instant: datetime | None) -> str | None:
-    """In UTC, so that the same instant is the same text; without a zone where it came without one."""
+    """Formats an instant in UTC, so that equal instants are equal texts; without a zone if it came without one."""
     return None if instant is None else (instant if instant.tzinfo is None else instant.astimezone(UTC)).isoformat()
 
 

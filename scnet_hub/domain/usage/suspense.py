@@ -1,6 +1,7 @@
-"""Why a usage record can't be charged as it came, in words: it waits in suspense for its centre or an operator, and is never thrown away.
+"""Says why a usage record can't be charged as it came: it waits in suspense for its centre or an operator, and is never
+discarded.
 
-Knows what the hub knows of the copy whose name the job bears, as facts in arguments; decides nothing about what becomes of a record.
+The facts of the copy whose name the job bears are arguments; this module does not decide what becomes of a record.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from ...units import format_duration
 from .runs import NO_TIME, Usage
 
 SKEW = timedelta(minutes=5)  # how far a centre's clock may be from the hub's
-MOST = 10**9  # cores or GPUs of one job: more has nobody
+MOST = 10**9  # cores or GPUs of one job: more than any centre has
 MOST_MEMORY = 2**60  # bytes
 LONGEST = timedelta(days=3660)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """What the hub knows of the copy that a job's name is: where it was sent, when it was asked for, as which job, if that is known, and
-    how many GPUs it asked for."""
+    """The copy that a job's name refers to, as the hub knows it: its centre, when it was submitted, its job id if
+    known, and how many GPUs it requested."""
 
     session: str
     number: int
@@ -32,13 +33,13 @@ class Copy:
 
 
 def check(usage: Usage, now: datetime, *, copy: Copy | None, since: datetime, others: Iterable[Usage] = ()) -> str:
-    """Why this record can't be charged: "" if it can. `copy` is whose job it is by its name (None: nobody's), `since` the federation's
-    first day, `others` what else counts for that copy."""
+    """Says why this record can't be charged; "" if it can. `copy` is the owner of the job by its name (None: none),
+    `since` the federation's first day, `others` the other records that count for that copy."""
     return next(iter(_reasons(usage, now, copy, since, others)), "")
 
 
 def _reasons(usage: Usage, now: datetime, copy: Copy | None, since: datetime, others: Iterable[Usage]) -> Iterator[str]:
-    """The gravest first: where amounts are no numbers, times are not compared."""
+    """Yields the gravest first: where amounts are not numbers, times are not compared."""
     wrong = _amounts(usage) or _times(usage, now, since)
     if wrong:
         yield f"Job {usage.job_id[:40]} of {usage.centre}: {wrong}."
@@ -101,7 +102,7 @@ def _times(usage: Usage, now: datetime, since: datetime) -> str:
 
 
 def _untold(usage: Usage, copy: Copy | None) -> str:
-    """Fewer GPUs than were asked for: no scheduler gives fewer, so that is an accounting which does not count them."""
+    """Finds fewer GPUs than were requested: no scheduler gives fewer, so that accounting does not count them."""
     told = sum(count for _, count in usage.gpus)
     if copy is None or usage.start is None or not usage.cores or told >= copy.gpus:
         return ""
@@ -112,8 +113,8 @@ def _untold(usage: Usage, copy: Copy | None) -> str:
 
 
 def stranger(usage: Usage, copy: Copy | None) -> str:
-    """Why it is not of that copy although it bears its name; "" if it is. A session's name is given once, and no one knows it before: times
-    say nothing against it, since the hub's own clock may have been ahead."""
+    """Says why the record does not belong to that copy although it bears its name; "" if it does. A session's name is
+    given once, and is not known before: times are no argument, since the hub's own clock may have been ahead."""
     job, name = f"Job {usage.job_id} of {usage.centre}", usage.name[:60]
     if copy is None:
         return f"{job} is called {name!r}: no session of that name is known."
@@ -127,8 +128,8 @@ def stranger(usage: Usage, copy: Copy | None) -> str:
 
 
 def early(usage: Usage, copy: Copy | None) -> str:
-    """Why it is not what counts of that copy where another record is in time; "" if it is in time itself. With a submission without a zone
-    nothing is said."""
+    """Says why the record does not count for that copy if another record is in time; "" if it is in time itself, or if
+    its submission has no time zone."""
     at = usage.submitted_at
     if copy is None or at is None or at.tzinfo is None or at >= copy.asked_at - SKEW:
         return ""
@@ -139,7 +140,7 @@ def early(usage: Usage, copy: Copy | None) -> str:
 
 
 def overlap(one: Usage, other: Usage) -> bool:
-    """Whether two records, of different runs, tell of the same time."""
+    """Tells whether two records, of different runs, overlap in time."""
     if one.identity == other.identity or one.start is None or other.start is None:
         return False
     mine, theirs = one.through, other.through

@@ -1,8 +1,8 @@
-"""What is thought of each usage record that came for a session: it counts, it waits in suspense, a later word replaced it, or an operator
+"""Judges each usage record of a session: it counts, it waits in suspense, a later record replaced it, or an operator
 dropped it.
 
-A function of all records together, so that the order in which they came, and how often, makes no difference. Knows neither prices nor
-the database.
+A function of all records together, so that their order and repetitions make no difference. Knows neither prices nor the
+database.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ MOST = 2**63  # more than any revision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """A record with the hub's number for it, and when it came last by the hub's clock. `doubt` is what the hub itself has against it: it
-    could not be read, or it came `late`, after its session was settled without it. `decision` is an operator's: drop, believe or none."""
+    """A record with the hub's number for it, and when it last arrived by the hub's clock. `doubt` is the hub's own
+    objection: the record could not be read, or it came `late`, after its session was settled without it. `decision` is
+    an operator's: drop, believe or none."""
 
     id: int
     usage: Usage
@@ -39,7 +40,8 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`blocks`: without an operator's decision, or another word of the centre's, its session can't be charged."""
+    """The judgement of a record. `blocks`: its session can't be charged without an operator's decision or another
+    record from the centre."""
 
     state: str
     reason: str = ""
@@ -47,7 +49,7 @@ class Verdict:
 
 
 def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetime) -> dict[int, Verdict]:
-    """By number. `copies` are the session's, `since` the federation's first day."""
+    """Returns the verdicts by record number. `copies` are the session's, `since` the federation's first day."""
     records = _decided(records)
     dropped = _dropped(records)
     verdicts = {one.id: Verdict(state=DROPPED) for one in records if one.decision == DROP}
@@ -75,8 +77,8 @@ def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetim
 
 
 def _decided(records: Sequence[Arrived]) -> list[Arrived]:
-    """An operator's decision stands for all words on a run that say the same in what matters; but for none that contradicts another of
-    its own revision: there they chose."""
+    """Applies an operator's decision to all records of a run that agree in everything that matters, except to a record
+    that contradicts another of its own revision: there the operator chose."""
     by_run: dict[Identity, list[Arrived]] = defaultdict(list)
     for one in records:
         if one.decision:
@@ -85,7 +87,8 @@ def _decided(records: Sequence[Arrived]) -> list[Arrived]:
 
 
 def _as_decided(one: Arrived, decided: Sequence[Arrived]) -> str:
-    """What is believed of a run that goes on says nothing of a later length."""
+    """Returns the decision that applies to this record. A belief about a continuing run does not extend to a later
+    length."""
     said, revision = (matter(one.usage), one.unread), one.usage.revision
     others = [other for other in decided if not one.usage.final or other.usage.revision != revision]
     found = {other.decision for other in others if (matter(other.usage), other.unread) == said}
@@ -93,7 +96,7 @@ def _as_decided(one: Arrived, decided: Sequence[Arrived]) -> str:
 
 
 def _dropped(records: Iterable[Arrived]) -> dict[Run, int]:
-    """Runs of which an operator dropped an end, and by which revision first."""
+    """Returns the runs of which an operator dropped an end, and the lowest revision dropped."""
     found: dict[Run, int] = {}
     for one in records:
         if one.decision == DROP and one.usage.final:
@@ -102,8 +105,8 @@ def _dropped(records: Iterable[Arrived]) -> dict[Run, int]:
 
 
 def _again(records: Iterable[Arrived], fit: Iterable[Arrived], dropped: Mapping[Run, int]) -> set[int]:
-    """Later words on runs of which nothing was left. That such a run does not count stands until an operator decides otherwise: what else
-    its session was charged stays meanwhile."""
+    """Returns later records of runs of which nothing was left. Such a run does not count until an operator decides
+    otherwise: other charges of its session stay meanwhile."""
     left = {one.usage.run for one in fit if one.usage.revision <= dropped.get(one.usage.run, -1)}
     late = (one for one in records if not one.decision and _number(one.usage.revision) > dropped.get(one.usage.run, MOST))
     return {one.id for one in late if one.usage.run not in left}
@@ -114,15 +117,17 @@ def _copy(usage: Usage, copies: Mapping[int, Copy]) -> Copy | None:
 
 
 def _early(fit: Sequence[Arrived], copies: Mapping[int, Copy]) -> dict[int, Verdict]:
-    """Records from before their copy was asked for, where another one of that copy is in time: those keep no session waiting. One that is
-    alone counts, as its name says whose it is: then the hub's clock was ahead when it asked."""
+    """Returns records from before their copy was submitted, where another record of that copy is in time: they do not
+    keep the session waiting. A record that is alone counts, because its name gives its owner: then the hub's clock was
+    ahead when it submitted."""
     reasons = {one.id: early(one.usage, _copy(one.usage, copies)) for one in fit if one.decision != BELIEVE}
     in_time = {one.usage.copy for one in fit if not reasons.get(one.id)}
     return {one.id: Verdict(state=SUSPENSE, reason=reasons[one.id]) for one in fit if reasons.get(one.id) and one.usage.copy in in_time}
 
 
 def _in_turn(fit: Iterable[Arrived]) -> dict[int, Verdict]:
-    """What counts of a run whose accounting tells one thing and another of it in turn is what it said before, until an operator decides."""
+    """Suspends records of a run between whose versions its accounting alternates: the earlier one counts until an
+    operator decides."""
     by_run: dict[Identity, list[Arrived]] = defaultdict(list)
     for one in fit:
         by_run[one.usage.identity].append(one)
@@ -135,7 +140,7 @@ def _in_turn(fit: Iterable[Arrived]) -> dict[int, Verdict]:
 
 
 def _counted(fit: Iterable[Arrived]) -> dict[int, Verdict]:
-    """Of each run one; what an operator believes goes before what nobody looked at."""
+    """Selects one record of each run; a record that an operator believes precedes records that were not reviewed."""
     by_run: dict[Identity, list[Arrived]] = defaultdict(list)
     for one in fit:
         by_run[one.usage.identity].append(one)
@@ -161,8 +166,8 @@ def _believed(group: list[Arrived]) -> list[Arrived]:
 def _double(
     fit: Iterable[Arrived], verdicts: Mapping[int, Verdict], copies: Mapping[int, Copy], since: datetime, again: Collection[int]
 ) -> dict[int, Verdict]:
-    """Runs of one copy that tell of the same time: which of them is the copy's, nobody can say but an operator. If they dropped one, it is
-    the others', whatever is told of it `again`."""
+    """Suspends runs of one copy that overlap in time: only an operator can say which belongs to the copy. If they
+    dropped one, the others count, even if it is reported `again`."""
     found: dict[int, Verdict] = {}
     by_copy: dict[int, list[Arrived]] = defaultdict(list)
     for one in fit:
@@ -181,7 +186,8 @@ def _double(
 def _resolved(
     records: Sequence[Arrived], verdicts: dict[int, Verdict], copies: Mapping[int, Copy], again: Collection[int]
 ) -> dict[int, Verdict]:
-    """A run that counts by a later word of the centre's is in suspense no more; one that doesn't count yet keeps its session waiting."""
+    """Releases from suspense a run that counts by a later record of its centre; a run that doesn't count yet keeps its
+    session waiting."""
     counts = {one.usage.run: one.usage.revision for one in records if verdicts[one.id].state == COUNTED and one.usage.final}
     for one in records:
         verdict = verdicts[one.id]
@@ -197,7 +203,7 @@ def _resolved(
 
 
 def foreign(usage: Usage, copy: Copy | None) -> bool:
-    """Whether a record is of another job than that copy, whatever its name says."""
+    """Tells whether a record belongs to another job than that copy's, whatever its name says."""
     return bool(stranger(usage, copy))
 
 

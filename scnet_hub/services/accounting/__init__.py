@@ -1,1 +1,1 @@
-"""Usage records become charges, and charges stay right when records change."""
+"""Turns usage records into charges, once, and keeps the charges right when records change."""

@@ -1,8 +1,8 @@
-"""Each centre's accounting, asked in bulk: once for every day that is over, and every hour for what runs. What is new is kept and charged;
-what the day holds is written down as its manifest, beside what the records here lack of it.
+"""Pulls each centre's accounting in bulk: once for every day that is over, and every hour for running jobs. New records
+are stored and charged. The day's contents are stored as its manifest, with a list of the records that are missing here.
 
-Asks by the centre's own transport, one centre at a time, and waits long where it can't be asked. Outages that a page declares are taken in
-here too.
+Asks through the centre's own transport, one centre at a time, and waits long after a failure. Also takes in the outages
+that a page declares.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from . import charging, intake, outages
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
-EVERY = 60.0  # seconds from one look at what is due to the next
-SETTLED = timedelta(minutes=30)  # after a day's end its accounting has had time to be written
+EVERY = 60.0  # seconds between two checks for what is due
+SETTLED = timedelta(minutes=30)  # after a day's end, its accounting has had time to be written
 HOURLY = timedelta(hours=1)
-AT_ONCE = 200  # rows of an accounting that one step takes in
-MOST_DAYS = 62  # that are pulled later, if the broker was away
+AT_ONCE = 200  # accounting rows that one step takes in
+MOST_DAYS = 62  # days that are pulled later, if the broker was away
 
 
 class AccountingPull:
     def __init__(self, runtime: Runtime, pages: charging.Pages) -> None:
         self.runtime, self.pages = runtime, pages
-        self._asked: dict[str, datetime] = {}  # centres, and when what runs there was last asked for
-        self._pages: dict[str, object] = {}  # what each page declared when it was last looked at
+        self._asked: dict[str, datetime] = {}  # by centre, when its running jobs were last asked for
+        self._pages: dict[str, object] = {}  # by centre, the declarations of its page when it was last read
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         await rounds(self._all, EVERY, what="pulling accounting")
 
     async def _all(self) -> None:
-        for centre in list(self.runtime.centres):  # a fault in one's accounting must not end the pulling of the others'
+        for centre in list(self.runtime.centres):  # an error in one centre's accounting must not stop the others'
             await attempt(partial(self.once, centre), what=f"{centre}: pulling its accounting")
 
     async def once(self, centre: str) -> None:
-        """All that is due of one centre."""
+        """Does all that is due for one centre."""
         await self.read_page(centre)
         now = self.runtime.clock()
         if self.runtime.load.centres[centre].failing_since:
@@ -72,7 +72,7 @@ class AccountingPull:
         return self.runtime.spec.time_zone
 
     async def read_page(self, centre: str) -> None:
-        """Outages that its page declares, and a warning where it would change prices of the past."""
+        """Takes in the outages that the centre's page declares, and warns where the page would change past prices."""
         page = self.runtime.load.centres[centre].spec
         told = (page.maintenance, tuple(partition.tariff for partition in page.partition))
         begun = any(one.start <= self.runtime.clock() for one in page.maintenance)
@@ -84,7 +84,8 @@ class AccountingPull:
         self._pages[centre] = told
 
     async def interim(self, centre: str) -> None:
-        """What runs there has used so far; of sessions that went on beyond the end of a month, what they used before it is charged."""
+        """Stores the use of running jobs so far. For sessions that continue beyond the end of a month, charges their
+        use before it."""
         rows = [row for row in await self.runtime.db.query(stored.live_copies, centre=centre) if row.job_id and row.started_at]
         told = await self.runtime.centres[centre].usage([row.job_id for row in rows]) if rows else []
         own = [one for one in told if copy_of(one.name) and not intake.half_told(one)]
@@ -97,14 +98,14 @@ class AccountingPull:
             charging.so_far(tx, session, self.pages, period_of(now, self.zone).start, now)
 
     async def pull(self, centre: str, day: date) -> ManifestRow:
-        """One day of a centre's accounting: what is new is kept and charged, and its manifest is issued, again if there was one. Raises
-        BadOption, NotFound, CentreError."""
+        """Pulls one day of a centre's accounting: stores and charges new records, and issues the day's manifest, again
+        if there was one. Raises BadOption, NotFound, CentreError."""
         if centre not in self.runtime.centres:
             raise NotFound(f"There is no centre {centre[:40]!r}.", hint="`scnet centres` lists them.", code="unknown-centre")
         try:
             start, end = day_span(day, self.zone)
         except OverflowError:
-            raise BadOption(f"{day} is out of all time.", hint="Name a day that is over.") from None
+            raise BadOption(f"{day} is outside the supported range of dates.", hint="Name a day that is over.") from None
         asked_at = self.runtime.clock()
         if start > asked_at:
             raise BadOption(f"{day} has not begun yet.", hint="Name a day that is over.")
@@ -119,15 +120,15 @@ class AccountingPull:
         return row
 
     async def pull_days(self, centre: str, first: date, last: date) -> list[ManifestRow]:
-        """The same of some days. Raises BadOption too."""
+        """Pulls a range of days. Raises BadOption for a range that is too long, and the errors of `pull`."""
         if last < first or (last - first).days >= MOST_DAYS:
-            raise BadOption(f"From {first} to {last} are not 1 to {MOST_DAYS} days.", hint="Name the first day and the last one.")
+            raise BadOption(f"{first} to {last} is not a range of 1 to {MOST_DAYS} days.", hint="Give the first day and the last day.")
         return [await self.pull(centre, first + timedelta(days=number)) for number in range((last - first).days + 1)]
 
 
 def due(tx: Tx, centre: str, now: datetime, zone: str) -> list[date]:
-    """Days that are over and have no manifest of after their end, the oldest first: since the federation's first day, or as far back as
-    is looked."""
+    """Returns the days that are over and have no manifest issued after their end, oldest first: since the federation's
+    first day, or as far back as MOST_DAYS."""
     here = ZoneInfo(zone)
     last = (now - SETTLED).astimezone(here).date() - timedelta(days=1)
     first = max(records.began(tx).astimezone(here).date() + timedelta(days=1), last - timedelta(days=MOST_DAYS))
@@ -137,7 +138,8 @@ def due(tx: Tx, centre: str, now: datetime, zone: str) -> list[date]:
 
 
 def slices(told: Sequence[UsageRecord]) -> Iterator[list[UsageRecord]]:
-    """Each is taken in at once, so that a day of very many jobs keeps nobody else waiting; all rows of a job are in one."""
+    """Cuts records into slices that are each taken in at once, so that a day of very many jobs does not delay others;
+    all rows of a job are in one slice."""
     some: list[UsageRecord] = []
     for _, job in groupby(sorted(told, key=lambda one: one.job_id), key=lambda one: one.job_id):
         some += job
@@ -149,7 +151,7 @@ def slices(told: Sequence[UsageRecord]) -> Iterator[list[UsageRecord]]:
 
 
 def compared(tx: Tx, centre: str, day: date, told: Sequence[UsageRecord], asked_at: datetime, zone: str) -> ManifestRow:
-    """The manifest of what its accounting says of that day, and what there is now beside it."""
+    """Returns the manifest of the accounting's records of that day, compared with the records here."""
     start, end = day_span(day, zone)
     read = [intake.read(centre, one, asked_at) for one in told]
     said = [intake.as_known(tx, usage) for usage, doubt in read if not doubt]
@@ -166,7 +168,7 @@ def compared(tx: Tx, centre: str, day: date, told: Sequence[UsageRecord], asked_
 
 
 def _unread(rows: int, day: date) -> list[str]:
-    return [f"{day}: {rows} rows of its accounting can't be read"] if rows else []
+    return [f"{day}: {rows} rows of its accounting cannot be read"] if rows else []
 
 
 def manifest_document(one: Manifest) -> Json:

@@ -1,5 +1,5 @@
-"""Whether the books are right: every entry balances, none was changed, moved or taken out since it was sealed, and lots and holds are
-what the entries come to. Reads all entries once, a page at a time; changes nothing.
+"""Audits the ledger: every entry balances, none was changed, moved or removed since it was sealed, and lots and holds
+are the sums of their entries. Reads all entries once, a page at a time; changes nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from ...adapters.db.queries import lots as stored_lots
 from ...domain.ledger import entries
 from . import books
 
-TOLD = 20  # problems that are told; the rest is counted
+TOLD = 20  # problems that are listed; the rest is counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """`entries` of which `sealed` are in the chain, whose end has the hash `head`; `problems` in words, and how many there are in all."""
+    """The result: the number of `entries`, of which `sealed` are in the chain, whose last hash is `head`; `problems` in
+    sentences, and how many were `found` in all."""
 
     entries: int
     sealed: int
@@ -60,16 +61,16 @@ def verify(tx: Tx) -> Audit:
                 continue
             sealed += 1
             links[seq] = (number, entries.digest(entry), link)
-            while last + 1 in links:  # mostly at once: entries are sealed in the order of their ids but for a few
+            while last + 1 in links:  # mostly at once: almost all entries are sealed in the order of their ids
                 last += 1
                 of, said, there = links.pop(last)
                 if entries.joined(before, said) != there:
                     problems.say(f"entry {of} (place {last} of the chain) is not what was sealed")
                 before = there
-    except (ValueError, KeyError) as error:  # an entry that is none: it does not balance, or has no postings
-        problems.say(f"an entry after the {count}th can't be read: {error}")
+    except (ValueError, KeyError) as error:  # an invalid entry: it does not balance, or has no postings
+        problems.say(f"an entry after the {count}th cannot be read: {error}")
     for seq in sorted(links):
-        problems.say(f"place {seq} of the chain can't be reached: place {last + 1} is missing")
+        problems.say(f"place {seq} of the chain cannot be reached: place {last + 1} is missing")
     _compare(tx, lots, held, problems)
     return Audit(entries=count, sealed=sealed, head=before, found=problems.found, problems=tuple(problems.told))
 
@@ -81,7 +82,7 @@ def _compare(tx: Tx, lots: dict[tuple[str, str, str], defaultdict[str, int]], he
             if getattr(lot, name) != sums[name]:
                 problems.say(f"project {lot.project}, lot {lot.name!r}: {name} is {getattr(lot, name)}, its entries come to {sums[name]}")
     for project, _, name in lots:
-        problems.say(f"project {project}: there is no lot {name!r}, though entries are of it")
+        problems.say(f"project {project}: there is no lot {name!r}, but entries refer to it")
     for row in stored_lots.open_holds(tx):
         if sum(row.parts.values()) != held.pop(row.session, 0):
             problems.say(f"session {row.session} does not hold what its entries say")

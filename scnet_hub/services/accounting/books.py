@@ -1,8 +1,9 @@
-"""The only writer of entries: grant, hold, charge, release, expire, reverse, settle, and the balance that comes of them.
+"""The only writer of entries: grant, hold, charge, release, expire, reverse, settle, and the balance that follows from
+them.
 
-Every function takes the transaction it writes in, so that a check, a session row and its hold are one step; whoever draws on a project
-holds its lots until that step is over, so nobody else draws on the same at the same time. Keys make each harmless to repeat. It
-never sees a scheduler: usage arrives as an amount.
+Every function takes the transaction it writes in, so that a check, a session row and its hold are one step. A step that
+draws on a project locks its lots until the step is over, so no other step draws on them at the same time. Keys make
+each function safe to repeat. This module never sees a scheduler: usage arrives as an amount.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ SEALED = 1000  # entries that one step of sealing takes into the chain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """A project's money now: granted = settled + on_hold + available. `granted` is without what expired unused."""
+    """A project's money now: granted = settled + on_hold + available. `granted` excludes credits that expired
+    unused."""
 
     granted: Amount
     settled: Amount
@@ -38,7 +40,7 @@ class Balance:
     overdraft: Amount = NOTHING
 
 
-# ---- what a project has
+# ---- a project's credits
 
 
 def grant(
@@ -54,8 +56,8 @@ def grant(
     rate: int = 0,
     actor: str = "",
 ) -> bool:
-    """Adds a lot once; False if a lot of that name was granted before. `rate`: millionths of money for each unit, from the grantor to the
-    centre that earns it."""
+    """Adds a lot once. Returns False if a lot of that name was granted before. `rate`: millionths of money for each
+    unit, from the grantor to the centre that earns it."""
     new = Lot(
         project=project, name=lot, grantor=grantor, granted=amount.micros, available=amount.micros, expires_at=expires_at,
         centres=tuple(centres), rate=rate, unit=amount.unit,
@@ -72,7 +74,7 @@ def grant(
 
 
 def allow_overdraft(tx: Tx, project: str, limit: Amount) -> None:
-    """How far a project may go below zero, from now on."""
+    """Sets how far a project may go below zero from now on."""
     if any(lot.name == OVERDRAFT for lot in stored_lots.of(tx, project, limit.unit, lock=True)):
         stored_lots.limit(tx, project, limit.unit, OVERDRAFT, limit.micros)
     else:
@@ -92,7 +94,8 @@ def balance(tx: Tx, project: str, unit: str = CREDIT) -> Balance:
 
 
 def check(tx: Tx, project: str, amount: Amount, now: datetime, *, centre: str = "") -> None:
-    """Raises Overdrawn, with what is needed and available, if the project does not have `amount` for that centre."""
+    """Raises Overdrawn, with the amounts needed and available, if the project does not have `amount` for that
+    centre."""
     _enough(stored_lots.of(tx, project, amount.unit), project, amount, now, centre)
 
 
@@ -109,12 +112,13 @@ def _enough(mine: Sequence[Lot], project: str, amount: Amount, now: datetime, ce
     return parts
 
 
-# ---- what a session holds
+# ---- a session's hold
 
 
 @by_locks
 def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo: str = "", *, centre: str = "") -> None:
-    """Reserves the most a session may cost at that centre. Raises Overdrawn, with what is needed and available, and writes nothing.
+    """Reserves the most that a session may cost at that centre. Raises Overdrawn, with the amounts needed and
+    available, and then writes nothing.
 
     A further call changes the hold by `amount`, which is negative where a new place is cheaper."""
     if not amount:
@@ -139,7 +143,8 @@ def hold(tx: Tx, project: str, session: str, amount: Amount, at: datetime, memo:
 
 @by_locks
 def hold_again(tx: Tx, project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "") -> None:
-    """Holds what was just taken back of a session's charges, of the same lots, even past their end, until it is known what it costs."""
+    """Holds again the amounts just taken back from a session's charges, from the same lots, even past their end, until
+    its cost is known."""
     if not parts:
         return
     stored_lots.of(tx, project, unit, lock=True)
@@ -153,7 +158,7 @@ def hold_again(tx: Tx, project: str, session: str, parts: Parts, unit: str, at: 
 
 
 def held(tx: Tx, session: str) -> Amount:
-    """What it still holds."""
+    """Returns the session's current hold."""
     row = stored_lots.hold(tx, session)
     return Amount(sum(row.parts.values()), row.unit) if row and row.state == "open" else Amount(0)
 
@@ -174,9 +179,10 @@ def charge(
     now: datetime | None = None,
     again: Parts | None = None,
 ) -> bool:
-    """Charges a session once under that key, from the centre's usage record, for what began `at` and is written `now` (None: the same);
-    False if it was done before. With the `last` cost the rest of the hold goes back. `earned` is who gets it, if not the centre alone.
-    `again` is what was just taken back of an earlier charge: it pays first, even where its lots have ended since."""
+    """Charges a session once under that key, from the centre's usage record, for what began `at` and is written `now`
+    (None: the same). Returns False if this was done before. With the `last` cost the rest of the hold is released.
+    `earned`: who receives the cost, if not the centre alone. `again`: amounts just taken back from an earlier charge;
+    they pay first, even where their lots have ended since."""
     now = now or at
     if not cost and not earned:
         return release(tx, project, session, now, memo) if last else False
@@ -198,7 +204,8 @@ def charge(
 
 
 def _charged(tx: Tx, key: str, paid_to: Sequence[Posting]) -> bool:
-    """False if what is there is the same charge. Raises KeyTaken for anything else: a correction is an entry of its own."""
+    """Returns False if the stored entry is the same charge. Raises KeyTaken for anything else: a correction is an entry
+    of its own."""
     known = stored.get(tx, key)
     earned = sorted((one.account, one.amount) for one in known.postings if not _ours(one.account)) if known else []
     if known is None or known.kind != "charge" or earned != sorted((one.account, one.amount) for one in paid_to):
@@ -212,7 +219,7 @@ def _ours(account: str) -> bool:
 
 @by_locks
 def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") -> bool:
-    """Gives back what a session holds; False if it holds nothing. Raises KeyTaken if it was charged."""
+    """Releases a session's hold. Returns False if it has none. Raises KeyTaken if it was charged."""
     stored_lots.of(tx, project, CREDIT, lock=True)
     row = stored_lots.hold(tx, session)
     if row and row.state == "posted":
@@ -227,12 +234,12 @@ def release(tx: Tx, project: str, session: str, at: datetime, memo: str = "") ->
     return True
 
 
-# ---- what time and mistakes change
+# ---- changes by time and by mistakes
 
 
 @by_locks
 def expire(tx: Tx, now: datetime) -> int:
-    """Takes what is left of lots whose time is over, each by an entry; how many."""
+    """Takes the rest of each lot whose time is over, by an entry each. Returns the number of lots."""
     over = stored_lots.over(tx, now)
     for lot in over:
         _post(tx, entries.expire(lot, now))
@@ -241,7 +248,8 @@ def expire(tx: Tx, now: datetime) -> int:
 
 @by_locks
 def carry_over(tx: Tx, project: str, lot: str, into: str, at: datetime, *, unit: str = CREDIT, actor: str = "") -> bool:
-    """Moves what is left of a lot into another on the same terms with its grantor; False if that is nothing, or was done before."""
+    """Moves the rest of a lot into another on the same terms with its grantor. Returns False if nothing is left, or if
+    this was done before."""
     known = {one.name: one for one in stored_lots.of(tx, project, unit, lock=True)}
     if lot not in known or into not in known:
         return False
@@ -257,10 +265,11 @@ def carry_over(tx: Tx, project: str, lot: str, into: str, at: datetime, *, unit:
 
 @by_locks
 def reverse(tx: Tx, key: str, now: datetime, memo: str, *, actor: str = "") -> bool:
-    """Takes a charge back, by an entry of its own; False if that was done before. Raises KeyTaken if there is no such charge."""
+    """Takes a charge back, by an entry of its own. Returns False if this was done before. Raises KeyTaken if there is
+    no such charge."""
     known = stored.get(tx, key)
     if known is None or known.kind != "charge":
-        raise KeyTaken(f"{key!r} is no charge.", hint="Only a charge can be taken back.")
+        raise KeyTaken(f"{key!r} is not a charge.", hint="Only a charge can be taken back.")
     stored_lots.of(tx, known.project, known.unit, lock=True)
     if stored.get(tx, f"reverse:{key}"):
         return False
@@ -269,7 +278,7 @@ def reverse(tx: Tx, key: str, now: datetime, memo: str, *, actor: str = "") -> b
 
 
 def _to_available(charged: Entry) -> Entry:
-    """The same, as if it had been paid from what is available: what was held for it is held no more."""
+    """Returns the same entry as if it had been paid from the available credits: its credits are no longer held."""
     sums: defaultdict[str, int] = defaultdict(int)
     for one in charged.postings:
         account = one.account.replace("held:", "project:", 1) if one.account.startswith("held:") else one.account
@@ -278,7 +287,8 @@ def _to_available(charged: Entry) -> Entry:
 
 
 def settle(tx: Tx, entry: Entry) -> bool:
-    """Writes the entry that takes a closed month off the accounts it came from; False if that was done before. No lot changes by it."""
+    """Writes the entry that takes a closed month off the accounts it came from. Returns False if this was done before.
+    No lot changes."""
     if entry.kind != SETTLE or any(_ours(one.account) for one in entry.postings):
         raise ValueError(f"entry {entry.key!r} is not the end of a month")
     return stored.add(tx, entry)
@@ -288,7 +298,8 @@ def settle(tx: Tx, entry: Entry) -> bool:
 
 
 def seal(tx: Tx, limit: int = SEALED) -> int:
-    """Takes entries into the chain that are not in it yet; how many. Not in the step that writes them: writers would wait for others."""
+    """Takes entries into the chain that are not in it yet. Returns their number. Runs apart from the step that writes
+    them, so that writers do not wait for each other."""
     seq, last = stored.sealed(tx)
     rows = []
     for number, entry in stored.unsealed(tx, limit):
@@ -303,14 +314,14 @@ def seal(tx: Tx, limit: int = SEALED) -> int:
 
 
 def _post(tx: Tx, entry: Entry) -> None:
-    """Writes an entry that is new, and what it does to lots."""
+    """Writes a new entry, and changes the lots accordingly."""
     if not stored.add(tx, entry):
         raise ValueError(f"entry {entry.key} is there already")
     stored_lots.change(tx, entry.project, entry.unit, effects(entry))
 
 
 def effects(entry: Entry) -> dict[str, dict[str, int]]:
-    """What it adds to the numbers of its project's lots, by lot."""
+    """Returns the changes that the entry makes to its project's lots, by lot."""
     found: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for one in entry.postings:
         place, _, where = one.account.partition(":")
@@ -325,7 +336,7 @@ def effects(entry: Entry) -> dict[str, dict[str, int]]:
 
 
 def paid(entry: Entry) -> Amount:
-    """What a charge took from its project, or a correction gave back: then it is less than nothing."""
+    """Returns the amount that a charge took from its project; negative for a correction, which gave it back."""
     return Amount(sum(numbers.get("spent", 0) for numbers in effects(entry).values()), entry.unit)
 
 
@@ -334,6 +345,6 @@ def _overdraft(project: str, unit: str, limit: int) -> Lot:
 
 
 def _sum(one: Parts, other: Parts) -> dict[str, int]:
-    """Both, without what comes to nothing."""
+    """Adds both, without lots whose sum is 0."""
     sums = {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
     return {name: micros for name, micros in sums.items() if micros}

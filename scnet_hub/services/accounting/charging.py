@@ -1,8 +1,9 @@
-"""From stored usage records to the books: what a session's records cost, by the prices by which it was first charged, is what stands there.
+"""Keeps the ledger equal to the stored usage records: a session is charged the cost of its records, by the prices of
+its first charge.
 
-`reckon` makes it so, again and again: after the first record, a correction, an outage that was declared later, an operator's decision. A
-copy that did not lead costs the person nothing, whatever it ran; a session that no centre ran gives its hold back. What is in suspense
-or has no price is never charged (law 7): it waits.
+`reckon` does this, and may be repeated: after the first record, a correction, an outage that was declared later, an
+operator's decision. A copy that did not lead costs the person nothing, whatever it ran; a session that no centre ran
+releases its hold. Records in suspense or without a price are never charged (law 7): they wait.
 """
 
 from __future__ import annotations
@@ -36,37 +37,37 @@ from ...domain.usage.verdicts import COUNTED, DROPPED, SUSPENSE, Arrived, Verdic
 from ...units import CREDIT, Amount, format_duration
 from . import books
 
-CORRECTED = "its centre's accounting says something else of it now"
+CORRECTED = "its centre's accounting has corrected its usage record"
 PERCENT = 10_000  # millionths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """What the pages of the centres and of the federation say now, for what was never charged before."""
+    """The current pages of the centres and of the federation, for copies that were never charged before."""
 
     centres: Mapping[str, Known]
     federation: FederationSpec
 
     def terms(self, row: SessionRow) -> Terms:
-        """By which a copy would be charged now. Raises NoPrice."""
+        """Returns the terms by which a copy would be charged now. Raises NoPrice."""
         known = self.centres.get(row.centre)
         offered = known.spec.offered(row.partition) if known else None
         if known is None or offered is None:
             raise NoPrice(
                 f"The page of {known.spec.name if known else row.centre} has no partition {row.partition} any more, so this session has no"
                 " price.",
-                hint="Its operators put the partition back until the session is charged, or write the session off.",
+                hint="Ask its operators to put the partition back until the session is charged, or to write it off.",
             )
         fee = round(self.federation.settlement.fee_percent * PERCENT)
         return Terms(tariff=tariff_of(known.spec, offered), fee=fee, zone=self.federation.time_zone)
 
 
-# ---- making the books say what the records say
+# ---- bringing the ledger in line with the records
 
 
 def reckon(tx: Tx, session_id: str, pages: Pages, now: datetime, cause: str = CORRECTED) -> None:
-    """Charges a session that is over by all records that ever came for it, or corrects what it was charged; harmless to repeat. `cause` is
-    why a charge may be another one than before, in words."""
+    """Charges an ended session by all records that ever arrived for it, or corrects its charge; safe to repeat. `cause`
+    says in words why a charge may differ from the one before."""
     rows = stored.copies_of(tx, session_id)
     arrived = records.of_session(tx, session_id)
     if not rows or not arrived:
@@ -83,7 +84,7 @@ def reckon(tx: Tx, session_id: str, pages: Pages, now: datetime, cause: str = CO
 
 
 def weighed(tx: Tx, rows: Sequence[SessionRow], arrived: Sequence[UsageRow], now: datetime) -> dict[int, Verdict]:
-    """What is thought of a session's records now, written down where that changed."""
+    """Judges a session's records now, and stores the verdicts that changed."""
     copies = {row.number: copy_of(row) for row in rows}
     verdicts = weigh([_arrived(one) for one in arrived], copies, records.began(tx))
     for one in arrived:
@@ -92,7 +93,7 @@ def weighed(tx: Tx, rows: Sequence[SessionRow], arrived: Sequence[UsageRow], now
             continue
         records.change(tx, one.id, state=verdict.state, reason=verdict.reason)
         if verdict.blocks:
-            stored.say(tx, one.session, now, f"Not charged before an operator has looked at its usage record: {verdict.reason}")
+            stored.say(tx, one.session, now, f"Not charged until an operator has reviewed its usage record: {verdict.reason}")
     return verdicts
 
 
@@ -112,11 +113,11 @@ def _arrived(row: UsageRow) -> Arrived:
 def _settle_copy(
     tx: Tx, row: SessionRow, arrived: Sequence[UsageRow], verdicts: Mapping[int, Verdict], pages: Pages, now: datetime
 ) -> Bill | None:
-    """What one copy's records cost; None: that can't be said yet, or nothing ever came of it."""
+    """Returns the cost of one copy's records; None: not known yet, or there are no records."""
     mine = [one for one in arrived if one.copy == row.number]
     counted = [one for one in mine if verdicts[one.id].state == COUNTED]
     if row.used and not any(one.tariff for one in mine):
-        return None  # charged by an earlier release, which kept no records: by what prices, nobody can say any more
+        return None  # charged by an earlier release, which kept no records: its prices are no longer known
     runs = sorted((serialisation.usage_from(one.record) for one in counted), key=lambda run: (run.restart, str(run.identity)))
     if any(verdicts[one.id].blocks for one in mine) or not all(run.final for run in runs):
         if row.used is not None and not written_off(row, mine):
@@ -136,8 +137,8 @@ def _settle_copy(
 
 
 def written_off(row: SessionRow, mine: Iterable[UsageRow]) -> bool:
-    """Whether a copy was settled though no record of it said what it used: what still waits for an operator, or is of a run that went on,
-    changes nothing of that."""
+    """Tells whether a copy was settled although no record reported its use. A record that still waits for an operator,
+    or of a run that was continuing, does not change that."""
     said = any((one.final and one.tariff) or (one.state == DROPPED and not one.record.get("late")) for one in mine)
     return row.used == 0 and not said
 
@@ -147,7 +148,7 @@ def _words(row: UsageRow | None) -> str:
 
 
 def _priced(tx: Tx, row: SessionRow, counted: Sequence[UsageRow], runs: Sequence[Usage], pages: Pages, now: datetime) -> Bill:
-    """By the prices of the first time, which are written down then."""
+    """Prices the runs by the terms of the first time, which are stored then."""
     terms, digest = terms_of(tx, row, pages)
     outages = [Outage(centre=row.centre, start=start, end=end, words=words) for start, end, words in records.outages_of(tx, row.centre)]
     priced = price(runs, terms, outages)
@@ -159,7 +160,7 @@ def _priced(tx: Tx, row: SessionRow, counted: Sequence[UsageRow], runs: Sequence
 
 
 def terms_of(tx: Tx, row: SessionRow, pages: Pages) -> tuple[Terms, str]:
-    """By which a copy was first charged, or would be now; and their digest. Raises NoPrice."""
+    """Returns the terms by which a copy was first charged, or would be now, and their digest. Raises NoPrice."""
     of_copy = (one for one in records.of_session(tx, row.id) if one.copy == row.number and one.tariff)
     if first := next(of_copy, None):
         document = records.tariff(tx, first.tariff)
@@ -184,7 +185,7 @@ def _settled(tx: Tx, row: SessionRow, runs: Sequence[Usage], priced: Bill, now: 
 
 
 def ended(tx: Tx, row: SessionRow, pages: Pages, now: datetime) -> None:
-    """A session is over, of which the copy that leads was settled before."""
+    """Settles an ended session whose leading copy was settled before."""
     reckon(tx, row.id, pages, now)
     fresh = stored.get(tx, row.id)
     if fresh is not None and fresh.charged is None and not fresh.used:
@@ -196,8 +197,8 @@ def nothing_ran(tx: Tx, session_id: str, now: datetime) -> None:
 
 
 def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime) -> None:
-    """Charges a session that goes on what it used before `until`, the beginning of this month, by its interim record: so each month has its
-    own. What its final record says otherwise is corrected at its end."""
+    """Charges a live session for its use before `until`, the beginning of this month, by its interim record, so that
+    each month has its own charges. If its final record differs, the charge is corrected at the session's end."""
     row = stored.get(tx, session_id)
     if row is None or not row.live or not row.job_live or row.charged is not None:
         return
@@ -209,17 +210,17 @@ def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime
     try:
         priced = _priced(tx, row, counted, runs, pages, now)
     except NoPrice:
-        return  # its end says so
+        return  # the error is reported when the session ends
     past = replace(priced, parts=tuple(part for part in priced.parts if part.at < until))
     stale, missing = compare(tx, row, past)
     back = _taken_back(tx, stale, now, f"taken back: {CORRECTED}")
     if missing:
         post(tx, row, missing, past.fee, now, last=False, back=back)
-        stored.say(tx, row.id, now, f"Charged what it used before this month: {sum((part.cost for part in past.parts), Amount(0))}.")
+        stored.say(tx, row.id, now, f"Charged for its use before this month: {sum((part.cost for part in past.parts), Amount(0))}.")
 
 
 def settle_without(tx: Tx, row: SessionRow, now: datetime) -> None:
-    """A copy that ended and of which no record will come."""
+    """Settles an ended copy for which no record will come."""
     fresh = stored.get(tx, row.id, row.number)
     if fresh is None or fresh.job_live or fresh.used is not None:
         return
@@ -232,8 +233,8 @@ def settle_without(tx: Tx, row: SessionRow, now: datetime) -> None:
 
 
 def close(tx: Tx, session_id: str, priced: Bill, now: datetime, cause: str = CORRECTED) -> None:
-    """Makes the live charges of a session that is over those of this bill: what is there already stays, what is no part of it is taken
-    back, the rest is charged. The first time the rest of its hold goes back."""
+    """Makes the live charges of an ended session equal to this bill: charges that are in it stay, others are taken
+    back, the rest is charged. The first time, the rest of its hold is released."""
     row = stored.get(tx, session_id)
     if row is None or row.live:
         return
@@ -254,7 +255,8 @@ def close(tx: Tx, session_id: str, priced: Bill, now: datetime, cause: str = COR
 
 
 def compare(tx: Tx, row: SessionRow, priced: Bill) -> tuple[list[Entry], list[Part]]:
-    """The live charges of a session that are no part of its bill, and the parts that are not charged."""
+    """Returns the live charges of a session that are not in its bill, and the parts of the bill that are not
+    charged."""
     parts = [part for part in priced.parts if part.cost]
     wanted = Counter(_says(part.at, earned(row.centre, part.cost, priced.fee)) for part in parts)
     stale = []
@@ -278,7 +280,7 @@ def _says(at: datetime, posted: Sequence[Posting]) -> tuple[object, ...]:
 
 
 def _taken_back(tx: Tx, stale: Sequence[Entry], now: datetime, words: str) -> Counter[str]:
-    """Takes charges back; what each lot got again by that."""
+    """Takes charges back. Returns the amount that each lot received."""
     back: Counter[str] = Counter()
     for entry in stale:
         if books.reverse(tx, entry.key, now, words):
@@ -287,15 +289,15 @@ def _taken_back(tx: Tx, stale: Sequence[Entry], now: datetime, words: str) -> Co
 
 
 def _spent(entry: Entry) -> dict[str, int]:
-    """Of each lot, by a charge."""
+    """Returns the amount that a charge took from each lot."""
     return {lot: numbers.get("spent", 0) for lot, numbers in books.effects(entry).items()}
 
 
 def post(
     tx: Tx, row: SessionRow, parts: Sequence[Part], fee: int, now: datetime, *, last: bool, back: Mapping[str, int] | None = None
 ) -> None:
-    """Charges these parts; with the `last` of them what is left of the hold goes back. What was just taken `back` pays them first:
-    the same lots bear what stays the same, even if they have ended since."""
+    """Charges these parts; with the `last` of them the rest of the hold is released. The amounts just taken `back` pay
+    first, so unchanged charges stay with the same lots, even if they have ended since."""
     left = Counter(back or {})
     before = stored_entries.charges_of(tx, row.id, reversed_too=True)
     plain = last and not before and stored_entries.get(tx, settled_key(row.id)) is None
@@ -320,11 +322,12 @@ def _give_back(tx: Tx, row: SessionRow, now: datetime, words: str) -> None:
 
 
 def _take_back(tx: Tx, row: SessionRow, now: datetime) -> None:
-    """All that a session was charged, while its records don't say what it used; the lots that paid it hold it meanwhile."""
-    words = "taken back: its usage records don't say any more what it used"
+    """Takes back all charges of a session while its records don't report its use; the lots that paid hold the amount
+    meanwhile."""
+    words = "taken back: its usage records no longer report its use"
     back = _taken_back(tx, stored_entries.charges_of(tx, row.id), now, words)
     held = {lot: micros for lot, micros in back.items() if lot != OVERDRAFT}
     books.hold_again(tx, row.project, row.id, held, CREDIT, now, words)
     stored.change(tx, row.id, state="ended", charged=None, held=sum(held.values()))
     if row.charged:
-        stored.say(tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records say what it used.")
+        stored.say(tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records report its use.")

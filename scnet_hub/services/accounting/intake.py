@@ -1,7 +1,8 @@
-"""What centres' accounting says of their jobs, on its way in: kept first, whatever it is, then believed or held in suspense.
+"""Takes in usage records from centres' accounting: each is stored first, then believed or held in suspense.
 
-Knows whose a record is by its job's name, and which revision of a run a new word is; what then counts of all that came is
-`usage.verdicts`'s, what it costs `charging`'s. Whoever brings records, the watch, a day's pull or a centre's own export, comes by here.
+Knows the session of a record by its job's name, and which revision of a run a record is. `domain.usage.verdicts`
+decides which of all records count, `charging` what they cost. All records come through here: from the watcher, from a
+day's pull, and from a centre's own export.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ...errors import plain
 from . import charging
 from .charging import Pages
 
-BIRTH = "1"  # of every cluster: a run's time of submission tells one life's from another's
+BIRTH = "1"  # of every cluster: a run's time of submission distinguishes one life from another
 MOST_REVISIONS = 2**31 - 1
 ENDINGS = {
     JobState.COMPLETED: Ending.COMPLETED, JobState.FAILED: Ending.FAILED, JobState.CANCELLED: Ending.CANCELLED,
@@ -37,15 +38,15 @@ LATE = "It came after its session was settled without a usage record."
 
 
 def settle(tx: Tx, centre: str, rows: Sequence[SessionRow], told: Sequence[UsageRecord], pages: Pages, now: datetime) -> None:
-    """What the accounting says of copies that ended, kept and charged."""
+    """Stores and charges the accounting's records of ended copies."""
     news = heard(tx, centre, told, now)
     for session in sorted(news | {row.id for row in rows}):
         charging.reckon(tx, session, pages, now)
 
 
 def heard(tx: Tx, centre: str, told: Iterable[UsageRecord], now: datetime) -> set[str]:
-    """Keeps what a centre's accounting says of jobs; the sessions for which that is news. Where one row of a job can't be read, the others
-    wait too: they could be counted as other runs than they are."""
+    """Stores a centre's records of jobs. Returns the sessions for which they are news. Where one row of a job cannot be
+    read, its other rows wait too: they could be counted as other runs than they are."""
     by_job: dict[str, list[UsageRecord]] = defaultdict(list)
     for record in told:
         by_job[record.job_id].append(record)
@@ -58,12 +59,13 @@ def heard(tx: Tx, centre: str, told: Iterable[UsageRecord], now: datetime) -> se
 
 
 def half_told(record: UsageRecord) -> bool:
-    """Whether an accounting is still writing it: it has ended, but not when. What stays so is looked at as it is."""
+    """Tells whether an accounting is still writing the record: the run has ended, but its end time is missing. If that
+    lasts, the record is taken as it is."""
     return record.state.ended and record.started_at is not None and record.ended_at is None and not record.trouble
 
 
 def read(centre: str, record: UsageRecord, now: datetime) -> tuple[Usage, str]:
-    """A record as usage, and what can't be read of it, in words; as far as it can be read it is told all the same."""
+    """Returns a record as usage, and a sentence about unreadable fields. All readable fields are in the usage."""
     session, copy = copy_of(record.name) or ("", 0)
     if record.trouble and record.state is JobState.UNKNOWN:
         bare = Usage(
@@ -77,18 +79,19 @@ def read(centre: str, record: UsageRecord, now: datetime) -> tuple[Usage, str]:
 
 
 def as_known(tx: Tx, fresh: Usage) -> Usage:
-    """With the revision that it is of what is known of its run; the last that is known, if enough was heard of what it says."""
+    """Returns `fresh` with its revision among the known records of its run; the last known record, if `fresh` adds
+    nothing to it."""
     told = [one.record for one in records.of_identity(tx, identity(fresh))]
     before = [serialisation.usage_from(one) for one in told if not one.get("doubt") or one.get("late")]
     last = max(before, key=lambda one: (one.revision, one.final, one.seen_at), default=None)
-    if last and forgotten(last.ended_by) and last.ending == fresh.ending:  # who it was does not come back
+    if last and forgotten(last.ended_by) and last.ending == fresh.ending:  # an erased person's name does not come back
         fresh = replace(fresh, ended_by=last.ended_by, state_raw=last.state_raw)
     return last if last and heard_enough(before, last, fresh) else revised(last, fresh)
 
 
 def take(tx: Tx, usage: Usage, now: datetime, doubt: str = "") -> str:
-    """Keeps one record; the session for which it is news ("": none, or it is no news). The same again changes nothing, but that what was
-    doubted for its times is looked at by the clock of now."""
+    """Stores one record. Returns the session for which it is news ("": none, or not news). A repeated record changes
+    nothing, except that a record whose times were doubted is judged again at the current time."""
     mark = identity(usage), serialisation.usage_digest(usage, doubt)
     if before := records.known(tx, *mark):
         if before.state != SUSPENSE or before.decision or before.seen_at >= now:
@@ -108,7 +111,8 @@ def take(tx: Tx, usage: Usage, now: datetime, doubt: str = "") -> str:
 
 
 def _row(tx: Tx, usage: Usage, row: SessionRow | None, now: datetime, doubt: str, late: bool) -> UsageRow:
-    """Nobody's, or another's than its name says, waits for an operator; what is of a session is weighed with all that came for it."""
+    """Returns the record's row. A record of no session, or not of the one in its name, waits for an operator; others
+    are weighed with all records of their session."""
     known = charging.copy_of(row) if row else None
     strange = foreign(usage, known)
     whose = ("", 0) if strange or row is None else (row.id, row.number)
@@ -122,7 +126,7 @@ def _row(tx: Tx, usage: Usage, row: SessionRow | None, now: datetime, doubt: str
 
 
 def _dropped_before(tx: Tx, fresh: UsageRow) -> bool:
-    """Whether an operator dropped a word on the same run of nobody's that says the same in what matters."""
+    """Tells whether an operator dropped an equivalent record of the same run, which belongs to no session."""
     dropped = [one for one in records.of_identity(tx, fresh.identity) if one.decision.startswith(DROP) and not one.session]
     return _said(fresh) in [_said(one) for one in dropped]
 
@@ -136,7 +140,7 @@ def identity(usage: Usage) -> str:
 
 
 def over_at(usage: Usage) -> datetime | None:
-    """When a final record's run was over; one that never ran, when it was given up."""
+    """Returns when a final record's run was over; for a run that never started, when it was given up."""
     over = (usage.end or usage.through or usage.submitted_at) if usage.final else None
     return over if over is None or over.tzinfo else None
 
@@ -146,5 +150,5 @@ def _bounded(revision: object) -> int:
 
 
 def _closed_without(tx: Tx, row: SessionRow) -> bool:
-    """Whether a copy was settled though no record had said what it used."""
+    """Tells whether a copy was settled although no record had reported its use."""
     return row.used == 0 and charging.written_off(row, [one for one in records.of_session(tx, row.id) if one.copy == row.number])

@@ -1,4 +1,6 @@
-"""What centres' pages say later of times that are past: an outage changes what was charged, another price does not."""
+"""Handles later changes in centres' pages that concern the past: an outage changes earlier charges, another price does
+not.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,14 @@ from .charging import Pages
 
 
 def declare(tx: Tx, page: CentreSpec, pages: Pages, now: datetime) -> int:
-    """Takes in the outages that a centre's page declares, as far as they have begun; how many sessions were looked at again."""
+    """Takes in the outages that a centre's page declares, once they have begun. Returns the number of sessions that
+    were charged again."""
     touched: set[str] = set()
     for one in page.maintenance:
         before = [Outage(centre=page.id, start=start, end=end) for start, end, _ in records.outages_of(tx, page.id) if start == one.start]
         if one.start > now or not records.keep_outage(tx, page.id, one.start, one.end, plain(one.reason, 500)):
             continue
-        told = [*before, Outage(centre=page.id, start=one.start, end=one.end)]  # it may have become shorter
+        told = [*before, Outage(centre=page.id, start=one.start, end=one.end)]  # the outage may have become shorter
         there = [(row.session, serialisation.usage_from(row.record)) for row in records.since(tx, page.id, one.start) if row.session]
         touched |= {session for session, usage in there if any(_within(usage, outage) for outage in told)}
     for session in sorted(touched):
@@ -37,7 +40,8 @@ def _within(usage: Usage, outage: Outage) -> bool:
 
 
 def past_prices(tx: Tx, page: CentreSpec, now: datetime) -> list[str]:
-    """What a centre's page would change of prices by which something was charged, in sentences: nothing that was charged changes by it."""
+    """Returns sentences about prices in a centre's page that differ from those of earlier charges. Those charges do not
+    change."""
     said: list[str] = []
     done: set[str] = set()
     for partition, document, since in records.tariffs_of(tx, page.id):
@@ -50,5 +54,5 @@ def past_prices(tx: Tx, page: CentreSpec, now: datetime) -> list[str]:
         except NoPrice as error:
             changed = str(error)
         if changed:
-            said.append(f"{changed} What was charged by the old price stays so; a new price needs a [[partition.tariff_from]] of its own.")
+            said.append(f"{changed} Charges at the old price stay as they are; a new price needs its own [[partition.tariff_from]].")
     return said

@@ -1,4 +1,4 @@
-"""What sessions that are not charged yet have used so far, estimated by the prices of their places.
+"""Estimates the cost so far of sessions that are not charged yet, by the prices of their places.
 
 Prices are looked up once for each place and size, whatever the number of sessions.
 """
@@ -21,20 +21,22 @@ from ...units import Amount
 
 
 class Flown(NamedTuple):
-    """Of some sessions, in micro-credits by id: what each has `used`, what of it is `unpaid` (past months of a session are charged while it
-    runs), and what one that runs costs an hour now. One that has no price is in none of them, or at 0."""
+    """Amounts of some sessions, in micro-credits by id: `used` so far, the `unpaid` part of it (past months of a
+    session are charged while it runs), and the hourly cost of a running one. A session without a price is missing, or
+    at 0."""
 
     used: dict[str, int]
     unpaid: dict[str, int]
     hourly: dict[str, int]
 
     def total(self) -> Amount:
-        """All that is unpaid."""
+        """Returns the sum of all unpaid amounts."""
         return Amount(sum(self.unpaid.values()))
 
 
 def flown(tx: Tx, load: Load, rows: Sequence[OpenRow], now: datetime, month: datetime) -> Flown:
-    """As of `now`; `month` is when this month began. What is used may be over the hold: of a lease that could not be extended."""
+    """Estimates as of `now`; `month` is when this month began. `used` may exceed the hold, if a lease could not be
+    extended."""
     since = min((row.started_at for row in rows if row.started_at), default=now)
     used, hourly = dict.fromkeys((row.id for row in rows), 0), dict[str, int]()
     for some in _by_size(rows).values():
@@ -53,7 +55,7 @@ def flown(tx: Tx, load: Load, rows: Sequence[OpenRow], now: datetime, month: dat
 
 
 def _by_size(rows: Sequence[OpenRow]) -> dict[tuple[object, ...], list[OpenRow]]:
-    """Those that cost the same."""
+    """Groups the sessions that cost the same."""
     found: dict[tuple[object, ...], list[OpenRow]] = {}
     for row in rows:
         found.setdefault((row.centre, row.partition, row.cores, row.gpus, row.gpu_model, row.memory, row.nodes), []).append(row)
@@ -61,7 +63,7 @@ def _by_size(rows: Sequence[OpenRow]) -> dict[tuple[object, ...], list[OpenRow]]
 
 
 def _course(load: Load, row: OpenRow, since: datetime, now: datetime) -> Course | None:
-    """What such a session costs over time at its place; None for a place that the pages don't name any more."""
+    """Returns the cost curve of such a session at its place; None for a place that the pages no longer have."""
     known = load.centres.get(row.centre)
     offered = known.spec.offered(row.partition) if known else None
     if known is None or offered is None:

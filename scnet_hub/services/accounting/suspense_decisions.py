@@ -1,4 +1,4 @@
-"""What operators decide of usage records in suspense: dropped, or believed and charged all the same; and what each decision does."""
+"""Carries out operators' decisions on usage records in suspense: dropped, or believed and charged."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from .charging import Pages
 
 
 def decide(tx: Tx, number: int, decision: str, words: str, by: str, pages: Pages, now: datetime) -> UsageRow:
-    """Drops a record that is in suspense, or believes it; its session is charged accordingly. Raises NotFound, BadOption, Refused."""
+    """Drops a record in suspense, or believes it; its session is charged accordingly. Raises NotFound, BadOption,
+    Refused."""
     row = records.get(tx, number)
     if row is None:
-        raise NotFound(f"There is no usage record {number}.", hint="`scnet suspense` lists those that wait.", code="unknown-record")
+        raise NotFound(f"There is no usage record {number}.", hint="`scnet suspense` lists the records that wait.", code="unknown-record")
     if decision not in (DROP, BELIEVE):
-        raise BadOption(f"{plain(decision, 40)!r} is no decision.", hint=f"Say {DROP} or {BELIEVE}.")
+        raise BadOption(f"Unknown decision {plain(decision, 40)!r}.", hint=f"Use {DROP} or {BELIEVE}.")
     if not words.strip():
-        raise BadOption("A decision needs words that say why.", hint="They stay with the record.", details={"field": "words"})
+        raise BadOption("Give a reason for the decision.", hint="The reason stays with the record.", details={"field": "words"})
     if row.state != SUSPENSE or row.decision:
         raise Refused(
             f"Usage record {number} is not in suspense: it is {row.state}{f' ({row.decision})' if row.decision else ''}.",
-            hint="Only what is in suspense can be decided.", code="decided",
+            hint="Only records in suspense can be decided.", code="decided",
         )  # fmt: skip
     if decision == BELIEVE and (why := _incredible(tx, row)):
-        raise Refused(f"Usage record {number} can't be believed: {why}.", hint="Drop it, or have its centre correct it.", code="no-usage")
+        raise Refused(f"Usage record {number} cannot be believed: {why}.", hint="Drop it, or have its centre correct it.", code="no-usage")
     records.decide(tx, number, f"{decision}: {plain(words, 1000)}", by, now)
     if row.session:
         stored.say(tx, row.session, now, f"An operator {'dropped' if decision == DROP else 'believed'} a usage record: {plain(words, 500)}")
@@ -45,17 +46,17 @@ def decide(tx: Tx, number: int, decision: str, words: str, by: str, pages: Pages
 
 def _incredible(tx: Tx, row: UsageRow) -> str:
     if not row.session:
-        return "it is of no session that it could be charged to"
+        return "there is no session to which it could be charged"
     usage = serialisation.usage_from(row.record)
     if row.record.get("doubt") and not row.record.get("late") and usage.start is None:
         return "it could not be read"
     times = [one for one in (usage.submitted_at, usage.start, usage.end) if one is not None]
     numbers = (usage.cores, usage.memory, usage.restart, usage.revision, *(count for _, count in usage.gpus))
     if any(type(one) is not int or one < 0 for one in numbers) or usage.elapsed < NO_TIME:
-        return "its amounts are no numbers that could be charged"
+        return "its amounts are not valid numbers"
     if any(one.tzinfo is None for one in times):
         return "its times have no zone"
     others = records.of_identity(tx, row.identity)
     if any(one.revision == row.revision and one.decision.startswith(BELIEVE) for one in others):
-        return "another one of the same run is believed"
+        return "another record of the same run has been believed"
     return ""

@@ -1,7 +1,7 @@
-"""What was predicted against what happened: whether a promise held, and how that is for each centre and each kind of wait.
+"""Compares predictions with real starts: whether a promise was kept, by centre and by kind of wait.
 
-Pure: it counts rows of the decision log. A promise is broken as soon as its time has passed, whether the start came later, is still to come
-or never came. A start that was stopped before, or that another copy came before, tells nothing of it.
+Pure: counts rows of the decision log. A promise is broken as soon as its time has passed, whether the start came later,
+is still to come or never came. A start that was stopped earlier, or that another copy preceded, does not count.
 """
 
 from __future__ import annotations
@@ -19,36 +19,39 @@ from ...domain.placement.placement import Chance, Wait
 from ..documents import iso
 
 Json = dict[str, Any]
-NOW_SECONDS = 60.0  # what "now" promises as long as there is no range
-REASONS = 10  # that a report lists
+NOW_SECONDS = 60.0  # the promise of "now" while there is no range
+REASONS = 10  # reasons that a report lists
 SAID = {Chance.NOW: "now", Chance.HOLE: "beside the queue", Chance.NEXT: "next", Chance.LATER: "later"}
 _NUMBER = re.compile(r"\d[\d.,:]*")
 
 
 def promised_s(row: DecisionRow) -> float | None:
-    """Within how many seconds nine in ten of such starts were to begin, in whole seconds as it was told; None: nothing was promised."""
+    """Returns the promise: seconds within which nine in ten of such starts were to begin, in whole seconds as shown;
+    None: no promise."""
     if row.p90_s is not None:
         return float(max(1, math.ceil(row.p90_s)))
     return NOW_SECONDS if row.chance == Chance.NOW else None
 
 
 def waited_s(row: DecisionRow) -> float | None:
-    """Seconds until its job started; None if it has not."""
+    """Returns the seconds until the decision's job started; None if it has not."""
     return max(0.0, (row.started_at - row.decided_at).total_seconds()) if row.started_at else None
 
 
 def expected_s(row: DecisionRow) -> float | None:
-    """Seconds until its start that were expected: half of such starts, else the estimate that ordered the places."""
+    """Returns the expected seconds until the start: the median of such starts, else the estimate that ordered the
+    places."""
     return row.expected_s if row.p50_s is None else row.p50_s
 
 
 def ready_s(row: DecisionRow) -> float | None:
-    """Seconds from the click until the session was ready by this copy; None if it was not, or not by this one."""
+    """Returns the seconds from the click until the session was ready by this copy; None if it was not ready, or by
+    another copy."""
     return max(0.0, (row.was_ready - row.created_at).total_seconds()) if row.was_ready and row.created_at else None
 
 
 def held(row: DecisionRow, now: datetime) -> bool | None:
-    """Whether it started within what was promised; None where that can't be said."""
+    """Tells whether the copy started within the promised time; None where that cannot be known."""
     promised, waited = promised_s(row), waited_s(row)
     if not row.number or promised is None:
         return None
@@ -58,8 +61,9 @@ def held(row: DecisionRow, now: datetime) -> bool | None:
 
 
 def lessons(rows: Iterable[DecisionRow], now: datetime) -> list[tuple[Wait, str, float, float | None]]:
-    """What a `Calibration` learns from, in the order in which it came to be known: (wait that was expected, centre, seconds that it was,
-    promised p90). A start that did not come before its promise was over is a miss already; so far it took as long as it waited."""
+    """Returns the samples that a `Calibration` learns from, in the order in which they became known: (expected wait,
+    centre, real wait in seconds, promised p90 in seconds). A start that did not come within its promise is already a
+    miss; it counts with the time waited so far."""
     learned = [(at, row) for row in rows if row.chance is not None and (at := _known_at(row, now))]
     return [
         (Wait(Chance(row.chance), "", row.expected_s), row.centre, _waited_by(row, now), row.p90_s)
@@ -69,7 +73,7 @@ def lessons(rows: Iterable[DecisionRow], now: datetime) -> list[tuple[Wait, str,
 
 
 def _known_at(row: DecisionRow, now: datetime) -> datetime | None:
-    """Since when something is known of how long its start takes; None: nothing yet."""
+    """Returns since when something is known of how long the start takes; None: nothing yet."""
     promised = promised_s(row)
     if promised is None or held(row, now) is not False:
         return row.started_at if row.number else None
@@ -83,14 +87,15 @@ def _waited_by(row: DecisionRow, now: datetime) -> float:
 
 
 def _until(row: DecisionRow, now: datetime) -> datetime:
-    """Until when it waited without having started."""
+    """Returns until when the copy waited without having started."""
     return row.job_cancelled_at or row.job_ended_at or now
 
 
 def report(
     rows: Sequence[DecisionRow], nowhere: Iterable[tuple[int, Json, Json]], names: Mapping[str, str], since: datetime, now: datetime
 ) -> Json:
-    """`rows` are the decisions since then, `nowhere` (times, answer, request) of starts for which there was no place."""
+    """Returns the report. `rows` are the decisions since `since`, `nowhere` (times, answer, request) of starts for
+    which there was no place."""
     taken = [row for row in rows if row.number]
     told: Callable[[Any], Json] = lambda centre: {"centre": centre, "centre_name": names.get(centre, centre)}  # noqa: E731
     return {
@@ -105,8 +110,8 @@ def report(
 
 
 def _figures(rows: Sequence[DecisionRow], now: datetime) -> Json:
-    """Expected and real starts are those of the same rows. Who still waits counts until now among those who were ready: else the longest
-    waits would be seen last."""
+    """Returns the figures of these rows. Expected and real starts are those of the same rows. Sessions that still wait
+    count, until now, among those that were ready: otherwise the longest waits would appear last."""
     judged = [kept for row in rows if (kept := held(row, now)) is not None]
     started = [(hoped, waited) for row in rows if (hoped := expected_s(row)) is not None and (waited := waited_s(row)) is not None]
     ready = [seconds for row in rows if (seconds := ready_s(row)) is not None]
@@ -129,7 +134,7 @@ def _figures(rows: Sequence[DecisionRow], now: datetime) -> Json:
 
 
 def _waits(row: DecisionRow) -> bool:
-    """Whether its session is neither ready nor over; by its first copy, so that it counts once."""
+    """Tells whether the session is neither ready nor over. Only its first copy counts, so that it counts once."""
     return row.cause == "first" and row.ready_at is None and bool(row.job_live)
 
 
@@ -141,7 +146,7 @@ def _groups(rows: Iterable[DecisionRow], key: Callable[[DecisionRow], Any]) -> l
 
 
 def _refused(rows: Iterable[DecisionRow]) -> list[Json]:
-    """Starts that were refused, by code, the most first, each with the words of the newest."""
+    """Returns refused starts by code, most frequent first, each with the sentence of the newest."""
     times: Counter[str] = Counter()
     words: dict[str, str] = {}
     for row in rows:
@@ -151,15 +156,16 @@ def _refused(rows: Iterable[DecisionRow]) -> list[Json]:
 
 
 def asked_for(answer: Json, request: Json) -> Sequence[Sequence[str]]:
-    """The refusals [centre, partition, reason] of places that came into question: that another was not asked for says nothing."""
+    """Returns the refusals [centre, partition, reason] of the places that were considered. A place that the request
+    excluded is left out."""
     centre, partition = request["centre"], request["partition"]
     found = [one for one in answer["refusals"] if centre in ("", one[0]) and partition in ("", one[1])]
     return found if found or answer["ranked"] else answer["refusals"]
 
 
 def _refused_by(nowhere: Iterable[tuple[int, Json, Json]], told: Callable[[Any], Json]) -> list[Json]:
-    """Why centres that were asked for could not take starts for which there was no place at all; reasons that differ in numbers only are
-    one."""
+    """Returns why centres that were considered could not take starts for which there was no place at all. Reasons that
+    differ only in numbers are counted together."""
     times: Counter[tuple[str, str]] = Counter()
     words: dict[tuple[str, str], str] = {}
     for count, answer, request in nowhere:

@@ -1,7 +1,9 @@
-"""Pages of the decision log with what each decision was made from, oldest first, so that somebody else can make them again.
+"""Exports the decision log: pages of decisions with their inputs, oldest first, so that others can repeat the
+decisions.
 
-The work is the asker's: here rows are only read, a few at a time with room for others between, as the broker's database has one thread. A
-page ends early where its decisions rest on many snapshots; what several of them rest on stands in it once.
+The caller does the work: here rows are only read, a few at a time with room for others in between, because the broker's
+database has one thread. A page ends early where its decisions use many snapshots; inputs that several of them use are
+included once.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from . import explanations
 from .decision_log import AT_ONCE, DecisionLog
 
 Json = dict[str, Any]
-DECISIONS, SNAPSHOTS = 20, 100  # that a page has; one decision in a large federation may rest on more
+DECISIONS, SNAPSHOTS = 20, 100  # on a page; one decision in a large federation may use more
 
 
 @dataclass(slots=True)
@@ -33,8 +35,9 @@ class _Page:
 
 
 async def page(log: DecisionLog, since: datetime, until: datetime, after: str = "") -> Json:
-    """First decisions about starts (not those about further copies) after `since` (of those made at that instant after the one of that
-    id) and not after `until`. `next` says what to ask for then, None after the last; `left` counts this page's too."""
+    """Returns a page of first decisions about starts (not of further copies), made after `since` (of those at that
+    instant, after the decision of id `after`) and not after `until`. `next` is the next page's query, None after the
+    last page; `left` counts this page's decisions too."""
     await log.flush()
     names, now = {name: known.spec.name for name, known in log.load.centres.items()}, log.clock()
     found = await log.db.query(_read, since, until, after, names, now)
@@ -68,7 +71,7 @@ def _read(tx: Tx, since: datetime, until: datetime, after: str, names: explanati
 
 
 async def _snapshots(log: DecisionLog, wanted: Sequence[record.Snapshot]) -> list[Json]:
-    """Those that are still kept."""
+    """Returns the snapshots that are still kept."""
     found: list[Json] = []
     for start in range(0, len(wanted), AT_ONCE):
         some = await log.db.query(stored.loads, wanted[start : start + AT_ONCE])

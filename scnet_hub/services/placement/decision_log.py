@@ -1,8 +1,8 @@
-"""The decision log: each decision is written where its session is, in the same transaction, with what it was made from.
+"""Keeps the decision log: each decision is written in the same transaction as its session, with its inputs.
 
-What is the same for many decisions is written once: the centres' terms, and, a moment later and out of anybody's way, each snapshot. What
-became of a decision is read from its copy, never written here. Old decisions are swept away a few at a time; what they were made from
-goes sooner.
+Inputs that many decisions share are written once: the centres' terms, and each snapshot, a moment later so that no
+start waits for it. The outcome of a decision is read from its copy, never written here. Old decisions are deleted a few
+at a time; their inputs are deleted sooner.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from . import accuracy, explanations
 
 Json = dict[str, Any]
 DAILY = 86400.0  # seconds between sweeps
-PATIENCE = 60.0  # seconds after one that failed
-BREATH = 0.5  # seconds between two steps: others want the database too
+PATIENCE = 60.0  # seconds of pause after a failed run
+BREATH = 0.5  # seconds between two steps: others need the database too
 AT_ONCE = 8  # snapshots that one step writes
-SAME_WITHIN = timedelta(minutes=1)  # the same refusal again is counted, not written again
-MOST_REFUSALS = 20  # different ones of a person that are written within that time
+SAME_WITHIN = timedelta(minutes=1)  # a repeated refusal is counted, not written again
+MOST_REFUSALS = 20  # different refusals of one person that are written within that time
 FIRST = "first"
 NEWEST, SHOWN = 20_000, 50  # decisions that a report counts at most, and lists
 
 
 class DecisionLog:
-    """Written to within others' transactions; `clock` says how old things are."""
+    """Writes within others' transactions. `clock` gives the current time."""
 
     def __init__(self, db: Database, load: Load, spec: DecisionsSpec, clock: Callable[[], datetime]) -> None:
         self.db, self.load, self.spec, self.clock = db, load, spec, clock
         self._terms: tuple[tuple[Any, ...], str] = ((), "")
         self._written = ""  # the digest of terms that are certainly in the database
-        self._last: dict[str, datetime] = {}  # by centre, the snapshot that was noted last
+        self._last: dict[str, datetime] = {}  # by centre, the last snapshot that was noted
         self._unwritten: dict[record.Snapshot, record.Loads] = {}
 
     # ---- writing
 
     def took(self, tx: Tx, session_id: str, number: int, decision: Placement, place: Ranked, cause: str) -> None:
-        """That this copy is asked for at `place`; its session is written already."""
+        """Writes that this copy is submitted to `place`; its session has been written already."""
         promised = place.range
         self._add(
             tx, decision, session=session_id, number=number, cause=cause, centre=place.offer.centre, partition=place.offer.partition,
@@ -62,8 +62,8 @@ class DecisionLog:
         )  # fmt: skip
 
     def refused(self, tx: Tx, decision: Placement, error: Refused) -> None:
-        """That a start was refused. The error says under which id it can be explained, unless its person was refused very often just now:
-        who tries all that there is must not fill the disk."""
+        """Writes that a start was refused, and adds to the error the id under which the refusal can be explained. If
+        the person was refused very often just now, nothing is written: trying everything must not fill the disk."""
         asked = names.request_document(decision.request)
         person, since = decision.request.person, decision.decided_at - SAME_WITHIN
         last = stored.last_of(tx, person, since)
@@ -90,7 +90,7 @@ class DecisionLog:
         return decision_id
 
     def _keep_terms(self, tx: Tx, inputs: Inputs) -> str:
-        """Their digest. They are the same from decision to decision until a page changes."""
+        """Returns the digest of the terms. They are the same from decision to decision until a page changes."""
         said = record.terms(inputs.offers)
         known, digest = self._terms
         document = None
@@ -100,7 +100,7 @@ class DecisionLog:
             self._terms = (said, digest)
         if digest == self._written:
             return digest
-        if stored.has_terms(tx, digest):  # since an earlier transaction: this one may yet come to nothing
+        if stored.has_terms(tx, digest):  # by an earlier transaction: this one may still be rolled back
             self._written = digest
         else:
             stored.keep_terms(tx, digest, document or record.encode_terms(inputs.offers))
@@ -124,10 +124,10 @@ class DecisionLog:
         stored.keep(tx, {key: record.encode_loads(some[key], key[1]) for key in new}, self.clock())
         return list(some)
 
-    # ---- how long it is kept
+    # ---- keeping and deleting
 
     async def run(self) -> None:
-        """Writes snapshots and, once a day, sweeps, until cancelled."""
+        """Writes snapshots and, once a day, deletes old rows, until cancelled."""
         swept = float("-inf")
 
         async def keep() -> None:
@@ -144,7 +144,7 @@ class DecisionLog:
                 await asyncio.sleep(PATIENCE)
 
     async def sweep(self) -> int:
-        """Takes away what is older than the federation's page says; how many rows."""
+        """Deletes rows that are older than the federation's page allows. Returns the number of deleted rows."""
         now, total = self.clock(), 0
         decided, kept = now - timedelta(days=self.spec.keep_days), now - timedelta(days=self.spec.replay_days)
         while gone := await self.db.run(self._sweep, decided, kept):
@@ -160,7 +160,8 @@ class DecisionLog:
     # ---- reading
 
     async def explain(self, wanted: str, person: str) -> Json:
-        """The explanation of a session's decisions, or of one decision, by id; `person` "" may see everybody's. Raises NotFound."""
+        """Returns the explanation of a session's decisions, or of one decision, by id; `person` "" may see everyone's.
+        Raises NotFound."""
         return await self.db.query(self._explain, wanted, person)
 
     def _explain(self, tx: Tx, wanted: str, person: str) -> Json:
@@ -169,9 +170,9 @@ class DecisionLog:
         return explanations.document(wanted, list(zip(rows, long, strict=True)), self._names(), self.clock())
 
     async def replay(self, wanted: str, person: str, policy: str = "") -> Json:
-        """The same decision from its record, by another policy or by its own. Raises NotFound, BadOption."""
+        """Repeats the decision from its record, with another policy or its own. Raises NotFound, BadOption."""
         if policy and policy not in POLICIES:
-            raise BadOption(f"There is no policy {policy[:40]!r}.", hint=f"Policies: {', '.join(POLICIES)}.")
+            raise BadOption(f"Unknown policy {policy[:40]!r}.", hint=f"Policies: {', '.join(POLICIES)}.")
         return await self.db.query(self._replay, wanted, person, policy)
 
     def _replay(self, tx: Tx, wanted: str, person: str, policy: str) -> Json:
@@ -181,7 +182,7 @@ class DecisionLog:
         return explanations.replayed(row, inputs.policy, policy or inputs.policy, again, self._names())
 
     def recorded(self, tx: Tx, row: DecisionRow) -> tuple[Any, Inputs]:
-        """What was asked, and what it was decided from. Raises NotFound where that is not kept any more."""
+        """Returns the request and the inputs of a decision. Raises NotFound where they are no longer kept."""
         long = stored.inputs(tx, row.id)
         terms = stored.terms_of(tx, long.terms)
         wanted = record.snapshots(long.inputs, terms, row.decided_at) if terms is not None else []
@@ -190,14 +191,14 @@ class DecisionLog:
         loads |= {key: load for key in wanted if (load := self._unwritten.get(key)) is not None}
         if terms is None or len(loads) < len(wanted):
             raise NotFound(
-                f"What decision {row.id} was made from is not kept any more.",
-                hint=f"It is kept for {self.spec.replay_days} days; the explanation still stands.",
+                f"The inputs of decision {row.id} are no longer kept.",
+                hint=f"They are kept for {self.spec.replay_days} days; the explanation is still available.",
                 code="not-kept",
             )
         return names.request_of(long.request), record.decode(record.Record(own=long.inputs, terms=terms, loads=loads), row.decided_at)
 
     def _rows(self, tx: Tx, wanted: str, person: str) -> list[DecisionRow]:
-        """Those of a session, or the one of that id first and then the others of its session."""
+        """Returns the decisions of a session, or the decision of that id followed by the others of its session."""
         rows = stored.of_session(tx, wanted)
         one = None if rows else stored.get(tx, wanted)
         if one:
@@ -206,7 +207,7 @@ class DecisionLog:
         session = None if rows else stored_sessions.get(tx, wanted)
         if session and person in ("", session.person):
             raise NotFound(
-                f"Why session {wanted} went to {session.centre} is not in the log any more.",
+                f"The decision that placed session {wanted} at {session.centre} is no longer in the log.",
                 hint=f"Decisions are kept for {self.spec.keep_days} days.",
                 code="not-kept",
             )
@@ -219,7 +220,7 @@ class DecisionLog:
         return rows
 
     async def report(self, days: float) -> Json:
-        """What was predicted and what became of it, of the last days."""
+        """Returns predictions and their outcomes, for the last `days`."""
         return await self.db.query(self._report, days)
 
     def _report(self, tx: Tx, days: float) -> Json:

@@ -1,6 +1,8 @@
-"""Decisions in words and as documents: what was asked, who came into question, why this place, what was expected, what happened.
+"""Explains decisions in words and as documents: the request, the places considered, the choice, the expected start, the
+outcome.
 
-Pure: from rows of the decision log and their documents. Every sentence stands in the document too, so that all clients say the same.
+Pure: works on rows of the decision log and their documents. Every sentence is in the document too, so that all clients
+show the same.
 """
 
 from __future__ import annotations
@@ -22,20 +24,21 @@ Json = dict[str, Any]
 Names = Mapping[str, str]
 KINDS = {"lab": "a JupyterLab session", "dask": "a Dask process", "batch": "a batch job"}
 CAUSES = {
-    "stalled": "It was not running there yet, so a further copy was asked for",
-    "failed": "Its start there died, so it went on",
-    "refused": "That centre refused the job, so it went on",
-    "unreachable": "That centre could not be reached, so it went on",
+    "stalled": "It was not running there yet, so a further copy was submitted",
+    "failed": "Its start there failed, so it continued",
+    "refused": "That centre refused the job, so it continued",
+    "unreachable": "That centre could not be reached, so it continued",
 }
-PLACES = 4  # that one sentence names
-RANKED, REFUSED = 50, 200  # that are written down of one decision
+PLACES = 4  # places that one sentence names
+RANKED, REFUSED = 50, 200  # entries of one decision that are stored
 
 
-# ---- what is written down
+# ---- stored documents
 
 
 def answer(decision: Placement) -> Json:
-    """Everything that a placement said, compact: `ranked` and `refusals` are lists in the order of `_RANKED` and `_REFUSED`."""
+    """Returns everything in a placement, compact: `ranked` and `refusals` are lists in the order of `_RANKED` and
+    `_REFUSED`."""
     return {
         "ranked": [_ranked(one) for one in decision.ranked[:RANKED]],
         "refusals": [[one.centre, one.partition, one.reason] for one in decision.refusals[:REFUSED]],
@@ -65,7 +68,7 @@ def _ranked(one: Ranked) -> list[Any]:
 
 
 def document(wanted: str, decided: Sequence[tuple[DecisionRow, Inputs]], names: Names, now: datetime) -> Json:
-    """What `--explain` gives: the decisions of one session, or one that refused a start."""
+    """Returns the answer to `--explain`: the decisions of one session, or one decision that refused a start."""
     first, long = decided[0]
     return {
         "id": wanted,
@@ -79,7 +82,7 @@ def document(wanted: str, decided: Sequence[tuple[DecisionRow, Inputs]], names: 
 
 
 def line(row: DecisionRow, names: Names, now: datetime) -> Json:
-    """One decision without its reasons."""
+    """Returns one decision without its reasons."""
     return {
         "id": row.id,
         "session": row.session or "",
@@ -123,7 +126,7 @@ def _decision(row: DecisionRow, long: Inputs, names: Names, now: datetime) -> Js
 
 
 def replayed(row: DecisionRow, logged: str, policy: str, again: Placement, names: Names) -> Json:
-    """A logged decision beside the same under another policy."""
+    """Returns a logged decision beside the same under another policy."""
     best = again.best
     there = (best.offer.centre, best.offer.partition) if best else ("", "")
     same = there == (row.centre, row.partition)
@@ -162,45 +165,43 @@ def asked_words(row: DecisionRow, request: Json, names: Names) -> str:
 
 
 def considered_words(said: Json, request: Json) -> str:
-    """How many places there were to choose from: of those that were asked for."""
+    """Says how many places were considered, of those that the request allowed."""
     more, more_refused = said["more"]
     unfitting = accuracy.asked_for(said, request)
     fit, unfit = len(said["ranked"]) + more, len(unfitting) + (more_refused if len(unfitting) == len(said["refusals"]) else 0)
     if not fit + unfit:
-        return "No centre was in the federation."
+        return "The federation had no centre."
     ages = [one[_RANKED.index("age_s")] for one in said["ranked"]]
     known = [age for age in ages if age is not None]
-    facts = f" What was known of them was at most {format_duration(timedelta(seconds=max(1, max(known))))} old." if known else ""
+    facts = f" The information about them was at most {format_duration(timedelta(seconds=max(1, max(known))))} old." if known else ""
     if fit + unfit == 1:
-        return (
-            f"One place came into question, {'and it could take it' if fit else 'but it could not take it'}.{facts.replace('them', 'it')}"
-        )
+        return f"One place was considered; it {'could' if fit else 'could not'} take the session.{facts.replace('them', 'it')}"
     fitting = "none" if not fit else "all" if not unfit else str(fit)
-    return f"{_count(fit + unfit, 'place')} came into question, {fitting} could take it.{facts}"
+    return f"{_count(fit + unfit, 'place')} were considered; {fitting} could take the session.{facts}"
 
 
 def _one(row: DecisionRow, long: Inputs, names: Names, now: datetime) -> list[str]:
-    """One copy, or a refusal."""
+    """Returns the sentences for one copy, or for a refusal."""
     if row.code:
         return [_refused_words(row, long, names)]
     if row.cause == "first":
         return [chosen_words(row, long, names), happened_words(row, long, names, now)]
     wait = format_duration(row.decided_at - row.created_at) if row.created_at else ""
     after = f", {wait} after the first" if wait and wait != "now" else ""
-    return [f"{CAUSES.get(row.cause, 'It went on')} at {_place(row, names)}{after}.", happened_words(row, long, names, now)]
+    return [f"{CAUSES.get(row.cause, 'It continued')} at {_place(row, names)}{after}.", happened_words(row, long, names, now)]
 
 
 def _refused_words(row: DecisionRow, long: Inputs, names: Names) -> str:
     again = f" The same was refused {row.times} times within a minute." if row.times > 1 else ""
     if row.code == "no-placement" and long.answer["refusals"]:
-        return f"So it was refused.{again}"  # each reason stands below
+        return f"The request was refused.{again}"  # each reason follows below
     best = _first(long)
     there = f" It would have gone to {_titled(best, names)}." if best else ""
-    return f"It was refused: {row.said}{again}{there}"
+    return f"The request was refused: {row.said}{again}{there}"
 
 
 def chosen_words(row: DecisionRow, long: Inputs, names: Names) -> str:
-    """Why it went where it went: "It went to Alpha, partition main, where it would start now; ..." """
+    """Says why the session went where it went: "It went to Alpha, partition main, where it would start now; ..." """
     best, request = _first(long), long.request
     if not best or (best["centre"], best["partition"]) != (row.centre, row.partition):
         return row.reason
@@ -214,7 +215,8 @@ def chosen_words(row: DecisionRow, long: Inputs, names: Names) -> str:
 
 
 def happened_words(row: DecisionRow, long: Inputs, names: Names, now: datetime) -> str:
-    """What was expected, and what happened: "Expected to start now; it started after 1 s at Alpha and was ready after 2 s." """
+    """Describes the expected start and the outcome: "Expected to start now; it started after 1 s at Alpha and was ready
+    after 2 s." """
     ended = row.job_ended_at or row.job_cancelled_at
     after = ""
     if ended and accuracy.waited_s(row) is not None:
@@ -224,7 +226,8 @@ def happened_words(row: DecisionRow, long: Inputs, names: Names, now: datetime) 
 
 
 def _expected(row: DecisionRow, long: Inputs) -> str:
-    """In words; what follows from limits alone is no estimate, and said to be rough."""
+    """Returns the expected start in words. Seconds that follow from limits alone are no estimate, and are called
+    rough."""
     there = next((one for one in long.answer["ranked"] if [row.centre, row.partition] == one[:2]), None)
     plain = there[_RANKED.index("expected_start")] if there else accuracy.SAID[Chance(row.chance or 0)]
     if row.p50_s is None or row.p90_s is None:
@@ -253,7 +256,7 @@ def _became(row: DecisionRow, centre: str, now: datetime) -> str:
 
 
 def _first(long: Inputs) -> Json | None:
-    """The place that was ranked best."""
+    """Returns the place that was ranked best."""
     return dict(zip(_RANKED, long.answer["ranked"][0], strict=True)) if long.answer["ranked"] else None
 
 
@@ -266,7 +269,7 @@ def _place(row: DecisionRow, names: Names) -> str:
 
 
 def refusal_words(said: Json, request: Json, names: Names) -> list[str]:
-    """Refusals by reason, each with the places that it holds for."""
+    """Returns the refusals by reason, each with the places that the reason holds for."""
     by: dict[str, list[str]] = {}
     for centre, partition, reason in accuracy.asked_for(said, request):
         by.setdefault(reason, []).append(f"{names.get(centre, centre)}, partition {partition}")
@@ -277,7 +280,7 @@ def _replay_words(row: DecisionRow, policy: str, again: Placement, same: bool, n
     was = _place(row, names) if row.centre else "no place"
     if same:
         return f"Policy {policy} decides the same: {was}. {again.reason}"
-    return f"It went to {was}. Policy {policy} would have decided otherwise. {again.reason}"
+    return f"It went to {was}. Policy {policy} would have chosen differently. {again.reason}"
 
 
 def _listed(places: Sequence[str]) -> str:
@@ -286,7 +289,7 @@ def _listed(places: Sequence[str]) -> str:
 
 
 def _span(seconds: float) -> str:
-    """ "2 s"; what took less than a second took one."""
+    """Returns a duration: "2 s"; anything under a second counts as one."""
     return format_duration(timedelta(seconds=max(1, round(seconds))))
 
 

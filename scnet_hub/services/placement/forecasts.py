@@ -1,6 +1,7 @@
-"""What starts of late say of the next: the ranges that are promised, and how long a session takes at a centre to be ready.
+"""Learns from recent starts: the ranges that are promised, and how long a session takes at each centre to be ready.
 
-Learned anew every minute from the decision log, which is what survives a restart; between two times the same for all decisions.
+Learned again every minute from the decision log, which survives a restart. Between two runs all decisions use the same
+forecast.
 """
 
 from __future__ import annotations
@@ -43,5 +44,6 @@ class Forecasts:
         return stored.newest(tx, since, LAST), stored.startups(tx, since)
 
     def startups_of(self, request: JobRequest) -> Mapping[str, float]:
-        """By centre, how long such a session takes there from its start until it is ready, where that is known."""
+        """Returns, by centre, how many seconds such a session takes there from its start until it is ready, where that
+        is known."""
         return self.startups.get(request.app, {}) if request.kind == "lab" else {}

@@ -1,4 +1,4 @@
-"""The board of offers, kept up with what the watchers took in."""
+"""Keeps the board of offers up to date with the watchers' news."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ...domain.sessions.records import NewCopy
 
 
 class LiveBoard:
-    """The offers of all centres as they are now, for the one thread that decides: what is new is put on it before each decision."""
+    """The current offers of all centres, for the one thread that decides. News is added to the board before each
+    decision."""
 
     def __init__(self, load: Load, board: Board) -> None:
         self.load, self.board = load, board
@@ -21,7 +22,8 @@ class LiveBoard:
         self._longest = timedelta()
 
     def renew(self, newest: Callable[[datetime], Iterable[NewCopy]], now: datetime) -> Board:
-        """`newest` reads our own live copies that were not submitted before a time. Older ones are in each snapshot that still counts."""
+        """Updates the board. `newest` reads our own live copies that were not submitted before a given time; older
+        copies are in each snapshot that still counts."""
         centres, changed = self.load.centres, self._news()
         self._longest = max([self._longest, *(centres[name].max_age for name in changed)])
         copies: defaultdict[str, list[NewCopy]] = defaultdict(list)
@@ -35,7 +37,7 @@ class LiveBoard:
         return self.board
 
     def _news(self) -> set[str]:
-        """Takes them out one by one: others write meanwhile."""
+        """Takes out the centres with news, one by one, because other threads write meanwhile."""
         found = set()
         while self.load.news:
             found.add(self.load.news.popitem()[0])

@@ -1,7 +1,8 @@
-"""Deciding in the federation: which place a request would go to, and whether its project may and can pay for it.
+"""Decides where a request would go, and whether its project may and can pay for it.
 
-Puts together what `load` knows, who has an account where, quotas and books; `placement` decides. What has to be one step with a
-session's row takes the transaction, so that each of a class that presses Start at once sees those before it.
+Combines the load of the centres, account links, quotas and the ledger; `placement` decides. A function that must be one
+step with a session's row takes the transaction, so that each of a class that presses Start at once sees those before
+it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from .quoting import Hold
 
 
 class Placing:
-    """Decisions over these centres, with what is known of them now."""
+    """Decides over these centres, with the current load of each."""
 
     def __init__(
         self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime], spec: FederationSpec
@@ -39,21 +40,22 @@ class Placing:
         self.db, self.centres, self.load, self.clock, self.spec = db, centres, load, clock, spec
         self.forecasts = Forecasts(db, clock)
         self.weights = Usual(**spec.placement.model_dump())
-        tries = spec.second_chance.tries + spec.second_chance.copies  # a session asks at no more places
+        tries = spec.second_chance.tries + spec.second_chance.copies  # a session is submitted to no more places
         self.live = LiveBoard(load, Board(policy=partial(soonest, weights=self.weights), shown=max(SHOWN, tries)))
         self.rules = {project.id: project for project in spec.project}
         self.lease = spec.lease.length
 
     async def place(self, request: JobRequest) -> tuple[Placement, Amount]:
-        """Where `request` would go now, and what its project has available. Raises NotEntitled."""
+        """Returns where `request` would go now, and the available credits of its project. Raises NotEntitled."""
         return await self.db.run(self.decide, request, whole=True)
 
     async def place_for_nobody(self, request: JobRequest) -> Placement:
-        """The same for an operator's question, which no project pays for and which needs no account."""
+        """Does the same for an operator's question, which no project pays for and which needs no account."""
         return await self.db.run(self._ranked, request, {}, whole=True)
 
     async def refusal(self, decision: Placement) -> Refused | None:
-        """Why a start would be refused although a centre fits: over quota or over budget; None if it would not."""
+        """Returns why a start would be refused although a centre fits (over quota or over budget); None if it would
+        not."""
         try:
             await self.db.run(self.check, decision)
         except Refused as error:
@@ -61,19 +63,20 @@ class Placing:
         return None
 
     def keep_up(self, tx: Tx) -> None:
-        """Takes in what centres said of late, before anybody asks."""
+        """Takes in the centres' latest answers before they are needed."""
         now = self.clock()
         self._board(tx, now).keep_up(now)
 
     def decide(self, tx: Tx, request: JobRequest, *, whole: bool = False, instead_of: str = "") -> tuple[Placement, Amount]:
-        """Where it goes; with the best places and refusals only, or with the `whole` of them. It may take the place of a session."""
+        """Returns where the request goes, with the best places and refusals only or with the `whole` of them, and the
+        available credits of its project. `instead_of` is a session that this one would replace."""
         project = projects.resolve(tx, request.person, request.project)
         specs = [centre.spec for centre in self.centres.values()]
         refusals = {**quota_check.shut(tx, specs, request, instead_of=instead_of), **account_links.refusals(tx, specs, request.person)}
         return self._ranked(tx, self._ruled(tx, request, project.id), refusals, whole), books.balance(tx, project.id).available
 
     def _ruled(self, tx: Tx, request: JobRequest, project: str) -> JobRequest:
-        """The request under its project's rules, and with where the person's files are."""
+        """Returns the request under its project's rules, with the centre at which the person's files are."""
         rules = self.rules.get(project, ProjectSpec(id=project))
         caps = [cap for cap in (request.max_price, rules.max_price) if cap is not None]
         near = stored.last_centre(tx, request.person) if request.kind == "lab" else ""
@@ -97,7 +100,8 @@ class Placing:
         return board
 
     def check(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> None:
-        """Raises OverQuota or Overdrawn if the project may not, or cannot, have the best place of `decision`."""
+        """Checks the best place of `decision`. Raises OverQuota or Overdrawn if the project may not, or cannot, pay for
+        it."""
         if best := decision.best:
             project = projects.resolve(tx, decision.request.person, decision.request.project)
             quota_check.check(tx, self.spec, project, decision.request, instead_of=instead_of)
@@ -106,7 +110,7 @@ class Placing:
             self._afford(tx, project.id, decision.request, best, amount)
 
     def hold(self, request: JobRequest, place: Ranked) -> Hold:
-        """What a session holds that is started there. Raises Refused where that has no price."""
+        """Returns the hold of a session that starts there. Raises Refused where the place has no price."""
         try:
             return quoting.hold_of(request, place, self.load, self.lease, self.clock())
         except NoPrice as error:
@@ -114,7 +118,7 @@ class Placing:
             raise Refused(str(error), hint=hint, code=error.code, details=error.details) from error
 
     def _afford(self, tx: Tx, project: str, request: JobRequest, best: Ranked, amount: Amount) -> None:
-        """Raises Overdrawn, with the longest walltime that would pass."""
+        """Checks that the project has the credits. Raises Overdrawn, with the longest walltime that it could pay."""
         now = self.clock()
         try:
             books.check(tx, project, amount, now, centre=best.offer.centre)
@@ -126,7 +130,7 @@ class Placing:
             raise
 
     def centre(self, centre: str) -> Centre:
-        """The centre of that id. Raises NotFound."""
+        """Returns the centre of that id. Raises NotFound."""
         if centre not in self.centres:
             raise NotFound(
                 f"There is no centre {centre!r} in this federation.", hint=f"Centres: {', '.join(self.centres)}.", code="unknown-centre"
@@ -134,5 +138,5 @@ class Placing:
         return self.centres[centre]
 
     def account(self, tx: Tx, centre: str, person: str) -> str:
-        """Under which account this person's jobs run there."""
+        """Returns the account under which this person's jobs run there."""
         return account_links.account_of(tx, self.centres[centre].spec, person)

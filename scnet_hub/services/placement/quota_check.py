@@ -1,7 +1,8 @@
-"""Whose ceilings a request comes under, and what is in use under them: the person's, each member's of the project, the project's own; and
-the centres', which close a centre to what would pass them but refuse nobody.
+"""Checks the ceilings that a request comes under: the person's, each member's of the project, the project's own, and
+the centres', which close a centre for the request but refuse no one.
 
-All of it is read in the transaction that then holds credits and writes the session, so that of two starts that only one fits, one passes.
+All of it is read in the transaction that then holds credits and writes the session, so of two starts of which only one
+fits, one passes.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ LIMITS = {"sessions": "max_sessions", "cores": "max_cores", "gpus": "max_gpus"}
 
 
 def of_project(tx: Tx, project: ProjectRow, *, but: str = "") -> list[Ceiling]:
-    """A project's own, all its members together."""
+    """Returns a project's own ceilings, for all its members together."""
     limits = {what: getattr(project, column) for what, column in LIMITS.items()}
     return under(f"Project {project.id}", "it uses", limits, _use(tx, project=project.id, but=but))
 
 
 def of_person(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str, *, but: str = "") -> list[Ceiling]:
-    """A person's in the whole federation, and as a member of that project."""
+    """Returns a person's ceilings in the whole federation, and as a member of that project."""
     each = next((one.each for one in spec.project if one.id == project.id), None)
     found = under("Each person", f"{person} uses", spec.quota.person.limits(), _use(tx, person=person, but=but))
     if each is None:
@@ -38,15 +39,16 @@ def of_person(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str, *,
 
 
 def check(tx: Tx, spec: FederationSpec, project: ProjectRow, request: JobRequest, *, instead_of: str = "") -> None:
-    """Raises OverQuota with every ceiling it would pass and what fits now. What the session `instead_of` uses does not count: it ends
-    when this begins."""
+    """Raises OverQuota with every ceiling that the request would pass, and the size that fits now. The use of session
+    `instead_of` does not count: it ends when this one begins."""
     ceilings = [*of_project(tx, project, but=instead_of), *of_person(tx, spec, project, request.person, but=instead_of)]
     if error := refused(ceilings, asked_for(request)):
         raise error
 
 
 def shut(tx: Tx, specs: Iterable[CentreSpec], request: JobRequest, *, instead_of: str = "") -> dict[str, str]:
-    """By centre, which of its ceilings this request would pass there now. Each copy of a session counts where it is."""
+    """Returns, by centre, which of its ceilings this request would pass there now. Each copy of a session counts at its
+    own centre."""
     limited = [spec for spec in specs if spec.quota.limits() or spec.quota.each.limits()]
     if not limited:
         return {}
@@ -56,7 +58,7 @@ def shut(tx: Tx, specs: Iterable[CentreSpec], request: JobRequest, *, instead_of
 
 
 def told(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str) -> Json:
-    """The ceilings of a project, and of one of its members ("": nobody's), with what is in use."""
+    """Returns the ceilings of a project, and of one of its members (`person` "": of none), with the current use."""
     own = of_project(tx, project)
     mine = of_person(tx, spec, project, person) if person else []
     return {
@@ -66,7 +68,7 @@ def told(tx: Tx, spec: FederationSpec, project: ProjectRow, person: str) -> Json
 
 
 def told_at(tx: Tx, specs: Iterable[CentreSpec], person: str) -> dict[str, list[Json]]:
-    """The same of the centres that have ceilings; the person's own only if there is one."""
+    """Returns the same for the centres that have ceilings; the person's own only if `person` is given."""
     limited = [spec for spec in specs if spec.quota.limits() or spec.quota.each.limits()]
     uses = _uses_at(tx, [spec.id for spec in limited]) if limited else {}
     return {spec.id: [document(one) for one in _at(spec, uses, person)] for spec in limited}

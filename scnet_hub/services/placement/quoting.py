@@ -1,6 +1,7 @@
-"""What a session would cost at the place where it would go, before it is started: by that centre's page and by what such sessions used.
+"""Computes the cost of a session at its place before it starts, from the centre's page and from the use of earlier
+sessions.
 
-And what it holds when it is started: all that it may cost, or, where it has a lease, what the first one does.
+Computes also its hold at the start: its full cost, or, where it has a lease, the cost of the first one.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from ...domain.pricing.tariffs import NoPrice, Tariff, tariff_of
 from ...domain.sessions.records import SessionRow
 from ...units import Amount, format_duration
 
-KNOWN = 50  # of a person's newest sessions of that kind
-CENTRES = 100  # that are quoted at once, the best ones
+KNOWN = 50  # newest sessions of the person and kind that count
+CENTRES = 100  # centres that are quoted at once, the best ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """What a session holds when it is started, and until when that lasts if it has a lease (None: for its whole walltime). `note` says
-    where it is given more than it asks for."""
+    """The hold of a session at its start, and until when it lasts if the session has a lease (None: for its whole
+    walltime). `note` says where the session gets more than it asks for."""
 
     amount: Amount
     lasts: timedelta
@@ -42,7 +43,7 @@ class Hold:
 
 
 def hold_of(request: JobRequest, place: Ranked, load: Load, length: timedelta, now: datetime) -> Hold:
-    """For `request` at that place, if leases have that length: a quote's `first`. Raises NoPrice."""
+    """Returns the hold for `request` at that place, with leases of that length: a quote's `first`. Raises NoPrice."""
     lasts = leases.first_for(request.kind, request.walltime, length)
     starts_at = _starts_at(place, now)
     amount = quotes.most(
@@ -56,7 +57,7 @@ def hold_of(request: JobRequest, place: Ranked, load: Load, length: timedelta, n
 
 
 def would_pass(request: JobRequest, place: Ranked, load: Load, limit: Amount, now: datetime) -> timedelta:
-    """The longest walltime, in whole minutes, that costs no more than `limit` there. Raises NoPrice."""
+    """Returns the longest walltime, in whole minutes, that costs no more than `limit` there. Raises NoPrice."""
     tariff, memory, starts_by = _tariff(place, load), memory_of(request, place.offer), _starts_at(place, now) + quotes.PATIENCE
 
     given = _given(request, place)
@@ -71,15 +72,16 @@ def would_pass(request: JobRequest, place: Ranked, load: Load, limit: Amount, no
 def quoted(
     tx: Tx, request: JobRequest, place: Ranked, load: Load, available: Amount | None, now: datetime, length: timedelta = timedelta()
 ) -> Quote:
-    """For `request` at that place; `available` is None where no project would pay, `length` that of leases (0: none). Raises NoPrice where
-    its centre's page has none for what it asks for."""
+    """Quotes `request` at that place. `available` is None where no project would pay; `length` is that of leases (0: no
+    leases). Raises NoPrice where the centre's page has no price for the request."""
     return _quote(request, place, load, available, now, length, _history(tx, request))
 
 
 def quoted_each(
     tx: Tx, request: JobRequest, places: Sequence[Ranked], load: Load, available: Amount | None, now: datetime, length: timedelta
 ) -> list[tuple[Ranked, Quote | NoPrice]]:
-    """The same for the first of `places` at each centre, or why there is none: for who chooses among them."""
+    """Quotes the first of `places` at each centre, or returns why there is no quote, for a person who chooses among
+    them."""
     history, found = _history(tx, request), []
     firsts: dict[str, Ranked] = {}
     for place in places:
@@ -115,7 +117,7 @@ def _given(request: JobRequest, place: Ranked) -> JobRequest:
 def _tariff(place: Ranked, load: Load) -> Tariff:
     spec = load.centres[place.offer.centre].spec
     offered = spec.offered(place.offer.partition)
-    assert offered is not None  # it is an offer of that page
+    assert offered is not None  # the place is an offer of that page
     return tariff_of(spec, offered)
 
 
@@ -124,7 +126,7 @@ def _starts_at(place: Ranked, now: datetime) -> datetime:
 
 
 def shares(rows: Sequence[SessionRow]) -> list[float]:
-    """Which parts of their walltimes sessions used that ran."""
+    """Returns which parts of their walltimes sessions used that ran."""
     found = []
     for row in rows:
         if row.started_at and row.ended_at and row.ended_at >= row.started_at and row.request.get("walltime_s"):

@@ -1,1 +1,1 @@
-"""Projects, their allocations, members' account links, mails, and the erasure of a person."""
+"""Keeps projects, allocations, account links and mails, and erases a person's data."""

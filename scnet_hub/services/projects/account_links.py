@@ -1,7 +1,9 @@
-"""(person, centre) → account there: linked by the centre admin's list, or by the person, who signs in there to prove it.
+"""Links (person, centre) to an account there: by the list of the centre's administrators, or by the person, who signs
+in there to prove it.
 
-A proof is a word that the person writes into a file of their home at the centre, by their own login; the federation then
-reads it as that account. So no password and no key of a person is ever seen here. Links are ended, never changed.
+A proof is a word that the person writes into a file in their home at the centre, by their own login; the federation
+then reads the file as that account. So the federation never sees a person's password or key. Links are ended, never
+changed.
 """
 
 from __future__ import annotations
@@ -24,15 +26,16 @@ from ...errors import BadOption, Denied, NotFound, Refused, TooMany
 
 PROOF_FILE = ".scnet-link"
 PROOF_LIFE = timedelta(minutes=30)
-MOST_PROOFS = 6  # that one person begins within PROOF_LIFE
+MOST_PROOFS = 6  # proofs that one person may begin within PROOF_LIFE
 CALM = timedelta(
     seconds=10
-)  # after a refused login: an sshd shuts out an address that fails often (PerSourcePenalties), with all its people
+    # after a refused login: an sshd shuts out an address that fails often (PerSourcePenalties), with all its people
+)
 
 
 class Linking:
-    """What a person does about their own links, through the centres themselves. Accounts that are no person's are tried a few at a time, so
-    that no centre takes the federation for an attacker."""
+    """Handles a person's own links, through the centres themselves. Wrong accounts are tried a few at a time, so that
+    no centre takes the federation for an attacker."""
 
     def __init__(self, db: Database, centre: Callable[[str], Centre], clock: Callable[[], datetime]) -> None:
         self.db, self.centre, self.clock = db, centre, clock
@@ -40,7 +43,7 @@ class Linking:
         self._calm: dict[str, datetime] = {}  # by centre, until when no account is tried there
 
     async def ask(self, person: str, centre: str, account: str) -> str:
-        """Begins the proof that `account` at that centre is this person's; the command that they run there."""
+        """Begins the proof that `account` at that centre is this person's. Returns the command to run there."""
         spec = self.centre(centre).spec
         self._check_few(person)
         word = await self.db.run(ask, spec, person, account, self.clock())
@@ -48,7 +51,7 @@ class Linking:
         return f"umask 077; echo {word} > {_proof_file(spec, account)}"
 
     async def prove(self, person: str, centre: str) -> AccountRow:
-        """Looks for the word at the centre, as that account; links it. Raises Refused, CentreError."""
+        """Reads the word at the centre, as that account, and links the account. Raises Refused, CentreError."""
         live = self.centre(centre)
         proof = await self.db.run(asked, live.spec, person, self.clock())
         self._check_calm(live.spec)
@@ -80,13 +83,15 @@ def _later(words: str, left: timedelta) -> TooMany:
 
 
 def _proof_file(spec: CentreSpec, account: str) -> str:
-    """Over SSH in the home that the centre's system knows: where sessions' homes lie, anybody may make a folder of that name."""
+    """Returns the proof file. Over SSH it lies in the home that the centre's system knows: in the folder of sessions'
+    homes, anyone may make a folder of that name."""
     home = "~" if spec.transport.kind == "ssh" else start_file.home(spec, account)
     return f"{home}/{PROOF_FILE}"
 
 
 def apply(tx: Tx, specs: Iterable[CentreSpec], at: datetime) -> None:
-    """Makes the links by list be those of the centres' pages. A link that a person proved gives way to the admin's word."""
+    """Makes the links by list equal to those in the centres' pages. The administrator's list takes precedence over a
+    link that a person proved."""
     for spec in specs:
         listed = spec.identity.accounts if linked_there(spec) else {}
         for row in stored.links(tx, centre=spec.id):
@@ -99,19 +104,19 @@ def apply(tx: Tx, specs: Iterable[CentreSpec], at: datetime) -> None:
 
 
 def linked_there(spec: CentreSpec) -> bool:
-    """Whether people have accounts of their own at this centre."""
+    """Tells whether people have accounts of their own at this centre."""
     return spec.identity.mode != "shared"
 
 
 def account_of(tx: Tx, spec: CentreSpec, person: str) -> str:
-    """Under which account this person's jobs run there; "" if none is linked."""
+    """Returns the account under which this person's jobs run there; "" if none is linked."""
     if not linked_there(spec):
         return identifiers.account(person)
     return next((row.account for row in stored.links(tx, person=person, centre=spec.id)), "")
 
 
 def refusals(tx: Tx, specs: Iterable[CentreSpec], person: str) -> Mapping[str, str]:
-    """By centre, why this person can't be placed there."""
+    """Returns, by centre, why this person cannot be placed there."""
     linked = {row.centre for row in stored.links(tx, person=person)}
     return {
         spec.id: f"you have no account linked at {spec.name}: see `scnet accounts`"
@@ -121,11 +126,11 @@ def refusals(tx: Tx, specs: Iterable[CentreSpec], person: str) -> Mapping[str, s
 
 
 def ask(tx: Tx, spec: CentreSpec, person: str, account: str, at: datetime) -> str:
-    """Begins a proof; returns the word that must stand in PROOF_FILE at the centre."""
+    """Begins a proof. Returns the word that must be in PROOF_FILE at the centre."""
     if not linked_there(spec):
         raise Refused(f"{spec.name} runs everything under one account: there is nothing to link.", code="shared-centre")
     if account in spec.identity.reserved or account == getattr(spec.transport, "user", ""):
-        raise BadOption(f"{account} at {spec.name} is no person's account.", hint="Give the name of your own login there.")
+        raise BadOption(f"{account} at {spec.name} is not a person's account.", hint="Give the name of your own login there.")
     _check_free(tx, spec, person, account)
     word = secrets.token_urlsafe(18)
     stored.ask(tx, ProofRow(person=person, centre=spec.id, account=account, code=_hash(word), expires_at=at + PROOF_LIFE))
@@ -133,7 +138,7 @@ def ask(tx: Tx, spec: CentreSpec, person: str, account: str, at: datetime) -> st
 
 
 def asked(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> ProofRow:
-    """The proof under way. Raises NotFound if there is none, or it is too old."""
+    """Returns the proof under way. Raises NotFound if there is none, or if it is too old."""
     proof = stored.asked(tx, person, spec.id)
     if proof is None or proof.expires_at < at:
         raise NotFound(
@@ -158,14 +163,14 @@ def prove(tx: Tx, spec: CentreSpec, proof: ProofRow, found: str, at: datetime) -
 
 
 def unlink(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> AccountRow:
-    """Ends the person's link. Raises NotFound; Refused for one that stands on the centre's own list."""
+    """Ends the person's link. Raises NotFound; Refused for a link by the centre's own list."""
     row = next(iter(stored.links(tx, person=person, centre=spec.id)), None)
     if row is None:
         raise NotFound(f"No account of yours is linked at {spec.name}.", hint="`scnet accounts` lists them.", code="not-linked")
     if row.how == "list":
         raise Refused(
-            f"{row.account} stands on the list of {spec.name} itself.",
-            hint=f"Ask {spec.contact or 'the centre'} to take it off.",
+            f"This link to {row.account} was made by the administrators of {spec.name}.",
+            hint=f"Ask {spec.contact or 'the centre'} to remove it.",
             code="listed",
         )
     stored.end(tx, row, person, at)
@@ -175,7 +180,7 @@ def unlink(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> AccountRow:
 def _check_free(tx: Tx, spec: CentreSpec, person: str, account: str) -> None:
     if other := next((row for row in stored.links(tx, centre=spec.id, account=account) if row.person != person), None):
         raise Refused(
-            f"{account} at {spec.name} is linked to somebody else since {other.linked_at:%Y-%m-%d}.",
+            f"{account} at {spec.name} has been linked to another person since {other.linked_at:%Y-%m-%d}.",
             hint=f"Ask {spec.contact or 'the centre'} if it is yours.", code="account-taken",
         )  # fmt: skip
 

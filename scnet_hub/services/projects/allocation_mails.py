@@ -1,6 +1,6 @@
-"""What people are told of credits by mail: that a project asks for some, what it was answered, that they begin and end, or don't last.
+"""Writes the mails about credits: a project asks for them, the answer, their begin and end, and that they run out.
 
-Words and whom they go to; each is written in the transaction of what it tells of. Sending is `mails`' business, deciding `allocations`'.
+Each mail is written in the transaction of the event that it reports. `mailer` sends the mails; `allocations` decides.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ...units import Amount
 from . import mailer, projects
 
 WARN = (timedelta(days=30), timedelta(days=7), timedelta(days=1))  # before credits end
-WAITED = timedelta(minutes=1)  # what begins as it is approved is told once
+WAITED = timedelta(minutes=1)  # credits that begin as they are approved are announced once
 
 
 def asked(tx: Tx, row: AllocationRow, now: datetime) -> None:
-    """To the operators, who answer it."""
-    more = f"It would go on as {row.renews} does, and take over what is left of it.\n" if row.renews else ""
+    """Tells the operators, who answer the request."""
+    more = f"It would continue allocation {row.renews} and take over its remaining credits.\n" if row.renews else ""
     why = f"They write:\n\n{row.words}\n" if row.words.strip() else "They give no reason.\n"
     body = (
         f"{row.asked_by} asks for {_what(row)} for project {row.project}.\n{more}{why}\n"
@@ -33,7 +33,7 @@ def asked(tx: Tx, row: AllocationRow, now: datetime) -> None:
 
 
 def answered(tx: Tx, row: AllocationRow, now: datetime) -> None:
-    """To who asked and to the project's PI and managers."""
+    """Tells the person who asked and the project's PI and managers."""
     words = f"They write:\n\n{row.answer}\n" if row.answer.strip() else ""
     granted = row.state != "declined"
     what = f"{_what(row)} for project {row.project}"
@@ -43,7 +43,7 @@ def answered(tx: Tx, row: AllocationRow, now: datetime) -> None:
 
 
 def begun(tx: Tx, row: AllocationRow, now: datetime) -> None:
-    """To the project's PI and managers, unless they were told so just now, when it was granted."""
+    """Tells the project's PI and managers, unless they were told just now, when it was granted."""
     if row.decided_at and now - row.decided_at < WAITED:
         return
     body = f"{_what(row)} may be spent by project {row.project} from now on."
@@ -51,7 +51,8 @@ def begun(tx: Tx, row: AllocationRow, now: datetime) -> None:
 
 
 def endings(tx: Tx, now: datetime) -> int:
-    """Tells the PI and managers of what ends in 30 days, 7 and 1, and isn't spent; not where it goes on. How many mails are new."""
+    """Tells the PI and managers which unspent credits end in 30 days, 7 and 1, unless an allocation renews them.
+    Returns the number of new mails."""
     renewed = {(row.project, row.renews) for row in stored.of(tx, state="approved") if row.renews}
     return sum(_warn(tx, lot, now) for lot in stored_lots.expiring(tx, now, now + WARN[0]) if (lot.project, lot.name) not in renewed)
 
@@ -61,7 +62,7 @@ def _warn(tx: Tx, lot: Lot, now: datetime) -> int:
     near = min(one for one in WARN if lot.expires_at - now <= one)
     amount = Amount(lot.available, lot.unit)
     body = (
-        f"Project {lot.project}: {ending_words(lot, now)}\n\nWhat is held by sessions that run is not lost before they end. "
+        f"Project {lot.project}: {ending_words(lot, now)}\n\nCredits that running sessions hold are not lost before those sessions end. "
         f"`scnet allocation request {lot.project} AMOUNT --renews {lot.name}` asks for more time, where it was an allocation."
     )
     key = f"lot/{lot.project}/{lot.unit}/{lot.name}/{lot.expires_at:%Y%m%dT%H%M}/{near.days}"
@@ -71,17 +72,20 @@ def _warn(tx: Tx, lot: Lot, now: datetime) -> int:
 
 
 def runs_out(tx: Tx, session: SessionRow, why: str, now: datetime) -> None:
-    """To the person of a session that is stopped soon if nobody pays for more."""
+    """Tells the owner of a session that will be stopped soon unless credits are added."""
     what = f"{'Lab' if session.kind == 'lab' else 'session'} {session.name}".strip()
-    body = f"Your {what} at {session.centre} runs out of credits. {why}\n\nSave your work. Once there are more, it goes on by itself."
+    body = (
+        f"Your {what} at {session.centre} runs out of credits. {why}\n\nSave your work. When credits are added, it continues automatically."
+    )
     _tell(tx, f"lease/{session.id}/{now:%Y%m%dT%H%M}", [session.person], f"Your {what} runs out of credits", body, now)
 
 
 def ending_words(lot: Lot, now: datetime) -> str:
-    """What is lost, and when: "5.00 credits of first end on 30 Nov 2026 16:00 UTC (in 7 days): what is not spent then is gone." """
+    """Says what is lost, and when: "5.00 credits of first end on 30 Nov 2026 16:00 UTC (in 7 days): credits not spent
+    by then are lost." """
     assert lot.expires_at is not None
     what, until = Amount(lot.available, lot.unit), f"{lot.expires_at.astimezone(UTC):%d %b %Y %H:%M} UTC"
-    return f"{what} of {lot.name or 'the first grant'} end on {until} ({_within(lot.expires_at, now)}): what is not spent then is gone."
+    return f"{what} of {lot.name or 'the first grant'} end on {until} ({_within(lot.expires_at, now)}): credits not spent by then are lost."
 
 
 def _within(at: datetime, now: datetime) -> str:

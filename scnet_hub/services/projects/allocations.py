@@ -1,7 +1,7 @@
-"""Allocations: a project asks for credits, an operator answers, and they begin and end in their time.
+"""Keeps allocations: a project asks for credits, an operator answers, and they begin and end in their time.
 
-Each becomes a lot of the project's when it begins, of the same name; one that renews another takes over what is left of it. Asking and
-answering write no entry: only what begins does.
+Each becomes a lot of the project, of the same name, when it begins. An allocation that renews another takes over its
+remaining credits. Requests and answers write no ledger entry: only the begin does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...units import Amount
 from ..accounting import books
 from . import allocation_mails, projects
 
-OPEN = 5  # requests of one project that wait for an answer
+OPEN = 5  # requests of one project that may wait for an answer
 LONGEST = timedelta(days=3 * 366)
 MOST = 10**15  # micro-units: a thousand million credits
 WORDS = 2000
@@ -28,7 +28,7 @@ WORDS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What somebody asks for."""
+    """A request for credits."""
 
     project: str
     amount: Amount
@@ -40,7 +40,8 @@ class Wish:
 
 
 def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, centres: Collection[str]) -> AllocationRow:
-    """Writes the request down under that id; only who may ask for the project, for what there can be. Raises Refused."""
+    """Writes the request under that id. Checks that the person may ask for the project and that the request is
+    possible. Raises Refused, BadOption."""
     projects.as_manager(tx, person, wish.project)
     _possible(wish, now, centres)
     if wish.renews and (before := stored.get(tx, wish.renews)) and before.project != wish.project:
@@ -63,7 +64,7 @@ def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, cent
 
 def _possible(wish: Wish, now: datetime, centres: Collection[str]) -> None:
     if not 0 < wish.amount.micros <= MOST:
-        raise BadOption(f"amount: {wish.amount} can't be allocated.", hint="More than nothing, at most a thousand million.")
+        raise BadOption(f"amount: {wish.amount} cannot be allocated.", hint="Give more than 0 and at most 1,000,000,000.")
     if wish.ends_at and wish.ends_at <= max(wish.begins_at, now):
         raise BadOption(
             "An allocation must end after it begins, and not in the past.", hint="Give a later end, or none.", details={"field": "ends_at"}
@@ -88,17 +89,15 @@ def approve(
     amount: Amount | None = None,
     grantors: Mapping[str, Amount | None] | None = None,
 ) -> AllocationRow:
-    """Grants it, or another `amount` than was asked for; it begins at once if it is time. `grantors` are those that there are, each with
-    its budget (None: no limit); none of them: anybody is one."""
+    """Grants the request, or another `amount`; the allocation begins at once if it is time. `grantors` maps each
+    grantor to its budget (None: no limit); with no grantors, any name is allowed."""
     row = _waiting(tx, allocation)
     before = stored.get(tx, row.renews) if row.renews else None
     if before and before.grantor != grantor:
-        raise BadOption(
-            f"{row.renews} was granted by {before.grantor}: what is left of it can't go on as {grantor}'s.", hint="Grant it anew."
-        )
+        raise BadOption(f"{row.renews} was granted by {before.grantor}: {grantor} cannot renew it.", hint="Grant a new one.")
     micros = row.micros if amount is None else amount.micros
     if not 0 < micros <= MOST:
-        raise BadOption("An approved amount is more than nothing.", hint="Decline it instead.", details={"field": "amount"})
+        raise BadOption("An approved amount must be more than 0.", hint="Decline it instead.", details={"field": "amount"})
     _within_budget(tx, grantor, Amount(micros, row.unit), grantors or {})
     stored.change(tx, row.id, state="approved", grantor=grantor, micros=micros, decided_by=by, decided_at=now, answer=words[:WORDS])
     renew(tx, now)
@@ -106,7 +105,7 @@ def approve(
 
 
 def _within_budget(tx: Tx, grantor: str, amount: Amount, grantors: Mapping[str, Amount | None]) -> None:
-    """What is approved and has not begun counts: it will be given."""
+    """Checks the grantor's budget. Approved allocations that have not begun count: they will be given."""
     if not grantors:
         return
     if grantor not in grantors:
@@ -129,7 +128,7 @@ def _within_budget(tx: Tx, grantor: str, amount: Amount, grantors: Mapping[str, 
 def decline(tx: Tx, allocation: str, by: str, words: str, now: datetime) -> AllocationRow:
     if not words.strip():
         hint = "Say what would have to be different."
-        raise BadOption("A request is declined with a reason.", hint=hint, details={"field": "words"})
+        raise BadOption("Give a reason for declining the request.", hint=hint, details={"field": "words"})
     row = _waiting(tx, allocation)
     stored.change(tx, row.id, state="declined", decided_by=by, decided_at=now, answer=words[:WORDS])
     return _answered(tx, allocation, now)
@@ -149,7 +148,7 @@ def withdraw(tx: Tx, allocation: str, person: str, now: datetime) -> AllocationR
 
 
 def renew(tx: Tx, now: datetime) -> int:
-    """Begins and ends what is due; how many. Harmless to repeat."""
+    """Begins and ends the allocations that are due. Returns their number. May be repeated safely."""
     due = stored.due(tx, now)
     for row in due:
         if row.state == "active":
@@ -186,7 +185,7 @@ def _standing(tx: Tx, allocation: str) -> AllocationRow:
 
 
 def visible(tx: Tx, allocation: str, person: str, *, operator: bool) -> AllocationRow:
-    """For who may see it: it does not exist for others."""
+    """Returns the allocation if the person may see it; for others it does not exist (NotFound)."""
     row = _standing(tx, allocation)
     if not operator and row.project not in [one.id for one in projects.of(tx, person)]:
         raise NotFound(f"There is no allocation {allocation!r}.", hint="`scnet allocation list` shows yours.")
@@ -194,6 +193,6 @@ def visible(tx: Tx, allocation: str, person: str, *, operator: bool) -> Allocati
 
 
 def ending(lots: Iterable[Lot], now: datetime) -> list[str]:
-    """What ends soon and is not spent, as sentences, the soonest first."""
+    """Returns sentences about unspent credits that end soon, soonest first."""
     soon = [lot for lot in lots if lot.expires_at and lot.available > 0 and now < lot.expires_at <= now + allocation_mails.WARN[0]]
     return [allocation_mails.ending_words(lot, now) for lot in sorted(soon, key=lambda lot: lot.expires_at or now)]

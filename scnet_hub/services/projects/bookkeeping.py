@@ -1,5 +1,5 @@
-"""What the books need while nobody asks: allocations begin and end, lots that end are taken back, entries are sealed into the chain; and an
-audit on demand.
+"""Does the ledger's background work: begins and ends allocations, takes back lots that end, and seals entries into the
+chain; audits on demand.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..periodic import rounds
 from . import allocation_mails, allocations
 
 EVERY = 5.0  # seconds from one look to the next
-WARN_EVERY = timedelta(hours=1)  # that credits end
+WARN_EVERY = timedelta(hours=1)  # between two checks for credits that end
 
 
 class Bookkeeping:
@@ -23,11 +23,11 @@ class Bookkeeping:
         self._warn_at: datetime | None = None
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         await rounds(self.once, EVERY, what="keeping the books")
 
     async def once(self) -> None:
-        """All that is due."""
+        """Does all work that is due."""
         await self.db.run(allocations.renew, self.clock())
         await self.db.run(books.expire, self.clock())
         if self._warn_at is None or self.clock() >= self._warn_at:
@@ -38,6 +38,6 @@ class Bookkeeping:
             sealed = await self.db.run(books.seal)
 
     async def verify(self) -> Audit:
-        """Of the books as they are now, with everything sealed that was written before."""
+        """Audits the ledger as it is now, after sealing everything that was written before."""
         await self.once()
         return await self.db.read(audit.verify)

@@ -1,7 +1,7 @@
-"""Forgetting a person: a random name stands where theirs stood, in everything that is stored but the books.
+"""Erases a person: a random name replaces theirs in everything that is stored except the ledger.
 
-What they used and what was paid for it stays, and nobody can tell whose it was: which name became which is written nowhere. Entries say who
-of the officers made them (`actor`) and why (`memo`); they are in the chain of hashes and stay as they are.
+Their use and its payments stay, without a link to the person: the pair of names is not stored. Ledger entries name the
+officers who made them (`actor`) and why (`memo`); entries are in the chain of hashes and stay as they are.
 """
 
 from __future__ import annotations
@@ -23,32 +23,30 @@ SHOWN = 5  # sessions that a refusal names
 
 
 def pseudonym() -> str:
-    """As `identity.forgotten` knows it again."""
+    """Returns a random name that `identifiers.forgotten` recognises."""
     return f"gone-{tokens.new_id()}"
 
 
 def forget(
     tx: Tx, person: str, instead: str, by: str, now: datetime, *, federation: FederationSpec, centres: Iterable[CentreSpec]
 ) -> dict[str, int]:
-    """Puts `instead` where `person` stands; how many rows that changed, by table. Raises NotFound for who was never here, Refused while a
-    page names them or a session of theirs is open."""
+    """Replaces `person` by `instead`. Returns the number of changed rows, by table. Raises NotFound for an unknown
+    person, Refused while a page names them or a session of theirs is open."""
     if where := [*_on_page(federation, person), *(f"accounts of centre {one.id}" for one in centres if person in one.identity.accounts)]:
         raise Refused(
             f"{person} is still named on the pages: {'; '.join(where)}.",
-            hint="Take them off there and restart the broker, which would write the name down again.",
+            hint="Remove the name from them and restart the broker, which would otherwise store the name again.",
             code="still-named", details={"where": where},
         )  # fmt: skip
     if waits := stored.open_sessions(tx, person):
         named = ", ".join(waits[:SHOWN]) + (", ..." if len(waits) > SHOWN else "")
         raise Refused(
-            f"{person} has {len(waits)} session{'s' * (len(waits) != 1)} that run or are not charged yet: {named}.",
+            f"{person} has {len(waits)} session{'s' * (len(waits) != 1)} still running or not charged yet: {named}.",
             hint="`scnet stop` stops them; a charge waits for the centre's usage record, `scnet orphans` shows for which.",
             code="sessions-open", details={"sessions": waits},
         )  # fmt: skip
     if not stored.known(tx, person):
-        raise NotFound(
-            f"Nothing is stored of anybody called {plain(person, 64)!r}.", hint="Give the name as the hub has it.", code="unknown-person"
-        )
+        raise NotFound(f"No data is stored about {plain(person, 64)!r}.", hint="Give the name as the hub has it.", code="unknown-person")
     work = stored.Eraser(tx, person, stored.aliases(tx, person), instead)
     work.memberships()
     work.end_links(by, now)
@@ -59,7 +57,7 @@ def forget(
 
 
 def _on_page(page: FederationSpec, person: str) -> list[str]:
-    """Where the federation's page names them."""
+    """Returns the places in the federation's page that name the person."""
     found = [
         f"{what} of project {project.id}"
         for project in page.project
@@ -71,5 +69,6 @@ def _on_page(page: FederationSpec, person: str) -> list[str]:
 
 
 def _digest(record: dict[str, Any]) -> str:
-    """As `accounting.intake` takes it: that a record came too late is no word of its centre's."""
+    """Computes the digest as `accounting.intake` does, which leaves out that a record came too late: that is not the
+    centre's statement."""
     return serialisation.usage_digest(serialisation.usage_from(record), "" if record.get("late") else record.get("doubt", ""))

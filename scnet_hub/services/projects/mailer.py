@@ -1,7 +1,9 @@
-"""Mails: written in the transaction of what they tell of, sent by and by. A key is told once, whatever runs twice.
+"""Sends mails: each is written in the transaction of the event that it reports, and sent later. A key is sent once,
+whatever runs twice.
 
-An outbox: a mail that can't go out now is tried again for three days, ever more seldom, and given up then; without a `[mail]` host it is
-given up as it is written. What people are told of, and when, is in the rooms that write them; this knows addresses and one SMTP server.
+An outbox: a mail that cannot be sent now is tried again for three days, with growing pauses, and then given up; without
+a `[mail]` host it is given up at once. The modules that write mails decide their content and time; this one knows
+addresses and one SMTP server.
 """
 
 from __future__ import annotations
@@ -28,20 +30,21 @@ from ...errors import ScnetError, plain
 from ..periodic import rounds
 
 log = logging.getLogger(__name__)
-OPERATORS = ""  # instead of a person
+OPERATORS = ""  # in place of a person
 EVERY = 15.0  # seconds from one look at the outbox to the next
-BATCH = 50  # mails that go out by one connection
+BATCH = 50  # mails that are sent over one connection
 KEY = 200  # characters of a key
-TIMEOUT = 20.0  # seconds that the server has for each answer
+TIMEOUT = 20.0  # seconds that the server may take for each answer
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=6)  # before the second try, and before any
-GIVEN_UP = timedelta(days=3)  # a mail that is older says nothing new
-KEPT = timedelta(days=400)  # so that nothing yearly is told twice
+GIVEN_UP = timedelta(days=3)  # an older mail says nothing new
+KEPT = timedelta(days=400)  # so that nothing yearly is sent twice
 OFF = "Mail is off: the federation's page names no host."
 _ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{DOMAIN}")
 
 
 def write(tx: Tx, key: str, person: str, subject: str, body: str, now: datetime) -> bool:
-    """Tells a person (or OPERATORS) something by mail; whether it is new. `key` names the news and whom it is for: it is told once."""
+    """Writes a mail to a person (or OPERATORS). Returns whether it is new. `key` names the news and its recipient: it
+    is sent once."""
     row = MailRow(
         key=_key(key), person=person, subject=" ".join(plain(subject, 200).split()), body=plain(body, 20_000).strip() + "\n",
         written_at=now, sent_at=None, next_at=now, tries=0, trouble="",
@@ -50,12 +53,12 @@ def write(tx: Tx, key: str, person: str, subject: str, body: str, now: datetime)
 
 
 def _key(whole: str) -> str:
-    """No longer than there is room for, and another one for each whole one: whom it is for stands at its end."""
+    """Shortens a key to the space for it, differently for each key: the recipient is at its end."""
     return whole if len(whole) <= KEY else f"{whole[: KEY - 41]}/{hashlib.sha256(whole.encode()).hexdigest()[:40]}"
 
 
 def addresses(spec: MailSpec, person: str) -> list[str]:
-    """Where mails for that person go; none for who has no address."""
+    """Returns the addresses for that person; none for a person without one."""
     if person == OPERATORS:
         return list(spec.operators)
     if forgotten(person):
@@ -65,18 +68,19 @@ def addresses(spec: MailSpec, person: str) -> list[str]:
 
 
 def letter(spec: MailSpec, row: MailRow, to: Sequence[str]) -> EmailMessage:
-    """The mail itself. Its id follows from its key: who gets it twice, because an answer was lost, sees one."""
+    """Returns the mail itself. Its id follows from its key: a recipient who gets it twice, because an answer was lost,
+    sees one mail."""
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = spec.sender, ", ".join(to), row.subject
     message["Date"] = format_datetime(row.written_at)
     message["Message-ID"] = f"<{hashlib.sha256(row.key.encode()).hexdigest()[:40]}@{spec.sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic reply
     message.set_content(row.body)
     return message
 
 
 class NoUse(Exception):
-    """It can't be sent, now or later."""
+    """The mail cannot be sent, now or later."""
 
 
 Troubles = dict[str, Exception]  # by key
@@ -89,11 +93,11 @@ class Mails:
         self.db, self.spec, self.clock = db, spec, clock
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         await rounds(self.once, EVERY, what="sending mails")
 
     async def once(self) -> None:
-        """Sends what is due."""
+        """Sends the mails that are due."""
         await self.db.run(stored.forget, self.clock() - KEPT)
         while rows := await self.db.run(stored.due, self.clock(), BATCH):
             send = deliver if self.spec.host else refuse
@@ -115,12 +119,13 @@ class Mails:
 
 
 def refuse(spec: MailSpec, rows: Sequence[MailRow]) -> Troubles:
-    """Where there is no server."""
+    """Refuses all mails, where there is no server."""
     return {row.key: NoUse(OFF) for row in rows}
 
 
 def deliver(spec: MailSpec, rows: Sequence[MailRow]) -> Troubles:
-    """Hands them to the server by one connection; what is wrong with those that it did not take. Blocks."""
+    """Sends the mails to the server over one connection. Returns the errors of the mails that it did not take, by key.
+    Blocks."""
     found: Troubles = {}
     taken: set[str] = set()
     try:
@@ -138,7 +143,8 @@ def deliver(spec: MailSpec, rows: Sequence[MailRow]) -> Troubles:
 
 
 def _enter(spec: MailSpec, server: smtplib.SMTP) -> None:
-    """In TLS where the server offers it. A password is shown only to a server whose certificate is right."""
+    """Greets the server, with TLS where the server offers it. A password is shown only to a server whose certificate is
+    valid."""
     server.ehlo()
     if server.has_extn("starttls"):
         context = ssl.create_default_context()
@@ -161,7 +167,7 @@ def _hand_over(spec: MailSpec, server: smtplib.SMTP, row: MailRow) -> None:
 
 
 def _judged(error: Exception) -> Exception:
-    """A 5xx is the server's last word, a 4xx is not."""
+    """Returns the error to keep: a 5xx answer is final, a 4xx is not."""
     answers: list[tuple[int, bytes | str]] = []
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         answers = [*error.recipients.values()]

@@ -1,4 +1,4 @@
-"""Projects: who is in them, what each may spend, and the grants that the federation's page gives them."""
+"""Keeps projects: their members, each member's cap, and the grants of the federation's page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..accounting import books
 
 
 def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
-    """Makes the stored projects be those of the federation's page; a grant of a name is given once. A project that is not on it any more
-    stays, with its books, and has no members: nobody starts anything on it."""
+    """Makes the stored projects equal to those of the federation's page; a grant is given once per name. A project that
+    is no longer on the page stays, with its ledger, but has no members, so no session can be started on it."""
     specs = list(specs)
     stored.empty_all_but(tx, [spec.id for spec in specs])
     for spec in specs:
@@ -38,7 +38,7 @@ def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
 
 
 def members(spec: ProjectSpec) -> list[MemberRow]:
-    """Everybody on the page, the PI and the managers first."""
+    """Returns everyone on the page, the PI and the managers first."""
     roles = {**dict.fromkeys([*spec.managers, *spec.members], "member"), **dict.fromkeys(spec.managers, "manager")}
     if spec.pi:
         roles = {spec.pi: "pi", **{person: role for person, role in roles.items() if person != spec.pi}}
@@ -51,13 +51,14 @@ def of(tx: Tx, person: str) -> list[ProjectRow]:
 
 
 def leaders(tx: Tx, project: str) -> list[str]:
-    """Its PI and managers; where it has none, all its members."""
+    """Returns the project's PI and managers; all its members where it has neither."""
     people = stored.people(tx, project)
     return [one.person for one in people if one.role != "member"] or [one.person for one in people]
 
 
 def as_manager(tx: Tx, person: str, project: str) -> None:
-    """Raises NotEntitled for who may not ask and manage for that project; where it has no PI and no manager, each member may."""
+    """Raises NotEntitled for a person who may not ask and manage for that project; where it has no PI and no manager,
+    each member may."""
     leading = leaders(tx, project)
     if person in leading:
         return
@@ -67,7 +68,7 @@ def as_manager(tx: Tx, person: str, project: str) -> None:
 
 
 def leads(tx: Tx, person: str, project: str) -> bool:
-    """Whether `as_manager` would let them."""
+    """Tells whether `as_manager` would let them."""
     try:
         as_manager(tx, person, project)
     except NotEntitled:
@@ -76,13 +77,13 @@ def leads(tx: Tx, person: str, project: str) -> bool:
 
 
 def oversees(tx: Tx, person: str, project: str) -> bool:
-    """Whether they see what each member of that project spends: its PI and managers do. Members see their own rows and the project's
-    sums, also where it names neither."""
+    """Tells whether they may see each member's spending in that project: its PI and managers may. Members see their own
+    rows and the project's sums, also where it has neither."""
     return any(one.person == person and one.role != "member" for one in stored.people(tx, project))
 
 
 class Cap(NamedTuple):
-    """What a project lets one of its people spend: in all, spent so far, held for their sessions, and what is left of it."""
+    """A member's cap in a project: the total, the amounts spent and held for their sessions, and the rest."""
 
     cap: Amount
     spent: Amount
@@ -94,13 +95,13 @@ class Cap(NamedTuple):
 
 
 def cap_of(tx: Tx, project: str, person: str) -> Cap | None:
-    """None for a person without a cap."""
+    """Returns the person's cap; None for a person without one."""
     cap = next((one.cap for one in stored.people(tx, project) if one.person == person), None)
     return None if cap is None else Cap(Amount(cap), *(Amount(micros) for micros in stored_sessions.spent_by(tx, project, person)))
 
 
 def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
-    """Raises Overdrawn if that would be more than the project lets this person spend; what is held counts."""
+    """Raises Overdrawn if `amount` would be more than the project lets this person spend; held credits count."""
     found = cap_of(tx, project, person)
     if found is None:
         return
@@ -114,7 +115,7 @@ def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
 
 
 def resolve(tx: Tx, person: str, wanted: str) -> ProjectRow:
-    """The project that a request of `person` is booked on: `wanted`, or the first. Raises NotEntitled."""
+    """Returns the project that a request of `person` is booked on: `wanted`, or the first. Raises NotEntitled."""
     mine = stored.of(tx, person)
     if not mine:
         raise NotEntitled(

@@ -1,1 +1,1 @@
-"""Answers to questions about sessions, money and health. Changes nothing."""
+"""Answers questions about sessions, money and health. Changes nothing."""

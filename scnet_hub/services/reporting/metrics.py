@@ -1,6 +1,6 @@
-"""What a monitor asks of the broker, in Prometheus's words: questions to centres, ages of what is known, sessions by state.
+"""Provides metrics of the broker in Prometheus's format: calls to centres, ages of their data, sessions by state.
 
-Counted where a question is asked (`Centre.observe`); ages and sessions are read when the monitor comes. Knows no HTTP.
+Calls are counted as they are made (`Centre.observe`); ages and sessions are read when the monitor asks. Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STATES = ("up", "stale", "down", "unknown")
 
 
 class Metrics:
-    """One registry per broker, so that several can live in one process."""
+    """One registry per broker, so that several brokers can live in one process."""
 
     def __init__(self, db: Database, load: Load, clock: Callable[[], datetime]) -> None:
         self.db, self.load, self.clock = db, load, clock
@@ -35,13 +35,13 @@ class Metrics:
         self._sessions = Gauge("scnet_sessions", "Live sessions.", ("centre", "kind", "state"), registry=self.registry)
 
     def asked(self, centre: str, step: Asked) -> None:
-        """A command was run at that centre; what its answer says is no question of its own."""
+        """Counts a command that was run at that centre. Further steps found in its answer are not counted."""
         if step.hop == "login":
             self._asked.labels(centre, step.program, "no" if step.error else "yes").inc()
             self._took.labels(centre, step.program).observe(step.seconds)
 
     async def text(self) -> bytes:
-        """Everything, in Prometheus's text format."""
+        """Returns all metrics in Prometheus's text format."""
         now = self.clock()
         for name, known in self.load.centres.items():
             if known.snapshot:

@@ -1,6 +1,7 @@
-"""Prices for people: each partition's tariff as a document, with all its versions, its sales, and what holds now.
+"""Lists prices for people: each partition's tariff as a document, with all its versions, its sales, and the current
+prices.
 
-Says what the page says, by the same tariff that charges are made by (`ledger/tariffs.py`); knows no request and no project.
+Uses the tariff by which charges are made (`domain/pricing/tariffs.py`); knows no request and no project.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from ...domain.standard.tariff import DAYS
 from ..documents import iso, number
 
 Json = dict[str, Any]
-AHEAD = timedelta(days=31)  # how far the next change is looked for
-ROUNDING = "Each segment is rounded up to a millionth of a credit, once; a session that ran costs its minimum at least, once."
+AHEAD = timedelta(days=31)  # how far ahead the next change is searched
+ROUNDING = "Each segment is rounded up to a millionth of a credit, once; a session that ran costs at least its minimum, once."
 
 
 def of(spec: CentreSpec, now: datetime) -> list[Json]:
-    """A document for each partition."""
+    """Returns a document for each partition."""
     return [_document(spec, partition, tariff_of(spec, partition), now) for partition in spec.partition]
 
 
 def _document(spec: CentreSpec, partition: PartitionSpec, tariff: Tariff, now: datetime) -> Json:
-    """Prices by meter, for an hour of it: of a GPU None where the partition has none; times are instants, those of sales the centre's wall
-    clock."""
+    """Returns prices by meter, per hour; None for the GPU of a partition without GPUs. Times are instants; those of
+    sales are the centre's wall clock."""
     gpus = partition.gpus > 0
     return {
         "centre": spec.id,
@@ -46,7 +47,7 @@ def _document(spec: CentreSpec, partition: PartitionSpec, tariff: Tariff, now: d
 
 
 def _now(rates: Rates, gpus: bool) -> Json:
-    """The list's prices, what the sale takes off, and what is paid."""
+    """Returns the list prices, the sale's reduction, and the prices paid."""
     paid = {meter: -(-price * (WHOLE - rates.off) // WHOLE) for meter, price in rates.prices.items()}
     return {**_prices(rates, gpus), "sale": rates.sale, "percent_off": rates.off * 100 / WHOLE, "paid": _listed(paid, gpus)}
 

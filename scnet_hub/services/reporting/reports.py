@@ -1,6 +1,6 @@
-"""What the federation tells: sessions, centres, balances and entries as the documents of docs/reference/rest.md.
+"""Reports sessions, centres, balances and entries as the documents of docs/reference/rest.md.
 
-Reads the database and what is known of the centres; changes nothing and asks no centre.
+Reads the database and the known load of the centres; changes nothing and asks no centre.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from ..sessions.session_list import Briefs
 from .spending import Spending
 
 Json = dict[str, Any]
-ENDED = 50  # of the newest sessions that are over
+ENDED = 50  # newest ended sessions that are listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionPage:
-    """Which sessions are listed, and how: at most `limit` live ones after the one of the id `after`; of one `kind` (""); the newest `ended`
-    ones behind them; in `brief`: live ones only, without
-    money and events."""
+    """Selects the sessions to list: at most `limit` live ones after the session with id `after`, of one `kind` ("" for
+    all). `ended`: the newest ended sessions too, after the live ones. `brief`: live sessions only, without money and
+    events."""
 
     limit: int
     after: str = ""
@@ -56,7 +56,7 @@ class SessionPage:
 
 
 class Reports:
-    """Reports on the centres in `load`; `clock` says how old facts are."""
+    """Reports on the centres in `load`; `clock` gives the current time."""
 
     def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], spec: FederationSpec) -> None:
         self.db, self.load, self.clock, self.spec = db, load, clock, spec
@@ -78,13 +78,14 @@ class Reports:
         return [document | self._whole(tx, row) for document, row in zip(found, rows, strict=True)] if whole else found
 
     def flown(self, tx: Tx, rows: Sequence[OpenRow]) -> Flown:
-        """What these sessions have used so far, by the prices of their places."""
+        """Returns the estimated cost of these sessions so far, by the prices of their places."""
         now = self.clock()
         return flown(tx, self.load, rows, now, self.spending.month(now))
 
     async def page(self, person: str, page: SessionPage, *, tokens: bool) -> tuple[list[Json], str]:
-        """A page of live sessions, of `person` or of everybody's for "", and where the next one begins: "" on the last one, which also has
-        the newest ended ones if the page asks for them. `tokens`: each with its job's own token."""
+        """Returns a page of live sessions, of `person` or ("") of everyone, and where the next page begins: "" on the
+        last, which also has the newest ended sessions if the page asks for them. `tokens`: adds each session's own
+        token."""
         return await self.db.query(self._brief_page if page.brief else self._page, person, page, tokens)
 
     def _page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
@@ -106,10 +107,10 @@ class Reports:
     def _check_after(self, tx: Tx, person: str, page: SessionPage) -> None:
         row = stored.get(tx, page.after) if page.after else None
         if page.after and (row is None or person not in ("", row.person)):
-            raise BadOption(f"after: {page.after!r} is not the id of a session.", hint="It is the `next` of the page before.")
+            raise BadOption(f"after: {page.after!r} is not the id of a session.", hint="Use the `next` of the previous page.")
 
     def _whole(self, tx: Tx, row: SessionRow) -> Json:
-        """What only the document of one session says."""
+        """Returns the fields that only the document of one session has."""
         behind = stored.next_in_line(tx, row.id)
         centres = {name: known.spec.name for name, known in self.load.centres.items()}
         return {
@@ -120,7 +121,7 @@ class Reports:
         }
 
     async def orphans(self, found: Iterable[Orphan]) -> Json:
-        """Jobs without a session, and sessions without a job."""
+        """Returns jobs without a session, and sessions without a job."""
         rows = [row for row in await self.db.query(stored.live_copies) if row.forgotten_since]
         return {
             "jobs": [documents.orphan(one) for one in found],
@@ -128,12 +129,12 @@ class Reports:
         }
 
     def warnings(self, row: SessionRow | BriefRow) -> list[Notice]:
-        """What its person should know of a live session now."""
+        """Returns the warnings for the owner of a live session."""
         known, now = self.load.centres.get(row.centre), self.clock()
         if known is None or not row.live:
             return []
         if not (row.unknown_since or row.lease_end or known.spec.maintenance or known.spec.announcement):
-            return []  # as good as always
+            return []  # the usual case
         ends_at = walltime_end(row) or now + timedelta(seconds=row.request["walltime_s"])
         return notices(
             known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since, unknown_why=row.unknown_why, now=now,
@@ -141,7 +142,7 @@ class Reports:
         )  # fmt: skip
 
     async def centres(self, person: str) -> list[Json]:
-        """Every centre, as `person` finds it; "" is nobody in particular."""
+        """Returns every centre, as `person` finds it; for "" without a person's own facts."""
         return await self.db.query(self._centres, person)
 
     def _centres(self, tx: Tx, person: str) -> list[Json]:
@@ -154,11 +155,11 @@ class Reports:
         ]
 
     async def accounts(self, person: str, *, ended: bool = False) -> list[Json]:
-        """Who is linked to which account; everybody's for the person ""; with `ended` the whole history."""
+        """Returns the links of `person`, or ("") of everyone; with `ended` the whole history."""
         return [documents.account(row) for row in await self.db.query(stored_accounts.links, person=person, ended=ended)]
 
     async def balances(self, person: str) -> list[Json]:
-        """A balance for each project of `person`; of every project for the person ""."""
+        """Returns a balance for each project of `person`, or ("") for every project."""
         return await self.db.query(self._balances, person)
 
     def _balances(self, tx: Tx, person: str) -> list[Json]:
@@ -172,14 +173,15 @@ class Reports:
         lots = stored_lots.of(tx, project.id, CREDIT)
         ending = allocations.ending(lots, self.clock())
         over = Amount(sum(max(0, flights.used[row.id] - row.held) for row in rows))
-        money = books.balance(tx, project.id)  # what runs over its hold will come off what is available
+        # what exceeds the hold of a session will be taken from the available credits
+        money = books.balance(tx, project.id)
         money = replace(money, on_hold=money.on_hold + over, available=money.available - over)
         cap = projects.cap_of(tx, project.id, person) if person else None
         found = documents.balance(project, money, in_flight, ending) | {"own": documents.own(cap, money.available) if cap else None}
         return found | quota_check.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, flights)
 
     async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:
-        """Of the projects of `person`; of every project for the person ""."""
+        """Returns the allocations of the projects of `person`, or ("") of every project."""
         return await self.db.query(self._allocations, person, project, state)
 
     def _allocations(self, tx: Tx, person: str, project: str, state: str) -> list[Json]:
@@ -188,7 +190,8 @@ class Reports:
         return [documents.allocation(row) for row in rows if mine is None or row.project in mine]
 
     async def project(self, person: str, project: str) -> Json | None:
-        """A project of `person`, or any for the person "": its balance, people, lots and allocations."""
+        """Returns a project of `person`, or ("") any project: its balance, people, lots and allocations; None if there
+        is none."""
         return await self.db.query(self._project, person, project)
 
     def _project(self, tx: Tx, person: str, project: str) -> Json | None:
@@ -208,14 +211,15 @@ class Reports:
         }  # fmt: skip
 
     async def entries(self, person: str, project: str, after: int, limit: int) -> Json:
-        """The newest first of a project of `person`: all for who oversees it, and for the person "". They are older than the entry `after`,
-        unless it is 0. `next` is the next page's `after`, or null. Raises NotFound."""
+        """Returns entries of a project of `person`, newest first: all of them for those who oversee it, and for the
+        person "". They are older than the entry `after`, unless it is 0. `next` is the next page's `after`, or None.
+        Raises NotFound."""
         found = await self.db.query(self._entries, person, project, limit + 1, after)
         listed = [documents.entry(number, entry) for number, entry in found[:limit]]
         return {"entries": listed, "next": listed[-1]["id"] if len(found) > limit else None}
 
     def _entries(self, tx: Tx, person: str, project: str, limit: int, after: int) -> list[tuple[int, Entry]]:
         if person and project not in [one.id for one in stored_projects.of(tx, person)]:
-            raise NotFound(f"There is no project {project!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
+            raise NotFound(f"You have no project {project!r}.", hint="`scnet balance` lists them.", code="unknown-project")
         whose = "" if not person or projects.oversees(tx, person, project) else person
         return stored_entries.newest(tx, project, limit, after, person=whose)

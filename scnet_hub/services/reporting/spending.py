@@ -1,8 +1,8 @@
-"""What was spent, by whom, where and when, how fast a project spends now and until when that lasts. Reads the books and what runs; writes
-nothing.
+"""Reports spending by person, centre and time, each project's rate of spending, and until when its credits last. Reads
+the ledger and the running sessions; writes nothing.
 
-Charges are the centres' word and stand where what they are for began, in days of the federation's zone; what runs now is an estimate beside
-them, and never in the same number.
+Charges come from the centres' records and are dated by when the charged use began, in days of the federation's zone.
+Running sessions are an estimate, reported beside the charges and never in the same number.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ Json = dict[str, Any]
 T = TypeVar("T")
 K = TypeVar("K")
 BY = ("day", "centre", "person", "session", "charge")
-DAYS, WEEK = 14, 7  # that a balance tells one by one; over which the rate is taken
+DAYS, WEEK = 14, 7  # days that a balance lists one by one; days over which the rate is taken
 LONGEST = timedelta(days=366)
-PAGE, LARGEST = 500, 5000  # rows of one answer: what is usual, and at most
-BACK = timedelta(days=30)  # how far a burn-down looks back
+PAGE, LARGEST = 500, 5000  # rows of one answer: by default, and at most
+BACK = timedelta(days=30)  # how far back a burn-down goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Whose usage, when and by what; no project, no person: all. Without an end it goes until now. At most `limit` rows behind the first
-    `after` ones."""
+    """A question about usage: whose, when and by which key; no project, no person: all. Without `until` it goes until
+    now. At most `limit` rows after the first `after` rows."""
 
     by: str
     since: datetime
@@ -55,13 +55,14 @@ class Question:
     limit: int = PAGE
 
     def of(self, rows: Sequence[T]) -> list[T]:
-        """The page's rows."""
+        """Returns the page's rows."""
         return list(rows[self.after : self.after + self.limit])
 
 
 class Recent(NamedTuple):
-    """What a project spent on each of its last days, today last: as of when `spent` was the sum of its lots. `after`: an older entry than
-    all of these; `began`: when its books began; `record`: when its newest charge was written."""
+    """A project's spending on each of its last days, today last, read when its lots had `spent` in sum. `after`: the id
+    of an entry older than all of these; `began`: when its ledger began; `record`: when its newest charge was
+    written."""
 
     spent: int
     today: date
@@ -72,18 +73,18 @@ class Recent(NamedTuple):
 
 
 class Spending:
-    """Over the books in `db`, with what runs now at the centres in `load`."""
+    """Reports from the ledger in `db`, with the running sessions at the centres in `load`."""
 
     def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], zone: str) -> None:
         self.db, self.load, self.clock = db, load, clock
         self.zone = ZoneInfo(zone)
         self._recent: dict[str, Recent] = {}
 
-    # ---- how long it lasts
+    # ---- how long credits last
 
     def outlook(self, tx: Tx, project: str, lots: Sequence[Lot], rows: Sequence[OpenRow], flights: Flown) -> Json:
-        """Beside a project's balance: how fast it spends, until when that lasts, and how old the numbers are. `rows`: its sessions that are
-        not charged, with what they use."""
+        """Returns the outlook shown beside a project's balance: its rate of spending, until when its credits last, and
+        the age of the numbers. `rows`: its uncharged sessions; `flights`: their use."""
         now, in_flight = self.clock(), flights.total()
         recent = self.recent(tx, project, lots, now)
         running = {row.centre for row in rows if row.started_at and row.job_live}
@@ -99,7 +100,7 @@ class Spending:
         }
 
     def recent(self, tx: Tx, project: str, lots: Sequence[Lot], now: datetime) -> Recent:
-        """Read anew where something was charged since, and then only what is of these days."""
+        """Returns the recent spending. Reads again only after a new charge, and then only the entries of these days."""
         days, spent = self._days(now), sum(lot.spent for lot in lots)
         known = self._recent.get(project)
         if known and (known.spent, known.today) == (spent, days[-1]):
@@ -117,12 +118,13 @@ class Spending:
         return found
 
     def _ends(self, lots: Sequence[Lot], in_flight: Amount, per_day: int, now: datetime) -> str | None:
-        """Until when the lots last at so many micro-credits a day; None: nothing is spent, or they last for three years."""
+        """Returns until when the lots last at `per_day` micro-credits; None: nothing is spent, or they last for three
+        years."""
         return iso(runs_out_at(burn_down(lots, in_flight.micros, per_day, now), per_day))
 
     def rate(self, recent: Recent, in_flight: Amount, now: datetime) -> Amount | None:
-        """Credits a day over the last week, what is in flight included; of younger books since they began. None while it can't be known:
-        where all that was spent in that week was spent today, as an hour's use says nothing of a day's."""
+        """Returns credits per day over the last week, in flight included; for a younger ledger since it began. None
+        while unknown: if everything in that week was spent today, because an hour's use does not predict a day's."""
         week = recent.days[-WEEK:]
         if (any(week) or in_flight) and not any(week[:-1]):
             return None
@@ -132,12 +134,13 @@ class Spending:
         return Amount(micros * 86_400_000_000 // (lasted // timedelta(microseconds=1)))
 
     def _looked(self, centres: Iterable[str], now: datetime) -> datetime:
-        """How old the oldest look is that what is in flight rests on."""
+        """Returns the time of the oldest look on which the amount in flight is based."""
         known = [self.load.centres[one].snapshot for one in centres if one in self.load.centres]
         return min((one.taken_at for one in known if one), default=now)
 
     def burning(self, tx: Tx, project: str, lots: Sequence[Lot], flying: float) -> Json:
-        """What a project had at the ends of its last days, and what it will have if it goes on like this; so many credits are in flight."""
+        """Returns a project's credits at the ends of its last days, and a forecast at its current rate. `flying`:
+        credits in flight."""
         now, in_flight = self.clock(), credits(flying)
         recent = self.recent(tx, project, lots, now)
         rate = self.rate(recent, in_flight, now)
@@ -159,11 +162,11 @@ class Spending:
     # ---- who spent what
 
     async def usage(self, question: Question, asker: str, *, operator: bool = False) -> Json:
-        """Raises NotEntitled, NotFound or BadOption."""
+        """Answers a question. Raises NotEntitled, NotFound or BadOption."""
         if question.by not in BY:
-            raise BadOption(f"by: {question.by[:40]!r} is none of {', '.join(BY)}.")
+            raise BadOption(f"by: {question.by[:40]!r} is not one of {', '.join(BY)}.")
         if (question.until or self.clock()) - question.since > LONGEST:
-            raise BadOption("That is over a year.", hint="Ask for a part of it: since and until.")
+            raise BadOption("The range is longer than a year.", hint="Give a shorter range with since and until.")
         if question.until and question.until <= question.since:
             raise BadOption("until: must be after since.")
         return await self.db.query(self._usage, question, asker, operator)
@@ -171,7 +174,7 @@ class Spending:
     def _usage(self, tx: Tx, question: Question, asker: str, operator: bool) -> Json:
         person = question.person if operator else seen(tx, asker, question.project, question.person)
         now = self.clock()
-        until = question.until or now + timedelta(days=1)  # what a centre's clock dates ahead is there too
+        until = question.until or now + timedelta(days=1)  # includes charges that a centre's clock dates ahead
         rows = stored.charges(tx, question.since, until, project=question.project, person=person, unit=CREDIT)
         asked_now = question.since <= now < until
         running = stored_open.uncharged(tx, project=question.project, person=person, begun=True) if asked_now else []
@@ -255,19 +258,19 @@ class Spending:
         return datetime.combine(day, time(), self.zone).astimezone(UTC)
 
     def moment(self, name: str, text: str) -> datetime | None:
-        """ "2026-11-23" is its midnight in the federation's zone. Raises BadOption."""
+        """Reads an instant; "2026-11-23" is its midnight in the federation's zone. Raises BadOption."""
         return parse_instant(text, option=name, zone=self.zone) if text else None
 
     def month(self, now: datetime) -> datetime:
-        """When this month began."""
+        """Returns when this month began."""
         return self.midnight(self.day(now).replace(day=1))
 
     def _days(self, now: datetime, count: int = DAYS) -> list[date]:
-        """The last days, today last."""
+        """Returns the last days, today last."""
         return [self.day(now) - timedelta(days=back) for back in range(count - 1, -1, -1)]
 
     def _last(self, question: Question) -> date:
-        """The last day that is asked for and has begun."""
+        """Returns the last day that the question covers and that has begun."""
         now = self.clock()
         return self.day(min(question.until - timedelta(microseconds=1), now) if question.until else now)
 
@@ -279,7 +282,7 @@ class Spending:
 Rows = Sequence[ChargeRow]
 Runs = dict[str, OpenRow]
 Flights = dict[str, int]  # micro-credits by session
-Found = tuple[int, list[Json]]  # how many rows there are in all, and those of the page
+Found = tuple[int, list[Json]]  # the number of rows in all, and the rows of the page
 MADE: dict[str, Callable[[Spending, Tx, Question, Rows, Runs, Flights], Found]] = {
     "day": Spending._by_day, "centre": Spending._by_centre, "person": Spending._by_person, "session": Spending._by_session,
     "charge": Spending._by_charge,
@@ -287,18 +290,20 @@ MADE: dict[str, Callable[[Spending, Tx, Question, Rows, Runs, Flights], Found]] 
 
 
 def seen(tx: Tx, asker: str, project: str, person: str) -> str:
-    """Whose usage `asker` sees who asked for that person's in that project ("": of any): everybody's ("") in a project whose PI or manager
-    they are, else their own. Raises NotEntitled or NotFound."""
+    """Returns whose usage `asker` may see in that project ("" for any), having asked for `person`: everyone's ("") in a
+    project whose PI or manager they are, else their own. Raises NotEntitled or NotFound."""
     if project and project not in [one.id for one in stored_projects.of(tx, asker)] + stored.projects_of(tx, asker):
-        raise NotFound(f"There is no project {project[:64]!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
+        raise NotFound(f"You have no project {project[:64]!r}.", hint="`scnet balance` lists them.", code="unknown-project")
     if person == asker or (not person and not (project and projects.oversees(tx, asker, project))):
         return asker
     if not project:
-        raise NotEntitled("Somebody else's usage is shown for a project that you lead.", hint="Name the project.", code="not-the-manager")
+        raise NotEntitled(
+            "Another person's usage is only shown within a project that you lead.", hint="Name the project.", code="not-the-manager"
+        )
     if not projects.oversees(tx, asker, project):
         raise NotEntitled(
-            f"Only the PI and the managers of project {project} see what each member used.",
-            hint="You see your own.",
+            f"Only the PI and the managers of project {project} can see what each member used.",
+            hint="You can see your own usage.",
             code="not-the-manager",
         )
     return person
@@ -312,7 +317,7 @@ def charge(row: ChargeRow) -> Json:
 
 
 def _by_name(name: str, rows: Rows, runs: Runs, flights: Flights) -> list[Json]:
-    """By centre or person, who spent most first."""
+    """Returns sums by centre or person, the largest first."""
     by = _grouped(rows, lambda row: str(getattr(row, name)))
     on = _grouped(runs.values(), lambda row: str(getattr(row, name)))
     found = [{name: one, **_sums(by.get(one, []), {row.id: row for row in on.get(one, [])}, flights)} for one in {*by, *on}]

@@ -1,1 +1,1 @@
-"""A session from submission to its end: launch, call home, watch, second chance, stop."""
+"""Leads a session from submission to its end: launch, call home, watch, second chance, stop."""

@@ -1,7 +1,8 @@
-"""Arriving: a session's first process calls home, vouched for by its copy's nonce; the first copy that is ready leads.
+"""Takes the calls home of sessions. The nonce of a copy proves the caller; the first copy that is ready leads.
 
-Whatever else of that session is at centres is told to stop then, and what calls home later is told that it is over. A session is
-reached at its centre's address for sessions, in its centre's networks of nodes, or on its own node: never where else it may say.
+The session's other copies are then told to stop, and are refused if they call home later. The hub reaches a session
+only at its centre's address for sessions, in its centre's node networks, or on the node that the scheduler reports; any
+other address that a session sends is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class CallHome:
         self.runtime, self.endings, self.stopping, self.continuation = runtime, endings, stopping, continuation
 
     async def call_home(self, session_id: str, news: Json) -> None:
-        """What a copy's first process says of itself. Raises Refused if it isn't, or should no longer be, that session's."""
+        """Takes the message that a copy's first process sends. Raises Refused if the nonce is not that session's, or if
+        the copy should no longer run."""
         row = await self.runtime.db.query(self._who, session_id, str(news.get("nonce", "")))
         address: Json = {}
         if news["phase"] == "listening":
@@ -58,16 +60,17 @@ class CallHome:
         return _wanted(row)
 
     def _claim(self, tx: Tx, row: SessionRow, address: str) -> None:
-        """A copy has one address, from the first time that it says one: before any way there is opened."""
+        """Keeps the copy's first address. The address is fixed before a connection to it is opened. Raises Refused for
+        another one."""
         fresh = _wanted(stored.get(tx, row.id, row.number))
         if fresh.address not in ("", address):
             raise Refused("Another copy of this session is already running.", code="not-first")
         stored.change(tx, row.id, row.number, address=address)
 
     def came_home(self, tx: Tx, row: SessionRow, address: Json, ready: bool, node: str) -> list[SessionRow]:
-        """On the rows as they are now: a session that ended or was stopped meanwhile stays so. Answers what must stop now: its
-        other copies, and the session whose place it takes. `node` is the session's own word, fit for a sentence: where it may
-        listen goes by the scheduler's."""
+        """Re-reads the rows, so a session that has ended or was stopped is not revived. Returns the copies that must
+        stop now: the session's other copies, and those of the session that it replaces. `node` is the name that the
+        session itself sends and is only shown to people; the hub connects to the scheduler's."""
         now = self.runtime.clock()
         fresh = _wanted(stored.get(tx, row.id, row.number))
         if address and fresh.port and (fresh.host, fresh.port) != (address["host"], address["port"]):
@@ -99,7 +102,8 @@ class CallHome:
         return after
 
     def _check_host(self, row: SessionRow, host: str) -> str:
-        """The host that the hub may lead to. Raises Refused with what the centre's page would have to say."""
+        """Returns the host to which the hub may connect. Raises Refused with the setting that is missing in the
+        centre's page."""
         spec = self.runtime.centres[row.centre].spec
         if spec.network.nodes:
             return hosts.in_networks(host, spec.network.nodes, listen=spec.network.listen, centre=row.centre)
@@ -110,7 +114,8 @@ class CallHome:
         return hosts.on_node(host, wanted, domains=lambda: self._domains(row.centre), centre=row.centre)
 
     def _domains(self, centre: str) -> set[str]:
-        """Those that the centre's page says, those of its login nodes, and those that its scheduler gives other nodes."""
+        """Returns the domains in the centre's page, those of its login nodes, and those that its scheduler gives to
+        other nodes."""
         known = self.runtime.load.centres[centre]
         partitions = known.snapshot.partitions.values() if known.snapshot else ()
         nodes = {node.name for load in partitions for node in load.nodes}
@@ -118,7 +123,7 @@ class CallHome:
 
 
 def _wanted(row: SessionRow | None) -> SessionRow:
-    """Raises Refused for a copy that should no longer run."""
+    """Returns the row. Raises Refused for a copy that should no longer run."""
     if row is None or not row.live or row.cancelled_at or not row.job_live or row.job_cancelled_at:
         raise Refused("This session is over or being stopped.", code="over")
     if row.ready_at and not row.leads:
@@ -127,7 +132,7 @@ def _wanted(row: SessionRow | None) -> SessionRow:
 
 
 def _ready_words(rows: list[SessionRow], winner: SessionRow, node: str) -> str:
-    """With why it is not where it was first asked for, if so."""
+    """Returns the event line, with the reason if the session is not at the place that it was first submitted to."""
     waited = next((row for row in rows if row.number != winner.number and row.job_live), None)
     moved = f" Moved from {waited.centre} to {winner.centre}: {second_chances.grown_words(waited)}." if waited else ""
     return f"Ready on {node}.{moved}"

@@ -1,7 +1,8 @@
-"""Continuing: the next session of a Lab whose walltime ends, asked for before it does, at the same centre and so in the same folder.
+"""Continues a Lab whose walltime ends: starts its next session before the end, at the same centre and so in the same
+folder.
 
-It is a session of its own, with its own hold and charge. It stands in line until it listens, or until the other has ended; then it
-has the name, the address follows, and the other is stopped.
+The next session has its own hold and charge. It waits in line until its server listens or the first session has ended.
+Then it takes over the name and the address, and the first session is stopped.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Continuation:
         self.runtime, self.placing, self.submission, self.copies, self.endings = runtime, placing, submission, copies, endings
 
     async def next(self, row: SessionRow) -> tuple[SessionRow, bool]:
-        """The session that continues `row`, and whether it is new. Raises Refused."""
+        """Returns the session that continues `row`, and whether it is new. Raises Refused."""
         new_id = tokens.new_id()
         successor = await self.runtime.db.run(self._begin, row.id, new_id)
         if isinstance(successor, Refused):
@@ -56,7 +57,7 @@ class Continuation:
         return fresh
 
     def take_over(self, tx: Tx, row: SessionRow) -> list[SessionRow]:
-        """The session of this copy is ready: it has the name from now on. Answers what must stop."""
+        """Gives the name to the session of this copy, which is ready. Returns the copies that must stop."""
         session = stored.get(tx, row.id)
         assert session is not None
         if not session.in_line:

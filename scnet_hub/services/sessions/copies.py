@@ -1,4 +1,4 @@
-"""The rows of sessions and their copies, written as others have decided. Decides nothing, and sends no signal.
+"""Writes the rows of sessions and copies that other services decided on. Makes no decision and sends no signal.
 
 Every function works inside its caller's transaction. A copy is one job at a centre; a session has one or more.
 """
@@ -61,25 +61,25 @@ class Copies:
 
 
 def refresh(tx: Tx, session_id: str) -> None:
-    """Makes a live session's state and its leading copy what its copies say."""
+    """Updates a live session's state and its leading copy from its copies."""
     rows = stored.copies_of(tx, session_id)
     if rows and rows[0].live:
         stored.change(tx, session_id, lead=lifecycle.lead(rows).number, state=lifecycle.state_of(rows))
 
 
 def mark_to_stop(tx: Tx, row: SessionRow, why: str, now: datetime) -> None:
-    """Writes down that this copy should stop, and why."""
+    """Records that this copy should stop, and why."""
     state = lifecycle.step(row.job_state, "stop")
     stored.change(tx, row.id, row.number, job_state=state, job_cancelled_at=now, job_end=why)
 
 
 def withdraw(tx: Tx, row: SessionRow, why: str, now: datetime) -> None:
-    """Ends a copy of which its centre certainly has no job."""
+    """Ends a copy whose centre certainly has no job for it."""
     close_uncharged(tx, row, "withdrawn", why, now)
 
 
 def close_uncharged(tx: Tx, row: SessionRow, event: str, why: str, now: datetime) -> None:
-    """Ends a copy that costs nothing, by that event of the life cycle."""
+    """Ends a copy that costs nothing, with that event of the life cycle."""
     fresh = stored.get(tx, row.id, row.number)  # its session may have been set aside since `row` was read
     if fresh is None or not fresh.job_live:
         return
@@ -90,14 +90,14 @@ def close_uncharged(tx: Tx, row: SessionRow, event: str, why: str, now: datetime
 
 
 def inherit(tx: Tx, session_id: str) -> None:
-    """Gives the name of a session that is over to the session in line behind it, wherever that one is."""
+    """Gives the name of an ended session to the session in line behind it, at whatever centre that session is."""
     behind = stored.next_in_line(tx, session_id)
     if behind and behind.live and behind.in_line and not behind.cancelled_at:
         stored.change(tx, behind.id, in_line=False)
 
 
 def heir(tx: Tx, row: SessionRow) -> SessionRow:
-    """The session that has the name of `row` now, if that is over: the hub may not have heard of it yet."""
+    """Returns the session that now has the name of `row` if `row` has ended: the hub may not know that session yet."""
     while not row.live and (behind := stored.next_in_line(tx, row.id)) and not behind.in_line:
         row = behind
     return row

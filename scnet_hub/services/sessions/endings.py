@@ -1,5 +1,5 @@
-"""What a centre says of a copy, taken in, and what the end of a copy means for its session: the session goes on with the others, begins
-another copy, or ends.
+"""Takes in a centre's answers about a copy, and decides the consequence of a copy's end for its session: the session
+continues with its other copies, starts another copy, or ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ..runtime import Runtime
 from .copies import inherit, mark_to_stop, refresh
 from .second_chances import SecondChances
 
-DIED = (JobState.FAILED, JobState.COMPLETED, JobState.LOST)  # before it was ready: no wish of its person
+# ended before the session was ready, and not because its owner asked
+DIED = (JobState.FAILED, JobState.COMPLETED, JobState.LOST)
 
 
 class Endings:
@@ -26,7 +27,8 @@ class Endings:
         self.runtime, self.second_chances, self.pages = runtime, second_chances, pages
 
     async def take_status(self, row: SessionRow, status: JobStatus, tail: str) -> SessionRow | None:
-        """Takes in a centre's word on the copy as it is now; the row as it was, if that changed anything."""
+        """Applies a centre's status to the current row of the copy. Returns the row from before the change, or None if
+        nothing changed."""
         before, further = await self.runtime.db.run(self._take_status, row, status, tail)
         if before:
             self.runtime.signals.changes.notify(row.id)
@@ -50,7 +52,7 @@ class Endings:
         return fresh, further
 
     def copy_ended(self, tx: Tx, row: SessionRow, why: str, status: JobStatus) -> int:
-        """The number of the copy to launch instead, or 0."""
+        """Handles the end of a copy. Returns the number of the copy to launch instead, or 0."""
         rows = stored.copies_of(tx, row.id)
         died = row.kind == "lab" and not row.ready_at and not row.job_cancelled_at and status.state in DIED
         first = why.splitlines()[0].rstrip(".") if died else ""
@@ -58,7 +60,7 @@ class Endings:
             self._start_died(row, first)
         if not rows[0].live or (any(one.job_live for one in rows) and not (row.ready_at and row.leads)):
             return 0
-        why_elsewhere = f"Its start at {row.centre} died ({first})"
+        why_elsewhere = f"Its start at {row.centre} failed ({first})"
         if died and not rows[0].cancelled_at and (number := self.second_chances.next_place(tx, row.id, "failed", why_elsewhere)):
             return number
         self.end_session(tx, row.id, why)
@@ -67,16 +69,16 @@ class Endings:
     def _start_died(self, row: SessionRow, why: str) -> None:
         known, now = self.runtime.load.centres[row.centre], self.runtime.clock()
         known.breaker.failed(row.person, why, now)
-        known.health.heard(Asked(hop="starts", at=now, error=CentreError(f"a session died at its start: {why}")))
+        known.health.heard(Asked(hop="starts", at=now, error=CentreError(f"a session failed to start: {why}")))
 
     def start_worked(self, centre: str) -> None:
-        """Notes that a session of that centre became ready."""
+        """Records that a session of that centre became ready."""
         known = self.runtime.load.centres[centre]
         known.breaker.succeeded()
         known.health.heard(Asked(hop="starts", at=self.runtime.clock()))
 
     def end_session(self, tx: Tx, session_id: str, why: str, *, next_in_line: bool = True) -> None:
-        """Ends a session for its person; what of it is still at a centre is stopped and settled by and by."""
+        """Ends the session for its owner. Jobs still at a centre are stopped and settled later."""
         rows, now = stored.copies_of(tx, session_id), self.runtime.clock()
         leading = lifecycle.lead(rows)
         why = rows[0].end_reason if rows[0].cancelled_at and rows[0].end_reason else why

@@ -1,4 +1,5 @@
-"""A copy's files at its centre: the end of its log, and its start file, which is emptied once it is not needed."""
+"""Reads and empties a copy's files at its centre: the end of its log, and its start file once it is no longer
+needed."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from ...domain.sessions.records import SessionRow
 from ...errors import CentreError, WrongFile, plain
 from ..runtime import Runtime
 
-HUNG = 5.0  # seconds that a file may take
+HUNG = 5.0  # seconds that a file operation may take
 
 
 class Files:
@@ -19,21 +20,21 @@ class Files:
         self.runtime = runtime
 
     async def scrub(self, row: SessionRow) -> None:
-        """Empties the copy's start file, with its token, at the centre, and closes the way to its port; best effort: the token is
-        revoked by the hub as well."""
+        """Empties the copy's start file, which holds its token, at the centre, and closes the forward to its port.
+        Errors are ignored: the hub revokes the token as well."""
         centre = self.runtime.centres[row.centre]
         fresh = await self.runtime.db.run(stored.get, row.id, row.number)
-        row = fresh or row  # it may have called home after `row` was read
+        row = fresh or row  # the copy may have called home after `row` was read
         copies = await self.runtime.db.run(stored.live_copies, centre=row.centre)
         others = {one.address for one in copies if (one.id, one.number) != (row.id, row.number)}
         with contextlib.suppress(CentreError):
-            if row.address and row.address not in others:  # a session may have named another's
+            if row.address and row.address not in others:  # a session may have named another session's address
                 await centre.transport.unforward(*address(row))
         with contextlib.suppress(CentreError):
             await centre.put(start_file.path(centre.spec, row, "start.json"), b"{}", account=row.account)
 
     async def last_lines(self, row: SessionRow, lines: int = 8) -> str:
-        """The end of a job's output, as a tail for a sentence; "" if it can't be had."""
+        """Returns the end of a job's output, to be added to a sentence; "" if the output cannot be read."""
         try:
             text = await self.tail(row)
         except WrongFile as error:
@@ -42,8 +43,8 @@ class Files:
         return plain(words.TAIL + "\n".join(kept), 5000) if kept else ""
 
     async def tail(self, row: SessionRow, size: int = 4000) -> str:
-        """The last `size` bytes of a job's output; "" if there is none, or it can't be had. Raises WrongFile for one that the job replaced
-        by something else than a regular file."""
+        """Returns the last `size` bytes of a job's output; "" if there is none or it cannot be read. Raises WrongFile
+        if the job replaced its output by something other than a regular file."""
         try:
             centre = self.runtime.centres[row.centre]
             return await centre.tail(start_file.path(centre.spec, row, "log"), account=row.account, size=size)
@@ -53,12 +54,12 @@ class Files:
             return ""
 
     def hung(self) -> list[str]:
-        """A sentence for each centre whose file system on this machine does not answer."""
+        """Returns a sentence for each centre whose file system on this machine does not answer."""
         stuck = {name: centre.transport.stuck() for name, centre in self.runtime.centres.items()}
         return [f"{name}: its file system has not answered for {seconds:.0f} s." for name, seconds in stuck.items() if seconds >= HUNG]
 
 
 def address(row: SessionRow) -> tuple[str, int]:
-    """Where a copy said that it listens."""
+    """Returns the host and port at which a copy said that it listens."""
     host, _, port = row.address.rpartition(":")
     return host, int(port)

@@ -1,7 +1,9 @@
-"""Launching: a copy's row becomes one job at its centre, or it is certain that none ever will.
+"""Launches copies: a copy's row becomes exactly one job at its centre, or it becomes certain that the centre has no
+such job.
 
-The row is there before anything leaves (law 2). Once a submission may have been taken, the job's name is looked up before anything
-else is done, by whoever goes on with it: this task, a restarted broker, a stop. So no answer that was lost makes a second job.
+The row is written before anything is sent (law 2). After a submission that may have reached the centre, the job is
+first looked up by name, whoever continues: this task, a restarted broker, or a stop. So a lost answer never makes a
+second job.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ from .stopping import Stopping
 
 log = logging.getLogger(__name__)
 PAUSE, LONGEST_PAUSE = 1.0, 30.0
-ASKED_IN_VAIN = 2  # times that a centre may be unreachable before a session that can go elsewhere does
+ASKED_IN_VAIN = 2  # times that a centre may be unreachable before a session that can go to another centre does so
 
 
 @dataclass(slots=True)
 class Attempt:
-    """How far a launch has come: whether its centre may have a job of it, and how often it was asked in vain."""
+    """The progress of a launch: whether the centre may already have its job, and how often the centre was
+    unreachable."""
 
     unsure: bool
     in_vain: int = 0
@@ -37,7 +40,7 @@ class Attempt:
 
 
 class Launcher:
-    """Launches under way, each copy's once at a time."""
+    """Runs launches, at most one at a time for each copy."""
 
     def __init__(
         self, runtime: Runtime, addresses: start_file.Addresses, stopping: Stopping, second_chances: SecondChances, lookup: Lookup
@@ -46,7 +49,8 @@ class Launcher:
         self._going: set[tuple[str, int]] = set()
 
     def begin(self, session_id: str, number: int, again: bool = False) -> None:
-        """`again`: somebody may have submitted it before. Goes on by itself until it is sure."""
+        """Starts a launch that continues until its outcome is certain. `again`: the job may have been submitted
+        before."""
         if (session_id, number) not in self._going:
             self._going.add((session_id, number))
             self.runtime.tasks.own(self._until_sure(session_id, number, Attempt(unsure=again)))
@@ -60,14 +64,14 @@ class Launcher:
             self._going.discard((session_id, number))
 
     async def _sure(self, session_id: str, number: int, attempt: Attempt) -> bool:
-        """One round. What can't be written down now is found by its name in the next."""
+        """Runs one round. A job that cannot be recorded now is found by its name in the next round."""
         try:
             row = await self._wanted(session_id, number)
             return row is None or await self._round(row, attempt)
         except NotStored as error:
             log.warning("session %s: %s Trying again.", session_id, error)
             return False
-        except Exception:  # a launch that nobody goes on with would be a session that waits for ever
+        except Exception:  # without another round the session would wait for ever
             log.exception("session %s: a round of its launch failed", session_id)
             attempt.unsure = True
             return False
@@ -75,7 +79,7 @@ class Launcher:
     async def _round(self, row: SessionRow, attempt: Attempt) -> bool:
         try:
             job_id = await self._job(row, attempt)
-        except (Rejected, Refused) as error:  # Refused: its dialect has no words for such a job
+        except (Rejected, Refused) as error:  # Refused: the centre's dialect cannot express such a job
             await self._refused(row, str(error))
         except CentreError as error:
             attempt.in_vain += 1
@@ -88,7 +92,7 @@ class Launcher:
         return True
 
     async def _job(self, row: SessionRow, attempt: Attempt) -> str:
-        """The job's id, found or new; "" if there is none and none is wanted any more."""
+        """Returns the job's id, found or new; "" if there is no job and it is no longer wanted."""
         if attempt.unsure and (found := await self._found(row)):
             return found
         if _unwanted(row):
@@ -96,7 +100,7 @@ class Launcher:
         if row.started_at:
             raise Unreachable(f"{row.centre} has no job of this session, which has called home from there")
         await self._prepare(row)
-        if _unwanted(await self._wanted(row.id, row.number)):  # a stop may have come while the centre was asked
+        if _unwanted(await self._wanted(row.id, row.number)):  # a stop may have arrived while the centre was asked
             return ""
         attempt.unsure = True
         centre = self.runtime.centres[row.centre]
@@ -107,11 +111,12 @@ class Launcher:
         return row if row and row.job_live and not row.job_id else None
 
     async def _found(self, row: SessionRow) -> str | None:
-        """The job of that name, once no submission of it can be under way any more. A centre that refuses to say can't be asked."""
+        """Returns the job of that name, once no submission of it can still be under way. A centre that refuses the
+        question counts as unreachable."""
         try:
             return await self.runtime.centres[row.centre].submitted(names.job_name(row), account=row.account)
         except Rejected as error:
-            raise Unreachable(f"{row.centre} does not say which jobs are ours: {error}") from error
+            raise Unreachable(f"{row.centre} refuses to list our jobs: {error}") from error
 
     async def _prepare(self, row: SessionRow) -> None:
         centre = self.runtime.centres[row.centre]
@@ -126,7 +131,7 @@ class Launcher:
         self.runtime.signals.look_soon(row.centre, 1.0)
 
     def _has_job(self, tx: Tx, row: SessionRow, job_id: str) -> SessionRow:
-        """It may have called home before its centre's answer was here."""
+        """Records the job's id. The copy may have called home before its centre's answer arrived."""
         now = self.runtime.clock()
         fresh = stored.get(tx, row.id, row.number)
         assert fresh is not None
@@ -144,11 +149,11 @@ class Launcher:
             await self.stopping.withdrawn(row, said)
 
     async def _gone_elsewhere(self, row: SessionRow, error: CentreError) -> bool:
-        """Certain that this centre never took it, so nothing is doubled."""
-        return await self.second_chances.instead(row, "unreachable", f"{row.centre} does not answer ({error})")
+        """Moves the session to another centre. This centre certainly never took the job, so there is no second job."""
+        return await self.second_chances.instead(row, "unreachable", f"{row.centre} did not answer ({error})")
 
     async def _asking_again(self, row: SessionRow, error: CentreError) -> None:
-        said = f"{row.centre} does not answer ({error}); asking again."
+        said = f"{row.centre} did not answer ({error}); asking again."
         await self.lookup.change(row, {"reason": str(error)}, said)
 
 

@@ -1,8 +1,9 @@
-"""Leases, carried out: what Labs and clusters hold is extended while they live, and those that nobody pays for any more are stopped.
+"""Extends the leases of live Labs and clusters, and stops those whose project has no credits left.
 
-A look a minute, at those only that are due; each is extended in one transaction with its hold and its member's cap. What a look can't do,
-or a broker that was away did not, ends nothing: a session is stopped only where the books said no, and not in a broker's first minutes.
-How far a lease reaches and what it costs is in `ledger/leases.py`.
+A look each minute reads only the leases that are due. Each is extended in one transaction with its hold and its
+member's cap. A failed look or a broker that was away ends no session: a session is stopped only where the ledger
+refused the credits, and not in the first minutes of a broker. `domain/pricing/leases.py` computes how far a lease
+reaches and what it costs.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ from .stopping import Stopping
 
 log = logging.getLogger(__name__)
 EVERY = 60.0  # seconds from one look to the next; leases.LAG and leases.STOPPED are longer
-SPARED = timedelta(minutes=5)  # of a broker's life, in which it stops nothing: somebody may have granted more while it was away
+# after a broker starts, in which it stops nothing: credits may have been granted while the broker was away
+SPARED = timedelta(minutes=5)
 NOTHING = Amount(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Further:
-    """A lease that reaches further, for so much more, which is drawn for that centre."""
+    """A lease extended to `until` for `more` credits, drawn for that centre."""
 
     until: datetime
     more: Amount
@@ -53,21 +55,21 @@ class LeaseKeeper:
         return self.runtime.spec.lease.length
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         await rounds(self.once, EVERY, what="looking for leases that are to be extended")
 
     async def once(self) -> None:
-        """Extends what is due, and stops what is over."""
+        """Extends the leases that are due, and stops the sessions whose leases are over."""
         now = self.runtime.clock()
         self._since = self._since or now
         for session_id in await self.runtime.db.query(stored.leased_by, leases.due_by(now, self.length)):
             try:
                 row = await self.runtime.db.run(self._renew, session_id)
             except NoPrice as error:
-                log.warning("session %s: its lease can't be extended, so it goes on without: %s", session_id, error)
+                log.warning("session %s: its lease cannot be extended, so the session continues without: %s", session_id, error)
             except ScnetError as error:
-                log.warning("session %s: its lease can't be extended now, will be tried again: %s", session_id, error)
-            except Exception:  # of one session: the others' leases are due as well
+                log.warning("session %s: its lease cannot be extended now, will be tried again: %s", session_id, error)
+            except Exception:  # an error in one session must not stop the others, whose leases are due as well
                 log.exception("session %s: extending its lease failed", session_id)
             else:
                 if row is not None:
@@ -83,7 +85,8 @@ class LeaseKeeper:
     # ---- one session
 
     def _renew(self, tx: Tx, session_id: str) -> SessionRow | None:
-        """Makes its lease reach as far as it should, or as what there is lasts, and says why it doesn't reach further."""
+        """Extends the session's lease as far as it should reach or as the credits last, and records why it doesn't
+        reach further."""
         now = self.runtime.clock()
         rows = [row for row in stored.copies_of(tx, session_id) if row.job_live and not row.job_cancelled_at]
         if not rows or not rows[0].live or rows[0].cancelled_at or rows[0].leased_until is None:
@@ -103,12 +106,13 @@ class LeaseKeeper:
             whole = wish.whole and reached.until >= wish.until
             change = {"leased_until": None if whole else reached.until, "held": session.held + reached.more.micros}
         started = any(run.started_at for run in runs)
-        said = why if started else ""  # while it waits, that is no news: more may be granted before it runs
+        # while the session waits, this is not shown: more credits may be granted before it runs
+        said = why if started else ""
         if said and not session.lease_end:
-            stored.say(tx, session.id, now, f"Its credits run out: {said}")
+            stored.say(tx, session.id, now, f"Its credits are running out: {said}")
             allocation_mails.runs_out(tx, session, said, now)
         if session.lease_end and not said:
-            stored.say(tx, session.id, now, "Its credits last again.")
+            stored.say(tx, session.id, now, "Its credits are sufficient again.")
         if bool(said) != bool(session.lease_end) or (reached and said):
             change["lease_end"] = said
         if change:
@@ -116,7 +120,8 @@ class LeaseKeeper:
         return stored.get(tx, session.id)
 
     def _run(self, row: SessionRow) -> Run:
-        """Raises NoPrice for a place that its centre's page does not have any more."""
+        """Returns the inputs for computing a copy's lease. Raises NoPrice if its centre's page no longer has its
+        partition."""
         known = self.runtime.load.centres[row.centre]
         spec = known.spec
         offered = spec.offered(row.partition)
@@ -127,14 +132,14 @@ class LeaseKeeper:
         return Run(request=request, tariff=tariff_of(spec, offered), memory=memory, started_at=row.started_at)
 
     def _further(self, rows: Sequence[SessionRow], runs: Sequence[Run], until: datetime, now: datetime) -> Further:
-        """What its dearest copy needs: only one is charged, and any may be."""
+        """Returns the extension for the most expensive copy: only one copy is charged, and it may be any of them."""
         zone = self.runtime.spec.time_zone
         costs = [leases.cost(run, now, until, self.length, zone) for run in runs]
         dearest = max(range(len(rows)), key=costs.__getitem__)
         return Further(until=until, more=max(NOTHING, costs[dearest] - Amount(rows[0].held)), centre=rows[dearest].centre)
 
     def _hold(self, tx: Tx, session: SessionRow, further: Further, now: datetime) -> Further:
-        """Raises Overdrawn, and then holds nothing more."""
+        """Holds the credits of the extension. Raises Overdrawn, and then holds nothing more."""
         if further.more:
             projects.check_cap(tx, session.project, session.person, further.more)
             words = f"its lease until {further.until:%Y-%m-%d %H:%M} UTC"
@@ -144,13 +149,13 @@ class LeaseKeeper:
     def _as_far_as_it_goes(
         self, tx: Tx, rows: Sequence[SessionRow], runs: Sequence[Run], before: datetime, until: datetime, left: Amount, now: datetime
     ) -> Further | None:
-        """With what is left, by some minutes; None if that is not enough for them."""
+        """Extends the lease by some minutes with the credits left; None if they are not enough."""
         end = leases.longest(lambda at: self._further(rows, runs, at, now).more, before, until, left)
         if end is None or not any(run.started_at for run in runs):
             return None
         try:
             return self._hold(tx, rows[0], self._further(rows, runs, end, now), now)
-        except Overdrawn:  # it has less than its member may still spend
+        except Overdrawn:  # the project has less than its member may still spend
             return None
 
 

@@ -1,4 +1,4 @@
-"""One session: read, waited for, changed."""
+"""Reads one session, waits for its changes, and changes it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Lookup:
         self.runtime = runtime
 
     async def get(self, session_id: str) -> SessionRow:
-        """Raises NotFound."""
+        """Returns the session. Raises NotFound."""
         row = await self.runtime.db.query(stored.get, session_id)
         if row is None:
             raise NotFound(f"There is no session {session_id!r}.", hint="`scnet sessions` lists yours.", code="unknown-session")
         return row
 
     async def wait(self, session_id: str, seen: int, seconds: float) -> SessionRow:
-        """The session as soon as its version is not `seen`, at the latest after so many seconds."""
+        """Returns the session as soon as its version is not `seen`, at the latest after `seconds`."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             changed = self.runtime.signals.changes.event(session_id)

@@ -1,7 +1,8 @@
-"""Reconciling one centre: jobs there that bear a session's name and that no session of ours has, found in every look.
+"""Reconciles one centre: finds jobs there that bear a session's name and that no session has, at every look.
 
-Ours that is over is stopped by rule, in the name that ran it; what no row knows (another hub's, or a database's that was lost) is
-only shown: to stop it is its centre's or its operators' to do. Sessions without a job are the other side: `reports` lists them.
+An orphan of a session that has ended is stopped automatically, in the name of the account that ran it. An orphan
+without a row (of another hub, or of a lost database) is only shown: its centre's administrators or the operators have
+to stop it. Sessions without a job are listed by `reports`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 
 
 class Orphans:
-    """Those of one centre. One that was seen once may be a submission whose answer is on its way: it counts from the second look."""
+    """The orphans of one centre. A job counts from the second look: at the first, its submission may not have been
+    answered yet."""
 
     def __init__(self, runtime: Runtime, centre: str) -> None:
         self.runtime, self.centre = runtime, centre
@@ -32,7 +34,7 @@ class Orphans:
         self._stopping: set[str] = set()
 
     async def compare(self, listed: Mapping[str, JobStatus], rows: Sequence[SessionRow]) -> None:
-        """The centre's whole queue, by job id, with our live copies there."""
+        """Compares the centre's whole queue, by job id, with our live copies there."""
         expected = {row.job_id: names.job_name(row) for row in rows}
         strays = {job: status for job, status in listed.items() if not status.state.ended and expected.get(job) != status.name}
         ours = {job: status for job, status in strays.items() if names.copy_of(status.name)}
@@ -59,18 +61,19 @@ class Orphans:
         try:
             await self.runtime.centres[self.centre].cancel([orphan.job_id], account=row.account)
         except CentreError as error:
-            log.warning("%s: orphan %s (%s) can't be stopped, will be tried again: %s", self.centre, orphan.job_id, orphan.name, error)
+            log.warning("%s: orphan %s (%s) cannot be stopped, will be tried again: %s", self.centre, orphan.job_id, orphan.name, error)
         finally:
             self._stopping.discard(orphan.job_id)
 
 
 def _copies(tx: Tx, jobs: Mapping[str, JobStatus]) -> dict[str, SessionRow]:
-    """The copy that each of these jobs says to be, where there is one."""
+    """Returns, by job id, the copy that each job's name refers to, where there is one."""
     named = {job: names.copy_of(status.name) for job, status in jobs.items()}
     found = {job: stored.get(tx, *copy) for job, copy in named.items() if copy}
     return {job: row for job, row in found.items() if row}
 
 
 def _expected(row: SessionRow | None, job: str, centre: str) -> bool:
-    """Whether this job is where and what it should be: a live copy's, or one whose submission was not answered yet."""
+    """Tells whether this job is where it should be: the job of a live copy, or of a copy whose submission was not
+    answered yet."""
     return row is not None and row.job_live and row.centre == centre and row.job_id in ("", job)

@@ -1,9 +1,9 @@
-"""Second chances: a start that stalls, dies or is refused goes on at another place by itself.
+"""Gives second chances: a start that stalls, fails or is refused continues automatically at another place.
 
-Refused, or never reached: the copy is withdrawn and another takes its turn. Died before it was ready: the same, and the centre's
-breaker counts it. Stalled: a further copy where it should start now or in a hole, in the end in another queue, beside the one that
-waits; the first to call home wins. A further copy is work for two centres, so it has a budget; only a Lab gets one, because only its
-start waits to be let in.
+Refused, or centre unreachable: the copy is withdrawn and another takes its place. Failed before it was ready: the same,
+and the centre's breaker counts the failure. Stalled: a further copy is submitted where it should start now or in a hole
+of the queue, in the end to another queue, beside the copy that waits; the first to call home wins. A further copy is
+work for two centres, so it has a budget. Only a Lab gets one, because a person waits for its start.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from ..placement.placing import Placing
 from ..runtime import Runtime
 from .copies import Copies, refresh, withdraw
 
-LOOK = 1.0  # seconds between looks at who waits
-AGAIN = 4  # a session for which no better place was found is looked at again after that part of the patience
-AT_ONCE = 10  # sessions for which a place is sought per look
+LOOK = 1.0  # seconds between looks at the waiting sessions
+AGAIN = 4  # a session for which no better place was found is looked at again after 1/AGAIN of the patience
+AT_ONCE = 10  # sessions for which a place is sought in one look
 
 
 class SecondChances:
@@ -64,7 +64,7 @@ class SecondChances:
             self.runtime.signals.launch(first.id, number, False)
 
     def _beside(self, tx: Tx, session_id: str) -> int:
-        """The number of the further copy; 0 if there is no place for it, or no budget."""
+        """Returns the number of the further copy; 0 if there is no place or no budget for it."""
         now = self.runtime.clock()
         rows = stored.copies_of(tx, session_id)
         if not waited(rows, self.spec, now) or not affordable(
@@ -83,7 +83,8 @@ class SecondChances:
         return self._add(tx, rows, decision, place, "stalled", said)
 
     async def instead(self, row: SessionRow, cause: str, why: str) -> bool:
-        """Withdraws a copy that its centre certainly doesn't have, for one at the next best place; False if there is none."""
+        """Withdraws a copy that its centre certainly doesn't have, and adds a copy at the next best place; False if
+        there is none."""
         number = await self.runtime.db.run(self._instead, row, cause, why)
         if number:
             self.runtime.signals.changes.notify(row.id)
@@ -96,7 +97,8 @@ class SecondChances:
         return number
 
     def next_place(self, tx: Tx, session_id: str, cause: str, why: str) -> int:
-        """A copy at the best place that was not tried yet; 0 if there is none, or if there were tries enough."""
+        """Adds a copy at the best place that was not tried yet. Returns its number; 0 if there is no such place, or
+        after enough tries."""
         rows = stored.copies_of(tx, session_id)
         if not rows[0].live or rows[0].ready_at or rows[0].cancelled_at or sum(row.cause != "stalled" for row in rows) >= self.spec.tries:
             return 0
@@ -107,11 +109,12 @@ class SecondChances:
     def _decide(self, tx: Tx, session: SessionRow) -> Placement | None:
         try:
             return self.placing.decide(tx, names.request_of(session.request))[0]
-        except Refused:  # no longer in the project
+        except Refused:  # the person is no longer in the project
             return None
 
     def _add(self, tx: Tx, rows: Sequence[SessionRow], decision: Placement, place: Ranked, cause: str, said: str) -> int:
-        """Held is what the dearest copy may cost, in its lease if it has one: only one is charged."""
+        """Adds a copy and holds the cost of the most expensive copy, of its lease if it has one: only one copy is
+        charged."""
         session = rows[0]
         number = rows[-1].number + 1
         try:
@@ -128,18 +131,18 @@ class SecondChances:
 
 
 def untried(decision: Placement, rows: Sequence[SessionRow]) -> list[Ranked]:
-    """The places where the session was not asked for yet, best first."""
+    """Returns the places where the session has not been submitted yet, best first."""
     tried = {(row.centre, row.partition) for row in rows}
     return [one for one in decision.ranked if (one.offer.centre, one.offer.partition) not in tried]
 
 
 def _waiting(tx: Tx) -> list[list[SessionRow]]:
-    """Labs that were never ready, each by all its copies."""
+    """Returns the Labs that were never ready, each as the list of its copies."""
     return [list(rows) for _, rows in groupby(stored.starting(tx, "lab"), key=lambda row: row.id)]
 
 
 def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) -> bool:
-    """Whether a session has waited long enough for a further copy. One that runs has longer to call home."""
+    """Tells whether a session has waited long enough for a further copy. A running copy has longer to call home."""
     session, newest = rows[0], rows[-1]
     live = [row for row in rows if row.job_live]
     if not session.live or session.ready_at or session.cancelled_at:
@@ -150,27 +153,28 @@ def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) ->
 
 
 def pinned(session: SessionRow) -> bool:
-    """Whether its person chose the centre."""
+    """Tells whether its owner chose the centre."""
     return bool(session.request["centre"])
 
 
 def affordable(asked: Mapping[str, int], spec: SecondChanceSpec, centres: int) -> bool:
-    """Whether one more further copy stays within the hour's budget, given the copies asked for in the last hour, by cause."""
+    """Tells whether one more further copy stays within the hour's budget, given the copies of the last hour by
+    cause."""
     further = asked.get("stalled", 0)
     return hedging.affordable(spec, asked=sum(asked.values()) - further, further=further, centres=centres)
 
 
 def stalled_words(row: SessionRow) -> str:
-    """What a copy that stalls does."""
+    """Returns, in words, the state in which a copy stalls."""
     if row.unknown_since:
-        return "Not heard of"
+        return "No news of it"
     return "Running without calling home" if row.job_state == "starting" else "Not running"
 
 
 def grown_words(row: SessionRow) -> str:
-    """Why a copy lost against another: what its centre last said."""
+    """Returns why a copy lost against another, from its centre's last answer."""
     if row.unknown_since or row.job_state == "intent":
-        return f"{row.centre} does not answer"
+        return f"{row.centre} did not answer"
     if row.place_in_queue:
         return f"{row.centre}'s queue grew: it stands at number {row.place_in_queue} there"
     return f"{row.centre}'s queue grew" if row.job_state in ("submitted", "queued") else f"its start at {row.centre} takes too long"

@@ -1,7 +1,7 @@
-"""Live sessions in brief, for programs that compare thousands every few seconds: what did not change since it was listed last is not
-read again.
+"""Lists live sessions in brief, for programs that compare thousands every few seconds. A session that has not changed
+since the last listing is not read again.
 
-Every change of a session counts its `version` up, so a document that was made of a version is right as long as that is the version.
+Every change of a session increases its `version`, so a document is right as long as the version that it was made from.
 """
 
 from __future__ import annotations
@@ -21,21 +21,23 @@ REMEMBERED = 50_000  # sessions
 
 
 class Known(NamedTuple):
-    """A session as it was listed last."""
+    """A session as it was last listed."""
 
     row: BriefRow
     document: Json
 
 
 class Briefs:
-    """`warnings` says what a session's person should know now: that changes without a new version."""
+    """Keeps the brief documents of sessions. `warnings` returns a session's warnings now, which change without a new
+    version."""
 
     def __init__(self, load: Load, warnings: Callable[[BriefRow], list[Notice]]) -> None:
         self.load, self.warnings = load, warnings
         self._known: dict[str, Known] = {}
 
     def page(self, tx: Tx, *, person: str, kind: str, after: str, limit: int, tokens: bool) -> tuple[list[Json], str]:
-        """A page, the oldest first, and where the next one begins: "" on the last one. `tokens`: each with its job's own."""
+        """Returns a page of sessions, oldest first, and where the next page begins ("" on the last). `tokens`: adds
+        each session's own token."""
         versions = stored.versions(tx, person=person, kind=kind, after=after, limit=limit + 1)
         page = self._learn(tx, dict(versions[:limit]))
         found = [self._document(one, tokens) for one in page]

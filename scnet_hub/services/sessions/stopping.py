@@ -1,7 +1,9 @@
-"""Stopping: the wish is written first, then carried out until a centre confirms the end, or it is certain that it has no such job.
+"""Stops sessions: the wish is written first, then carried out until a centre confirms the end or certainly has no such
+job.
 
-A session stops with all its copies, a copy alone where another one leads or it can never start. What a centre never took, or knows nothing
-of any more, ends without a charge. What the end of a copy means for its session is `endings.Endings.copy_ended`.
+A session stops with all its copies; a single copy stops where another one leads or where it can never start. A copy
+that a centre never took, or no longer knows, ends without a charge. `endings.Endings.copy_ended` decides what a copy's
+end means for its session.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ class Stopping:
     def __init__(self, runtime: Runtime, endings: Endings, files: Files, lookup: Lookup) -> None:
         self.runtime, self.endings, self.files, self.lookup = runtime, endings, files, lookup
 
-    # ---- on a wish
+    # ---- on request
 
     async def cancel(self, row: SessionRow, why: str = lifecycle.ON_REQUEST) -> SessionRow:
-        """Stops a session, with all its copies: the wish is written first, then carried out until its centres confirm the end."""
+        """Stops a session with all its copies: the wish is written first, then carried out until its centres confirm
+        the end."""
         if not row.live:
             return row
         rows = await self.runtime.db.run(self._wish_to_stop, row.id, why)
@@ -54,11 +57,11 @@ class Stopping:
             if one.job_live and not one.job_cancelled_at:
                 mark_to_stop(tx, one, why, now)
         going = [one for one in stored.copies_of(tx, session_id) if one.job_live]
-        behind = stored.next_in_line(tx, session_id)  # it would take the name over, and go on
+        behind = stored.next_in_line(tx, session_id)  # the next session would otherwise take over the name and continue
         return going + (self._wish_to_stop(tx, behind.id, why) if behind and behind.live and behind.in_line else [])
 
     async def give_up(self, row: SessionRow, why: str) -> None:
-        """Stops a copy that its centre can never start; the session too, if that is all it has."""
+        """Stops a copy that its centre can never start, and the session too if that is its only copy."""
         rows = await self.runtime.db.run(self._give_up, row, why)
         self.runtime.signals.changes.notify(row.id)
         for one in rows:
@@ -78,7 +81,7 @@ class Stopping:
         return [one for one in stored.copies_of(tx, row.id) if one.number == row.number]
 
     def stop_copy(self, row: SessionRow) -> None:
-        """Carries out, beside what goes on, that this copy should stop."""
+        """Stops this copy in the background."""
         if row.job_id:
             self.runtime.tasks.own(self.cancel_job(row))
         else:
@@ -97,7 +100,7 @@ class Stopping:
     # ---- without a charge
 
     async def withdrawn(self, row: SessionRow, why: str) -> None:
-        """It is certain that the centre has no job of this copy, and it is not asked for one any more."""
+        """Ends a copy for which the centre certainly has no job and will not be asked for one."""
         await self.runtime.db.run(self._withdrawn, row, why)
         self.runtime.signals.changes.notify(row.id)
         await self.files.scrub(row)
@@ -110,23 +113,25 @@ class Stopping:
         refresh(tx, row.id)
 
     async def write_off_all(self, row: SessionRow, why: str) -> None:
-        """The same as `write_off` for every copy of a session, on an operator's word."""
+        """Does the same as `write_off` for every copy of a session, at an operator's request."""
         for one in await self.runtime.db.run(stored.copies_of, row.id):
             if one.job_live or one.used is None:
                 await self.write_off(one, why)
 
     async def write_off(self, row: SessionRow, why: str) -> None:
-        """Ends a copy that its centre does not know any more: nothing to charge. What of it turns up again is stopped."""
+        """Ends a copy that its centre no longer knows, without a charge. If its job appears again, the job is
+        stopped."""
         await self.runtime.db.run(self._write_off, row, why)
         self.runtime.signals.changes.notify(row.id)
 
     def _write_off(self, tx: Tx, row: SessionRow, why: str) -> None:
         now = self.runtime.clock()
         fresh = stored.get(tx, row.id, row.number)
-        if fresh and not fresh.job_live and fresh.used is None:  # it ended, and its usage record will never come
+        if fresh and not fresh.job_live and fresh.used is None:  # the copy ended, and its usage record will never come
             stored.say(tx, row.id, now, why)
             charging.settle_without(tx, fresh, now)
-        if fresh is None or not fresh.job_live or (row.forgotten_since and not fresh.forgotten_since):  # heard of again
+        # the centre knows the job again
+        if fresh is None or not fresh.job_live or (row.forgotten_since and not fresh.forgotten_since):
             return
         close_uncharged(tx, fresh, "written off" if fresh.job_id else "withdrawn", why, now)
         self.endings.copy_ended(tx, fresh, why, JobStatus(state=JobState.CANCELLED, seen_at=now))

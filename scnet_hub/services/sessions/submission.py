@@ -1,4 +1,6 @@
-"""Submitting: a request becomes a placement, and a session that is written with its hold before anything leaves (law 2)."""
+"""Submits requests: a request becomes a placement and a session, which is written with its hold before anything is sent
+(law 2).
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ from .copies import Copies
 from .endings import Endings
 
 Json = dict[str, Any]
-FIRST_LOOK = 10  # seconds that a start waits for a broker's first look at its centres
-STOPPING_FOR = 15  # seconds that a new start waits for the earlier one of its name to be gone
-LOOKS_AT_IT = (1, 4)  # at which of them its centre is asked for that one job, beside the watch
+FIRST_LOOK = 10  # seconds that a start waits for a new broker's first look at its centres
+STOPPING_FOR = 15  # seconds that a new start waits for the earlier session of its name to end
+LOOKS_AT_IT = (1, 4)  # at which of these seconds its centre is asked for that one job, beside the watcher
 
 
 class Submission:
-    """`on_status` takes in what a centre says of one copy's job."""
+    """Submits sessions. `on_status` takes in a centre's answer about one copy's job."""
 
     def __init__(
         self,
@@ -45,20 +47,22 @@ class Submission:
         self.on_status = on_status
 
     async def submit(self, request: JobRequest, payload: Json) -> tuple[SessionRow, bool]:
-        """The live session of this person, kind and name, or a new one: (row, True if it is new). Raises Refused."""
+        """Returns the live session of this person, kind and name, or a new one, and True if it is new. Raises
+        Refused."""
         if existing := await self._existing(request):
             return existing, False
         await self._first_look(request.centre)
         session_id = new_id()
         row = await self.runtime.db.run(self._begin, session_id, request, payload)
-        if isinstance(row, Refused):  # not raised where it was decided: that it was refused is written down
+        if isinstance(row, Refused):  # not raised in the transaction, so that the refusal is kept in the decision log
             raise row
         if row.id == session_id:
             self.runtime.signals.launch(row.id, row.number, False)
         return row, row.id == session_id
 
     async def _first_look(self, pinned: str) -> None:
-        """In the first moments of a broker no centre has been heard of: that is no reason to refuse a start."""
+        """Waits for a first look at a centre: just after a broker's start no centre has been contacted, which is no
+        reason to refuse."""
         events = [event for name, event in self.runtime.first_looks.items() if pinned in ("", name)]
         if not events or any(event.is_set() for event in events):
             return
@@ -68,8 +72,9 @@ class Submission:
             look.cancel()
 
     async def _existing(self, request: JobRequest) -> SessionRow | None:
-        """Its live session. One that is being stopped is waited for, so that no two of a name run at once; but not for a centre
-        that can't be asked: it is set aside, and stopped when its centre is back."""
+        """Returns the live session of that person, kind and name. Waits for a session that is being stopped, so that no
+        two of a name run at once, but not for a centre that cannot be reached: that session is set aside, and stopped
+        when its centre is back."""
         for second in range(STOPPING_FOR):
             row = await self.runtime.db.query(stored.live_one, request.person, request.kind, request.name)
             if row is None or row.state != "stopping":
@@ -82,7 +87,7 @@ class Submission:
         raise Refused("The earlier session of that name is still being stopped.", hint="Try again in a few seconds.", code="stopping")
 
     async def _look_at(self, row: SessionRow) -> None:
-        """Asks its centre for this one job, now: a person waits for its end."""
+        """Asks the centre for this one job now, because a person waits for its end."""
         if not row.job_id:
             return
         with contextlib.suppress(CentreError):
@@ -99,7 +104,7 @@ class Submission:
         return True
 
     def _begin(self, tx: Tx, session_id: str, request: JobRequest, payload: Json) -> SessionRow | Refused:
-        """Placement, quota, hold and session row in one transaction; another live one of that name wins."""
+        """Does placement, quota, hold and session row in one transaction; another live session of that name wins."""
         if existing := stored.live_one(tx, request.person, request.kind, request.name):
             return existing
         decision, _ = self.placing.decide(tx, request)
@@ -111,7 +116,8 @@ class Submission:
         return row
 
     def refusal(self, tx: Tx, decision: Placement, *, instead_of: str = "") -> Refused | None:
-        """Why a start as decided is refused, written to the decision log; None if it is not."""
+        """Returns why a start as decided is refused, and writes it to the decision log; None if the start is
+        allowed."""
         try:
             if decision.best is None:
                 raise placement.refused(decision)

@@ -1,9 +1,9 @@
-"""One watcher per centre: one question to its queue per tick for all sessions and the load, now and then one to its nodes.
+"""Watches one centre: asks its queue once per tick for all sessions and the load, and its nodes now and then.
 
-The pause adapts: at least five times as long as the centre took to answer, short while a session waits or starts, long when
-calm; a wake can't shorten it below the short one, so that a centre's load does not grow with the number of people. A centre
-that can't be asked keeps its sessions as they are, marked unknown; only its queue or its accounting ends one, or that it answers
-and knows nothing of one for very long.
+The pause adapts. It is at least five times as long as the centre took to answer, short while a session waits or starts,
+and long when the centre is calm. A wake cannot make it shorter than the short pause, so a centre's load does not grow
+with the number of people. A centre that cannot be reached keeps its sessions as they are, marked unknown. A session
+ends only by the centre's queue or accounting, or after the centre has answered for very long without knowing its job.
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ from .orphans import Orphans
 from .stopping import Stopping
 
 log = logging.getLogger(__name__)
-EASE = 5.0  # pause at least so many times the centre's own answering time
-UNLAUNCHED = timedelta(minutes=1)  # a copy without a job for longer than that is launched, whatever became of its first launch
+EASE = 5.0  # the pause is at least this many times as long as the centre took to answer
+# a copy without a job for longer than this is launched again, whatever became of its first launch
+UNLAUNCHED = timedelta(minutes=1)
 STOP_AGAIN = 30.0  # seconds between two commands to stop one job
-ASK_AGAIN = 600.0  # seconds between two questions for a record that is in suspense
+ASK_AGAIN = 600.0  # seconds between two requests for a record that is in suspense
 APART = 0.03  # seconds per centre over which the first looks are spread: a login costs us half of that in CPU time
 
 
 class Watcher:
-    """Watches one centre until cancelled. `wake(after)` asks for a look within so many seconds."""
+    """Watches one centre until cancelled. `wake(after)` asks for a look within `after` seconds."""
 
     def __init__(
         self,
@@ -65,8 +66,9 @@ class Watcher:
         self.orphans = Orphans(runtime, centre)
         self._stopped: dict[str, float] = {}  # copies that were told to stop, and when
         self._recordless: dict[str, float] = {}  # copies that ended without a usage record so far, and since when
-        self._suspended: dict[str, float] = {}  # copies whose record is in suspense, and when it was asked for
-        self._hopeless: set[str] = set()  # jobs that their centre called so at the last look
+        # copies whose record is in suspense, and when the record was last requested
+        self._suspended: dict[str, float] = {}
+        self._hopeless: set[str] = set()  # jobs that their centre reported as hopeless at the last look
 
     def wake(self, after: float = 0.0) -> None:
         due = asyncio.get_running_loop().time() + after
@@ -80,9 +82,10 @@ class Watcher:
             busy = True
             try:
                 busy = await self.tick()
-            except NotStored as error:  # no fault of the centre's
-                log.warning("%s: what a look showed could not be kept: %s", self.known.spec.id, error)
-            except Exception as error:  # a fault in one centre's answer must not end the watch of it; it is logged whole
+            except NotStored as error:  # not the centre's fault
+                log.warning("%s: the result of a look could not be stored: %s", self.known.spec.id, error)
+            # an error in one centre's answer must not end its watcher; the traceback is logged
+            except Exception as error:
                 log.exception("%s: a look at the centre failed", self.known.spec.id)
                 self.known.failed(f"its answer could not be read ({type(error).__name__})", self.runtime.clock())
             self.runtime.first_looks[self.known.spec.id].set()
@@ -104,19 +107,19 @@ class Watcher:
                 return
 
     async def tick(self) -> bool:
-        """One look; True if something waits, starts or ends there, so that the next look should be soon."""
+        """Looks once. Returns True if a copy waits, starts or ends there, so that the next look should be soon."""
         loop, centre_id = asyncio.get_running_loop(), self.known.spec.id
         live = await self.runtime.db.query(stored.live_copies, centre=centre_id)
         rows = [row for row in live if row.job_id]
         for row in live:
             if not row.job_id and self.runtime.clock() - row.asked_at > UNLAUNCHED:
-                self.launcher.begin(row.id, row.number, True)  # nothing, if that is under way
+                self.launcher.begin(row.id, row.number, True)  # does nothing if a launch is under way
         asked = loop.time()
         nodes = asked - self._nodes_at >= self.known.spec.watch.interval or self.known.failing_since is not None
         try:
             look = await self.centre.look([row.job_id for row in rows], nodes=nodes)
         except CentreError as error:
-            # What hung says nothing of the centre's load: it is looked for again as soon as a calm one.
+            # A hung command is no measure of the centre's load: the pause is no longer than when the centre is calm.
             self._took = min(loop.time() - asked, self.known.spec.watch.interval / EASE)
             await self._could_not_ask(rows, str(error))
             return True
@@ -142,8 +145,8 @@ class Watcher:
             await self.take_status(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
 
     async def take_status(self, row: SessionRow, status: JobStatus) -> None:
-        """What the centre says of one copy's job. A job of another name under its id is no word about it: a centre that lost its
-        state gives ids out again."""
+        """Takes in the centre's answer about one copy's job. If the job under that id has another name, the answer is
+        ignored: a centre that lost its state gives ids out again."""
         if status.name and status.name != names.job_name(row):
             why = "its job id belongs to another job there now: the centre has lost its own records"
             status = replace(status, state=JobState.UNKNOWN, reason=why, forgotten=True, node="", place=0)
@@ -158,7 +161,7 @@ class Watcher:
             self._beside(row, "cancel", lambda: self.stopping.cancel_job(before or row))
 
     def _stop_again(self, row: SessionRow) -> bool:
-        """A job may take a while to go: it is not told again at every look."""
+        """Tells whether to send the command again: a job may take a while to end, so not at every look."""
         now = asyncio.get_running_loop().time()
         self._stopped = {label: at for label, at in self._stopped.items() if now - at < STOP_AGAIN}
         return self._stopped.setdefault(names.label(row), now) == now
@@ -169,8 +172,8 @@ class Watcher:
         await self.files.scrub(row)
 
     def _beside(self, row: SessionRow, what: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """What is asked in a person's name goes on beside the watch, each thing once at a time: a login of theirs that hangs
-        keeps nobody else waiting."""
+        """Runs `work`, done in a person's name, beside the watch, each kind once at a time per copy: a person's login
+        that hangs does not delay others."""
         key = (names.label(row), what)
 
         async def once() -> None:
@@ -184,7 +187,8 @@ class Watcher:
             self.runtime.tasks.own(once())
 
     async def _give_up_hopeless(self, rows: Sequence[SessionRow], statuses: Mapping[str, JobStatus]) -> None:
-        """Stops what the centre itself, twice in a row, says it can never start: some accept any request and wait for ever."""
+        """Stops the jobs that the centre itself reports twice in a row as impossible to start: some centres accept any
+        request and keep it waiting for ever."""
         named = {row.job_id for row in rows if statuses[row.job_id].hopeless}
         for row in rows:
             if row.job_id in named & self._hopeless and not row.cancelled_at and not row.job_cancelled_at:
@@ -193,7 +197,7 @@ class Watcher:
         self._hopeless = named
 
     async def _write_off_forgotten(self, rows: Sequence[SessionRow]) -> None:
-        """What the centre, asked and answering, has known nothing of for so long that it never will."""
+        """Writes off the copies that the centre, which answers, has not known for so long that it never will."""
         patience = timedelta(seconds=self.known.spec.watch.forget_after)
         for row in rows:
             if row.forgotten_since and self.runtime.clock() - row.forgotten_since >= patience:
@@ -202,16 +206,16 @@ class Watcher:
                 self._beside(row, "scrub", partial(self.files.scrub, row))
 
     async def _charge(self) -> bool:
-        """Settles copies that ended, from the centre's usage records; True if one is still to come. What they say is kept first; one that
-        is in suspense is asked for again now and then: its centre may correct it."""
+        """Settles ended copies from the centre's usage records; True if a record is still missing. Records are stored
+        first; a record in suspense is requested again from time to time, because its centre may correct it."""
         centre_id = self.known.spec.id
         waiting = await self.runtime.db.query(usage.waiting, centre_id)
         rows = [row for row in await self.runtime.db.query(stored.unsettled, centre_id) if row.id not in waiting or self._ask_again(row)]
         try:
             records = _runs(await self.centre.usage([row.job_id for row in rows])) if rows else {}
         except CentreError as error:
-            log.warning("%s: accounting can't be asked: %s", centre_id, error)
-            self._recordless.clear()  # it may be long behind when it answers again
+            log.warning("%s: accounting cannot be reached: %s", centre_id, error)
+            self._recordless.clear()  # accounting may be far behind when it answers again
             return True
         left = False
         for row in rows:
@@ -234,22 +238,22 @@ class Watcher:
         return self._suspended.setdefault(names.label(row), now) == now
 
     def _patient(self, row: SessionRow) -> bool:
-        """Whether its accounting may still have to say more."""
+        """Tells whether the centre's accounting may still deliver more."""
         now = asyncio.get_running_loop().time()
         return now - self._recordless.setdefault(names.label(row), now) < self.known.spec.watch.forget_after
 
     async def _waits_for_record(self, row: SessionRow, known: bool) -> bool:
-        """What ended, and has no record of an end (`known`: of anything) for longer than the patience, never will: its centre
-        died or lost its state in between. False once that is settled."""
+        """Tells whether to wait on for the record of an ended copy. After the patience, a copy without a record of its
+        end (`known`: with a record that has no end) is written off: its centre failed or lost its state."""
         if self._patient(row):
             return True
-        says = "still calls this job, which is over, running" if known else "has no record of this job"
+        says = "still reports this ended job as running" if known else "has no record of this job"
         await self.stopping.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
         return False
 
 
 def _runs(records: Sequence[UsageRecord]) -> Mapping[str, Sequence[UsageRecord]]:
-    """By job, its runs in their order."""
+    """Returns the runs of each job, by job id, in their order."""
     runs: defaultdict[str, list[UsageRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda one: one.restart):
         runs[record.job_id].append(record)
@@ -257,11 +261,12 @@ def _runs(records: Sequence[UsageRecord]) -> Mapping[str, Sequence[UsageRecord]]
 
 
 def _own(row: SessionRow, runs: Sequence[UsageRecord]) -> list[UsageRecord]:
-    """Those of its own name; a row that can't be read may tell none, and bears its job's id."""
+    """Returns the runs that bear the copy's name. A row that cannot be read may have no name; it is matched by its job
+    id."""
     name = names.job_name(row)
     return [replace(one, name=one.name or name) for one in runs if one.name == name or (one.trouble and not one.name)]
 
 
 def _unknown(row: SessionRow, status: JobStatus) -> bool:
-    """Whether this look says nothing of the copy's own job."""
+    """Tells whether this look contains no news of the copy's own job."""
     return status.state is JobState.UNKNOWN or bool(status.name and status.name != names.job_name(row))

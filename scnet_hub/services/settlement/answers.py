@@ -1,6 +1,7 @@
-"""What members say to their statements: accept, dispute, nothing in time; and the operators' word that one is settled.
+"""Keeps the answers of members to their statements (accept, dispute, or no answer in time), and the operators'
+settlements.
 
-Decisions are those of `ledger/statements.py`; here they are read, written, and kept to those who may.
+`domain/settlement/statements.py` decides; here answers are read, written, and restricted to those who may give them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ MAY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Who asks: `members` are those whose statements they may read and answer; operators all."""
+    """The caller. `members` are those whose statements they may read and answer; operators may read and answer all."""
 
     person: str
     members: frozenset[str] = frozenset()
@@ -43,7 +44,7 @@ class Reader:
 
 
 def may(row: StatementRow, reader: Reader, now: datetime) -> list[str]:
-    """What that reader can do about it now."""
+    """Returns the verbs that this reader can apply to the statement now."""
     issue = _issue(row)
     late = row.state == "issued" and now >= row.accept_by
     if row.state == "preview" or not reader.sees(row.member):
@@ -52,7 +53,7 @@ def may(row: StatementRow, reader: Reader, now: datetime) -> list[str]:
 
 
 def find(tx: Tx, period: str, unit: str, member: str, reader: Reader, *, lock: bool = False) -> StatementRow:
-    """It does not exist for who may not see it."""
+    """Returns the statement. Raises NotFound if it does not exist or the reader may not see it."""
     row = stored.get(tx, period, unit, member, lock=lock) if reader.sees(member) else None
     if row is None:
         name = f"{period}/{unit}/{member}"[:100]
@@ -63,7 +64,8 @@ def find(tx: Tx, period: str, unit: str, member: str, reader: Reader, *, lock: b
 def answer(
     tx: Tx, name: tuple[str, str, str], verb: str, words: str, reader: Reader, now: datetime, people: Collection[str] = ()
 ) -> StatementRow:
-    """Raises Refused if it can't be said now, NotEntitled for who may not. `people` are the member's."""
+    """Writes an answer. Raises Refused if it cannot be given now, NotEntitled for a reader who may not. `people` are
+    the member's."""
     row = find(tx, *name, reader, lock=True)
     if verb == "settle" and not reader.operator:
         raise NotEntitled("Statements are settled by operators.", hint="You can accept or dispute it.")
@@ -84,7 +86,7 @@ def answer(
 
 
 def lapse(tx: Tx, now: datetime) -> int:
-    """Silence is acceptance: of how many."""
+    """Accepts the statements that were not answered in time. Returns their number."""
     late = stored.silent(tx, now)
     for row in late:
         _write(tx, row, statements.lapse(_issue(row), now))
@@ -100,7 +102,7 @@ def _issue(row: StatementRow) -> Issue:
 
 
 def _write(tx: Tx, row: StatementRow, issue: Issue) -> StatementRow:
-    at, by, words = issue.answered_at or row.issued_at, issue.by or "nobody", " ".join(issue.words.split())
+    at, by, words = issue.answered_at or row.issued_at, issue.by or "default", " ".join(issue.words.split())
     line = f"{at:%Y-%m-%d %H:%M} UTC: {issue.state.value} by {by}{': ' if words else ''}{words}\n"
     said = replace(
         row, state=issue.state.value, words=issue.words, answered_by=issue.by, answered_at=issue.answered_at, trail=row.trail + line

@@ -1,5 +1,5 @@
-"""The operators' board of settlement: what hinders the months, which centre is late, what is in suspense, whether the books balance, and
-who disputes what. Reads, and changes nothing.
+"""Shows operators the board of settlement: reasons that block months, late centres, records in suspense, the ledger's
+balance, and disputes. Reads, and changes nothing.
 """
 
 from __future__ import annotations
@@ -60,12 +60,13 @@ def board(tx: Tx, rules: Rules, titles: Mapping[str, str], now: datetime) -> Jso
 
 
 def hindering(tx: Tx, row: stored.PeriodRow, rows: list[stored.PeriodRow], rules: Rules, now: datetime) -> list[str]:
-    """Of a month whose time has passed and that isn't cut yet."""
+    """Returns the reasons that block a month whose time has passed and that is not cut yet."""
     return closing.hinders(tx, row, rows, rules.zone, now, {}) if row.state == "closing" and not row.cut else []
 
 
 def centres(tx: Tx, zone: str, titles: Mapping[str, str], now: datetime) -> list[Json]:
-    """Those that ran anything ever, or told of a day: late is one whose last day's manifest is not there though it must be."""
+    """Returns the centres that ever ran jobs or sent a manifest. A centre is late if the manifest of its last due day
+    is missing."""
     heard = stored.heard(tx)
     due = (now - PATIENCE).astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
     since = {centre: at.astimezone(ZoneInfo(zone)).date() for centre, at in stored.work(tx, stored.EVER, now).items()}
@@ -81,7 +82,7 @@ def centres(tx: Tx, zone: str, titles: Mapping[str, str], now: datetime) -> list
 
 
 def _late(last: date | None, since: date | None, due: date) -> str:
-    """`since`: the first day on which anything ran there."""
+    """Says why a centre is late; "" if it is not. `since`: the first day on which a job ran there."""
     if last is None:
-        return f"No manifest of any day came, though jobs run there since {since}." if since and since <= due else ""
-    return f"Its newest manifest is of {last}; that of {due} is missing." if last < due else ""
+        return f"No manifest has been received, although jobs have run there since {since}." if since and since <= due else ""
+    return f"Its newest manifest is of {last}; the manifest of {due} is missing." if last < due else ""

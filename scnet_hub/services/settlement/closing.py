@@ -1,7 +1,8 @@
-"""How a month closes: it begins to when its time has passed, it is cut when nothing hinders it, and then its statements are made.
+"""Closes months: a month begins to close when its time has passed, is cut when nothing blocks it, and then gets its
+statements.
 
-The cut is one short step in which nobody else writes: it says which entry is the last that counts. From then on the statements are a
-function of what can't change any more, so they are made beside all that goes on, and made again if that was broken off.
+The cut is one short step in which nothing else writes: it fixes the last entry that counts. From then on the statements
+follow from unchanging data, so they are made beside other work, and made again if that was interrupted.
 """
 
 from __future__ import annotations
@@ -41,17 +42,19 @@ from ...units import CREDIT
 from ..accounting import books
 from . import statement_mails
 
-OWNED = ("centre", "sla", "suspense")  # classes of accounts that are a centre's, and so the member's whose centre it is
+# kinds of accounts that belong to a centre, and so to the member that owns the centre
+OWNED = ("centre", "sla", "suspense")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the federation's page says of settlement: `owners` are members by the account that isn't named after them."""
+    """Settlement rules of the federation's page. `owners` maps an account to its member, where the account is not named
+    after the member."""
 
     zone: str
     accept: timedelta
     owners: Mapping[str, str]
-    people: Mapping[str, tuple[str, ...]]  # by member: who answers for it
+    people: Mapping[str, tuple[str, ...]]  # by member: the people who answer for it
 
 
 def rules_of(spec: FederationSpec) -> Rules:
@@ -64,8 +67,9 @@ def rules_of(spec: FederationSpec) -> Rules:
 
 
 def begin(tx: Tx, zone: str, now: datetime) -> None:
-    """Every month from that of the first entry on is written down when it begins, and is closing from when its time has passed. The zone
-    is that of the first one, for ever: another one would leave hours in two months, or in none."""
+    """Writes each month, from that of the first entry on, when it begins, and starts closing it when its time has
+    passed. The time zone is that of the first month, for ever: another zone would leave hours in two months, or in
+    none."""
     rows = stored.every(tx)
     if rows:
         zone, month = zone_of(rows[0]), following(period(rows[-1]))
@@ -93,18 +97,18 @@ def period(row: PeriodRow) -> Period:
 
 
 def month(rows: Iterable[PeriodRow], name: str) -> PeriodRow:
-    """Raises BadOption, NotFound."""
+    """Returns the month of that name. Raises BadOption, NotFound."""
     found = next((row for row in rows if row.name == period_named(name).name), None)
     if found is None:
-        raise NotFound(f"The books have no month {name}.", hint="`scnet period` lists them.", code="unknown-period")
+        raise NotFound(f"The ledger has no month {name}.", hint="`scnet period` lists them.", code="unknown-period")
     return found
 
 
-# ---- what hinders
+# ---- reasons that block a month
 
 
 def hinders(tx: Tx, row: PeriodRow, rows: list[PeriodRow], zone: str, now: datetime, excuses: Mapping[str, str]) -> list[str]:
-    """Why it can't be closed now, every reason there is."""
+    """Returns all reasons why the month cannot be closed now."""
     place = [one.name for one in rows].index(row.name)
     before = PeriodState(rows[place - 1].state) if place else None
     own = period(row)
@@ -116,13 +120,13 @@ def hinders(tx: Tx, row: PeriodRow, rows: list[PeriodRow], zone: str, now: datet
     if waiting > len(shown):
         reasons.append(f"{waiting - len(shown):,} more records are in suspense.")
     if zone != own.zone:
-        reasons.append(f"The federation's page says that months begin in {zone}, but the books were begun in {own.zone}: put that back.")
+        reasons.append(f"The federation's page says that months begin in {zone}, but the ledger began in {own.zone}: restore that zone.")
     return reasons
 
 
 def completeness(tx: Tx, row: PeriodRow, excuses: Mapping[str, str]) -> list[Completeness]:
-    """Of each centre that owes something of that month: a manifest for each day since anything ran there first, if anything ran there in
-    the month, and in any case the records that its manifests tell of."""
+    """Returns the obligations of each centre in that month: a manifest for each day since its first job, if any job ran
+    there in the month, and in any case the records that its manifests list."""
     own = period(row)
     every = [day.isoformat() for day in days(own)]
     ran = {centre: at.astimezone(ZoneInfo(own.zone)).date().isoformat() for centre, at in stored.work(tx, own.start, own.end).items()}
@@ -151,7 +155,7 @@ def _missing(every: list[str], sent: Mapping[str, stored.Day], since: str) -> It
 
 @by_locks
 def cut(tx: Tx, name: str, rules: Rules, excuses: Mapping[str, str], by: str, now: datetime) -> None:
-    """Says which entry is the last of that month's; harmless to repeat until its statements are made. Raises Refused with every reason
+    """Fixes the last entry of that month; safe to repeat until its statements are made. Raises Refused with all reasons
     against it."""
     begin(tx, rules.zone, now)
     rows = stored.every(tx)
@@ -162,7 +166,7 @@ def cut(tx: Tx, name: str, rules: Rules, excuses: Mapping[str, str], by: str, no
         raise not_closed(row, reasons)
     stored.stop_writers(tx)
     rows = stored.every(tx)
-    if month(rows, name).cut:  # by somebody else, just now
+    if month(rows, name).cut:  # by another caller, just now
         return
     while books.seal(tx) == books.SEALED:
         pass
@@ -179,20 +183,20 @@ def not_closed(row: PeriodRow, reasons: list[str]) -> Refused:
     if row.state == PeriodState.CLOSED.value:
         return Refused(f"{row.name} is closed already.", hint="What comes later is a correction in a later month.", code="period-closed")
     return Refused(
-        f"{row.name} can't be closed: {told}",
-        hint=f"`scnet period show {row.name}` lists all of it. Why a centre is not waited for is said with --excuse CENTRE=WORDS.",
+        f"{row.name} cannot be closed: {told}",
+        hint=f"`scnet period show {row.name}` lists all reasons. To close without waiting for a centre, give --excuse CENTRE=REASON.",
         code="period-not-closed", details={"reasons": reasons},
     )  # fmt: skip
 
 
 def known_excuses(excuses: Mapping[str, str], centres: Iterable[str]) -> None:
-    """Raises BadOption for an excuse of nobody, or without words."""
+    """Raises BadOption for an excuse of an unknown centre, or without a reason."""
     there = sorted(centres)
     for centre, words in excuses.items():
         if centre not in there:
             raise BadOption(f"There is no centre {centre[:40]!r} in this federation.", hint=f"Centres: {', '.join(there)}.")
         if not words.strip():
-            raise BadOption(f"Say why {centre} is not waited for.", details={"field": f"excuse-{centre}"})
+            raise BadOption(f"Give the reason for not waiting for {centre}.", details={"field": f"excuse-{centre}"})
 
 
 # ---- the statements
@@ -200,21 +204,21 @@ def known_excuses(excuses: Mapping[str, str], centres: Iterable[str]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Month:
-    """A month as it is settled: its entries, and what turns them into statements."""
+    """A month to be settled: its entries, and the terms that turn them into statements."""
 
     period: Period
-    terms: Mapping[str, Terms]  # by the book
+    terms: Mapping[str, Terms]  # by unit
     after: int
     through: int
     cuts: tuple[Cut, ...]
 
     def entries(self, tx: Tx) -> Iterator[Entry]:
-        """In the order of the journal, each as it was written between the cuts."""
+        """Yields the entries in the order of the journal, each as it was written between the cuts."""
         return by_cuts(stored.journal(tx, self.period.start, self.period.end, self.after, self.through), self.cuts)
 
 
 def month_of(tx: Tx, row: PeriodRow, rows: list[PeriodRow], rules: Rules) -> Month:
-    """A month that isn't cut is taken with all that is there of it now."""
+    """Returns the month; a month that is not cut is taken with all entries so far."""
     cuts = tuple(one.cut for one in rows if one.cut)
     calendar = Calendar(zone=zone_of(row), closed={one.period: one.at for one in cuts}, first=rows[0].name)
     owners = row.terms.get("owners", rules.owners)
@@ -223,13 +227,14 @@ def month_of(tx: Tx, row: PeriodRow, rows: list[PeriodRow], rules: Rules) -> Mon
         payers.setdefault(lot.unit, {})[project_account(lot.project, lot.name)] = Payer(lot.grantor, lot.rate)
     return Month(
         period=period(row), terms={unit: Terms(calendar=calendar, payers=its, members=owners) for unit, its in payers.items()},
-        after=over(cuts, period(row).start),  # what concerns an earlier month is in this one only if it was written in it
+        # an entry that concerns an earlier month is in this one only if it was written in it
+        after=over(cuts, period(row).start),
         through=row.last_entry if row.cut else stored.last_entry(tx), cuts=cuts,
     )  # fmt: skip
 
 
 def settled(tx: Tx, name: str, rules: Rules) -> list[Settlement]:
-    """A month's settlements, one for each book in which there was anything to settle."""
+    """Returns a month's settlements, one for each unit in which there was anything to settle."""
     rows = stored.every(tx)
     one = month_of(tx, month(rows, name), rows, rules)
     found = [settle(one.entries(tx), one.period, terms, unit=unit) for unit, terms in sorted(one.terms.items())]
@@ -237,7 +242,7 @@ def settled(tx: Tx, name: str, rules: Rules) -> list[Settlement]:
 
 
 def issue(tx: Tx, name: str, found: Iterable[Settlement], rules: Rules, now: datetime) -> None:
-    """Gives the statements of a month that was cut to its members, and takes them off the accounts that they came from."""
+    """Issues the statements of a cut month to its members, and takes them off the accounts that they came from."""
     row = month(stored.every(tx), name)
     if not row.cut or row.state != PeriodState.CLOSING.value:
         return

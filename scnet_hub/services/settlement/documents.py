@@ -1,4 +1,4 @@
-"""Periods, statements and what is netted as the documents of docs/reference/rest.md."""
+"""Makes the documents of docs/reference/rest.md for periods, statements and netting."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def period(row: PeriodRow, hinders: Iterable[str] = ()) -> Json:
 
 
 def statement_of(row: StatementRow) -> Statement:
-    """As it was made."""
+    """Returns the statement as it was made."""
     lines = tuple(
         Line(
             column=one["column"], account=one["account"], amount=Amount(one["micros"], row.unit), entries=one["entries"],
@@ -42,7 +42,7 @@ def statement_of(row: StatementRow) -> Statement:
 
 
 def statement(row: StatementRow, titles: Mapping[str, str], reader: Reader, now: datetime, of: PeriodRow | None = None) -> Json:
-    """Without its lines, unless the period that it is `of` is given."""
+    """Returns a statement, without its lines unless its period (`of`) is given."""
     one = statement_of(row)
     document: Json = {
         "name": row.name, "period": row.period, "book": row.unit, "member": row.member, "title": titles.get(row.member, row.member),
@@ -72,7 +72,7 @@ def statement(row: StatementRow, titles: Mapping[str, str], reader: Reader, now:
 
 
 def part(position: int, one: Part) -> Json:
-    """One entry's place in a statement."""
+    """Returns one entry's place in a statement."""
     return {
         "position": position, "key": one.key, "at": iso(one.at), "kind": one.kind, "project": one.project, "session": one.session,
         "column": one.column, "account": one.account, "amount": number(one.amount), "corrects": one.corrects, "reverses": one.reverses,
@@ -80,7 +80,7 @@ def part(position: int, one: Part) -> Json:
 
 
 def netted(name: str, rows: Iterable[StatementRow], titles: Mapping[str, str]) -> Json:
-    """What each member is to get or to pay for a month, over both books, and the payments that even it out."""
+    """Returns each member's position for a month, over all units, and the payments that settle the positions."""
     owed = positions(statement_of(row) for row in rows)
     return {
         "period": name,

@@ -1,8 +1,8 @@
-"""A month as files: its bills as FOCUS 1.2 CSV, and its usage as CloudEvents, one a line. Both are written as they are read, so that a
-million entries need no more memory than a thousand.
+"""Exports a month as files: its bills as FOCUS 1.2 CSV, and its usage as CloudEvents, one per line. Both are written as
+they are read, so that a million entries need no more memory than a thousand.
 
-What a bill says beside the entry (when, how much of what, at which price) is made from the stored usage record and the stored prices,
-by the very sums of the charge. A charge that doesn't come out so, or of which nothing is stored, is one row of one unit.
+What a bill says beyond the entry (time, quantities, prices) is computed from the stored usage record and prices, as the
+charge was. A charge that does not match this, or has no stored record, becomes one row of one unit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EARNING = ("centre", "publisher", "fee")
 
 
 class Prices:
-    """Stored prices by their digest, each read once; and the outages by centre."""
+    """Stored prices by their digest, each read once, and the outages by centre."""
 
     def __init__(self, tx: Tx) -> None:
         self.tx = tx
@@ -47,7 +47,7 @@ class Prices:
         return self._tariffs[digest]
 
     def edges(self, centre: str) -> list[datetime]:
-        """Where outages began and ended: runs are cut there."""
+        """Returns the times at which outages began and ended: runs are cut there."""
         if centre not in self._edges:
             spans = stored_usage.outages_of(self.tx, centre)
             self._edges[centre] = [edge for start, end, _ in spans for edge in (start, end) if edge]
@@ -64,12 +64,13 @@ class Prices:
 
 
 def bills(tx: Tx, name: str, book: str, rules: Rules, titles: Mapping[str, str], payers: Collection[str] | None, path: Path) -> None:
-    """Writes the bills of a closed month there; `payers`: only what these grantors pay. Raises Refused, BadOption."""
+    """Writes the bills of a closed month to `path`; `payers`: only the bills of these grantors. Raises Refused,
+    BadOption."""
     rows = stored.every(tx)
     row = closing.month(rows, name)
     month = closing.month_of(tx, row, rows, rules)
     if not row.cut:
-        raise Refused(f"{row.name} is {row.state}: it has no bills yet.", hint="They come with its statements.", code="period-open")
+        raise Refused(f"{row.name} is {row.state}: it has no bills yet.", hint="Bills are made with the statements.", code="period-open")
     if book not in month.terms:
         raise BadOption(f"There is no book {book[:20]!r}.", hint=f"Books: {', '.join(sorted(month.terms))}.")
     names, terms, prices = Names(federation=titles["federation"], members=titles, centres=titles), month.terms[book], Prices(tx)
@@ -90,7 +91,8 @@ def _some(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
 
 
 def _about(entry: Entry, rows: Iterable[RecordRow], prices: Prices, zone: str) -> About:
-    """From the record of which a segment began when the entry counts and cost what it says; else from the entry alone."""
+    """Describes an entry by the record with a segment that began at the entry's time and cost its amount; else by the
+    entry alone."""
     charged = abs(sum(one.amount.micros for one in entry.postings if one.account.partition(":")[0] in EARNING))
     for row in rows:
         for part, rates in prices.segments(row, zone):
@@ -103,7 +105,8 @@ def _about(entry: Entry, rows: Iterable[RecordRow], prices: Prices, zone: str) -
 
 
 def _items(part: Segment, rates: Rates, charged: int) -> tuple[Item, ...]:
-    """The meters of a segment and what is missing to the session's minimum; none if they don't come to what was charged."""
+    """Returns the meters of a segment and the difference to the session's minimum; none if they do not add up to the
+    charge."""
     used = meters(part)
     try:
         cost = segment_cost(used, rates, part.length).amount.micros
@@ -128,8 +131,8 @@ def _paid(price: int, off: int) -> int | Fraction:
 
 
 def usage(tx: Tx, name: str, centre: str, rules: Rules, path: Path) -> None:
-    """Writes the segments of that month there, of one centre or of all, a CloudEvent a line; a run that never started is in the month in
-    which it was over."""
+    """Writes the segments of that month to `path`, of one centre or of all, one CloudEvent per line. A run that never
+    started counts in the month in which it was over."""
     period = closing.period(closing.month(stored.every(tx), name))
     prices = Prices(tx)
     with path.open("w", encoding="utf-8") as file:

@@ -1,5 +1,5 @@
-"""Settlement between members: months begin, close and are cut by `closing`, `answers` are what members say to their statements, `board` is
-what operators see, `exports` are bills and usage as files. This is the door to them, with the federation's page and clock.
+"""Keeps settlement between members. `closing` begins, closes and cuts months, `answers` keeps members' answers, `board`
+is for operators, `exports` writes bills and usage. This file is the door to them, with the federation's page and clock.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .board import board, hindering
 
 Json = dict[str, Any]
 EVERY = 20.0  # seconds from one look to the next
-PAGE = 500  # entries of a statement at once
-Name = tuple[str, str, str]  # a statement's period, book and member
+PAGE = 500  # entries of a statement on one page
+Name = tuple[str, str, str]  # a statement's period, unit and member
 
 
 class Settling:
-    """Of one federation, by its page."""
+    """The settlement of one federation, by its page."""
 
     def __init__(self, db: Database, spec: FederationSpec, load: Load, clock: Callable[[], datetime]) -> None:
         self.db, self.spec, self.load, self.clock = db, spec, load, clock
@@ -39,7 +39,7 @@ class Settling:
 
     @property
     def titles(self) -> dict[str, str]:
-        """What members call themselves, by their ids."""
+        """Returns the names of members, by id."""
         centres = {name: known.spec.name for name, known in self.load.centres.items()}
         grantors = {one.id: one.title for one in self.spec.grantor if one.title}
         return {FEDERATION: self.spec.name, **centres, **grantors, **{one.id: one.title for one in self.spec.member if one.title}}
@@ -48,14 +48,15 @@ class Settling:
         members = frozenset(one.id for one in self.spec.member if person and person in one.people)
         return Reader(person=person, members=members, operator=operator)
 
-    # ---- what goes on by itself
+    # ---- in the background
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         await rounds(self.once, EVERY, what="keeping the months")
 
     async def once(self) -> None:
-        """Months begin and end, silence becomes acceptance, and statements are made whose making was broken off."""
+        """Begins and closes months, accepts unanswered statements, and finishes making statements that were
+        interrupted."""
         rows = await self.db.run(self._keep, self.clock())
         for row in rows:
             if row.cut and row.state == "closing":
@@ -75,7 +76,7 @@ class Settling:
         return await self.db.read(self._periods, reader)
 
     def _periods(self, tx: Tx, reader: Reader) -> list[Json]:
-        """Newest first; what hinders them is the operators' matter."""
+        """Returns periods, newest first; only operators see the reasons that block them."""
         rows, now = stored.every(tx), self.clock()
         return [documents.period(row, hindering(tx, row, rows, self.rules, now) if reader.operator else ()) for row in reversed(rows)]
 
@@ -111,7 +112,7 @@ class Settling:
         }
 
     async def close(self, name: str, by: str, excuses: Mapping[str, str]) -> Json:
-        """Closes a month: the cut, then its statements. Raises Refused with everything that hinders it."""
+        """Closes a month: the cut, then its statements. Raises Refused with everything that blocks it."""
         closing.known_excuses(excuses, self.load.centres)
         while await self.db.run(books.seal) == books.SEALED:  # so that the cut itself has little left to seal
             pass
@@ -123,7 +124,7 @@ class Settling:
         return {"period": found, "closed": True, "statements": found["statements"], "netting": found["netting"]}
 
     def _possible(self, tx: Tx, name: str, excuses: Mapping[str, str]) -> list[Settlement]:
-        """What hinders it is said, and an entry that has no place in a statement found, before it is cut."""
+        """Checks, before the cut, that nothing blocks the month and that every entry has a place in a statement."""
         rows = stored.every(tx)
         row = closing.month(rows, name)
         if not row.cut and (reasons := closing.hinders(tx, row, rows, self.rules.zone, self.clock(), excuses)):
@@ -135,7 +136,7 @@ class Settling:
         await self.db.run(closing.issue, name, found, self.rules, self.clock())
 
     async def preview(self, name: str) -> Json:
-        """What a month that is not closed comes to by now; nothing is written, and nobody is told."""
+        """Returns the totals so far of a month that is not closed; writes nothing and sends no mail."""
         await self.db.run(self._keep, self.clock())
         return await self.db.read(self._preview, name)
 
@@ -172,7 +173,7 @@ class Settling:
         return documents.statement(row, self.titles, reader, self.clock(), closing.month(stored.every(tx), row.period))
 
     async def answer(self, name: Name, verb: str, words: str, reader: Reader) -> Json:
-        """`verb`: accept, dispute or settle."""
+        """Answers a statement. `verb`: accept, dispute or settle."""
         return await self.db.run(self._answer, name, verb, words, reader)
 
     def _answer(self, tx: Tx, name: Name, verb: str, words: str, reader: Reader) -> Json:
@@ -180,7 +181,7 @@ class Settling:
         return self._whole(tx, answers.answer(tx, name, verb, words, reader, self.clock(), people), reader)
 
     async def entries(self, name: Name, reader: Reader, after: int = 0) -> Json:
-        """What a statement's lines add up, entry by entry, a page of it."""
+        """Returns a page of the entries that a statement's lines add up."""
         await self.db.query(answers.find, *name, reader)
         return await self.db.read(self._entries, name, after)
 
@@ -199,12 +200,12 @@ class Settling:
     # ---- files
 
     async def bills(self, name: str, book: str, member: str, reader: Reader, path: Path) -> None:
-        """Writes a closed month's bills there."""
+        """Writes a closed month's bills to `path`."""
         if member and not reader.sees(member):
-            raise Refused(f"{member[:64]} is no member of yours.", code="not-entitled")
+            raise Refused(f"You do not act for member {member[:64]}.", code="not-entitled")
         payers = None if reader.operator and not member else {member} if member else reader.members
         await self.db.read(exports.bills, name, book, self.rules, self.titles, payers, path)
 
     async def usage(self, name: str, centre: str, path: Path) -> None:
-        """Writes a month's usage there, as events."""
+        """Writes a month's usage to `path`, as events."""
         await self.db.read(exports.usage, name, centre, self.rules, path)

@@ -1,6 +1,6 @@
-"""What members and operators are told of months by mail: one is over, a statement is there, it is disputed, it is settled.
+"""Writes the mails about months to members and operators: a month is over, a statement is issued, disputed, settled.
 
-Words and whom they go to; each is written in the transaction of what it tells of.
+Each mail is written in the transaction of the event that it reports.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from ..projects import mailer
 
 
 def over(tx: Tx, name: str, now: datetime) -> None:
-    """To the operators, who close it."""
+    """Tells the operators, who close the month."""
     body = (
-        f"{name} is over; late records still land in it. `scnet period show {name}` lists what hinders its closing,"
-        f" `scnet period close {name} --preview` what it comes to by now."
+        f"{name} is over; late records are still added to it. `scnet period show {name}` lists the reasons that block its closing,"
+        f" `scnet period close {name} --preview` shows its totals so far."
     )
     mailer.write(tx, f"period/{name}/closing", mailer.OPERATORS, f"{name} is over and waits to be closed", body, now)
 
 
 def issued(tx: Tx, row: StatementRow, people: Iterable[str], now: datetime) -> None:
-    """To the member's people."""
+    """Tells the member's people."""
     net = Amount(sum(line["micros"] for line in row.document["lines"]), row.unit)
     due = Amount(row.document["due"], "CNY")
     body = (
         f"The statement of {row.member} for {row.period} comes to {net}{f'; due are {due}' if row.unit == CREDIT else ''}.\n\n"
-        f"`scnet statement show {row.name}` has its lines. Until {row.accept_by:%d %b %Y %H:%M} UTC it can be disputed, in words; who says"
-        " nothing until then accepts it."
+        f"`scnet statement show {row.name}` has its lines. Until {row.accept_by:%d %b %Y %H:%M} UTC it can be disputed, with a reason;"
+        " without an answer by then it is accepted."
     )
     _tell(tx, f"statement/{row.name}/issued", people, f"Statement of {row.member} for {row.period}: {net}", body, now)
 
 
 def disputed(tx: Tx, row: StatementRow, now: datetime) -> None:
-    """To the operators, who decide."""
+    """Tells the operators, who decide."""
     body = f"{row.answered_by} disputes statement {row.name}:\n\n{row.words}\n\n`scnet statement entries {row.name}` has its entries."
     key = f"statement/{row.name}/disputed/{now:%Y%m%dT%H%M%S}"
     mailer.write(tx, key, mailer.OPERATORS, f"Statement {row.name} is disputed", body, now)
 
 
 def settled(tx: Tx, row: StatementRow, people: Iterable[str], now: datetime) -> None:
-    """To the member's people."""
+    """Tells the member's people."""
     words = f" The operators write:\n\n{row.words}" if row.words else ""
     _tell(tx, f"statement/{row.name}/settled", people, f"Statement {row.name} is settled", f"Statement {row.name} is settled.{words}", now)
 

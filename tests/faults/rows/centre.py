@@ -86,7 +86,7 @@ class Broken:
         document = self.until(session, lambda seen: seen["unknown_since"], seconds)
         assert document["live"] and document["state"] == session["state"] and document["job_id"] == session["job_id"]
         assert document["held"] + document["in_flight"] > 0 and document["charged"] is None
-        assert any(one["code"] == "unknown" and "It is kept" in one["message"] for one in document["warnings"])
+        assert any(one["code"] == "unknown" and "The session is kept" in one["message"] for one in document["warnings"])
         return document
 
     def known(self, session: Json, seconds: float = 90) -> Json:

@@ -20,7 +20,7 @@ def test_all_nodes_drained_refuse_starts_in_words_and_what_waits_starts_after(ce
             waits = centre.until(waiting, lambda seen: seen["state"] == "queued" and seen["reason"])
             assert "DRAINED" in waits["reason"] or "ReqNodeNotAvail" in waits["reason"]
             assert "waiting for" in centre.log(waits)
-            assert "needs 1 node of that size; of its 0 working now, 0 would do" in str(centre.refused())
+            assert "needs 1 node of that size; of its 0 working nodes, 0 can take it" in str(centre.refused())
             assert centre.document()["state"] == "up" and "none of its 2 nodes is up" in centre.hop("nodes", ok=False)["why"]
             assert centre.seen(running)["state"] == "ready" and not centre.seen(running)["unknown_since"]
     centre.state(waiting, "ready", seconds=90)

@@ -19,9 +19,9 @@ def test_a_killed_slurmctld_keeps_sessions_and_a_wish_to_stop_one(centre: Broken
         for session in (kept, stopped):
             assert "Unable to contact slurm controller" in centre.unknown(session)["unknown_why"]
         down = centre.centre("down")
-        assert "does not answer since" in down["why"] and "Unable to contact slurm controller" in down["why"]
+        assert "has not answered since" in down["why"] and "Unable to contact slurm controller" in down["why"]
         assert [hop["name"] for hop in down["hops"] if not hop["ok"]] == ["scheduler"]
-        assert "does not answer since" in str(centre.refused())
+        assert "has not answered since" in str(centre.refused())
         centre.stop(stopped)
         asked = centre.state(stopped, "stopping")
         assert asked["live"] and asked["held"] + asked["in_flight"] > 0
@@ -43,7 +43,7 @@ def test_a_submission_that_timed_out_at_a_hung_slurmctld_is_found_again(centre: 
             centre.fault("submit-go")
             waits = centre.until(session, lambda seen: "Socket timed out" in seen["reason"])
             assert waits["live"] and waits["state"] == "intent" and waits["held"] > 0
-            assert "does not answer" in centre.log(session) and "Socket timed out" in centre.centre("down")["why"]
+            assert "did not answer" in centre.log(session) and "Socket timed out" in centre.centre("down")["why"]
         finally:
             centre.fault("ctl-unhang")
     centre.state(session, "ready")
@@ -91,7 +91,7 @@ def test_a_killed_qmaster_keeps_sessions_and_refuses_starts_with_its_words(centr
     with centre.broken("ctl-kill"):
         assert "qmaster" in centre.unknown(session)["unknown_why"]
         assert "qmaster" in centre.centre("down")["why"]
-        assert "does not answer since" in str(centre.refused())
+        assert "has not answered since" in str(centre.refused())
     centre.known(session)
     centre.usable()
     centre.settled(session)
@@ -144,7 +144,7 @@ def test_oar_without_its_database_keeps_sessions_and_a_submission_is_not_repeate
             centre.fault("submit-go")
             assert "OAR could not be asked" in centre.unknown(session)["unknown_why"]
             assert "OAR could not be asked" in centre.centre("down")["why"]
-            assert "does not answer since" in str(centre.refused())
+            assert "has not answered since" in str(centre.refused())
             waits = centre.until(submitting, lambda seen: seen["reason"])
             assert waits["live"] and waits["state"] == "intent"
     centre.known(session)

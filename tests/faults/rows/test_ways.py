@@ -13,7 +13,7 @@ def test_a_killed_sshd_keeps_the_session_and_says_that_the_connection_was_refuse
     session = centre.ready("sshd")
     with centre.broken("sshd-kill"):
         centre.cut_lines("ada")
-        assert "Gamma Data Centre cannot say" in str(centre.unknown(session)["warnings"])
+        assert "Gamma Data Centre has not reported" in str(centre.unknown(session)["warnings"])
         down = centre.centre("down")
         assert "Connection refused" in down["why"] and [hop["name"] for hop in down["hops"] if not hop["ok"]][:1] == ["login"]
         assert "Connection refused" in str(centre.refused())
@@ -44,7 +44,7 @@ def test_a_cut_of_some_seconds_is_no_outage(centre: Broken) -> None:
             centre.fault("submit-go")
             wait_for(lambda: centre.jobs(submitting))
     centre.state(submitting, "ready")
-    assert "does not answer" not in centre.log(submitting) and "cannot say" not in centre.log(session)
+    assert "did not answer" not in centre.log(submitting) and "cannot report" not in centre.log(session)
     centre.settled(submitting)
     centre.settled(session)
 
@@ -59,10 +59,10 @@ def test_a_job_that_was_submitted_behind_a_cut_network_is_found_again(centre: Br
         with centre.broken("net-down"):
             centre.fault("submit-go")
             wait_for(lambda: centre.jobs(submitting))
-            waits = centre.until(submitting, lambda seen: "does not answer" in centre.log(seen))
+            waits = centre.until(submitting, lambda seen: "did not answer" in centre.log(seen))
             assert waits["live"] and waits["state"] == "intent" and waits["held"] > 0
             centre.unknown(session)
-            assert "does not answer since" in str(centre.refused())
+            assert "has not answered since" in str(centre.refused())
     centre.state(submitting, "ready", seconds=90)
     centre.known(session)
     assert "Connection" in centre.log(submitting) or "cut off" in centre.log(submitting) or "did not answer" in centre.log(submitting)
@@ -77,7 +77,7 @@ def test_a_submission_that_is_still_under_way_when_its_connection_dies_is_not_do
         session = centre.start("under-way")
         centre.held()
         centre.cut_lines("ada")
-        centre.until(session, lambda seen: "does not answer" in centre.log(seen))
+        centre.until(session, lambda seen: "did not answer" in centre.log(seen))
         wait_for(
             lambda: len(centre.at("pgrep", "-f", "^timeout -k 5 [0-9]+ sh -c .* sbatch ").split()) != 1, 30
         )  # it ended, or another began
