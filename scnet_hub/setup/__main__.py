@@ -1,4 +1,6 @@
-"""`python -m scnet_hub.setup`: run from the checkout, by any Python 3.11 or newer. `--check` only says what is missing."""
+"""`python -m scnet_hub.setup`: run from the checkout, by any Python 3.11 or newer. `--check` only shows what is
+missing.
+"""
 
 from __future__ import annotations
 

@@ -137,8 +137,8 @@ async def test_a_page_ends_early_where_decisions_rest_on_many_snapshots(world: W
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--decisions", "--policies", "least_loaded"), "'least_loaded' is no policy that a hub has"),
-        (("--decisions", "--weights", "price"), "are no weights"),
+        (("--decisions", "--policies", "least_loaded"), "Unknown policy 'least_loaded'"),
+        (("--decisions", "--weights", "price"), "is not a valid set of weights"),
         (("--decisions", "--since", "yesterday"), "is not a time"),
         (("--decisions", "--trace", "x.swf"), "--trace is for logs of batch jobs"),
         (("--weights", "price=1"), "--weights is for --decisions"),
