@@ -90,7 +90,7 @@ class OverQuota(Refused):
 class Overdrawn(Refused):
     code = "overdrawn"
     status = 402
-    acts = "You, or whoever grants your project its credits"
+    acts = "You, or the grantor of your project's credits"
 
 
 class KeyTaken(Refused):

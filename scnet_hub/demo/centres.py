@@ -167,7 +167,7 @@ class GivenCentres:
         """Does nothing: the pages exist."""
 
     async def start(self) -> None:
-        """They run."""
+        """Does nothing: the centres run."""
 
     async def stop(self) -> None:
         for page in self.pages:

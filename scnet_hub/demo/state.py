@@ -92,7 +92,7 @@ class State:
 
     @property
     def nearby(self) -> Address:
-        """Returns the same paths at the proxy itself, whatever stands before it."""
+        """Returns the same paths at the proxy itself, whatever is in front of it."""
         return self.ports.address.at(self.ports.proxy_url)
 
 

@@ -99,7 +99,7 @@ def next_steps(spec: CentreSpec, home: Path) -> list[str]:
 @centre.command("list")
 @operating
 def list_pages(home: Path, as_json: bool) -> Answer:
-    """The centres whose pages are here."""
+    """List the centres whose pages are here."""
     found = list(pages.listing(home))
 
     def show() -> None:

@@ -1,6 +1,6 @@
 """The findings of a check of a centre: hops, each in order, doubtful, failed or skipped, with words and what to try.
 
-A hop is a function that returns what it found, or raises: `Problem` (something must be fixed), `Doubt` (it works, but
+A hop is a function that returns its finding, or raises: `Problem` (something must be fixed), `Doubt` (it works, but
 an operator should look), `Skip` (there is nothing to check). Knows nothing of centres.
 """
 

@@ -22,7 +22,7 @@ from .environment_hops import IMPORTS, judged
 from .findings import Doubt, Hop, Problem
 from .visit import Visit, noise, said, script
 
-WALLTIME = timedelta(minutes=2)  # the errand ends by itself within one
+WALLTIME = timedelta(minutes=2)  # the errand ends on its own within a minute
 MEMORY = 500 * 2**20
 SLOW = 5.0  # seconds that a scheduler's answer may take before the check warns
 ACCOUNTED = 60.0  # seconds in which accounting must know of an end
@@ -58,7 +58,7 @@ async def partitions(visit: Visit) -> str:
 
 
 async def charges(visit: Visit) -> str:
-    """Checks what sessions are given for what they request, and whether accounting records all of it."""
+    """Checks the resources that sessions receive for their requests, and whether accounting records them."""
     taken = await visit.centre.load()
     if taken.untracked and any(offered.gpus for offered in visit.spec.partition):
         missing = ", ".join(f"gres/{name}" for name in taken.untracked)
@@ -73,7 +73,7 @@ async def charges(visit: Visit) -> str:
         )
     live = ((offered.name, taken.partitions.get(offered.name)) for offered in visit.spec.partition)
     said = [f"partition {name} {more}" for name, load in live if load and (more := steps(load))]
-    return "; ".join(said) or "a session is given, and charged for, exactly what it requests"
+    return "; ".join(said) or "a session is given, and charged for, exactly the requested resources"
 
 
 def steps(load: PartitionLoad) -> str:

@@ -1,7 +1,7 @@
 """Keeps a session's log below a ceiling: a small process beside the session checks the log's size every second and cuts
 the log.
 
-Nothing stands between the program and its log, so nothing is lost or late below the ceiling. The log may exceed the
+Nothing is between the program and its log, so nothing is lost or late below the ceiling. The log may exceed the
 ceiling for a second. Standard library only.
 """
 

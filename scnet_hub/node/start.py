@@ -1,6 +1,6 @@
 """A session's first process: `python -m scnet_hub.node.start FILE`, the only command that a job script names.
 
-FILE (0600, JSON) holds the environment with its secrets, the argv and the one-time nonce; none of them ever stands in a
+FILE (0600, JSON) holds the environment with its secrets, the argv and the one-time nonce; none of them ever appears in a
 job script, a process list or a scheduler's records. A "lab" becomes the single-user server in this same process and
 calls home when its port listens. Any other kind calls home at once and is replaced by its argv; a "batch" job runs in a
 folder of its own with the files that were sent along.
@@ -54,7 +54,7 @@ def root_warning(uid: int, kind: str) -> str:
     if uid != 0 or kind == "batch":
         return ""
     return (
-        f"WARNING: this session runs as root on {call_home.node_name()}: whoever can reach it controls the node. It should run under its"
+        f"WARNING: this session runs as root on {call_home.node_name()}: anyone who can reach it controls the node. It should run under its"
         " person's own account; its centre's page says how (docs/explanation/identity.md)."
     )
 

@@ -4,8 +4,7 @@
 goes through this place. A check and the write that depends on the check are one step. SQLite takes the write lock at
 BEGIN. On PostgreSQL transactions are SERIALIZABLE, and a transaction that lost a race against another is run again from
 its beginning: everything that `work` does besides reading and writing by `tx` must be safe to repeat. Work that locks
-the rows it depends on is marked with `by_locks`. Tables are in one file (`tables`), queries in one file for each
-noun.
+the rows it depends on is marked with `by_locks`. Tables are in one file (`tables`), queries in one file for each noun.
 """
 
 from __future__ import annotations
@@ -253,7 +252,8 @@ def make_engine(url: str) -> Engine:
     try:
         where = make_url(url)
     except ArgumentError:
-        raise SpecError("The broker's database URL is not valid.", hint=IN_SETTINGS) from None  # and it may hold a password
+        # not the given URL: it may hold a password
+        raise SpecError("The broker's database URL is not valid.", hint=IN_SETTINGS) from None
     if where.get_backend_name() != "sqlite":
         return _server(where)
     if where.database and where.database != ":memory:":

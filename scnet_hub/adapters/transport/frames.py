@@ -3,7 +3,7 @@ wrapper's messages.
 
 `framed` wraps a command in a shell that prints a mark before and after the command, on standard output and on standard
 error; `unframed` keeps what lies between the marks. The mark is a word that only a shell that has run up to there could
-know. The exit code stands in the last mark, because a wrapper may lose the code. Frames cost no round trip: the frame
+know. The exit code is in the last mark, because a wrapper may lose the code. Frames cost no round trip: the frame
 is part of the command line. Nothing here knows connections.
 """
 

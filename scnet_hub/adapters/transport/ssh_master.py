@@ -1,7 +1,7 @@
 """The OpenSSH process that holds one centre's forwards: started detached, found again by its control socket, never
 started twice.
 
-The process outlives the broker, so a restart interrupts no session, and ends by itself when the centre stops answering.
+The process outlives the broker, so a restart interrupts no session, and exits on its own when the centre stops answering.
 This file starts and finds the process; `forwards.py` decides which forwards are wanted.
 """
 
@@ -23,7 +23,8 @@ from .certificates import Credential
 from .login_nodes import Door
 from .ssh_mux import Control, MuxError
 
-CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com"  # the first is twice as fast as the last
+# the first is twice as fast as the last
+CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com"
 PROHIBITED = "administratively prohibited"
 FILES = 65536  # open files: one for each forward and each stream; at its limit ssh would stall silently
 START = 25  # seconds: ConnectTimeout and a slow login

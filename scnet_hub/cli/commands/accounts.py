@@ -15,7 +15,7 @@ HOW = {"list": "by the centre's list", "proof": "by your proof"}
 @click.group(invoke_without_command=True)
 @click.pass_context
 def accounts(ctx: click.Context) -> None:
-    """Your accounts at the centres. Without a command: list them."""
+    """Work with your accounts at the centres. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_accounts, as_json=False)
 
@@ -24,7 +24,7 @@ def accounts(ctx: click.Context) -> None:
 @click.option("--all", "everything", is_flag=True, help="Also show ended links.")
 @reading
 def list_accounts(client: Client, everything: bool = False) -> Answer:
-    """The account that your jobs use, centre by centre."""
+    """List the accounts that your jobs use, centre by centre."""
     document = client.call("GET", "accounts", params={"all": 1} if everything else {})
     centres = client.centres()
     return Answer(document, lambda: show(document["accounts"], centres))

@@ -18,7 +18,7 @@ HEADS = ("id", "project", "credits", "state", "from", "until", "centres", "asked
 @click.group(invoke_without_command=True)
 @click.pass_context
 def allocation(ctx: click.Context) -> None:
-    """The allocations that your projects requested and were granted. Without a command: list them."""
+    """Work with the allocations that your projects requested and were granted. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_allocations, as_json=False)
 
@@ -28,7 +28,7 @@ def allocation(ctx: click.Context) -> None:
 @click.option("--state", default="", help="Only in this state: requested, approved, active, ended, declined or withdrawn.")
 @reading
 def list_allocations(client: Client, project: str = "", state: str = "") -> Answer:
-    """Newest first."""
+    """List allocations, newest first."""
     document = client.call("GET", "allocations", params={"project": project, "state": state})
     return Answer(document, lambda: print_table(HEADS, [line(one) for one in document["allocations"]], numbers=(2,)))
 
@@ -36,7 +36,7 @@ def list_allocations(client: Client, project: str = "", state: str = "") -> Answ
 @allocation.command()
 @click.argument("project")
 @click.argument("credits", type=Credits())
-@click.option("--why", "words", prompt="What for", help="The purpose, for the people who decide.")
+@click.option("--why", "words", prompt="Purpose", help="The purpose, for the people who decide.")
 @click.option("--from", "begins_at", default="", type=TIME, metavar="DATE", help="First day. Default: now.")
 @click.option("--until", "ends_at", default="", type=TIME, metavar="DATE", help="When unspent credits expire. Default: never.")
 @click.option("--centre", "centres", multiple=True, help="Where the credits may be spent (repeatable). Default: everywhere.")
@@ -62,7 +62,7 @@ def approve(client: Client, allocation_id: str, amount: float | None, grantor: s
 
 @allocation.command()
 @click.argument("allocation_id", metavar="ID")
-@click.option("--words", prompt="Why", help="The reason, for the people who requested it.")
+@click.option("--words", prompt="Reason", help="The reason, for the people who requested it.")
 @reading
 def decline(client: Client, allocation_id: str, words: str) -> Answer:
     """Operators: decline a requested allocation, with the reason."""
@@ -96,7 +96,7 @@ def day(at: str | None) -> str:
 @click.argument("project_id", metavar="PROJECT")
 @reading
 def project(client: Client, project_id: str) -> Answer:
-    """A project: its credits and until when they last, and how much each member spent."""
+    """Show a project: its credits and until when they last, and how much each member spent."""
     document = client.call("GET", f"projects/{quote(project_id, safe='')}")
     return Answer(document, lambda: show(document))
 

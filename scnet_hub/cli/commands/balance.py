@@ -18,7 +18,7 @@ AMOUNTS = ("granted", "settled", "in_flight", "held", "available")
 @click.command()
 @reading
 def balance(client: Client) -> Answer:
-    """Your projects' credits and quotas: granted = settled + in flight (estimated) + held + available."""
+    """Show your projects' credits and quotas: granted = settled + in flight (estimated) + held + available."""
     document = client.call("GET", "balance")
     return Answer(document, lambda: show_balance(document["projects"], document["as_of"]))
 

@@ -19,7 +19,7 @@ from ..options import given, needs
 @click.command()
 @reading
 def centres(client: Client) -> Answer:
-    """The member centres: state, free resources, queue, price, age of the facts."""
+    """Show the member centres: state, free resources, queue, price, age of the facts."""
     document = client.call("GET", "centres")
     return Answer(document, lambda: show_centres(document["centres"]))
 
@@ -56,7 +56,7 @@ def centre_row(centre: Json) -> tuple[str, ...]:
 @click.option("--policy", metavar="NAME", help="... by another policy.")
 @reading
 def place(client: Client, explain: str | None, replay: str | None, policy: str | None, **asked: Any) -> Answer:
-    """Where a session would run now, when it would start and how much it would cost. Starts nothing."""
+    """Show where a session would run now, when it would start and how much it would cost. Starts nothing."""
     if policy is not None and replay is None:
         raise click.UsageError("--policy needs --replay.")
     if sum((explain is not None, replay is not None, bool(given(asked)))) > 1:

@@ -1,7 +1,7 @@
 """`scnet doctor`: which parts are in order and which are not, from this machine's Python to each centre, and what to
 do.
 
-A check is a function that returns what it found, or raises what is wrong; a new check is a function and a line in
+A check is a function that returns its finding, or raises a Problem; a new check is a function and a line in
 CHECKS.
 """
 
@@ -31,7 +31,7 @@ SETUP = "Run `make setup`."
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: the name of the check, whether it passed, what was found, and what to do."""
+    """One line: the name of the check, whether it passed, its finding, and what to do."""
 
     name: str
     ok: bool

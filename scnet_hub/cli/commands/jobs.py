@@ -67,7 +67,7 @@ def run(
 
 
 def about(job: Job, asked: Sequence[str]) -> None:
-    """Tells the person the facts of the request that the person did not state."""
+    """Prints the facts of the request that the person did not state."""
     if not job.new:
         click.echo(f"A job of that name is live already: {job.id}. Nothing was started.", err=True)
         return
@@ -137,7 +137,7 @@ def last_lines(job: Job) -> str:
 @click.option("--all", "ended_too", is_flag=True, help="Also show ended jobs among your last 50 sessions.")
 @reading
 def jobs(client: Client, ended_too: bool) -> Answer:
-    """Your batch jobs: where they run, how much time is left, how much they cost."""
+    """Show your batch jobs: where they run, how much time is left, how much they cost."""
     document = client.session_list(all=ended_too)
     found = [one for one in document["sessions"] if one["kind"] == "batch"]
     return Answer({**document, "sessions": found}, lambda: show_jobs(found, document.get("as_of")))
@@ -173,7 +173,7 @@ def job_row(one: Json, now: datetime) -> tuple[str, ...]:
 @click.option("--follow", "-f", is_flag=True, help="Show output until the job has ended; exit code 1 if it failed.")
 @reading
 def logs(client: Client, job: str, follow: bool) -> Answer:
-    """The end of the output of JOB (its id), or with --follow all further output."""
+    """Show the end of the output of JOB (its id), or with --follow all further output."""
     if follow:
         followed = Job(client, client.session(job))
         attend(followed, "follow")

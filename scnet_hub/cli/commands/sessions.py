@@ -20,7 +20,7 @@ from ..app import Answer, Json, plain, print_table, reading
 @click.option("--all", "ended_too", is_flag=True, help="Also show the last 50 ended sessions.")
 @reading
 def sessions(client: Client, ended_too: bool) -> Answer:
-    """Your sessions: where they run, since when, how much they cost."""
+    """Show your sessions: where they run, since when, how much they cost."""
     document = client.session_list(all=ended_too)
     return Answer(document, lambda: show_sessions(document["sessions"], document.get("as_of")))
 
@@ -85,7 +85,7 @@ def stopped(session: Json) -> str:
 @click.argument("session")
 @reading
 def log(client: Client, session: str) -> Answer:
-    """The end of the output of SESSION (its id)."""
+    """Show the end of the output of SESSION (its id)."""
     text = client.log(session)
     return Answer({"id": session, "log": text}, lambda: click.echo(plain(text), nl=not text.endswith("\n")))
 

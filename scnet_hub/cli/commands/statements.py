@@ -31,7 +31,8 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
 @filters
 @click.pass_context
 def statement(ctx: click.Context, /, as_json: bool, **given: str) -> None:
-    """Your members' statements (operators: all). Without a command: list them. A statement's name is MONTH/BOOK/MEMBER."""
+    """Work with your members' statements (operators: all). Without a command: list them. A statement's name is
+    MONTH/BOOK/MEMBER."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_statements, as_json=as_json, **given)
 
@@ -61,7 +62,7 @@ def show(client: Client, name: str) -> Answer:
 @click.option("--after", default=0, metavar="N", help="Only entries after the Nth.")
 @reading
 def entries(client: Client, name: str, after: int) -> Answer:
-    """The entries that the statement's lines add up, 500 at a time."""
+    """Show the entries that the statement's lines add up, 500 at a time."""
     document = client.call("GET", f"{place(name)}/entries", params={"after": after}, timeout=600)
     return Answer(document, lambda: show_entries(document, name))
 

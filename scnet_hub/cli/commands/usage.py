@@ -86,6 +86,6 @@ TABLES: dict[str, tuple[tuple[str, ...], Line]] = {
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def usage(ctx: click.Context, /, **options: Any) -> None:
-    """Usage and its cost; `--by session` shows how each charge was computed."""
+    """Show usage and its cost; `--by session` shows how each charge was computed."""
     if ctx.invoked_subcommand is None:
         listed(**options)

@@ -18,7 +18,7 @@ HEADS = (
 @click.option("--days", type=Number(0, 366, min_open=True), default=1, show_default=True, help="The last days to show.")
 @reading
 def decisions(client: Client, days: float) -> Answer:
-    """Predicted and actual starts, by centre; why starts were refused; the last decisions."""
+    """Show predicted and actual starts, by centre; why starts were refused; the last decisions."""
     document = client.call("GET", "decisions", params={"days": days})
     return Answer(document, lambda: show(document))
 

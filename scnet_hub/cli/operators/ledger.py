@@ -10,7 +10,7 @@ from ..app import Answer, Json, plain, reading
 
 @click.group()
 def ledger() -> None:
-    """The federation's books."""
+    """Check the federation's books."""
 
 
 @ledger.command()

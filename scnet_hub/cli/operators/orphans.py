@@ -14,7 +14,7 @@ from ..commands.sessions import moment
 @click.command()
 @reading
 def orphans(client: Client) -> Answer:
-    """Jobs without a session, and sessions whose centre has no job for them."""
+    """Show jobs without a session, and sessions whose centre has no job for them."""
     document = client.call("GET", "orphans")
     return Answer(document, lambda: show(document))
 

@@ -16,14 +16,14 @@ from ...units import format_number
 from ..app import Answer, Json, plain, print_table, reading
 from ..commands.statements import HEADS, NUMBERS, line
 
-SHORT = 3  # the sentence of a hindrance lists up to so many missing days of a centre
+SHORT = 3  # missing days of a centre that the sentence of a hindrance lists
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def period(ctx: click.Context, as_json: bool) -> None:
-    """The months of the federation's books. Without a command: list them."""
+    """Work with the months of the federation's books. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_periods, as_json=as_json)
 

@@ -12,12 +12,12 @@ from ..app import Answer, Json, print_table, reading
 
 @click.group()
 def person() -> None:
-    """Operators: the data that is stored about people."""
+    """Operators: manage the data that is stored about people."""
 
 
 @person.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Without asking.")
+@click.option("--yes", is_flag=True, help="Don't ask first.")
 @reading
 def forget(client: Client, name: str, yes: bool) -> Answer:
     """Replace NAME with a random name everywhere, for ever. Usage and payments stay."""

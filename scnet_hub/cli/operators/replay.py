@@ -140,7 +140,7 @@ def show(told: Json) -> None:
         click.echo(words)
     by = [(LOGGED, told["as_decided"]), *policies.items()]
     table(("policy", "elsewhere", "now", "beside the queue", "next", "later", "no place"), [going(name, one) for name, one in by])
-    table(("expects", "wait: mean", "p50", "p95", "not told", "credits: mean", "p50", "p95"), [expected(name, one) for name, one in by])
+    table(("expects", "wait: mean", "p50", "p95", "unknown", "credits: mean", "p50", "p95"), [expected(name, one) for name, one in by])
     compared = ("where it agrees", "started", "expected p50", "expected p95", "really: mean", "p50", "p95")
     table(compared, [agreed(name, one) for name, one in by])
     for name, one in policies.items():

@@ -23,7 +23,7 @@ AT_ONCE = 200  # events in one call
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def suspense(ctx: click.Context, as_json: bool) -> None:
-    """Usage records that can't be charged until an operator decides. Without a command: list them."""
+    """Work with usage records that can't be charged until an operator decides. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_records, as_json=as_json, centre="", decided=False)
 

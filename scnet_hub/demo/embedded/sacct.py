@@ -61,7 +61,7 @@ class Row:
 
     @property
     def tres(self) -> str:
-        """Returns the resources, for the job with `billing`, which is what is charged."""
+        """Returns the resources, for the job with `billing`, which is charged."""
         job, nodes = self.job, self.nodes
         gpus = f"gres/gpu={job.need.gpus * nodes}," if job.need.gpus else ""
         billing = "" if self.step else f"billing={job.cores},"

@@ -154,7 +154,7 @@ def decide(nodes: Sequence[Node], running: Sequence[Job], pending: Sequence[Job]
     starts: dict[int, tuple[Spot, ...]] = {}
     reasons: dict[int, str] = {}
     starts_at: dict[int, float] = {}
-    reserved: Left | None = None  # what is left when the first waiting job has started
+    reserved: Left | None = None  # left when the first waiting job has started
     reserved_at = 0.0
     for job in pending[:DEPTH]:
         spots = fit(job.need, left)
@@ -180,7 +180,7 @@ def fit(need: Need, left: Left) -> tuple[Spot, ...]:
 
 
 def _reserve(need: Need, left: Left, busy: Iterable[tuple[float, Need, tuple[Spot, ...]]], now: float) -> tuple[float, Left]:
-    """Returns when `need` fits if all jobs run to their limits, and what is left then beside it."""
+    """Returns when `need` fits if all jobs run to their limits, and the resources that are left beside it."""
     later, at = dict(left), now
     for at, other, spots in sorted(busy, key=lambda one: one[0]):
         for spot in spots:

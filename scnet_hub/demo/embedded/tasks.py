@@ -197,7 +197,7 @@ class Run:
 
 
 def ranges(numbers: list[int]) -> str:
-    """0-2,4"""
+    """Returns the numbers in Slurm's notation, such as 0-2,4."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

@@ -50,7 +50,7 @@ def get(tx: Tx, allocation: str) -> AllocationRow | None:
 
 
 def of(tx: Tx, *, project: str = "", state: str = "") -> list[AllocationRow]:
-    """Newest first."""
+    """Returns allocations, newest first, of that project and in that state, if given."""
     query = select(allocations).order_by(allocations.c.asked_at.desc(), allocations.c.id)
     for column, value in ((allocations.c.project, project), (allocations.c.state, state)):
         query = query.where(column == value) if value else query

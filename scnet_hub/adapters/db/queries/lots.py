@@ -88,7 +88,7 @@ def every(tx: Tx) -> list[Lot]:
 
 
 def hold(tx: Tx, session: str) -> HoldRow | None:
-    """Locked."""
+    """Returns a session's hold, locked until this transaction ends; None if there is none."""
     row = raw_sql.run(tx, _HOLD, session).fetchone()
     return _hold(row) if row else None
 

@@ -40,7 +40,7 @@ class PeriodRow:
 
 
 def every(tx: Tx) -> list[PeriodRow]:
-    """By name."""
+    """Returns all periods, by name."""
     return [PeriodRow(**row._mapping) for row in tx.execute(select(periods).order_by(periods.c.name))]
 
 
@@ -57,7 +57,7 @@ def change(tx: Tx, name: str, **values: Any) -> None:
 
 def stop_writers(tx: Tx) -> None:
     """Blocks all writers of entries until this transaction ends. The transaction's next statement sees everything that
-    was being written: on PostgreSQL that holds where each statement reads anew (READ COMMITTED)."""
+    was being written: on PostgreSQL that holds where each statement takes a new snapshot (READ COMMITTED)."""
     if tx.dialect.name == "postgresql":
         tx.execute(text("LOCK TABLE scnet_entries IN SHARE ROW EXCLUSIVE MODE"))
 
