@@ -112,7 +112,7 @@ def _no_way(visit: Visit, host: str, port: int, words: str) -> Problem:
     if visit.spec.network.sessions == "forward":
         return Problem(
             f"{host}:{port} can't be reached through the login node: {words}",
-            hint="Check AllowTcpForwarding for the federation's account, and that the login node may reach its nodes.",
+            hint="Check that AllowTcpForwarding is yes for the federation's account, and that the login node may reach its nodes.",
         )
     return Problem(
         f"{host}:{port} can't be opened from here: {words}",
