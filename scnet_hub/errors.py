@@ -1,30 +1,30 @@
-"""Every error SCNet Hub raises on purpose, branched by who acts next.
+"""All errors that SCNet Hub raises on purpose, branched by who acts next.
 
     ScnetError
     ├── Refused             the person changes something
     │   ├── BadOption       an option is unknown, malformed or out of range
     │   ├── NoPlacement     no centre fits; `refusals` says why, centre by centre
     │   ├── OverQuota       a ceiling on use at once
-    │   ├── Overdrawn       the allocation does not cover it
+    │   ├── Overdrawn       the allocation does not cover the cost
     │   ├── KeyTaken        the same key was used for something else
     │   ├── TooMany         more requests at once than one caller may have
-    │   ├── TooSlow         the body of a request was not there in time
+    │   ├── TooSlow         the body of a request did not arrive in time
     │   ├── NotEntitled     not a member, not the owner, not the role
-    │   └── NotFound        nothing of that name that this person may see
+    │   └── NotFound        nothing with that name that this person may see
     ├── CentreError         we wait, or the centre acts
-    │   ├── Unreachable     could not ask: never means that a job ended
-    │   │   ├── Denied      the centre lets the federation in no more: retrying is useless until somebody acts
+    │   ├── Unreachable     the question could not be asked: never means that a job ended
+    │   │   ├── Denied      the centre refuses the federation: retrying is useless until the centre or an operator acts
     │   │   └── Silent      the centre was reached, but the program that was asked there did not answer in time
-    │   ├── Rejected        the centre's own words for its "no"
+    │   ├── Rejected        the centre refused, in the centre's own words
     │   ├── WrongFile       a job or person put something else in the place of a file
     │   └── Garbled         an answer that cannot be read
     ├── BrokerError         the broker is down, or refused the caller's token
-    │   ├── Overloaded      it has more to do than it can now: nothing was done
-    │   └── NotStored       its database can't be read or written now: nothing was changed
+    │   ├── Overloaded      the broker is too busy now: nothing was done
+    │   └── NotStored       the broker's database can't be read or written now: nothing was changed
     └── SpecError           the operator mends a file
 
-Each carries a stable `code`, a sentence for people, `hint`: what to try, and `acts`: who must. REST sends them as problem+json
-(RFC 9457); this file knows nothing of HTTP but the status each refusal maps to.
+Each error carries a stable `code`, a sentence for people, `hint` (what to try) and `acts` (who must act). REST sends
+errors as problem+json (RFC 9457); this file knows nothing of HTTP except the status that each refusal maps to.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Any
 
 
 class ScnetError(Exception):
-    """Base of all. `str(error)` is the sentence; `code` is stable; `hint` is what to try; `details` is data."""
+    """Base of all errors. `str(error)` is the sentence; `code` is stable; `hint` is what to try; `details` is data."""
 
     code = "error"
     status = 500
@@ -48,11 +48,12 @@ class ScnetError(Exception):
             self.add_note(hint)  # so that a notebook's traceback ends with what to try
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints: the sentence and what to try. Where in this package the error was raised helps no person."""
+        """Returns the lines that IPython prints: the sentence and the hint. The place in this package that raised the
+        error helps no reader."""
         return [f"{type(self).__name__}: {self}", *([self.hint] if self.hint else [])]
 
     def problem(self) -> dict[str, Any]:
-        """This error as an RFC 9457 problem document."""
+        """Returns this error as an RFC 9457 problem document."""
         return {
             "type": f"urn:scnet:problem:{self.code}",
             "title": str(self),
@@ -89,7 +90,7 @@ class OverQuota(Refused):
 class Overdrawn(Refused):
     code = "overdrawn"
     status = 402
-    acts = "You, or whoever grants your project its credits"
+    acts = "You, or the grantor of your project's credits"
 
 
 class KeyTaken(Refused):
@@ -119,7 +120,8 @@ class NotFound(Refused):
 
 
 def plain(said: str, most: int = 1000) -> str:
-    """What somebody at a centre said, fit for a sentence: not without end, and nothing that steers a terminal."""
+    """Returns a centre's words fit for a sentence: at most `most` characters, without characters that control a
+    terminal."""
     text = said if len(said) <= most else f"{said[:most]}…"
     return "".join(one if one.isprintable() or one == "\n" else " " for one in text)
 
@@ -127,7 +129,7 @@ def plain(said: str, most: int = 1000) -> str:
 class CentreError(ScnetError):
     code = "centre-error"
     status = 502
-    acts = "The centre's admins; it is asked again by itself"
+    acts = "The centre's admins; the centre is asked again automatically"
 
     def __init__(self, message: str, *, hint: str = "", code: str = "", details: dict[str, Any] | None = None) -> None:
         super().__init__(plain(message), hint=hint, code=code, details=details)
@@ -156,7 +158,7 @@ class WrongFile(CentreError):
     code = "wrong-file"
     status = 409
     acts = "You"
-    REMEDY = "Only regular files are read. Remove what stands there, and let your program write a regular file."
+    REMEDY = "Only regular files are read. Remove the file or folder with this name, and let your program write a regular file."
 
 
 class Garbled(CentreError):
@@ -192,12 +194,12 @@ KINDS: dict[str, type[ScnetError]] = {
 
 
 def from_problem(problem: dict[str, Any]) -> ScnetError:
-    """The error that `problem()` described, rebuilt on the client's side; an unknown code is a plain ScnetError."""
+    """Rebuilds on the client's side the error that `problem()` described; an unknown code gives a plain ScnetError."""
     code = str(problem.get("code", ""))
     kind = KINDS.get(code) or KINDS.get(str(problem.get("family", "")), ScnetError)
     details = problem.get("details")
     return kind(
-        str(problem.get("title") or problem.get("detail") or "the broker refused without saying why"),
+        str(problem.get("title") or problem.get("detail") or "the broker refused and gave no reason"),
         hint=str(problem.get("hint", "")),
         code=code,
         details=details if isinstance(details, dict) else None,

@@ -1,8 +1,7 @@
-"""Amounts, memory and walltime: parsed, printed and rounded once, here.
+"""Amounts, memory and walltime: parsed, formatted and rounded here, in one place.
 
 Money is integer micro-units of a named unit, so sums are exact and postings balance to zero. Memory is bytes (binary
-multiples, as schedulers mean them); walltime is a timedelta. Nothing here reads a clock or a file.
-"""
+multiples, as schedulers count them); walltime is a timedelta. Nothing here reads a clock or a file."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from .errors import BadOption
 
 CREDIT = "GRANT"
 MICRO = 1_000_000
-MOST_CREDITS = 10**9  # that one request may name
+MOST_CREDITS = 10**9  # in one request
 CREDITS_HINT = f"Write it like 500 or 12.5: over zero, at most {MOST_CREDITS:,}, with up to 6 decimals."
 _CREDITS = re.compile(r" *\d{1,3}(?:(?:,\d{3})+|\d{0,7})(?:\.\d{1,6})? *", re.ASCII)
 _MULTIPLES = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -24,7 +23,7 @@ _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Amount:
-    """`micros` millionths of `unit`. Different units never add up: that raises ValueError."""
+    """An amount of `micros` millionths of `unit`. Adding different units raises ValueError."""
 
     micros: int
     unit: str = CREDIT
@@ -55,24 +54,25 @@ class Amount:
 
 
 def credits(value: str | int | float | Fraction) -> Amount:
-    """So many credits, rounded half up to a micro-credit. A float goes through its shortest decimal form."""
+    """Returns an amount of `value` credits, rounded half up to a micro-credit. A float is read in its shortest decimal
+    form."""
     exact = Fraction(str(value)) if isinstance(value, float) else Fraction(value)
     return Amount(int((exact * MICRO + Fraction(1, 2)) // 1))
 
 
 def check_credits(value: object, *, option: str = "amount") -> Amount:
-    """An amount over zero from a number of credits. Raises BadOption naming `option`."""
+    """Returns the amount for a number of credits over zero. Raises BadOption, which names `option`."""
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
-        raise BadOption(f"{option}: {_shown(value)} is not a number of credits.", hint=CREDITS_HINT)
-    if not 0 < value <= MOST_CREDITS or not (amount := credits(value)):  # not-a-number is not over zero either
-        raise BadOption(f"{option}: the number of credits is out of range.", hint=CREDITS_HINT)
+        raise BadOption(f"{option}: {_shown(value)} is not a valid amount of credits.", hint=CREDITS_HINT)
+    if not 0 < value <= MOST_CREDITS or not (amount := credits(value)):  # NaN is not over zero either
+        raise BadOption(f"{option}: the amount of credits is out of range.", hint=CREDITS_HINT)
     return amount
 
 
 def parse_credits(text: str, *, option: str = "amount") -> Amount:
-    """The same from text like "500", "12.5" or "1,204.50"."""
+    """Returns the amount for text like "500", "12.5" or "1,204.50". Raises BadOption, which names `option`."""
     if not _CREDITS.fullmatch(text):
-        raise BadOption(f"{option}: {_shown(text)} is not a number of credits.", hint=CREDITS_HINT)
+        raise BadOption(f"{option}: {_shown(text)} is not a valid amount of credits.", hint=CREDITS_HINT)
     return check_credits(Fraction(text.replace(",", "").strip(" ")), option=option)
 
 
@@ -81,12 +81,12 @@ def _shown(value: object) -> str:
 
 
 def format_number(value: float) -> str:
-    """A number for people: thousands separated, 2 decimals, 4 when it is under 0.1 and not zero."""
+    """Formats a number for people: thousands separated, 2 decimals, or 4 if it is under 0.1 and not zero."""
     return f"{value:,.4f}" if 0 < abs(value) < 0.1 else f"{value:,.2f}"
 
 
 def parse_memory(text: str | int, *, option: str = "memory") -> int:
-    """Bytes in "4G", "512 MiB", "2048" (bytes). Raises BadOption naming `option`."""
+    """Returns the bytes that "4G", "512 MiB" or "2048" (bytes) means. Raises BadOption, which names `option`."""
     if isinstance(text, int) and not isinstance(text, bool):
         return text
     match = re.fullmatch(r" *(\d{1,15}(?:\.\d{1,6})?) *([KMGT]?)(?:i?B)? *", str(text), re.IGNORECASE | re.ASCII)
@@ -96,7 +96,7 @@ def parse_memory(text: str | int, *, option: str = "memory") -> int:
 
 
 def format_memory(size: int) -> str:
-    """Bytes for people, in the largest binary unit that stays over one: "4 GiB", "1.5 TiB"."""
+    """Formats bytes for people, in the largest binary unit that keeps the number over one: "4 GiB", "1.5 TiB"."""
     for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if size >= factor:
             return f"{size / factor:.4g} {unit}"
@@ -104,7 +104,8 @@ def format_memory(size: int) -> str:
 
 
 def parse_walltime(text: str | int | float | timedelta, *, option: str = "walltime") -> timedelta:
-    """A duration from "1h", "90m", "1h30m", "2-12:00:00", "01:30:00", or a number of seconds. Raises BadOption."""
+    """Returns the duration that "1h", "90m", "1h30m", "2-12:00:00", "01:30:00" or a number of seconds means. Raises
+    BadOption."""
     if isinstance(text, timedelta):
         return text
     try:
@@ -132,7 +133,7 @@ def _seconds(text: str) -> int:
 
 
 def format_walltime(duration: timedelta) -> str:
-    """A duration as Slurm writes limits: "01:30:00", "2-12:00:00"."""
+    """Formats a duration as Slurm writes limits: "01:30:00", "2-12:00:00"."""
     total = max(0, int(duration.total_seconds()))
     days, rest = divmod(total, 86400)
     clock = f"{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"
@@ -140,7 +141,7 @@ def format_walltime(duration: timedelta) -> str:
 
 
 def format_duration(duration: timedelta) -> str:
-    """A duration for people: "now", "40 s", "6 min", "2 h 5 min", "3 d"."""
+    """Formats a duration for people: "now", "40 s", "6 min", "2 h 5 min", "3 d"."""
     total = int(duration.total_seconds())
     if total < 1:
         return "now"

@@ -82,7 +82,7 @@ def test_nothing_is_done_in_a_fresh_checkout(tmp_path: Path) -> None:
 
 
 def test_a_command_that_fails_shows_its_words_and_what_to_try() -> None:
-    with pytest.raises(Failed, match=r"(?s)a try: it ended with 3\.\nno such thing\n\nTry again\."):
+    with pytest.raises(Failed, match=r"(?s)a try: the command ended with 3\.\nno such thing\n\nTry again\."):
         run("a try", ["sh", "-c", "echo no such thing; exit 3"], hint="Try again.")
     with pytest.raises(Failed, match="Install it"):
         run("a try", ["/no/such/program"], hint="Install it.")

@@ -1,7 +1,8 @@
-"""`Centre`: one member centre that can be asked. Its spec, its dialect's words and its transport, put together.
+"""`Centre`: one member centre that answers questions. Joins the centre's spec, its dialect and its transport.
 
-Asks one question per call, whatever the number of jobs, and answers in the values of `jobs`. Knows accounts, no session
-and no person. Errors are the dialect's and the transport's own: `Unreachable`, `Rejected`, `Garbled`; the caller decides.
+Each call asks one question, whatever the number of jobs, and answers in the values of `jobs`. A centre knows accounts,
+but no session and no person. Errors are those of the dialect and the transport: `Unreachable`, `Rejected`, `Garbled`;
+the caller decides.
 """
 
 from __future__ import annotations
@@ -25,17 +26,18 @@ if TYPE_CHECKING:  # the embedded centre's daemon lives in this package and must
     from ..domain.standard.centre import CentreSpec
     from .transport.transport import Means, Transport
 
-TIMEOUT = 15.0  # above every healthy and every bounded answer seen (testbed.md 4)
-# A command that was sent outlives its connection, and its asker's process, for so long: `timeout -k 5` ends it at the centre.
+TIMEOUT = 15.0  # above every healthy and every bounded answer measured (testbed.md 4)
+# A command outlives the connection and the process that sent it for this long: `timeout -k 5` ends the command at the
+# centre.
 AFTERLIFE = {"ssh": timedelta(seconds=TIMEOUT + 6)}
-BATCH = 500  # ids a question: keeps the command line far below any limit
+BATCH = 500  # ids in one question: keeps the command line far below any limit
 Observer = Callable[[Asked], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one look at a centre showed: a status for each job that was asked about, everybody's jobs that its queue lists, and how
-    full it is, if that was asked."""
+    """The result of one look at a centre: a status for each job that was asked about, all jobs that the queue lists,
+    and how full the centre is, if that was asked."""
 
     statuses: Mapping[str, JobStatus]
     listed: Mapping[str, JobStatus]
@@ -43,9 +45,10 @@ class Look:
 
 
 class Centre:
-    """`clock` gives the time at which an answer was heard; `observe` is told how each step of
-    every question went: the transport's part, and what the answer said; `afterlife` is for how long a command may go on there when
-    its asker is gone. `account` is who asks at the centre, "" the federation."""
+    """Asks one centre. `clock` gives the time at which an answer arrived. `observe` is called with the result of each
+    step of each question: of the transport, and of reading the answer. `afterlife` is how long a command may continue
+    at the centre after its caller is gone. `account` is the account that asks at the centre; "" is the federation's
+    own."""
 
     def __init__(
         self,
@@ -64,7 +67,7 @@ class Centre:
 
     @classmethod
     def of(cls, spec: CentreSpec, means: Means | None = None) -> Centre:
-        """The centre that `spec` describes; opens nothing yet. Raises SpecError."""
+        """Returns the centre that `spec` describes; opens nothing yet. Raises SpecError."""
         from ..domain.dialects.dialect import dialect
         from .transport.factory import transport
 
@@ -73,7 +76,8 @@ class Centre:
         return cls(spec, words, transport(spec, means), afterlife=AFTERLIFE.get(spec.transport.kind, timedelta()))
 
     async def submit(self, job: JobSpec, *, account: str = "") -> str:
-        """The job's id. After Unreachable or Garbled the job may have been accepted: `find` it before trying again."""
+        """Submits a job and returns the job's id. After Unreachable or Garbled the job may have been accepted: call
+        `find` before trying again."""
         words = await self._words()
         command = words.submit(job)
         self._sent[job.name] = self.clock()
@@ -87,8 +91,8 @@ class Centre:
         return job_id
 
     async def submitted(self, name: str, *, account: str = "") -> str | None:
-        """What became of an earlier submission whose answer was lost, by this process or one before it: the job's id, or None once
-        it can't be under way any more. Raises Unreachable until then."""
+        """Looks for an earlier submission whose answer was lost, from this process or an earlier process. Returns the
+        job's id, or None once the submission can't be under way any more. Raises Unreachable until then."""
         over = self.clock() >= self._sent.get(name, self._born) + self.afterlife
         found = await self.find(name, account=account) or await self._remembered(name, account)
         if not found and not over:
@@ -97,14 +101,14 @@ class Centre:
         return found
 
     async def _remembered(self, name: str, account: str) -> str | None:
-        """One that ran, and that the queue has forgotten by now: it must not run again."""
+        """Returns the id of a job that ran and that the queue has forgotten: this job must not run again."""
         words = await self._words()
         question = words.remembered(name)
         return words.recalled(await self._ask(question, account, hop="accounting")) if question else None
 
     async def look(self, ids: Sequence[str], *, nodes: bool) -> Look:
-        """A status for every one of `ids` (the queue's word, else accounting's, else UNKNOWN), from one question to the
-        queue; with `nodes` also how full the partitions are."""
+        """Returns a status for each of `ids` (from the queue, else from accounting, else UNKNOWN), from one question to
+        the queue; with `nodes` also how full the partitions are."""
         words = await self._words()
         of_nodes = (self._ask(question, hop="nodes") for question in (words.nodes() if nodes else ()))
         queue, *answers = await asyncio.gather(self._ask(words.queue()), *of_nodes)
@@ -120,7 +124,7 @@ class Centre:
         return Look(statuses={job: known[job] if job in known else found[job] for job in ids}, listed=known, snapshot=snapshot)
 
     async def _accounted(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """What accounting says of jobs that the queue does not list."""
+        """Returns statuses from accounting for jobs that the queue does not list."""
         why, asked = "neither the queue nor accounting lists this job", True
         try:
             found = {record.job_id: _status(record, self.clock()) for record in await self.usage(ids)}
@@ -130,28 +134,29 @@ class Centre:
         return {job: found.get(job, unknown) for job in ids}
 
     async def statuses(self, ids: Sequence[str]) -> dict[str, JobStatus]:
-        """A status for every asked id; asks nothing if there are none. Raises Unreachable."""
+        """Returns a status for each of `ids`; asks nothing if `ids` is empty. Raises Unreachable."""
         return dict((await self.look(ids, nodes=False)).statuses) if ids else {}
 
     async def load(self) -> LoadSnapshot:
-        """How full the partitions are now."""
+        """Returns how full the partitions are now."""
         snapshot = (await self.look((), nodes=True)).snapshot
         assert snapshot is not None
         return snapshot
 
     async def find(self, name: str, *, account: str = "") -> str | None:
-        """The id of the job of that name: a live one, else an ended one that the queue still lists, else None."""
+        """Returns the id of the job with that name: a live job, else an ended job that the queue still lists, else
+        None."""
         words = await self._words()
         return words.found(await self._ask(words.find(name), account))
 
     async def cancel(self, ids: Sequence[str], *, account: str = "") -> None:
-        """Returns when these jobs are gone or going; harmless to repeat."""
+        """Returns when these jobs are gone or ending; harmless to repeat."""
         words = await self._words()
         for some in _batches(ids):
             words.cancelled(await self._ask(words.cancel(some), account))
 
     async def usage(self, ids: Sequence[str]) -> list[UsageRecord]:
-        """The accounting records of these jobs, those that have one; running jobs included."""
+        """Returns the accounting records of these jobs, running jobs included. A job without a record is left out."""
         words = await self._words()
         wanted = set(ids)
         records = []
@@ -162,8 +167,8 @@ class Centre:
         return [record for record in records if record.job_id in wanted]
 
     async def usage_between(self, since: datetime, until: datetime) -> list[UsageRecord]:
-        """The accounting records of everybody's jobs that ended in [since, until) or go on, as far as the federation may see them, and of
-        those perhaps that are older; rows that can't be read are among them."""
+        """Returns the accounting records of all people's jobs that ended in [since, until) or still run, as far as the
+        federation may see them, and perhaps some older records. Rows that can't be read are among the records."""
         words = await self._words()
         done = await self._ask(words.usage_between(since, until, secrets.token_hex(4)), hop="accounting")
         with self._reading("accounting"):
@@ -177,7 +182,7 @@ class Centre:
         return await self.transport.tail(path, account=account, size=size)
 
     async def _words(self) -> Dialect:
-        """The dialect, once it knows what this installation can do."""
+        """Returns the dialect, after asking what this installation can do."""
         async with self._probing:
             if not self._probed:
                 answers = [await self._ask(command) for command in self.dialect.probe()]
@@ -186,7 +191,8 @@ class Centre:
         return self.dialect
 
     async def _ask(self, command: Command, account: str = "", *, hop: str = "scheduler") -> Completed:
-        """The transport's answer to a question that is for `hop`: that hop is silent where its program ran without an end."""
+        """Returns the transport's answer to a question for `hop`. If the program did not end in time, `hop` is reported
+        as silent."""
         program = next((word for word in command.argv if word != "env" and "=" not in word), "")
         began = time.monotonic()
 
@@ -205,7 +211,7 @@ class Centre:
 
     @contextlib.contextmanager
     def _reading(self, hop: str) -> Iterator[None]:
-        """Reads an answer: whether it can be read, and is one, says how that hop is."""
+        """Reads an answer and reports the state of `hop`: whether the answer could be read and is valid."""
         try:
             yield
         except CentreError as error:
@@ -219,7 +225,8 @@ def _batches(ids: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _status(record: UsageRecord, at: datetime) -> JobStatus:
-    """Accounting's word as a status. What it still calls queued or running, though the queue has lost it, isn't known."""
+    """Returns accounting's record as a status. A job that accounting calls queued or running, but that the queue has
+    lost, is UNKNOWN."""
     if not record.state.ended:
         return JobStatus(state=JobState.UNKNOWN, seen_at=at, reason="accounting lists it as live, the queue does not")
     failed = record.state is JobState.FAILED and record.exit_code

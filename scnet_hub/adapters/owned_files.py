@@ -1,8 +1,9 @@
-"""Opens files that a job or a person owns. Such a file may be replaced at any time: by a FIFO that blocks whoever opens it, by a
-symbolic link to a secret, by a device without an end.
+"""Opens files that a job or a person owns. Such a file may be replaced at any time: by a FIFO that blocks the reader,
+by a symbolic link to a secret, by a device without an end.
 
-Every file is opened with O_NONBLOCK, O_NOFOLLOW and O_CLOEXEC and must be a regular file; the folder that holds it must not be a symbolic
-link either, because a job owns its folder. Folders above that one belong to the centre's page and may be links (`/home` often is one).
+Every file is opened with O_NONBLOCK, O_NOFOLLOW and O_CLOEXEC and must be a regular file. The folder that holds the
+file must not be a symbolic link either, because a job owns its folder. Folders above that folder belong to the centre's
+page and may be links (`/home` often is a link).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ KINDS = {
 
 
 class WrongKind(OSError):
-    """The path names something else than a regular file in a real folder; `strerror` says what."""
+    """Raised when the path is not a regular file in a real folder; `strerror` names the kind that was found."""
 
     def __init__(self, path: str | Path, kind: str, *, wanted: str = "a regular file") -> None:
         super().__init__(errno.EINVAL, f"it is {kind}, not {wanted}", str(path))
@@ -31,7 +32,7 @@ class WrongKind(OSError):
 
 @contextlib.contextmanager
 def folder(path: Path) -> Iterator[int]:
-    """A descriptor of the folder `path`. Raises WrongKind for a symbolic link, else OSError."""
+    """Yields a descriptor of the folder `path`. Raises WrongKind for a symbolic link, else OSError."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | CAREFUL)
     except OSError as error:
@@ -45,7 +46,8 @@ def folder(path: Path) -> Iterator[int]:
 
 
 def open_regular(path: Path, flags: int, mode: int = 0o600, *, within: int | None = None) -> int:
-    """A descriptor of the regular file `path`; of the file of that name in the folder `within`, if given. Raises WrongKind, OSError."""
+    """Returns a descriptor of the regular file `path`, or of the file with that name in the folder `within`, if given.
+    Raises WrongKind, OSError."""
     name = path if within is None else path.name
     try:
         handle = os.open(name, flags | CAREFUL, mode, dir_fd=within)
@@ -60,7 +62,7 @@ def open_regular(path: Path, flags: int, mode: int = 0o600, *, within: int | Non
 
 
 def _kind(name: str | Path, within: int | None) -> int:
-    """The type of a file that could not be opened; a regular one's where that can't be told."""
+    """Returns the type of a file that could not be opened; S_IFREG if the type can't be read."""
     try:
         return stat.S_IFMT(os.lstat(name, dir_fd=within).st_mode)
     except OSError:
@@ -68,7 +70,7 @@ def _kind(name: str | Path, within: int | None) -> int:
 
 
 def read_end(path: Path, size: int) -> bytes:
-    """The last `size` bytes of a regular file; b"" if there is no such file. Raises WrongKind, OSError."""
+    """Returns the last `size` bytes of a regular file; b"" if there is no such file. Raises WrongKind, OSError."""
     try:
         with folder(path.parent) as where, os.fdopen(open_regular(path, os.O_RDONLY, within=where), "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - size))
@@ -78,7 +80,7 @@ def read_end(path: Path, size: int) -> bytes:
 
 
 def read_all(path: Path, most: int) -> bytes:
-    """A regular file from its beginning. Raises WrongKind, and OSError also for one of more than `most` bytes."""
+    """Returns a regular file's content. Raises WrongKind, and OSError also for a file of more than `most` bytes."""
     with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
@@ -87,8 +89,8 @@ def read_all(path: Path, most: int) -> bytes:
 
 
 def write(path: Path, data: bytes, mode: int) -> None:
-    """Writes beside the file and renames, so that nobody reads half of it, nor with a wider mode than `mode`. Whatever stood at `path` is
-    replaced and never opened. Raises WrongKind, OSError."""
+    """Writes a new file beside `path` and renames it, so that readers never see half a file or a wider mode than
+    `mode`. Whatever stood at `path` is replaced and never opened. Raises WrongKind, OSError."""
     make_folder(path.parent)
     with folder(path.parent) as where:
         part = f".{path.name[:100]}.{secrets.token_hex(4)}"
@@ -105,7 +107,7 @@ def write(path: Path, data: bytes, mode: int) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Like mkdir -p, but parents get 0700 too (Path.mkdir gives them the umask's)."""
+    """Makes a folder like mkdir -p, but parents get 0700 too (Path.mkdir gives parents the umask's mode)."""
     if not path.is_dir():
         make_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)

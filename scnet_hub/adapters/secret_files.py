@@ -1,4 +1,4 @@
-"""Secrets in files of mode 0600: read, made, never printed."""
+"""Reads and makes secrets in files of mode 0600, and never prints them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import SpecError
 
 
 def read_secret(path: Path) -> str:
-    """The secret in a file. Raises SpecError if it is missing, empty or readable by others."""
+    """Returns the secret in a file. Raises SpecError if the file is missing, empty or readable by others."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text().strip()
@@ -27,14 +27,14 @@ def read_secret(path: Path) -> str:
 
 
 def make_secret(path: Path) -> str:
-    """The secret in `path`; a new one, 0600 from its first byte, if there is none."""
+    """Returns the secret in `path`; makes a new secret if there is no file, with mode 0600 from its first byte."""
     if not path.exists():
         write_secret(path, secrets.token_hex(32))
     return read_secret(path)
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Writes a 0600 file in one step; what was there is replaced whole or not at all."""
+    """Writes a 0600 file in one step: the old content is replaced whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = path.with_name(path.name + ".new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

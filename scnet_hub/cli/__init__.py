@@ -1,4 +1,4 @@
-"""`scnet`: the broker's REST in a terminal. One noun a file; each command is one call and one table.
+"""`scnet`: the broker's REST in a terminal. One file for each noun; each command is one call and one table.
 
 Every reading command has `--json`: exactly one JSON document on stdout, everything else on stderr. Exit codes: 0 done,
 1 refused or failed (with `--json` the problem document on stdout), 2 wrong usage. Nothing here knows the hub's side.
@@ -30,10 +30,10 @@ from .operators.period import period
 from .operators.persons import person
 from .operators.suspense import suspense
 
-# Commands whose modules cost a second to import, or need more than a compute node has: (module, name, what help says).
+# Commands whose modules take a second to import, or need more than a compute node has: (module, name, help text).
 LATER = {
     "centre": ("scnet_hub.enrolment.cli", "centre", "Join a centre to the federation: add, check, deploy, remove, list."),
-    "simulate": ("scnet_hub.cli.operators.simulate", "command", "Replay logs at many centres, with sessions placed by each policy."),
+    "simulate": ("scnet_hub.cli.operators.simulate", "command", "Replay logs at many centres and place sessions by each policy."),
     "demo": ("scnet_hub.demo.cli", "demo", "Start a whole federation on this machine; Ctrl-C stops it."),
 }
 
@@ -60,7 +60,7 @@ def load(name: str) -> click.Command:
         command: click.Command = getattr(import_module(module), attribute)
     except ImportError as error:
         raise click.ClickException(
-            f"`scnet {name}` needs more than is installed here ({error}). Run `make setup` in a checkout, then .venv/bin/scnet {name}."
+            f"`scnet {name}` needs more packages than are here ({error}). Run `make setup` in a checkout, then .venv/bin/scnet {name}."
         ) from error
     return command
 
@@ -69,7 +69,7 @@ def load(name: str) -> click.Command:
 @click.version_option(__version__, prog_name="scnet")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """One door to a federation of supercomputing centres."""
+    """Work with a federation of supercomputing centres."""
     ctx.ensure_object(App)
 
 

@@ -1,6 +1,6 @@
-"""How commands answer: the client they ask, `--json` or words, tables, and a problem as exit code 1.
+"""How commands answer: the client, `--json` or text, tables, and a problem as exit code 1.
 
-The seam for tests is `App.connect`; the words of each noun are in its own file.
+The seam for tests is `App.connect`; the text of each noun is in its own file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ PIPED_WIDTH = 200  # columns of a table that goes to a file or a pipe: no cell i
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What a command is given as `ctx.obj`."""
+    """The object that a command receives as `ctx.obj`."""
 
     connect: Callable[[], Client] = Client
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command found: a document for `--json`, a function that prints the same for people, and whether the exit
+    """A command's result: a document for `--json`, a function that prints the same for people, and whether the exit
     code is 0."""
 
     document: Any
@@ -41,7 +41,8 @@ class Answer:
 
 
 def reading(function: Callable[..., Answer]) -> Callable[..., None]:
-    """A command that asks the broker: it gets `client` first, and `--json`. Errors of `errors.py` end it with code 1."""
+    """Makes a command that asks the broker: it receives `client` first, and gets the option `--json`. Errors of
+    `errors.py` end the command with code 1."""
 
     @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
     @click.pass_obj
@@ -64,19 +65,19 @@ def reading(function: Callable[..., Answer]) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def readable() -> Iterator[None]:
-    """What is not the JSON of rest.md (a proxy's page, another version's answer) is a BrokerError, not a traceback."""
+    """Turns an answer that is not the JSON of rest.md (a proxy's page, another version's answer) into a BrokerError."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BrokerError(
-            f"What answers is not a broker of this version: its answer can't be read ({type(error).__name__}: {error}).",
+            f"The server is not a broker of this version: its answer can't be read ({type(error).__name__}: {error}).",
             hint="Check SCNET_API_URL; `scnet doctor` shows what answers there.",
             code="bad-answer",
         ) from error
 
 
 def fail(error: ScnetError, *, as_json: bool) -> NoReturn:
-    """Ends the command with exit code 1: the problem on stdout as JSON, or as words on stderr."""
+    """Ends the command with exit code 1: the problem on stdout as JSON, or as text on stderr."""
     if as_json:
         print_json(error.problem())
     else:
@@ -89,7 +90,8 @@ def print_json(document: Any) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> None:
-    """A table on stdout, as wide as the terminal; columns in `numbers` to the right. Cells are text, never markup."""
+    """Prints a table on stdout, as wide as the terminal, with the columns in `numbers` right-aligned. Cells are text,
+    never markup."""
     from rich.console import Console
     from rich.table import Table
 
@@ -104,6 +106,7 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers:
 
 
 def plain(text: str) -> str:
-    """Text without terminal controls: what a centre or a job said must not move the cursor or rename the window."""
+    """Returns the text without terminal controls: text from a centre or a job must not move the cursor or rename the
+    window."""
     text = re.sub(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.?)", "", text)
     return "".join(character for character in text if character in "\n\t" or character.isprintable())

@@ -1,4 +1,6 @@
-"""Numbers, amounts, times and days as arguments of commands: read as the broker reads them, so that both refuse them alike."""
+"""Numbers, amounts, times and days as arguments of commands: read like the broker reads them, so that both refuse the
+same values.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
 class Whole(click.IntRange):
-    """A whole number in ASCII digits; `int()` takes underscores and the digits of other scripts too."""
+    """A whole number in ASCII digits; `int()` would accept underscores and the digits of other scripts too."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and not _WHOLE.fullmatch(value):
@@ -47,7 +49,7 @@ class Credits(click.ParamType[float]):
 
 
 class Instant(click.ParamType[datetime]):
-    """A time, aware; UTC is meant where it names no zone."""
+    """An aware time; UTC if the text names no zone."""
 
     name = "time"
 
@@ -61,7 +63,8 @@ class Instant(click.ParamType[datetime]):
 
 
 class Text(click.ParamType[str]):
-    """A time or day that is sent as it was typed: the broker knows the federation's zone. "" if it may be left out."""
+    """A time or day that is sent as typed, because the broker knows the federation's zone. "" if the option may be left
+    out."""
 
     def __init__(self, name: str) -> None:
         self.name = name

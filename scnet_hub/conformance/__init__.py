@@ -1,7 +1,9 @@
-"""The conformance suite: what every member centre must do, as tests that CI and `scnet centre check` both run.
+"""The conformance suite: the behaviour that every member centre must show, as tests that CI and `scnet centre check`
+both run.
 
-`suite.py` holds the tests, `plugin.py` the fixtures for a live centre described by its `centre.toml`; CI brings fixtures of
-its own (`tests/test_conformance.py`). A run submits about ten jobs of a few seconds under the checker's own account.
+`suite.py` holds the tests, `plugin.py` the fixtures for a live centre described by its `centre.toml`; CI uses fixtures
+of its own (`tests/test_conformance.py`). A run submits about ten jobs of a few seconds under the checker's own
+account.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from ..errors import ScnetError
 
 
 def check(centre_toml: Path | str, *, account: str = "", folder: Path | str = ".", words: tuple[str, ...] = ()) -> int:
-    """Runs the suite against the centre of that page, as that account; pytest's exit code, 0 for "conforms". `folder` is
-    the state folder, where the federation's keys lie. Needs pytest installed."""
+    """Runs the suite against the centre of that page, as that account; returns pytest's exit code, 0 for "conforms".
+    `folder` is the state folder with the federation's keys. Raises ScnetError if pytest is not installed."""
     if importlib.util.find_spec("pytest") is None or importlib.util.find_spec("pytest_asyncio") is None:
-        raise ScnetError("the check runs on pytest, which is not here.", hint="Install scnet-hub[test].", code="no-pytest")
+        raise ScnetError("the check needs pytest, which is not installed here.", hint="Install scnet-hub[test].", code="no-pytest")
     import pytest
 
     suite = str(Path(__file__).with_name("suite.py"))

@@ -13,8 +13,8 @@ from ..domain.standard.centre import parse_centre
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--account", default="", help="The account at the centre whose jobs the suite runs.")
-    parser.addoption("--state-folder", default=".", help="Where secrets/ssh_ca lies, for a centre over SSH.")
+    parser.addoption("--account", default="", help="The account at the centre that the suite's jobs use.")
+    parser.addoption("--state-folder", default=".", help="The folder that holds secrets/ssh_ca, for a centre over SSH.")
     parser.addoption("--centre-page", required=True, help="The centre.toml of the centre to check.")
 
 
@@ -32,7 +32,7 @@ def account(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def deaf(request: pytest.FixtureRequest, centre: Centre) -> Centre:
-    """The same centre, its scheduler not to be reached."""
+    """Returns the same centre with an unreachable scheduler."""
     way = centre.spec.transport
     changes: dict[str, object] = {"environment": {"PATH": "/nonexistent"}, "path": ""}
     if way.kind == "embedded":
@@ -45,11 +45,11 @@ def deaf(request: pytest.FixtureRequest, centre: Centre) -> Centre:
 
 @pytest.fixture(scope="module")
 def folder(centre: Centre, account: str) -> str:
-    """Where the suite's jobs may write, at the centre."""
+    """Returns the folder at the centre in which the suite's jobs may write."""
     return f"{centre.spec.session.directory.format(account=account)}/conformance"
 
 
 @pytest.fixture(scope="module")
 def shortest() -> timedelta:
-    """The shortest walltime that the scheduler keeps to."""
+    """Returns the shortest walltime that the scheduler enforces."""
     return timedelta(minutes=1)

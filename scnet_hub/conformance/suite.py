@@ -1,8 +1,9 @@
-"""What every member centre must do. Fixtures: `centre`, `deaf` (it, not to be reached), `account` (whose jobs they
-are, "" where there is but one), `folder` (writable there), `shortest` (the least walltime it keeps to).
+"""The behaviour that every member centre must show. Fixtures: `centre`, `deaf` (the same centre, unreachable),
+`account` (the account of the jobs, "" if there is only one), `folder` (writable there), `shortest` (the shortest
+walltime that the centre enforces).
 
-Each test names the behaviour that the hub relies on. Waiting is on what the centre says, up to a deadline; nothing here
-knows which scheduler answers.
+Each test names the behaviour that the hub relies on. Tests wait for the centre's answers, up to a deadline; nothing
+here knows which scheduler answers.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def runs(status: JobStatus) -> bool:
 
 
 async def record_of(centre: Centre, job_id: str) -> UsageRecord:
-    """Its accounting record, which may come a little after the end."""
+    """Returns the job's accounting record, which may arrive a little after the end."""
     deadline = time.monotonic() + PATIENCE
     while True:
         for record in await centre.usage([job_id]):
@@ -71,7 +72,7 @@ async def record_of(centre: Centre, job_id: str) -> UsageRecord:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def overdue(centre: Centre, folder: str, shortest: timedelta, account: str) -> AsyncIterator[str]:
-    """A job that will run over its limit, submitted first so that its minute passes beside the other tests."""
+    """Yields a job that will exceed its limit, submitted first so that its minute passes during the other tests."""
     await centre.put(f"{folder}/.here", b"", account=account)
     job_id = await centre.submit(job(centre, folder, "/bin/sleep", "600", walltime=shortest), account=account)
     yield job_id
@@ -81,7 +82,7 @@ async def overdue(centre: Centre, folder: str, shortest: timedelta, account: str
 
 @pytest.fixture(autouse=True)
 def prepared(overdue: str) -> None:
-    """The folder is there and the overdue job is on its way."""
+    """Makes sure that the folder exists and the overdue job has been submitted."""
 
 
 async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder: str, account: str) -> None:
@@ -102,8 +103,8 @@ async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder
 
 
 async def test_a_span_of_time_tells_of_the_jobs_that_ended_in_it_and_of_no_other(centre: Centre, folder: str, account: str) -> None:
-    """In the same words as when it is asked for by its id."""
-    began = datetime.now(UTC) - timedelta(minutes=5)  # by the hub's clock, from which a centre's may differ
+    """The record equals the record that is returned for the job's id."""
+    began = datetime.now(UTC) - timedelta(minutes=5)  # by the hub's clock, which may differ from a centre's
     job_id = await centre.submit(job(centre, folder, "/bin/true"), account=account)
     await wait(centre, job_id, ended)
     record = await record_of(centre, job_id)
@@ -113,7 +114,7 @@ async def test_a_span_of_time_tells_of_the_jobs_that_ended_in_it_and_of_no_other
 
 
 async def test_a_running_job_has_no_record_with_an_end(centre: Centre, folder: str, account: str) -> None:
-    """Some accountings list a job while it runs, some only afterwards: none may say that it ended."""
+    """Some accounting systems list a job while it runs, others only afterwards: none may say that it has ended."""
     job_id = await centre.submit(job(centre, folder, "/bin/sleep", "60"), account=account)
     await wait(centre, job_id, runs)
     for record in await centre.usage([job_id]):
@@ -157,7 +158,7 @@ async def test_a_job_is_found_by_its_name(centre: Centre, folder: str, account: 
 
 
 class Deafened:
-    """A transport that runs a command to its end and loses the answer to that one."""
+    """A transport that runs a command to its end and loses the answer to this command."""
 
     def __init__(self, inner: Any, lost: Command) -> None:
         self.inner, self.lost = inner, lost
@@ -171,7 +172,7 @@ class Deafened:
 
 async def test_a_submission_whose_answer_was_lost_is_found_and_not_doubled(centre: Centre, folder: str, account: str) -> None:
     spec = job(centre, folder, "/bin/sleep", "60")
-    await centre.load()  # so that the dialect knows what it must
+    await centre.load()  # so that the dialect knows this installation
     lossy: Any = Deafened(centre.transport, centre.dialect.submit(spec))
     with pytest.raises(Unreachable):
         await Centre(centre.spec, centre.dialect, lossy).submit(spec, account=account)
@@ -250,7 +251,7 @@ async def test_gpus_are_given_and_accounted_for(centre: Centre, folder: str, acc
     job_id = await centre.submit(spec, account=account)
     assert (await wait(centre, job_id, ended)).state is JobState.COMPLETED
     which = (await centre.tail(spec.output, account=account)).strip()
-    assert which.isdecimal() or (not which and centre.spec.dialect != "slurm"), "Slurm says which GPU; elsewhere a prolog of the site may"
+    assert which.isdecimal() or (not which and centre.spec.dialect != "slurm"), "Slurm names the GPU; elsewhere a prolog of the site may"
     assert (await record_of(centre, job_id)).gpus == 1
 
 
@@ -263,7 +264,8 @@ async def test_a_refusal_has_the_schedulers_own_words(centre: Centre, folder: st
 
 
 async def _refuses(centre: Centre, impossible: JobSpec, account: str) -> bool:
-    """Sites differ in what they refuse at once and what they let wait for ever."""
+    """Returns whether the centre refuses the job at once. Centres differ in the jobs that they refuse at once and the
+    jobs that they let wait for ever."""
     try:
         await centre.cancel([await centre.submit(impossible, account=account)], account=account)
     except Rejected:

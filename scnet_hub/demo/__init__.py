@@ -1,1 +1,1 @@
-"""The whole federation on one machine: prepared, started, watched over and stopped by one command, `scnet demo`."""
+"""The whole federation on one machine: prepared, started, supervised and stopped by one command, `scnet demo`."""

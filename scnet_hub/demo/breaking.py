@@ -1,7 +1,9 @@
-"""`scnet demo --break`: things are killed one by one while a notebook keeps computing, and what a person noticed is counted.
+"""`scnet demo --break`: kills processes one by one while a notebook computes, and counts the failures that a person
+noticed.
 
-The notebook's kernel counts in a thread of its own and keeps the time of each step; meanwhile its page is asked for and its kernel
-spoken to, as an open browser tab does. At the end the session is stopped, and charged once from its centre's accounting.
+The notebook's kernel counts in a thread of its own and records the time of each step; meanwhile its page is requested
+and its kernel is used, as in an open browser tab. At the end the session is stopped, and charged once from its centre's
+accounting.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ threading.Thread(target=compute, daemon=True).start()
 """
 TOLD = "print([len(steps), max((b - a for a, b in zip(steps[{0}:], steps[{0} + 1:])), default=0.0)])"
 LOOKS = 0.1  # seconds between looks at the page
-AWAY = 4.0  # seconds that what hangs hangs
-SILENT = 20.0  # seconds that the scheduler hangs: longer than anybody waits for its answer
+AWAY = 4.0  # seconds that a fault hangs a process
+SILENT = 20.0  # seconds that the scheduler hangs: longer than any caller waits for its answer
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A browser's open tab: the page and a kernel in it, which it connects to again when the connection breaks."""
+    """A browser's open tab: the page and a kernel, to which the tab connects again when the connection breaks."""
 
     person: Browser
     kernel: list[Kernel] = field(default_factory=list)
@@ -72,14 +74,15 @@ class Tab:
         seen.reconnected += 1
         async with asyncio.timeout(60):
             while True:
-                with suppress(Exception):  # whatever says that nobody is there: a browser tries again, too
+                with suppress(Exception):  # whatever error says that the server is away: a browser tries again, too
                     self.kernel.append(await self.person.again(self.kernel[-1]))
                     return
                 await asyncio.sleep(0.2)
 
 
 async def run_breaking(home: Path, *, kind: str, say: Say) -> Json:
-    """The whole demonstration in a state folder of its own; `ok` only if the notebook never stopped and was charged once."""
+    """Runs the whole demonstration in a state folder of its own; `ok` only if the notebook never stopped and was
+    charged once."""
     report: Json = {"ok": False, "faults": []}
     try:
         async with running(home, kind=kind, port=0, background=True, say=say) as demo:
@@ -95,7 +98,7 @@ async def _demonstrate(demo: Demo, report: Json, say: Say) -> None:
     await until(lambda: all(centre["state"] == "up" for centre in operator.centres()), "a centre did not come up")
     async with Browser(demo.state.public_url, PERSON) as person:
         await person.log_in(demo.state.passwords[PERSON])
-        say(f"starting a notebook; look at it yourself: {demo.state.public_url}, {PERSON}, {demo.state.passwords[PERSON]}")
+        say(f"starting a notebook; you can open it: {demo.state.public_url}, {PERSON}, {demo.state.passwords[PERSON]}")
         await person.start(profile="small")
         await person.until_lab_answers()
         session = await asyncio.to_thread(live_lab, operator)
@@ -109,7 +112,7 @@ async def _demonstrate(demo: Demo, report: Json, say: Say) -> None:
 
 
 async def _under(name: str, act: Callable[[], Awaitable[None]], tab: Tab) -> Json:
-    """One fault with an open tab. `longest_pause_s` is the longest time between two steps of the computation."""
+    """Causes one fault with an open tab. `longest_pause_s` is the longest time between two steps of the computation."""
     seen, began = Seen(), time.monotonic()
     before, _ = json.loads(await tab.run(TOLD.format(0), seen))
     async with _watching(tab, seen):
@@ -147,11 +150,12 @@ async def _look(tab: Tab, seen: Seen) -> None:
 
 
 async def _page_comes(tab: Tab, seen: Seen) -> None:
-    """The page comes again, and counts. Raises ScnetError if it does not within half a minute."""
+    """Waits until the page answers again, and counts the answer. Raises ScnetError if it does not within half a
+    minute."""
     began = time.monotonic()
     while not await _page(tab):
         if time.monotonic() - began > 30:
-            raise ScnetError("the notebook's page does not come again", code="page-gone")
+            raise ScnetError("the notebook's page did not come back", code="page-gone")
         await asyncio.sleep(LOOKS)
     seen.pages += 1
 
@@ -175,14 +179,14 @@ async def _speak(tab: Tab, seen: Seen) -> None:
 
 
 def faults(demo: Demo, centre: str) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
-    """What is broken, in this order, each with what does it and waits until it is mended."""
+    """Returns the faults in order, each with the function that causes it and waits until it is repaired."""
     return [
         ("kill -9 the hub", lambda: _kill(demo, "hub")),
         ("kill -9 the broker", lambda: _kill(demo, "broker")),
         ("kill -9 hub and broker together", lambda: _kill(demo, "hub", "broker")),
         ("the hub hangs", lambda: _hang([_pid(demo, "hub")], AWAY)),
         (f"the scheduler of {centre} hangs", lambda: _hang(demo.centres.controller(centre), SILENT)),
-        ("kill -9 the proxy, through which all of it comes", lambda: _kill(demo, "proxy")),
+        ("kill -9 the proxy, which all traffic passes", lambda: _kill(demo, "proxy")),
     ]
 
 
@@ -193,7 +197,7 @@ def _pid(demo: Demo, name: str) -> int:
 
 
 async def _kill(demo: Demo, *names: str) -> None:
-    """The demo starts them again by itself."""
+    """Kills processes and waits until the demo has started them again."""
     old = {name: _pid(demo, name) for name in names}
     for pid in old.values():
         os.kill(pid, signal.SIGKILL)
@@ -222,12 +226,12 @@ async def _bill(person: Browser, operator: Client, session: Json, say: Say) -> J
     entries = await asyncio.to_thread(operator.call, "GET", "entries", params={"project": session["project"]})
     kinds = sorted(entry["kind"] for entry in entries["entries"] if entry["session"] == session["id"])
     if kinds != ["charge", "hold"]:
-        raise ScnetError(f"the books have {kinds} for this session", code="wrong-charge")
+        raise ScnetError(f"the books have the entries {kinds} for this session", code="wrong-charge")
     return {"session": session["id"], "centre": session["centre"], "job_id": session["job_id"], "charged": charged["charged"]}
 
 
 def words(one: Json) -> str:
-    """One fault's line for people."""
+    """Returns one fault's line for people."""
     noticed = f"{one['pages_failed']} of {one['pages'] + one['pages_failed']} pages failed"
     again = ", the tab connected again" if one["reconnected"] else ""
     return f"{one['took_s']} s: {one['steps']} steps computed, longest pause {one['longest_pause_s']} s; {noticed}{again}"

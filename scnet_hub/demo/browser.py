@@ -1,6 +1,7 @@
-"""A person with a browser, in plain HTTP: logs in, posts the start form, follows redirects and cookies, runs code in a kernel.
+"""A person with a browser, in plain HTTP: logs in, posts the start form, follows redirects and cookies, runs code in a
+kernel.
 
-Used by `scnet demo --check`, the tests and the benchmarks, so that all three measure what a person does.
+Used by `scnet demo --check`, the tests and the benchmarks, so that all three measure the actions of a person.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Json = dict[str, Any]
 
 
 class Browser:
-    """One person's cookies at one hub (`url` is its address). `tls`: whom this browser trusts, if not the usual authorities."""
+    """One person's cookies at one hub (`url` is its address). `tls`: the authorities that this browser trusts, if not
+    the usual ones."""
 
     def __init__(self, url: str, person: str, *, tls: ssl.SSLContext | None = None) -> None:
         self.tls = tls
@@ -39,7 +41,8 @@ class Browser:
         await self.http.aclose()
 
     def xsrf(self, path: str) -> str:
-        """The XSRF cookie that counts under `path`, seen from the installation's address: hub and server each have their own."""
+        """Returns the XSRF cookie for `path`, as seen from the installation's address: hub and server each have their
+        own."""
         found = [cookie for cookie in self.http.cookies.jar if cookie.name == "_xsrf" and self._whole(path).startswith(cookie.path)]
         return max(found, key=lambda cookie: len(cookie.path)).value or "" if found else ""
 
@@ -59,14 +62,15 @@ class Browser:
         return answer.text
 
     async def start(self, **form: str) -> None:
-        """Posts the start form; returns when the hub took it. Raises ScnetError with the words that the page shows."""
+        """Posts the start form; returns when the hub has accepted it. Raises ScnetError with the message that the page
+        shows."""
         path = f"/hub/spawn/{self.person}"
         answer = await self.http.post(path, params={"_xsrf": self.xsrf("/hub/")}, data=form, follow_redirects=False)
         if answer.status_code != 302:
             raise ScnetError(words_of(answer.text) or f"the start was refused ({answer.status_code})", code="start-refused")
 
     async def progress(self) -> list[Json]:
-        """The hub's events of a start, to its end. Raises ScnetError with the message if it failed."""
+        """Returns the hub's events of a start, to its end. Raises ScnetError with the message if it failed."""
         events: list[Json] = []
         async with self.http.stream(
             "GET", f"/hub/api/users/{self.person}/server/progress", headers={"Accept": "text/event-stream", **self._headers("/hub/")}
@@ -107,7 +111,7 @@ class Browser:
         return await self._connect(f"{base}api/kernels/{answer.json()['id']}/channels")
 
     async def again(self, kernel: Kernel) -> Kernel:
-        """The same kernel over a new connection."""
+        """Returns the same kernel over a new connection."""
         return await self._connect(kernel.path)
 
     async def _connect(self, path: str) -> Kernel:
@@ -125,7 +129,8 @@ class Kernel:
         self.socket, self.path = socket, path
 
     async def run(self, code: str, seconds: float = 120) -> str:
-        """What `code` prints and its last value, as text. Raises ScnetError with the traceback if it raised."""
+        """Returns the output of `code` and its last value, as text. Raises ScnetError with the traceback if the code
+        raised."""
         request = uuid.uuid4().hex
         header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": "scnet", "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
@@ -168,6 +173,6 @@ def plain(text: str) -> str:
 
 
 def words_of(page: str) -> str:
-    """The error that a start page shows, without its markup."""
+    """Returns the error that a start page shows, without its markup."""
     found = re.search(r'class="[^"]*(?:spawn-error-msg|error)[^"]*"[^>]*>(.*?)</(?:p|div)>', page, re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", found[1])).strip() if found else ""

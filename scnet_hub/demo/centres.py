@@ -1,5 +1,6 @@
-"""The demo's member centres: three embedded ones of different size, three real Slurm clusters, or those whose pages lie in
-the state folder already; behind the same few verbs."""
+"""The demo's member centres: three embedded centres of different size, three real Slurm clusters, or the centres whose
+pages are in the state folder already; all with the same few methods.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One centre of the demo: its size, its price in credits an hour, and how busy others keep it at most."""
+    """One centre of the demo: its size, its price in credits an hour, and how busy other people keep it at most."""
 
     name: str
     title: str
@@ -49,30 +50,30 @@ PLANS = (
 
 
 class DemoCentres(Protocol):
-    """What the demo does with its centres, whatever they are made of."""
+    """The demo's actions on its centres, whatever they are made of."""
 
     names: list[str]
 
     def write_pages(self) -> None:
-        """Writes `centres/NAME.toml` for each into the state folder."""
+        """Writes `centres/NAME.toml` for each centre into the state folder."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None:
-        """Ends them with all their jobs; their accounting stays."""
+        """Ends the centres with all their jobs; their accounting stays."""
 
     async def fill(self, name: str) -> None:
-        """Other people's jobs take every free core of that centre."""
+        """Lets other people's jobs take every free core of that centre."""
 
     async def unfill(self, name: str) -> None: ...
     def controller(self, name: str) -> list[int]:
-        """The processes of that centre's scheduler, to be made to hang."""
+        """Returns the processes of that centre's scheduler, so that a fault can hang them."""
 
     def commands(self, name: str) -> Path:
-        """The folder of that centre's sbatch, squeue and so on."""
+        """Returns the folder of that centre's sbatch, squeue and so on."""
 
 
 class EmbeddedCentres:
-    """`background`: whether others' jobs come and go."""
+    """The three embedded centres. `background`: whether other people's jobs come and go."""
 
     def __init__(self, home: Path, *, background: bool = True) -> None:
         self.home, self.background = home, background
@@ -99,7 +100,7 @@ class EmbeddedCentres:
         await asyncio.to_thread(self.centres[name].ask, "background", "fill")
 
     async def unfill(self, name: str) -> None:
-        """The fillers go; others' jobs come again by themselves, unless the centre was made calm."""
+        """Removes the filling jobs; other people's jobs return automatically, unless the centre was made calm."""
         await asyncio.to_thread(self.centres[name].ask, "background", "off")
         await asyncio.to_thread(self.centres[name].ask, "background", "on")
 
@@ -111,7 +112,7 @@ class EmbeddedCentres:
 
 
 class SlurmCentres:
-    """The same three as real Slurm clusters; other people's jobs come only by `fill`."""
+    """The same three centres as real Slurm clusters; other people's jobs come only by `fill`."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -152,23 +153,21 @@ class SlurmCentres:
 
 
 class GivenCentres:
-    """Real member centres, reached over SSH: the pages in `centres/` of the state folder. They run without the demo, and
-    their jobs outlive it; what the demo ends are its own ways to them."""
+    """Real member centres, reached over SSH: the pages in `centres/` of the state folder. They run without the demo,
+    and their jobs outlive it; the demo ends only its own connections to them."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.pages = sorted((home / "centres").glob("*.toml"))
         self.names = [page.stem for page in self.pages]
         if not self.pages:
-            raise ScnetError(
-                f"{home / 'centres'} holds no centre's page.", hint="Put one there: `scnet centre add FILE`.", code="no-centres"
-            )
+            raise ScnetError(f"{home / 'centres'} holds no centre's page.", hint="Add a page: `scnet centre add FILE`.", code="no-centres")
 
     def write_pages(self) -> None:
-        """They are there."""
+        """Does nothing: the pages exist."""
 
     async def start(self) -> None:
-        """They run."""
+        """Does nothing: the centres run."""
 
     async def stop(self) -> None:
         for page in self.pages:
@@ -181,15 +180,15 @@ class GivenCentres:
     unfill = fill
 
     def controller(self, name: str) -> list[int]:
-        raise ScnetError("Real centres are not broken from here.", code="not-a-demo-centre")
+        raise ScnetError("The demo can't break real centres.", code="not-a-demo-centre")
 
     def commands(self, name: str) -> Path:
         raise ScnetError("The commands of a real centre are on its login node.", code="not-a-demo-centre")
 
 
 def page(home: Path, plan: Plan) -> dict[str, Any]:
-    """What a centre's page says beside its hardware. A person's working folder is the same at all three, as if they
-    shared a file system."""
+    """Returns the part of a centre's page besides its hardware. A person's working folder is the same at all three
+    centres, as if they shared a file system."""
     return {
         "title": plan.title, "organisation": plan.organisation, "python": sys.executable, "core_hour": plan.core_hour,
         "gpu_hour": plan.gpu_hour, "directory": home / "sessions" / plan.name, "home": home / "home" / "{account}",
@@ -204,7 +203,8 @@ def write_pages(home: Path, pages: Mapping[Plan, str]) -> None:
 
 
 def demo_centres(kind: str, home: Path, *, background: bool = True) -> DemoCentres:
-    """Centres of that kind ("embedded", "slurm" or "given") with their state in `home`; nothing is started yet."""
+    """Returns centres of that kind ("embedded", "slurm" or "given") with their state in `home`; nothing is started
+    yet."""
     if kind == "given":
         return GivenCentres(home)
     return SlurmCentres(home) if kind == "slurm" else EmbeddedCentres(home, background=background)

@@ -1,4 +1,6 @@
-"""`scnet demo --check`: the main job from nothing to a charge, over HTTP as a browser would, reported as one document."""
+"""`scnet demo --check`: runs the main job from nothing to a charge, over HTTP as a browser would, and reports it as one
+document.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ client.close(); cluster.close()
 
 
 async def run_check(home: Path, *, kind: str, say: Callable[[str], None]) -> Json:
-    """Everything in a state folder of its own, on free ports; `ok` only if each step did what a person expects."""
+    """Runs everything in a state folder of its own, on free ports; `ok` only if each step gave the result that a person
+    expects."""
     report: Json = {"ok": False}
     began = time.monotonic()
     try:
@@ -73,7 +76,7 @@ async def first_session(person: Browser, operator: Client, say: Callable[[str], 
     await person.stop()
     charged = await until_charged(operator, session["id"])
     if result != "500500" or session["centre_name"] not in panel:
-        raise ScnetError(f"the panel or Dask answered wrongly: {result!r}, {panel!r}", code="wrong-answer")
+        raise ScnetError(f"the panel or Dask gave a wrong answer: {result!r}, {panel!r}", code="wrong-answer")
     return {
         "centre": session["centre"], "why": session["why"], "click_to_ready_s": ready, "dask_result": int(result),
         "charged": charged["charged"], "panel": panel.splitlines()[:12],
@@ -81,7 +84,7 @@ async def first_session(person: Browser, operator: Client, say: Callable[[str], 
 
 
 async def elsewhere(demo: Demo, person: Browser, operator: Client, full: str, say: Callable[[str], None]) -> Json:
-    """With the first choice filled up, another centre must be chosen."""
+    """Fills the first choice and checks that another centre is chosen."""
     say(f"filling {full} and starting again")
     await demo.centres.fill(full)
     await until(lambda: next(one for one in operator.centres() if one["id"] == full)["cores_free"] == 0, f"{full} did not fill up")
@@ -91,7 +94,7 @@ async def elsewhere(demo: Demo, person: Browser, operator: Client, full: str, sa
     await person.stop()
     await until_charged(operator, session["id"])
     if session["centre"] == full:
-        raise ScnetError(f"{full} is full and was chosen all the same", code="wrong-centre")
+        raise ScnetError(f"{full} is full but was chosen", code="wrong-centre")
     return {"filled": full, "centre": session["centre"]}
 
 

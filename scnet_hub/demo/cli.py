@@ -1,4 +1,4 @@
-"""`scnet demo`: the command around it."""
+"""`scnet demo`: its command line."""
 
 from __future__ import annotations
 
@@ -21,22 +21,26 @@ from .run import Demo, running
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; default: 8000, or any free one.")
 @click.option("--host", default="", help="Address of the page; default: 127.0.0.1. Real centres must reach it.")
-@click.option("--url", default="", help="What people open, if it is not http://HOST:PORT/: https://hub.example.org/jupyter/ behind TLS.")
-@click.option("--subdomains", is_flag=True, help="Each person's servers under a name of their own, PERSON.HOST; needs a wildcard in DNS.")
+@click.option(
+    "--url", default="", help="The address that people open, if not http://HOST:PORT/: https://hub.example.org/jupyter/ behind TLS."
+)
+@click.option(
+    "--subdomains", is_flag=True, help="Give each person's servers a host name of their own, PERSON.HOST; needs a wildcard in DNS."
+)
 @click.option(
     "--centres",
     "kind",
     type=click.Choice(["embedded", "slurm", "given"]),
     default="embedded",
-    help="What the member centres are made of; given: the pages in centres/ of the state folder.",
+    help="The kind of member centres; given: the pages in centres/ of the state folder.",
 )
 @click.option("--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here.")
 @click.option("--check", is_flag=True, help="Run through the main job on free ports in a new state folder, and report.")
-@click.option("--break", "breaking", is_flag=True, help="Kill one thing after another while a notebook computes, and report.")
-@click.option("--calm", is_flag=True, help="No pretended jobs of other people.")
-@click.option("--without-hub", is_flag=True, help="All but the hub, which you then run by hand.")
-@click.option("--fill", metavar="CENTRE", default="", help="At a running demo: others' jobs take all of CENTRE.")
-@click.option("--unfill", metavar="CENTRE", default="", help="At a running demo: the opposite.")
+@click.option("--break", "breaking", is_flag=True, help="Kill one process after another while a notebook computes, and report.")
+@click.option("--calm", is_flag=True, help="Run no pretended jobs of other people.")
+@click.option("--without-hub", is_flag=True, help="Start everything except the hub, which you then run yourself.")
+@click.option("--fill", metavar="CENTRE", default="", help="At a running demo: let others' jobs take all of CENTRE.")
+@click.option("--unfill", metavar="CENTRE", default="", help="At a running demo: remove these jobs again.")
 @click.option("--json", "as_json", is_flag=True, help="With --check or --break: one JSON document on stdout.")
 def demo(
     port: int,
@@ -92,7 +96,9 @@ async def _serve(home: Path, port: int, host: str, url: str, subdomains: bool, k
     ) as up:
         click.echo(welcome(up, time.monotonic() - began))
         await stop.wait()
-        click.echo("\n… stopping" + (": sessions go on" if kind == "given" else ": sessions end, their time is charged at the next start"))
+        click.echo(
+            "\n… stopping" + (": sessions continue" if kind == "given" else ": sessions end, and their time is charged at the next start")
+        )
     click.echo("Stopped. Everything is kept in " + str(home))
 
 
@@ -102,9 +108,12 @@ def welcome(up: Demo, seconds: float) -> str:
     if new:
         lines += ["Logins, shown this once (only hashes are kept):", *(f"    {name:8} {word}" for name, word in new.items()), ""]
     else:
-        lines += ["The logins are those shown at the first start. New ones: stop, delete people.json in the state folder, start again.", ""]
+        lines += [
+            "The logins are those shown at the first start. For new logins: stop, delete people.json in the state folder, start again.",
+            "",
+        ]
     if "hub" not in up.processes:
-        lines += [f"Run the hub by hand: SCNET_HOME={up.state.home} .venv/bin/jupyterhub -f jupyterhub_config.py", ""]
+        lines += [f"Run the hub yourself: SCNET_HOME={up.state.home} .venv/bin/jupyterhub -f jupyterhub_config.py", ""]
     lines += [f"State and logs: {up.state.home}", "Stop with Ctrl-C. In another terminal: .venv/bin/scnet centres"]
     return "\n".join(lines)
 
@@ -116,7 +125,8 @@ async def _report(kind: str, as_json: bool, breaking: bool) -> int:
     demonstrate = run_breaking if breaking else run_check
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # so that all that was started is ended
+    # so that everything that was started is ended
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with tempfile.TemporaryDirectory(prefix="scnet-", ignore_cleanup_errors=True) as folder:
         report = await demonstrate(Path(folder), kind=kind, say=lambda words: click.echo(f"… {words}", err=True))
     click.echo(json.dumps(report, indent=None if as_json else 2))

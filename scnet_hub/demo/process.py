@@ -1,7 +1,8 @@
-"""One process of the demo: started in a session of its own, logged to a file, started again when it dies, ended for sure.
+"""One process of the demo: started in a session of its own, logged to a file, started again when it dies, ended
+reliably.
 
-Its pid and birth stand in a file, so that a later demo can end what an earlier one, itself killed, left behind; a pid
-that meanwhile belongs to another program is left alone.
+Its pid and start time are in a file, so that a later demo can end the processes that an earlier, killed demo left
+behind; a pid that belongs to another program by now is left alone.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import psutil
 from ..errors import ScnetError
 
 PAUSES = (0.2, 1.0, 3.0, 10.0)  # before each further start of a process that keeps dying
-CALM = 60.0  # seconds after which a death is the first again
+CALM = 60.0  # seconds after which a death counts as the first again
 
 
 class Process:
-    """`ready()` waits until `probe` answers True. `run()` keeps it alive until `stop()`."""
+    """`ready()` waits until `probe` answers True. `run()` keeps the process alive until `stop()`."""
 
     def __init__(self, name: str, argv: Sequence[str], *, home: Path, env: dict[str, str], probe: Callable[[], Awaitable[bool]]) -> None:
         self.name, self.argv, self.home, self.env, self.probe = name, list(argv), home, env, probe
@@ -62,7 +63,7 @@ class Process:
             await self._spawn()
 
     async def ready(self, seconds: float = 60) -> None:
-        """Raises ScnetError with the end of the log if it does not answer in time."""
+        """Waits until the process answers. Raises ScnetError with the end of the log if it does not answer in time."""
         await until(self.probe, self.name, seconds, lambda: f"The end of {self.log}:\n{tail(self.log)}")
 
     async def started_after(self, pid: int, seconds: float = 30) -> None:
@@ -88,7 +89,7 @@ class Process:
 
 
 async def until(probe: Callable[[], Awaitable[bool]], what: str, seconds: float = 60, hint: Callable[[], str] = str) -> None:
-    """Asks until it is so. Raises ScnetError naming `what` after so many seconds."""
+    """Waits until `probe` answers True. Raises ScnetError naming `what` after that many seconds."""
     deadline = time.monotonic() + seconds
     while not await probe():
         if time.monotonic() > deadline:
@@ -102,7 +103,7 @@ def end_group(pid: int, number: int) -> None:
 
 
 async def end_left_over(pid_file: Path) -> None:
-    """Ends the process that `pid_file` tells of, if it still is that process."""
+    """Ends the process that `pid_file` names, if that process still exists."""
     try:
         known = json.loads(pid_file.read_text())
         process = psutil.Process(known["pid"])
@@ -123,7 +124,8 @@ def tail(path: Path, lines: int = 15) -> str:
 
 
 def answers(url: str, *, below: int = 500, host: str = "") -> Callable[[], Awaitable[bool]]:
-    """A probe: whether `url` answers with a status under `below`. `host` is the name that it is asked by, if not its own."""
+    """Returns a probe: whether `url` answers with a status under `below`. `host` is the host name to ask for, if not
+    that of `url`."""
     headers = {"Host": host} if host else {}
 
     async def probe() -> bool:

@@ -61,7 +61,7 @@ async def running(
     with_hub: bool = True,
     say: Say,
 ) -> AsyncIterator[Demo]:
-    """The demo, up and ready; everything that it started is ended on the way out, whatever happened."""
+    """Yields the demo, up and ready; everything that it started is ended on the way out, whatever happened."""
     centres = demo_centres(kind, home, background=background)
     with only_one(home):
         async with choosing_ports():
@@ -81,7 +81,8 @@ async def running(
 
 @asynccontextmanager
 async def choosing_ports() -> AsyncIterator[None]:
-    """One demo of a person at a time, from the choice of its ports until it listens: else two would choose the same."""
+    """Lets one demo of a user at a time choose its ports, until it listens: else two demos would choose the same
+    ports."""
     with (Path(tempfile.gettempdir()) / f"scnet-ports.{os.getuid()}.lock").open("a") as lock:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
         yield
@@ -89,7 +90,7 @@ async def choosing_ports() -> AsyncIterator[None]:
 
 @contextmanager
 def only_one(home: Path) -> Iterator[None]:
-    """Holds the state folder for this demo. Raises ScnetError saying where the one is that has it."""
+    """Holds the state folder for this demo. Raises ScnetError, which says where the demo is that holds it."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (home / "lock").open("a+") as lock:
         try:
@@ -98,7 +99,7 @@ def only_one(home: Path) -> Iterator[None]:
             lock.seek(0)
             raise ScnetError(
                 f"A demo is running already with this state folder: process {lock.read().strip()}, page {Ports.read(home).address}.",
-                hint="Use that one, stop it with Ctrl-C in its terminal, or start another with --home FOLDER.",
+                hint="Use that demo, stop it with Ctrl-C in its terminal, or start another demo with --home FOLDER.",
                 code="running",
             ) from error
         lock.truncate(0)
@@ -108,7 +109,7 @@ def only_one(home: Path) -> Iterator[None]:
 
 
 def environment(state: State) -> dict[str, str]:
-    """What the demo's processes inherit: nothing that names a secret, and bytecode may be kept."""
+    """Returns the environment of the demo's processes: without secrets, and with bytecode allowed."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_")) and "TOKEN" not in key}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"

@@ -1,8 +1,8 @@
-"""Real Slurm clusters for one machine, without privileges: `make demo CENTRES=slurm` and the conformance tests.
+"""Real Slurm clusters on one machine, without privileges: `make demo CENTRES=slurm` and the conformance tests.
 
-Each `SlurmCluster` is a slurmctld and a slurmd per node from Debian's packages, on loopback, with all state in one folder.
-No munge (`auth/none`), no limits on processes, no database: any local process may submit, so never for two people on one
-host. Nodes have as many cores as their page says, whatever the machine has.
+Each `SlurmCluster` is a slurmctld and a slurmd per node from Debian's packages, on loopback, with all state in one
+folder. No munge (`auth/none`), no limits on processes, no database: any local process may submit, so never for two
+people on one host. Nodes have as many cores as their page says, whatever the machine has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from ..units import format_walltime, parse_walltime
 
 INSTALL = "apt-get install -y slurm-wlm slurm-client"
 DAEMONS = ("slurmctld", "slurmd", "sinfo")
-FOLDERS = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))  # a user's PATH may lack sbin
+# a user's PATH may lack sbin
+FOLDERS = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 DEVICES = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 CONF = """\
 ClusterName={name}
@@ -84,14 +85,14 @@ class SlurmCluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a client of this cluster needs in its environment."""
+        """Returns the environment that a client of this cluster needs."""
         return {"SLURM_CONF": str(self.conf)}
 
     def node_names(self) -> list[str]:
         return [f"{self.name}{number}" for number in range(1, self.nodes + 1)]
 
     def start(self, *, timeout: float = 30) -> None:
-        """Starts the daemons and waits until all nodes take jobs; does nothing if they do. Raises SpecError."""
+        """Starts the daemons and waits until all nodes accept jobs; does nothing if they do. Raises SpecError."""
         require_slurm()
         if self.answers():
             return
@@ -109,7 +110,7 @@ class SlurmCluster:
             time.sleep(0.05)
 
     def answers(self) -> bool:
-        """Whether all nodes take jobs."""
+        """Returns whether all nodes accept jobs."""
         if not (self.home / "slurmctld.pid").exists():
             return False
         done = subprocess.run(
@@ -143,11 +144,11 @@ class SlurmCluster:
                 time.sleep(0.05)
 
     def controller(self) -> int:
-        """The pid of slurmctld."""
+        """Returns the pid of slurmctld."""
         return int((self.home / "slurmctld.pid").read_text())
 
     def _pids(self) -> list[int]:
-        """Of the daemons whose pid files lie here, if these numbers still are they."""
+        """Returns the pids of the daemons with pid files here, if these pids still belong to them."""
         found = []
         for path in sorted(self.home.glob("slurm*.pid")):
             with suppress(ValueError, OSError):
@@ -162,7 +163,7 @@ class SlurmCluster:
 
     def _prepare(self) -> None:
         if self.gpus > len(DEVICES):
-            raise SpecError(f"the Slurm cluster {self.name}: at most {len(DEVICES)} GPUs a node can be pretended.")
+            raise SpecError(f"the Slurm cluster {self.name}: at most {len(DEVICES)} GPUs can be pretended on a node.")
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("state", *(f"spool-{node}" for node in self.node_names())):
             (self.home / name).mkdir(exist_ok=True)
@@ -186,15 +187,16 @@ class SlurmCluster:
             self._pretend_gpus()
 
     def _pretend_gpus(self) -> None:
-        """A device stands for each GPU: with a count only, or plain files, Slurm sets no CUDA_VISIBLE_DEVICES. Nothing is
-        read from them, and without cgroups nobody is kept from them."""
+        """Gives each GPU a device: with only a count, or with plain files, Slurm sets no CUDA_VISIBLE_DEVICES. Nothing
+        is read from the devices, and without cgroups every job can open them."""
         model = f" Type={self.gpu_model}" if self.gpu_model else ""
         lines = [f"Name=gpu{model} File={device}" for device in DEVICES[: self.gpus]]
         (self.home / "gres.conf").write_text("\n".join(lines) + "\n")
 
 
 def centre_toml(cluster: SlurmCluster, **page: Any) -> str:
-    """The `centre.toml` of such a cluster; `page` is the rest of what `standard.page.centre_page` takes."""
+    """Returns the `centre.toml` of such a cluster; `page` is the rest of the arguments of
+    `standard.page.centre_page`."""
     partition = {
         "name": cluster.partition, "nodes": cluster.nodes, "cores": cluster.cores, "memory": cluster.memory,
         "gpus": cluster.gpus, "gpu_model": cluster.gpu_model, "max_walltime": cluster.max_walltime,
@@ -206,7 +208,7 @@ def centre_toml(cluster: SlurmCluster, **page: Any) -> str:
 
 
 def require_slurm() -> None:
-    """Raises SpecError with the install line where Slurm's programs are missing."""
+    """Raises SpecError with the command to install Slurm if its programs are missing."""
     for program in DAEMONS:
         find(program)
 
@@ -214,12 +216,12 @@ def require_slurm() -> None:
 def find(program: str) -> str:
     path = shutil.which(program, path=FOLDERS)
     if path is None:
-        raise SpecError(f"Slurm is not installed: there is no {program} here.", hint=f"Install it: {INSTALL}")
+        raise SpecError(f"Slurm is not installed: {program} is missing here.", hint=f"Install it: {INSTALL}")
     return path
 
 
 def run(program: str, *arguments: str, environment: dict[str, str]) -> str:
-    """Its output. Raises SpecError with its complaint."""
+    """Runs a program and returns its output. Raises SpecError with its message."""
     # Daemons keep what they inherit: their output goes nowhere, not into a pipe that would never end.
     pipe = subprocess.DEVNULL if program.startswith("slurm") else subprocess.PIPE
     done = subprocess.run(
@@ -227,12 +229,12 @@ def run(program: str, *arguments: str, environment: dict[str, str]) -> str:
         timeout=30, cwd="/",
     )  # fmt: skip
     if done.returncode:
-        raise SpecError(f"{program} could not do it: {(done.stderr or 'see its log').strip()}")
+        raise SpecError(f"{program} failed: {(done.stderr or 'see its log').strip()}")
     return done.stdout or ""
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now."""
+    """Returns loopback ports that are free now."""
     with ExitStack() as opened:
         sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

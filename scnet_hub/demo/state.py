@@ -1,4 +1,6 @@
-"""The demo's state folder: ports, secrets, people, the federation's page and its centres' pages. Made once, found again."""
+"""The demo's state folder: ports, secrets, people, the federation's page and its centres' pages. Made once, and
+reused.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from ..hub.ports import Ports
 
 PEOPLE = ("ada", "grace", "admin")
 FEDERATION = """\
-# The demo's federation. A change counts at the broker's next start.
+# The demo's federation. A change takes effect at the broker's next start.
 name = "SCNet Hub demo"
 centres = [{centres}]
 
@@ -81,7 +83,7 @@ class State:
 
     @property
     def public_url(self) -> str:
-        """What a person opens, without the last "/"."""
+        """Returns the address that a person opens, without the last "/"."""
         return self.ports.address.root
 
     @property
@@ -90,13 +92,14 @@ class State:
 
     @property
     def nearby(self) -> Address:
-        """The same paths at the proxy itself, whatever stands before it."""
+        """Returns the same paths at the proxy itself, whatever is in front of it."""
         return self.ports.address.at(self.ports.proxy_url)
 
 
 def prepare(home: Path, *, port: int = 0, host: str = "", url: str = "", subdomains: bool = False, centres: Iterable[str]) -> State:
-    """The state folder with everything in it but the centres themselves; what exists is kept. `port` 0: any, kept; `host` and `url`
-    "": as last time, at first 127.0.0.1, and what follows from host and port. Raises SpecError for a `url` that can't be one."""
+    """Prepares the state folder with everything except the centres; keeps what exists. `port` 0: any port, then kept;
+    `host` and `url` "": as last time, at first 127.0.0.1 and the address from host and port. Raises SpecError for an
+    invalid `url`."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chmod(home, 0o700)
     ports = choose_ports(home, port, host, url, subdomains)
@@ -126,7 +129,7 @@ def broker_settings(state: State) -> dict[str, object]:
 
 
 def choose_ports(home: Path, public: int, host: str = "", url: str = "", subdomains: bool = False) -> Ports:
-    """The ports of last time where they are still free, else free ones; what is chosen is written down. Raises SpecError."""
+    """Chooses the ports of last time if they are still free, else free ports; stores the choice. Raises SpecError."""
     kept = Ports.read(home)
     host = host or kept.host
     said = replace(kept, host=host, url=str(Address.parse(url)) if url else kept.url, subdomains=subdomains or kept.subdomains)
@@ -164,7 +167,8 @@ def some_free_port(taken: Iterable[int]) -> int:
 
 
 def node_and_proxy() -> list[str]:
-    """The command of configurable-http-proxy, as `make setup` installed it. Raises ScnetError if it did not."""
+    """Returns the command of configurable-http-proxy, as `make setup` installed it. Raises ScnetError if it is not
+    installed."""
     script = Path(sys.prefix) / "share/scnet/proxy/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
     if not script.exists():
         raise ScnetError("The proxy is not installed.", hint="Run `make setup`.", code="no-proxy")
@@ -172,8 +176,8 @@ def node_and_proxy() -> list[str]:
 
 
 def find_node() -> Path:
-    """A node that can run the proxy: the system's if it is 20 or newer, else the one in the environment (its real
-    binary: a wrapper would leave node behind when it is ended)."""
+    """Returns a node that can run the proxy: the system's if it is 20 or newer, else the node in the environment (its
+    real binary: a wrapper would leave node behind when it is ended)."""
     import shutil
     import subprocess
 

@@ -1,5 +1,5 @@
-"""How a centre becomes a member: its page is taken in, every hop to it is walked, the session environment is put there.
+"""Makes a centre a member: adds its page, checks every hop to the centre, and installs the session environment there.
 
-An operator's room: it works on the state folder's files and through the transport, on the hub's machine. The broker is only
-asked what it alone knows. `scnet centre` is its command line.
+For operators: works on the state folder's files and through the transport, on the hub's machine. The broker is asked
+only for facts that no file holds. `scnet centre` is the command line.
 """

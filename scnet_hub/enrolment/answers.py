@@ -1,6 +1,7 @@
-"""What scripts and jobs of a visit say, read with care: a line may be half written, a program may be another than it is called.
+"""Reads the output of a visit's scripts and jobs with care: a line may be half written, a program may not be what its
+name says.
 
-A value that is not of the kind that our script gives is left out or Garbled, never taken over.
+A value that is not of the kind that our script gives is left out or raises Garbled, and is never used.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _SEEN: Mapping[str, Kind] = {"status": int, "body": str}
 
 
 def errand(lines: Mapping[str, str]) -> Json:
-    """The facts of `errand.py` by key, from the text after each key; without those that are not whole (yet)."""
+    """Returns the facts of `errand.py` by key, from the text after each key; facts that are not complete (yet) are left
+    out."""
     facts = {}
     for key, text in lines.items():
         try:
@@ -51,7 +53,7 @@ def _is_fact(key: str, fact: Any) -> bool:
 
 
 def report(line: str) -> Json:
-    """What `report.py` says of the Python that ran it. Raises Garbled."""
+    """Reads what `report.py` reports about the Python that ran it. Raises Garbled."""
     try:
         facts: Json = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -62,7 +64,7 @@ def report(line: str) -> Json:
 
 
 def trial(line: str) -> Json:
-    """What `node/trial.py` found. Raises Garbled."""
+    """Reads the result of `node/trial.py`. Raises Garbled."""
     try:
         found: Json = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -81,5 +83,5 @@ def _has(fact: Any, kinds: Mapping[str, Kind]) -> bool:
 
 
 def whole_number(text: str) -> int | None:
-    """A size or a time; None for what is none."""
+    """Returns a size or a time; None if the text is not a whole number."""
     return int(text) if re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII) else None

@@ -1,4 +1,6 @@
-"""`scnet centre check`: every hop to one centre in the order of a session's life, and one document of what was found."""
+"""`scnet centre check`: checks every hop to one centre in the order of a session's life, and returns all findings as
+one document.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,15 @@ Tell = Callable[[Finding], None]
 
 
 def hops(spec: CentreSpec) -> tuple[Hop[Visit], ...]:
-    """A centre on this machine has no door to come through."""
+    """Returns the hops of a centre; a centre on this machine has no login hops."""
     return ALL if spec.transport.kind == "ssh" else INNER
 
 
 async def examine(
     page: Path, home: Path, *, account: str = "", patience: float = 120.0, tell: Tell = lambda finding: None
 ) -> dict[str, Any]:
-    """Walks every hop, telling each finding as it is made; the whole as one document. `page` is the centre's centre.toml, `home` the
-    state folder."""
+    """Checks every hop, calls `tell` with each finding, and returns all findings as one document. `page` is the
+    centre's centre.toml, `home` the state folder."""
     try:
         spec = pages.read(page)
         dialect(spec.dialect, accounting=spec.accounting)
@@ -46,14 +48,15 @@ async def examine(
 
 
 def _has_authority(spec: CentreSpec, home: Path) -> None:
-    """Raises SpecError where the federation has nothing yet to sign in by: a CA made by the way would be trusted nowhere."""
+    """Raises SpecError if the federation has no key to sign in with yet: a CA that this check made would be trusted
+    nowhere."""
     needs_ca = isinstance(spec.transport, SshTransport) and not spec.transport.key_file
     if needs_ca and not (home / "secrets" / "ssh_ca").exists():
         raise SpecError(f"{home} has no SSH CA (secrets/ssh_ca).", hint="Is it the hub's state folder? `scnet centre add` makes one there.")
 
 
 def page_finding(page: Path, spec: CentreSpec) -> Finding:
-    """Of a page that makes sense."""
+    """Returns the finding for a page that is valid."""
     if remarks := spec.remarks():
         return _page(State.WARN, " ".join(remarks), "Give gpu_hour in the partition's tariff; 0 is free.")
     return _page(State.OK, f"{page}: {spec.name}, {spec.dialect}, {len(spec.partition)} partitions offered")
@@ -64,10 +67,10 @@ def _page(state: State, found: str, hint: str = "") -> Finding:
 
 
 def _unlooked(name: str) -> Finding:
-    return Finding(name=name, state=State.SKIPPED, found="not looked at: page comes first")
+    return Finding(name=name, state=State.SKIPPED, found="not checked: page must pass first")
 
 
 def report(centre: str, account: str, findings: Sequence[Finding]) -> dict[str, Any]:
-    """`ok` if nothing failed."""
+    """Returns the findings as a document; `ok` if nothing failed."""
     ok = all(finding.state is not State.FAIL for finding in findings)
     return {"ok": ok, "centre": centre, "account": account, "checks": [finding.document() for finding in findings]}

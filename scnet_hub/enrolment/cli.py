@@ -1,4 +1,6 @@
-"""`scnet centre`: an operator's commands, run on the hub's machine against the state folder. Loaded when one of them is called."""
+"""`scnet centre`: an operator's commands, run on the hub's machine against the state folder. Loaded when a command is
+called.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,12 @@ MARKS = {State.OK: ("ok", "green"), State.WARN: ("warn", "yellow"), State.FAIL: 
 @click.group()
 def centre() -> None:
     """Join a centre to the federation: its page, its check, its session environment."""
-    logging.getLogger("scnet_hub").addHandler(logging.NullHandler())  # what its transports log is what the findings say
+    logging.getLogger("scnet_hub").addHandler(logging.NullHandler())  # the findings repeat the log of the transports
 
 
 def operating(function: Callable[..., Answer]) -> Callable[..., None]:
-    """A command on the state folder: it gets `home` and `say` (progress, on stderr) first. Errors of errors.py end it with code 1."""
+    """Makes a command on the state folder, which receives `home` and `as_json` first. Errors of errors.py end the
+    command with code 1."""
 
     @click.option(
         "--home", type=click.Path(path_type=Path, file_okay=False), default=None, help="State folder; default: SCNET_HOME or .scnet here."
@@ -57,30 +60,30 @@ def operating(function: Callable[..., Answer]) -> Callable[..., None]:
 
 @centre.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--replace", is_flag=True, help="Take the place of another page of that id.")
+@click.option("--replace", is_flag=True, help="Replace another page with the same id.")
 @operating
 def add(home: Path, as_json: bool, file: Path, replace: bool) -> Answer:
-    """Take in a centre's page (centre.toml)."""
+    """Add a centre's page (centre.toml)."""
     taken = pages.add(file, home, replace=replace)
     spec, path = taken.spec, taken.path
     steps = [] if taken.at_once else next_steps(spec, home)
     document = {"centre": spec.id, "page": str(path), "counts": taken.counts(), "remarks": spec.remarks(), "next": steps}
 
     def show() -> None:
-        click.echo(f"{plain(spec.name)} is taken in: {path}. {taken.counts()}{' Before that:' if steps else ''}")
+        click.echo(f"{plain(spec.name)} is added: {path}. {taken.counts()}{' Before that:' if steps else ''}")
         for step in steps:
             click.echo(f"  - {plain(step)}")
         for remark in spec.remarks():
-            click.echo(f"Probably forgotten: {plain(remark)}")
+            click.echo(f"Probably missing: {plain(remark)}")
 
     return Answer(document, show)
 
 
 def next_steps(spec: CentreSpec, home: Path) -> list[str]:
-    """What is to be done after `add`, in order."""
+    """Returns the steps to do after `add`, in order."""
     steps = []
     if pages.federation(home) is None:
-        steps.append(f'There is no {home / "federation.toml"} yet: write one that says centres = ["centres/*.toml"].')
+        steps.append(f'There is no {home / "federation.toml"} yet: write this file, with the line centres = ["centres/*.toml"].')
     way = spec.transport
     if isinstance(way, SshTransport):
         if way.key_file and not (home / way.key_file).exists():
@@ -89,14 +92,14 @@ def next_steps(spec: CentreSpec, home: Path) -> list[str]:
                 f"Make the federation's key for this centre: ssh-keygen -t ed25519 -N '' -C scnet-hub -f {key}; the centre gets {key}.pub."
             )
         if not way.key_file or spec.identity.mode == "certificate":
-            steps.append(f"The centre trusts the federation's CA (TrustedUserCAKeys): {CertificateAuthority.open(home).public}")
+            steps.append(f"The centre must trust the federation's CA (TrustedUserCAKeys): {CertificateAuthority.open(home).public}")
     return [*steps, f"scnet centre check {spec.id}", f"scnet centre deploy {spec.id}"]
 
 
 @centre.command("list")
 @operating
 def list_pages(home: Path, as_json: bool) -> Answer:
-    """The centres whose pages are here."""
+    """List the centres whose pages are here."""
     found = list(pages.listing(home))
 
     def show() -> None:
@@ -113,24 +116,26 @@ def list_pages(home: Path, as_json: bool) -> Answer:
 
 @centre.command()
 @click.argument("name", metavar="ID")
-@click.option("--force", is_flag=True, help="Though the broker can't be asked who lives there.")
+@click.option("--force", is_flag=True, help="Even if the broker can't be asked for live sessions there.")
 @operating
 def remove(home: Path, as_json: bool, name: str, force: bool) -> Answer:
-    """Take a centre's page out, if no session lives there."""
+    """Remove a centre's page, if no session lives there."""
     refuse_while_lived_in(name, home, force=force)
     kept = pages.remove(name, home)
     document = {"centre": name, "kept": str(kept)}
-    return Answer(document, lambda: click.echo(f"{name} is taken out; its page is kept as {kept}. It counts at the broker's next start."))
+    return Answer(
+        document, lambda: click.echo(f"{name} is removed; its page is kept as {kept}. The change takes effect at the broker's next start.")
+    )
 
 
 @centre.command()
 @click.argument("name", metavar="ID|FILE")
-@click.option("--account", default="", help="Whose jobs are tried; default: the first account on the page.")
-@click.option("--patience", default="2m", help="For how long a job may wait in the queue.")
-@click.option("--conformance", is_flag=True, help="Then run the conformance suite: some dozen jobs, a few minutes.")
+@click.option("--account", default="", help="Account for the trial jobs; default: the first account on the page.")
+@click.option("--patience", default="2m", help="How long a job may wait in the queue.")
+@click.option("--conformance", is_flag=True, help="Also run the conformance suite: about a dozen jobs, a few minutes.")
 @operating
 def check(home: Path, as_json: bool, name: str, account: str, patience: str, conformance: bool) -> Answer:
-    """Walk every hop to a centre and say what to mend. Exit code 1 if something failed."""
+    """Check every hop to a centre and say what to fix. Exit code 1 if something failed."""
     seconds = parse_walltime(patience, option="patience").total_seconds()
     page = pages.find(name, home)
     tell: Callable[[Finding], None] = (lambda finding: None) if as_json else show_finding
@@ -141,14 +146,14 @@ def check(home: Path, as_json: bool, name: str, account: str, patience: str, con
 
 
 def _with_conformance(report: dict[str, Any], page: Path, home: Path, tell: Callable[[Finding], None]) -> dict[str, Any]:
-    """The report with one finding more. pytest's own words go to stderr."""
+    """Returns the report with one more finding. pytest's own output goes to stderr."""
     import contextlib
 
     from ..conformance import check as conforms
 
     with contextlib.redirect_stdout(sys.stderr):
         code = conforms(page, account=report["account"], folder=home)
-    state, found = (State.OK, "every test of the suite passed") if code == 0 else (State.FAIL, "see the suite's own words above")
+    state, found = (State.OK, "every test of the suite passed") if code == 0 else (State.FAIL, "see the suite's output above")
     finding = Finding(name="conformance", state=state, found=found)
     tell(finding)
     return {**report, "ok": code == 0, "checks": [*report["checks"], finding.document()]}
@@ -156,22 +161,26 @@ def _with_conformance(report: dict[str, Any], page: Path, home: Path, tell: Call
 
 @centre.command()
 @click.argument("name", metavar="ID|FILE")
-@click.option("--account", default="", help="Whose job tries it; default: the first account on the page.")
+@click.option("--account", default="", help="Account for the trial job; default: the first account on the page.")
 @click.option(
-    "--python", "named", default="", help="The centre's Python to build on; default: the newest on its PATH that this machine has too."
+    "--python", "named", default="", help="The centre's Python to build on; default: the newest on its PATH that this machine also has."
 )
-@click.option("--patience", default="10m", help="For how long the trial job may wait in the queue.")
-@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be put where.")
+@click.option("--patience", default="10m", help="How long the trial job may wait in the queue.")
+@click.option("--dry-run", "dry", is_flag=True, help="Only show what would be installed where.")
 @operating
 def deploy(home: Path, as_json: bool, name: str, account: str, named: str, patience: str, dry: bool) -> Answer:
-    """Put the session environment there, try it by a real session, and only then put it into use."""
+    """Install the session environment there, try it with a real session, and put it into use only then."""
     from .deploy import deploy as put_there
 
     spec = pages.read(pages.find(name, home))
     seconds = parse_walltime(patience, option="patience").total_seconds()
     work = put_there(spec, home, lambda words: click.echo(f"… {words}", err=True), account=account, named=named, dry=dry, patience=seconds)
     document = asyncio.run(work)
-    words = f"{spec.name} has its session environment: {document['link']}" if document["done"] else f"It would be put at {document['path']}"
+    words = (
+        f"{spec.name} has its session environment: {document['link']}"
+        if document["done"]
+        else f"The session environment would be installed at {document['path']}"
+    )
     return Answer(document, lambda: click.echo(f"{words} ({document['environment']})."))
 
 
@@ -194,7 +203,7 @@ def show_finding(finding: Finding) -> None:
 def summary(report: dict[str, Any]) -> str:
     count = {state.value: sum(check["state"] == state.value for check in report["checks"]) for state in State}
     if report["ok"]:
-        return f"\n{report['centre']} is in order" + (f"; {count['warn']} worth a look." if count["warn"] else ".")
-    return f"\n{report['centre']} is not in order: {count['fail']} to mend" + (
-        f", {count['skipped']} not looked at." if count["skipped"] else "."
+        return f"\n{report['centre']} is in order" + (f"; {count['warn']} to look at." if count["warn"] else ".")
+    return f"\n{report['centre']} is not in order: {count['fail']} to fix" + (
+        f", {count['skipped']} not checked." if count["skipped"] else "."
     )

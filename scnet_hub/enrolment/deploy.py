@@ -1,7 +1,9 @@
-"""`scnet centre deploy`: puts the session environment where the centre's page says, and lets nobody meet it before a session ran in it.
+"""`scnet centre deploy`: installs the session environment where the centre's page says, and puts it into use only after
+a session ran in it.
 
-It is built here, sent in parts (a cut one goes on where it ended), unpacked beside its name, tried by a job that starts a real Lab, and
-then the name is turned to it in one step. Safe to repeat: what is done already is not done again.
+The environment is built here, sent in parts (an interrupted transfer resumes where it ended), unpacked beside its name,
+and tried by a job that starts a real Lab; then the link is switched to it in one step. Safe to repeat: finished steps
+are not repeated.
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ from .findings import Problem
 from .visit import Json, Visit, last_line, said, visiting
 
 Say = Callable[[str], None]
-# Adds standard input to a file that must be so long by now, and says how long it then is. One line: a login shell may be csh.
+# Appends standard input to a file of the given length, and prints the new length. One line: a login shell may be csh.
 APPEND = (
     'umask 077; [ -e "$2" ] || : >"$2"; if [ "$(wc -c <"$2")" -eq "$3" ]; then cat >>"$2" || exit 1; fi; '
     'printf "\\n%s size %s\\n" "$1" "$(wc -c <"$2")"'
 )
-PART = 8 * 2**20  # bytes: one command each, so that each has an end of its own
-TRIES = 5  # to send a part, while the line is bad
-NEEDED = 2 * 2**30  # bytes: the archive, the environment, and the one before
+PART = 8 * 2**20  # bytes: one command for each part, so that each part has a timeout of its own
+TRIES = 5  # tries to send a part over a bad line
+NEEDED = 2 * 2**30  # bytes: the archive, the environment, and the environment before it
 UNPACKING = 1800.0  # seconds: 25,000 files on a slow parallel file system
 TRIAL = timedelta(minutes=10)
 TRIAL_MEMORY = 2 * 2**30
@@ -41,7 +43,8 @@ PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the environment goes: `link` is the name on the page, `target` the folder of this very environment beside it."""
+    """Where the environment goes: `link` is the name on the page, `target` the folder of this exact environment beside
+    the link."""
 
     link: PurePosixPath
     target: PurePosixPath
@@ -50,7 +53,8 @@ class Place:
 async def deploy(
     spec: CentreSpec, home: Path, say: Say, *, account: str = "", named: str = "", dry: bool = False, patience: float = 600
 ) -> Json:
-    """Raises ScnetError where it can't be done; what was there before is untouched until the new one has been tried."""
+    """Deploys the environment. Raises ScnetError if that fails; the old environment is untouched until the new
+    environment has been tried."""
     began = time.monotonic()
     async with visiting(home, spec, account=account, patience=patience) as visit:
         link = link_of(spec)
@@ -61,47 +65,50 @@ async def deploy(
         document = {"centre": spec.id, "environment": wanted.key, "python": python.path, "path": str(place.target), "link": str(link)}
         say(f"Python {'.'.join(map(str, python.version))} of the centre ({python.path}), {wanted.platform}: environment {wanted.key}")
         if room.get("leads_to") == place.target.name and not dry:
-            say(f"{link} leads to it already: only tried again")
+            say(f"{link} points to it already: only trying it again")
         if dry:
             return {**document, "done": False}
         size = await _put(visit, home, wanted, python, place, say)
         tried = await try_out(visit, place, say)
         await _switch(visit, place)
-        say(f"{link} leads to {place.target.name} now")
+        say(f"{link} points to {place.target.name} now")
         return {**document, "done": True, "size": size, "tried": tried, "seconds": round(time.monotonic() - began, 1)}
 
 
 def link_of(spec: CentreSpec) -> PurePosixPath:
-    """The environment that `session.python` names. Raises Problem if that is no place for one of ours."""
+    """Returns the link of the environment that `session.python` names. Raises Problem if our environment can't have
+    that path."""
     python = PurePosixPath(spec.session.python)
     if not python.is_absolute() or python.parts[-2:-1] != ("bin",) or python.name != "python" or len(python.parts) < 5:
-        raise Problem(f"session.python is {python}", hint="To deploy there, it must be like /opt/scnet/session/bin/python.")
+        raise Problem(f"session.python is {python}", hint="To deploy there, the path must be like /opt/scnet/session/bin/python.")
     return python.parents[1]
 
 
 async def _room(visit: Visit, link: PurePosixPath) -> Json:
-    """What is there now. Raises Problem with the one command for the centre's admin."""
+    """Returns the state of the place. Raises Problem with the one command for the centre's admin."""
     facts = await visit.facts_of("room.sh", str(link.parent), link.name)
     me = facts.get("me") or visit.resident
     if "there" not in facts or "writable" not in facts:
         raise Problem(
-            f"{me} can't write in {link.parent}" if "there" in facts else f"{link.parent} is not there",
+            f"{me} can't write in {link.parent}" if "there" in facts else f"{link.parent} does not exist",
             hint=f"On a file system that login node and nodes share, its admin runs: sudo install -d -o {me} {link.parent}",
         )
     if "in_the_way" in facts:
-        raise Problem(f"{link} is there, and not of our making", hint="Move it away, or name another place in session.python.")
+        raise Problem(f"{link} exists, and was not made by SCNet Hub", hint="Move it away, or give another path in session.python.")
     blocks = answers.whole_number(facts.get("free", ""))
     free = NEEDED if blocks is None else blocks * 1024
     if free < NEEDED:
-        raise Problem(f"{link.parent}: {format_memory(free)} left there", hint="2 GiB are needed: make room, or remove old environments.")
+        raise Problem(
+            f"{link.parent}: {format_memory(free)} free there", hint="2 GiB are needed: free some space, or remove old environments."
+        )
     return facts
 
 
 async def _put(visit: Visit, home: Path, wanted: Recipe, python: Python, place: Place, say: Say) -> int:
-    """The environment stands at `place.target`; bytes that were sent for it."""
+    """Installs the environment at `place.target`; returns the bytes that were sent."""
     facts = await visit.facts_of("kin.sh", str(place.link), wanted.key, wanted.packages)
     if facts.get("same") == str(place.target):
-        say(f"{place.target} is there already")
+        say(f"{place.target} exists already")
         return 0
     kin, packages = facts.get("kin", ""), ("", "")
     folder, sent = home / "environments", 0
@@ -115,7 +122,7 @@ async def _put(visit: Visit, home: Path, wanted: Recipe, python: Python, place: 
     version = ".".join(map(str, python.version))
     facts = await visit.facts_of("install.sh", str(place.target), python.path, version, *ours, kin, *packages, timeout=UNPACKING)
     if "done" not in facts:
-        raise Problem("what arrived there is not what was sent", hint="Try again: it is sent anew.")
+        raise Problem("the files that arrived differ from the files that were sent", hint="Try again: the files are sent again.")
     return sent + own.stat().st_size
 
 
@@ -125,7 +132,8 @@ def _digest(path: Path) -> str:
 
 
 async def send(visit: Visit, file: Path, path: str, say: Say) -> tuple[str, str]:
-    """The file lies at the centre as `path`; that, and its SHA256. What an earlier try has sent is not sent again."""
+    """Sends the file to `path` at the centre; returns the path and the file's SHA256. Parts that an earlier try sent
+    are not sent again."""
     total, began = file.stat().st_size, time.monotonic()
     sent = await _append(visit, path, 0, b"")
     if sent > total:
@@ -143,7 +151,7 @@ async def send(visit: Visit, file: Path, path: str, say: Say) -> tuple[str, str]
 
 
 async def _append(visit: Visit, path: str, size: int, data: bytes) -> int:
-    """How long the file is there afterwards, whether this part arrived or not."""
+    """Returns the length of the file afterwards, whether this part arrived or not."""
     for attempt in range(TRIES):
         try:
             done = await visit.ask("sh", "-c", APPEND, "sh", visit.word, path, str(size), stdin=data, timeout=300)
@@ -160,9 +168,10 @@ async def _append(visit: Visit, path: str, size: int, data: bytes) -> int:
 
 
 async def try_out(visit: Visit, place: Place, say: Say) -> Json:
-    """A job of the person's account that starts a JupyterLab in that environment, on a node. Raises Problem with what it said."""
+    """Runs a job under the person's account that starts a JupyterLab in that environment, on a node. Returns its
+    report. Raises Problem with the job's message."""
     if visit.spec.identity.mode != "shared" and not visit.account:
-        raise Problem("the page lists no account of a person: nobody can try it", hint="Name one with --account.")
+        raise Problem("the page lists no account of a person to try it with", hint="Give an account with --account.")
     say("trying it: a job starts a JupyterLab in it")
     await visit.transport.put(f"{visit.folder}/.here", b"", account=visit.account)
     visit.left_files = True
@@ -183,12 +192,10 @@ async def try_out(visit: Visit, place: Place, say: Say) -> Json:
         found = answers.trial(said_last(text, visit.word))
     except Garbled as error:
         raise Problem(
-            f"the trial job said nothing of use: {last_line(text)[:200]!r}", hint="Do the nodes see that folder and that Python?"
+            f"the trial job gave no report: {last_line(text)[:200]!r}", hint="Do the nodes see that folder and that Python?"
         ) from error
     if found["error"]:
-        raise Problem(
-            f"a JupyterLab in it does not work on {found['node']}: {found['error']}", hint="What was there before is still in use."
-        )
+        raise Problem(f"a JupyterLab in it does not work on {found['node']}: {found['error']}", hint="The old environment is still in use.")
     visit.job_let_go = True
     say(f"on {found['node']}: JupyterLab listened after {found['listened']} s, a kernel had computed after {found['kernel']} s")
     return found
@@ -205,7 +212,7 @@ async def _until_ended(visit: Visit) -> None:
 
 
 async def _output(visit: Visit) -> str:
-    """What the job printed, as soon as the login node sees it."""
+    """Returns the job's output, as soon as the login node sees it."""
     for _ in range(20):
         text = await visit.transport.tail(f"{visit.folder}/log", account=visit.account)
         if said_last(text, visit.word):
@@ -219,8 +226,8 @@ def said_last(text: str, word: str) -> str:
 
 
 async def _switch(visit: Visit, place: Place) -> None:
-    """An environment that was left goes when no session can be in it any more."""
+    """Switches the link to the environment. An old environment is removed when no session can be in it any more."""
     longest = max(offered.max_walltime for offered in visit.spec.partition)
     facts = await visit.facts_of("switch.sh", str(place.link), str(place.target), str(int(longest.total_seconds() // 60) + 60), timeout=600)
     if "done" not in facts:
-        raise CentreError(f"{place.link} could not be turned to {place.target}.")
+        raise CentreError(f"{place.link} could not be switched to {place.target}.")

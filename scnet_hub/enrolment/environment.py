@@ -1,8 +1,9 @@
-"""The session environment for a centre: which packages of the lock, for which Python and system, built here and packed.
+"""The session environment for a centre: the packages of the lock that fit the centre's Python and system, built and
+packed here.
 
-Two archives: the packages, which change with the lock only, and our own, small one. The environment is relocatable and carries no
-Python: the centre's is linked in when it is unpacked there (`scripts/install.sh`). What is built is kept in `environments/` of the
-state folder, under a name made of all that it was made from.
+Two archives: the packages, which change only with the lock, and our own small package. The environment is relocatable
+and holds no Python: the centre's Python is linked in when the environment is unpacked there (`scripts/install.sh`).
+Archives are kept in `environments/` of the state folder, under a name derived from all inputs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ OLDEST = (3, 11)
 EXTRAS = ("notebook", "session", "science")
 GLIBC = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # minors for which uv chooses wheels
 PROCESSORS = ("x86_64", "aarch64")
-# Nothing that a session ever opens: tests, maps for debuggers of browsers, headers, pages that only a hub serves.
+# Files that a session never opens: tests, source maps for browsers' debuggers, headers, pages that only a hub serves.
 NEVER_OPENED = (
     "**/tests",
     "**/*.map",
@@ -41,13 +42,13 @@ NEVER_OPENED = (
 )
 KEPT = 6  # archives of each kind
 UV = str(Path(sys.executable).with_name("uv"))
-SOME_DAY = 1_577_836_800  # of all files: tar complains of 1970
+SOME_DAY = 1_577_836_800  # the date of all files: tar warns about 1970
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Python:
-    """An interpreter at a centre: `libc` is glibc's version, (0, 0) where it is another."""
+    """An interpreter at a centre: `libc` is glibc's version, (0, 0) for another C library."""
 
     version: tuple[int, int]
     machine: str
@@ -56,7 +57,7 @@ class Python:
 
     @classmethod
     def read(cls, words: str) -> Python | None:
-        """What `scripts/pythons.sh` says of one; None if it did not run."""
+        """Reads one line of `scripts/pythons.sh`; None if the interpreter did not run."""
         match = re.fullmatch(r"(\d{1,3}) (\d{1,3}) (\S+) (?:(\d{1,4})\.(\d{1,4})\S*|\S+) (\S.*)", words.strip(), re.ASCII)
         if not match:
             return None
@@ -66,8 +67,8 @@ class Python:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All that an environment is made from. `platform` is uv's word; `lock` pins and hashes; `sources` are ours, by hash; `path` is the
-    centre's Python."""
+    """All inputs of an environment. `platform` is in uv's notation; `lock` holds pins and hashes; `sources` is a hash
+    of our sources; `path` is the path of the centre's Python."""
 
     python: Version
     platform: str
@@ -77,12 +78,12 @@ class Recipe:
 
     @property
     def packages(self) -> str:
-        """Twelve letters that change with anything in the packages."""
+        """Returns twelve letters that change with any change of the packages."""
         return _key(self.python, self.platform, self.lock, NEVER_OPENED)
 
     @property
     def key(self) -> str:
-        """The same for the whole environment."""
+        """Returns twelve letters that change with any change of the whole environment."""
         return _key(self.packages, self.sources, self.path)
 
 
@@ -94,7 +95,8 @@ def _key(*facts: object) -> str:
 
 
 def choose(there: Sequence[Python], here: Mapping[Version, str], contact: str) -> Python:
-    """The newest Python of the centre that this machine has in the same version. Raises Problem in words if there is none."""
+    """Returns the newest Python of the centre that this machine has in the same version. Raises Problem if there is
+    none."""
     for python in there:
         if python.version >= OLDEST and python.version in here:
             return python
@@ -103,18 +105,18 @@ def choose(there: Sequence[Python], here: Mapping[Version, str], contact: str) -
     if not able:
         raise Problem(
             f"a session needs Python 3.11 or newer; the login node has {has}",
-            hint=f"Ask {contact} to install one, on the nodes too; then name it by --python if it is not on the PATH.",
+            hint=f"Ask {contact} to install one, on the nodes too; then give it with --python if it is not on the PATH.",
         )
     raise Problem(
-        f"the centre has Python {has}, this machine {', '.join(map(_dotted, sorted(here)))}: an environment is built by the same version",
+        f"the centre has Python {has}, this machine {', '.join(map(_dotted, sorted(here)))}: an environment needs the same version on both",
         hint=f"Install Python {_dotted(able[0].version)} on this machine, or have {_dotted(max(here))} installed at the centre.",
     )
 
 
 def platform(python: Python) -> str:
-    """What uv calls the centre's system: packages are chosen that run with its C library. Raises Problem."""
+    """Returns uv's name of the centre's system, so that the chosen packages run with its C library. Raises Problem."""
     if python.machine not in PROCESSORS:
-        raise Problem(f"{python.machine} processors are not known", hint=f"Packages are ready-made for {' and '.join(PROCESSORS)}.")
+        raise Problem(f"{python.machine} processors are not supported", hint=f"Packages are available for {' and '.join(PROCESSORS)}.")
     fit = [minor for minor in GLIBC if (2, minor) <= python.libc]
     if not fit:
         libc = f"glibc {_dotted(python.libc)}" if any(python.libc) else "a C library that is not glibc"
@@ -123,11 +125,11 @@ def platform(python: Python) -> str:
 
 
 def subset(lock: str, project: str, extras: Sequence[str] = EXTRAS) -> str:
-    """The pins and hashes of requirements.lock that the project's own needs and those of `extras` lead to."""
+    """Returns the pins and hashes of requirements.lock that the project and its `extras` need. Raises Problem."""
     entries = _entries(lock)
     wanted = set(_roots(project, extras))
     if unknown := wanted - set(entries):
-        raise Problem(f"requirements.lock does not pin {', '.join(sorted(unknown))}", hint="`make lock` pins pyproject.toml anew.")
+        raise Problem(f"requirements.lock does not pin {', '.join(sorted(unknown))}", hint="Run `make lock` to pin pyproject.toml again.")
     while True:
         more = {name for name, texts in entries.items() if name not in wanted and _parents(texts) & wanted}
         if not more:
@@ -136,7 +138,7 @@ def subset(lock: str, project: str, extras: Sequence[str] = EXTRAS) -> str:
 
 
 def _entries(lock: str) -> dict[str, list[str]]:
-    """By package: its pins (several where they depend on the Python), hashes and reasons."""
+    """Returns by package its pins (several if they depend on the Python), hashes and reasons."""
     entries: dict[str, list[str]] = {}
     for text in re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE):
         if match := re.match(r"([a-z0-9._-]+)==", text):
@@ -151,7 +153,7 @@ def _roots(project: str, extras: Sequence[str]) -> Iterator[str]:
 
 
 def _parents(texts: Sequence[str]) -> set[str]:
-    """Who needs it, as the comments after "via" say."""
+    """Returns the packages that need this package, from the comments after "via"."""
     return {name for text in texts for name in re.findall(r"^    #(?: via)?\s+([a-z0-9._-]+)", text, re.MULTILINE)} - {"scnet-hub", "via"}
 
 
@@ -159,21 +161,21 @@ def _dotted(version: Sequence[int]) -> str:
     return ".".join(map(str, version))
 
 
-# ---- what there is
+# ---- what this machine has
 
 
 def pythons_here() -> dict[Version, str]:
-    """The Pythons of this machine that an environment can be built by."""
+    """Returns the Pythons of this machine that can build an environment."""
     found = {(3, minor): path for minor in range(OLDEST[1], 17) if (path := shutil.which(f"python3.{minor}"))}
     return {(sys.version_info[0], sys.version_info[1]): sys.executable, **found} | {sys.version_info[:2]: sys.executable}
 
 
 def recipe(python: Python, root: Path = ROOT) -> Recipe:
-    """What the environment for that Python is made from now. Raises Problem where this is no checkout."""
+    """Returns the recipe for that Python from the current sources. Raises Problem if `root` is not a checkout."""
     lock = root / "requirements.lock"
     if not lock.exists():
         raise Problem(
-            f"{root} is no checkout of SCNet Hub: requirements.lock is not there", hint="Run this from a checkout, after `make setup`."
+            f"{root} is not a checkout of SCNet Hub: requirements.lock is missing", hint="Run this from a checkout, after `make setup`."
         )
     return Recipe(
         python=python.version,
@@ -185,7 +187,7 @@ def recipe(python: Python, root: Path = ROOT) -> Recipe:
 
 
 def sources(root: Path = ROOT) -> str:
-    """A hash of what goes into our package; "" where this is no checkout."""
+    """Returns a hash of the files that go into our package; "" if `root` is not a checkout."""
     project = root / "pyproject.toml"
     if not project.exists():
         return ""
@@ -201,7 +203,8 @@ def sources(root: Path = ROOT) -> str:
 
 
 def packages(wanted: Recipe, folder: Path, say: Say) -> Path:
-    """The archive of the packages in `folder`; built if it is not there. Raises ScnetError with the end of what a tool said."""
+    """Returns the archive of the packages in `folder`; builds it if it is missing. Raises ScnetError with the end of a
+    tool's output."""
 
     def fill(place: Path) -> list[Path]:
         share = place / "share" / "scnet"
@@ -220,7 +223,7 @@ def packages(wanted: Recipe, folder: Path, say: Say) -> Path:
 
 
 def ours(wanted: Recipe, folder: Path, say: Say, root: Path = ROOT) -> Path:
-    """The same for scnet_hub itself, its command and the note that says what the environment is."""
+    """Returns the archive of scnet_hub itself, its command, and the note that describes the environment."""
 
     def fill(place: Path) -> list[Path]:
         wheels = place / "wheels"
@@ -235,7 +238,8 @@ def ours(wanted: Recipe, folder: Path, say: Say, root: Path = ROOT) -> Path:
 
 
 def _archived(path: Path, wanted: Recipe, fill: Callable[[Path], list[Path]], say: Say) -> Path:
-    """A fresh environment of this machine's Python, filled and byte-compiled; what `fill` returns of it is packed as `path`."""
+    """Makes a fresh environment of this machine's Python, fills and byte-compiles it, and packs the paths that `fill`
+    returns as `path`."""
     if path.exists():
         path.touch()
         return path
@@ -244,7 +248,8 @@ def _archived(path: Path, wanted: Recipe, fill: Callable[[Path], list[Path]], sa
     try:
         run(UV, "venv", "-q", "--relocatable", "--no-project", "--python", pythons_here()[wanted.python], str(place))
         chosen = fill(place)
-        # by hash, not by time: an archive keeps whole seconds only. Some packages hold files of other Pythons: those stay as they are.
+        # by hash, not by time: an archive keeps only whole seconds. Some packages hold files for other Pythons: those
+        # stay as they are.
         compiling = ("-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(place / "lib"))
         run(str(place / "bin" / "python"), *compiling, may_fail=True)
         pack(place, chosen, path)
@@ -260,13 +265,14 @@ def _installing(place: Path) -> tuple[str, ...]:
 
 
 def _keep_newest(folder: Path, name: str) -> None:
-    """Centres differ in Python and system, so there are a few of each kind in use."""
+    """Removes old archives. Centres differ in Python and system, so a few archives of each kind are in use."""
     for old in sorted(folder.glob(f"{name}-*.tar.gz"), key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
         old.unlink(missing_ok=True)
 
 
 def pack(place: Path, chosen: Sequence[Path], path: Path) -> None:
-    """Without owners and times, so that the same environment is the same archive; readable by everybody, as at the centre."""
+    """Packs the files without owners and times, so that the same environment gives the same archive; readable by all
+    users, as at the centre."""
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     files = {one for top in chosen for one in (top, *(top.rglob("*") if top.is_dir() and not top.is_symlink() else ()))}
     with (
@@ -287,7 +293,7 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def run(*argv: str, may_fail: bool = False) -> None:
-    """Raises ScnetError with the end of its output."""
+    """Runs a command. Raises ScnetError with the end of its output."""
     dropped = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX")
     env = {name: value for name, value in os.environ.items() if name not in dropped}
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=1800, check=False)
@@ -295,5 +301,5 @@ def run(*argv: str, may_fail: bool = False) -> None:
         words = " ".join((done.stderr or done.stdout).split())[-400:]
         raise ScnetError(
             f"{Path(argv[0]).name} {argv[1]} failed: {words}",
-            hint="Does this machine reach a package index, or have the packages in uv's cache?",
+            hint="Check that this machine reaches a package index, or has the packages in uv's cache.",
         )

@@ -1,7 +1,7 @@
-"""What a check of a centre finds: hops, each in order, doubtful, failed or skipped, with words and what to try.
+"""The findings of a check of a centre: hops, each in order, doubtful, failed or skipped, with words and what to try.
 
-A hop is a function that says what it found, or raises: `Problem` (something must be mended), `Doubt` (it works, but somebody should
-look), `Skip` (there is nothing to look at). Knows nothing of centres.
+A hop is a function that returns its finding, or raises: `Problem` (something must be fixed), `Doubt` (it works, but
+an operator should look), `Skip` (there is nothing to check). Knows nothing of centres.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from ..errors import ScnetError
 
 V = TypeVar("V")
-LONGEST = 180.0  # seconds for one hop that does not say otherwise
+LONGEST = 180.0  # seconds for one hop, unless the caller gives another limit
 
 
 class State(Enum):
@@ -55,7 +55,8 @@ class Skip(ScnetError):
 
 @dataclass(frozen=True, slots=True)
 class Hop(Generic[V]):
-    """`needs`: hops that must have passed (in order or doubtful) before this one can be looked at, where they are walked at all."""
+    """A hop. `needs`: hops that must have passed (in order or doubtful) before this hop is checked, if they are part of
+    the check."""
 
     name: str
     look: Callable[[V], Awaitable[str]]
@@ -63,13 +64,13 @@ class Hop(Generic[V]):
 
 
 async def walk(visit: V, hops: Sequence[Hop[V]], *, longest: float = LONGEST) -> AsyncIterator[Finding]:
-    """Every hop's finding, in order. What needs a hop that did not pass is skipped; what does not, goes on."""
+    """Yields every hop's finding, in order. A hop whose needed hop did not pass is skipped; the others are checked."""
     walked = {hop.name for hop in hops}
     passed: set[str] = set()
     for hop in hops:
         missing = [need for need in hop.needs if need in walked and need not in passed]
         if missing:
-            yield Finding(name=hop.name, state=State.SKIPPED, found=f"not looked at: {missing[0]} comes first")
+            yield Finding(name=hop.name, state=State.SKIPPED, found=f"not checked: {missing[0]} must pass first")
             continue
         finding = await _look(visit, hop, longest)
         if finding.state in (State.OK, State.WARN):
@@ -93,13 +94,13 @@ async def _look(visit: V, hop: Hop[V], longest: float) -> Finding:
     except ScnetError as error:
         return finding(State.FAIL, str(error), error.hint)
     except TimeoutError:
-        return finding(State.FAIL, f"no end of it within {longest:g} s", "The centre answers too slowly: look at its login node's load.")
+        return finding(State.FAIL, f"did not end within {longest:g} s", "The centre answers too slowly: check its login node's load.")
     except OSError as error:
-        return finding(State.FAIL, f"{type(error).__name__}: {error}", "This check itself failed: see the message.")
+        return finding(State.FAIL, f"{type(error).__name__}: {error}", "The check itself failed: see the message.")
 
 
 def words_of(error: BaseException) -> str:
-    """Why a connection failed, without its address and number."""
+    """Returns why a connection failed, without its address and number."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     number = getattr(error, "errno", None) or 0

@@ -1,6 +1,7 @@
-"""The first hops, from this machine to a shell at the centre: name, port, host key, login, shell, clock, the person's account.
+"""The first hops, from this machine to a shell at the centre: name, port, host key, login, shell, clock, the person's
+account.
 
-Each says in words what to mend, and who must. Nothing here knows schedulers.
+Each hop says in words what to fix, and who must. Nothing here knows schedulers.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .visit import Visit, last_line, noise, said
 
 CONNECT = 5.0  # seconds
 QUESTION = "scnet-first-line"
-DOUBTFUL, BAD = 5.0, 60.0  # seconds that a clock may be off; a certificate lives for minutes
+DOUBTFUL, BAD = 5.0, 60.0  # seconds that a clock may be off; a certificate is valid for minutes
 
 
 async def name(visit: Visit) -> str:
@@ -42,7 +43,8 @@ async def host_key(visit: Visit) -> str:
 
 
 async def every_host(visit: Visit, look: Callable[[str], Awaitable[str]]) -> str:
-    """Each login node in turn: one that is in order is enough, but another that is not is a doubt. A wrong key is never passed over."""
+    """Checks each login node in turn: one node in order is enough, but another node that is not gives a doubt. A wrong
+    key is never passed over."""
     found: list[str] = []
     wrong: list[ScnetError] = []
     for host in visit.way.hosts:
@@ -67,7 +69,7 @@ async def _resolve(host: str) -> str:
     except (OSError, TimeoutError) as error:
         raise Problem(
             f"{host} does not resolve on this machine: {words_of(error)}",
-            hint="Is it spelt as in the centre's papers? Is this machine's name server the right one? `getent hosts` shows what it says.",
+            hint="Check the spelling, and this machine's name server: `getent hosts` shows its answer.",
         ) from error
     return f"{host} is {', '.join(sorted({str(entry[4][0]) for entry in found}))}"
 
@@ -80,12 +82,12 @@ async def _greet(host: str, number: int) -> str:
     except TimeoutError as error:
         raise Problem(
             f"{where} does not answer within {CONNECT:g} s: the host is off, or a firewall drops what we send",
-            hint="Ask the centre to let this machine's address through to its login node's SSH port.",
+            hint="Ask the centre to open its login node's SSH port for this machine's address.",
         ) from error
     except OSError as error:
         raise Problem(
             f"{where}: {words_of(error)}",
-            hint="Nothing listens there: is sshd up, and is transport.port the right one?",
+            hint="Nothing listens there: check that sshd is up, and transport.port.",
         ) from error
     try:
         async with asyncio.timeout(CONNECT):
@@ -97,15 +99,15 @@ async def _greet(host: str, number: int) -> str:
     if line.startswith("SSH-"):
         return f"{where} answers: {line}"
     if line:
-        raise Problem(f"{where} is no SSH server: it says {line[:60]!r}", hint="Is transport.port the right one?")
+        raise Problem(f"{where} is not an SSH server: it says {line[:60]!r}", hint="Check transport.port.")
     raise Problem(
-        f"{where} takes connections but does not greet: its sshd hangs, or lets in no more (MaxStartups)",
-        hint="Have sshd on the login node looked at.",
+        f"{where} accepts connections but sends no greeting: its sshd hangs, or accepts no more logins (MaxStartups)",
+        hint="Check sshd on the login node.",
     )
 
 
 async def _shown_key(visit: Visit, host: str) -> str:
-    """Whether the host proves one of the pinned keys: that comes before the login, which may be refused."""
+    """Checks that the host proves one of the pinned keys: that comes before the login, which may be refused."""
     alone = visit.way.model_copy(update={"hosts": [host]})
     one = len(visit.way.hosts) == 1
     way = visit.transport if one else transport(visit.spec.model_copy(update={"transport": alone}), visit.means)
@@ -119,7 +121,7 @@ async def _shown_key(visit: Visit, host: str) -> str:
     finally:
         if not one:
             await way.close()
-    return f"{host} shows a key that is pinned"
+    return f"{host} shows a pinned key"
 
 
 async def login(visit: Visit) -> str:
@@ -131,14 +133,14 @@ async def login(visit: Visit) -> str:
     found = last_line(done.stdout)
     if done.code or found != user:
         raise Problem(
-            f"{user} is let in, but can run no command: {last_line(done.stderr) or found or f'exit code {done.code}'}",
-            hint=f"Its login shell, or a forced command, stands in the way: ask {visit.contact}.",
+            f"{user} can log in, but can run no command: {last_line(done.stderr) or found or f'exit code {done.code}'}",
+            hint=f"Its login shell, or a forced command, prevents it: ask {visit.contact}.",
         )
     return f"as {user}, by {f'the key in {visit.way.key_file}' if visit.way.key_file else 'a certificate of the federation'}"
 
 
 async def _first_command(visit: Visit, account: str) -> Completed:
-    """Who we are there. A shell that hangs before it is told from a centre that can't be reached: its port answered."""
+    """Asks who we are there. A shell that hangs before the command is not an unreachable centre: its port answered."""
     try:
         return await visit.ask("id", "-un", account=account, timeout=visit.shell_patience)
     except Denied:
@@ -149,12 +151,12 @@ async def _first_command(visit: Visit, account: str) -> Completed:
         user = account or visit.way.user
         raise Problem(
             f"{user} gets no answer to a first command: {error}",
-            hint=f"Something in the start-up files of {user}'s login shell hangs, or its home's file system does: ask {visit.contact}.",
+            hint=f"The start-up files of {user}'s login shell hang, or the file system of its home does: ask {visit.contact}.",
         ) from error
 
 
 async def _cause(visit: Visit, error: Denied) -> ScnetError:
-    """Why a certificate was refused, as far as it can be found out from here."""
+    """Returns why a certificate was refused, as far as this side can find out."""
     if visit.way.key_file or "second factor" in str(error):
         return error
     with contextlib.suppress(CentreError):
@@ -162,20 +164,20 @@ async def _cause(visit: Visit, error: Denied) -> ScnetError:
         seen = "expired" if ahead > 0 else "not yet valid"
         return Problem(
             f"the login node's clock is {off(ahead)}: a certificate of the federation is {seen} there",
-            hint="Set it by NTP (`chronyc tracking` and `date -u` there show it); no certificate lives longer than 15 minutes.",
+            hint="Set the clock by NTP (`chronyc tracking` and `date -u` there show it); no certificate is valid for more than 15 minutes.",
         )
     if visit.account and visit.spec.identity.mode == "certificate":
         with contextlib.suppress(CentreError):
             await visit.ask("true", account=visit.account)
             return Problem(
-                f"{visit.account} is let in by a certificate, {visit.way.user} is not: the CA is trusted there, the account is the trouble",
-                hint=f"Does {visit.way.user} exist, is it unlocked, and does its principals file name it? Ask {visit.contact}.",
+                f"{visit.account} can log in by a certificate, {visit.way.user} can't: the CA is trusted there, the account is the problem",
+                hint=f"Check that {visit.way.user} exists, is unlocked, and is in its principals file: ask {visit.contact}.",
             )
     return error
 
 
 def off(seconds: float) -> str:
-    """ "25 min ahead of ours"."""
+    """Returns "25 min ahead of ours"."""
     return f"{format_duration(timedelta(seconds=abs(seconds)))} {'ahead of' if seconds > 0 else 'behind'} ours"
 
 
@@ -184,7 +186,7 @@ async def shell(visit: Visit) -> str:
 
 
 async def _manners(visit: Visit, account: str) -> str:
-    """What a login shell does before our command: prints something, or reads what is meant for the command."""
+    """Checks what a login shell does before our command: prints text, or reads the command's input."""
     ask = 'read -r line; printf "%s zone %s\\n%s line %s\\n" "$1" "$(date +%Z)" "$1" "$line"'
     done = await visit.ask("sh", "-c", ask, "sh", visit.word, account=account, stdin=f"{QUESTION}\n".encode())
     facts = said(done.stdout, visit.word)
@@ -193,15 +195,15 @@ async def _manners(visit: Visit, account: str) -> str:
     if facts.get("line") != QUESTION:
         says = f" (it says {(asked or printed)[:80]!r})" if asked or printed else ""
         raise Problem(
-            f"something in {user}'s login shell reads standard input{says}: job scripts would be eaten",
-            hint="Its start-up files must ask nothing where there is no terminal: [ -t 0 ] || return",
+            f"something in {user}'s login shell reads standard input{says}: job scripts would be lost",
+            hint="Its start-up files must not ask anything without a terminal: [ -t 0 ] || return",
         )
     if printed:
         raise Doubt(
-            f"{user}'s login shell prints {printed[:80]!r} before each command; we read past it",
-            hint='Its start-up files should be silent where there is no terminal: [ -n "$PS1" ] || return',
+            f"{user}'s login shell prints {printed[:80]!r} before each command; the hub ignores this text",
+            hint='Its start-up files should print nothing without a terminal: [ -n "$PS1" ] || return',
         )
-    return f"quiet; its time zone is {facts.get('zone') or 'not known'}, which may differ from ours"
+    return f"quiet; its time zone is {facts.get('zone') or 'unknown'}, which may differ from ours"
 
 
 async def its_clock(visit: Visit) -> str:
@@ -214,10 +216,11 @@ async def its_clock(visit: Visit) -> str:
     ahead = now + 0.5 - middle
     if abs(ahead) > BAD:
         raise Problem(
-            f"the login node's clock is {off(ahead)}: certificates live for minutes", hint="Set it by NTP: `chronyc tracking` there."
+            f"the login node's clock is {off(ahead)}: certificates are valid for minutes",
+            hint="Set the clock by NTP: `chronyc tracking` there.",
         )
     if abs(ahead) > DOUBTFUL:
-        raise Doubt(f"the login node's clock is {off(ahead)}", hint="Set it by NTP: `chronyc tracking` there.")
+        raise Doubt(f"the login node's clock is {off(ahead)}", hint="Set the clock by NTP: `chronyc tracking` there.")
     return "as ours, within a second" if abs(ahead) < 1.5 else f"{off(ahead)}"
 
 
@@ -226,15 +229,15 @@ async def account(visit: Visit) -> str:
     if mode == "shared":
         raise Doubt("everything runs under one account: any person could read another's files", hint="For demonstrations only.")
     if not visit.account:
-        raise Skip("the page lists no account of a person", hint="Name one with --account.")
+        raise Skip("the page lists no account of a person", hint="Give an account with --account.")
     done = await _first_command(visit, visit.account)
     found = last_line(done.stdout)
     if done.code or found != visit.account:
-        raise Problem(f"asked to be {visit.account}, the centre made us {found or last_line(done.stderr)!r}", hint=f"Ask {visit.contact}.")
+        raise Problem(f"asked for {visit.account}, the centre gave {found or last_line(done.stderr)!r}", hint=f"Ask {visit.contact}.")
     if mode == "service":
         return f"{visit.way.user} may act as {visit.account} by sudo"
     await _manners(visit, visit.account)
-    return f"{visit.account} is let in by a certificate of the federation"
+    return f"{visit.account} can log in by a certificate of the federation"
 
 
 HOPS: tuple[Hop[Visit], ...] = (

@@ -1,6 +1,7 @@
-"""The two ways of a running session: from the hub to its port on a node, and from it home to hub and broker.
+"""The two network paths of a running session: from the hub to the session's port on a node, and from the session to hub
+and broker.
 
-Real bytes go both ways: an open port proves nothing where a firewall or a proxy in between answers for others.
+Real bytes go both ways: an open port proves nothing if a firewall or a proxy in between answers in its place.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ ANSWER = 10.0  # seconds for a page of a few bytes
 
 
 async def open_home(visit: Visit) -> None:
-    """From now on the broker, or if it is down this check, answers where the hub's proxy listens. `hub_url` leads there."""
+    """Makes the broker, or if it is down this check, answer where the hub's proxy listens. `hub_url` points there."""
     visit.broker_up = await _broker_answers(visit)
     visit.listener = None if visit.broker_up else await _listen(visit)
     visit.hub_url = await _way_back(visit)
 
 
 async def _broker_answers(visit: Visit) -> bool:
-    """Whether a broker answers behind the proxy, as seen from this machine."""
+    """Returns whether a broker answers behind the proxy, as seen from this machine."""
     with contextlib.suppress(OSError, TimeoutError, ValueError):
         return "version" in json.loads(await fetch(health(visit, visit.proxy_url), visit.address.netloc))
     return False
@@ -36,7 +37,7 @@ async def _broker_answers(visit: Visit) -> bool:
 async def _listen(visit: Visit) -> asyncio.Server | None:
     url = urlsplit(visit.proxy_url)
     if url.scheme != "http":
-        return None  # whoever holds its certificate answers there
+        return None  # the owner of the certificate answers there
     with contextlib.suppress(OSError):
         return await asyncio.start_server(lambda reader, writer: _answer(reader, writer, visit.word), url.hostname, url.port or 80)
     return None
@@ -52,30 +53,33 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wo
 
 
 async def _way_back(visit: Visit) -> str:
-    """Where the job is to look for the hub. Where a broker keeps the forward already, it is not set up a second time."""
+    """Returns where the job must look for the hub. If a broker keeps the forward already, the forward is not set up
+    again."""
     network = visit.spec.network
     if network.hub == "forward" and visit.broker_up:
         return health(visit, f"http://{network.listen}:{network.listen_port}")
     try:
         return health(visit, await visit.ways.hub_url())
     except CentreError as error:
-        visit.hub_trouble = error  # but the forward may stand, kept by a master that a broker left
+        visit.hub_trouble = error  # but the forward may exist, kept by a master that a broker left
         return health(visit, f"http://{network.listen}:{network.listen_port}")
 
 
 def health(visit: Visit, origin: str) -> str:
-    """The broker's page `health`, seen from where the proxy is reached at `origin` ("": at its public address)."""
+    """Returns the broker's page `health`, as seen where the proxy is reached at `origin` ("": at its public
+    address)."""
     address = visit.address.at(origin) if origin else visit.address
     return f"{address.api}/health"
 
 
 async def to_session(visit: Visit) -> str:
-    """The hub opens the job's port and hears its word."""
+    """Opens the job's port from the hub and reads the job's word."""
     there = visit.facts.get("listens", {})
     host, port = str(there.get("host", "")), int(there.get("port", 0))
     if not port:
         raise Problem(
-            f"a job could not listen on {host}: {there.get('error')}", hint="session.host, or network.nodes, names an address of a node?"
+            f"a job could not listen on {host}: {there.get('error')}",
+            hint="Check that session.host, or network.nodes, names an address of a node.",
         )
     host = _where(visit, host)
     way = visit.spec.network.sessions
@@ -88,37 +92,37 @@ async def to_session(visit: Visit) -> str:
         with contextlib.suppress(Unreachable):
             await visit.ways.unforward(host, port)
     if body != visit.word:
-        raise _no_way(visit, host, port, f"something else answered: {body[:40]!r}" if body else "the connection ends at once")
+        raise _no_way(visit, host, port, f"another program answered: {body[:40]!r}" if body else "the connection ends at once")
     visit.job_let_go = True
     return f"{host}:{port} answers, {'through the login node' if way == 'forward' else 'directly'}"
 
 
 def _where(visit: Visit, host: str) -> str:
-    """The host that the broker would lead to. Raises Problem where it would refuse what sessions say."""
+    """Returns the host that the broker would use. Raises Problem if the broker would refuse the session's address."""
     network, wanted = visit.spec.network, visit.spec.session.host or visit.node
     try:
         if network.nodes:
             return hosts.in_networks(host, network.nodes, listen=network.listen, centre=visit.spec.id)
         return hosts.on_node(host, wanted, domains=lambda: visit.spec.domains, centre=visit.spec.id) if wanted else host
     except Refused as error:
-        raise Problem(f"a job listens on {host}, where no session would be looked for: {error}", hint=error.hint) from error
+        raise Problem(f"a job listens on {host}, where the broker would not look for a session: {error}", hint=error.hint) from error
 
 
 def _no_way(visit: Visit, host: str, port: int, words: str) -> Problem:
     if visit.spec.network.sessions == "forward":
         return Problem(
             f"{host}:{port} can't be reached through the login node: {words}",
-            hint="AllowTcpForwarding yes for the federation's account? May the login node reach its nodes?",
+            hint="Check that AllowTcpForwarding is yes for the federation's account, and that the login node may reach its nodes.",
         )
     return Problem(
         f"{host}:{port} can't be opened from here: {words}",
-        hint='If the nodes are closed to us, sessions = "forward" in [network] goes through the login node.',
+        hint='If the nodes are not reachable from outside, sessions = "forward" in [network] goes through the login node.',
     )
 
 
 async def call_home(visit: Visit) -> str:
-    """The job has fetched a page of ours from the hub's address."""
-    seen = visit.facts.get("hub", {"error": "the job did not say", "body": "", "status": 0})
+    """Checks that the job has fetched our page from the hub's address."""
+    seen = visit.facts.get("hub", {"error": "the job did not report it", "body": "", "status": 0})
     whose = "the broker" if visit.broker_up else "this check, in the broker's place,"
     expected = '"version"' if visit.broker_up else visit.word
     if expected in seen.get("body", ""):
@@ -127,9 +131,9 @@ async def call_home(visit: Visit) -> str:
         raise visit.hub_trouble
     at = _site(visit.hub_url)
     if seen.get("status", 0) in (502, 503, 504) and not visit.broker_up:
-        raise Doubt(f"{at} was reached, but answered {seen['status']}: the broker is not up", hint="Start it, and check again.")
+        raise Doubt(f"{at} was reached, but answered {seen['status']}: the broker is not up", hint="Start the broker, and check again.")
     if seen.get("status"):
-        raise Problem(f"something else answers at {at}: {seen['status']} {seen['body'][:60]!r}", hint="Is a proxy in between?")
+        raise Problem(f"another program answers at {at}: {seen['status']} {seen['body'][:60]!r}", hint="Check for a proxy in between.")
     raise Problem(f"a job can't reach {at}: {seen['error']}", hint=_home_hint(visit))
 
 
@@ -140,14 +144,17 @@ def _site(url: str) -> str:
 def _home_hint(visit: Visit) -> str:
     host = urlsplit(visit.hub_url).hostname or ""
     if host in ("localhost", "::1") or host.startswith("127."):
-        return f"{host} is each machine itself: the hub must have an address that nodes can reach (`scnet demo --host`, network.hub_url)."
+        return (
+            f"{host} is the local machine everywhere: the hub needs an address that nodes can reach (`scnet demo --host`, network.hub_url)."
+        )
     if visit.spec.network.hub == "forward":
-        return "May nodes reach network.listen on the login node? Its sshd needs GatewayPorts clientspecified."
+        return "Check that nodes may reach network.listen on the login node. Its sshd needs GatewayPorts clientspecified."
     return 'If nodes have no way out, hub = "forward" in [network] goes through the login node.'
 
 
 async def fetch(url: str, host: str = "") -> str:
-    """The body of a plain HTTP answer; `host` is the name to ask for, if not that of the URL. Raises OSError or TimeoutError."""
+    """Returns the body of a plain HTTP answer; `host` is the name to ask for, if not that of the URL. Raises OSError or
+    TimeoutError."""
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     async with asyncio.timeout(ANSWER):

@@ -1,7 +1,7 @@
-"""The centres' pages in the state folder: taken in, listed, taken out, and named on the federation's page.
+"""The centres' pages in the state folder: added, listed, removed, and named on the federation's page.
 
-Files only: whether a centre is up, and who lives there, is asked elsewhere. What changes here counts at the broker's next start,
-except for the sections that a running broker reads again (`READ_AGAIN`).
+Files only: other modules ask whether a centre is up and which sessions live there. Changes take effect at the broker's
+next start, except for the sections that a running broker reads again (`READ_AGAIN`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Page:
 
 
 def read(path: Path) -> CentreSpec:
-    """Raises SpecError naming the file, the key and what was expected."""
+    """Reads a page. Raises SpecError, which names the file, the key and the expected value."""
     try:
         return parse_centre(path.read_text(), source=str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -50,7 +50,7 @@ def read(path: Path) -> CentreSpec:
 
 
 def find(name: str, home: Path) -> Path:
-    """The page of the centre of that id, or the file of that name. Raises NotFound."""
+    """Returns the page of the centre with that id, or the file of that name. Raises NotFound."""
     known = page_of(name, home)
     if known.exists():
         return known
@@ -90,27 +90,28 @@ def listing(home: Path) -> Iterator[Page]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A page that was taken in, and what stood at `path` before (None: nothing that could be read)."""
+    """A page that was added, and the page that was at `path` before (None: no readable page)."""
 
     spec: CentreSpec
     path: Path
     before: CentreSpec | None
 
     def counts(self) -> str:
-        """When it counts: a running broker reads some sections again by itself, and the rest at its start."""
+        """Returns when the page takes effect: a running broker reads some sections again automatically, and the rest at
+        its start."""
         soon = f"within {READ_AGAIN_EVERY:.0f} s"
         changed = self._changed()
         if changed is None:
-            return "It counts at the broker's next start."
+            return "It takes effect at the broker's next start."
         if not changed:
-            return "The same page was there already; unless the broker was started since, it counts at its next start."
+            return "The same page was there already; unless the broker was started since, it takes effect at the broker's next start."
         if changed <= READ_AGAIN:
-            return f"A running broker reads maintenance and announcements again by itself: they count {soon}, without a restart."
-        told = f" What changed in maintenance and announcements counts {soon}." if changed & READ_AGAIN else ""
-        return f"It counts at the broker's next start.{told}"
+            return f"A running broker reads maintenance and announcements again automatically: they take effect {soon}, without a restart."
+        told = f" Changes of maintenance and announcements take effect {soon}." if changed & READ_AGAIN else ""
+        return f"It takes effect at the broker's next start.{told}"
 
     def _changed(self) -> set[str] | None:
-        """The sections that differ from before; None where there is no before."""
+        """Returns the sections that differ from the old page; None if there was no old page."""
         if self.before is None:
             return None
         new, old = self.spec.model_dump(), self.before.model_dump()
@@ -118,7 +119,7 @@ class Taken:
 
     @property
     def at_once(self) -> bool:
-        """Whether no start of the broker is needed."""
+        """Returns whether the broker need not be restarted."""
         changed = self._changed()
         return bool(changed and changed <= READ_AGAIN)
 
@@ -131,34 +132,32 @@ def _before(path: Path) -> CentreSpec | None:
 
 
 def add(file: Path, home: Path, *, replace: bool = False) -> Taken:
-    """Copies the page to `centres/<id>.toml` of the state folder and sees to it that the federation's page names it.
+    """Copies the page to `centres/<id>.toml` of the state folder and makes sure that the federation's page names it.
 
-    Raises SpecError for a wrong page, Refused if another page of that id is there and `replace` is not said.
+    Raises SpecError for a wrong page, Refused if another page with that id is there and `replace` is not set.
     """
     spec = read(file)
     text, path = file.read_text(), page_of(spec.id, home)
     if path.exists() and path.read_text() != text and not replace:
-        raise Refused(
-            f"{path} is there already, with another text.", hint="Say --replace if this one is to take its place.", code="already-there"
-        )
+        raise Refused(f"{path} exists already, with another text.", hint="Use --replace to replace it.", code="already-there")
     before = _before(path)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write(path, text)
     if not any(_names(entry, path, home) for entry in _entries(home)):
         _change_entries(home, lambda entries: entries.append(f"centres/{path.name}"))
-        before = None  # the broker does not know it
+        before = None  # the broker does not know this page
     return Taken(spec=spec, path=path, before=before)
 
 
 def remove(centre: str, home: Path) -> Path:
-    """Takes the page out; it is kept beside its place, under another name, which is returned. Raises NotFound, Refused."""
+    """Removes the page; keeps it beside its place under another name, which is returned. Raises NotFound, Refused."""
     path = page_of(centre, home)
     if not path.exists():
         find(centre, home)
-        raise NotFound(f"{path} is not there.", hint="Give the id of a centre, not a file.")
+        raise NotFound(f"{path} does not exist.", hint="Give the id of a centre, not a file.")
     entries = _entries(home)
     if not [other for other in _paths(home) if other != path and any(_names(entry, other, home) for entry in entries)] and entries:
-        raise Refused(f"{centre} is the federation's last centre.", hint="Add another one first.", code="last-centre")
+        raise Refused(f"{centre} is the federation's last centre.", hint="Add another centre first.", code="last-centre")
     exact = [entry for entry in entries if "*" not in entry and _names(entry, path, home)]
     if exact:
         _change_entries(home, lambda array: [array.remove(entry) for entry in exact])
@@ -168,13 +167,13 @@ def remove(centre: str, home: Path) -> Path:
 
 
 def federation(home: Path) -> FederationSpec | None:
-    """The federation's page; None if there is none yet. Raises SpecError."""
+    """Returns the federation's page; None if there is none yet. Raises SpecError."""
     path = home / "federation.toml"
     return parse_federation(path.read_text(), source=str(path)) if path.exists() else None
 
 
 def write(path: Path, text: str) -> None:
-    """In one step: a broker that starts meanwhile reads the old page or the new one."""
+    """Writes in one step: a broker that starts meanwhile reads the old page or the new page."""
     new = path.with_name(f".{path.name}.new")
     new.write_text(text)
     os.replace(new, path)
@@ -190,12 +189,12 @@ def _entries(home: Path) -> list[str]:
 
 
 def _names(entry: str, path: Path, home: Path) -> bool:
-    """Whether an entry of the federation's list stands for that page."""
+    """Returns whether an entry of the federation's list matches that page."""
     return fnmatch.fnmatchcase(str(path.relative_to(home)), entry) if "*" in entry else (home / entry).resolve() == path.resolve()
 
 
 def _change_entries(home: Path, change: Any) -> None:
-    """Changes the list `centres` on the federation's page and leaves the rest, comments too, as it is."""
+    """Changes the list `centres` on the federation's page and keeps the rest, comments too."""
     path = home / "federation.toml"
     if not path.exists():
         return

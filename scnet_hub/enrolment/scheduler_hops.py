@@ -1,6 +1,7 @@
-"""Hops from the scheduler to a job of the person's account: what it offers, one small job, its output, its node, its accounting record.
+"""Hops from the scheduler to a job of the person's account: the partitions, one small job, its output, its node, its
+accounting record.
 
-The one job does for all of them: it is `errand.py` on a node. Knows no scheduler's words: the centre's dialect does.
+One job serves all of these hops: `errand.py` on a node. Knows no scheduler's words: the centre's dialect does.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from .environment_hops import IMPORTS, judged
 from .findings import Doubt, Hop, Problem
 from .visit import Visit, noise, said, script
 
-WALLTIME = timedelta(minutes=2)  # the errand ends by itself within one
+WALLTIME = timedelta(minutes=2)  # the errand ends on its own within a minute
 MEMORY = 500 * 2**20
-SLOW = 5.0  # seconds that a scheduler's answer may take before it is worth a word
+SLOW = 5.0  # seconds that a scheduler's answer may take before the check warns
 ACCOUNTED = 60.0  # seconds in which accounting must know of an end
-LATER = 20.0  # seconds for the output to be seen from the login node: file systems cache
+LATER = 20.0  # seconds until the output must be visible on the login node: file systems cache
 PAUSE = 1.0
 
 
@@ -35,7 +36,7 @@ async def scheduler(visit: Visit) -> str:
     seconds = time.monotonic() - began
     words = f"{visit.spec.dialect} answers in {seconds:.1f} s, with {len(taken.partitions)} partitions: {', '.join(taken.partitions)}"
     if seconds > SLOW:
-        raise Doubt(words, hint="Slow answers make sessions start late. Is the scheduler overloaded?")
+        raise Doubt(words, hint="Slow answers make sessions start late. Check the scheduler's load.")
     return words
 
 
@@ -50,42 +51,42 @@ async def partitions(visit: Visit) -> str:
         elif not there.up or not there.cores:
             doubts.append(f"partition {offered.name} is down")
     if wrong:
-        raise Problem("; ".join(wrong), hint="Correct the page ([[partition]]), or what the scheduler offers.")
+        raise Problem("; ".join(wrong), hint="Correct the page ([[partition]]), or the scheduler's partition.")
     if doubts:
         raise Doubt("; ".join(doubts), hint=f"No session can start there until it is up again: ask {visit.contact}.")
     return "; ".join(f"{offered.name} as promised, {live[offered.name].cores_free} cores free" for offered in visit.spec.partition)
 
 
 async def charges(visit: Visit) -> str:
-    """What sessions are given for what they ask for, and whether accounting tells of it all."""
+    """Checks the resources that sessions receive for their requests, and whether accounting records them."""
     taken = await visit.centre.load()
     if taken.untracked and any(offered.gpus for offered in visit.spec.partition):
         missing = ", ".join(f"gres/{name}" for name in taken.untracked)
         raise Problem(
             f"accounting does not track {missing}: sessions with GPUs can't be charged, their usage records wait for an operator",
-            hint=f"Add {missing} to AccountingStorageTRES in slurm.conf and restart slurmctld. It counts for jobs that start later.",
+            hint=f"Add {missing} to AccountingStorageTRES in slurm.conf and restart slurmctld. This applies to jobs that start later.",
         )
     if taken.strange:
         raise Doubt(
-            f"words that are not known: {', '.join(taken.strange)}",
-            hint="What they are said of counts as neither up, free nor ended. Report them, with the scheduler's version.",
+            f"unknown words: {', '.join(taken.strange)}",
+            hint="Nodes and jobs with these words count as neither up, free nor ended. Report the words, with the scheduler's version.",
         )
     live = ((offered.name, taken.partitions.get(offered.name)) for offered in visit.spec.partition)
     said = [f"partition {name} {more}" for name, load in live if load and (more := steps(load))]
-    return "; ".join(said) or "a session is given, and charged, what it asks for"
+    return "; ".join(said) or "a session is given, and charged for, exactly the requested resources"
 
 
 def steps(load: PartitionLoad) -> str:
-    """Where a session of one core is given, and charged, more than that; "" where it is not."""
+    """Returns how a session of one core is given, and charged for, more than one core; "" if it is not."""
     cores, gpus = load.allotted(1, 0, 1)
     if (cores, gpus) == (1, 0):
         return ""
     more = f" and {gpus} GPU{'s' * (gpus != 1)}" if gpus else ""
-    return f"gives the cores of a node in steps of {load.core_unit}: a session of 1 core holds, and is charged, {cores} cores{more}"
+    return f"gives the cores of a node in steps of {load.core_unit}: a session of 1 core holds, and is charged for, {cores} cores{more}"
 
 
 def shortcomings(offered: PartitionSpec, live: PartitionLoad) -> list[str]:
-    """What the page promises of a partition and the scheduler does not have, whether its nodes are up or not."""
+    """Returns the promises of a partition's page that the scheduler does not keep, whether its nodes are up or not."""
     nodes = live.nodes
     models = sorted({node.gpu_model for node in nodes if node.gpu_model})
     facts = (
@@ -103,7 +104,7 @@ def shortcomings(offered: PartitionSpec, live: PartitionLoad) -> list[str]:
 
 
 async def job(visit: Visit) -> str:
-    """Submits the errand and waits until it runs as the account; `output` waits for what it says."""
+    """Submits the errand and waits until it runs under the account; `output` waits for its report."""
     await network_hops.open_home(visit)
     await _pack(visit)
     argv = ("/bin/sh", f"{visit.folder}/errand.sh", visit.word, visit.folder, visit.spec.session.python)
@@ -123,7 +124,7 @@ async def job(visit: Visit) -> str:
         raise Problem(f"the scheduler refuses a job of one core: {error}", hint=error.hint or f"Ask {visit.contact}.") from error
     except Garbled as error:
         visit.job_id = await visit.centre.find(visit.word, account=visit.account) or ""
-        raise Problem(f"the answer to the submission can't be read: {error}", hint="Is there a wrapper around the command?") from error
+        raise Problem(f"the answer to the submission can't be read: {error}", hint="Check for a wrapper around the command.") from error
     status = await _started(visit, began + visit.patience)
     visit.node = status.node
     return f"job {visit.job_id} runs on {status.node or 'a node'}, {time.monotonic() - began:.0f} s after it was submitted"
@@ -153,14 +154,15 @@ async def _pack(visit: Visit) -> None:
 
 
 async def _started(visit: Visit, deadline: float) -> JobStatus:
-    """The status of the job once it runs or has run. Raises Problem where it won't, or not in time."""
+    """Returns the status of the job once it runs or has run. Raises Problem if it can't start, or does not start in
+    time."""
     while True:
         status = (await visit.centre.statuses([visit.job_id]))[visit.job_id]
         if status.state is JobState.RUNNING or status.state.ended:
             return status
         if status.hopeless:
             raise Problem(
-                f"job {visit.job_id} can never start: {status.reason}", hint=f"The scheduler says so itself: ask {visit.contact}."
+                f"job {visit.job_id} can never start: {status.reason}", hint=f"The scheduler itself reports this: ask {visit.contact}."
             )
         if time.monotonic() > deadline:
             raise await _not_started(visit, status)
@@ -171,17 +173,17 @@ async def _not_started(visit: Visit, status: JobStatus) -> Problem:
     if status.state is JobState.UNKNOWN and await visit.centre.find(visit.word, account=visit.account):
         return Problem(
             f"job {visit.job_id} is in the queue, but the federation's account can't see it",
-            hint="It must see everybody's jobs and accounting: at Slurm, where PrivateData is set, AdminLevel=Operator.",
+            hint="It must see all users' jobs and accounting: in Slurm with PrivateData, give it AdminLevel=Operator.",
         )
     place = f", place {status.place} in the queue" if status.place else ""
     return Problem(
         f"job {visit.job_id} has not started after {visit.patience:g} s ({status.reason or status.state.value}{place})",
-        hint="If it only waits its turn, --patience 1h waits longer.",
+        hint="If it only waits for its turn, use --patience 1h.",
     )
 
 
 async def output(visit: Visit) -> str:
-    """What the job printed, read on the login node as the account."""
+    """Checks the job's output, read on the login node as the account."""
     log, text = f"{visit.folder}/log", ""
     deadline = time.monotonic() + LATER
     while "environment" not in visit.facts:
@@ -198,7 +200,7 @@ async def output(visit: Visit) -> str:
         seen = noise(text, visit.word)
         raise Problem(
             f"job {visit.job_id} ran, but {log} {f'holds only {seen[-120:]!r}' if seen else 'does not appear on the login node'}",
-            hint="session.directory must lie on a file system that login node and compute nodes share.",
+            hint="session.directory must be on a file system that the login node and the compute nodes share.",
         )
     who = visit.facts.get("who")
     if visit.account and who != visit.account:
@@ -207,19 +209,19 @@ async def output(visit: Visit) -> str:
 
 
 async def node(visit: Visit) -> str:
-    """The home and the session environment, as a job on a node meets them."""
+    """Checks the home and the session environment, as a job on a node sees them."""
     if "no_python" in visit.facts:
-        raise Problem("no Python of 3.9 or newer on the node, nor the session environment", hint="See python.")
-    at_home, found = visit.facts.get("home", {}), visit.facts.get("environment", {"error": "the job did not say"})
+        raise Problem("no Python of 3.9 or newer on the node, nor the session environment", hint="See the hop python.")
+    at_home, found = visit.facts.get("home", {}), visit.facts.get("environment", {"error": "the job did not report it"})
     if not at_home.get("writable"):
         raise Problem(
-            f"{visit.home_there} {'can not be written' if at_home.get('there') else 'is not there'} on a node",
-            hint="Is it mounted on the nodes?",
+            f"{visit.home_there} {'can not be written' if at_home.get('there') else 'does not exist'} on a node",
+            hint="Check that it is mounted on the nodes.",
         )
     if found["error"]:
         raise Problem(
             f"{visit.spec.session.python} does not run on a node: {found['error']}",
-            hint="The session environment, and the Python it is built on, must be seen by the nodes too.",
+            hint="The nodes must see the session environment, and the Python that it is built on.",
         )
     return judged(visit, found)
 
@@ -230,7 +232,7 @@ async def accounting(visit: Visit) -> str:
     if record.started_at and abs((now - record.started_at).total_seconds()) > visit.patience + 600:
         raise Problem(
             f"accounting says that the job began at {record.started_at:%Y-%m-%d %H:%M} UTC; it is {now:%Y-%m-%d %H:%M}",
-            hint="A wrong clock or time zone of the scheduler's: charges would be wrong.",
+            hint="The scheduler's clock or time zone is wrong: charges would be wrong.",
         )
     if record.cores < 1 or not record.elapsed:
         raise Problem(f"accounting has {record.cores} cores for {record.elapsed} on its record", hint="Nothing could be charged.")
@@ -250,8 +252,8 @@ async def _record(visit: Visit) -> UsageRecord:
             trouble = f": {error}"
         await asyncio.sleep(PAUSE)
     raise Problem(
-        f"accounting knows of no end of job {visit.job_id} after {ACCOUNTED:g} s{trouble}",
-        hint="Hours and money come from it. Is it on, and may the federation's account read it?",
+        f"accounting has no end of job {visit.job_id} after {ACCOUNTED:g} s{trouble}",
+        hint="Charges depend on accounting. Check that it is on, and that the federation's account may read it.",
     )
 
 

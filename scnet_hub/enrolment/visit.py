@@ -1,6 +1,8 @@
-"""`Visit`: one look at one centre, and what its hops share: the spec, the ways there, the account, what earlier hops learned.
+"""`Visit`: one check or deployment at one centre, and the state that its hops share: the spec, the transports, the
+account, earlier results.
 
-It has a folder and forwards of its own, so that it never meddles with those that a running broker keeps. Decides nothing.
+A visit has a folder and forwards of its own, so that it never interferes with those of a running broker. Decides
+nothing.
 """
 
 from __future__ import annotations
@@ -34,11 +36,12 @@ SCRIPTS = Path(__file__).with_name("scripts")
 
 @dataclass(slots=True, kw_only=True)
 class Visit:
-    """`home` is the state folder; `account` whose jobs are tried ("" where there is but one); `patience` seconds for a job to start,
-    `shell_patience` for the first command;
-    `word` marks what is ours among what others print; `facts` is what the job
-    said, `node` where its scheduler says that it runs, `hub_url` where it looked for the hub, `listener` who answers there if no broker
-    does. `shell` runs any command on the login node (an embedded centre's own transport knows its scheduler's only); `ways` opens ports."""
+    """The shared state of a visit. `home` is the state folder; `account` is the account of the trial jobs ("" if there
+    is only one account); `patience` is seconds for a job to start, `shell_patience` for the first command. `word` marks
+    our output among other output; `facts` is what the job reported, `node` where its scheduler says that it runs,
+    `hub_url` where the job looked for the hub, `listener` what answers there if no broker does. `shell` runs any
+    command on the login node (an embedded centre's own transport knows only its scheduler's commands); `ways` opens
+    ports."""
 
     home: Path
     spec: CentreSpec
@@ -74,7 +77,8 @@ class Visit:
 
     @property
     def resident(self) -> str:
-        """For whom `{account}` stands in paths: where everything runs under one account, a person that there is not."""
+        """Returns the account that `{account}` means in paths: a person who does not exist, if everything runs under
+        one account."""
         return self.account or "scnet-check"
 
     @property
@@ -83,7 +87,7 @@ class Visit:
 
     @property
     def folder(self) -> str:
-        """Where this visit's files lie at the centre."""
+        """Returns the folder of this visit's files at the centre."""
         return f"{self.directory}/{self.word}"
 
     @property
@@ -98,7 +102,8 @@ class Visit:
         return await self.shell.run(Command(argv, stdin), account=account, timeout=timeout)
 
     async def facts_of(self, name: str, *arguments: str, account: str = "", timeout: float = 60) -> Json:
-        """Runs one of `scripts/` there; what it said. Raises Problem with its words if it failed."""
+        """Runs a script of `scripts/` at the centre and returns its facts. Raises Problem with the script's message if
+        it failed."""
         text = script("say.sh") + script(name)
         done = await self.ask("sh", "-s", self.word, *arguments, account=account, stdin=text, timeout=timeout)
         if done.code:
@@ -111,13 +116,13 @@ def script(name: str) -> bytes:
 
 
 def said(text: str, word: str) -> Json:
-    """The values by key of the lines `word key value`, whatever else was printed in between."""
+    """Returns the values by key of the lines `word key value`, whatever else was printed in between."""
     lines = [line.split(" ", 2) for line in text.splitlines() if line.startswith(f"{word} ")]
     return {parts[1]: parts[2] if len(parts) > 2 else "" for parts in lines if len(parts) > 1}
 
 
 def noise(text: str, word: str) -> str:
-    """What was printed that is not ours, on one line."""
+    """Returns all output that is not ours, on one line."""
     return "; ".join(line.strip() for line in text.splitlines() if line.strip() and not line.startswith(f"{word} "))
 
 
@@ -127,7 +132,8 @@ def last_line(text: str) -> str:
 
 
 def addresses(home: Path) -> tuple[Address, str]:
-    """This installation's address, and where its proxy listens: as the broker's settings in the state folder say, else its ports."""
+    """Returns this installation's address, and where its proxy listens: from the broker's settings in the state folder,
+    else from its ports."""
     settings, ports = home / "broker.json", Ports.read(home)
     if settings.exists():
         said = json.loads(settings.read_text())
@@ -137,13 +143,14 @@ def addresses(home: Path) -> tuple[Address, str]:
 
 
 def first_account(spec: CentreSpec) -> str:
-    """Whose jobs are tried if nobody says: the first of the centre's list; "" where there is no list, or one account for all."""
+    """Returns the account to try if none is given: the first in the centre's list; "" if there is no list, or one
+    account for all."""
     return "" if spec.identity.mode == "shared" else next(iter(spec.identity.accounts.values()), "")
 
 
 @asynccontextmanager
 async def visiting(home: Path, spec: CentreSpec, *, account: str = "", patience: float = 120.0) -> AsyncIterator[Visit]:
-    """A visit; what it left at the centre and here is gone afterwards."""
+    """Yields a visit; removes the visit's files at the centre and here afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="scnet-visit-"))
     spec, (address, proxy_url) = _with_absolute_key(spec, home), addresses(home)
     means = Means(folder=_beside(home, folder / "commands"))
@@ -174,7 +181,7 @@ async def visiting(home: Path, spec: CentreSpec, *, account: str = "", patience:
 
 
 def _beside(home: Path, folder: Path) -> Path:
-    """A folder with the federation's secrets, but forwards of its own."""
+    """Makes a folder with the federation's secrets, but with forwards of its own."""
     (home / "secrets").mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
     (folder / "secrets").symlink_to(home.absolute() / "secrets")
@@ -189,14 +196,15 @@ def _with_absolute_key(spec: CentreSpec, home: Path) -> CentreSpec:
 
 
 async def _tidy(visit: Visit) -> None:
-    """The job and the files of this visit go, as far as the centre can be asked."""
+    """Removes the job and the files of this visit, as far as the centre can be asked."""
     try:
         if visit.left_files:
-            job = visit.job_id or await visit.centre.find(visit.word, account=visit.account)  # a cut-off submission may have got there
+            # an interrupted submission may have arrived
+            job = visit.job_id or await visit.centre.find(visit.word, account=visit.account)
             if job and not visit.job_let_go:
                 await visit.centre.cancel([job], account=visit.account)
             await visit.ask("rm", "-rf", "--", visit.folder, account=visit.account)
         if visit.made_home:
             await visit.ask("rmdir", "--ignore-fail-on-non-empty", "--", visit.home_there, visit.directory)
     except CentreError:
-        pass  # said already by the hop that met it
+        pass  # the hop that met the error has reported it

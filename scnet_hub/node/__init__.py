@@ -1,4 +1,5 @@
-"""What runs on the compute node before the session's own program: read the 0600 file, call home, become the program.
+"""Runs on the compute node before the session's own program: reads the 0600 file, calls home, becomes the program.
 
-Stdlib only and quick to start; whatever a server or kernel needs is imported after the call home's thread is on its way.
+Standard library only and quick to start: anything else that a server or kernel needs is imported after the thread that
+calls home has started.
 """

@@ -1,8 +1,9 @@
-"""What shows from outside a session's server that it works: its processes, its GPUs, and marks that programs leave.
+"""Signs of work that are visible from outside a session's server: its processes, its GPUs, and marks that programs
+leave.
 
-Every process of a session has SCNET_SESSION in the environment that it was started with, wherever it was started from: a kernel, a
-terminal, a shell that has gone. One that computes or moves data since the last look is at work; one that only waits is not. Linux
-only (/proc); elsewhere, and where there is no nvidia-smi, that sign is missing and the others decide.
+Every process of a session has SCNET_SESSION in its initial environment, wherever the process was started: in a kernel,
+a terminal, a shell that has ended. A process that computed or moved data since the last look is at work; a process that
+only waits is not. Linux only (/proc); elsewhere, and without nvidia-smi, that sign is missing and the others decide.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CORES = 0.05  # of one core: an idle kernel, scheduler or editor stays below
-BYTES = 100_000  # a second, read and written
+BYTES = 100_000  # per second, read and written
 GPU_PERCENT = 5
 GPU_WAITS = 10.0  # seconds for nvidia-smi to answer
-SLOW_LOOK = 5.0  # seconds that two looks must be apart to say anything
+SLOW_LOOK = 5.0  # seconds that two looks must be apart to be meaningful
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a process has used since its start: seconds of cores, bytes."""
+    """What a process has used since its start: seconds of cores, and bytes."""
 
     name: str
     seconds: float
@@ -31,7 +32,7 @@ class Use:
 
 
 class Processes:
-    """Compares a session's processes with those of its last look."""
+    """Compares a session's processes with those of the last look."""
 
     def __init__(self, session: str, proc: Path = Path("/proc")) -> None:
         self._mark = f"SCNET_SESSION={session}".encode()
@@ -41,7 +42,7 @@ class Processes:
         self._working: tuple[str, ...] = ()
 
     def working(self, now: float) -> tuple[str, ...]:
-        """A phrase for each process that worked since the last look; at the first look, none."""
+        """Returns a phrase for each process that worked since the last look; none at the first look."""
         if self._at is not None and now - self._at < SLOW_LOOK:
             return self._working
         seen = dict(self._uses())
@@ -64,25 +65,26 @@ class Processes:
                 key = (pid, born)
                 if key in self._seen or self._mark in (self._proc / str(pid) / "environ").read_bytes().split(b"\0"):
                     yield key, Use(name, seconds, moved((self._proc / str(pid) / "io").read_text()))
-            except (OSError, ValueError, IndexError):  # it ended meanwhile, or is somebody else's
+            except (OSError, ValueError, IndexError):  # the process ended meanwhile, or belongs to another user
                 continue
 
 
 def read_stat(text: str) -> tuple[str, str, float]:
-    """Name, time of birth and seconds of cores of one /proc/PID/stat; those of its children that ended are in it."""
+    """Reads one /proc/PID/stat: name, time of birth and seconds of cores, including those of children that ended."""
     name, rest = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
     ticks = sum(int(rest[place]) for place in (11, 12, 13, 14))
     return name, rest[19], ticks / os.sysconf("SC_CLK_TCK")
 
 
 def moved(text: str) -> int:
-    """Bytes read and written of one /proc/PID/io, by files, pipes and sockets alike."""
+    """Returns the bytes read and written in one /proc/PID/io, by files, pipes and sockets alike."""
     facts = dict(line.split(": ") for line in text.splitlines())
     return int(facts["rchar"]) + int(facts["wchar"])
 
 
 def busier(before: Mapping[tuple[int, str], Use], after: Mapping[tuple[int, str], Use], seconds: float) -> list[Use]:
-    """Those that used a share of a core, or moved data, in the `seconds` between. One that is new counts from its start."""
+    """Returns the processes that used a share of a core, or moved data, in the `seconds` between two looks. A new
+    process counts from its start."""
     nothing = Use("", 0.0, 0)
     return [
         use
@@ -93,8 +95,8 @@ def busier(before: Mapping[tuple[int, str], Use], after: Mapping[tuple[int, str]
 
 
 def marked(folder: str) -> float:
-    """Seconds since a file in `folder` was last touched; infinite if none was. Programs that wait for others (a Dask cluster's
-    scheduler) touch one while there is work."""
+    """Returns the seconds since a file in `folder` was last touched; infinite if there is no file. Programs that wait
+    for other programs (a Dask cluster's scheduler) touch a file while there is work."""
     try:
         times = [entry.stat().st_mtime for entry in os.scandir(folder)]
     except OSError:
@@ -103,7 +105,7 @@ def marked(folder: str) -> float:
 
 
 def gpus_in_use(env: Mapping[str, str], command: str = "nvidia-smi") -> tuple[str, ...]:
-    """A phrase for each GPU of this job that computes. Memory that is merely held is not work."""
+    """Returns a phrase for each GPU of this job that computes. Memory that is only held is not work."""
     mine = env.get("CUDA_VISIBLE_DEVICES", "")
     chosen = ["-i", mine] if mine else []
     argv = [command, *chosen, "--query-gpu=index,utilization.gpu", "--format=csv,noheader,nounits"]

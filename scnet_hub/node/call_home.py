@@ -1,7 +1,8 @@
-"""Calling home: tells the broker where the session listens, again and again until it answers.
+"""Calls home: tells the broker where the session listens, again and again until the broker answers.
 
-The broker may be restarting, so no answer is no reason to give up; a "no" (wrong nonce, session cancelled) is final. It must be the
-broker's own: while a proxy that was started anew has no routes yet, the hub answers 403 in its place.
+The broker may be restarting, so a missing answer is no reason to give up; a refusal (wrong nonce, session cancelled) is
+final. The refusal must come from the broker itself: while a new proxy has no routes yet, the hub answers 403 in the
+broker's place.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
-PROBLEM = "application/problem+json"  # how the broker, and nobody else, says no
+PROBLEM = "application/problem+json"  # only the broker refuses with this type
 
 
 def node_name() -> str:
-    """What the scheduler calls this node, else what it calls itself."""
+    """Returns the scheduler's name of this node, else the node's own name."""
     return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
 
 
 def own_address(start: Json) -> str:
-    """Where this session listens: as its centre says, else this node's address in the centre's networks (the one that
-    packets to the hub would leave by, if several are), else its name."""
+    """Returns where this session listens: the address that the centre's page gives, else this node's address in the
+    centre's networks (of several, the address that packets to the hub leave by), else the node's name."""
     if start.get("host"):
         return str(start["host"])
     networks = [ipaddress.ip_network(network) for network in start.get("networks", ())]
@@ -44,7 +45,7 @@ def _resolved() -> list[str]:
 
 
 def _outgoing(start: Json) -> list[str]:
-    """The address that packets towards the hub leave by; connecting a UDP socket sends nothing."""
+    """Returns the address that packets towards the hub leave by; connecting a UDP socket sends nothing."""
     to = urlsplit(start["call_home"])
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -55,12 +56,13 @@ def _outgoing(start: Json) -> list[str]:
 
 
 def in_background(start: Json, *, node: str) -> None:
-    """Calls home from a process of its own (which nobody waits for), so that this one may become another program; gives up
-    when that program has ended."""
+    """Calls home from a detached process, so that this process may become another program; gives up when that program
+    has ended."""
     program = os.getpid()
     if os.fork() == 0:
         if os.fork() == 0:
-            quiet = os.open(os.devnull, os.O_WRONLY)  # the output is the program's, which may end before this does
+            # the output belongs to the program, which may end before this process
+            quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
             tell(start, {"phase": "started", "node": node, "host": "", "port": 0}, program)
@@ -69,8 +71,8 @@ def in_background(start: Json, *, node: str) -> None:
 
 
 def tell(start: Json, news: Json, program: int = 0) -> bool:
-    """Delivers `news`; True once the broker took it, False if it refused, or if process `program` (0: none) has ended.
-    Blocks in between."""
+    """Delivers `news`. Returns True once the broker accepted, False if the broker refused, or if process `program` (0:
+    none) has ended. Blocks in between."""
     import urllib.error
     import urllib.request
 
@@ -82,7 +84,7 @@ def tell(start: Json, news: Json, program: int = 0) -> bool:
         try:
             request = urllib.request.Request(start["call_home"], body, headers)
             with opener.open(request, timeout=20) as answer:
-                if answer.geturl() == start["call_home"]:  # elsewhere somebody else answered
+                if answer.geturl() == start["call_home"]:  # after a redirect, another server answered
                     return True
         except urllib.error.HTTPError as error:
             if error.code in (400, 403, 404, 409, 410, 422) and error.headers.get_content_type() == PROBLEM:
@@ -97,7 +99,7 @@ def tell(start: Json, news: Json, program: int = 0) -> bool:
 
 
 def lives(program: int) -> bool:
-    """Whether a process of that number is there."""
+    """Returns whether a process with that number exists."""
     try:
         os.kill(program, 0)
     except OSError:
@@ -106,7 +108,7 @@ def lives(program: int) -> bool:
 
 
 def when_listening(start: Json, host: str, port: int, *, node: str) -> None:
-    """Waits until `host:port` accepts connections (looks every 20 ms), then calls home."""
+    """Waits until `host:port` accepts connections (checked every 20 ms), then calls home."""
     while True:
         try:
             socket.create_connection((host, port), timeout=1).close()
@@ -114,4 +116,4 @@ def when_listening(start: Json, host: str, port: int, *, node: str) -> None:
         except OSError:
             time.sleep(0.02)
     if not tell(start, {"phase": "listening", "node": node, "host": host, "port": port}):
-        os.kill(os.getpid(), signal.SIGTERM)  # nobody will ever come here: another copy won, or the session was stopped
+        os.kill(os.getpid(), signal.SIGTERM)  # this session is not needed: another copy won, or the session was stopped

@@ -1,7 +1,7 @@
-"""When a session has been left alone for so long that it should end, and when its person is warned of that. Pure.
+"""Decides when a session has been idle for so long that it should end, and when to warn its person. Pure.
 
-Idle means that nothing runs and nothing happened; what shows either is read in signs.py and steward.py. Times are seconds of one
-clock that never goes back. A session is stopped only after its warning has stood for its whole lead.
+Idle means that nothing runs and nothing happened; activity.py and steward.py read the signs. Times are seconds of one
+monotonic clock. A session is stopped only after its warning has been visible for its whole lead.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-LONGEST_LEAD = 600.0  # seconds that a warning stands before the end; half of the timeout, where that is less
+LONGEST_LEAD = 600.0  # seconds that a warning is visible before the end; half of the timeout, if that is less
 
 
 class Action(Enum):
@@ -18,7 +18,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """`busy`: what runs now, one phrase each; `last`: when something last happened."""
+    """`busy`: what runs now, one phrase for each; `last`: when something last happened."""
 
     busy: tuple[str, ...] = ()
     last: float = float("-inf")
@@ -26,7 +26,7 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Left alone `since`; warned of the end at `warned_at`."""
+    """A session that has been idle `since`; warned of the end at `warned_at`."""
 
     since: float
     warned_at: float | None = None
@@ -37,14 +37,14 @@ def lead(timeout: float) -> float:
 
 
 def stops_at(idle: Idle, timeout: float) -> float | None:
-    """When it would be stopped if nothing happens any more; None: never."""
+    """Returns when the session will be stopped if nothing else happens; None: never."""
     if timeout <= 0:
         return None
     return max(idle.since + timeout, (idle.warned_at or idle.since) + lead(timeout))
 
 
 def judge(before: Idle, signs: Signs, now: float, timeout: float) -> tuple[Idle, Action]:
-    """What the signs seen at `now` change, and what to do. A `timeout` of 0 never stops anything."""
+    """Returns the new state after the signs seen at `now`, and what to do. A `timeout` of 0 never stops anything."""
     since = min(now, max(before.since, now if signs.busy else signs.last))
     idle = Idle(since, before.warned_at if since == before.since else None)
     if timeout <= 0 or now < since + timeout - lead(timeout):

@@ -1,8 +1,9 @@
-"""The single-user server of a "lab" session, in this process: its port, its quick start, its patience with the hub.
+"""The single-user server of a "lab" session, in this process: its port, its quick start, its tolerance when the hub is
+away.
 
-Three changes to JupyterHub's own start: imports that only a hub needs are left out; the check of the hub's version waits
-in the background instead of ending the server when the hub is away; and while the hub is away, people who were let in
-in the last ten minutes stay in. Needs jupyterhub >=6.1,<7 (private names; tests/session watches them).
+Changes JupyterHub's own start in three ways: skips imports that only a hub needs; moves the check of the hub's version
+to the background, so that the server does not end when the hub is away; and while the hub is away, keeps people signed
+in who were accepted in the last ten minutes. Needs jupyterhub >=6.1,<7 (private names; tests/session watches them).
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from urllib.parse import quote, urlparse
 
 from . import call_home
 
-GRACE = 600.0  # seconds that an answer of the hub counts while the hub is away
+GRACE = 600.0  # seconds that an answer of the hub is valid while the hub is away
 REMEMBERED = 1000  # tokens and cookies
 
 
 def serve(start: dict[str, Any]) -> int:
-    """Runs the server until it stops; returns its exit code."""
+    """Runs the server until it stops; returns the server's exit code."""
     host = call_home.own_address(start)
     port = free_port(host)
     url = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
@@ -49,8 +50,8 @@ def serve(start: dict[str, Any]) -> int:
 
 
 def bring_our_own() -> None:
-    """Our settings, the steward (steward.py) and its part in JupyterLab, from where this package lies: nothing is installed for
-    them. And a folder that programs mark while they have work elsewhere."""
+    """Adds our settings, the steward (steward.py) and the steward's part in JupyterLab, from this package's place:
+    nothing is installed for them. Also makes a folder in which programs leave marks while they have work elsewhere."""
     here = Path(__file__).resolve()
     pages = next((folder for folder in (here.parent / "pages", here.parents[2] / "extensions" / "lab") if folder.is_dir()), None)
     for name, folder in (("JUPYTER_CONFIG_PATH", here.parent / "jupyter"), ("JUPYTER_PATH", pages)):
@@ -63,7 +64,8 @@ def bring_our_own() -> None:
 
 
 def workspaces(home: Path, server: str) -> Path:
-    """Where JupyterLab keeps which tabs are open: a named server has a folder of its own, or two sessions would share their tabs."""
+    """Returns where JupyterLab stores its open tabs: a named server has a folder of its own, or two sessions would
+    share their tabs."""
     folder = Path(os.environ.get("JUPYTER_CONFIG_DIR") or home / ".jupyter") / "lab" / "workspaces"
     return folder / "servers" / quote(server, safe="").replace(".", "%2E") if server else folder
 
@@ -77,11 +79,12 @@ def free_port(host: str) -> int:
 
 @contextlib.contextmanager
 def without_what_only_a_hub_needs() -> Iterator[None]:
-    """Imports in here are spared what a session never uses: 2.8 of 4 s where all of it is installed.
+    """Skips imports that a session never uses: 2.8 of 4 s where all of them are installed.
 
-    jsonschema expects that `rfc3987_syntax` may be missing (it builds a grammar at import, 2 s), httpx that `rich` may;
-    JupyterHub's log and metrics would import the hub's pages and its database layer for names that never occur here (0.4 s);
-    jupyterlab asks node for the registry of its builds (0.4 s). Afterwards all of them can be imported as ever.
+    jsonschema allows that `rfc3987_syntax` is missing (it builds a grammar at import, 2 s), httpx allows the same for
+    `rich`; JupyterHub's log and metrics would import the hub's pages and its database layer for names that never occur
+    here (0.4 s); jupyterlab asks node for the registry of its builds (0.4 s). Afterwards all of them can be imported as
+    usual.
     """
     hubs = ("jupyterhub.handlers", "jupyterhub.handlers.pages", "jupyterhub.orm", "sqlalchemy", "sqlalchemy.exc")
     names = ("rfc3987_syntax", "rich", *hubs)
@@ -103,14 +106,14 @@ def _stand_in(name: str) -> ModuleType:
 
 
 def _nothing(name: str) -> type[Exception]:
-    """A class that nothing is an instance of, and that `except` accepts."""
+    """Returns an exception class that has no instances, for use in `except`."""
     if name.startswith("__"):
         raise AttributeError(name)
     return type(name, (Exception,), {})
 
 
 def do_not_ask_node() -> None:
-    """Importing jupyterlab's app runs `node jlpm config list` to learn a registry that only its builds use."""
+    """Stops jupyterlab from running `node jlpm config list` at import, for a registry that only its builds use."""
     from jupyterlab import commands
 
     commands._yarn_config = lambda logger: {"yarn config": {}, "npm config": {}}
@@ -138,7 +141,7 @@ def check_the_hub_later() -> None:
 
 
 def remember_the_hubs_answers() -> None:
-    """A 5xx from the hub's check of a token falls back on its last answer, for at most GRACE seconds."""
+    """Makes a 5xx from the hub's check of a token fall back to the hub's last answer, for at most GRACE seconds."""
     from jupyterhub.services import auth
     from tornado.web import HTTPError
 

@@ -1,7 +1,8 @@
-"""Keeps a session's log below a ceiling: a small process beside the session looks at its size every second and cuts it.
+"""Keeps a session's log below a ceiling: a small process beside the session checks the log's size every second and cuts
+the log.
 
-Nothing stands between the program and its log, so nothing is lost or late below the ceiling. The log may be over it for a second. Standard
-library only.
+Nothing is between the program and its log, so nothing is lost or late below the ceiling. The log may exceed the
+ceiling for a second. Standard library only.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ OUTPUT = 1  # the log: a batch job's output and errors are one file
 
 
 def keep_below(most: int) -> None:
-    """Starts the process that cuts this one's output where it is a file over `most` bytes (0: it isn't cut). It ends when this process has,
-    whatever program that is by then, and is no child of it: a program that waits for all its children must not wait for this one."""
+    """Starts the process that cuts this process's output if the output is a file over `most` bytes (0: never cut). That
+    process ends when this process has ended, whatever program this process is by then, and is not a child of it: a
+    program that waits for all its children must not wait for the cutting process."""
     if not most or not stat.S_ISREG(os.fstat(OUTPUT).st_mode):
         return
     program = os.getpid()
@@ -32,7 +34,7 @@ def keep_below(most: int) -> None:
 
 
 def _let_go() -> None:
-    """Closes whatever of the session's is open here but its log."""
+    """Closes all of the session's open files except its log."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 2)
@@ -42,19 +44,20 @@ def _let_go() -> None:
 def _watch(program: int, most: int) -> None:
     removed = 0
     while lives(program):
-        with contextlib.suppress(OSError):  # the file system is away, or full: it is looked at again
+        with contextlib.suppress(OSError):  # the file system is away, or full: checked again later
             removed += cut(OUTPUT, most, removed)
         time.sleep(EVERY)
 
 
 def cut(log: int, most: int, removed: int = 0) -> int:
-    """Cuts the open file `log` to its first half of `most` bytes where it is over that, with a sentence behind them; how many bytes were
-    removed. `removed` is how many were before. What is written from then on follows the sentence."""
+    """Cuts the open file `log` to the first half of `most` bytes if it is larger than `most`, and adds a sentence.
+    Returns how many bytes were removed. `removed` is how many were removed before. Later output follows the
+    sentence."""
     size, kept = os.fstat(log).st_size, most // 2
     if size <= most:
         return 0
     os.ftruncate(log, kept)
-    os.lseek(log, 0, os.SEEK_END)  # for all who write by the same descriptor and not at the file's end
+    os.lseek(log, 0, os.SEEK_END)  # for all processes that write by the same descriptor and not at the file's end
     os.write(log, sentence(most, removed + size - kept).encode())
     return size - kept
 

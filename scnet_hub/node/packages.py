@@ -1,8 +1,10 @@
-"""The person's own Python at a centre: a virtual environment in their home that sees the session's packages and takes what `pip` installs.
+"""The person's own Python at a centre: a virtual environment in the person's home that sees the session's packages and
+receives the packages that `pip` installs.
 
-Kernels, terminals, batch jobs and Dask workers of the person run it, so a package that was installed once is in all of them. The
-session's own environment stays as it is, and JupyterLab runs on that alone: no installed package can keep it from starting.
-Standard library only; a home that can't be written leaves the session with its own environment.
+Kernels, terminals, batch jobs and Dask workers of the person run this Python, so a package that was installed once is
+in all of them. The session's own environment stays unchanged, and JupyterLab runs on that environment alone: no
+installed package can keep JupyterLab from starting. Standard library only; if the home is not writable, the session
+uses its own environment.
 """
 
 from __future__ import annotations
@@ -16,20 +18,21 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# Read by each start of the person's Python: the packages of the session that runs now come behind the person's own. A session goes on
-# with the environment that it began in, so the folder is named by the session and not by this file.
+# Read by each start of the person's Python: the packages of the running session come after the person's own. A session
+# keeps the environment that it began in, so the session names the folder, not this file.
 PATH_FILE = "import os, site; site.addsitedir(os.environ.get('SCNET_SITE_PACKAGES') or {fallback!r})\n"
 PIP = '#!/bin/sh\nexec "$(dirname -- "$(realpath -- "$0")")/python" -m pip "$@"\n'
 KERNEL = Path("share") / "jupyter" / "kernels" / "python3"
 
 
 def own_folder(home: Path) -> Path:
-    """Where the person's packages for this version of Python and this kind of processor are."""
+    """Returns the folder of the person's packages for this version of Python and this kind of processor."""
     return home / ".local" / "share" / "scnet" / f"python{_version()}-{platform.machine()}"
 
 
 def own_environment(home: Path) -> Path | None:
-    """The person's environment, made or mended where that is needed; None, with a line on stderr, where it can't be written."""
+    """Makes or repairs the person's environment and returns its folder; None, with a line on stderr, if the environment
+    can't be written."""
     folder = own_folder(home)
     try:
         for name, text, mode in _files(folder):
@@ -38,13 +41,14 @@ def own_environment(home: Path) -> Path | None:
         for alias in ("python3", f"python{_version()}"):
             _link(folder / "bin" / alias, Path("python"))
     except OSError as error:
-        print(f"{error.filename or folder}: {error.strerror}. `pip install` has no place here in this session.", file=sys.stderr)
+        print(f"{error.filename or folder}: {error.strerror}. `pip install` does not work in this session.", file=sys.stderr)
         return None
     return folder
 
 
 def enter(home: Path) -> None:
-    """This process's environment variables, so that `python` and `pip` are the person's own and Jupyter starts kernels with them."""
+    """Sets this process's environment variables, so that `python` and `pip` are the person's own and Jupyter starts
+    kernels with them."""
     os.environ["SCNET_SITE_PACKAGES"] = sysconfig.get_path("purelib")
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     if own := own_environment(home):
@@ -54,13 +58,13 @@ def enter(home: Path) -> None:
 
 
 def python(home: Path) -> str:
-    """What "python" is in a command of the person's."""
+    """Returns the program that "python" means in a person's command."""
     own = own_folder(home) / "bin" / "python"
     return str(own) if os.access(own, os.X_OK) else sys.executable
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str, int]]:
-    """(name, text, mode) of each file of the environment."""
+    """Yields (name, text, mode) of each file of the environment."""
     inside = Path("lib") / f"python{_version()}" / "site-packages"
     yield inside / "scnet.pth", PATH_FILE.format(fallback=sysconfig.get_path("purelib")), 0o644
     home = Path(_base_python()).parent
@@ -72,7 +76,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, str, int]]:
 
 
 def _kernel(python: Path) -> str:
-    """The session environment's kernel, started by that Python; "" where there is none."""
+    """Returns the session environment's kernel specification, changed to start that Python; "" if there is none."""
     try:
         spec = json.loads((Path(sys.prefix) / KERNEL / "kernel.json").read_text())
     except (OSError, ValueError):
@@ -82,7 +86,8 @@ def _kernel(python: Path) -> str:
 
 
 def _make(path: Path, text: str, mode: int) -> None:
-    """Writes the file unless it is so already; in one step, since other sessions of the person may do the same now."""
+    """Writes the file unless it has this text already; in one step, because other sessions of the person may do the
+    same now."""
     try:
         if path.read_text() == text:
             return
@@ -105,7 +110,7 @@ def _link(path: Path, target: Path) -> None:
 
 
 def _base_python() -> str:
-    """The interpreter that the session's environment was made from."""
+    """Returns the interpreter that the session's environment was made from."""
     return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 
 

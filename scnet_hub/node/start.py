@@ -1,8 +1,8 @@
-"""A session's first process: `python -m scnet_hub.node.start FILE`, the only thing that a job script names.
+"""A session's first process: `python -m scnet_hub.node.start FILE`, the only command that a job script names.
 
-FILE (0600, JSON) holds the environment with its secrets, the argv and the one-time nonce; none of them ever stands in a
-job script, a process list or a scheduler's records. A "lab" becomes the single-user server in this very process and
-calls home when its port listens; any other kind calls home at once and is replaced by its argv, a "batch" job in a
+FILE (0600, JSON) holds the environment with its secrets, the argv and the one-time nonce; none of them ever appears in a
+job script, a process list or a scheduler's records. A "lab" becomes the single-user server in this same process and
+calls home when its port listens. Any other kind calls home at once and is replaced by its argv; a "batch" job runs in a
 folder of its own with the files that were sent along.
 """
 
@@ -40,26 +40,28 @@ def main(argv: list[str]) -> NoReturn:
 
 
 def read(path: Path) -> Json:
-    """The start file. Exits in words if others can read it: its token would be theirs."""
+    """Reads the start file. Exits with a message if others can read the file, because they could use its token."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        sys.exit(f"{path} has mode {mode:o}; it holds a token and must be 600. Not started.")
+        sys.exit(f"{path} has mode {mode:o}; it holds a token and must have mode 600. Not started.")
     start: Json = json.loads(path.read_text())
     return start
 
 
 def root_warning(uid: int, kind: str) -> str:
-    """What a session that runs as root says first in its log; a batch job's log holds what its program writes and nothing else."""
+    """Returns the first line in the log of a session that runs as root, else "". A batch job's log holds its program's
+    output and nothing else."""
     if uid != 0 or kind == "batch":
         return ""
     return (
-        f"WARNING: this session runs as root on {call_home.node_name()}: whoever can reach it controls the node. It should run under its"
+        f"WARNING: this session runs as root on {call_home.node_name()}: anyone who can reach it controls the node. It should run under its"
         " person's own account; its centre's page says how (docs/explanation/identity.md)."
     )
 
 
 def enter(start: Json) -> None:
-    """This process in the session's environment and working folder, with the examples or the job's files there."""
+    """Puts this process into the session's environment and working folder, with the examples or the job's files
+    there."""
     os.environ.pop("PYTHONPATH", None)
     os.environ.update({key: str(value) for key, value in start["env"].items()})
     home = Path(start["home"])
@@ -68,7 +70,7 @@ def enter(start: Json) -> None:
         os.chdir(own_folder(home))
         packages.enter(home)
         if start["kind"] == "batch":
-            os.environ.setdefault("PYTHONUNBUFFERED", "1")  # so that its log can be followed
+            os.environ.setdefault("PYTHONUNBUFFERED", "1")  # so that the log can be followed
             os.chdir(own_folder(home / "scnet-jobs" / start["session"]))
             unpack(start.get("files", {}))
     except OSError as error:
@@ -78,7 +80,7 @@ def enter(start: Json) -> None:
 
 
 def own_folder(folder: Path) -> Path:
-    """The folder, made with its parents where they are missing, 0700."""
+    """Makes the folder and its missing parents with 0700, and returns the folder."""
     if not folder.is_dir():
         own_folder(folder.parent)
         folder.mkdir(exist_ok=True, mode=0o700)
@@ -86,19 +88,20 @@ def own_folder(folder: Path) -> Path:
 
 
 def unpack(files: dict[str, str]) -> None:
-    """Writes the files that were sent along into the working folder, executable as a script must be. A job that its centre
-    starts once more finds them fresh, beside what its first run wrote."""
+    """Writes the files that were sent along into the working folder, executable as a script must be. A job that its
+    centre starts again finds them fresh, beside the files that its first run wrote."""
     for name, data in files.items():
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.name:
-            sys.exit(f"{name!r} is no name for a file of this job. Not started.")
+            sys.exit(f"{name!r} is not a valid name for a file of this job. Not started.")
         own_folder(Path(path.parent))
         Path(path).write_bytes(base64.b64decode(data))
         Path(path).chmod(0o700)
 
 
 def copy_examples(target: Path) -> None:
-    """The tutorial notebooks, where the person has none of that name; a full disk doesn't stop the session."""
+    """Copies the tutorial notebooks, unless the person has a file of that name; a full disk doesn't stop the
+    session."""
     here = Path(__file__).resolve()
     source = next((folder for folder in (here.parent / "notebooks", here.parents[2] / "notebooks") if folder.is_dir()), None)
     try:
@@ -111,8 +114,8 @@ def copy_examples(target: Path) -> None:
 
 
 def program(argv: list[str], files: dict[str, str], python: str) -> list[str]:
-    """The argv to become: "python" is the person's own interpreter, a file that was sent along is that file.
-    Exits in words, before the broker is told that the job runs, where there is no such program."""
+    """Returns the argv to become: "python" is the person's own interpreter, and a file that was sent along is that
+    file. Exits with a message, before the broker learns that the job runs, if there is no such program."""
     first = {"python": python, **{name: f"./{name}" for name in files}}.get(argv[0], argv[0])
     if not shutil.which(first):
         print(f"{argv[0]}: no such program here. Not started.", file=sys.stderr)

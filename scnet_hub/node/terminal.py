@@ -1,7 +1,7 @@
-"""The shell of a session's terminals: one that reads what a login shell reads and still finds the session's commands.
+"""The shell of a session's terminals: a shell that reads a login shell's files and still finds the session's commands.
 
-A login shell's profile sets PATH anew, without `scnet`, the person's Python and an embedded centre's `squeue`. bash reads `bashrc` beside
-this file, which puts them back; other shells start without their profile.
+A login shell's profile replaces PATH and loses `scnet`, the person's Python and an embedded centre's `squeue`. bash
+reads `bashrc` beside this file, which restores them; other shells start without their profile.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NO_SHELL = ("nologin", "false", "true", "sync")
 
 
 def command(env: Mapping[str, str] = os.environ) -> list[str]:
-    """The argv of a terminal: $SHELL, else what the system has for this account, else bash or sh."""
+    """Returns the argv of a terminal: $SHELL, else the account's shell, else bash or sh."""
     shell = next(filter(_usable, (env.get("SHELL", ""), _of_account(), "bash", "sh")), "sh")
     return [shell, "--rcfile", str(RC)] if Path(shell).name == "bash" else [shell]
 
@@ -29,5 +29,5 @@ def _usable(shell: str) -> bool:
 def _of_account() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_shell
-    except KeyError:  # an account that only the centre's directory knows
+    except KeyError:  # an account that only the centre's directory lists
         return ""

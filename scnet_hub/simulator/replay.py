@@ -1,8 +1,10 @@
-"""The decision log of a hub against other policies: where each would have sent every start, and what it would have expected.
+"""Compares the decision log of a hub with other policies: where each would have placed every start, and the wait that
+it would have expected.
 
-Pure: it is fed pages of the log as the hub gives them (`GET decisions/log`) and makes each decision again from what was known then, by the
-product's own `place()`. Each is made by itself: what went elsewhere changes nothing of what later ones find. So what another policy would
-really have waited is not known, and only where it agrees with what was done can its expectations be held against what happened.
+Pure: `feed` receives pages of the log as the hub gives them (`GET decisions/log`) and makes each decision again from
+the facts of that time, by the product's own `place()`. Each decision is made separately: a start that went elsewhere
+changes nothing for later starts. So the real wait under another policy is unknown, and its expectations can be compared
+with reality only where it agrees with the choice that was made.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ Json = dict[str, Any]
 CHANCES = {Chance.NOW: "now", Chance.HOLE: "beside the queue", Chance.NEXT: "next", Chance.LATER: "later"}
 LOGGED = "as decided"
 WEIGHTS = tuple(one.name for one in fields(Usual))
-OUTLOOKS = 5000  # that are remembered
+OUTLOOKS = 5000  # outlooks that are remembered
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A policy by its name in `POLICIES`, with other weights than the hub had then or with those (None)."""
+    """A policy by its name in `POLICIES`, with these weights or with the hub's weights of that time (None)."""
 
     name: str
     policy: str
@@ -37,8 +39,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Where a start goes and what is expected there: `wait_s` is what half of such starts took, else the estimate that ordered the
-    places, else None. `cost` is credits for the whole walltime."""
+    """Where a start goes and what is expected there: `wait_s` is what half of such starts took, else the estimate that
+    ordered the places, else None. `cost` is credits for the whole walltime."""
 
     centre: str
     partition: str
@@ -53,8 +55,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One decision: what was done (None: refused, by `code`, so many times), what became of it, and what each candidate would have done.
-    `same` is whether its own policy comes to the same place once more."""
+    """One decision: the choice that was made (None: refused, by `code`, that many times), its outcome, and the choice
+    of each candidate. `same` is whether its own policy chooses the same place again."""
 
     id: str
     decided_at: str
@@ -71,7 +73,7 @@ class Replayed:
 
 @dataclass(slots=True)
 class Replay:
-    """What `feed` has seen so far."""
+    """The decisions that `feed` has seen so far."""
 
     candidates: Sequence[Candidate]
     decisions: list[Replayed] = field(default_factory=list)
@@ -79,7 +81,7 @@ class Replay:
     _outlooks: dict[tuple[str, datetime, str], Outlook] = field(default_factory=dict)
 
     def feed(self, page: Json) -> None:
-        """Raises BadOption for what is no page of the log."""
+        """Makes the decisions of a page again. Raises BadOption if it is not a page of the log."""
         try:
             terms = page["terms"]
             loads = {(one["centre"], (at := datetime.fromisoformat(one["taken_at"]))): (one["loads"], at) for one in page["snapshots"]}
@@ -88,7 +90,7 @@ class Replay:
                 self._add(line, terms.get(line["record"]["terms"]), known)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise BadOption(
-                f"This is no page of a decision log that this version can read ({type(error).__name__}: {error}).",
+                f"This is not a page of a decision log that this version can read ({type(error).__name__}: {error}).",
                 hint="Replay it with the version of SCNet Hub that the hub runs.",
             ) from error
 
@@ -120,7 +122,8 @@ class Replay:
         return _choice(record.replay(asked, weighed, at, one.policy).best)
 
     def _looked(self, inputs: Inputs) -> Inputs:
-        """The same with each snapshot's outlook, which is worked out once for all decisions that rest on it."""
+        """Returns the inputs with each snapshot's outlook, which is computed once for all decisions that use the
+        snapshot."""
         return replace(inputs, offers=tuple(self._with_outlook(offer) for offer in inputs.offers))
 
     def _with_outlook(self, offer: Offer) -> Offer:
@@ -135,28 +138,30 @@ class Replay:
 
 
 def candidates(names: str, weights: Iterable[str]) -> list[Candidate]:
-    """Policies by their names, separated by commas ("": all), and `soonest` once more with each of these weights. Raises BadOption."""
+    """Returns the named policies, separated by commas ("": all), and `soonest` again with each of these weights. Raises
+    BadOption."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if unknown := [name for name in wanted if name not in POLICIES]:
-        raise BadOption(f"{unknown[0]!r} is no policy that a hub has.", hint=f"One or more of {', '.join(POLICIES)}.")
+        raise BadOption(f"Unknown policy {unknown[0]!r}.", hint=f"Policies of a hub: {', '.join(POLICIES)}.")
     usual = [Candidate(name, name) for name in dict.fromkeys(wanted or (() if [*weights] else POLICIES))]
     return [*usual, *(Candidate(f"soonest, {text}", "soonest", weights_of(text)) for text in weights)]
 
 
 def weights_of(text: str) -> Usual:
-    """ "price=5,away=0": weights of the federation's page; what is not named is as usual. Raises BadOption."""
+    """Reads weights of the federation's page, such as "price=5,away=0"; missing weights have their usual values. Raises
+    BadOption."""
     how = f"Such as price=5,away=0; of {', '.join(WEIGHTS)}, each from 0 to 1000."
     try:
         values = {name.strip(): float(value) for name, _, value in (part.partition("=") for part in text.split(","))}
     except ValueError:
-        raise BadOption(f"{text[:60]!r} are no weights.", hint=how) from None
+        raise BadOption(f"{text[:60]!r} is not a valid set of weights.", hint=how) from None
     if wrong := [name for name, value in values.items() if name not in WEIGHTS or not 0 <= value <= 1000]:
-        raise BadOption(f"{text[:60]!r} are no weights: look at {wrong[0][:20]!r}.", hint=how)
+        raise BadOption(f"{text[:60]!r} is not a valid set of weights: check {wrong[0][:20]!r}.", hint=how)
     return Usual(**values)
 
 
 def request_of(document: Json) -> JobRequest:
-    """As the log writes requests."""
+    """Returns a request from the log's notation."""
     values = {**document, "centres": tuple(document.get("centres", ()))}
     return JobRequest(walltime=timedelta(seconds=values.pop("walltime_s")), **values)
 
@@ -179,11 +184,11 @@ def _place(choice: Choice | None) -> tuple[str, str] | None:
     return choice.place if choice else None
 
 
-# ---- what came of it
+# ---- the outcomes
 
 
 def document(replay: Replay) -> Json:
-    """Everything, for `--json`: `policies` holds the summary of each, `decisions` each decision."""
+    """Returns everything, for `--json`: `policies` holds the summary of each, `decisions` each decision."""
     placed = [one for one in replay.decisions if one.logged]
     refused: Counter[str] = Counter()
     for one in replay.decisions:
@@ -202,8 +207,8 @@ def document(replay: Replay) -> Json:
 
 
 def _summary(pairs: Sequence[tuple[Replayed, Choice | None]]) -> Json:
-    """Of starts that were not refused. `agreed` and `elsewhere` hold what those starts really waited where they were: of those that went
-    elsewhere by this policy that is not its doing."""
+    """Summarises starts that were not refused. `agreed` and `elsewhere` hold the real waits of those starts where they
+    were: for starts that went elsewhere under this policy, the real wait is not the policy's result."""
     found = [(one, choice) for one, choice in pairs if choice]
     agreed = [(one, choice) for one, choice in found if one.logged and choice.place == one.logged.place]
     elsewhere = [one for one, choice in pairs if _place(choice) != _place(one.logged)]
@@ -217,7 +222,7 @@ def _summary(pairs: Sequence[tuple[Replayed, Choice | None]]) -> Json:
 
 
 def _real(decisions: Sequence[Replayed]) -> Json:
-    """What was really waited until the job started; the others' never did, there."""
+    """Returns the real waits until the job started; other choices never started a job."""
     return _figures([one.waited_s for one in decisions], "s")
 
 

@@ -1,7 +1,8 @@
-"""What happens in a simulated federation whatever the policy: its centres, their background jobs, and what people ask for.
+"""The events of a simulated federation, whatever the policy: its centres, their background jobs, and people's requests.
 
-Each centre replays a stretch of a log, in faster or slower time so that it offers just the load that was wanted. People ask for small
-sessions by day more than by night, and twice a day a class starts at once. Everything is drawn here, before a run, from one seed.
+Each centre replays a stretch of a log, in faster or slower time so that it offers exactly the wanted load. People
+request small sessions by day more than by night, and twice a day a class starts at once. Everything is drawn here,
+before a run, from one seed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from .lublin import generated
 from .swf import Batch, Site
 
 HOUR, DAY = 3600.0, 86400.0
-LOADS = {"mod": (0.55, 0.85), "tight": (0.80, 0.97), "hot": (0.90, 1.02)}  # of a centre's cores, by its background alone
+# of a centre's cores, by its background alone
+LOADS = {"mod": (0.55, 0.85), "tight": (0.80, 0.97), "hot": (0.90, 1.02)}
 SHARE = {"mod": 0.06, "tight": 0.06, "hot": 0.15}  # people's sessions, of those cores, and ...
 COUNTED_CORES = 300  # ... of no more cores than this at a centre
 SIZES = ((1, 45), (2, 30), (4, 15), (8, 7), (16, 3))  # cores and how often
@@ -26,13 +28,14 @@ HOURS = ((1, 15), (2, 25), (4, 30), (8, 20), (12, 10))  # walltimes and how ofte
 MEDIAN_RUN, SPREAD = 41 * 60.0, 1.0
 CLASSES = (9.0, 14.0)  # o'clock
 CLASS_SIZE, CLASS_SPAN = 20, 120.0  # and one more for each centre; all within two minutes
-MACHINES = (240, 1024, 128, 256)  # cores of the machines that are made up where no log is given
+MACHINES = (240, 1024, 128, 256)  # cores of the machines that are made up if no log is given
 MOST_ARRIVALS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What is simulated. `days` are simulated in all; a part of them at the beginning and the end is not measured."""
+    """The simulated scenario. `days` are simulated in all; a part of them at the beginning and the end is not
+    measured."""
 
     centres: int = 22
     load: str = "hot"
@@ -48,7 +51,7 @@ class Scenario:
 
     @property
     def measured(self) -> tuple[float, float]:
-        """From when to when requests count: queues have grown, and there is time left to start."""
+        """Returns from when to when requests count: queues have grown, and there is time left to start."""
         return min(2 * DAY, self.horizon * 0.3), self.horizon - min(DAY / 2, self.horizon * 0.1)
 
 
@@ -73,7 +76,7 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Centre:
-    """A machine and all that its own people will bring. `phase`: when in its half minute it looks for holes."""
+    """A machine and all jobs that its own people will bring. `phase`: when in its half minute it looks for holes."""
 
     name: str
     cores: int
@@ -89,22 +92,23 @@ class Workload:
 
 
 def checked(scenario: Scenario) -> Scenario:
-    """Raises BadOption for what can't be simulated."""
+    """Returns the scenario. Raises BadOption if it can't be simulated."""
     if scenario.centres < 1:
         raise BadOption("There is no centre to simulate.", hint="--centres takes 1 or more.")
     if scenario.load not in LOADS:
-        raise BadOption(f"{scenario.load!r} is no load.", hint=f"One of {', '.join(LOADS)}.")
+        raise BadOption(f"Unknown load {scenario.load!r}.", hint=f"Known loads: {', '.join(LOADS)}.")
     if not 0 < scenario.days <= 366:
         raise BadOption(f"{scenario.days:g} days can't be simulated.", hint="More than 0, at most 366.")
     if not 0 <= scenario.snapshot_age <= 3600:
         raise BadOption(f"Snapshots can't be {scenario.snapshot_age:g} s old.", hint="0 to 3600 seconds.")
     if scenario.black_hole and scenario.centres < 2:
-        raise BadOption("With one centre that is a black hole, no session can start.", hint="--centres 2 or more with --black-hole.")
+        raise BadOption("If the only centre is a black hole, no session can start.", hint="--centres 2 or more with --black-hole.")
     return scenario
 
 
 def workload_of(scenario: Scenario, sites: Sequence[Site] = ()) -> Workload:
-    """`sites` are taken in turn; without any, machines are made up. Raises BadOption."""
+    """Returns the workload of a scenario. `sites` are used in turn; without any, machines are made up. Raises
+    BadOption."""
     checked(scenario)
     rng = Random(f"{scenario.seed}/background")
     known = sites or [generated(f"lublin-{cores}", cores, 6000, rng) for cores in MACHINES]
@@ -121,7 +125,7 @@ def workload_of(scenario: Scenario, sites: Sequence[Site] = ()) -> Workload:
 
 
 def strata(low: float, high: float, number: int, rng: Random) -> list[float]:
-    """So many loads, one from each equal part of the range, in any order."""
+    """Returns `number` loads, one from each equal part of the range, in random order."""
     loads = [low + (high - low) * (part + rng.random()) / number for part in range(number)]
     rng.shuffle(loads)
     return loads
@@ -134,14 +138,14 @@ def _centre(site: Site, load: float, number: int, scenario: Scenario, rng: Rando
 
 
 def replayed(site: Site, begin: int, load: float, horizon: float) -> list[Arrival]:
-    """Of the log from its job `begin` on, and round again at its end, as much work as `load` of the machine does in `horizon`
-    seconds; times are stretched or pressed so that it comes in just that time."""
+    """Returns as much work of the log as `load` of the machine does in `horizon` seconds: from the log's job `begin`
+    on, starting over at its end. Times are stretched or compressed so that the work arrives in exactly that time."""
     wanted = load * site.cores * horizon
     span = site.jobs[-1].submitted + max(1.0, site.jobs[-1].submitted / len(site.jobs))
     if wanted / sum(job.cores * job.run for job in site.jobs) * len(site.jobs) > MOST_ARRIVALS:
         raise BadOption(
             f"{site.name} has too little work for a machine of {site.cores} cores: it would take more than a million jobs to fill it.",
-            hint="Give a longer log, or one whose header says the right MaxProcs.",
+            hint="Give a longer log, or a log whose header has the right MaxProcs.",
         )
     taken: list[tuple[float, Batch]] = []
     work, number = 0.0, begin
@@ -157,7 +161,7 @@ def replayed(site: Site, begin: int, load: float, horizon: float) -> list[Arriva
 
 
 def asks(scenario: Scenario, cores: Sequence[int], rng: Random) -> list[Ask]:
-    """All requests, first come first."""
+    """Returns all requests, in the order of arrival."""
     number = len(cores)
     counted = sum(min(each, COUNTED_CORES) for each in cores)
     mean_run = MEDIAN_RUN * math.exp(SPREAD**2 / 2)
@@ -174,7 +178,7 @@ def asks(scenario: Scenario, cores: Sequence[int], rng: Random) -> list[Ask]:
 
 
 def busy(at: float) -> float:
-    """How much people ask at that time of the day: 0.3 in the night, 1.7 in the afternoon."""
+    """Returns how much people request at that time of the day: 0.3 in the night, 1.7 in the afternoon."""
     return 1 + 0.7 * math.cos(2 * math.pi * ((at % DAY) / DAY - 14 / 24))
 
 

@@ -127,7 +127,7 @@ def test_sessions_ask_for_ended_ones_only_when_told() -> None:
     ("changes", "words"),
     [
         ({"live": False, "state": "charged", "charged": 2.25, "end_reason": "walltime reached"}, ["2.25", "walltime reached"]),
-        ({"unknown_since": "09:01", "unknown_why": "no route"}, ["centre can't be asked since 09:01: no route"]),
+        ({"unknown_since": "09:01", "unknown_why": "no route"}, ["centre has not answered since 09:01: no route"]),
         ({"state": "queued", "place_in_queue": 3, "reason": "Resources"}, ["place 3 in the queue, Resources"]),
         ({"centre": "", "partition": "", "state": "intent", "expires_at": None, "in_flight": 0}, ["intent"]),
     ],
@@ -142,7 +142,7 @@ def test_no_sessions_is_a_sentence() -> None:
 
 
 def test_stop_says_that_the_centre_is_asked() -> None:
-    assert run("stop", "s-1").stdout == "s-1 is stopping; Alpha is asked until it confirms.\n"
+    assert run("stop", "s-1").stdout == "s-1 is stopping; Alpha will be asked until it confirms.\n"
 
 
 def test_log_prints_the_text_as_it_is_but_no_terminal_controls() -> None:
@@ -178,7 +178,7 @@ def test_a_project_shows_its_lots_its_people_and_what_waits() -> None:
         "986.00",
         "pi",
         "all",
-        "500.00 credits, asked for on 2026-11-20",
+        "500.00 credits, requested on 2026-11-20",
     ):
         assert words in out
 

@@ -95,4 +95,4 @@ def test_operators_see_what_held_and_why_starts_were_refused() -> None:
 
 
 def test_no_decisions_are_a_sentence() -> None:
-    assert run("decisions", broker=Broker(GET_decisions=REPORT | {"decisions": []})).stdout == "Nothing was decided in that time.\n"
+    assert run("decisions", broker=Broker(GET_decisions=REPORT | {"decisions": []})).stdout == "No decision was made in that time.\n"

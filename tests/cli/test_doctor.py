@@ -51,7 +51,7 @@ def test_a_silent_broker_is_asked_once_and_the_hub_still() -> None:
     broker = Broker(GET_health=httpx.ConnectError("refused"))
     found = findings(broker)
     assert [name for name, check in found.items() if not check["ok"]] == ["broker", "token", "centres"]
-    assert found["token"]["found"] == "not asked, as the broker does not answer"
+    assert found["token"]["found"] == "not asked, because the broker does not answer"
     assert [name for name, _ in broker.asked] == ["GET health", "GET hub"]
 
 
@@ -72,13 +72,13 @@ def test_no_broker_known_still_checks_the_machine() -> None:
     result = run("doctor", "--json", connect=connect)
     checks = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
     assert result.exit_code == 1 and checks["python"]["ok"]
-    assert checks["broker"]["hint"] == "Start one." and checks["token"]["found"] == "not asked, as no broker is known"
+    assert checks["broker"]["hint"] == "Start one." and checks["token"]["found"] == "not asked, because no broker is known"
 
 
 def test_the_state_folder_may_be_absent_but_not_open_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     visit = Visit(Broker().connect)
     monkeypatch.setenv("SCNET_HOME", str(tmp_path / "state"))
-    assert "is not there yet" in state_folder(visit)
+    assert "does not exist yet" in state_folder(visit)
     (tmp_path / "state").mkdir()
     saved = tmp_path / "state" / "client.json"
     saved.write_text("{}")
@@ -99,7 +99,7 @@ def test_an_environment_that_differs_from_the_lock_is_named(tmp_path: Path, monk
 
 
 def test_without_a_checkout_there_is_no_lock_to_compare_with(tmp_path: Path) -> None:
-    assert environment(Visit(Broker().connect, root=tmp_path)).endswith("installed without a lock")
+    assert environment(Visit(Broker().connect, root=tmp_path)).endswith("installed without a lock file")
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_json_of_a_failed_job_is_the_session_and_exit_code_1(broker: FakeBroker)
 def test_a_live_job_of_that_name_is_found_and_said_so(broker: FakeBroker) -> None:
     call(broker, "run", "--name", "mine", "--", "sleep", "30")
     result = call(broker, "run", "--name", "mine", "--", "sleep", "30")
-    assert result.exit_code == 0 and "nothing was started" in result.stderr and len(broker.sessions) == 1
+    assert result.exit_code == 0 and "Nothing was started" in result.stderr and len(broker.sessions) == 1
 
 
 # ---- jobs, logs, cancel

@@ -63,7 +63,7 @@ async def hub(world: World) -> AsyncIterator[Hub]:
 async def test_a_stretch_of_the_log_is_replayed_page_by_page(
     world: World, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "Nothing was decided in that time." in (await hub.simulate("--decisions")).stderr
+    assert "No decision was made in that time." in (await hub.simulate("--decisions")).stderr
     rows = [await world.submit(name=f"n{number}", cores=number + 1) for number in range(3)]
     with pytest.raises(Refused):
         await world.submit(name="large", cores=64)
@@ -87,8 +87,10 @@ async def test_a_stretch_of_the_log_is_replayed_page_by_page(
     again = await hub.simulate("--from", str(home), "--policies", "soonest", "--weights", "price=1", "--json")
     assert json.loads(again.stdout) == told and len(hub.bridge.asked) == 2  # no hub was asked
     words = await hub.simulate("--from", str(home))
-    assert "3 starts, each decided again by itself" in words.stdout and "where a policy agrees with what was done" in words.stdout
-    assert "By soonest all would have gone where they went." in words.stdout and "1 no-placement" in words.stdout
+    assert (
+        "3 starts, each decided again separately" in words.stdout and "where a policy agrees with the choice that was made" in words.stdout
+    )
+    assert "soonest would have placed all at the same centres." in words.stdout and "1 no-placement" in words.stdout
     some = json.loads((await hub.simulate("--decisions", "--most", "2", "--json")).stdout)
     assert (some["requests"], some["left"]) == (2, 2)
 
@@ -98,7 +100,7 @@ async def test_it_is_the_operators_and_bounded_in_time(world: World, hub: Hub) -
     refused = await hub.simulate("--decisions", person="ada")
     assert refused.exit_code == 1 and "This is for operators." in refused.stderr
     before = await hub.simulate("--decisions", "--since", "2020-01-01", "--days", "3")
-    assert before.exit_code == 1 and "Nothing was decided in that time." in before.stderr
+    assert before.exit_code == 1 and "No decision was made in that time." in before.stderr
     assert "since=2020-01-01T00" in hub.bridge.asked[-1] and "until=2020-01-04T00" in hub.bridge.asked[-1]
     yesterday = (world.federation.clock() - timedelta(days=1)).date().isoformat()
     assert (await hub.simulate("--decisions", "--since", yesterday, "--days", "3")).exit_code == 0
@@ -135,12 +137,12 @@ async def test_a_page_ends_early_where_decisions_rest_on_many_snapshots(world: W
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--decisions", "--policies", "least_loaded"), "'least_loaded' is no policy that a hub has"),
-        (("--decisions", "--weights", "price"), "are no weights"),
+        (("--decisions", "--policies", "least_loaded"), "Unknown policy 'least_loaded'"),
+        (("--decisions", "--weights", "price"), "is not a valid set of weights"),
         (("--decisions", "--since", "yesterday"), "is not a time"),
         (("--decisions", "--trace", "x.swf"), "--trace is for logs of batch jobs"),
         (("--weights", "price=1"), "--weights is for --decisions"),
-        (("--from", "x.json", "--days", "1"), "--from replays all that was saved"),
+        (("--from", "x.json", "--days", "1"), "--from replays everything that was saved"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...], said: str) -> None:
@@ -152,7 +154,7 @@ def test_files_that_are_no_saved_log_are_a_sentence(tmp_path: Path) -> None:
     other, cut, log = tmp_path / "x.json", tmp_path / "cut.gz", tmp_path / "none" / "log.json"
     other.write_text('{"a": 1}\n')
     cut.write_bytes(gzip.compress(json.dumps(EMPTY).encode())[:-9])
-    for path, said in ((other, "line 1: this is no saved decision log"), (cut, "cut off or damaged"), (log, "can't be read")):
+    for path, said in ((other, "line 1: this is not a saved decision log"), (cut, "cut off or damaged"), (log, "can't be read")):
         result = run("simulate", "--from", str(path))
         assert result.exit_code == 1 and said in result.stderr
     result = run("simulate", "--decisions", "--save", str(log), broker=Broker(**{"GET_decisions/log": EMPTY}))

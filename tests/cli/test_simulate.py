@@ -53,7 +53,7 @@ def test_words_are_a_table() -> None:
     ("options", "said"),
     [
         (("--centres", "0"), "--centres"),
-        (("--policies", "guess"), "'guess' is no policy"),
+        (("--policies", "guess"), "Unknown policy 'guess'"),
         (("--load", "warm"), "--load"),
         (("--days", "0"), "--days"),
         (("--snapshot-age", "-1"), "--snapshot-age"),

@@ -85,7 +85,7 @@ async def test_a_port_of_another_service_is_said(sshd: Sshd, mute: socket.socket
 
     threading.Thread(target=greet, daemon=True).start()
     found = await walked(sshd, spec(sshd, port=str(mute.getsockname()[1])))
-    assert "no SSH server" in found["port"].found and "ESMTP" in found["port"].found
+    assert "not an SSH server" in found["port"].found and "ESMTP" in found["port"].found
 
 
 async def test_one_login_node_that_is_off_is_a_doubt_where_another_answers(sshd: Sshd, short_path: Path) -> None:
@@ -216,7 +216,7 @@ async def test_a_home_that_is_not_there_is_said(sshd: Sshd) -> None:
     centre = spec(sshd, account=ME)
     moved = centre.session.model_copy(update={"home": "/no/such/home"})
     found = await walked(sshd, centre.model_copy(update={"session": moved}), until="home")
-    assert found["home"].state is State.FAIL and "/no/such/home is not there" in found["home"].found
+    assert found["home"].state is State.FAIL and "/no/such/home does not exist" in found["home"].found
 
 
 async def test_a_home_over_its_quota_is_said_with_the_quotas_words(sshd: Sshd, tmp_path: Path) -> None:

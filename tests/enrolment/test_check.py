@@ -70,7 +70,7 @@ def test_people_read_a_line_for_each_hop_and_what_to_try(home: Path) -> None:
     wrong = next(number for number, line in enumerate(lines) if line.startswith("fail"))
     assert result.exit_code == 1
     assert "has no node of 64 cores" in lines[wrong] and lines[wrong + 1].lstrip().startswith("→ Correct the page")
-    assert lines[-1] == "alpha is not in order: 1 to mend."
+    assert lines[-1] == "alpha is not in order: 1 to fix."
 
 
 def test_a_wrong_page_is_the_only_thing_said(home: Path) -> None:
@@ -102,7 +102,7 @@ def test_something_else_at_the_hubs_address_is_not_taken_for_the_hub(home: Path)
     server.shutdown()
     server.server_close()
     found = next(finding for finding in document["checks"] if finding["name"] == "call home")
-    assert code == 1 and "something else answers" in found["found"]
+    assert code == 1 and "another program answers" in found["found"]
 
 
 def test_a_job_that_waits_too_long_says_its_place_and_how_to_wait(home: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(alpha: Testbed, page
 def test_what_is_there_and_not_ours_is_left_alone(alpha: Testbed, page: Path) -> None:
     at(alpha, f"mkdir -p {PLACE}/session/bin")
     code, document, _ = deploy(alpha, page)
-    assert code == 1 and "not of our making" in document["title"]
+    assert code == 1 and "was not made by SCNet Hub" in document["title"]
 
 
 def test_an_environment_is_put_there_tried_and_replaced_while_a_session_stays_in_its_own(alpha: Testbed, page: Path) -> None:
@@ -78,7 +78,7 @@ def test_an_environment_is_put_there_tried_and_replaced_while_a_session_stays_in
     assert at(alpha, f"{PLACE}/session/bin/scnet --version").startswith("scnet, version")
 
     again = deploy(alpha, page)
-    assert (again[0], again[1]["size"]) == (0, 0) and "is there already" in again[2]
+    assert (again[0], again[1]["size"]) == (0, 0) and "exists already" in again[2]
 
     # another Python of the same version is another environment, with the same packages
     at(alpha, "cp /usr/bin/python3 /usr/local/bin/python3-other")

@@ -101,10 +101,10 @@ def test_an_announcement_counts_within_a_minute_and_the_rest_at_the_next_start(h
     run(home, "add", page)
     announced = "\n[[announcement]]\nmessage = 'Scratch is slow.'\nstart = 2027-01-15T08:00:00Z\nend = 2027-01-15T18:00:00Z\n"
     for text, words, starts in (
-        (PAGE + announced, "they count within 60 s, without a restart", False),
+        (PAGE + announced, "they take effect within 60 s, without a restart", False),
         (PAGE + announced, "The same page was there already", True),
-        (PAGE.replace("cores = 8", "cores = 9"), "It counts at the broker's next start. What changed in maintenance", True),
-        (PAGE.replace("cores = 8", "cores = 10"), "It counts at the broker's next start. Before that:", True),
+        (PAGE.replace("cores = 8", "cores = 9"), "It takes effect at the broker's next start. Changes of maintenance", True),
+        (PAGE.replace("cores = 8", "cores = 10"), "It takes effect at the broker's next start. Before that:", True),
     ):
         page.write_text(text)
         said = run(home, "add", page, "--replace").stdout

@@ -109,7 +109,7 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
     with closing(together.log_in("ada")) as ada, closing(together.log_in("olga")) as olga, closing(together.log_in("mary")) as mary:
         assert "Ask for an allocation" not in mary.get("project?id=tides").text
         wrong = post(ada, "project", project="tides", do="ask", amount="many", words=f"more {HOSTILE}")
-        assert wrong.status_code == 400 and "is not a number of credits" in wrong.text and "&lt;script&gt;" in wrong.text
+        assert wrong.status_code == 400 and "is not a valid amount of credits" in wrong.text and "&lt;script&gt;" in wrong.text
         assert 'aria-invalid="true" aria-describedby="wrong-ask" autofocus' in wrong.text and 'id="wrong-ask" role="alert"' in wrong.text
         assert ada.post("project", data={"project": "tides", "do": "ask", "amount": "5"}).status_code == 403  # no token of the page
         asked = post(

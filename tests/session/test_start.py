@@ -144,7 +144,7 @@ def test_a_file_that_others_can_read_is_not_started(tmp_path: Path, home: Any) -
     path = start_file(tmp_path, home, ["true"])
     path.chmod(0o644)
     done = run(path)
-    assert done.returncode != 0 and "must be 600" in done.stderr and not home.calls
+    assert done.returncode != 0 and "must have mode 600" in done.stderr and not home.calls
 
 
 def test_a_program_that_is_not_there_is_named_and_nobody_is_told_that_it_runs(tmp_path: Path, home: Any) -> None:
@@ -179,7 +179,7 @@ def test_a_script_that_was_sent_is_the_program(tmp_path: Path, home: Any, word: 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x", ""])
 def test_a_name_that_leads_out_of_the_folder_starts_nothing(tmp_path: Path, home: Any, name: str) -> None:
     done = run(start_file(tmp_path, home, ["true"], files={name: ""}))
-    assert done.returncode != 0 and "no name for a file" in done.stderr and not home.calls
+    assert done.returncode != 0 and "not a valid name for a file" in done.stderr and not home.calls
     assert not (tmp_path / "home" / "scnet-jobs" / "x").exists()
 
 
@@ -236,7 +236,7 @@ def test_a_home_without_room_for_packages_has_the_sessions_own(tmp_path: Path, h
     (tmp_path / "home").mkdir()
     (tmp_path / "home/.local").write_text("no folder")
     done = run(start_file(tmp_path, home, ["python", "-c", "import sys; print(sys.prefix)"]))
-    assert done.stdout == f"{sys.prefix}\n" and "`pip install` has no place here" in done.stderr
+    assert done.stdout == f"{sys.prefix}\n" and "`pip install` does not work" in done.stderr
 
 
 def tiny_wheel(folder: Path, name: str = "mine", version: str = "1.0") -> Path:

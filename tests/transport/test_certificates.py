@@ -38,7 +38,7 @@ def test_a_key_that_others_can_read_is_not_used(tmp_path: Path) -> None:
 def test_a_file_that_is_no_key_is_not_replaced(tmp_path: Path) -> None:
     CertificateAuthority.open(tmp_path)
     (tmp_path / "secrets" / "ssh_ca").write_text("something else")
-    with pytest.raises(SpecError, match="no private key"):
+    with pytest.raises(SpecError, match="not a private key"):
         CertificateAuthority.open(tmp_path)
 
 

@@ -1,1 +1,1 @@
-"""The database: the only room with SQLAlchemy."""
+"""The database. SQLAlchemy is imported only in this room."""

@@ -1,10 +1,10 @@
-"""The broker's database: one engine, one thread, short transactions. The only room that imports SQLAlchemy.
+"""The broker's database: one engine, one thread, short transactions. SQLAlchemy is imported only in this room.
 
-`await db.run(work, *args)` runs `work(tx, *args)` in one transaction on the database's own thread: blocking work goes
-through this one place. A check and the write that rests on it are one step: SQLite takes the write lock at BEGIN; on
-PostgreSQL transactions are SERIALIZABLE, and one that lost a race against another is run again from its beginning: what `work`
-does beside reading and writing by `tx` must bear that. Work that locks what it rests on says so (`by_locks`). Tables are on one
-page (`tables`), queries in one file a noun.
+`await db.run(work, *args)` runs `work(tx, *args)` in one transaction on the database's own thread: all blocking work
+goes through this place. A check and the write that depends on the check are one step. SQLite takes the write lock at
+BEGIN. On PostgreSQL transactions are SERIALIZABLE, and a transaction that lost a race against another is run again from
+its beginning: everything that `work` does besides reading and writing by `tx` must be safe to repeat. Work that locks
+the rows it depends on is marked with `by_locks`. Tables are in one file (`tables`), queries in one file for each noun.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ T = TypeVar("T")
 
 # PostgreSQL's words for "another transaction was in the way, run it again": serialization_failure, deadlock_detected
 LOST_A_RACE = {"40001", "40P01"}
-TRIES = 60  # some three seconds, a third of what SQLite waits for its one writer
-FIRST_PAUSE = 0.002  # seconds at most, twice as long each time, never more than the longest
+TRIES = 60  # about three seconds, a third of the time that SQLite waits for its one writer
+FIRST_PAUSE = 0.002  # seconds at most; doubles each time, up to the longest
 LONGEST_PAUSE = 0.1
 READING = {"reading": True, "postgresql_readonly": True, "postgresql_deferrable": True}
-# On PostgreSQL a short read must neither wait for a moment without writers nor lose a race against one: a snapshot is all that it needs
+# On PostgreSQL a short read must neither wait for a moment without writers nor lose a race against a writer: a snapshot
+# is enough.
 QUERYING: dict[str, dict[str, Any]] = {
     "sqlite": {"reading": True}, "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }  # fmt: skip
@@ -49,19 +50,20 @@ QUERIERS = 2  # threads; more would share one interpreter
 BY_LOCKS = "by_locks"
 VERSIONS = "scnet_alembic_version"  # our own table, beside the hub's if the database is shared
 MIGRATIONS = Path(__file__).parent / "migrations"
-IN_SETTINGS = "Look at `database` in the broker's settings, and whether what it names answers: docs/how-to/postgresql.md."
+IN_SETTINGS = "Check `database` in the broker's settings, and whether that database answers: docs/how-to/postgresql.md."
 
 
 def by_locks(work: Callable[Concatenate[Tx, P], T]) -> Callable[Concatenate[Tx, P], T]:
-    """Says of `work` that it locks the rows that it rests on before it reads them (`FOR UPDATE`), and that keys guard the rest. On
-    PostgreSQL it then waits for its turn (READ COMMITTED) instead of being run again; SQLite has one writer at a time anyway."""
+    """Marks `work` as work that locks the rows it depends on before reading them (`FOR UPDATE`), while keys guard the
+    rest. On PostgreSQL the work then waits for its turn (READ COMMITTED) instead of being run again; SQLite has one
+    writer at a time anyway."""
     setattr(work, BY_LOCKS, True)
     return work
 
 
 class Database:
-    """`url` is SQLAlchemy's, for example `sqlite:////path/broker.sqlite`. `open()` migrates to the newest schema. `keys` encrypt what is
-    secret in it; without them it is written as it is."""
+    """The broker's database. `url` is SQLAlchemy's, for example `sqlite:////path/broker.sqlite`. `open()` migrates to
+    the newest schema. `keys` encrypt the secrets; without `keys`, secrets are written in plain text."""
 
     def __init__(self, url: str, keys: Keys | None = None) -> None:
         self.url, self.keys, self.tries = url, keys, TRIES
@@ -69,7 +71,7 @@ class Database:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db")
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="db-read")
         self._querier = ThreadPoolExecutor(max_workers=QUERIERS, thread_name_prefix="db-query")
-        self.trouble = ""  # why nothing can be written since the last write that failed, until `recover` succeeds
+        self.trouble = ""  # why writing is impossible since the last failed write, until `recover` succeeds
 
     @property
     def engine(self) -> Engine:
@@ -78,12 +80,12 @@ class Database:
         return self._engine
 
     def open(self) -> None:
-        """Raises SpecError if what `url` names can't be reached or used. Where only room on the disk lacks, it is open for reading, and
-        `trouble` says so."""
+        """Opens the database. Raises SpecError if the database that `url` names can't be reached or used. If only disk
+        space is missing, the database is opened for reading, and `trouble` says so."""
         try:
             self._engine = self._opened()
         except OperationalError as error:
-            hint = "Make room on the disk that it lies on." if _lacks_room(error) else IN_SETTINGS
+            hint = "Free space on the disk that holds the database." if _lacks_room(error) else IN_SETTINGS
             self._engine = self._opened_for_reading(f"{error.orig}", hint, error)
         except NotStored as error:
             self._engine = self._opened_for_reading(str(error).rstrip("."), error.hint, error)
@@ -115,7 +117,7 @@ class Database:
             setattr(engine.dialect, KEYS, self.keys)
 
     async def recover(self) -> bool:
-        """Whether something can be written again, if not before: tried by writing. For a database with `trouble`."""
+        """Returns whether the database can be written, by writing something if there was `trouble`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._recover)
 
     def _recover(self) -> bool:
@@ -137,25 +139,26 @@ class Database:
             self._engine.dispose()
 
     async def run(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`work(tx, ...)` in one transaction: committed if it returns, rolled back if it raises. Raises NotStored."""
+        """Runs `work(tx, ...)` in one transaction: committed if `work` returns, rolled back if it raises. Raises
+        NotStored."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self.run_here(work, *args, **kwargs))
 
     async def read(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `work` reads, as of one moment, beside all that is written meanwhile: for what takes long. It may write nothing."""
+        """Returns what `work` reads as of one moment, while others may write: for long reads. `work` must not write."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, lambda: self.read_here(work, *args, **kwargs))
 
     async def query(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `work` reads, as of one moment, beside all that is written meanwhile: for what people ask, which is short. It may write
-        nothing. On threads of its own, so that neither writers nor long reads keep a person waiting."""
+        """Returns what `work` reads as of one moment, while others may write: for people's short questions. `work` must
+        not write. Runs on threads of its own, so that neither writers nor long reads delay a person."""
         call = partial(self._reading, QUERYING[self.engine.dialect.name], work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._querier, call)
 
     async def reach_writer(self) -> None:
-        """Returns when its turn has come on the thread of `run`."""
+        """Returns when the thread of `run` has reached this call."""
         await asyncio.get_running_loop().run_in_executor(self._thread, int)
 
     async def reach_reader(self) -> None:
-        """The same of `query`."""
+        """Returns when a thread of `query` has reached this call."""
         await asyncio.get_running_loop().run_in_executor(self._querier, int)
 
     def read_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -171,7 +174,8 @@ class Database:
             raise NotStored(f"The broker's database can't be read now: {_said(error)}.", hint="Try again in a minute.") from error
 
     def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same on the caller's thread, which it may block: for commands and for several writers at once."""
+        """Runs `work` like `run`, on the caller's thread, which may block: for commands and for several writers at
+        once."""
         pause = FIRST_PAUSE
         for _ in range(self.tries - 1):
             try:
@@ -190,14 +194,14 @@ class Database:
                 result = work(tx, *args, **kwargs)
                 worked = True
             return result
-        except DataError as error:  # PostgreSQL bounds text and integers and takes no NUL; SQLite takes what comes
+        except DataError as error:  # PostgreSQL limits text and integers and accepts no NUL; SQLite accepts everything
             raise BadOption(f"The broker's database can't hold this: {_said(error)}.") from error
-        except OperationalError as error:  # a full disk, a lock, a server that is away: the same may work in a moment
-            hint = "Nothing was changed. Try again when there is room for it."
+        except OperationalError as error:  # a full disk, a lock, an unreachable server: the same may work in a moment
+            hint = "Nothing was changed. Try again when there is free space."
             if _lost_a_race(error):
                 hint = "Nothing was changed: too much else was written at the same time. Try again."
             elif worked and error.connection_invalidated:
-                hint = "The answer to COMMIT did not come: it is stored or it is not. Look before trying again."
+                hint = "The answer to COMMIT was lost: the change may or may not be stored. Check before you try again."
             words = f"The broker's database can't be used now: {_said(error)}."
             if _lacks_room(error) and not self.trouble:
                 self.trouble = f"The broker's database can't be written: {_said(error)}."
@@ -213,23 +217,25 @@ class Database:
 
 
 def _lacks_room(error: DBAPIError) -> bool:
-    """Whether the disk is full, or can't be written: SQLite's SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY; PostgreSQL's disk_full."""
+    """Returns whether the disk is full or not writable: SQLite's SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY;
+    PostgreSQL's disk_full."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY) or getattr(error.orig, "sqlstate", None) == "53100"
 
 
 def _said(error: DBAPIError) -> str:
-    """The database's own words, fit for everybody: what a driver says of a lost connection names the server and a login, and is logged."""
+    """Returns the database's own words, fit for all readers: a driver's message about a lost connection names the
+    server and a login, and is only logged."""
     if isinstance(error.orig, sqlite3.Error) or not isinstance(error, OperationalError):
         return str(error.orig)
     if words := getattr(getattr(error.orig, "diag", None), "message_primary", None):
         return str(words)
     log.warning("the broker's database: %s", error.orig)
-    return "its server can't be reached, or broke off"
+    return "its server can't be reached, or closed the connection"
 
 
 def _write_a_page(tx: Tx) -> None:
-    """Changes something that means nothing, so that it must be stored."""
+    """Changes a value without meaning, so that the database must write."""
     if tx.dialect.name == "sqlite":
         tx.exec_driver_sql(f"PRAGMA user_version = {random.randrange(2**31)}")
     else:
@@ -241,11 +247,13 @@ def _lost_a_race(error: BaseException | None) -> bool:
 
 
 def make_engine(url: str) -> Engine:
-    """An engine whose transactions see one state from their first statement on; a new SQLite file is 0600."""
+    """Returns an engine whose transactions see one state from their first statement on; a new SQLite file is 0600.
+    Raises SpecError."""
     try:
         where = make_url(url)
     except ArgumentError:
-        raise SpecError("The url of the broker's database is none.", hint=IN_SETTINGS) from None  # and it may hold a password
+        # not the given URL: it may hold a password
+        raise SpecError("The broker's database URL is not valid.", hint=IN_SETTINGS) from None
     if where.get_backend_name() != "sqlite":
         return _server(where)
     if where.database and where.database != ":memory:":
@@ -258,8 +266,9 @@ def make_engine(url: str) -> Engine:
 
 
 def read_only_engine(url: str) -> Engine | None:
-    """Of an SQLite file with the newest schema that was closed in order, for where not even the files beside it can be made that SQLite
-    needs to share it; None of anything else. It may not change meanwhile: no other process writes a broker's database."""
+    """Returns a read-only engine for an SQLite file with the newest schema that was closed properly, for a disk where
+    SQLite can't even make the files that it needs for sharing; None for anything else. The file must not change
+    meanwhile: no other process writes a broker's database."""
     where = make_url(url)
     file = Path(where.database or "")
     wal = Path(f"{file}-wal")
@@ -285,9 +294,10 @@ def is_newest(engine: Engine) -> bool:
 
 
 def _server(where: URL) -> Engine:
-    if where.drivername == "postgresql":  # SQLAlchemy 2.0 would take psycopg2
+    if where.drivername == "postgresql":  # SQLAlchemy 2.0 would use psycopg2
         where = where.set(drivername="postgresql+psycopg")
-    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of what was still under way when a race was lost
+    # psycopg warns of statements that were still under way when a race was lost
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     try:
         return create_engine(where, isolation_level="SERIALIZABLE", pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
@@ -296,7 +306,7 @@ def _server(where: URL) -> Engine:
 
 
 def _sqlite_connect(connection: Any, record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's own BEGIN, not the driver's late one
+    connection.isolation_level = None  # SQLAlchemy's own BEGIN, not the driver's late BEGIN
     for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}").close()
 
@@ -306,8 +316,8 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def encrypt_anew(engine: Engine, keys: Keys) -> None:
-    """Every secret in the database under the first key, also those that stood there in plain text: of these nothing is left in
-    pages that SQLite has set free. Raises SpecError if one can't be read."""
+    """Encrypts every secret in the database with the first key, including secrets in plain text: SQLite's freed pages
+    keep no plain text. Raises SpecError if a secret can't be read."""
     from .sealing import seal_all
 
     with engine.begin() as tx:
@@ -319,7 +329,7 @@ def encrypt_anew(engine: Engine, keys: Keys) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """The newest schema, by the migrations in this folder; safe to call at every start."""
+    """Migrates to the newest schema by the migrations in this folder; safe to call at every start."""
     from alembic import command
     from alembic.config import Config
 

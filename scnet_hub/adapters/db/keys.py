@@ -1,7 +1,9 @@
-"""The keys of the database's secrets: tokens and nonces of live sessions are written encrypted, so that a copy of the database holds none.
+"""The keys of the database's secrets: tokens and nonces of live sessions are stored encrypted, so that a copy of the
+database holds no usable secret.
 
-The key file lists one key a line, the newest first (Fernet: AES-128 in CBC mode with HMAC-SHA256). What is written is encrypted with the
-first, what is read with whichever fits; `Database.open` encrypts everything anew with the first, after which older lines may go.
+The key file lists one key a line, newest first (Fernet: AES-128 in CBC mode with HMAC-SHA256). Secrets are encrypted
+with the first key and read with any key that fits. `Database.open` encrypts all secrets again with the first key; after
+that, older lines may be removed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class Keys:
-    """Encrypts text. Constructing reads nothing; with `file` it is a new key, which `keep` writes there."""
+    """Encrypts text. The constructor reads nothing; with `file` the first key is a new key, which `keep` writes to that
+    file."""
 
     def __init__(self, *keys: str, source: str = "", file: Path | None = None) -> None:
         self.source, self._file, self._new = source or "the key file", file, keys[0] if file else ""
@@ -37,14 +40,14 @@ class Keys:
 
     @classmethod
     def read(cls, path: Path) -> Keys:
-        """The keys in a 0600 file; a new one, which is not kept yet, where there is no file. Raises SpecError."""
+        """Returns the keys in a 0600 file; if there is no file, a new key that is not stored yet. Raises SpecError."""
         if not os.path.lexists(path):
             return cls(Fernet.generate_key().decode(), source=str(path), file=path)
         return cls(*read_secret(path).split(), source=str(path))
 
     def keep(self) -> None:
-        """Writes a new key into its file: before anything is encrypted with it. Harmless to repeat. Raises NotStored where only room
-        lacks; else SpecError."""
+        """Writes a new key into its file, before anything is encrypted with the key. Harmless to repeat. Raises
+        NotStored if only disk space is missing, else SpecError."""
         if self._file is None:
             return
         try:
@@ -52,15 +55,15 @@ class Keys:
         except OSError as error:
             words = f"{self._file} can't be written: {error.strerror}."
             if error.errno in NO_ROOM:
-                raise NotStored(words, hint="Make room on the disk that it lies on.") from error
-            raise SpecError(words, hint="The broker keeps the key of its database's secrets there.") from error
+                raise NotStored(words, hint="Free space on the disk that holds this file.") from error
+            raise SpecError(words, hint="The broker keeps the key of its database's secrets in this file.") from error
         self._file = None
 
     def seal(self, text: str) -> str:
         return MARK + self._first.encrypt(text.encode()).decode()
 
     def open(self, text: str) -> str:
-        """The text again; what was never encrypted as it is. Raises SpecError if no key fits."""
+        """Decrypts the text; returns text that was never encrypted unchanged. Raises SpecError if no key fits."""
         if not text.startswith(MARK):
             return text
         try:
@@ -68,11 +71,11 @@ class Keys:
         except InvalidToken as error:
             raise SpecError(
                 f"A secret in the broker's database was encrypted with a key that is not in {self.source}.",
-                hint="Put that key back as a further line; the broker encrypts all anew with the first one at its start.",
+                hint="Add that key again as a further line; at its start the broker encrypts all secrets with the first key.",
             ) from error
 
     def newest(self, text: str) -> bool:
-        """Whether it was encrypted, and with the first key."""
+        """Returns whether the text is encrypted with the first key."""
         try:
             return text.startswith(MARK) and bool(self._first.decrypt(text.removeprefix(MARK)) or True)
         except InvalidToken:
@@ -80,6 +83,7 @@ class Keys:
 
 
 def add_key(path: Path) -> None:
-    """Puts a new key before the others: it counts from the broker's next start on. Raises SpecError if there is no such file."""
+    """Puts a new key before the others: the broker uses the new key from its next start. Raises SpecError if there is
+    no such file."""
     kept = read_secret(path)
     write_secret(path, f"{Fernet.generate_key().decode()}\n{kept}")

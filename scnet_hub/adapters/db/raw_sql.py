@@ -1,5 +1,6 @@
-"""SQL that goes to the driver as it is written, for the few statements of every hold and charge: by way of SQLAlchemy each costs many times
-what the database needs for it. Values go as parameters; `?` is the mark of all. Knows how each kind of database keeps times and JSON.
+"""SQL that goes to the driver as written, for the few statements of every hold and charge: through SQLAlchemy each
+costs many times the database's own work. Values are passed as parameters, always marked `?`. Knows how each kind of
+database stores times and JSON.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ LOCK = " FOR UPDATE"
 
 
 def run(tx: Tx, sql: str, *values: Any) -> Any:
-    """The driver's cursor after one statement; its errors are SQLAlchemy's. `FOR UPDATE` is for those who know it: SQLite has one writer
-    at a time."""
+    """Returns the driver's cursor after one statement; errors are SQLAlchemy's. Only PostgreSQL understands `FOR
+    UPDATE`: SQLite has one writer at a time."""
     dialect = tx.dialect
     worded, kept = _worded(sql, dialect.name), tuple([_kept(value, dialect.name) for value in values])
     raised = dialect.loaded_dbapi.Error
@@ -47,17 +48,17 @@ def _kept(value: Any, name: str) -> Any:
 
 
 def moment(value: Any) -> datetime | None:
-    """A time as it was read."""
+    """Returns a time from a value that was read."""
     if value is None:
         return None
     return (datetime.fromisoformat(value) if isinstance(value, str) else value).replace(tzinfo=UTC)
 
 
 def document(value: Any) -> Any:
-    """JSON as it was read."""
+    """Returns JSON from a value that was read."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def marks(rows: Sequence[Sequence[Any]]) -> str:
-    """ "(?, ?), (?, ?)": room for the values of so many rows."""
+    """Returns "(?, ?), (?, ?)", marks for the values of that many rows."""
     return ", ".join([f"({', '.join('?' * len(rows[0]))})"] * len(rows))

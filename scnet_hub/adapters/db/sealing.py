@@ -1,4 +1,6 @@
-"""What in the database is secret, read and written as it stands there, encrypted or not: to encrypt all of it anew."""
+"""Reads and writes the database's secrets as they are stored, encrypted or not, in order to encrypt all of them
+again.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ _copies = table("scnet_copies", column("session"), column("number"), column("sec
 
 
 def seal_all(tx: Tx, keys: Keys) -> bool:
-    """Encrypts what is not under the first key yet. Whether anything stood there in plain text."""
+    """Encrypts secrets that are not under the first key yet. Returns whether any secret was in plain text."""
     plain = False
-    written = func.length(cast(_sessions.c.payload, Text)) > len("{}")  # it is emptied when a session ends
+    written = func.length(cast(_sessions.c.payload, Text)) > len("{}")  # the payload is emptied when a session ends
     for row in tx.execute(_sessions.select().where(written)).all():
         if isinstance(row.payload, str) and keys.newest(row.payload):
             continue

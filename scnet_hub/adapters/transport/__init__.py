@@ -1,1 +1,3 @@
-"""The ways to a centre: SSH, the local machine, the embedded centre's socket. The only room with asyncssh."""
+"""The ways to a centre: SSH, the local machine, the embedded centre's socket. asyncssh is imported only in this
+room.
+"""

@@ -1,6 +1,7 @@
-"""What went wrong last with something outside, and when it may be tried again.
+"""Remembers the last failure of something outside, and when to try again.
 
-The pause doubles with each failure up to a limit, and is jittered, so that many do not come back in the same moment.
+The pause doubles with each failure up to a limit. The pause is jittered, so that many callers do not return at the same
+moment.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ E = TypeVar("E", bound=Exception)
 
 
 class Setback(Generic[E]):
-    """`first` and `longest` are seconds; `now` in the methods is a monotonic clock's time in seconds."""
+    """Holds the last error and the pause after it. `first` and `longest` are seconds; `now` in the methods is a
+    monotonic clock's time in seconds."""
 
     def __init__(self, first: float = 1.0, longest: float = 30.0) -> None:
         self.first, self.longest = first, longest
@@ -20,12 +22,12 @@ class Setback(Generic[E]):
         self._pause, self._until = first, 0.0
 
     def holds(self, now: float) -> E | None:
-        """The last error while it is too early to try again."""
+        """Returns the last error while it is too early to try again."""
         return self.error if now < self._until else None
 
     def failed(self, error: E, now: float) -> None:
         self.error = error
-        if now < self._until:  # several tried at once: that is one failure
+        if now < self._until:  # several callers tried at once: that is one failure
             return
         self._until = now + self._pause * random.uniform(0.8, 1.2)
         self._pause = min(self._pause * 2, self.longest)

@@ -1,7 +1,8 @@
-"""The federation's SSH certificate authority: its key pair, and certificates that live for minutes.
+"""The federation's SSH certificate authority: its key pair, and certificates that are valid for minutes.
 
-A centre trusts the public half once (`TrustedUserCAKeys`) and says in a principals file who may be whom. Each certificate
-is for one account, with a key that is made for it, kept in memory and thrown away; its serial is in our log and in sshd's.
+A centre trusts the public half once (`TrustedUserCAKeys`) and lists in a principals file who may use which account.
+Each certificate is for one account, with a key that is made for the certificate, kept in memory and discarded. The
+serial is in our log and in sshd's log.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from ..secret_files import read_secret, write_secret
 
 MINUTES = 10
 LONGEST = 15
-BACK = 15 * 60  # seconds that a certificate is dated back: a login node's clock may be slow by that much
-NOTHING = "/bin/false"  # the only command of a certificate that forwards
+BACK = 15 * 60  # seconds that a certificate is backdated: a login node's clock may be slow by that much
+NOTHING = "/bin/false"  # the only command of a certificate for forwards
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A key and the certificate over it. `valid_to` is aware UTC."""
+    """A key and its certificate. `valid_to` is aware UTC."""
 
     key: asyncssh.SSHKey
     certificate: asyncssh.SSHCertificate
@@ -38,16 +39,17 @@ class Credential:
 
 
 class CertificateAuthority:
-    """`key` signs. `clock` gives seconds since the epoch."""
+    """Signs certificates with `key`. `clock` gives seconds since the epoch."""
 
     def __init__(self, key: asyncssh.SSHKey, clock: Callable[[], float] = time.time) -> None:
         self.key, self.clock = key, clock
 
     @classmethod
     def open(cls, folder: Path) -> CertificateAuthority:
-        """The authority of a broker's state folder: `secrets/ssh_ca` (0600) and `secrets/ssh_ca.pub`, made at the first time.
+        """Opens the authority of a broker's state folder: `secrets/ssh_ca` (0600) and `secrets/ssh_ca.pub`. Makes both
+        files at the first time.
 
-        Raises SpecError if the key can't be read, or others can read it.
+        Raises SpecError if the key can't be read, or if others can read the key.
         """
         private = folder / "secrets" / "ssh_ca"
         if not private.exists():
@@ -56,7 +58,7 @@ class CertificateAuthority:
         try:
             authority = cls(asyncssh.import_private_key(read_secret(private) + "\n"))
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise SpecError(f"{private} is no private key: {error}.", hint="The federation's SSH CA is expected there.") from error
+            raise SpecError(f"{private} is not a private key: {error}.", hint="The federation's SSH CA is expected there.") from error
         public = private.with_suffix(".pub")
         if not public.exists() or public.read_text().split()[:2] != authority.public.split()[:2]:
             public.write_text(authority.public + "\n")
@@ -64,16 +66,18 @@ class CertificateAuthority:
 
     @property
     def public(self) -> str:
-        """The line that a centre puts into its TrustedUserCAKeys file."""
+        """Returns the line that a centre puts into its TrustedUserCAKeys file."""
         return self.key.export_public_key("openssh").decode().strip()
 
     def mint(self, principal: str, key_id: str, minutes: int = MINUTES, *, forwarding: bool = False) -> Credential:
-        """A new key with a certificate for one account, for commands, or (`forwarding`) for port forwards and nothing else.
+        """Makes a new key with a certificate for one account, for commands, or (`forwarding`) for port forwards and
+        nothing else.
 
-        Never a terminal, an agent, X11 or the account's own rc file. Raises BadOption if `principal` can't be a login.
+        The certificate never allows a terminal, an agent, X11 or the account's own rc file. Raises BadOption if
+        `principal` can't be a login.
         """
         if not 0 < minutes <= LONGEST:
-            raise ValueError(f"a certificate lives for 1 to {LONGEST} minutes, not {minutes}")
+            raise ValueError(f"a certificate is valid for 1 to {LONGEST} minutes, not {minutes}")
         key = asyncssh.generate_private_key("ssh-ed25519", comment=key_id)
         now, serial = int(self.clock()), time.time_ns()
         certificate = self.key.generate_user_certificate(

@@ -1,8 +1,10 @@
-"""How far a login node's clock is off where it takes no certificate: asked by one that is good for nothing but the answer.
+"""Measures how far a login node's clock is off, when the node refuses our certificates: with certificates that allow
+nothing but this measurement.
 
-A certificate of minutes is refused in the same words whether a clock is wrong or the account is unknown. These live for minutes too, but
-each for other ones, up to an hour and a quarter before and after ours, and can only run `date`: a centre whose clock is off by so much lets
-one of them in and tells the time. Their keys are made for one login and thrown away.
+A short-lived certificate is refused with the same words whether a clock is wrong or the account is unknown. The
+certificates here are short-lived too, but each covers other minutes, up to an hour and a quarter before and after now,
+and can only run `date`: a centre whose clock is off by that much accepts one of the certificates and tells its time.
+Their keys are made for one login and discarded.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ from .login_nodes import Door
 if TYPE_CHECKING:
     from .transport import Means
 
-WINDOW = 15 * 60  # seconds that each certificate lives: no longer than any other of the federation's
+WINDOW = 15 * 60  # seconds that each certificate is valid: no longer than any other certificate of the federation
 STEP = WINDOW - 60  # seconds between the middles of two windows
-STEPS = 5  # windows to either side of now; two to a login, as sshd lets six tries fail and each key is shown twice
+STEPS = 5  # windows to either side of now; two in each login, because sshd allows six tries and each key is shown twice
 DATE = "date +%s"
 LONGEST = 30.0
 
@@ -37,7 +39,8 @@ log = logging.getLogger(__name__)
 
 
 async def seconds_ahead(spec: CentreSpec, means: Means, pace: Pace | None = None) -> float:
-    """Positive: the login node's clock is ahead of ours. Raises Denied if it is not the clock that keeps us out."""
+    """Returns seconds; positive: the login node's clock is ahead of ours. Raises Denied if the clock is not the reason
+    for the refusal."""
     for step in range(1, STEPS):
         with contextlib.suppress(Denied):
             return await _asked(spec, means, pace or Pace(), (-step, step))
@@ -45,7 +48,7 @@ async def seconds_ahead(spec: CentreSpec, means: Means, pace: Pace | None = None
 
 
 async def _asked(spec: CentreSpec, means: Means, pace: Pace, steps: Sequence[int]) -> float:
-    """By the certificates of these windows."""
+    """Returns the seconds measured with the certificates of these windows."""
     assert isinstance(spec.transport, SshSpec)
     user = spec.transport.user
     authority = CertificateAuthority.open(means.folder)
@@ -59,14 +62,15 @@ async def _asked(spec: CentreSpec, means: Means, pace: Pace, steps: Sequence[int
         raise Unreachable(f"centre {spec.id}: `{DATE}` did not answer within {LONGEST:g} s.") from error
     finally:
         await lines.close()
-    said = re.findall(r"^\d{9,12}$", str(done.stdout or ""), re.MULTILINE | re.ASCII)  # no frame: the certificate runs `date` alone
+    # no frame: the certificate runs only `date`
+    said = re.findall(r"^\d{9,12}$", str(done.stdout or ""), re.MULTILINE | re.ASCII)
     if not said:
         raise Garbled(f"centre {spec.id}: `{DATE}` answered {str(done.stdout)[:40]!r}.")
     return int(said[-1]) + 0.5 - middle
 
 
 def _credential(authority: CertificateAuthority, user: str, off: int) -> KeyPair:
-    """For a clock that is `off` by so many seconds."""
+    """Returns a key and a certificate for a clock that is off by `off` seconds."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     now, serial, key_id = int(time.time()), time.time_ns(), f"scnet:clock:{user}"
     log.info("certificate serial %d for %s as %s, for `%s` alone", serial, user, key_id, DATE)

@@ -1,7 +1,8 @@
 """asyncssh connections to a centre's login nodes: one for each login user, opened on demand, shared, closed when idle.
 
-A failure to open one is told apart here: `Unreachable` (could not ask; a pause, then again) or `Denied` (the centre says no,
-or shows a host key that is not pinned: somebody must act, and the sentence says who). Nothing here knows commands.
+A failure to open a connection is classified here: `Unreachable` (the question could not be asked; retried after a
+pause) or `Denied` (the centre refuses, or shows a host key that is not pinned; the sentence says who must act). Nothing
+here knows commands.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from .backoff import Setback
 from .login_nodes import LOGIN_REFUSED, Door, again
 
 log = logging.getLogger(__name__)
-logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it reports each channel at INFO
+logging.getLogger("asyncssh").setLevel(logging.WARNING)  # asyncssh reports each channel at INFO
 
-LOGINS = 4  # at once on one login node: sshd's default MaxStartups begins to drop at 10, and others log in too
+LOGINS = 4  # logins at once on one login node: sshd's default MaxStartups begins to drop at 10, and others log in too
 KeyPair = asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds. `life`: an older connection gets no new command, so a withdrawn certificate ends with it."""
+    """Durations in seconds. `life`: an older connection gets no new command, so a withdrawn certificate ends with the
+    connection."""
 
     connect: float = 5
     login: float = 15
@@ -37,7 +39,7 @@ class Pace:
     life: float = 600
     grace: float = 2
     calm: float = 5  # between two looks at the master of forwards
-    hung: float = 5  # a master that does not answer for so long is ended
+    hung: float = 5  # a master that does not answer for this long is ended
     first_pause: float = 1
     longest_pause: float = 30
 
@@ -53,7 +55,7 @@ class LoginNode:
 
 @dataclass(eq=False, slots=True)
 class Line:
-    """One open connection. `users` counts the commands on it now."""
+    """One open connection. `users` counts the commands that use the connection now."""
 
     user: str
     node: LoginNode
@@ -65,7 +67,7 @@ class Line:
 
 
 class Lines:
-    """The lines to one centre. `credentials` gives what a login user shows at the door, afresh for each attempt."""
+    """The connections to one centre. `credentials` gives the keys that a login user offers, anew for each attempt."""
 
     def __init__(self, door: Door, credentials: Callable[[str], Sequence[KeyPair]], pace: Pace) -> None:
         self.door, self.credentials, self.pace = door, credentials, pace
@@ -77,7 +79,8 @@ class Lines:
 
     @contextlib.asynccontextmanager
     async def line(self, user: str) -> AsyncIterator[Line]:
-        """A slot on an open connection. Raises Unreachable or Denied; at once, while it is too early to try again."""
+        """Yields an open connection with a free slot. Raises Unreachable or Denied, at once while it is too early to
+        try again."""
         line = await self._opened(user)
         line.users += 1
         if line.timer:
@@ -90,11 +93,12 @@ class Lines:
             self._left(line)
 
     def opening(self, user: str) -> bool:
-        """Whether a login of `user` is under way."""
+        """Returns whether a login of `user` is under way."""
         return user in self._opening
 
     def retire(self, line: Line, *, broken: bool = False) -> None:
-        """No new command on this line; it is closed when the last one has ended, at once where it is `broken`."""
+        """Gives no new command to this connection, and closes it when the last command has ended, or at once if
+        `broken`."""
         if self._lines.get(line.user) is line:
             del self._lines[line.user]
         line.retired = True
@@ -137,17 +141,18 @@ class Lines:
         except Unreachable as error:
             raise again(error) from error.__cause__
         except asyncio.CancelledError:
-            if task.cancelled():  # not this caller: `close`
+            if task.cancelled():  # `close` cancelled the task, not this caller
                 raise Unreachable(f"centre {self.door.spec.id}: its connections are being closed.") from None
             raise
 
     def _done_opening(self, user: str, task: asyncio.Task[Line]) -> None:
         del self._opening[user]
         if not task.cancelled():
-            task.exception()  # its callers may all be gone
+            task.exception()  # reads the error, because all callers may be gone
 
     async def _open(self, user: str, refusal: Setback[Denied]) -> Line:
-        """The first login node that lets `user` in. One that shows a wrong host key is passed over, and said so."""
+        """Returns a connection to the first login node that lets `user` in. A node that shows a wrong host key is
+        passed over and logged."""
         failures: list[Unreachable] = []
         for node in self.nodes:
             try:
@@ -166,7 +171,8 @@ class Lines:
         raise next((error for error in failures if isinstance(error, Denied)), failures[-1])
 
     async def _open_at(self, node: LoginNode, user: str) -> asyncssh.SSHClientConnection:
-        """One attempt, unless it is too early. While a node is suspected, one attempt at a time finds out for all."""
+        """Makes one attempt, unless it is too early. While a node is suspected, only one attempt runs at a time, and
+        its result counts for all callers."""
         loop = asyncio.get_running_loop()
         async with node.logins, node.trial if node.setback.error else contextlib.nullcontext():
             if held := node.setback.holds(loop.time()):
@@ -200,8 +206,9 @@ class Lines:
                     config=None,
                     agent_path=None,
                     gss_host=None,
-                    preferred_auth="publickey,keyboard-interactive,password",  # the others only to notice that they are asked for
-                    login_timeout=2 * self.pace.login,  # ours comes first, and says more
+                    # the last two only to notice that the node asks for them
+                    preferred_auth="publickey,keyboard-interactive,password",
+                    login_timeout=2 * self.pace.login,  # our timeout comes first, and its error says more
                     keepalive_interval=self.pace.keepalive,
                     keepalive_count_max=2,
                 )
@@ -221,7 +228,7 @@ class Lines:
     # --- leaving
 
     def _left(self, line: Line) -> None:
-        """A command has ended on this line, or it has just been opened."""
+        """Called when a command on this connection has ended, or when the connection has just been opened."""
         if line.users:
             return
         loop = asyncio.get_running_loop()
@@ -233,7 +240,7 @@ class Lines:
 
 
 class _Client(asyncssh.SSHClient):
-    """What asyncssh tells while a connection is opened."""
+    """Collects asyncssh's callbacks while a connection is opened."""
 
     def __init__(self) -> None:
         self.connected: Callable[[], None] = lambda: None
@@ -253,17 +260,18 @@ class _Client(asyncssh.SSHClient):
         return False
 
     def public_key_auth_requested(self) -> None:
-        self._refused = True  # asked for another key: the first was not good enough
+        self._refused = True  # the node asks for another key: the first key was not accepted
 
     def kbdint_auth_requested(self) -> None:
-        self.second_factor = not self._refused  # the key was good, or counts for nothing, and this is asked for as well
+        # the key was accepted, or does not matter, and this is asked for as well
+        self.second_factor = not self._refused
 
     def password_auth_requested(self) -> None:
         self.kbdint_auth_requested()
 
 
 def words_of(error: BaseException) -> str:
-    """What an exception says, in few words; its class if it says nothing."""
+    """Returns an exception's message in few words; the exception's class if the message is empty."""
     if isinstance(error, OSError) and error.errno and error.errno > 0:
         return os.strerror(error.errno)  # asyncio puts words of its own into strerror
     return str(getattr(error, "reason", "") or error).rstrip(".") or type(error).__name__

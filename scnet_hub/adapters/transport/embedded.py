@@ -1,7 +1,8 @@
-"""`EmbeddedTransport`: asks an embedded centre over its unix socket, without a process per question.
+"""`EmbeddedTransport`: asks an embedded centre over its Unix socket, without a process for each question.
 
-The centre reads the same argv as Slurm's commands would (see `centres/embedded/faces.py`): this file only carries it. One
-connection a question: the request is JSON up to the end of writing, the answer JSON up to the end of the stream.
+The centre reads the same argv as Slurm's commands do (see `demo/embedded/slurm_commands.py`): this file only carries
+the argv. One connection for each question: the request is JSON up to the end of writing, the answer is JSON up to the
+end of the stream.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .local_files import LocalFiles
 
 
 class EmbeddedTransport(LocalFiles):
-    """`socket` is the path of the centre's socket; `hub` as for `LocalFiles`."""
+    """Talks to the socket at the path `socket`; `hub` as for `LocalFiles`."""
 
     def __init__(self, socket: str, *, hub: str = "") -> None:
         super().__init__(hub)

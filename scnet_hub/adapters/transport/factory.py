@@ -10,7 +10,7 @@ from .transport import Means, Transport
 
 
 def transport(spec: CentreSpec, means: Means | None = None) -> Transport:
-    """The way out that a centre's spec names; opens nothing yet."""
+    """Returns the transport that a centre's spec names; opens nothing yet. Raises SpecError."""
     way = spec.transport
     if way.kind == "ssh":
         from .ssh import SshTransport  # asyncssh takes 0.3 s to import

@@ -1,8 +1,10 @@
-"""A command's own words, cut out of all that others print around them at a login node: a banner, a motd, modules, a wrapper's thanks.
+"""Separates a command's own output from everything else that is printed at a login node: a banner, a motd, modules, a
+wrapper's messages.
 
-`framed` wraps a command in a shell that prints a mark before and after it, on standard output and standard error alike; `unframed` keeps
-what lies between. The mark is a word that only a shell that has run to there could know. The exit code stands in the last mark, since a
-wrapper may lose it. Costs no round trip: the frame is part of the command's line. Knows no connection.
+`framed` wraps a command in a shell that prints a mark before and after the command, on standard output and on standard
+error; `unframed` keeps what lies between the marks. The mark is a word that only a shell that has run up to there could
+know. The exit code is in the last mark, because a wrapper may lose the code. Frames cost no round trip: the frame
+is part of the command line. Nothing here knows connections.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# One line: a login shell may be csh, which ends a quoted string at a line's end. No variables, since the centre may have exported any of
-# that name; `exec`, so that no shell's own `printf` or `kill` runs in place of the program; a line end before each mark, since what was
-# printed before may lack its own. A trap, which the program does not inherit: `timeout` watches this shell, and must go on until the
-# program has ended, to kill it if need be. Marks of standard error lie outside those of standard output, wherever a wrapper joins the two.
+# One line: a login shell may be csh, which ends a quoted string at a line's end. No variables, because the centre may
+# have exported a variable of any name. `exec`, so that no shell's own `printf` or `kill` runs in place of the program.
+# A line end before each mark, because the output before it may lack a line end. A trap, which the program does not
+# inherit: `timeout` watches this shell, and must continue until the program has ended, to kill the program if needed.
+# Marks of standard error lie outside those of standard output, wherever a wrapper joins the two.
 FRAME = (
     'set +evx; trap : HUP INT TERM; [ -z "$2" ] || { PATH=$2:$PATH; export PATH; }; '
     'printf "\\n%s err\\n" "$1" >&2; printf "\\n%s out\\n" "$1"; (shift 2; exec "$@"); set -- "$1" "$?"; '
@@ -24,7 +27,8 @@ FRAME = (
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """`code` is the command's own, None where its end was not told. `noise` is what others printed around it, on each stream."""
+    """A command's output. `code` is the command's own exit code, None if the end mark is missing. `noise` is what
+    others printed around the output, on each stream."""
 
     code: int | None
     stdout: bytes
@@ -33,12 +37,12 @@ class Said:
 
 
 def framed(argv: Sequence[str], mark: str, path: str = "") -> list[str]:
-    """`argv` inside a frame, with `path` put before PATH."""
+    """Returns `argv` inside a frame, with `path` put before PATH."""
     return ["sh", "-c", FRAME, "sh", mark, path, *argv]
 
 
 def unframed(stdout: bytes, stderr: bytes, mark: str) -> Said | None:
-    """What the command said; None where the frame was never begun, so that nothing of the command ran."""
+    """Returns the command's output; None if the frame never began, so that nothing of the command ran."""
     word = mark.encode()
     before, begun, rest = stdout.partition(b"\n%s out\n" % word)
     if not begun:
@@ -50,6 +54,7 @@ def unframed(stdout: bytes, stderr: bytes, mark: str) -> Said | None:
 
 
 def _ended(text: bytes, mark: bytes) -> tuple[bytes, bytes, bytes]:
-    """The text before the last such mark, what stands in it, and the text after; the whole text where it has none."""
+    """Returns the text before the last mark, the mark's group, and the text after; the whole text if there is no
+    mark."""
     marks = list(re.finditer(mark, text))
     return (text[: marks[-1].start()], marks[-1][1], text[marks[-1].end() :]) if marks else (text, b"", b"")

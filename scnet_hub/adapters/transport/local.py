@@ -1,7 +1,7 @@
 """`LocalTransport`: a centre whose scheduler's commands run on this machine, each as a process of its own.
 
-Knows processes and files, no schedulers. Commands get a small environment, not this process's: what sbatch is given, it
-hands on to the job, and a broker's environment may name secrets.
+Knows processes and files, no schedulers. Commands get a small environment, not this process's environment: sbatch
+passes its environment on to the job, and a broker's environment may hold secrets.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TMPDIR", "PYTH
 
 
 class LocalTransport(LocalFiles):
-    """`environment` is set for every command; `path` is a folder put before PATH ("": none); `hub` as for `LocalFiles`."""
+    """Runs commands on this machine. `environment` is set for every command; `path` is a folder put before PATH ("":
+    none); `hub` as for `LocalFiles`."""
 
     def __init__(self, environment: Mapping[str, str] | None = None, path: str = "", *, hub: str = "") -> None:
         super().__init__(hub)
@@ -38,7 +39,7 @@ class LocalTransport(LocalFiles):
             )
         )
         try:
-            # asyncio, cancelled in here, kills the first process only and waits for its children's end of the pipes
+            # when cancelled here, asyncio kills only the first process and waits until its children close the pipes
             process = await asyncio.shield(creating)
         except asyncio.CancelledError:
             with contextlib.suppress(OSError, ValueError):
@@ -58,7 +59,7 @@ class LocalTransport(LocalFiles):
 
 
 def surroundings(environment: Mapping[str, str], path: str) -> dict[str, str]:
-    """The environment of a command: what any program needs, and what the centre's spec sets."""
+    """Returns the environment of a command: the variables that any program needs, and those of the centre's spec."""
     kept = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
     kept.update(environment)
     if path:
@@ -67,8 +68,8 @@ def surroundings(environment: Mapping[str, str], path: str) -> dict[str, str]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kills the process with all it started: a hung client must not wait on beside its successor. The group is killed
-    even if its first process has ended: a child of it then holds the output open."""
+    """Kills the process and all its children: a hung client must not continue beside its successor. The group is killed
+    even if its first process has ended: a child then holds the output open."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
@@ -76,5 +77,5 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _name(command: Command) -> str:
-    """The program in `env A=b program ...`, for a sentence."""
+    """Returns the program's name in `env A=b program ...`, for a sentence."""
     return next((word for word in command.argv if word != "env" and "=" not in word), command.argv[0])

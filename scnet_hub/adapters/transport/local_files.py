@@ -1,8 +1,8 @@
-"""Files at a centre whose file system is this machine's: written in one step, read from the end.
+"""Files at a centre that shares this machine's file system: written in one step, read from the end.
 
 Knows nothing of centres. There is one account, this process's own: `account` makes no difference. A file that can't be
-written is `Rejected` in the system's words (disk full, no permission): this centre can't take the session now. Jobs own these files:
-`owned` opens them, on threads of this transport's own.
+written is `Rejected` in the system's words (disk full, no permission): this centre can't take the session now. Jobs own
+these files: `owned_files` opens them, on threads of this transport's own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class LocalFiles:
-    """What a transport to a centre on this machine does with files and ports. `hub` is where the proxy listens on this machine
+    """The files and ports of a transport to a centre on this machine. `hub` is where the proxy listens on this machine
     ("": at its public address)."""
 
     def __init__(self, hub: str = "") -> None:
@@ -43,7 +43,8 @@ class LocalFiles:
             raise Unreachable(f"{path} could not be read: {error.strerror or error}.") from error
 
     async def _work(self, path: str, work: Callable[..., T], *args: object) -> T:
-        """Raises WrongFile, Unreachable when the file system does not answer, else what `work` raises."""
+        """Runs `work` on a thread. Raises WrongFile, Unreachable if the file system does not answer, else what `work`
+        raises."""
         try:
             return await self.pool.run(work, *args)
         except owned_files.WrongKind as error:
@@ -58,16 +59,16 @@ class LocalFiles:
         return host, port
 
     async def unforward(self, host: str, port: int) -> None:
-        """Nothing was opened."""
+        """Does nothing: no forward was opened."""
 
     async def keep(self, wanted: Collection[tuple[str, int]]) -> None:
-        """All addresses are direct."""
+        """Does nothing: all addresses are direct."""
 
     async def hub_url(self) -> str:
         return self.hub
 
     async def close(self) -> None:
-        """Nothing is kept open between questions."""
+        """Does nothing: no connection stays open between questions."""
 
     async def end(self) -> None:
-        """Nothing outlives this process."""
+        """Does nothing: nothing outlives this process."""

@@ -1,6 +1,7 @@
-"""Which addresses at a centre this machine must reach, and by which port of its own each: kept in a file.
+"""Keeps in a file which addresses at a centre this machine must reach, and by which local port each.
 
-A port stays an address's own as long as it is wanted: JupyterHub stores a session's port, and a restart must not change it.
+An address keeps its port as long as the address is wanted: JupyterHub stores a session's port, and a restart must not
+change the port.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from ..secret_files import write_secret
 from .ssh_mux import Forward
 
 HERE = "127.0.0.1"
-PORTS = range(20000, 32768)  # below the system's own range, so that no outgoing connection takes a port while the master is away
+# below the system's ephemeral range, so that no outgoing connection takes a port while the master is away
+PORTS = range(20000, 32768)
 Address = tuple[str, int]
 
 
 class Wanted:
-    """`ports`: address at the centre → port here."""
+    """The wanted forwards. `ports`: address at the centre → local port."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -29,7 +31,7 @@ class Wanted:
         self._saved: dict[Address, int] = {}
 
     def load(self) -> None:
-        """Raises SpecError if the file can't be read."""
+        """Reads the file. Raises SpecError if the file can't be read."""
         try:
             rows = json.loads(self.file.read_text())
             self.ports = {(str(host), int(port)): int(here) for host, port, here in rows}
@@ -37,7 +39,7 @@ class Wanted:
             return
         except (ValueError, TypeError) as error:
             raise SpecError(
-                f"{self.file} is not a list of forwards: {error}.", hint="Remove it; running sessions there need a restart."
+                f"{self.file} is not a list of forwards: {error}.", hint="Remove the file; running sessions there need a restart."
             ) from error
         self._saved = dict(self.ports)
 
@@ -51,7 +53,7 @@ class Wanted:
             self.ports[address] = free_port(self.ports.values())
 
     def move(self, address: Address) -> None:
-        """Another port for it: somebody else has taken its own."""
+        """Gives an address another port, because another program has taken its port."""
         self.ports[address] = free_port(self.ports.values())
 
     def forward(self, address: Address) -> Forward:
@@ -70,7 +72,8 @@ def free_port(taken: Collection[int]) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ssh does: what lingers of an old connection is no obstacle
+        # as ssh does: a lingering old connection is no obstacle
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((HERE, port))
         except OSError:

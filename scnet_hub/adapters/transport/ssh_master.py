@@ -1,7 +1,8 @@
-"""The OpenSSH process that holds one centre's forwards: started detached, found again by its control socket, never doubled.
+"""The OpenSSH process that holds one centre's forwards: started detached, found again by its control socket, never
+started twice.
 
-It outlives the broker, so a restart cuts nobody's session, and it dies by itself when the centre stops answering. Knows how to
-start and find it; which forwards are wanted is `forwards.py`'s business.
+The process outlives the broker, so a restart interrupts no session, and exits on its own when the centre stops answering.
+This file starts and finds the process; `forwards.py` decides which forwards are wanted.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from .certificates import Credential
 from .login_nodes import Door
 from .ssh_mux import Control, MuxError
 
-CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com"  # the first is twice as fast as the last
+# the first is twice as fast as the last
+CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com"
 PROHIBITED = "administratively prohibited"
-FILES = 65536  # open files: one for each forward and each stream; at its limit ssh would stall without a word
+FILES = 65536  # open files: one for each forward and each stream; at its limit ssh would stall silently
 START = 25  # seconds: ConnectTimeout and a slow login
 LOG_LIMIT = 1 << 20
 
@@ -32,16 +34,18 @@ log = logging.getLogger(__name__)
 
 
 class Master:
-    """`folder` is this centre's own (0700). `credential` gives a certificate for forwards, or None where a key file is used."""
+    """Starts and finds one centre's master. `folder` belongs to this centre alone (0700). `credential` gives a
+    certificate for forwards, or None if a key file is used."""
 
     def __init__(self, door: Door, folder: Path, credential: Callable[[], Credential | None], key_file: Path | None) -> None:
         self.door, self.folder, self.credential, self.key_file = door, folder, credential, key_file
         self.socket, self.errors = folder / "ctl", folder / "errors"
-        # Relative to `folder`, so that a long path fits into a socket's address; a hung one is told from others by argv and folder.
+        # Relative to `folder`, so that a long path fits into a socket's address; a hung master is recognised by its
+        # argv and folder.
         self.argv = ["ssh", "-F", "config", "-S", "ctl", "-E", "errors", "-M", "-N", "-f", "-T", "--", door.spec.id]
 
     async def find(self, gone: Callable[[], None], patience: float) -> Control | None:
-        """The control of the running master; None if there is none that answers within `patience` seconds."""
+        """Returns the control of the running master; None if no master answers within `patience` seconds."""
         control = None
         try:
             control = await Control.open(self.socket, gone, patience)
@@ -53,22 +57,23 @@ class Master:
             return None
 
     async def start(self, host: str) -> None:
-        """Ends a hung one, then starts one to `host`. Raises Unreachable or Denied."""
+        """Ends a hung master, then starts a master to `host`. Raises Unreachable or Denied."""
         for pid in self.left_over():
-            log.warning("centre %s: master %d does not answer on its socket: ended", self.door.spec.id, pid)
+            log.warning("centre %s: master %d does not answer on its socket and is ended", self.door.spec.id, pid)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.socket.unlink(missing_ok=True)  # beside a stale one ssh would run without control
+        self.socket.unlink(missing_ok=True)  # ssh would run without a control socket beside a stale one
         self._prepare(host)
         code = await self._spawn()
         for name in ("key", "key-cert.pub"):
-            (self.folder / name).unlink(missing_ok=True)  # needed for the login only
+            (self.folder / name).unlink(missing_ok=True)  # needed only for the login
         if code != 0:
             raise self._failure(host)
         log.info("centre %s: forwards go through %s", self.door.spec.id, host)
 
     def left_over(self) -> Iterator[int]:
-        """Processes with exactly this argv, in exactly this folder. Nothing on systems without /proc."""
+        """Yields the ids of processes with exactly this argv, in exactly this folder. Yields nothing on systems without
+        /proc."""
         argv = [word.encode() for word in self.argv]
         for entry in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
             with contextlib.suppress(OSError):
@@ -77,20 +82,22 @@ class Master:
                     yield int(entry)
 
     def prohibitions(self) -> int:
-        """How often the centre's sshd has said that it forwards nothing, or not to there."""
+        """Returns how often the centre's sshd has refused a forward, to any or to that address."""
         try:
             return self.errors.read_text(errors="replace").count(PROHIBITED)
         except FileNotFoundError:
             return 0
 
     def trim_errors(self) -> None:
-        """ssh adds a line for each connection to a port where nobody listens."""
+        """Empties the error log when it is too large: ssh adds a line for each connection to a port that nothing
+        listens on."""
         with contextlib.suppress(FileNotFoundError):
             if self.errors.stat().st_size > LOG_LIMIT:
                 os.truncate(self.errors, 0)
 
     def _prepare(self, host: str) -> None:
-        """Writes what ssh reads. The key and its certificate go together: ssh prefers an old one that lies beside."""
+        """Writes the files that ssh reads. The key and its certificate are written together: ssh prefers an old
+        certificate beside the key."""
         write_secret(self.folder / "known_hosts", self.door.known_hosts())
         write_secret(self.folder / "config", self._config(host))
         if credential := self.credential():
@@ -116,12 +123,13 @@ class Master:
             "ServerAliveCountMax 2",
             "ControlPersist no",
             f"Ciphers {CIPHERS}",
-            "LogLevel INFO",  # at which it says that sshd refused to open a channel
+            "LogLevel INFO",  # at this level ssh reports that sshd refused to open a channel
         ]
         return "".join(f"{line}\n" for line in lines)
 
     async def _spawn(self) -> int:
-        """ssh returns when it has logged in and gone to the background, or with its failure in `errors`."""
+        """Runs ssh, which returns when it has logged in and gone to the background, or with its failure in `errors`.
+        Returns its exit code."""
         with self.errors.open("wb") as empty:
             os.fchmod(empty.fileno(), 0o600)
         with self.errors.open("ab") as errors:
@@ -147,9 +155,9 @@ class Master:
                 await process.wait()
 
     def _failure(self, host: str) -> Unreachable:
-        """What ssh's words mean, in the same sentences as for commands."""
+        """Returns the error that ssh's output means, in the same sentences as for commands."""
         said = self.errors.read_text(errors="replace")
-        last = next((line.strip().rstrip(".") for line in reversed(said.splitlines()) if line.strip()), "no word from ssh")
+        last = next((line.strip().rstrip(".") for line in reversed(said.splitlines()) if line.strip()), "no message from ssh")
         if "Host key verification failed" in said:
             seen = re.search(r"SHA256:\S+", said)
             return self.door.wrong_host_key(host, seen[0].rstrip(".") if seen else "", last)
@@ -162,8 +170,8 @@ class Master:
 
 
 def raise_limit(pid: int) -> None:
-    """Lets the master have as many open files as it may."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # prlimit is Linux's
+    """Raises the master's limit of open files as far as allowed."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # prlimit exists only on Linux
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         soft = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,7 +1,7 @@
-"""The control socket of an OpenSSH master, spoken to directly: OpenSSH's PROTOCOL.mux, version 4 (the same since 2010).
+"""Speaks to the control socket of an OpenSSH master directly: OpenSSH's PROTOCOL.mux, version 4 (unchanged since 2010).
 
-One connection is held open: its end is the master's end, so nobody has to ask whether the master lives, and many forwards
-cost no process each. Knows no centres, and not what a forward is for.
+One connection is held open. The connection ends with the master, so there is no need to ask whether the master lives,
+and many forwards cost no process each. Knows neither centres nor the purpose of a forward.
 https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.mux
 """
 
@@ -19,16 +19,17 @@ from typing import Literal
 HELLO, VERSION = 0x00000001, 4
 ALIVE_CHECK, TERMINATE, OPEN_FWD, CLOSE_FWD = 0x10000004, 0x10000005, 0x10000006, 0x10000007
 OK, PERMISSION_DENIED, FAILURE, ALIVE = 0x80000001, 0x80000002, 0x80000003, 0x80000005
-LONGEST_NAME = 100  # bytes of a unix socket's path that fit everywhere
+LONGEST_NAME = 100  # longest path of a Unix socket, in bytes, that works on every system
 
 
 class MuxError(Exception):
-    """The master said no; in its words."""
+    """Raised when the master refuses, with the master's words."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Forward:
-    """`local` is ssh's -L, `remote` its -R: who connects to listen_host:listen_port (here or there) reaches host:port."""
+    """A port forward. `local` is ssh's -L, `remote` its -R: a connection to listen_host:listen_port (here or there)
+    reaches host:port."""
 
     kind: Literal["local", "remote"]
     listen_host: str
@@ -42,8 +43,8 @@ class Forward:
 
 
 class Control(asyncio.Protocol):
-    """`gone` is called once when the connection to the master ends. Methods raise MuxError, or OSError if it is gone, or if it
-    does not answer within `patience` seconds."""
+    """A connection to the master. `gone` is called once when the connection ends. Methods raise MuxError, or OSError if
+    the master is gone or does not answer within `patience` seconds."""
 
     def __init__(self, gone: Callable[[], None], patience: float) -> None:
         self._gone, self._patience = gone, patience
@@ -60,18 +61,18 @@ class Control(asyncio.Protocol):
         return control
 
     async def alive(self) -> int:
-        """The master's process id."""
+        """Returns the master's process id."""
         kind, rest = await self._ask(ALIVE_CHECK)
         if kind != ALIVE:
-            raise MuxError(f"answered {kind:#x} to a question whether it lives")
+            raise MuxError(f"answered {kind:#x} to an alive check")
         return _unpack(rest, 0)
 
     async def forward(self, forward: Forward) -> None:
-        """Harmless to repeat. A remote one is answered by the other end's sshd."""
+        """Opens a forward; harmless to repeat. The other end's sshd answers for a remote forward."""
         await self._do(OPEN_FWD, forward.packed())
 
     async def cancel(self, forward: Forward) -> None:
-        """Raises MuxError if there was none."""
+        """Closes a forward. Raises MuxError if there was no such forward."""
         await self._do(CLOSE_FWD, forward.packed())
 
     async def terminate(self) -> None:
@@ -119,7 +120,7 @@ class Control(asyncio.Protocol):
             self._received(packet)
 
     def _received(self, packet: bytes) -> None:
-        """A hello has a version where the others have the number of the question; nobody waits for it."""
+        """Passes an answer on. A hello has a version in place of the question's number, and no caller waits for it."""
         if len(packet) < 8 or (kind := _unpack(packet, 0)) == HELLO:
             return
         answer = self._answers.get(_unpack(packet, 4))
@@ -136,7 +137,8 @@ class Control(asyncio.Protocol):
 
 @contextmanager
 def _short(socket: Path) -> Iterator[str]:
-    """A path of the socket that fits into an address: through /proc and its open folder, if it is too long itself."""
+    """Yields a path of the socket that fits into an address: through /proc and the open folder, if the path itself is
+    too long."""
     if len(os.fsencode(socket)) <= LONGEST_NAME:
         yield str(socket)
         return

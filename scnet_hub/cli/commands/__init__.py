@@ -1,1 +1,1 @@
-"""Commands for people who run sessions. One noun a file."""
+"""Commands for people who run sessions. One file for each noun."""

@@ -1,4 +1,4 @@
-"""`scnet accounts`: as whom your jobs run at each centre; link one, prove it, let it go."""
+"""`scnet accounts`: the account that your jobs use at each centre; link an account, prove it, unlink it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ HOW = {"list": "by the centre's list", "proof": "by your proof"}
 @click.group(invoke_without_command=True)
 @click.pass_context
 def accounts(ctx: click.Context) -> None:
-    """Your accounts at the centres. Without a command: list them."""
+    """Work with your accounts at the centres. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_accounts, as_json=False)
 
 
 @accounts.command("list")
-@click.option("--all", "everything", is_flag=True, help="Also links that ended.")
+@click.option("--all", "everything", is_flag=True, help="Also show ended links.")
 @reading
 def list_accounts(client: Client, everything: bool = False) -> Answer:
-    """As whom your jobs run, centre by centre."""
+    """List the accounts that your jobs use, centre by centre."""
     document = client.call("GET", "accounts", params={"all": 1} if everything else {})
     centres = client.centres()
     return Answer(document, lambda: show(document["accounts"], centres))
@@ -45,7 +45,7 @@ def show(links: list[Json], centres: list[Json]) -> None:
     ]
     linked = {one["centre"] for one in links if not one["ended_at"]}
     shared = [
-        (one["id"], "(shared)", "everybody", "one account for all: a demo's way", "-", "-")
+        (one["id"], "(shared)", "all people", "one account for all: for demos only", "-", "-")
         for one in centres
         if one.get("identity") == "shared"
     ]
@@ -60,12 +60,12 @@ def show(links: list[Json], centres: list[Json]) -> None:
 @click.argument("account")
 @reading
 def link(client: Client, centre: str, account: str) -> Answer:
-    """Link your ACCOUNT at CENTRE: shows the command that you run there to prove that it is yours."""
+    """Link your ACCOUNT at CENTRE: shows a command that you run there to prove that the account is yours."""
     document = client.call("POST", f"accounts/{quote(centre, safe='')}", json={"account": account})
 
     def words() -> None:
-        click.echo(f"Sign in at {centre} as {account}, the way you always do, and run:\n\n    {document['command']}\n")
-        click.echo(f"Then, within {document['valid_s'] / 60:.0f} minutes, here: scnet accounts prove {centre}")
+        click.echo(f"Sign in at {centre} as {account}, as usual, and run:\n\n    {document['command']}\n")
+        click.echo(f"Then, within {document['valid_s'] / 60:.0f} minutes, run here: scnet accounts prove {centre}")
 
     return Answer(document, words)
 
@@ -76,13 +76,13 @@ def link(client: Client, centre: str, account: str) -> Answer:
 def prove(client: Client, centre: str) -> Answer:
     """Look for the word that you left at CENTRE, and link the account."""
     document = client.call("POST", f"accounts/{quote(centre, safe='')}/proof")
-    return Answer(document, lambda: click.echo(f"Linked: at {centre} your jobs run as {document['account']}."))
+    return Answer(document, lambda: click.echo(f"Linked. At {centre} your jobs run as {document['account']}."))
 
 
 @accounts.command()
 @click.argument("centre")
 @reading
 def unlink(client: Client, centre: str) -> Answer:
-    """Let go of your account at CENTRE; running sessions there go on."""
+    """Unlink your account at CENTRE; running sessions there continue."""
     document = client.call("DELETE", f"accounts/{quote(centre, safe='')}")
     return Answer(document, lambda: click.echo(f"No longer linked: {document['account']} at {centre}."))

@@ -1,4 +1,4 @@
-"""`scnet allocation` and `scnet project`: what a project asked for and was granted, and who may spend how much of it."""
+"""`scnet allocation` and `scnet project`: requested and granted allocations, and how much each member may spend."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ HEADS = ("id", "project", "credits", "state", "from", "until", "centres", "asked
 @click.group(invoke_without_command=True)
 @click.pass_context
 def allocation(ctx: click.Context) -> None:
-    """What your projects asked for and were granted. Without a command: list them."""
+    """Work with the allocations that your projects requested and were granted. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_allocations, as_json=False)
 
 
 @allocation.command("list")
-@click.option("--project", default="", help="Of this project only.")
-@click.option("--state", default="", help="requested, approved, active, ended, declined or withdrawn.")
+@click.option("--project", default="", help="Only of this project.")
+@click.option("--state", default="", help="Only in this state: requested, approved, active, ended, declined or withdrawn.")
 @reading
 def list_allocations(client: Client, project: str = "", state: str = "") -> Answer:
-    """Newest first."""
+    """List allocations, newest first."""
     document = client.call("GET", "allocations", params={"project": project, "state": state})
     return Answer(document, lambda: print_table(HEADS, [line(one) for one in document["allocations"]], numbers=(2,)))
 
@@ -36,36 +36,36 @@ def list_allocations(client: Client, project: str = "", state: str = "") -> Answ
 @allocation.command()
 @click.argument("project")
 @click.argument("credits", type=Credits())
-@click.option("--why", "words", prompt="What for", help="What it is for, for those who decide.")
-@click.option("--from", "begins_at", default="", type=TIME, metavar="DATE", help="When it begins; now.")
-@click.option("--until", "ends_at", default="", type=TIME, metavar="DATE", help="When what is not spent is gone; never.")
-@click.option("--centre", "centres", multiple=True, help="Where it may be spent (repeatable); everywhere.")
-@click.option("--renews", default="", metavar="ID", help="The allocation whose rest it takes over.")
+@click.option("--why", "words", prompt="Purpose", help="The purpose, for the people who decide.")
+@click.option("--from", "begins_at", default="", type=TIME, metavar="DATE", help="First day. Default: now.")
+@click.option("--until", "ends_at", default="", type=TIME, metavar="DATE", help="When unspent credits expire. Default: never.")
+@click.option("--centre", "centres", multiple=True, help="Where the credits may be spent (repeatable). Default: everywhere.")
+@click.option("--renews", default="", metavar="ID", help="The allocation whose remainder is taken over.")
 @reading
 def request(client: Client, project: str, credits: float, **said: object) -> Answer:
-    """Ask for CREDITS for PROJECT: its PI or a manager may."""
+    """Request CREDITS for PROJECT: its PI or a manager may."""
     body = {"project": project, "amount": credits, **said, "centres": list(said["centres"])}  # type: ignore[call-overload]
     return answered(client.call("POST", "allocations", json=body))
 
 
 @allocation.command()
 @click.argument("allocation_id", metavar="ID")
-@click.option("--amount", type=Credits(), help="Another amount than was asked for.")
-@click.option("--grantor", default="", help="Who gives it; the federation.")
-@click.option("--words", default="", help="For those who asked.")
+@click.option("--amount", type=Credits(), help="Grant another amount than was requested.")
+@click.option("--grantor", default="", help="Who grants the credits. Default: the federation.")
+@click.option("--words", default="", help="A message to the people who requested it.")
 @reading
 def approve(client: Client, allocation_id: str, amount: float | None, grantor: str, words: str) -> Answer:
-    """Operators: grant what was asked for."""
+    """Operators: grant a requested allocation."""
     body = {"amount": amount, "grantor": grantor, "words": words}
     return answered(client.call("POST", f"allocations/{quote(allocation_id, safe='')}/approve", json=body))
 
 
 @allocation.command()
 @click.argument("allocation_id", metavar="ID")
-@click.option("--words", prompt="Why", help="For those who asked.")
+@click.option("--words", prompt="Reason", help="The reason, for the people who requested it.")
 @reading
 def decline(client: Client, allocation_id: str, words: str) -> Answer:
-    """Operators: decline, with the reason."""
+    """Operators: decline a requested allocation, with the reason."""
     return answered(client.call("POST", f"allocations/{quote(allocation_id, safe='')}/decline", json={"words": words}))
 
 
@@ -73,7 +73,7 @@ def decline(client: Client, allocation_id: str, words: str) -> Answer:
 @click.argument("allocation_id", metavar="ID")
 @reading
 def withdraw(client: Client, allocation_id: str) -> Answer:
-    """Take a request back that nobody answered yet."""
+    """Withdraw a request that is not answered yet."""
     return answered(client.call("POST", f"allocations/{quote(allocation_id, safe='')}/withdraw"))
 
 
@@ -96,7 +96,7 @@ def day(at: str | None) -> str:
 @click.argument("project_id", metavar="PROJECT")
 @reading
 def project(client: Client, project_id: str) -> Answer:
-    """A project: what it has and until when, and who spent how much of it."""
+    """Show a project: its credits and until when they last, and how much each member spent."""
     document = client.call("GET", f"projects/{quote(project_id, safe='')}")
     return Answer(document, lambda: show(document))
 
@@ -113,7 +113,7 @@ def show(one: Json) -> None:
     for asked in one["allocations"]:
         if asked["state"] == "requested":
             amount, since = format_number(asked["amount"]), day(asked["asked_at"])
-            click.echo(f"Waits for an answer: {amount} credits, asked for on {since} ({asked['id']}).")
+            click.echo(f"Waiting for an answer: {amount} credits, requested on {since} ({asked['id']}).")
 
 
 def lot_line(lot: Json) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def lot_line(lot: Json) -> tuple[str, ...]:
 
 
 def member_line(who: Json) -> tuple[str, ...]:
-    if who["spent"] is None:  # for who leads the project
+    if who["spent"] is None:  # shown only to the people who lead the project
         return (who["person"], who["role"], "-", "-", "-")
     cap = "all" if who["cap"] is None else format_number(who["cap"])
     return (who["person"], who["role"], format_number(who["spent"]), format_number(who["held"]), cap)

@@ -1,4 +1,4 @@
-"""`scnet balance`: what your projects may still spend, how fast they do, and how much at once."""
+"""`scnet balance`: how much your projects may still spend, how fast they spend it, and the quotas."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ AMOUNTS = ("granted", "settled", "in_flight", "held", "available")
 @click.command()
 @reading
 def balance(client: Client) -> Answer:
-    """Your projects' credits and quotas: granted = settled + in flight (estimated) + held + available."""
+    """Show your projects' credits and quotas: granted = settled + in flight (estimated) + held + available."""
     document = client.call("GET", "balance")
     return Answer(document, lambda: show_balance(document["projects"], document["as_of"]))
 
 
 def show_balance(projects: list[Json], as_of: str) -> None:
     if not projects:
-        click.echo("You are in no project. Ask the operators to add you to one.")
+        click.echo("You are not a member of a project. Ask the operators to add you to a project.")
         return
     heads = ("project", "title", "granted", "settled", "in flight", "held", "available", "sessions", "cores", "GPUs")
     print_table(heads, (balance_row(project) for project in projects), numbers=range(2, 10))
@@ -42,12 +42,12 @@ def balance_row(project: Json) -> tuple[str, ...]:
 
 
 def use(quota: Json) -> str:
-    """ "2 of 8": in use at once, of the ceiling."""
+    """Returns "2 of 8": in use at once, of the ceiling."""
     return f"{quota['used']} of {quota['limit']}"
 
 
 def ceilings(mine: Iterable[Json]) -> list[str]:
-    """What one person uses of the ceilings that each has, a line for each who sets them."""
+    """Returns one person's use of the ceilings that apply to each person, a line for each body that sets them."""
     by: dict[str, list[str]] = {}
     for one in mine:
         by.setdefault(one["whose"], []).append(f"{use(one)} {one['what'].replace('gpus', 'GPUs')}")
@@ -55,9 +55,9 @@ def ceilings(mine: Iterable[Json]) -> list[str]:
 
 
 def ages(project: Json, as_of: str) -> str:
-    """How old what is settled and what is in flight is."""
+    """Returns how old the settled credits and the credits in flight are."""
     settled, looked = project["as_of"]["settled"], project["as_of"]["in_flight"]
-    newest = f"The newest charge is of {ago(settled, as_of)}" if settled else "Nothing was charged yet"
+    newest = f"Newest charge: {ago(settled, as_of)}" if settled else "Nothing has been charged yet"
     late = f"; {project['waiting']} ended without a usage record yet" if project["waiting"] else ""
     return f"{newest}{late}; in flight as of {ago(looked, as_of)}."
 

@@ -1,4 +1,6 @@
-"""`scnet centres` and `scnet place`: what the members have, and where a request would go now, with every reason."""
+"""`scnet centres` and `scnet place`: the resources of the members, and where a request would go now, with every
+reason.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from ..options import given, needs
 @click.command()
 @reading
 def centres(client: Client) -> Answer:
-    """The member centres: state, what is free, queue, price, age of the facts."""
+    """Show the member centres: state, free resources, queue, price, age of the facts."""
     document = client.call("GET", "centres")
     return Answer(document, lambda: show_centres(document["centres"]))
 
@@ -49,16 +51,16 @@ def centre_row(centre: Json) -> tuple[str, ...]:
 
 @click.command()
 @needs
-@click.option("--explain", metavar="ID", help="Instead: why that session is where it is, or why that start was refused.")
-@click.option("--replay", metavar="ID", help="Instead: that decision once more, from what was known then...")
+@click.option("--explain", metavar="ID", help="Instead: explain why that session is where it is, or why that start was refused.")
+@click.option("--replay", metavar="ID", help="Instead: make that decision again, from the facts of that time...")
 @click.option("--policy", metavar="NAME", help="... by another policy.")
 @reading
 def place(client: Client, explain: str | None, replay: str | None, policy: str | None, **asked: Any) -> Answer:
-    """Where a session would go now, when it would start and what it would cost. Starts nothing."""
+    """Show where a session would run now, when it would start and how much it would cost. Starts nothing."""
     if policy is not None and replay is None:
-        raise click.UsageError("--policy goes with --replay.")
+        raise click.UsageError("--policy needs --replay.")
     if sum((explain is not None, replay is not None, bool(given(asked)))) > 1:
-        raise click.UsageError("--explain and --replay stand alone: they ask about what was decided.")
+        raise click.UsageError("--explain and --replay allow no other options: they show a past decision.")
     if explain is not None:
         return told(client.explain(explain))
     if replay is not None:
@@ -93,12 +95,12 @@ def offer_row(offer: Json) -> tuple[str, ...]:
 
 
 def of(part: int, whole: int) -> str:
-    """ "12/16"; "-" where there is nothing of the kind."""
+    """Returns "12/16"; "-" if the total is 0."""
     return f"{part}/{whole}" if whole else "-"
 
 
 def prices(values: list[float]) -> str:
-    """One price, or from the lowest to the highest; "-" for none. Credits."""
+    """Returns one price, or the lowest to the highest price; "-" for none. In credits."""
     low, high = (min(values), max(values)) if values else (None, None)
     if low is None or high is None:
         return "-"
@@ -106,7 +108,7 @@ def prices(values: list[float]) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """ "12 s ago", or that there are none yet."""
+    """Returns "12 s ago", or "none yet"."""
     if seconds is None:
         return "none yet"
     words = format_duration(timedelta(seconds=seconds))

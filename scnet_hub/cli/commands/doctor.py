@@ -1,6 +1,8 @@
-"""`scnet doctor`: what is in order here and what is not, from this machine's Python to each centre, and what to do.
+"""`scnet doctor`: which parts are in order and which are not, from this machine's Python to each centre, and what to
+do.
 
-A check is a function that says what it found, or raises what is wrong; a new check is a function and a line in CHECKS.
+A check is a function that returns its finding, or raises a Problem; a new check is a function and a line in
+CHECKS.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ from ...setup.environment import Environment, pins
 from ...setup.proxy import Proxy, node
 from ..app import App, Json, plain, print_json, readable
 
-LEAST_DISK = 500 * 2**20  # bytes: a session's notebook, a database and logs of some days
+LEAST_DISK = 500 * 2**20  # bytes: a session's notebook, a database and some days of logs
 SETUP = "Run `make setup`."
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, whether it is in order, what was found, and what to do."""
+    """One line: the name of the check, whether it passed, its finding, and what to do."""
 
     name: str
     ok: bool
@@ -38,14 +40,14 @@ class Finding:
 
 
 class Problem(ScnetError):
-    """What a check raises where something is not in order."""
+    """Raised by a check when something is not in order."""
 
     code = "problem"
 
 
 @dataclass(slots=True)
 class Visit:
-    """One run: where the sources lie, and the broker's client once it is known."""
+    """One run: the folder of the sources, and the broker's client once it is known."""
 
     connect: Callable[[], Client]
     root: Path = field(default_factory=lambda: Path(__file__).resolve().parents[3])
@@ -53,9 +55,9 @@ class Visit:
     silent: str = "no broker is known"
 
     def ask(self, path: str) -> Json:
-        """One call; a Problem without asking where it is known already that nobody would answer."""
+        """Makes one call. Raises Problem without a call if the broker is known not to answer."""
         if self.client is None or self.silent:
-            raise Problem(f"not asked, as {self.silent}")
+            raise Problem(f"not asked, because {self.silent}")
         return self.get(self.client, path)
 
     @staticmethod
@@ -68,7 +70,7 @@ Checks = tuple[tuple[str, Callable[[Visit], str]], ...]
 
 
 def python(visit: Visit) -> str:
-    if sys.version_info < (3, 11):  # noqa: UP036  # the environment may be of another Python than the one that set it up
+    if sys.version_info < (3, 11):  # noqa: UP036  # another Python may have made the environment
         raise Problem(f"{sys.version.split()[0]} is too old", hint="SCNet Hub needs Python 3.11 or newer.")
     return f"{sys.version.split()[0]} in {sys.prefix}"
 
@@ -76,7 +78,7 @@ def python(visit: Visit) -> str:
 def environment(visit: Visit) -> str:
     lock = visit.root / "requirements.lock"
     if not lock.exists():
-        return f"scnet-hub {__version__}, installed without a lock"
+        return f"scnet-hub {__version__}, installed without a lock file"
     if Path(sys.prefix).resolve() != Environment(visit.root).folder.resolve():
         return "not the .venv of this checkout: not compared with the lock"
     wrong = [f"{name} {has or 'missing'} (not {wanted})" for name, wanted in pins(lock.read_text()) if (has := version(name)) != wanted]
@@ -98,14 +100,14 @@ def proxy(visit: Visit) -> str:
     if not part.sources.exists():
         return "not part of this installation"
     if not part.done():
-        raise Problem("not installed, or not as its lock says", hint=SETUP)
+        raise Problem("not installed, or different from its lock", hint=SETUP)
     return "installed as its lock says"
 
 
 def node_found(visit: Visit) -> str:
     program = node(Path(sys.prefix))
     if program is None:
-        raise Problem("none of version 20 or newer on PATH, and none in the environment", hint=SETUP)
+        raise Problem("no version 20 or newer on PATH, and none in the environment", hint=SETUP)
     done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
     if done.returncode:
         raise Problem(f"{program} does not run: {done.stderr.strip()[:200]}", hint="Remove .venv and run `make setup` again.")
@@ -115,12 +117,12 @@ def node_found(visit: Visit) -> str:
 def state_folder(visit: Visit) -> str:
     folder = state_dir()
     if not folder.exists():
-        return f"{folder} is not there yet; `scnet demo` makes it"
+        return f"{folder} does not exist yet; `scnet demo` makes it"
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise Problem(f"{folder} can't be read and written", hint="Give it to the user who runs this, or set SCNET_HOME.")
     free = shutil.disk_usage(folder).free
     if free < LEAST_DISK:
-        raise Problem(f"{folder}: {free // 2**20} MiB left on its disk", hint="Make room, or set SCNET_HOME to another disk.")
+        raise Problem(f"{folder}: {free // 2**20} MiB left on its disk", hint="Free some space, or set SCNET_HOME to another disk.")
     saved = folder / "client.json"
     if saved.exists() and saved.stat().st_mode & 0o077:
         raise Problem(f"{saved} can be read by others: it holds a token", hint=f"chmod 600 {saved}, then restart the demo for a new token.")
@@ -134,13 +136,13 @@ def broker(visit: Visit) -> str:
     health = visit.get(visit.client, "health")
     visit.silent = ""
     if not health.get("ok", True):
-        raise Problem(f"{visit.client.url} says that it is not well", hint="See the broker's log.")
+        raise Problem(f"{visit.client.url} reports a problem", hint="See the broker's log.")
     return f"{visit.client.url}, version {health.get('version', 'unknown')}"
 
 
 def hub(visit: Visit) -> str:
     if visit.client is None:
-        raise Problem(f"not asked, as {visit.silent}")
+        raise Problem(f"not asked, because {visit.silent}")
     url = hub_api(visit.client.url)
     if not url:
         return "not asked: the broker's address does not lead through a hub"
@@ -152,7 +154,8 @@ def hub(visit: Visit) -> str:
 
 
 def hub_api(broker_url: str) -> str:
-    """The hub's API: beside the broker behind the same proxy, else where a session was told it is; "" if neither."""
+    """Returns the hub's API: beside the broker behind the same proxy, else the address given to the session; "" if
+    neither is known."""
     before, service, _ = broker_url.partition("/services/")
     return f"{before}/hub/api" if service else os.environ.get("JUPYTERHUB_API_URL", "")
 
@@ -176,14 +179,15 @@ CHECKS: Checks = (
 
 
 def examine(visit: Visit, checks: Checks = CHECKS) -> Iterator[Finding]:
-    """Every check's finding, then each centre's. A check that breaks is a finding, not the end."""
+    """Yields every check's finding, then each centre's. A check that breaks is a finding and does not stop the
+    others."""
     for name, check in checks:
         try:
             yield Finding(name, True, check(visit))
         except ScnetError as error:
             yield Finding(name, False, str(error), error.hint)
         except (OSError, subprocess.TimeoutExpired) as error:
-            yield Finding(name, False, f"{type(error).__name__}: {error}", "This check itself failed: see the message.")
+            yield Finding(name, False, f"{type(error).__name__}: {error}", "The check itself failed: see the message.")
     yield from centres(visit)
 
 
@@ -196,7 +200,7 @@ def centres(visit: Visit) -> Iterator[Finding]:
     for centre in found:
         up = centre["state"] == "up"
         words = f"up, {centre['cores_free']} of {centre['cores']} cores free" if up else f"{centre['state']}: {centre['why']}"
-        yield Finding(f"centre {centre['id']}", up, words, "" if up else "Others are not affected. Its operators, or ours, can say more.")
+        yield Finding(f"centre {centre['id']}", up, words, "" if up else "Other centres are not affected. Ask its operators, or ours.")
 
 
 @click.command()

@@ -1,7 +1,8 @@
-"""`scnet run`, `jobs`, `logs` and `cancel`: batch jobs, as sessions of that kind, placed and charged like every other.
+"""`scnet run`, `jobs`, `logs` and `cancel`: batch jobs, which are sessions of that kind, placed and charged like every
+other session.
 
-What a job prints goes to stdout when it is followed, what is said about it to stderr. Exit code 0 says of `--wait` and
-`--follow` that the job's own was 0.
+With `--follow` a job's output goes to stdout, and messages about the job go to stderr. With `--wait` and `--follow`
+exit code 0 means that the job's own exit code was 0.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ LAST_LINES = 8
 
 
 def environment(ctx: click.Context, option: click.Parameter, words: Sequence[str]) -> dict[str, str]:
-    """K=V as it stands; K alone takes the value from here, so that a secret need not stand in a command."""
+    """Returns NAME=VALUE as given; NAME alone takes the value from this environment, so that a secret need not stand in
+    a command."""
     pairs = {}
     for word in words:
         name, given_here, value = word.partition("=")
         if not given_here and name not in os.environ:
-            raise click.BadParameter(f"{name!r} is not set here; write NAME=VALUE.", ctx, option)
+            raise click.BadParameter(f"{name!r} is not set in this environment; write NAME=VALUE.", ctx, option)
         pairs[name] = value if given_here else os.environ[name]
     return pairs
 
@@ -42,12 +44,12 @@ def environment(ctx: click.Context, option: click.Parameter, words: Sequence[str
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.argument("argv", nargs=-1, required=True, metavar="[--] PROGRAM [WORD]...", type=click.UNPROCESSED)
 @needs
-@click.option("--name", default="", help="One live job of a name (a new name).")
-@click.option("--env", multiple=True, metavar="NAME[=VALUE]", callback=environment, help="Set for the job; repeatable.")
-@click.option("--file", "files", multiple=True, metavar="FILE", help="Sent along, 128 KiB in all; repeatable.")
-@click.option("--no-files", is_flag=True, help="Don't send the program, though it is a file here.")
-@click.option("--wait", "how", flag_value="wait", default="", help="Until it has ended; exit code 1 if it failed.")
-@click.option("--follow", "how", flag_value="follow", help="The same, and show its output.")
+@click.option("--name", default="", help="The job's name; only one live job may have it. Default: a new name.")
+@click.option("--env", multiple=True, metavar="NAME[=VALUE]", callback=environment, help="Set a variable for the job; repeatable.")
+@click.option("--file", "files", multiple=True, metavar="FILE", help="Send this file along, 128 KiB in all; repeatable.")
+@click.option("--no-files", is_flag=True, help="Don't send the program, even if it is a file here.")
+@click.option("--wait", "how", flag_value="wait", default="", help="Wait until the job has ended; exit code 1 if it failed.")
+@click.option("--follow", "how", flag_value="follow", help="The same, and show the job's output.")
 @reading
 def run(
     client: Client, argv: tuple[str, ...], name: str, env: dict[str, str], files: tuple[str, ...], no_files: bool, how: str, **asked: Any
@@ -65,18 +67,18 @@ def run(
 
 
 def about(job: Job, asked: Sequence[str]) -> None:
-    """What a person should know of the request that they did not write themselves."""
+    """Prints the facts of the request that the person did not state."""
     if not job.new:
-        click.echo(f"A job of that name is live already: nothing was started. Here is {job.id}.", err=True)
+        click.echo(f"A job of that name is live already: {job.id}. Nothing was started.", err=True)
         return
     if by_itself := [name for name in job.sent if name not in {os.path.normpath(path) for path in asked}]:
         click.echo(f"Sent along: {plain(', '.join(by_itself))}.", err=True)
     for word in job.left:
-        click.echo(f"Not sent along: {plain(word)}, though there is such a file here. With --file {plain(word)} it would be.", err=True)
+        click.echo(f"Not sent along: {plain(word)}, although a file of that name is here. To send it, add --file {plain(word)}.", err=True)
 
 
 def begun(job: Job) -> str:
-    """Id, place, and the reason with the expected start and the most that it may cost."""
+    """Returns id, place, and the reason with the expected start and the maximum cost."""
     one = job.session
     lines = (
         f"{job.id}  {job.name}  {outcome(one)} at {one['centre_name'] or one['centre']}, partition {one['partition']}",
@@ -87,7 +89,7 @@ def begun(job: Job) -> str:
 
 
 def attend(job: Job, how: str) -> None:
-    """Stays with a job until it has ended, and says on stderr how. Ctrl-C leaves it running."""
+    """Stays with a job until it has ended, and reports the end on stderr. Ctrl-C leaves the job running."""
     with leaving(job):
         if how == "follow":
             job.follow(write, note=lambda words: remark(job, words))
@@ -97,13 +99,13 @@ def attend(job: Job, how: str) -> None:
 
 
 def remark(job: Job, words: str) -> None:
-    """What the broker says of a job on its way; of its end `ended` speaks."""
+    """Prints the broker's messages on the way; `ended` reports the end."""
     if job.session["live"] or first_line(words) != first_line(str(job.session["end_reason"])):
         click.echo(plain(first_line(words)), err=True)
 
 
 def write(text: str) -> None:
-    """A job's output: on stdout, unless that is kept for a JSON document."""
+    """Prints a job's output: on stdout, unless stdout is reserved for a JSON document."""
     click.echo(plain(text), nl=False, err=bool(click.get_current_context().params["as_json"]))
 
 
@@ -112,12 +114,12 @@ def leaving(job: Job) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"\n{job.id} goes on: `scnet logs {job.id} --follow` comes back to it, `scnet cancel {job.id}` stops it.", err=True)
+        click.echo(f"\n{job.id} continues: `scnet logs {job.id} --follow` shows it again, `scnet cancel {job.id}` stops it.", err=True)
         sys.exit(1)
 
 
 def ended(job: Job, *, with_log: bool) -> None:
-    """How it ended; of one that failed and whose output nobody saw, the last lines too."""
+    """Prints how the job ended; for a failed job whose output was not shown, the last lines too."""
     reason = job.reason if with_log else first_line(job.reason)
     if with_log and not job.ok and "\n" not in reason and (last := last_lines(job)):
         reason = f"{reason}{TAIL}{last}"
@@ -132,10 +134,10 @@ def last_lines(job: Job) -> str:
 
 
 @click.command()
-@click.option("--all", "ended_too", is_flag=True, help="Ended ones among your last 50 sessions too.")
+@click.option("--all", "ended_too", is_flag=True, help="Also show ended jobs among your last 50 sessions.")
 @reading
 def jobs(client: Client, ended_too: bool) -> Answer:
-    """Your batch jobs: where they run, for how long still, what they cost."""
+    """Show your batch jobs: where they run, how much time is left, how much they cost."""
     document = client.session_list(all=ended_too)
     found = [one for one in document["sessions"] if one["kind"] == "batch"]
     return Answer({**document, "sessions": found}, lambda: show_jobs(found, document.get("as_of")))
@@ -168,10 +170,10 @@ def job_row(one: Json, now: datetime) -> tuple[str, ...]:
 
 @click.command()
 @click.argument("job")
-@click.option("--follow", "-f", is_flag=True, help="Until it has ended; exit code 1 if it failed.")
+@click.option("--follow", "-f", is_flag=True, help="Show output until the job has ended; exit code 1 if it failed.")
 @reading
 def logs(client: Client, job: str, follow: bool) -> Answer:
-    """The end of the output of JOB (its id), or all that is still to come."""
+    """Show the end of the output of JOB (its id), or with --follow all further output."""
     if follow:
         followed = Job(client, client.session(job))
         attend(followed, "follow")
@@ -186,7 +188,7 @@ def logs(client: Client, job: str, follow: bool) -> Answer:
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
 @reading
 def cancel(client: Client, jobs: tuple[str, ...]) -> Answer:
-    """Stop each JOB (its id). It is charged for what it used."""
+    """Stop each JOB (its id). A job is charged for the time that it used."""
     done: list[Json] = []
     refused: list[Json] = []
     for job in dict.fromkeys(jobs):

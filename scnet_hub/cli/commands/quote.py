@@ -1,4 +1,4 @@
-"""`scnet quote`: what a session would cost, before it is started."""
+"""`scnet quote`: the cost of a session before it is started."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from ..options import given, needs
 
 @click.command()
 @needs
-@click.option("--kind", type=click.Choice(["lab", "dask", "batch"]), help="A batch job holds all at once, the others by and by (lab).")
+@click.option(
+    "--kind",
+    type=click.Choice(["lab", "dask", "batch"]),
+    help="Batch jobs hold the full cost at the start; other kinds hold it in steps. Default: lab.",
+)
 @reading
 def quote(client: Client, **asked: Any) -> Answer:
-    """What that would cost where it would go now: at least, probably, at most, and what is left then. Starts nothing."""
+    """Show the cost of such a session where it would run now: at least, probably, at most, and the credits left then. Starts
+    nothing."""
     document = client.call("POST", "quotes", json=given(asked))
     return Answer(document, lambda: show(document))
 

@@ -1,4 +1,6 @@
-"""`scnet sessions`, `scnet stop` and `scnet log`: one's own sessions, whatever their kind and wherever they run."""
+"""`scnet sessions`, `scnet stop` and `scnet log`: a person's own sessions, whatever their kind and wherever they
+run.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,10 @@ from ..app import Answer, Json, plain, print_table, reading
 
 
 @click.command()
-@click.option("--all", "ended_too", is_flag=True, help="The last 50 ended ones too.")
+@click.option("--all", "ended_too", is_flag=True, help="Also show the last 50 ended sessions.")
 @reading
 def sessions(client: Client, ended_too: bool) -> Answer:
-    """Your sessions: where they run, since when, what they cost."""
+    """Show your sessions: where they run, since when, how much they cost."""
     document = client.session_list(all=ended_too)
     return Answer(document, lambda: show_sessions(document["sessions"], document.get("as_of")))
 
@@ -53,11 +55,12 @@ def session_row(session: Json, now: datetime) -> tuple[str, ...]:
 
 
 def note(session: Json) -> str:
-    """What a person should know of it now: why it ended, that its centre can't be asked, or what it waits for."""
+    """Returns a note for the person: why the session ended, that its centre can't be asked, or what the session waits
+    for."""
     if not session["live"]:
         return endings.cause(session)
     if session["unknown_since"]:
-        return f"centre can't be asked since {session['unknown_since']}: {session['unknown_why'] or 'no answer'}"
+        return f"centre has not answered since {session['unknown_since']}: {session['unknown_why'] or 'no answer'}"
     place = f"place {session['place_in_queue']} in the queue" if session["place_in_queue"] else ""
     return ", ".join(words for words in (place, session["reason"] or "") if words)
 
@@ -66,7 +69,7 @@ def note(session: Json) -> str:
 @click.argument("session")
 @reading
 def stop(client: Client, session: str) -> Answer:
-    """Stop SESSION (its id). It is charged for what it used."""
+    """Stop SESSION (its id). A session is charged for the time that it used."""
     document = client.stop(session)
     return Answer(document, lambda: click.echo(stopped(document)))
 
@@ -74,7 +77,7 @@ def stop(client: Client, session: str) -> Answer:
 def stopped(session: Json) -> str:
     if not session["live"]:
         return f"{session['id']} has ended: {plain(endings.cause(session) or 'as asked')}"
-    where = f"; {plain(session['centre_name'] or session['centre'])} is asked until it confirms" if session["centre"] else ""
+    where = f"; {plain(session['centre_name'] or session['centre'])} will be asked until it confirms" if session["centre"] else ""
     return f"{session['id']} is {session['state']}{where}."
 
 
@@ -82,11 +85,11 @@ def stopped(session: Json) -> str:
 @click.argument("session")
 @reading
 def log(client: Client, session: str) -> Answer:
-    """The end of the output of SESSION (its id)."""
+    """Show the end of the output of SESSION (its id)."""
     text = client.log(session)
     return Answer({"id": session, "log": text}, lambda: click.echo(plain(text), nl=not text.endswith("\n")))
 
 
 def moment(text: Any) -> datetime | None:
-    """A time of rest.md; None for null."""
+    """Reads a time of rest.md; None for null."""
     return datetime.fromisoformat(text) if text else None

@@ -1,4 +1,4 @@
-"""`scnet statement`: what a month brought your member and cost it, and what you say to that."""
+"""`scnet statement`: what your member earned and owes for a month, and your answer to it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..app import Answer, Json, plain, print_table, reading
 HEADS = ("statement", "member", "net", "due", "state", "until", "words")
 NUMBERS = (2, 3)
 OPTIONS = (
-    click.option("--period", default="", metavar="MONTH", help="Of this month only."),
-    click.option("--member", default="", help="Of this member only."),
-    click.option("--state", default="", help="issued, accepted, disputed or settled."),
+    click.option("--period", default="", metavar="MONTH", help="Only of this month."),
+    click.option("--member", default="", help="Only of this member."),
+    click.option("--state", default="", help="Only in this state: issued, accepted, disputed or settled."),
     click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
 )
 
@@ -31,18 +31,19 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
 @filters
 @click.pass_context
 def statement(ctx: click.Context, /, as_json: bool, **given: str) -> None:
-    """Your members' statements (operators: all). Without a command: list them. A statement's name is MONTH/BOOK/MEMBER."""
+    """Work with your members' statements (operators: all). Without a command: list them. A statement's name is
+    MONTH/BOOK/MEMBER."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_statements, as_json=as_json, **given)
 
 
 @statement.command("list")
-@click.option("--period", default="", metavar="MONTH", help="Of this month only.")
-@click.option("--member", default="", help="Of this member only.")
-@click.option("--state", default="", help="issued, accepted, disputed or settled.")
+@click.option("--period", default="", metavar="MONTH", help="Only of this month.")
+@click.option("--member", default="", help="Only of this member.")
+@click.option("--state", default="", help="Only in this state: issued, accepted, disputed or settled.")
 @reading
 def list_statements(client: Client, **given: str) -> Answer:
-    """Newest month first."""
+    """List statements, newest month first."""
     document = client.call("GET", "statements", params={key: value for key, value in given.items() if value})
     return Answer(document, lambda: print_table(HEADS, [line(one) for one in document["statements"]], numbers=NUMBERS))
 
@@ -51,17 +52,17 @@ def list_statements(client: Client, **given: str) -> Answer:
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @reading
 def show(client: Client, name: str) -> Answer:
-    """With its lines: what is positive the member gets."""
+    """Show a statement with its lines: the member gets positive amounts."""
     document = client.call("GET", place(name))
     return Answer(document, lambda: show_statement(document))
 
 
 @statement.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
-@click.option("--after", default=0, metavar="N", help="Those behind the Nth.")
+@click.option("--after", default=0, metavar="N", help="Only entries after the Nth.")
 @reading
 def entries(client: Client, name: str, after: int) -> Answer:
-    """The entries that its lines add up, 500 at a time."""
+    """Show the entries that the statement's lines add up, 500 at a time."""
     document = client.call("GET", f"{place(name)}/entries", params={"after": after}, timeout=600)
     return Answer(document, lambda: show_entries(document, name))
 
@@ -70,25 +71,25 @@ def entries(client: Client, name: str, after: int) -> Answer:
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @reading
 def accept(client: Client, name: str) -> Answer:
-    """It is right. Also takes a dispute back."""
+    """Accept a statement as right. Also withdraws a dispute."""
     return _answered(client, name, "accept", "")
 
 
 @statement.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
-@click.option("--words", prompt="What is wrong", help="Which line is wrong, and what it should be.")
+@click.option("--words", prompt="What is wrong", help="Which line is wrong, and the right amount.")
 @reading
 def dispute(client: Client, name: str, words: str) -> Answer:
-    """It is wrong. What comes of that is a correction in a later month."""
+    """Dispute a statement as wrong. The result is a correction in a later month."""
     return _answered(client, name, "dispute", words)
 
 
 @statement.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
-@click.option("--words", default="", help="After a dispute: what was decided.")
+@click.option("--words", default="", help="After a dispute: the decision.")
 @reading
 def settle(client: Client, name: str, words: str) -> Answer:
-    """Operators: it is paid, or nothing is owed."""
+    """Operators: mark a statement as paid, or as nothing owed."""
     return _answered(client, name, "settle", words)
 
 
@@ -98,7 +99,7 @@ def _answered(client: Client, name: str, verb: str, words: str) -> Answer:
 
 
 def place(name: str) -> str:
-    """Its path. Raises click's error for what is no name of a statement."""
+    """Returns the statement's path. Raises click's error if `name` is not a statement's name."""
     parts = name.split("/")
     if len(parts) != 3 or not all(parts):
         raise click.BadParameter(f"{name!r}: write it like 2026-11/GRANT/alpha; `scnet statement` lists them.", param_hint="statement")
@@ -130,7 +131,7 @@ def show_statement(one: Json) -> None:
     click.echo(f"Due: {format_number(one['due'])} {one['due_unit']}.")
     by = f" by {one['answered_by']}" if one["answered_by"] else ""
     words = f": {one['words']}" if one["words"] else ""
-    until = f" It can be disputed until {one['accept_by'][:16].replace('T', ' ')} UTC." if "dispute" in one["may"] else ""
+    until = f" You can dispute it until {one['accept_by'][:16].replace('T', ' ')} UTC." if "dispute" in one["may"] else ""
     click.echo(plain(f"It is {one['state']}{by}{words}.{until}"))
     for line in one["trail"][:-1]:
         click.echo(plain(f"- {line}"))

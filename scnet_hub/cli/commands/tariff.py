@@ -1,4 +1,4 @@
-"""`scnet tariff`: what each partition costs an hour, now and later."""
+"""`scnet tariff`: the price of each partition for an hour, now and later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ HEADS = ("centre", "partition", "core-hour", "GPU-hour", "GiB-hour", "minimum", 
 @click.argument("centre", default="")
 @reading
 def tariff(client: Client, centre: str) -> Answer:
-    """Prices of all centres, or of CENTRE: credits for an hour of a core, a GPU, a GiB of memory; later prices, and sales."""
+    """Show the prices of all centres, or of CENTRE: credits for an hour of a core, a GPU, a GiB of memory; later prices, and
+    sales."""
     document = client.call("GET", "tariffs", params={"centre": centre})
     return Answer(document, lambda: show(document["tariffs"]))
 
@@ -36,7 +37,7 @@ def show(found: list[Json]) -> None:
 
 
 def row(one: Json) -> tuple[str, ...]:
-    """Prices of the list; what a sale makes of them stands in the last column."""
+    """Returns a row with the list prices; the last column shows the sale."""
     held, prices = one["now"], one["now"]["prices"]
     gpus = gpu_words(prices) or ("none" if one["gpus"] else "-")
     sale = f"{held['percent_off']:g} % off: {held['sale']}" if held["sale"] else "-"
@@ -52,7 +53,7 @@ def words(version: Json) -> str:
 
 
 def gpu_words(prices: Json) -> str:
-    """ "20.00", or by model: "a100 20.00, others 5.00"."""
+    """Returns "20.00", or by model: "a100 20.00, others 5.00"."""
     priced = [(*meter.partition(":")[::2], value) for meter, value in prices.items() if value is not None]
     found = {model: value for kind, model, value in priced if kind == "gpu-second"}
     if set(found) == {""}:

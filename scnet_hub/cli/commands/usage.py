@@ -1,4 +1,6 @@
-"""`scnet usage`: what you or your project used and what it cost, by day, centre, session or person, with the formula of each charge."""
+"""`scnet usage`: your or your project's usage and its cost, by day, centre, session or person, with the formula of each
+charge.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ def show(document: Json) -> None:
     for one in rows if document["by"] == "session" else ():
         show_charges(one)
     if document["more"]:
-        click.echo(f"and {document['more']:,} more: ask for a shorter time.")
+        click.echo(f"and {document['more']:,} more: choose a shorter time.")
     of = " ".join(filter(None, (document["person"] and f"of {document['person']}", document["project"] and f"in {document['project']}")))
     sums = f"{format_number(document['charged'])} credits charged, {format_number(document['in_flight'])} in flight (estimated)"
     days = f"from {document['first_day']} to {document['last_day']}, days of {document['zone']}"
@@ -37,7 +39,7 @@ def show(document: Json) -> None:
 
 
 def show_charges(one: Json) -> None:
-    """How a session's charges were made, a line each."""
+    """Prints a session's charges with their formulas, a line for each."""
     if not one["charges"]:
         return
     click.echo(plain(f"\n{one['session']} {one['name']}".rstrip()))
@@ -76,14 +78,14 @@ TABLES: dict[str, tuple[tuple[str, ...], Line]] = {
 
 
 @click.group(invoke_without_command=True)
-@click.option("--project", default="", metavar="P", help="A project: everybody's usage in it, if you lead it; else yours.")
-@click.option("--person", default="", metavar="NAME", help="Of a project that you lead: that person's.")
-@click.option("--by", type=click.Choice([*TABLES]), default="day", show_default=True, help="One line for each of these.")
-@click.option("--since", default="", type=TIME, metavar="DAY", help="2026-11-01: from then on; else since this month began.")
-@click.option("--until", default="", type=TIME, metavar="DAY", help="2026-12-01: before then; else until now.")
+@click.option("--project", default="", metavar="P", help="A project: all people's usage in it, if you lead it; else yours.")
+@click.option("--person", default="", metavar="NAME", help="In a project that you lead: that person's usage.")
+@click.option("--by", type=click.Choice([*TABLES]), default="day", show_default=True, help="Show one line for each of these.")
+@click.option("--since", default="", type=TIME, metavar="DAY", help="First day, such as 2026-11-01. Default: this month's first.")
+@click.option("--until", default="", type=TIME, metavar="DAY", help="The day after the last, such as 2026-12-01. Default: until now.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def usage(ctx: click.Context, /, **options: Any) -> None:
-    """What was used and what it cost; `--by session` shows how each charge was made."""
+    """Show usage and its cost; `--by session` shows how each charge was computed."""
     if ctx.invoked_subcommand is None:
         listed(**options)

@@ -1,1 +1,1 @@
-"""Commands for the federation's operators. One noun a file."""
+"""Commands for the federation's operators. One file for each noun."""

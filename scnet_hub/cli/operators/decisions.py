@@ -1,4 +1,4 @@
-"""`scnet decisions`: for operators, what placement predicted and what became of it."""
+"""`scnet decisions`: for operators, the predictions of placement and their outcome."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ HEADS = (
 
 
 @click.command()
-@click.option("--days", type=Number(0, 366, min_open=True), default=1, show_default=True, help="Of how many days.")
+@click.option("--days", type=Number(0, 366, min_open=True), default=1, show_default=True, help="The last days to show.")
 @reading
 def decisions(client: Client, days: float) -> Answer:
-    """What was predicted against what happened, by centre; why starts were refused; the last decisions."""
+    """Show predicted and actual starts, by centre; why starts were refused; the last decisions."""
     document = client.call("GET", "decisions", params={"days": days})
     return Answer(document, lambda: show(document))
 
 
 def show(document: Json) -> None:
     if not document["decisions"]:
-        click.echo("Nothing was decided in that time.")
+        click.echo("No decision was made in that time.")
         return
     print_table(("centre", *HEADS), [(one["centre"], *figures(one)) for one in document["by_centre"]], numbers=range(1, len(HEADS) + 1))
     print_table(
@@ -66,7 +66,7 @@ def line(one: Json) -> tuple[str, ...]:
 
 
 def seconds(value: float | None) -> str:
-    """ "2.4 s", "310 s"."""
+    """Returns "2.4 s", "310 s"."""
     if value is None:
         return "-"
     return "< 0.1 s" if value < 0.05 else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"

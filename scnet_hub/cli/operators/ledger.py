@@ -10,13 +10,14 @@ from ..app import Answer, Json, plain, reading
 
 @click.group()
 def ledger() -> None:
-    """The federation's books."""
+    """Check the federation's books."""
 
 
 @ledger.command()
 @reading
 def verify(client: Client) -> Answer:
-    """Reads all entries: each balances, none was changed since it was sealed, and balances are what they come to."""
+    """Check all entries: each balances, none was changed since it was sealed, and balances equal the sums of the
+    entries."""
     document = client.call("GET", "ledger/verify", timeout=600)
     return Answer(document, lambda: show(document), ok=document["ok"])
 
@@ -30,5 +31,5 @@ def show(document: Json) -> None:
         click.echo(f"- and {more:,} more")
     if document["head"]:
         click.echo(
-            f"The last sealed entry's hash is {document['head']}. Keep it: whoever has it sees if an entry before it is ever changed."
+            f"The last sealed entry's hash is {document['head']}. Keep this hash: it shows whether an earlier entry is ever changed."
         )

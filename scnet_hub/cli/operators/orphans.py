@@ -1,4 +1,4 @@
-"""`scnet orphans` and `scnet write-off`: for operators, what the centres and the broker do not agree about."""
+"""`scnet orphans` and `scnet write-off`: for operators, where the centres and the broker disagree."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..commands.sessions import moment
 @click.command()
 @reading
 def orphans(client: Client) -> Answer:
-    """Jobs that no session has, and sessions whose centre has no job of theirs."""
+    """Show jobs without a session, and sessions whose centre has no job for them."""
     document = client.call("GET", "orphans")
     return Answer(document, lambda: show(document))
 
 
 def show(document: Json) -> None:
     if not document["jobs"] and not document["sessions"]:
-        click.echo("None: every job of ours is a session's, and every session's job is known to its centre.")
+        click.echo("None: every job of ours belongs to a session, and every session's job is known to its centre.")
     if document["jobs"]:
         click.echo("Jobs without a session:")
         rows = ((one["centre"], one["job_id"], one["name"], one["state"], clock(one["since"]), one["rule"]) for one in document["jobs"])
         print_table(("centre", "job", "name", "state", "since", "what becomes of it"), rows)
     if document["sessions"]:
-        click.echo("Sessions whose centre answers without their job:")
+        click.echo("Sessions whose job their centre does not list:")
         heads = ("session", "person", "centre", "job", "since", "given up at", "why")
         print_table(heads, (forgotten(one) for one in document["sessions"]))
 
@@ -45,6 +45,6 @@ def clock(text: str) -> str:
 @click.argument("session")
 @reading
 def write_off(client: Client, session: str) -> Answer:
-    """End SESSION (its id), whose centre lost all that it had of it: nothing is charged."""
+    """End SESSION (its id), whose centre lost all its data: nothing is charged."""
     document = client.call("POST", f"sessions/{quote(session, safe='')}/write-off")
     return Answer(document, lambda: click.echo(f"{document['id']} is {document['state']}: {plain(document['end_reason'])}"))

@@ -1,4 +1,4 @@
-"""`scnet period`: the months of the books, what hinders them, and how operators close them and take their bills."""
+"""`scnet period`: the months of the books, what prevents closing them, and how operators close and export them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ...units import format_number
 from ..app import Answer, Json, plain, print_table, reading
 from ..commands.statements import HEADS, NUMBERS, line
 
-SHORT = 3  # so many missing days of a centre are in the sentence that says that it hinders
+SHORT = 3  # missing days of a centre that the sentence of a hindrance lists
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def period(ctx: click.Context, as_json: bool) -> None:
-    """The months of the federation's books. Without a command: list them."""
+    """Work with the months of the federation's books. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_periods, as_json=as_json)
 
@@ -31,7 +31,7 @@ def period(ctx: click.Context, as_json: bool) -> None:
 @period.command("list")
 @reading
 def list_periods(client: Client) -> Answer:
-    """Newest first, with what hinders them."""
+    """List months, newest first, with the number of hindrances."""
     document = client.call("GET", "periods")
     return Answer(document, lambda: show_list(document["periods"]))
 
@@ -40,18 +40,18 @@ def list_periods(client: Client) -> Answer:
 @click.argument("name", metavar="MONTH")
 @reading
 def show(client: Client, name: str) -> Answer:
-    """Operators: a month with all that hinders it; once it is closed, its statements."""
+    """Operators: show a month with everything that prevents closing it; once it is closed, its statements."""
     document = client.call("GET", f"periods/{quote(name, safe='')}")
     return Answer(document, lambda: show_period(document))
 
 
 @period.command()
 @click.argument("name", metavar="MONTH")
-@click.option("--excuse", "excuses", multiple=True, metavar="CENTRE=WORDS", help="Why that centre is not waited for (repeatable).")
-@click.option("--preview", "--dry-run", "preview", is_flag=True, help="What it comes to by now; closes nothing.")
+@click.option("--excuse", "excuses", multiple=True, metavar="CENTRE=WORDS", help="Why not to wait for that centre (repeatable).")
+@click.option("--preview", "--dry-run", "preview", is_flag=True, help="Show the totals so far; closes nothing.")
 @reading
 def close(client: Client, name: str, excuses: Sequence[str], preview: bool) -> Answer:
-    """Operators: close a month, for ever; its statements go to the members."""
+    """Operators: close a month for ever; its statements are sent to the members."""
     said = dict(_excuse(one) for one in excuses)
     document = client.call("POST", f"periods/{quote(name, safe='')}/close", json={"excuses": said, "preview": preview}, timeout=3600)
     return Answer(document, lambda: show_closing(document))
@@ -66,16 +66,16 @@ def _excuse(text: str) -> tuple[str, str]:
 
 @period.command()
 @click.argument("name", metavar="MONTH")
-@click.option("--focus", default="", metavar="FILE", help="Its bills as FOCUS 1.2 CSV; - is stdout.")
-@click.option("--usage", default="", metavar="FILE", help="Operators: its usage as CloudEvents, one JSON a line; - is stdout.")
-@click.option("--book", default="GRANT", help="Of the bills: GRANT or CNY.")
+@click.option("--focus", default="", metavar="FILE", help="Write its bills as FOCUS 1.2 CSV; - is stdout.")
+@click.option("--usage", default="", metavar="FILE", help="Operators: write its usage as CloudEvents, one JSON a line; - is stdout.")
+@click.option("--book", default="GRANT", help="The book of the bills: GRANT or CNY.")
 @click.option("--member", default="", help="Only the bills that this member pays.")
 @click.option("--centre", default="", help="Only the usage of this centre.")
 @reading
 def export(client: Client, name: str, focus: str, usage: str, book: str, member: str, centre: str) -> Answer:
-    """A month's bills and usage as files."""
+    """Export a month's bills and usage as files."""
     if not (focus or usage):
-        raise click.UsageError("Say what to write, and where: --focus FILE or --usage FILE.")
+        raise click.UsageError("Give --focus FILE or --usage FILE, or both.")
     place, written = f"periods/{quote(name, safe='')}", {}
     if focus:
         written["focus"] = _write(client, f"{place}/bills", {"book": book, "member": member}, focus)
@@ -90,7 +90,7 @@ def _write(client: Client, path: str, params: dict[str, str], file: str) -> Json
         target = sys.stdout.buffer if file == "-" else None
         written = 0
         for part in client.download(path, params={key: value for key, value in params.items() if value}):
-            target = target or stack.enter_context(_new(file))  # only now: a refusal leaves no file
+            target = target or stack.enter_context(_new(file))  # opened only now: a refusal leaves no file
             written += target.write(part)
     return {"file": file, "bytes": written}
 
@@ -130,11 +130,11 @@ def show_period(one: Json) -> None:
         click.echo(plain(f"- {words}"))
     for centre in one["centres"]:
         if len(centre["missing"]) > SHORT and not centre["excuse"]:
-            click.echo(plain(f"All that is missing of {centre['centre']}:\n  " + "\n  ".join(centre["missing"])))
+            click.echo(plain(f"Everything that is missing of {centre['centre']}:\n  " + "\n  ".join(centre["missing"])))
     for centre, words in one["excuses"].items():
         click.echo(plain(f"Closed without {centre}: {words}"))
     if one["state"] == "closing" and not one["hinders"] and not one["cut"]:
-        click.echo(f"Nothing hinders it: `scnet period close {one['name']}`.")
+        click.echo(f"Nothing prevents closing it: `scnet period close {one['name']}`.")
     if one["head"]:
         click.echo(
             f"Its statements are made from the journal's first {one['entries']:,} entries; the hash of the last one is {one['head']}."
@@ -148,7 +148,7 @@ def show_closing(document: Json) -> None:
     if document["closed"]:
         click.echo(plain(f"{one['name']} is closed."))
     else:
-        click.echo(plain(f"What {one['name']} comes to by now; nothing was closed."))
+        click.echo(plain(f"{one['name']} so far; nothing was closed."))
         for words in one["hinders"]:
             click.echo(plain(f"- {words}"))
     show_statements(document["statements"], document["netting"])

@@ -1,4 +1,4 @@
-"""`scnet person`: for operators, forgetting somebody."""
+"""`scnet person`: for operators, erasing a person's name."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ..app import Answer, Json, print_table, reading
 
 @click.group()
 def person() -> None:
-    """Operators: what is stored of people."""
+    """Operators: manage the data that is stored about people."""
 
 
 @person.command()
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Without asking.")
+@click.option("--yes", is_flag=True, help="Don't ask first.")
 @reading
 def forget(client: Client, name: str, yes: bool) -> Answer:
-    """Put a random name where NAME stands; for ever. What was used and paid stays."""
+    """Replace NAME with a random name everywhere, for ever. Usage and payments stay."""
     if not yes:
-        click.confirm(f"Forget {name}? Nobody can undo it.", abort=True, err=True)
+        click.confirm(f"Forget {name}? This can't be undone.", abort=True, err=True)
     document = client.call("POST", f"persons/{quote(name, safe='')}/forget", timeout=600)
     return Answer(document, lambda: show(document))
 
 
 def show(document: Json) -> None:
     print_table(("table", "rows changed"), [(name, str(rows)) for name, rows in document["rows"].items()], numbers=(1,))
-    click.echo("Forgotten here. The hub's own list of users, logs, backups and homes at centres are not the broker's: see the docs.")
+    click.echo("Forgotten here. The broker does not hold the hub's list of users, logs, backups and homes at centres: see the docs.")

@@ -1,6 +1,7 @@
-"""`scnet simulate --decisions`: the log of a running hub, or one that was saved, against other policies.
+"""`scnet simulate --decisions`: compares the log of a running hub, or a saved log, with other policies.
 
-The hub only reads its log, page by page; the decisions are made again here. A saved log is a page a line, as JSON, plain or `.gz`.
+The hub only reads its log, page by page; the decisions are made again here. A saved log has one page a line, as JSON,
+plain or `.gz`.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ from ..app import Json, plain, print_table, readable
 from ..commands.sessions import moment
 from .decisions import seconds
 
-SHOWN = 25  # decisions that the table lists
-CAVEAT = """each decided again by itself from what was known then. Sending one elsewhere changes nothing here for those after it, and how
-long it would really have waited there nobody knows: expected and real waits are compared only where a policy agrees with what was done."""
+SHOWN = 25  # decisions in the table
+CAVEAT = """each decided again separately from the facts of that time. Another choice changes nothing for later starts here, and
+the real wait elsewhere is unknown: expected and real waits are compared only where a policy agrees with the choice that was made."""
 Tell = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Which decisions: of a saved log all, else of so many days from then on or up to now; at most so many."""
+    """The decisions to replay: all of a saved log, else those of some days from `since` on or up to now; at most
+    `most`."""
 
     source: Path | None
     since: datetime | None
@@ -41,7 +43,8 @@ class Stretch:
 
 
 def replayed(stretch: Stretch, connect: Callable[[], Client], candidates: list[Candidate], save: Path | None, tell: Tell) -> Json:
-    """Raises NotFound where there is nothing to replay."""
+    """Replays the decisions against the candidates and returns the document. Raises NotFound if there is nothing to
+    replay."""
     replay, left, page = Replay(candidates), 0, {}
     with saved(stretch.source) if stretch.source else asked(stretch, connect) as pages, saving(save) as keep:
         for page in pages:
@@ -59,15 +62,15 @@ def replayed(stretch: Stretch, connect: Callable[[], Client], candidates: list[C
 
 def nothing(not_kept: int, page: Json) -> NotFound:
     if not not_kept:
-        return NotFound("Nothing was decided in that time.", hint="`--days 7` looks further back.", code="no-decisions")
+        return NotFound("No decision was made in that time.", hint="`--days 7` looks further back.", code="no-decisions")
     return NotFound(
-        f"What the {not_kept} decisions of that time were made from is not kept any more.",
-        hint=f"It is kept for {page['replay_days']} days (`replay_days` in the federation's page); `--save FILE` takes it home before.",
+        f"The inputs of the {not_kept} decisions of that time are no longer stored.",
+        hint=f"Inputs are stored for {page['replay_days']} days (`replay_days` in the federation's page); `--save FILE` keeps them longer.",
         code="not-kept",
     )
 
 
-# ---- where pages come from and go to
+# ---- reading and writing pages
 
 
 @contextmanager
@@ -98,7 +101,7 @@ def saved(path: Path) -> Iterator[Iterator[Json]]:
                 page = json.loads(line)
                 _ = page["left"], page["until"], page["decisions"]
             except (ValueError, LookupError, TypeError):
-                raise BadOption(f"{path}, line {number}: this is no saved decision log.", hint="`--save` writes one.") from None
+                raise BadOption(f"{path}, line {number}: this is not a saved decision log.", hint="`--save` writes one.") from None
             yield page
 
     try:
@@ -137,7 +140,7 @@ def show(told: Json) -> None:
         click.echo(words)
     by = [(LOGGED, told["as_decided"]), *policies.items()]
     table(("policy", "elsewhere", "now", "beside the queue", "next", "later", "no place"), [going(name, one) for name, one in by])
-    table(("expects", "wait: mean", "p50", "p95", "not told", "credits: mean", "p50", "p95"), [expected(name, one) for name, one in by])
+    table(("expects", "wait: mean", "p50", "p95", "unknown", "credits: mean", "p50", "p95"), [expected(name, one) for name, one in by])
     compared = ("where it agrees", "started", "expected p50", "expected p95", "really: mean", "p50", "p95")
     table(compared, [agreed(name, one) for name, one in by])
     for name, one in policies.items():
@@ -152,13 +155,13 @@ def table(heads: Sequence[str], rows: list[tuple[str, ...]]) -> None:
 def notes(told: Json) -> Iterator[str]:
     if told["refused"]:
         codes = ", ".join(f"{one['count']} {one['code']}" for one in told["refused"])
-        yield f"Refused then, and in no figure below but “no place”: {codes}. Quotas and budgets are not weighed again."
+        yield f"Refused then, and counted below only as “no place”: {codes}. Quotas and budgets are not checked again."
     if told["not_kept"]:
-        yield f"{told['not_kept']} more can't be replayed: what they were made from is not kept any more."
+        yield f"{told['not_kept']} more can't be replayed: their inputs are no longer stored."
     if told["decided_otherwise_now"]:
-        yield f"{told['decided_otherwise_now']} come out otherwise by the policy that decided them: this is another version's log."
+        yield f"{told['decided_otherwise_now']} have another result under the policy that decided them: another version wrote this log."
     if told["left"]:
-        yield f"{told['left']} later ones were left out; --most takes more."
+        yield f"{told['left']} later decisions were left out; a higher --most includes them."
 
 
 def going(name: str, one: Json) -> tuple[str, ...]:
@@ -167,7 +170,7 @@ def going(name: str, one: Json) -> tuple[str, ...]:
 
 
 def share(some: Json) -> str:
-    """ "12 (3 %)"."""
+    """Returns "12 (3 %)"."""
     return f"{some['count']} ({100 * some['share']:.0f} %)" if some["share"] is not None else str(some["count"])
 
 
@@ -185,14 +188,14 @@ def agreed(name: str, one: Json) -> tuple[str, ...]:
 
 
 def differing(name: str, decisions: list[Json], elsewhere: Json) -> None:
-    """The newest of those that this policy would have sent elsewhere."""
+    """Prints the newest decisions that this policy would have placed elsewhere."""
     found = [one for one in decisions if one["logged"] and place(one["policies"][name]) != place(one["logged"])]
     click.echo()
     if not found:
-        click.echo(f"By {name} all would have gone where they went.")
+        click.echo(f"{name} would have placed all at the same centres.")
         return
     real = elsewhere["real"]
-    waited = f"; where they went half of them really started within {seconds(max(real['p50_s'], 0.1))}" if real["known"] else ""
+    waited = f"; at their real centres half of them started within {seconds(max(real['p50_s'], 0.1))}" if real["known"] else ""
     more = f" The newest {SHOWN}, all with --json:" if len(found) > SHOWN else ""
     click.echo(f"By {name} elsewhere: {share(elsewhere)}{waited}.{more}")
     heads = ("decision", "at", "cores", "it went to", "expected", "credits", "really", f"by {name}", "expected", "credits")

@@ -1,5 +1,6 @@
-"""`scnet simulate`: what a policy would have done with a log's jobs, or with what a hub really decided. It runs on this machine; a broker
-is asked only for its decision log."""
+"""`scnet simulate`: what a policy would have done with the jobs of a log, or with the real decisions of a hub. Runs on
+this machine; a broker is asked only for its decision log.
+"""
 
 from __future__ import annotations
 
@@ -33,30 +34,37 @@ T = TypeVar("T")
 
 @click.command("simulate")
 @click.option(
-    "--trace", "traces", multiple=True, type=click.Path(path_type=Path), help="A log in SWF, plain or .gz; repeatable, taken in turn."
+    "--trace", "traces", multiple=True, type=click.Path(path_type=Path), help="A log in SWF, plain or .gz; repeatable, used in turn."
 )
-@click.option("--partitions-as-sites", "by_partition", is_flag=True, help="Each partition of a log is a machine of its own.")
-@click.option("--centres", type=Whole(1, 1000), default=22, show_default=True, help="How many centres.")
+@click.option("--partitions-as-sites", "by_partition", is_flag=True, help="Treat each partition of a log as a machine of its own.")
+@click.option("--centres", type=Whole(1, 1000), default=22, show_default=True, help="Number of centres.")
 @click.option(
-    "--load", type=click.Choice(list(LOADS)), default="hot", show_default=True, help="How full their own people's jobs make them."
+    "--load",
+    type=click.Choice(list(LOADS)),
+    default="hot",
+    show_default=True,
+    help="How full the centres are with their own people's jobs.",
 )
 @click.option("--snapshot-age", type=Number(0, 3600), default=30, show_default=True, help="Seconds between looks at a centre.")
-@click.option("--days", type=Number(0, 366, min_open=True), default=2, show_default=True, help="Days in all, simulated or of a hub.")
-@click.option("--seed", type=Whole(), default=1, show_default=True, help="The same seed, the same result.")
-@click.option("--policies", "names", default="", help=f"Separated by commas; all of {', '.join(POLICIES)}; of a hub's: soonest, cheapest.")
+@click.option("--days", type=Number(0, 366, min_open=True), default=2, show_default=True, help="Number of days, simulated or of a hub.")
+@click.option("--seed", type=Whole(), default=1, show_default=True, help="The same seed gives the same result.")
+@click.option(
+    "--policies", "names", default="", help=f"Separated by commas. Default: {', '.join(POLICIES)}; with --decisions: soonest, cheapest."
+)
 @click.option("--black-hole", is_flag=True, help="One centre looks idle and kills each session after 5 s.")
 @click.option("--outages", is_flag=True, help="Centres are down for an hour every three days.")
 @click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the waits as a picture, FILE.svg.")
-@click.option("--decisions", is_flag=True, help="Operators: what the hub decided of late, against other policies, instead of logs.")
-@click.option("--since", type=Instant(), metavar="TIME", help="Of the hub's decisions those from then on (UTC): --days of them.")
-@click.option("--weights", multiple=True, help="Of the hub's decisions, soonest with price=5,away=0; repeatable.")
-@click.option("--most", type=Whole(1), default=2000, show_default=True, help="Of the hub's decisions so many at most.")
-@click.option("--save", type=PATH, help="Keep the hub's decisions with what they were made from, FILE.json.gz.")
-@click.option("--from", "source", type=PATH, help="Replay what --save kept; no hub is asked.")
+@click.option("--decisions", is_flag=True, help="Operators: compare the hub's recent decisions with other policies, instead of logs.")
+@click.option("--since", type=Instant(), metavar="TIME", help="With --decisions: decisions from then on (UTC), for --days.")
+@click.option("--weights", multiple=True, help="With --decisions: soonest with weights such as price=5,away=0; repeatable.")
+@click.option("--most", type=Whole(1), default=2000, show_default=True, help="With --decisions: this many at most.")
+@click.option("--save", type=PATH, help="Save the hub's decisions with their inputs, FILE.json.gz.")
+@click.option("--from", "source", type=PATH, help="Replay a file of --save; no hub is asked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def command(context: click.Context, /, decisions: bool, names: str, as_json: bool, **settings: Any) -> None:
-    """Replay logs of batch jobs at many centres, with people's sessions placed among them by each policy; or a hub's decisions."""
+    """Replay logs of batch jobs at many centres, and place people's sessions among them by each policy; or replay a
+    hub's decisions."""
     decided = decisions or settings["source"] is not None
     if misplaced := [name for name in (OF_LOGS if decided else OF_DECISIONS) if given(context, name)]:
         option = next(one.opts[0] for one in context.command.params if one.name == misplaced[0])
@@ -73,7 +81,7 @@ def given(context: click.Context, name: str) -> bool:
 
 
 def wanted(choose: Callable[..., T], *values: Any) -> T:
-    """Policies; a mistake in their names is wrong usage."""
+    """Returns the policies that `choose` finds; a mistake in their names is wrong usage."""
     try:
         return choose(*values)
     except BadOption as error:
@@ -84,9 +92,9 @@ def against(
     context: click.Context, names: str, as_json: bool, *, days: float, since: datetime | None, source: Path | None, save: Path | None,
     most: int, weights: Sequence[str],
 ) -> None:  # fmt: skip
-    """What a hub decided, against other policies."""
+    """Compares a hub's decisions with other policies."""
     if source and (since or save or given(context, "days")):
-        raise click.UsageError("--from replays all that was saved: without --since, --days and --save.")
+        raise click.UsageError("--from replays everything that was saved: leave out --since, --days and --save.")
     among = wanted(candidates, names, weights)
     try:
         with bar() as line:
@@ -130,7 +138,8 @@ def each(workload: Workload, names: Sequence[str]) -> Iterator[tuple[str, Run]]:
 
 @contextmanager
 def bar() -> Iterator[Callable[[str], Callable[[float], None]]]:
-    """A line of progress for each policy, on stderr; nothing where that is no terminal."""
+    """Yields a function that shows a line of progress for each policy, on stderr; shows nothing if stderr is not a
+    terminal."""
     from rich.console import Console
     from rich.progress import Progress
 

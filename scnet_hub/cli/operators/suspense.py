@@ -1,4 +1,6 @@
-"""`scnet suspense`, `scnet usage pull`, `scnet usage take`: for operators, usage records that can't be charged, and where all come from."""
+"""`scnet suspense`, `scnet usage pull`, `scnet usage take`: for operators, usage records that can't be charged, and how
+usage records arrive.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +16,24 @@ from ..app import Answer, Json, plain, print_table, reading
 from ..commands.usage import usage
 from ..values import DAY, Whole
 
-AT_ONCE = 200  # events of one question
+AT_ONCE = 200  # events in one call
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def suspense(ctx: click.Context, as_json: bool) -> None:
-    """Usage records that can't be charged before somebody has looked at them. Without a command: list them."""
+    """Work with usage records that can't be charged until an operator decides. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_records, as_json=as_json, centre="", decided=False)
 
 
 @suspense.command("list")
-@click.option("--centre", default="", metavar="C", help="Only those of this centre.")
-@click.option("--decided", is_flag=True, help="Also those that an operator decided about.")
+@click.option("--centre", default="", metavar="C", help="Only records of this centre.")
+@click.option("--decided", is_flag=True, help="Also show decided records.")
 @reading
 def list_records(client: Client, centre: str, decided: bool) -> Answer:
-    """The oldest first, with the reason of each."""
+    """List records, oldest first, with the reason of each."""
     params = {name: value for name, value in {"centre": centre, "decided": "true" if decided else ""}.items() if value}
     document = client.call("GET", "usage/suspense", params=params)
     return Answer(document, lambda: show(document))
@@ -52,10 +54,10 @@ def why(one: Json) -> str:
 @suspense.command()
 @click.argument("number", metavar="ID", type=Whole(1))
 @click.argument("decision", type=click.Choice(["drop", "believe"]))
-@click.option("--words", required=True, help="Why; it stays with the record, and the session's log shows it.")
+@click.option("--words", required=True, help="The reason; it stays with the record and appears in the session's log.")
 @reading
 def decide(client: Client, number: int, decision: str, words: str) -> Answer:
-    """drop: it is not charged. believe: it is charged all the same."""
+    """Decide about a record. drop: it is not charged. believe: it is charged all the same."""
     document = client.call("POST", f"usage/suspense/{number}", json={"decision": decision, "words": words})
     return Answer(document, lambda: click.echo(plain(f"Record {document['id']} of {document['centre']} is {document['state']}.")))
 
@@ -63,7 +65,7 @@ def decide(client: Client, number: int, decision: str, words: str) -> Answer:
 @usage.command()
 @click.argument("centre")
 @click.option("--day", required=True, type=DAY, metavar="DAY", help="2026-11-01, in the federation's zone.")
-@click.option("--to", default="", type=DAY, metavar="DAY", help="And the days up to this one.")
+@click.option("--to", default="", type=DAY, metavar="DAY", help="Also the days up to this day.")
 @reading
 def pull(client: Client, centre: str, day: str, to: str) -> Answer:
     """Operators: ask a centre's accounting again for a day; exit code 1 while something is missing."""

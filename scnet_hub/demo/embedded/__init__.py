@@ -1,8 +1,8 @@
 """The embedded centre: a small batch system over local processes, for a laptop, the demo and tests.
 
-`EmbeddedCentre` starts and stops its daemon and knows where its socket and commands lie; `centre_toml` writes its page for
-a federation. It answers in Slurm's words (`slurm_commands.py`), so it needs no dialect of its own. Resources are booked, not
-enforced, and all jobs run as one user: not a product to scale.
+`EmbeddedCentre` starts and stops its daemon and knows its socket and commands; `centre_toml` writes its page for a
+federation. It answers in Slurm's words (`slurm_commands.py`), so it needs no dialect of its own. Resources are booked,
+not enforced, and all jobs run as one user: not a product to scale.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ class EmbeddedCentre:
 
     @property
     def bin(self) -> Path:
-        """Slurm's commands for this centre: put it first on PATH and a stock tool finds a Slurm."""
+        """Returns the folder of Slurm's commands for this centre: with the folder first on PATH, a stock tool finds
+        Slurm."""
         return self.home / "bin"
 
     def start(self, *, timeout: float = 10) -> None:
-        """Starts the daemon, which outlives this process; does nothing if it answers already. Raises SpecError."""
+        """Starts the daemon, which outlives this process; does nothing if a daemon answers already. Raises
+        SpecError."""
         if self.pid():
             return
         self._prepare()
@@ -53,12 +55,12 @@ class EmbeddedCentre:
             )  # fmt: skip
         deadline = time.monotonic() + timeout
         while not self.pid():
-            if daemon.poll() not in (None, 3) or time.monotonic() > deadline:  # 3: another was quicker
+            if daemon.poll() not in (None, 3) or time.monotonic() > deadline:  # 3: another daemon was quicker
                 raise SpecError(f"the embedded centre in {self.home} did not start: {self._last_words()}")
             time.sleep(0.01)
 
     def stop(self, *, cancel_jobs: bool = True, timeout: float = 15) -> None:
-        """Ends the daemon, after its jobs unless they shall go on without it (a later start finds them again)."""
+        """Ends the daemon, after its jobs unless they continue without it (a later start finds them again)."""
         pid = self.pid()
         if not pid:
             return
@@ -71,7 +73,7 @@ class EmbeddedCentre:
             time.sleep(0.01)
 
     def ask(self, *words: str) -> str:
-        """What the daemon answers to a command or verb, such as `background fill`. Raises Unreachable."""
+        """Returns the daemon's answer to a command or verb, such as `background fill`. Raises Unreachable."""
         try:
             answer = json.loads(ask(str(self.socket), json.dumps({"argv": words, "stdin": ""}).encode()))
         except (OSError, ValueError) as error:
@@ -81,7 +83,7 @@ class EmbeddedCentre:
         return str(answer["stdout"])
 
     def pid(self) -> int:
-        """The daemon's pid; 0 if none answers."""
+        """Returns the daemon's pid; 0 if no daemon answers."""
         try:
             return int(self.ask("ping"))
         except Unreachable:
@@ -100,11 +102,12 @@ class EmbeddedCentre:
 
     def _last_words(self) -> str:
         lines = (self.home / "log").read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "its log is empty"
 
 
 def _environment() -> dict[str, str]:
-    """The daemon's: this process's without what names a secret, and able to import this package from a checkout."""
+    """Returns the daemon's environment: this process's environment without secrets, and able to import this package
+    from a checkout."""
     kept = {key: value for key, value in os.environ.items() if not any(word in key for word in SECRET)}
     root = str(Path(__file__).resolve().parents[3])
     paths = [root, *(path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path and path != root)]
@@ -112,7 +115,8 @@ def _environment() -> dict[str, str]:
 
 
 def centre_toml(centre: EmbeddedCentre, **page: Any) -> str:
-    """The `centre.toml` of an embedded centre; `page` is the rest of what `standard.page.centre_page` takes."""
+    """Returns the `centre.toml` of an embedded centre; `page` is the rest of the arguments of
+    `standard.page.centre_page`."""
     settings = centre.settings
     partition = {
         "name": settings.partition, "nodes": settings.nodes, "cores": settings.cores, "memory": settings.memory,

@@ -1,6 +1,6 @@
-"""`python -m scnet_hub.demo.embedded serve --home DIR`: the daemon of the centre whose `centre.json` lies in DIR.
+"""`python -m scnet_hub.demo.embedded serve --home DIR`: the daemon of the centre whose `centre.json` is in DIR.
 
-`... ask --home DIR background fill` puts one question to it and prints the answer.
+`... ask --home DIR background fill` asks the daemon one question and prints the answer.
 """
 
 from __future__ import annotations

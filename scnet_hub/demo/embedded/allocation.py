@@ -1,6 +1,7 @@
-"""srun outside a job: submits one, ties its streams to the caller's, and waits for its end.
+"""srun outside a job: submits a job, connects its streams to the caller's, and waits for its end.
 
-Loaded by `client.py`; standard library only. The streams are FIFOs in a private folder, so that the job's output is not kept.
+Loaded by `client.py`; standard library only. The streams are FIFOs in a private folder, so that the job's output is not
+stored.
 """
 
 import os
@@ -53,7 +54,7 @@ def cancelling(ask: Ask, job: str) -> Callable[[int, FrameType | None], None]:
 
 
 def feed(path: str) -> None:
-    """Copies the standard input to the job, from the moment when it reads."""
+    """Copies the standard input to the job, from the moment when the job reads."""
     entry = os.open(path, os.O_WRONLY)
     while data := os.read(0, BLOCK):
         while data:
@@ -62,7 +63,8 @@ def feed(path: str) -> None:
 
 
 def follow(ask: Ask, job: str, outputs: list[int]) -> int:
-    """Hands on what the job writes until it has ended; its exit code. A daemon that is away is waited for."""
+    """Passes on the job's output until the job has ended, and returns its exit code. Waits for a daemon that is
+    away."""
     targets = {outputs[0]: 1, outputs[1]: 2}
     waited = False
     while True:
@@ -87,7 +89,7 @@ def say(line: str) -> None:
 
 
 def hand_on(targets: dict[int, int], seconds: float) -> None:
-    """What the job wrote within that time."""
+    """Passes on the job's output of that many seconds."""
     if not targets:
         time.sleep(seconds)
     deadline = time.monotonic() + seconds

@@ -1,7 +1,7 @@
-"""Other people's jobs on an embedded centre: pretended ones, so that its load moves as a real centre's does.
+"""Other people's pretended jobs on an embedded centre, so that its load varies as at a real centre.
 
-Pure: a seeded generator decides whose job comes next; the daemon books it like any other job, but runs no process for it.
-Modes: "on" follows a slow wave below a ceiling, "off" has none, "fill" books every core that is free.
+Pure: a seeded generator decides which job comes next; the daemon books it like any other job, but runs no process for
+it. Modes: "on" follows a slow wave below a ceiling, "off" has no such jobs, "fill" books every free core.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ PROGRAMS = ("cp2k", "gromacs", "lammps", "namd", "nek5000", "openfoam", "qe-scf"
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """The share of cores that others use: between a quarter of `ceiling` and `ceiling`, each centre at its own phase."""
+    """The share of cores that others use: between a quarter of `ceiling` and `ceiling`, each centre at its own
+    phase."""
 
     ceiling: float
     seed: int
@@ -35,7 +36,7 @@ class Wave:
 def coming(
     mode: str, wave: Wave, nodes: Sequence[Node], left: Left, live: Sequence[Job], partition: str, now: float, dice: random.Random
 ) -> list[Job]:
-    """What others submit now in this mode; nothing while real jobs wait."""
+    """Returns the jobs that others submit now in this mode; none while real jobs wait."""
     pending = [job for job in live if job.state == PENDING]
     if mode == "fill" and all(job.pretend for job in pending):
         return filling(nodes, left, partition, dice)
@@ -47,7 +48,7 @@ def coming(
 def arrivals(
     wave: Wave, nodes: Sequence[Node], left: Left, others: Sequence[Job], partition: str, now: float, dice: random.Random
 ) -> list[Job]:
-    """The jobs that others submit now: each fits at once, and together they stay below the wave."""
+    """Returns the jobs that others submit now: each fits at once, and together they stay below the wave."""
     total = sum(node.cores for node in nodes)
     room = int(wave.share(now) * total) - sum(job.cores for job in others)
     jobs: list[Job] = []
@@ -61,7 +62,7 @@ def arrivals(
 
 
 def filling(nodes: Sequence[Node], left: Left, partition: str, dice: random.Random) -> list[Job]:
-    """Jobs that book every core that is free, node by node."""
+    """Returns jobs that book every free core, node by node."""
     by_name = {node.name: node for node in nodes}
     return [_job(by_name[name], free.cores, FULL, partition, dice, thrifty=True) for name, free in left.items() if free.cores > 0]
 

@@ -1,8 +1,10 @@
-"""The commands in an embedded centre's `bin`: carries argv, input, folder and environment to its socket, prints the answer.
+"""The commands in an embedded centre's `bin`: sends argv, input, folder and environment to the centre's socket, and
+prints the answer.
 
-Started as `python -ISE client.py SOCKET COMMAND [ARGUMENT...]`; standard library only, few imports: a command takes about
-as long as the interpreter's start. It decides nothing; `slurm_commands.py` in the daemon reads the arguments. Where the daemon does
-not answer, each command fails in the words that Slurm's has then, so a stock tool knows that the state is unknown.
+Started as `python -ISE client.py SOCKET COMMAND [ARGUMENT...]`; standard library only, few imports: a command takes
+about as long as the interpreter's start. The client decides nothing; `slurm_commands.py` in the daemon reads the
+arguments. If the daemon does not answer, each command fails with the message of Slurm's command, so a stock tool knows
+that the state is unknown.
 """
 
 import json
@@ -15,7 +17,8 @@ from typing import Any
 
 VERSION = "slurm-wlm 22.05.8"
 PASSED_ON = ("SLURM_JOB_NODELIST", "SLURM_TIME_FORMAT", "TZ")
-RESTART = 10.0  # seconds that srun waits in a job for a daemon that is being restarted, as long as Slurm's MessageTimeout
+# seconds that srun waits in a job for a daemon that is being restarted, as long as Slurm's MessageTimeout
+RESTART = 10.0
 AWAY = "Unable to contact slurm controller (connect failure)"
 HUNG = "Socket timed out on send/recv operation"
 DOWN = """\
@@ -24,7 +27,7 @@ Slurmctld(primary) at localhost is DOWN
 ** RESTORE SLURMCTLD DAEMON TO SERVICE **
 *****************************************
 """
-# What stands before AWAY or HUNG, and the exit code; for sacct it is slurmdbd that is missing.
+# The text before AWAY or HUNG, and the exit code; for sacct slurmdbd is missing.
 COMPLAINTS = {
     "sbatch": ("sbatch: error: Batch job submission failed: ", 1),
     "scancel": ("scancel: error: Kill job error on job id {job}: ", 8),
@@ -53,12 +56,12 @@ def main(path: str, argv: list[str]) -> int:
 
 
 def question(path: str, argv: list[str], more: dict[str, str] | None = None) -> dict[str, Any]:
-    """The daemon's answer. Raises OSError or ValueError where there is none."""
+    """Returns the daemon's answer. Raises OSError or ValueError if there is no answer."""
     environment = dict(os.environ) if argv[0] in ("sbatch", "srun") else {key: os.environ[key] for key in PASSED_ON if key in os.environ}
     request = {"argv": argv, "stdin": None, "cwd": folder(), "env": {**environment, **(more or {})}}
     patience = RESTART if "SLURM_JOB_ID" in environment and argv[0] == "srun" else 0.0
     answer: dict[str, Any] = json.loads(ask(path, json.dumps(request).encode(), patience))
-    if answer["code"] is None:  # the script comes from the input; not read before, for it may never end
+    if answer["code"] is None:  # the script comes from the input; not read before, because the input may never end
         request["stdin"] = sys.stdin.buffer.read().decode(errors="surrogateescape")
         answer = json.loads(ask(path, json.dumps(request).encode()))
     return answer
@@ -72,7 +75,8 @@ def show(answer: dict[str, Any]) -> None:
 
 
 def step(path: str, run: dict[str, Any]) -> int:
-    """Runs the tasks of a step here, and says how it ended. A daemon that is away then closes the step with the job."""
+    """Runs the tasks of a step here, and reports how it ended. If the daemon is away then, it closes the step with the
+    job."""
     code, killed_by, cpu = beside("tasks.py")["run"](run)
     with suppress(OSError, ValueError):
         question(path, ["step-end", str(run["job"]), str(run["step"]), str(code), str(killed_by), f"{cpu:.6f}"])
@@ -80,7 +84,7 @@ def step(path: str, run: dict[str, Any]) -> int:
 
 
 def beside(name: str) -> dict[str, Any]:
-    """A program of this folder, loaded only where it is needed. Not on sys.path: this folder has a module `queue`."""
+    """Loads a program of this folder, only when it is needed. Not on sys.path: this folder has a module `queue`."""
     from runpy import run_path
 
     return run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), name))
@@ -89,12 +93,12 @@ def beside(name: str) -> dict[str, Any]:
 def folder() -> str:
     try:
         return os.getcwd()
-    except FileNotFoundError:  # it has been deleted
+    except FileNotFoundError:  # the folder has been deleted
         return "/"
 
 
 def away(argv: list[str], why: str) -> int:
-    """Complains as Slurm's command does when its daemon does not answer; the exit code."""
+    """Prints the message of Slurm's command for a daemon that does not answer; returns the exit code."""
     if argv == ["scontrol", "ping"]:
         sys.stdout.write(DOWN)
         return 1
@@ -108,7 +112,7 @@ def away(argv: list[str], why: str) -> int:
 
 
 def ask(path: str, request: bytes, patience: float = 0.0) -> bytes:
-    """The answer to one question; a daemon that is not there gets `patience` seconds to come up."""
+    """Returns the answer to one question; waits up to `patience` seconds for a daemon that is away."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(30)
         connect(connection, path, patience)

@@ -1,6 +1,7 @@
-"""Options of Slurm's commands: read from each command's help text, and parsed as getopt_long of the GNU C library does.
+"""Options of Slurm's commands: read from each command's help text, and parsed like getopt_long of the GNU C library.
 
-The help text is the only list of a command's options, so `--help` shows what is answered, and the rest is refused in getopt's words.
+The help text is the only list of a command's options, so `--help` shows every option that works, and the rest is
+refused in getopt's words.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ LINE = re.compile(r"^  (?:-(?P<letter>\w), |    )--(?P<name>[A-Za-z][A-Za-z0-9-]
 
 
 class Complaint(Exception):
-    """Lines for standard error, each without the program's name unless `plain`, and the exit code."""
+    """Raised with lines for standard error, each without the program's name unless `plain`, and the exit code."""
 
     def __init__(self, *lines: str, plain: bool = False, code: int = 1) -> None:
         super().__init__(*lines)
@@ -23,7 +24,7 @@ class Complaint(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`value` is "=" for an option that needs one, "[=" for one that may have one, else ""."""
+    """`value` is "=" for an option that needs a value, "[=" for an option that may have a value, else ""."""
 
     name: str
     letter: str = ""
@@ -32,13 +33,14 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Manual:
-    """One command's help text, short usage, and what it does about a wrong option."""
+    """One command's help text, short usage, and reaction to a wrong option."""
 
     program: str
     usage: str
     help: str
     wrong: int = 1  # exit code for a wrong option
-    stops: bool = False  # whether options end at the first other word: sbatch's and srun's go on to the program
+    # whether options end at the first other word: after it, sbatch and srun pass words on to the program
+    stops: bool = False
     hint: bool = True
 
     def options(self) -> Iterator[Option]:
@@ -47,7 +49,8 @@ class Manual:
                 yield Option(match["name"], match["letter"] or "", match["value"] or "")
 
     def parse(self, words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-        """Options by their long names, and the other words. Of an option that is given twice the last value counts. Raises Complaint."""
+        """Returns options by their long names, and the other words. If an option is given twice, the last value counts.
+        Raises Complaint."""
         return _Parser(self).parse(words)
 
     def complaint(self, words: str) -> Complaint:
@@ -92,7 +95,7 @@ class _Parser:
         self.given[option.name] = value
 
     def _named(self, name: str, word: str) -> Option:
-        """The option of that name, or the only one that begins so."""
+        """Returns the option of that name, or the only option that begins with it."""
         fitting = [name] if name in self.long else [known for known in self.long if name and known.startswith(name)]
         if not fitting:
             raise self.manual.complaint(f"unrecognized option '--{name}'")

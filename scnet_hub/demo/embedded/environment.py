@@ -1,4 +1,6 @@
-"""What a job of an embedded centre finds in its environment: what its submitter handed on, and what Slurm tells a job of itself."""
+"""The environment of a job of an embedded centre: the submitter's variables, and the variables that Slurm sets about a
+job.
+"""
 
 from __future__ import annotations
 
@@ -18,24 +20,26 @@ MIB = 2**20
 
 
 def login() -> dict[str, str]:
-    """The environment of a login of the centre's user: a job has nothing else if its submitter hands nothing on."""
+    """Returns the environment of a login of the centre's user: the whole environment of a job whose submitter passes
+    nothing on."""
     return {key: os.environ[key] for key in LOGIN if key in os.environ}
 
 
 def bare(commands: Path) -> dict[str, str]:
-    """For a submitter that sends no environment: a login with this centre's commands, able to import what the daemon can."""
+    """Returns the environment for a submitter that sends none: a login with this centre's commands, able to import the
+    daemon's packages."""
     kept = {**login(), **{key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ}}
     return {**kept, "PATH": with_commands(kept.get("PATH", ""), commands)}
 
 
 def with_commands(path: str, commands: Path) -> str:
-    """PATH with the folder of this centre's commands: where it stands already, else first."""
+    """Returns PATH with the folder of this centre's commands: at its place if it is there already, else first."""
     folders = (path or os.defpath).split(os.pathsep)
     return path if str(commands) in folders else os.pathsep.join([str(commands), *folders])
 
 
 def of_job(job: Job, given: Mapping[str, str], settings: Settings, nodes: Mapping[str, Node], commands: Path) -> dict[str, str]:
-    """The whole environment of a job that starts now. `commands` is the folder of this centre's commands."""
+    """Returns the whole environment of a job that starts now. `commands` is the folder of this centre's commands."""
     names = [spot.node for spot in job.spots]
     facts: dict[str, Any] = {
         "SLURM_JOB_ID": job.id, "SLURM_JOBID": job.id, "SLURM_JOB_NAME": job.name, "SLURM_JOB_PARTITION": job.partition,
@@ -58,19 +62,19 @@ def of_job(job: Job, given: Mapping[str, str], settings: Settings, nodes: Mappin
 
 
 def per_node(number: int, nodes: int) -> list[int]:
-    """So many tasks or cores in blocks: the first nodes have one more."""
+    """Splits a number of tasks or cores in blocks: the first nodes have one more."""
     return [number // nodes + (place < number % nodes) for place in range(nodes)]
 
 
 def repeated(number: int, nodes: int) -> str:
-    """Slurm's 2(x3),1 for what each node has."""
+    """Returns Slurm's notation 2(x3),1 for the numbers of each node."""
     numbers = per_node(number, nodes)
     counts = {one: numbers.count(one) for one in numbers}
     return ",".join(f"{one}(x{times})" if times > 1 else str(one) for one, times in counts.items())
 
 
 def file_name(pattern: str, job: Job) -> str:
-    """The patterns of --output: %j %A %J id, %x name, %u user, %N node, %n %t %s; `%%` is one %."""
+    """Fills in the patterns of --output: %j %A %J id, %x name, %u user, %N node, %n %t %s; `%%` is one %."""
     values = {
         "j": job.id, "A": job.id, "J": job.id, "x": job.name, "u": job.user, "N": job.spots[0].node, "n": 0, "t": 0, "s": "batch", "%": "%",
     }  # fmt: skip

@@ -1,6 +1,7 @@
-"""How Slurm's commands print: `%` formats, `--Format` lists, times, sizes, host lists, and what squeue shows of a job.
+"""The output formats of Slurm's commands: `%` formats, `--Format` lists, times, sizes, host lists, and squeue's fields
+of a job.
 
-Pure; `Moment` carries the clock and the asker's time format. A field that is not here is refused, not left empty.
+Pure; `Moment` carries the clock and the caller's time format. An unknown field is refused, not left empty.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .command_options import Complaint
 from .scheduler import PENDING, RUNNING, Job
 
 MIB = 2**20
-MOST_HOSTS = 10_000  # names in a host list, and characters of one: the daemon answers others meanwhile
+MOST_HOSTS = 10_000  # names in a host list, and characters of a host list: the daemon answers others meanwhile
 Row = TypeVar("Row")
 STANDARD = "%Y-%m-%dT%H:%M:%S"
 SHORT_STATES = {
@@ -37,7 +38,8 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Now, whose centre it is, and how the asker wants times: `form` for strftime, "%s" being seconds since 1970."""
+    """The current time, the centre's owner, and the caller's time format: `form` for strftime, "%s" being seconds since
+    1970."""
 
     now: float
     owner: Owner
@@ -52,12 +54,12 @@ class Moment:
         return time.strftime(self.form, time.gmtime(at) if self.utc else time.localtime(at))
 
     def date_line(self) -> str:
-        """What stands above a long listing."""
+        """Returns the line above a long listing."""
         return time.strftime("%a %b %d %H:%M:%S %Y\n", time.gmtime(self.now) if self.utc else time.localtime(self.now))
 
 
 def clock(seconds: float) -> str:
-    """squeue's and sinfo's times: 0:05, 1:02:03, 2-00:00:00."""
+    """Formats a time as squeue and sinfo do: 0:05, 1:02:03, 2-00:00:00."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
@@ -67,19 +69,19 @@ def clock(seconds: float) -> str:
 
 
 def long_clock(seconds: float) -> str:
-    """scontrol's and sacct's times: 00:00:05, 2-00:00:00."""
+    """Formats a time as scontrol and sacct do: 00:00:05, 2-00:00:00."""
     days, rest = divmod(int(seconds), 86400)
     text = f"{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"
     return f"{days}-{text}" if days else text
 
 
 def cpu_clock(seconds: float) -> str:
-    """sacct's TotalCPU: 00:01.234 under an hour, else whole seconds."""
+    """Formats sacct's TotalCPU: 00:01.234 under an hour, else whole seconds."""
     return f"{int(seconds) // 60:02}:{seconds % 60:06.3f}" if seconds < 3600 else long_clock(seconds)
 
 
 def hosts(names: Sequence[str]) -> str:
-    """Slurm's host list: alpha[1-2],login. Names with the same stem go together, at the place of the first."""
+    """Returns Slurm's host list: alpha[1-2],login. Names with the same stem are joined, at the place of the first."""
     groups: dict[tuple[str, int], list[int]] = {}
     for name in names:
         stem = name.rstrip("0123456789")
@@ -101,7 +103,7 @@ def _folded(stem: str, width: int, numbers: Sequence[int]) -> str:
 
 
 def host_names(text: str) -> list[str]:
-    """The names in a host list such as alpha[1-3,5],beta07, at most MOST_HOSTS. Raises Complaint."""
+    """Returns the names in a host list such as alpha[1-3,5],beta07, at most MOST_HOSTS. Raises Complaint."""
     if len(text) > MOST_HOSTS:
         raise Complaint("Invalid hostlist: it is too long")
     names: list[str] = []
@@ -137,7 +139,7 @@ def nodes_of(job: Job) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as Slurm shows memory: in the largest unit that holds them exactly, from M on."""
+    """Formats bytes as Slurm shows memory: in the largest unit that holds them exactly, from M on."""
     megabytes = -(-count // MIB)
     for unit in "MGT":
         if megabytes % 1024 or not megabytes:
@@ -151,7 +153,7 @@ def gres(job: Job) -> str:
 
 
 def priority(job: Job) -> int:
-    """Falls with each submission, as Slurm's priority/basic gives it."""
+    """Returns a priority that falls with each submission, as Slurm's priority/basic gives it."""
     return 4294901760 - job.id
 
 
@@ -179,7 +181,7 @@ JOB_TITLES = {
     "Y": "SCHEDNODES", "z": "S:C:T", "Z": "WORK_DIR", "numtasks": "TASKS", "tres-per-job": "TRES_PER_JOB",
     "tres-per-task": "TRES_PER_TASK", "tres-per-socket": "TRES_PER_SOCKET",
 }  # fmt: skip
-# What no job of an embedded centre has.
+# Fields that no job of an embedded centre has.
 JOB_CONSTANTS = {
     "d": "0", "E": "(null)", "f": "(null)", "h": "OK", "H": "*", "I": "*", "J": "*", "K": "N/A", "n": "", "O": "0", "q": "normal",
     "v": "(null)", "w": "(null)", "W": "(null)", "x": "", "X": "N/A", "y": "0", "Y": "(null)", "z": "*:*:*",
@@ -241,12 +243,12 @@ SORT_KEYS: Mapping[str, Callable[[Job, Moment], float | str]] = {
 
 
 def min_cpus(job: Job) -> int:
-    """What each node must have at least: the tasks that were asked for each, or the cores of one task."""
+    """Returns the cores that each node must have at least: for the tasks requested per node, or for one task."""
     return max(job.tasks_per_node, 1) * job.cores_per_task
 
 
 def ordered(jobs: Sequence[Job], fields: str, at: Moment) -> list[Job]:
-    """Jobs sorted as squeue's --sort says, such as P,t,-p. Raises Complaint."""
+    """Returns jobs sorted as squeue's --sort requests, such as P,t,-p. Raises Complaint."""
     found = list(jobs)
     for word in reversed(fields.split(",")):
         letter = word.lstrip("+-")
@@ -259,7 +261,7 @@ def ordered(jobs: Sequence[Job], fields: str, at: Moment) -> list[Job]:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a listing: a field's letter, its width (0: as wide as it is), its side, and what follows it."""
+    """One column of a listing: a field's letter, its width (0: the text's own), its side, and its suffix."""
 
     letter: str
     width: int = 0
@@ -273,7 +275,8 @@ class Column:
 
 
 def columns(form: str, known: Mapping[str, object], what: str) -> list[Column]:
-    """A `%` format; text before the first field is a column without a letter. Raises Complaint for a field that is not known."""
+    """Parses a `%` format; text before the first field is a column without a letter. Raises Complaint for an unknown
+    field."""
     first, *rest = form.split("%")
     found = [Column("", suffix=first)] if first else []
     for piece in rest:
@@ -285,7 +288,7 @@ def columns(form: str, known: Mapping[str, object], what: str) -> list[Column]:
 
 
 def long_columns(form: str, words: Mapping[str, str], what: str) -> list[Column]:
-    """`--Format`: "Name[:[.][width][suffix]],..."; 20 wide if nothing is said, not at all with a suffix only."""
+    """Parses `--Format`: "Name[:[.][width][suffix]],..."; 20 wide by default, no fixed width with only a suffix."""
     found = []
     for word in form.split(","):
         name, _, rest = word.partition(":")
@@ -297,7 +300,7 @@ def long_columns(form: str, words: Mapping[str, str], what: str) -> list[Column]
 
 
 def table(wanted: Sequence[Column], rows: Sequence[Row], show: Callable[[str, Row], str], titles: Mapping[str, str] | None) -> str:
-    """The rows, below their titles if there are any."""
+    """Returns the rows, below their titles if there are any."""
     lines = [] if titles is None else ["".join(column.padded(titles.get(column.letter, "")) for column in wanted)]
     lines += ["".join(column.padded(show(column.letter, row) if column.letter else "") for column in wanted) for row in rows]
     return "".join(f"{line}\n" for line in lines)

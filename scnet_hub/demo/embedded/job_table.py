@@ -1,7 +1,7 @@
 """The job table: every job of an embedded centre, in one SQLite file of its home.
 
-Holds facts only; scripts and environments, which may name secrets, lie in a job's own folder until it ends. Each write is
-one transaction, so a killed daemon finds what it had promised.
+Holds facts only; scripts and environments, which may hold secrets, are in a job's own folder until the job ends. Each
+write is one transaction, so a killed daemon finds everything that it had confirmed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A job's first process: runs the script in a session of its own, waits, and writes how it ended into the job's folder.
 
-Started as `python -ISE launch.py FOLDER PROGRAM [ARGUMENT...]`; standard library only and few imports, since it stands
-before every job. It outlives the daemon, so an end while the daemon is away still has its exit code, time and CPU time.
-On Linux it adopts what the script leaves behind, counts it and ends it with the job.
+Started as `python -ISE launcher.py FOLDER PROGRAM [ARGUMENT...]`; standard library only and few imports, because it
+runs before every job. It outlives the daemon, so an end while the daemon is away still has its exit code, time and CPU
+time. On Linux it adopts the processes that the script leaves behind, counts them and ends them with the job.
 """
 
 import os
@@ -16,7 +16,8 @@ DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def main(folder: str, argv: list[str]) -> None:
     for number in DEAF_TO:
-        signal.signal(number, signal.SIG_IGN)  # only the job is told to end; this process must see how it does
+        # only the job is signalled to end; this process must see how the job ends
+        signal.signal(number, signal.SIG_IGN)
     adopt_orphans()
     job = os.fork()
     if job == 0:
@@ -41,7 +42,8 @@ def run(argv: list[str]) -> None:
 
 
 def adopt_orphans() -> None:
-    """Makes this process, not PID 1, the parent of descendants that lose theirs. Before the fork, or a quick one is missed."""
+    """Makes this process, not PID 1, the parent of descendants that lose theirs. Called before the fork, or a quick
+    descendant is missed."""
     if sys.platform == "linux":
         import ctypes
 
@@ -49,7 +51,7 @@ def adopt_orphans() -> None:
 
 
 def wait_for(job: int) -> tuple[int, float]:
-    """The job's wait status, and the CPU seconds of it and of all that ended before it."""
+    """Returns the job's wait status, and the CPU seconds of the job and of all processes that ended before it."""
     cpu = 0.0
     while True:
         pid, status, used = os.wait4(-1, 0)
@@ -59,11 +61,12 @@ def wait_for(job: int) -> tuple[int, float]:
 
 
 def end_the_rest() -> float:
-    """Kills what the script left behind; its CPU seconds."""
+    """Kills the processes that the script left behind; returns their CPU seconds."""
     cpu = 0.0
     while children := own_children():
         for pid in children:
-            os.kill(pid, signal.SIGKILL)  # it is our child and unwaited: the number can't be anybody else's
+            # the process is our child and not waited for: its number can't belong to another process
+            os.kill(pid, signal.SIGKILL)
         for pid in children:
             _, _, used = os.wait4(pid, 0)
             cpu += used.ru_utime + used.ru_stime
@@ -71,7 +74,7 @@ def end_the_rest() -> float:
 
 
 def own_children() -> list[int]:
-    """Pids of living and ended children that nobody waited for; none where there is no /proc."""
+    """Returns the pids of living and ended children that were not waited for; none if there is no /proc."""
     me = os.getpid()
     try:
         with open(f"/proc/self/task/{me}/children") as file:
@@ -89,7 +92,7 @@ def parent(pid: str) -> int:
 
 
 def write(folder: str, name: str, text: str) -> None:
-    """In one step: the daemon may look at any time."""
+    """Writes in one step: the daemon may read at any time."""
     part = os.path.join(folder, f".{name}")
     with open(part, "w") as file:
         file.write(text)

@@ -1,7 +1,8 @@
-"""What each command of an embedded centre takes: help texts in Slurm's form, which are also the tables of options.
+"""The options of each command of an embedded centre: help texts in Slurm's form, which are also the tables of options.
 
-Lists what is answered, and under "without effect" what is accepted because nothing depends on it here: no node's cores, memory or
-network are bound to a job, jobs are never requeued, and no one else shares the machine.
+Lists the options that work, and under "without effect" the options that are accepted because nothing depends on them
+here: no node's cores, memory or network are bound to a job, jobs are never requeued, and no other user shares the
+machine.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A job's processes: started by the launcher, watched, told to end, and counted.
 
-Knows pids, process groups, CPU times and the files of a job's folder; nothing of queues. A pid counts only with its start
-time, and never as a zombie: after a restart the number may belong to somebody else.
+Knows pids, process groups, CPU times and the files of a job's folder; nothing of queues. A pid counts only with its
+start time, and never as a zombie: after a restart the number may belong to another process.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def launch(files: Files, arguments: Sequence[str], environment: Mapping[str, str
 
 
 def open_output(directory: str, path: str, append: bool) -> BinaryIO:
-    """Made by the job's user with 0666 minus the umask, as Slurm does; links are followed, as the submitter's own choice. Raises OSError
-    for anything else than a regular file, /dev/null or a FIFO that is being read: waiting for its reader would stop this daemon."""
+    """Opens an output file as the job's user with 0666 minus the umask, as Slurm does; follows links, because they are
+    the submitter's own choice. Raises OSError for anything but a regular file, /dev/null or a FIFO that is being read:
+    waiting for a FIFO's reader would stop this daemon."""
     where = os.path.join(directory, path)
     how = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
     handle = os.open(where, how, 0o666)
@@ -72,12 +73,13 @@ def open_output(directory: str, path: str, append: bool) -> BinaryIO:
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode) or os.path.samestat(found, os.stat(os.devnull))):
         os.close(handle)
         raise owned_files.WrongKind(where, "something else")
-    os.set_blocking(handle, True)  # the job's own from now on
+    os.set_blocking(handle, True)  # from now on the job's own
     return os.fdopen(handle, "ab" if append else "wb")
 
 
 def exit_of(folder: Path) -> Exit | None:
-    """How the job of this folder ended, as its launcher wrote it; None: it has not, or its launcher was killed."""
+    """Returns how the job of this folder ended, as its launcher wrote it; None: it has not ended, or its launcher was
+    killed."""
     try:
         code, number, at, cpu = _words(folder / "exit")
         return Exit(int(code), int(number), float(at), float(cpu))
@@ -86,8 +88,8 @@ def exit_of(folder: Path) -> Exit | None:
 
 
 def job_pid(folder: Path) -> int:
-    """The pid, which is also the process group and session, of the job's script; 0: not started yet, or the number is
-    somebody else's by now."""
+    """Returns the pid, which is also the process group and session, of the job's script; 0: not started yet, or the
+    number belongs to another process by now."""
     try:
         pid, at = _words(folder / "pid")
         found = born(int(pid))
@@ -97,12 +99,12 @@ def job_pid(folder: Path) -> int:
 
 
 def _words(path: Path) -> list[str]:
-    """What the launcher wrote, in a folder that jobs of the same account may change."""
+    """Returns the words that the launcher wrote, in a folder that jobs of the same account may change."""
     return owned_files.read_all(path, 1000).decode().split()
 
 
 def born(pid: int) -> float:
-    """When the process started; 0 if there is none or it is a zombie."""
+    """Returns when the process started; 0 if there is no process or it is a zombie."""
     try:
         process = psutil.Process(pid)
         return 0.0 if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
@@ -121,8 +123,8 @@ Member = tuple[int, float]  # pid and start time
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """Where a job's processes begin: its launcher's pid (0: gone), the session of its script (0: not started), and when the
-    job started: no older process is ever the job's."""
+    """Where a job's processes begin: its launcher's pid (0: gone), the session of its script (0: not started), and when
+    the job started: an older process never belongs to the job."""
 
     launcher: int
     session: int
@@ -138,16 +140,17 @@ class Fact:
 
 
 class Census:
-    """Which processes belong to which job, and how much CPU they used, taken in one pass over the machine's processes.
+    """Finds the processes of each job, and their CPU time, in one pass over the machine's processes.
 
-    A process belongs to a job if it descends from the job's launcher, is in its session, or was seen as one before: only
-    Linux gives the launcher those whose parents are gone."""
+    A process belongs to a job if it descends from the job's launcher, is in its session, or was found to belong to it
+    before: only Linux gives the launcher the processes whose parents are gone.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[int, set[Member]] = {}
 
     def take(self, jobs: Mapping[int, Root]) -> dict[int, float]:
-        """CPU seconds of the living processes of each of these jobs, by job id."""
+        """Returns the CPU seconds of the living processes of each of these jobs, by job id."""
         facts = _facts()
         used: dict[int, float] = {}
         for job, root in jobs.items():
@@ -158,18 +161,18 @@ class Census:
         return used
 
     def members(self, job: int, root: Root) -> set[Member]:
-        """The living processes of one job now."""
+        """Returns the living processes of one job now."""
         self.take({job: root})
         return self._seen[job]
 
     def forget(self, job: int) -> set[Member]:
-        """Drops a job; returns what was seen of it last."""
+        """Forgets a job; returns its last known processes."""
         return self._seen.pop(job, set())
 
 
 def _of_job(root: Root, seen: set[Member], facts: Mapping[int, Fact]) -> set[int]:
-    """Pids of one job. Who is found here gets killed with it, so whatever the tables say, a process that is older than the
-    job, the first process and this daemon are out."""
+    """Returns the pids of one job. These processes get killed with the job, so whatever the tables say, a process older
+    than the job, the first process and this daemon are left out."""
     young = {pid: fact for pid, fact in facts.items() if fact.member[1] >= root.since - SLACK and pid not in NEVER}
     first = {pid for pid, fact in young.items() if fact.session == root.session > 0 or fact.member in seen}
     begin = {root.launcher} & young.keys()
@@ -206,7 +209,7 @@ def tell_group(root: int, number: signal.Signals) -> None:
 
 
 def kill(members: Iterable[Member]) -> None:
-    """SIGKILL to each of them that still is the process that was seen."""
+    """Sends SIGKILL to each member that still is the process that was seen."""
     for pid, since in members:
         if pid not in NEVER and alive(pid, since):
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -1,4 +1,6 @@
-"""What the faces of an embedded centre share: a command as it arrived, what it prints, what they ask of the daemon, and filters."""
+"""What the commands of an embedded centre share: a command as it arrived, its answer, their questions to the daemon,
+and filters.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ STATE_LETTERS = {"PD": "PENDING", "R": "RUNNING", "CG": "COMPLETING", "CD": "COM
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A command as it arrived. `stdin` None: not sent yet, ask for it where it is needed."""
+    """A command as it arrived. `stdin` None: not sent yet; ask for it when it is needed."""
 
     argv: tuple[str, ...]
     stdin: str | None
@@ -34,7 +36,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the command prints, and its exit code; code None asks for the standard input first. `run` is what srun shall start."""
+    """The command's output and exit code; code None asks for the standard input first. `run` is what srun must
+    start."""
 
     code: int | None
     stdout: str = ""
@@ -52,7 +55,7 @@ class Call:
 
 
 class Controller(Protocol):
-    """What the faces ask of the daemon."""
+    """What the commands ask of the daemon."""
 
     settings: Settings
     nodes: list[Node]
@@ -61,29 +64,29 @@ class Controller(Protocol):
     def now(self) -> float: ...
     def running(self) -> Sequence[Job]: ...
     def queue(self, *, ended: bool) -> Sequence[Job]:
-        """Live jobs in the order of arrival; with `ended` also those that ended lately."""
+        """Returns live jobs in the order of arrival; with `ended` also recently ended jobs."""
 
     def jobs(self, ids: Sequence[int]) -> Sequence[Job]:
-        """Those of them that ever were."""
+        """Returns those of these jobs that exist or existed."""
 
     def since(self, at: float) -> Sequence[Job]:
-        """Live jobs, and those that ended after `at`."""
+        """Returns live jobs, and jobs that ended after `at`."""
 
     def submit(self, asked: Submission) -> int: ...
     def cancel(self, job: Job) -> None: ...
     def begin_step(self, job: Job, step: Step) -> Step:
-        """The step with its id, entered into the running job's books."""
+        """Returns the step with its id, after recording it with the running job."""
 
 
 def about(program: str, given: Mapping[str, str]) -> str:
-    """What `--version`, `--help` and `--usage` print; "" without any of them."""
+    """Returns the output of `--version`, `--help` or `--usage`; "" without any of them."""
     manual = MANUALS[program]
     texts = {"version": f"{VERSION}\n", "help": manual.help, "usage": manual.usage}
     return next((text for option, text in texts.items() if option in given), "")
 
 
 def filtered(jobs: Sequence[Job], given: Mapping[str, str], centre: Controller) -> list[Job]:
-    """Those jobs that the filtering options leave. Raises Complaint for an unknown node or state."""
+    """Returns the jobs that pass the filtering options. Raises Complaint for an unknown node or state."""
     wanted = {key: set(given[key].split(",")) for key in ("account", "name", "partition", "qos", "user") if key in given}
     if "me" in given:
         wanted["user"] = {centre.owner.user}
@@ -123,7 +126,7 @@ def moment(question: Question, centre: Controller) -> Moment:
 
 
 def job_states(text: str) -> set[str] | None:
-    """The named states; None for all."""
+    """Returns the named states; None for all."""
     if text.lower() == "all":
         return None
     names = {STATE_LETTERS.get(word.upper(), word.upper()) for word in text.split(",")}

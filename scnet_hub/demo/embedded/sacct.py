@@ -1,4 +1,4 @@
-"""The face of an embedded centre's accounting: what `sacct` prints of its jobs and their steps."""
+"""The accounting of an embedded centre: `sacct`'s output about jobs and their steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KILLED = 15
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A job, or one step of it. `cpu`: whether CPU times are given, as sacct does where steps are listed."""
+    """A job, or one step of it. `cpu`: whether CPU times are given, as sacct does when steps are listed."""
 
     job: Job
     at: Moment
@@ -61,7 +61,7 @@ class Row:
 
     @property
     def tres(self) -> str:
-        """With billing for the job, which is what is charged."""
+        """Returns the resources, for the job with `billing`, which is charged."""
         job, nodes = self.job, self.nodes
         gpus = f"gres/gpu={job.need.gpus * nodes}," if job.need.gpus else ""
         billing = "" if self.step else f"billing={job.cores},"
@@ -80,7 +80,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column: its title, how wide it is, and what it shows; of a step only with `steps`."""
+    """One column: its title, its width, and its text; for a step only with `steps`."""
 
     title: str
     width: int
@@ -173,7 +173,8 @@ def sacct(call: Call, centre: Controller) -> Answer:
 
 
 def _field(word: str) -> Field:
-    """Named as in "state%30". A width of one's own puts the column to the right. Raises Complaint."""
+    """Returns the field named as in "state%30". A width in the name aligns the column to the right. Raises
+    Complaint."""
     name, _, width = word.strip().partition("%")
     field = FIELDS.get(name.lower())
     if field is None:
@@ -219,7 +220,7 @@ def _rows(job: Job, at: Moment, given: Mapping[str, str]) -> list[Row]:
 
 
 def _batch_step(job: Job) -> Step:
-    """The batch script as a step: killed by SIGTERM where its job was."""
+    """Returns the batch script as a step: killed by SIGTERM if its job was."""
     killed = job.signal or (KILLED if job.state in ("CANCELLED", "TIMEOUT") else 0)
     return Step(
         id=BATCH, name="batch", tasks=1, nodes=(job.spots[0].node,), cores=job.need.cores, started_at=job.started_at,
@@ -257,7 +258,8 @@ def _put(text: str, field: Field) -> str:
 
 
 def _time(text: str, at: Moment) -> float:
-    """Slurm's "now-7days" and "2026-11-23[T08:00[:00]]", which is UTC here; its other ways to give a time are refused."""
+    """Reads Slurm's "now-7days" and "2026-11-23[T08:00[:00]]", which is UTC here; refuses Slurm's other notations of a
+    time."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?", text, re.ASCII):
         try:
             return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()

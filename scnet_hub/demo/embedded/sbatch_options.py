@@ -1,7 +1,8 @@
 """sbatch's words: options and `#SBATCH` lines of a script → a `Job`, or a complaint in Slurm's own words.
 
-Pure but for the clock-free defaults in `Where`. The options are those that our dialect, stock batchspawner and stock
-dask-jobqueue use, and their near relatives; any other is refused as Slurm refuses what it doesn't know, never ignored.
+Pure, with clock-free defaults in `Where`. The options are those that our dialect, stock batchspawner and stock
+dask-jobqueue use, and closely related options; any other option is refused as Slurm refuses an unknown option, never
+ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ NO_CONFIGURATION = "Requested node configuration is not available"
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Who submits, and from where. `login` is the environment of a login: all that a job gets without an --export of ALL."""
+    """Who submits, and from where. `login` is the environment of a login: the whole environment of a job without an
+    --export of ALL."""
 
     user: str
     directory: str
@@ -41,7 +43,7 @@ class Submission:
 
 
 def directives(script: str) -> list[str]:
-    """The words of the `#SBATCH` lines before the first command."""
+    """Returns the words of the `#SBATCH` lines before the first command."""
     words: list[str] = []
     for line in script.splitlines():
         if line.startswith("#SBATCH"):
@@ -52,7 +54,8 @@ def directives(script: str) -> list[str]:
 
 
 def submission(arguments: Sequence[str], script: str, name: str, settings: Settings, where: Where) -> Submission:
-    """The job that `sbatch ARGUMENTS` asks for; `script` is the text and `name` its file's name, where it has one."""
+    """Returns the job that `sbatch ARGUMENTS` requests; `script` is the text and `name` its file's name, if it has
+    one."""
     sbatch = MANUALS["sbatch"]
     given, rest = sbatch.parse(arguments)
     if "wrap" in given:
@@ -80,7 +83,8 @@ def submission(arguments: Sequence[str], script: str, name: str, settings: Setti
 
 
 def exported(wanted: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """--export: ALL, NONE, NIL, or names and NAME=value, as sbatch does. A submitting job's own SLURM_* never go on."""
+    """Returns the variables for --export: ALL, NONE, NIL, or names and NAME=value, as sbatch does. A submitting job's
+    own SLURM_* are never passed on."""
     kept = {key: value for key, value in environment.items() if not key.startswith("SLURM") or key in ONLY_THESE}
     words = [word for word in wanted.split(",") if word]
     if "ALL" not in words:
@@ -110,7 +114,7 @@ def _need(asked: Mapping[str, str], settings: Settings) -> tuple[Need, int, int]
     per_node = count(asked, "ntasks-per-node", 0)
     tasks = count(asked, "ntasks", max(nodes, 1) * max(per_node, 1))
     nodes = nodes or (-(-tasks // per_node) if per_node else 1)
-    nodes = min(nodes, tasks)  # "can't run 1 processes on 2 nodes"
+    nodes = min(nodes, tasks)  # as srun warns: "can't run 1 processes on 2 nodes"
     cores = -(-tasks // nodes) * each
     memory = cores * (settings.memory // settings.cores)
     if "mem" in asked:
@@ -124,7 +128,7 @@ def _need(asked: Mapping[str, str], settings: Settings) -> tuple[Need, int, int]
 
 
 def count(asked: Mapping[str, str], option: str, default: int) -> int:
-    """A positive number among the options. Raises Complaint."""
+    """Returns a positive number among the options. Raises Complaint."""
     text = asked.get(option)
     if text is None:
         return default
@@ -143,7 +147,7 @@ def _memory(text: str, option: str) -> int:
 
 
 def _gpus(asked: Mapping[str, str], settings: Settings) -> tuple[str, int]:
-    """The model that was asked for, "" for any, and the number, of a node or, with --gpus, of the job."""
+    """Returns the requested model, "" for any, and the number of GPUs of a node or, with --gpus, of the job."""
     text = asked.get("gres") or asked.get("gpus-per-node") or asked.get("gpus") or ""
     if not text or text.lower() == "none":
         return "", 0
@@ -173,7 +177,7 @@ def _limit(text: str, settings: Settings) -> int:
 
 
 def time_of(text: str) -> int | None:
-    """Slurm's minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]], as seconds."""
+    """Returns Slurm's minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]], as seconds."""
     days, dash, clock = text.rpartition("-")
     if not re.fullmatch(r"\d{1,6}(:\d{1,6}){0,2}", clock, re.ASCII) or (dash and not re.fullmatch(r"\d{1,5}", days, re.ASCII)):
         return None
@@ -187,7 +191,7 @@ def time_of(text: str) -> int | None:
 
 
 def _check(job: Job, asked: Mapping[str, str], settings: Settings) -> None:
-    """What slurmctld would refuse at once, because it can never run here."""
+    """Raises Complaint for a job that slurmctld would refuse at once, because it can never run here."""
     if job.partition != settings.partition:
         raise Complaint(f"invalid partition specified: {job.partition}", "Batch job submission failed: Invalid partition name specified")
     if asked.get("qos", "normal") != "normal":

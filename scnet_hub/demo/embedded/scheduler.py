@@ -1,8 +1,8 @@
-"""Jobs, nodes and who starts next: first come first served, with backfill. Pure: `now` is an argument.
+"""Jobs, nodes and the next job to start: first come first served, with backfill. Pure: `now` is an argument.
 
 Knows counts of cores, memory and GPUs, and nothing of processes, sockets or Slurm's commands. The first job that does
-not fit gets a reservation at the earliest time it can start if everything runs to its limit; a later job may start
-now only if that does not delay it (EASY backfill).
+not fit gets a reservation at the earliest time at which it can start if everything runs to its limit; a later job may
+start now only if that does not delay the reservation (EASY backfill).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 PENDING, RUNNING = "PENDING", "RUNNING"
-DEPTH = 500  # waiting jobs that one decision looks at
+DEPTH = 500  # waiting jobs that one decision examines
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What each of `nodes` nodes must give."""
+    """The resources that each of `nodes` nodes must give."""
 
     nodes: int = 1
     cores: int = 1
@@ -59,10 +59,10 @@ class Step:
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """One job, from submission to accounting. Times are seconds since 1970, 0: not yet. `ending` is the state that a job
-    which is being killed will have; `pretend` seconds is how long a job without a process runs (0: a real job).
-    `memory_per_core` is bytes where memory was asked per core or not at all; `gpu_model` and
-    `tasks_per_node` are what was asked, "" and 0 for any."""
+    """One job, from submission to accounting. Times are seconds since 1970, 0: not yet. `ending` is the future state of
+    a job that is being killed; `pretend` is how many seconds a job without a process runs (0: a real job).
+    `memory_per_core` is bytes if memory was requested per core or not at all; `gpu_model` and `tasks_per_node` are as
+    requested, "" and 0 for any."""
 
     id: int = 0
     name: str
@@ -112,7 +112,7 @@ class Job:
 
 @dataclass(slots=True)
 class Free:
-    """What is left of one node."""
+    """The free resources of one node."""
 
     cores: int
     memory: int
@@ -148,13 +148,13 @@ def left_of(nodes: Iterable[Node], running: Iterable[Job]) -> Left:
 
 
 def decide(nodes: Sequence[Node], running: Sequence[Job], pending: Sequence[Job], now: float) -> Decision:
-    """Who starts now. `pending` in the order of arrival."""
+    """Decides which jobs start now. `pending` is in the order of arrival."""
     left = left_of(nodes, running)
     busy = [(job.ends_by(now), job.need, job.spots) for job in running]
     starts: dict[int, tuple[Spot, ...]] = {}
     reasons: dict[int, str] = {}
     starts_at: dict[int, float] = {}
-    reserved: Left | None = None  # what is left when the first waiting job has started
+    reserved: Left | None = None  # left when the first waiting job has started
     reserved_at = 0.0
     for job in pending[:DEPTH]:
         spots = fit(job.need, left)
@@ -171,7 +171,8 @@ def decide(nodes: Sequence[Node], running: Sequence[Job], pending: Sequence[Job]
 
 
 def fit(need: Need, left: Left) -> tuple[Spot, ...]:
-    """Spots for `need` in the order of the nodes, on the fullest that hold it, so that big holes stay; () if it does not fit."""
+    """Returns spots for `need` in the order of the nodes, on the fullest nodes that hold it, so that big holes stay; ()
+    if it does not fit."""
     able = sorted((free.cores, place, name) for place, (name, free) in enumerate(left.items()) if free.holds(need))
     if len(able) < need.nodes:
         return ()
@@ -179,7 +180,7 @@ def fit(need: Need, left: Left) -> tuple[Spot, ...]:
 
 
 def _reserve(need: Need, left: Left, busy: Iterable[tuple[float, Need, tuple[Spot, ...]]], now: float) -> tuple[float, Left]:
-    """When `need` fits if all run to their limits, and what is left then beside it."""
+    """Returns when `need` fits if all jobs run to their limits, and the resources that are left beside it."""
     later, at = dict(left), now
     for at, other, spots in sorted(busy, key=lambda one: one[0]):
         for spot in spots:
@@ -191,7 +192,8 @@ def _reserve(need: Need, left: Left, busy: Iterable[tuple[float, Need, tuple[Spo
 
 
 def _spare(need: Need, spots: Sequence[Spot], reserved: Left) -> bool:
-    """Whether these spots stay free beside the reservation; if so they are taken from it too."""
+    """Returns whether these spots stay free beside the reservation; if so, takes them from the reservation's rest
+    too."""
     if not all(reserved[spot.node].holds(need) for spot in spots):
         return False
     _take(reserved, need, spots)

@@ -1,4 +1,4 @@
-"""The face of scontrol: `ping`, `show job`, and its host lists."""
+"""scontrol of an embedded centre: `ping`, `show job`, and host lists."""
 
 from __future__ import annotations
 

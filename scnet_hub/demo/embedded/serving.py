@@ -1,7 +1,7 @@
-"""The socket of an embedded centre's daemon: one question a connection, and one daemon a home.
+"""The socket of an embedded centre's daemon: one question for each connection, and one daemon for each home.
 
-A request is JSON up to the end of writing: `argv`, and where the asker has them `stdin`, `env`, `cwd`; the answer is JSON up to the end
-of the stream. Knows nothing of jobs.
+A request is JSON up to the end of writing: `argv`, and optionally `stdin`, `env`, `cwd`; the answer is JSON up to the
+end of the stream. Knows nothing of jobs.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .request import Answer, Question
 from .settings import socket_path
 
 log = logging.getLogger(__name__)
-PATIENCE = 30.0  # seconds for a question to arrive, and for its answer to leave
+PATIENCE = 30.0  # seconds for a question to arrive, and for its answer to be sent
 LARGEST = 2**24
 
 
 class Door:
-    """Hands each question to `answer`. `bare` is the environment of an asker that sends none."""
+    """Passes each question to `answer`. `bare` is the environment of a caller that sends none."""
 
     def __init__(self, home: Path, answer: Callable[[Question], Awaitable[Answer]], bare: Callable[[], Mapping[str, str]]) -> None:
         self.home, self.answer, self.bare = home, answer, bare
@@ -55,7 +55,8 @@ class Door:
 
 
 async def _whole(reader: asyncio.StreamReader) -> bytes:
-    """All that is sent. Raises ValueError for more than `LARGEST` bytes: whoever sends without an end must not fill the memory."""
+    """Returns everything that is sent. Raises ValueError for more than `LARGEST` bytes: an endless sender must not fill
+    the memory."""
     data = bytearray()
     while part := await reader.read(2**16):
         data += part
@@ -65,7 +66,7 @@ async def _whole(reader: asyncio.StreamReader) -> bytes:
 
 
 def _question(request: Mapping[str, Any], bare: Mapping[str, str]) -> Question:
-    """The question in a request; a leading `env NAME=value...` is added to its environment."""
+    """Returns the question in a request; a leading `env NAME=value...` is added to its environment."""
     argv, environment = [str(word) for word in request["argv"]], dict(request.get("env", bare))
     while argv and (argv[0] == "env" or "=" in argv[0]):
         name, equals, value = argv.pop(0).partition("=")
@@ -75,7 +76,8 @@ def _question(request: Mapping[str, Any], bare: Mapping[str, str]) -> Question:
 
 
 def _free_socket(home: Path) -> str:
-    """The socket's path, with its folder private and what a killed daemon left there gone. The lock is ours already."""
+    """Returns the socket's path, after making its folder private and removing a killed daemon's socket. The caller
+    holds the lock."""
     path = socket_path(home)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     if path.parent != home.resolve():
@@ -87,7 +89,7 @@ def _free_socket(home: Path) -> str:
 
 
 def locked(home: Path) -> bool:
-    """Makes this process the only daemon of that home until it ends; False if another one is."""
+    """Makes this process the only daemon of that home until it ends; returns False if there is another daemon."""
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
 """Settings of an embedded centre: its nodes, its limits and its background load, kept in `centre.json` of its home.
 
-Knows numbers and where its files lie. Resources are counts that get booked; nothing here measures the machine.
+Knows numbers and the paths of its files. Resources are counts that get booked; nothing here measures the machine.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 
 from ...errors import SpecError
 
-OWN_ADDRESSES = sys.platform == "linux"  # which alone lets every 127.x.y.z be used without setting it up
+OWN_ADDRESSES = sys.platform == "linux"  # only Linux lets every 127.x.y.z be used without setting it up
 LONGEST_SOCKET = 100  # sun_path holds 108 bytes on Linux, 104 on macOS, with a closing zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`memory` is bytes of one node, `gpus` of one node, times are seconds. `index` is the centre's number in its
-    federation: node n has the address 127.1.<index>.<n>. `background` is the share of cores that other people's pretended
-    jobs take at most (0: none); `min_job_age` for how long squeue lists an ended job."""
+    federation: node n has the address 127.1.<index>.<n>. `background` is the maximum share of cores for other people's
+    pretended jobs (0: none); `min_job_age` is how long squeue lists an ended job."""
 
     name: str = "embedded"
     index: int = 1
@@ -50,13 +50,13 @@ class Settings:
                 raise SpecError(f"embedded centre: {key} {getattr(self, key)!r} may hold only a-z, 0-9 and '-'.")
 
     def node_names(self) -> list[str]:
-        """A node is called by its address where it has one of its own: the only name that resolves on this machine, for the hub of a
-        stock batchspawner as for a program that reads SLURM_JOB_NODELIST."""
+        """Returns the nodes' names: a node's address if it has its own, because that is the only name that resolves on
+        this machine, for the hub of a stock batchspawner as for a program that reads SLURM_JOB_NODELIST."""
         numbers = range(1, self.nodes + 1)
         return [self.address(number) if OWN_ADDRESSES else f"{self.name}{number}" for number in numbers]
 
     def address(self, number: int) -> str:
-        """Where node `number` (from 1) listens."""
+        """Returns the address on which node `number` (from 1) listens."""
         return f"127.1.{self.index}.{number}" if OWN_ADDRESSES else "127.0.0.1"
 
 
@@ -65,7 +65,7 @@ def write_settings(home: Path, settings: Settings) -> None:
 
 
 def read_settings(home: Path) -> Settings:
-    """Raises SpecError naming the file and what is wrong in it."""
+    """Reads the settings. Raises SpecError, which names the file and the error in it."""
     path = home / "centre.json"
     try:
         document = json.loads(path.read_text())
@@ -74,11 +74,12 @@ def read_settings(home: Path) -> Settings:
             raise SpecError(f"{path}: unknown setting {unknown[0]!r}.")
         return Settings(**document)
     except (OSError, ValueError, TypeError) as error:
-        raise SpecError(f"{path}: {error}.", hint="It is made when the centre is first started.") from error
+        raise SpecError(f"{path}: {error}.", hint="The file is made when the centre is first started.") from error
 
 
 def socket_path(home: Path) -> Path:
-    """The centre's socket: in its home, or, where that path is too long for a socket, in a private folder under /tmp."""
+    """Returns the centre's socket: in its home, or, if that path is too long for a socket, in a private folder under
+    /tmp."""
     path = home.resolve() / "socket"
     if len(os.fsencode(path)) <= LONGEST_SOCKET:
         return path

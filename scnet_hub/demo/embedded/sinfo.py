@@ -1,4 +1,4 @@
-"""The face of sinfo: nodes of an embedded centre, grouped as Slurm groups those that show the same."""
+"""sinfo of an embedded centre: its nodes, grouped as Slurm groups nodes with equal output."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _asked_for(row: NodeRow, given: Mapping[str, str], centre: Controller) -> bo
 
 
 def _states(text: str) -> set[str]:
-    """The states that a node here can have among those named. Raises Complaint."""
+    """Returns the named states that a node here can have. Raises Complaint."""
     found = set()
     for word in text.lower().split(","):
         full = next((state for state in {**SHORT, **dict.fromkeys(STATES.split(","), "")} if word and state.startswith(word)), "")
@@ -171,7 +171,7 @@ def _states(text: str) -> set[str]:
 
 
 def _groups(rows: Sequence[NodeRow], wanted: Sequence[Column], centre: Controller, *, by_node: bool) -> list[Group]:
-    """Nodes that show the same in one group, those that are partly taken first; one group without nodes where there are none."""
+    """Groups nodes with equal output, partly used nodes first; one group without nodes if there are no nodes."""
     if by_node:
         return [Group([row], centre.settings) for row in rows]
     marks = [APART[column.letter] for column in wanted if column.letter in APART]

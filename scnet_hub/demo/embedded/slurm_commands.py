@@ -1,7 +1,8 @@
-"""The faces of an embedded centre: argv of sbatch, squeue, scancel, sinfo, sacct, scontrol, srun → what they print.
+"""The commands of an embedded centre: argv of sbatch, squeue, scancel, sinfo, sacct, scontrol, srun → their output.
 
 Knows Slurm 22.05's options, words and exit codes for the subset that stock tools use; the daemon behind
-`asking.Controller` does the work. An option that is not in `manuals.py` is refused as Slurm refuses an unknown one.
+`request.Controller` does the work. An option that is not in `manuals.py` is refused as Slurm refuses an unknown
+option.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ START = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R"
 
 
 def answer(question: Question, centre: Controller) -> Answer:
-    """What the command of `question` says. Never raises for anything in the question."""
+    """Returns the answer to the command of `question`. Never raises for anything in the question."""
     program = question.argv[0] if question.argv else ""
     face = FACES.get(program)
     if face is None:
@@ -65,7 +66,8 @@ def sbatch(call: Call, centre: Controller) -> Answer:
 
 
 def _read(path: Path) -> str:
-    """A script as its submitter names it, links included. Raises Complaint also for a FIFO: this daemon would wait for its writer."""
+    """Reads a script by the submitter's path, following links. Raises Complaint also for a FIFO: this daemon would wait
+    for its writer."""
     try:
         data = owned_files.read_all(Path(os.path.realpath(path)), LONGEST_SCRIPT)
         return data.decode(errors="surrogateescape")  # text mode would hide DOS line ends

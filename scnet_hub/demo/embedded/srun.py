@@ -1,6 +1,7 @@
-"""The face of srun: in a job, which tasks it starts and with what environment; outside, the job that it waits for.
+"""srun of an embedded centre: in a job, the tasks to start and their environment; outside, the job that srun waits for.
 
-The tasks themselves are started where srun was called (`tasks.py`): every node of an embedded centre is this machine.
+The tasks themselves are started where srun was called (`tasks.py`): every node of an embedded centre is this
+machine.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .sbatch_options import Where, count, exported, submission
 from .scheduler import Job, Spot, Step
 
 PIPES = "SCNET_SRUN_PIPES"  # the folder with the FIFOs of an srun outside a job
-STAYS = ("SLURM", "SCNET", "CUDA_VISIBLE_DEVICES", "PATH", "HOME")  # what a task gets whatever --export says
+STAYS = ("SLURM", "SCNET", "CUDA_VISIBLE_DEVICES", "PATH", "HOME")  # variables that a task gets whatever --export says
 
 
 def srun(call: Call, centre: Controller) -> Answer:
@@ -63,7 +64,8 @@ def _step(call: Call, job: Job, centre: Controller) -> Answer:
 
 
 def _size(call: Call, job: Job) -> tuple[int, int, int, str]:
-    """Tasks, nodes and cores a task of the step, and a warning. Raises Complaint where the job has not so much."""
+    """Returns tasks, nodes and cores per task of the step, and a warning. Raises Complaint if the job has not that
+    much."""
     asked = call.given
     nodes = count(asked, "nodes", job.need.nodes)
     default = nodes * count(asked, "ntasks-per-node", 1) if "ntasks-per-node" in asked else job.tasks
@@ -114,7 +116,7 @@ def _tasks(spots: Sequence[Spot], tasks: int, centre: Controller) -> list[Mappin
 
 
 def _allocate(call: Call, centre: Controller) -> Answer:
-    """Submits a job that runs this very srun, with its streams tied to the FIFOs of the one that waits."""
+    """Submits a job that runs this same srun, with its streams connected to the FIFOs of the waiting srun."""
     question = call.question
     pipes = question.environment.get(PIPES, "")
     if not re.fullmatch(r"/[^\0]+", pipes):

@@ -1,7 +1,9 @@
-"""Runs the tasks of a job step where srun was called: starts them, merges their output by lines, hands on signals, waits.
+"""Runs the tasks of a job step where srun was called: starts them, merges their output by lines, passes on signals,
+waits.
 
-Loaded by `client.py` once the daemon has said what to run; standard library only. Each task is a process group of its own in the
-job's session, so that a signal to the job reaches it once, through here, and that the job's end is its end.
+Loaded by `client.py` once the daemon has said what to run; standard library only. Each task is a process group of its
+own in the job's session, so that a signal to the job reaches the task once, through this program, and the task ends
+with the job.
 """
 
 import os
@@ -38,7 +40,7 @@ class Task:
             self.status = error.errno or 1
 
     def over(self) -> bool:
-        """Whether the task has ended just now."""
+        """Returns whether the task has ended just now."""
         if self.process is not None and self.status is None and self.process.poll() is not None:
             self.status = self.process.returncode
             return True
@@ -49,7 +51,7 @@ class Task:
             try:
                 os.killpg(self.process.pid, number)
             except ProcessLookupError:
-                pass  # it has ended and is not waited for yet
+                pass  # the process has ended and is not waited for yet
 
     def code(self) -> int:
         status = self.status or 0
@@ -57,14 +59,15 @@ class Task:
 
 
 class Stream:
-    """One task's output pipe: whole lines go to `target`, labelled if wanted."""
+    """One task's output pipe: whole lines go to `target`, with a label if requested."""
 
     def __init__(self, pipe: IO[bytes], target: int, label: bytes) -> None:
         self.pipe, self.target, self.label, self.rest = pipe, target, label, b""
         os.set_blocking(pipe.fileno(), False)
 
     def read(self) -> int:
-        """Hands on what there is, in bytes; 0 at the end, -1 if there is nothing now."""
+        """Passes on the available output and returns its length in bytes; 0 at the end, -1 if nothing is available
+        now."""
         try:
             data = os.read(self.pipe.fileno(), BLOCK)
         except BlockingIOError:
@@ -75,7 +78,7 @@ class Stream:
         return len(data)
 
     def finish(self) -> None:
-        """What was written last; what a process that outlives its task holds open is not waited for."""
+        """Passes on the last output; does not wait for a process that outlives its task and holds the pipe open."""
         while self.read() > 0:
             pass
         if self.rest:
@@ -93,7 +96,7 @@ def say(line: str) -> None:
 
 
 class Run:
-    """One step. `plan` is what `srun.py` in the daemon made."""
+    """One step. `plan` was made by `srun.py` in the daemon."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.name = plan, f"{plan['job']}.{plan['step']}"
@@ -104,7 +107,7 @@ class Run:
         self.ending = False
 
     def run(self) -> int:
-        """Starts all tasks and waits for them; the highest of their exit codes."""
+        """Starts all tasks and waits for them; returns the highest of their exit codes."""
         asleep, awake = os.pipe()
         for end in (asleep, awake):
             os.set_blocking(end, False)
@@ -132,7 +135,7 @@ class Run:
         return max(task.code() for task in self.tasks)
 
     def start(self) -> list[IO[bytes]]:
-        """The pipes to the tasks' standard inputs."""
+        """Starts the tasks and returns the pipes to their standard inputs."""
         plan, inputs = self.plan, []
         single = len(self.tasks) == 1 and not plan["label"]
         entry = subprocess.DEVNULL if same_file(0, os.devnull) else subprocess.PIPE
@@ -153,7 +156,8 @@ class Run:
         return inputs
 
     def file(self, pattern: str, task: Task) -> int | None:
-        """An open file for --output or --error, one for all tasks unless the pattern names them; None without a pattern."""
+        """Returns an open file for --output or --error, one for all tasks unless the pattern names tasks; None without
+        a pattern."""
         if not pattern:
             return None
         job = self.plan["job"]
@@ -177,7 +181,7 @@ class Run:
             task.tell(number)
 
     def report(self, ended: list[Task]) -> None:
-        """Says which tasks went wrong, those of a node and status in one line; ends the step if that was asked for."""
+        """Reports failed tasks, those of a node and status in one line; ends the step if that was requested."""
         bad: dict[tuple[str, int], list[int]] = {}
         for task in ended:
             if task.status:
@@ -193,7 +197,7 @@ class Run:
 
 
 def ranges(numbers: list[int]) -> str:
-    """0-2,4"""
+    """Returns the numbers in Slurm's notation, such as 0-2,4."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
@@ -217,7 +221,7 @@ def broadcast(inputs: list[IO[bytes]]) -> None:
         for pipe in list(inputs):
             try:
                 write(pipe.fileno(), data)
-            except OSError:  # this task reads no more
+            except OSError:  # this task no longer reads
                 inputs.remove(pipe)
                 pipe.close()
         if not data:
@@ -227,7 +231,7 @@ def broadcast(inputs: list[IO[bytes]]) -> None:
 
 
 def run(plan: Plan) -> tuple[int, int, float]:
-    """The step's exit code, its signal if that was one, and the CPU seconds of its tasks."""
+    """Returns the step's exit code, its signal if a signal ended it, and the CPU seconds of its tasks."""
     step = Run(plan)
     code = step.run()
     times = os.times()

@@ -1,7 +1,9 @@
-"""Runs on a compute node, as a job, beside copies of `node/call_home.py` and its own `errand.json`: what does a session meet here?
+"""Runs on a compute node, as a job, beside copies of `node/call_home.py` and its own `errand.json`, and reports what a
+session finds there.
 
-Says each fact as a line `WORD key JSON` in the job's output: the home, the session environment, the hub. Then answers HTTP on a port until
-somebody has come, and said that it may end. The standard library of Python 3.9 only.
+Prints each fact as a line `WORD key JSON` in the job's output: the home, the session environment, the hub. Then answers
+HTTP on a port until the check has connected and has allowed the job to end. Uses only the standard library of Python
+3.9.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-STAYS = 50.0  # seconds for somebody to come; the job's walltime is a minute and more
+STAYS = 50.0  # seconds to wait for the check; the job's walltime is over a minute
 TRIES = 2
 
 
@@ -46,7 +48,7 @@ def main() -> None:
 
 
 class Door:
-    """`/WORD/end` answers with the word, and lets the job end."""
+    """Answers `/WORD/end` with the word, and lets the job end."""
 
     def __init__(self, word: str, host: str) -> None:
         self.word, self.host, self.ended = word, host, threading.Event()
@@ -72,7 +74,7 @@ class Door:
 
 
 def fetch(url: str, host: str) -> dict[str, Any]:
-    """What the hub's address answers to who asks for `host`; the last of TRIES errors if nothing does."""
+    """Returns the answer of the hub's address to a request for `host`; the last of TRIES errors if nothing answers."""
     request = urllib.request.Request(url, headers={"Host": host})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     error = ""
@@ -90,7 +92,7 @@ def fetch(url: str, host: str) -> dict[str, Any]:
 
 
 def environment(python: str, imports: list[str], report: str) -> dict[str, Any]:
-    """The session environment's own report, from this node."""
+    """Returns the session environment's own report, from this node."""
     try:
         done = subprocess.run([python, "-I", "-", *imports], input=report, capture_output=True, text=True, timeout=60)
         facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,4 +1,4 @@
-# What the check's job runs: says who and where it is, then becomes errand.py with the best Python of the node.
+# Run by the check's job: prints who and where it is, then becomes errand.py with the best Python of the node.
 # errand.sh WORD FOLDER PYTHON: every line of ours begins with WORD.
 word=$1 folder=$2
 printf '%s who "%s"\n%s node "%s"\n' "$word" "$(id -un)" "$word" "$(hostname)"

@@ -1,4 +1,4 @@
-# Among the environments LINK-*: which is of that KEY, and which has the same PACKAGES?
+# Finds the environment with that KEY, and an environment with the same PACKAGES, among LINK-*.
 for e in "$1"-*; do
   note=$e/share/scnet/environment.json
   [ -e "$note" ] && [ -x "$e/bin/python" ] || continue

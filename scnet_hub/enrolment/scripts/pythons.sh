@@ -1,4 +1,4 @@
-# The Pythons on PATH, or the one that is named: version, processor, glibc, path.
+# Lists the Pythons on PATH, or the given Python: version, processor, glibc, path.
 [ "$1" ] || set -- python3.16 python3.15 python3.14 python3.13 python3.12 python3.11 python3
 for p; do
   f=$(command -v "$p" 2>/dev/null) || continue

@@ -1,4 +1,6 @@
-"""Read by the session environment's Python from standard input: its version, what it can't import, as one line of JSON."""
+"""Prints its version and failed imports as one line of JSON. The session environment's Python reads this script from
+standard input.
+"""
 
 import importlib
 import json

@@ -1,4 +1,5 @@
-# Where the session environment is to go: FOLDER NAME. Is there a place, may we write, what is left, what is there now?
+# Checks the place of the session environment, FOLDER NAME: whether it exists and is writable, its free space, its
+# content.
 d=$1 n=$2
 [ -d "$d" ] && say there yes
 [ -w "$d" ] && say writable yes

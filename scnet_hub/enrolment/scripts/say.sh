@@ -1,4 +1,5 @@
-# Goes before every script of a visit. Its first argument is a word that nobody else prints: `say key value` is a line that begins with it.
+# Put before every script of a visit. Its first argument is a word that no other program prints: `say key value` prints
+# a line that begins with this word.
 w=$1
 shift
 say() { printf '%s %s %s\n' "$w" "$1" "$2"; }

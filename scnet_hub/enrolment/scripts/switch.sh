@@ -1,4 +1,5 @@
-# Makes LINK lead to TARGET in one step, and removes environments that were left more than MINUTES ago, but never the one before.
+# Makes LINK point to TARGET in one step, and removes environments that were replaced more than MINUTES ago, but never
+# the previous environment.
 link=$1 target=$2 minutes=$3
 old=$(readlink -- "$link")
 ln -sfn "$(basename "$target")" "$link.new" && mv -T "$link.new" "$link" || exit 1

@@ -1,4 +1,4 @@
-"""Jupyter's settings in a session that can't be said in JSON; a person's own `~/.jupyter` comes after and wins."""
+"""Jupyter's settings in a session that JSON can't express; a person's own `~/.jupyter` is read later and wins."""
 
 from scnet_hub.node import terminal
 

@@ -1,4 +1,6 @@
-"""Alembic's entry: runs on the connection that `database.migrate` hands over. Our own version table, beside the hub's if shared."""
+"""Alembic's entry: runs on the connection that `database.migrate` passes. Uses our own version table, beside the hub's
+if the database is shared.
+"""
 
 from alembic import context
 

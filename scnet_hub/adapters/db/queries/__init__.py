@@ -1,1 +1,1 @@
-"""One module a noun: its rows, and the queries on them."""
+"""One module for each noun: its rows, and the queries on them."""

@@ -1,4 +1,4 @@
-"""Queries on who has which account at which centre. A link is ended, never changed: its history stays."""
+"""Queries on links between people and accounts at centres. A link is ended, never changed: its history stays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..tables import accounts, proofs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow:
-    """One link. `how` is "list" (the centre admin's) or "proof" (the person signed in there)."""
+    """One link. `how` is "list" (made by the centre's admins) or "proof" (the person signed in there)."""
 
     id: int
     person: str
@@ -28,7 +28,7 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofRow:
-    """A proof under way: `code` is the hash of what the person must write at the centre."""
+    """A proof under way: `code` is the hash of the word that the person must write at the centre."""
 
     person: str
     centre: str
@@ -38,7 +38,7 @@ class ProofRow:
 
 
 def links(tx: Tx, *, person: str = "", centre: str = "", account: str = "", ended: bool = False) -> list[AccountRow]:
-    """Standing links, oldest first; with `ended` the whole history."""
+    """Returns the links that hold now, oldest first; with `ended` the whole history."""
     query = select(accounts).order_by(accounts.c.id)
     for column, value in ((accounts.c.person, person), (accounts.c.centre, centre), (accounts.c.account, account)):
         query = query.where(column == value) if value else query
@@ -57,7 +57,7 @@ def end(tx: Tx, row: AccountRow, by: str, at: datetime) -> None:
 
 
 def ask(tx: Tx, proof: ProofRow) -> None:
-    """Keeps a proof under way; an earlier one for that centre is forgotten."""
+    """Stores a proof under way; an earlier proof for that centre is deleted."""
     forget(tx, proof.person, proof.centre)
     values = {"person": proof.person, "centre": proof.centre, "account": proof.account}
     tx.execute(proofs.insert().values(**values, code=proof.code, expires_at=proof.expires_at))

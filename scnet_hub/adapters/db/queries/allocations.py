@@ -1,4 +1,4 @@
-"""Queries on allocations: what was asked for, granted or declined, by whom and until when."""
+"""Queries on allocations: requested, granted or declined, by whom and until when."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..tables import allocations
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationRow:
-    """One, from the request on. `state`: requested, approved (and not begun), active, ended, declined, withdrawn. `renews` is the one whose
-    rest it takes over when it begins."""
+    """One allocation, from the request on. `state`: requested, approved (and not begun), active, ended, declined,
+    withdrawn. `renews` is the allocation whose remainder this allocation takes over when it begins."""
 
     id: str
     project: str
@@ -50,7 +50,7 @@ def get(tx: Tx, allocation: str) -> AllocationRow | None:
 
 
 def of(tx: Tx, *, project: str = "", state: str = "") -> list[AllocationRow]:
-    """Newest first."""
+    """Returns allocations, newest first, of that project and in that state, if given."""
     query = select(allocations).order_by(allocations.c.asked_at.desc(), allocations.c.id)
     for column, value in ((allocations.c.project, project), (allocations.c.state, state)):
         query = query.where(column == value) if value else query
@@ -58,7 +58,7 @@ def of(tx: Tx, *, project: str = "", state: str = "") -> list[AllocationRow]:
 
 
 def due(tx: Tx, now: datetime) -> list[AllocationRow]:
-    """Those that begin or end by themselves now."""
+    """Returns the allocations that are to begin or end now."""
     begins = (allocations.c.state == "approved") & (allocations.c.begins_at <= now)
     ends = (allocations.c.state == "active") & (allocations.c.ends_at <= now)
     return [_row(row._mapping) for row in tx.execute(select(allocations).where(or_(begins, ends)).with_for_update())]

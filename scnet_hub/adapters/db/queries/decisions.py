@@ -1,4 +1,4 @@
-"""Queries on the decision log. What became of a decision is not copied: it is read from its copy and its session."""
+"""Queries on the decision log. The outcome of a decision is not copied: it is read from its copy and its session."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, sele
 from ..database import Tx
 from ..tables import copies, decisions, sessions, snapshots, terms
 
-SWEPT = 500  # rows that one step of a sweep takes away
+SWEPT = 500  # rows that one step of a sweep removes
 ASKED = 500  # keys in one question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRow:
-    """One decision with what became of it. `session` is None and `number` 0 where the start was refused: then `code` says why.
-    Seconds are until the start, expected when it was decided. From `kind` on it is the session's and the copy's."""
+    """One decision with its outcome. `session` is None and `number` 0 if the start was refused: then `code` says why.
+    Times in seconds run until the start, as expected when it was decided. The columns from `kind` on are those of the
+    session and the copy."""
 
     id: str
     decided_at: datetime
@@ -53,12 +54,12 @@ class DecisionRow:
 
     @property
     def was_ready(self) -> datetime | None:
-        """When its session was ready, if this copy was the first to be."""
+        """Returns when the session was ready, if this copy was the first to be ready; else None."""
         return self.ready_at if self.number and self.number == self.lead else None
 
 
 class Inputs(NamedTuple):
-    """The documents of one decision that are long."""
+    """The long documents of one decision."""
 
     request: dict[str, Any]
     answer: dict[str, Any]
@@ -67,7 +68,7 @@ class Inputs(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """How long one session took from its job's start until it was ready."""
+    """The time that one session took from its job's start until it was ready."""
 
     centre: str
     app: str
@@ -76,7 +77,8 @@ class Sample(NamedTuple):
 
 _LONG = ("request", "answer", "inputs", "terms")
 _OWN = [column for column in decisions.c if column.name not in _LONG]
-_KIND = func.coalesce(sessions.c.kind, decisions.c.request["kind"].as_string()).label("kind")  # of a refused start: as it was asked for
+# for a refused start: the kind that was requested
+_KIND = func.coalesce(sessions.c.kind, decisions.c.request["kind"].as_string()).label("kind")
 _SESSIONS = [_KIND, *(sessions.c[name] for name in ("lead", "created_at", "ready_at"))]
 _COPYS = [copies.c[name] for name in ("job_state", "job_live", "job_end", "submitted_at", "started_at", "job_cancelled_at", "job_ended_at")]
 
@@ -101,18 +103,19 @@ def get(tx: Tx, decision_id: str) -> DecisionRow | None:
 
 
 def of_session(tx: Tx, session_id: str) -> list[DecisionRow]:
-    """One a copy, the first first."""
+    """Returns a session's decisions, one for each copy, oldest first."""
     return [_row(row) for row in tx.execute(_rows().where(decisions.c.session == session_id).order_by(decisions.c.number))]
 
 
 def newest(tx: Tx, since: datetime, limit: int) -> list[DecisionRow]:
-    """Decisions since then, newest first."""
+    """Returns decisions since then, newest first."""
     query = _rows().where(decisions.c.decided_at >= since).order_by(decisions.c.decided_at.desc(), decisions.c.id).limit(limit)
     return [_row(row) for row in tx.execute(query)]
 
 
 def page_of_first(tx: Tx, since: datetime, until: datetime, after: str, limit: int) -> list[DecisionRow]:
-    """First decisions from then (of that instant those with a greater id) until then, oldest first; none about further copies."""
+    """Returns first decisions (none about further copies) in [since, until), oldest first; of the instant `since` only
+    those with an id greater than `after`."""
     query = _rows().where(*_first(since, until, after)).order_by(decisions.c.decided_at, decisions.c.id).limit(limit)
     return [_row(row) for row in tx.execute(query)]
 
@@ -132,7 +135,7 @@ def inputs(tx: Tx, decision_id: str) -> Inputs:
 
 
 def refusals(tx: Tx, since: datetime, limit: int) -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
-    """(times, answer, request) of starts that no place was found for, newest first."""
+    """Returns (times, answer, request) of starts for which no place was found, newest first."""
     wanted = (decisions.c.decided_at >= since, decisions.c.code == "no-placement")
     query = select(decisions.c.times, decisions.c.answer, decisions.c.request).where(*wanted)
     found = tx.execute(query.order_by(decisions.c.decided_at.desc()).limit(limit))
@@ -140,7 +143,7 @@ def refusals(tx: Tx, since: datetime, limit: int) -> list[tuple[int, dict[str, A
 
 
 def last_of(tx: Tx, person: str, since: datetime) -> tuple[str, str, dict[str, Any]] | None:
-    """(id, code, request) of the person's newest decision since then."""
+    """Returns (id, code, request) of the person's newest decision since then."""
     query = select(decisions.c.id, decisions.c.code, decisions.c.request).where(
         decisions.c.person == person, decisions.c.decided_at >= since
     )
@@ -149,7 +152,7 @@ def last_of(tx: Tx, person: str, since: datetime) -> tuple[str, str, dict[str, A
 
 
 def refused_since(tx: Tx, person: str, since: datetime) -> int:
-    """How many of the person's starts that were refused since then are written."""
+    """Returns how many refused starts of the person have been written since then."""
     mine = (decisions.c.person == person, decisions.c.decided_at >= since, decisions.c.session.is_(None))
     return tx.execute(select(func.count()).select_from(decisions).where(*mine)).scalar() or 0
 
@@ -158,7 +161,7 @@ def once_more(tx: Tx, decision_id: str) -> None:
     tx.execute(update(decisions).where(decisions.c.id == decision_id).values(times=decisions.c.times + 1))
 
 
-# ---- what decisions share
+# ---- documents that several decisions share
 
 
 def has_terms(tx: Tx, digest: str) -> bool:
@@ -174,7 +177,7 @@ def terms_of(tx: Tx, digest: str) -> Any:
 
 
 def kept(tx: Tx, keys: Iterable[tuple[str, datetime]]) -> set[tuple[str, datetime]]:
-    """Those of these snapshots that are written down."""
+    """Returns those of these snapshots that are stored."""
     wanted = list(keys)
     found: set[tuple[str, datetime]] = set()
     both = tuple_(snapshots.c.centre, snapshots.c.taken_at)
@@ -191,7 +194,7 @@ def keep(tx: Tx, loads: Mapping[tuple[str, datetime], Any], at: datetime) -> Non
 
 
 def loads(tx: Tx, keys: Iterable[tuple[str, datetime]]) -> dict[tuple[str, datetime], Any]:
-    """Their documents, of those that are still there."""
+    """Returns the documents of those snapshots that are still stored."""
     wanted = list(keys)
     found: dict[tuple[str, datetime], Any] = {}
     both = tuple_(snapshots.c.centre, snapshots.c.taken_at)
@@ -201,11 +204,12 @@ def loads(tx: Tx, keys: Iterable[tuple[str, datetime]]) -> dict[tuple[str, datet
     return found
 
 
-# ---- how long they are kept
+# ---- how long decisions are kept
 
 
 def sweep(tx: Tx, *, decided_before: datetime, kept_before: datetime) -> int:
-    """Takes away some of what is older; how much. 0: nothing is left to do. Terms go with the last decision that refers to them."""
+    """Removes some of the older rows and returns how many; 0: nothing is left to do. Terms are removed with the last
+    decision that refers to them."""
     old = select(decisions.c.id).where(decisions.c.decided_at < decided_before).limit(SWEPT)
     gone = tx.execute(delete(decisions).where(decisions.c.id.in_(old.scalar_subquery()))).rowcount
     both = tuple_(snapshots.c.centre, snapshots.c.taken_at)
@@ -217,11 +221,12 @@ def sweep(tx: Tx, *, decided_before: datetime, kept_before: datetime) -> int:
     return gone
 
 
-# ---- what sessions took to be ready
+# ---- how long sessions took to be ready
 
 
 def startups(tx: Tx, since: datetime, limit: int = 5000) -> list[Sample]:
-    """Sessions that were ready since then, newest first, each by the copy that was: from its start until it was ready."""
+    """Returns sessions that were ready since then, newest first, each by its ready copy: the time from the copy's start
+    until ready."""
     lead = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
     columns = (copies.c.centre, sessions.c.request["app"].as_string().label("app"), copies.c.started_at, sessions.c.ready_at)
     wanted = (sessions.c.kind == "lab", sessions.c.ready_at >= since, copies.c.started_at.is_not(None))
@@ -230,6 +235,6 @@ def startups(tx: Tx, since: datetime, limit: int = 5000) -> list[Sample]:
 
 
 def count(tx: Tx) -> tuple[int, int, int]:
-    """How many decisions, snapshots and terms there are."""
+    """Returns how many decisions, snapshots and terms there are."""
     found = [tx.execute(select(func.count()).select_from(table)).scalar() or 0 for table in (decisions, snapshots, terms)]
     return found[0], found[1], found[2]

@@ -15,8 +15,8 @@ from .. import raw_sql
 from ..database import Tx
 from ..tables import CHARGES, chain, entries, postings, sessions
 
-PAGE = 5000  # entries that are read at once
-LATE = 10_000  # ids that another writer may still be about to write below the newest
+PAGE = 5000  # entries in one read
+LATE = 10_000  # ids below the newest that another writer may still be about to write
 _ENTRY = (
     "INSERT INTO scnet_entries (key, at, kind, project, session, memo, actor, reverses, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (key) DO NOTHING RETURNING id"
@@ -25,17 +25,18 @@ _POSTINGS = "INSERT INTO scnet_postings (entry, account, unit, micros) VALUES "
 
 
 def add(tx: Tx, entry: Entry) -> bool:
-    """Writes the entry; False (and nothing written) if its key is there already with the same body. Raises KeyTaken for another one."""
+    """Writes the entry. Returns False (and writes nothing) if its key is there already with the same body. Raises
+    KeyTaken for another body."""
     if write(tx, entry):
         return True
     known = get(tx, entry.key)
     if known is None or known.says() != entry.says():
-        raise KeyTaken(f"The key {entry.key!r} was used for another entry.", hint="Send the same again, or another key.")
+        raise KeyTaken(f"The key {entry.key!r} was used for another entry.", hint="Send the same entry again, or use another key.")
     return False
 
 
 def write(tx: Tx, entry: Entry) -> bool:
-    """Writes the entry; False (and nothing written) if its key is there already, whatever is under it."""
+    """Writes the entry. Returns False (and writes nothing) if its key is there already, whatever its body."""
     values = (
         entry.key, entry.at, entry.kind, entry.project, entry.session, entry.memo, entry.actor, entry.reverses,
         entry.recorded_at or entry.at,
@@ -54,13 +55,13 @@ def get(tx: Tx, key: str) -> Entry | None:
 
 
 def balance(tx: Tx, account: str) -> int:
-    """Micro-units on an account: the sum of its postings."""
+    """Returns the micro-units on an account: the sum of its postings."""
     return int(tx.execute(select(func.coalesce(func.sum(postings.c.micros), 0)).where(postings.c.account == account)).scalar_one())
 
 
 def newest(tx: Tx, project: str, limit: int = 100, after: int = 0, *, person: str = "") -> list[tuple[int, Entry]]:
-    """The newest first; of those that are older than the entry `after`, unless it is 0. With `person` those of their sessions, and of no
-    session."""
+    """Returns a project's entries with their numbers, newest first; only entries older than the entry `after`, unless
+    `after` is 0. With `person` only entries of that person's sessions, and of no session."""
     query = select(entries).where(entries.c.project == project).order_by(entries.c.id.desc()).limit(limit)
     if person:
         theirs = select(sessions.c.id).where(sessions.c.person == person)
@@ -69,7 +70,7 @@ def newest(tx: Tx, project: str, limit: int = 100, after: int = 0, *, person: st
 
 
 def charges_of(tx: Tx, session: str, *, reversed_too: bool = False) -> list[Entry]:
-    """Of a session of which nothing was taken back, unless it says otherwise; the first first."""
+    """Returns a session's charges that were not reversed, oldest first; with `reversed_too` all charges."""
     query = select(entries).where(entries.c.session == session, CHARGES).order_by(entries.c.id)
     found = [entry for _, entry in _whole(tx, list(tx.execute(query)))]
     back = set() if reversed_too else {one.reverses for one in found}
@@ -77,7 +78,8 @@ def charges_of(tx: Tx, session: str, *, reversed_too: bool = False) -> list[Entr
 
 
 def every(tx: Tx) -> Iterator[tuple[int, Entry, int | None, str]]:
-    """All, by id, each with its place in the chain and its hash there (None, "": not sealed yet); read a page at a time."""
+    """Yields all entries by id, each with its place in the chain and its hash there (None, "": not sealed yet); reads a
+    page at a time."""
     last = 0
     query = select(entries, chain.c.seq, chain.c.hash).outerjoin(chain, chain.c.entry == entries.c.id).order_by(entries.c.id).limit(PAGE)
     while rows := list(tx.execute(query.where(entries.c.id > last))):
@@ -87,13 +89,13 @@ def every(tx: Tx) -> Iterator[tuple[int, Entry, int | None, str]]:
 
 
 def sealed(tx: Tx) -> tuple[int, str]:
-    """How long the chain is, and the hash of its end; (0, "") where there is none."""
+    """Returns the length of the chain and the hash of its end; (0, "") if there is no chain."""
     row = tx.execute(select(chain.c.seq, chain.c.hash).order_by(chain.c.seq.desc()).limit(1)).first()
     return (row.seq, row.hash) if row else (0, "")
 
 
 def unsealed(tx: Tx, limit: int) -> list[tuple[int, Entry]]:
-    """The oldest that are not in the chain, by id."""
+    """Returns the oldest entries that are not in the chain, by id."""
     newest = int(tx.execute(select(func.coalesce(func.max(chain.c.entry), 0))).scalar_one())
     query = select(entries).outerjoin(chain, chain.c.entry == entries.c.id)
     fresh = query.where(chain.c.seq.is_(None), entries.c.id > newest - LATE).order_by(entries.c.id).limit(limit)
@@ -106,13 +108,13 @@ def seal(tx: Tx, rows: Sequence[tuple[int, int, str]]) -> None:
 
 
 def trial_balance(tx: Tx) -> dict[str, int]:
-    """The sum of all postings per unit: zero for each, or the books are broken."""
+    """Returns the sum of all postings per unit: each is zero, or the books are broken."""
     query = select(postings.c.unit, func.sum(postings.c.micros)).group_by(postings.c.unit)
     return {unit: int(total) for unit, total in tx.execute(query)}
 
 
 def _whole(tx: Tx, rows: Sequence[Any]) -> list[tuple[int, Entry]]:
-    """With their postings, in the same order."""
+    """Returns the entries with their postings, in the same order."""
     ids = [row.id for row in rows]
     if not ids:
         return []

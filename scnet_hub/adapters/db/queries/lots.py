@@ -1,4 +1,6 @@
-"""Queries on lots and holds: what the entries come to. Whoever reads them to write holds their rows until the end of its transaction."""
+"""Queries on lots and holds: the totals of the entries. A transaction that reads rows in order to write them locks them
+until its end.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,8 @@ _SET_HOLD = "UPDATE scnet_holds SET parts = ?, step = ?, state = ? WHERE session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRow:
-    """What a session holds: `parts` of each lot, in micro-units, after so many changes. It is open, and then posted or void, until its
-    charges are taken back."""
+    """A session's hold: `parts` in micro-units by lot, after `step` changes. A hold is open, then posted or void, until
+    its charges are taken back."""
 
     session: str
     project: str
@@ -45,7 +47,7 @@ class HoldRow:
 
 
 def of(tx: Tx, project: str, unit: str, *, lock: bool = False) -> list[Lot]:
-    """A project's lots by name; locked, nobody else writes them before this transaction ends."""
+    """Returns a project's lots by name; with `lock` no other transaction writes them before this transaction ends."""
     return [_lot(row) for row in raw_sql.run(tx, _LOTS_LOCKED if lock else _LOTS, project, unit)]
 
 
@@ -54,7 +56,7 @@ def put(tx: Tx, lot: Lot) -> None:
 
 
 def limit(tx: Tx, project: str, unit: str, name: str, floor: int) -> None:
-    """How far below zero its available may fall from now on."""
+    """Sets how far below zero a lot's available credits may fall."""
     tx.execute(lots.update().where(lots.c.project == project, lots.c.unit == unit, lots.c.name == name).values(floor=floor))
 
 
@@ -65,18 +67,18 @@ def change(tx: Tx, project: str, unit: str, by: Mapping[str, Mapping[str, int]])
 
 
 def over(tx: Tx, now: datetime) -> list[Lot]:
-    """Lots whose time is over and of which something is left."""
+    """Returns lots that have expired and are not empty."""
     return [_lot(row) for row in tx.execute(select(lots).where(lots.c.expires_at <= now, lots.c.available > 0).with_for_update())]
 
 
 def expiring(tx: Tx, after: datetime, until: datetime) -> list[Lot]:
-    """Lots that end in that time and of which something is left."""
+    """Returns lots that expire in that time and are not empty."""
     wanted = (lots.c.expires_at > after, lots.c.expires_at <= until, lots.c.available > 0)
     return [_lot(row) for row in tx.execute(select(lots).where(*wanted).order_by(lots.c.expires_at, lots.c.project, lots.c.name))]
 
 
 def given_by(tx: Tx, grantor: str, unit: str) -> int:
-    """Micro-units that a grantor gave in all, without what came back to it by expiry."""
+    """Returns the micro-units that a grantor gave in all, less the micro-units that returned by expiry."""
     query = select(func.coalesce(func.sum(lots.c.granted - lots.c.expired), 0)).where(lots.c.grantor == grantor, lots.c.unit == unit)
     return int(tx.execute(query).scalar_one())
 
@@ -86,7 +88,7 @@ def every(tx: Tx) -> list[Lot]:
 
 
 def hold(tx: Tx, session: str) -> HoldRow | None:
-    """Locked."""
+    """Returns a session's hold, locked until this transaction ends; None if there is none."""
     row = raw_sql.run(tx, _HOLD, session).fetchone()
     return _hold(row) if row else None
 
@@ -96,7 +98,7 @@ def open_holds(tx: Tx) -> list[HoldRow]:
 
 
 def open_hold(tx: Tx, session: str, project: str, unit: str, parts: Mapping[str, int]) -> bool:
-    """A session's first; False (and nothing written) if it has one."""
+    """Opens a session's first hold. Returns False (and writes nothing) if the session has a hold."""
     return bool(raw_sql.run(tx, _NEW_HOLD, session, project, unit, dict(parts)).rowcount)
 
 

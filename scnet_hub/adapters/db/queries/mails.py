@@ -1,4 +1,4 @@
-"""Queries on what people are told by mail: an outbox in which each key stands once."""
+"""Queries on mails to people: an outbox in which each key occurs once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ..tables import mails
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailRow:
-    """A mail to a person ("": to the operators). `next_at` is when it is tried next; None: it is sent, or given up for `trouble`."""
+    """A mail to a person ("": to the operators). `next_at` is the time of the next try; None: the mail is sent, or
+    given up for `trouble`."""
 
     key: str
     person: str
@@ -29,7 +30,7 @@ class MailRow:
 
 
 def put(tx: Tx, row: MailRow) -> bool:
-    """Whether it is new: one of that key stays as it was written."""
+    """Stores a mail and returns whether the mail is new: a mail with the same key stays as it was written."""
     insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     values = {name: getattr(row, name) for name in MailRow.__slots__}
     new = insert(mails).values(values).on_conflict_do_nothing(index_elements=["key"]).returning(mails.c.key)
@@ -41,7 +42,7 @@ def change(tx: Tx, key: str, **values: Any) -> None:
 
 
 def due(tx: Tx, now: datetime, limit: int) -> list[MailRow]:
-    """Those whose next try has come, the longest due first."""
+    """Returns the mails whose next try is due, longest due first."""
     query = select(mails).where(mails.c.next_at <= now).order_by(mails.c.next_at, mails.c.key).limit(limit)
     return [MailRow(**row._mapping) for row in tx.execute(query)]
 
@@ -52,5 +53,5 @@ def newest(tx: Tx, *, person: str | None = None, limit: int = 100) -> list[MailR
 
 
 def forget(tx: Tx, before: datetime) -> None:
-    """Those that were written before, sent or not."""
+    """Deletes mails that were written before, sent or not."""
     tx.execute(delete(mails).where(mails.c.written_at < before))

@@ -1,4 +1,6 @@
-"""Queries on manifests: what each centre's accounting held of each day, and what the records here lacked beside it."""
+"""Queries on manifests: the runs that each centre's accounting listed for each day, and the records that were missing
+here.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRow:
-    """One day of one centre, in the federation's zone. `missing` are sentences; none: the day is complete. `excuse` is why its month may be
-    closed all the same. `document` is `domain.usage.manifests.Manifest`'s (`accounting_pull.manifest_document`)."""
+    """One day of one centre, in the federation's zone. `missing` are sentences; none: the day is complete. `excuse` is
+    why its month may be closed all the same. `document` is that of `domain.usage.manifests.Manifest`
+    (`accounting_pull.manifest_document`)."""
 
     centre: str
     day: date
@@ -31,7 +34,7 @@ class ManifestRow:
 
 
 def put(tx: Tx, row: ManifestRow) -> None:
-    """The later one holds; an excuse for the day stays."""
+    """Stores a manifest. The later manifest replaces the earlier; an excuse for the day stays."""
     before = next(iter(of(tx, row.centre, row.day, row.day)), None)
     tx.execute(delete(manifests).where(manifests.c.centre == row.centre, manifests.c.day == row.day.isoformat()))
     tx.execute(
@@ -44,7 +47,7 @@ def put(tx: Tx, row: ManifestRow) -> None:
 
 
 def of(tx: Tx, centre: str = "", first: date = date.min, last: date = date.max) -> list[ManifestRow]:
-    """Those of the days from `first` to `last`, of one centre or of all."""
+    """Returns the manifests of the days from `first` to `last`, of one centre or of all."""
     query = select(manifests).where(manifests.c.day >= first.isoformat(), manifests.c.day <= last.isoformat())
     query = query.where(manifests.c.centre == centre) if centre else query
     return [
@@ -54,12 +57,12 @@ def of(tx: Tx, centre: str = "", first: date = date.min, last: date = date.max) 
 
 
 def newest(tx: Tx) -> dict[str, date]:
-    """By centre, the last day of which there is one."""
+    """Returns the last day with a manifest, by centre."""
     query = select(manifests.c.centre, func.max(manifests.c.day)).group_by(manifests.c.centre)
     return {centre: date.fromisoformat(day) for centre, day in tx.execute(query)}
 
 
 def excuse(tx: Tx, centre: str, first: date, last: date, words: str, by: str) -> int:
-    """Says why those days count as complete although something is missing; how many."""
+    """Records why those days count as complete although something is missing; returns how many days."""
     wanted = (manifests.c.centre == centre, manifests.c.day >= first.isoformat(), manifests.c.day <= last.isoformat())
     return int(tx.execute(update(manifests).where(*wanted).values(excuse=words, excused_by=by)).rowcount)

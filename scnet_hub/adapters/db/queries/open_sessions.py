@@ -1,4 +1,6 @@
-"""Queries on sessions that are not charged yet: as much of each as an estimate of its cost needs, and no JSON but its sizes."""
+"""Queries on sessions that are not charged yet: only the columns that an estimate of the cost needs, and no JSON but
+the sizes.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ from ..database import Tx
 from ..tables import CHARGES, copies, entries, postings, sessions
 from .spending import PAID
 
-AT_ONCE = 400  # ids of one question
+AT_ONCE = 400  # ids in one question
 
 
 class OpenRow(NamedTuple):
-    """A session by its leading copy; `held` in micro-credits, `memory` in bytes as it was asked for (0: not said)."""
+    """A session by its leading copy; `held` in micro-credits, `memory` in bytes as requested (0: not requested)."""
 
     id: str
     person: str
@@ -47,7 +49,7 @@ _LEAD = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.le
 
 
 def of(row: SessionRow) -> OpenRow:
-    """The same of a whole row."""
+    """Returns the same columns of a whole row."""
     asked = row.request
     return OpenRow(
         row.id, row.person, row.project, row.centre, row.partition, row.state, row.held, row.started_at, row.ended_at, row.job_live,
@@ -56,7 +58,8 @@ def of(row: SessionRow) -> OpenRow:
 
 
 def uncharged(tx: Tx, *, project: str = "", person: str = "", begun: bool = False) -> list[OpenRow]:
-    """Live sessions, and those that wait for their centre's record, in no order; `begun`: only what had a job that ran or may run."""
+    """Returns live sessions and sessions that wait for their centre's record, unordered. `begun`: only sessions with a
+    job that ran or may run."""
     query = select(*_COLUMNS).join_from(sessions, copies, _LEAD).where(sessions.c.charged.is_(None))
     query = query.where(copies.c.started_at.is_not(None)) if begun else query
     for column, value in ((sessions.c.project, project), (sessions.c.person, person)):
@@ -65,7 +68,7 @@ def uncharged(tx: Tx, *, project: str = "", person: str = "", begun: bool = Fals
 
 
 def paid(tx: Tx, ids: Iterable[str]) -> dict[str, int]:
-    """Micro-credits that each of these sessions was charged so far, less what was taken back."""
+    """Returns the micro-credits that each of these sessions was charged so far, less those taken back."""
     found: dict[str, int] = {}
     wanted = sorted({*ids})
     for first in range(0, len(wanted), AT_ONCE):

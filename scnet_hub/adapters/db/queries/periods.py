@@ -1,4 +1,4 @@
-"""Queries on periods, on the journal that their statements are made from, and on what centres have not sent of them."""
+"""Queries on periods, on the journal that statements are made from, and on records that centres have not sent."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ EVER = datetime(1970, 1, 2, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodRow:
-    """A month of the books. Cut (`closed_at`, `last_entry`, `sealed`, `head`) before its statements are made, and closed with them.
-    `terms`: its zone, and once it is cut whose accounts are whose and the excuses."""
+    """A month of the books. A month is cut (`closed_at`, `last_entry`, `sealed`, `head`) before its statements are
+    made, and closed with them. `terms`: its zone, and from the cut on the members' accounts and the excuses."""
 
     name: str
     state: str
@@ -40,7 +40,7 @@ class PeriodRow:
 
 
 def every(tx: Tx) -> list[PeriodRow]:
-    """By name."""
+    """Returns all periods, by name."""
     return [PeriodRow(**row._mapping) for row in tx.execute(select(periods).order_by(periods.c.name))]
 
 
@@ -56,26 +56,26 @@ def change(tx: Tx, name: str, **values: Any) -> None:
 
 
 def stop_writers(tx: Tx) -> None:
-    """Nobody writes an entry until this transaction ends, and all that was being written is there for its next statement to see: on
-    PostgreSQL that is so where each statement looks anew (READ COMMITTED)."""
+    """Blocks all writers of entries until this transaction ends. The transaction's next statement sees everything that
+    was being written: on PostgreSQL that holds where each statement takes a new snapshot (READ COMMITTED)."""
     if tx.dialect.name == "postgresql":
         tx.execute(text("LOCK TABLE scnet_entries IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def last_entry(tx: Tx) -> int:
-    """The number of the newest; 0 if there is none."""
+    """Returns the number of the newest entry; 0 if there is no entry."""
     return int(tx.execute(select(func.coalesce(func.max(entries.c.id), 0))).scalar_one())
 
 
 def begins(tx: Tx) -> datetime | None:
-    """The earliest instant that any entry concerns."""
+    """Returns the earliest instant that any entry concerns."""
     found: datetime | None = tx.execute(select(func.min(entries.c.at))).scalar_one()
     return found
 
 
 def journal(tx: Tx, start: datetime, end: datetime, after: int, through: int) -> Iterator[tuple[int, Entry]]:
-    """Entries with their numbers, up to `through`, by which somebody may earn: what concerns [start, end), and what concerns anything
-    earlier and has a number over `after`. A page at a time."""
+    """Yields the entries by which a member may earn, with their numbers, up to `through`: entries that concern [start,
+    end), and entries that concern an earlier time and have a number over `after`. Reads a page at a time."""
     last = 0
     concerns = and_(entries.c.at < end, or_(entries.c.at >= start, entries.c.id > after))
     query = select(entries).where(entries.c.id <= through, concerns, entries.c.kind.not_in(NOBODY_EARNS)).order_by(entries.c.id).limit(PAGE)
@@ -85,7 +85,7 @@ def journal(tx: Tx, start: datetime, end: datetime, after: int, through: int) ->
 
 
 def trial(tx: Tx) -> dict[str, dict[str, int]]:
-    """What is on all accounts of a class together, by unit: each unit's classes sum to zero."""
+    """Returns the balance of all accounts of a class together, by unit: each unit's classes sum to zero."""
     named = func.instr(postings.c.account, ":") if tx.dialect.name == "sqlite" else func.strpos(postings.c.account, ":")
     kind = case((named > 0, func.substr(postings.c.account, 1, named - 1)), else_=postings.c.account).label("kind")
     found: dict[str, dict[str, int]] = {}
@@ -94,11 +94,11 @@ def trial(tx: Tx) -> dict[str, dict[str, int]]:
     return found
 
 
-# ---- what centres sent
+# ---- records from centres
 
 
 def work(tx: Tx, start: datetime, end: datetime) -> dict[str, datetime]:
-    """Centres where something ran in [start, end), each with when anything ran there first."""
+    """Returns the centres where something ran in [start, end), each with the time of the first run there."""
     ran = and_(copies.c.started_at < end, or_(copies.c.job_ended_at.is_(None), copies.c.job_ended_at >= start))
     ended = and_(usage.c.over_at >= start, usage.c.over_at < end)
     first = union_all(
@@ -115,7 +115,7 @@ def work(tx: Tx, start: datetime, end: datetime) -> dict[str, datetime]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """What a centre's manifest of a day leaves open, in words, and why it is not waited for."""
+    """The open points of a centre's manifest of a day, in words, and why the books don't wait for them."""
 
     centre: str
     day: str
@@ -124,7 +124,7 @@ class Day:
 
 
 def days(tx: Tx, first: str, last: str) -> list[Day]:
-    """The manifests from one day to another."""
+    """Returns the manifests from one day to another."""
     columns = (manifests.c.centre, manifests.c.day, manifests.c.missing, manifests.c.excuse)
     query = select(*columns).where(manifests.c.day >= first, manifests.c.day <= last).order_by(manifests.c.centre, manifests.c.day)
     return [Day(centre=row.centre, day=row.day, missing=tuple(row.missing), excuse=row.excuse) for row in tx.execute(query)]
@@ -132,7 +132,7 @@ def days(tx: Tx, first: str, last: str) -> list[Day]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A record in suspense about which nobody decided. `session`: whose it is, "" if it is nobody's."""
+    """A record in suspense that is not decided. `session`: the session that it belongs to, "" if it belongs to none."""
 
     id: int
     centre: str
@@ -143,8 +143,9 @@ class Waiting:
 
 
 def suspended(tx: Tx, before: datetime | None = None, limit: int = 200) -> tuple[int, list[Waiting]]:
-    """How many wait, and the oldest of them: all, or what hinders a month that ends `before` that instant, which are records of sessions
-    that were over, or came first, by then. A job that only bears a name like ours is nobody's to pay, and anybody can make one."""
+    """Returns how many records wait, and the oldest of them: all, or those that prevent closing a month that ends
+    `before` that instant: records of sessions that were over, or that first arrived, by then. A job with a name that
+    only looks like ours belongs to no session, costs nothing, and anyone at the centre can make such a job."""
     hinders = (usage.c.session != "", _before(before)) if before else ()
     wanted = and_(usage.c.state == "suspense", usage.c.decision == "", *hinders)
     count = int(tx.execute(select(func.count()).select_from(usage).where(wanted)).scalar_one())
@@ -157,7 +158,7 @@ def suspended(tx: Tx, before: datetime | None = None, limit: int = 200) -> tuple
 
 
 def heard(tx: Tx) -> dict[str, tuple[str, datetime | None]]:
-    """By centre: the newest day of which it sent a manifest ("": none), and when its newest record came."""
+    """Returns by centre the newest day with a manifest ("": none), and when its newest record arrived."""
     days_of = {
         centre: day for centre, day in tx.execute(select(manifests.c.centre, func.max(manifests.c.day)).group_by(manifests.c.centre))
     }
@@ -166,18 +167,19 @@ def heard(tx: Tx) -> dict[str, tuple[str, datetime | None]]:
 
 
 def _before(instant: datetime) -> ColumnElement[bool]:
-    """A run's end may be told wrong, later than its record came, or not at all; and what waits is seen again and again."""
+    """Returns the condition for records of before `instant`. A run's end may be wrong, later than its record's arrival,
+    or missing; and a waiting record is seen again and again."""
     came = usage.c.record["seen_at"].as_string()
     return or_(usage.c.over_at < instant, came < instant.astimezone(UTC).isoformat())
 
 
-# ---- usage records as files tell of them
+# ---- usage records as exported to files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRow:
-    """A record, with the prices that it was charged by and whose it was; `name` is the session's ("": none), `over_at` is None for a run
-    that goes on."""
+    """A record with its owner and the prices of its charge; `name` is the session's ("": none), `over_at` is None for a
+    run that has not ended."""
 
     id: int
     session: str
@@ -195,7 +197,7 @@ _RECORDS = select(
 
 
 def records(tx: Tx, of: Collection[str]) -> dict[str, list[RecordRow]]:
-    """By session; also those that were replaced, since what they were charged for is in the books too. The newest first."""
+    """Returns the records by session, newest first; replaced records too, because their charges are in the books."""
     found: dict[str, list[RecordRow]] = {}
     for row in tx.execute(_RECORDS.where(usage.c.session.in_(of)).order_by(usage.c.id.desc())) if of else ():
         found.setdefault(row.session, []).append(RecordRow(**row._mapping))
@@ -203,7 +205,8 @@ def records(tx: Tx, of: Collection[str]) -> dict[str, list[RecordRow]]:
 
 
 def counted(tx: Tx, start: datetime, centre: str = "") -> Iterator[RecordRow]:
-    """Those that count of runs that were over from `start` on, or go on, of one centre or of all. A page at a time."""
+    """Yields the counted records of runs that ended at or after `start` or have not ended, of one centre or of all.
+    Reads a page at a time."""
     last = 0
     query = (
         _RECORDS.where(usage.c.state == "counted", or_(usage.c.over_at >= start, usage.c.over_at.is_(None)))

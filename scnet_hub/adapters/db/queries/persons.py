@@ -1,8 +1,8 @@
-"""Where people stand in the database, and how one is taken out of it. A name becomes another one; no row goes but proofs, memberships and
-mails that were never sent. The books (entries, postings, the chain) are not touched.
+"""Where the database holds people's names, and how a name is erased. Erasing replaces a name with another; no row is
+deleted but proofs, memberships and unsent mails. The books (entries, postings, the chain) are not touched.
 
-Each text and document of `tables` that can name somebody stands in one of the tables below. In prose and documents the name counts as a
-word of its own only: "ada" is not in "Canada".
+Each text and document of `tables` that can name a person is listed below. In prose and documents the name counts only
+as a word of its own: "ada" is not in "Canada".
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ NAMES: tuple[Column[Any], ...] = (
     sessions.c.person, accounts.c.person, accounts.c.linked_by, accounts.c.ended_by, decisions.c.person, allocations.c.asked_by,
     allocations.c.decided_by, statements.c.answered_by, usage.c.decided_by, periods.c.closed_by, manifests.c.excused_by,
 )  # fmt: skip
-# Columns of rows that go, or are emptied by themselves.
+# Columns of rows that are deleted or emptied anyway.
 TAKEN: tuple[Column[Any], ...] = (members.c.person, proofs.c.person, proofs.c.account, mails.c.person, mails.c.key)
-# What is the person's own: the names that centres know them by, prose, documents.
+# The person's own data: the names that centres know the person by, prose, documents.
 OWN_ACCOUNTS: tuple[Column[Any], ...] = (accounts.c.account, copies.c.account)
 OWN: Mapping[Table, tuple[Column[Any], ...]] = {
     sessions: (
@@ -52,36 +52,38 @@ OWN: Mapping[Table, tuple[Column[Any], ...]] = {
     decisions: (decisions.c.said, decisions.c.reason, decisions.c.request, decisions.c.answer, decisions.c.inputs),
     usage: (usage.c.record,),
 }  # fmt: skip
-# Prose in which anybody may be named, whosever row it is.
+# Prose in which any person may be named, whoever owns the row.
 PROSE: tuple[Column[Any], ...] = (
     allocations.c.words, allocations.c.answer, statements.c.words, statements.c.trail, usage.c.reason, usage.c.decision, manifests.c.excuse,
     mails.c.subject, mails.c.body, mails.c.trouble,
 )  # fmt: skip
-WHO = frozenset({"person", "account", "name", "ended_by", "decided_by"})  # keys of documents whose whole value may be a person
+# keys of documents whose whole value may be a person
+WHO = frozenset({"person", "account", "name", "ended_by", "decided_by"})
 
 
 def known(tx: Tx, person: str) -> bool:
-    """Whether anything is stored under that name."""
+    """Returns whether anything is stored under that name."""
     whose = (*NAMES, members.c.person, proofs.c.person, mails.c.person)
     return any(tx.execute(select(column).where(column == person).limit(1)).first() for column in whose)
 
 
 def open_sessions(tx: Tx, person: str) -> list[str]:
-    """Sessions that live, have a job at a centre, or are not charged yet; oldest first."""
+    """Returns sessions that live, have a job at a centre, or are not charged yet; oldest first."""
     at_a_centre = sessions.c.id.in_(select(copies.c.session).where(copies.c.job_live))
     wanted = (sessions.c.person == person, or_(sessions.c.live, sessions.c.charged.is_(None), at_a_centre))
     return list(tx.execute(select(sessions.c.id).where(*wanted).order_by(sessions.c.created_at)).scalars())
 
 
 def aliases(tx: Tx, person: str) -> set[str]:
-    """As whom centres know, or knew, this person: by links, and by their jobs."""
+    """Returns the accounts by which centres know, or knew, this person: from links and from jobs."""
     linked = tx.execute(select(accounts.c.account).where(accounts.c.person == person)).scalars()
     ran = select(copies.c.account).join_from(copies, sessions, copies.c.session == sessions.c.id).where(sessions.c.person == person)
     return {str(one) for one in (*linked, *tx.execute(ran.distinct()).scalars())} - {""}
 
 
 class Eraser:
-    """Puts `instead` where `person` stands, and where their `aliases` do in what is their own. `changed`: rows by table."""
+    """Replaces `person` with `instead` everywhere, and the `aliases` in the person's own data. `changed`: rows by
+    table."""
 
     def __init__(self, tx: Tx, person: str, aliases: Iterable[str], instead: str) -> None:
         self.tx, self.person, self.instead = tx, person, instead
@@ -93,7 +95,7 @@ class Eraser:
     def changed(self) -> dict[str, int]:
         return {name.removeprefix("scnet_"): len(keys) for name, keys in sorted(self._changed.items()) if keys}
 
-    # ---- the steps, in the order in which they find what they look for
+    # ---- the steps, in the order in which they find the rows that they need
 
     def memberships(self) -> None:
         self._delete(members, members.c.person == self.person)
@@ -103,7 +105,7 @@ class Eraser:
         self._write(accounts, and_(accounts.c.person == self.person, accounts.c.ended_at.is_(None)), {"ended_by": by, "ended_at": at})
 
     def letters(self) -> None:
-        """To them: those that did not go out are gone, of the others stays that there was one."""
+        """Deletes the person's mails that were not sent; of sent mails only the fact remains."""
         mine = mails.c.person == self.person
         self._delete(mails, and_(mine, mails.c.sent_at.is_(None)))
         for number, (key,) in enumerate(self._keys(mails, mine)):
@@ -111,7 +113,8 @@ class Eraser:
             self._write(mails, mails.c.key == key, values)
 
     def own(self, digest: Callable[[Json], str]) -> None:
-        """What their sessions and decisions say. `digest` is what a usage record that changed is known by from then on."""
+        """Rewrites the person's sessions and decisions. `digest` computes the new digest of a usage record that
+        changed."""
         mine = select(sessions.c.id).where(sessions.c.person == self.person)
         cancelled = usage.c.record["ended_by"].as_string().in_(self.names)
         whose: dict[Any, ColumnElement[bool]] = {
@@ -129,14 +132,14 @@ class Eraser:
         self.tx.execute(update(sessions).where(whose[sessions]).values(version=sessions.c.version + 1))
 
     def everywhere(self) -> None:
-        """In the words of others, and wherever a column names them."""
+        """Rewrites what others wrote, and every column that names the person."""
         for column in PROSE:
             table: Any = column.table
             self._rewrite(table, column.contains(self.person, autoescape=True), (column,), {self.person}, self._one)
         for column in NAMES:
             self._write(column.table, column == self.person, {column.name: self.instead})
 
-    # ---- how
+    # ---- how rows are changed
 
     def _keys(self, table: Any, where: ColumnElement[bool]) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.tx.execute(select(*table.primary_key).where(where).order_by(*table.primary_key))]
@@ -163,7 +166,7 @@ class Eraser:
         pattern: re.Pattern[str],
         digest: Callable[[Json], str] | None = None,
     ) -> None:
-        """Row by row, since what a row says is looked at here: a database can't tell words from parts of words."""
+        """Rewrites row by row, because the text is examined here: a database can't tell words from parts of words."""
         for key in self._keys(table, where):
             this = and_(*(column == value for column, value in zip(table.primary_key, key, strict=True)))
             before = self.tx.execute(select(*columns).where(this)).one()._mapping
@@ -177,8 +180,8 @@ class Eraser:
 
 
 def erased(value: Any, key: str, names: set[str], pattern: re.Pattern[str], instead: str) -> Any:
-    """The same text or document without those names. A value that *is* a name goes only where people are said (`WHO`), or as the whole of
-    a column: a partition may be called as somebody is."""
+    """Returns the text or document without those names. A value that *is* a name is replaced only under a key for
+    people (`WHO`), or as the whole value of a column: a partition may have the same name as a person."""
     if isinstance(value, Mapping):
         return {name: erased(one, str(name), names, pattern, instead) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -191,8 +194,8 @@ def erased(value: Any, key: str, names: set[str], pattern: re.Pattern[str], inst
 
 
 def words(names: Iterable[str], *, own: bool = False) -> re.Pattern[str]:
-    """Any of them as a word of its own, the longest first. In what is the person's `own`, "ada-lab" and "ada@north.example" name ada; what
-    others write may be of somebody else."""
+    """Returns a pattern for any of the names as a word of its own, longest first. In the person's `own` data, "ada-lab"
+    and "ada@north.example" name ada; in other people's data they may mean another person."""
     either = "|".join(re.escape(one) for one in sorted(names, key=len, reverse=True))
     before, after = (r"(?<!\w)", r"(?!\w)") if own else (r"(?<![\w@.-])", r"(?![\w@-]|\.\w)")
     return re.compile(f"{before}(?:{either}){after}")

@@ -25,7 +25,7 @@ class ProjectRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberRow:
-    """Somebody in a project: pi, manager or member, who may spend `cap` micro-credits of it (None: all)."""
+    """A person in a project: pi, manager or member, who may spend `cap` micro-credits of the project (None: all)."""
 
     person: str
     role: str = "member"
@@ -33,7 +33,7 @@ class MemberRow:
 
 
 def put(tx: Tx, project: ProjectRow, people: Sequence[MemberRow]) -> None:
-    """Makes the stored project be this one, with these members in this order."""
+    """Stores this project, with these members in this order."""
     values = {name: getattr(project, name) for name in ProjectRow.__slots__ if name != "id"}
     if get(tx, project.id):
         tx.execute(projects.update().where(projects.c.id == project.id).values(values))
@@ -48,12 +48,12 @@ def put(tx: Tx, project: ProjectRow, people: Sequence[MemberRow]) -> None:
 
 
 def empty_all_but(tx: Tx, projects: Sequence[str]) -> None:
-    """Takes the members out of all other projects."""
+    """Removes the members of all other projects."""
     tx.execute(delete(members).where(members.c.project.not_in(projects)))
 
 
 def people(tx: Tx, project: str) -> list[MemberRow]:
-    """In the order of the page."""
+    """Returns a project's members, in the order of the page."""
     query = select(members.c.person, members.c.role, members.c.cap).where(members.c.project == project).order_by(members.c.position)
     return [MemberRow(**row._mapping) for row in tx.execute(query)]
 
@@ -64,7 +64,7 @@ def get(tx: Tx, project_id: str) -> ProjectRow | None:
 
 
 def of(tx: Tx, person: str) -> list[ProjectRow]:
-    """The person's projects, by id."""
+    """Returns the person's projects, by id."""
     query = select(projects).join(members, members.c.project == projects.c.id).where(members.c.person == person).order_by(projects.c.id)
     return [ProjectRow(**row._mapping) for row in tx.execute(query)]
 

@@ -1,4 +1,4 @@
-"""Queries on what was spent: charges and what was taken back of them, with the sessions that they are about. Nothing is written here."""
+"""Queries on spent credits: charges and reversals, with their sessions. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..database import Tx
 from ..tables import copies, entries, postings, sessions
 
 SPENT = ("charge", "reverse")
-AT_ONCE = 400  # ids of one question
+AT_ONCE = 400  # ids in one question
 
 
 class ChargeRow(NamedTuple):
-    """An entry by which a project paid `micros` (less than nothing: got back) to `centre` for what began `at`; `person` is whose session
-    it was."""
+    """An entry by which a project paid `micros` (negative: got back) to `centre` for a run that began `at`; `person` is
+    the session's owner."""
 
     id: int
     key: str
@@ -44,7 +44,8 @@ _EARNED_BY = func.coalesce(func.max(case((postings.c.account.startswith("centre:
 def charges(
     tx: Tx, since: datetime, until: datetime, *, project: str = "", person: str = "", after: int = 0, unit: str = ""
 ) -> list[ChargeRow]:
-    """Of that time, oldest first; of one project and one person, or of all. `after`: an entry that all of them are newer than."""
+    """Returns the charges of that time, oldest first, of one project and one person, or of all. `after`: only entries
+    newer than this entry."""
     wanted: list[ColumnElement[bool]] = [entries.c.kind.in_(SPENT), entries.c.at >= since, entries.c.at < until, entries.c.id > after]
     if unit:
         wanted.append(postings.c.unit == unit)
@@ -74,12 +75,13 @@ def _charge(*row: Any) -> ChargeRow:
 
 
 def projects_of(tx: Tx, person: str) -> list[str]:
-    """On which this person ever had a session."""
+    """Returns the projects in which this person ever had a session."""
     return list(tx.execute(select(sessions.c.project).where(sessions.c.person == person).distinct()).scalars())
 
 
 def moved(tx: Tx, project: str, unit: str, since: datetime) -> list[tuple[datetime, int]]:
-    """By how much each entry since then changed what a project has, held included: (when it was written, micro-units)."""
+    """Returns how much each entry since then changed what a project has, held credits included: (when it was written,
+    micro-units)."""
     change = func.sum(postings.c.micros)
     query = (
         select(func.min(_WRITTEN), change)
@@ -92,18 +94,18 @@ def moved(tx: Tx, project: str, unit: str, since: datetime) -> list[tuple[dateti
 
 
 def last_charged(tx: Tx, project: str) -> datetime | None:
-    """When the newest charge of a project was written."""
+    """Returns when the newest charge of a project was written."""
     query = select(_WRITTEN).where(entries.c.project == project, entries.c.kind == "charge")
     return tx.execute(query.order_by(entries.c.id.desc()).limit(1)).scalar()
 
 
 def began(tx: Tx, project: str) -> datetime | None:
-    """When the first entry of a project was written."""
+    """Returns when the first entry of a project was written."""
     return tx.execute(select(_WRITTEN).where(entries.c.project == project).order_by(entries.c.id).limit(1)).scalar()
 
 
 def by_id(tx: Tx, ids: Iterable[str]) -> dict[str, SessionRow]:
-    """Sessions by their leading copies."""
+    """Returns sessions by their leading copies."""
     found: dict[str, SessionRow] = {}
     wanted = sorted({*ids} - {""})
     columns = (*sessions.c, *(column for column in copies.c if column.name != "session"))

@@ -1,4 +1,6 @@
-"""Queries on statements: what members were told of a month, and what they said to it. A statement's numbers never change."""
+"""Queries on statements: each member's statement of a month, and the member's answers. A statement's numbers never
+change.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from ..tables import statements
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementRow:
-    """One member's month in one book. `document`: its lines, what is due, who reimburses what. The last answer has columns of its own;
-    `trail` has them all, a line each."""
+    """One member's month in one book. `document`: its lines, the amount due, who reimburses what. The last answer has
+    columns of its own; `trail` has all answers, a line each."""
 
     period: str
     unit: str
@@ -40,7 +42,7 @@ def put(tx: Tx, row: StatementRow) -> None:
 
 
 def get(tx: Tx, period: str, unit: str, member: str, *, lock: bool = False) -> StatementRow | None:
-    """Locked, for those who write it."""
+    """Returns a statement; with `lock` locked for writing."""
     query = select(statements).where(statements.c.period == period, statements.c.unit == unit, statements.c.member == member)
     row = tx.execute(query.with_for_update() if lock else query).first()
     return StatementRow(**row._mapping) if row else None
@@ -49,7 +51,7 @@ def get(tx: Tx, period: str, unit: str, member: str, *, lock: bool = False) -> S
 def of(
     tx: Tx, *, period: str = "", unit: str = "", state: str = "", members: Collection[str] | None = None, limit: int = 1000
 ) -> list[StatementRow]:
-    """Newest month first; of these members, or of all."""
+    """Returns statements, newest month first, of these members or of all."""
     given = {"period": period, "unit": unit, "state": state}
     query = select(statements).where(*(statements.c[name] == value for name, value in given.items() if value))
     if members is not None:
@@ -59,18 +61,18 @@ def of(
 
 
 def answer(tx: Tx, row: StatementRow) -> None:
-    """Writes what the member, or the operators, said to it."""
+    """Writes the answer of the member, or of the operators, to a statement."""
     key = (statements.c.period == row.period, statements.c.unit == row.unit, statements.c.member == row.member)
     said = {"state": row.state, "words": row.words, "answered_by": row.answered_by, "answered_at": row.answered_at, "trail": row.trail}
     tx.execute(statements.update().where(*key).values(**said))
 
 
 def silent(tx: Tx, now: datetime) -> list[StatementRow]:
-    """Those that were not answered in time."""
+    """Returns statements that were not answered in time."""
     query = select(statements).where(statements.c.state == "issued", statements.c.accept_by <= now).with_for_update()
     return [StatementRow(**row._mapping) for row in tx.execute(query)]
 
 
 def count(tx: Tx) -> dict[str, int]:
-    """How many there are in each state."""
+    """Returns how many statements there are in each state."""
     return {state: int(number) for state, number in tx.execute(select(statements.c.state, func.count()).group_by(statements.c.state))}

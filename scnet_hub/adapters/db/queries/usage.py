@@ -1,5 +1,5 @@
-"""Queries on usage records, the prices that they were charged by, and the outages that centres declared. Records are kept as they came:
-what changes is what is thought of them.
+"""Queries on usage records, on the prices of their charges, and on outages that centres declared. Records are kept as
+they arrived; only their state changes.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """A usage record as it came: `record` is its document (`serialisation`), `seen_at` when it came last by the hub's clock. Its `state` is
-    counted, suspense (with a `reason`), replaced (by a later word of its centre's) or dropped (by an operator). `id` is 0 before it is
-    stored. `tariff` is the digest of the prices that it was charged by."""
+    """A usage record as it arrived: `record` is its document (`domain.usage.serialisation`), `seen_at` is when it last
+    arrived, by the hub's clock. Its `state` is counted, suspense (with a `reason`), replaced (by a later record of its
+    centre) or dropped (by an operator). `id` is 0 before it is stored. `tariff` is the digest of the prices of its
+    charge."""
 
     id: int = 0
     identity: str
@@ -58,12 +59,12 @@ class UsageRow:
 
 
 def put(tx: Tx, row: UsageRow) -> bool:
-    """Keeps it; False if the same is there already."""
+    """Stores the record; returns False if the same record is there already."""
     return raw_sql.run(tx, _NEW, *[getattr(row, name) for name in _FIELDS]).fetchone() is not None
 
 
 class Known(NamedTuple):
-    """What is thought of a record that came before."""
+    """The state of a record that arrived before."""
 
     id: int
     session: str
@@ -73,7 +74,7 @@ class Known(NamedTuple):
 
 
 def known(tx: Tx, identity: str, digest: str) -> Known | None:
-    """Most of what comes came before: this is asked for each."""
+    """Returns the state of a record that arrived before. Most records have arrived before: each is looked up here."""
     row = raw_sql.run(tx, _KNOWN, identity, digest).fetchone()
     return Known(row[0], row[1], row[2], row[3], raw_sql.moment(row[4]) or EVER) if row else None
 
@@ -83,12 +84,12 @@ def get(tx: Tx, number: int) -> UsageRow | None:
 
 
 def of_session(tx: Tx, session: str) -> list[UsageRow]:
-    """All records that ever came for it, the first first."""
+    """Returns all records that ever arrived for the session, oldest first."""
     return _all(tx, select(usage).where(usage.c.session == session).order_by(usage.c.id))
 
 
 def exit_codes(tx: Tx, sessions: Iterable[str]) -> dict[str, str]:
-    """By session, how the program of its leading copy ended, as its newest final record says: "status:signal"."""
+    """Returns by session how the program of its leading copy ended, from its newest final record: "status:signal"."""
     query = select(usage.c.session, usage.c.record).join_from(usage, led, led.c.id == usage.c.session)
     wanted = query.where(usage.c.session.in_([*sessions]), usage.c.copy == led.c.lead, usage.c.final, usage.c.state == COUNTED)
     return {row.session: str(row.record.get("exit_code") or "") for row in tx.execute(wanted.order_by(usage.c.id))}
@@ -99,32 +100,33 @@ def of_identity(tx: Tx, identity: str) -> list[UsageRow]:
 
 
 def suspended(tx: Tx, centre: str = "", undecided: bool = True) -> list[UsageRow]:
-    """What is in suspense, of one centre or of all; not only `undecided`: also what was, until an operator decided."""
+    """Returns the records in suspense, of one centre or of all; without `undecided` also records that an operator has
+    decided."""
     wanted = (usage.c.state == SUSPENSE) if undecided else ((usage.c.state == SUSPENSE) | (usage.c.decision != ""))
     query = select(usage).where(wanted).order_by(usage.c.id)
     return _all(tx, query.where(usage.c.centre == centre) if centre else query)
 
 
 def waiting(tx: Tx, centre: str) -> set[str]:
-    """Sessions of which a record of that centre is in suspense."""
+    """Returns the sessions that have a record of that centre in suspense."""
     query = select(usage.c.session).where(usage.c.centre == centre, usage.c.state == SUSPENSE, usage.c.session != "")
     return set(tx.execute(query.distinct()).scalars())
 
 
 def decide(tx: Tx, number: int, decision: str, by: str, at: datetime) -> bool:
-    """Writes down what an operator decided; False if there is no such record, or it is decided."""
+    """Writes an operator's decision; returns False if there is no such record, or the record is decided."""
     undecided = update(usage).where(usage.c.id == number, usage.c.decision == "")
     return tx.execute(undecided.values(decision=decision, decided_by=by, decided_at=at)).rowcount == 1
 
 
 def ended_between(tx: Tx, centre: str, start: datetime, end: datetime) -> list[UsageRow]:
-    """Final records of runs that were over in [start, end), whatever is thought of them."""
+    """Returns final records of runs that ended in [start, end), in any state."""
     there = (usage.c.centre == centre, usage.c.final, usage.c.over_at >= start, usage.c.over_at < end)
     return _all(tx, select(usage).where(*there).order_by(usage.c.over_at, usage.c.id))
 
 
 def going_on(tx: Tx, centre: str) -> list[UsageRow]:
-    """Interim records that count: of runs that no final record has come of yet."""
+    """Returns interim records that count: of runs without a final record yet."""
     return _all(tx, select(usage).where(usage.c.centre == centre, ~usage.c.final, usage.c.state == COUNTED).order_by(usage.c.id))
 
 
@@ -133,7 +135,8 @@ def change(tx: Tx, number: int, **values: Any) -> None:
 
 
 def began(tx: Tx) -> datetime:
-    """A day before the first entry of the books was written: the federation's first day, by anybody's clock. 1970 where there is none."""
+    """Returns a day before the first entry of the books was written: before the federation's first day by any clock.
+    1970 if there is no entry."""
     written = func.coalesce(entries.c.recorded_at, entries.c.at)
     first = tx.execute(select(func.min(written)).where(entries.c.id <= select(func.min(entries.c.id) + 100).scalar_subquery())).scalar()
     return first - timedelta(days=1) if first else EVER
@@ -153,7 +156,7 @@ def tariff(tx: Tx, digest: str) -> Json | None:
 
 
 def tariffs_of(tx: Tx, centre: str) -> list[tuple[str, Json, datetime]]:
-    """By partition, what was charged by there and since when, the newest first."""
+    """Returns the prices that were charged there, by partition, each with the time since when, newest first."""
     query = select(tariffs.c.partition, tariffs.c.document, tariffs.c.seen_at).where(tariffs.c.centre == centre)
     return [(partition, document, at) for partition, document, at in tx.execute(query.order_by(tariffs.c.seen_at.desc()))]
 
@@ -162,13 +165,14 @@ def tariffs_of(tx: Tx, centre: str) -> list[tuple[str, Json, datetime]]:
 
 
 def outages_of(tx: Tx, centre: str) -> list[tuple[datetime, datetime | None, str]]:
-    """(start, end, words), as the centre declared them last; one that it doesn't name any more was one all the same."""
+    """Returns (start, end, words) of each outage as the centre last declared it; an outage that the centre no longer
+    lists stays."""
     query = select(outages.c.start, outages.c.end, outages.c.words).where(outages.c.centre == centre)
     return [(start, end, words) for start, end, words in tx.execute(query.order_by(outages.c.start))]
 
 
 def keep_outage(tx: Tx, centre: str, start: datetime, end: datetime | None, words: str) -> bool:
-    """False if it is known as it is."""
+    """Stores an outage; returns False if it is stored unchanged."""
     there = (outages.c.centre == centre, outages.c.start == start)
     before = tx.execute(select(outages).where(*there)).first()
     if before and (before.end, before.words) == (end, words):
@@ -181,7 +185,7 @@ def keep_outage(tx: Tx, centre: str, start: datetime, end: datetime | None, word
 
 
 def since(tx: Tx, centre: str, start: datetime) -> list[UsageRow]:
-    """What counts there of runs that were over after `start`, or go on."""
+    """Returns the counted records there of runs that ended after `start` or have not ended."""
     late = (usage.c.over_at > start) | ~usage.c.final
     return _all(tx, select(usage).where(usage.c.centre == centre, usage.c.state == COUNTED, late).order_by(usage.c.id))
 

@@ -1,4 +1,4 @@
-"""Accounts at the centres: who is who, proofs under way, and under which account a session runs."""
+"""Accounts at the centres: links, proofs under way, and the account under which a session runs."""
 
 import sqlalchemy as sa
 from alembic import op

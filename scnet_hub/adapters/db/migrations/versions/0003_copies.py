@@ -1,4 +1,4 @@
-"""Copies: a session may have several jobs at the centres, of which one leads."""
+"""Copies: a session may have several jobs at the centres, and one of the copies leads."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -53,7 +53,7 @@ def upgrade() -> None:
 
 
 def _fill() -> None:
-    """Each session's one job is its first copy. Its nonce's plain text stood in the payload."""
+    """Makes each session's one job its first copy. The payload held the plain text of the nonce."""
     moved = ", ".join(f'"{name}"' for name in MOVED)
     op.execute(
         f"INSERT INTO scnet_copies ({moved}, session, number, cause, asked_at, secret, job_state, job_live, job_end, "
@@ -69,7 +69,7 @@ def _fill() -> None:
 
 
 def _narrow() -> None:
-    """Without the columns that moved. SQLite's indexes on them would be in the way."""
+    """Drops the columns that moved. SQLite's indexes on these columns would prevent that, so indexes go first."""
     op.drop_index("scnet_one_live", table_name="scnet_sessions")
     op.drop_index("scnet_sessions_by_centre", table_name="scnet_sessions")
     op.add_column("scnet_sessions", sa.Column("lead", sa.Integer(), nullable=False, server_default="1"))

@@ -1,4 +1,4 @@
-"""The decision log: why each copy was asked for where it was, from what, and which starts were refused."""
+"""The decision log: why each copy was placed where it was, from which inputs, and which starts were refused."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Which live copies are the newest: each decision asks."""
+"""An index for the newest live copies, which each decision reads."""
 
 from alembic import op
 

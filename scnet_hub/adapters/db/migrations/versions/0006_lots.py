@@ -1,4 +1,4 @@
-"""Lots and holds beside the entries that make them, and the chain over all entries."""
+"""Lots and holds beside the entries that create them, and the chain over all entries."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -51,7 +51,7 @@ def upgrade() -> None:
 
 
 def _fill() -> None:
-    """What there was becomes one lot of each project, without a name; what live sessions hold is held from it."""
+    """Turns each project's credits into one lot without a name; what live sessions hold is held from that lot."""
     op.execute("UPDATE scnet_entries SET recorded_at = at")
     op.execute(
         "INSERT INTO scnet_lots (project, unit, name, grantor, granted, available, held, spent, expired, floor, centres, rate) "

@@ -1,4 +1,4 @@
-"""Allocations that are asked for and answered; kinds of projects, roles and caps of their members."""
+"""Allocations with their requests and answers; kinds of projects; roles and caps of members."""
 
 import sqlalchemy as sa
 from alembic import op

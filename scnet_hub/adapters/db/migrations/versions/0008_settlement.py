@@ -1,4 +1,4 @@
-"""Usage records with suspense, prices that were charged by, manifests, periods, statements, mails; leases of sessions."""
+"""Usage records with suspense, prices that charges used, manifests, periods, statements, mails; leases of sessions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,7 +7,8 @@ from scnet_hub.adapters.db.tables import Packed, UtcDateTime
 
 revision = "0008"
 down_revision = "0007"
-LONGER = {"entries": ["id"], "postings": ["id", "entry"], "chain": ["seq", "entry"], "events": ["id"]}  # to 64 bits; SQLite's are already
+# to 64 bits; SQLite's columns have 64 bits already
+LONGER = {"entries": ["id"], "postings": ["id", "entry"], "chain": ["seq", "entry"], "events": ["id"]}
 
 
 def upgrade() -> None:

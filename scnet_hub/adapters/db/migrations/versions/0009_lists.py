@@ -1,4 +1,4 @@
-"""Lists of sessions a page at a time, and those that are not charged yet, without a look at all that ever were."""
+"""Indexes for paged lists of sessions and for uncharged sessions, without reading all sessions that ever existed."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Room for secrets that are encrypted. `Database.open` encrypts those that stand here: it has the keys."""
+"""Room for encrypted secrets. `Database.open` encrypts the existing secrets, because it has the keys."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,6 @@
-"""One normal form of each person's name, wherever a column holds one. Entries keep their actors: they are in the chain of hashes."""
+"""One normal form of each person's name in every column that holds a name. Entries keep their actors, because actors
+are part of the chain of hashes.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +15,7 @@ NAMES = (
     ("allocations", "asked_by"), ("allocations", "decided_by"), ("statements", "answered_by"), ("usage", "decided_by"),
     ("periods", "closed_by"), ("manifests", "excused_by"), ("mails", "person"),
 )  # fmt: skip
-# What a person may have once only: rows of one spelling each can't become rows of one person.
+# What a person may have only once: rows under two spellings can't both become rows of one person.
 ONCE = (
     ("sessions", ("kind", "name"), "live AND NOT in_line", "a running session of the same kind and name", "Stop one of the sessions"),
     ("accounts", ("centre",), "ended_at IS NULL", "a linked account at the same centre", "End one of the links"),
@@ -23,7 +25,7 @@ ONCE = (
 def upgrade() -> None:
     for table, same, standing, what, how in ONCE:
         _refuse_twice(table, same, standing, what, how)
-    op.execute("DELETE FROM scnet_proofs")  # under way for half an hour at most; asked for again
+    op.execute("DELETE FROM scnet_proofs")  # proofs are valid for half an hour at most; people ask again
     _members()
     for table, column in NAMES:
         for spelt in _spelt_otherwise(table, column):
@@ -41,7 +43,8 @@ def _rename(table: str, column: str, spelt: str) -> None:
 
 
 def _members() -> None:
-    """They are written anew from the federation's page when the broker starts: of two spellings in a project one stays."""
+    """Renames members. The broker writes members again from the federation's page when it starts: of two spellings in a
+    project, one stays."""
     gone = sa.text(
         "DELETE FROM scnet_members WHERE person = :spelt AND project IN (SELECT project FROM scnet_members WHERE person = :name)"
     )
@@ -51,13 +54,14 @@ def _members() -> None:
 
 
 def _refuse_twice(table: str, same: tuple[str, ...], standing: str, what: str, how: str) -> None:
-    """Raises SpecError where two spellings of one person each have what a person has once; nothing is changed then."""
+    """Raises SpecError if two spellings of one person each have something that a person may have only once; nothing is
+    changed then."""
     rows = op.get_bind().execute(sa.text(f"SELECT person, {', '.join(same)} FROM scnet_{table} WHERE {standing}")).all()
     seen: dict[tuple[str, ...], str] = {}
     for spelt, *rest in rows:
         other = seen.setdefault((identity.person(spelt), *rest), spelt)
         if other != spelt:
             raise SpecError(
-                f"The broker's database holds {other!r} and {spelt!r}, who are one person now, and each has {what}.",
+                f"The broker's database holds {other!r} and {spelt!r}, which now mean the same person, and each has {what}.",
                 hint=f"{how} with the version of SCNet Hub that ran before, then start this one again. Nothing was changed.",
             )
