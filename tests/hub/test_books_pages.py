@@ -122,7 +122,7 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
         assert refused.status_code == 400 and "declined with a reason" in refused.text
         assert f'aria-describedby="wrong-{wanted}" autofocus' in refused.text
         given = post(olga, "project", project="tides", do="approve", allocation=wanted, amount="20", words="less")
-        assert "20.00 credits: active" in given.text and "Answer of olga" in given.text
+        assert "20.00 credits: active" in given.text and "Answer by olga" in given.text
         page = ada.get("project?id=tides").text
         assert HOSTILE not in page and "135 % used" in page and ("end unspent on" in page or "No credits are left on" in page)
         assert "In use now:" in page and "times of Asia/Shanghai" in page
@@ -169,9 +169,9 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         hidden = ada.get("statement", params={"name": name})
         assert hidden.status_code == 404 and "The page Statements lists" in hidden.text
         pays = olga.get("statement", params={"name": f"{month}/GRANT/ministry"}).text
-        assert re.search(r"Is to pay, CNY</dt>\s*<dd>23\.04 ", pays)
+        assert re.search(r"To pay, CNY</dt>\s*<dd>23\.04 ", pays)
         statement = alan.get("statement", params={"name": name})
-        assert statement.status_code == 200 and "Is to get, CNY" in statement.text and ">Settled<" not in statement.text
+        assert statement.status_code == 200 and "To receive, CNY" in statement.text and ">Settled<" not in statement.text
         wordless = post(alan, "statement", name=name, do="dispute", words=" ")
         assert wordless.status_code == 400 and "needs words" in wordless.text
         look(together, Path(os.environ.get("SCNET_PICTURES") or tmp_path), alan.cookies, name)

@@ -122,7 +122,7 @@ def decide(together: Together) -> str:
 def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(together: Together, tmp_path: Path) -> None:
     with closing(together.log_in("olga")) as olga, closing(together.log_in("ada")) as ada, closing(together.log_in("grace")) as grace:
         empty = olga.get("placement")
-        assert empty.status_code == 200 and "Nothing was decided in the last day." in empty.text
+        assert empty.status_code == 200 and "No decision was made in the last day." in empty.text
         assert 'href="/hub/placement" aria-current="page"' in empty.text and empty.headers["cache-control"] == "no-store"
         session_id = decide(together)
         page = olga.get("placement?span=week")
