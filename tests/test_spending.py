@@ -210,7 +210,7 @@ def test_an_hours_use_is_no_rate_but_what_runs_has_an_outlook_of_its_own(hub: Hu
         "how fast it spends is not known yet"
     ) and "Now 2.00 an hour, which lasts until" in centre_status.pace(found)
     rows = {one["label"]: str(one["text"]) for one in formats.pace(found, UTC)}
-    assert rows["Runs out"] == rows["Burn rate"] == "not known yet" and "2027" in rows["Runs out if all of that runs on"]
+    assert rows["Runs out"] == rows["Burn rate"] == "not known yet" and "2027" in rows["Runs out if all sessions continue"]
 
 
 def test_a_capped_member_sees_the_rest_of_the_cap_or_of_the_project(hub: Hub) -> None:

@@ -1,7 +1,7 @@
 """JupyterHub's addresses, all from one setting: this installation's address in the state folder (`ports.json`).
 
-JupyterHub has five settings of its own for them, which a page of configuration, an argument or an old habit may contradict: then
-the hub does not start, and says which. What only shows once people come is said in its log.
+JupyterHub has five settings for its addresses. If the configuration or an argument contradicts the installation's address, the hub does not
+start, and names the setting. A contradiction that shows only when browsers connect is logged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..domain.addresses import Address
 if TYPE_CHECKING:
     from .ports import Ports
 
-HINT = 'Take it out, and set the address once: `scnet demo --url {}`, or "url" in ports.json of the state folder.'
+HINT = 'Remove that setting, and set the address once: `scnet demo --url {}`, or "url" in ports.json of the state folder.'
 
 
 def set_addresses(c: Any, ports: Ports) -> None:
@@ -32,12 +32,12 @@ def set_addresses(c: Any, ports: Ports) -> None:
 
 
 def callback(address: Address) -> str:
-    """Where an identity provider sends people back to."""
+    """Returns the URL to which an identity provider sends people back."""
     return f"{address.origin}{address.hub_path}oauth_callback"
 
 
 def contradictions(hub: Any, ports: Ports) -> list[str]:
-    """What JupyterHub was told otherwise, in sentences."""
+    """Lists the settings of JupyterHub that contradict the installation's address, as sentences."""
     address = ports.address
     names = address.origin if ports.subdomains else ""
     told = (
@@ -53,14 +53,14 @@ def contradictions(hub: Any, ports: Ports) -> list[str]:
     for name, section in hub.config.items():
         said = section.get("oauth_callback_url", "") if name.endswith("OAuthenticator") else ""
         if said and said != callback(address):
-            found.append(f"c.{name}.oauth_callback_url is {said!r}, but this installation's address is {address}: it is derived from it.")
+            found.append(f"c.{name}.oauth_callback_url is {said!r}, but this installation's address is {address}: do not set it.")
     if hub.ssl_cert and not address.secure:
         found.append(f"c.JupyterHub.ssl_cert is set, but this installation's address is {address}: it begins with http.")
     return found
 
 
 def stop_at_contradictions(hub: Any, ports: Ports) -> None:
-    """From now on `hub.init_hub`, which reads the addresses after all configuration, ends a hub whose addresses contradict."""
+    """Makes `hub.init_hub`, which reads the addresses after all configuration, exit if the addresses contradict each other."""
     begin = hub.init_hub
 
     def init_hub() -> None:
@@ -73,7 +73,7 @@ def stop_at_contradictions(hub: Any, ports: Ports) -> None:
 
 
 class Scheme:
-    """Logs requests as JupyterHub does; says once if browsers come by another scheme than that of the installation's address."""
+    """Logs requests as JupyterHub does; logs once if a browser connects by another scheme than that of the installation's address."""
 
     def __init__(self, ports: Ports) -> None:
         self.address, self._said = ports.address, False
@@ -84,11 +84,11 @@ class Scheme:
         if not self._said and forwarded and came != self.address.origin.partition(":")[0] and self._is_browser(handler):
             self._said = True
             handler.log.error(
-                "A browser came by %s, but this installation's address is %s: its links and cookies are wrong. %s",
+                "A browser connected by %s, but this installation's address is %s: its links and cookies are wrong. %s",
                 came, self.address, HINT.format(str(self.address.at(f"{came}://{self.address.host}"))),
             )  # fmt: skip
         log_request(handler)
 
     def _is_browser(self, handler: Any) -> bool:
-        """Sessions and the broker come by other ways."""
+        """Tells browsers from sessions and the broker, which connect in other ways."""
         return "text/html" in handler.request.headers.get("Accept", "")

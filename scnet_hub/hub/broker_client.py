@@ -1,4 +1,4 @@
-"""The hub's own line to the broker: async, in the name of a person, refusals as the errors of `errors.py`."""
+"""The hub's REST client of the broker: async, in a person's name; raises refusals as the errors of `errors.py`."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from ..errors import BrokerError, from_problem
 from ..retry import TRIES, retry_after
 
 Json = dict[str, Any]
-PAGE = 1000  # sessions of one answer
-THE_HUB = ""  # instead of a person: what is asked by a session's id, which stays when an admin renames its owner
+PAGE = 1000  # sessions per answer
+THE_HUB = ""  # instead of a person, for calls by a session's id: the id stays the same when an admin renames the owner
 
 
 class Broker:
-    """Calls with the hub's token. Constructing opens nothing; connections are pooled and kept."""
+    """Calls the broker with the hub's token. The constructor opens no connection; connections are pooled and kept."""
 
     def __init__(self, url: str, token: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30, transport=transport)
 
     async def call(self, method: str, path: str, person: str, *, operator: bool = False, timeout: float = 30, **kwargs: Any) -> Json:
-        """Raises what the broker's problem document says, or BrokerError when there is no answer within `timeout` s. `operator`: the hub
-        vouches that this person is one, and acts as such."""
+        """Returns the broker's answer. Raises the error of its problem document, or BrokerError without an answer within `timeout` s.
+        `operator`: the hub vouches that this person is an operator and acts as an operator."""
         headers = {"X-SCNet-Person": quote(person)} | ({"X-SCNet-Operator": "yes"} if operator else {})
         try:
             answer = await self._request(method, f"{self.url}/{path}", timeout, headers=headers, **kwargs)
             body: Json = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise BrokerError(
-                "The broker does not answer, so nothing can be started or stopped at the centres just now.",
-                hint="Running sessions go on. Try again in a minute; if it stays so, tell the operators.",
+                "The broker does not answer, so no session can be started or stopped at the centres now.",
+                hint="Running sessions continue. Try again in a minute; if the error persists, tell the operators.",
             ) from error
         if answer.is_success:
             return body
         raise from_problem(body)
 
     async def _request(self, method: str, url: str, timeout: float, **kwargs: Any) -> httpx.Response:
-        """The answer; of a call that the broker puts off, that of a later try, if there is time for one within `timeout`."""
+        """Returns the answer. Repeats a call that the broker postpones, if there is time within `timeout` s."""
         deadline = asyncio.get_running_loop().time() + timeout
         for attempt in range(TRIES):
             left = deadline - asyncio.get_running_loop().time()
@@ -52,13 +52,13 @@ class Broker:
         return answer
 
     async def labs(self, *, timeout: float) -> list[Json]:
-        """All live Lab sessions in brief, page by page; each page within `timeout`."""
+        """Returns all live Lab sessions in brief, read page by page; each page within `timeout` s."""
         found: list[Json] = []
         params: Json = {"kind": "lab", "brief": 1, "limit": PAGE}
         while True:
             page = await self.call("GET", "sessions", "", params=params, timeout=timeout)
             found += page["sessions"]
-            if not page.get("next"):  # a broker of before there were pages has none
+            if not page.get("next"):  # an older broker has no pages
                 return found
             params["after"] = page["next"]
 

@@ -1,6 +1,6 @@
-"""The door for people: what JupyterHub needs to be the interactive face of a federation. Only this room imports JupyterHub.
+"""Configures JupyterHub as the interactive front of a federation. Only this room imports JupyterHub.
 
-`configure(c, home)` sets everything that jupyterhub_config.py doesn't show; what it does show, it overrides.
+`configure(c, home)` makes all settings that jupyterhub_config.py doesn't make; those made there override these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .ports import Ports
 
 
 def configure(c: Any, home: Path) -> None:
-    """JupyterHub as the face of the federation whose state lies in `home`; proxy and broker are processes of their own."""
+    """Configures JupyterHub for the federation whose state is in `home`; proxy and broker are separate processes."""
     from .addressing import set_addresses, stop_at_contradictions
     from .fresh_login import ask_for_recent_logins
     from .handlers import close_batchspawners_door, handlers, put_ours_in_place
@@ -25,7 +25,7 @@ def configure(c: Any, home: Path) -> None:
     ports = Ports.read(home)
     try:
         ports.check()
-    except SpecError as error:  # a sentence, without the page's traceback
+    except SpecError as error:  # print a sentence, without a traceback
         raise SystemExit(f"{error} {error.hint}") from error
     close_batchspawners_door()
     put_ours_in_place()
@@ -37,7 +37,7 @@ def configure(c: Any, home: Path) -> None:
     _roles(c, home)
     _spawner(c, ports, home)
     _pages(c)
-    c.JupyterHub.trusted_downstream_ips = ["127.0.0.1", "::1"]  # the proxy, and what terminates TLS before it: not where people are
+    c.JupyterHub.trusted_downstream_ips = ["127.0.0.1", "::1"]  # the proxy, and a TLS proxy before it; people connect from elsewhere
     c.JupyterHub.extra_handlers = handlers
     if hub := _starting():
         stop_at_contradictions(hub, ports)
@@ -57,14 +57,14 @@ def _files(c: Any, home: Path) -> None:
 
 
 def _outlive_restarts(c: Any) -> None:
-    """A hub that stops, or is killed, leaves servers and routes; one that starts takes them up at once."""
+    """Makes the hub leave servers and routes when it stops or is killed, and resume them at its start."""
     c.JupyterHub.cleanup_servers = False
     c.JupyterHub.cleanup_proxy = False
     c.JupyterHub.init_spawners_timeout = 1
 
 
 def _answers(c: Any, ports: Ports) -> None:
-    """What the hub adds to each of its answers, and logs of it."""
+    """Sets the headers of the hub's answers, and their logging."""
     from .addressing import Scheme
     from .headers import tornado_settings
 
@@ -75,7 +75,7 @@ def _answers(c: Any, ports: Ports) -> None:
 def _roles(c: Any, home: Path) -> None:
     c.JupyterHub.custom_scopes = {
         USE: {"description": "See the centres; start, see and stop one's own sessions; see one's own balances."},
-        OPERATE: {"description": "See and stop everybody's sessions; see every project's balance.", "subscopes": [USE]},
+        OPERATE: {"description": "See and stop all people's sessions; see every project's balance.", "subscopes": [USE]},
     }
     c.JupyterHub.services = [
         {"name": "scnet", "url": f"http://127.0.0.1:{Ports.read(home).broker}", "display": False},
@@ -108,7 +108,7 @@ def _spawner(c: Any, ports: Ports, home: Path) -> None:
 
 
 def _starting() -> Any:
-    """The hub that starts; None where its page is read by another program."""
+    """Returns the hub that is starting; None if another program reads the configuration."""
     from jupyterhub.app import JupyterHub
 
     hub = JupyterHub.instance() if JupyterHub.initialized() else None
@@ -116,7 +116,7 @@ def _starting() -> Any:
 
 
 def _rejoin(hub: Any, ports: Ports, home: Path) -> None:
-    """From the hub's start on."""
+    """Runs `Rejoin` from the hub's start on."""
     from . import rejoin
     from .spawner import broker_of, cancels_of
     from .views import zone

@@ -1,6 +1,6 @@
-"""What every answer of the hub tells the browser: whose scripts may run, who learns where a person was, who sees its cookies.
+"""The headers of every answer of the hub: allowed scripts, referrers, cookies.
 
-JupyterHub's own pages hold scripts in their HTML, so those stay allowed; what a page loads, sends and frames is the hub's own.
+JupyterHub's own pages contain inline scripts, so these stay allowed. A page may load, send to and frame only the hub's own addresses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PLAIN = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 
 
 def policy(address: Address, subdomains: bool) -> str:
-    """The Content-Security-Policy of pages. A form may lead on to a person's own name, where each has one."""
+    """Returns the Content-Security-Policy of pages. With `subdomains` a form may lead to a person's own host name."""
     under = f" {address.origin.replace('://', '://*.', 1)}" if subdomains else ""
     return "; ".join(
         (
@@ -27,7 +27,7 @@ def policy(address: Address, subdomains: bool) -> str:
 
 
 def tornado_settings(address: Address, subdomains: bool) -> dict[str, Any]:
-    """For `c.JupyterHub.tornado_settings`: headers, and cookies that no other site's page can use."""
+    """Returns headers, and cookie options that keep other sites from using the cookies; for `c.JupyterHub.tornado_settings`."""
     return {
         "headers": {**PLAIN, "Content-Security-Policy": policy(address, subdomains)},
         "cookie_options": {"samesite": "Lax", **({"secure": True} if address.secure else {})},
@@ -36,7 +36,7 @@ def tornado_settings(address: Address, subdomains: bool) -> dict[str, Any]:
 
 
 class Static(CacheControlStaticFilesHandler):
-    """Files, and the page of one that is missing, with the same headers."""
+    """Serves files, and the page for a missing file, with the same headers."""
 
     def set_default_headers(self) -> None:
         for name, value in self.settings["headers"].items():

@@ -1,7 +1,7 @@
-"""Tries to log in with a password: how many are checked at once, and how long a name or an address waits after wrong ones.
+"""Limits password logins: how many are checked at once, and how long a name or an address waits after wrong passwords.
 
-Hashing a password takes a tenth of a second of a processor on purpose. It is done in threads of its own, so that the hub's event loop
-answers others meanwhile, and only so many tries wait for it. Imports nothing of JupyterHub; time is an argument of the constructor.
+Hashing a password takes a tenth of a second of CPU time on purpose. Separate threads do it, so that the hub's event loop
+can answer others, and the number of waiting logins is limited. Imports nothing from JupyterHub; the clock is an argument.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ..units import format_duration
 K = TypeVar("K")
 V = TypeVar("V")
 AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))  # passwords that are hashed at the same time
-MOST_WAITING = 64  # tries that wait for that: a class that logs in at once; more are sent away
-PATIENCE = 15.0  # seconds that a try waits at most
-FREE_OF_NAME, FREE_OF_ADDRESS = 5, 100  # wrong passwords that cost no time; behind one address there may be a whole class
-LONGEST_OF_NAME, LONGEST_OF_ADDRESS = 300.0, 900.0  # seconds between two tries at most
-FORGOTTEN = 3600.0  # seconds without a wrong password after which all is forgotten
+MOST_WAITING = 64  # logins that wait for hashing: a class that logs in at once; more are refused
+PATIENCE = 15.0  # the longest wait of a login, in seconds
+FREE_OF_NAME, FREE_OF_ADDRESS = 5, 100  # wrong passwords without a delay; a whole class may share one address
+LONGEST_OF_NAME, LONGEST_OF_ADDRESS = 300.0, 900.0  # the longest delay between two logins, in seconds
+FORGOTTEN = 3600.0  # seconds without a wrong password after which the count restarts
 KEPT = 10_000  # names, addresses and pairs of them that are remembered
 
 
 class Wait(Refused):
-    """A try that was not looked at; `seconds` from now one will be."""
+    """A login that was not checked; the next one will be checked `seconds` from now."""
 
     code = "login-wait"
 
@@ -43,15 +43,15 @@ class Wait(Refused):
 
 @dataclass(slots=True)
 class Wrong:
-    """Wrong passwords of one name or address: how many, and when the last try was."""
+    """The number of wrong passwords of one name or address, and the time of the last login."""
 
     count: int
     at: float
 
 
 class Tries:
-    """The wrong passwords of each name and each address. A try counts as wrong until it turns out right, so that many at the same time gain
-    nothing. Where somebody has logged in from before, only the address counts: guesses of others lock no one out there."""
+    """Counts the wrong passwords of each name and each address. A login counts as wrong until it proves right, so parallel guesses have no
+    advantage. From an address where the person has logged in before, only the address counts: guesses from elsewhere lock no person out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -60,7 +60,7 @@ class Tries:
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def begin(self, name: str, address: str) -> None:
-        """Counts a try. Raises Wait if it comes too early."""
+        """Counts a login. Raises Wait if it is too early."""
         now = self._clock()
         by_address = _wait(self._addresses.get(address), FREE_OF_ADDRESS, LONGEST_OF_ADDRESS, now)
         by_name = 0.0 if (name, address) in self._known else _wait(self._names.get(name), FREE_OF_NAME, LONGEST_OF_NAME, now)
@@ -72,7 +72,7 @@ class Tries:
             _count(table, key, now)
 
     def right(self, name: str, address: str) -> None:
-        """The try was right: the name is forgiven, and of the address this try."""
+        """Records a right password: clears the count of the name, and uncounts this login for the address."""
         self._names.pop(name, None)
         if wrong := self._addresses.get(address):
             wrong.count -= 1
@@ -81,14 +81,14 @@ class Tries:
         _bound(self._known)
 
     def undone(self, name: str, address: str) -> None:
-        """The try was not looked at."""
+        """Uncounts a login that was not checked."""
         for table, key in ((self._names, name), (self._addresses, address)):
             if wrong := table.get(key):
                 wrong.count -= 1
 
 
 def _wait(wrong: Wrong | None, free: int, longest: float, now: float) -> float:
-    """Seconds until the next try: 1 after the first that is not free, twice as long after each further one."""
+    """Returns the seconds until the next login: 1 after the free ones are used up, doubled after each further one."""
     if wrong is None or wrong.count < free or now - wrong.at > FORGOTTEN:
         return 0.0
     return wrong.at + min(longest, 2.0 ** min(wrong.count - free, 30)) - now
@@ -108,14 +108,14 @@ def _bound(table: OrderedDict[K, V]) -> None:
 
 
 class Checks:
-    """Runs what compares a password with its hash, in threads of its own."""
+    """Compares passwords with their hashes, in separate threads."""
 
     def __init__(self, at_once: int = AT_ONCE, most_waiting: int = MOST_WAITING, patience: float = PATIENCE) -> None:
         self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="scrypt")
         self._most, self._patience, self._under_way = at_once + most_waiting, patience, 0
 
     async def run(self, check: Callable[[], bool]) -> bool:
-        """Raises Wait if too many others wait, or for too long."""
+        """Runs the check. Raises Wait if too many logins wait, or if this one waited too long."""
         if self._under_way >= self._most:
             raise busy()
         self._under_way += 1
@@ -129,17 +129,17 @@ class Checks:
 
 
 def busy() -> Wait:
-    return Wait("Too many people are logging in at this moment. Try again in a few seconds.", 5, 503)
+    return Wait("Too many people are logging in now. Try again in a few seconds.", 5, 503)
 
 
 class Logins:
-    """Both, around one check of a password."""
+    """Combines `Tries` and `Checks` around one check of a password."""
 
     def __init__(self, tries: Tries | None = None, checks: Checks | None = None) -> None:
         self.tries, self.checks = tries or Tries(), checks or Checks()
 
     async def check(self, name: str, address: str, right: Callable[[], bool]) -> bool:
-        """Whether `right` says so. Raises Wait where it was not asked."""
+        """Returns the result of `right`. Raises Wait if `right` was not called."""
         key, place = name.strip().casefold(), network(address)
         self.tries.begin(key, place)
         try:
@@ -153,14 +153,14 @@ class Logins:
 
 
 def caller(peer: str, forwarded: str, trusted: Collection[str]) -> str:
-    """Where a request comes from: the last address of the way that isn't one of our own. `peer` is who opened the connection, `forwarded`
-    the X-Forwarded-For header, to whose end each proxy adds whom it saw. Other headers are what anyone may send."""
+    """Returns the caller's address: the last address of the way that isn't one of ours. `peer` opened the connection; `forwarded` is
+    the X-Forwarded-For header, to whose end each proxy adds the address that it saw. Other headers are not trusted."""
     way = [*(plain(hop) for hop in forwarded.split(",") if hop.strip()), plain(peer)]
     return next((hop for hop in reversed(way) if hop not in trusted), way[0])
 
 
 def plain(address: str) -> str:
-    """An IPv4 address that a socket of IPv6 writes as "::ffff:192.0.2.1" as itself."""
+    """Returns the address as text; an IPv4 address in IPv6 form ("::ffff:192.0.2.1") as plain IPv4."""
     try:
         found = ipaddress.ip_address(address.strip())
     except ValueError:
@@ -169,7 +169,7 @@ def plain(address: str) -> str:
 
 
 def network(address: str) -> str:
-    """The address that a try counts for: of IPv6 the /64, which one machine has for itself."""
+    """Returns the address for which a login counts: for IPv6 the /64, which one machine usually has alone."""
     try:
         found = ipaddress.ip_address(plain(address))
     except ValueError:

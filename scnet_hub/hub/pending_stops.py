@@ -1,7 +1,7 @@
-"""Wishes to stop a session, kept on disk until the broker said yes: a stop pressed while it is away is not lost.
+"""Requests to stop a session, kept on disk until the broker confirms them: a stop requested while the broker is down is not lost.
 
-A wish names the session's id, not the person's server, so a late one never hits the next session. It is the hub's own: what a user of
-the hub is called may change while the session runs, and a session is stopped whatever its owner is called now.
+A request names the session's id, not the person's server, so a late request never stops the next session. The requests belong to the hub:
+a user's name may change while the session runs, and the session is stopped whatever its owner's name is now.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Cancels:
-    """One folder of wishes. `settle` tries one now; `retry_all` the rest in the background until none is left."""
+    """Keeps stop requests in a folder. `settle` tries one now; `retry_all` tries the rest in the background until none is left."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,19 +35,19 @@ class Cancels:
         return self.folder / f"cancel-{session_id}.json"
 
     async def settle(self, broker: Broker, session_id: str, *, timeout: float) -> bool:
-        """Passes a wish on; False if the broker did not answer. A session it doesn't know has nothing to stop."""
+        """Sends a request to the broker; returns False without an answer. Drops the request if the broker does not know the session."""
         try:
             await broker.stop(THE_HUB, session_id, timeout=timeout)
         except NotFound:
             log.warning("the broker does not know session %s: nothing to stop", session_id)
         except ScnetError as error:
-            log.warning("session %s: the wish to stop it waits (%s)", session_id, error)
+            log.warning("session %s: the request to stop it waits (%s)", session_id, error)
             return False
         self._path(session_id).unlink(missing_ok=True)
         return True
 
     def retry_all(self, broker: Broker) -> None:
-        """Begins to pass on what waits, unless that is under way."""
+        """Starts to send the waiting requests, unless this is already under way."""
         if (self._retrying is None or self._retrying.done()) and any(self.folder.glob("cancel-*.json")):
             self._retrying = asyncio.create_task(self._retry(broker))
 

@@ -1,7 +1,7 @@
-"""Looks at sessions for servers that are polled: each alone where one is, in one question for all where many are at once.
+"""Reads sessions for servers that JupyterHub polls: a single poll by itself, concurrent polls in one call for all.
 
-A hub that starts polls every server at the same moment, and later they stay nearly in step; the broker would answer hundreds of
-questions one after another while people wait. Answers are always asked for after the poll began, so nobody hears of the past.
+A hub that starts polls every server at the same moment, and later polls stay nearly in step; the broker would answer hundreds of
+calls one after another while people wait. A call always starts after the poll began, so no poll gets an outdated answer.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from .broker_client import Broker
 
 Json = dict[str, Any]
-PATIENCE = 20.0  # seconds that one question for all may take: who polls lets go sooner
+PATIENCE = 20.0  # the longest time of one call for all, in seconds: each poll gives up sooner
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Live sessions by id, and the ids of those that another one continues: only its own document says what came of such a one."""
+    """Live sessions by id, and the ids of sessions that another session continues: only their own documents say how they ended."""
 
     sessions: dict[str, Json]
     continued: frozenset[str]
@@ -32,7 +32,7 @@ class Listed:
 
 
 class Polls:
-    """One per broker. The first to come is answered alone; who comes meanwhile shares the next question."""
+    """Batches polls; one object per broker. The first poll makes its own call; polls that arrive meanwhile share the next call."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
@@ -41,11 +41,11 @@ class Polls:
         self._turn = asyncio.Lock()
 
     async def session(self, person: str, session_id: str, *, timeout: float) -> Json:
-        """What the broker says of it now; the document may be that of a list. Raises as the broker does."""
+        """Returns the session's present document, which may come from a list. Raises the broker's errors."""
         if self._alone:
             if found := (await self._all()).says(session_id):
                 return found
-            return await self.broker.session(person, session_id, timeout=timeout)  # it ended, or goes on as another
+            return await self.broker.session(person, session_id, timeout=timeout)  # it ended, or continues as another session
         self._alone += 1
         try:
             return await self.broker.session(person, session_id, timeout=timeout)
@@ -55,10 +55,10 @@ class Polls:
     async def _all(self) -> Listed:
         if self._next is None:
             self._next = asyncio.create_task(self._ask())
-            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())  # all who asked may have let go
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())  # all callers may have given up
         return await asyncio.shield(self._next)
 
     async def _ask(self) -> Listed:
         async with self._turn:
-            self._next = None  # who comes from now on asks anew
+            self._next = None  # later polls make a new call
             return Listed.of(await self.broker.labs(timeout=PATIENCE))

@@ -12,8 +12,8 @@ from ..errors import SpecError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where the processes listen: `public`, the proxy's, on `host`, the others on loopback. `url` is this installation's address if
-    it differs from the proxy's (behind TLS, below a path); with `subdomains` each person's servers have a name of their own under it."""
+    """The ports of the processes: `public`, the proxy's, on `host`; the others on loopback. `url` is this installation's address if
+    it differs from the proxy's (behind TLS, below a path); with `subdomains` each person's servers have a separate name under it."""
 
     host: str = "127.0.0.1"
     public: int = 8000
@@ -25,30 +25,30 @@ class Ports:
 
     @property
     def address(self) -> Address:
-        """What people open. Raises SpecError if it can't be one."""
+        """The address that people open. Raises SpecError if the address is not valid."""
         return Address.parse(self.url or f"http://{self.host}:{self.public}/")
 
     @property
     def proxy_url(self) -> str:
-        """Where this machine reaches the proxy."""
+        """The URL by which this machine reaches the proxy."""
         return f"http://{'127.0.0.1' if self.host in ('', '0.0.0.0') else self.host}:{self.public}"
 
     @property
     def broker_api(self) -> str:
-        """Where this machine reaches the broker without the proxy."""
+        """The URL by which this machine reaches the broker without the proxy."""
         return self.address.at(f"http://127.0.0.1:{self.broker}").api
 
     def check(self) -> None:
-        """Raises SpecError for an address that can't be one, and for what contradicts itself."""
+        """Raises SpecError if the address is not valid, or if the settings contradict each other."""
         address = self.address
         if self.subdomains and not address.named:
             raise SpecError(
-                f"Each person's servers can't have a name of their own under {address.host}: it is an IP address.",
+                f"Each person's servers can't have a separate name under {address.host}: it is an IP address.",
                 hint="Give the installation a name with a wildcard in DNS: `scnet demo --subdomains --url https://hub.example.org/`.",
             )
 
     @classmethod
     def read(cls, home: Path) -> Ports:
-        """Those of `ports.json` in the state folder, else the usual ones."""
+        """Reads `ports.json` in the state folder; without the file, returns the defaults."""
         path = home / "ports.json"
         return cls(**json.loads(path.read_text())) if path.exists() else cls()

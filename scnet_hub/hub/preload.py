@@ -1,7 +1,7 @@
-"""A hub's start with many servers: what it would read from its database server by server, it finds in memory.
+"""Speeds up a hub's start with many servers: keeps rows in memory that it would read from its database for each server.
 
-JupyterHub 6.1 means to load all servers with their people in one query. But it reads the servers once more on the way from people to
-servers, and so forgets whose they are; nobody else holds the people, so each server costs five queries (three quarters of its check).
+JupyterHub 6.1 loads all servers with their people in one query. But it reads the servers again on the way from people to
+servers and loses the people; no other object holds them, so each server costs five queries (three quarters of its check).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from jupyterhub import orm
 
 
 def hold_people(hub: Any) -> None:
-    """From now on `hub.init_spawners` runs while everybody who has a server is held."""
+    """Makes `hub.init_spawners` run while all people with a server are held in memory."""
     check = hub.init_spawners
 
     async def init_spawners() -> Any:

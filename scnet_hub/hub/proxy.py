@@ -1,8 +1,8 @@
-"""The hub's way to its proxy, which is a process of its own: one that was started again gets all its routes back within seconds.
+"""The hub's client of its proxy, a separate process: a proxy that was restarted gets all its routes back within seconds.
 
-JupyterHub looks every five minutes whether routes are missing; until then every lab, and the broker's door, would be the hub's 403.
-And a stopped named server keeps a route, to the hub, while its person's default server runs: that server's address is a prefix of
-it, so that its Lab would answer with a bare 404 where the hub has a page that says "stopped" and offers Start.
+JupyterHub checks only every five minutes whether routes are missing; until then every Lab and the broker would answer with the hub's 403.
+And a stopped named server keeps a route, to the hub, while its person's default server runs: the default server's address is a prefix of
+the named server's address, so the Lab would answer with a bare 404 where the hub has a page that says "stopped" and offers Start.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def default_runs(user: Any) -> bool:
 
 
 class KeepsStopped(Proxy):
-    """A proxy in which a person's stopped named servers lead to the hub while their default one runs. These routes bear the mark STOPPED
-    and no "user", so that JupyterHub's own look does not take them for running servers'."""
+    """Routes a person's stopped named servers to the hub while the default server runs. These routes have the mark STOPPED
+    and no "user", so that JupyterHub's own check does not take them for routes of running servers."""
 
     async def add_user(self, user: Any, server_name: str = "") -> None:
         await super().add_user(user, server_name)
@@ -45,7 +45,7 @@ class KeepsStopped(Proxy):
             await super().delete_user(user, server_name)
 
     async def check_routes(self, user_dict: Mapping[str, Any], service_dict: Mapping[str, Any], routes: Json | None = None) -> None:
-        """JupyterHub's look, which would delete routes that are no running server's, with ours set aside; and then ours."""
+        """Runs JupyterHub's check, which would delete routes without a running server, on all routes but ours; then checks ours."""
         found = routes or await self.get_all_routes()
         ours = {spec for spec, route in found.items() if STOPPED in route["data"]}
         await super().check_routes(user_dict, service_dict, {spec: found[spec] for spec in found.keys() - ours})
@@ -57,7 +57,7 @@ class KeepsStopped(Proxy):
             await self.delete_route(spec)
 
     def _wanted(self, user_dict: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
-        """By route, the person and the name of each stopped named server that needs one: one question to the database for all."""
+        """Returns the stopped named servers that need a route, as {route: (person, name)}; with one query for all."""
         stopped = (
             self.app.db.query(orm.Spawner.user_id, orm.Spawner.name).filter(orm.Spawner.name != "", orm.Spawner.server_id.is_(None)).all()
         )
@@ -78,9 +78,9 @@ STOPPED = "scnet_stopped"  # the mark of such a route
 
 
 class LastingProxy(Keeping, KeepsStopped, ConfigurableHTTPProxy):
-    """A new proxy knows no route of the hub's: by that it is told from the one that we filled."""
+    """Restores the routes of a new proxy, which it recognises by the missing route of the hub."""
 
-    look_interval = Float(3.0, help="Seconds between two looks whether the proxy still has its routes.").tag(config=True)
+    look_interval = Float(3.0, help="Seconds between two checks whether the proxy still has its routes.").tag(config=True)
     _keeping: asyncio.Task[None] | None = None
 
     async def check_routes(self, user_dict: Mapping[str, Any], service_dict: Mapping[str, Any], routes: Any = None) -> None:
@@ -94,5 +94,5 @@ class LastingProxy(Keeping, KeepsStopped, ConfigurableHTTPProxy):
             with contextlib.suppress(Exception):  # a proxy that does not answer is asked again
                 routes = await self.get_all_routes()
                 if self.hub.routespec not in routes:
-                    self.log.warning("The proxy was started anew: it gets its routes back.")
+                    self.log.warning("The proxy was restarted: its routes are restored.")
                     await super().check_routes(self.app.users, self.app._service_map, routes)

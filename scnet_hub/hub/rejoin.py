@@ -1,8 +1,8 @@
 """Keeps the hub's servers in step with the broker's Lab sessions, from the hub's start on.
 
-JupyterHub forgets a start that was pending when it died, while the broker keeps the session: it is joined again here, by the
-hub's own REST with a token that may start servers and nothing else. A session that nobody can claim for a long time is
-stopped, so that it uses up no hours; one that moved to another address is followed by its spawner. It starts nothing new.
+JupyterHub forgets a start that was pending when it died, while the broker keeps the session: this module joins the session again, by the
+hub's own REST with a token that may only start servers. A session without a server for a long time is
+stopped, so that it uses no more hours; the spawner follows a session that moved to another address. Starts no new session.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Json = dict[str, Any]
 Server = tuple[str, str]  # person, server name
 log = logging.getLogger(__name__)
 EVERY = 10.0  # seconds between two rounds
-PATIENCE = 1800.0  # seconds for which a session may stay without a server before it is stopped
+PATIENCE = 1800.0  # seconds without a server after which a session is stopped
 UNCLAIMED = "No server of the hub claimed this session any more."
 
 
 def labs(sessions: Iterable[Json]) -> dict[Server, Json]:
-    """The Lab session that each server should be: a live one that nobody stops, a ready one first, else the newest."""
+    """Returns the Lab session that each server should be: a live session that is not being stopped; a ready one first, else the newest."""
     found: dict[Server, Json] = {}
     for one in sorted(sessions, key=lambda one: (one["state"] == "ready", one["created_at"])):
         if one["kind"] == "lab" and one["live"] and one["state"] != "stopping":
@@ -38,29 +38,29 @@ def labs(sessions: Iterable[Json]) -> dict[Server, Json]:
 
 
 def pause(failures: int) -> float:
-    """Seconds before a session that could not be joined is tried again."""
+    """Returns the seconds until the next attempt for a session that could not be joined."""
     return min(EVERY * 2.0**failures, 300.0)
 
 
 class Rejoin:
-    """`users` are JupyterHub's; `hub_api` is its own REST, `token` one with the scope start:servers."""
+    """Joins sessions and servers. `users` are JupyterHub's; `hub_api` is its own REST, `token` has the scope start:servers."""
 
     def __init__(self, users: Any, broker: Broker, cancels: Cancels, *, hub_api: str, token: str, patience: float = PATIENCE) -> None:
         self.users, self.broker, self.cancels, self.hub_api, self.patience = users, broker, cancels, hub_api.rstrip("/"), patience
         self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30)
         self._alone: dict[str, tuple[float, float, int]] = {}  # session → alone since, next try, tries
-        self._people: dict[str, Any] = {}  # the hub's users that it has in memory, by name: asked by name it reads its database
+        self._people: dict[str, Any] = {}  # the users that the hub has in memory, by name: its own look-up by name reads the database
 
     async def run(self, every: float = EVERY) -> None:
-        """Round after round, until cancelled."""
+        """Runs rounds until cancelled."""
         await rounds(self.round, every, what="comparing sessions with servers")
 
     async def round(self) -> None:
-        """Makes each live Lab session the server of its person, where it is not."""
+        """Makes each live Lab session its person's server, if it is not."""
         wanted = labs(await self.broker.labs(timeout=10))
         self._people = {user.name: user for user in self.users.values()}
         for server in [server for server in to_join if not self._active(*server)]:
-            del to_join[server]  # a start that failed before it took it
+            del to_join[server]  # a start that failed before it took the session
         ids = {one["id"] for one in wanted.values()}
         self._alone = {session: facts for session, facts in self._alone.items() if session in ids}
         claimed = self._claimed()
@@ -74,7 +74,7 @@ class Rejoin:
                 await spawner.keep_up(document)
 
     def _claimed(self) -> dict[str, FederatedSpawner]:
-        """By session, the active server that has it: under whatever name its owner goes by now."""
+        """Returns the active server of each session, whatever its owner's name is now."""
         servers = (spawner for user in self._people.values() for spawner in user.spawners.values())
         return {one.job_id: one for one in servers if one.active and one.job_id}
 
@@ -95,7 +95,7 @@ class Rejoin:
         if self.cancels.wished(document["id"]):
             return self.cancels.retry_all(self.broker)
         if now - since >= self.patience:
-            log.warning("session %s of %s: no server claimed it for %.0f s, it is stopped", document["id"], person, now - since)
+            log.warning("session %s of %s: no server claimed it for %.0f s, so it is stopped", document["id"], person, now - since)
             await self.broker.stop(THE_HUB, document["id"], why=UNCLAIMED, timeout=10)
         elif now >= due:
             self._alone[document["id"]] = (since, now + pause(tries), tries + 1)
@@ -105,7 +105,7 @@ class Rejoin:
         fresh = await self.broker.session(THE_HUB, session, timeout=5)  # stopped a moment ago?
         if not fresh["live"] or fresh["state"] == "stopping" or self._active(person, name):  # or started by its person meanwhile
             return
-        to_join[person, name] = session  # the next start takes it, whoever begins it
+        to_join[person, name] = session  # the next start takes the session, whoever begins it
         server = f"servers/{quote(name, safe='')}" if name else "server"
         answer = await self._http.post(f"{self.hub_api}/users/{quote(person, safe='')}/{server}")
         if answer.is_success:

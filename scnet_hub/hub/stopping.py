@@ -1,8 +1,8 @@
-"""DELETE users/NAME/server: a stop that is never lost, also where the hub's disk is full.
+"""DELETE users/NAME/server: a stop that is never lost, even if the hub's disk is full.
 
-JupyterHub answers 2xx whatever becomes of a stop, and takes a server's route away before it writes down that the server is gone: where
-that can't be written, people are sent round in circles. So the wish is kept, or the broker told, and room for what follows is made sure
-of, before JupyterHub begins.
+JupyterHub answers 2xx whether a stop succeeds or not, and removes a server's route before it stores that the server is gone: if
+the database can't be written, people are redirected in circles. So before JupyterHub begins, the stop request is stored or sent to the
+broker, and room on the disk is checked.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from tornado import web
 
 from .spawner import FederatedSpawner, NotKept
 
-ROOM = 256 * 1024  # bytes that a stop may write to the hub's database, its journal included
+ROOM = 256 * 1024  # bytes that a stop may write to the hub's database, including its journal
 
 
 class NoRoom(Exception):
-    """The hub's database can't be written now; the words say why."""
+    """The hub's database can't be written now; the message gives the reason."""
 
 
 def check_room(db: Any) -> None:
-    """Raises NoRoom unless the hub's database takes a write now, and there is room for all that a stop writes."""
+    """Raises NoRoom unless the hub's database accepts a write now, and there is room for everything that a stop writes."""
     try:
         file = db.get_bind().url.database if db.get_bind().dialect.name == "sqlite" else ""
         if file and file != ":memory:":
@@ -46,7 +46,7 @@ def check_room(db: Any) -> None:
 
 
 class Keeping(Proxy):
-    """A proxy whose routes stay while the hub can't write down that their server is gone."""
+    """Keeps routes while the hub can't store that their server is gone."""
 
     async def delete_user(self, user: Any, server_name: str = "") -> None:
         check_room(user.db)
@@ -63,13 +63,13 @@ class StopServer(UserServerAPIHandler):
             try:
                 check_room(self.db)
             except NoRoom as error:
-                done = "The session is being stopped at its centre, but" if told else "Nothing was stopped:"
+                done = "The session is being stopped at its centre, but" if told else "The session was not stopped:"
                 raise web.HTTPError(507, f"{done} {error}. Press Stop again when there is room; tell the operators.") from error
         await super().delete(user_name, server_name)
 
     async def _pledged(self, spawner: FederatedSpawner) -> bool:
-        """Whether there was a session to stop, whose stop can no longer be lost."""
-        if await spawner.poll() is not None:  # asked first: another session may have taken over its name
+        """Returns whether there was a session to stop; then its stop can no longer be lost."""
+        if await spawner.poll() is not None:  # poll first: another session may have taken over the name
             return False
         try:
             return await spawner.pledge_stop()

@@ -92,7 +92,7 @@ def test_the_page_shows_ones_own_and_what_was_typed_as_text(together: Together) 
         odd = mary.get("usage", params={"month": HOSTILE, "project": HOSTILE})
         assert odd.status_code == 200 and HOSTILE not in odd.text
         empty = mary.get("usage?month=2020-01")
-        assert empty.status_code == 200 and "You used nothing in 2020-01." in empty.text
+        assert empty.status_code == 200 and "No usage in 2020-01." in empty.text
         table = mary.get("usage.csv")
         assert table.headers["content-type"].startswith("text/csv") and "attachment" in table.headers["content-disposition"]
         rows = [*csv.DictReader(io.StringIO(table.text))]
@@ -107,7 +107,7 @@ def test_the_page_shows_ones_own_and_what_was_typed_as_text(together: Together) 
 
 def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> None:
     with closing(together.log_in("ada")) as ada, closing(together.log_in("olga")) as olga, closing(together.log_in("mary")) as mary:
-        assert "Ask for an allocation" not in mary.get("project?id=tides").text
+        assert "Request an allocation" not in mary.get("project?id=tides").text
         wrong = post(ada, "project", project="tides", do="ask", amount="many", words=f"more {HOSTILE}")
         assert wrong.status_code == 400 and "is not a valid amount of credits" in wrong.text and "&lt;script&gt;" in wrong.text
         assert 'aria-invalid="true" aria-describedby="wrong-ask" autofocus' in wrong.text and 'id="wrong-ask" role="alert"' in wrong.text
@@ -122,16 +122,16 @@ def test_a_project_is_asked_for_and_answered_on_its_page(together: Together) -> 
         assert refused.status_code == 400 and "Give a reason for declining" in refused.text
         assert f'aria-describedby="wrong-{wanted}" autofocus' in refused.text
         given = post(olga, "project", project="tides", do="approve", allocation=wanted, amount="20", words="less")
-        assert "20.00 credits: active" in given.text and "Answer of olga" in given.text
+        assert "20.00 credits: active" in given.text and "Answer by olga" in given.text
         page = ada.get("project?id=tides").text
-        assert HOSTILE not in page and "135 % used" in page and ("end unspent on" in page or "Nothing is left on" in page)
+        assert HOSTILE not in page and "135 % used" in page and ("end unspent on" in page or "No credits are left on" in page)
         assert "In use now:" in page and "times of Asia/Shanghai" in page
         idle = ada.get("project?id=climate").text
         assert idle.count("<figure") == 1 and "100.00 will be left on" in idle
-        assert "by all its people" not in idle and "for the project's PI and managers" in idle.replace("&#39;", "'")  # it names none
+        assert "by all its people" not in idle and "Only the project's PI and managers see" in idle.replace("&#39;", "'")  # it names none
         for lost in ("other", HOSTILE, "", "../me"):
             nothing = ada.get("project", params={"id": lost})
-            assert nothing.status_code == 404 and "The page Usage lists yours." in nothing.text and "`scnet" not in nothing.text
+            assert nothing.status_code == 404 and "The page Usage lists your projects." in nothing.text and "`scnet" not in nothing.text
         assert post(ada, "project", project="../me", do="ask", amount="1").status_code == 404
 
 
@@ -144,7 +144,7 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         assert ada.get("settlement").status_code == 403 and post(ada, "settlement", do="close", at="2026-10").status_code == 403
         board = olga.get("settlement")
         assert board.status_code == 200 and "sums to zero" in board.text and HOSTILE not in board.text
-        assert "Those that ran anything yet" in board.text
+        assert "Centres that have run jobs" in board.text
         [record] = re.findall(r'id="record-(\d+)"', board.text)
         assert 'value="drop"' in board.text and 'value="believe"' not in board.text, "it is nobody's, so nobody can be charged"
         wordless = post(olga, "settlement", do="drop", at=record, words=" ")
@@ -169,9 +169,9 @@ def test_operators_close_a_month_and_its_members_answer(together: Together, tmp_
         hidden = ada.get("statement", params={"name": name})
         assert hidden.status_code == 404 and "The page Statements lists" in hidden.text
         pays = olga.get("statement", params={"name": f"{month}/GRANT/ministry"}).text
-        assert re.search(r"Is to pay, CNY</dt>\s*<dd>23\.04 ", pays)
+        assert re.search(r"To pay, CNY</dt>\s*<dd>23\.04 ", pays)
         statement = alan.get("statement", params={"name": name})
-        assert statement.status_code == 200 and "Is to get, CNY" in statement.text and ">Settled<" not in statement.text
+        assert statement.status_code == 200 and "To receive, CNY" in statement.text and ">Settled<" not in statement.text
         wordless = post(alan, "statement", name=name, do="dispute", words=" ")
         assert wordless.status_code == 400 and "Give a reason for disputing" in wordless.text
         look(together, Path(os.environ.get("SCNET_PICTURES") or tmp_path), alan.cookies, name)

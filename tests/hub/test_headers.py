@@ -73,7 +73,7 @@ def test_a_browser_that_comes_by_tls_to_an_http_address_is_named_in_the_log_once
     for _ in range(2):
         httpx.get(f"{together.url}login", headers={"X-Forwarded-Proto": "https", "Accept": "text/html"}, trust_env=False)
         httpx.get(f"{together.url}api/", headers={"X-Forwarded-Proto": "https"}, trust_env=False)
-    assert (together.home / "hub.log").read_text().count("A browser came by https, but this installation's address is http://") == 1
+    assert (together.home / "hub.log").read_text().count("A browser connected by https, but this installation's address is http://") == 1
 
 
 def test_a_form_may_lead_to_a_persons_own_name_only_where_each_has_one() -> None:

@@ -122,7 +122,7 @@ def decide(together: Together) -> str:
 def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(together: Together, tmp_path: Path) -> None:
     with closing(together.log_in("olga")) as olga, closing(together.log_in("ada")) as ada, closing(together.log_in("grace")) as grace:
         empty = olga.get("placement")
-        assert empty.status_code == 200 and "Nothing was decided in the last day." in empty.text
+        assert empty.status_code == 200 and "No decision was made in the last day." in empty.text
         assert 'href="/hub/placement" aria-current="page"' in empty.text and empty.headers["cache-control"] == "no-store"
         session_id = decide(together)
         page = olga.get("placement?span=week")
@@ -135,7 +135,7 @@ def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(to
             assert mine.status_code == 200 and "ada asked for a JupyterLab session with 1 core for 1 h, at Delta only" in mine.text
             assert grace.get(f"placement?id={wanted}").status_code == 404
         lost = olga.get("placement", params={"id": HOSTILE})
-        assert lost.status_code == 404 and HOSTILE not in lost.text and "There is no session and no decision of that id." in lost.text
+        assert lost.status_code == 404 and HOSTILE not in lost.text and "There is no session and no decision with this id." in lost.text
         assert olga.get("placement?span=nonsense").status_code == 200
         stranger = httpx.get(f"{together.url}placement", trust_env=False)
         assert "/hub/login" in stranger.headers["location"]
@@ -161,6 +161,6 @@ def look(together: Together, folder: Path, cookies: httpx.Cookies) -> None:
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"wider than {width} px"
             page.screenshot(path=str(folder / f"placement-{width}.png"), full_page=True)
         page.get_by_role("link", name=re.compile("Explain decision")).first.click()
-        assert page.get_by_role("heading", name="Why it went there").is_visible()
+        assert page.get_by_role("heading", name="Why the session was placed there").is_visible()
         page.screenshot(path=str(folder / "placement-explained.png"), full_page=True)
         assert not elsewhere

@@ -1,7 +1,7 @@
-"""`/hub/accounts`: as whom a person's sessions run at each centre; link an account there, prove it, let it go.
+"""`/hub/accounts`: a person's account at each centre; link an account, prove it, unlink it.
 
-`view` turns the broker's answers into the sentences that accounts.html prints; the handler asks in the person's name, so
-no token is ever in the browser. Plain forms: what can't be done is said at its field, with what was typed still there.
+`view` turns the broker's answers into the sentences that accounts.html prints; the handler calls the broker in the person's name, so
+no token is ever in the browser. Plain forms: a refusal is shown at its field, with the input kept.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Facts = Mapping[str, Any]
 MODES = {
     "certificate": "Your own account, signed in by the federation for 15 minutes at a time.",
     "service": "Your own account, through the federation's service account.",
-    "shared": "One account for everybody: a demo's way. There is nothing to link.",
+    "shared": "One account for all people, as in a demo. There is nothing to link.",
 }
 HOW = {"list": "by the centre's own list", "proof": "by your own proof"}
-# What to try, where the broker's hint speaks of the command line.
+# Hints for the page, where the broker's hint is about the command line.
 HINTS = {
     "not-proven": "Sign in there as {account}, run the command, then check again.",
-    "no-proof": "It was too long ago, or never begun: ask for a new command.",
+    "no-proof": "The proof has expired, or was never started: get a new command.",
     "not-linked": "",
 }
 DOES = ("link", "prove", "unlink")
@@ -45,7 +45,7 @@ _WEB = re.compile(r"https?://[^\s\"'<>]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A proof under way: the command that the person runs at the centre, and until when it counts."""
+    """A proof under way: the command that the person runs at the centre, and the end of its validity."""
 
     account: str
     command: str
@@ -54,7 +54,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What a form asked for and why it was not done. `do` is "link", "prove" or "unlink"."""
+    """A form that was refused, and the error. `do` is "link", "prove" or "unlink"."""
 
     do: str
     centre: str
@@ -62,7 +62,7 @@ class Tried:
     error: ScnetError
 
 
-_asked: dict[tuple[str, str], Asked] = {}  # (person, centre); the broker keeps only the word's hash, so the command lives here
+_asked: dict[tuple[str, str], Asked] = {}  # (person, centre); the broker keeps only the word's hash, so the command is kept here
 
 
 def remember(person: str, centre: str, asked: Asked, now: datetime) -> None:
@@ -72,7 +72,7 @@ def remember(person: str, centre: str, asked: Asked, now: datetime) -> None:
 
 
 def asked_of(person: str, now: datetime) -> dict[str, Asked]:
-    """By centre, the proofs of a person that still count."""
+    """Returns a person's valid proofs by centre."""
     return {centre: one for (who, centre), one in _asked.items() if who == person and one.until > now}
 
 
@@ -80,13 +80,13 @@ def asked_of(person: str, now: datetime) -> dict[str, Asked]:
 
 
 def contact(text: str) -> dict[str, str]:
-    """Whom to ask, with the address behind it if it is one; anything else stays text."""
+    """Returns a contact as text, with a link if it is a mail or web address."""
     href = f"mailto:{text}" if _MAIL.fullmatch(text) else text if _WEB.fullmatch(text) else ""
     return {"text": text, "href": href}
 
 
 def day(iso: Any) -> str:
-    """ "23 November 2026"; what is no time is shown as it is."""
+    """Returns "23 November 2026"; text that is not a time unchanged."""
     try:
         at = datetime.fromisoformat(str(iso))
     except ValueError:
@@ -117,7 +117,7 @@ def earlier(link: Facts, person: str) -> dict[str, str]:
 
 
 def row(centre: Facts, links: Sequence[Facts], person: str, asked: Asked | None, tried: Tried | None, now: datetime) -> Json:
-    """One centre as the page shows it; a refusal (`error`) stands at the form that `error_at` names, or at the "card"."""
+    """Returns one centre as the page shows it; a refusal (`error`) is shown at the form that `error_at` names, or at the "card"."""
     standing: Facts = next((one for one in links if not one.get("ended_at")), {})
     mode, listed = str(centre.get("identity") or ""), standing.get("how") == "list"
     may_link = mode != "shared" and not listed
@@ -146,7 +146,7 @@ def row(centre: Facts, links: Sequence[Facts], person: str, asked: Asked | None,
 
 
 def _at(tried: Tried, forms: Mapping[str, bool]) -> str:
-    """A proof that can't go on is refused where a new one is begun."""
+    """Returns the form at which a refusal is shown; a proof that can't go on is refused where a new one is started."""
     wanted = "link" if tried.error.code == "no-proof" or (tried.do == "prove" and not forms["prove"]) else tried.do
     return wanted if forms[wanted] else "card"
 
@@ -166,8 +166,8 @@ def view(
     centres: Sequence[Facts], links: Sequence[Facts], person: str, *,
     asked: Mapping[str, Asked], tried: Tried | None = None, away: ScnetError | None = None, done: str = "", now: datetime,
 ) -> Json:  # fmt: skip
-    """Everything the page says. Without an answer of the broker (`away`) the centres are those that a form or a proof under
-    way speaks of, so that nothing typed and no command is lost."""
+    """Returns all texts of the page. Without an answer of the broker (`away`) the centres are those of the form or of a proof under
+    way, so that no input and no command is lost."""
     misfit = tried and (tried.do not in DOES or not _CENTRE.fullmatch(tried.centre))
     if away:
         centres = [{"id": id} for id in dict.fromkeys([*asked, *([tried.centre] if tried and not misfit else [])])]
@@ -185,7 +185,7 @@ def view(
 
 
 def _done(row: Facts) -> str:
-    """What was just done at that centre, read from the facts: an address can't make the page say what isn't so."""
+    """Says what was just done at that centre, by the facts: a URL can't make the page say something false."""
     if row["asked"] or not row["may_link"]:
         return ""
     return f"Linked: at {row['name']} your sessions run as {row['account']}." if row["account"] else f"No longer linked at {row['name']}."

@@ -1,4 +1,4 @@
-"""What the hub's own pages share: who asks, the line to the broker, and how a page is answered."""
+"""The base class of the hub's own pages: the calling person, the client of the broker, the answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Json = dict[str, Any]
 
 
 class Page(BaseHandler):
-    """For who is logged in: its methods are `web.authenticated`. Where what it changes needs a recent login, `post` calls `require_fresh`,
-    and `confirms` is True."""
+    """A page for people who are logged in: its methods are `web.authenticated`. If a change needs a recent login, `post` calls
+    `require_fresh`, and `confirms` is True."""
 
     @property
     def confirms(self) -> bool:
@@ -36,7 +36,7 @@ class Page(BaseHandler):
         return broker
 
     async def say(self, template: str, view: Json, *refused: ScnetError | None, here: str) -> None:
-        """The page as it is now, kept by nobody, with the status of what was refused first; `here` is its link in the bar above."""
+        """Sends the page, not to be cached, with the status of the first refusal; `here` is its link in the navigation bar."""
         error = next((one for one in refused if one), None)
         if error:
             self.set_status(error.status)

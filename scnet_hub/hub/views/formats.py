@@ -1,4 +1,4 @@
-"""What the pages about credits share: a project's four numbers with their ages and its pace, days and times in words, charts.
+"""Formats for the pages about credits: a project's four numbers with their ages and its pace, days and times in words, charts.
 
 Pure: from the broker's documents (docs/reference/rest.md) to strings that templates print. Times are shown in the federation's zone.
 """
@@ -23,16 +23,16 @@ Facts = Mapping[str, Any]
 Form = Callable[[Any, tzinfo], str]
 FOUR = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
 WIDE, NARROW = 960, 340  # of a chart on a screen and on a phone
-HINTS = {  # where the broker's speaks of the command line
-    "unknown-project": "The page Usage lists yours.",
-    "unknown-statement": "The page Statements lists those that you may see.",
-    "unknown-record": "The page shows those that wait.",
-    "period-not-closed": "Say in its field why a centre is not waited for; records in suspense are decided below.",
+HINTS = {  # for the page, where the broker's hint is about the command line
+    "unknown-project": "The page Usage lists your projects.",
+    "unknown-statement": "The page Statements lists the statements that you may see.",
+    "unknown-record": "The page shows the records that wait.",
+    "period-not-closed": "Give the reason for not waiting for a centre in its field; decide about records in suspense below.",
 }
 
 
 def problem(error: ScnetError) -> Json:
-    """What was refused, what to do, each reason where there are several, and the `field` of the form that it is about ("": none)."""
+    """Returns the refusal, what to do, each reason if there are several, and the `field` of the form that is wrong ("": none)."""
     listed = error.details.get("reasons") if isinstance(error.details, dict) else None
     reasons = [str(one) for one in listed] if isinstance(listed, list) else []
     title = f"{str(error).partition(': ')[0]}:" if reasons else str(error)
@@ -40,7 +40,7 @@ def problem(error: ScnetError) -> Json:
 
 
 def field_of(error: ScnetError) -> str:
-    """The field that was filled in wrongly: as the error says it, or as its sentence begins ("amount: must be ...")."""
+    """Returns the wrong field: from the error's details, or from the beginning of its sentence ("amount: must be ...")."""
     said = error.details.get("field") if isinstance(error.details, dict) else None
     begins = str(error).partition(": ")
     return str(said or (begins[0] if begins[1] and _FIELD.fullmatch(begins[0]) else ""))
@@ -50,7 +50,7 @@ _FIELD = re.compile(r"[a-z_]{1,20}", re.ASCII)
 
 
 def zone_of(name: Any) -> tzinfo:
-    """The federation's; UTC where this machine does not know it."""
+    """Returns the time zone of that name; UTC if this machine does not know the zone."""
     try:
         return ZoneInfo(str(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -62,25 +62,25 @@ def moment(iso: Any) -> datetime | None:
 
 
 def when(iso: Any, zone: tzinfo) -> str:
-    """ "23 Nov 18:05"; a dash for none."""
+    """Returns "23 Nov 18:05"; a dash for None."""
     at = moment(iso)
     return f"{(here := at.astimezone(zone)).day} {here:%b %H:%M}" if at else "–"
 
 
 def dated(iso: Any, zone: tzinfo) -> str:
-    """ "23 Nov 2026 18:05"; a dash for none."""
+    """Returns "23 Nov 2026 18:05"; a dash for None."""
     at = moment(iso)
     return f"{day(iso, zone)} {at.astimezone(zone):%H:%M}" if at else "–"
 
 
 def day(iso: Any, zone: tzinfo) -> str:
-    """ "23 Nov 2026"."""
+    """Returns "23 Nov 2026"; a dash for None."""
     at = moment(iso)
     return f"{(here := at.astimezone(zone)).day} {here:%b %Y}" if at else "–"
 
 
 def timed(iso: Any, zone: tzinfo, form: Form = when) -> Markup:
-    """The same as an element that the page's script shows in the person's zone; a dash for none."""
+    """Returns the time as an element that the page's script shows in the person's zone; a dash for None."""
     if not iso:
         return Markup("–")
     return Markup('<time datetime="{}" data-form="{}">{}</time>').format(str(iso), FORMS[form], form(iso, zone))
@@ -90,7 +90,7 @@ FORMS: Mapping[Form, str] = {when: "minute", dated: "dated", day: "day"}
 
 
 def ago(iso: Any, now: Any) -> str:
-    """ "5 min ago"; "now" for less than a second; "never"."""
+    """Returns "5 min ago"; "now" for less than a second; "never" for None."""
     then, here = moment(iso), moment(now)
     if not then or not here:
         return "never"
@@ -103,7 +103,7 @@ def amount(value: Any) -> str:
 
 
 def exact(value: Any) -> str:
-    """With all its decimals, two at least: "0.50", "5.166667"."""
+    """Returns all decimals, at least two: "0.50", "5.166667"."""
     whole, _, rest = f"{float(value or 0):,.6f}".partition(".")
     return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
 
@@ -112,11 +112,11 @@ def exact(value: Any) -> str:
 
 
 def balance(one: Facts, now: Any, zone: tzinfo) -> Json:
-    """A project's four numbers, each with how old it is, and its pace."""
+    """Returns a project's four numbers, each with its age, and its pace."""
     granted = float(one["granted"])
     ages = {
         "settled": f"newest charge {ago(one['as_of']['settled'], now)}" if one["as_of"]["settled"] else "nothing charged yet",
-        "in_flight": f"estimate, as of {ago(one['as_of']['in_flight'], now)}", "held": "reserved; the rest comes back", "available": "now",
+        "in_flight": f"estimate, as of {ago(one['as_of']['in_flight'], now)}", "held": "reserved; the rest is released", "available": "now",
     }  # fmt: skip
     return {
         "id": str(one["id"]), "title": str(one["title"] or one["id"]), "granted": amount(granted),
@@ -129,7 +129,7 @@ def balance(one: Facts, now: Any, zone: tzinfo) -> Json:
 
 
 def own(one: Facts) -> str:
-    """What a member with a cap may still spend; "" without a cap."""
+    """Says how much a member with a cap may still spend; "" without a cap."""
     words = centre_status.mine(one)
     rest = one.get("own") or {}
     held = f", {amount(rest['held'])} held for your sessions" if rest.get("held") else ""
@@ -137,17 +137,17 @@ def own(one: Facts) -> str:
 
 
 def pace(one: Facts, zone: tzinfo) -> list[Json]:
-    """Burn rate, what runs now, and until when it lasts."""
+    """Returns the burn rate, the price of running sessions, and when the credits run out."""
     rate, hourly = one["burn_rate"], float(one["per_hour"])
     lasts = timed(one["runs_out_at"], zone, day) if one["runs_out_at"] else "not in sight"
-    over = {"text": lasts, "note": "at the rate of the last week" if rate else "nothing was spent in the last week"}
-    unknown = {"text": "not known yet", "note": "it takes more than a day of use"}
+    over = {"text": lasts, "note": "at the rate of the last week" if rate else "no credits were spent in the last week"}
+    unknown = {"text": "not known yet", "note": "needs more than a day of use"}
     runs_on = timed(one["runs_out_now_at"], zone, dated) if one.get("runs_out_now_at") else "not in sight"
     return [
         {"label": "Burn rate", **(unknown if rate is None else {"text": f"{amount(rate)} credits a day", "note": WEEK})},
         {"label": "Runs out", **(unknown if rate is None else over)},
         {"label": "Runs now", "text": f"{amount(hourly)} credits an hour", "note": "by today's prices"},
-        *([{"label": "Runs out if all of that runs on", "text": runs_on, "note": ""}] if hourly else []),
+        *([{"label": "Runs out if all sessions continue", "text": runs_on, "note": ""}] if hourly else []),
     ]
 
 
@@ -155,14 +155,14 @@ WEEK = "over the last week, in flight included"
 
 
 def waiting(one: Facts) -> str:
-    """What is not settled although it is over."""
+    """Says how many sessions have ended and are not settled."""
     count = int(one["waiting"] or 0)
     has = "1 session has ended and waits" if count == 1 else f"{count} sessions have ended and wait"
     return f"{has} for the centre's usage record." if count else ""
 
 
 def share(part: float, whole: float) -> float:
-    """Per cent, from 0 to 100."""
+    """Returns the share in per cent, from 0 to 100."""
     return round(100 * min(1.0, max(0.0, part / whole)), 2) if whole > 0 else 0.0
 
 
@@ -185,7 +185,7 @@ KINDS = {"lab": "Lab", "dask": "Dask", "batch": "batch"}
 
 
 def charge(one: Facts, zone: tzinfo) -> Json:
-    """One charge as a person can do it again."""
+    """Returns a charge with its formula, so that a person can recalculate it."""
     return {
         "at": timed(one["at"], zone), "amount": exact(one["amount"]), "formula": str(one["formula"]),
         "taken_back": one["kind"] == "reverse",
@@ -196,7 +196,7 @@ def charge(one: Facts, zone: tzinfo) -> Json:
 
 
 def by_day(rows: Sequence[Facts], title: str, *, name: str = "days") -> Json:
-    """A chart of days for a screen and one for a phone, and what it shows in words; no chart where nothing was used."""
+    """Returns a chart of days for a screen and one for a phone, and a description; no chart if there was no usage."""
     days = [date.fromisoformat(str(one["day"])) for one in rows]
     shown = [
         Bar(label=charts.day(at), value=one["charged"], soft=one.get("in_flight", 0), words=day_words(at, one))
@@ -204,7 +204,7 @@ def by_day(rows: Sequence[Facts], title: str, *, name: str = "days") -> Json:
     ]
     spent = [one for one in rows if one["charged"] > 0]
     most = max(rows, key=lambda one: one["charged"], default=None)
-    words, soft = "Nothing was charged.", any(one.soft > 0 for one in shown)
+    words, soft = "No charges.", any(one.soft > 0 for one in shown)
     if most and most["charged"] > 0:
         words = f"{amount(total(rows, 'charged'))} credits charged on {len(spent)} of {len(rows)} days."
         words += f" Most on {charts.day(date.fromisoformat(str(most['day'])))}: {amount(most['charged'])}."
@@ -222,24 +222,24 @@ def day_words(at: date, one: Facts) -> str:
 
 
 def burn_down(burning: Facts, zone: tzinfo) -> Json:
-    """What a project had and will have, with the ends of its lots marked."""
+    """Returns the chart of a project's past and expected credits, with the ends of its lots marked."""
     past = [Left(at=at, value=one["left"]) for one in burning["past"] if (at := moment(one["at"]))]
     ahead = [Left(at=at, value=one["left"], mark=_mark(one, zone)) for one in burning["ahead"] if (at := moment(one["at"]))]
     shown = near(past, ahead)
-    words = f"{amount(past[-1].value)} credits are left, with what is held." if past else "Nothing is known yet."
+    words = f"{amount(past[-1].value)} credits are left, including held credits." if past else "No data yet."
     marks = [one.mark for one in shown if one.mark]
     if shown and not marks:
         marks = [f"{amount(shown[-1].value)} will be left on {day(shown[-1].at.isoformat(), zone)}"]
     words = " ".join([words, *(f"{mark}." for mark in marks[:4])])
     if past and not ahead:
-        words += " How long they last is not known yet: that takes more than a day of use."
-    title = "Credits left, and as they will be at this rate"
+        words += " How long they last is not known yet: this needs more than a day of use."
+    title = "Credits left, so far and at this rate"
     pictures = {size: charts.left_over(title, words, past, shown, zone, name=f"left-{size}", width=width) for size, width in SIZES.items()}
     return {"words": words, **pictures, "past": len(past) > 1, "ahead": bool(shown)}
 
 
 def near(past: Sequence[Left], ahead: Sequence[Left]) -> list[Left]:
-    """Not so far ahead that the past can't be seen any more: a year; or the next point, where that is later."""
+    """Limits the future to a year, so that the past stays visible; interpolates the last point."""
     if not past:
         return []
     limit = past[-1].at + timedelta(days=366)
@@ -255,7 +255,7 @@ def near(past: Sequence[Left], ahead: Sequence[Left]) -> list[Left]:
 def _mark(one: Facts, zone: tzinfo) -> str:
     if one["lost"]:
         return f"{amount(one['lost'])} credits end unspent on {day(one['at'], zone)}"
-    return f"Nothing is left on {day(one['at'], zone)}" if not one["left"] else ""
+    return f"No credits are left on {day(one['at'], zone)}" if not one["left"] else ""
 
 
 def total(rows: Iterable[Facts], name: str) -> float:

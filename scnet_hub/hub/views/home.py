@@ -1,6 +1,6 @@
-"""My sessions: beside JupyterHub's servers how each of them ended last, and the person's Dask clusters and batch jobs.
+"""My sessions: JupyterHub's servers with the last end of each, and the person's Dask clusters and batch jobs.
 
-`view` turns the broker's list of sessions into what home.html prints. A broker that does not answer leaves the servers as they are.
+`view` turns the broker's list of sessions into the texts of home.html. If the broker does not answer, the page shows the servers alone.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .zone import VARIABLE
 Json = dict[str, Any]
 Facts = Mapping[str, Any]
 KINDS = {"dask": "Dask cluster", "batch": "Batch job"}
-RECENT = timedelta(days=1)  # so long a batch job that failed stays in sight
+RECENT = timedelta(days=1)  # a failed batch job stays visible for this time
 TONES = {"running": "up", "ready": "up", "failed": "down"}
-MOST = 2000  # sessions that one click stops
-AT_ONCE = 8  # of them at the same time
+MOST = 2000  # the most sessions that one click stops
+AT_ONCE = 8  # concurrent stops
 _ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
 
 
 def view(sessions: Iterable[Facts], now: datetime, zone: tzinfo) -> Json:
-    """`ended`: by server name, how its last session ended; `others`: Dask clusters and batch jobs, the newest first."""
+    """Returns `ended`: how the last session of each server ended; and `others`: Dask clusters and batch jobs, newest first."""
     known = sorted(sessions, key=lambda one: (bool(one["live"]), str(one["ended_at"] or one["created_at"])), reverse=True)
     labs = [one for one in known if one["kind"] == "lab"]
     last = {str(one["name"]): one for one in reversed(labs)}
@@ -47,7 +47,7 @@ def _failed_lately(one: Facts, now: datetime) -> bool:
 
 
 def ending(one: Facts, zone: tzinfo) -> Json:
-    """Why it ended, the last lines of its log, and what to do."""
+    """Returns why the session ended, the last lines of its log, and what to do."""
     return {
         "failed": endings.outcome(one) == "failed", "cause": endings.cause(one), "advice": endings.advice(one), "log": endings.log_end(one),
         "at": formats.timed(one["ended_at"], zone), "centre": str(one["centre_name"] or one["centre"] or ""),
@@ -55,13 +55,13 @@ def ending(one: Facts, zone: tzinfo) -> Json:
 
 
 def others(rows: Iterable[Facts], zone: tzinfo) -> list[Json]:
-    """A line for each batch job, and one for all jobs of a Dask cluster."""
+    """Returns a row for each batch job, and one row for all jobs of a Dask cluster."""
     found = [other([*some], zone) for _, some in groupby(sorted(rows, key=_group), key=_group)]
     return sorted(found, key=lambda one: str(one["since_iso"]), reverse=True)
 
 
 def _group(one: Facts) -> tuple[str, str]:
-    """A cluster's jobs are called "NAME-1", "NAME-2" and so on."""
+    """Groups a cluster's jobs, which are called "NAME-1", "NAME-2" and so on."""
     name = str(one["name"])
     return str(one["kind"]), name.rpartition("-")[0] or name if one["kind"] == "dask" else str(one["id"])
 
@@ -90,7 +90,7 @@ def _size(jobs: list[Facts]) -> str:
 
 
 class ToldHow(BaseHandler):
-    """A page of JupyterHub's that also says how sessions ended: its template gets `scnet` (`view` and `problem`) and `clock` for times."""
+    """Adds to a page of JupyterHub how sessions ended: its template gets `scnet` (`view` and `problem`) and `clock` for times."""
 
     TEMPLATE = ""
 
@@ -112,7 +112,7 @@ class ToldHow(BaseHandler):
             return {"ended": {}, "others": [], "problem": formats.problem(error)}
         over = {str(one["id"]) for one in found["sessions"] if not one["live"]}
         for spawner in [one for one in user.spawners.values() if one.ready and one.job_id in over]:
-            await spawner.poll_and_notify()  # the hub itself would hear of it at its next look
+            await spawner.poll_and_notify()  # the hub itself would notice only at its next poll
         return {**view(found["sessions"], datetime.fromisoformat(str(found["as_of"])), zone), "problem": None}
 
 
@@ -123,21 +123,23 @@ class Home(ToldHow, HomeHandler):
 
 
 class NotRunning(ToldHow, UserUrlHandler):
-    """GET user/NAME/SERVER/...: the page of a session that does not run."""
+    """GET user/NAME/SERVER/...: the page of a session that is not running."""
 
     TEMPLATE = "not_running.html"
 
 
 class StopOthers(BaseHandler):
-    """POST scnet/stop with the ids of own sessions: asks the broker to stop each, then shows My sessions again."""
+    """POST scnet/stop with the ids of the person's sessions: asks the broker to stop each, then shows My sessions again."""
 
     @web.authenticated
     async def post(self) -> None:
         ids = [*dict.fromkeys(self.get_body_arguments("session"))]
         if not ids or not all(_ID.fullmatch(one) for one in ids):
-            raise web.HTTPError(400, "Choose what to stop on the page My sessions.")
+            raise web.HTTPError(400, "Choose the sessions to stop on the page My sessions.")
         if len(ids) > MOST:
-            raise web.HTTPError(400, f"At most {MOST:,} sessions can be stopped at once, not {len(ids):,}: `scnet stop` takes the rest.")
+            raise web.HTTPError(
+                400, f"At most {MOST:,} sessions can be stopped at once, not {len(ids):,}. Stop the rest with `scnet stop`."
+            )
         turns = asyncio.Semaphore(AT_ONCE)
         failed = [error for error in await asyncio.gather(*(self._refusal(one, turns) for one in ids)) if error]
         if failed:
@@ -146,7 +148,7 @@ class StopOthers(BaseHandler):
         self.redirect(f"{self.hub.base_url}home#others", status=303)
 
     async def _refusal(self, session: str, turns: asyncio.Semaphore) -> ScnetError | None:
-        """Asks the broker to stop it; why it did not."""
+        """Asks the broker to stop a session; returns the error if it refuses."""
         user = self.current_user
         try:
             async with turns:

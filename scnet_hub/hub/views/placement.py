@@ -1,7 +1,7 @@
-"""`/hub/placement`: for operators, what placement predicted and what became of it, and any decision in words.
+"""`/hub/placement`: for operators, predictions of placement compared with outcomes, and each decision in words.
 
-`view` turns the broker's report into the sentences and figures that placement.html prints. A person who is no operator sees the
-explanation of an own session by its id, and nothing else.
+`view` turns the broker's report into the sentences and figures that placement.html prints. A person who is not an operator sees only the
+explanation of their own session, by its id.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Facts = Mapping[str, Any]
 _ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
 SPANS = {"day": 1, "week": 7}
 CAUSES = {
-    "first": "", "stalled": "a further copy: it stalled", "failed": "moved: its start died", "refused": "moved: refused there",
-    "unreachable": "moved: out of reach",
+    "first": "", "stalled": "a further copy: it stalled", "failed": "moved: its start failed", "refused": "moved: refused there",
+    "unreachable": "moved: unreachable",
 }  # fmt: skip
 KINDS = {"lab": "Lab", "dask": "Dask", "batch": "batch"}
-PEOPLE = 3  # that one line names
+PEOPLE = 3  # named in one line
 CODES = {
     "no-placement": "No place", "over-quota": "Over quota", "overdrawn": "Over budget", "over-cap": "Over a member's cap",
     "no-price": "No price there", "unknown-centre": "No such centre", "unknown-project": "No such project", "no-project": "In no project",
@@ -40,14 +40,14 @@ SHOWN = {"": "All", "placed": "Placed", "refused": "Refused"}
 
 
 def seconds(value: Any) -> str:
-    """ "2.4 s", "310 s"; a dash for what is not known."""
+    """Returns "2.4 s", "310 s"; a dash for None."""
     if value is None:
         return "–"
     return "< 0.1 s" if value < 0.05 else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
 
 
 def when(iso: Any) -> str:
-    """ "23 Nov 14:02:05 UTC"."""
+    """Returns "23 Nov 14:02:05 UTC"."""
     at = datetime.fromisoformat(str(iso)).astimezone(UTC)
     return f"{at.day} {at:%b %H:%M:%S} UTC"
 
@@ -69,7 +69,7 @@ def figures(one: Facts, name: str) -> Json:
 
 
 def decision(one: Facts) -> Json:
-    """One line of the last decisions."""
+    """Returns one row of the last decisions."""
     refused, late, lab = one.get("refused"), one.get("as_promised"), one.get("kind") == "lab"
     return {
         "id": str(one["id"]),
@@ -91,12 +91,12 @@ def decision(one: Facts) -> Json:
 
 
 def titled(code: str) -> str:
-    """A refusal's code in words; one that is not listed says its own name."""
+    """Returns a refusal's code in words; an unlisted code as its own name."""
     return CODES.get(code) or code.replace("-", " ").capitalize()
 
 
 def lines(decisions: Iterable[Facts]) -> list[Json]:
-    """One line each; refusals that follow upon each other for the same reason are one, so that a burst hides nothing else."""
+    """Returns a row for each decision; consecutive refusals for the same reason are one row, so that a burst hides no other decision."""
     found: list[Json] = []
     for (code, _), some in groupby(decisions, key=_alike):
         among = list(some)
@@ -110,7 +110,7 @@ def lines(decisions: Iterable[Facts]) -> list[Json]:
 
 
 def _alike(one: Facts) -> tuple[str, str]:
-    """Refusals of one code and kind of session stand together; ("", "") is a decision that was carried out."""
+    """Groups refusals by code and kind of session; ("", "") is a decision that was carried out."""
     refused = one.get("refused")
     return (str(refused["code"]), str(one.get("kind"))) if refused else ("", "")
 
@@ -121,7 +121,7 @@ def shortened(people: Sequence[str]) -> str:
 
 
 def promise(one: Facts) -> str:
-    """The time that was stated, or the guess that ordered the places."""
+    """Returns the stated time, or the guess that ordered the places."""
     if one.get("p90_s") is not None:
         return f"9 in 10 within {max(1, math.ceil(one['p90_s']))}\u00a0s"
     guess = one.get("expected_start_s")
@@ -129,7 +129,7 @@ def promise(one: Facts) -> str:
 
 
 def state(one: Facts) -> str:
-    """What it is now: not what it once was."""
+    """Returns the present state of the session."""
     if one.get("ended_at"):
         return "ended"
     if one.get("started_at"):
@@ -140,7 +140,7 @@ def state(one: Facts) -> str:
 def view(
     report: Facts | None, span: str, *, show: str = "", explained: Facts | None = None, wanted: str = "", error: ScnetError | None = None
 ) -> Json:
-    """Everything that the page says. Without a report it is the page of one explanation, or of what is wrong."""
+    """Returns all texts of the page. Without a report it is the page of one explanation, or of an error."""
     shown: Json = {
         "span": span,
         "show": show,
@@ -183,7 +183,7 @@ def _tables(report: Facts) -> Sequence[Json]:
 
 
 class PlacementPage(Page):
-    """GET shows the last day, with `?span=week` the last week, with `&show=refused` or `placed` only those of the last decisions; with
+    """GET shows the last day; with `?span=week` the last week; with `&show=refused` or `placed` only these decisions; with
     `?id=ID` one decision in words."""
 
     @web.authenticated
@@ -205,7 +205,7 @@ class PlacementPage(Page):
         person = "" if self.operator else self.person
         if wanted and not _ID.fullmatch(wanted):
             raise NotFound(
-                "There is no session and no decision of that id.", hint="Follow a link of the hub's pages.", code="unknown-decision"
+                "There is no session and no decision with this id.", hint="Follow a link of the hub's pages.", code="unknown-decision"
             )
         if wanted:
             explained = await self.broker.call("GET", f"decisions/{wanted}", person, timeout=10)

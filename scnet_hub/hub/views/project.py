@@ -1,8 +1,8 @@
-"""`/hub/project?id=P`: what a project has and how long it lasts, who spent how much of it, and its allocations: asked for by who leads it,
-answered by operators.
+"""`/hub/project?id=P`: a project's credits and how long they last, the spending of each person, and its allocations: requested by those who
+lead the project, answered by operators.
 
-`view` turns the broker's documents into what project.html prints. Plain forms: what can't be done is said where it was asked for, with
-what was typed still there.
+`view` turns the broker's documents into the texts of project.html. Plain forms: a refusal is shown at its form, with the input
+kept.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ STATES = {
     "withdrawn": "withdrawn",
 }  # fmt: skip
 ASKED = ("amount", "words", "begins_at", "ends_at", "centres", "renews")
-TYPED = 2000  # characters of a field that are taken
+TYPED = 2000  # the most characters of a field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What a form asked for and why it was not done; `at` is the allocation, "" for a request."""
+    """A form that was refused, and the error; `at` is the allocation, "" for a request."""
 
     do: str
     at: str
@@ -50,7 +50,7 @@ class Tried:
 
 def member(one: Facts) -> Json:
     who = {"person": str(one["person"]), "role": ROLES.get(str(one["role"]), str(one["role"]))}
-    if one["spent"] is None:  # for who leads the project
+    if one["spent"] is None:  # only those who lead the project see it
         return {**who, "spent": "–", "held": "–", "cap": "–", "share": ""}
     spent, held, cap = float(one["spent"]), float(one["held"]), one["cap"]
     return {
@@ -86,7 +86,7 @@ def allocation(one: Facts, zone: Any, *, leads: bool, operator: bool, tried: Tri
 
 
 def leads(people: Facts, person: str) -> bool:
-    """Who may ask for it: its PI and managers; where there are none, each member."""
+    """Returns whether the person may request allocations: the PI and managers; in a project without them, each member."""
     among = [str(one["person"]) for one in people["members"]]
     first = [str(one["person"]) for one in people["members"] if one["role"] != "member"]
     return person in (first or among)
@@ -95,7 +95,7 @@ def leads(people: Facts, person: str) -> bool:
 def view(
     found: Facts | None, days: Facts | None, person: str, *, operator: bool, tried: Tried | None = None, error: ScnetError | None = None
 ) -> Json:
-    """Everything that the page says."""
+    """Returns all texts of the page."""
     shown: Json = {"problem": formats.problem(error) if error else None, "project": None}
     if found is None or days is None:
         return shown
@@ -125,7 +125,7 @@ QUOTAS = {"sessions": "sessions", "cores": "cores", "gpus": "GPUs"}
 
 
 def wish(project: str, typed: Mapping[str, str]) -> Json:
-    """A form as the body of a request. Raises BadOption for an amount that isn't valid."""
+    """Returns a form as the body of a request. Raises BadOption for an amount that isn't valid."""
     body: Json = {"project": project, **{name: typed[name] for name in ("words", "begins_at", "ends_at", "renews") if typed.get(name)}}
     return body | {
         "amount": number(typed.get("amount", "")), "centres": [one for one in re.split(r"[\s,]+", typed.get("centres", "")) if one],
@@ -145,7 +145,7 @@ class ProjectPage(Page):
 
     @property
     def confirms(self) -> bool:
-        return self.operator  # who answers, not who asks
+        return self.operator  # to answer needs a recent login, to request does not
 
     @web.authenticated
     async def get(self) -> None:
@@ -175,7 +175,7 @@ class ProjectPage(Page):
                 body |= {"amount": number(typed["amount"]), **({"grantor": typed["grantor"]} if typed["grantor"] else {})}
             await self.broker.call("POST", f"allocations/{at}/{do}", self.person, operator=True, json=body)
         else:
-            raise web.HTTPError(403, "That is for the federation's operators.")
+            raise web.HTTPError(403, "This action is for the federation's operators.")
 
     async def show(self, project: str, *, tried: Tried | None = None) -> None:
         away = None

@@ -1,7 +1,7 @@
-"""`/hub/settlement`: for operators, the months and what hinders them, which centre is late, what is in suspense, whether the books balance,
-who disputes what, and who pays whom; and what is done about it.
+"""`/hub/settlement`: for operators, the months and what blocks their closing, late centres, records in suspense, whether the books balance,
+disputes, and who pays whom; with forms to close and decide.
 
-`view` turns the broker's board into what settlement.html prints. Plain forms; what was refused is said at its form.
+`view` turns the broker's board into the texts of settlement.html. Plain forms; a refusal is shown at its form.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TYPED = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What a form asked for and why it was not done; `at` is a month or a record."""
+    """A form that was refused, and the error; `at` is a month or a record."""
 
     at: str
     error: ScnetError
@@ -83,7 +83,7 @@ def centre(one: Facts, now: Any) -> Json:
 
 
 def trial(one: Facts) -> Json:
-    """A book's trial balance."""
+    """Returns a book's trial balance."""
     accounts = [{"name": str(kind), "amount": formats.exact(amount)} for kind, amount in one["accounts"].items()]
     unit = BOOKS.get(str(one["unit"]), str(one["unit"]))
     return {"unit": unit, "sum": formats.exact(one["sum"]), "right": not one["sum"], "accounts": accounts}
@@ -93,7 +93,7 @@ BOOKS = {"GRANT": "Credits", "CNY": "Money (CNY)"}
 
 
 def statement_line(one: Facts, zone: Any) -> Json:
-    """One statement in a list."""
+    """Returns one statement as a row of a list."""
     unit = "credits" if one["book"] == CREDIT else str(one["due_unit"])
     return {
         "name": str(one["name"]), "period": str(one["period"]), "book": BOOKS.get(str(one["book"]), str(one["book"])),
@@ -126,7 +126,7 @@ def netting(one: Facts | None) -> Json | None:
 def view(
     board: Facts | None, wholes: Mapping[str, Facts], zone_name: str, *, tried: Tried | None = None, error: ScnetError | None = None
 ) -> Json:
-    """Everything that the page says."""
+    """Returns all texts of the page."""
     if board is None:
         return {"problem": formats.problem(error) if error else None, "board": None}
     zone = formats.zone_of(zone_name)
@@ -191,7 +191,7 @@ class SettlementPage(Page):
         elif do in DECISIONS and _RECORD.fullmatch(at):
             await self.ask("POST", f"usage/suspense/{quote(at, safe='')}", json={"decision": do, "words": typed.get("words", "")})
         else:
-            raise BadOption("That is nothing that this page does.", hint="Use its forms.")
+            raise BadOption("This page does not support that action.", hint="Use its forms.")
 
     async def show(self, *, tried: Tried | None = None) -> None:
         away = None

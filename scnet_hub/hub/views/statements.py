@@ -1,6 +1,6 @@
-"""`/hub/statements`: the statements of a person's members; `/hub/statement?name=2026-11/GRANT/M`: one, as it is printed and answered.
+"""`/hub/statements`: the statements of a person's members; `/hub/statement?name=2026-11/GRANT/M`: one statement, to print and to answer.
 
-`view` turns the broker's document into what statement.html prints; who may answer is the broker's word (`may`).
+`view` turns the broker's document into the texts of statement.html; the broker says who may answer (`may`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Json = dict[str, Any]
 Facts = formats.Facts
 _NAME = re.compile(r"(2\d{3}-(?:0[1-9]|1[0-2]))/([A-Z]{3,8})/([a-z0-9][a-z0-9._-]{0,63})", re.ASCII)
 DOES = ("accept", "dispute", "settle")
-STANDS = {True: "settlement", False: "usage"}  # under which link of the bar, by whether an operator looks
+STANDS = {True: "settlement", False: "usage"}  # the link in the navigation bar, by whether the person is an operator
 COLUMNS = {
     "earned": ("Earned", "work as a centre"), "app_share": ("App share", "its apps"), "fee": ("Fee", "the federation's part"),
-    "subsidy": ("Subsidy", "its credits that others spent"), "sla_credit": ("SLA credit", "given back for outages"),
-    "suspense": ("Suspense", "work for which nobody was found yet"), "clawback": ("Corrections", "of months that are closed"),
+    "subsidy": ("Subsidy", "credits it granted that others spent"), "sla_credit": ("SLA credit", "given back for outages"),
+    "suspense": ("Suspense", "work without a known payer yet"), "clawback": ("Corrections", "of closed months"),
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def view(
     one: Facts | None, zone_name: str = "", *, federation: str = "", typed: str = "", tried: ScnetError | None = None,
     error: ScnetError | None = None,
 ) -> Json:  # fmt: skip
-    """Everything that the page says."""
+    """Returns all texts of the page."""
     if one is None:
         return {"problem": formats.problem(error) if error else None, "statement": None}
     zone, unit = formats.zone_of(zone_name), "credits" if one["book"] == CREDIT else str(one["due_unit"])
@@ -74,7 +74,7 @@ def view(
 
 
 class StatementsPage(Page):
-    """GET lists the statements that the person may see; operators: all."""
+    """GET lists the statements that the person may see; for operators, all."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -93,7 +93,7 @@ class StatementsPage(Page):
 
 
 class StatementPage(Page):
-    """GET shows one; POST `do` = accept, dispute or settle, with `words`, then shows it again."""
+    """GET shows one statement; POST `do` = accept, dispute or settle, with `words`, then shows it again."""
 
     @property
     def confirms(self) -> bool:
@@ -109,7 +109,7 @@ class StatementPage(Page):
         try:
             require_fresh(self)
             if do not in DOES:
-                raise NotFound("That is nothing that can be done to a statement.", hint="Use the buttons of its page.")
+                raise NotFound("Unknown action for a statement.", hint="Use the buttons of its page.")
             await self.ask("POST", f"{place(name)}/{do}", json={"words": words.replace("\r\n", "\n")})
         except ScnetError as error:
             return await self.show(name, typed=words, tried=error)
@@ -129,7 +129,7 @@ class StatementPage(Page):
 
 
 def place(name: str) -> str:
-    """Its path at the broker. Raises NotFound for what is no statement's name."""
+    """Returns the path of a statement at the broker. Raises NotFound if the name is not valid."""
     found = _NAME.fullmatch(name)
     if not found:
         raise NotFound("There is no such statement.", hint="Follow a link of the hub's pages.", code="unknown-statement")

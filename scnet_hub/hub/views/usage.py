@@ -1,7 +1,7 @@
-"""`/hub/usage`: what a person used in a month: the four numbers of their projects, a chart by day, each session with the formula of each of
+"""`/hub/usage`: a person's usage in a month: the four numbers of their projects, a chart by day, each session with the formula of each of
 its charges, and the same as CSV.
 
-`view` turns the broker's answers into what usage.html prints; the handlers ask in the person's name.
+`view` turns the broker's answers into the texts of usage.html; the handlers call the broker in the person's name.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .base import Page
 
 Json = dict[str, Any]
 Facts = formats.Facts
-CHARGES = 2000  # of one answer
+CHARGES = 2000  # per answer
 _MONTH = re.compile(r"2\d{3}-(0[1-9]|1[0-2])", re.ASCII)
 _PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 COLUMNS = ("at", "recorded_at", "project", "person", "session", "name", "centre", "kind", "amount", "formula", "key", "reverses")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute text that begins so
 
 
 # ---- months
 
 
 def span(month: str) -> dict[str, str]:
-    """What to ask the broker for a month; nothing: this one."""
+    """Returns the broker's parameters for a month; "": the present month, without parameters."""
     return {"since": f"{month}-01", "until": f"{after(month)}-01"} if month else {}
 
 
@@ -45,7 +45,7 @@ def after(month: str, months: int = 1) -> str:
 
 
 def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, asked: Facts, error: ScnetError | None = None) -> Json:
-    """Everything that the page says; of what could not be had, nothing."""
+    """Returns all texts of the page; without an answer of the broker, only the error."""
     month, project = str(asked.get("month") or ""), str(asked.get("project") or "")
     shown: Json = {
         "problem": formats.problem(error) if error else None,
@@ -71,13 +71,13 @@ def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, ask
 
 
 def _over(days: Facts) -> bool:
-    """Whether that month has ended, so that there is one after it."""
+    """Returns whether that month has ended, so that there is a next month."""
     until, now = formats.moment(days["until"]), formats.moment(days["as_of"])
     return bool(until and now and until <= now)
 
 
 def as_csv(rows: Sequence[Facts]) -> str:
-    """A line for each charge. Text that would begin a formula in a spreadsheet has an apostrophe before it."""
+    """Returns a line for each charge. Text that a spreadsheet would take for a formula gets an apostrophe before it."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
@@ -94,7 +94,7 @@ def _harmless(text: str) -> str:
 
 
 class UsagePage(Page):
-    """GET shows this month; `?month=2026-10` that one, `?project=P` only what was booked on it."""
+    """GET shows the present month; with `?month=2026-10` that month; with `?project=P` only the usage of that project."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -106,7 +106,7 @@ class UsagePage(Page):
         await self.say("usage.html", shown, away, here="usage")
 
     def question(self) -> dict[str, str]:
-        """What is asked for, without what can't be meant."""
+        """Returns the month and the project of the request; "" for values that are not valid."""
         month, project = self.get_query_argument("month", ""), self.get_query_argument("project", "")
         return {"month": month if _MONTH.fullmatch(month) else "", "project": project if _PROJECT.fullmatch(project) else ""}
 
@@ -125,7 +125,7 @@ class UsagePage(Page):
 
 
 class UsageTable(UsagePage):
-    """GET usage.csv?month=…: the charges of that month, with `&project=P` of that project."""
+    """GET usage.csv?month=…: the charges of that month; with `&project=P` only those of that project."""
 
     @web.authenticated
     async def get(self) -> None:

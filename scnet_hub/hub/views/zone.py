@@ -1,6 +1,6 @@
-"""The federation's time zone for the hub's pages: learned from the broker once, when the hub starts.
+"""The federation's time zone for the hub's pages: read from the broker once, when the hub starts.
 
-Pages print times in this zone and the browser shows them in the person's own, with this one in the tooltip (scnet-times.js).
+Pages print times in this zone; the browser shows them in the person's own zone, with this zone in the tooltip (scnet-times.js).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ AGAIN = 10.0  # seconds, while the broker does not answer
 
 
 async def learn(template_vars: dict[str, Any], broker: Broker, again: float = AGAIN) -> None:
-    """Asks until the broker says it; until then pages know of no zone but UTC."""
+    """Asks the broker until it answers; until then pages show UTC."""
     while VARIABLE not in template_vars:
         try:
             template_vars[VARIABLE] = str((await broker.call("GET", "me", "", timeout=5))["time_zone"])
