@@ -60,7 +60,7 @@ class Machine:
     """`running` is sorted by limit; `queue` is in the order of arrival, by number. `version` counts changes. Of a job only `limit` is
     ever changed here, and only when it starts: so a `copy` can be played on without harm to the original."""
 
-    __slots__ = ("cores", "free", "index", "phase", "queue", "queued_cores", "running", "ticking", "up", "version")
+    __slots__ = ("cores", "free", "index", "phase", "queue", "queued_cores", "running", "up", "version")
 
     def __init__(self, index: int, cores: int, phase: float = 0.0) -> None:
         self.index, self.cores, self.free, self.phase = index, cores, cores, phase
@@ -68,7 +68,6 @@ class Machine:
         self.queued_cores = 0
         self.running: list[tuple[float, int, int, Job]] = []
         self.version = 0
-        self.ticking = False  # whether a backfill pass is to come
         self.up = True
 
     def copy(self) -> Machine:

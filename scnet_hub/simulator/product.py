@@ -17,8 +17,9 @@ from ..jobs import Backfill, Booking, JobRequest, NodeLoad, PartitionLoad, Waiti
 from ..placement import Calibration, Offer, Placement, Ranked, Shape, Wait, hedging, look, place, rank
 from ..placement.alike import alike
 from ..placement.calibration import UNTRIED
+from .local import CYCLE
 from .machine import DEPTH, Job, State
-from .run import CYCLE, MOST_TRIES, Request, Run, View
+from .run import MOST_TRIES, Request, Run, View
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 PARTITION = "batch"
