@@ -85,7 +85,7 @@ class Future:
         self.probe = Job(self.numbers, index, request.cores, request.run, request.walltime, None, run.now)
         coming = [(job.asked_at + SUBMIT, job.number, job) for job in run.coming[index].values()]
         self.coming = [*coming, (run.now + SUBMIT, self.numbers, self.probe)]
-        self.ends = [(entry[3].ends, entry[1], entry[3]) for entry in self.machine.running]
+        self.ends = [(job.ends, job.number, job) for job in self.machine.running.values()]
         self.look_at = next_pass(self.machine.phase, run.now, CYCLE)
         self.started_at: float | None = None
         self.begun = False

@@ -245,16 +245,16 @@ def offer_of(view: View, age: float) -> Offer:
 class Bookings(Sequence[Booking]):
     """What runs by a snapshot, in the product's words: made of each job once, and only where a plan or a release is asked for."""
 
-    __slots__ = ("_running",)
+    __slots__ = ("_view",)
 
-    def __init__(self, running: tuple[tuple[float, int, int, Job], ...]) -> None:
-        self._running = running
+    def __init__(self, view: View) -> None:
+        self._view = view
 
     def __len__(self) -> int:
-        return len(self._running)
+        return self._view.running_jobs
 
     def __iter__(self) -> Iterator[Booking]:
-        return (entry[3].booking or _booking(entry[3]) for entry in self._running)
+        return (job.booking or _booking(job) for _, _, _, job in self._view.running)
 
     def __getitem__(self, index: Any) -> Any:
         return tuple(self)[index]
@@ -263,8 +263,8 @@ class Bookings(Sequence[Booking]):
 def load_of(view: View) -> PartitionLoad:
     node = NodeLoad(name="all", cores=view.cores, cores_used=view.cores - view.free)
     return PartitionLoad(
-        name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores, running_jobs=len(view.running),
-        running=Bookings(view.running),
+        name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores,
+        running_jobs=view.running_jobs, running=Bookings(view),
         waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]), reserves=1,
         backfill=Backfill(clock(view.passed_at), timedelta(seconds=CYCLE), DEPTH),
     )  # fmt: skip

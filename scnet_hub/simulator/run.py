@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, islice
 from random import Random
 from typing import Any, Protocol
 
 from .faults import outages_of
 from .local import CYCLE, Local
-from .machine import Job, Machine, State, next_pass
+from .machine import Entry, Job, Machine, State, next_pass
 from .workload import Workload
 
 SUBMIT, CANCEL, CALL_HOME = 1.0, 2.0, 3.0  # how long each takes
@@ -59,6 +59,9 @@ class View:
     answer when it was last asked."""
 
     __slots__ = (
+        "_machine",
+        "_running",
+        "_since",
         "behind",
         "cores",
         "failing",
@@ -67,7 +70,7 @@ class View:
         "passed_at",
         "queued",
         "queued_cores",
-        "running",
+        "running_jobs",
         "since",
         "taken_at",
         "version",
@@ -78,11 +81,19 @@ class View:
         self.index, self.cores, self.version = machine.index, machine.cores, machine.version
         self.taken_at = self.since = now
         self.free, self.queued, self.queued_cores = machine.free, len(machine.queue), machine.queued_cores
-        self.running = tuple(machine.running)
-        self.waiting = tuple(job for job, _ in zip(machine.queue.values(), range(WAITING_SEEN), strict=False))
+        self.running_jobs, self.waiting = len(machine.running), tuple(islice(machine.queue.values(), WAITING_SEEN))
+        self._machine, self._since = machine, machine.remember()
+        self._running: list[Entry] | None = None
         self.failing = False
         self.passed_at = next_pass(machine.phase, now, CYCLE) - CYCLE
         self.behind: Any = None  # what a policy worked out of it, kept for its lifetime
+
+    @property
+    def running(self) -> list[Entry]:
+        """Sorted by limit."""
+        if self._running is None:
+            self._running = self._machine.ran(self._since)
+        return self._running
 
 
 class Router(Protocol):
