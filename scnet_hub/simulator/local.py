@@ -80,7 +80,8 @@ class Local:
             if end < arrival and end < look:
                 if end[0] > until:
                     break
-                told = self._end(heappop(ends)[2], end[0])
+                job = heappop(ends)[2]
+                told = job.state == State.RUNNING and self.stop(job, end[0])
             elif arrival < look:
                 if arrival[0] > until:
                     break
@@ -135,9 +136,6 @@ class Local:
         self.place += 1
         self._arrival = (self.arrivals[self.place].at, next(self._order)) if self.place < len(self.arrivals) else NEVER
         return self.take(Job(next(self._numbers), self.machine.index, cores, run, estimate, None, now), now)
-
-    def _end(self, job: Job, now: float) -> bool:
-        return job.state == State.RUNNING and self.stop(job, now)
 
     def _start(self, job: Job, now: float) -> bool:
         job.state = State.RUNNING

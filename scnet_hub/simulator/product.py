@@ -23,7 +23,7 @@ from .run import MOST_TRIES, Request, Run, View
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 PARTITION = "batch"
-LONGEST = timedelta(days=30)
+LONGEST, EVERY = timedelta(days=30), timedelta(seconds=CYCLE)
 AGAIN = 4  # one for which no better place was found is looked at again after that part of the patience
 NOWHERE_FOR = 30.0  # seconds until a person for whom there was no place presses Start again
 LEARNED_EVERY = 300.0  # seconds between looks at what waits really were
@@ -227,7 +227,8 @@ class Product:
         if view.version == self._shown[index][0]:
             self._offers[index] = alike(self._offers[index], taken_at=clock(view.taken_at))
         else:
-            self._offers[index] = offer_of(view, self.run.scenario.snapshot_age)
+            taken_at, load = clock(view.taken_at), load_of(view)
+            self._offers[index] = alike(self._offers[index], load=load, taken_at=taken_at, outlook=look(load, taken_at))
         self._shown[index] = (view.version, view.taken_at)
         self.recent[index] = [job for job in self.recent[index] if job.state == State.COMING or job.arrived >= view.taken_at]
         self.refusing[index] = False
@@ -266,7 +267,7 @@ def load_of(view: View) -> PartitionLoad:
         name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores,
         running_jobs=view.running_jobs, running=Bookings(view),
         waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]), reserves=1,
-        backfill=Backfill(clock(view.passed_at), timedelta(seconds=CYCLE), DEPTH),
+        backfill=Backfill(clock(view.passed_at), EVERY, DEPTH),
     )  # fmt: skip
 
 
