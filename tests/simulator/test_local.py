@@ -63,6 +63,8 @@ def plainly(arrivals: list[Arrival], phase: float) -> list[float]:
             del running[which]
         else:
             looks = False
+            if len(queue) < 2 or not free:
+                continue
             when, beside = first_starts(arrivals, free, running, arrivals[queue[0]].cores)
             begun: list[int] = []
             for one in queue[1:DEPTH]:
