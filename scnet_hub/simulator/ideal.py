@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
+from .local import CYCLE
 from .machine import Job, Machine, State, next_pass
 from .policies import Single, load
-from .run import CYCLE, MOST_TRIES, SUBMIT, Request, Run
+from .run import MOST_TRIES, SUBMIT, Request, Run
 from .workload import Arrival
 
 HORIZONS = (2.0, 32.0, 300.0, 3600.0, 6 * 3600.0)
@@ -76,14 +77,15 @@ class Future:
 
     def __init__(self, run: Run, index: int, request: Request) -> None:
         self.index = index
-        self.machine: Machine = run.machines[index].copy()
+        local = run.centre(index)
+        self.machine: Machine = local.machine.copy()
         self.arrivals: Sequence[Arrival] = run.workload.centres[index].arrivals
-        self.place = run.background[index]
+        self.place = local.place
         self.numbers = LATER_NUMBERS
         self.probe = Job(self.numbers, index, request.cores, request.run, request.walltime, None, run.now)
         coming = [(job.asked_at + SUBMIT, job.number, job) for job in run.coming[index].values()]
         self.coming = [*coming, (run.now + SUBMIT, self.numbers, self.probe)]
-        self.ends = [(entry[3].ends, entry[1], entry[3]) for entry in self.machine.running]
+        self.ends = [(job.ends, job.number, job) for job in self.machine.running.values()]
         self.look_at = next_pass(self.machine.phase, run.now, CYCLE)
         self.started_at: float | None = None
         self.begun = False

@@ -7,7 +7,7 @@ events: `run.py` says when.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -56,20 +56,33 @@ class Job:
         return self.state != State.OVER
 
 
+Entry = tuple[float, int, int, Job]  # limit, number, cores, job
+
+
+class Since:
+    """The jobs that started or ended after a snapshot, each once for either, and those after the next snapshot."""
+
+    __slots__ = ("jobs", "later")
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.later: Since | None = None
+
+
 class Machine:
-    """`running` is sorted by limit; `queue` is in the order of arrival, by number. `version` counts changes. Of a job only `limit` is
+    """`running` and `queue` are by number, in the order of start and of arrival. `version` counts changes. Of a job only `limit` is
     ever changed here, and only when it starts: so a `copy` can be played on without harm to the original."""
 
-    __slots__ = ("cores", "free", "index", "phase", "queue", "queued_cores", "running", "ticking", "up", "version")
+    __slots__ = ("_since", "cores", "free", "index", "phase", "queue", "queued_cores", "running", "up", "version")
 
     def __init__(self, index: int, cores: int, phase: float = 0.0) -> None:
         self.index, self.cores, self.free, self.phase = index, cores, cores, phase
         self.queue: dict[int, Job] = {}
         self.queued_cores = 0
-        self.running: list[tuple[float, int, int, Job]] = []
+        self.running: dict[int, Job] = {}
         self.version = 0
-        self.ticking = False  # whether a backfill pass is to come
         self.up = True
+        self._since: Since | None = None  # None: there is no snapshot
 
     def copy(self) -> Machine:
         other = Machine(self.index, self.cores, self.phase)
@@ -89,9 +102,10 @@ class Machine:
 
     def finish(self, job: Job) -> None:
         self.version += 1
-        place = bisect_left(self.running, (job.limit, job.number))
-        del self.running[place]
+        del self.running[job.number]
         self.free += job.cores
+        if self._since:
+            self._since.jobs.append(job)
 
     def withdraw(self, job: Job) -> bool:
         """Takes it out of the queue; whether it was the first."""
@@ -139,25 +153,49 @@ class Machine:
 
     def shadow(self, cores: int) -> tuple[float, int]:
         """When so many cores are free at the latest, and how many more are free then."""
-        return shadow(self.free, self.running, cores)
+        return shadow(self.free, by_limit(self.running), cores)
+
+    def remember(self) -> Since:
+        """Begins to keep what changes from now on, for `ran`."""
+        since = Since()
+        if self._since:
+            self._since.later = since
+        self._since = since
+        return since
+
+    def ran(self, since: Since | None) -> list[Entry]:
+        """What ran when `remember` gave this, by limit: a snapshot costs no copy of what runs, which is hardly ever asked for."""
+        found = self.running.copy()
+        while since:
+            for job in since.jobs:
+                if found.pop(job.number, None) is None:
+                    found[job.number] = job
+            since = since.later
+        return by_limit(found)
 
     def conserved(self) -> bool:
         """No core is lost or used twice, and the queue adds up."""
-        busy = sum(entry[2] for entry in self.running)
+        busy = sum(job.cores for job in self.running.values())
         return self.free >= 0 and self.free + busy == self.cores and self.queued_cores == sum(job.cores for job in self.queue.values())
 
     def _start(self, job: Job, now: float) -> None:
         self.free -= job.cores
         job.limit = now + job.estimate
-        insort(self.running, (job.limit, job.number, job.cores, job))
+        self.running[job.number] = job
+        if self._since:
+            self._since.jobs.append(job)
 
     def _leave(self, job: Job) -> None:
         del self.queue[job.number]
         self.queued_cores -= job.cores
 
 
-def shadow(free: int, running: Any, cores: int) -> tuple[float, int]:
-    """`running` are (limit, number, cores, job), sorted by limit. See `Machine.shadow`."""
+def by_limit(running: Mapping[int, Job]) -> list[Entry]:
+    return sorted([(job.limit, job.number, job.cores, job) for job in running.values()])
+
+
+def shadow(free: int, running: Sequence[Entry], cores: int) -> tuple[float, int]:
+    """`running` is sorted by limit. See `Machine.shadow`."""
     if cores <= free:
         return 0.0, free - cores
     for limit, _, held, _ in running:

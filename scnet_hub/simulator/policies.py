@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
+from .local import CYCLE
 from .machine import DEPTH, Job, Machine, shadow
-from .run import CYCLE, MOST_TRIES, SUBMIT, Request, Run, View
+from .run import MOST_TRIES, SUBMIT, Request, Run, View
 
 Choose = Callable[[Run, Request], int]
 

@@ -18,12 +18,13 @@ from ..domain.placement import hedging
 from ..domain.placement.calibration import UNTRIED
 from ..domain.placement.fast_replace import alike
 from ..domain.placement.placement import Calibration, Offer, Placement, Ranked, Shape, Wait, look, place, rank
+from .local import CYCLE
 from .machine import DEPTH, Job, State
-from .run import CYCLE, MOST_TRIES, Request, Run, View
+from .run import MOST_TRIES, Request, Run, View
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 PARTITION = "batch"
-LONGEST = timedelta(days=30)
+LONGEST, EVERY = timedelta(days=30), timedelta(seconds=CYCLE)
 AGAIN = 4  # one for which no better place was found is looked at again after that part of the patience
 NOWHERE_FOR = 30.0  # seconds until a person for whom there was no place presses Start again
 LEARNED_EVERY = 300.0  # seconds between looks at what waits really were
@@ -227,7 +228,8 @@ class Product:
         if view.version == self._shown[index][0]:
             self._offers[index] = alike(self._offers[index], taken_at=clock(view.taken_at))
         else:
-            self._offers[index] = offer_of(view, self.run.scenario.snapshot_age)
+            taken_at, load = clock(view.taken_at), load_of(view)
+            self._offers[index] = alike(self._offers[index], load=load, taken_at=taken_at, outlook=look(load, taken_at))
         self._shown[index] = (view.version, view.taken_at)
         self.recent[index] = [job for job in self.recent[index] if job.state == State.COMING or job.arrived >= view.taken_at]
         self.refusing[index] = False
@@ -245,16 +247,16 @@ def offer_of(view: View, age: float) -> Offer:
 class Bookings(Sequence[Booking]):
     """What runs by a snapshot, in the product's words: made of each job once, and only where a plan or a release is asked for."""
 
-    __slots__ = ("_running",)
+    __slots__ = ("_view",)
 
-    def __init__(self, running: tuple[tuple[float, int, int, Job], ...]) -> None:
-        self._running = running
+    def __init__(self, view: View) -> None:
+        self._view = view
 
     def __len__(self) -> int:
-        return len(self._running)
+        return self._view.running_jobs
 
     def __iter__(self) -> Iterator[Booking]:
-        return (entry[3].booking or _booking(entry[3]) for entry in self._running)
+        return (job.booking or _booking(job) for _, _, _, job in self._view.running)
 
     def __getitem__(self, index: Any) -> Any:
         return tuple(self)[index]
@@ -263,10 +265,10 @@ class Bookings(Sequence[Booking]):
 def load_of(view: View) -> PartitionLoad:
     node = NodeLoad(name="all", cores=view.cores, cores_used=view.cores - view.free)
     return PartitionLoad(
-        name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores, running_jobs=len(view.running),
-        running=Bookings(view.running),
+        name=PARTITION, nodes=(node,), queued_jobs=view.queued, queued_cores=view.queued_cores,
+        running_jobs=view.running_jobs, running=Bookings(view),
         waiting=tuple([job.waiting or _waiting(job) for job in view.waiting]), reserves=1,
-        backfill=Backfill(clock(view.passed_at), timedelta(seconds=CYCLE), DEPTH),
+        backfill=Backfill(clock(view.passed_at), EVERY, DEPTH),
     )  # fmt: skip
 
 

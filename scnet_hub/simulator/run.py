@@ -1,27 +1,28 @@
-"""One run: events in the order of their time, machines that answer them, and a router that says where requests go.
+"""One run: people's requests in the order of their time, centres that take them, and a router that says where they go.
 
-The background is the workload's, whatever the router does, and draws nothing here. A router is told of requests, starts and deaths and
-asks for copies or takes them back; how it chooses is its own. Times are seconds from the beginning.
+The background is the workload's, whatever the router does, and draws nothing here: each centre plays it by itself (`local.py`) when the
+run touches it. A router is told of requests, starts and deaths and asks for copies or takes them back; how it chooses is its own.
+Times are seconds from the beginning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, islice
 from random import Random
 from typing import Any, Protocol
 
 from .faults import outages_of
-from .machine import Job, Machine, State, next_pass
+from .local import CYCLE, Local
+from .machine import Entry, Job, Machine, State, next_pass
 from .workload import Workload
 
-CYCLE = 30.0  # seconds between looks for holes
 SUBMIT, CANCEL, CALL_HOME = 1.0, 2.0, 3.0  # how long each takes
 DIES_AFTER = 5.0  # a session in a black hole
 MOST_TRIES = 8
 WAITING_SEEN = 100  # queued jobs that a snapshot lists
-TELL = 4096  # events between two reports of progress
+TELL = 1024  # events between two reports of progress
 
 
 class Request:
@@ -58,6 +59,9 @@ class View:
     answer when it was last asked."""
 
     __slots__ = (
+        "_machine",
+        "_running",
+        "_since",
         "behind",
         "cores",
         "failing",
@@ -66,7 +70,7 @@ class View:
         "passed_at",
         "queued",
         "queued_cores",
-        "running",
+        "running_jobs",
         "since",
         "taken_at",
         "version",
@@ -77,11 +81,19 @@ class View:
         self.index, self.cores, self.version = machine.index, machine.cores, machine.version
         self.taken_at = self.since = now
         self.free, self.queued, self.queued_cores = machine.free, len(machine.queue), machine.queued_cores
-        self.running = tuple(machine.running)
-        self.waiting = tuple(job for job, _ in zip(machine.queue.values(), range(WAITING_SEEN), strict=False))
+        self.running_jobs, self.waiting = len(machine.running), tuple(islice(machine.queue.values(), WAITING_SEEN))
+        self._machine, self._since = machine, machine.remember()
+        self._running: list[Entry] | None = None
         self.failing = False
         self.passed_at = next_pass(machine.phase, now, CYCLE) - CYCLE
         self.behind: Any = None  # what a policy worked out of it, kept for its lifetime
+
+    @property
+    def running(self) -> list[Entry]:
+        """Sorted by limit."""
+        if self._running is None:
+            self._running = self._machine.ran(self._since)
+        return self._running
 
 
 class Router(Protocol):
@@ -110,13 +122,12 @@ class Run:
         self.rng = Random(f"{self.scenario.seed}/policy")
         self.machines = [Machine(index, centre.cores, centre.phase) for index, centre in enumerate(workload.centres)]
         self.hole = 0 if self.scenario.black_hole else -1
-        self.background = [0] * len(self.machines)  # how many of each centre's arrivals are there already
         self.measured_from, self.measured_to = self.scenario.measured
-        self.background_waits: list[float] = []
+        self.locals = [self._local(machine) for machine in self.machines]
         self.requests: list[Request] = []
         self.coming: list[dict[int, Job]] = [{} for _ in self.machines]
         self.views: list[View] = []
-        self._numbers, self._order = count(1), count()
+        self._order = count()
         self._events: list[tuple[float, int, Callable[[Any], None], Any]] = []
         self._next_ask = 0
         self.router = router(self)
@@ -126,8 +137,14 @@ class Run:
     def at(self, when: float, act: Callable[[Any], None], what: Any) -> None:
         heappush(self._events, (when, next(self._order), act, what))
 
+    def centre(self, index: int) -> Local:
+        """One centre as it is now: of what happens there by itself nothing is outstanding."""
+        local = self.locals[index]
+        local.play(self.now)
+        return local
+
     def submit(self, request: Request, index: int) -> Job:
-        job = Job(next(self._numbers), index, request.cores, request.run, request.walltime, request, self.now)
+        job = self.centre(index).job(request.cores, request.run, request.walltime, request, self.now)
         request.copies.append(job)
         self.coming[index][job.number] = job
         self.at(self.now + SUBMIT, self._reach, job)
@@ -135,17 +152,17 @@ class Run:
 
     def cancel(self, job: Job) -> None:
         """Now. One that runs ends; one that is on its way never arrives."""
+        local = self.centre(job.machine)
         was, job.state = job.state, State.OVER
-        machine = self.machines[job.machine]
         if was == State.COMING:
             self.coming[job.machine].pop(job.number, None)
-        elif was == State.QUEUED and machine.index != self.hole:
-            if machine.withdraw(job):
-                self.at(self.now, self._serve, machine)
-            self._look_again(machine)
-        elif was == State.RUNNING and machine.index != self.hole:
-            machine.finish(job)
-            self._settle(machine, machine.serve(self.now))
+        elif was == State.QUEUED and job.machine != self.hole:
+            if local.withdraw(job, self.now):
+                self.at(self.now, self._serve, local)
+            self._follow(local)
+        elif was == State.RUNNING and job.machine != self.hole:
+            local.stop(job, self.now)
+            self._follow(local)
 
     def cancel_later(self, job: Job) -> None:
         if job.state != State.OVER:
@@ -159,6 +176,16 @@ class Run:
         request.gave_up = True
 
     # ---- the run
+
+    @property
+    def background(self) -> list[int]:
+        """How many of each centre's own jobs are there already."""
+        return [local.place for local in self.locals]
+
+    @property
+    def background_waits(self) -> list[float]:
+        """Seconds that each of them waited, of those that came in the measured time; centre by centre."""
+        return [wait for local in self.locals for wait in local.waits]
 
     def go(self) -> Run:
         self._begin()
@@ -175,59 +202,60 @@ class Run:
             if self.tell and not seen % TELL:
                 self.tell(now / horizon)
         self.now = horizon
-        for machine in self.machines:
-            for job in machine.queue.values():
-                self._count_wait(job, horizon)
+        for local in self.locals:
+            local.play(horizon)
+            local.close(horizon)
         return self
 
+    def _local(self, machine: Machine) -> Local:
+        arrivals = self.workload.centres[machine.index].arrivals if machine.index != self.hole else ()
+        return Local(machine, arrivals, self.scenario.measured, self._started, check=self.check)
+
     def _begin(self) -> None:
-        for machine in self.machines:
-            if machine.index != self.hole:
-                self._push_background(machine.index)
         self._push_ask()
         if self.router.watches:
             self.views = [View(machine, 0.0) for machine in self.machines]
             if self.scenario.snapshot_age:
                 phases = Random(f"{self.scenario.seed}/watch")
-                for machine in self.machines:
-                    self.at(phases.uniform(0, self.scenario.snapshot_age), self._watch, machine)
+                for index in range(len(self.machines)):
+                    self.at(phases.uniform(0, self.scenario.snapshot_age), self._watch, index)
         if self.scenario.outages:
             for index, begin, end in outages_of(self.scenario, self.hole):
-                self.at(begin, self._go_down, self.machines[index])
-                self.at(end, self._come_back, self.machines[index])
+                self.at(begin, self._go_down, index)
+                self.at(end, self._come_back, index)
+
+    def _follow(self, local: Local) -> None:
+        """While a copy waits in its queue, a centre's next event is one of the run's."""
+        if local.copies and (due := local.next) != local.due:
+            local.due = due
+            self.at(due, self._go_on, local)
+
+    def _go_on(self, local: Local) -> None:
+        if local.due != self.now:
+            return  # an earlier one came between
+        local.due = -1.0
+        local.play(min(self._events[0][0] if self._events else self.scenario.horizon, self.scenario.horizon))
+        self._follow(local)
 
     def view(self, index: int) -> View:
         """What is known of a centre now: with snapshots of age 0, all there is."""
         if not self.scenario.snapshot_age:
-            self._see(self.machines[index])
+            self._see(index)
         return self.views[index]
 
-    def _watch(self, machine: Machine) -> None:
-        self._see(machine)
-        self.at(self.now + self.scenario.snapshot_age, self._watch, machine)
+    def _watch(self, index: int) -> None:
+        self._see(index)
+        self.at(self.now + self.scenario.snapshot_age, self._watch, index)
 
-    def _see(self, machine: Machine) -> None:
-        known = self.views[machine.index]
+    def _see(self, index: int) -> None:
+        known, machine = self.views[index], self.centre(index).machine
         known.failing = not machine.up
         if known.failing:
             return
         if known.version == machine.version:
             known.taken_at = self.now
         else:
-            self.views[machine.index] = View(machine, self.now)
-
-    def _push_background(self, index: int) -> None:
-        arrivals, place = self.workload.centres[index].arrivals, self.background[index]
-        if place < len(arrivals):
-            self.at(arrivals[place].at, self._background_arrives, index)
-
-    def _background_arrives(self, index: int) -> None:
-        arrivals, place = self.workload.centres[index].arrivals, self.background[index] + 1
-        at, cores, run, estimate = arrivals[place - 1]
-        self.background[index] = place
-        if place < len(arrivals):  # `_push_background`, without the calls: most events are these
-            heappush(self._events, (arrivals[place].at, next(self._order), self._background_arrives, index))
-        self._take(Job(next(self._numbers), index, cores, run, estimate, None, at))
+            self.views[index] = View(machine, self.now)
 
     def _push_ask(self) -> None:
         if self._next_ask < len(self.workload.asks):
@@ -252,66 +280,35 @@ class Run:
         elif not self.machines[job.machine].up:
             self._die(job, reached=False)
         else:
-            self._take(job)
+            local = self.centre(job.machine)
+            local.take(job, self.now)
+            self._follow(local)
 
-    def _take(self, job: Job) -> None:
-        machine = self.machines[job.machine]
-        job.state = State.QUEUED
-        if machine.submit(job, self.now):
-            self._settle(machine, [job])
-        else:
-            self._look_again(machine)
-
-    def _settle(self, machine: Machine, started: list[Job]) -> None:
-        """What follows from starts; `started` may be none where something else changed."""
-        for job in started:
-            job.state = State.RUNNING
-            job.ends = self.now + min(job.run, job.estimate)
-            self.at(job.ends, self._end, job)
-            if job.request:
-                self._started(job, job.request)
-            else:
-                self._count_wait(job, self.now)
-        self._look_again(machine)
-
-    def _started(self, job: Job, request: Request) -> None:
+    def _started(self, job: Job, now: float) -> None:
+        self.now = now
+        request = job.request
+        assert request
         if request.winner:
             request.duplicates += 1
         else:
-            request.winner, request.started_at = job, self.now
+            request.winner, request.started_at = job, now
         self.router.started(job)
         if job.machine != self.hole:
-            self.at(self.now + CALL_HOME, self._call_home, job)
+            self.at(now + CALL_HOME, self._call_home, job)
+            self.at(job.ends, self._ended, job)
+
+    def _ended(self, job: Job) -> None:
+        """A router sees of its copies whether they run, so their ends are seen to in time."""
+        self._follow(self.centre(job.machine))
 
     def _call_home(self, job: Job) -> None:
         if job.request and job.request.winner is job:
             self.router.home(job)
 
-    def _count_wait(self, job: Job, now: float) -> None:
-        if job.request is None and self.measured_from <= job.arrived < self.measured_to:
-            self.background_waits.append(now - job.arrived)
-
-    def _look_again(self, machine: Machine) -> None:
-        """Has a backfill pass look at what changed, if one could find anything: nothing else ever makes room."""
-        if not machine.ticking and machine.free and len(machine.queue) > 1:
-            machine.ticking = True
-            self.at(next_pass(machine.phase, self.now, CYCLE), self._backfill, machine)
-
-    def _backfill(self, machine: Machine) -> None:
-        machine.ticking = False
-        if started := machine.backfill(self.now):
-            self._settle(machine, started)
-
-    def _serve(self, machine: Machine) -> None:
-        self._settle(machine, machine.serve(self.now))
-
-    def _end(self, job: Job) -> None:
-        if job.state != State.RUNNING:
-            return
-        job.state = State.OVER
-        machine = self.machines[job.machine]
-        machine.finish(job)
-        self._settle(machine, machine.serve(self.now))
+    def _serve(self, local: Local) -> None:
+        local.play(self.now)
+        local.settle(local.machine.serve(self.now), self.now)
+        self._follow(local)
 
     def _cancel_if_live(self, job: Job) -> None:
         if job.state != State.OVER:
@@ -321,8 +318,7 @@ class Run:
 
     def _fall_in(self, job: Job) -> None:
         job.state = State.RUNNING
-        assert job.request
-        self._started(job, job.request)
+        self._started(job, self.now)
         self.at(self.now + DIES_AFTER, self._die_if_live, job)
 
     def _die_if_live(self, job: Job) -> None:
@@ -339,9 +335,10 @@ class Run:
             request.started_at = self.now if request.winner else None
         self.router.died(job, reached=reached)
 
-    def _go_down(self, machine: Machine) -> None:
-        machine.up = False
+    def _go_down(self, index: int) -> None:
+        self.centre(index).machine.up = False
 
-    def _come_back(self, machine: Machine) -> None:
-        machine.up = True
-        self._settle(machine, machine.serve(self.now))
+    def _come_back(self, index: int) -> None:
+        local = self.centre(index)
+        local.machine.up = True
+        self._serve(local)

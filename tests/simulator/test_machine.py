@@ -25,7 +25,7 @@ def test_the_first_that_does_not_fit_holds_up_those_behind_it() -> None:
     one = machine((8, 50))
     assert not one.submit(job(1, 4), 0) and not one.submit(job(2, 2), 0)
     assert one.serve(0) == [] and one.queued_cores == 6
-    one.finish(one.running[0][3])
+    one.finish(one.running[1000])
     assert numbers(one.serve(50)) == [1, 2] and one.free == 4 and one.queued_cores == 0 and one.conserved()
 
 
@@ -74,7 +74,7 @@ def test_a_copy_can_be_played_on_without_harm() -> None:
     one = machine((8, 50))
     one.submit(job(1, 4), 0)
     other = one.copy()
-    other.finish(other.running[0][3])
+    other.finish(other.running[1000])
     other.serve(50)
     assert (one.free, len(one.queue), len(one.running)) == (2, 1, 1) and one.conserved() and other.conserved()
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..jobs import Backfill, Booking, NodeLoad, PartitionLoad
 from .backfill_plan import Plan, plan
-from .fast_replace import alike
+from .fast_replace import alike, made
 
 UNCOUNTED = 2**62  # bytes: a scheduler that does not book memory never refuses a job for it
 
@@ -95,9 +95,12 @@ class Outlook:
 def look(load: PartitionLoad, at: datetime) -> Outlook:
     """Returns the outlook of `load` as it was `at` (aware)."""
     up = [node for node in load.nodes if node.up]
-    plain = Outlook(
+    cores, gpus = sum([node.cores for node in up]), sum([node.gpus for node in up])
+    plain = made(
+        Outlook,
         free=_counted(_left(node) for node in up), whole=_counted(_whole(node) for node in up),
-        cores=load.cores, cores_free=load.cores_free, gpus=load.gpus, gpus_free=load.gpus_free,
+        cores=cores, cores_free=cores - sum([node.cores_used for node in up]),
+        gpus=gpus, gpus_free=gpus - sum([node.gpus_used for node in up]),
         queued=load.queued_jobs, queued_cores=load.queued_cores, running=load.running_jobs, backfill=load.backfill,
         releases=Releases(load.running, at),
     )  # fmt: skip
@@ -135,7 +138,8 @@ def fits(free: Shape, shape: Shape) -> bool:
 
 
 def _counted(shapes: Iterable[Shape]) -> tuple[tuple[Shape, int], ...]:
-    return tuple(sorted(Counter(shapes).items()))
+    every = list(shapes)
+    return ((every[0], 1),) if len(every) == 1 else tuple(sorted(Counter(every).items()))
 
 
 def _left(node: NodeLoad) -> Shape:

@@ -72,27 +72,35 @@ class Offer:
 
     def at(self, now: datetime) -> Offer:
         """Returns the offer as it is at `now`; a snapshot from the future (a clock that was set back) has age zero."""
-        return alike(self, **self._times(now), **self._sights(self.taken_at or now))
+        age, open_for, blocked = self._times(now)
+        outlook, seen = self._sights(self.taken_at or now)
+        return alike(self, age=age, open_for=open_for, blocked=blocked, outlook=outlook, seen=seen)
 
     def settled(self) -> Offer:
         """Returns the offer with all that follows from its load and `pending`, which time does not change."""
-        return alike(self, **(self._sights(self.taken_at) if self.taken_at else {}))
+        if not self.taken_at:
+            return self
+        outlook, seen = self._sights(self.taken_at)
+        return alike(self, outlook=outlook, seen=seen)
 
     def aged(self, now: datetime, **changes: Any) -> Offer:
         """Returns a settled offer as it is at `now`, with these changes; they may not concern its load or `pending`."""
-        return alike(self, **self._times(now), **changes)
+        age, open_for, blocked = self._times(now)
+        return alike(self, age=age, open_for=open_for, blocked=blocked, **changes)
 
-    def _times(self, now: datetime) -> dict[str, Any]:
+    def _times(self, now: datetime) -> tuple[timedelta | None, timedelta | None, Announcement | None]:
+        """Returns `age`, `open_for` and `blocked` at `now`."""
         age = None if self.taken_at is None else max(now - self.taken_at, NO_TIME)
         if not self.maintenance and not self.announcements:
-            return {"age": age, "open_for": None, "blocked": None}
+            return age, None, None
         ahead = [max(one.start - now, NO_TIME) for one in self.maintenance if now < one.end]
         blocked = next((one for one in self.announcements if one.blocks_starts and one.start <= now < one.end), None)
-        return {"age": age, "open_for": min(ahead, default=None), "blocked": blocked}
+        return age, min(ahead, default=None), blocked
 
-    def _sights(self, at: datetime) -> dict[str, Any]:
+    def _sights(self, at: datetime) -> tuple[Outlook | None, Outlook | None]:
+        """Returns `outlook` and `seen` of the load `at`."""
         plain = self.outlook or (look(self.load, at) if self.load else None)
-        return {"outlook": plain, "seen": after(plain, self.pending) if plain and self.pending else plain}
+        return plain, after(plain, self.pending) if plain and self.pending else plain
 
 
 def offers_of(

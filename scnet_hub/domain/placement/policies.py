@@ -17,6 +17,7 @@ from ...units import Amount, format_duration
 from ..jobs import JobRequest
 from ..pricing import rates
 from .calibration import UNTRIED, Forecast, Range
+from .fast_replace import made
 from .offers import Offer, hourly_of
 from .wait_model import Chance, Wait, expect, fullness
 
@@ -59,7 +60,8 @@ class Ranked:
 
 def judge(request: JobRequest, offer: Offer, now: datetime, forecast: Forecast = UNTRIED) -> Ranked:
     wait, hourly = expect(request, offer, now), hourly_of(request, offer)
-    return Ranked(
+    return made(
+        Ranked,
         offer=offer,
         wait=wait,
         range=forecast.of(wait, offer.centre),
@@ -189,8 +191,9 @@ def _wasteful(request: JobRequest, ranked: Ranked) -> bool:
 
 def _points(request: JobRequest, ranked: Ranked, weights: Weights) -> float:
     """Returns the points against the place, rounded so that a small difference is no reason."""
-    points = weights.fullness * _step(ranked) + weights.price * float(ranked.cost_per_hour) + weights.away * _away(request, ranked)
-    return round(points, 3)
+    price = weights.price and weights.price * float(ranked.cost_per_hour)
+    points = float(weights.fullness * _step(ranked) + price + weights.away * _away(request, ranked))
+    return points if points.is_integer() else round(points, 3)  # rounding costs more than the rest
 
 
 def _away(request: JobRequest, ranked: Ranked) -> bool:

@@ -58,10 +58,10 @@ def fresh(request: JobRequest, offer: Offer) -> str:
 
 
 def walltime(request: JobRequest, offer: Offer) -> str:
-    limits = [offer.max_walltime, *([offer.load.max_walltime] if offer.load and offer.load.max_walltime else [])]
-    if request.walltime > min(limits):
-        return f"needs {format_duration(request.walltime)}; the limit is {format_duration(min(limits))}"
-    return ""
+    limit = offer.max_walltime
+    if offer.load and offer.load.max_walltime:
+        limit = min(limit, offer.load.max_walltime)
+    return f"needs {format_duration(request.walltime)}; the limit is {format_duration(limit)}" if request.walltime > limit else ""
 
 
 def maintenance(request: JobRequest, offer: Offer) -> str:
@@ -90,11 +90,15 @@ def gpu_model(request: JobRequest, offer: Offer) -> str:
 
 
 def cores(request: JobRequest, offer: Offer) -> str:
+    if request.cores <= offer.cores:  # then each node's share too
+        return ""
     need = shape_of(request, offer).cores
     return f"needs {count(need, 'core')} on one node; the largest has {offer.cores}" if need > offer.cores else ""
 
 
 def gpus(request: JobRequest, offer: Offer) -> str:
+    if request.gpus <= offer.gpus:
+        return ""
     need = shape_of(request, offer).gpus
     if need <= offer.gpus:
         return ""
@@ -107,8 +111,10 @@ def priced(request: JobRequest, offer: Offer) -> str:
 
 
 def memory(request: JobRequest, offer: Offer) -> str:
+    if not offer.memory:
+        return ""
     need = shape_of(request, offer).memory
-    if not offer.memory or need <= offer.memory:
+    if need <= offer.memory:
         return ""
     share = "" if request.memory else f" ({format_memory(offer.memory_per_core)} per core, as the request names no amount)"
     return f"needs {format_memory(need)} of memory on one node{share}; the largest has {format_memory(offer.memory)}"

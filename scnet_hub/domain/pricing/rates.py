@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from ...units import CREDIT, MICRO, Amount, credits
@@ -20,7 +21,7 @@ from .tariffs import APP_RUN, CORE, GPU, MEMORY, SEAT_HOUR, STORAGE, WHOLE, Rate
 Quantity = int | Fraction
 HOUR = 3600
 GIB = 2**30
-NO_TIME = timedelta()
+NO_TIME, MICROSECOND = timedelta(), timedelta(microseconds=1)
 DIGITS = 15  # a longer number is not one that a person types
 COUNTED = {CORE: "core", GPU: "GPU", MEMORY: "GiB", STORAGE: "GiB-hour", APP_RUN: "app run", SEAT_HOUR: "seat-hour"}
 
@@ -68,7 +69,7 @@ def used(amounts: Mapping[str, Quantity], duration: timedelta) -> dict[str, Quan
 
 def seconds(duration: timedelta) -> Fraction:
     """Returns the seconds exactly, down to the microsecond."""
-    return Fraction(duration // timedelta(microseconds=1), 1_000_000)
+    return Fraction(duration // MICROSECOND, 1_000_000)
 
 
 def hourly(amounts: Mapping[str, Quantity], rates: Rates) -> Fraction:
@@ -181,8 +182,13 @@ def per_hour(cores: int, gpus: int, *, core_hour: float, gpu_hour: float) -> Amo
 
 def cost(hourly: Amount, duration: timedelta) -> Amount:
     """Returns the cost of `duration` at `hourly`; 0 for a duration that is zero or negative."""
-    micros_of_time = max(0, duration // timedelta(microseconds=1))
-    return Amount(-(-hourly.micros * micros_of_time // 3_600_000_000), hourly.unit)
+    return _cost(hourly.micros, hourly.unit, duration)
+
+
+@lru_cache(4096)
+def _cost(hourly: int, unit: str, duration: timedelta) -> Amount:
+    micros_of_time = max(0, duration // MICROSECOND)
+    return Amount(-(-hourly * micros_of_time // 3_600_000_000), unit)
 
 
 def formula(cores: int, gpus: int, duration: timedelta, *, core_hour: float, gpu_hour: float) -> str:
