@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 
 from .local import CYCLE
-from .machine import Job, Machine, State, next_pass
+from .machine import Machine, next_pass
+from .model import Job, Request, State
 from .policies import Single, load
-from .run import MOST_TRIES, SUBMIT, Request, Run
+from .run import MOST_TRIES, SUBMIT, Run
 from .workload import Arrival
 
 HORIZONS = (2.0, 32.0, 300.0, 3600.0, 6 * 3600.0)

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING
 
-from .machine import Job, Machine, State, next_pass
+from .machine import Machine, next_pass
+from .model import Job, Request, State
 from .workload import Arrival
-
-if TYPE_CHECKING:
-    from .run import Request
 
 CYCLE = 30.0  # seconds between looks for holes
 NEVER = (float("inf"), 0)

@@ -9,51 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .run import Request
+from .model import Job
 
 DEPTH = 100  # queued jobs that a pass looks at: Slurm's bf_max_job_test is 100 to 500
 FOREVER = float("inf")
-
-
-class State:
-    """Where a job is."""
-
-    COMING, QUEUED, RUNNING, OVER = range(4)
-
-
-class Job:
-    """A background job, or one copy of a person's request. Times are seconds; `limit` is when its estimate is over."""
-
-    __slots__ = (
-        "arrived",
-        "asked_at",
-        "booking",
-        "cores",
-        "ends",
-        "estimate",
-        "limit",
-        "machine",
-        "number",
-        "request",
-        "run",
-        "state",
-        "waiting",
-    )
-
-    def __init__(self, number: int, machine: int, cores: int, run: float, estimate: float, request: Request | None, now: float) -> None:
-        self.number, self.machine, self.cores, self.run, self.estimate, self.request = number, machine, cores, run, estimate, request
-        self.asked_at = self.arrived = now
-        self.ends = self.limit = 0.0
-        self.state = State.COMING
-        self.booking: Any = None  # what the product's snapshot says of it, made once
-        self.waiting: Any = None
-
-    @property
-    def live(self) -> bool:
-        return self.state != State.OVER
 
 
 Entry = tuple[float, int, int, Job]  # limit, number, cores, job

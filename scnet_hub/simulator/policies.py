@@ -10,8 +10,9 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from .local import CYCLE
-from .machine import DEPTH, Job, Machine, shadow
-from .run import MOST_TRIES, SUBMIT, Request, Run, View
+from .machine import DEPTH, Machine, shadow
+from .model import Job, Request
+from .run import MOST_TRIES, SUBMIT, Run, View
 
 Choose = Callable[[Run, Request], int]
 

@@ -19,8 +19,9 @@ from ..domain.placement.calibration import UNTRIED
 from ..domain.placement.fast_replace import alike
 from ..domain.placement.placement import Calibration, Offer, Placement, Ranked, Shape, Wait, look, place, rank
 from .local import CYCLE
-from .machine import DEPTH, Job, State
-from .run import MOST_TRIES, Request, Run, View
+from .machine import DEPTH
+from .model import Job, Request, State
+from .run import MOST_TRIES, Run, View
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 PARTITION = "batch"

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from .faults import outages_of
 from .local import CYCLE, Local
-from .machine import Entry, Job, Machine, State, next_pass
+from .machine import Entry, Machine, next_pass
+from .model import Job, Request, State
 from .workload import Workload
 
 SUBMIT, CANCEL, CALL_HOME = 1.0, 2.0, 3.0  # how long each takes
@@ -23,35 +24,6 @@ DIES_AFTER = 5.0  # a session in a black hole
 MOST_TRIES = 8
 WAITING_SEEN = 100  # queued jobs that a snapshot lists
 TELL = 1024  # events between two reports of progress
-
-
-class Request:
-    """What somebody asked for, and what became of it in this run."""
-
-    __slots__ = (
-        "arrived",
-        "asked",
-        "copies",
-        "cores",
-        "duplicates",
-        "failures",
-        "gave_up",
-        "measured",
-        "person",
-        "run",
-        "started_at",
-        "walltime",
-        "winner",
-    )
-
-    def __init__(self, arrived: float, cores: int, walltime: float, run: float, person: int, measured: bool) -> None:
-        self.arrived, self.cores, self.walltime, self.run, self.person, self.measured = arrived, cores, walltime, run, person, measured
-        self.copies: list[Job] = []
-        self.duplicates = self.failures = 0
-        self.started_at: float | None = None
-        self.winner: Job | None = None
-        self.gave_up = False
-        self.asked: Any = None  # the same in the product's words, made once
 
 
 class View:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from scnet_hub.simulator import POLICIES, Run, Scenario, Workload, workload_of
 from scnet_hub.simulator.local import CYCLE, Local
-from scnet_hub.simulator.machine import DEPTH, Job, Machine, State, by_limit, next_pass
-from scnet_hub.simulator.run import Request, Router
+from scnet_hub.simulator.machine import DEPTH, Machine, by_limit, next_pass
+from scnet_hub.simulator.model import Job, Request, State
+from scnet_hub.simulator.run import Router
 from scnet_hub.simulator.workload import Arrival
 
 CORES, UNTIL = 8, 2000.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scnet_hub.simulator.machine import Job, Machine, next_pass
+from scnet_hub.simulator.machine import Machine, next_pass
+from scnet_hub.simulator.model import Job
 
 
 def job(number: int, cores: int, estimate: float = 100.0) -> Job:

@@ -8,7 +8,8 @@ import pytest
 
 from scnet_hub.errors import BadOption
 from scnet_hub.simulator import POLICIES, Scenario, Workload, simulate, summary, waits, workload_of
-from scnet_hub.simulator.run import Request, Router, Run
+from scnet_hub.simulator.model import Request
+from scnet_hub.simulator.run import Router, Run
 from scnet_hub.simulator.swf import Batch, Site
 from scnet_hub.simulator.workload import DAY, strata
 

@@ -7,9 +7,9 @@ from functools import cache
 from scnet_hub.domain.placement.placement import place
 from scnet_hub.simulator import Run, Scenario, Workload, product, simulate, summary, workload_of
 from scnet_hub.simulator.ideal import Future
-from scnet_hub.simulator.machine import Job
+from scnet_hub.simulator.model import Job, Request
 from scnet_hub.simulator.product import Product, clock, load_of
-from scnet_hub.simulator.run import Request, View
+from scnet_hub.simulator.run import View
 
 
 @cache
