@@ -162,5 +162,6 @@ def test_the_page_of_tokens_lists_each_with_its_end(together: Together) -> None:
         made = new_token(mary, "mary", note="<b>laptop", expires_in=DAY)
         page = mary.get("token").text
         assert made.json()["token"] not in page and "&lt;b&gt;laptop" in page and "<b>laptop" not in page
-        assert f'data-token-id="{made.json()["id"]}"' in page
-        assert page.count('data-label="Expires"') == 1 and 'id="request-token-form"' in page
+        assert (
+            f'data-token-id="{made.json()["id"]}"' in page and page.count('data-label="Expires"') == 1 and 'id="request-token-form"' in page
+        )
