@@ -1,9 +1,9 @@
-"""SCNet Hub's JupyterHub. `scnet demo` runs it with all it needs; `scnet demo --without-hub` starts the rest and says how to
-run this by hand: `SCNET_HOME=... jupyterhub -f jupyterhub_config.py`.
+"""SCNet Hub's JupyterHub. `scnet demo` runs it with everything that it needs; `scnet demo --without-hub` starts the rest and shows how to
+run the hub by hand: `SCNET_HOME=... jupyterhub -f jupyterhub_config.py`.
 
-The hub's address (name, path, TLS) is not set here: `scnet demo --url`, docs/how-to/address.md. Everything that makes the hub a
-federation's face is in `scnet_hub.hub.configure`; this page is what a site decides.
-State (database, secrets, people) lies in the folder SCNET_HOME, by default `.scnet` here.
+Do not set the hub's address (name, path, TLS) here: use `scnet demo --url`, docs/how-to/address.md. `scnet_hub.hub.configure` makes the
+settings of the federation; this page contains a site's own settings.
+State (database, secrets, people) is in the folder SCNET_HOME, by default `.scnet` here.
 """
 
 import os
@@ -16,7 +16,7 @@ c = get_config()  # noqa: F821
 home = Path(os.environ.get("SCNET_HOME", ".scnet")).resolve()
 configure(c, home)
 
-# Who gets in. The default: generated passwords in a 0600 file, shown once by `scnet demo`.
+# Logins. The default: generated passwords in a 0600 file, shown once by `scnet demo`.
 c.JupyterHub.authenticator_class = LocalAuthenticator
 c.LocalAuthenticator.file = str(home / "people.json")
 c.Authenticator.admin_users = {"admin"}

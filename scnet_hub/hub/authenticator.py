@@ -43,7 +43,7 @@ def address_of(request: Any) -> str:
 
 
 class OneName(Authenticator):
-    """Brings user names into normal form (`identity.person`). Must be the first base of a class, before JupyterHub's authenticator."""
+    """Brings user names into normal form (`identifiers.person`). Must be the first base of a class, before JupyterHub's authenticator."""
 
     def normalize_username(self, username: str) -> str:
         return identifiers.person(super().normalize_username(username))

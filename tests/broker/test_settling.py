@@ -187,7 +187,7 @@ async def test_the_zone_of_the_books_stays_what_it_was(house: House) -> None:
 WRONG_MEMBERS = {
     '[[member]]\nid = "a"\n[[member]]\nid = "a"': "two members are called 'a'",
     '[[member]]\nid = "a"\ncentres = ["x"]\n[[member]]\nid = "b"\ncentres = ["x"]': "centre 'x' is listed twice",
-    '[[member]]\nid = "a"\ncentres = ["b"]\n[[member]]\nid = "b"': "member 'b' is called as a centre of 'a'",
+    '[[member]]\nid = "a"\ncentres = ["b"]\n[[member]]\nid = "b"': "member 'b' has the id of a centre of 'a'",
 }
 
 

@@ -229,7 +229,7 @@ def serving(document: Any) -> Any:
 def test_gpus_without_a_price_are_taken_in_and_remarked_on(home: Path, page: Path) -> None:
     page.write_text(PAGE + "gpus = 2\n")
     assert json.loads(run(home, "add", page, "--json").stdout)["remarks"] == [
-        "Partition cpu has GPUs and no gpu_hour in its tariff: they have no price, so nothing that asks for one can start there."
+        "Partition cpu has GPUs and no gpu_hour in its tariff: without a price, no session with a GPU can start there."
     ]
     page.write_text(PAGE + "gpus = 2\ntariff = { gpu_hour = 0 }\n")
     assert json.loads(run(home, "add", page, "--replace", "--json").stdout)["remarks"] == []

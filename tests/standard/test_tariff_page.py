@@ -110,7 +110,7 @@ def test_a_sale_says_its_hours_as_toml_or_as_people_write_them() -> None:
         (later("2027-01-01T00:00:00", "core_hour = 2"), "tariff_from.0.valid_from: Input should have timezone info"),
         (
             later(NEW_YEAR, "core_hour = 2") + later("2026-12-31T16:00:00Z", "core_hour = 3"),
-            "two versions of the tariff hold from 2026-12-31T16:00:00+00:00 on",
+            "two versions of the tariff begin at 2026-12-31T16:00:00+00:00",
         ),
         (NIGHTS.replace("50", "101"), "sale.0.percent_off: Input should be less than or equal to 100"),
         (NIGHTS.replace("50", "0"), "sale.0.percent_off: Input should be greater than 0"),
@@ -131,7 +131,7 @@ def test_what_cannot_be_a_price_is_refused_in_a_sentence(rest: str, sentence: st
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "Asia", "", "/etc/localtime"])
 def test_an_unknown_time_zone_is_refused(zone: str) -> None:
-    assert f"time_zone: Value error, {zone!r} is no time zone" in refusal(top=f'time_zone = "{zone}"')
+    assert f"time_zone: Value error, {zone!r} is not a time zone" in refusal(top=f'time_zone = "{zone}"')
 
 
 def test_the_schema_knows_versions_and_sales() -> None:

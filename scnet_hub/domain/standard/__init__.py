@@ -1,3 +1,3 @@
-"""Documents of the member-centre standard: what a centre promises (`centre`) and what a federation is made of
-(`federation`). Parsed from text and checked here; nothing here reads a file or talks to a centre.
+"""Documents of the member-centre standard: the page of a centre (`centre`) and of the federation (`federation`).
+Parses and checks text; reads no file and calls no centre.
 """

@@ -1,6 +1,6 @@
-"""`CentreSpec`: one member centre as its `centre.toml` says it. A mistake is a `SpecError` with the key and what was expected.
+"""`CentreSpec`: one member centre as described by its `centre.toml`. A mistake is a `SpecError` with the key and the expected value.
 
-Knows the document only: whether the centre is up, how full it is and who may use it are other files' business.
+Knows only the document, not the live state of the centre, its load, or its users.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .tariff import MODEL, Sale, Tariff, TariffFrom, TimeZone
 from .times import Instant
 
 D = TypeVar("D", bound=BaseModel)
-READ_AGAIN = frozenset({"maintenance", "announcement"})  # what a running broker takes in from a page that was changed,
-READ_AGAIN_EVERY = 60.0  # so many seconds after another
+READ_AGAIN = frozenset({"maintenance", "announcement"})  # sections of a changed page that a running broker reads again,
+READ_AGAIN_EVERY = 60.0  # at this interval in seconds
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Walltime = Annotated[
     timedelta,
@@ -52,7 +52,7 @@ def _plain(parse: Any, value: Any) -> Any:
 
 
 def one_spelling(value: Any) -> Any:
-    """Refuses a table in which two keys are one person; what is no table the type itself refuses."""
+    """Refuses a table in which two keys are one person. The field's type refuses other values."""
     names = [name for name in value if isinstance(name, str)] if isinstance(value, dict) else []
     if twice := identity.alike(names):
         both = next(iter(twice.values()))
@@ -65,19 +65,21 @@ class _Document(BaseModel):
 
 
 class PartitionSpec(_Document):
-    """What a centre offers of one partition. Sizes are per node; the live numbers come from the scheduler."""
+    """A partition of the centre. Sizes are per node; the live numbers come from the scheduler."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As the scheduler calls it: partition, queue.")]
-    nodes: int = Field(default=1, ge=1, description="How many nodes it has.")
-    cores: int = Field(ge=1, description="Cores of one node.")
-    memory: Memory = Field(default=0, description="Memory of one node; 0: not said.")
-    gpus: int = Field(default=0, ge=0, description="GPUs or DCUs of one node.")
-    gpu_model: str = Field(default="", pattern=rf"^{MODEL}{{0,64}}$", description="As the scheduler calls them, like a100 or 3g.40gb+me.")
-    max_walltime: Walltime = Field(
-        default=timedelta(days=1), description="The longest that a session may ask for.", json_schema_extra={"default": "24h"}
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="The scheduler's name of the partition or queue.")]
+    nodes: int = Field(default=1, ge=1, description="Number of nodes.")
+    cores: int = Field(ge=1, description="Cores per node.")
+    memory: Memory = Field(default=0, description="Memory per node; 0: not stated.")
+    gpus: int = Field(default=0, ge=0, description="GPUs or DCUs per node.")
+    gpu_model: str = Field(
+        default="", pattern=rf"^{MODEL}{{0,64}}$", description="The scheduler's name of the model, like a100 or 3g.40gb+me."
     )
-    tariff: Tariff = Field(default=Tariff(), description="What it costs.")
-    tariff_from: list[TariffFrom] = Field(default=[], description="What it will cost from some instant on, and from a later one.")
+    max_walltime: Walltime = Field(
+        default=timedelta(days=1), description="The longest walltime that a session may request.", json_schema_extra={"default": "24h"}
+    )
+    tariff: Tariff = Field(default=Tariff(), description="The present prices.")
+    tariff_from: list[TariffFrom] = Field(default=[], description="Later prices, each from an instant on.")
     sale: list[Sale] = Field(default=[], description="Idle hours that cost less.")
 
     @model_validator(mode="after")
@@ -85,16 +87,16 @@ class PartitionSpec(_Document):
         instants = [later.valid_from for later in self.tariff_from]
         twice = next((at for place, at in enumerate(instants) if at in instants[:place]), None)
         if twice:
-            raise ValueError(f"two versions of the tariff hold from {twice.isoformat()} on")
+            raise ValueError(f"two versions of the tariff begin at {twice.isoformat()}")
         for _, tariff in self.tariffs():
             if self.gpus and isinstance(tariff.gpu_hour, dict) and tariff.gpu_price(self.gpu_model) is None:
                 raise ValueError(
-                    f"gpu_hour has no price for its own GPUs, {self.gpu_model or 'whose gpu_model is not said'}: name it, or other"
+                    f"gpu_hour has no price for its own GPUs, {self.gpu_model or 'whose gpu_model is not stated'}: add the model, or other"
                 )
         return self
 
     def tariffs(self) -> list[tuple[datetime | None, Tariff]]:
-        """All versions, each with the instant from which it holds (None: from ever), the earliest first."""
+        """Returns all versions, each with the instant from which it applies (None: from the beginning), earliest first."""
         versions: list[tuple[datetime | None, Tariff]] = [(None, self.tariff)]
         for later in sorted(self.tariff_from, key=lambda one: one.valid_from):
             versions.append((later.valid_from, versions[-1][1].followed_by(later)))
@@ -102,7 +104,7 @@ class PartitionSpec(_Document):
 
     @property
     def gpu_price(self) -> float:
-        """Credits an hour for one of its GPUs by the first version; 0 where none is said."""
+        """Credits an hour for one of its GPUs by the first version; 0 without a price."""
         return self.tariff.gpu_price(self.gpu_model) or 0.0
 
 
@@ -122,38 +124,42 @@ class LocalTransport(_Document):
 
 
 class SshTransport(_Document):
-    """A login node. The federation pins its host keys and shows a certificate of its own CA, or its own key."""
+    """A login node. The federation pins its host keys and presents a certificate of its own CA, or its own key."""
 
     kind: Literal["ssh"]
     hosts: list[Host] = Field(min_length=1, description="Login nodes, best first.")
-    port: int = Field(default=22, ge=1, le=65535, description="The port of their sshd.")
-    user: Account = Field(default="scnet", description="The federation's own account at the centre: watches, and forwards ports.")
+    port: int = Field(default=22, ge=1, le=65535, description="The port of the login nodes' sshd.")
+    user: Account = Field(
+        default="scnet", description="The federation's own account at the centre: queries the scheduler, and forwards ports."
+    )
     host_keys: list[PublicKey] = Field(default=[], description="The login nodes' public host keys, as in their ssh_host_*_key.pub.")
     host_ca: list[PublicKey] = Field(default=[], description="Public keys of the centre's host CA, instead of host_keys.")
     key_file: str = Field(
         default="",
-        description="Private key (0600) of `user`, where the centre doesn't trust the federation's CA; relative to the state folder.",
+        description="Private key (0600) of `user`, if the centre doesn't trust the federation's CA; relative to the state folder.",
     )
     environment: dict[str, str] = Field(default={}, description="Set for every command, for example SGE_ROOT.")
     path: str = Field(default="", description="Folder of the scheduler's commands, put before PATH.")
-    concurrency: int = Field(default=8, ge=1, le=100, description="Commands at once on the login node; below sshd's MaxSessions.")
+    concurrency: int = Field(
+        default=8, ge=1, le=100, description="The most concurrent commands on the login node; below sshd's MaxSessions."
+    )
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
         if not self.host_keys and not self.host_ca:
-            raise ValueError("host_keys or host_ca must name at least one key: a login node is never trusted unseen")
+            raise ValueError("host_keys or host_ca must name at least one key: a login node is never trusted on first use")
         return self
 
 
 class IdentitySpec(_Document):
-    """Under which account a person's jobs run. `certificate`: the federation's SSH CA signs for the person's own account;
-    `service`: `user` does it by `sudo -u ACCOUNT`; `shared`: everything runs as the one account, which is for demos only."""
+    """The account under which a person's jobs run. `certificate`: the federation's SSH CA signs for the person's own account;
+    `service`: `user` runs commands by `sudo -u ACCOUNT`; `shared`: all jobs run as one account, for demos only."""
 
-    mode: Literal["certificate", "service", "shared"] = Field(default="shared", description="Which of the three; see above.")
+    mode: Literal["certificate", "service", "shared"] = Field(default="shared", description="One of the three modes above.")
     accounts: Annotated[dict[Person, Account], BeforeValidator(one_spelling)] = Field(
-        default={}, description="The centre admin's list: person = their account here."
+        default={}, description="The centre admin's list: person = their account at the centre."
     )
-    reserved: list[str] = Field(default=["root"], description="Accounts that nobody may link.")
+    reserved: list[str] = Field(default=["root"], description="Accounts that can't be linked.")
 
     @model_validator(mode="after")
     def _one_person_each(self) -> Self:
@@ -169,16 +175,18 @@ class NetworkSpec(_Document):
     sessions: Literal["direct", "forward"] = Field(default="direct", description="From the hub to a session's port on a node.")
     hub: Literal["direct", "forward"] = Field(default="direct", description="From a session to hub and broker.")
     hub_url: str = Field(
-        default="", pattern=r"^(https?://[^/\s]+)?$", description="direct: the hub as seen from the nodes, if not its public URL."
+        default="",
+        pattern=r"^(https?://[^/\s]+)?$",
+        description="direct: the hub's URL as seen from the nodes, if it differs from the public URL.",
     )
     listen: str = Field(default="", description="forward: address of the login node that its nodes can reach.")
-    listen_port: int = Field(default=18000, ge=1024, le=65535, description="forward: the port there.")
+    listen_port: int = Field(default=18000, ge=1024, le=65535, description="forward: the port at that address.")
     nodes: list[Network] = Field(
-        default=[], description="Networks of the compute nodes, like 10.1.0.0/16: nowhere else may a session listen."
+        default=[], description="Networks of the compute nodes, like 10.1.0.0/16: a session may listen only there."
     )
 
     domains: list[Host] = Field(
-        default=[], description="Domains in the nodes' full names, like cluster.example, where the scheduler says short names."
+        default=[], description="Domains in the nodes' full names, like cluster.example, if the scheduler uses short names."
     )
 
     @model_validator(mode="after")
@@ -192,16 +200,16 @@ class StorageSpec(_Document):
     """A file system that sessions see. In `path`, `{account}` stands for the person's account."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$", description="A short name, like scratch.")]
-    path: str = Field(description="Where it is mounted on login node and nodes.")
-    purpose: str = Field(default="", max_length=200, description="What belongs there, and for how long it stays.")
+    path: str = Field(description="The mount point on login node and nodes.")
+    purpose: str = Field(default="", max_length=200, description="The kind of files for it, and how long they are kept.")
 
 
 class Maintenance(_Document):
-    """A time in which the centre runs no sessions: none is placed that could run into it."""
+    """A time in which the centre runs no sessions: no session is placed that could run into it."""
 
     start: Instant = Field(description="With its time zone: 2027-01-15T08:00:00+08:00.")
-    end: Instant = Field(description="The same.")
-    reason: str = Field(default="", max_length=200, description="What people are told.")
+    end: Instant = Field(description="With its time zone, like `start`.")
+    reason: str = Field(default="", max_length=200, description="The reason that people see.")
 
     @model_validator(mode="after")
     def _forward_in_time(self) -> Self:
@@ -211,12 +219,12 @@ class Maintenance(_Document):
 
 
 class Announcement(_Document):
-    """What everybody who uses the centre should know for a time: shown on the start page, in panels and at sessions there."""
+    """A message to all users of the centre for a time: shown on the start page, in panels and at sessions there."""
 
     message: str = Field(min_length=1, max_length=500, description="One or two sentences.")
-    start: Instant = Field(description="From when it counts, with its time zone: 2027-01-15T08:00:00+08:00.")
-    end: Instant = Field(description="Until when.")
-    blocks_starts: bool = Field(default=False, description="Whether no session is started there in that time; running ones go on.")
+    start: Instant = Field(description="Shown from this time on, with its time zone: 2027-01-15T08:00:00+08:00.")
+    end: Instant = Field(description="Shown until this time.")
+    blocks_starts: bool = Field(default=False, description="Whether new starts are refused there in that time; running sessions continue.")
 
     @model_validator(mode="after")
     def _forward_in_time(self) -> Self:
@@ -229,103 +237,111 @@ class SessionSpec(_Document):
     """Where sessions run. In `directory` and `home`, `{account}` stands for the person's account at the centre."""
 
     python: str = Field(
-        description="The interpreter of the session environment, like /opt/scnet/session/bin/python: `scnet centre deploy` puts it there."
+        description="The interpreter of the session environment, like /opt/scnet/session/bin/python: `scnet centre deploy` installs it."
     )
     directory: str = Field(description="Folder for a session's own files; login node and nodes must share it.")
     home: str = Field(default="{directory}/home/{account}", description="Where a session starts: the person's home.")
     host: str = Field(default="", description="Address that sessions listen on; empty: the node's own name.")
-    memory_per_core: Memory = Field(default=0, description="What a session gets per core if it does not say; 0: the scheduler's default.")
+    memory_per_core: Memory = Field(default=0, description="Memory per core of a session that requests none; 0: the scheduler's default.")
     log_limit: Memory = Field(
         default=64 * 2**20,
-        description="The most that a session's log may take, 64M if nothing is said: it is cut, with a sentence in it. 0: no ceiling.",
+        description="The largest size of a session's log, by default 64M: the excess is cut, and the log says so. 0: no limit.",
     )
 
 
 class Ceilings(_Document):
-    """Ceilings on what is used at once; never money."""
+    """Ceilings on use at once; never money."""
 
-    sessions: int | None = Field(default=None, ge=0, description="Sessions at once; not said: no ceiling.")
-    cores: int | None = Field(default=None, ge=0, description="Cores of all of them; not said: no ceiling.")
-    gpus: int | None = Field(default=None, ge=0, description="GPUs of all of them; not said: no ceiling.")
+    sessions: int | None = Field(default=None, ge=0, description="Concurrent sessions; missing: no ceiling.")
+    cores: int | None = Field(default=None, ge=0, description="Cores of all concurrent sessions; missing: no ceiling.")
+    gpus: int | None = Field(default=None, ge=0, description="GPUs of all concurrent sessions; missing: no ceiling.")
 
     def limits(self) -> dict[str, int]:
-        """Those that there are."""
+        """Returns the ceilings that are set."""
         found = {what: getattr(self, what) for what in Ceilings.model_fields}
         return {what: limit for what, limit in found.items() if limit is not None}
 
 
 class CentreQuota(Ceilings):
-    """What people of the federation may use here at once, all together. What would pass a ceiling is placed elsewhere."""
+    """Ceilings on concurrent use by all people of the federation together. A session that would exceed a ceiling is placed elsewhere."""
 
-    each: Ceilings = Field(default=Ceilings(), description="What each person may.")
+    each: Ceilings = Field(default=Ceilings(), description="Ceilings for each person.")
 
 
 class Watch(_Document):
-    """How often the centre is asked for all its jobs at once. A slow answer makes it rarer by itself."""
+    """How often the centre is queried for all its jobs together. Slow answers make the queries rarer."""
 
-    interval: float = Field(default=30.0, ge=1, le=600, description="Seconds between looks when calm, and between looks at the nodes.")
+    interval: float = Field(
+        default=30.0,
+        ge=1,
+        le=600,
+        description="Seconds between queries while no session waits or starts, and between queries of the nodes.",
+    )
     busy_interval: float = Field(
-        default=10.0, ge=0.5, le=600, description="Seconds between looks while a session waits or starts, and the least at any time."
+        default=10.0,
+        ge=0.5,
+        le=600,
+        description="Seconds between queries while a session waits or starts; the shortest interval at any time.",
     )
     forget_after: float = Field(
-        default=1800.0, ge=1, description="Seconds after which a job that the centre, queue and accounting, knows nothing of is given up."
+        default=1800.0, ge=1, description="Seconds after which a job that neither the centre's queue nor its accounting knows is given up."
     )
 
 
 class CentreSpec(_Document):
-    """One member centre: who runs it, how it is reached, what it offers at which price."""
+    """One member centre: its operator, its connection, its partitions and their prices."""
 
-    id: Identifier = Field(description="Its name in commands and addresses, for ever: small letters, digits, hyphens.")
-    name: str = Field(min_length=1, max_length=100, description="Its name for people.")
-    organisation: str = Field(default="", max_length=200, description="Who runs it.")
-    contact: str = Field(default="", max_length=200, description="Whom people and operators ask: an address or a page.")
-    time_zone: TimeZone = Field(default="Asia/Shanghai", description="Its wall clock, by which sales go: a name of the IANA list.")
-    dialect: Literal["slurm", "gridengine", "oar"] = Field(default="slurm", description="Its scheduler.")
+    id: Identifier = Field(description="The centre's permanent name in commands and addresses: lower-case letters, digits, hyphens.")
+    name: str = Field(min_length=1, max_length=100, description="The name that people see.")
+    organisation: str = Field(default="", max_length=200, description="The organisation that runs the centre.")
+    contact: str = Field(default="", max_length=200, description="The contact of people and operators: an address or a page.")
+    time_zone: TimeZone = Field(default="Asia/Shanghai", description="The wall clock for sales: a name of the IANA list.")
+    dialect: Literal["slurm", "gridengine", "oar"] = Field(default="slurm", description="The scheduler.")
     accounting: Literal["", "sacct", "scontrol"] = Field(
-        default="", description="Slurm: where ended jobs are looked up; empty: found out (scontrol where there is no slurmdbd)."
+        default="", description="Slurm: the source of ended jobs; empty: detected (scontrol if there is no slurmdbd)."
     )
     accelerators: list[Gres] = Field(
-        default=[], description="Slurm: the GresTypes that count as GPUs, like dcu; empty: found out (gpu, dcu, npu, mlu and their like)."
+        default=[], description="Slurm: the GresTypes that count as GPUs, like dcu; empty: detected (gpu, dcu, npu, mlu and similar)."
     )
-    transport: EmbeddedTransport | LocalTransport | SshTransport = Field(discriminator="kind", description="How it is reached.")
-    identity: IdentitySpec = Field(default=IdentitySpec(), description="Under which accounts people's jobs run.")
+    transport: EmbeddedTransport | LocalTransport | SshTransport = Field(discriminator="kind", description="The way to the centre.")
+    identity: IdentitySpec = Field(default=IdentitySpec(), description="The accounts under which people's jobs run.")
     network: NetworkSpec = Field(default=NetworkSpec(), description="How hub and sessions reach each other.")
-    partition: list[PartitionSpec] = Field(min_length=1, description="What it offers, best first: ties go to the first one.")
+    partition: list[PartitionSpec] = Field(min_length=1, description="The partitions, best first: ties go to the first one.")
     session: SessionSpec = Field(description="Where sessions run.")
     storage: list[StorageSpec] = Field(default=[], description="File systems that sessions see.")
-    maintenance: list[Maintenance] = Field(default=[], description="Times in which it runs no sessions.")
-    announcement: list[Announcement] = Field(default=[], description="What people are told of it, and when.")
-    quota: CentreQuota = Field(default=CentreQuota(), description="What people of the federation may use at once.")
-    watch: Watch = Field(default=Watch(), description="How often it is asked.")
+    maintenance: list[Maintenance] = Field(default=[], description="Times in which the centre runs no sessions.")
+    announcement: list[Announcement] = Field(default=[], description="Messages to people, with their times.")
+    quota: CentreQuota = Field(default=CentreQuota(), description="Ceilings on concurrent use by people of the federation.")
+    watch: Watch = Field(default=Watch(), description="The intervals of queries.")
 
     def offered(self, name: str) -> PartitionSpec | None:
         return next((partition for partition in self.partition if partition.name == name), None)
 
     @property
     def domains(self) -> set[str]:
-        """Domains of the centre's own machines: what the page says, and the domains of its login nodes."""
+        """Domains of the centre's own machines: those on the page, and those of its login nodes."""
         login = self.transport.hosts if isinstance(self.transport, SshTransport) else []
         return {*self.network.domains, *domains_of(login)}
 
     def maintenance_in(self, start: datetime, end: datetime) -> Maintenance | None:
-        """The first maintenance that overlaps these times."""
+        """Returns the first maintenance that overlaps these times."""
         return next((one for one in sorted(self.maintenance, key=lambda one: one.start) if one.start < end and start < one.end), None)
 
     def remarks(self) -> list[str]:
-        """What is allowed on a page, and was probably forgotten."""
+        """Returns warnings about probable omissions on a valid page."""
         bare = [one.name for one in self.partition if one.gpus and any(tariff.gpu_hour is None for _, tariff in one.tariffs())]
         return [
-            f"Partition {name} has GPUs and no gpu_hour in its tariff: they have no price, so nothing that asks for one can start there."
+            f"Partition {name} has GPUs and no gpu_hour in its tariff: without a price, no session with a GPU can start there."
             for name in bare
         ]
 
     def announced(self, now: datetime) -> list[Announcement]:
-        """Announcements that count now or will, the earliest first."""
+        """Returns present and future announcements, earliest first."""
         return sorted((one for one in self.announcement if now < one.end), key=lambda one: one.start)
 
 
 def parse_centre(text: str, *, source: str) -> CentreSpec:
-    """The spec in a `centre.toml`. Raises SpecError naming `source`, the key, and what was expected there."""
+    """Parses a `centre.toml`. Raises SpecError with `source`, the key, and the expected value."""
     return parse(CentreSpec, text, source=source)
 
 

@@ -1,4 +1,4 @@
-"""Writes a `centre.toml`: the page of a centre that a program makes up, for the demo and for tests. `centre.py` reads it.
+"""Writes a `centre.toml`: the page of a centre that a program makes, for the demo and for tests. `centre.py` reads it.
 
 TOML strings are JSON strings, so every value is written by `json`; the standard library alone is enough.
 """

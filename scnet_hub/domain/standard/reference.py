@@ -1,6 +1,6 @@
-"""The reference of `centre.toml`, made from `CentreSpec` itself: its JSON Schema for editors, and a page for people.
+"""Makes the reference of `centre.toml` from `CentreSpec` itself: its JSON Schema for editors, and a page for people.
 
-Texts only: who writes them where is others' business.
+Returns texts only; callers write them to files.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ Json = dict[str, Any]
 HEAD = """\
 # centre.toml
 
-One member centre, as its admin writes it. `scnet centre add FILE` takes it in; a mistake is reported with file, key and what was
-expected there; `scnet centre check` holds the rest against the centre itself. [How to join](../how-to/join-a-centre.md) has examples.
+The page describes one member centre, written by its admin. `scnet centre add FILE` adds it; a mistake is reported with file, key and the
+expected value; `scnet centre check` compares the rest with the centre itself. [How to join](../how-to/join-a-centre.md) has examples.
 
-An editor that knows JSON Schema completes and checks it while you write: put `#:schema centre.schema.json` in its first line, with
-[centre.schema.json](centre.schema.json) beside it (`scnet centre schema` prints it).
+An editor that knows JSON Schema completes and checks the page while you write: put `#:schema centre.schema.json` in its first line, with
+[centre.schema.json](centre.schema.json) beside it (`scnet centre schema` prints the schema).
 
-Sizes are written like `"256G"`, durations like `"24h"` or `"2-12:00:00"`. A key without a default must be there. `{account}` stands for
+Write sizes like `"256G"`, durations like `"24h"` or `"2-12:00:00"`. A key without a default is required. `{account}` stands for
 the person's account at the centre.
 
 This page is generated (`scnet centre schema --page`).
@@ -39,7 +39,7 @@ TYPES = {"integer": "whole number", "number": "number", "string": "text", "boole
 
 
 def schema() -> Json:
-    """The JSON Schema of a centre's page."""
+    """Returns the JSON Schema of a centre's page."""
     document: Json = _as_toml(CentreSpec.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "centre.toml", **document}
 
@@ -49,7 +49,7 @@ def schema_text() -> str:
 
 
 def _as_toml(node: Any) -> Any:
-    """Without titles, which name every key a second time, and without null, which TOML doesn't have: such a key is left out."""
+    """Removes titles, which repeat every key, and null, which TOML doesn't have (the key is omitted instead)."""
     if isinstance(node, list):
         return [_as_toml(one) for one in node if one != NULL]
     if not isinstance(node, dict):
@@ -59,7 +59,7 @@ def _as_toml(node: Any) -> Any:
 
 
 def page() -> str:
-    """The same for people, in Markdown: a section for each table of the page."""
+    """Returns the reference for people, in Markdown: a section for each table of the page."""
     document = schema()
     parts = [HEAD, _section("The page itself", document, document)]
     parts += [_section(head, table, document) for head, table in _tables(document)]
@@ -67,7 +67,7 @@ def page() -> str:
 
 
 def _tables(document: Json) -> Iterator[tuple[str, Json]]:
-    """(heading, its schema) of every table in the order of the page; of several kinds the usual one, the last, first."""
+    """Yields (heading, schema) of every table in the order of the page; of several kinds the usual kind, which is the last, first."""
     for key, fact in document["properties"].items():
         many = fact.get("type") == "array"
         for table in reversed(_referred(fact.get("items", {}) if many else fact, document)):
@@ -81,7 +81,7 @@ def _tables(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _referred(fact: Mapping[str, Any], document: Json) -> list[Json]:
-    """The tables that a key stands for: none, one, or one of several."""
+    """Returns the schemas of the tables that a key may hold: none, one, or several alternatives."""
     references = [one["$ref"] for one in (fact, *fact.get("oneOf", ())) if "$ref" in one]
     return [document["$defs"][reference.rpartition("/")[2]] for reference in references]
 

@@ -1,6 +1,6 @@
-"""The prices of a partition as a `centre.toml` says them: the tariff, later versions of it, and sales of idle hours.
+"""The prices of a partition in a `centre.toml`: the tariff, later versions of it, and sales of idle hours.
 
-Knows the words of the page only. Which price holds at an instant is `pricing.tariffs`' business, what somebody pays `pricing.rates`'s.
+Knows only the page's keys. `pricing.tariffs` finds the price at an instant, `pricing.rates` computes charges.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .times import Instant
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = get_args(Day)
-OTHER = "other"  # in a table of GPU prices: every model that it doesn't name
+OTHER = "other"  # in a table of GPU prices: every model that the table doesn't name
 MIDNIGHT = 24 * 60
 MODEL = "[A-Za-z0-9._+-]"  # a letter of a GPU's model: MIG profiles may have a plus sign
 _MODEL = re.compile(rf"{MODEL}{{1,64}}")
@@ -66,7 +66,7 @@ _PRICE: TypeAdapter[float] = TypeAdapter(Price)
 
 
 def _gpu_price(value: Any) -> Any:
-    """A price, or one for each model, by the model's name in small letters."""
+    """Returns a price, or a price for each model, by the model's name in lower case."""
     if not isinstance(value, Mapping):
         return None if value is None else _priced("", value)
     if not value:
@@ -103,7 +103,7 @@ GpuPrice = Annotated[
 
 
 def _clock(value: Any) -> int:
-    """Minutes since midnight in "22:00" or TOML's 22:00:00; "24:00" is the end of the day."""
+    """Returns the minutes since midnight of "22:00" or TOML's 22:00:00; "24:00" is the end of the day."""
     if isinstance(value, time) and not (value.second or value.microsecond or value.tzinfo):
         return value.hour * 60 + value.minute
     match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)|24:00", value, re.ASCII) if isinstance(value, str) else None
@@ -123,7 +123,7 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:  # not in the list, not a key of it, a folder of it
-        raise ValueError(f"{name[:40]!r} is no time zone of the IANA list, like Asia/Shanghai") from error
+        raise ValueError(f"{name[:40]!r} is not a time zone of the IANA list; write one like Asia/Shanghai") from error
     return name
 
 
@@ -135,35 +135,35 @@ class _Document(BaseModel):
 
 
 class Tariff(_Document):
-    """Credits per hour of what is allocated, used or not. `gpu_hour` is one price, or one for each model: `{ a100 = 20, h100 = 40 }`;
+    """Credits per hour of allocated resources, used or not. `gpu_hour` is one price, or one for each model: `{ a100 = 20, h100 = 40 }`;
     there `other` stands for every model that isn't named."""
 
-    core_hour: Price = Field(default=1.0, description="Credits for one core and hour.")
+    core_hour: Price = Field(default=1.0, description="Credits for a core-hour.")
     gpu_hour: GpuPrice = Field(
         default=None,
-        description="Credits for one GPU and hour, on top of its cores. Not said: GPUs have no price here, and use of them waits for one.",
+        description="Credits for a GPU-hour, in addition to its cores. Missing: GPUs have no price here, and their usage waits for one.",
     )
-    gib_hour: Price = Field(default=0.0, description="Credits for one GiB of memory and hour.")
-    minimum: Price = Field(default=0.0, description="What a session that ran costs at least, in credits.")
+    gib_hour: Price = Field(default=0.0, description="Credits for a GiB of memory for an hour.")
+    minimum: Price = Field(default=0.0, description="The lowest cost of a session that ran, in credits.")
 
     def gpu_price(self, model: str) -> float | None:
-        """Credits an hour for a GPU of this model ("": any); None: it has no price."""
+        """Returns the credits an hour for a GPU of this model ("": any); None: no price."""
         if not isinstance(self.gpu_hour, dict):
             return self.gpu_hour
         return self.gpu_hour.get(model.lower(), self.gpu_hour.get(OTHER))
 
     def followed_by(self, later: TariffFrom) -> Tariff:
-        """The tariff once `later` holds: what it doesn't name stays as it was."""
+        """Returns the tariff when `later` applies: prices that `later` doesn't name stay."""
         named = {key: value for key in Tariff.model_fields if (value := getattr(later, key)) is not None}
         return self.model_copy(update=named)
 
 
 class TariffFrom(_Document):
-    """A later version of the tariff. It holds from its instant on until the next one; what it doesn't name stays as it was."""
+    """A later version of the tariff. It applies from its instant until the next version; prices that it doesn't name stay."""
 
-    valid_from: Instant = Field(description="From when, with its time zone: 2027-01-01T00:00:00+08:00.")
+    valid_from: Instant = Field(description="The instant from which it applies, with its time zone: 2027-01-01T00:00:00+08:00.")
     core_hour: Price | None = Field(default=None, description="As in `tariff`.")
-    gpu_hour: GpuPrice = Field(default=None, description="As in `tariff`; a table takes the place of the whole earlier one.")
+    gpu_hour: GpuPrice = Field(default=None, description="As in `tariff`; a table replaces the whole earlier table.")
     gib_hour: Price | None = Field(default=None, description="As in `tariff`.")
     minimum: Price | None = Field(default=None, description="As in `tariff`.")
 
@@ -175,16 +175,18 @@ class TariffFrom(_Document):
 
 
 class Sale(_Document):
-    """Hours that come again every week in which cores, GPUs and memory cost less, by the wall clock of the centre's `time_zone`. Sales
+    """Hours of every week in which cores, GPUs and memory cost less, by the wall clock of the centre's `time_zone`. Sales
     don't add up: where two overlap, the larger one counts. The minimum stays."""
 
-    name: str = Field(pattern=r'^[^"\x00-\x1f]{1,40}$', description="What people are told, like nights.")
-    days: list[Day] = Field(default=list(DAYS), min_length=1, description="The days on which it begins.")
-    opens: Clock = Field(alias="from", description='When it begins, like "22:00".')
-    closes: Clock = Field(alias="to", description='When it ends, like "06:00": before `from` is the next day. "24:00": the end of the day.')
-    percent_off: Percent = Field(description="How much less, in percent of the price: more than 0, at most 100.")
-    first_day: date | None = Field(default=None, description="The first day on which it begins; not said: always was.")
-    last_day: date | None = Field(default=None, description="The last day on which it begins; not said: goes on.")
+    name: str = Field(pattern=r'^[^"\x00-\x1f]{1,40}$', description="The name that people see, like nights.")
+    days: list[Day] = Field(default=list(DAYS), min_length=1, description="The days on which the sale begins.")
+    opens: Clock = Field(alias="from", description='Its beginning, like "22:00".')
+    closes: Clock = Field(
+        alias="to", description='Its end, like "06:00": a time before `from` is on the next day. "24:00": the end of the day.'
+    )
+    percent_off: Percent = Field(description="The reduction in percent of the price: more than 0, at most 100.")
+    first_day: date | None = Field(default=None, description="The first day on which it begins; missing: no first day.")
+    last_day: date | None = Field(default=None, description="The last day on which it begins; missing: no last day.")
 
     @model_validator(mode="after")
     def _has_a_length(self) -> Self:

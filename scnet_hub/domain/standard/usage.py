@@ -1,4 +1,4 @@
-"""`UsageEvent`: one segment of one run of a job, as centres and the federation hand it on: OGF Usage Record names in a CloudEvent 1.0.
+"""`UsageEvent`: one segment of one run of a job, as centres and the federation exchange it: OGF Usage Record names in a CloudEvent 1.0.
 
 Knows the document only: what a segment is and what it costs is the ledger's (`ledger/export.py` writes and reads these).
 """
@@ -36,57 +36,57 @@ class _Document(BaseModel):
 
 
 class SegmentOf(_Document):
-    """The part of the run that this record is of: half-open, within one month of the federation's zone."""
+    """The part of the run that this record describes: half-open, within one month of the federation's zone."""
 
-    number: int = Field(ge=1, strict=True, description="1 for the first.")
+    number: int = Field(ge=1, strict=True, description="1 for the first segment.")
     start_time: Instant
     end_time: Instant
 
 
 class MeterReading(_Document):
-    """How much of one meter the segment used."""
+    """The segment's use of one meter."""
 
     meter: str = Field(pattern=rf"^[a-z]+(-[a-z]+)+(:{MODEL}{{1,64}})?$", description="core-second, gpu-second:MODEL, gib-second.")
     quantity: Quantity
 
 
 class UsageData(_Document):
-    """The usage record. Amounts are what was allocated, used or not."""
+    """The usage record. Amounts are allocated resources, used or not."""
 
     record_id: str = Field(max_length=500, description="The run's identity, segment and revision: unique in the federation.")
-    create_time: Instant = Field(description="When the centre's accounting said so.")
-    revision: Count = Field(default=0, description="0, and one more with each correction of the same run.")
-    final: bool = Field(strict=True, description="False: the run goes on, and this is what it used so far.")
+    create_time: Instant = Field(description="When the centre's accounting reported it.")
+    revision: Count = Field(default=0, description="0, plus one for each correction of the same run.")
+    final: bool = Field(strict=True, description="False: the run continues, and this is its usage so far.")
     site: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$", description="The centre's id.")
-    birth: str = Field(max_length=100, description="Which life of the centre's cluster: one that lost its state gives ids out again.")
+    birth: str = Field(max_length=100, description="The life of the centre's cluster: a cluster that lost its state assigns ids again.")
     queue: str = Field(default="", max_length=64, description="The partition.")
-    host: str = Field(default="", max_length=255, description="Its first node.")
-    local_job_id: str = Field(min_length=1, max_length=64, description="The scheduler's own.")
+    host: str = Field(default="", max_length=255, description="The first node.")
+    local_job_id: str = Field(min_length=1, max_length=64, description="The scheduler's job id.")
     global_job_id: str = Field(max_length=400, description="The run's identity.")
     job_name: str = Field(default="", max_length=1000)
-    session_id: str = Field(default="", max_length=100, description="Whose job it is, by its name.")
-    copy_number: Count = Field(default=0, description="Which copy of that session; 0: of none.")
+    session_id: str = Field(default="", max_length=100, description="The session of the job, by its name.")
+    copy_number: Count = Field(default=0, description="The number of the session's copy; 0: none.")
     project_name: str = Field(default="", max_length=100)
     global_user_id: str = Field(default="", max_length=255, description="A pseudonym, never a name.")
-    restart: Count = Field(default=0, description="Runs of the same job before this one.")
+    restart: Count = Field(default=0, description="The number of earlier runs of the same job.")
     submit_time: Instant | None = None
     start_time: Instant | None = Field(default=None, description="Of the run; absent if it never started.")
-    end_time: Instant | None = Field(default=None, description="Of the run; absent while it goes on.")
+    end_time: Instant | None = Field(default=None, description="Of the run; absent while it continues.")
     segment: SegmentOf | None = Field(default=None, description="Absent for a run that never started.")
     status: str = Field(json_schema_extra={"enum": list(STATUS)}, pattern="^(" + "|".join(STATUS) + ")$")
-    state_raw: str = Field(default="", max_length=200, description="The scheduler's own word.")
-    ended_by: str = Field(default="", max_length=100, description="Who cancelled it, if that is said.")
+    state_raw: str = Field(default="", max_length=200, description="The scheduler's name of the state.")
+    ended_by: str = Field(default="", max_length=100, description="Who cancelled the job, if known.")
     exit_status: str = Field(default="", max_length=40, description="Code and signal, like 7:0.")
-    processors: Count = Field(default=0, description="Cores allocated.")
-    gpus: dict[Model, Count] = Field(default={}, description='GPUs allocated, by model; "": of which it is not known.')
-    memory: Count = Field(default=0, description="Bytes allocated.")
-    wall_duration: Duration = Field(default=timedelta(), description="Of the run, without what it was suspended.")
-    cpu_duration: Duration = Field(default=timedelta(), description="CPU time used, where accounting knows it.")
-    meters: list[MeterReading] = Field(default=[], description="Of the segment: the amounts allocated times its length.")
+    processors: Count = Field(default=0, description="Allocated cores.")
+    gpus: dict[Model, Count] = Field(default={}, description='Allocated GPUs, by model; "": unknown model.')
+    memory: Count = Field(default=0, description="Allocated bytes.")
+    wall_duration: Duration = Field(default=timedelta(), description="Of the run, without suspended time.")
+    cpu_duration: Duration = Field(default=timedelta(), description="Used CPU time, if accounting knows it.")
+    meters: list[MeterReading] = Field(default=[], description="Of the segment: the allocated amounts times its length.")
 
 
 class UsageEvent(BaseModel):
-    """The envelope: a CloudEvent 1.0. `source` and `id` together are unique: who has had them has had the record."""
+    """The envelope: a CloudEvent 1.0. `source` and `id` together are unique: a receiver that has seen both has the record."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -100,7 +100,7 @@ class UsageEvent(BaseModel):
 
 
 def parse_event(text: str | bytes, *, source: str) -> UsageEvent:
-    """The event in a JSON text. Raises SpecError naming `source`, the field, and what was expected there."""
+    """Parses an event in a JSON text. Raises SpecError with `source`, the field, and the expected value."""
     return read(UsageEvent, text, source=source)
 
 
@@ -119,7 +119,7 @@ def read(document: type[D], text: str | bytes, *, source: str) -> D:
 
 
 def schema() -> dict[str, JsonValue]:
-    """The JSON Schema of the event."""
+    """Returns the JSON Schema of the event."""
     document: dict[str, Any] = _without_titles(UsageEvent.model_json_schema(by_alias=True))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": TYPE, **document}
 
@@ -129,7 +129,7 @@ def schema_text() -> str:
 
 
 def _without_titles(node: Any) -> Any:
-    """pydantic names every key a second time, in title case."""
+    """Removes titles, by which pydantic repeats every key in title case."""
     if isinstance(node, dict):
         return {key: _without_titles(value) for key, value in node.items() if key != "title" or isinstance(value, dict)}
     return [_without_titles(one) for one in node] if isinstance(node, list) else node
