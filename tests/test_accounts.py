@@ -143,7 +143,7 @@ async def test_one_account_belongs_to_one_person(db: Database) -> None:
 
 async def test_a_listed_account_is_the_centres_to_end_a_proven_one_the_persons(db: Database) -> None:
     await db.run(account_links.apply, [page('grace = "u2"')], AT)
-    with pytest.raises(Refused, match="list of Beta"):
+    with pytest.raises(Refused, match="administrators of Beta"):
         await db.run(account_links.unlink, page(), "grace", AT)
     with pytest.raises(NotFound):
         await db.run(account_links.unlink, page(), "ada", AT)

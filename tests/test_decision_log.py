@@ -80,7 +80,7 @@ async def test_a_decision_is_replayed_from_the_log_as_it_was(world: World) -> No
     assert document["same"] and document["placement"]["ranked"] == row.placement["ranked"] and document["policy"] == "soonest"
     cheapest = await log.replay(row.id, "", "cheapest")
     assert cheapest["policy"] == "cheapest" and "Policy cheapest" in cheapest["words"][0]
-    with pytest.raises(BadOption, match="no policy 'dice'"):
+    with pytest.raises(BadOption, match="Unknown policy 'dice'"):
         await log.replay(row.id, "ada", "dice")
 
 
