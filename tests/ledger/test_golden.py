@@ -87,7 +87,7 @@ def test_the_files_are_in_the_package() -> None:
 
 
 def test_the_reference_explains_every_column() -> None:
-    page = (golden.FOLDER.parents[2] / "docs/reference/usage.md").read_text()
+    page = (golden.FOLDER.parents[3] / "docs/reference/usage.md").read_text()
     for name in ("cases", "accounting", "prices", "records", "segments"):
         section = page.split(f"`{name}.csv`: ")[1]
         assert not [column for column in golden.read(name)[0] if f"`{column}`" not in section]

@@ -21,6 +21,7 @@ from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.domain.usage import cloud_events, serialisation
 from scnet_hub.domain.usage.manifests import Manifest
 from scnet_hub.services.accounting import accounting_pull, intake
+from scnet_hub.services.accounting.accounting_pull import AccountingPull
 from scnet_hub.units import credits
 from tests.broker.door import by
 from tests.ledger.runs import AT, DAY, HOUR, MINUTE
@@ -222,11 +223,11 @@ async def test_interim_records_are_asked_for_and_the_month_that_is_over_is_charg
 async def test_what_is_due_is_done_and_a_centre_that_is_away_is_left_alone(world: World) -> None:
     fed = world.federation
     now = fed.clock()
-    fed.clock = lambda: now + 2 * DAY
-    await fed.accounting_pull.once("north")
+    pull = AccountingPull(replace(fed.runtime, clock=lambda: now + 2 * DAY), fed.pages)
+    await pull.once("north")
     first = await fed.db.run(stored_manifests.of, "north")
     assert len(first) == 1 and not first[0].missing
     world.faults["north"].away = True
     await world.until(lambda: fed.load.centres["north"].failing_since)
-    await fed.accounting_pull.once("north")
+    await pull.once("north")
     assert len(await fed.db.run(stored_manifests.of, "north")) == 1
