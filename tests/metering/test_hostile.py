@@ -21,7 +21,7 @@ from scnet_hub.domain.sessions import records
 from scnet_hub.domain.usage import serialisation
 from scnet_hub.errors import Refused
 from scnet_hub.services.accounting import accounting_pull, books, charging, intake, outages, suspense_decisions
-from scnet_hub.services.accounting.accounting_pull import Pulling
+from scnet_hub.services.accounting.accounting_pull import AccountingPull
 from scnet_hub.units import credits
 from tests.ledger.runs import AT, DAY, HOUR, MINUTE, interim, run
 from tests.postgres import undone
@@ -85,7 +85,7 @@ def test_what_was_believed_of_a_run_that_goes_on_is_not_believed_of_another_leng
 
 
 async def test_a_centre_whose_accounting_breaks_something_stops_no_other_centres(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Watched(Pulling):
+    class Watched(AccountingPull):
         asked: list[str]
 
         async def once(self, centre: str) -> None:
@@ -94,7 +94,7 @@ async def test_a_centre_whose_accounting_breaks_something_stops_no_other_centres
                 raise OverflowError("date value out of range")
 
     monkeypatch.setattr(accounting_pull, "EVERY", 0)
-    one = Watched(cast(Any, SimpleNamespace(centres={"alpha": None, "beta": None})))
+    one = Watched(cast(Any, SimpleNamespace(centres={"alpha": None, "beta": None})), cast(Any, None))
     one.asked = []
     task = asyncio.create_task(one.run())
     for _ in range(20):
