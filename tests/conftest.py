@@ -1,9 +1,10 @@
 """What all tests share: Hypothesis without clocks (this may run beside anything), short folders for unix sockets, real centres."""
 
+import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.builders.clock import VirtualLoop
 
 pytest_plugins = ["tests.testbed.fixtures", "tests.environments", "tests.world", "tests.postgres"]
 
@@ -40,6 +43,11 @@ def together(file: str) -> str:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
     return Together(config, log)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """On which event loop an async test runs: `virtual_time` among its fixtures asks for one that waits for nothing."""
+    return {"virtual": VirtualLoop} if "virtual_time" in getattr(item, "fixturenames", ()) else {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.errors import OverQuota, Refused
 from tests.world import World
-
-
-@pytest.fixture
-async def world(short_path: Path) -> AsyncIterator[World]:
-    world = World(short_path)
-    world.programs = dict.fromkeys(("north", "south"), world.program("sleeps", "exec sleep 300"))
-    await world.start()
-    yield world
-    await world.stop()
 
 
 async def ready(world: World, **options: object) -> SessionRow:
@@ -64,7 +52,7 @@ async def test_what_it_continues_does_not_count_against_the_quota(world: World) 
 async def test_if_the_first_ends_before_the_next_one_listens_the_name_is_the_next_ones(world: World) -> None:
     row = await ready(world)
     after, _ = await world.federation.continuation.next(row)
-    world.daemons[row.centre].ask("scancel", row.job_id)
+    world.centres[row.centre].ask("scancel", row.job_id)
     await world.reaches(row.id, "charged")
     mine, new = await world.federation.submission.submit(_request(row), {"argv": ["x"], "env": {}})
     assert mine.id == after.id and not new

@@ -177,6 +177,7 @@ async def test_a_report_of_nothing_is_one_and_of_a_day_counts(world: World) -> N
     assert empty["all"]["count"] == 0 and empty["all"]["hit_rate"] is None and empty["decisions"] == empty["refused"] == []
     row = await world.submit(kind="lab")
     await world.listens(row)
+    await world.passes(1)
     await refusal(world, cores=64)
     report = await world.federation.decision_log.report(1)
     assert (report["all"]["count"], report["all"]["hit_rate"], report["all"]["ready"]) == (1, 1.0, 1)

@@ -1,4 +1,4 @@
-"""The federation on real embedded centres, with faults as named transports: nothing is lost, doubled or held for ever."""
+"""The federation on two centres, with faults as named transports: nothing is lost, doubled or held for ever."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scnet_hub.domain.commands import Command, Completed
 from scnet_hub.domain.jobs import JobRequest, JobState, JobStatus
 from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.errors import NotStored, Refused, SpecError
+from tests.builders.centre import Program, Run
 from tests.world import PAYLOAD, Fault, World
 
 
@@ -278,29 +279,29 @@ async def test_a_login_that_hangs_keeps_nobody_else_waiting(world: World, monkey
     monkeypatch.setattr(transport, "tail", slow_tail, raising=False)
     for row in (one, other):
         job = (await world.federation.lookup.get(row.id)).job_id
-        world.daemons["north"].ask("scancel", job)  # not by us: the watch reads the last lines of the log
+        world.centres["north"].ask("scancel", job)  # not by us: the watch reads the last lines of the log
     await world.reaches(other.id, "charged")
 
 
 async def test_a_stop_never_cancels_a_job_of_another_name(world: World) -> None:
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")
-    other = world.daemons["north"].ask("sbatch", "--parsable", "--job-name=somebody-else", "--wrap=sleep 60").strip()
+    other = world.centres["north"].ask("sbatch", "--parsable", "--job-name=somebody-else", "--wrap=sleep 60").strip()
     await world.federation.stopping.cancel_job(replace(running, id="nobodysjob", job_id=other))
-    assert "somebody-else" in world.daemons["north"].ask("squeue", "-h", "-o", "%j")
+    assert "somebody-else" in world.centres["north"].ask("squeue", "-h", "-o", "%j")
 
 
 async def test_a_federation_that_forgot_a_centre_with_sessions_does_not_start(world: World) -> None:
     row = await world.submit(centre="north")
     await world.reaches(row.id, "starting")
     await world.kill()
-    world.daemons, kept = {"south": world.daemons["south"]}, world.daemons
+    world.centres, kept = {"south": world.centres["south"]}, world.centres
     federation = world.build()
     with pytest.raises(SpecError, match="no longer has"):
         await federation.start()
     await federation.stop()
     federation.db.close()
-    world.daemons = kept
+    world.centres = kept
     await world.restart()
 
 
@@ -317,14 +318,17 @@ async def test_an_answer_that_breaks_the_parser_is_a_failure_of_that_centre(worl
 
 
 async def test_a_lab_that_dies_while_it_is_used_keeps_why_its_exit_code_and_the_end_of_its_log(world: World) -> None:
-    go = world.home / "go"
-    script = f"while [ ! -e {go} ]; do sleep 0.05; done; echo 'Killed: 3.9 GiB used'; exit 3"
-    await world.kill()
-    world.programs["north"] = world.program("dies", script)
-    await world.restart()
+    go = asyncio.Event()
+
+    async def dies(run: Run) -> int:
+        await go.wait()
+        run.say("Killed: 3.9 GiB used\n")
+        return 3
+
+    world.runs(Program(dies), "north")
     row = await world.submit(kind="lab", name="", centre="north")
     await world.listens(await world.reaches(row.id, "starting"))
-    go.touch()
+    go.set()
     ended = await world.reaches(row.id, "charged")
     [told] = await world.federation.reports.sessions([ended])
     assert told["exit_code"] == "3:0" and endings.outcome(told) == "failed" and endings.cause(told) == "The job failed with exit code 3."

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from scnet_hub.domain.jobs import JobRequest
 from scnet_hub.domain.placement.calibration import LEAST
+from tests.builders.centre import exits
 from tests.world import World
 
 
-@pytest.fixture
-async def world(short_path: Path) -> AsyncIterator[World]:
-    world = World(short_path)
-    world.programs = dict.fromkeys(("north", "south"), world.program("ends", "exit 0"))
-    await world.start()
-    yield world
-    await world.stop()
-
-
 async def test_a_start_is_promised_what_such_starts_took(world: World) -> None:
+    world.runs(exits(0))
     request = JobRequest(person="ada", project="p", kind="batch", name="next")
     before, _ = await world.federation.placing.place(request)
     assert before.best and before.best.range is None

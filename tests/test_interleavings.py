@@ -16,29 +16,22 @@ from scnet_hub.domain.sessions import names
 from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.errors import BadOption, Rejected, Unreachable
 from scnet_hub.services.sessions.copies import heir
-from tests.test_second_chances import QUICK, SLEEPS, stalled
+from tests.builders.centre import exits
+from tests.test_second_chances import QUICK, stalled
 from tests.world import World
 
 
-async def built(home: Path, more: str = "", program: str = SLEEPS) -> World:
-    world = World(home, more)
-    world.programs = dict.fromkeys(("north", "south"), world.program("program", program))
+@pytest.fixture
+async def quick(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
+    world = World(short_path, QUICK)
     await world.start()
+    yield world
+    await world.stop()
+
+
+@pytest.fixture
+def calm(world: World) -> World:
     return world
-
-
-@pytest.fixture
-async def quick(short_path: Path) -> AsyncIterator[World]:
-    world = await built(short_path, QUICK)
-    yield world
-    await world.stop()
-
-
-@pytest.fixture
-async def calm(short_path: Path) -> AsyncIterator[World]:
-    world = await built(short_path)
-    yield world
-    await world.stop()
 
 
 class Slow:
@@ -151,20 +144,17 @@ async def test_a_job_that_its_centre_lists_again_is_not_written_off(calm: World)
     assert again.live and again.forgotten_since is None
 
 
-async def test_a_job_that_ran_and_was_forgotten_before_its_answer_came_is_not_run_again(short_path: Path) -> None:
-    world = await built(short_path, program="exec true")
-    try:
-        fault, north = world.faults["north"], world.daemons["north"]
-        fault.lose_answer_to = "sbatch"
-        row = await world.submit(centre="north")
-        await world.until(lambda: not fault.lose_answer_to)
-        fault.away = True
-        await world.until(lambda: not north.ask("squeue", "-h", "-t", "all", "-o", "%j").strip())  # ended, and min_job_age is over
-        fault.away = False
-        charged = await world.reaches(row.id, "charged")
-        assert charged.job_id and world.jobs(row.id) == 1
-    finally:
-        await world.stop()
+async def test_a_job_that_ran_and_was_forgotten_before_its_answer_came_is_not_run_again(world: World) -> None:
+    world.runs(exits(0))
+    fault, north = world.faults["north"], world.centres["north"]
+    fault.lose_answer_to = "sbatch"
+    row = await world.submit(centre="north")
+    await world.until(lambda: not fault.lose_answer_to)
+    fault.away = True
+    await world.until(lambda: not north.ask("squeue", "-h", "-t", "all", "-o", "%j").strip())  # ended, and min_job_age is over
+    fault.away = False
+    charged = await world.reaches(row.id, "charged")
+    assert charged.job_id and world.jobs(row.id) == 1
 
 
 async def test_an_operator_can_write_off_what_ended_and_has_no_usage_record(calm: World) -> None:
@@ -176,7 +166,7 @@ async def test_an_operator_can_write_off_what_ended_and_has_no_usage_record(calm
         return []
 
     fed.centres["north"].usage = nothing  # type: ignore[method-assign]
-    await asyncio.to_thread(calm.daemons["north"].ask, "scancel", running.job_id)
+    calm.centres["north"].ask("scancel", running.job_id)
     await calm.reaches(row.id, "ended")
     await fed.stopping.write_off_all(await fed.lookup.get(row.id), "Written off.")
     assert (await fed.lookup.get(row.id)).charged == 0
@@ -195,7 +185,7 @@ async def test_an_operator_can_write_off_what_was_never_answered_and_its_job_is_
     fed.watchers["north"].wake()
 
     async def stopped() -> bool:
-        text = await asyncio.to_thread(calm.daemons["north"].ask, "squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%j")
+        text = calm.centres["north"].ask("squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%j")
         return row.id not in text
 
     await calm.until(stopped)

@@ -367,10 +367,7 @@ async def test_what_runs_over_its_hold_is_in_flight_and_no_more_available(hall: 
     assert (session["in_flight"], session["held"], session["leased_until"]) == (13.5, 0, "2026-11-02T09:58:00.000Z")
 
 
-async def test_at_a_real_centre_it_ends_with_its_reason_and_is_charged_for_what_it_ran(short_path: Path) -> None:
-    world = World(short_path)
-    world.programs = dict.fromkeys(("north", "south"), world.program("sleeps", "exec sleep 300"))
-    await world.start()
+async def test_at_a_centre_it_ends_with_its_reason_and_is_charged_for_what_it_ran(world: World) -> None:
     fed = world.federation
     row = await world.submit(kind="lab", walltime=3 * HOUR)
     await world.listens(await world.reaches(row.id, "starting"))
@@ -390,7 +387,6 @@ async def test_at_a_real_centre_it_ends_with_its_reason_and_is_charged_for_what_
     ended = await world.reaches(row.id, "charged")
     assert ended.end_reason.startswith("Stopped because credits ran out. Project p has 0.00 credits left, and ")
     assert ended.charged and (await fed.db.run(books.held, row.id)) == Amount(0)
-    await world.stop()
 
 
 def test_looks_come_often_enough() -> None:

@@ -26,7 +26,7 @@ max_price = 0.5
 
 
 @pytest.fixture
-async def world(short_path: Path) -> AsyncIterator[World]:
+async def world(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
     world = World(short_path, more=MORE)
     await world.start()
     yield world

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,21 +16,21 @@ from tests.world import World
 
 
 @pytest.fixture
-async def world(short_path: Path) -> AsyncIterator[World]:
+async def world(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
     world = World(short_path, forget_after=2)
     await world.start()
     yield world
     await world.stop()
 
 
-async def by_hand(world: World, centre: str, name: str) -> str:
+def by_hand(world: World, centre: str, name: str) -> str:
     """A job that bears a session's name and that no broker submitted."""
-    return (await asyncio.to_thread(world.daemons[centre].ask, "sbatch", "--parsable", f"--job-name={name}", "--wrap=sleep 300")).strip()
+    return str(world.centres[centre].ask("sbatch", "--parsable", f"--job-name={name}", "--wrap=sleep 300")).strip()
 
 
-async def queue(world: World, centre: str) -> dict[str, str]:
+def queue(world: World, centre: str) -> dict[str, str]:
     """Live jobs there: id → name."""
-    text = await asyncio.to_thread(world.daemons[centre].ask, "squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%A %j")
+    text = world.centres[centre].ask("squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%A %j")
     return dict(line.split(" ", 1) for line in text.splitlines())
 
 
@@ -41,13 +38,13 @@ async def test_a_job_of_a_session_that_is_over_is_stopped(world: World) -> None:
     row = await world.submit(centre="north")
     await world.federation.stopping.cancel(await world.reaches(row.id, "starting"))
     await world.reaches(row.id, "charged")
-    job = await by_hand(world, "north", names.job_name(row))
+    job = by_hand(world, "north", names.job_name(row))
     orphans = world.federation.watchers["north"].orphans
     (seen,) = await world.until(lambda: orphans.found)
     assert (seen.job_id, seen.session, seen.rule) == (job, row.id, STOPPED)
 
     async def gone() -> bool:
-        return job not in await queue(world, "north")
+        return job not in queue(world, "north")
 
     await world.until(gone)
     await world.until(lambda: not orphans.found)
@@ -56,29 +53,29 @@ async def test_a_job_of_a_session_that_is_over_is_stopped(world: World) -> None:
 async def test_a_second_job_of_a_live_session_is_stopped_and_the_session_goes_on(world: World) -> None:
     row = await world.submit(centre="north")
     await world.reaches(row.id, "starting")
-    job = await by_hand(world, "north", names.job_name(row))
+    job = by_hand(world, "north", names.job_name(row))
 
     async def gone() -> bool:
-        return job not in await queue(world, "north")
+        return job not in queue(world, "north")
 
     await world.until(gone)
     same = await world.federation.lookup.get(row.id)
-    assert same.live and same.job_id in await queue(world, "north")
+    assert same.live and same.job_id in queue(world, "north")
 
 
 async def test_a_strangers_job_of_such_a_name_is_shown_and_left_alone(world: World) -> None:
-    job = await by_hand(world, "north", "scnet-aaaabbbbcccc")
+    job = by_hand(world, "north", "scnet-aaaabbbbcccc")
     orphans = world.federation.watchers["north"].orphans
     (seen,) = await world.until(lambda: orphans.found)
     assert (seen.session, seen.rule) == ("", STRANGE)
     document = await world.federation.reports.orphans(orphans.found)
-    assert document["jobs"][0]["job_id"] == job and job in await queue(world, "north")
+    assert document["jobs"][0]["job_id"] == job and job in queue(world, "north")
 
 
 async def test_a_job_of_ours_at_another_centre_than_it_was_asked_for_is_shown(world: World) -> None:
     row = await world.submit(centre="north")
     await world.reaches(row.id, "starting")
-    await by_hand(world, "south", names.job_name(row))
+    by_hand(world, "south", names.job_name(row))
     (seen,) = await world.until(lambda: world.federation.watchers["south"].orphans.found)
     assert seen.rule == STRANGE
 
@@ -86,9 +83,9 @@ async def test_a_job_of_ours_at_another_centre_than_it_was_asked_for_is_shown(wo
 async def test_a_centre_that_gives_a_job_id_out_again_does_not_end_our_session_by_anothers_job(world: World) -> None:
     row = await world.submit(centre="north")
     running = await world.reaches(row.id, "starting")
-    await reborn(world, "north", others=int(running.job_id))
-    assert (await queue(world, "north"))[running.job_id].startswith("somebody")
-    await asyncio.to_thread(world.daemons["north"].ask, "scancel", running.job_id)
+    reborn(world, "north", others=int(running.job_id))
+    assert queue(world, "north")[running.job_id].startswith("somebody")
+    world.centres["north"].ask("scancel", running.job_id)
     marked = await world.until(lambda: _forgotten(world, row.id))
     assert marked.live and marked.unknown_since
     listed = (await world.federation.reports.orphans([]))["sessions"]
@@ -99,22 +96,11 @@ async def test_a_centre_that_gives_a_job_id_out_again_does_not_end_our_session_b
     assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
 
 
-def gone(_: object, path: str, error: Any) -> None:
-    """What the daemon takes away itself, on its way out, is no trouble."""
-    if not issubclass(error[0], FileNotFoundError):
-        raise error[1]
-
-
-async def reborn(world: World, centre: str, *, others: int) -> None:
+def reborn(world: World, centre: str, *, others: int) -> None:
     """The centre with nothing of what it knew, and so many jobs of somebody else's, which have our ids."""
-    world.faults[centre].away = True
-    daemon = world.daemons[centre]
-    await asyncio.to_thread(daemon.stop)
-    shutil.rmtree(daemon.home, onerror=gone)
-    await asyncio.to_thread(daemon.start)
+    world.centres[centre].forget()
     for number in range(others):
-        await by_hand(world, centre, f"somebody{number}")
-    world.faults[centre].away = False
+        by_hand(world, centre, f"somebody{number}")
 
 
 async def _forgotten(world: World, session_id: str) -> SessionRow | None:
@@ -157,7 +143,7 @@ async def test_a_record_may_be_as_late_as_the_accounting_was_away(world: World) 
     await world.reaches(row.id, "ended")
     await world.until(lambda: "sacct" in north.asked)
     north.broken, north.knows_nothing, north.nothing_once = {"sacct"}, set(), "sacct"
-    await asyncio.sleep(2.5)  # longer than the patience
+    await world.passes(2.5)  # longer than the patience
     north.broken = set()
     await world.reaches(row.id, "charged")
     assert "has no record" not in await world.log(row.id)
@@ -172,7 +158,7 @@ async def test_an_operator_may_write_a_session_off_and_what_turns_up_again_is_st
     world.faults["north"].away = False
 
     async def gone() -> bool:
-        return running.job_id not in await queue(world, "north")
+        return running.job_id not in queue(world, "north")
 
     await world.until(gone)
 
@@ -190,7 +176,7 @@ async def test_a_stop_whose_centre_is_away_does_not_keep_the_next_session_waitin
     await world.reaches(fresh.id, "starting")
     world.faults["north"].away = False
     charged = await world.reaches(row.id, "charged")
-    assert charged.used is not None and running.job_id not in await queue(world, "north")
+    assert charged.used is not None and running.job_id not in queue(world, "north")
     assert (await world.federation.lookup.get(fresh.id)).live
 
 

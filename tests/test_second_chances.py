@@ -18,18 +18,18 @@ from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.domain.standard.federation import SecondChanceSpec
 from scnet_hub.errors import Refused
 from scnet_hub.services.sessions import second_chances
+from tests.builders.centre import exits
 from tests.world import World
 
 QUICK = "[second_chance]\npatience = 1\npinned_patience = 2\nstart_patience = 3\n"
 T0 = datetime(2026, 11, 23, 9, tzinfo=UTC)
 LAB = JobRequest(person="ada", project="p", kind="lab", name="x")
-SLEEPS, DIES = "exec sleep 300", "echo no such module >&2; exit 3"
+DIES = exits(3, "no such module")
 
 
 @pytest.fixture
-async def world(short_path: Path) -> AsyncIterator[World]:
+async def world(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
     world = World(short_path, QUICK)
-    world.programs = dict.fromkeys(("north", "south"), world.program("sleeps", SLEEPS))
     await world.start()
     yield world
     await world.stop()
@@ -37,10 +37,10 @@ async def world(short_path: Path) -> AsyncIterator[World]:
 
 async def stalled(world: World, **options: Any) -> tuple[SessionRow, SessionRow]:
     """A Lab that waits at one full centre, and its further copy at the other, where room came up."""
-    jobs = {name: await world.fill(name) for name in world.daemons}
+    jobs = {name: await world.fill(name) for name in world.centres}
     row = await world.submit(kind="lab", **options)
     await world.reaches(row.id, "queued")
-    other = next(name for name in world.daemons if name != row.centre)
+    other = next(name for name in world.centres if name != row.centre)
     await world.free(other, jobs[other])
 
     async def two() -> list[SessionRow] | None:
@@ -81,7 +81,7 @@ async def test_the_copy_that_comes_second_is_told_that_it_is_over(world: World) 
 
 
 async def test_a_lab_that_waits_for_long_waits_in_a_further_queue_too(world: World) -> None:
-    for name in world.daemons:
+    for name in world.centres:
         await world.fill(name)
     row = await world.submit(kind="lab")
 
@@ -128,9 +128,7 @@ async def test_a_lab_pinned_to_a_centre_stays_there(world: World) -> None:
 
 
 async def test_a_start_that_dies_is_tried_elsewhere_and_ends_with_the_last_lines_of_its_log(world: World) -> None:
-    await world.kill()
-    world.programs = dict.fromkeys(("north", "south"), world.program("dies", DIES))
-    await world.restart()
+    world.runs(DIES)
     row = await world.submit(kind="lab")
     ended = await world.reaches(row.id, "charged")
     rows = await world.copies(row.id)
@@ -139,9 +137,7 @@ async def test_a_start_that_dies_is_tried_elsewhere_and_ends_with_the_last_lines
 
 
 async def test_a_black_hole_is_left_out_and_the_next_start_goes_elsewhere(world: World) -> None:
-    await world.kill()
-    world.programs = {"north": world.program("dies", DIES), "south": world.program("sleeps", SLEEPS)}
-    await world.restart()
+    world.runs(DIES, "north")
     job = await world.fill("south")
     for name in ("one", "two", "three"):
         row = await world.submit(kind="lab", name=name)

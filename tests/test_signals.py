@@ -38,7 +38,7 @@ class Undecided(Database):
 
 
 @pytest.fixture
-async def unsure(short_path: Path) -> AsyncIterator[World]:
+async def unsure(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
     world = World(short_path)
     world.opens = Undecided
     await world.start()

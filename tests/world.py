@@ -1,11 +1,15 @@
-"""A federation on two real embedded centres, with faults as named transports: what tests of the federation's story share."""
+"""A federation on two centres, with faults as named transports: what tests of the federation's story share.
+
+`World` has its centres in memory and a time that no test waits for; `RealWorld` has two daemons of embedded centres, for the few stories
+that processes, sockets or a restart of a daemon could change (`tests/test_real_daemons.py` says which).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +22,14 @@ from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.domain.commands import Command, Completed
 from scnet_hub.domain.jobs import JobRequest
 from scnet_hub.domain.sessions.records import SessionRow
-from scnet_hub.domain.standard.centre import parse_centre
+from scnet_hub.domain.standard.centre import CentreSpec, parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import Unreachable
 from scnet_hub.services.federation import Federation
+
+from .builders.centre import MemoryCentre, Program, seam, stays
+from .builders.clock import Clock
+from .builders.database import new_sqlite
 
 PAGE = """
 centres = ["north.toml", "south.toml"]
@@ -80,37 +88,49 @@ class Fault:
 
 
 class World:
-    """Two centres, a database and the federation over them; `restart` makes a new federation on the same database. `programs`
-    are, by centre, what runs there instead of a session's own first process; `page` is the federation's, with `more` of it."""
+    """Two centres, a database and the federation over them; `restart` makes a new federation on the same database. `more` is added to the
+    federation's page. `centres` are asked as their own users ask them; a job runs what `runs` says, else it stays until it is stopped."""
 
-    def __init__(self, home: Path, more: str = "", forget_after: float = 1800) -> None:
+    def __init__(self, home: Path, more: str = "", forget_after: float = 1800, database: str = "") -> None:
         self.home, self.page, self.forget_after = home, PAGE + more, forget_after
-        self.database = f"sqlite:///{home / 'b.sqlite'}"
-        self.programs: dict[str, str] = {}
-        self.daemons = {
-            name: EmbeddedCentre(home / name, Settings(name=name, index=200 + number, nodes=1, cores=4, min_job_age=5))
-            for number, name in enumerate(("north", "south"))
-        }
+        self.database = database or new_sqlite(home / "b.sqlite")
         self.faults: dict[str, Fault] = {}
         self.opens: type[Database] = Database
+        self.settings = {
+            name: Settings(name=name, index=200 + number, nodes=1, cores=4, min_job_age=5) for number, name in enumerate(("north", "south"))
+        }
+        self.begin()
+
+    def begin(self) -> None:
+        self.clock: Any = Clock()
+        self.centres: dict[str, Any] = {name: MemoryCentre(one, self.clock) for name, one in self.settings.items()}
+        self.runs(stays)
+
+    def runs(self, program: Program, *centres: str) -> None:
+        """What jobs of sessions are from now on there, or everywhere, instead of a session's own first process."""
+        for name in centres or self.centres:
+            self.centres[name].programs["python3"] = program
+
+    def page_of(self, name: str, **page: Any) -> str:
+        text: str = self.centres[name].page(**page)
+        return text
+
+    def centre(self, name: str, spec: CentreSpec) -> Centre:
+        return seam(self.centres[name], spec)
 
     def build(self) -> Federation:
         centres = {}
-        for name, daemon in self.daemons.items():
-            python = self.programs.get(name, sys.executable)
-            folder = self.home / "s" / name
-            text = centre_toml(daemon, title=name.title(), python=python, directory=folder, interval=1, busy_interval=0.5)
-            text = text.replace("[watch]", f"[watch]\nforget_after = {self.forget_after}")
-            centre = Centre.of(parse_centre(text, source=name))
+        for name in self.centres:
+            text = self.page_of(name, title=name.title(), directory=self.home / "s" / name, interval=1, busy_interval=0.5)
+            spec = parse_centre(text.replace("[watch]", f"[watch]\nforget_after = {self.forget_after}"), source=name)
+            centre = centres[name] = self.centre(name, spec)
             centre.transport = self.faults[name] = Fault(centre.transport)  # type: ignore[assignment]
-            centres[name] = centre
         db = self.opens(self.database)
         db.open()
-        return Federation(parse_federation(self.page, source="p"), centres, db, call_home_url="http://127.0.0.1:9/{}")
+        spec = parse_federation(self.page, source="p")
+        return Federation(spec, centres, db, call_home_url="http://127.0.0.1:9/{}", clock=self.clock)
 
     async def start(self) -> None:
-        for daemon in self.daemons.values():
-            await asyncio.to_thread(daemon.start)
         await self.restart()
 
     async def restart(self) -> None:
@@ -125,8 +145,8 @@ class World:
 
     async def stop(self) -> None:
         await self.kill()
-        for daemon in self.daemons.values():
-            await asyncio.to_thread(daemon.stop)
+        for centre in self.centres.values():
+            centre.forget()
 
     async def submit(self, **options: Any) -> SessionRow:
         request = JobRequest(**{"person": "ada", "project": "p", "kind": "batch", "name": "x", **options})
@@ -149,24 +169,20 @@ class World:
                     return value
                 await asyncio.sleep(0.05)
 
-    def program(self, name: str, script: str) -> str:
-        """A program of so many lines of shell, which takes any arguments."""
-        path = self.home / name
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        return str(path)
+    async def passes(self, seconds: float) -> None:
+        """So much time goes by."""
+        await asyncio.sleep(seconds)
 
     async def fill(self, centre: str) -> str:
         """Takes all cores of a centre; the job's id there, for `scancel`."""
-        daemon = self.daemons[centre]
-        job = (await asyncio.to_thread(daemon.ask, "sbatch", "--parsable", "--cpus-per-task=4", "--wrap=sleep 300")).strip()
+        job: str = self.centres[centre].ask("sbatch", "--parsable", "--cpus-per-task=4", "--wrap=sleep 300").strip()
         known = self.federation.load.centres[centre]
         self.federation.watchers[centre].wake()
         await self.until(lambda: known.snapshot and known.snapshot.partitions["main"].cores_free == 0)
         return job
 
     async def free(self, centre: str, job: str) -> None:
-        await asyncio.to_thread(self.daemons[centre].ask, "scancel", job)
+        self.centres[centre].ask("scancel", job)
 
     async def copies(self, session_id: str) -> list[SessionRow]:
         return await self.federation.db.run(stored.copies_of, session_id)
@@ -183,12 +199,49 @@ class World:
     def jobs(self, session_id: str) -> int:
         """How many jobs of that session's name the centres ever saw."""
         name = f"scnet-{session_id}"
-        rows = [daemon.ask("sacct", "-X", "-n", "-P", f"--name={name}", "-o", "JobID,JobName") for daemon in self.daemons.values()]
+        rows = [centre.ask("sacct", "-X", "-n", "-P", f"--name={name}", "-o", "JobID,JobName") for centre in self.centres.values()]
         return sum(name in line for text in rows for line in text.splitlines())
 
 
+class RealWorld(World):
+    """The same on two daemons, whose jobs are processes: in real time."""
+
+    def begin(self) -> None:
+        self.clock = lambda: datetime.now(UTC)
+        self.centres = {name: EmbeddedCentre(self.home / name, one) for name, one in self.settings.items()}
+        self.runs(stays)
+
+    def runs(self, program: Program, *centres: str) -> None:
+        """`program` is one that can say itself in shell."""
+        for name in centres or self.centres:
+            path = self.home / f"runs-{name}"
+            path.write_text(f"#!/bin/sh\n{program.shell}\n")
+            path.chmod(0o755)
+
+    def page_of(self, name: str, **page: Any) -> str:
+        return centre_toml(self.centres[name], python=str(self.home / f"runs-{name}"), **page)
+
+    def centre(self, name: str, spec: CentreSpec) -> Centre:
+        return Centre.of(spec)
+
+    async def start(self) -> None:
+        for centre in self.centres.values():
+            await asyncio.to_thread(centre.start)
+        await super().start()
+
+    async def stop(self) -> None:
+        await self.kill()
+        for centre in self.centres.values():
+            await asyncio.to_thread(centre.stop)
+
+
 @pytest.fixture
-async def world(short_path: Path) -> AsyncIterator[World]:
+def virtual_time() -> None:
+    """The test runs on a loop whose time nothing waits for: see `tests.builders.clock`, and the hook in `tests.conftest`."""
+
+
+@pytest.fixture
+async def world(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
     world = World(short_path)
     await world.start()
     yield world

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -41,13 +40,17 @@ def job(centre: Centre, folder: str, *argv: str, **changes: Any) -> JobSpec:
     return JobSpec(name=name, argv=argv, **{**facts, **changes})
 
 
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 async def wait(centre: Centre, job_id: str, true: Callable[[JobStatus], bool], seconds: float = PATIENCE) -> JobStatus:
-    deadline = time.monotonic() + seconds
+    deadline = now() + seconds
     while True:
         status = (await centre.statuses([job_id]))[job_id]
         if true(status):
             return status
-        assert time.monotonic() < deadline, f"job {job_id} is still {status.state.value} ({status.reason}) after {seconds:g} s"
+        assert now() < deadline, f"job {job_id} is still {status.state.value} ({status.reason}) after {seconds:g} s"
         await asyncio.sleep(0.1)
 
 
@@ -61,12 +64,12 @@ def runs(status: JobStatus) -> bool:
 
 async def record_of(centre: Centre, job_id: str) -> UsageRecord:
     """Returns the job's accounting record, which may arrive a little after the end."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = now() + PATIENCE
     while True:
         for record in await centre.usage([job_id]):
             if record.state.ended:
                 return record
-        assert time.monotonic() < deadline, f"accounting has no end for job {job_id}"
+        assert now() < deadline, f"accounting has no end for job {job_id}"
         await asyncio.sleep(0.2)
 
 
@@ -87,7 +90,7 @@ def prepared(overdue: str) -> None:
 
 async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder: str, account: str) -> None:
     spec = job(centre, folder, "/bin/sleep", "2", cores=2)
-    before = datetime.now(UTC).replace(microsecond=0)
+    before = centre.clock().replace(microsecond=0)
     job_id = await centre.submit(spec, account=account)
     running = await wait(centre, job_id, runs)
     assert running.node, "a running job has a node"
@@ -104,11 +107,11 @@ async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder
 
 async def test_a_span_of_time_tells_of_the_jobs_that_ended_in_it_and_of_no_other(centre: Centre, folder: str, account: str) -> None:
     """The record equals the record that is returned for the job's id."""
-    began = datetime.now(UTC) - timedelta(minutes=5)  # by the hub's clock, which may differ from a centre's
+    began = centre.clock() - timedelta(minutes=5)  # by the hub's clock, which may differ from a centre's
     job_id = await centre.submit(job(centre, folder, "/bin/true"), account=account)
     await wait(centre, job_id, ended)
     record = await record_of(centre, job_id)
-    found = await centre.usage_between(began, datetime.now(UTC) + timedelta(minutes=5))
+    found = await centre.usage_between(began, centre.clock() + timedelta(minutes=5))
     assert [one for one in found if one.job_id == job_id and one.state.ended] == [record]
     assert not [one for one in await centre.usage_between(began - timedelta(days=2), began) if one.job_id == job_id]
 

@@ -10,7 +10,10 @@ from .door import by
 
 
 async def test_sessions_come_in_pages_and_ended_ones_behind_the_last(world: World, door: httpx.AsyncClient) -> None:
-    rows = [await world.submit(name=f"x{number}") for number in range(3)]
+    rows = []
+    for number in range(3):
+        rows.append(await world.submit(name=f"x{number}"))
+        await world.passes(1)
     first = (await door.get("sessions?limit=2&all=1", headers=by("ada"))).json()
     assert [one["id"] for one in first["sessions"]] == [row.id for row in rows[:2]] and first["next"] == rows[1].id
     await world.federation.stopping.cancel(await world.federation.lookup.get(rows[0].id))

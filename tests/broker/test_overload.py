@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import pytest
 
 from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
 from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.domain.sessions import start_file
-from tests.world import World
+from tests.builders.centre import Program, stays
+from tests.world import RealWorld, World
 
 from .door import by, vouch
 from .test_limits import request, serving
@@ -19,12 +22,17 @@ from .test_limits import request, serving
 HUB = "h" * 64
 
 
+@pytest.fixture
+async def world(short_path: Path) -> AsyncIterator[World]:
+    """On daemons and in real time: for what processes leave behind, and for a real server."""
+    world = RealWorld(short_path)
+    await world.start()
+    yield world
+    await world.stop()
+
+
 async def test_a_log_that_is_a_fifo_is_refused_in_words_and_stops_no_other_request(world: World, door: httpx.AsyncClient) -> None:
-    for name in world.daemons:
-        world.programs[name] = world.program("swap", "rm -f log; mkfifo log; sleep 300")
-    await world.kill()
-    await world.restart()
-    door._transport.app.state.federation = world.federation  # type: ignore[attr-defined]
+    world.runs(Program(stays.work, "rm -f log; mkfifo log; sleep 300"))
     row = await world.submit()
     spec = world.federation.centres[row.centre].spec
     log = Path(start_file.path(spec, row, "log"))

@@ -30,6 +30,7 @@ async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.
         books.charge(tx, "p", row.id, row.centre, credits(0.5), world.federation.clock(), "(1 core x 0.5) credits/h x 3600 s = 0.5 credits")
 
     await world.federation.db.run(settle)
+    await world.passes(0.001)  # less than a millionth of a credit
     found = (await door.get("usage?by=session", headers=by("ada"))).json()
     assert (found["charged"], found["person"], found["zone"]) == (0.5, "ada", "Asia/Shanghai")
     assert found["rows"][0]["session"] == row.id and found["rows"][0]["charges"][0]["formula"].endswith("= 0.5 credits")

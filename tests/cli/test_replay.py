@@ -56,6 +56,15 @@ class Hub:
 
 
 @pytest.fixture
+async def world(short_path: Path) -> AsyncIterator[World]:
+    """In real time: the commands ask from a thread of their own."""
+    world = World(short_path)
+    await world.start()
+    yield world
+    await world.stop()
+
+
+@pytest.fixture
 async def hub(world: World) -> AsyncIterator[Hub]:
     yield Hub(world)
 

@@ -16,7 +16,7 @@ from scnet_hub.adapters.db.tables import Packed, Sealed, SealedText, UtcDateTime
 from scnet_hub.errors import BadOption
 from scnet_hub.services.accounting import audit, books
 from scnet_hub.units import Amount
-from tests.world import World
+from tests.world import RealWorld, World
 
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
@@ -80,8 +80,7 @@ def test_postgresql_refuses_a_name_that_is_too_long_in_a_sentence(new_database: 
 
 @pytest.fixture
 async def world(short_path: Path, new_database: Callable[[str], str]) -> AsyncIterator[World]:
-    world = World(short_path)
-    world.database = new_database("postgresql")
+    world = RealWorld(short_path, database=new_database("postgresql"))
     await world.start()
     yield world
     await world.stop()

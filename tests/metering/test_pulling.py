@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -21,7 +20,6 @@ from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.domain.usage import cloud_events, serialisation
 from scnet_hub.domain.usage.manifests import Manifest
 from scnet_hub.services.accounting import accounting_pull, intake
-from scnet_hub.services.accounting.accounting_pull import AccountingPull
 from scnet_hub.units import credits
 from tests.broker.door import by
 from tests.ledger.runs import AT, DAY, HOUR, MINUTE
@@ -103,7 +101,7 @@ async def used_something(world: World) -> SessionRow:
     row = await world.submit(centre="north")
     row = await world.reaches(row.id, "starting", "ready")
     asked = ("sacct", "-X", "-n", "-P", f"--jobs={row.job_id}", "-o", "elapsedraw")
-    await world.until(lambda: int(world.daemons["north"].ask(*asked) or 0) > 0)
+    await world.until(lambda: int(world.centres["north"].ask(*asked) or 0) > 0)
     return row
 
 
@@ -122,9 +120,9 @@ async def test_operators_see_and_decide_suspense_and_pull_a_day_again(world: Wor
     await world.reaches(row.id, "starting", "ready")
     await fed.stopping.cancel(await fed.lookup.get(row.id))
     charged = await world.reaches(row.id, "charged")
-    job = await asyncio.to_thread(world.daemons["north"].ask, "sbatch", "--parsable", "--job-name=scnet-npqrstuvwxyz", "--wrap=true")
-    await world.until(lambda: "COMPLETED" in world.daemons["north"].ask("sacct", "-X", "-n", f"--jobs={job.strip()}", "-o", "state"))
-    day = datetime.now(ZoneInfo(fed.spec.time_zone)).date().isoformat()
+    job = world.centres["north"].ask("sbatch", "--parsable", "--job-name=scnet-npqrstuvwxyz", "--wrap=true")
+    await world.until(lambda: "COMPLETED" in world.centres["north"].ask("sacct", "-X", "-n", f"--jobs={job.strip()}", "-o", "state"))
+    day = fed.clock().astimezone(ZoneInfo(fed.spec.time_zone)).date().isoformat()
     assert (await door.post("centres/north/usage/pull", json={"day": day}, headers=by("ada"))).status_code == 403
     found = (await door.post("centres/north/usage/pull", json={"day": day}, headers=by("olga"))).json()["manifests"][0]
     assert found["finals"] == 2 and found["missing"] == [f"{day}: its manifest was issued before the day was over"]
@@ -222,12 +220,11 @@ async def test_interim_records_are_asked_for_and_the_month_that_is_over_is_charg
 
 async def test_what_is_due_is_done_and_a_centre_that_is_away_is_left_alone(world: World) -> None:
     fed = world.federation
-    now = fed.clock()
-    pull = AccountingPull(replace(fed.runtime, clock=lambda: now + 2 * DAY), fed.pages)
-    await pull.once("north")
+    world.clock.skip(2 * DAY)
+    await fed.accounting_pull.once("north")
     first = await fed.db.run(stored_manifests.of, "north")
     assert len(first) == 1 and not first[0].missing
     world.faults["north"].away = True
     await world.until(lambda: fed.load.centres["north"].failing_since)
-    await pull.once("north")
+    await fed.accounting_pull.once("north")
     assert len(await fed.db.run(stored_manifests.of, "north")) == 1

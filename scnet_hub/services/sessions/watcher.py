@@ -164,7 +164,7 @@ class Watcher:
         """Tells whether to send the command again: a job may take a while to end, so not at every look."""
         now = asyncio.get_running_loop().time()
         self._stopped = {label: at for label, at in self._stopped.items() if now - at < STOP_AGAIN}
-        return self._stopped.setdefault(names.label(row), now) == now
+        return _entered(self._stopped, names.label(row), now)
 
     async def _ended_oddly(self, row: SessionRow, status: JobStatus) -> None:
         await self.endings.take_status(row, status, await self.files.last_lines(row))
@@ -235,7 +235,7 @@ class Watcher:
     def _ask_again(self, row: SessionRow) -> bool:
         now = asyncio.get_running_loop().time()
         self._suspended = {label: at for label, at in self._suspended.items() if now - at < ASK_AGAIN}
-        return self._suspended.setdefault(names.label(row), now) == now
+        return _entered(self._suspended, names.label(row), now)
 
     def _patient(self, row: SessionRow) -> bool:
         """Tells whether the centre's accounting may still deliver more."""
@@ -250,6 +250,14 @@ class Watcher:
         says = "still reports this ended job as running" if known else "has no record of this job"
         await self.stopping.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
         return False
+
+
+def _entered(times: dict[str, float], label: str, now: float) -> bool:
+    """Enters `label` with the time `now` and returns True, unless it is there already."""
+    if label in times:
+        return False
+    times[label] = now
+    return True
 
 
 def _runs(records: Sequence[UsageRecord]) -> Mapping[str, Sequence[UsageRecord]]:
