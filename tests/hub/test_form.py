@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scnet_hub.display.request_fields import ON_FORM
 from scnet_hub.hub.views import start_form
 from tests.hub import federation as f
 
@@ -51,7 +52,7 @@ def words(**facts: Any) -> dict[str, Any]:
 
 def test_field_names_are_the_contract() -> None:
     names = {a["name"] for tag, a in page().found if tag in ("input", "select") and a.get("name")}
-    assert names == {"profile", "project", "cores", "memory", "gpus", "gpu_model", "walltime", "centre"}
+    assert names == {"profile", *ON_FORM}
 
 
 def test_best_place_is_the_first_choice_and_checked() -> None:

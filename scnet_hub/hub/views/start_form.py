@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from ...display import centre_status
+from ...display.request_fields import FIELDS
 from ...errors import KINDS, BadOption, Refused, ScnetError
 from ...units import format_duration, format_memory, format_number, parse_memory, parse_walltime
 
@@ -25,9 +26,8 @@ TEMPLATES = _PAGES / "templates"
 STATIC = _PAGES / "static"
 OWN = "own"  # the profile of a person who types the numbers
 STATES = {"up": "Up", "stale": "Stale", "down": "Down", "unknown": "Not known yet"}
-DEFAULTS: dict[str, Any] = {
-    "profile": "", "project": "", "cores": 1, "memory": "", "gpus": 0, "gpu_model": "", "walltime": "1h", "centre": "",
-}  # fmt: skip
+BY_NAME = {field.name: field for field in FIELDS if field.on_form}
+DEFAULTS: dict[str, Any] = {"profile": "", **{name: field.default for name, field in BY_NAME.items()}}
 UNLINKED = "you have no account linked here"
 COMMAND_LINE = ": see `scnet accounts`"  # what the broker adds to that; on a page there is a link instead
 FIGURES = {
@@ -358,7 +358,7 @@ def view(
 def wrong_field(problem: Facts | None) -> str:
     """The field of the form that a refusal is about, as its sentence begins ("memory: ..."); "" for none."""
     name = str((problem or {}).get("title") or "").partition(": ")[0]
-    return name if name in ("cores", "memory", "gpus", "gpu_model", "walltime", "project") else ""
+    return name if name in BY_NAME else ""
 
 
 def _anywhere(offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -> dict[str, Any]:
@@ -420,6 +420,5 @@ def render_form(template_env: Environment, context: Facts) -> str:
     defaults["wrong"] = defaults.get("wrong") or words["field"]
     defaults["centre"] = defaults["centre"] if defaults["centre"] in words["places"] else ""
     template = template_env.get_template("scnet_options.html")
-    return template.render(
-        {**facts, "defaults": defaults, "view": words, "own": OWN, "figures": FIGURES, "gpu_models": gpu_models(facts["centres"])}
-    )
+    shown = {"defaults": defaults, "view": words, "own": OWN, "fields": BY_NAME, "figures": FIGURES}
+    return template.render({**facts, **shown, "gpu_models": gpu_models(facts["centres"])})

@@ -1,7 +1,8 @@
 """What centres' accounting says of their jobs, on its way in: kept first, whatever it is, then believed or held in suspense.
 
 Knows whose a record is by its job's name, and which revision of a run a new word is; what then counts of all that came is
-`domain.usage.verdicts`'s, what it costs `charging`'s. Whoever brings records, the watch, a day's pull or a centre's own export, comes by here.
+`domain.usage.verdicts`'s, what it costs `charging`'s. Whoever brings records, the watch, a day's pull or a centre's own export,
+comes by here.
 """
 
 from __future__ import annotations

@@ -34,9 +34,9 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """A usage record as it came: `record` is its document (`domain.usage.serialisation`), `seen_at` when it came last by the hub's clock. Its `state` is
-    counted, suspense (with a `reason`), replaced (by a later word of its centre's) or dropped (by an operator). `id` is 0 before it is
-    stored. `tariff` is the digest of the prices that it was charged by."""
+    """A usage record as it came: `record` is its document (`domain.usage.serialisation`), `seen_at` when it came last by the hub's clock.
+    Its `state` is counted, suspense (with a `reason`), replaced (by a later word of its centre's) or dropped (by an
+    operator). `id` is 0 before it is stored. `tariff` is the digest of the prices that it was charged by."""
 
     id: int = 0
     identity: str
