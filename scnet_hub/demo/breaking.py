@@ -21,6 +21,7 @@ import httpx
 
 from ..adapters.secret_files import read_secret
 from ..client.rest import Client
+from ..display.session_states import READY
 from ..errors import ScnetError
 from .browser import Browser, Kernel
 from .check import PERSON, live_lab, until, until_charged
@@ -215,7 +216,7 @@ async def _hang(pids: list[int], seconds: float) -> None:
 async def _bill(person: Browser, operator: Client, session: Json, say: Say) -> Json:
     say("stopping it, and waiting for the charge")
     same = await asyncio.to_thread(operator.session, session["id"])
-    if (same["state"], same["job_id"]) != ("ready", session["job_id"]):
+    if (same["state"], same["job_id"]) != (READY, session["job_id"]):
         raise ScnetError(f"the session is {same['state']} as job {same['job_id']}, it was job {session['job_id']}", code="lost")
     await person.stop()
     charged = await until_charged(operator, session["id"])

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..adapters.secret_files import read_secret
 from ..client.rest import Client
+from ..display.session_states import CHARGED
 from ..errors import ScnetError
 from .browser import Browser
 from .run import Demo, running
@@ -100,7 +101,7 @@ def live_lab(operator: Client) -> Json:
 
 
 async def until_charged(operator: Client, session_id: str) -> Json:
-    await until(lambda: operator.session(session_id)["state"] == "charged", "the session was not charged")
+    await until(lambda: operator.session(session_id)["state"] == CHARGED, "the session was not charged")
     return await asyncio.to_thread(operator.session, session_id)
 
 

@@ -43,7 +43,7 @@ def session_row(session: Json, now: datetime) -> tuple[str, ...]:
         endings.called(session),
         session["centre"] or "-",
         session["partition"] or "-",
-        session["state"] if session["live"] else endings.outcome(session),
+        endings.outcome(session),
         str(session["cores"]),
         str(session["gpus"]),
         format_duration(end - now) if session["live"] and end and end > now else "-",

@@ -15,6 +15,7 @@ from typing import Any
 
 from tornado import web
 
+from ...display.session_states import ENDED, READY, look
 from ...errors import NotFound, ScnetError
 from .base import Page
 
@@ -131,10 +132,10 @@ def promise(one: Facts) -> str:
 def state(one: Facts) -> str:
     """What it is now: not what it once was."""
     if one.get("ended_at"):
-        return "ended"
+        return ENDED
     if one.get("started_at"):
-        return "ready" if one.get("ready_at") and one.get("kind") == "lab" else "running"
-    return str(one.get("state") or "waiting")
+        return READY if one.get("ready_at") and one.get("kind") == "lab" else "running"
+    return look(str(one["state"])).word if one.get("state") else "waiting"
 
 
 def view(

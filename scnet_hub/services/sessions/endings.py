@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
+from ...display.session_states import ENDED
 from ...domain.centres.health import Asked
 from ...domain.jobs import JobState, JobStatus
 from ...domain.sessions import lifecycle
@@ -80,7 +81,7 @@ class Endings:
         rows, now = stored.copies_of(tx, session_id), self.runtime.clock()
         leading = lifecycle.lead(rows)
         why = rows[0].end_reason if rows[0].cancelled_at and rows[0].end_reason else why
-        stored.change(tx, session_id, state="ended", live=False, lead=leading.number, ended_at=now, end_reason=why, payload={})
+        stored.change(tx, session_id, state=ENDED, live=False, lead=leading.number, ended_at=now, end_reason=why, payload={})
         stored.say(tx, session_id, now, why)
         for row in rows:
             if row.job_live and not row.job_cancelled_at:

@@ -20,8 +20,9 @@ from typing import Any
 
 from ...adapters.db.queries import sessions as stored
 from ...adapters.db.queries import usage
+from ...display.session_states import MOVING
 from ...domain.jobs import JobState, JobStatus, UsageRecord
-from ...domain.sessions import lifecycle, names
+from ...domain.sessions import names
 from ...domain.sessions.records import SessionRow
 from ...errors import CentreError, NotStored
 from ..accounting import charging, intake
@@ -132,7 +133,7 @@ class Watcher:
         await self.orphans.compare(look.listed, rows)
         waiting = await self._charge()
         fresh = await self.runtime.db.query(stored.live_copies, centre=centre_id)
-        return waiting or any(row.job_state in lifecycle.WAITING or row.job_state == "stopping" or row.unknown_since for row in fresh)
+        return waiting or any(row.job_state in MOVING or row.unknown_since for row in fresh)
 
     async def _could_not_ask(self, rows: Sequence[SessionRow], why: str) -> None:
         now = self.runtime.clock()
