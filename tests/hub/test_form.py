@@ -268,13 +268,6 @@ def test_the_document_carries_facts_and_words() -> None:
     assert json.loads(json.dumps(document))["view"]["rows"][0]["name"] == "Alpha"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(None, "never"), (0.4, "0 s ago"), (59.9, "59 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (172800, "2 d ago")]
-)
-def test_age(seconds: float | None, text: str) -> None:
-    assert start_form.age(seconds) == text
-
-
 def test_sizes_in_words() -> None:
     assert start_form.size(f.PROFILES[2] | {"gpu_model": "Z100"}) == "8 cores · 32 GiB · 1 GPU (Z100) · 2 h"
     assert (

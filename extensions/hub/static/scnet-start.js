@@ -53,11 +53,13 @@
 
   function age(seconds) {
     if (seconds === null || seconds === undefined) return "never";
-    const total = Math.max(0, Math.floor(seconds));
-    for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
-      if (total >= size) return `${Math.floor(total / size)} ${unit} ago`;
-    }
-    return `${total} s ago`;
+    const total = Math.floor(seconds);
+    if (total < 1) return "now";
+    if (total < 60) return `${total} s ago`;
+    const minutes = Math.round(total / 60);
+    if (total < 3600) return `${minutes} min ago`;
+    if (total >= 2 * 86400) return `${Math.round(total / 86400)} d ago`;
+    return `${Math.floor(minutes / 60)} h ${minutes % 60 ? `${minutes % 60} min ` : ""}ago`;
   }
 
   function rowOf(id) {

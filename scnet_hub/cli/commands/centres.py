@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import click
 
 from ...client.rest import Client
 from ...display import centre_status
-from ...units import format_duration, format_number
+from ...display.times import age
+from ...units import format_number
 from ..app import Answer, Json, plain, print_table, reading
 from ..options import given, needs
 
@@ -43,7 +43,7 @@ def centre_row(centre: Json) -> tuple[str, ...]:
         str(centre["queued_jobs"]),
         prices([part["core_hour"] for part in centre["partitions"]]),
         prices([part["gpu_hour"] for part in centre["partitions"] if part["gpus"]]),
-        age(centre["age_s"]),
+        age(centre["age_s"], never="none yet"),
     )
 
 
@@ -88,7 +88,7 @@ def offer_row(offer: Json) -> tuple[str, ...]:
         of(offer["cores_free"], offer["cores"]),
         format_number(offer["cost"]),
         format_number(offer["cost_per_hour"]),
-        age(offer["age_s"]),
+        age(offer["age_s"], never="none yet"),
     )
 
 
@@ -103,11 +103,3 @@ def prices(values: list[float]) -> str:
     if low is None or high is None:
         return "-"
     return format_number(low) if low == high else f"{format_number(low)} to {format_number(high)}"
-
-
-def age(seconds: float | None) -> str:
-    """ "12 s ago", or that there are none yet."""
-    if seconds is None:
-        return "none yet"
-    words = format_duration(timedelta(seconds=seconds))
-    return words if words == "now" else f"{words} ago"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
 from ...client.batch_jobs import cost
 from ...client.rest import Client
 from ...display import centre_status, endings
+from ...display.times import read
 from ...units import format_duration
 from ..app import Answer, Json, plain, print_table, reading
 
@@ -27,7 +27,7 @@ def show_sessions(found: list[Json], as_of: str | None) -> None:
     if not found:
         click.echo("No sessions.")
         return
-    now = moment(as_of) or datetime.now(UTC)
+    now = read(as_of) or datetime.now(UTC)
     heads = ("session", "kind", "name", "centre", "partition", "state", "cores", "GPUs", "time left", "credits", "note")
     print_table(heads, (session_row(session, now) for session in found), numbers=(6, 7, 8, 9))
     for session in found:
@@ -36,7 +36,7 @@ def show_sessions(found: list[Json], as_of: str | None) -> None:
 
 
 def session_row(session: Json, now: datetime) -> tuple[str, ...]:
-    end = moment(session["expires_at"])
+    end = read(session["expires_at"])
     return (
         session["id"],
         session["kind"],
@@ -85,8 +85,3 @@ def log(client: Client, session: str) -> Answer:
     """The end of the output of SESSION (its id)."""
     text = client.log(session)
     return Answer({"id": session, "log": text}, lambda: click.echo(plain(text), nl=not text.endswith("\n")))
-
-
-def moment(text: Any) -> datetime | None:
-    """A time of rest.md; None for null."""
-    return datetime.fromisoformat(text) if text else None

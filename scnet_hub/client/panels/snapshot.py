@@ -13,8 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ...display.times import NONE, ago, dated_second, read
 from ...units import format_duration
-from .state import when
 
 Json = dict[str, Any]
 CENTRES = ("Centre", "State", "Cores free", "GPUs free", "Queue", "Per core-hour", "Facts")
@@ -30,26 +30,16 @@ def style() -> str:
 
 def clock(shown: Json) -> str:
     """ "23 Nov 2026 12:00:05 UTC", the moment this state was true: it may be read another day. "never" before the first answer."""
-    now = when(shown.get("now"))
-    return f"{now.day} {now:%b %Y %H:%M:%S} UTC" if now else "never"
-
-
-def age(taken_at: str | None, now: str | None) -> str:
-    """How old a fact was at `now`: "12 s ago"."""
-    then, at = when(taken_at), when(now)
-    if not then or not at:
-        return "–"
-    since = format_duration(at - then)
-    return since if since == "now" else f"{since} ago"
+    return dated_second(shown.get("now"), none="never")
 
 
 def time_left(expires_at: str | None, now: str | None) -> str:
-    end, at = when(expires_at), when(now)
-    return format_duration(max(end - at, timedelta())) if end and at else "–"
+    end, at = read(expires_at), read(now)
+    return format_duration(max(end - at, timedelta())) if end and at else NONE
 
 
 def free(part: int, whole: int) -> str:
-    return f"{part:,} / {whole:,}" if whole else "–"
+    return f"{part:,} / {whole:,}" if whole else NONE
 
 
 def html(shown: Json) -> str:
@@ -92,7 +82,7 @@ def _centre_html(row: Json, now: str | None) -> Sequence[str]:
         free(row["gpus_free"], row["gpus"]),
         f"{row['queued']:,}",
         escape(row["price"]),
-        age(row["taken_at"], now),
+        ago(row["taken_at"], now, never=NONE),
     )
 
 
@@ -126,7 +116,7 @@ def _balance_html(row: Json, now: str | None) -> str:
 
 
 def _age_html(one: Json, now: str | None) -> str:
-    return f"<dd class='scnet-note'>{age(one['at'], now)}</dd>" if one["at"] else ""
+    return f"<dd class='scnet-note'>{ago(one['at'], now, never=NONE)}</dd>" if one["at"] else ""
 
 
 def _cluster_html(shown: Json) -> str:
@@ -180,7 +170,7 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 def _centre_text(row: Json, now: str | None) -> Sequence[str]:
     cores, gpus = free(row["cores_free"], row["cores"]), free(row["gpus_free"], row["gpus"])
     name = f"{row['name']} ({row['account']})" if row["account"] else row["name"]
-    return name, f"{row['icon']} {row['word']}", cores, gpus, f"{row['queued']:,}", row["price"], age(row["taken_at"], now)
+    return name, f"{row['icon']} {row['word']}", cores, gpus, f"{row['queued']:,}", row["price"], ago(row["taken_at"], now, never=NONE)
 
 
 def _session_text(row: Json, now: str | None) -> Sequence[str]:

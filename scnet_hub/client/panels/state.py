@@ -14,6 +14,7 @@ from typing import Any
 from ...display import centre_status, charts, endings
 from ...display.endings import look_of
 from ...display.session_states import MOVING, ON_NODE, UNKNOWN, Look, stoppable
+from ...display.times import read
 from ...errors import ScnetError
 from ...units import format_number
 
@@ -74,7 +75,7 @@ def job_summary(row: Json) -> str:
 
 def in_sight(session: Json, now: datetime | None) -> bool:
     """Whether a session is alive, or ended only recently."""
-    ended = when(session.get("ended_at"))
+    ended = read(session.get("ended_at"))
     return bool(session["live"]) or bool(ended and now and now - ended < RECENT)
 
 
@@ -224,8 +225,3 @@ def summary(shown: Json) -> str:
 
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def when(text: str | None) -> datetime | None:
-    """A time of the broker's JSON; None for none."""
-    return datetime.fromisoformat(text) if text else None

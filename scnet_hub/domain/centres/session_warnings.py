@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ...display.times import minute
 from ..pricing import leases
 from ..standard.centre import CentreSpec
 from .health import NAMES, Hop
@@ -82,4 +83,4 @@ def _announcements(spec: CentreSpec, now: datetime) -> Iterator[Notice]:
 def moment(at: datetime, now: datetime) -> str:
     """A time for people: "14:30 UTC" today, else with its day. Pages and panels read these two forms to show them in the person's zone."""
     at, now = at.astimezone(UTC), now.astimezone(UTC)
-    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at.day} {at:%b %H:%M} UTC"
+    return f"{at:%H:%M} UTC" if at.date() == now.date() else minute(at)

@@ -7,8 +7,8 @@ person's own choice comes first and what they can change by asking for less come
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC
 
+from ...display.times import minute
 from ...units import credits, format_duration, format_memory
 from ..jobs import JobRequest
 from .offers import Offer, count, hourly_of, shape_of
@@ -75,7 +75,7 @@ def announced(request: JobRequest, offer: Offer) -> str:
     """A centre may say that nothing is to start there for a time."""
     if offer.blocked is None:
         return ""
-    return f"it starts no sessions until {offer.blocked.end.astimezone(UTC):%d %b %H:%M} UTC: {offer.blocked.message.rstrip('.')}"
+    return f"it starts no sessions until {minute(offer.blocked.end)}: {offer.blocked.message.rstrip('.')}"
 
 
 def nodes(request: JobRequest, offer: Offer) -> str:

@@ -16,7 +16,7 @@ from jupyterhub.handlers.base import BaseHandler, UserUrlHandler
 from jupyterhub.handlers.pages import HomeHandler
 from tornado import web
 
-from ...display import endings
+from ...display import endings, times
 from ...display.session_states import BAD, GOOD, stoppable
 from ...errors import ScnetError
 from ...units import format_number
@@ -43,7 +43,7 @@ def view(sessions: Iterable[Facts], now: datetime, zone: tzinfo) -> Json:
 
 
 def _failed_lately(one: Facts, now: datetime) -> bool:
-    ended = formats.moment(one["ended_at"])
+    ended = times.read(one["ended_at"])
     return one["kind"] == "batch" and endings.outcome(one) == "failed" and bool(ended and now - ended < RECENT)
 
 

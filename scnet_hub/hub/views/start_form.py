@@ -8,6 +8,7 @@ asks anybody anything, reads a clock or imports JupyterHub; the shapes are those
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from ...display import centre_status
 from ...display.request_fields import FIELDS
+from ...display.times import age
 from ...errors import KINDS, BadOption, Refused, ScnetError
 from ...units import format_duration, format_memory, format_number, parse_memory, parse_walltime
 
@@ -70,17 +72,6 @@ def figure(value: Any) -> str:
     return "under 0.0001" if 0 < float(value) < 0.00005 else format_number(float(value))
 
 
-def age(seconds: Any) -> str:
-    """How old a fact is: "3 s ago", "2 min ago", "never". The page's script counts on with the same words."""
-    if seconds is None:
-        return "never"
-    total = max(0, int(float(seconds)))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if total >= size:
-            return f"{total // size} {unit} ago"
-    return f"{total} s ago"
-
-
 def typed_memory(value: Any) -> str:
     """Memory as a person would type it: 4294967296 as "4G"; a text stays as it was typed."""
     if not isinstance(value, int) or not value:
@@ -113,7 +104,7 @@ def size(profile: Facts) -> str:
 
 
 FILTERS = {
-    "duration": duration, "memory": memory, "credits": credits, "age": age, "size": size,
+    "duration": duration, "memory": memory, "credits": credits, "age": partial(age, never="never"), "size": size,
     "typed_memory": typed_memory, "typed_walltime": typed_walltime,
 }  # fmt: skip
 
@@ -195,7 +186,7 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
         "queue": _queue(int(centre.get("queued_jobs") or 0), known),
         "price": format_number(float(offer.get("cost_per_hour") or 0)) if offer else "–",
         "age_s": centre.get("age_s"),
-        "age": age(centre.get("age_s")),
+        "age": age(centre.get("age_s"), never="never"),
         "stale": state != "up",
     }
 
