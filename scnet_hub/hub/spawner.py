@@ -25,11 +25,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from traitlets import Dict, Float, List, Unicode
 
 from ..adapters.secret_files import read_secret
-from ..display.session_states import READY, STOPPING, WITHOUT_NODE, progress
+from ..display.session_states import READY, STOPPING
 from ..errors import BadOption, BrokerError, ScnetError
 from . import user_options
 from .broker_client import THE_HUB, Broker
 from .failures import refused
+from .pending import ended_before_ready, pending_facts
 from .pending_stops import Cancels
 from .poll_batcher import Polls
 
@@ -152,7 +153,7 @@ class FederatedSpawner(BatchSpawnerBase):
         while document["state"] != READY:
             if not document["live"] or document["state"] == STOPPING:
                 self.clear_state()
-                raise refused(_ended(document))
+                raise refused(ended_before_ready(document))
             try:
                 document = await self.broker.session(THE_HUB, self.job_id, wait=20, seen=document["version"])
                 self._take(document)
@@ -323,22 +324,6 @@ class FederatedSpawner(BatchSpawnerBase):
             self.orm_spawner.oauth_client.allowed_scopes = list(await self._get_oauth_client_allowed_scopes())
             self._session().commit()
         return await type(server).wait_up(server, **kwargs)
-
-
-def pending_facts(document: Json) -> Json:
-    """What the page of a starting session shows beside the log; extensions/hub/static/scnet-pending.js reads them."""
-    best = (document.get("placement") or {}).get("best") or {}
-    return {
-        "progress": progress(document["state"]),
-        "expected_start": best.get("expected_start", "") if document["state"] in WITHOUT_NODE else "",
-        **{name: document[name] for name in ("centre_name", "place_in_queue", "reason", "why", "created_at")},
-    }
-
-
-def _ended(document: Json) -> ScnetError:
-    error = ScnetError(document["end_reason"] or "The session was stopped.", code="ended")
-    error.acts = "You; if the log's last lines don't explain it, the admins of its centre"
-    return error
 
 
 @functools.cache

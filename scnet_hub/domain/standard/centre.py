@@ -6,20 +6,19 @@ Knows the document only: whether the centre is up, how full it is and who may us
 from __future__ import annotations
 
 import ipaddress
-import tomllib
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from ...errors import BadOption, SpecError
+from ...errors import BadOption
 from ...units import parse_memory, parse_walltime
 from .. import identifiers as identity
 from ..hosts import domains_of
 from .tariff import MODEL, Sale, Tariff, TariffFrom, TimeZone
 from .times import Instant
+from .toml_page import parse
 
-D = TypeVar("D", bound=BaseModel)
 READ_AGAIN = frozenset({"maintenance", "announcement"})  # what a running broker takes in from a page that was changed,
 READ_AGAIN_EVERY = 60.0  # so many seconds after another
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -327,32 +326,3 @@ class CentreSpec(_Document):
 def parse_centre(text: str, *, source: str) -> CentreSpec:
     """The spec in a `centre.toml`. Raises SpecError naming `source`, the key, and what was expected there."""
     return parse(CentreSpec, text, source=source)
-
-
-def parse(document: type[D], text: str, *, source: str) -> D:
-    try:
-        told = tomllib.loads(text)
-        if _too_large(told):
-            raise ValueError("an integer has more than 64 bits")
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{source}: not TOML: {error}.", hint="Mend the line it names.") from error
-    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
-        raise SpecError(f"{source}: not TOML that can be read: {error}.", hint="No key needs such a value.") from error
-    try:
-        return document.model_validate(told)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        more = f" ({error.error_count() - 1} more like it)" if error.error_count() > 1 else ""
-        raise SpecError(
-            f"{source}: {key}: {first['msg']}{more}.",
-            hint=f"It says {str(first.get('input'))[:80]!r}.",
-            details={"source": source, "key": key},
-        ) from error
-
-
-def _too_large(value: object) -> bool:
-    """Whether there is an integer in it that TOML does not have."""
-    if isinstance(value, dict | list):
-        return any(map(_too_large, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, int) and not -(2**63) <= value < 2**63
