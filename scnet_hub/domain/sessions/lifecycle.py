@@ -27,7 +27,7 @@ from ...display.session_states import (
 from ..jobs import JobState, JobStatus
 from .records import BriefRow, SessionRow
 
-ORDER = tuple(session_states.STATES)
+STATES = tuple(session_states.STATES)
 _WITH_JOB = tuple(state for state in LIVE if state != INTENT)
 ON_REQUEST = "Stopped on request."
 
@@ -140,7 +140,7 @@ def lead(rows: Sequence[SessionRow]) -> SessionRow:
         return next(row for row in rows if row.leads)
     live = [row for row in rows if row.job_live and not row.job_cancelled_at] or [row for row in rows if row.job_live]
     if live:
-        return max(live, key=lambda row: (row.unknown_since is None, ORDER.index(row.job_state), -row.number))
+        return max(live, key=lambda row: (row.unknown_since is None, STATES.index(row.job_state), -row.number))
     return max(rows, key=lambda row: (row.job_ended_at or row.asked_at, row.number))
 
 

@@ -1,0 +1,41 @@
+"""The house rules that a program can count: no file grows too long, and few functions take many arguments."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "scnet_hub"
+LINES = 350
+ARGUMENTS = 7
+LONG: dict[str, int] = {}  # may only shrink
+MANY: set[str] = set()  # may only shrink
+
+
+def test_no_file_is_too_long() -> None:
+    """A file that grows past it is split by subject."""
+    lines = {str(path.relative_to(PACKAGE)): path.read_text().count("\n") for path in PACKAGE.rglob("*.py")}
+    found = {name: count for name, count in lines.items() if count > LINES}
+    assert not {name: count for name, count in found.items() if count > LONG.get(name, 0)}, "split these by subject"
+    assert LONG.keys() == found.keys(), "take these out of LONG"
+
+
+def test_few_functions_take_many_arguments() -> None:
+    """What belongs together becomes one value."""
+    found = {
+        f"{path.relative_to(PACKAGE)}:{name}" for path in PACKAGE.rglob("*.py") for name, count in arguments(path.read_text()) if count > ARGUMENTS
+    }
+    assert found == MANY
+
+
+def arguments(source: str) -> Iterator[tuple[str, int]]:
+    """Each function's name, and how many arguments it names, without `self` and `cls`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            named = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            yield node.name, len([name for name in named if name not in ("self", "cls")])
+
+
+def test_arguments_are_counted() -> None:
+    assert list(arguments("class A:\n    def f(self, a, /, b, *c, d=1, **e): ...\nasync def g(): ...")) == [("g", 0), ("f", 3)]
