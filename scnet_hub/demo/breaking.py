@@ -25,7 +25,7 @@ from ..display.session_states import READY
 from ..errors import ScnetError
 from .browser import Browser, Kernel
 from .check import PERSON, live_lab, until, until_charged
-from .run import Demo, running
+from .run import Demo, Setup, running
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
@@ -83,7 +83,7 @@ async def run_breaking(home: Path, *, kind: str, say: Say) -> Json:
     """The whole demonstration in a state folder of its own; `ok` only if the notebook never stopped and was charged once."""
     report: Json = {"ok": False, "faults": []}
     try:
-        async with running(home, kind=kind, port=0, background=True, say=say) as demo:
+        async with running(home, Setup(kind=kind), say=say) as demo:
             await _demonstrate(demo, report, say)
         report["ok"] = all(one["ok"] for one in report["faults"])
     except ScnetError as error:

@@ -13,7 +13,7 @@ from ..client.rest import Client
 from ..display.session_states import CHARGED
 from ..errors import ScnetError
 from .browser import Browser
-from .run import Demo, running
+from .run import Demo, Setup, running
 
 Json = dict[str, Any]
 PERSON = "ada"
@@ -36,7 +36,7 @@ async def run_check(home: Path, *, kind: str, say: Callable[[str], None]) -> Jso
     report: Json = {"ok": False}
     began = time.monotonic()
     try:
-        async with running(home, kind=kind, port=0, background=True, say=say) as demo:
+        async with running(home, Setup(kind=kind), say=say) as demo:
             report["up_s"] = round(time.monotonic() - began, 2)
             await main_job(demo, report, say)
         report["ok"] = True

@@ -274,10 +274,8 @@ class Daemon:
     # ---- other people's jobs
 
     def _others(self) -> None:
-        settings, left = self.settings, left_of(self.nodes, self.running())
-        wave = background_load.Wave(settings.background, settings.seed)
-        live = list(self.live.values())
-        for job in background_load.coming(self.mode, wave, self.nodes, left, live, settings.partition, self.now(), self.dice):
+        left, live = left_of(self.nodes, self.running()), list(self.live.values())
+        for job in background_load.coming(self.mode, self.settings, self.nodes, left, live, self.now(), self.dice):
             self._enter(job)
 
     def _background(self, mode: str) -> Answer:

@@ -31,6 +31,14 @@ class Notice:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Until when the credits that a session holds last, and why no longer ("": they are held anew in time)."""
+
+    until: datetime | None
+    end_reason: str
+
+
 def notices(
     spec: CentreSpec,
     failing: Hop | None,
@@ -39,22 +47,21 @@ def notices(
     unknown_since: datetime | None,
     unknown_why: str,
     now: datetime,
-    leased_until: datetime | None = None,
-    lease_end: str = "",
+    lease: Lease | None = None,
 ) -> list[Notice]:
-    """For a session at the centre of `spec` that may run until `ends_at`; `failing` is that centre's first failing hop; `lease_end` says
-    why what it holds lasts no longer than `leased_until`. Most urgent first."""
+    """For a session at the centre of `spec` that may run until `ends_at`; `failing` is that centre's first failing hop. Most urgent
+    first."""
     known = [*_unknown(spec, failing, unknown_since, unknown_why), *_maintenance(spec, ends_at, now), *_announcements(spec, now)]
-    return [*_credits(leased_until, lease_end, now), *known]
+    return [*(_credits(lease, now) if lease else ()), *known]
 
 
-def _credits(leased_until: datetime | None, lease_end: str, now: datetime) -> Iterator[Notice]:
+def _credits(lease: Lease, now: datetime) -> Iterator[Notice]:
     """In its last quarter of an hour, and once more, as other words, in its last five minutes."""
-    end = leases.stops_at(leased_until, lease_end)
-    if end is None or leased_until is None or now < leased_until - leases.WARNED:
+    end = leases.stops_at(lease.until, lease.end_reason)
+    if end is None or lease.until is None or now < lease.until - leases.WARNED:
         return
-    words = URGENT if now >= leased_until - leases.URGENT else WARNING
-    yield Notice(code="credits", message=words.format(at=moment(end, now), why=lease_end), at=end)
+    words = URGENT if now >= lease.until - leases.URGENT else WARNING
+    yield Notice(code="credits", message=words.format(at=moment(end, now), why=lease.end_reason), at=end)
 
 
 def _unknown(spec: CentreSpec, failing: Hop | None, since: datetime | None, why: str) -> Iterator[Notice]:

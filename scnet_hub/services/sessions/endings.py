@@ -4,17 +4,18 @@ another copy, or ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
 from ...display.session_states import ENDED
 from ...domain.centres.health import Asked
-from ...domain.jobs import JobState, JobStatus
+from ...domain.jobs import JobState, JobStatus, UsageRecord
 from ...domain.sessions import lifecycle
 from ...domain.sessions.records import SessionRow
 from ...errors import CentreError, plain
-from ..accounting import charging
+from ..accounting import charging, intake
 from ..runtime import Runtime
 from .copies import inherit, mark_to_stop, refresh
 from .second_chances import SecondChances
@@ -49,6 +50,10 @@ class Endings:
         further = self.copy_ended(tx, fresh, change.get("job_end", fresh.job_end), status) if ended else 0
         refresh(tx, row.id)
         return fresh, further
+
+    def settle(self, tx: Tx, row: SessionRow, runs: Sequence[UsageRecord]) -> None:
+        """Takes in a centre's usage records of a copy, and charges by them."""
+        intake.settle(tx, row.centre, [row], runs, self.pages, self.runtime.clock())
 
     def copy_ended(self, tx: Tx, row: SessionRow, why: str, status: JobStatus) -> int:
         """The number of the copy to launch instead, or 0."""

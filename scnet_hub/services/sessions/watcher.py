@@ -25,7 +25,7 @@ from ...domain.jobs import JobState, JobStatus, UsageRecord
 from ...domain.sessions import names
 from ...domain.sessions.records import SessionRow
 from ...errors import CentreError, NotStored
-from ..accounting import charging, intake
+from ..accounting import intake
 from ..placement.placing import Placing
 from ..runtime import Runtime
 from .endings import Endings
@@ -54,10 +54,9 @@ class Watcher:
         stopping: Stopping,
         endings: Endings,
         files: Files,
-        pages: charging.Pages,
     ) -> None:
         self.runtime, self.placing, self.launcher, self.stopping = runtime, placing, launcher, stopping
-        self.endings, self.files, self.pages = endings, files, pages
+        self.endings, self.files = endings, files
         self.centre, self.known = runtime.centres[centre], runtime.load.centres[centre]
         self._woken = asyncio.Event()
         self._due = self._took = 0.0
@@ -221,7 +220,7 @@ class Watcher:
                 left = True
                 continue
             if runs:
-                await self.runtime.db.run(intake.settle, centre_id, [row], runs, self.pages, self.runtime.clock())
+                await self.runtime.db.run(self.endings.settle, row, runs)
                 self.runtime.signals.changes.notify(row.id)
             if runs and (runs[-1].state.ended or any(one.trouble for one in runs)):
                 self._recordless.pop(names.label(row), None)
