@@ -39,11 +39,11 @@ testbed-up: setup ## bring up four real centres in namespaces, as root (CENTRES=
 testbed-down: setup ## end them
 	@.venv/bin/python -m tests.testbed down
 
-check: setup ## format, lint, types and layers
+check: setup ## format, lint, types, layers, and the sizes of files and functions
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
-	@.venv/bin/python -m pytest -q tests/test_layers.py
+	@.venv/bin/python -m pytest -q tests/test_layers.py tests/test_house.py
 
 lock: setup ## pin the dependencies of pyproject.toml anew (UPGRADE=1: to the newest that fit)
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --all-extras --python-version 3.11 \

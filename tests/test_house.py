@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1] / "scnet_hub"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "scnet_hub"
+MOST_TOUCHED = {
+    "a field of a request": 4,
+    "a state of a session": 3,
+    "a panel": 3,
+    "a page of the hub": 3,
+    "a dialect": 2,
+    "a REST noun": 8,
+}
 LINES = 350
 ARGUMENTS = 7
 LONG = {"broker/sessions.py": 366}  # may only shrink
@@ -48,3 +58,15 @@ def arguments(source: str) -> Iterator[tuple[str, int]]:
 
 def test_arguments_are_counted() -> None:
     assert list(arguments("class A:\n    def f(self, a, /, b, *c, d=1, **e): ...\nasync def g(): ...")) == [("g", 0), ("f", 3)]
+
+
+def test_the_files_that_a_change_touches_are_there_and_few() -> None:
+    """The table of docs/contributing.md; NAME stands for what is new."""
+    page = (ROOT / "docs/contributing.md").read_text()
+    table = page[page.index("**Files that a change touches.**") :].split("\n\n")[1]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    assert {"a field of a request", "a state of a session", "a page of the hub", "a dialect"} <= {change for change, *_ in rows}
+    for change, count, which in rows:
+        paths = [path for path in re.findall(r"`([\w./]+\.\w+)`", which) if "/" in path]
+        assert len(paths) == int(count) <= MOST_TOUCHED.get(change, 3), change
+        assert all((ROOT / path).exists() for path in paths if "NAME" not in path), change

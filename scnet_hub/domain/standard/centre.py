@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from ...errors import BadOption
 from ...units import parse_memory, parse_walltime
 from .. import identifiers as identity
+from ..dialects.dialect import DIALECTS
 from ..hosts import domains_of
 from .tariff import MODEL, Sale, Tariff, TariffFrom, TimeZone
 from .times import Instant
 from .toml_page import parse
 
+if TYPE_CHECKING:
+    DialectName = str
+else:
+    DialectName = Literal[tuple(DIALECTS)]
 READ_AGAIN = frozenset({"maintenance", "announcement"})  # what a running broker takes in from a page that was changed,
 READ_AGAIN_EVERY = 60.0  # so many seconds after another
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -279,7 +284,7 @@ class CentreSpec(_Document):
     organisation: str = Field(default="", max_length=200, description="Who runs it.")
     contact: str = Field(default="", max_length=200, description="Whom people and operators ask: an address or a page.")
     time_zone: TimeZone = Field(default="Asia/Shanghai", description="Its wall clock, by which sales go: a name of the IANA list.")
-    dialect: Literal["slurm", "gridengine", "oar"] = Field(default="slurm", description="Its scheduler.")
+    dialect: DialectName = Field(default="slurm", description="Its scheduler.")
     accounting: Literal["", "sacct", "scontrol"] = Field(
         default="", description="Slurm: where ended jobs are looked up; empty: found out (scontrol where there is no slurmdbd)."
     )
