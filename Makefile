@@ -42,11 +42,11 @@ testbed-up: setup ## bring up four real centres in namespaces, as root (CENTRES=
 testbed-down: setup ## end them
 	@.venv/bin/python -m tests.testbed down
 
-check: tools ## format, lint, types (Python and JavaScript) and layers
+check: tools ## format, lint, types (Python and JavaScript), layers, and the sizes of files and functions
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
-	@.venv/bin/python -m pytest -q tests/test_layers.py tests/test_javascript.py
+	@.venv/bin/python -m pytest -q tests/test_layers.py tests/test_house.py tests/test_javascript.py
 
 lock: setup ## pin the dependencies of pyproject.toml anew (UPGRADE=1: to the newest that fit)
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --all-extras --python-version 3.11 \

@@ -27,7 +27,7 @@ from alpha import note
 
 from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.process import until
-from scnet_hub.demo.run import Demo, running
+from scnet_hub.demo.run import Demo, Setup, running
 from scnet_hub.domain.addresses import PREFIX
 
 Json = dict[str, Any]
@@ -141,7 +141,7 @@ async def measure(number: int, seconds: float, watch: tuple[float, float]) -> Js
         async with login_nodes(home, number) as (ports, host_key, _):
             names = write_pages(home, ports, host_key, watch)
             began = time.monotonic()
-            async with running(home, kind="given", with_hub=False, say=note) as demo:
+            async with running(home, Setup(kind="given", with_hub=False), say=note) as demo:
                 token = f"token {read_secret(home / 'secrets' / 'hub.token')}"
                 url = f"http://127.0.0.1:{demo.state.ports.broker}{PREFIX}"
                 async with httpx.AsyncClient(base_url=url, headers={"Authorization": token}, timeout=120, trust_env=False) as broker:

@@ -38,7 +38,7 @@ from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo import run
 from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.demo.process import tail, until
-from scnet_hub.demo.run import Demo, running
+from scnet_hub.demo.run import Demo, Setup, running
 from scnet_hub.domain.addresses import PREFIX
 from scnet_hub.errors import ScnetError
 
@@ -169,7 +169,7 @@ async def site(home: Path, name: str, index: int, people: list[str]) -> AsyncIte
     (home / "federation.toml").write_text(FEDERATION.format(name=name, members=json.dumps(people or ["nobody"])))
     await asyncio.to_thread(centre.start)
     try:
-        async with running(home, kind="given", with_hub=False, say=reporting.note) as demo, Site(demo).up() as one:
+        async with running(home, Setup(kind="given", with_hub=False), say=reporting.note) as demo, Site(demo).up() as one:
             yield one
     finally:
         end_sessions(home)

@@ -30,7 +30,7 @@ from hub_restart import Site, stand_in
 
 from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.demo.process import until
-from scnet_hub.demo.run import running
+from scnet_hub.demo.run import Setup, running
 
 Json = dict[str, Any]
 GIB = 2**30
@@ -75,7 +75,7 @@ async def federation(home: Path, number: int) -> AsyncIterator[tuple[Site, Lost]
         try:
             for centre in here.values():
                 await asyncio.to_thread(centre.start)
-            async with running(home, kind="given", with_hub=False, say=note) as demo, Site(demo).up() as site:
+            async with running(home, Setup(kind="given", with_hub=False), say=note) as demo, Site(demo).up() as site:
                 (await site.hub.api.post("/users", json={"usernames": [PERSON]})).raise_for_status()
                 yield site, lost
         finally:

@@ -15,7 +15,7 @@ import psutil
 import reporting
 
 from scnet_hub.demo.browser import Browser
-from scnet_hub.demo.run import Demo, running
+from scnet_hub.demo.run import Demo, Setup, running
 from scnet_hub.hub.authenticator import make_people
 
 MIB = 2**20
@@ -32,7 +32,7 @@ async def measure(sessions: int) -> dict[str, object]:
     people = [f"person{number:02}" for number in range(sessions)]
     with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        async with running(home, background=False, say=reporting.note) as demo:
+        async with running(home, Setup(background=False), say=reporting.note) as demo:
             passwords = make_people(home / "people.json", people)
             page = home / "federation.toml"
             text = page.read_text().replace('members = ["ada", "grace"]', f"members = {json.dumps(['ada', 'grace', *people])}")

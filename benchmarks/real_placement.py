@@ -43,7 +43,7 @@ from other_jobs import Others, plans
 
 from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.process import until
-from scnet_hub.demo.run import Demo, running
+from scnet_hub.demo.run import Demo, Setup, running
 
 Json = dict[str, Any]
 PLACE = beds.Place(prefix="real", network="10.83")
@@ -201,7 +201,7 @@ async def federation(home: Path, testbed: beds.Testbed, environment: Path) -> As
     testbed.outfit(home, watch=WATCH, listen_port=secrets.choice(range(19000, 29000)))
     (home / "federation.toml").write_text(FEDERATION)
     testbed.bind(environment, SESSION)
-    async with running(home, kind="given", host=testbed.hub, say=note) as demo:
+    async with running(home, Setup(kind="given", host=testbed.hub), say=note) as demo:
         token = read_secret(home / "secrets" / "hub.token")
         url = f"http://127.0.0.1:{demo.state.ports.broker}/services/scnet/api/v1"
         headers = {"Authorization": f"token {token}", "X-SCNet-Person": PERSON}

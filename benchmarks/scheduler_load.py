@@ -28,7 +28,7 @@ from alpha import note
 
 from scnet_hub.adapters.secret_files import read_secret
 from scnet_hub.demo.process import until
-from scnet_hub.demo.run import running
+from scnet_hub.demo.run import Setup, running
 from scnet_hub.domain.addresses import PREFIX
 from tests.testbed import Testbed
 
@@ -186,7 +186,7 @@ async def measure(servers: list[int], seconds: float, session: Path | None) -> J
         (home / "federation.toml").write_text(FEDERATION)
         prepare(testbed)
         async with (
-            running(home, kind="given", host=testbed.hub, say=note) as demo,
+            running(home, Setup(kind="given", host=testbed.hub), say=note) as demo,
             alpha.stock_hub(testbed, home, STOCK_CONFIG.format(token=token)) as (url, _),
         ):
             broker = f"http://127.0.0.1:{demo.state.ports.broker}{PREFIX}"

@@ -16,7 +16,7 @@ import gc
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -71,7 +71,8 @@ def charges(records: int) -> Iterator[Entry]:
             held[lot.name] -= paid.held[lot.name]
             key = entries.settled_key(copy.session) + ("" if last else f"/{place}")
             gets = earned(copy.centre, part.cost, found.fee)
-            yield entries.charge(lot.project, copy.session, paid, gets, CREDIT, part.at, part.formula, key=key, now=runs[0].seen_at)
+            entry = entries.charge(lot.project, copy.session, paid, gets, CREDIT, part.at, part.formula)
+            yield replace(entry, key=key, recorded_at=runs[0].seen_at)
 
 
 def session(number: int) -> tuple[list[Arrived], Copy]:

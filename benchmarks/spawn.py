@@ -36,7 +36,7 @@ from scnet_hub.adapters.secret_files import make_secret, read_secret
 from scnet_hub.client import Client
 from scnet_hub.demo.browser import Browser
 from scnet_hub.demo.process import Process, answers, until
-from scnet_hub.demo.run import Demo, environment, running
+from scnet_hub.demo.run import Demo, Setup, environment, running
 from scnet_hub.demo.state import node_and_proxy, some_free_port
 
 ARGS = ["--ServerApp.jpserver_extensions=jupyter_lsp=False", "--ServerApp.jpserver_extensions=notebook=False"]
@@ -200,7 +200,7 @@ Sides = Mapping[str, Callable[[], Awaitable[float]]]
 
 @asynccontextmanager
 async def on_embedded(home: Path, lean: bool) -> AsyncIterator[Sides]:
-    async with running(home, background=False, say=note) as demo, stock_hub(demo, demo.centres.names[0], lean=lean) as stock_url:
+    async with running(home, Setup(background=False), say=note) as demo, stock_hub(demo, demo.centres.names[0], lean=lean) as stock_url:
         password = demo.state.passwords[PERSON]
         yield {"ours": lambda: ours(demo), "direct": lambda: direct(demo), "stock": lambda: stock(stock_url, password)}
 
@@ -210,7 +210,7 @@ async def on_alpha(home: Path, session: Path | None, srun: bool) -> AsyncIterato
     with alpha.session_environment(session) as environment, alpha.alpha(environment) as testbed:
         testbed.outfit(home)
         async with (
-            running(home, kind="given", host=testbed.hub, say=note) as demo,
+            running(home, Setup(kind="given", host=testbed.hub), say=note) as demo,
             alpha.stock_hub(testbed, home, STOCK_AT_ALPHA.format(session=alpha.SESSION, args=ARGS, srun="srun" if srun else "")) as (
                 url,
                 word,

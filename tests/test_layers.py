@@ -28,8 +28,9 @@ LAYERS: dict[str, int] = {
 INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "domain": (
         ("addresses", "commands", "hosts", "identifiers", "jobs", "months"),
+        ("dialects",),
         ("standard",),
-        ("dialects", "pricing"),
+        ("pricing",),
         ("placement", "usage"),
         ("centres", "ledger", "sessions"),
         ("settlement",),

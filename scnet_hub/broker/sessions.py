@@ -39,29 +39,7 @@ Json = dict[str, Any]
 SESSIONS, MOST_SESSIONS = 200, 2000  # of one page: whole documents, and brief ones
 _HOST = re.compile(r"[A-Za-z0-9.:_%\[\]-]{0,253}", re.ASCII)
 
-OPTIONS_SCHEMA: Json = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        **{name: {"type": "string", "maxLength": requests.MAX_TEXT} for name in (*requests.TEXTS, "memory", "walltime")},
-                        **{
-                            name: {"type": "integer", "minimum": least, "maximum": most} for name, (least, most) in requests.NUMBERS.items()
-                        },
-                        "argv": {"type": "array", "items": {"type": "string"}},
-                        "env": {"type": "object", "additionalProperties": {"type": "string"}},
-                        "files": {"type": "object", "additionalProperties": {"type": "string", "contentEncoding": "base64"}},
-                    },
-                }
-            }
-        },
-    }
-}
-
+OPTIONS_SCHEMA: Json = {"requestBody": {"required": True, "content": {"application/json": {"schema": requests.schema()}}}}
 NEW: dict[int | str, Json] = {201: {"description": "A new one; 200: the one that is there already."}}
 CALL_HOME_SCHEMA: Json = described(
     required=("nonce", "phase"), nonce=texts(200), phase={"type": "string", "enum": ["started", "listening"]},

@@ -7,18 +7,15 @@ from typing import Any
 
 import click
 
+from ..display.request_fields import FIELDS, Kind
 from .values import Whole
 
-OPTIONS = (
-    click.option("--cores", type=Whole(1), help="Cores in all (1)."),
-    click.option("--gpus", type=Whole(0), help="GPUs or DCUs in all (0)."),
-    click.option("--gpu-model", help="Only this model."),
-    click.option("--walltime", help="For how long: 30m, 2h, 1-12:00:00 (1h)."),
-    click.option("--memory", help="In all: 4G, 512M (the centre's share of so many cores)."),
-    click.option("--nodes", type=Whole(1), help="Spread over so many nodes (1)."),
-    click.option("--centre", help="Only this centre."),
-    click.option("--partition", help="Only this partition."),
-    click.option("--project", help="Who pays (your first project)."),
+OPTIONS = tuple(
+    click.option(
+        f"--{field.name.replace('_', '-')}", type=Whole(field.least, field.most) if field.kind is Kind.COUNT else None, help=field.words
+    )
+    for field in FIELDS
+    if field.option
 )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..display import endings
 from ..display.endings import outcome, succeeded
+from ..display.session_states import CHARGED, ON_NODE, STOPPING
 from ..errors import BadOption, ScnetError
 from ..units import format_number
 from . import job_files
@@ -166,7 +167,7 @@ class Job:
 
     def refresh(self) -> Job:
         """Asks the broker, unless nothing can change any more."""
-        if self.session["state"] != "charged":
+        if self.session["state"] != CHARGED:
             self.session = self.client.session(self.id)
         return self
 
@@ -298,7 +299,7 @@ def first_line(text: str) -> str:
 
 
 def running(session: Json) -> bool:
-    return session["state"] in ("starting", "ready", "stopping")
+    return session["state"] in (*ON_NODE, STOPPING)
 
 
 def _rest(text: str) -> list[str]:

@@ -23,10 +23,11 @@ import httpx
 
 from ..adapters.secret_files import read_secret
 from ..client.rest import Client
+from ..display.session_states import READY
 from ..errors import ScnetError
 from .browser import Browser, Kernel
 from .check import PERSON, live_lab, until, until_charged
-from .run import Demo, running
+from .run import Demo, Setup, running
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
@@ -85,7 +86,7 @@ async def run_breaking(home: Path, *, kind: str, say: Say) -> Json:
     charged once."""
     report: Json = {"ok": False, "faults": []}
     try:
-        async with running(home, kind=kind, port=0, background=True, say=say) as demo:
+        async with running(home, Setup(kind=kind), say=say) as demo:
             await _demonstrate(demo, report, say)
         report["ok"] = all(one["ok"] for one in report["faults"])
     except ScnetError as error:
@@ -219,7 +220,7 @@ async def _hang(pids: list[int], seconds: float) -> None:
 async def _bill(person: Browser, operator: Client, session: Json, say: Say) -> Json:
     say("stopping it, and waiting for the charge")
     same = await asyncio.to_thread(operator.session, session["id"])
-    if (same["state"], same["job_id"]) != ("ready", session["job_id"]):
+    if (same["state"], same["job_id"]) != (READY, session["job_id"]):
         raise ScnetError(f"the session is {same['state']} as job {same['job_id']}, it was job {session['job_id']}", code="lost")
     await person.stop()
     charged = await until_charged(operator, session["id"])

@@ -12,9 +12,10 @@ from typing import Any
 
 from ..adapters.secret_files import read_secret
 from ..client.rest import Client
+from ..display.session_states import CHARGED
 from ..errors import ScnetError
 from .browser import Browser
-from .run import Demo, running
+from .run import Demo, Setup, running
 
 Json = dict[str, Any]
 PERSON = "ada"
@@ -38,7 +39,7 @@ async def run_check(home: Path, *, kind: str, say: Callable[[str], None]) -> Jso
     report: Json = {"ok": False}
     began = time.monotonic()
     try:
-        async with running(home, kind=kind, port=0, background=True, say=say) as demo:
+        async with running(home, Setup(kind=kind), say=say) as demo:
             report["up_s"] = round(time.monotonic() - began, 2)
             await main_job(demo, report, say)
         report["ok"] = True
@@ -103,7 +104,7 @@ def live_lab(operator: Client) -> Json:
 
 
 async def until_charged(operator: Client, session_id: str) -> Json:
-    await until(lambda: operator.session(session_id)["state"] == "charged", "the session was not charged")
+    await until(lambda: operator.session(session_id)["state"] == CHARGED, "the session was not charged")
     return await asyncio.to_thread(operator.session, session_id)
 
 

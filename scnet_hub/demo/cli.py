@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..client.rest import state_dir
 from ..errors import ScnetError
 from .centres import DemoCentres, demo_centres
-from .run import Demo, running
+from .run import Demo, Setup, running
 
 
 @click.command()
@@ -42,21 +43,7 @@ from .run import Demo, running
 @click.option("--fill", metavar="CENTRE", default="", help="At a running demo: let others' jobs take all of CENTRE.")
 @click.option("--unfill", metavar="CENTRE", default="", help="At a running demo: remove these jobs again.")
 @click.option("--json", "as_json", is_flag=True, help="With --check or --break: one JSON document on stdout.")
-def demo(
-    port: int,
-    host: str,
-    url: str,
-    subdomains: bool,
-    kind: str,
-    home: Path | None,
-    check: bool,
-    breaking: bool,
-    calm: bool,
-    without_hub: bool,
-    fill: str,
-    unfill: str,
-    as_json: bool,
-) -> None:
+def demo(home: Path | None, kind: str, check: bool, breaking: bool, fill: str, unfill: str, as_json: bool, **settings: Any) -> None:
     """Start the whole federation on this machine; Ctrl-C stops it."""
     place = (home or state_dir()).resolve()
     try:
@@ -64,7 +51,8 @@ def demo(
             sys.exit(asyncio.run(_report(kind, as_json, breaking)))
         if fill or unfill:
             return asyncio.run(_load(demo_centres(kind, place), fill, unfill))
-        asyncio.run(_serve(place, port, host, url, subdomains, kind, calm, not without_hub))
+        calm, without_hub = settings.pop("calm"), settings.pop("without_hub")
+        asyncio.run(_serve(place, Setup(kind=kind, background=not calm, with_hub=not without_hub, **settings)))
     except ScnetError as error:
         click.echo(f"{error}\n{error.hint}".strip(), err=True)
         sys.exit(1)
@@ -78,27 +66,16 @@ async def _load(centres: DemoCentres, fill: str, unfill: str) -> None:
             await act(name)
 
 
-async def _serve(home: Path, port: int, host: str, url: str, subdomains: bool, kind: str, calm: bool, with_hub: bool) -> None:
+async def _serve(home: Path, setup: Setup) -> None:
     began = time.monotonic()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(
-        home,
-        port=port,
-        host=host,
-        url=url,
-        subdomains=subdomains,
-        kind=kind,
-        background=not calm,
-        with_hub=with_hub,
-        say=lambda words: click.echo(f"… {words}"),
-    ) as up:
+    async with running(home, setup, say=lambda words: click.echo(f"… {words}")) as up:
         click.echo(welcome(up, time.monotonic() - began))
         await stop.wait()
-        click.echo(
-            "\n… stopping" + (": sessions continue" if kind == "given" else ": sessions end, and their time is charged at the next start")
-        )
+        kept = "sessions continue" if setup.kind == "given" else "sessions end, and their time is charged at the next start"
+        click.echo(f"\n… stopping: {kept}")
     click.echo("Stopped. Everything is kept in " + str(home))
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..adapters.secret_files import read_secret
@@ -48,26 +49,30 @@ class Demo:
         await self.centres.stop()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a demo consists of, and where it is reached. `port`: 0 is any free one; `kind` is what the member centres are made of."""
+
+    port: int = 0
+    host: str = ""
+    url: str = ""
+    subdomains: bool = False
+    kind: str = "embedded"
+    background: bool = True
+    with_hub: bool = True
+
+
 @asynccontextmanager
-async def running(
-    home: Path,
-    *,
-    port: int = 0,
-    host: str = "",
-    url: str = "",
-    subdomains: bool = False,
-    kind: str = "embedded",
-    background: bool = True,
-    with_hub: bool = True,
-    say: Say,
-) -> AsyncIterator[Demo]:
+async def running(home: Path, setup: Setup | None = None, *, say: Say) -> AsyncIterator[Demo]:
     """Yields the demo, up and ready; everything that it started is ended on the way out, whatever happened."""
-    centres = demo_centres(kind, home, background=background)
+    setup = setup or Setup()
+    centres = demo_centres(setup.kind, home, background=setup.background)
+    listed = ["*"] if setup.kind == "given" else centres.names
     with only_one(home):
         async with choosing_ports():
-            state = prepare(home, port=port, host=host, url=url, subdomains=subdomains, centres=["*"] if kind == "given" else centres.names)
+            state = prepare(home, port=setup.port, host=setup.host, url=setup.url, subdomains=setup.subdomains, centres=listed)
             centres.write_pages()
-            demo = Demo(state, centres, with_hub=with_hub)
+            demo = Demo(state, centres, with_hub=setup.with_hub)
             try:
                 await demo.start(say)
             except BaseException:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..domain.standard.centre_writer import centre_page
+from ..domain.standard.centre_writer import CentrePage
 from ..errors import SpecError
 from ..units import format_walltime, parse_walltime
 
@@ -195,16 +195,15 @@ class SlurmCluster:
 
 
 def centre_toml(cluster: SlurmCluster, **page: Any) -> str:
-    """Returns the `centre.toml` of such a cluster; `page` is the rest of the arguments of
-    `standard.page.centre_page`."""
+    """Returns the `centre.toml` of such a cluster; `page` is the rest of the arguments of `CentrePage`."""
     partition = {
         "name": cluster.partition, "nodes": cluster.nodes, "cores": cluster.cores, "memory": cluster.memory,
         "gpus": cluster.gpus, "gpu_model": cluster.gpu_model, "max_walltime": cluster.max_walltime,
     }  # fmt: skip
-    return centre_page(
+    return CentrePage(
         id=cluster.name, accounting="scontrol", transport={"kind": "local", "environment": cluster.environment},
         partition=partition, host="127.0.0.1", memory_per_core=cluster.memory // cluster.cores, **page,
-    )  # fmt: skip
+    ).text()  # fmt: skip
 
 
 def require_slurm() -> None:

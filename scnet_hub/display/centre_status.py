@@ -7,18 +7,12 @@ Words only, for every client alike: start page, panel and command line say the s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from ..units import format_number
+from .times import minute
 
 Facts = Mapping[str, Any]
-
-
-def moment(text: str) -> str:
-    """A time of a document for people: "23 Nov 14:02 UTC"."""
-    at = datetime.fromisoformat(text).astimezone(UTC)
-    return f"{at.day} {at:%b %H:%M} UTC"
 
 
 def failing(centre: Facts) -> Facts | None:
@@ -29,7 +23,7 @@ def failing(centre: Facts) -> Facts | None:
 def trouble(centre: Facts) -> str:
     """ "scheduler fails since 23 Nov 14:02 UTC"; "" where nothing is known to fail."""
     hop = failing(centre)
-    return f"{hop['name']} fails since {moment(hop['since'])}" if hop else ""
+    return f"{hop['name']} fails since {minute(hop['since'])}" if hop else ""
 
 
 def why(centre: Facts) -> str:
@@ -44,13 +38,13 @@ def told(centre: Facts) -> list[str]:
 
 
 def _announced(one: Facts) -> str:
-    when = f"until {moment(one['end'])}" if one["now"] else f"from {moment(one['start'])} to {moment(one['end'])}"
+    when = f"until {minute(one['end'])}" if one["now"] else f"from {minute(one['start'])} to {minute(one['end'])}"
     return f"{one['message'].rstrip('.')} ({'no new sessions ' if one['blocks_starts'] else ''}{when})"
 
 
 def _closed(one: Facts) -> str:
     why = f": {one['reason']}" if one.get("reason") else ""
-    return f"Maintenance from {moment(one['start'])} to {moment(one['end'])}{why}"
+    return f"Maintenance from {minute(one['start'])} to {minute(one['end'])}{why}"
 
 
 def warned(session: Facts) -> list[str]:
@@ -80,7 +74,7 @@ def _now(project: Facts) -> str:
     if not project["per_hour"]:
         return ""
     until = project.get("runs_out_now_at")
-    lasts = f"until {moment(until)}" if until else "for years"
+    lasts = f"until {minute(until)}" if until else "for years"
     return f" Now {format_number(project['per_hour'])} an hour, which lasts {lasts} if all of it runs on."
 
 

@@ -67,15 +67,14 @@ def bars(title: str, description: str, shown: Sequence[Bar], *, name: str = "cha
 
 
 def left_over(
-    title: str, description: str, past: Sequence[Left], ahead: Sequence[Left], zone: tzinfo = UTC, *, name: str = "left", width: int = 960,
-    height: int = HEIGHT,
-) -> str:  # fmt: skip
+    title: str, description: str, past: Sequence[Left], ahead: Sequence[Left], zone: tzinfo = UTC, *, name: str = "left", width: int = 960
+) -> str:
     """What was left, and dashed what will be; each point of `ahead` with a mark is named. "" without any past."""
     points = [*past, *ahead]
     if not past or points[0].at >= points[-1].at:
         return ""
     most, step = scale(max(max(one.value, 0) for one in points))
-    first, last, floor = past[0].at, points[-1].at, height - BOTTOM
+    first, last, floor = past[0].at, points[-1].at, HEIGHT - BOTTOM
 
     def across(at: datetime) -> float:
         return LEFT + (at - first) / (last - first) * (width - LEFT - RIGHT)
@@ -86,7 +85,7 @@ def left_over(
     def path(some: Sequence[Left]) -> str:
         return "M" + "L".join(f"{across(one.at):.1f} {up(one.value):.1f}" for one in some)
 
-    made = _grid(most, step, width, height)
+    made = _grid(most, step, width, HEIGHT)
     made.append(f'<path d="{path(past)}" fill="none" style="{INK}" stroke-width="2.5" stroke-linejoin="round"/>')
     if ahead:
         now = across(past[-1].at)
@@ -99,8 +98,8 @@ def left_over(
     for at, label in _dates(first, last, zone, width):
         x = across(at)
         made.append(f'<path d="M{x:.1f} {floor}v4" style="{LINE}"/>')
-        made.append(_text(x, height - 8, label, "end" if x + LABEL / 2 > width else "middle"))
-    return _svg(name, title, description, made, width, height)
+        made.append(_text(x, HEIGHT - 8, label, "end" if x + LABEL / 2 > width else "middle"))
+    return _svg(name, title, description, made, width, HEIGHT)
 
 
 def _dates(first: datetime, last: datetime, zone: tzinfo, width: int) -> list[tuple[datetime, str]]:

@@ -12,12 +12,13 @@ from datetime import timedelta
 from typing import Any
 
 from ..units import format_duration, format_memory
+from . import session_states
+from .session_states import Look
 
 Facts = Mapping[str, Any]
 TAIL = "\nLast lines of its log:\n"  # between the reason of an end and what the job said last
 ENDED_WELL = "The program ended by itself."
 STOPPED = ("Stopped on request", "Continued in the next session")
-STATES = {"intent": "preparing", "ready": "running"}
 DEFAULT = "default"  # how JupyterHub calls the server without a name
 
 # What a scheduler may call it, letters only → ours. Slurm's reasons and states, and the words of jobs.Ending.
@@ -98,12 +99,21 @@ def stopped(session: Facts) -> bool:
     return str(session.get("end_reason") or "").startswith(STOPPED)
 
 
+def state_of(session: Facts) -> str:
+    """The state to show of a live session: a batch job runs as soon as it starts."""
+    state = str(session["state"])
+    return session_states.READY if state == session_states.STARTING and session.get("kind") == "batch" else state
+
+
+def look_of(session: Facts) -> Look:
+    """How a session is shown: by its state while it is live, then by its outcome."""
+    return session_states.look(state_of(session)) if session["live"] else session_states.OUTCOMES[outcome(session)]
+
+
 def outcome(session: Facts) -> str:
-    """Its state in a word: preparing, submitted, queued, starting, running, stopping; done, stopped or failed. A batch job runs as
-    soon as it starts."""
+    """A session's state in a word, and once it has ended done, stopped or failed."""
     if session["live"]:
-        state = str(session["state"])
-        return "running" if state == "starting" and session.get("kind") == "batch" else STATES.get(state, state)
+        return session_states.look(state_of(session)).word
     if succeeded(session):
         return "done"
     return "stopped" if str(session.get("end_reason") or "").startswith(("Stopped", *STOPPED)) else "failed"

@@ -21,6 +21,7 @@ from jupyterhub.handlers.static import LogoHandler
 from jupyterhub.slugs import is_valid_display_name
 from tornado import web
 
+from ..display.request_fields import ON_FORM
 from ..errors import ScnetError
 from . import user_options
 from .fresh_login import Confirm
@@ -38,7 +39,6 @@ from .views.usage import UsagePage, UsageTable
 
 Json = dict[str, Any]
 T = TypeVar("T")
-ASKED = ("project", "cores", "memory", "gpus", "gpu_model", "walltime", "centre")
 
 
 class Gone(APIHandler):
@@ -181,7 +181,7 @@ class Offers(BaseHandler):
     @web.authenticated
     async def get(self) -> None:
         spawner = self.current_user.spawner
-        asked = {name: self.get_argument(name) for name in ASKED if self.get_argument(name, "") != ""}
+        asked = {name: self.get_argument(name) for name in ON_FORM if self.get_argument(name, "") != ""}
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
         found = await facts(spawner, asked)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ..display.session_states import READY, stoppable
 from ..services.periodic import rounds
 from .broker_client import THE_HUB, Broker
 from .pending_stops import Cancels
@@ -31,8 +32,8 @@ UNCLAIMED = "No server of the hub claimed this session any more."
 def labs(sessions: Iterable[Json]) -> dict[Server, Json]:
     """Returns the Lab session that each server should be: a live session that is not being stopped; a ready one first, else the newest."""
     found: dict[Server, Json] = {}
-    for one in sorted(sessions, key=lambda one: (one["state"] == "ready", one["created_at"])):
-        if one["kind"] == "lab" and one["live"] and one["state"] != "stopping":
+    for one in sorted(sessions, key=lambda one: (one["state"] == READY, one["created_at"])):
+        if one["kind"] == "lab" and stoppable(one):
             found[one["person"], one["name"]] = one
     return found
 
@@ -103,7 +104,7 @@ class Rejoin:
 
     async def _join(self, person: str, name: str, session: str) -> None:
         fresh = await self.broker.session(THE_HUB, session, timeout=5)  # stopped a moment ago?
-        if not fresh["live"] or fresh["state"] == "stopping" or self._active(person, name):  # or started by its person meanwhile
+        if not stoppable(fresh) or self._active(person, name):  # or started by its person meanwhile
             return
         to_join[person, name] = session  # the next start takes the session, whoever begins it
         server = f"servers/{quote(name, safe='')}" if name else "server"

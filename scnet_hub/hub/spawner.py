@@ -25,10 +25,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from traitlets import Dict, Float, List, Unicode
 
 from ..adapters.secret_files import read_secret
+from ..display.session_states import READY, STOPPING
 from ..errors import BadOption, BrokerError, ScnetError
 from . import user_options
 from .broker_client import THE_HUB, Broker
 from .failures import refused
+from .pending import ended_before_ready, pending_facts
 from .pending_stops import Cancels
 from .poll_batcher import Polls
 
@@ -36,7 +38,6 @@ Json = dict[str, Any]
 PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
 to_join: dict[tuple[str, str], str] = {}  # (person, server name) → the session that its next start joins, or nothing
 ASKED_DIRECTLY = 10.0  # seconds for the broker to take a stop that can't be written down here
-PROGRESS = {"intent": 10, "submitted": 20, "queued": 30, "starting": 60, "ready": 95}
 
 
 class NotKept(ScnetError):
@@ -149,10 +150,10 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def _until_ready(self, document: Json) -> tuple[str, int]:
         """Follows the session until it listens. A broker that is away is waited for: start_timeout is the limit."""
-        while document["state"] != "ready":
-            if not document["live"] or document["state"] == "stopping":
+        while document["state"] != READY:
+            if not document["live"] or document["state"] == STOPPING:
                 self.clear_state()
-                raise refused(_ended(document))
+                raise refused(ended_before_ready(document))
             try:
                 document = await self.broker.session(THE_HUB, self.job_id, wait=20, seen=document["version"])
                 self._take(document)
@@ -175,7 +176,7 @@ class FederatedSpawner(BatchSpawnerBase):
             for event in document.get("events", [])[said:]:
                 said += 1
                 yield {**pending_facts(document), "at": event["at"], "message": event["message"]}
-            if document and (document["state"] == "ready" or not document["live"]):
+            if document and (document["state"] == READY or not document["live"]):
                 return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5):
@@ -208,7 +209,7 @@ class FederatedSpawner(BatchSpawnerBase):
         if not document["live"]:
             self._revoke()
             return JobStatus.NOTFOUND
-        return JobStatus.RUNNING if document["state"] == "ready" else JobStatus.PENDING
+        return JobStatus.RUNNING if document["state"] == READY else JobStatus.PENDING
 
     def _revoke(self) -> None:
         """Ends the token of a session that is over. JupyterHub does so where it stops a server; of one that ended while the hub was away
@@ -242,7 +243,7 @@ class FederatedSpawner(BatchSpawnerBase):
         """The server where the session is now: proxy, database and this, in that order, so that a fault is made good next time."""
         if self.job_status != "running" or not document["live"] or self.server is None:
             return
-        if document["state"] != "ready":
+        if document["state"] != READY:
             return self._named(document)
         before, now = (self.server.ip, self.server.port), (document["host"], document["port"])
         if document["id"] == self.job_id and before == now:
@@ -323,22 +324,6 @@ class FederatedSpawner(BatchSpawnerBase):
             self.orm_spawner.oauth_client.allowed_scopes = list(await self._get_oauth_client_allowed_scopes())
             self._session().commit()
         return await type(server).wait_up(server, **kwargs)
-
-
-def pending_facts(document: Json) -> Json:
-    """What the page of a starting session shows beside the log; extensions/hub/static/scnet-pending.js reads them."""
-    best = (document.get("placement") or {}).get("best") or {}
-    return {
-        "progress": PROGRESS.get(document["state"], 90),
-        "expected_start": best.get("expected_start", "") if document["state"] in ("intent", "submitted", "queued") else "",
-        **{name: document[name] for name in ("centre_name", "place_in_queue", "reason", "why", "created_at")},
-    }
-
-
-def _ended(document: Json) -> ScnetError:
-    error = ScnetError(document["end_reason"] or "The session was stopped.", code="ended")
-    error.acts = "You; if the log's last lines don't explain it, the admins of its centre"
-    return error
 
 
 @functools.cache

@@ -9,15 +9,14 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from ..display.request_fields import FIELDS, ON_FORM, SIZES
 from ..domain.jobs import JobRequest
-from ..domain.sessions import requests
+from ..domain.sessions import names, requests
 from ..errors import BadOption
 from .views.start_form import OWN
 
 Json = dict[str, Any]
 Profiles = Callable[[], Awaitable[Sequence[Json]]]
-SIZES = ("cores", "memory", "gpus", "walltime")
-FIELDS = ("project", "centre", "gpu_model", *SIZES)
 TYPED = 200  # characters of a field that are shown again
 OF_JOBS = {
     "argv": "a Lab session runs JupyterLab and takes no command",
@@ -57,21 +56,24 @@ def sizes_of(profiles: Sequence[Json], profile: str) -> Json:
     """The sizes of a profile as options. Raises BadOption if there is none of that id."""
     for one in profiles:
         if one["id"] == profile:
-            return {"cores": one["cores"], "memory": one["memory"] or "", "gpus": one["gpus"], "walltime": one["walltime_s"]}
+            return size_of(one)
     known = ", ".join(str(one["id"]) for one in profiles) or "none"
-    raise BadOption(f"There is no profile {profile[:40]!r}.", hint=f"Profiles: {known}; or say cores, memory, gpus and walltime.")
+    raise BadOption(f"There is no profile {profile[:40]!r}.", hint=f"Profiles: {known}; or say {', '.join(SIZES)}.")
+
+
+def size_of(profile: Json) -> Json:
+    return {field.name: profile[field.key] for field in FIELDS if field.sized and field.key in profile}
 
 
 def document(request: JobRequest) -> Json:
     """The request as options of plain JSON, for JupyterHub to store and for the broker to read again."""
-    texts = {name: getattr(request, name) for name in ("project", "centre", "gpu_model") if getattr(request, name)}
-    sizes = {"cores": request.cores, "memory": request.memory, "gpus": request.gpus, "walltime": request.walltime.total_seconds()}
-    return {**texts, **sizes}
+    found = names.request_document(request)
+    return {field.name: found[field.key] for field in FIELDS if field.on_form and (field.sized or found[field.key])}
 
 
 def linked(query: Mapping[str, Sequence[str]]) -> Json:
     """What a link fills into the form: the first value of each of its fields, as text."""
-    found = {name: str(values[0])[:TYPED] for name, values in query.items() if name in ("profile", *FIELDS) and values and values[0]}
+    found = {name: str(values[0])[:TYPED] for name, values in query.items() if name in ("profile", *ON_FORM) and values and values[0]}
     return {"profile": OWN, **found} if any(name in found for name in SIZES) else found
 
 

@@ -13,10 +13,10 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from . import activity, idle
+from .broker_line import Away, Broker, Refused
 
 Json = dict[str, Any]
 LEVELS = (900, 300)  # seconds before the end of the walltime at which a person is told
@@ -45,74 +45,6 @@ def _load_jupyter_server_extension(app: Any) -> None:
     steward.listen(app)
     app.web_app.add_handlers(".*$", routes(app.web_app.settings["base_url"], steward))
     IOLoop.current().add_callback(steward.begin)
-
-
-class Away(Exception):
-    """The broker gave no answer; the words say why."""
-
-
-class Refused(Exception):
-    """The broker said no; `problem` is its document."""
-
-    def __init__(self, status: int, problem: Json) -> None:
-        super().__init__(f"{problem.get('title', '')} {problem.get('hint', '')}".strip())
-        self.status, self.problem = status, problem
-
-
-class Broker:
-    """The broker's door for this session: its document, its successor, its end."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.session = env.get("SCNET_SESSION", "")
-        self._url, self._token = env.get("SCNET_API_URL", "").rstrip("/"), env.get("JUPYTERHUB_API_TOKEN", "")
-        self._host = env.get("SCNET_API_HOST", "")
-        self.known = bool(self.session and self._url and self._token)
-
-    async def look(self) -> tuple[Json, datetime]:
-        return await self._call("GET", "")
-
-    async def go_on(self) -> Json:
-        """The next session's document."""
-        return (await self._call("POST", "/continue"))[0]
-
-    async def stop(self, why: str) -> None:
-        from urllib.parse import urlencode
-
-        await self._call("DELETE", "?" + urlencode({"why": why}))
-
-    async def _call(self, method: str, rest: str) -> tuple[Json, datetime]:
-        """The answer and the broker's own time. Raises Away, Refused."""
-        from tornado.httpclient import AsyncHTTPClient, HTTPRequest
-
-        if not self.known:
-            raise Away("This session does not know its broker.")
-        headers = {
-            "Authorization": f"token {self._token}",
-            "Content-Type": "application/json",
-            **({"Host": self._host} if self._host else {}),
-        }
-        request = HTTPRequest(
-            f"{self._url}/sessions/{self.session}{rest}", method=method, headers=headers, body="{}" if method == "POST" else None,
-            connect_timeout=10, request_timeout=30, follow_redirects=False,
-        )  # fmt: skip
-        try:
-            answer = await AsyncHTTPClient().fetch(request, raise_error=False)
-            document = json.loads(answer.body or b"")
-        except (OSError, ValueError) as error:
-            raise Away(f"The broker does not answer ({error}).") from error
-        if not isinstance(document, dict) or answer.code >= 500:
-            raise Away(f"The broker answered {answer.code}.")
-        if answer.code >= 400:
-            raise Refused(answer.code, document)
-        return document, _date(answer.headers.get("Date", ""))
-
-
-def _date(text: str) -> datetime:
-    """The broker's clock, so that a node's wrong one does not count."""
-    try:
-        return parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return datetime.now(UTC)
 
 
 class Steward:

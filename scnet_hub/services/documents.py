@@ -9,6 +9,7 @@ from typing import Any
 from ..adapters.db.queries.accounts import AccountRow
 from ..adapters.db.queries.allocations import AllocationRow
 from ..adapters.db.queries.projects import MemberRow, ProjectRow
+from ..display.session_states import CHARGED
 from ..domain.centres.health import Hop
 from ..domain.centres.orphan import Orphan
 from ..domain.centres.session_warnings import Notice
@@ -154,7 +155,7 @@ def session(
     *,
     warnings: Sequence[Notice] = (),
 ) -> Json:
-    held = row.held if row.state != "charged" else 0
+    held = row.held if row.state != CHARGED else 0
     return {
         **{name: getattr(row, name) for name in _PLAIN},
         "centre_name": known.spec.name if known else row.centre,

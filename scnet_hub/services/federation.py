@@ -93,8 +93,7 @@ class Federation:
         self.accounting_pull = AccountingPull(runtime, self.pages)
         self.settling = Settling(db, spec, load, clock)
         self.watchers = {
-            name: Watcher(runtime, name, self.placing, self.launcher, self.stopping, self.endings, self.files, self.pages)
-            for name in self.centres
+            name: Watcher(runtime, name, self.placing, self.launcher, self.stopping, self.endings, self.files) for name in self.centres
         }
         runtime.signals.launch.connect(self.launcher.begin)
         runtime.signals.look_soon.connect(lambda centre, seconds: self.watchers[centre].wake(seconds))

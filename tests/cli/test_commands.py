@@ -129,7 +129,7 @@ def test_sessions_ask_for_ended_ones_only_when_told() -> None:
         ({"live": False, "state": "charged", "charged": 2.25, "end_reason": "walltime reached"}, ["2.25", "walltime reached"]),
         ({"unknown_since": "09:01", "unknown_why": "no route"}, ["centre has not answered since 09:01: no route"]),
         ({"state": "queued", "place_in_queue": 3, "reason": "Resources"}, ["place 3 in the queue, Resources"]),
-        ({"centre": "", "partition": "", "state": "intent", "expires_at": None, "in_flight": 0}, ["intent"]),
+        ({"centre": "", "partition": "", "state": "intent", "expires_at": None, "in_flight": 0}, ["preparing"]),
     ],
 )
 def test_a_session_says_what_is_to_be_known_of_it(changes: dict[str, Any], words: list[str]) -> None:

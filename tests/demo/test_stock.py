@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scnet_hub.demo.run import running
+from scnet_hub.demo.run import Setup, running
 
 
 async def test_a_stock_slurm_spawner_starts_a_lab_on_the_embedded_centre(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +20,7 @@ async def test_a_stock_slurm_spawner_starts_a_lab_on_the_embedded_centre(short_p
     sys.modules[spec.name] = benchmark
     spec.loader.exec_module(benchmark)
     async with (
-        running(short_path, background=False, say=print) as demo,
+        running(short_path, Setup(background=False), say=print) as demo,
         benchmark.stock_hub(demo, "alpha", lean=True) as url,
     ):
         assert await benchmark.stock(url, demo.state.passwords["ada"]) > 0

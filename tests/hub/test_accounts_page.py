@@ -120,7 +120,7 @@ def test_what_fits_no_form_is_said_above() -> None:
 
 def test_an_address_cannot_make_the_page_say_what_is_not_so() -> None:
     def said(*centres: Any, links: Any = (), done: str = "beta") -> str:
-        return "".join(row["done"] for row in words(centres, links, done=done)["rows"])
+        return "".join(row["done"] for row in page_of.after(words(centres, links), done)["rows"])
 
     assert said(links=[link()]) == "Linked: at Beta your sessions run as u1."
     assert said() == "No longer linked at Beta."

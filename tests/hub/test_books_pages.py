@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scnet_hub.display import times
 from scnet_hub.hub.views import formats, usage
 from scnet_hub.units import credits
 from tests.browser.steps import chromium
@@ -58,8 +59,8 @@ def test_a_line_of_the_table_is_text_in_a_spreadsheet() -> None:
 
 def test_amounts_keep_their_decimals_and_an_unknown_zone_is_utc() -> None:
     assert [formats.exact(one) for one in (5.166667, 0.5, 1200, -2)] == ["5.166667", "0.50", "1,200.00", "-2.00"]
-    assert formats.when("2026-11-23T20:00:00.000Z", formats.zone_of("Nowhere/Else")) == "23 Nov 20:00"
-    assert formats.when("2026-11-23T20:00:00.000Z", formats.zone_of("Asia/Shanghai")) == "24 Nov 04:00"
+    assert times.minute("2026-11-23T20:00:00.000Z", formats.zone_of("Nowhere/Else")) == "23 Nov 20:00"
+    assert times.minute("2026-11-23T20:00:00.000Z", formats.zone_of("Asia/Shanghai")) == "24 Nov 04:00"
 
 
 # ---- usage

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.hub.views import start_form
+from scnet_hub.display.request_fields import ON_FORM
+from scnet_hub.hub.views import request_words, start_form
 from tests.hub import federation as f
 
 HOSTILE = '<script>alert("x")</script>'
@@ -51,7 +52,7 @@ def words(**facts: Any) -> dict[str, Any]:
 
 def test_field_names_are_the_contract() -> None:
     names = {a["name"] for tag, a in page().found if tag in ("input", "select") and a.get("name")}
-    assert names == {"profile", "project", "cores", "memory", "gpus", "gpu_model", "walltime", "centre"}
+    assert names == {"profile", *ON_FORM}
 
 
 def test_best_place_is_the_first_choice_and_checked() -> None:
@@ -216,8 +217,8 @@ def test_stored_options_come_back_as_a_person_types_them() -> None:
     found = page(defaults={"profile": "own", "cores": 2, "memory": 6442450944, "walltime": 5400.0})
     assert found.all("input", name="memory")[0]["value"] == "6G"
     assert found.all("input", name="walltime")[0]["value"] == "1h30m"
-    assert [start_form.typed_memory(size) for size in (0, 1536, 2**21, 2**40, 7)] == ["", "1536", "2M", "1T", "7"]
-    assert [start_form.typed_walltime(span) for span in (45, 86400, 3661.0, "2h")] == ["45s", "24h", "1h1m1s", "2h"]
+    assert [request_words.typed_memory(size) for size in (0, 1536, 2**21, 2**40, 7)] == ["", "1536", "2M", "1T", "7"]
+    assert [request_words.typed_walltime(span) for span in (45, 86400, 3661.0, "2h")] == ["45s", "24h", "1h1m1s", "2h"]
 
 
 def test_hostile_names_stay_text() -> None:
@@ -267,19 +268,12 @@ def test_the_document_carries_facts_and_words() -> None:
     assert json.loads(json.dumps(document))["view"]["rows"][0]["name"] == "Alpha"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(None, "never"), (0.4, "0 s ago"), (59.9, "59 s ago"), (61, "1 min ago"), (7300, "2 h ago"), (172800, "2 d ago")]
-)
-def test_age(seconds: float | None, text: str) -> None:
-    assert start_form.age(seconds) == text
-
-
 def test_sizes_in_words() -> None:
-    assert start_form.size(f.PROFILES[2] | {"gpu_model": "Z100"}) == "8 cores · 32 GiB · 1 GPU (Z100) · 2 h"
+    assert request_words.size(f.PROFILES[2] | {"gpu_model": "Z100"}) == "8 cores · 32 GiB · 1 GPU (Z100) · 2 h"
     assert (
-        start_form.memory("a lot") == "a lot"
-        and start_form.duration("soonish") == "soonish"
-        and start_form.memory(0) == "the centre's share"
+        request_words.memory("a lot") == "a lot"
+        and request_words.duration("soonish") == "soonish"
+        and request_words.memory(0) == "the centre's share"
     )
 
 

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright import sync_api
 
+from scnet_hub.display.times import age
 from scnet_hub.hub.views import start_form
 from tests.hub import federation as f
 
@@ -167,7 +168,7 @@ def test_script_counts_ages_in_the_same_words(hub: Hub, page: Any) -> None:
     hub.change(centres=[f.centre(f"c{i}", age_s=seconds) for i, seconds in enumerate(ages)])
     expect(page.locator(".scnet-row")).to_have_count(len(ages))
     for i, seconds in enumerate(ages):
-        near = {start_form.age(seconds), start_form.age(None if seconds is None else seconds + 1)}
+        near = {age(passed, never="never") for passed in (seconds, None if seconds is None else seconds + 1)}
         assert cell(page, f"c{i}", "age").text_content() in near
 
 

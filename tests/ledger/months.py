@@ -53,8 +53,8 @@ def charge(
     if odd := sum(one.amount.micros for one in earned) - sum(paid.values()):  # the division above left a rest
         earned.append(Posting(entries.centre_account(centre), Amount(-odd, unit)))
     settled = Settled(held=paid, more={}, back={})
-    entry = entries.charge(project, session, settled, earned, unit, at, key=key)
-    return replace(entry, recorded_at=recorded_at or at)
+    entry = entries.charge(project, session, settled, earned, unit, at)
+    return replace(entry, key=key or entry.key, recorded_at=recorded_at or at)
 
 
 def reverse(of: Entry, *, at: datetime | None = None, recorded_at: datetime | None = None) -> Entry:

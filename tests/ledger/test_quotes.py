@@ -1,5 +1,6 @@
 """A quote's max is never exceeded, its three numbers are in order, and they are made as charges are."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -33,7 +34,7 @@ def test_three_numbers_at_one_price() -> None:
 
 
 def test_it_reads_like_this() -> None:
-    made = quote(request(), PLAIN, NOW, starts_by=NOW, history=[0.25] * 10, available=credits(100))
+    made = replace(quote(request(), PLAIN, NOW, starts_by=NOW, history=[0.25] * 10), available=credits(100))
     assert str(made) == (
         "At most 9.60 credits: the whole walltime, (4 cores x 1.2) credits/h x 7200 s = 9.6 credits.\n"
         "Probably 2.40 credits: the last 10 such sessions used 25 % of their walltime, 30 min of 2 h.\n"
@@ -43,7 +44,7 @@ def test_it_reads_like_this() -> None:
 
 
 def test_too_little_says_how_much_is_missing() -> None:
-    made = quote(request(), PLAIN, NOW, starts_by=NOW, available=credits(8))
+    made = replace(quote(request(), PLAIN, NOW, starts_by=NOW), available=credits(8))
     assert made.after_max == credits("-1.6") and made.after == credits("3.2")
     assert made.sentences()[-1] == "8.00 credits are available: 1.60 credits too few."
     assert quote(request(), PLAIN, NOW).after_max is None
@@ -98,8 +99,8 @@ def test_a_minimum_is_in_all_three() -> None:
 
 def test_memory_that_the_centre_gives_is_in_it() -> None:
     tariff = Tariff(versions=(Version(prices={CORE: 0, MEMORY: 1_000_000}),))
-    assert quote(request(), tariff, NOW, starts_by=NOW, memory=2**30).max == credits(2)
-    assert quote(request(memory=2**31), tariff, NOW, starts_by=NOW, memory=2**30).max == credits(4)
+    assert quote(request(memory=2**30), tariff, NOW, starts_by=NOW).max == credits(2)
+    assert quote(request(memory=2**31), tariff, NOW, starts_by=NOW).max == credits(4)
 
 
 def test_no_price_no_quote() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from scnet_hub.broker.page_watch import Pages, read_federation
 from scnet_hub.domain.standard.centre import parse_centre
-from scnet_hub.domain.standard.centre_writer import centre_page
+from scnet_hub.domain.standard.centre_writer import CentrePage
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.enrolment.check import examine
 from scnet_hub.errors import SpecError
@@ -31,9 +31,9 @@ def test_what_no_parser_can_hold_is_refused(text: str) -> None:
 
 def test_the_other_pages_are_read(tmp_path: Path) -> None:
     partition = {"name": "main", "cores": 4}
-    good = centre_page(
+    good = CentrePage(
         id="good", title="Good", transport={"kind": "local"}, partition=partition, python="/p", directory="/d", host="", memory_per_core=0
-    )
+    ).text()
     for name, text in {"federation": 'centres = ["[bg]*.toml"]\n', "bad": UNREADABLE["digits"], "good": good}.items():
         (tmp_path / f"{name}.toml").write_text(text)
     assert [spec.id for spec in Pages(tmp_path / "federation.toml").read()] == ["good"]

@@ -9,7 +9,7 @@
   const every = Math.max(1, Number(root.dataset.every) || 5) * 1000;
   const LIVE_EVERY = 10000; // ms between two lines read out by a screen reader
   const OLD_AFTER = 30000; // ms without any answer of the hub until every row is greyed
-  const OWN_FIELDS = ["cores", "memory", "gpus", "gpu_model", "walltime"];
+  const OWN_FIELDS = [...root.querySelectorAll(".scnet-own [name]")].map((node) => node.name);
 
   let view = JSON.parse(slot("view").textContent);
   let bare = Boolean(view.problem) && root.querySelectorAll('[name="profile"]').length === 1; // opened in an outage: no profiles
@@ -55,11 +55,13 @@
 
   function age(seconds) {
     if (seconds === null || seconds === undefined) return "never";
-    const total = Math.max(0, Math.floor(seconds));
-    for (const [unit, size] of Object.entries({ d: 86400, h: 3600, min: 60 })) {
-      if (total >= size) return `${Math.floor(total / size)} ${unit} ago`;
-    }
-    return `${total} s ago`;
+    const total = Math.floor(seconds);
+    if (total < 1) return "now";
+    if (total < 60) return `${total} s ago`;
+    const minutes = Math.round(total / 60);
+    if (total < 3600) return `${minutes} min ago`;
+    if (total >= 2 * 86400) return `${Math.round(total / 86400)} d ago`;
+    return `${Math.floor(minutes / 60)} h ${minutes % 60 ? `${minutes % 60} min ` : ""}ago`;
   }
 
   const rows = () => /** @type {HTMLElement[]} */ ([...slot("rows").children]);

@@ -17,15 +17,15 @@ from urllib.parse import urlsplit
 from ...domain.standard.centre import NetworkSpec
 from ...errors import Denied, ScnetError, SpecError, Unreachable
 from .backoff import Setback
-from .connections import Pace, words_of
+from .connections import Pace
+from .forward_refusals import no_way_back, prove
 from .login_nodes import Door, again
+from .master_start import MasterStart
 from .port_map import HERE, Address, Wanted
 from .ssh_master import Master
 from .ssh_mux import Control, Forward, MuxError
 
-PROBE = 1.0  # seconds that a first use is watched for sshd's refusal
 BUSY = 0.5  # seconds between rounds that nobody asked for, while something does not stand
-FORBIDDEN = "forwarding-forbidden"
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Forwards:
         self._dropped: set[Forward] = set()
         self._standing: set[Forward] = set()
         self._proven: set[Forward] = set()
-        self._starts = {host: Setback[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
+        self._start = MasterStart(door, master, pace)
         self._back_setback = Setback[Unreachable](pace.first_pause, 5 * pace.first_pause)
         self._trouble: Unreachable | None = None
         self._told: set[str] = set()
@@ -58,7 +58,10 @@ class Forwards:
         self._run()
         self.wanted.add(address)
         await self._round()
-        await self._prove(self._checked(address))
+        forward = self._checked(address)
+        if forward not in self._proven:
+            await prove(self.door, self.master, forward)
+            self._proven.add(forward)
         return HERE, self._checked(address).listen_port
 
     async def drop(self, host: str, port: int) -> None:
@@ -299,22 +302,12 @@ class Forwards:
         try:
             await control.forward(forward)
         except MuxError as error:
-            told = self._no_way_back(forward, error)
+            told = no_way_back(self.door, forward, error)
             self._back_setback.failed(told, loop.time())
             self._tell(told)
         else:
             self._standing.add(forward)
             self._back_setback.worked()
-
-    def _no_way_back(self, forward: Forward, error: MuxError) -> Unreachable:
-        return Unreachable(
-            f"centre {self.door.spec.id}: its sshd doesn't listen on {forward.listen_host}:{forward.listen_port} for the hub ({error}).",
-            hint=(
-                "A connection that died in silence may still hold the port; it comes free when that sshd notices (ClientAliveInterval). "
-                "Else the port is somebody else's, or forwarding is forbidden there (AllowTcpForwarding, PermitListen, GatewayPorts "
-                f"clientspecified): ask {self.door.contact}."
-            ),
-        )
 
     # --- the master
 
@@ -331,7 +324,7 @@ class Forwards:
             self._dropped.clear()
             return None
         if control is None:
-            await self._start()
+            await self._start.at_first_host()
             control = await self.master.find(self._gone, self.pace.hung)
         if control is None:
             raise ConnectionResetError("ended at once")
@@ -349,51 +342,3 @@ class Forwards:
         self._control = None
         self._standing.clear()
         self._kick.set()
-
-    async def _start(self) -> None:
-        """At the first login node that lets us in."""
-        failures: list[Unreachable] = []
-        for host, setback in self._starts.items():
-            now = asyncio.get_running_loop().time()
-            if held := setback.holds(now):
-                failures.append(held)
-                continue
-            try:
-                await self.master.start(host)
-                setback.worked()
-                return
-            except Unreachable as error:
-                failures.append(error)
-            except SpecError as error:
-                failures.append(Denied(str(error), hint=error.hint))
-            except OSError as error:
-                failures.append(Unreachable(f"centre {self.door.spec.id}: ssh can't be started: {words_of(error)}."))
-            setback.failed(failures[-1], asyncio.get_running_loop().time())
-        raise again(next((error for error in failures if isinstance(error, Denied)), failures[-1]))
-
-    # --- the first use
-
-    async def _prove(self, forward: Forward) -> None:
-        """Where sshd forbids forwarding, the port here opens all the same, and what connects meets the end at once: seen here first.
-
-        Nothing is sent; a server that sees the end of the stream closes too. Nobody listening there yet is no refusal.
-        """
-        if forward in self._proven:
-            return
-        before = self.master.prohibitions()
-        with contextlib.suppress(OSError):
-            async with asyncio.timeout(PROBE):
-                reader, writer = await asyncio.open_connection(forward.listen_host, forward.listen_port)
-                try:
-                    writer.write_eof()
-                    await reader.read(1)
-                finally:
-                    writer.close()
-        if self.master.prohibitions() > before:
-            where = f"{forward.host}:{forward.port}"
-            raise Denied(
-                f"centre {self.door.spec.id}: its sshd forbids TCP forwarding to {where}; sessions there can't be reached.",
-                hint=f"AllowTcpForwarding, DisableForwarding or PermitOpen in its sshd_config; ask {self.door.contact}.",
-                code=FORBIDDEN,
-            )
-        self._proven.add(forward)

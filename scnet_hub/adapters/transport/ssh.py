@@ -11,9 +11,7 @@ import contextlib
 import functools
 import math
 import random
-import re
 import secrets
-import shlex
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
@@ -29,15 +27,15 @@ from ..secret_files import read_secret
 from .certificates import CertificateAuthority, Credential
 from .connections import KeyPair, Line, Lines, Pace, words_of
 from .forwards import Forwards
-from .frames import Said, framed, unframed
+from .frames import Said, unframed
 from .login_nodes import Door
 from .port_map import Wanted
+from .ssh_commands import MOST, SUDO_SAYS, Answer, converse, last_line, program_of, text_of, words
 from .ssh_master import Master
 
 if TYPE_CHECKING:
     from .transport import Means
 
-MOST = 64 << 20  # bytes of one command's output: a queue of 100,000 jobs is a quarter of it
 BUSY = 2  # SSH_OPEN_CONNECT_FAILED: all that sshd says where MaxSessions are open
 KILLED = (124, 137)  # what `timeout` says when it ended a command
 SIGNALS = range(129, 193)  # a shell's word for a program that was killed; no scheduler's program ends with such a code
@@ -94,7 +92,7 @@ class SshTransport:
                 return await self._once(command, user, account, deadline)
             except _Gone as gone:
                 if attempt:
-                    raise Unreachable(f"centre {self.spec.id}: the connection broke before {_name(command)} ran.") from gone
+                    raise Unreachable(f"centre {self.spec.id}: the connection broke before {program_of(command)} ran.") from gone
             except _Busy as busy:
                 pause = random.uniform(0.02, 0.2) * min(attempt + 1, 5)
                 if asyncio.get_running_loop().time() + pause >= deadline:
@@ -106,14 +104,14 @@ class SshTransport:
         script = Command(("sh", "-c", PUT, "sh", path, f"{mode:o}", str(len(data))), data)
         done = await self.run(script, account=account, timeout=60 + len(data) / 1e6)
         if done.code != 0:
-            raise Rejected(f"centre {self.spec.id} did not take {path}: {_last_line(done.stderr) or f'exit code {done.code}'}.")
+            raise Rejected(f"centre {self.spec.id} did not take {path}: {last_line(done.stderr) or f'exit code {done.code}'}.")
 
     async def tail(self, path: str, *, account: str = "", size: int = 4000, timeout: float = TAIL_WAITS) -> str:
         done = await self.run(Command(("sh", "-c", TAIL, "sh", path, str(size))), account=account, timeout=timeout)
         if done.code == WRONG_KIND:
-            raise WrongFile(f"centre {self.spec.id}: {path}: {_last_line(done.stderr)}.", hint=WrongFile.REMEDY)
+            raise WrongFile(f"centre {self.spec.id}: {path}: {last_line(done.stderr)}.", hint=WrongFile.REMEDY)
         if done.code != 0:
-            raise Unreachable(f"centre {self.spec.id}: {path} could not be read: {_last_line(done.stderr)}.")
+            raise Unreachable(f"centre {self.spec.id}: {path} could not be read: {last_line(done.stderr)}.")
         return done.stdout[-size:]
 
     def stuck(self) -> float:
@@ -210,11 +208,11 @@ class SshTransport:
     async def _ask(self, line: Line, command: Command, account: str, deadline: float) -> Completed:
         began = asyncio.get_running_loop().time()
         seconds = max(1, math.ceil(deadline - began))
-        answer, mark = _Answer(), secrets.token_hex(8)
+        answer, mark = Answer(), secrets.token_hex(8)
         try:
             async with asyncio.timeout_at(deadline + self.pace.grace):
                 text = words(command.argv, seconds, mark, account, self.way.environment, self.way.path)
-                await _converse(line.connection, text, command.stdin, answer)
+                await converse(line.connection, text, command.stdin, answer)
         except TimeoutError as error:
             self.lines.retire(line, broken=not answer.heard)
             raise self._unknown(command, f"did not answer within {seconds} s") from error
@@ -231,7 +229,7 @@ class SshTransport:
             answer.let_go()
         if answer.too_much:
             self.lines.retire(line)  # what it still sends is not worth a connection
-            raise Garbled(f"centre {self.spec.id}: {_name(command)} answered with more than {MOST >> 20} MiB.")
+            raise Garbled(f"centre {self.spec.id}: {program_of(command)} answered with more than {MOST >> 20} MiB.")
         said = unframed(answer.bytes(None), answer.bytes(asyncssh.EXTENDED_DATA_STDERR), mark)
         timed_out = answer.code in KILLED and asyncio.get_running_loop().time() - began >= seconds
         if said and said.code is not None and not timed_out:
@@ -243,27 +241,29 @@ class SshTransport:
     def _completed(self, command: Command, said: Said, code: int) -> Completed:
         if code in SIGNALS:
             raise self._unknown(command, f"was killed by signal {code - 128}")
-        return Completed(command, code, _text(said.stdout), _text(said.stderr), (_text(said.noise[0]), _text(said.noise[1])))
+        return Completed(command, code, text_of(said.stdout), text_of(said.stderr), (text_of(said.noise[0]), text_of(said.noise[1])))
 
-    def _unended(self, command: Command, line: Line, account: str, answer: _Answer, said: Said | None, stopped: str) -> Unreachable:
+    def _unended(self, command: Command, line: Line, account: str, answer: Answer, said: Said | None, stopped: str) -> Unreachable:
         """Why there is no whole answer. A command whose frame was not begun did certainly not run."""
         if answer.signal:
             return self._unknown(command, f"was killed by signal {answer.signal}")
         if stopped:
-            return Silent(f"centre {self.spec.id}: {_name(command)} {stopped}.", hint="It may have run: look before it is asked again.")
+            return Silent(
+                f"centre {self.spec.id}: {program_of(command)} {stopped}.", hint="It may have run: look before it is asked again."
+            )
         if said or answer.code is None:  # the connection died; asyncssh raises nothing then
             return self._unknown(command, "was cut off")
-        complaints, printed = (_text(answer.bytes(stream)) for stream in (asyncssh.EXTENDED_DATA_STDERR, None))
+        complaints, printed = (text_of(answer.bytes(stream)) for stream in (asyncssh.EXTENDED_DATA_STDERR, None))
         if account and answer.code == 1 and (refusal := SUDO_SAYS.search(complaints)):
             return Denied(
                 f"centre {self.spec.id}: {self.way.user} may not act as {account}: {refusal[0]}.",
                 hint=f"A sudoers rule for {self.way.user} is missing there, or the account is: ask {self.door.contact}.",
             )
-        words = _last_line(complaints) or _last_line(printed) or f"exit code {answer.code}"
+        words = last_line(complaints) or last_line(printed) or f"exit code {answer.code}"
         return self.door.ran_nothing(line.node.host, line.user, words[:200])
 
     def _unknown(self, command: Command, words: str) -> Unreachable:
-        return Unreachable(f"centre {self.spec.id}: {_name(command)} {words}.", hint="It may have run: look before it is asked again.")
+        return Unreachable(f"centre {self.spec.id}: {program_of(command)} {words}.", hint="It may have run: look before it is asked again.")
 
     def _no_login(self) -> Unreachable:
         return Unreachable(
@@ -276,98 +276,3 @@ class SshTransport:
             f"centre {self.spec.id}: no connection to the login node had room for a command in time.",
             hint="Nothing ran. Lower transport.concurrency, or ask for a higher MaxSessions there.",
         )
-
-
-SUDO_SAYS = re.compile(
-    r"^(sudo: [^\n]*?|Sorry, user [^\n]*? is not allowed to [^\n]*?|\S+ is not (in the sudoers file|allowed to)[^\n]*?)\.?$",
-    re.MULTILINE,
-)
-
-
-def words(
-    argv: Sequence[str], seconds: int, mark: str, account: str = "", environment: dict[str, str] | None = None, path: str = ""
-) -> str:
-    """The line for the login shell: `argv` in its frame under `timeout`, as `account` ("": as who logged in), each word quoted."""
-    line = ["timeout", "-k", "5", str(seconds), *framed(argv, mark, path)]
-    if account or environment:
-        there = ["-C", "/"] if account else []
-        line = ["env", *there, *(f"{key}={value}" for key, value in (environment or {}).items()), *line]
-    if account:
-        line = ["env", "LC_ALL=C", "sudo", "-n", "-H", "-u", account, "--", *line]
-    return " ".join(_quoted(word) for word in line)
-
-
-def _quoted(word: str) -> str:
-    """For sh and csh alike: csh looks for a "!" inside quotes too."""
-    return shlex.quote(word).replace("!", "'\\!'")
-
-
-async def _converse(connection: asyncssh.SSHClientConnection, text: str, stdin: bytes, answer: _Answer) -> None:
-    channel, _ = await connection.create_session(lambda: answer, text, encoding=None)
-    with contextlib.suppress(BrokenPipeError):  # it has ended without reading
-        channel.write(stdin)
-        channel.write_eof()
-    await answer.ended.wait()
-
-
-class _Answer(asyncssh.SSHClientSession[bytes]):
-    """What one command says, up to MOST bytes."""
-
-    def __init__(self) -> None:
-        self.ended = asyncio.Event()
-        self.heard = self.too_much = False
-        self.code: int | None = None
-        self.signal = ""
-        self._size = 0
-        self._parts: dict[int | None, list[bytes]] = {None: [], asyncssh.EXTENDED_DATA_STDERR: []}
-        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
-
-    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
-        self._channel, self.heard = chan, True
-
-    def data_received(self, data: bytes, datatype: int | None) -> None:
-        self._size += len(data)
-        if self._channel and self._size <= MOST:
-            self._parts[datatype].append(data)
-        elif self._channel:
-            self.too_much = True
-            self.let_go()
-            self.ended.set()
-
-    def exit_status_received(self, status: int) -> None:
-        self.code = status
-
-    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
-        self.signal = signal
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._channel = None
-        self.ended.set()
-
-    def let_go(self) -> None:
-        """Nobody listens any more: what still runs is asked to end, and ends by its `timeout` if it can't be asked (sudo).
-
-        The channel stays open till then: sshd asks on it whether we live, and takes silence for the connection's death.
-        """
-        if channel := self._channel:
-            self._channel = None
-            self._parts.clear()
-            with contextlib.suppress(OSError, asyncssh.Error):
-                channel.terminate()
-
-    def bytes(self, datatype: int | None) -> bytes:
-        return b"".join(self._parts[datatype])
-
-
-def _text(said: bytes) -> str:
-    return said.decode(errors="replace")
-
-
-def _name(command: Command) -> str:
-    """The program in `env A=b program ...`, for a sentence."""
-    return next((word for word in command.argv if word != "env" and "=" not in word), command.argv[0])
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else ""

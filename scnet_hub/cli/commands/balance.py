@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 
 import click
 
 from ...client.rest import Client
 from ...display.centre_status import mine, pace
-from ...units import format_duration, format_number
+from ...display.times import ago
+from ...units import format_number
 from ..app import Answer, Json, plain, print_table, reading
 
 AMOUNTS = ("granted", "settled", "in_flight", "held", "available")
@@ -57,11 +57,6 @@ def ceilings(mine: Iterable[Json]) -> list[str]:
 def ages(project: Json, as_of: str) -> str:
     """Returns how old the settled credits and the credits in flight are."""
     settled, looked = project["as_of"]["settled"], project["as_of"]["in_flight"]
-    newest = f"Newest charge: {ago(settled, as_of)}" if settled else "Nothing has been charged yet"
+    newest = f"Newest charge: {ago(settled, as_of, never='never')}" if settled else "Nothing has been charged yet"
     late = f"; {project['waiting']} ended without a usage record yet" if project["waiting"] else ""
-    return f"{newest}{late}; in flight as of {ago(looked, as_of)}."
-
-
-def ago(at: str, now: str) -> str:
-    words = format_duration(datetime.fromisoformat(now) - datetime.fromisoformat(at))
-    return words if words == "now" else f"{words} ago"
+    return f"{newest}{late}; in flight as of {ago(looked, as_of, never='never')}."

@@ -4,14 +4,14 @@ reason.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import click
 
 from ...client.rest import Client
 from ...display import centre_status
-from ...units import format_duration, format_number
+from ...display.times import age
+from ...units import format_number
 from ..app import Answer, Json, plain, print_table, reading
 from ..options import given, needs
 
@@ -45,7 +45,7 @@ def centre_row(centre: Json) -> tuple[str, ...]:
         str(centre["queued_jobs"]),
         prices([part["core_hour"] for part in centre["partitions"]]),
         prices([part["gpu_hour"] for part in centre["partitions"] if part["gpus"]]),
-        age(centre["age_s"]),
+        age(centre["age_s"], never="none yet"),
     )
 
 
@@ -90,7 +90,7 @@ def offer_row(offer: Json) -> tuple[str, ...]:
         of(offer["cores_free"], offer["cores"]),
         format_number(offer["cost"]),
         format_number(offer["cost_per_hour"]),
-        age(offer["age_s"]),
+        age(offer["age_s"], never="none yet"),
     )
 
 
@@ -105,11 +105,3 @@ def prices(values: list[float]) -> str:
     if low is None or high is None:
         return "-"
     return format_number(low) if low == high else f"{format_number(low)} to {format_number(high)}"
-
-
-def age(seconds: float | None) -> str:
-    """Returns "12 s ago", or "none yet"."""
-    if seconds is None:
-        return "none yet"
-    words = format_duration(timedelta(seconds=seconds))
-    return words if words == "now" else f"{words} ago"

@@ -19,12 +19,12 @@ import click
 from ...client.batch_jobs import Job, cost, first_line, start
 from ...client.rest import Client
 from ...display.endings import TAIL, outcome
+from ...display.times import ago, read
 from ...errors import BrokerError, ScnetError
 from ...units import format_duration
 from ..app import Answer, Json, plain, print_table, reading
 from ..options import given, needs
-from .centres import age
-from .sessions import moment, note, stopped
+from .sessions import note, stopped
 
 LAST_LINES = 8
 
@@ -147,13 +147,13 @@ def show_jobs(found: list[Json], as_of: str | None) -> None:
     if not found:
         click.echo("No jobs. `scnet run -- python train.py` starts one.")
         return
-    now = moment(as_of) or datetime.now(UTC)
+    now = read(as_of) or datetime.now(UTC)
     heads = ("id", "name", "state", "centre", "cores", "GPUs", "started", "time left", "credits", "note")
     print_table(heads, (job_row(one, now) for one in found), numbers=(4, 5, 6, 7, 8))
 
 
 def job_row(one: Json, now: datetime) -> tuple[str, ...]:
-    started, end = moment(one["started_at"]), moment(one["expires_at"])
+    started, end = read(one["started_at"]), read(one["expires_at"])
     return (
         one["id"],
         one["name"],
@@ -161,7 +161,7 @@ def job_row(one: Json, now: datetime) -> tuple[str, ...]:
         one["centre"] or "-",
         str(one["cores"]),
         str(one["gpus"]),
-        age((now - started).total_seconds()) if started else "-",
+        ago(started, now, never="-"),
         format_duration(end - now) if one["live"] and end and end > now else "-",
         cost(one),
         note(one),

@@ -5,13 +5,13 @@ run.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
 from ...client.batch_jobs import cost
 from ...client.rest import Client
 from ...display import centre_status, endings
+from ...display.times import read
 from ...units import format_duration
 from ..app import Answer, Json, plain, print_table, reading
 
@@ -29,7 +29,7 @@ def show_sessions(found: list[Json], as_of: str | None) -> None:
     if not found:
         click.echo("No sessions.")
         return
-    now = moment(as_of) or datetime.now(UTC)
+    now = read(as_of) or datetime.now(UTC)
     heads = ("session", "kind", "name", "centre", "partition", "state", "cores", "GPUs", "time left", "credits", "note")
     print_table(heads, (session_row(session, now) for session in found), numbers=(6, 7, 8, 9))
     for session in found:
@@ -38,14 +38,14 @@ def show_sessions(found: list[Json], as_of: str | None) -> None:
 
 
 def session_row(session: Json, now: datetime) -> tuple[str, ...]:
-    end = moment(session["expires_at"])
+    end = read(session["expires_at"])
     return (
         session["id"],
         session["kind"],
         endings.called(session),
         session["centre"] or "-",
         session["partition"] or "-",
-        session["state"] if session["live"] else endings.outcome(session),
+        endings.outcome(session),
         str(session["cores"]),
         str(session["gpus"]),
         format_duration(end - now) if session["live"] and end and end > now else "-",
@@ -88,8 +88,3 @@ def log(client: Client, session: str) -> Answer:
     """Show the end of the output of SESSION (its id)."""
     text = client.log(session)
     return Answer({"id": session, "log": text}, lambda: click.echo(plain(text), nl=not text.endswith("\n")))
-
-
-def moment(text: Any) -> datetime | None:
-    """Reads a time of rest.md; None for null."""
-    return datetime.fromisoformat(text) if text else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import click
 
 from ...client.rest import Client
+from ...display.times import second, waited
 from ..app import Answer, Json, plain, print_table, reading
-from ..commands.sessions import moment
 from ..values import Number
 
 HEADS = (
@@ -42,34 +44,27 @@ def show(document: Json) -> None:
 def figures(one: Json) -> tuple[str, ...]:
     rate = "-" if one["hit_rate"] is None else f"{one['hit_rate']:.0%}"
     kept = f"{one['kept']} of {one['promised']}" if one["promised"] else "-"
-    medians = (seconds(one[name]) for name in ("expected_median_s", "started_median_s", "ready_median_s", "ready_p95_s"))
+    medians = (waited(one[name], none="-") for name in ("expected_median_s", "started_median_s", "ready_median_s", "ready_p95_s"))
     return (str(one["count"]), str(one["further"]), kept, rate, *medians, str(one["waiting"]))
 
 
 def line(one: Json) -> tuple[str, ...]:
-    at, where = moment(one["decided_at"]), f"{one['centre']}/{one['partition']}" if one["centre"] else "-"
+    where = f"{one['centre']}/{one['partition']}" if one["centre"] else "-"
     refused = one["refused"]
     note = f"{refused['why']}" if refused else "" if one["cause"] == "first" else one["cause"]
     late = "late" if one["as_promised"] is False else ""
     return (
         one["id"],
-        f"{at:%d %b %H:%M:%S}" if at else "-",
+        second(one["decided_at"], UTC, none="-"),
         one["person"],
         one["kind"] or "-",
         one["session"] or "-",
         f"refused: {refused['code']}" if refused else "placed",
         where,
         one["chance"] or "-",
-        seconds(one["ready_s"]),
+        waited(one["ready_s"], none="-"),
         ", ".join(words for words in (note, late) if words),
     )
-
-
-def seconds(value: float | None) -> str:
-    """Returns "2.4 s", "310 s"."""
-    if value is None:
-        return "-"
-    return "< 0.1 s" if value < 0.05 else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
 
 
 def times(count: int) -> str:

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import click
 
 from ...client.rest import Client
+from ...display.times import second
 from ..app import Answer, Json, plain, print_table, reading
-from ..commands.sessions import moment
 
 
 @click.command()
@@ -24,7 +24,10 @@ def show(document: Json) -> None:
         click.echo("None: every job of ours belongs to a session, and every session's job is known to its centre.")
     if document["jobs"]:
         click.echo("Jobs without a session:")
-        rows = ((one["centre"], one["job_id"], one["name"], one["state"], clock(one["since"]), one["rule"]) for one in document["jobs"])
+        rows = (
+            (one["centre"], one["job_id"], one["name"], one["state"], second(one["since"], none="-"), one["rule"])
+            for one in document["jobs"]
+        )
         print_table(("centre", "job", "name", "state", "since", "what becomes of it"), rows)
     if document["sessions"]:
         click.echo("Sessions whose job their centre does not list:")
@@ -33,12 +36,15 @@ def show(document: Json) -> None:
 
 
 def forgotten(one: Json) -> tuple[str, ...]:
-    return (one["id"], one["person"], one["centre"], one["job_id"], clock(one["since"]), clock(one["settles_at"]), one["why"])
-
-
-def clock(text: str) -> str:
-    at = moment(text)
-    return f"{at:%d %b %H:%M:%S} UTC" if at else "-"
+    return (
+        one["id"],
+        one["person"],
+        one["centre"],
+        one["job_id"],
+        second(one["since"], none="-"),
+        second(one["settles_at"], none="-"),
+        one["why"],
+    )
 
 
 @click.command("write-off")

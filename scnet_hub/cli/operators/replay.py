@@ -19,11 +19,10 @@ from typing import IO, Any
 import click
 
 from ...client.rest import Client
+from ...display.times import second, waited
 from ...errors import BadOption, NotFound
 from ...simulator.replay import LOGGED, Candidate, Replay, document
 from ..app import Json, plain, print_table, readable
-from ..commands.sessions import moment
-from .decisions import seconds
 
 SHOWN = 25  # decisions in the table
 CAVEAT = """each decided again separately from the facts of that time. Another choice changes nothing for later starts here, and
@@ -176,14 +175,14 @@ def share(some: Json) -> str:
 
 def expected(name: str, one: Json) -> tuple[str, ...]:
     wait, cost = one["expected"], one["cost"]
-    waits = (seconds(wait[f"{what}_s"]) for what in ("mean", "p50", "p95"))
+    waits = (waited(wait[f"{what}_s"], none="-") for what in ("mean", "p50", "p95"))
     return (name, *waits, str(wait["not_known"]), *(credits(cost[what]) for what in ("mean", "p50", "p95")))
 
 
 def agreed(name: str, one: Json) -> tuple[str, ...]:
     same = one["agreed"]
-    expected = (seconds(same["expected"][what]) for what in ("p50_s", "p95_s"))
-    real = (seconds(same["real"][what]) for what in ("mean_s", "p50_s", "p95_s"))
+    expected = (waited(same["expected"][what], none="-") for what in ("p50_s", "p95_s"))
+    real = (waited(same["real"][what], none="-") for what in ("mean_s", "p50_s", "p95_s"))
     return (name, f"{same['real']['known']} of {same['count']}", *expected, *real)
 
 
@@ -195,23 +194,22 @@ def differing(name: str, decisions: list[Json], elsewhere: Json) -> None:
         click.echo(f"{name} would have placed all at the same centres.")
         return
     real = elsewhere["real"]
-    waited = f"; at their real centres half of them started within {seconds(max(real['p50_s'], 0.1))}" if real["known"] else ""
+    really = f"; at their real centres half of them started within {waited(max(real['p50_s'], 0.1))}" if real["known"] else ""
     more = f" The newest {SHOWN}, all with --json:" if len(found) > SHOWN else ""
-    click.echo(f"By {name} elsewhere: {share(elsewhere)}{waited}.{more}")
+    click.echo(f"By {name} elsewhere: {share(elsewhere)}{really}.{more}")
     heads = ("decision", "at", "cores", "it went to", "expected", "credits", "really", f"by {name}", "expected", "credits")
     print_table(heads, [line(one, one["policies"][name]) for one in found[: -SHOWN - 1 : -1]], numbers=(2, 5, 6, 9))
 
 
 def line(one: Json, other: Json | None) -> tuple[str, ...]:
-    at = moment(one["decided_at"])
-    when = f"{at:%d %b %H:%M:%S}" if at else "-"
-    return (one["id"], when, str(one["cores"]), *chosen(one["logged"]), seconds(one["waited_s"]), *chosen(other))
+    when = second(one["decided_at"], UTC, none="-")
+    return (one["id"], when, str(one["cores"]), *chosen(one["logged"]), waited(one["waited_s"], none="-"), *chosen(other))
 
 
 def chosen(choice: Json | None) -> tuple[str, str, str]:
     if choice is None:
         return "no place", "-", "-"
-    wait = f", {seconds(choice['expected_s'])}" if choice["expected_s"] is not None else ""
+    wait = f", {waited(choice['expected_s'], none='-')}" if choice["expected_s"] is not None else ""
     return place(choice), f"{choice['chance']}{wait}", credits(choice["cost"])
 
 

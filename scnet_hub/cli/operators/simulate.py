@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -71,7 +70,8 @@ def command(context: click.Context, /, decisions: bool, names: str, as_json: boo
         raise click.UsageError(f"{option} is for {'logs of batch jobs' if decided else '--decisions'}.")
     kept = {name: settings.pop(name) for name in OF_DECISIONS}
     if decided:
-        against(context, names, as_json, days=settings["days"], **kept)
+        save, weights = kept.pop("save"), kept.pop("weights")
+        against(context, names, as_json, replay.Stretch(days=settings["days"], **kept), save=save, weights=weights)
     else:
         simulated(wanted(chosen, names), as_json, **settings)
 
@@ -89,16 +89,14 @@ def wanted(choose: Callable[..., T], *values: Any) -> T:
 
 
 def against(
-    context: click.Context, names: str, as_json: bool, *, days: float, since: datetime | None, source: Path | None, save: Path | None,
-    most: int, weights: Sequence[str],
-) -> None:  # fmt: skip
+    context: click.Context, names: str, as_json: bool, stretch: replay.Stretch, *, save: Path | None, weights: Sequence[str]
+) -> None:
     """Compares a hub's decisions with other policies."""
-    if source and (since or save or given(context, "days")):
+    if stretch.source and (stretch.since or save or given(context, "days")):
         raise click.UsageError("--from replays everything that was saved: leave out --since, --days and --save.")
     among = wanted(candidates, names, weights)
     try:
         with bar() as line:
-            stretch = replay.Stretch(source=source, since=since, days=days, most=most)
             document = replay.replayed(stretch, context.ensure_object(App).connect, among, save, line("decisions"))
     except ScnetError as error:
         fail(error, as_json=as_json)

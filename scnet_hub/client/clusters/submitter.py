@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ...display import endings
+from ...display.session_states import CHARGED
 from ...errors import CentreError, NoPlacement, ScnetError
 from ..rest import Client
 from .sizes import Size
@@ -61,7 +62,7 @@ class Door:
 
     def refresh(self) -> None:
         """Looks up all sessions that may still change, with one call (and one more for each that has left the list)."""
-        open_ids = {key for key, one in list(self.sessions.items()) if one["state"] != "charged"}
+        open_ids = {key for key, one in list(self.sessions.items()) if one["state"] != CHARGED}
         if not open_ids:
             return
         seen = {one["id"]: one for one in self.client.sessions(all=True)}
@@ -74,7 +75,7 @@ class Door:
         except ScnetError as error:
             if error.code not in GONE:
                 raise
-            return {"live": False, "state": "charged", "end_reason": "the broker no longer knows it"}
+            return {"live": False, "state": CHARGED, "end_reason": "the broker no longer knows it"}
 
     def stop(self, session_id: str) -> None:
         """Asks for the session's end; safe to repeat. Raises what the broker says, but a session that is gone is fine."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
+from ...display.endings import look_of
+from ...display.session_states import GOOD, INTENT, ON_NODE, STARTING, UNKNOWN, Look, look
 from ...units import format_number
-from ..panels.state import SESSION_STATES, UNKNOWN, detail, look_of, plural
+from ..panels.state import detail, plural
 from .sizes import Size
 
 Json = dict[str, Any]
@@ -16,33 +19,30 @@ SHOWN_NOTES = 4
 
 def job_row(name: str, session: Json, size: Size, *, connected: bool, waiting: str = "") -> Json:
     """One job of a cluster as a row: state, place in the queue or node, its worker, its cost."""
-    tone, icon, word = job_state(session, connected=connected, waiting=waiting)
     charged = session.get("charged")
     return {
         "id": name,
         "name": name,
         "size": plural(size.cores, "core") + (f", {plural(size.gpus, 'GPU')}" if size.gpus else ""),
         "centre": session.get("centre_name") or session.get("centre") or "",
-        "tone": tone,
-        "icon": icon,
-        "word": word,
+        **asdict(job_look(session, connected=connected, waiting=waiting)),
         "detail": waiting or (detail(session) if session else ""),
         "workers": f"{int(connected)} of 1",
         "cost": format_number(float(session.get("in_flight") or 0) if charged is None else float(charged)),
     }
 
 
-def job_state(session: Json, *, connected: bool, waiting: str) -> tuple[str, str, str]:
+def job_look(session: Json, *, connected: bool, waiting: str) -> Look:
     if connected:
-        return "good", "●", "working"
+        return Look(GOOD, "●", "working")
     if waiting:
-        return UNKNOWN[0], UNKNOWN[1], "not submitted yet"
+        return replace(UNKNOWN, word="not submitted yet")
     if not session:
-        return SESSION_STATES["intent"]
+        return look(INTENT)
     if session.get("unknown_since") and session.get("live"):
         return UNKNOWN
-    if session["state"] in ("ready", "starting"):
-        return "wait", "◐", "starting its worker"
+    if session["state"] in ON_NODE:
+        return replace(look(STARTING), word="starting its worker")
     return look_of(session)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from ...display.times import NONE
 from .base import Panel, script
 from .poller import question
 from .snapshot import Table, badge, clock, noted, plain
@@ -15,7 +16,7 @@ Json = dict[str, Any]
 
 
 def share(part: int, whole: int) -> str:
-    return f"{part:,} / {whole:,}" if whole else "–"
+    return f"{part:,} / {whole:,}" if whole else NONE
 
 
 TABLE = Table(
@@ -32,7 +33,7 @@ TABLE = Table(
         plain("Cores free", lambda row: share(row["cores_free"], row["cores"]), num=True),
         plain("GPUs free", lambda row: share(row["gpus_free"], row["gpus"]), num=True),
         plain("Queue", lambda row: f"{row['queued']:,}", num=True),
-        plain("Per core-hour", lambda row: row["price"] or "–", num=True),
+        plain("Per core-hour", lambda row: row["price"] or NONE, num=True),
         clock("Facts", "since", "taken_at"),
     ),
 )

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ...display.session_states import MOVING
+from ...display.times import read
 from .base import Panel, View, script
 from .poller import Poller, question
 from .snapshot import Table, badge, clock, noted, plain
-from .state import MOVING, plural, session_row, shown, when
+from .state import plural, session_row, shown
 
 Json = dict[str, Any]
 RECENT = timedelta(minutes=10)  # so long an ended session stays listed
@@ -43,7 +45,7 @@ def state(sessions: Sequence[Json], now: datetime) -> Json:
 
 def listed(session: Json, now: datetime) -> bool:
     """Returns whether a session is alive, or ended only recently."""
-    ended = when(session.get("ended_at"))
+    ended = read(session.get("ended_at"))
     return bool(session["live"]) or bool(ended and now - ended < RECENT)
 
 

@@ -15,8 +15,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ...display.times import NONE, ago, dated_second, read
 from ...units import format_duration
-from .state import when
 
 Json = dict[str, Any]
 Now = str | None  # when the state was true, ISO
@@ -146,19 +146,14 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
 def moment(shown: Json) -> str:
     """ "23 Nov 2026 12:00:05 UTC": when this state was true; it may be read another day. "never" before the first answer."""
-    now = when(shown.get("now"))
-    return f"{now.day} {now:%b %Y %H:%M:%S} UTC" if now else "never"
+    return dated_second(shown.get("now"), none="never")
 
 
 def age(taken_at: str | None, now: Now) -> str:
     """How old a fact was at `now`: "12 s ago"."""
-    then, at = when(taken_at), when(now)
-    if not then or not at:
-        return "–"
-    since = format_duration(at - then)
-    return since if since == "now" else f"{since} ago"
+    return ago(taken_at, now, never=NONE)
 
 
 def time_left(expires_at: str | None, now: Now) -> str:
-    end, at = when(expires_at), when(now)
-    return format_duration(max(end - at, timedelta())) if end and at else "–"
+    end, at = read(expires_at), read(now)
+    return format_duration(max(end - at, timedelta())) if end and at else NONE

@@ -7,36 +7,23 @@ same dict. Times stay absolute in it, so that it only changes when facts do.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
 from ...display import centre_status, charts, endings
+from ...display.endings import look_of
+from ...display.session_states import ON_NODE, UNKNOWN, Look, stoppable
 from ...errors import ScnetError
 from ...units import format_number
 
 Json = dict[str, Any]
-MOVING = frozenset({"intent", "submitted", "queued", "starting", "stopping"})
 
-# state: (tone, icon, word); shape and word say it without the colour
-CENTRE_STATES: Mapping[str, tuple[str, str, str]] = {
-    "up": ("good", "●", "up"),
-    "stale": ("warn", "▲", "stale"),
-    "down": ("bad", "■", "down"),
+CENTRE_STATES: Mapping[str, Look] = {
+    "up": Look("good", "●", "up"),
+    "stale": Look("warn", "▲", "stale"),
+    "down": Look("bad", "■", "down"),
 }
-SESSION_STATES: Mapping[str, tuple[str, str, str]] = {
-    "intent": ("wait", "○", "preparing"),
-    "submitted": ("wait", "○", "submitted"),
-    "queued": ("wait", "○", "queued"),
-    "starting": ("wait", "◐", "starting"),
-    "ready": ("good", "●", "running"),
-    "stopping": ("wait", "◑", "stopping"),
-}
-OUTCOMES: Mapping[str, tuple[str, str, str]] = {
-    "done": ("idle", "◌", "done"),
-    "stopped": ("idle", "◌", "stopped"),
-    "failed": ("bad", "■", "failed"),
-}
-UNKNOWN = ("warn", "▲", "unknown")
 REASONS: Mapping[str, str] = {
     "Resources": "waiting for free cores",
     "Priority": "others come first",
@@ -75,15 +62,13 @@ def facts(shown: Json) -> Json:
 
 
 def centre_row(centre: Json) -> Json:
-    tone, icon, word = CENTRE_STATES.get(centre["state"], UNKNOWN)
+    look = CENTRE_STATES.get(centre["state"], UNKNOWN)
     partitions = centre.get("partitions", ())
     return {
         "id": centre["id"],
         "name": centre["name"],
         "title": centre.get("organisation", ""),
-        "tone": tone,
-        "icon": icon,
-        "word": word,
+        **asdict(look),
         "why": " · ".join(filter(None, (centre_status.why(centre), *centre_status.told(centre)))),
         "account": "no account linked" if centre.get("identity", "shared") != "shared" and not centre.get("account") else "",
         "cores": centre["cores"],
@@ -104,32 +89,23 @@ def prices(each: Iterable[float]) -> str:
 
 
 def session_row(session: Json) -> Json:
-    tone, icon, word = look_of(session)
-    if session.get("unknown_since") and session["live"]:
-        tone, icon, word = UNKNOWN
+    look = UNKNOWN if session.get("unknown_since") and session["live"] else look_of(session)
     charged = session.get("charged")
     return {
         "id": session["id"],
         "kind": session["kind"],
         "name": endings.called(session),
         "centre": session.get("centre_name") or session["centre"] or "",
-        "tone": tone,
-        "icon": icon,
-        "word": word,
+        **asdict(look),
         "detail": detail(session),
         "size": size(session),
         "expires_at": session.get("expires_at"),
         "cost": format_number(float(session.get("in_flight") or 0) if charged is None else float(charged)),
         "charged": charged is not None,
         "live": bool(session["live"]),
-        "stoppable": bool(session["live"]) and session["state"] != "stopping",
+        "stoppable": stoppable(session),
         "created_at": session.get("created_at"),
     }
-
-
-def look_of(session: Json) -> tuple[str, str, str]:
-    """Tone, icon and word of its state; once it has ended, of its outcome."""
-    return (SESSION_STATES if session["live"] else OUTCOMES).get(session["state"] if session["live"] else endings.outcome(session), UNKNOWN)
 
 
 def size(session: Json) -> str:
@@ -149,7 +125,7 @@ def _line(session: Json) -> str:
         return endings.cause(session)
     if session.get("unknown_since"):
         return f"The centre cannot say ({session.get('unknown_why') or 'no answer'}); the session is kept."
-    if session["state"] in ("ready", "starting"):
+    if session["state"] in ON_NODE:
         return f"on {session['node']}" if session.get("node") else ""
     reason = str(session.get("reason") or "")
     words = REASONS.get(reason, reason)
@@ -210,8 +186,3 @@ def share(part: float, whole: float) -> float:
 
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def when(text: str | None) -> datetime | None:
-    """A time of the broker's JSON; None for none."""
-    return datetime.fromisoformat(text) if text else None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from ...display.times import NONE
 from ...errors import BadOption
 from ...units import format_number
 from .base import Panel, script
@@ -50,7 +51,7 @@ def state(usage: Json, now: datetime) -> Json:
     used = [one for one in usage["rows"] if usage["by"] != "day" or one["charged"] or one["in_flight"]]
     rows = [
         {
-            "id": str(one[key]), "name": one[name] or "–", "sessions": f"{one['sessions']:,}",
+            "id": str(one[key]), "name": one[name] or NONE, "sessions": f"{one['sessions']:,}",
             "charged": format_number(one["charged"]), "in_flight": format_number(one["in_flight"]),
         }
         for one in used

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ...domain.standard.centre_writer import centre_page
+from ...domain.standard.centre_writer import CentrePage
 from ...errors import SpecError, Unreachable
 from .client import ask
 from .settings import Settings, socket_path, write_settings
@@ -115,14 +115,13 @@ def _environment() -> dict[str, str]:
 
 
 def centre_toml(centre: EmbeddedCentre, **page: Any) -> str:
-    """Returns the `centre.toml` of an embedded centre; `page` is the rest of the arguments of
-    `standard.page.centre_page`."""
+    """Returns the `centre.toml` of an embedded centre; `page` is the rest of the arguments of `CentrePage`."""
     settings = centre.settings
     partition = {
         "name": settings.partition, "nodes": settings.nodes, "cores": settings.cores, "memory": settings.memory,
         "gpus": settings.gpus, "gpu_model": settings.gpu_model, "max_walltime": settings.max_walltime,
     }  # fmt: skip
-    return centre_page(
+    return CentrePage(
         id=settings.name, transport={"kind": "embedded", "socket": str(centre.socket)}, partition=partition,
         host=settings.address(1), memory_per_core=settings.memory // settings.cores, **page,
-    )  # fmt: skip
+    ).text()  # fmt: skip

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .scheduler import PENDING, Job, Left, Need, Node
+from .settings import Settings
 
 PERIOD = 420.0  # seconds of one wave
 STEP = 3.0  # seconds between looks
@@ -34,9 +35,10 @@ class Wave:
 
 
 def coming(
-    mode: str, wave: Wave, nodes: Sequence[Node], left: Left, live: Sequence[Job], partition: str, now: float, dice: random.Random
+    mode: str, settings: Settings, nodes: Sequence[Node], left: Left, live: Sequence[Job], now: float, dice: random.Random
 ) -> list[Job]:
     """Returns the jobs that others submit now in this mode; none while real jobs wait."""
+    wave, partition = Wave(settings.background, settings.seed), settings.partition
     pending = [job for job in live if job.state == PENDING]
     if mode == "fill" and all(job.pretend for job in pending):
         return filling(nodes, left, partition, dice)

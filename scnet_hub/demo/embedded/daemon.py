@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
-import json
 import logging
 import os
-import pwd
 import random
 import shutil
 import signal
@@ -22,10 +19,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...adapters import owned_files
 from . import background_load, environment, processes, slurm_commands
-from .formatting import Owner
+from .job_events import Ends, Timers
+from .job_files import JobFiles
 from .job_table import Table
+from .owner import owner_here
 from .request import Answer, Question
 from .sbatch_options import Submission
 from .scheduler import RUNNING, Job, Node, Spot, Step, decide, left_of
@@ -35,7 +33,6 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 SAMPLING = 10.0  # seconds between looks at the CPU time of running jobs
 DAY = 86400.0
-LARGEST_ENVIRONMENT = 16 << 20  # bytes
 KEPT_STEPS = 100  # of each job; a script may call srun in a loop
 LAUNCH_FAILED = 53  # Slurm's exit code where an output file can't be opened
 
@@ -46,7 +43,8 @@ class Daemon:
     def __init__(self, home: Path, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.home, self.settings, self.now = home, settings, clock
         self.commands = home / "bin"
-        self.owner = _owner()
+        self.files = JobFiles(home)
+        self.owner = owner_here()
         self.nodes = [
             Node(name, settings.address(number), settings.cores, settings.memory, settings.gpus)
             for number, name in enumerate(settings.node_names(), 1)
@@ -56,9 +54,9 @@ class Daemon:
         self.census = processes.Census()
         self.mode = "on" if settings.background else "off"
         self.dice = random.Random(settings.seed)
-        self._timers: dict[tuple[int, str], asyncio.TimerHandle] = {}
+        self.timers = Timers(clock)
+        self.ends = Ends(self.timers)
         self._launchers: dict[int, subprocess.Popen[bytes]] = {}
-        self._watches: dict[int, int] = {}
         self._due = False
         self._over, self._one_less = asyncio.Event(), asyncio.Event()
 
@@ -100,17 +98,17 @@ class Daemon:
             if job.state != RUNNING:
                 continue
             if job.pretend:
-                self._at(job.started_at + job.pretend, job, "end", self._pretended)
-            elif processes.exit_of(self.folder(job)) or not processes.alive(job.pid, job.born):
+                self.timers.at(job.started_at + job.pretend, job, "end", self._pretended)
+            elif processes.exit_of(self.files.folder(job)) or not processes.alive(job.pid, job.born):
                 self._ended(job)
             else:
-                self._watch(job)
+                self.ends.watch(job, self._ended)
                 self._limit(job)
                 if job.ending:
                     self._terminate(job)
         self._soon()
 
-    # ---- what the faces ask (see asking.Controller)
+    # ---- what the Slurm commands ask (see request.Controller)
 
     def running(self) -> Sequence[Job]:
         return [job for job in self.live.values() if job.state == RUNNING]
@@ -131,10 +129,7 @@ class Daemon:
     def submit(self, asked: Submission) -> int:
         job = asked.job
         self._enter(job)
-        folder = self.folder(job)
-        folder.mkdir(mode=0o700, parents=True)
-        _write(folder / "script", asked.script, 0o700)
-        _write(folder / "environment.json", json.dumps(asked.environment), 0o600)
+        self.files.prepare(job, asked)
         return job.id
 
     def cancel(self, job: Job) -> None:
@@ -190,12 +185,12 @@ class Daemon:
         job.state, job.reason, job.spots, job.started_at = RUNNING, "", spots, self.now()
         if job.pretend:
             self.table.save([job])
-            return self._at(job.started_at + job.pretend, job, "end", self._pretended)
+            return self.timers.at(job.started_at + job.pretend, job, "end", self._pretended)
         try:
-            given = json.loads(owned_files.read_all(self.folder(job) / "environment.json", LARGEST_ENVIRONMENT))
+            given = self.files.environment(job)
             nodes = {node.name: node for node in self.nodes}
             found = environment.of_job(job, given, self.settings, nodes, self.commands)
-            launcher = processes.launch(self._files(job), job.arguments, found)
+            launcher = processes.launch(self.files.of(job), job.arguments, found)
         except (OSError, ValueError) as error:
             log.warning("job %d could not be started: %s", job.id, error)
             job.code = LAUNCH_FAILED
@@ -203,37 +198,13 @@ class Daemon:
         self._launchers[job.id] = launcher
         job.pid, job.born = launcher.pid, processes.born(launcher.pid)
         self.table.save([job])
-        self._watch(job)
+        self.ends.watch(job, self._ended)
         self._limit(job)
-
-    def folder(self, job: Job) -> Path:
-        return self.home / "jobs" / str(job.id)
-
-    def _files(self, job: Job) -> processes.Files:
-        errors = environment.file_name(job.errors, job) if job.errors else ""
-        return processes.Files(self.folder(job), job.directory, environment.file_name(job.output, job), errors, job.append)
 
     # ---- running
 
-    def _watch(self, job: Job) -> None:
-        """Calls `_ended` at the moment the job's launcher ends, by the kernel's event where there is one."""
-        try:
-            event = os.pidfd_open(job.pid)
-        except ProcessLookupError:
-            return self._later(0.0, job, "watch", self._ended)
-        except (AttributeError, OSError):  # macOS, or a kernel before 5.3: look often
-            return self._later(0.1, job, "watch", self._look)
-        self._watches[job.id] = event
-        asyncio.get_running_loop().add_reader(event, self._ended, job)
-
-    def _look(self, job: Job) -> None:
-        if processes.alive(job.pid, job.born):
-            self._later(0.1, job, "watch", self._look)
-        else:
-            self._ended(job)
-
     def _limit(self, job: Job) -> None:
-        self._at(job.started_at + job.limit, job, "limit", self._out_of_time)
+        self.timers.at(job.started_at + job.limit, job, "limit", self._out_of_time)
 
     def _out_of_time(self, job: Job) -> None:
         if not job.ending:
@@ -243,30 +214,19 @@ class Daemon:
 
     def _terminate(self, job: Job) -> None:
         """SIGTERM to the job's group now, SIGKILL to all its processes after `kill_wait`."""
-        root = processes.job_pid(self.folder(job))
+        root = processes.job_pid(self.files.folder(job))
         if not root:  # the launcher has not forked yet
-            return self._later(0.01, job, "term", self._terminate)
-        self.census.members(job.id, self._root(job))  # before they begin to end and lose their parents
+            return self.timers.later(0.01, job, "term", self._terminate)
+        self.census.members(job.id, self.files.root(job))  # before they begin to end and lose their parents
         words = {"TIMEOUT": "DUE TO TIME LIMIT ***"}.get(job.ending, "***")
-        self._say(job, f"slurmstepd: error: *** JOB {job.id} ON {job.spots[0].node} CANCELLED AT {time.strftime('%FT%T')} {words}\n")
+        self.files.say(job, f"slurmstepd: error: *** JOB {job.id} ON {job.spots[0].node} CANCELLED AT {time.strftime('%FT%T')} {words}\n")
         processes.tell_group(root, signal.SIGTERM)
         processes.tell_group(root, signal.SIGCONT)
-        self._later(self.settings.kill_wait, job, "kill", self._kill)
+        self.timers.later(self.settings.kill_wait, job, "kill", self._kill)
 
     def _kill(self, job: Job) -> None:
-        processes.kill(self.census.members(job.id, self._root(job)))
-        self._later(1.0, job, "kill", self._kill)
-
-    def _say(self, job: Job, line: str) -> None:
-        """A line at the end of the job's errors, as slurmstepd writes one."""
-        files = self._files(job)
-        path = os.path.join(files.directory, files.errors or files.output)
-        with contextlib.suppress(OSError), os.fdopen(owned_files.open_regular(Path(path), os.O_WRONLY | os.O_APPEND), "a") as file:
-            file.write(line)
-
-    def _root(self, job: Job) -> processes.Root:
-        launcher = job.pid if processes.alive(job.pid, job.born) else 0
-        return processes.Root(launcher, processes.job_pid(self.folder(job)), job.started_at)
+        processes.kill(self.census.members(job.id, self.files.root(job)))
+        self.timers.later(1.0, job, "kill", self._kill)
 
     # ---- ending
 
@@ -274,9 +234,9 @@ class Daemon:
         """The launcher is gone: its exit file says how the job ended; without one it was killed, and the job is lost."""
         if job.ended_at:
             return
-        found = processes.exit_of(self.folder(job))
+        found = processes.exit_of(self.files.folder(job))
         if found is None:
-            self.census.members(job.id, self._root(job))
+            self.census.members(job.id, self.files.root(job))
         processes.kill(self.census.forget(job.id))
         if launcher := self._launchers.pop(job.id, None):
             launcher.poll()
@@ -296,18 +256,15 @@ class Daemon:
                 step.ended_at, step.signal = job.ended_at, signal.SIGKILL  # its srun was killed with the job
         self.live.pop(job.id, None)
         self.table.save([job])
-        for key in [key for key in self._timers if key[0] == job.id]:
-            self._timers.pop(key).cancel()
-        if (event := self._watches.pop(job.id, None)) is not None:
-            asyncio.get_running_loop().remove_reader(event)
-            os.close(event)
-        shutil.rmtree(self.folder(job), ignore_errors=True)
+        self.timers.forget(job)
+        self.ends.forget(job)
+        shutil.rmtree(self.files.folder(job), ignore_errors=True)
         self._one_less.set()
         self._soon()
 
     def _sample(self) -> None:
         """Remembers the CPU time of running jobs: what their own children don't hand up to them would be lost at the end."""
-        roots = {job.id: self._root(job) for job in self.running() if not job.pretend}
+        roots = {job.id: self.files.root(job) for job in self.running() if not job.pretend}
         if not roots:
             return
         for number, cpu in self.census.take(roots).items():
@@ -317,10 +274,8 @@ class Daemon:
     # ---- other people's jobs
 
     def _others(self) -> None:
-        settings, left = self.settings, left_of(self.nodes, self.running())
-        wave = background_load.Wave(settings.background, settings.seed)
-        live = list(self.live.values())
-        for job in background_load.coming(self.mode, wave, self.nodes, left, live, settings.partition, self.now(), self.dice):
+        left, live = left_of(self.nodes, self.running()), list(self.live.values())
+        for job in background_load.coming(self.mode, self.settings, self.nodes, left, live, self.now(), self.dice):
             self._enter(job)
 
     def _background(self, mode: str) -> Answer:
@@ -365,16 +320,6 @@ class Daemon:
             self._one_less.clear()
             await self._one_less.wait()
 
-    # ---- timers
-
-    def _at(self, moment: float, job: Job, what: str, do: Callable[[Job], None]) -> None:
-        self._later(max(0.0, moment - self.now()), job, what, do)
-
-    def _later(self, seconds: float, job: Job, what: str, do: Callable[[Job], None]) -> None:
-        if old := self._timers.pop((job.id, what), None):
-            old.cancel()
-        self._timers[job.id, what] = asyncio.get_running_loop().call_later(seconds, do, job)
-
 
 def verdict(job: Job) -> tuple[str, str]:
     """State and reason of a job whose exit is known."""
@@ -383,21 +328,6 @@ def verdict(job: Job) -> tuple[str, str]:
     if job.signal:
         return "FAILED", f"RaisedSignal:{job.signal}({signal.strsignal(job.signal)})"
     return ("FAILED", "NonZeroExitCode") if job.code else ("COMPLETED", "")
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "w", errors="surrogateescape") as file:
-        file.write(text)
-
-
-def _owner() -> Owner:
-    user, group = str(os.getuid()), str(os.getgid())
-    with contextlib.suppress(KeyError):
-        user = pwd.getpwuid(os.getuid()).pw_name
-    with contextlib.suppress(KeyError):
-        group = grp.getgrgid(os.getgid()).gr_name
-    return Owner(user, os.getuid(), group, os.getgid())
 
 
 def run(home: Path, settings: Settings) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ...display.times import minute
 from ..pricing import leases
 from ..standard.centre import CentreSpec
 from .health import NAMES, Hop
@@ -30,6 +31,14 @@ class Notice:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Until when the credits that a session holds last, and why no longer ("": they are held anew in time)."""
+
+    until: datetime | None
+    end_reason: str
+
+
 def notices(
     spec: CentreSpec,
     failing: Hop | None,
@@ -38,22 +47,21 @@ def notices(
     unknown_since: datetime | None,
     unknown_why: str,
     now: datetime,
-    leased_until: datetime | None = None,
-    lease_end: str = "",
+    lease: Lease | None = None,
 ) -> list[Notice]:
     """Returns the warnings for a session at the centre of `spec` that may run until `ends_at`; `failing` is that
-    centre's first failing hop; `lease_end` says why its hold lasts no longer than `leased_until`. Most urgent first."""
+    centre's first failing hop. Most urgent first."""
     known = [*_unknown(spec, failing, unknown_since, unknown_why), *_maintenance(spec, ends_at, now), *_announcements(spec, now)]
-    return [*_credits(leased_until, lease_end, now), *known]
+    return [*(_credits(lease, now) if lease else ()), *known]
 
 
-def _credits(leased_until: datetime | None, lease_end: str, now: datetime) -> Iterator[Notice]:
+def _credits(lease: Lease, now: datetime) -> Iterator[Notice]:
     """Warns in the last quarter of an hour, and again, with other words, in the last five minutes."""
-    end = leases.stops_at(leased_until, lease_end)
-    if end is None or leased_until is None or now < leased_until - leases.WARNED:
+    end = leases.stops_at(lease.until, lease.end_reason)
+    if end is None or lease.until is None or now < lease.until - leases.WARNED:
         return
-    words = URGENT if now >= leased_until - leases.URGENT else WARNING
-    yield Notice(code="credits", message=words.format(at=moment(end, now), why=lease_end), at=end)
+    words = URGENT if now >= lease.until - leases.URGENT else WARNING
+    yield Notice(code="credits", message=words.format(at=moment(end, now), why=lease.end_reason), at=end)
 
 
 def _unknown(spec: CentreSpec, failing: Hop | None, since: datetime | None, why: str) -> Iterator[Notice]:
@@ -83,4 +91,4 @@ def moment(at: datetime, now: datetime) -> str:
     """Formats a time for people: "14:30 UTC" today, else with its day. Pages and panels read these two forms to show
     them in the person's zone."""
     at, now = at.astimezone(UTC), now.astimezone(UTC)
-    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at.day} {at:%b %H:%M} UTC"
+    return f"{at:%H:%M} UTC" if at.date() == now.date() else minute(at)

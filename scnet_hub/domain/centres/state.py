@@ -103,8 +103,10 @@ class Known:
         return offers_of(
             self.spec,
             looked[0] if looked else None,
-            state="down" if failing_since else "up" if looked else "unknown",
-            why="" if looked and not failing_since else self._why_not(failing_since),
+            standing=(
+                "down" if failing_since else "up" if looked else "unknown",
+                "" if looked and not failing_since else self._why_not(failing_since),
+            ),
             pending=_pending(copies, looked),
             outlooks=looked[1] if looked else None,
             max_age=self.max_age,

@@ -6,7 +6,8 @@ is one file here, one line in `dialect`, and its samples in `tests/samples/<dial
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -68,19 +69,40 @@ class Dialect(Protocol):
         """Accounting rows of those jobs, running ones included where accounting has them (their `ended_at` is None)."""
 
 
-def dialect(name: str, *, accounting: str = "", partitions: Sequence[str] = (), accelerators: Sequence[str] = ()) -> Dialect:
-    """The dialect of that name; SpecError names the known ones. `accounting` and `accelerators`, the generic resources that count as GPUs,
-    are Slurm's (empty: found out by the probe); `partitions` are the centre's, for a scheduler that hides its queues from those who only
-    look."""
-    from .gridengine import GridEngine
-    from .oar import Oar
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What a centre's page says of its scheduler. `accounting` and `accelerators`, the generic resources that count as GPUs, are Slurm's
+    (empty: found out by the probe); `partitions` are the centre's, for a scheduler that hides its queues from those who only look."""
+
+    accounting: str = ""
+    partitions: tuple[str, ...] = ()
+    accelerators: tuple[str, ...] = ()
+
+
+def _slurm(page: Page) -> Dialect:
     from .slurm import Slurm
 
-    known: dict[str, Callable[[], Dialect]] = {
-        "slurm": lambda: Slurm(accounting, accelerators=accelerators),
-        "gridengine": GridEngine,
-        "oar": lambda: Oar(tuple(partitions)),
-    }
-    if name not in known:
-        raise SpecError(f"dialect {name!r} is not known.", hint=f"Known dialects: {', '.join(sorted(known))}.")
-    return known[name]()
+    return Slurm(page.accounting, accelerators=page.accelerators)
+
+
+def _gridengine(page: Page) -> Dialect:
+    from .gridengine import GridEngine
+
+    return GridEngine()
+
+
+def _oar(page: Page) -> Dialect:
+    from .oar import Oar
+
+    return Oar(page.partitions)
+
+
+# Every dialect by the name that a centre's page has for it; a new one is a line here, and a file.
+DIALECTS: Mapping[str, Callable[[Page], Dialect]] = {"slurm": _slurm, "gridengine": _gridengine, "oar": _oar}
+
+
+def dialect(name: str, *, accounting: str = "", partitions: Sequence[str] = (), accelerators: Sequence[str] = ()) -> Dialect:
+    """The dialect of that name, for a centre whose page says the rest. Raises SpecError, which names the known ones."""
+    if name not in DIALECTS:
+        raise SpecError(f"dialect {name!r} is not known.", hint=f"Known dialects: {', '.join(sorted(DIALECTS))}.")
+    return DIALECTS[name](Page(accounting=accounting, partitions=tuple(partitions), accelerators=tuple(accelerators)))

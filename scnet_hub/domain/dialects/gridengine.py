@@ -12,7 +12,7 @@ import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice, repeat
 
@@ -22,25 +22,17 @@ from ..jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, Load
 from . import gridengine_qstat
 from . import gridengine_states as states
 from .command_checks import AHEAD, FOR_EVER, check, check_name, each, ends_at, lines, moment, number, numbers, sentence, short
+from .gridengine_accounting import STATES, broken, ending_of, unreadable, wants_of
 from .gridengine_qstat import ANY, PLAIN, Instance, Job, size
+from .gridengine_queue import places_of, status_of
+from .gridengine_site import TYPES, Complex, first_complex, none_is_empty, tables, time_limit, told_lines
 
 MIB = 2**20
 # What sites call these complexes; the first that an installation has is taken.
 GPUS = ("gpu", "gpus", "ngpus", "ngpu", "num_gpus", "gpu_count", "nvidia_gpu", "cuda", "dcu", "dcus")
 GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type", "gputype", "gpu_card")
 MEMORIES = ("m_mem_free", "mem_free", "h_vmem", "virtual_free", "h_rss", "memory", "mem")
-TYPES = frozenset(["INT", "DOUBLE", "MEMORY", "TIME", "BOOL", "STRING", "CSTRING", "RESTRING", "HOST", "RSMAP"])  # of complexes
-RAN = frozenset({0, 12, 13, 14, 15, 16})  # accounting's "failed": the job itself ran to its end
-SIGNALLED, KILLED = 100, 137
-TIME_OVER = 37  # the qmaster itself enforced the walltime
-NOT_THE_SITES = frozenset({17, 26, 27, 28, 30, 37, SIGNALLED})  # output file, shell, directory, limits, what the program did
 PATH_MARKS = frozenset("$,")  # $HOME and the like are replaced in -o and -wd; a comma begins a second path
-STATES: Mapping[Ending, JobState] = {
-    Ending.COMPLETED: JobState.COMPLETED,
-    **dict.fromkeys((Ending.FAILED, Ending.TIMEOUT, Ending.OUT_OF_MEMORY), JobState.FAILED),
-    Ending.CANCELLED: JobState.CANCELLED,
-    Ending.SITE_FAILURE: JobState.LOST,
-}
 # bash stays, so that a signal to the program alone is told apart from a deletion, which kills both. Ending with 99 would ask
 # for another run, with 100 for an error that stays in the queue.
 SCRIPT = "#!/bin/bash\n{}\ncode=$?\ncase $code in 99|100) code=98;; esac\nexit $code\n"
@@ -48,18 +40,6 @@ SCRIPT = "#!/bin/bash\n{}\ncode=$?\ncase $code in 99|100) code=98;; esac\nexit $
 _EACH = 'names=$(qconf "$1") || exit $?; for name in $names; do qconf "$2" "$name" || exit $?; done'
 
 _GONE = re.compile(r"does not exist|already in deletion|has registered the job|has deleted job", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Complex:
-    """A resource that can be asked for. `booked`: it is a consumable. `per_slot`: a job of n slots gets n times what it asks."""
-
-    name: str
-    booked: bool = False
-    per_slot: bool = False
-
-    def times(self, slots: int) -> int:
-        return slots if self.per_slot else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +63,27 @@ class GridEngine:
         return complexes, Command((*each_one, "-spl", "-sp")), Command((*each_one, "-sql", "-sq")), scheduler
 
     def probed(self, done: Sequence[Completed]) -> GridEngine:
-        complexes, environments, queues = (gridengine_qstat.answered(one) for one in (done[0], _none_is_empty(done[1]), done[2]))
-        scheduler = next(_tables(_if_told(done[3]), "algorithm"), {})
+        complexes, environments, queues = (gridengine_qstat.answered(one) for one in (done[0], none_is_empty(done[1]), done[2]))
+        scheduler = next(tables(told_lines(done[3]), "algorithm"), {})
         # Univa's have more columns; a line that is no row lacks a type.
         known = {row[0]: row for row in map(str.split, complexes) if len(row) >= 8 and row[2] in TYPES and row[4] != "NO"}
         booked = {name: row for name, row in known.items() if row[5] != "NO"}
-        one_node = [table["pe_name"] for table in _tables(environments, "pe_name") if table.get("allocation_rule") == "$pe_slots"]
-        by_name = {table["qname"]: table for table in _tables(queues, "qname")}
+        one_node = [table["pe_name"] for table in tables(environments, "pe_name") if table.get("allocation_rule") == "$pe_slots"]
+        by_name = {table["qname"]: table for table in tables(queues, "qname")}
         return GridEngine(
-            gpu=_first(GPUS, booked),
-            memory=_first(MEMORIES, booked) or _first(("mem_free",), known),
-            model=_first(GPU_MODELS, known),
+            gpu=first_complex(GPUS, booked),
+            memory=first_complex(MEMORIES, booked) or first_complex(("mem_free",), known),
+            model=first_complex(GPU_MODELS, known),
             environments={
                 name: pe
                 for name, table in by_name.items()
                 for pe in one_node[::-1]
                 if pe in re.split(r"[\s,=\[\]]+", table.get("pe_list", ""))
             },
-            limits={name: _limit(table.get("h_rt", "")) for name, table in by_name.items()},
+            limits={name: time_limit(table.get("h_rt", "")) for name, table in by_name.items()},
             reserves=number(scheduler["max_reservation"]) if "max_reservation" in scheduler else None,
             every=timedelta(seconds=number(scheduler.get("flush_submit_sec", "")))
-            or _limit(scheduler.get("schedule_interval", ""))
+            or time_limit(scheduler.get("schedule_interval", ""))
             or timedelta(),
         )
 
@@ -187,10 +167,10 @@ class GridEngine:
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
         jobs = [job for job in done.read(gridengine_qstat.seen).jobs if not job.ended]
-        places = _places(jobs)
+        places = places_of(jobs)
         found: dict[str, JobStatus] = {}
         for job in jobs:  # a job on several nodes stands under each, its first node first
-            found.setdefault(job.id, _status(job, at, places.get(job.id, 0)))
+            found.setdefault(job.id, status_of(job, at, places.get(job.id, 0)))
         return found
 
     def nodes(self) -> tuple[Command, ...]:
@@ -248,7 +228,7 @@ class GridEngine:
         return Waiting(cores=job.slots, gpus=self._gpus(job.wants, job.slots), walltime=self._walltime(job, queue))
 
     def _walltime(self, job: Job, queue: str) -> timedelta | None:
-        return _limit(job.wants.get("h_rt", "")) or self.limits.get(queue)
+        return time_limit(job.wants.get("h_rt", "")) or self.limits.get(queue)
 
     # ---- usage
 
@@ -268,7 +248,7 @@ class GridEngine:
         records = [record for job, rows in told.rows.items() if job not in live for record in self._runs(rows)]
         again = {job: Counter(row[4] for row in rows) for job, rows in told.rows.items()}
         present = [self._live(job, again.get(job.id, Counter())[job.name]) for job in live.values()]
-        return [*records, *present, *(self._live(job) for job in gone), *map(_broken, told.broken)]
+        return [*records, *present, *(self._live(job) for job in gone), *map(broken, told.broken)]
 
     def _live(self, job: Job, restart: int = 0) -> UsageRecord:
         state = JobState.CANCELLED if job.ended else states.state(job.word)
@@ -291,14 +271,14 @@ class GridEngine:
         """One row; what can't be read is said, so that it neither stops the other rows nor passes for nothing used."""
         words = f"failed {row[11]}, exit status {row[12]}"
         if bad := next((text for text in (*row[8:13], row[34], row[35]) if len(text) > 19 or not text.isdecimal()), ""):
-            return _unreadable(row, f"{short(bad)!r} is no whole number")
+            return unreadable(row, f"{short(bad)!r} is no whole number")
         if row[35] != "0":
-            return _unreadable(row, "it is of a task of a job array, which the hub never submits")
-        started, ended, slots, wants = moment(number(row[9])), moment(number(row[10])), number(row[34]), _wants(row[39])
+            return unreadable(row, "it is of a task of a job array, which the hub never submits")
+        started, ended, slots, wants = moment(number(row[9])), moment(number(row[10])), number(row[34]), wants_of(row[39])
         elapsed = ended - started if started and ended else timedelta()
         code = number(row[12])
         killed = row[11] != "0" and code > 128
-        ending = self._ending(row, elapsed, wants)
+        ending = ending_of(row, elapsed, wants)
         gpus = self._gpus(wants, slots) if started else 0
         return UsageRecord(
             job_id=row[5], name=row[4], state=STATES[ending], cores=slots if started else 0, gpus=gpus,
@@ -307,20 +287,6 @@ class GridEngine:
             node=row[1] if started else "", exit_code=f"0:{code - 128}" if killed else f"{code}:0", partition=row[0],
             restart=restart, ending=ending, state_raw=words,
         )  # fmt: skip
-
-    def _ending(self, row: Sequence[str], elapsed: timedelta, wants: Mapping[str, str]) -> Ending:
-        """How a run ended. qdel kills the whole job, as Grid Engine does at a limit, and as a node does that goes down: all are failure
-        100 with status 137. What was over its walltime or memory by its own figures is told apart, the rest was cancelled, by whomever."""
-        failed, code = number(row[11]), number(row[12])
-        if failed in RAN:
-            return Ending.FAILED if code else Ending.COMPLETED
-        if failed not in NOT_THE_SITES:
-            return Ending.SITE_FAILURE
-        if failed == TIME_OVER or (failed == SIGNALLED and elapsed.total_seconds() >= number(wants.get("h_rt", "")) > 0):
-            return Ending.TIMEOUT
-        if failed == SIGNALLED and size(row[42]) >= size(wants.get("h_vmem", "")) * number(row[34]) > 0:
-            return Ending.OUT_OF_MEMORY
-        return Ending.FAILED if failed != SIGNALLED or code != KILLED else Ending.CANCELLED
 
     def _models(self, wants: Mapping[str, str], gpus: int) -> tuple[tuple[str, int], ...]:
         model = wants.get(self.model.name, "") if self.model else ""
@@ -365,81 +331,7 @@ def _plain(name: str) -> str:
 # ---- what comes out
 
 
-def _broken(row: Sequence[str]) -> UsageRecord:
-    return _unreadable(row, f"it has {len(row)} of {gridengine_qstat.COLUMNS} fields")
-
-
-def _unreadable(row: Sequence[str], why: str) -> UsageRecord:
-    job, name = (row[index] if len(row) > index else "" for index in (gridengine_qstat.JOB_ID, 4))
-    trouble = f"accounting's row {short(':'.join(row))!r} can't be read: {why}."
-    return UsageRecord(job_id=job, name=name, state=JobState.UNKNOWN, cores=0, trouble=trouble)
-
-
-def _status(job: Job, at: datetime, place: int) -> JobStatus:
-    state = states.state(job.word)
-    broken = "E" in job.word and state is JobState.QUEUED
-    return JobStatus(
-        state=state, seen_at=at, name=job.name, node=job.node, reason=states.reason(job.word),
-        place=place if state is JobState.QUEUED else 0, hopeless=broken,
-    )  # fmt: skip
-
-
-def _places(jobs: Iterable[Job]) -> dict[str, int]:
-    """The place of each waiting job among those of its queue, 1 first: qstat lists them by priority."""
-    ahead, everywhere, places = Counter[str](), 0, {}
-    for job in (job for job in jobs if states.waits(job.word)):
-        places[job.id] = 1 + (everywhere if job.queue == ANY else ahead[job.queue] + ahead[ANY])
-        ahead[job.queue] += job.tasks
-        everywhere += job.tasks
-    return places
-
-
 def _booked(resource: Complex, instance: Instance) -> tuple[float, float]:
     """All of a consumable on a node, and what its jobs have."""
     used = sum(size(job.wants.get(resource.name, "")) * resource.times(job.slots) for job in instance.jobs)
     return size(instance.left.get(resource.name, "")) + used, used
-
-
-def _first(names: Iterable[str], rows: Mapping[str, Sequence[str]]) -> Complex | None:
-    name = next((name for name in names if name in rows), "")
-    return Complex(name, booked=rows[name][5] != "NO", per_slot=rows[name][5] == "YES") if name else None
-
-
-def _if_told(done: Completed) -> list[str]:
-    """The lines of an answer, if there is one: a site may forbid the question. Raises Unreachable."""
-    gridengine_qstat.check_asked(done)
-    return [] if done.code else lines(done.stdout)
-
-
-def _none_is_empty(done: Completed) -> Completed:
-    """ "no parallel environment defined" is an answer, if with an exit code."""
-    return replace(done, code=0, stdout="") if done.code == 1 and done.stderr.startswith("no ") else done
-
-
-def _tables(said: Iterable[str], first: str) -> Iterator[dict[str, str]]:
-    """qconf's tables of names and values, one after the other, each beginning with `first`. Lines before the first are others' words."""
-    table: dict[str, str] = {}
-    for line in said:
-        name, _, value = line.partition(" ")
-        if name == first:
-            if table:
-                yield table
-            table = {}
-        if table or name == first:
-            table[name] = value.strip()
-    if table:
-        yield table
-
-
-def _limit(text: str) -> timedelta | None:
-    """A queue's walltime: "48:00:00", "3600", "INFINITY"; what some nodes have instead ("[n1=…]") is left out."""
-    parts = text.split(",")[0].split(":")
-    if len(parts) > 3 or not all(re.fullmatch(r"\d{1,9}", part, re.ASCII) for part in parts):
-        return None
-    return timedelta(seconds=sum(int(part) * 60**power for power, part in enumerate(reversed(parts))))
-
-
-def _wants(category: str) -> dict[str, str]:
-    """The resources in accounting's "-q all.q -l gpu=1,h_rt=600 -pe smp 2"."""
-    match = re.search(r"(?:^| )-l (\S+)", category)
-    return dict(pair.split("=", 1) for pair in match[1].split(",") if "=" in pair) if match else {}

@@ -37,6 +37,7 @@ from .oar_answers import (
     text,
 )
 from .oar_answers import jobs as jobs_of
+from .oar_jobs import cores_asked, ended_by, ending_of, exit_code_of, node_of, places_of, status_of, walltime_of
 
 MIB = 2**20
 PLAIN = ("env", "TZ=UTC", "LC_ALL=C.UTF-8")
@@ -49,14 +50,11 @@ END_STATES: Mapping[Ending, JobState] = {
     Ending.CANCELLED: JobState.CANCELLED,
     **dict.fromkeys((Ending.PREEMPTED, Ending.SITE_FAILURE), JobState.LOST),
 }
-TELLING = frozenset({"Hold", "Suspended", "Resuming", "toError"})
 # Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the end. So it is
 # asked for first; and should it go meanwhile, the kernel's own alarm, which survives the change of user, ends them.
 ASK_FIRST = ("perl", "-e", f'alarm {WITHIN}; system("oarnodes -l > /dev/null") and exit($? >> 8 || 1); exec @ARGV; exit 127')
 # The last argument is SQL that ends before the asker's name.
 OWN = ("sh", "-c", """exec "$1" "$2" "$3" "$4'$(id -un)'\"""", "sh")
-# Events of a job in error that are neither the site's doing nor a wish of somebody.
-THE_JOBS = frozenset({"WORKING_DIRECTORY", "OUTPUT_FILES", "USER_SHELL"})
 _ID = re.compile(r"OAR_JOB_ID=(\d{1,10})\b", re.ASCII)
 
 
@@ -169,8 +167,8 @@ class Oar:
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
         jobs = done.read(jobs_of)
-        places = _places(jobs)
-        return {job: _status(facts, at, places.get(job, 0)) for job, facts in jobs.items() if facts["state"] not in ENDED}
+        places = places_of(jobs)
+        return {job: status_of(facts, at, places.get(job, 0)) for job, facts in jobs.items() if facts["state"] not in ENDED}
 
     def nodes(self) -> tuple[Command, ...]:
         return (Command((*PLAIN, "oarnodes", "-J")),)
@@ -178,7 +176,7 @@ class Oar:
     def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot:
         jobs, resources = queue.read(jobs_of), table(nodes[0])
         loads = self._loads(resources, jobs, at)
-        line = [jobs[job] for job, _ in sorted(_places(jobs).items(), key=lambda one: one[1])]
+        line = [jobs[job] for job, _ in sorted(places_of(jobs).items(), key=lambda one: one[1])]
         busy = [facts for facts in jobs.values() if STATES.get(facts["state"]) is JobState.RUNNING]
         names = sorted({*self.queues, *(facts["queue"] for facts in (*line, *busy))})
         partitions = {name: self._partition(name, loads, busy, line, at) for name in names}
@@ -189,7 +187,7 @@ class Oar:
     ) -> PartitionLoad:
         waiting = [facts for facts in line if facts["queue"] == name]
         return PartitionLoad(
-            name=name, nodes=loads, queued_jobs=len(waiting), queued_cores=sum(map(_asked, waiting)),
+            name=name, nodes=loads, queued_jobs=len(waiting), queued_cores=sum(map(cores_asked, waiting)),
             running_jobs=sum(facts["queue"] == name for facts in busy),
             running=tuple(self._booking(facts, at) for facts in busy),  # of all queues: they share the nodes
             waiting=tuple(self._waiting(facts) for facts in waiting[:AHEAD]),
@@ -197,13 +195,13 @@ class Oar:
 
     def _booking(self, facts: Facts, at: datetime) -> Booking:
         cores = len(facts.get("assigned_resources") or ())
-        until = ends_at(moment_of(facts.get("startTime")) or at, _walltime(facts) or FOR_EVER, at)
+        until = ends_at(moment_of(facts.get("startTime")) or at, walltime_of(facts) or FOR_EVER, at)
         nodes = len(facts.get("assigned_network_address") or ()) or 1
-        return Booking(ends_at=until, cores=cores, gpus=self._given(facts, cores), nodes=nodes, node=_node(facts))
+        return Booking(ends_at=until, cores=cores, gpus=self._given(facts, cores), nodes=nodes, node=node_of(facts))
 
     def _waiting(self, facts: Facts) -> Waiting:
-        cores = _asked(facts)
-        return Waiting(cores=cores, gpus=self._given(facts, cores), walltime=_walltime(facts))
+        cores = cores_asked(facts)
+        return Waiting(cores=cores, gpus=self._given(facts, cores), walltime=walltime_of(facts))
 
     def _loads(self, resources: Iterable[Facts], jobs: Mapping[str, Facts], at: datetime) -> tuple[NodeLoad, ...]:
         taken = {text(one) for facts in jobs.values() for one in facts.get("assigned_resources") or ()}
@@ -254,17 +252,17 @@ class Oar:
             return UsageRecord(job_id=job if job.isdecimal() else "", name="", state=JobState.UNKNOWN, cores=0, trouble=trouble)
 
     def _record(self, job: str, facts: Facts) -> UsageRecord:
-        ending = _ending(facts) if facts["state"] in ENDED else None
+        ending = ending_of(facts) if facts["state"] in ENDED else None
         state = END_STATES[ending] if ending else STATES.get(facts["state"], JobState.UNKNOWN)
         started, ended = moment_of(facts.get("startTime")), moment_of(facts.get("stopTime"))
         cores = len(facts.get("assigned_resources") or ()) if started else 0
-        code, gpus = _code(facts), self._given(facts, cores)
+        code, gpus = exit_code_of(facts), self._given(facts, cores)
         return UsageRecord(
             job_id=job, name=facts.get("name") or "", state=state, cores=cores, gpus=gpus, gpu_models=self._models(facts, gpus),
             submitted_at=moment_of(facts.get("submissionTime")), started_at=started, ended_at=ended if ending else None,
-            elapsed=ended - started if ending and started and ended else timedelta(), node=_node(facts) if started else "",
+            elapsed=ended - started if ending and started and ended else timedelta(), node=node_of(facts) if started else "",
             exit_code="" if code is None else f"{code >> 8}:{code & 127}", partition=facts["queue"], ending=ending,
-            ended_by=_by(facts) if ending is Ending.CANCELLED else "", state_raw=facts["state"],
+            ended_by=ended_by(facts) if ending is Ending.CANCELLED else "", state_raw=facts["state"],
         )  # fmt: skip
 
     def _given(self, facts: Facts, cores: int) -> int:
@@ -290,73 +288,3 @@ def _quoted(text: str) -> str:
 
 
 # ---- what comes out
-
-
-def _status(facts: Facts, at: datetime, place: int) -> JobStatus:
-    word = facts["state"]
-    state = STATES.get(word, JobState.UNKNOWN)
-    return JobStatus(
-        state=state, seen_at=at, name=facts.get("name") or "", node=_node(facts),
-        reason=word if word in TELLING or state is JobState.UNKNOWN else "",
-        starts_at=moment_of(facts.get("scheduledStart")) if state is JobState.QUEUED else None, place=place,
-    )  # fmt: skip
-
-
-def _places(jobs: Mapping[str, Facts]) -> dict[str, int]:
-    """The place of each waiting job among those of its queue, 1 first: by the start that OAR expects, then by age."""
-    waiting: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
-    for job, facts in jobs.items():
-        if facts["state"] == "Waiting":
-            waiting[facts["queue"]].append((number_of(facts.get("scheduledStart")) or float("inf"), int(job), job))
-    return {job: place for queued in waiting.values() for place, (_, _, job) in enumerate(sorted(queued), 1)}
-
-
-def _ending(facts: Facts) -> Ending:
-    """How a job ended: by its exit code, else by the events up to its end. A wish to end it is somebody's, unless its walltime
-    was over or a better job needed the place; an end that nobody wished is the site's."""
-    code = _code(facts)
-    if code is not None:
-        return Ending.FAILED if code else Ending.COMPLETED
-    events = {event.get("type") for event in _events(facts)}
-    if "WALLTIME" in events:
-        return Ending.TIMEOUT
-    if events & THE_JOBS:
-        return Ending.FAILED
-    if "BESTEFFORT_KILL" in events:
-        return Ending.PREEMPTED
-    return Ending.CANCELLED if "FRAG_JOB_REQUEST" in events else Ending.SITE_FAILURE
-
-
-def _events(facts: Facts) -> list[Mapping[str, Any]]:
-    """Those up to its end."""
-    stopped = number_of(facts.get("stopTime")) or float("inf")  # 0: it had not started
-    return [event for event in facts.get("events") or () if number_of(event.get("date")) <= stopped]
-
-
-def _by(facts: Facts) -> str:
-    """The account in "User lovela requested to frag the job 2"."""
-    wishes = (event for event in _events(facts) if event.get("type") == "FRAG_JOB_REQUEST")
-    asked = (re.match(r"User (\S{1,64}) requested", text(wish.get("description"))) for wish in wishes)
-    return next((match[1] for match in asked if match), "")
-
-
-def _code(facts: Facts) -> int | None:
-    """The status that wait(2) gave; None if the program did not end by itself."""
-    match = re.match(r"\d{1,9}", text(facts.get("exit_code")))
-    return int(match[0]) if match else None
-
-
-def _asked(facts: Facts) -> int:
-    """Resources that a waiting job asks for: the R of "R=2,W=0:10:0,J=B,N=x"."""
-    match = re.match(r"R=(\d{1,9})", facts.get("message") or "")
-    return int(match[1]) if match else 1
-
-
-def _walltime(facts: Facts) -> timedelta | None:
-    seconds = number_of(facts.get("walltime"))
-    return timedelta(seconds=min(seconds, FOR_EVER.total_seconds())) if seconds else None
-
-
-def _node(facts: Facts) -> str:
-    names = facts.get("assigned_network_address") or [""]
-    return str(names[0])

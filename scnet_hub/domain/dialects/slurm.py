@@ -9,21 +9,35 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ...errors import Garbled, Rejected, SpecError, Unreachable
+from ...errors import Garbled, Rejected, SpecError
 from ...units import format_walltime
 from ..commands import Command, Completed
 from ..jobs import JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, UsageRecord
 from . import slurm_accounting, slurm_arrays, slurm_backfill, slurm_gres, slurm_queue, slurm_site
-from .command_checks import check, check_name, each, lines, number, numbers, sentence, short
+from .command_checks import check, check_name, each, lines, number, numbers, short
 from .slurm_accounting import state_of, time_of
+from .slurm_answers import (
+    JOB,
+    NO_SUCH_JOB,
+    NODE_FIELDS,
+    accounting_hint,
+    accounting_of,
+    check_asked,
+    check_whole,
+    node_rows,
+    queue_of,
+    tagged_rows,
+    told_text,
+    words_of,
+)
 from .slurm_backfill import Cycle
 from .slurm_nodes import takes_jobs
-from .slurm_queue import Line, Row
+from .slurm_queue import Row
 from .slurm_site import Site
 
 MIB = 2**20
@@ -39,16 +53,9 @@ FIND_FORMAT = "J|%A|%T|."
 
 # What a look may take of the expressions of arrays; without it squeue cuts them after 64 bytes.
 WHOLE_ARRAYS = f"SLURM_BITSTR_LEN={slurm_arrays.WIDTH}"
-_FIELD = r"([^|\n]*)\|"
-_QUEUE_ROW = re.compile(
-    rf"^(\d{{1,10}})\|{_FIELD * (len(slurm_queue.FIELDS) - 2)}([^\n]*?)\|((?s:.{{0,{slurm_queue.NAME_WIDTH}}}))\|\.\n",
-    re.MULTILINE | re.ASCII,
-)
-NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
 # sinfo(1), AVAIL
 PARTITION_STATES = frozenset(f"partition state {word!r}" for word in ("up", "down", "drain", "inact", "inactive", "n/a"))
 DELIMITER, FORMAT = "--delimiter=", "--format="
-_JOB = re.compile(r"\d{1,10}", re.ASCII)
 LOOK_BACK = "now-7days"
 # Each job by itself, under a mark of this question's own: in a list of all, whatever a stranger wrote (a comment with line ends) could be
 # the row of a job of ours. Single lines, as a login shell may be csh.
@@ -63,19 +70,6 @@ OURS = (
 )
 
 TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
-
-# "Could not ask", in the words of Slurm's clients (performance.md 5.4 B, testbed.md 4), of munge and of slurmdbd.
-_NOT_ASKED = re.compile(
-    r"unable to contact slurm controller|socket timed out|protocol authentication error|connection refused|connection timed out"
-    r"|connection reset|zero bytes were transmitted|communication connection failure|communications? shutdown failure"
-    r"|problem talking to the database|unable to connect to database|rate ?limit|rpc limit|resource temporarily unavailable"
-    r"|temporarily unable to accept job|backup controller in standby|controller not responding|in a recovery phase"
-    r"|could not establish a configuration source|unable to establish control|transport endpoint|munge.*(failed|timed? ?out)"
-    r"|no route to host|name or service not known|temporary failure in name resolution",
-    re.IGNORECASE,
-)
-_NO_SUCH_JOB = re.compile(r"invalid job id specified|job/step already completing or completed", re.IGNORECASE)
-_PREFIX = re.compile(r"^(?:sbatch|squeue|scancel|sinfo|sacct|scontrol|slurm_load_\w+|scontrol_\w+)(?:: error)?:? (?:error: )?")
 
 
 class Slurm:
@@ -100,10 +94,10 @@ class Slurm:
         return (*sacct, *(() if self.cycle and self._asked else (config, Command((*PLAIN, *slurm_site.SINFO)))))
 
     def probed(self, done: Sequence[Completed]) -> Slurm:
-        accounting = self.accounting or _accounting(done[0])
+        accounting = self.accounting or accounting_of(done[0])
         if self.cycle and self._asked:
             return Slurm(accounting, self.cycle, self.site, accelerators=self.accelerators)
-        config, nodes = (_told(answer) for answer in done[-2:])
+        config, nodes = (told_text(answer) for answer in done[-2:])
         site = slurm_site.site(config, nodes, self.accelerators)
         return Slurm(accounting, self.cycle or slurm_backfill.cycle(config), site, accelerators=self.accelerators)
 
@@ -135,9 +129,9 @@ class Slurm:
         return ":".join(filter(None, (name, spec.gpu_model, f"{each(spec.gpus, nodes)}")))
 
     def submitted(self, done: Completed) -> str:
-        _check_asked(done)
+        check_asked(done)
         if done.code:
-            raise Rejected(_words(done))
+            raise Rejected(words_of(done))
         for line in reversed(lines(done.stdout)):
             if match := re.fullmatch(r"\s*(\d{1,10})(?:;[\w.-]*)?\s*", line, re.ASCII):
                 return match[1]
@@ -150,7 +144,7 @@ class Slurm:
         return _squeue("--me", "--states=all", f"--name={name}", f"--format={FIND_FORMAT}")
 
     def found(self, done: Completed) -> str | None:
-        rows = [(state_of(word).ended, -int(job), job) for job, word in _rows(done, 2)]
+        rows = [(state_of(word).ended, -int(job), job) for job, word in tagged_rows(done, 2)]
         return min(rows)[2] if rows else None
 
     def remembered(self, name: str) -> Command | None:
@@ -160,20 +154,20 @@ class Slurm:
         return Command((*PLAIN, *asked)) if self.accounting == "sacct" else None
 
     def recalled(self, done: Completed) -> str | None:
-        _check_asked(done)
+        check_asked(done)
         if done.code:
-            raise Rejected(_words(done), hint=_accounting_hint(done))
-        _check_whole(done)
-        return max(filter(_JOB.fullmatch, done.stdout.splitlines()), key=int, default=None)
+            raise Rejected(words_of(done), hint=accounting_hint(done))
+        check_whole(done)
+        return max(filter(JOB.fullmatch, done.stdout.splitlines()), key=int, default=None)
 
     def cancel(self, ids: Sequence[str]) -> Command:
         return Command((*PLAIN, "scancel", "--quiet", *numbers(ids)))
 
     def cancelled(self, done: Completed) -> None:
-        _check_asked(done)
-        complaints = [line for line in done.stderr.splitlines() if line.strip() and not _NO_SUCH_JOB.search(line)]
+        check_asked(done)
+        complaints = [line for line in done.stderr.splitlines() if line.strip() and not NO_SUCH_JOB.search(line)]
         if done.code and (complaints or not done.stderr.strip()):
-            raise Rejected(_words(done))
+            raise Rejected(words_of(done))
 
     # ---- look
 
@@ -181,7 +175,7 @@ class Slurm:
         return Command((*PLAIN, WHOLE_ARRAYS, "squeue", "--noheader", "--states=all", f"--Format={slurm_queue.FORMAT}"))
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
-        rows, waits = done.read(_queue)
+        rows, waits = done.read(queue_of)
         places = slurm_queue.places(waits)
         return {row.job: _status(row, at, places.get(row.job, 0)) for row in rows}
 
@@ -196,13 +190,13 @@ class Slurm:
         open_for_jobs: dict[str, bool] = {}
         strange: set[str] = set()
         names = self.site.accelerators
-        for row in _node_rows(nodes[0]):
+        for row in node_rows(nodes[0]):
             partition = row["PartitionName"]
             found[partition].append(_node(row, names))
             limits[partition], open_for_jobs[partition] = row["Time"], row["Available"] == "up"
             strange |= {f"partition state {short(row['Available'])!r}"} - PARTITION_STATES
             strange |= {f"node state {short(row['StateLong'])!r}"} if takes_jobs(row["StateLong"]) is None else set()
-        rows, waits = queue.read(_queue)
+        rows, waits = queue.read(queue_of)
         working, lines_of = slurm_queue.working(rows), slurm_queue.shared(waits)
         loads = {
             name: slurm_queue.load(name, tuple(members), working.get(name, ()), lines_of.get(name, ()), at, names)
@@ -242,10 +236,10 @@ class Slurm:
         return Command((*PLAIN, "sacct", "--noheader", "--parsable2", "--duplicates", f"{DELIMITER}|{word}|", *which, fields))
 
     def records(self, done: Completed) -> list[UsageRecord]:
-        _check_asked(done)
+        check_asked(done)
         if done.code:
-            raise Rejected(_words(done), hint=_accounting_hint(done))
-        _check_whole(done)
+            raise Rejected(words_of(done), hint=accounting_hint(done))
+        check_whole(done)
         return (
             slurm_accounting.scontrol(done.stdout, _word(done.command), self.site)
             if self.accounting == "scontrol"
@@ -265,93 +259,6 @@ def _utc(instant: datetime) -> str:
 
 
 # ---- what comes out
-
-
-def _check_asked(done: Completed) -> None:
-    """Raises Unreachable where the answer means that the scheduler was not asked at all."""
-    if done.code in (126, 127):
-        raise Unreachable(f"Slurm's commands are not there: {_words(done)}")
-    if done.code and _NOT_ASKED.search(done.stderr):
-        raise Unreachable(f"Slurm could not be asked: {_words(done)}")
-
-
-def _check_whole(done: Completed) -> None:
-    if done.stdout and not done.stdout.endswith("\n"):
-        raise Garbled(f"the answer breaks off: ...{short(done.stdout[-80:])!r}.")
-
-
-def _squeue_answered(done: Completed) -> None:
-    _check_asked(done)
-    if done.code and not _NO_SUCH_JOB.search(done.stderr):
-        raise Rejected(_words(done))
-    _check_whole(done)
-
-
-def _rows(done: Completed, fields: int) -> list[list[str]]:
-    """The tagged rows of a squeue answer that holds nothing of strangers'; "no such job" is no rows."""
-    _squeue_answered(done)
-    rows = []
-    for line in done.stdout.splitlines():
-        if not line.startswith("J|"):
-            continue
-        parts = line.split("|")
-        if len(parts) < fields + 2 or parts[-1] != "." or not _JOB.fullmatch(parts[1]):
-            raise Garbled(f"squeue answered half a row: {short(line)!r}.")
-        rows.append([*parts[1:fields], "|".join(parts[fields:-1])])
-    return rows
-
-
-def _queue_rows(done: Completed) -> list[Row]:
-    """The rows of a look, without jobs of which there are two: nobody can say which of them is Slurm's. What begins like a row and
-    is none is half of one."""
-    _squeue_answered(done)
-    rows, read, between = [], 0, []
-    for match in _QUEUE_ROW.finditer(done.stdout):
-        rows.append(Row._make(match.groups()))
-        if match.start() > read:
-            between.append(done.stdout[read : match.start()])
-        read = match.end()
-    rest = "\n".join((*between, done.stdout[read:]))
-    if half := next((line for line in rest.splitlines() if re.match(r"\d+\|", line, re.ASCII)), ""):
-        raise Garbled(f"squeue answered half a row: {short(half)!r}.")
-    times = Counter([row.job for row in rows])
-    return rows if len(times) == len(rows) else [row for row in rows if times[row.job] == 1]
-
-
-def _queue(done: Completed) -> tuple[list[Row], dict[str, list[Line]]]:
-    """The rows of a look, and what of them waits."""
-    rows = _queue_rows(done)
-    return rows, slurm_queue.lines(rows)
-
-
-def _node_rows(done: Completed) -> Iterable[dict[str, str]]:
-    _check_asked(done)
-    if done.code:
-        raise Rejected(_words(done))
-    _check_whole(done)
-    begun = False
-    for line in done.stdout.splitlines():
-        parts = [part.strip() for part in line.split("|")]
-        begun = begun or any(re.fullmatch(r"\d+/\d+/\d+/\d+", part) for part in parts)
-        if len(parts) == 1 or not begun:  # others' words, which may hold "|" too
-            continue
-        if len(parts) != len(NODE_FIELDS) + 1 or parts[-1]:
-            raise Garbled(f"sinfo answered half a row: {short(line)!r}.")
-        yield dict(zip(NODE_FIELDS, parts, strict=False))
-
-
-def _accounting(done: Completed) -> str:
-    if "accounting storage is disabled" in done.stderr:
-        return "scontrol"
-    _check_asked(done)
-    return "sacct"
-
-
-def _told(done: Completed) -> str:
-    """Who may not know the configuration is told nothing."""
-    if done.code not in (126, 127):
-        _check_asked(done)
-    return done.stdout
 
 
 def _node(row: Mapping[str, str], accelerators: tuple[str, ...]) -> NodeLoad:
@@ -393,14 +300,3 @@ def _fields(asked: Command) -> Sequence[str]:
 def _reason(word: str, reason: str) -> str:
     said = "" if reason in ("None", "(null)") else reason
     return said or (word if word in TELLING or state_of(word) is JobState.UNKNOWN else "")
-
-
-def _words(done: Completed) -> str:
-    """What the scheduler said, without the names of its programs; repeated lines once."""
-    said = lines(done.stderr) or lines(done.stdout)
-    plain = (_PREFIX.sub("", line).removeprefix("Batch job submission failed: ") for line in said)
-    return sentence((line for line in plain if not line.startswith("Try ")), done)
-
-
-def _accounting_hint(done: Completed) -> str:
-    return 'Set accounting = "scontrol" in its centre.toml.' if "accounting storage is disabled" in done.stderr else ""

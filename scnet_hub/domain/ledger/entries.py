@@ -154,20 +154,16 @@ def charge(
     unit: str,
     at: datetime,
     memo: str = "",
-    *,
-    key: str = "",
-    now: datetime | None = None,
 ) -> Entry:
-    """Makes a charge. `earned` says who receives it, together as much as is paid. It counts at the time when the
-    charged use began (`at`)."""
+    """Makes the charge that settles a session. `earned` says who receives it, together as much as is paid. It counts at
+    the time when the charged use began (`at`)."""
     postings = (
         *_posted(_held(project, settled.held), -1, unit),
         *_posted(_available(project, settled.more), -1, unit),
         *_move(_held(project, settled.back), _available(project, settled.back), unit),
         *earned,
     )
-    key = key or settled_key(session)
-    return Entry(key=key, at=at, recorded_at=now, kind="charge", project=project, session=session, memo=memo, postings=postings)
+    return Entry(key=settled_key(session), at=at, kind="charge", project=project, session=session, memo=memo, postings=postings)
 
 
 def settled_key(session: str) -> str:

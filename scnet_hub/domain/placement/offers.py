@@ -107,17 +107,16 @@ def offers_of(
     spec: CentreSpec,
     snapshot: LoadSnapshot | None,
     *,
-    state: State = "up",
-    why: str = "",
+    standing: tuple[State, str] = ("up", ""),
     pending: Mapping[str, tuple[Shape, ...]] | None = None,
     outlooks: Mapping[str, Outlook] | None = None,
     max_age: timedelta | None = None,
-    refused: str = "",
     order: int = 0,
 ) -> list[Offer]:
-    """Returns one offer for each partition of `spec`. `pending` and `outlooks` are by partition name; snapshots count
-    for `max_age`, else for two ticks and 15 s."""
+    """Returns one offer for each partition of `spec`. `standing` is its state, and why it is not up; `pending` and
+    `outlooks` are by partition name; snapshots count for `max_age`, else for two ticks and 15 s."""
     own, seen = pending or {}, outlooks or {}
+    state, why = standing
     return [
         Offer(
             centre=spec.id, centre_name=spec.name, partition=offered.name, nodes=offered.nodes, cores=offered.cores,
@@ -129,7 +128,7 @@ def offers_of(
             taken_at=snapshot.taken_at if snapshot else None,
             max_age=max_age or timedelta(seconds=2 * spec.watch.interval + 15),
             outlook=seen.get(offered.name),
-            state=state, why=why, pending=own.get(offered.name, ()), refused=refused, order=order * 1000 + place,
+            state=state, why=why, pending=own.get(offered.name, ()), order=order * 1000 + place,
             maintenance=tuple(spec.maintenance), announcements=tuple(spec.announcement),
         )
         for place, offered in enumerate(spec.partition)

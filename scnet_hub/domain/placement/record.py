@@ -192,24 +192,16 @@ def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
         name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up, reserves=reserves,
         core_unit=core_unit, node_gpus=node_gpus,
         max_walltime=None if limit is None else limit * MICROSECOND,
-        nodes=tuple(_node(*_whole(row, _NODE)) for row in document["nodes"]),
+        nodes=tuple(NodeLoad(**dict(zip(_NODE_FIELDS, _whole(row, _NODE), strict=True))) for row in document["nodes"]),
         running=tuple(_booking(taken_at, *_whole(row, _JOB)) for row in document["running"]),
         waiting=tuple(_waiting(*_whole(row, _JOB[:4])) for row in document["waiting"]),
         backfill=None if last is None else Backfill(taken_at + _span(last), _span(every), *depth),
     )  # fmt: skip
 
 
+_NODE_FIELDS = ("name", "cores", "cores_used", "memory", "memory_used", "gpus", "gpus_used", "gpu_model", "up")
 _NODE = (None, None, 0, 0, 0, 0, 0, "", True)
 _JOB = (None, None, 0, 1, "")
-
-
-def _node(
-    name: str, cores: int, cores_used: int, memory: int, memory_used: int, gpus: int, gpus_used: int, model: str, up: bool
-) -> NodeLoad:
-    return NodeLoad(
-        name=name, cores=cores, cores_used=cores_used, memory=memory, memory_used=memory_used, gpus=gpus, gpus_used=gpus_used,
-        gpu_model=model, up=up,
-    )  # fmt: skip
 
 
 def _booking(taken_at: datetime, seconds: float, cores: int, gpus: int, nodes: int, node: str) -> Booking:

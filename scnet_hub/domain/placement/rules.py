@@ -8,8 +8,8 @@ line.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC
 
+from ...display.times import minute
 from ...units import credits, format_duration, format_memory
 from ..jobs import JobRequest
 from .offers import Offer, count, hourly_of, shape_of
@@ -76,7 +76,7 @@ def announced(request: JobRequest, offer: Offer) -> str:
     """Refuses a centre that announces that no session is to start there for a time."""
     if offer.blocked is None:
         return ""
-    return f"it starts no sessions until {offer.blocked.end.astimezone(UTC):%d %b %H:%M} UTC: {offer.blocked.message.rstrip('.')}"
+    return f"it starts no sessions until {minute(offer.blocked.end)}: {offer.blocked.message.rstrip('.')}"
 
 
 def nodes(request: JobRequest, offer: Offer) -> str:

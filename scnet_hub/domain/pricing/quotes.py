@@ -95,21 +95,17 @@ def quote(
     starts_at: datetime | None = None,
     starts_by: datetime | None = None,
     history: Sequence[float] = (),
-    memory: int = 0,
-    available: Amount | None = None,
     first_for: timedelta | None = None,
-    note: str = "",
 ) -> Quote:
-    """Returns the quote for `request` by `tariff`. `starts_at` is when it probably starts (None: now), `starts_by`
-    until when the quote holds (None: two weeks after that); `history` are the shares of their walltime that such
-    sessions used, `memory` the bytes that it gets if the request states none, `first_for` how long the first hold of
-    its lease lasts (None: its walltime). Raises NoPrice if something it needs has no price at some time that it may
-    run, ValueError without a walltime."""
+    """Returns the quote for `request`, whose memory is what it gets, by `tariff`. `starts_at` is when it probably starts
+    (None: now), `starts_by` until when the quote holds (None: two weeks after that); `history` are the shares of their
+    walltime that such sessions used, `first_for` how long the first hold of its lease lasts (None: its walltime).
+    Raises NoPrice if something it needs has no price at some time that it may run, ValueError without a walltime."""
     if request.walltime <= timedelta():
         raise ValueError(f"a quote needs a walltime: {request.walltime}")
     start = max(now, starts_at or now)
     limit = max(start, starts_by or start + PATIENCE)
-    amounts = pricing.held(request.cores, request.gpus, request.gpu_model, request.memory or memory)
+    amounts = pricing.held(request.cores, request.gpus, request.gpu_model, request.memory)
     cuts = tariff.cuts(now, limit + request.walltime)
     rates = [tariff.at(instant) for instant in (now, *cuts)]
     cheapest = min(rates, key=lambda one: pricing.hourly(amounts, one))
@@ -118,7 +114,7 @@ def quote(
     whole, rounding = _most(amounts, tariff, now, limit, request.walltime)
     first = whole.total + rounding
     if first_for is not None and first_for < request.walltime:
-        first = most(request, tariff, now, limit, memory=memory, walltime=first_for)
+        first = most(request, tariff, now, limit, walltime=first_for)
     shortest = min(SHORTEST, request.walltime)
     briefly = pricing.bill([_cost(amounts, cheapest, shortest)], least)
     dearly = f" at the highest prices that may apply if it starts by {wall_words(limit, tariff.zone)}"
@@ -139,8 +135,6 @@ def quote(
         walltime=request.walltime,
         first_for=request.walltime if first_for is None else min(first_for, request.walltime),
         starts_by=limit,
-        available=available,
-        note=note,
     )
 
 

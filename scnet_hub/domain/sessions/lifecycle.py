@@ -12,12 +12,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ...display import endings
+from ...display import endings, session_states
+from ...display.session_states import (
+    CHARGED,
+    ENDED,
+    INTENT,
+    LIVE,
+    QUEUED,
+    READY,
+    STARTING,
+    STOPPING,
+    SUBMITTED,
+    UNTIL_READY,
+    WITHOUT_NODE,
+)  # fmt: skip
 from ..jobs import JobState, JobStatus
 from .records import BriefRow, SessionRow
 
-WAITING = ("intent", "submitted", "queued", "starting")
-STATES = (*WAITING, "ready", "stopping", "ended", "charged")
+STATES = tuple(session_states.STATES)
+_WITH_JOB = tuple(state for state in LIVE if state != INTENT)
 ON_REQUEST = "Stopped on request."
 
 
@@ -44,15 +57,15 @@ EVENTS: Mapping[str, str] = {
 ARROWS: tuple[Arrow, ...] = tuple(
     Arrow(before, event, then)
     for befores, event, then in (
-        (("intent",), "accepted", "submitted"),
-        (("submitted", "starting"), "waits", "queued"),
-        (("intent", "submitted", "queued"), "runs", "starting"),
-        (("intent", "submitted", "queued", "starting"), "listens", "ready"),
-        (("intent", "submitted", "queued", "starting", "ready"), "stop", "stopping"),
-        (("intent", "stopping"), "withdrawn", "charged"),
-        (("submitted", "queued", "starting", "ready", "stopping"), "ends", "ended"),
-        (("submitted", "queued", "starting", "ready", "stopping"), "written off", "charged"),
-        (("ended",), "settled", "charged"),
+        ((INTENT,), "accepted", SUBMITTED),
+        ((SUBMITTED, STARTING), "waits", QUEUED),
+        (WITHOUT_NODE, "runs", STARTING),
+        (UNTIL_READY, "listens", READY),
+        ((*UNTIL_READY, READY), "stop", STOPPING),
+        ((INTENT, STOPPING), "withdrawn", CHARGED),
+        (_WITH_JOB, "ends", ENDED),
+        (_WITH_JOB, "written off", CHARGED),
+        ((ENDED,), "settled", CHARGED),
     )
     for before in befores
 )
@@ -108,12 +121,12 @@ def event_line(row: SessionRow, change: Mapping[str, Any]) -> str:
     state = change.get("job_state", "")
     if change.get("unknown_since"):
         return f"{row.centre} cannot report the state of the job: {change['unknown_why']}. The session is kept."
-    if state == "ended":
+    if state == ENDED:
         return f"{row.centre}: {change.get('job_end', row.job_end)}" if row.number > 1 else str(change.get("job_end", row.job_end))
-    if state == "starting":
+    if state == STARTING:
         return f"Running at {row.centre}" + (f" on {change['node']}" if change.get("node") else "") + ": the session is starting."
     reason, place = change.get("reason", row.reason), change.get("place_in_queue", row.place_in_queue)
-    if (state or row.job_state) == "queued" and (state or "reason" in change or "place_in_queue" in change):
+    if (state or row.job_state) == QUEUED and (state or "reason" in change or "place_in_queue" in change):
         where = f"number {place} in the queue" if place else "in the queue"
         return f"{row.centre}: {where}" + (f" (waiting for: {reason})." if reason and reason != "None" else ".")
     return ""
@@ -135,7 +148,7 @@ def lead(rows: Sequence[SessionRow]) -> SessionRow:
 
 def state_of(rows: Sequence[SessionRow]) -> str:
     """Returns a live session's state: "stopping" once a stop was requested, else its leading copy's."""
-    return "stopping" if rows[0].cancelled_at else lead(rows).job_state
+    return STOPPING if rows[0].cancelled_at else lead(rows).job_state
 
 
 def walltime_end(row: SessionRow | BriefRow) -> datetime | None:

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from ...display.request_fields import FIELDS, Field, Kind
 from ...errors import BadOption
 from ...units import parse_memory, parse_walltime
 from ..jobs import JobRequest
 from ..standard.tariff import MODEL
 
-KINDS = ("lab", "dask", "batch")
-TEXTS = ("kind", "name", "project", "gpu_model", "app", "dataset", "centre", "partition")
-NUMBERS = {"cores": (1, 100_000), "gpus": (0, 10_000), "nodes": (1, 10_000)}
-KNOWN = frozenset({*TEXTS, *NUMBERS, "memory", "walltime"})
+KNOWN = frozenset(field.name for field in FIELDS)
 MAX_TEXT = 200
 MAX_MEMORY = 2**50
 MIN_WALLTIME, MAX_WALLTIME = timedelta(minutes=1), timedelta(days=366)
 MAX_PAYLOAD = 64 * 1024
 MAX_FILES, MAX_FILE_BYTES = 50, 128 * 1024  # as base64 beside argv and env they stay under the broker's limit of a body
 LARGE = "Put large inputs into your home at the centre, and name them by their path there."
-_WORD, _MODEL = re.compile(r"[A-Za-z0-9._-]*", re.ASCII), re.compile(rf"{MODEL}*", re.ASCII)
+CHARACTERS = {Kind.WORD: re.compile(r"[A-Za-z0-9._-]*", re.ASCII), Kind.MODEL: re.compile(rf"{MODEL}*", re.ASCII)}
 
 
 def job_request(person: str, options: Mapping[str, Any]) -> JobRequest:
@@ -37,64 +35,90 @@ def job_request(person: str, options: Mapping[str, Any]) -> JobRequest:
     unknown = sorted(str(key)[:40] for key in set(options) - KNOWN)
     if unknown:
         raise BadOption(f"Unknown option {unknown[0]!r}.", hint=f"Known: {', '.join(sorted(KNOWN))}.", details={"unknown": unknown[:10]})
-    texts: dict[str, Any] = {name: text(name, options[name]) for name in TEXTS if options.get(name) not in (None, "")}
-    numbers: dict[str, Any] = {name: number(name, options[name], *NUMBERS[name]) for name in NUMBERS if options.get(name) not in (None, "")}
-    kind = texts.pop("kind", "lab")
-    if kind not in KINDS:
-        raise BadOption(f"kind: {kind!r} is not one of {', '.join(KINDS)}.")
-    nodes = numbers.get("nodes", 1)
-    if numbers.get("cores", 1) % nodes or numbers.get("gpus", 0) % nodes:
+    given = {field.name: CHECKS[field.kind](field, value) for field in FIELDS if (value := options.get(field.name)) not in (None, "")}
+    nodes = given.get("nodes", 1)
+    if given.get("cores", 1) % nodes or given.get("gpus", 0) % nodes:
         raise BadOption(f"nodes: cores and gpus are the whole job's and must be multiples of {nodes} nodes.")
-    sizes: dict[str, Any] = {"memory": memory(options.get("memory")), "walltime": walltime(options.get("walltime"))}
-    return JobRequest(person=person, project=texts.pop("project", ""), kind=kind, **texts, **numbers, **sizes)
+    return JobRequest(**{"person": person, "project": "", **given})
 
 
-def text(name: str, value: Any) -> str:
+def text(name: str, value: Any, kind: Kind = Kind.WORD) -> str:
     if not isinstance(value, str):
         raise BadOption(f"{name}: must be text, not {type(value).__name__}.")
     if len(value) > MAX_TEXT:
         raise BadOption(f"{name}: {len(value)} characters are too many; at most {MAX_TEXT}.")
     if any(not character.isprintable() for character in value):
         raise BadOption(f"{name}: must not hold line breaks or control characters.")
-    if name == "gpu_model" and not _MODEL.fullmatch(value):
-        raise BadOption(f"{name}: {value[:40]!r} may hold only letters, digits, '.', '_', '+' and '-'.")
-    if name not in ("name", "dataset", "app", "files", "gpu_model") and not _WORD.fullmatch(value):
-        raise BadOption(f"{name}: {value[:40]!r} may hold only letters, digits, '.', '_' and '-'.")
+    if kind in CHARACTERS and not CHARACTERS[kind].fullmatch(value):
+        raise BadOption(f"{name}: {value[:40]!r} may hold only {kind.value}.")
     return value
 
 
-def number(name: str, value: Any, least: int, most: int) -> int:
+def _text(field: Field, value: Any) -> str:
+    checked = text(field.name, value, field.kind)
+    if field.choices and checked not in field.choices:
+        raise BadOption(f"{field.name}: {checked!r} is not one of {', '.join(field.choices)}.")
+    return checked
+
+
+def _count(field: Field, value: Any) -> int:
     if isinstance(value, str) and re.fullmatch(r" *-?\d{1,12} *", value, re.ASCII):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadOption(f"{name}: {str(value)[:40]!r} is not a whole number.")
-    if not least <= value <= most:
-        raise BadOption(f"{name}: {value} is out of range; it must be from {least:,} to {most:,}.")
+        raise BadOption(f"{field.name}: {str(value)[:40]!r} is not a whole number.")
+    if not field.least <= value <= field.most:
+        raise BadOption(f"{field.name}: {value} is out of range; it must be from {field.least:,} to {field.most:,}.")
     return value
 
 
-def memory(value: Any) -> int:
-    if value in (None, ""):
-        return 0
+def _memory(field: Field, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise BadOption("memory: write it like 4G or 512M.")
+        raise BadOption(f"{field.name}: write it like 4G or 512M.")
     size = parse_memory(value)
     if not 0 <= size <= MAX_MEMORY:
-        raise BadOption("memory: must be from 0 (the centre's default) to 1 PiB.")
+        raise BadOption(f"{field.name}: must be from 0 (the centre's default) to 1 PiB.")
     return size
 
 
-def walltime(value: Any) -> timedelta:
-    if value in (None, ""):
-        return timedelta(hours=1)
+def _walltime(field: Field, value: Any) -> timedelta:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadOption("walltime: write it like 30m, 2h or 1-12:00:00.")
+        raise BadOption(f"{field.name}: write it like 30m, 2h or 1-12:00:00.")
     if isinstance(value, float) and not value == value:
-        raise BadOption("walltime: not a number.")
+        raise BadOption(f"{field.name}: not a number.")
     duration = parse_walltime(value)
     if not MIN_WALLTIME <= duration <= MAX_WALLTIME:
-        raise BadOption("walltime: must be from 1 minute to 366 days.", hint="Write it like 30m, 2h or 1-12:00:00.")
+        raise BadOption(f"{field.name}: must be from 1 minute to 366 days.", hint="Write it like 30m, 2h or 1-12:00:00.")
     return duration
+
+
+CHECKS: Mapping[Kind, Callable[[Field, Any], Any]] = {
+    Kind.TEXT: _text,
+    Kind.WORD: _text,
+    Kind.MODEL: _text,
+    Kind.COUNT: _count,
+    Kind.MEMORY: _memory,
+    Kind.WALLTIME: _walltime,
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a request as the broker's body: every field of the table, and what `payload` takes."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **{field.name: {**_property(field), "description": field.words} for field in FIELDS},
+            "argv": {"type": "array", "items": {"type": "string"}},
+            "env": {"type": "object", "additionalProperties": {"type": "string"}},
+            "files": {"type": "object", "additionalProperties": {"type": "string", "contentEncoding": "base64"}},
+        },
+    }
+
+
+def _property(field: Field) -> dict[str, Any]:
+    if field.kind is Kind.COUNT:
+        return {"type": "integer", "minimum": field.least, "maximum": field.most}
+    return {"type": "string", "maxLength": MAX_TEXT}
 
 
 def payload(kind: str, argv: Any, env: Any, files: Any = None) -> dict[str, Any]:
@@ -137,7 +161,7 @@ def _files(kind: str, files: Any) -> dict[str, str]:
 
 def _file_size(name: Any, data: Any) -> int:
     """The bytes in one file. Its name must lead nowhere but into the job's folder."""
-    text("files", name)
+    text("files", name, Kind.TEXT)
     if not name or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
         raise BadOption(f"files: {name[:40]!r} is not a plain relative name, like train.py or data/in.csv.")
     if len(name.encode(errors="replace")) > MAX_TEXT:

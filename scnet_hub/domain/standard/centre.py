@@ -6,20 +6,24 @@ Knows only the document, not the live state of the centre, its load, or its user
 from __future__ import annotations
 
 import ipaddress
-import tomllib
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from ...errors import BadOption, SpecError
+from ...errors import BadOption
 from ...units import parse_memory, parse_walltime
 from .. import identifiers as identity
+from ..dialects.dialect import DIALECTS
 from ..hosts import domains_of
 from .tariff import MODEL, Sale, Tariff, TariffFrom, TimeZone
 from .times import Instant
+from .toml_page import parse
 
-D = TypeVar("D", bound=BaseModel)
+if TYPE_CHECKING:
+    DialectName = str
+else:
+    DialectName = Literal[tuple(DIALECTS)]
 READ_AGAIN = frozenset({"maintenance", "announcement"})  # sections of a changed page that a running broker reads again,
 READ_AGAIN_EVERY = 60.0  # at this interval in seconds
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -296,7 +300,7 @@ class CentreSpec(_Document):
     organisation: str = Field(default="", max_length=200, description="The organisation that runs the centre.")
     contact: str = Field(default="", max_length=200, description="The contact of people and operators: an address or a page.")
     time_zone: TimeZone = Field(default="Asia/Shanghai", description="The wall clock for sales: a name of the IANA list.")
-    dialect: Literal["slurm", "gridengine", "oar"] = Field(default="slurm", description="The scheduler.")
+    dialect: DialectName = Field(default="slurm", description="The scheduler.")
     accounting: Literal["", "sacct", "scontrol"] = Field(
         default="", description="Slurm: the source of ended jobs; empty: detected (scontrol if there is no slurmdbd)."
     )
@@ -343,32 +347,3 @@ class CentreSpec(_Document):
 def parse_centre(text: str, *, source: str) -> CentreSpec:
     """Parses a `centre.toml`. Raises SpecError with `source`, the key, and the expected value."""
     return parse(CentreSpec, text, source=source)
-
-
-def parse(document: type[D], text: str, *, source: str) -> D:
-    try:
-        told = tomllib.loads(text)
-        if _too_large(told):
-            raise ValueError("an integer has more than 64 bits")
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{source}: not TOML: {error}.", hint="Mend the line it names.") from error
-    except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
-        raise SpecError(f"{source}: not TOML that can be read: {error}.", hint="No key needs such a value.") from error
-    try:
-        return document.model_validate(told)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        more = f" ({error.error_count() - 1} more like it)" if error.error_count() > 1 else ""
-        raise SpecError(
-            f"{source}: {key}: {first['msg']}{more}.",
-            hint=f"It says {str(first.get('input'))[:80]!r}.",
-            details={"source": source, "key": key},
-        ) from error
-
-
-def _too_large(value: object) -> bool:
-    """Whether there is an integer in it that TOML does not have."""
-    if isinstance(value, dict | list):
-        return any(map(_too_large, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, int) and not -(2**63) <= value < 2**63

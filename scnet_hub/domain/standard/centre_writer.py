@@ -7,42 +7,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 Table = Mapping[str, object]
 
 
-def centre_page(
-    *,
-    id: str,
-    title: str,
-    transport: Mapping[str, object],
-    partition: Table,
-    python: str,
-    directory: object,
-    host: str,
-    memory_per_core: int,
-    home: object = "{directory}/home/{account}",
-    organisation: str = "",
-    accounting: str = "sacct",
-    core_hour: float = 1.0,
-    gpu_hour: float = 0.0,
-    interval: float = 15.0,
-    busy_interval: float = 3.0,
-) -> str:
-    """The page of a centre with one partition. `python` is the sessions' interpreter, `directory` (a path) where their files lie,
-    `memory_per_core` bytes; prices are credits an hour, intervals seconds."""
-    session = {"python": python, "directory": str(directory), "home": str(home), "host": host, "memory_per_core": memory_per_core}
-    return "\n".join(
-        [
-            *lines({"id": id, "name": title, "organisation": organisation, "dialect": "slurm", "accounting": accounting}),
-            *table("[transport]", transport),
-            *table("[[partition]]", partition),
-            f"tariff = {inline({'core_hour': core_hour, 'gpu_hour': gpu_hour})}",
-            *table("[session]", session),
-            *table("[watch]", {"interval": interval, "busy_interval": busy_interval}),
-            "",
-        ]
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CentrePage:
+    """A centre with one partition. `python` is the sessions' interpreter, `directory` (a path) where their files lie, `memory_per_core`
+    bytes; prices are credits an hour, intervals seconds."""
+
+    id: str
+    title: str
+    transport: Table
+    partition: Table
+    python: str
+    directory: object
+    host: str
+    memory_per_core: int
+    home: object = "{directory}/home/{account}"
+    organisation: str = ""
+    accounting: str = "sacct"
+    core_hour: float = 1.0
+    gpu_hour: float = 0.0
+    interval: float = 15.0
+    busy_interval: float = 3.0
+
+    def text(self) -> str:
+        """The `centre.toml`."""
+        about = {"id": self.id, "name": self.title, "organisation": self.organisation, "dialect": "slurm", "accounting": self.accounting}
+        places = {"python": self.python, "directory": str(self.directory), "home": str(self.home), "host": self.host}
+        return "\n".join(
+            [
+                *lines(about),
+                *table("[transport]", self.transport),
+                *table("[[partition]]", self.partition),
+                f"tariff = {inline({'core_hour': self.core_hour, 'gpu_hour': self.gpu_hour})}",
+                *table("[session]", {**places, "memory_per_core": self.memory_per_core}),
+                *table("[watch]", {"interval": self.interval, "busy_interval": self.busy_interval}),
+                "",
+            ]
+        )
 
 
 def table(head: str, values: Mapping[str, object]) -> list[str]:

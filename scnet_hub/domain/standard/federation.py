@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from .. import identifiers
-from .centre import Ceilings, Identifier, Memory, Walltime, _Document, one_spelling, parse
+from .centre import Ceilings, Identifier, Memory, Walltime, _Document, one_spelling
 from .tariff import TimeZone
 from .times import Instant
+from .toml_page import parse
 
 Person = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(identifiers.person)]
 LotName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^/]*$")]

@@ -164,7 +164,7 @@ def asked_words(asked: Asked, now: datetime) -> Json:
 
 def view(
     centres: Sequence[Facts], links: Sequence[Facts], person: str, *,
-    asked: Mapping[str, Asked], tried: Tried | None = None, away: ScnetError | None = None, done: str = "", now: datetime,
+    asked: Mapping[str, Asked], tried: Tried | None = None, away: ScnetError | None = None, now: datetime,
 ) -> Json:  # fmt: skip
     """Returns all texts of the page. Without an answer of the broker (`away`) the centres are those of the form or of a proof under
     way, so that no input and no command is lost."""
@@ -179,9 +179,13 @@ def view(
         )
         for centre in centres
     ]  # fmt: skip
-    rows = [{**one, "done": _done(one) if one["id"] == done else ""} for one in rows]
     said = away or (tried.error if tried and (misfit or tried.centre not in known) else None)
     return {"rows": rows, "problem": problem(said, "") if said else None, "away": bool(away)}
+
+
+def after(shown: Json, done: str) -> Json:
+    """The same with what was just `done` at a centre, by its id."""
+    return {**shown, "rows": [{**one, "done": _done(one) if one["id"] == done else ""} for one in shown["rows"]]}
 
 
 def _done(row: Facts) -> str:
@@ -241,5 +245,5 @@ class AccountsPage(Page):
         except ScnetError as error:
             away = error
         now = datetime.now(UTC)
-        shown = view(centres, links, self.person, asked=asked_of(self.person, now), tried=tried, away=away, done=done, now=now)
-        await self.say("accounts.html", shown, tried.error if tried else None, away, here="accounts")
+        shown = view(centres, links, self.person, asked=asked_of(self.person, now), tried=tried, away=away, now=now)
+        await self.say("accounts.html", after(shown, done), tried.error if tried else None, away, here="accounts")

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from markupsafe import Markup
 
-from ...display import centre_status, charts, endings
+from ...display import centre_status, charts, endings, times
 from ...display.charts import Bar, Left
 from ...errors import ScnetError
-from ...units import format_duration, format_number
+from ...units import format_number
 
 Json = dict[str, Any]
 Facts = Mapping[str, Any]
-Form = Callable[[Any, tzinfo], str]
+Form = Callable[[str, tzinfo], str]
+FORMS: Mapping[Form, str] = {times.minute: "minute", times.dated: "dated", times.day: "day"}
 FOUR = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), ("available", "Available"))
 WIDE, NARROW = 960, 340  # of a chart on a screen and on a phone
 HINTS = {  # for the page, where the broker's hint is about the command line
@@ -57,45 +58,11 @@ def zone_of(name: Any) -> tzinfo:
         return UTC
 
 
-def moment(iso: Any) -> datetime | None:
-    return datetime.fromisoformat(str(iso)) if iso else None
-
-
-def when(iso: Any, zone: tzinfo) -> str:
-    """Returns "23 Nov 18:05"; a dash for None."""
-    at = moment(iso)
-    return f"{(here := at.astimezone(zone)).day} {here:%b %H:%M}" if at else "–"
-
-
-def dated(iso: Any, zone: tzinfo) -> str:
-    """Returns "23 Nov 2026 18:05"; a dash for None."""
-    at = moment(iso)
-    return f"{day(iso, zone)} {at.astimezone(zone):%H:%M}" if at else "–"
-
-
-def day(iso: Any, zone: tzinfo) -> str:
-    """Returns "23 Nov 2026"; a dash for None."""
-    at = moment(iso)
-    return f"{(here := at.astimezone(zone)).day} {here:%b %Y}" if at else "–"
-
-
-def timed(iso: Any, zone: tzinfo, form: Form = when) -> Markup:
+def timed(iso: Any, zone: tzinfo, form: Form = times.minute) -> Markup:
     """Returns the time as an element that the page's script shows in the person's zone; a dash for None."""
     if not iso:
         return Markup("–")
-    return Markup('<time datetime="{}" data-form="{}">{}</time>').format(str(iso), FORMS[form], form(iso, zone))
-
-
-FORMS: Mapping[Form, str] = {when: "minute", dated: "dated", day: "day"}
-
-
-def ago(iso: Any, now: Any) -> str:
-    """Returns "5 min ago"; "now" for less than a second; "never" for None."""
-    then, here = moment(iso), moment(now)
-    if not then or not here:
-        return "never"
-    words = format_duration(max(here - then, timedelta()))
-    return words if words == "now" else f"{words} ago"
+    return Markup('<time datetime="{}" data-form="{}">{}</time>').format(str(iso), FORMS[form], form(str(iso), zone))
 
 
 def amount(value: Any) -> str:
@@ -114,9 +81,10 @@ def exact(value: Any) -> str:
 def balance(one: Facts, now: Any, zone: tzinfo) -> Json:
     """Returns a project's four numbers, each with its age, and its pace."""
     granted = float(one["granted"])
+    old = {key: times.ago(at, now, never="never") for key, at in one["as_of"].items()}
     ages = {
-        "settled": f"newest charge {ago(one['as_of']['settled'], now)}" if one["as_of"]["settled"] else "nothing charged yet",
-        "in_flight": f"estimate, as of {ago(one['as_of']['in_flight'], now)}", "held": "reserved; the rest is released", "available": "now",
+        "settled": f"newest charge {old['settled']}" if one["as_of"]["settled"] else "nothing charged yet",
+        "in_flight": f"estimate, as of {old['in_flight']}", "held": "reserved; the rest is released", "available": "now",
     }  # fmt: skip
     return {
         "id": str(one["id"]), "title": str(one["title"] or one["id"]), "granted": amount(granted),
@@ -139,10 +107,10 @@ def own(one: Facts) -> str:
 def pace(one: Facts, zone: tzinfo) -> list[Json]:
     """Returns the burn rate, the price of running sessions, and when the credits run out."""
     rate, hourly = one["burn_rate"], float(one["per_hour"])
-    lasts = timed(one["runs_out_at"], zone, day) if one["runs_out_at"] else "not in sight"
+    lasts = timed(one["runs_out_at"], zone, times.day) if one["runs_out_at"] else "not in sight"
     over = {"text": lasts, "note": "at the rate of the last week" if rate else "no credits were spent in the last week"}
     unknown = {"text": "not known yet", "note": "needs more than a day of use"}
-    runs_on = timed(one["runs_out_now_at"], zone, dated) if one.get("runs_out_now_at") else "not in sight"
+    runs_on = timed(one["runs_out_now_at"], zone, times.dated) if one.get("runs_out_now_at") else "not in sight"
     return [
         {"label": "Burn rate", **(unknown if rate is None else {"text": f"{amount(rate)} credits a day", "note": WEEK})},
         {"label": "Runs out", **(unknown if rate is None else over)},
@@ -223,13 +191,13 @@ def day_words(at: date, one: Facts) -> str:
 
 def burn_down(burning: Facts, zone: tzinfo) -> Json:
     """Returns the chart of a project's past and expected credits, with the ends of its lots marked."""
-    past = [Left(at=at, value=one["left"]) for one in burning["past"] if (at := moment(one["at"]))]
-    ahead = [Left(at=at, value=one["left"], mark=_mark(one, zone)) for one in burning["ahead"] if (at := moment(one["at"]))]
+    past = [Left(at=at, value=one["left"]) for one in burning["past"] if (at := times.read(one["at"]))]
+    ahead = [Left(at=at, value=one["left"], mark=_mark(one, zone)) for one in burning["ahead"] if (at := times.read(one["at"]))]
     shown = near(past, ahead)
     words = f"{amount(past[-1].value)} credits are left, including held credits." if past else "No data yet."
     marks = [one.mark for one in shown if one.mark]
     if shown and not marks:
-        marks = [f"{amount(shown[-1].value)} will be left on {day(shown[-1].at.isoformat(), zone)}"]
+        marks = [f"{amount(shown[-1].value)} will be left on {times.day(shown[-1].at, zone)}"]
     words = " ".join([words, *(f"{mark}." for mark in marks[:4])])
     if past and not ahead:
         words += " How long they last is not known yet: this needs more than a day of use."
@@ -254,8 +222,8 @@ def near(past: Sequence[Left], ahead: Sequence[Left]) -> list[Left]:
 
 def _mark(one: Facts, zone: tzinfo) -> str:
     if one["lost"]:
-        return f"{amount(one['lost'])} credits end unspent on {day(one['at'], zone)}"
-    return f"No credits are left on {day(one['at'], zone)}" if not one["left"] else ""
+        return f"{amount(one['lost'])} credits end unspent on {times.day(one['at'], zone)}"
+    return f"No credits are left on {times.day(one['at'], zone)}" if not one["left"] else ""
 
 
 def total(rows: Iterable[Facts], name: str) -> float:

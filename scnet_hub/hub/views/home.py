@@ -16,7 +16,8 @@ from jupyterhub.handlers.base import BaseHandler, UserUrlHandler
 from jupyterhub.handlers.pages import HomeHandler
 from tornado import web
 
-from ...display import endings
+from ...display import endings, times
+from ...display.session_states import BAD, GOOD, stoppable
 from ...errors import ScnetError
 from ...units import format_number
 from . import formats
@@ -26,7 +27,7 @@ Json = dict[str, Any]
 Facts = Mapping[str, Any]
 KINDS = {"dask": "Dask cluster", "batch": "Batch job"}
 RECENT = timedelta(days=1)  # a failed batch job stays visible for this time
-TONES = {"running": "up", "ready": "up", "failed": "down"}
+TONES = {GOOD: "up", BAD: "down"}
 MOST = 2000  # the most sessions that one click stops
 AT_ONCE = 8  # concurrent stops
 _ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
@@ -42,7 +43,7 @@ def view(sessions: Iterable[Facts], now: datetime, zone: tzinfo) -> Json:
 
 
 def _failed_lately(one: Facts, now: datetime) -> bool:
-    ended = formats.moment(one["ended_at"])
+    ended = times.read(one["ended_at"])
     return one["kind"] == "batch" and endings.outcome(one) == "failed" and bool(ended and now - ended < RECENT)
 
 
@@ -73,10 +74,11 @@ def other(jobs: list[Facts], zone: tzinfo) -> Json:
     since = first["started_at"] or first["created_at"]
     return {
         "kind": KINDS[str(first["kind"])], "name": _group(first)[1] if first["kind"] == "dask" else str(first["name"]),
-        "state": ", ".join(states), "tone": TONES.get(words[0], "stale"), "since": formats.timed(since, zone), "since_iso": str(since),
+        "state": ", ".join(states), "tone": TONES.get(endings.look_of(jobs[0]).tone, "stale"),
+        "since": formats.timed(since, zone), "since_iso": str(since),
         "centre": ", ".join(dict.fromkeys(str(one["centre_name"] or one["centre"] or "being placed") for one in jobs)),
         "size": _size(jobs), "cause": endings.cause(first) if not first["live"] else str(first["reason"] or ""),
-        "log": endings.log_end(first), "stops": [str(one["id"]) for one in jobs if one["live"] and one["state"] != "stopping"],
+        "log": endings.log_end(first), "stops": [str(one["id"]) for one in jobs if stoppable(one)],
         "cost": format_number(sum(float(one["in_flight"] if one["charged"] is None else one["charged"]) for one in jobs)),
     }  # fmt: skip
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 from tornado import web
 
+from ...display.session_states import ENDED, READY, look
+from ...display.times import second, waited
 from ...errors import NotFound, ScnetError
 from .base import Page
 
@@ -39,19 +40,6 @@ SHOWN = {"": "All", "placed": "Placed", "refused": "Refused"}
 # ---- words
 
 
-def seconds(value: Any) -> str:
-    """Returns "2.4 s", "310 s"; a dash for None."""
-    if value is None:
-        return "–"
-    return "< 0.1 s" if value < 0.05 else f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-
-
-def when(iso: Any) -> str:
-    """Returns "23 Nov 14:02:05 UTC"."""
-    at = datetime.fromisoformat(str(iso)).astimezone(UTC)
-    return f"{at.day} {at:%b %H:%M:%S} UTC"
-
-
 def figures(one: Facts, name: str) -> Json:
     rate = one["hit_rate"]
     return {
@@ -60,10 +48,10 @@ def figures(one: Facts, name: str) -> Json:
         "further": one["further"],
         "rate": "–" if rate is None else f"{100 * rate:.0f} %",
         "kept": f"{one['kept']} of {one['promised']}" if one["promised"] else "no time was stated",
-        "expected": seconds(one["expected_median_s"]),
-        "started": seconds(one["started_median_s"]),
-        "median": seconds(one["ready_median_s"]),
-        "p95": seconds(one["ready_p95_s"]),
+        "expected": waited(one["expected_median_s"]),
+        "started": waited(one["started_median_s"]),
+        "median": waited(one["ready_median_s"]),
+        "p95": waited(one["ready_p95_s"]),
         "waiting": f"{one['waiting']} not ready yet" if one["waiting"] else "",
     }
 
@@ -73,7 +61,7 @@ def decision(one: Facts) -> Json:
     refused, late, lab = one.get("refused"), one.get("as_promised"), one.get("kind") == "lab"
     return {
         "id": str(one["id"]),
-        "at": when(one["decided_at"]),
+        "at": second(one["decided_at"]),
         "iso": str(one["decided_at"]),
         "person": str(one["person"]),
         "what": KINDS.get(str(one.get("kind")), "–"),
@@ -81,8 +69,8 @@ def decision(one: Facts) -> Json:
         "note": titled(refused["code"]) if refused else ", ".join(filter(None, (one["partition"], CAUSES.get(one["cause"])))),
         "expected": str(one.get("chance") or "–"),
         "promise": promise(one),
-        "started": seconds(one.get("waited_s")),
-        "ready": f"ready after {seconds(one['ready_s'])}" if lab and one.get("ready_s") is not None else "",
+        "started": waited(one.get("waited_s")),
+        "ready": f"ready after {waited(one['ready_s'])}" if lab and one.get("ready_s") is not None else "",
         "kept": {True: "yes", False: "no", None: "–"}[late],
         "state": "refused" if refused else state(one),
         "refused": bool(refused),
@@ -125,16 +113,16 @@ def promise(one: Facts) -> str:
     if one.get("p90_s") is not None:
         return f"9 in 10 within {max(1, math.ceil(one['p90_s']))}\u00a0s"
     guess = one.get("expected_start_s")
-    return f"roughly in {seconds(guess)}" if guess is not None and one.get("chance") in ("next", "later") else ""
+    return f"roughly in {waited(guess)}" if guess is not None and one.get("chance") in ("next", "later") else ""
 
 
 def state(one: Facts) -> str:
     """Returns the present state of the session."""
     if one.get("ended_at"):
-        return "ended"
+        return ENDED
     if one.get("started_at"):
-        return "ready" if one.get("ready_at") and one.get("kind") == "lab" else "running"
-    return str(one.get("state") or "waiting")
+        return READY if one.get("ready_at") and one.get("kind") == "lab" else "running"
+    return look(str(one["state"])).word if one.get("state") else "waiting"
 
 
 def view(
@@ -156,7 +144,7 @@ def view(
     listed: Callable[[Facts], bool] = lambda one: one["code"] == "no-placement" and bool(report["refused_by"])  # noqa: E731
     shown["report"] = {
         "all": figures(report["all"], "All"),
-        "as_of": when(report["as_of"]),
+        "as_of": second(report["as_of"]),
         "iso": str(report["as_of"]),
         "tables": _tables(report),
         "refused": [

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from tornado import web
 
+from ...display import times
 from ...errors import NotFound, ScnetError
 from ...units import parse_credits
 from ..fresh_login import require_fresh
@@ -61,7 +62,7 @@ def member(one: Facts) -> Json:
 
 
 def lot(one: Facts, zone: Any) -> Json:
-    until = formats.timed(one["ends_at"], zone, formats.day) if one["ends_at"] else "never"
+    until = formats.timed(one["ends_at"], zone, times.day) if one["ends_at"] else "never"
     return {
         "name": str(one["name"] or "first grant"), "grantor": str(one["grantor"] or "–"), "until": until,
         "centres": ", ".join(one["centres"]) or "all",
@@ -76,8 +77,8 @@ def allocation(one: Facts, zone: Any, *, leads: bool, operator: bool, tried: Tri
     return {
         "id": str(one["id"]), "amount": formats.amount(one["amount"]), "asked": f"{float(one['amount']):.6f}".rstrip("0").rstrip("."),
         "state": STATES.get(str(one["state"]), str(one["state"])), "open": open_one, "by": str(one["asked_by"]),
-        "at": formats.timed(one["asked_at"], zone, formats.day), "from": formats.timed(one["begins_at"], zone, formats.day),
-        "until": formats.timed(one["ends_at"], zone, formats.day),
+        "at": formats.timed(one["asked_at"], zone, times.day), "from": formats.timed(one["begins_at"], zone, times.day),
+        "until": formats.timed(one["ends_at"], zone, times.day),
         "centres": ", ".join(one["centres"]) or "all centres", "words": str(one["words"]), "answer": str(one["answer"]),
         "decided_by": str(one["decided_by"]), "grantor": str(one["grantor"]), "renews": str(one["renews"]),
         "may_withdraw": open_one and leads, "may_answer": open_one and operator, "error": formats.problem(failed.error) if failed else None,

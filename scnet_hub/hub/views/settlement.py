@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from tornado import web
 
+from ...display import times
 from ...errors import BadOption, ScnetError
 from ...units import CREDIT
 from ..fresh_login import require_fresh
@@ -62,22 +63,23 @@ def _typed(failed: Tried | None, centre: Any) -> str:
 
 def _period_when(one: Facts, zone: Any) -> str:
     if one["state"] == "closed":
-        return f"on {formats.dated(one['closed_at'], zone)} by {one['closed_by'] or 'an operator'}"
-    return f"{'over since' if one['state'] == 'closing' else 'ends on'} {formats.day(one['end'], zone)}"
+        return f"on {times.dated(one['closed_at'], zone)} by {one['closed_by'] or 'an operator'}"
+    return f"{'over since' if one['state'] == 'closing' else 'ends on'} {times.day(one['end'], zone)}"
 
 
 def record(one: Facts, zone: Any, tried: Tried | None) -> Json:
     failed = tried if tried and tried.at == str(one["id"]) else None
     return {
         "id": str(one["id"]), "centre": str(one["centre"]), "record": str(one["record"]), "reason": str(one["reason"]),
-        "seen": formats.dated(one["seen_at"], zone), "chargeable": bool(one["session"]),
+        "seen": times.dated(one["seen_at"], zone), "chargeable": bool(one["session"]),
         "error": formats.problem(failed.error) if failed else None, "typed": failed.typed.get("words", "") if failed else "",
     }  # fmt: skip
 
 
 def centre(one: Facts, now: Any) -> Json:
     return {
-        "name": str(one["name"]), "last_day": str(one["last_day"] or "none"), "record": formats.ago(one["last_record_at"], now),
+        "name": str(one["name"]), "last_day": str(one["last_day"] or "none"),
+        "record": times.ago(one["last_record_at"], now, never="never"),
         "late": bool(one["late"]), "why": str(one["why"]),
     }  # fmt: skip
 
@@ -99,7 +101,7 @@ def statement_line(one: Facts, zone: Any) -> Json:
         "name": str(one["name"]), "period": str(one["period"]), "book": BOOKS.get(str(one["book"]), str(one["book"])),
         "title": str(one["title"]), "net": f"{formats.amount(one['net'])} {unit}", "due": f"{formats.amount(one['due'])} {one['due_unit']}",
         "state": ANSWERS.get(str(one["state"]), str(one["state"])), "words": str(one["words"]), "by": str(one["answered_by"]),
-        "until": formats.day(one["accept_by"], zone),
+        "until": times.day(one["accept_by"], zone),
     }  # fmt: skip
 
 
@@ -137,8 +139,8 @@ def view(
     return {
         "problem": formats.problem(misplaced) if misplaced else None,
         "board": {
-            "as_of": formats.when(board["as_of"], zone), "zone": zone_name, "months": months, "suspense": suspense,
-            "suspended": board["suspense"]["count"], "oldest": formats.ago(board["suspense"]["oldest_at"], board["as_of"]),
+            "as_of": times.minute(board["as_of"], zone), "zone": zone_name, "months": months, "suspense": suspense,
+            "suspended": board["suspense"]["count"], "oldest": times.ago(board["suspense"]["oldest_at"], board["as_of"], never="never"),
             "centres": [centre(one, board["as_of"]) for one in board["centres"]], "late": sum(one["late"] for one in board["centres"]),
             "trial": [trial(one) for one in board["trial"]], "right": all(not one["sum"] for one in board["trial"]),
             "answers": [{"state": COUNTED.get(str(name), str(name)), "count": count} for name, count in board["answers"].items() if count],

@@ -14,8 +14,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from ...display import centre_status
-from ...errors import KINDS, BadOption, Refused, ScnetError
-from ...units import format_duration, format_memory, format_number, parse_memory, parse_walltime
+from ...display.request_fields import FIELDS
+from ...display.times import age
+from ...errors import KINDS, Refused, ScnetError
+from ...units import format_number
+from .request_words import FILTERS, credits, duration, plural
+from .start_prices import COMMAND_LINE, FIGURES, UNLINKED, nowhere, place_of, problem_words, start_of
 
 Facts = Mapping[str, Any]
 
@@ -25,115 +29,19 @@ TEMPLATES = _PAGES / "templates"
 STATIC = _PAGES / "static"
 OWN = "own"  # the profile of a person who types the numbers
 STATES = {"up": "Up", "stale": "Stale", "down": "Down", "unknown": "Not known yet"}
-DEFAULTS: dict[str, Any] = {
-    "profile": "", "project": "", "cores": 1, "memory": "", "gpus": 0, "gpu_model": "", "walltime": "1h", "centre": "",
-}  # fmt: skip
-UNLINKED = "you have no account linked here"
-COMMAND_LINE = ": see `scnet accounts`"  # what the broker adds to that; on a page there is a link instead
-FIGURES = {
-    "low": "At least", "expected": "Probably", "max": "At most", "after_first": "Left when it starts", "after_max": "Left at the worst",
-}  # fmt: skip
+BY_NAME = {field.name: field for field in FIELDS if field.on_form}
+DEFAULTS: dict[str, Any] = {"profile": "", **{name: field.default for name, field in BY_NAME.items()}}
 BY_PRICE = ("overdrawn", "no-price")  # refusals of one place, not of the request
 CONTACT = "the person who runs your project, or the federation's operators"
-
-
-# ---- words: also the filters of the templates
-
-
-def duration(value: Any) -> str:
-    """A span for people: from seconds, a timedelta or a text like "1h30m"; what cannot be read is shown as it is."""
-    try:
-        return format_duration(parse_walltime(value))
-    except BadOption:
-        return str(value)
-
-
-def memory(value: Any) -> str:
-    """Bytes or "4G" as "4 GiB"; nothing asked for is the centre's own share."""
-    if value in (None, "", 0, "0"):
-        return "the centre's share"
-    try:
-        return format_memory(parse_memory(value))
-    except BadOption:
-        return str(value)
-
-
-def credits(value: Any) -> str:
-    """A number of credits with its unit: "1,204.50 credits"."""
-    return f"{format_number(float(value or 0))} credits"
-
-
-def figure(value: Any) -> str:
-    """A number of credits alone: "0.80"; "–" if it is not known, and what is something never looks like nothing."""
-    if value is None:
-        return "–"
-    return "under 0.0001" if 0 < float(value) < 0.00005 else format_number(float(value))
-
-
-def age(seconds: Any) -> str:
-    """How old a fact is: "3 s ago", "2 min ago", "never". The page's script counts on with the same words."""
-    if seconds is None:
-        return "never"
-    total = max(0, int(float(seconds)))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if total >= size:
-            return f"{total // size} {unit} ago"
-    return f"{total} s ago"
-
-
-def typed_memory(value: Any) -> str:
-    """Memory as a person would type it: 4294967296 as "4G"; a text stays as it was typed."""
-    if not isinstance(value, int) or not value:
-        return str(value or "")
-    factor, unit = next(pair for pair in ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "K"), (1, "")) if value % pair[0] == 0)
-    return f"{value // factor}{unit}"
-
-
-def typed_walltime(value: Any) -> str:
-    """A time limit as a person would type it: 5400 seconds as "1h30m"; a text stays as it was typed."""
-    if not isinstance(value, int | float):
-        return str(value or "")
-    minutes, seconds = divmod(int(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return "".join(f"{n}{unit}" for n, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if n) or "0s"
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def size(profile: Facts) -> str:
-    """A request on one line: "2 cores · 4 GiB · 1 GPU · 1 h"."""
-    gpus = int(profile.get("gpus") or 0)
-    model = str(profile.get("gpu_model") or "")
-    parts = [plural(int(profile.get("cores") or 1), "core")]
-    parts += [memory(profile["memory"])] if profile.get("memory") else []
-    parts += [f"{plural(gpus, 'GPU')}{f' ({model})' if model else ''}"] if gpus else []
-    return " · ".join([*parts, duration(profile.get("walltime") or "1h")])
-
-
-FILTERS = {
-    "duration": duration, "memory": memory, "credits": credits, "age": age, "size": size,
-    "typed_memory": typed_memory, "typed_walltime": typed_walltime,
-}  # fmt: skip
 
 
 # ---- the view: everything the page says, as plain strings
 
 
-def _start(offer: Facts) -> str:
-    if offer.get("wait") == "now":
-        return "Now"
-    if (seconds := offer.get("expected_start_s")) is not None:
-        return f"In about {duration(seconds)}" if seconds >= 1 else "Now"
-    words = str(offer.get("expected_start") or "later")
-    return words[:1].upper() + words[1:]
-
-
 def _note(offer: Facts, best: bool) -> str:
     """What the start's own words leave out; why it stands behind the best, whose own reason the page gives above."""
     words = str(offer.get("expected_start") or "")
-    if words and words.lower() not in ("now", _start(offer).lower()):
+    if words and words.lower() not in ("now", start_of(offer).lower()):
         return words
     return "" if best else str(offer.get("reason") or "")
 
@@ -173,7 +81,7 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
     refusal = UNLINKED if unlinked else _refused(refusals) or str(centre.get("why") or "")
     cores, free = int(centre.get("cores") or 0), int(centre.get("cores_free") or 0)
     known = state in ("up", "stale")
-    fit = ("now" if _start(offer) == "Now" else str(offer.get("wait") or "later")) if offer else "no" if refusal else "asking"
+    fit = ("now" if start_of(offer) == "Now" else str(offer.get("wait") or "later")) if offer else "no" if refusal else "asking"
     return {
         "id": str(centre.get("id")),
         "name": str(centre.get("name") or centre.get("id")),
@@ -182,7 +90,7 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
         "state_word": STATES.get(state, state),
         "fit": fit,
         "best": centre.get("id") == best,
-        "start": _start(offer) if offer else "Not possible" if refusal else "Not known",
+        "start": start_of(offer) if offer else "Not possible" if refusal else "Not known",
         "note": _note(offer, centre.get("id") == best) if offer else "" if unlinked else refusal,
         "link": f"{UNLINKED}: link it" if unlinked else "",
         "refusal": refusal,
@@ -195,57 +103,9 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
         "queue": _queue(int(centre.get("queued_jobs") or 0), known),
         "price": format_number(float(offer.get("cost_per_hour") or 0)) if offer else "–",
         "age_s": centre.get("age_s"),
-        "age": age(centre.get("age_s")),
+        "age": age(centre.get("age_s"), never="never"),
         "stale": state != "up",
     }
-
-
-def _place(offer: Facts, name: str, walltime: str, quote: Facts | None) -> dict[str, Any]:
-    """What choosing one place means: the button, what it costs, and what forbids it ("" = nothing)."""
-    return {
-        "title": f"{name}: {_start(offer)[:1].lower()}{_start(offer)[1:]}",
-        "button": f"Start now at {name}" if _start(offer) == "Now" else f"Queue at {name}",
-        **(_priced(offer, walltime) if quote is None else _quoted(quote)),
-    }
-
-
-def _priced(offer: Facts, walltime: str) -> dict[str, Any]:
-    """What a place costs that nobody quoted."""
-    cost, known = float(offer.get("cost") or 0), offer.get("available_after")
-    left = float(known or 0)
-    span = f" for {walltime}" if walltime else ""
-    held = f"After this session: at most {credits(cost)} held{span}"
-    short = left < 0
-    words = f"{held}." if known is None or short else f"{held}, {format_number(left)} available. What you don't use comes back."
-    return {"cost": words, "blocked": _short(-left) if short else "", "figures": None}
-
-
-def _quoted(quote: Facts) -> dict[str, Any]:
-    """The same as the quote says it: its numbers, what is held, and whether the project has that."""
-    if quote.get("problem"):
-        return {"cost": "", "blocked": _words(quote["problem"]), "figures": None}
-    figures = {name: figure(quote.get(name)) for name in FIGURES}
-    span = duration(quote["held_first_s"])
-    if quote["held_first_s"] < quote["walltime_s"]:
-        held = f"It holds {figure(quote['held_first'])} credits at first, for {span}, and more while it runs."
-    else:
-        held = f"It holds {figure(quote['held_first'])} credits, for {span}."
-    if note := quote.get("note"):
-        held += f" {note}"
-    short, worst = -(quote.get("after_first") or 0), quote.get("after_max") or 0
-    if worst < 0:
-        held += " The project can't pay for the whole time: unless it gets more, the session is stopped then, with notebooks saved."
-    else:
-        held += " What you don't use comes back."
-    return {"cost": held, "blocked": _short(short) if short > 0 else "", "figures": figures}
-
-
-def _short(lacks: float) -> str:
-    return f"This project is {credits(lacks)} short: choose a shorter time, a smaller size or another project."
-
-
-def _nowhere(title: str, blocked: str) -> dict[str, Any]:
-    return {"title": title, "button": "Start", "cost": "", "blocked": blocked, "figures": None}
 
 
 def _best(placement: Facts | None, blocked: str) -> dict[str, str]:
@@ -255,7 +115,7 @@ def _best(placement: Facts | None, blocked: str) -> dict[str, str]:
         return {"title": "Best place for you", "now": "", "why": blocked, "next": ""}
     kind = "gpus" if (placement.get("request") or {}).get("gpus") else "cores"
     free = f"{_free(best.get(kind + '_free'), best.get(kind))} {'GPUs' if kind == 'gpus' else 'cores'} free"
-    start = _start(best)
+    start = start_of(best)
     now = f"it can start now: {free}" if start == "Now" else f"expected start: {start[:1].lower()}{start[1:]}"
     why = str(placement.get("reason") or best.get("reason") or "")
     rivals = [offer for offer in placement.get("ranked") or () if offer["centre"] != best["centre"]]
@@ -268,7 +128,7 @@ def _best(placement: Facts | None, blocked: str) -> dict[str, str]:
 
 
 def _rival(offer: Facts) -> str:
-    start = _start(offer)
+    start = start_of(offer)
     price = format_number(float(offer.get("cost_per_hour") or 0))
     return f"{offer.get('centre_name') or offer['centre']}, {start[:1].lower()}{start[1:]}, {price} credits per hour"
 
@@ -287,15 +147,10 @@ def _blocked(centres: Sequence[Facts], placement: Facts | None, projects: Sequen
     if not outage and not any(centre.get("state") in ("up", "stale") for centre in centres):
         return "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
     if problem and not _of_one_place(problem, placement):
-        return _words(problem)
+        return problem_words(problem)
     if placement and not placement.get("best"):
         return str(placement.get("reason") or "No centre can take this request.").replace(COMMAND_LINE, "")
     return ""
-
-
-def _words(problem: Facts) -> str:
-    words = (str(problem.get("title") or "Something is wrong."), str(problem.get("hint") or ""))
-    return " ".join(filter(None, words)).replace(COMMAND_LINE, "")
 
 
 def _of_one_place(problem: Facts, placement: Facts | None) -> bool:
@@ -358,19 +213,19 @@ def view(
 def wrong_field(problem: Facts | None) -> str:
     """The field of the form that a refusal is about, as its sentence begins ("memory: ..."); "" for none."""
     name = str((problem or {}).get("title") or "").partition(": ")[0]
-    return name if name in ("cores", "memory", "gpus", "gpu_model", "walltime", "project") else ""
+    return name if name in BY_NAME else ""
 
 
 def _anywhere(offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -> dict[str, Any]:
     if offer is None:
-        return _nowhere("Best place for you", blocked or "The centres have not been asked yet.")
+        return nowhere("Best place for you", blocked or "The centres have not been asked yet.")
     return _choice({"name": offer.get("centre_name") or offer["centre"]}, offer, walltime, blocked, quotes)
 
 
 def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -> dict[str, Any]:
     if offer is None:
-        return _nowhere(str(row["name"]), blocked or f"{row['name']} cannot take this: {row.get('refusal') or 'it has not been asked yet'}")
-    place = _place(offer, str(row["name"]), walltime, quotes.get(str(offer["centre"])))
+        return nowhere(str(row["name"]), blocked or f"{row['name']} cannot take this: {row.get('refusal') or 'it has not been asked yet'}")
+    place = place_of(offer, str(row["name"]), walltime, quotes.get(str(offer["centre"])))
     return {**place, "blocked": blocked or place["blocked"]}
 
 
@@ -420,6 +275,5 @@ def render_form(template_env: Environment, context: Facts) -> str:
     defaults["wrong"] = defaults.get("wrong") or words["field"]
     defaults["centre"] = defaults["centre"] if defaults["centre"] in words["places"] else ""
     template = template_env.get_template("scnet_options.html")
-    return template.render(
-        {**facts, "defaults": defaults, "view": words, "own": OWN, "figures": FIGURES, "gpu_models": gpu_models(facts["centres"])}
-    )
+    shown = {"defaults": defaults, "view": words, "own": OWN, "fields": BY_NAME, "figures": FIGURES}
+    return template.render({**facts, **shown, "gpu_models": gpu_models(facts["centres"])})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...display.request_fields import ON_FORM, SIZES
 from ...domain.sessions import requests
 from ...errors import BadOption, ScnetError
 from ..failures import refused
 from ..handlers import facts
 from ..spawner import FederatedSpawner
-from ..user_options import FIELDS, SIZES, TYPED, document, sizes_of
+from ..user_options import TYPED, document, size_of, sizes_of
 from .start_form import OWN, environment, render_form, wrong_field
 
 Json = dict[str, Any]
@@ -26,7 +27,7 @@ async def options_form(spawner: FederatedSpawner) -> str:
     profile = last.get("profile", ids[0] if ids else OWN)
     chosen = sizes_of(found["profiles"], profile) if profile in ids else {key: last[key] for key in SIZES if key in last}
     found = await facts(spawner, {**chosen, **({"project": last["project"]} if last.get("project") else {})})
-    profiles = [{**one, "walltime": one["walltime_s"]} for one in found["profiles"]]
+    profiles = [{**one, **size_of(one)} for one in found["profiles"]]
     urls = {"offers_url": spawner.hub.base_url + "scnet/offers", "accounts_url": spawner.hub.base_url + "accounts"}
     return render_form(TEMPLATES, {**found, **urls, "profiles": profiles, "defaults": last})
 
@@ -35,16 +36,16 @@ async def options_from_form(form: dict[str, list[str]], spawner: FederatedSpawne
     """A posted form → options, checked by the same function as at the broker's door. Raises an error in words."""
     fields = {name: value for name, values in form.items() if values and (value := values[0].strip(" "))}
     try:
-        unknown = sorted(set(fields) - {*FIELDS, "profile", "_xsrf"})
+        unknown = sorted(set(fields) - {*ON_FORM, "profile", "_xsrf"})
         if unknown:
             raise BadOption(f"Unknown option {unknown[0][:40]!r}.")
-        chosen: Json = {name: fields[name] for name in FIELDS if name in fields}
+        chosen: Json = {name: fields[name] for name in ON_FORM if name in fields}
         profile = fields.get("profile", OWN)
         if profile != OWN:
             chosen |= sizes_of(await spawner.listed_profiles(), profile)
         request = requests.job_request(spawner.user.name, chosen)
     except ScnetError as error:
-        spawner.refused_form = {name: value[:TYPED] for name, value in fields.items() if name in ("profile", *FIELDS)}
+        spawner.refused_form = {name: value[:TYPED] for name, value in fields.items() if name in ("profile", *ON_FORM)}
         spawner.refused_form["wrong"] = wrong_field(error.problem())
         raise refused(error) from error
     return {**document(request), "profile": profile}

@@ -11,6 +11,7 @@ from typing import Any
 
 from tornado import web
 
+from ...display import times
 from ...errors import NotFound, ScnetError
 from ...units import CREDIT
 from ..fresh_login import require_fresh
@@ -57,10 +58,10 @@ def view(
             "federation": federation, "member": str(one["member"]), "title": str(one["title"]), "columns": columns, "lines": lines,
             "net": formats.exact(one["net"]),
             "due": formats.exact(abs(one["due"])), "due_unit": str(one["due_unit"]), "gets": one["due"] >= 0, "credits": unit == "credits",
-            "state": ANSWERS.get(str(one["state"]), str(one["state"])), "issued": formats.day(one["issued_at"], zone),
-            "until": formats.day(one["accept_by"], zone), "words": str(one["words"]), "by": str(one["answered_by"]),
+            "state": ANSWERS.get(str(one["state"]), str(one["state"])), "issued": times.day(one["issued_at"], zone),
+            "until": times.day(one["accept_by"], zone), "words": str(one["words"]), "by": str(one["answered_by"]),
             "before": one["trail"][:-1],
-            "answered": formats.dated(one["answered_at"], zone) if one["answered_at"] else "", "zone": zone_name,
+            "answered": times.dated(one["answered_at"], zone) if one["answered_at"] else "", "zone": zone_name,
             "reimbursements": [
                 {
                     "grantor": str(each["grantor"]), "member": str(each["member"]), "credits": formats.exact(each["credits"]),

@@ -15,6 +15,7 @@ from typing import Any
 
 from tornado import web
 
+from ...display import times
 from ...errors import ScnetError
 from . import formats
 from .base import Page
@@ -72,7 +73,7 @@ def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, ask
 
 def _over(days: Facts) -> bool:
     """Returns whether that month has ended, so that there is a next month."""
-    until, now = formats.moment(days["until"]), formats.moment(days["as_of"])
+    until, now = times.read(days["until"]), times.read(days["as_of"])
     return bool(until and now and until <= now)
 
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypedDict, Unpack
 
 from ...adapters.db.database import Tx, by_locks
 from ...adapters.db.queries import entries as stored
@@ -40,6 +41,16 @@ class Balance:
     overdraft: Amount = NOTHING
 
 
+class Terms(TypedDict, total=False):
+    """On which terms a lot is granted: by whom, until when, for which centres (none: all). `rate`: millionths of money for each unit, from
+    the grantor to the centre that earns it."""
+
+    grantor: str
+    expires_at: datetime | None
+    centres: tuple[str, ...]
+    rate: int
+
+
 # ---- a project's credits
 
 
@@ -50,18 +61,12 @@ def grant(
     amount: Amount,
     at: datetime,
     *,
-    grantor: str = "federation",
-    expires_at: datetime | None = None,
-    centres: Sequence[str] = (),
-    rate: int = 0,
     actor: str = "",
+    **terms: Unpack[Terms],
 ) -> bool:
-    """Adds a lot once. Returns False if a lot of that name was granted before. `rate`: millionths of money for each
-    unit, from the grantor to the centre that earns it."""
-    new = Lot(
-        project=project, name=lot, grantor=grantor, granted=amount.micros, available=amount.micros, expires_at=expires_at,
-        centres=tuple(centres), rate=rate, unit=amount.unit,
-    )  # fmt: skip
+    """Adds a lot once. Returns False if a lot of that name was granted before."""
+    given = Terms(grantor="federation") | terms
+    new = Lot(project=project, name=lot, granted=amount.micros, available=amount.micros, unit=amount.unit, **given)
     if amount.micros <= 0:
         raise ValueError(f"a grant of {amount}")
     try:
@@ -191,7 +196,8 @@ def charge(
     row = stored_lots.hold(tx, session)
     there = row.parts if row and row.state == "open" else {}
     settled = lots.settle(there, mine, cost.micros, centre, now, last=last, again=again)
-    entry = entries.charge(project, session, settled, paid_to, cost.unit, at, memo, key=key, now=now)
+    entry = entries.charge(project, session, settled, paid_to, cost.unit, at, memo)
+    entry = replace(entry, key=key or entry.key, recorded_at=now)
     if not stored.write(tx, entry):
         return _charged(tx, entry.key, paid_to)
     if settled.more.get(OVERDRAFT) and not any(lot.name == OVERDRAFT for lot in mine):

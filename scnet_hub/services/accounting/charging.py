@@ -20,6 +20,7 @@ from ...adapters.db.queries import lots as stored_lots
 from ...adapters.db.queries import sessions as stored
 from ...adapters.db.queries import usage as records
 from ...adapters.db.queries.usage import UsageRow
+from ...display.session_states import CHARGED, ENDED
 from ...domain.centres.state import Known
 from ...domain.ledger.bills import Bill, Part, earned, nothing, price
 from ...domain.ledger.entries import Entry, Posting, settled_key
@@ -247,7 +248,7 @@ def close(tx: Tx, session_id: str, priced: Bill, now: datetime, cause: str = COR
     if not missing:
         _give_back(tx, row, now, priced.words)
     before = Amount(row.charged or 0)
-    stored.change(tx, row.id, state="charged", charged=priced.total.micros, ended_at=row.job_ended_at or row.ended_at)
+    stored.change(tx, row.id, state=CHARGED, charged=priced.total.micros, ended_at=row.job_ended_at or row.ended_at)
     if first:
         stored.say(tx, row.id, now, f"Charged {priced.total}: {priced.words}." if priced.total else f"Not charged: {priced.words}.")
     else:
@@ -328,6 +329,6 @@ def _take_back(tx: Tx, row: SessionRow, now: datetime) -> None:
     back = _taken_back(tx, stored_entries.charges_of(tx, row.id), now, words)
     held = {lot: micros for lot, micros in back.items() if lot != OVERDRAFT}
     books.hold_again(tx, row.project, row.id, held, CREDIT, now, words)
-    stored.change(tx, row.id, state="ended", charged=None, held=sum(held.values()))
+    stored.change(tx, row.id, state=ENDED, charged=None, held=sum(held.values()))
     if row.charged:
         stored.say(tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records report its use.")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import open_sessions as stored
 from ...adapters.db.queries.open_sessions import OpenRow
+from ...display.session_states import CHARGED
 from ...domain.centres.state import Load
 from ...domain.jobs import JobRequest
 from ...domain.pricing import rates
@@ -44,7 +45,7 @@ def flown(tx: Tx, load: Load, rows: Sequence[OpenRow], now: datetime, month: dat
             continue
         each = course.hourly(now)
         for row in some:
-            if not row.started_at or row.state == "charged":
+            if not row.started_at or row.state == CHARGED:
                 continue
             used[row.id] = course.micros(row.started_at, max(row.started_at, row.ended_at) if row.ended_at else now)
             if row.job_live:

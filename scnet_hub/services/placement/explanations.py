@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...adapters.db.queries.decisions import DecisionRow, Inputs
-from ...display.centre_status import moment
+from ...display.times import minute
 from ...domain.placement.placement import Chance, Placement, Ranked
 from ...units import Amount, format_duration, format_memory
 from .. import documents
@@ -160,7 +160,7 @@ def asked_words(row: DecisionRow, request: Json, names: Names) -> str:
     pinned = request["centre"] and f", at {names.get(request['centre'], request['centre'])} only"
     lasts = format_duration(timedelta(seconds=request["walltime_s"]))
     kind = KINDS.get(request["kind"], request["kind"])
-    when = moment(row.decided_at.isoformat())
+    when = minute(row.decided_at)
     return f"On {when} {row.person} asked for {kind} with {', '.join(size)} for {lasts}{pinned}; project {row.project} pays."
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ...adapters.db.database import Tx
@@ -99,11 +99,10 @@ def quoted_each(
 def _quote(
     request: JobRequest, place: Ranked, load: Load, available: Amount | None, now: datetime, length: timedelta, history: Sequence[float]
 ) -> Quote:
-    return quote(
-        _given(request, place), _tariff(place, load), now, note=more_than_asked(request, place.offer),
-        starts_at=_starts_at(place, now), history=history,
-        memory=memory_of(request, place.offer), available=available, first_for=leases.first_for(request.kind, request.walltime, length),
-    )  # fmt: skip
+    given = replace(_given(request, place), memory=memory_of(request, place.offer))
+    first_for = leases.first_for(request.kind, request.walltime, length)
+    made = quote(given, _tariff(place, load), now, starts_at=_starts_at(place, now), history=history, first_for=first_for)
+    return replace(made, available=available, note=more_than_asked(request, place.offer))
 
 
 def _history(tx: Tx, request: JobRequest) -> list[float]:

@@ -6,12 +6,13 @@ Each mail is written in the transaction of the event that it reports. `mailer` s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import allocations as stored
 from ...adapters.db.queries import lots as stored_lots
 from ...adapters.db.queries.allocations import AllocationRow
+from ...display.times import dated
 from ...domain.ledger.lots import Lot
 from ...domain.sessions.records import SessionRow
 from ...units import Amount
@@ -84,7 +85,7 @@ def ending_words(lot: Lot, now: datetime) -> str:
     """Says what is lost, and when: "5.00 credits of first end on 30 Nov 2026 16:00 UTC (in 7 days): credits not spent
     by then are lost." """
     assert lot.expires_at is not None
-    what, until = Amount(lot.available, lot.unit), f"{lot.expires_at.astimezone(UTC):%d %b %Y %H:%M} UTC"
+    what, until = Amount(lot.available, lot.unit), dated(lot.expires_at)
     return f"{what} of {lot.name or 'the first grant'} end on {until} ({_within(lot.expires_at, now)}): credits not spent by then are lost."
 
 
@@ -102,6 +103,6 @@ def _amount(row: AllocationRow) -> str:
 
 
 def _what(row: AllocationRow) -> str:
-    until = f" until {row.ends_at.astimezone(UTC):%d %b %Y %H:%M} UTC" if row.ends_at else ""
+    until = f" until {dated(row.ends_at)}" if row.ends_at else ""
     where = f", at {' and '.join(row.centres)} only," if row.centres else ""
-    return f"{_amount(row)}{where} from {row.begins_at.astimezone(UTC):%d %b %Y %H:%M} UTC{until}"
+    return f"{_amount(row)}{where} from {dated(row.begins_at)}{until}"

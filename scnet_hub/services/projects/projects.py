@@ -30,7 +30,7 @@ def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
         for lot, said in spec.grants.items():
             one = said if isinstance(said, GrantSpec) else GrantSpec(amount=said)
             books.grant(
-                tx, spec.id, lot, credits(one.amount), at, grantor=one.grantor, expires_at=one.until, centres=one.centres,
+                tx, spec.id, lot, credits(one.amount), at, grantor=one.grantor, expires_at=one.until, centres=tuple(one.centres),
                 rate=credits(one.rate).micros,
             )  # fmt: skip
         if spec.overdraft or books.balance(tx, spec.id).overdraft:

@@ -22,7 +22,7 @@ from ...adapters.db.queries import usage as stored_usage
 from ...adapters.db.queries.open_sessions import OpenRow
 from ...adapters.db.queries.projects import ProjectRow
 from ...domain.centres.orphan import Orphan
-from ...domain.centres.session_warnings import Notice, notices
+from ...domain.centres.session_warnings import Lease, Notice, notices
 from ...domain.centres.state import Load
 from ...domain.ledger.entries import Entry
 from ...domain.sessions.lifecycle import walltime_end
@@ -138,7 +138,7 @@ class Reports:
         ends_at = walltime_end(row) or now + timedelta(seconds=row.request["walltime_s"])
         return notices(
             known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since, unknown_why=row.unknown_why, now=now,
-            leased_until=row.leased_until, lease_end="" if row.cancelled_at else row.lease_end,
+            lease=Lease(row.leased_until, "" if row.cancelled_at else row.lease_end),
         )  # fmt: skip
 
     async def centres(self, person: str) -> list[Json]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
+from ...display.session_states import READY
 from ...domain.sessions import names
 from ...domain.sessions.records import SessionRow
 from ...errors import Refused
@@ -43,7 +44,7 @@ class Continuation:
         row = stored.get(tx, session_id)
         if (there := stored.next_in_line(tx, session_id)) and there.live:
             return there
-        if row is None or row.kind != "lab" or row.state != "ready" or row.in_line:
+        if row is None or row.kind != "lab" or row.state != READY or row.in_line:
             raise Refused("Only a JupyterLab session that is running can be continued.", hint="Start a new one.", code="not-running")
         wanted = replace(names.request_of(row.request), centre=row.centre)
         decision, _ = self.placing.decide(tx, wanted, instead_of=row.id)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
+from ...display.session_states import INTENT
 from ...domain.placement.placement import Placement, Ranked
 from ...domain.sessions import lifecycle, names
 from ...domain.sessions.records import SessionRow
@@ -36,7 +37,7 @@ class Copies:
         hold = self.placing.hold(request, best)
         books.hold(tx, project.id, session_id, hold.amount, now, hold.words, centre=best.offer.centre)
         stored.insert(
-            tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state="intent",
+            tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state=INTENT,
             live=True, request=names.request_document(request), placement=documents.placement(decision), payload=payload,
             why=decision.reason, end_reason="", created_at=now, held=hold.amount.micros, leased_until=hold.leased_until,
             continues=continues, in_line=in_line,

@@ -4,16 +4,18 @@ continues with its other copies, starts another copy, or ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
+from ...display.session_states import ENDED
 from ...domain.centres.health import Asked
-from ...domain.jobs import JobState, JobStatus
+from ...domain.jobs import JobState, JobStatus, UsageRecord
 from ...domain.sessions import lifecycle
 from ...domain.sessions.records import SessionRow
 from ...errors import CentreError, plain
-from ..accounting import charging
+from ..accounting import charging, intake
 from ..runtime import Runtime
 from .copies import inherit, mark_to_stop, refresh
 from .second_chances import SecondChances
@@ -51,6 +53,10 @@ class Endings:
         refresh(tx, row.id)
         return fresh, further
 
+    def settle(self, tx: Tx, row: SessionRow, runs: Sequence[UsageRecord]) -> None:
+        """Takes in a centre's usage records of a copy, and charges by them."""
+        intake.settle(tx, row.centre, [row], runs, self.pages, self.runtime.clock())
+
     def copy_ended(self, tx: Tx, row: SessionRow, why: str, status: JobStatus) -> int:
         """Handles the end of a copy. Returns the number of the copy to launch instead, or 0."""
         rows = stored.copies_of(tx, row.id)
@@ -82,7 +88,7 @@ class Endings:
         rows, now = stored.copies_of(tx, session_id), self.runtime.clock()
         leading = lifecycle.lead(rows)
         why = rows[0].end_reason if rows[0].cancelled_at and rows[0].end_reason else why
-        stored.change(tx, session_id, state="ended", live=False, lead=leading.number, ended_at=now, end_reason=why, payload={})
+        stored.change(tx, session_id, state=ENDED, live=False, lead=leading.number, ended_at=now, end_reason=why, payload={})
         stored.say(tx, session_id, now, why)
         for row in rows:
             if row.job_live and not row.job_cancelled_at:

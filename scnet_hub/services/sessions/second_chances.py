@@ -15,6 +15,7 @@ from itertools import groupby
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
+from ...display.session_states import INTENT, QUEUED, STARTING, SUBMITTED
 from ...domain.placement import hedging
 from ...domain.placement.placement import Placement, Ranked
 from ...domain.sessions import names
@@ -168,13 +169,13 @@ def stalled_words(row: SessionRow) -> str:
     """Returns, in words, the state in which a copy stalls."""
     if row.unknown_since:
         return "No news of it"
-    return "Running without calling home" if row.job_state == "starting" else "Not running"
+    return "Running without calling home" if row.job_state == STARTING else "Not running"
 
 
 def grown_words(row: SessionRow) -> str:
     """Returns why a copy lost against another, from its centre's last answer."""
-    if row.unknown_since or row.job_state == "intent":
+    if row.unknown_since or row.job_state == INTENT:
         return f"{row.centre} did not answer"
     if row.place_in_queue:
         return f"{row.centre}'s queue grew: it stands at number {row.place_in_queue} there"
-    return f"{row.centre}'s queue grew" if row.job_state in ("submitted", "queued") else f"its start at {row.centre} takes too long"
+    return f"{row.centre}'s queue grew" if row.job_state in (SUBMITTED, QUEUED) else f"its start at {row.centre} takes too long"

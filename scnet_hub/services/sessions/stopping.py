@@ -12,6 +12,7 @@ import logging
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
+from ...display.session_states import STOPPING
 from ...domain.jobs import JobState, JobStatus
 from ...domain.sessions import lifecycle, names
 from ...domain.sessions.records import SessionRow
@@ -51,7 +52,7 @@ class Stopping:
         now = self.runtime.clock()
         row = stored.get(tx, session_id)
         if row and row.live and not row.cancelled_at:
-            stored.change(tx, session_id, state="stopping", cancelled_at=now, end_reason=why)
+            stored.change(tx, session_id, state=STOPPING, cancelled_at=now, end_reason=why)
             stored.say(tx, session_id, now, "Stopping." if why == lifecycle.ON_REQUEST else why)
         for one in stored.copies_of(tx, session_id):
             if one.job_live and not one.job_cancelled_at:

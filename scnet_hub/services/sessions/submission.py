@@ -11,6 +11,7 @@ from typing import Any
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
+from ...display.session_states import STOPPING
 from ...domain.jobs import JobRequest, JobStatus
 from ...domain.placement import placement
 from ...domain.placement.placement import Placement
@@ -77,7 +78,7 @@ class Submission:
         when its centre is back."""
         for second in range(STOPPING_FOR):
             row = await self.runtime.db.query(stored.live_one, request.person, request.kind, request.name)
-            if row is None or row.state != "stopping":
+            if row is None or row.state != STOPPING:
                 return row
             if await self.runtime.db.run(self._set_aside, row.id):
                 return None

@@ -20,11 +20,12 @@ from typing import Any
 
 from ...adapters.db.queries import sessions as stored
 from ...adapters.db.queries import usage
+from ...display.session_states import MOVING
 from ...domain.jobs import JobState, JobStatus, UsageRecord
-from ...domain.sessions import lifecycle, names
+from ...domain.sessions import names
 from ...domain.sessions.records import SessionRow
 from ...errors import CentreError, NotStored
-from ..accounting import charging, intake
+from ..accounting import intake
 from ..placement.placing import Placing
 from ..runtime import Runtime
 from .endings import Endings
@@ -54,10 +55,9 @@ class Watcher:
         stopping: Stopping,
         endings: Endings,
         files: Files,
-        pages: charging.Pages,
     ) -> None:
         self.runtime, self.placing, self.launcher, self.stopping = runtime, placing, launcher, stopping
-        self.endings, self.files, self.pages = endings, files, pages
+        self.endings, self.files = endings, files
         self.centre, self.known = runtime.centres[centre], runtime.load.centres[centre]
         self._woken = asyncio.Event()
         self._due = self._took = 0.0
@@ -135,7 +135,7 @@ class Watcher:
         await self.orphans.compare(look.listed, rows)
         waiting = await self._charge()
         fresh = await self.runtime.db.query(stored.live_copies, centre=centre_id)
-        return waiting or any(row.job_state in lifecycle.WAITING or row.job_state == "stopping" or row.unknown_since for row in fresh)
+        return waiting or any(row.job_state in MOVING or row.unknown_since for row in fresh)
 
     async def _could_not_ask(self, rows: Sequence[SessionRow], why: str) -> None:
         now = self.runtime.clock()
@@ -224,7 +224,7 @@ class Watcher:
                 left = True
                 continue
             if runs:
-                await self.runtime.db.run(intake.settle, centre_id, [row], runs, self.pages, self.runtime.clock())
+                await self.runtime.db.run(self.endings.settle, row, runs)
                 self.runtime.signals.changes.notify(row.id)
             if runs and (runs[-1].state.ended or any(one.trouble for one in runs)):
                 self._recordless.pop(names.label(row), None)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries.statements import StatementRow
+from ...display.times import dated
 from ...units import CREDIT, Amount
 from ..projects import mailer
 
@@ -29,7 +30,7 @@ def issued(tx: Tx, row: StatementRow, people: Iterable[str], now: datetime) -> N
     due = Amount(row.document["due"], "CNY")
     body = (
         f"The statement of {row.member} for {row.period} comes to {net}{f'; due are {due}' if row.unit == CREDIT else ''}.\n\n"
-        f"`scnet statement show {row.name}` has its lines. Until {row.accept_by:%d %b %Y %H:%M} UTC it can be disputed, with a reason;"
+        f"`scnet statement show {row.name}` has its lines. Until {dated(row.accept_by)} it can be disputed, with a reason;"
         " without an answer by then it is accepted."
     )
     _tell(tx, f"statement/{row.name}/issued", people, f"Statement of {row.member} for {row.period}: {net}", body, now)

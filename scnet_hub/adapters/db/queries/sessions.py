@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, or_, select, update
 
+from ....display.session_states import INTENT
 from ....domain.sessions.records import TOKEN, BriefRow, NewCopy, SessionRow
 from ..database import Tx
 from ..tables import copies, events, sessions
@@ -42,7 +43,7 @@ def insert(tx: Tx, **values: Any) -> None:
 
 def add_copy(tx: Tx, session_id: str, number: int, **values: Any) -> None:
     new = {
-        "job_state": "intent", "job_live": True, "job_id": "", "job_end": "", "node": "", "host": "", "port": 0, "address": "",
+        "job_state": INTENT, "job_live": True, "job_id": "", "job_end": "", "node": "", "host": "", "port": 0, "address": "",
         "reason": "", "place_in_queue": 0, "unknown_why": "",
     }  # fmt: skip
     tx.execute(copies.insert().values(session=session_id, number=number, **(new | values)))

@@ -1,0 +1,48 @@
+"""What a centre's sshd refuses of forwards: found out at the first use, and said in words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from ...errors import Denied, Unreachable
+from .login_nodes import Door
+from .ssh_master import Master
+from .ssh_mux import Forward, MuxError
+
+PROBE = 1.0  # seconds that a first use is watched for sshd's refusal
+FORBIDDEN = "forwarding-forbidden"
+
+
+async def prove(door: Door, master: Master, forward: Forward) -> None:
+    """Where sshd forbids forwarding, the port here opens all the same, and what connects meets the end at once: seen here first.
+
+    Nothing is sent; a server that sees the end of the stream closes too. Nobody listening there yet is no refusal. Raises Denied.
+    """
+    before = master.prohibitions()
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(PROBE):
+            reader, writer = await asyncio.open_connection(forward.listen_host, forward.listen_port)
+            try:
+                writer.write_eof()
+                await reader.read(1)
+            finally:
+                writer.close()
+    if master.prohibitions() > before:
+        where = f"{forward.host}:{forward.port}"
+        raise Denied(
+            f"centre {door.spec.id}: its sshd forbids TCP forwarding to {where}; sessions there can't be reached.",
+            hint=f"AllowTcpForwarding, DisableForwarding or PermitOpen in its sshd_config; ask {door.contact}.",
+            code=FORBIDDEN,
+        )
+
+
+def no_way_back(door: Door, forward: Forward, error: MuxError) -> Unreachable:
+    return Unreachable(
+        f"centre {door.spec.id}: its sshd doesn't listen on {forward.listen_host}:{forward.listen_port} for the hub ({error}).",
+        hint=(
+            "A connection that died in silence may still hold the port; it comes free when that sshd notices (ClientAliveInterval). "
+            "Else the port is somebody else's, or forwarding is forbidden there (AllowTcpForwarding, PermitListen, GatewayPorts "
+            f"clientspecified): ask {door.contact}."
+        ),
+    )

@@ -1,0 +1,40 @@
+"""Starts the master of a centre's forwards, at the first of its login nodes that lets us in."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ...errors import Denied, SpecError, Unreachable
+from .backoff import Setback
+from .connections import Pace, words_of
+from .login_nodes import Door, again
+from .ssh_master import Master
+
+
+class MasterStart:
+    """A login node that failed is left alone for a while, each by itself."""
+
+    def __init__(self, door: Door, master: Master, pace: Pace) -> None:
+        self.door, self.master = door, master
+        self._setbacks = {host: Setback[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
+
+    async def at_first_host(self) -> None:
+        """Raises Unreachable or Denied where none lets us in."""
+        failures: list[Unreachable] = []
+        for host, setback in self._setbacks.items():
+            now = asyncio.get_running_loop().time()
+            if held := setback.holds(now):
+                failures.append(held)
+                continue
+            try:
+                await self.master.start(host)
+                setback.worked()
+                return
+            except Unreachable as error:
+                failures.append(error)
+            except SpecError as error:
+                failures.append(Denied(str(error), hint=error.hint))
+            except OSError as error:
+                failures.append(Unreachable(f"centre {self.door.spec.id}: ssh can't be started: {words_of(error)}."))
+            setback.failed(failures[-1], asyncio.get_running_loop().time())
+        raise again(next((error for error in failures if isinstance(error, Denied)), failures[-1]))

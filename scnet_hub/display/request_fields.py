@@ -1,0 +1,77 @@
+"""The fields of a request: what a person may ask of a session, each with its kind, bounds, default and words.
+
+This is the one table of them. From it are made the JSON schema and the checks of the broker's body
+(`domain/sessions/requests.py`), the names of the start form, of links and of JupyterHub's REST
+(`hub/user_options.py`), and the options of commands (`cli/options.py`). Each field is an attribute of
+`domain.jobs.JobRequest` by the same name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a field holds, and so how it is written and checked."""
+
+    TEXT = "text that can be printed"
+    WORD = "letters, digits, '.', '_' and '-'"
+    MODEL = "letters, digits, '.', '_', '+' and '-'"
+    COUNT = "a whole number"
+    MEMORY = "4G or 512M, or bytes"
+    WALLTIME = "30m, 2h or 1-12:00:00, or seconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field. `least` and `most` bound a COUNT, and `choices` a WORD (empty: any). `default` is what the start form
+    shows first, where the field is `on_form`. The `sized` fields together are a size, which a profile may give. The
+    `option` fields are options of commands, with `words` as their help."""
+
+    name: str
+    kind: Kind
+    words: str
+    least: int = 0
+    most: int = 0
+    choices: tuple[str, ...] = ()
+    default: str | int = ""
+    on_form: bool = False
+    sized: bool = False
+    option: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in stored requests and in profiles, where a walltime is a number of seconds."""
+        return f"{self.name}_s" if self.kind is Kind.WALLTIME else self.name
+
+
+FIELDS = (
+    Field(name="kind", kind=Kind.WORD, choices=("lab", "dask", "batch"), words="What is started (lab)."),
+    Field(name="name", kind=Kind.TEXT, words="The person's name for the session; for kind lab that of the JupyterHub server."),
+    Field(
+        name="cores", kind=Kind.COUNT, least=1, most=100_000, default=1, on_form=True, sized=True, option=True,
+        words="Cores in all (1).",
+    ),
+    Field(
+        name="gpus", kind=Kind.COUNT, most=10_000, default=0, on_form=True, sized=True, option=True,
+        words="GPUs or DCUs in all (0).",
+    ),
+    Field(name="gpu_model", kind=Kind.MODEL, on_form=True, option=True, words="Only this model."),
+    Field(
+        name="walltime", kind=Kind.WALLTIME, default="1h", on_form=True, sized=True, option=True,
+        words="For how long: 30m, 2h, 1-12:00:00 (1h).",
+    ),
+    Field(
+        name="memory", kind=Kind.MEMORY, on_form=True, sized=True, option=True,
+        words="In all: 4G, 512M (the centre's share of so many cores).",
+    ),
+    Field(name="nodes", kind=Kind.COUNT, least=1, most=10_000, default=1, option=True, words="Spread over so many nodes (1)."),
+    Field(name="centre", kind=Kind.WORD, on_form=True, option=True, words="Only this centre."),
+    Field(name="partition", kind=Kind.WORD, option=True, words="Only this partition."),
+    Field(name="project", kind=Kind.WORD, on_form=True, option=True, words="Who pays (your first project)."),
+    Field(name="app", kind=Kind.TEXT, words="The app that is started."),
+    Field(name="dataset", kind=Kind.TEXT, words="The dataset that is worked on."),
+)  # fmt: skip
+ON_FORM = tuple(field.name for field in FIELDS if field.on_form)
+SIZES = tuple(field.name for field in FIELDS if field.sized)
