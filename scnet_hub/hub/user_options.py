@@ -62,7 +62,8 @@ def sizes_of(profiles: Sequence[Json], profile: str) -> Json:
 
 
 def size_of(profile: Json) -> Json:
-    return {field.name: profile[field.key] for field in FIELDS if field.sized and field.key in profile}
+    """A profile's size as options."""
+    return {field.name: profile[field.key] or field.default for field in FIELDS if field.sized and field.key in profile}
 
 
 def document(request: JobRequest) -> Json:
