@@ -32,7 +32,7 @@ import reporting
 
 from scnet_hub.client import Client
 from scnet_hub.demo.browser import Browser
-from scnet_hub.demo.run import Demo, running
+from scnet_hub.demo.run import Demo, Setup, running
 from scnet_hub.demo.state import some_free_port
 from tests.demo.front import Front
 
@@ -137,7 +137,7 @@ async def measure(rounds: int, seconds: float, bare: bool) -> Json:
             ends.callback(front.close)
             url, os.environ["SSL_CERT_FILE"] = f"https://localhost:{front.port}/", str(front.certificate)
         home = Path(folder) / "home"
-        async with running(home, port=port, url=url, background=False, say=reporting.note) as demo:
+        async with running(home, Setup(port=port, url=url, background=False), say=reporting.note) as demo:
             return report(await attack_all(demo, rounds, seconds))
 
 

@@ -9,7 +9,7 @@
   const every = Math.max(1, Number(root.dataset.every) || 5) * 1000;
   const LIVE_EVERY = 10000; // ms between two lines read out by a screen reader
   const OLD_AFTER = 30000; // ms without any answer of the hub until every row is greyed
-  const OWN_FIELDS = [...root.querySelectorAll(".scnet-own [name]")].map((node) => node.name);
+  const OWN_FIELDS = [...root.querySelectorAll(".scnet-own [name]")].map((node) => node.getAttribute("name") ?? "");
 
   let view = JSON.parse(slot("view").textContent);
   let bare = Boolean(view.problem) && root.querySelectorAll('[name="profile"]').length === 1; // opened in an outage: no profiles
