@@ -11,7 +11,7 @@ MINUTES ?=
 PYTHON ?= $(shell for p in .venv/bin/python python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help setup tools demo test soak faults testbed-up testbed-down check lock
+.PHONY: help setup tools demo test test-quick soak faults testbed-up testbed-down check lock
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,6 +29,9 @@ demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real 
 
 test: tools ## run the whole test suite (TESTS=tests/placement: a part of it)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+test-quick: setup ## run what needs no root, no service and no browser: under three minutes (TESTS=tests/placement: a part of it)
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m quick $(TESTS)
 
 soak: setup ## try the ledger's properties with 50,000 examples each (TESTS=tests/ledger/test_x.py: a part of them)
 	@SCNET_EXAMPLES=50000 .venv/bin/python -m pytest -n 2 --dist loadgroup -m hypothesis $(or $(TESTS),tests/ledger)

@@ -1,12 +1,14 @@
 """What all tests share: Hypothesis without clocks (this may run beside anything), short folders for unix sockets, real centres."""
 
 import asyncio
+import gc
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,6 +28,25 @@ ON_THE_TESTBED = {"real", "testbed", "faults", "enrolment"}
 NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")
 
 
+# What takes longest, the longest first: what begins last decides when a run of two ends. From `--durations=0` of a whole run.
+LONGEST = (
+    "testbed",
+    "tests/ledger/test_invariants.py",
+    "tests/metering/test_intake.py",
+    "tests/hub/test_rejoin.py",
+    "tests/ledger/test_settlement.py",
+    "tests/demo/test_main_job.py",
+    "tests/ledger/test_usage.py",
+    "tests/hub/test_start_page_browser.py",
+    "tests/test_quotas.py",
+    "tests/test_clusters.py",
+    "tests/ledger/test_pricing.py",
+)
+# `make test-quick` leaves these out: they need root, services, a browser or processes by the dozen.
+SYSTEM = {"browser", "dask", "demo", "enrolment", "faults", "hub", "real", "session", "stock", "testbed", "transport"}
+SLOW = re.compile(r"/(test_(embedded|conformance|real|notebooks|setup|saved|browser|overload|locked)\w*|\w+_browser)\.py$")
+
+
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped
     """Which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on the testbed. Not by
     marks: the xdist of now writes its groups into a field that the pytest of now does not read."""
@@ -42,7 +63,31 @@ def together(file: str) -> str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    config.option.loadscopereorder = False  # by the number of tests; ours is the order below
     return Together(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if quick(item):
+            item.add_marker("quick")
+    if hasattr(config, "workerinput"):
+        places = {scope: place for place, scope in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(together(item.nodeid.partition("::")[0]), len(places)))
+
+
+def quick(item: pytest.Item) -> bool:
+    """Whether it needs nothing but Python, and takes well under a second."""
+    file = item.nodeid.partition("::")[0]
+    on_postgresql = "postgresql" in getattr(item, "callspec", SimpleNamespace(params={})).params.values()
+    away = SYSTEM.intersection(Path(file).parts) or SLOW.search(file) or on_postgresql
+    return not away and not any(item.get_closest_marker(name) for name in ("slow", "browser", "slurm"))
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: looking through it again and again for garbage takes a fifth of a run."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -1,5 +1,7 @@
-"""The conformance suite on the embedded centre, on unprivileged Slurm, and on the four real centres of the testbed over SSH:
-Slurm twice, Grid Engine, OAR. Without a real part it fails with the install line."""
+"""The conformance suite on the embedded centre and on unprivileged Slurm. Without Slurm it fails with the install line.
+
+`test_conformance_real.py` runs the same on real centres; what differs there is said by the fixtures `kind`, `page`, `means`, `account`.
+"""
 
 import asyncio
 import shutil
@@ -24,7 +26,6 @@ from scnet_hub.demo.embedded import EmbeddedCentre, Settings  # noqa: E402
 from scnet_hub.demo.slurm_clusters import SlurmCluster  # noqa: E402
 from scnet_hub.domain.jobs import JobState  # noqa: E402
 from scnet_hub.domain.standard.centre import parse_centre  # noqa: E402
-from tests.testbed.fixtures import need  # noqa: E402
 
 SIZE = {"name": "alpha", "nodes": 2, "cores": 4, "memory": 8 * 2**30, "gpus": 2, "gpu_model": "a100"}
 
@@ -51,37 +52,31 @@ def slurm(home: Path) -> Iterator[str]:
 
 
 KINDS = {"embedded": embedded, "slurm": slurm}
-REAL = "abcd"
 SHORTEST = {"embedded": timedelta(seconds=1), "c": timedelta(seconds=5), "d": timedelta(seconds=20)}  # Slurm counts minutes
 
 
 @pytest.fixture(
     scope="module",
-    params=["embedded", *(pytest.param(kind, marks=[pytest.mark.slurm, pytest.mark.slow]) for kind in ("slurm", *REAL))],
+    params=["embedded", pytest.param("slurm", marks=[pytest.mark.slurm, pytest.mark.slow])],
 )
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def page(kind: str, request: pytest.FixtureRequest) -> Iterator[Path]:
+def page(kind: str) -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="sc-"))
     try:
-        if kind in REAL:
-            testbed = request.getfixturevalue("testbed")
-            need(testbed, kind)
-            yield testbed.page(kind)
-        else:
-            with KINDS[kind](home) as text:
-                (home / "centre.toml").write_text(text)
-                yield home / "centre.toml"
+        with KINDS[kind](home) as text:
+            (home / "centre.toml").write_text(text)
+            yield home / "centre.toml"
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def means(page: Path, kind: str) -> Means:
-    return Means(folder=page.parents[1] if kind in REAL else page.parent)
+def means(page: Path) -> Means:
+    return Means(folder=page.parent)
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +104,8 @@ def deaf(kind: str, centre: Centre, means: Means, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="module")
-def account(kind: str, centre: Centre) -> str:
-    return centre.spec.identity.accounts["ada"] if kind in REAL else ""
+def account() -> str:
+    return ""
 
 
 @pytest.fixture(scope="module")

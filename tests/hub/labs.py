@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import httpx
 import jupyterhub
 
+from tests.hub.process import HubProcess
 from tests.hub.together import Routes
 
 Json = dict[str, Any]
@@ -198,19 +195,14 @@ class LabHub:
         self.api = httpx.Client(base_url=self.url, headers={"Authorization": "token the-token-of-these-tests"}, trust_env=False, timeout=30)
 
     def start(self) -> None:
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
-        argv = [sys.executable, "-m", "jupyterhub", "-f", str(self.home / "config.py")]
-        with (self.home / "hub.log").open("a") as log:
-            self.process = subprocess.Popen(argv, cwd=self.home, env=env, stdout=log, stderr=log)
+        self.process = HubProcess(self.home / "config.py", self.home, self.home / "hub.log")
         self.until(lambda: self.api.get("").status_code == 200)
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(30)
+        self.process.kill()
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.kill()
+        self.kill()
         self.api.close()
 
     @property
@@ -250,5 +242,5 @@ class LabHub:
                     return
             except httpx.HTTPError:
                 pass
-            assert self.process.poll() is None and time.monotonic() < deadline, re.sub(r"(?m)^.*\[D .*\n", "", self.log)[-4000:]
+            assert self.process.runs() and time.monotonic() < deadline, re.sub(r"(?m)^.*\[D .*\n", "", self.log)[-4000:]
             time.sleep(0.05)

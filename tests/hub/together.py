@@ -5,11 +5,8 @@ The centres answer no scheduler's question; `left` is what people wrote into the
 
 from __future__ import annotations
 
-import os
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -28,6 +25,7 @@ from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import ScnetError, Unreachable
 from scnet_hub.services.federation import Federation
+from tests.hub.process import HubProcess
 
 FEDERATION = """
 centres = ["alpha.toml", "beta.toml", "gamma.toml", "delta.toml"]
@@ -140,11 +138,7 @@ class Together:
         page = self.home / "jupyterhub_config.py"
         page.write_text(HUB.format(root=str(Path(__file__).parents[2]), home=str(self.home)) + self.settings)
         self.start_broker()
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
-        with (self.home / "hub.log").open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterhub", "-f", str(page)], cwd=self.home, env=env, stdout=log, stderr=log
-            )
+        self.process = HubProcess(page, self.home, self.home / "hub.log")
         self.until(lambda: httpx.get(f"{self.url}health", trust_env=False).status_code == 200)
 
     def until(self, true: Any, seconds: float = 60) -> None:
@@ -155,7 +149,7 @@ class Together:
                     return
             except httpx.HTTPError:
                 pass
-            assert self.process.poll() is None and time.monotonic() < deadline, (self.home / "hub.log").read_text()[-3000:]
+            assert self.process.runs() and time.monotonic() < deadline, (self.home / "hub.log").read_text()[-3000:]
             time.sleep(0.05)
 
     def start_broker(self) -> None:
@@ -184,7 +178,6 @@ class Together:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
         self.stop_broker()
 
     def run_there(self, centre: str, account: str, command: str) -> None:

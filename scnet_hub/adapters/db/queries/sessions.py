@@ -27,12 +27,9 @@ def _row(row: Row[Any]) -> SessionRow:
     return SessionRow(**row._mapping)
 
 
-def _by_lead() -> Select[Any]:
-    return select(*_ALL).join_from(sessions, copies, and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead))
-
-
-def _by_copy() -> Select[Any]:
-    return select(*_ALL).join_from(sessions, copies, copies.c.session == sessions.c.id)
+# Made once: naming so many columns anew takes longer than SQLite does to answer.
+_BY_LEAD = select(*_ALL).join_from(sessions, copies, _LEAD)
+_BY_COPY = select(*_ALL).join_from(sessions, copies, copies.c.session == sessions.c.id)
 
 
 def insert(tx: Tx, **values: Any) -> None:
@@ -51,26 +48,26 @@ def add_copy(tx: Tx, session_id: str, number: int, **values: Any) -> None:
 
 def get(tx: Tx, session_id: str, number: int = 0) -> SessionRow | None:
     """Returns the session by its leading copy, or by the copy with that number."""
-    query = _by_copy().where(copies.c.number == number) if number else _by_lead()
+    query = _BY_COPY.where(copies.c.number == number) if number else _BY_LEAD
     row = tx.execute(query.where(sessions.c.id == session_id)).first()
     return _row(row) if row else None
 
 
 def copies_of(tx: Tx, session_id: str) -> list[SessionRow]:
     """Returns the session's copies, oldest first."""
-    return [_row(row) for row in tx.execute(_by_copy().where(sessions.c.id == session_id).order_by(copies.c.number))]
+    return [_row(row) for row in tx.execute(_BY_COPY.where(sessions.c.id == session_id).order_by(copies.c.number))]
 
 
 def live_one(tx: Tx, person: str, kind: str, name: str) -> SessionRow | None:
     """Returns the live session that has this name."""
     one = (sessions.c.live, ~sessions.c.in_line, sessions.c.person == person, sessions.c.kind == kind, sessions.c.name == name)
-    row = tx.execute(_by_lead().where(*one)).first()
+    row = tx.execute(_BY_LEAD.where(*one)).first()
     return _row(row) if row else None
 
 
 def next_in_line(tx: Tx, session_id: str) -> SessionRow | None:
     """Returns the session that took, or will take, the place of that session: the newest, if earlier ones failed."""
-    row = tx.execute(_by_lead().where(sessions.c.continues == session_id).order_by(sessions.c.created_at.desc())).first()
+    row = tx.execute(_BY_LEAD.where(sessions.c.continues == session_id).order_by(sessions.c.created_at.desc())).first()
     return _row(row) if row else None
 
 
@@ -108,7 +105,7 @@ def spent_by(tx: Tx, project: str, person: str) -> tuple[int, int]:
 
 
 def live(tx: Tx, *, person: str = "", centre: str = "", project: str = "") -> list[SessionRow]:
-    query = _by_lead().where(sessions.c.live).order_by(sessions.c.created_at, sessions.c.id)
+    query = _BY_LEAD.where(sessions.c.live).order_by(sessions.c.created_at, sessions.c.id)
     for column, value in ((sessions.c.person, person), (copies.c.centre, centre), (sessions.c.project, project)):
         if value:
             query = query.where(column == value)
@@ -117,7 +114,7 @@ def live(tx: Tx, *, person: str = "", centre: str = "", project: str = "") -> li
 
 def live_copies(tx: Tx, *, centre: str = "") -> list[SessionRow]:
     """Returns all jobs that may be at a centre, including jobs of sessions that are over: a row for each copy."""
-    query = _by_copy().where(copies.c.job_live).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
+    query = _BY_COPY.where(copies.c.job_live).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
     return [_row(row) for row in tx.execute(query.where(copies.c.centre == centre) if centre else query)]
 
 
@@ -142,7 +139,7 @@ def starting(tx: Tx, kind: str) -> list[SessionRow]:
     """Returns live sessions of a kind that were never ready and are not being stopped, each with all its copies, in
     order."""
     wanted = (sessions.c.live, sessions.c.kind == kind, sessions.c.ready_at.is_(None), sessions.c.cancelled_at.is_(None))
-    return [_row(row) for row in tx.execute(_by_copy().where(*wanted).order_by(sessions.c.created_at, sessions.c.id, copies.c.number))]
+    return [_row(row) for row in tx.execute(_BY_COPY.where(*wanted).order_by(sessions.c.created_at, sessions.c.id, copies.c.number))]
 
 
 _KEPT = tuple(column for column in _ALL if column.name not in ("placement", "payload"))
@@ -200,13 +197,13 @@ def briefs(tx: Tx, ids: Sequence[str]) -> list[BriefRow]:
 
 def unsettled(tx: Tx, centre: str) -> list[SessionRow]:
     """Returns copies that ended at that centre and still wait for their usage record."""
-    query = _by_copy().where(copies.c.centre == centre, ~copies.c.job_live, copies.c.used.is_(None))
+    query = _BY_COPY.where(copies.c.centre == centre, ~copies.c.job_live, copies.c.used.is_(None))
     return [_row(row) for row in tx.execute(query)]
 
 
 def uncharged(tx: Tx, project: str) -> list[SessionRow]:
     """Returns sessions of a project that are over and not charged yet."""
-    query = _by_lead().where(sessions.c.project == project, ~sessions.c.live, sessions.c.charged.is_(None))
+    query = _BY_LEAD.where(sessions.c.project == project, ~sessions.c.live, sessions.c.charged.is_(None))
     return [_row(row) for row in tx.execute(query)]
 
 
