@@ -38,6 +38,7 @@ from scnet_hub.services.settlement import closing
 from scnet_hub.units import Amount
 from tests.ledger.closing import LOAD, SPEC, Clock, charge, day, grant
 
+from .contract import Checked
 from .door import by
 
 PEOPLE = {
@@ -80,7 +81,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     fed = Federation(SPEC, centres, db, call_home_url="http://127.0.0.1:9/{}", clock=clock)
     hub = httpx.AsyncClient(transport=httpx.MockTransport(vouch))
     app = create_app(fed, Gate("http://hub/hub/api", "h" * 64, http=hub))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://broker{PREFIX}/") as http:
+    async with httpx.AsyncClient(transport=Checked(app), base_url=f"http://broker{PREFIX}/") as http:
         yield House(db, clock, fed, http)
     db.close()
 

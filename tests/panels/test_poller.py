@@ -125,5 +125,5 @@ def test_an_error_is_shown_beside_the_last_facts_and_goes_away(error):
 def test_one_look_is_three_calls():
     with FakeBroker() as broker, broker.client() as client:
         shown = ask(client)
-        assert [path for _, path in broker.calls] == ["centres", "sessions", "balance"]
+        assert [path for _, path in broker.calls] == ["centres", "sessions", "balances"]
     assert [row["name"] for row in shown["centres"]] == ["Alpha", "Beta"]

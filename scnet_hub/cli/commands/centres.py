@@ -18,7 +18,7 @@ from ..options import given, needs
 @reading
 def centres(client: Client) -> Answer:
     """The member centres: state, what is free, queue, price, age of the facts."""
-    document = client.call("GET", "centres")
+    document = client.listed("centres", "centres")
     return Answer(document, lambda: show_centres(document["centres"]))
 
 

@@ -15,7 +15,7 @@ from ..commands.sessions import moment
 @reading
 def orphans(client: Client) -> Answer:
     """Jobs that no session has, and sessions whose centre has no job of theirs."""
-    document = client.call("GET", "orphans")
+    document = client.listed("orphans", "jobs", "sessions")
     return Answer(document, lambda: show(document))
 
 

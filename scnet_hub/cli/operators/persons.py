@@ -23,7 +23,7 @@ def forget(client: Client, name: str, yes: bool) -> Answer:
     """Put a random name where NAME stands; for ever. What was used and paid stays."""
     if not yes:
         click.confirm(f"Forget {name}? Nobody can undo it.", abort=True, err=True)
-    document = client.call("POST", f"persons/{quote(name, safe='')}/forget", timeout=600)
+    document = client.call("POST", f"people/{quote(name, safe='')}/erase", timeout=600)
     return Answer(document, lambda: show(document))
 
 

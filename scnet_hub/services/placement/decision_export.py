@@ -34,7 +34,7 @@ class _Page:
 
 async def page(log: DecisionLog, since: datetime, until: datetime, after: str = "") -> Json:
     """First decisions about starts (not those about further copies) after `since` (of those made at that instant after the one of that
-    id) and not after `until`. `next` says what to ask for then, None after the last; `left` counts this page's too."""
+    id) and not after `until`. `next` is the next page's cursor, None on the last one; `left` counts this page's too."""
     await log.flush()
     names, now = {name: known.spec.name for name, known in log.load.centres.items()}, log.clock()
     found = await log.db.query(_read, since, until, after, names, now)
@@ -76,7 +76,8 @@ async def _snapshots(log: DecisionLog, wanted: Sequence[record.Snapshot]) -> lis
     return found
 
 
-def _next(found: _Page, until: datetime) -> Json | None:
+def _next(found: _Page, until: datetime) -> str | None:
+    """The cursor of the next page: the time and id of this page's last decision, and the end of the time that was asked for."""
     if found.last is None or found.left <= len(found.decisions):
         return None
-    return {"since": found.last.decided_at.isoformat(), "after": found.last.id, "until": until.isoformat()}
+    return "~".join((found.last.decided_at.isoformat(), found.last.id, until.isoformat()))
