@@ -13,6 +13,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
@@ -73,7 +74,7 @@ def create_app(
         await gate.close()
 
     app, lanes = calls(prefix, life), Lanes(bounds)
-    app.state.federation, app.state.gate, app.state.lanes = federation, gate, lanes
+    app.state.federation, app.state.gate, app.state.lanes, app.state.prefix = federation, gate, lanes, prefix
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
@@ -180,5 +181,12 @@ async def _http(request: Request, error: Exception) -> Response:
     refused = ScnetError(f"{words}: {request.method} {request.url.path[:200]}", hint="docs/reference/rest.md lists the calls.", code="http")
     refused.status = error.status_code
     answer = problem(refused)
-    answer.headers.update(error.headers or {})  # which methods there are
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request.url.path.removeprefix(request.app.state.prefix))))
     return answer
+
+
+def _methods(path: str) -> set[str]:
+    """Those of all calls that have this path: the framework names those of the first one."""
+    routes = (route for noun in NOUNS for route in noun.router.routes if isinstance(route, APIRoute))
+    return {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}

@@ -33,8 +33,8 @@ async def list_decisions(
     fed: Fed, who: Operator, days: Days = 1, since: Moment = None, until: Moment = None, after: After = ""
 ) -> Response:
     """A page of the log with what each decision was made from, of the last days or of that time; `after` names the time too."""
-    begin = parse_instant(since, option="since") if since else fed.clock() - timedelta(days=days)
-    end = parse_instant(until, option="until") if until else fed.clock()
+    begin = parse_instant(since, option="since") if since is not None else fed.clock() - timedelta(days=days)
+    end = parse_instant(until, option="until") if until is not None else fed.clock()
     last = ""
     if after:
         begin, last, end = _cursor(after)

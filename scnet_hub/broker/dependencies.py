@@ -21,7 +21,8 @@ from .auth import Caller, Gate
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Short = Annotated[str, Query(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows of one page.")]
-Moment = Annotated[str | None, Query(max_length=40), WithJsonSchema({"type": "string", "format": "date-time"})]
+TIME_OR_DAY = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
+Moment = Annotated[str | None, Query(max_length=40), WithJsonSchema(TIME_OR_DAY)]
 After = Annotated[str, Query(max_length=255, description="The `next` of the page before.")]
 
 

@@ -32,7 +32,7 @@ async def get_usage(
     federation's."""
     spending = fed.reports.spending
     question = Question(
-        by=by, since=spending.moment("since", since or "") or spending.month(fed.clock()), until=spending.moment("until", until or ""),
+        by=by, since=spending.moment("since", since) or spending.month(fed.clock()), until=spending.moment("until", until),
         project=project, person=identifiers.person(person), after=after, limit=limit,
     )  # fmt: skip
     return answer(await spending.usage(question, who.person, operator=who.operator))

@@ -17,7 +17,7 @@ class Checked(httpx.AsyncBaseTransport):
     """Requests to the app itself; AssertionError where an answer is not as the document says."""
 
     def __init__(self, app: FastAPI) -> None:
-        self.contract, self.inner = contract_of(app), httpx.ASGITransport(app)
+        self.app, self.contract, self.inner = app, contract_of(app), httpx.ASGITransport(app)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = await self.inner.handle_async_request(request)

@@ -61,7 +61,7 @@ def kinds(schema: Json) -> set[str]:
 
 def edges(schema: Json) -> tuple[Any, ...]:
     """The values that a field of this schema must bear."""
-    if schema.get("format") in ("date-time", "date"):
+    if any(one.get("format") in ("date-time", "date") for one in (schema, *schema.get("anyOf", ()))):
         return TIMES
     return NUMBERS if kinds(schema) & {"number", "integer"} else TEXTS
 

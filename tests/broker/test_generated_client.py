@@ -48,7 +48,7 @@ async def test_a_generated_client_starts_lists_and_stops_a_session(generated: Mo
     client: Any = generated.AuthenticatedClient(base_url="http://broker", token="ada")
     client.set_async_httpx_client(httpx.AsyncClient(transport=Checked(app), base_url="http://broker", headers=by("ada")))
 
-    begun = await start.asyncio(client=client, body=models.Start(kind=models.StartKind.BATCH, name="made", argv=["sleep", "300"]))
+    begun = await start.asyncio(client=client, body=models.Start(kind=models.Kind.BATCH, name="made", argv=["sleep", "300"]))
     assert isinstance(begun, models.Session) and (begun.name, begun.live, begun.person) == ("made", True, "ada")
     listed = await importlib.import_module(f"{sessions.__name__}.list_sessions").asyncio(client=client)
     assert [one.id for one in listed.sessions] == [begun.id] and listed.next_ is None

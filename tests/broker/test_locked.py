@@ -29,7 +29,6 @@ from scnet_hub.services.federation import Federation
 from scnet_hub.services.projects import projects
 from tests.ledger.closing import CENTRE, LOAD
 
-from .contract import Checked
 from .door import by, vouch
 
 PAGE = """
@@ -60,7 +59,7 @@ def over(db: Database) -> Federation:
 
 def asking(federation: Federation) -> httpx.AsyncClient:
     gate = Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
-    transport = Checked(create_app(federation, gate))
+    transport = httpx.ASGITransport(create_app(federation, gate))
     return httpx.AsyncClient(transport=transport, base_url=f"http://broker{PREFIX}/", timeout=None)
 
 

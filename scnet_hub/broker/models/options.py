@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from pydantic import ConfigDict, Field, WithJsonSchema, create_model
 
@@ -13,14 +14,15 @@ from ...domain.sessions import requests
 from .base import Document, Taken
 
 Text = Annotated[str, Field(max_length=requests.MAX_TEXT)]
-Size = Annotated[str | int, WithJsonSchema({"type": "string", "maxLength": requests.MAX_TEXT})]
+Kind = Enum("Kind", {kind.upper(): kind for kind in requests.KINDS}, type=str)  # type: ignore[misc]
+SIZES = {"memory": "integer", "walltime": "number"}
 DESCRIPTIONS = {
     "name": "The person's own label; of a Lab its server's name.",
     "project": "Who pays; the person's first project unless given.",
     "cores": "Of the whole job.",
-    "memory": 'Like "4G"; the centre\'s share of so many cores unless given.',
+    "memory": 'Like "4G", or bytes; the centre\'s share of so many cores unless given.',
     "gpus": "Of the whole job.",
-    "walltime": 'Like "30m", "2h" or "1-12:00:00"; an hour unless given.',
+    "walltime": 'Like "30m", "2h" or "1-12:00:00", or seconds; an hour unless given.',
     "centre": "Only there.",
     "partition": "Only there.",
 }
@@ -29,11 +31,16 @@ DESCRIPTIONS = {
 def _field(name: str) -> tuple[Any, Any]:
     said = DESCRIPTIONS.get(name)
     if name == "kind":
-        return Literal[requests.KINDS], Field("lab", description=said)
+        return Kind | None, Field(Kind("lab"), description=said)
     if name in requests.NUMBERS:
         least, most = requests.NUMBERS[name]
-        return Annotated[int, Field(ge=least, le=most)], Field(max(least, 0), description=said)
-    return (Size if name in ("memory", "walltime") else Text), Field("", description=said)
+        return Annotated[int, Field(ge=least, le=most)] | None, Field(least, description=said)
+    return (_size(SIZES[name]) if name in SIZES else Text | None), Field("", description=said)
+
+
+def _size(number: str) -> Any:
+    kinds = [{"type": "string", "maxLength": requests.MAX_TEXT}, {"type": number}, {"type": "null"}]
+    return Annotated[str | float | None, WithJsonSchema({"anyOf": kinds})]
 
 
 if TYPE_CHECKING:
@@ -48,7 +55,7 @@ else:
     Options = create_model(
         "Options",
         __base__=Taken,
-        __doc__="What a session needs. `POST placements` and `POST quotes` take the same, and start nothing.",
+        __doc__='What a session needs; null and "" are the default. `POST placements` and `POST quotes` take the same, and start nothing.',
         **{name: _field(name) for name in (*requests.TEXTS, *requests.NUMBERS, "memory", "walltime")},
     )
     _hints = get_type_hints(JobRequest)

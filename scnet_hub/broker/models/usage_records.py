@@ -28,7 +28,8 @@ class UsageRecord(Document):
     end: Time | None
     elapsed_s: Seconds
     cores: int
-    gpus: int
+    gpus: list[tuple[str, int]]
+    """Of each model, how many."""
     memory: int
     state: str
     scheduler_state: str
