@@ -26,7 +26,7 @@ from scnet_hub.demo.embedded.scheduler import RUNNING, Job, Node, Step, decide
 from scnet_hub.domain.commands import Command, Completed
 from scnet_hub.domain.dialects.dialect import dialect
 from scnet_hub.domain.standard.centre import CentreSpec
-from scnet_hub.domain.standard.centre_writer import centre_page
+from scnet_hub.domain.standard.centre_writer import CentrePage
 from scnet_hub.errors import SpecError, Unreachable
 
 OWNER = Owner("scnet", 1000, "scnet", 1000)
@@ -97,17 +97,17 @@ class MemoryCentre:
         self._due = False
 
     def page(self, **page: Any) -> str:
-        """Its `centre.toml`; `page` as for `centre_page`."""
+        """Its `centre.toml`; `page` as for `CentrePage`."""
         of = self.settings
         partition = {
             "name": of.partition, "nodes": of.nodes, "cores": of.cores, "memory": of.memory, "gpus": of.gpus,
             "gpu_model": of.gpu_model, "max_walltime": of.max_walltime,
         }  # fmt: skip
         usual = {"title": of.name.title(), "python": "/usr/bin/python3", "directory": f"/home/{of.name}"}
-        return centre_page(
+        return CentrePage(
             id=of.name, transport={"kind": "embedded", "socket": "/nowhere"}, partition=partition, host=of.address(1),
             memory_per_core=of.memory // of.cores, **{**usual, **page},
-        )  # fmt: skip
+        ).text()  # fmt: skip
 
     def ask(self, *words: str) -> str:
         """What one of Slurm's commands prints. Raises SpecError where it fails."""
