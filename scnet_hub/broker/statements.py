@@ -25,13 +25,15 @@ async def _name(period: str, book: str, member: str) -> tuple[str, str, str]:
 Name = Annotated[tuple[str, str, str], Depends(_name)]
 
 
+async def _wanted(period: Short = "", member: Short = "", book: Short = "", state: Short = "") -> dict[str, str]:
+    return {"period": period, "member": member, "unit": book, "state": state}
+
+
 @router.get("/statements", response_model=Statements)
 async def list_statements(
-    fed: Fed, by: Reading, period: Short = "", member: Short = "", book: Short = "", state: Short = "", after: After = "",
-    limit: Limit = PAGE,
-) -> Response:  # fmt: skip
+    fed: Fed, by: Reading, wanted: Annotated[dict[str, str], Depends(_wanted)], after: After = "", limit: Limit = PAGE
+) -> Response:
     """Newest first, without their lines: of the caller's members; operators: of all."""
-    wanted = {"period": period, "member": member, "unit": book, "state": state}
     found, following = await fed.settling.statements(by, wanted, after, limit)
     return answer({"statements": found, "next": following})
 
