@@ -150,7 +150,7 @@ def test_a_broker_whose_disk_is_full_answers_questions_until_there_is_room(tmp_p
             assert "can't be written" in health["read_only"]
             assert [http.get(path).status_code for path in ("me", "centres", "sessions", "balances")] == [200] * 4
             refused = http.post("allocations", json=body)
-            assert (refused.status_code, refused.json()["code"]) == (503, "not-stored") and "room" in refused.json()["hint"]
+            assert (refused.status_code, refused.json()["code"]) == (503, "not-stored") and "free space" in refused.json()["hint"]
             room(process, resource.RLIM_INFINITY)
             until(lambda: not http.get("health").json()["read_only"], process)
             assert http.post("allocations", json=body).status_code == 201

@@ -44,7 +44,7 @@ def test_the_options_of_the_document_are_those_of_the_domain() -> None:
         (Decide, {"decision": "keep", "words": "x"}, "decision: must be 'drop' or 'believe', not 'keep'."),
         (Decide, {"decision": "drop"}, "words: is missing."),
         (Decide, {"decision": "drop", "words": "\x1b[1m"}, "words: must be text without control characters."),
-        (Wish, {"project": "p", "amount": "5"}, "amount: '5' is not a number of credits."),
+        (Wish, {"project": "p", "amount": "5"}, "amount: '5' is not a valid amount of credits."),
         (Wish, {"project": "p", "amount": 5, "ends_at": "soon"}, "ends_at: 'soon' is not a time."),
         (Wish, {"project": "p", "amount": 5, "centres": "alpha"}, "centres: must be a valid list, not 'alpha'."),
         (Wish, {"project": "x" * 65, "amount": 5}, "project: 65 characters are too many; at most 64."),

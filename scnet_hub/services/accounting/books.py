@@ -42,7 +42,7 @@ class Balance:
 
 
 class Terms(TypedDict, total=False):
-    """On which terms a lot is granted: by whom, until when, for which centres (none: all). `rate`: millionths of money for each unit, from
+    """The terms of a lot: its grantor, its end, its centres (none: all). `rate`: millionths of money for each unit, from
     the grantor to the centre that earns it."""
 
     grantor: str
@@ -54,16 +54,7 @@ class Terms(TypedDict, total=False):
 # ---- a project's credits
 
 
-def grant(
-    tx: Tx,
-    project: str,
-    lot: str,
-    amount: Amount,
-    at: datetime,
-    *,
-    actor: str = "",
-    **terms: Unpack[Terms],
-) -> bool:
+def grant(tx: Tx, project: str, lot: str, amount: Amount, at: datetime, *, actor: str = "", **terms: Unpack[Terms]) -> bool:
     """Adds a lot once. Returns False if a lot of that name was granted before."""
     given = Terms(grantor="federation") | terms
     new = Lot(project=project, name=lot, granted=amount.micros, available=amount.micros, unit=amount.unit, **given)
