@@ -33,8 +33,9 @@ test: tools ## run the whole test suite (TESTS=tests/placement: a part of it)
 test-quick: setup ## run what needs no root, no service and no browser: under three minutes (TESTS=tests/placement: a part of it)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m quick $(TESTS)
 
-soak: setup ## try the ledger's properties with 50,000 examples each (TESTS=tests/ledger/test_x.py: a part of them)
+soak: setup ## try the ledger's properties with 50,000 examples each, REST with 100 a call (TESTS=tests/ledger/test_x.py: a part)
 	@SCNET_EXAMPLES=50000 .venv/bin/python -m pytest -n 2 --dist loadgroup -m hypothesis $(or $(TESTS),tests/ledger)
+	$(if $(TESTS),,@SCNET_API_EXAMPLES=100 .venv/bin/python -m pytest -n 2 tests/broker/test_schemathesis.py)
 
 faults: setup ## break a federation over four real centres under load, as root (SEED=7 MINUTES=60), and report
 	@.venv/bin/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))

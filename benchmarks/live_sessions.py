@@ -157,8 +157,8 @@ async def start(broker: Broker) -> None:
 
 
 ASKED: dict[str, Callable[[Broker], Awaitable[Any]]] = {
-    "balance of a member": lambda one: get(one, "balance", by("p0")),
-    "balance of an operator": lambda one: get(one, "balance", by("olga")),
+    "balance of a member": lambda one: get(one, "balances", by("p0")),
+    "balance of an operator": lambda one: get(one, "balances", by("olga")),
     "usage of an operator by centre": lambda one: get(one, "usage?by=centre", by("olga")),
     "sessions of a member": lambda one: get(one, "sessions", by("p0")),
     "sessions of an operator, the first page": lambda one: get(one, "sessions", by("olga")),

@@ -40,6 +40,6 @@ async def test_money_in_flight_is_what_a_bill_says_over_many_sessions_at_once(da
     hub = Hub(database)
     for number in range(40):
         hub.ran(f"s{number}", "ada", at=NOW - HOUR - timedelta(seconds=number))
-    found = (await hub.reports.balances("ada"))[0]
+    found = (await hub.reports.balances("ada"))[0][0]
     assert found["in_flight"] == sum(round(2 * (3600 + number) / 3600 * 1e6 + 0.499999) for number in range(40)) / 1e6
     assert found["per_hour"] == 80 and found["waiting"] == 0

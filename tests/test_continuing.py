@@ -29,7 +29,7 @@ async def test_the_next_session_is_at_the_same_centre_and_takes_the_name_when_it
     assert ended.end_reason == "Continued in the next session."
     await world.federation.stopping.cancel(await world.federation.lookup.get(after.id))
     await world.reaches(after.id, "charged")
-    assert (await world.federation.reports.balances("ada"))[0]["held"] == 0
+    assert (await world.federation.reports.balances("ada"))[0][0]["held"] == 0
 
 
 async def test_asking_twice_continues_once(world: World) -> None:

@@ -34,7 +34,7 @@ async def test_refused_everywhere_ends_with_the_centres_words_and_holds_nothing(
     row = await world.submit()
     ended = await world.reaches(row.id, "charged")
     assert "QOSMaxWallDurationPerJobLimit" in ended.end_reason and not ended.live and ended.charged == 0
-    assert (await world.federation.reports.balances("ada"))[0]["available"] == 100
+    assert (await world.federation.reports.balances("ada"))[0][0]["available"] == 100
 
 
 async def test_a_lost_answer_to_a_submit_does_not_double_the_job(world: World) -> None:
@@ -103,7 +103,7 @@ async def test_a_stop_before_anything_was_submitted_submits_nothing(world: World
     world.faults["north"].away = False
     ended = await world.reaches(row.id, "charged")
     assert (ended.charged, ended.held > 0, world.jobs(row.id)) == (0, True, 0)
-    assert (await world.federation.reports.balances("ada"))[0]["available"] == 100
+    assert (await world.federation.reports.balances("ada"))[0][0]["available"] == 100
 
 
 async def test_a_broker_that_died_between_intent_and_job_finds_or_makes_the_job_once(world: World) -> None:

@@ -129,7 +129,7 @@ async def test_a_copy_refused_after_its_session_was_set_aside_gives_its_hold_bac
     await calm.reaches(row.id, "charged")
     await fed.stopping.cancel(fresh)
     await calm.reaches(fresh.id, "charged")
-    assert (await fed.reports.balances("ada"))[0]["held"] == 0
+    assert (await fed.reports.balances("ada"))[0][0]["held"] == 0
 
 
 async def test_a_job_that_its_centre_lists_again_is_not_written_off(calm: World) -> None:

@@ -27,7 +27,7 @@ LAYERS: dict[str, int] = {
 # The same inside two layers, lowest first: a room may import those before it, and itself.
 INNER: dict[str, tuple[tuple[str, ...], ...]] = {
     "domain": (
-        ("addresses", "commands", "hosts", "identifiers", "jobs", "months"),
+        ("addresses", "commands", "hosts", "identifiers", "jobs", "months", "paging"),
         ("dialects",),
         ("standard",),
         ("pricing",),

@@ -361,7 +361,7 @@ async def test_a_lease_of_no_length_holds_for_the_whole_walltime_and_ends_those_
 async def test_what_runs_over_its_hold_is_in_flight_and_no_more_available(hall: Hall) -> None:
     await hall.runs(cores=9, person="ada")
     hall.clock.now += 1.5 * HOUR
-    (told,) = await hall.fed.reports.balances("ada")
+    ((told,), _) = await hall.fed.reports.balances("ada")
     assert (told["settled"], told["in_flight"], told["held"], told["available"]) == (0, 13.5, 0, -3.5)
     (session,) = await hall.fed.reports.sessions([await hall.row()])
     assert (session["in_flight"], session["held"], session["leased_until"]) == (13.5, 0, "2026-11-02T09:58:00.000Z")

@@ -9,6 +9,7 @@ import httpx
 from scnet_hub.cli.commands.tariff import row, words
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.services.reporting import price_list
+from tests.broker.door import app as app
 from tests.broker.door import by
 from tests.broker.door import door as door
 from tests.cli.federation import Broker, run

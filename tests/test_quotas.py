@@ -192,7 +192,7 @@ async def test_who_asks_is_told_the_ceilings_and_what_is_in_use(database: Databa
     hub = Hub(database)
     hub.start(cores=3)
     hub.start("ben", cores=2)
-    [course, own] = await hub.fed.reports.balances("ada")
+    [course, own], _ = await hub.fed.reports.balances("ada")
     assert course["quota"]["cores"] == {"used": 5, "limit": 10} and own["quota"]["gpus"] == {"used": 0, "limit": 2}
     told = [(one["whose"], one["what"], one["used"], one["limit"]) for one in course["my_quota"]]
     assert told[:2] == [("Each person", "sessions", 1, 5), ("Each person", "cores", 3, 12)]

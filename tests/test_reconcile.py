@@ -92,7 +92,7 @@ async def test_a_centre_that_gives_a_job_id_out_again_does_not_end_our_session_b
     assert [one["id"] for one in listed] == [row.id] and listed[0]["settles_at"]
     ended = await world.reaches(row.id, "charged")
     assert ended.charged == 0 and "knows nothing of this job" in ended.end_reason
-    assert (await world.federation.reports.balances("ada"))[0]["available"] == 100
+    assert (await world.federation.reports.balances("ada"))[0][0]["available"] == 100
     assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
 
 
@@ -114,10 +114,10 @@ async def test_what_ended_and_never_gets_a_usage_record_is_settled_unpaid(world:
     world.faults["north"].knows_nothing = {"sacct"}
     await world.federation.stopping.cancel(running)
     ended = await world.reaches(row.id, "ended")
-    assert ended.charged is None and (await world.federation.reports.balances("ada"))[0]["held"] > 0
+    assert ended.charged is None and (await world.federation.reports.balances("ada"))[0][0]["held"] > 0
     charged = await world.reaches(row.id, "charged")
     assert charged.charged == 0 and "The accounting of North has no record of this job: not charged." in await world.log(row.id)
-    balance = (await world.federation.reports.balances("ada"))[0]
+    balance = (await world.federation.reports.balances("ada"))[0][0]
     assert (balance["available"], balance["held"]) == (100, 0)
     assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
 

@@ -9,6 +9,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from scnet_hub.broker.models.options import Start
 from scnet_hub.cli.options import OPTIONS, needs
 from scnet_hub.display.request_fields import FIELDS, ON_FORM, SIZES, Kind
 from scnet_hub.domain.jobs import JobRequest
@@ -22,6 +23,7 @@ PAYLOAD = {"argv", "env", "files"}
 ANOTHER = 'Field(name="queue_class", kind=Kind.WORD, choices=("short", "long"), on_form=True, option=True, words="Which class of queue."),'
 FACES = """
 import json, click
+from scnet_hub.broker.models.options import Options
 from scnet_hub.cli.options import needs
 from scnet_hub.domain.sessions import requests
 from scnet_hub.hub import user_options
@@ -36,7 +38,7 @@ try:
 except BadOption as error:
     refusal = str(error)
 print(json.dumps({
-    "schema": requests.schema()["properties"]["queue_class"],
+    "schema": Options.model_json_schema()["properties"]["queue_class"]["description"],
     "request": request.queue_class,
     "refusal": refusal,
     "stored": user_options.document(request)["queue_class"],
@@ -56,7 +58,7 @@ def test_each_field_is_one_of_a_request() -> None:
 
 
 def test_every_face_is_made_from_the_table() -> None:
-    assert set(requests.schema()["properties"]) == {field.name for field in FIELDS} | PAYLOAD
+    assert set(Start.model_fields) == {field.name for field in FIELDS} | PAYLOAD
     assert set(requests.CHECKS) == set(Kind)
     assert len(OPTIONS) == sum(field.option for field in FIELDS)
     assert set(SIZES) < set(ON_FORM) == set(user_options.document(requests.job_request("ada", full())))
@@ -94,7 +96,7 @@ def test_a_field_of_the_table_and_the_request_reaches_every_face(tmp_path: Path)
     done = subprocess.run([sys.executable, "-c", FACES], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
-        "schema": {"type": "string", "maxLength": requests.MAX_TEXT, "description": "Which class of queue."},
+        "schema": "Which class of queue.",
         "request": "short", "refusal": "queue_class: 'quick' is not one of short, long.", "stored": "short", "rest": "short",
         "link": "long", "form": "", "wrong": "queue_class", "command": "--queue-class",
     }  # fmt: skip

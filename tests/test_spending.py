@@ -16,6 +16,7 @@ from scnet_hub.adapters.db.queries.projects import MemberRow, ProjectRow
 from scnet_hub.client.panels.state import balance_row
 from scnet_hub.display import centre_status
 from scnet_hub.domain.centres.state import Load
+from scnet_hub.domain.paging import MOST
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import FederationSpec
 from scnet_hub.errors import BadOption, NotEntitled, NotFound
@@ -84,7 +85,7 @@ class Hub:
         return await self.spending.usage(Question(**{"by": by, "since": MONTH} | more), asker, operator=operator)
 
     def balance(self, project: str = "p") -> Json:
-        return next(one for one in self.db.run_here(self.reports._balances, "") if one["id"] == project)
+        return next(one for one in self.db.run_here(self.reports._balances, "", "", MOST)[0] if one["id"] == project)
 
 
 @pytest.fixture
@@ -220,7 +221,7 @@ def test_a_capped_member_sees_the_rest_of_the_cap_or_of_the_project(hub: Hub) ->
         stored_projects.put(tx, project, [MemberRow(person="ada", role="pi"), MemberRow(person="ben", cap=credits(10).micros)])
 
     hub.db.run_here(cap)
-    found = next(one for one in hub.db.run_here(hub.reports._balances, "ben") if one["id"] == "p")
+    found = next(one for one in hub.db.run_here(hub.reports._balances, "ben", "", MOST)[0] if one["id"] == "p")
     assert found["own"] == {"cap": 10, "spent": 4, "held": 0, "available": 6} and found["available"] > 900
     assert centre_status.mine(found) == "you may spend 6.00 of your 10.00 credits" and centre_status.available(found) == 6
     assert start_form._project(found)["label"].endswith("– 6.00 credits available")

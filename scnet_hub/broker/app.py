@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from .. import __version__
 from ..domain.addresses import PREFIX
 from ..errors import BadOption, ScnetError, TooSlow
 from ..services.federation import Federation
-from . import allocations, persons, settlement, tariffs, usage, usage_records
+from . import (
+    account_links,
+    allocations,
+    balances,
+    centres,
+    decisions,
+    health,
+    openapi,
+    orphans,
+    people,
+    periods,
+    placements,
+    sessions,
+    statements,
+    usage,
+    usage_records,
+)
 from .auth import Gate
 from .concurrency import Bounds, Lanes
 from .limits import ClientStalled, Limits
 from .page_watch import Pages
-from .sessions import router
 
 log = logging.getLogger(__name__)
-PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "code", "family", "hint", "acts"],
-    "properties": {
-        **{name: {"type": "string"} for name in ("type", "title", "code", "family", "hint", "acts")},
-        "status": {"type": "integer"},
-        "details": {"type": "object"},
-    },
-}
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"description": words, "content": {"application/problem+json": {"schema": PROBLEM}}}
-    for status, words in (("4XX", "Refused: what is wrong, and what to do."), ("5XX", "The broker or a centre can't answer now."))
-}
+# Each has a `router` with its calls.
+NOUNS = (
+    sessions, placements, centres, decisions, account_links, people, balances, allocations, usage, usage_records, periods, statements,
+    orphans, health,
+)  # fmt: skip
 ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -64,26 +73,38 @@ def create_app(
         await federation.stop()
         await gate.close()
 
-    app = FastAPI(
-        title="SCNet Hub broker",
-        version=__version__,
-        description="One door to the member centres: sessions, placements, balances.",
-        openapi_url=f"{prefix}/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,  # to an address that the caller's Host header names, without TLS where that ends before us
-        lifespan=life,
-    )
-    lanes = Lanes(bounds)
-    app.state.federation, app.state.gate, app.state.lanes = federation, gate, lanes
-    for one in (router, allocations.router, usage_records.router, persons.router, settlement.router, tariffs.router, usage.router):
-        app.include_router(one, prefix=prefix, responses=REFUSALS)
+    app, lanes = calls(prefix, life), Lanes(bounds)
+    app.state.federation, app.state.gate, app.state.lanes, app.state.prefix = federation, gate, lanes, prefix
     app.add_exception_handler(ScnetError, _refusal)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(Limits, gate=gate, lanes=lanes, refused=problem, prefix=prefix)
     app.add_middleware(Faults)
     app.add_middleware(Headers)
+    return app
+
+
+def calls(prefix: str = PREFIX, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """All calls below `prefix`, and their OpenAPI document: nothing that answers them."""
+    app = FastAPI(
+        title="SCNet Hub broker",
+        version=__version__,
+        description="One door to the member centres: sessions, placements, balances.",
+        openapi_url=None,  # FastAPI would make the document in the event loop: see below
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        redirect_slashes=False,  # to an address that the caller's Host header names, without TLS where that ends before us
+        lifespan=lifespan,
+    )
+    for noun in NOUNS:
+        app.include_router(noun.router, prefix=prefix, tags=[noun.__name__.rpartition(".")[2].replace("_", "-")])
+    app.openapi = partial(openapi.document, app, [noun.router for noun in NOUNS], prefix)  # type: ignore[method-assign]
+
+    @app.get(f"{prefix}/openapi.json", include_in_schema=False)
+    async def get_document() -> Response:
+        return Response(await asyncio.to_thread(lambda: json.dumps(app.openapi())), media_type="application/json")
+
     return app
 
 
@@ -159,4 +180,13 @@ async def _http(request: Request, error: Exception) -> Response:
     words = HTTPStatus(error.status_code).phrase
     refused = ScnetError(f"{words}: {request.method} {request.url.path[:200]}", hint="docs/reference/rest.md lists the calls.", code="http")
     refused.status = error.status_code
-    return problem(refused)
+    answer = problem(refused)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request.url.path.removeprefix(request.app.state.prefix))))
+    return answer
+
+
+def _methods(path: str) -> set[str]:
+    """Those of all calls that have this path: the framework names those of the first one."""
+    routes = (route for noun in NOUNS for route in noun.router.routes if isinstance(route, APIRoute))
+    return {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}

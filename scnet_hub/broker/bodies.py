@@ -1,4 +1,4 @@
-"""The JSON object in a request's body, read within bounds, and its schema as the OpenAPI document shows it.
+"""The JSON object in a request's body, read within bounds and then as a model; and documents as answers.
 
 JSON as RFC 8259 has it: UTF-8, and no NaN. What no database, file or scheduler could hold is refused here for every call: numbers over 64
 bits, NUL characters and unpaired surrogates.
@@ -9,15 +9,42 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fastapi import Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ValidationError
 
 from ..errors import BadOption
 
 Json = dict[str, Any]
+M = TypeVar("M", bound=BaseModel)
 MAX_BODY = 256 * 1024
 INT64 = 2**63
+SHOWN = 40  # characters of what was given that a refusal repeats
+
+
+class BodyOf(Generic[M]):
+    """A dependency: the body as a `model`. The OpenAPI document finds it among a call's dependencies."""
+
+    def __init__(self, model: type[M]) -> None:
+        self.model = model
+
+    async def __call__(self, request: Request) -> M:
+        """Raises BadOption."""
+        return validated(self.model, await body_of(request))
+
+
+class OptionsOf(BodyOf[M]):
+    """The body as it is: options are checked by `domain/sessions/requests.py`, for forms and REST alike. The model documents them."""
+
+    async def __call__(self, request: Request) -> Json:  # type: ignore[override]
+        return await body_of(request)
+
+
+def answer(document: Json, status: int = 200) -> JSONResponse:
+    """A document as it is, not validated again: the suite holds answers against their models."""
+    return JSONResponse(document, status)
 
 
 async def body_of(request: Request) -> Json:
@@ -44,14 +71,31 @@ def parse(data: bytes) -> Json:
         raise BadOption("A name in the body holds a NUL character or an unpaired surrogate.")
     for name, value in body.items():
         if wrong := next((found for one in _values(value) if (found := _unfit(one))), ""):
-            raise BadOption(f"{name[:40]}: {wrong}", details={"field": name[:40]})
+            raise BadOption(f"{name[:SHOWN]}: {wrong}", details={"field": name[:SHOWN]})
     return body
 
 
-def only(body: Json, *names: str) -> None:
-    """Raises BadOption for a field of another name."""
-    if unknown := sorted(set(body) - set(names)):
-        raise BadOption(f"Unknown field {unknown[0][:40]!r}.", hint=f"Known: {', '.join(names)}.")
+def validated(model: type[M], body: Json) -> M:
+    """Raises BadOption with the field, what was given and what is allowed."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise _refusal(model, error) from error
+
+
+def _refusal(model: type[BaseModel], error: ValidationError) -> BadOption:
+    first = error.errors(include_url=False)[0]
+    field, known = ".".join(str(part)[:SHOWN] for part in first["loc"]), f"Known: {', '.join(model.model_fields)}."
+    if first["type"] == "extra_forbidden":
+        return BadOption(f"Unknown field {field!r}.", hint=known, details={"field": field})
+    if first["type"] == "missing":
+        return BadOption(f"{field}: is missing.", hint=known, details={"field": field})
+    allowed = first["msg"].replace("Input should", "must", 1)
+    return BadOption(f"{field}: {allowed}, not {_shown(first['input'])}.", details={"field": field})
+
+
+def _shown(given: object) -> str:
+    return repr(given)[:SHOWN] if isinstance(given, str | int | float | None) else type(given).__name__
 
 
 def _values(value: Any) -> Iterator[Any]:
@@ -86,19 +130,3 @@ def _encodes(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def described(*, required: tuple[str, ...] = (), **properties: Json) -> Json:
-    """The schema of a call's body, for `openapi_extra`: an object of these properties and no others."""
-    schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
-    if required:
-        schema["required"] = [*required]
-    return {"requestBody": {"required": bool(required), "content": {"application/json": {"schema": schema}}}}
-
-
-def texts(most: int) -> Json:
-    return {"type": "string", "maxLength": most}
-
-
-INSTANT: Json = {"type": "string", "format": "date-time"}
-DAY: Json = {"type": "string", "format": "date"}

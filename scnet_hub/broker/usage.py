@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Depends, Query, Response
 
 from ..domain import identifiers
 from ..services.reporting.spending import LARGEST, PAGE, Question
-from .bodies import INSTANT
-from .sessions import Fed, Who
+from .bodies import answer
+from .dependencies import Fed, Moment, Short, Who, noun
+from .models.usage import Usage
+from .refusals import refuses
 
-Json = dict[str, Any]
-router = APIRouter()
-Short = Annotated[str, Query(max_length=64)]
-Moment = Annotated[str, Query(max_length=40, json_schema_extra=INSTANT)]
+router = noun()
 
 
-@router.get("/usage")
-async def usage(
+async def _times(fed: Fed, since: Moment = None, until: Moment = None) -> tuple[datetime, datetime | None]:
+    spending = fed.reports.spending
+    return spending.moment("since", since) or spending.month(fed.clock()), spending.moment("until", until)
+
+
+async def _whose(project: Short = "", person: Annotated[str, Query(max_length=255)] = "") -> tuple[str, str]:
+    return project, identifiers.person(person)
+
+
+@router.get("/usage", response_model=Usage, openapi_extra=refuses("unknown-project", "not-the-manager"))
+async def get_usage(
     fed: Fed,
     who: Who,
-    project: Short = "",
-    person: Annotated[str, Query(max_length=255)] = "",
+    times: Annotated[tuple[datetime, datetime | None], Depends(_times)],
+    whose: Annotated[tuple[str, str], Depends(_whose)],
     by: Annotated[str, Query(max_length=16)] = "day",
-    since: Moment = "",
-    until: Moment = "",
     after: Annotated[int, Query(ge=0, le=10**9)] = 0,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = PAGE,
-) -> Json:
-    """By day, centre, person, session or charge; since this month began, unless it says otherwise. `next` is the next page's `after`."""
-    spending = fed.reports.spending
-    question = Question(
-        by=by, since=spending.moment("since", since) or spending.month(fed.clock()), until=spending.moment("until", until),
-        project=project, person=identifiers.person(person), after=after, limit=limit,
-    )  # fmt: skip
-    return await spending.usage(question, who.person, operator=who.operator)
+) -> Response:
+    """By day, centre, person, session or charge; since this month began unless it says otherwise. Times without a zone are the
+    federation's."""
+    question = Question(by=by, since=times[0], until=times[1], project=whose[0], person=whose[1], after=after, limit=limit)
+    return answer(await fed.reports.spending.usage(question, who.person, operator=who.operator))

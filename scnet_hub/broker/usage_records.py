@@ -2,74 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Depends, Path, Query, Response
 
 from ..adapters.db.database import Tx
 from ..adapters.db.queries import usage as records
 from ..adapters.db.queries.manifests import ManifestRow
 from ..adapters.db.queries.usage import UsageRow
-from ..display.times import parse_day
 from ..domain.usage import cloud_events
 from ..errors import BadOption, SpecError
 from ..services.accounting import charging, intake, suspense_decisions
 from ..services.documents import iso
-from .allocations import prose
-from .bodies import DAY, MAX_BODY, body_of, described, only, texts
-from .sessions import Fed, Who, operator_of
+from .bodies import INT64, BodyOf, Json, answer
+from .dependencies import Fed, Limit, Operator, Short, name_of, noun
+from .models.usage_records import Decide, Events, EventsTaken, Manifests, Pull, Suspense, UsageRecord
+from .refusals import CENTRES, refuses
 
-Json = dict[str, Any]
-router = APIRouter()
-Short = Annotated[str, Query(max_length=64)]
-MOST = 500  # records of one answer, and events of one question
-DECISION_SCHEMA = described(required=("decision", "words"), decision={"type": "string", "enum": ["drop", "believe"]}, words=texts(MAX_BODY))
-EVENTS_SCHEMA = described(required=("events",), events={"type": "array", "maxItems": MOST, "items": texts(MAX_BODY)})
+router = noun()
+PAGE = 500
 
 
-@router.get("/usage/suspense")
-async def suspense(fed: Fed, who: Who, centre: Short = "", decided: bool = False) -> Json:
+@router.get("/usage-records/suspense", response_model=Suspense)
+async def list_suspense(
+    fed: Fed,
+    who: Operator,
+    centre: Short = "",
+    decided: Annotated[bool, Query()] = False,
+    after: Annotated[int, Query(ge=0, lt=INT64)] = 0,
+    limit: Limit = PAGE,
+) -> Response:
     """Records that can't be charged, the oldest first, with the reason of each; `decided`: also those that an operator decided about."""
-    operator_of(who)
-    found = await fed.db.query(records.suspended, centre, not decided)
-    return {"as_of": iso(fed.clock()), "records": [_record(one) for one in found[:MOST]], "more": max(len(found) - MOST, 0)}
+    found = [one for one in await fed.db.query(records.suspended, centre, not decided) if one.id > after]
+    more = max(len(found) - limit, 0)
+    listed = [_record(one) for one in found[:limit]]
+    return answer({"as_of": iso(fed.clock()), "records": listed, "more": more, "next": listed[-1]["id"] if more else None})
 
 
-@router.post("/usage/suspense/{number}", openapi_extra=DECISION_SCHEMA)
-async def decide(number: Annotated[int, Path(ge=1, lt=2**31)], fed: Fed, who: Who, request: Request) -> Json:
+@router.post("/usage-records/suspense/{number}", response_model=UsageRecord, openapi_extra=refuses("unknown-record", "decided", "no-usage"))
+async def decide_record(
+    number: Annotated[int, Path(ge=1, lt=2**31)], fed: Fed, who: Operator, body: Annotated[Decide, Depends(BodyOf(Decide))]
+) -> Response:
     """Drops a record, or believes it: then it is charged all the same."""
-    operator_of(who)
-    body = await body_of(request)
-    only(body, "decision", "words")
-    said = (str(body.get("decision", "")), prose(body.get("words", "")), who.person or "operator")
+    said = (body.decision, body.words, name_of(who))
     row = await fed.db.run(suspense_decisions.decide, number, *said, fed.pages, fed.clock())
     if row.session:
         fed.runtime.signals.changes.notify(row.session)
-    return _record(row)
+    return answer(_record(row))
 
 
-@router.post("/centres/{centre}/usage/pull", openapi_extra=described(required=("day",), day=DAY, to=DAY))
-async def pull(centre: str, fed: Fed, who: Who, request: Request) -> Json:
+@router.post("/centres/{centre}/usage-records/pull", response_model=Manifests, openapi_extra=refuses("unknown-centre", *CENTRES))
+async def pull_records(centre: str, fed: Fed, who: Operator, body: Annotated[Pull, Depends(BodyOf(Pull))]) -> Response:
     """Asks a centre's accounting again for a day, or the days up to another one; with what the records here lack then."""
-    operator_of(who)
-    body = await body_of(request)
-    only(body, "day", "to")
-    first = parse_day(body.get("day"), option="day")
-    rows = await fed.accounting_pull.pull_days(centre, first, parse_day(body["to"], option="to") if body.get("to") else first)
-    return {"manifests": [_manifest(one) for one in rows]}
+    rows = await fed.accounting_pull.pull_days(centre, body.day, body.to or body.day)
+    return answer({"manifests": [_manifest(one) for one in rows]})
 
 
-@router.post("/usage/events", openapi_extra=EVENTS_SCHEMA)
-async def take(fed: Fed, who: Who, request: Request) -> Json:
+@router.post("/usage-records/events", response_model=EventsTaken)
+async def take_events(fed: Fed, who: Operator, body: Annotated[Events, Depends(BodyOf(Events))]) -> Response:
     """Takes in usage records that a centre exported as CloudEvents."""
-    operator_of(who)
-    body = await body_of(request)
-    only(body, "events")
-    events = body.get("events")
-    if not isinstance(events, list) or len(events) > MOST or not all(isinstance(one, str) for one in events):
-        raise BadOption(f"events: must be a list of at most {MOST} lines of JSON.", hint="docs/reference/usage.md shows one.")
     try:
-        usages = [cloud_events.parse(line, source=f"event {number}")[0] for number, line in enumerate(events, 1)]
+        usages = [cloud_events.parse(line, source=f"event {number}")[0] for number, line in enumerate(body.events, 1)]
     except SpecError as error:  # of who sent them, not of a page
         raise BadOption(str(error), hint=error.hint) from error
     if strange := next((one.centre for one in usages if one.centre not in fed.centres), ""):
@@ -84,7 +77,7 @@ async def take(fed: Fed, who: Who, request: Request) -> Json:
     news = await fed.db.run(work)
     for session in news:
         fed.runtime.signals.changes.notify(session)
-    return {"taken": len(usages), "sessions": news}
+    return answer({"taken": len(usages), "sessions": news})
 
 
 def _record(row: UsageRow) -> Json:

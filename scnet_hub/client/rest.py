@@ -125,7 +125,7 @@ class Client:
         return self.call("GET", "me")
 
     def centres(self) -> list[Json]:
-        return list(self.call("GET", "centres")["centres"])
+        return list(self.listed("centres", "centres")["centres"])
 
     def place(self, **options: Any) -> Json:
         """Where a session with these options would go now, and why; starts nothing."""
@@ -154,14 +154,15 @@ class Client:
     def session_list(self, *, all: bool = False, kind: str = "") -> Json:
         """The whole list with its `as_of`, asked for page by page."""
         params: Json = ({"all": 1} if all else {}) | ({"kind": kind} if kind else {})
-        return self._pages("sessions", "sessions", params)
+        return self.listed("sessions", "sessions", params=params)
 
-    def _pages(self, path: str, rows: str, params: Json) -> Json:
-        """An answer whose `rows` are those of all its pages."""
-        document = self.call("GET", path, params=params)
+    def listed(self, path: str, *rows: str, params: Json | None = None, timeout: float | None = None) -> Json:
+        """A list's answer whose `rows` are those of all its pages."""
+        asked = params or {}
+        document = self.call("GET", path, params=asked, timeout=timeout)
         while (after := document.get("next")) is not None:
-            page = self.call("GET", path, params={**params, "after": after})
-            document = {**page, rows: document[rows] + page[rows]}
+            page = self.call("GET", path, params={**asked, "after": after}, timeout=timeout)
+            document = page | {name: document[name] + page[name] for name in rows}
         return document
 
     def session(self, session_id: str, *, wait: float = 0, seen: int = -1) -> Json:
@@ -177,11 +178,11 @@ class Client:
         return str(self.call("GET", f"sessions/{_segment(session_id)}/log", params={"size": size} if size else {})["log"])
 
     def balance(self) -> list[Json]:
-        return list(self.call("GET", "balance")["projects"])
+        return list(self.listed("balances", "balances")["balances"])
 
     def usage(self, **asked: str) -> Json:
         """What was used: `by` day, centre, session, person or charge; of a `project`, a `person`, `since` and `until` days."""
-        return self._pages("usage", "rows", {name: value for name, value in asked.items() if value})
+        return self.listed("usage", "rows", params={name: value for name, value in asked.items() if value})
 
     def entries(self, project: str, *, after: int = 0) -> list[Json]:
         """The newest entries of a project, a hundred of them; older than the entry of the id `after`, if given."""

@@ -1,7 +1,7 @@
 """The fields of a request: what a person may ask of a session, each with its kind, bounds, default and words.
 
-This is the one table of them. From it are made the JSON schema and the checks of the broker's body
-(`domain/sessions/requests.py`), the names of the start form, of links and of JupyterHub's REST
+This is the one table of them. From it are made the model of the broker's body (`broker/models/options.py`) and its
+checks (`domain/sessions/requests.py`), the names of the start form, of links and of JupyterHub's REST
 (`hub/user_options.py`), and the options of commands (`cli/options.py`). Each field is an attribute of
 `domain.jobs.JobRequest` by the same name.
 """

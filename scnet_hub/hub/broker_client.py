@@ -53,14 +53,16 @@ class Broker:
 
     async def labs(self, *, timeout: float) -> list[Json]:
         """Returns all live Lab sessions in brief, read page by page; each page within `timeout` s."""
-        found: list[Json] = []
-        params: Json = {"kind": "lab", "brief": 1, "limit": PAGE}
-        while True:
-            page = await self.call("GET", "sessions", "", params=params, timeout=timeout)
-            found += page["sessions"]
-            if not page.get("next"):  # an older broker has no pages
-                return found
-            params["after"] = page["next"]
+        params = {"kind": "lab", "brief": 1, "limit": PAGE}
+        return list((await self.listed("sessions", "sessions", THE_HUB, params=params, timeout=timeout))["sessions"])
+
+    async def listed(self, path: str, rows: str, person: str, *, params: Json | None = None, **kwargs: Any) -> Json:
+        """Returns a list's answer whose `rows` are those of all its pages; raises as `call` does."""
+        document = await self.call("GET", path, person, params=params or {}, **kwargs)
+        while (after := document.get("next")) is not None:
+            page = await self.call("GET", path, person, params={**(params or {}), "after": after}, **kwargs)
+            document = page | {rows: document[rows] + page[rows]}
+        return document
 
     async def ensure(self, person: str, options: Json) -> Json:
         return await self.call("POST", "sessions", person, json=options)

@@ -195,11 +195,11 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
     found: Json = {"centres": [], "placement": None, "projects": [], "profiles": [], "problem": None}
     try:
         centres, balance, profiles = await asyncio.gather(
-            broker.call("GET", "centres", person, timeout=5),
-            broker.call("GET", "balance", person, timeout=5),
-            broker.call("GET", "profiles", person, timeout=5),
+            broker.listed("centres", "centres", person, timeout=5),
+            broker.listed("balances", "balances", person, timeout=5),
+            broker.listed("profiles", "profiles", person, timeout=5),
         )
-        found |= {"centres": centres["centres"], "projects": balance["projects"], "profiles": profiles["profiles"]}
+        found |= {"centres": centres["centres"], "projects": balance["balances"], "profiles": profiles["profiles"]}
         found["placement"] = await broker.call("POST", "placements", person, json=options, params={"quotes": "true"}, timeout=5)
         found["problem"] = found["placement"].pop("refusal", None)
     except ScnetError as error:

@@ -131,7 +131,7 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def listed_profiles(self) -> list[Json]:
         """The sizes that the broker offers by name."""
-        return list((await self.broker.call("GET", "profiles", self.user.name, timeout=5))["profiles"])
+        return list((await self.broker.listed("profiles", "profiles", self.user.name, timeout=5))["profiles"])
 
     def job_environment(self) -> Json:
         """What the job needs of the hub's variables: never the hub's own PATH, HOME or secrets."""

@@ -85,7 +85,7 @@ def hop(one: Hop, now: datetime) -> Json:
     return {"name": one.name, "ok": one.ok, "since": iso(one.since), "age_s": age, "why": one.why}
 
 
-def account(row: AccountRow) -> Json:
+def account_link(row: AccountRow) -> Json:
     """Returns a link of a person to an account at a centre, current or ended."""
     return {
         "person": row.person, "centre": row.centre, "account": row.account, "how": row.how, "linked_by": row.linked_by,

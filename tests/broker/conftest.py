@@ -1,3 +1,4 @@
 """What the tests of the door share."""
 
+from .door import app as app
 from .door import door as door

@@ -56,7 +56,9 @@ async def test_a_fault_inside_is_an_answer_in_words(door: httpx.AsyncClient) -> 
     assert answer.json()["code"] == "fault" and "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "accounts/a"), ("POST", "accounts/a/proof"), ("DELETE", "accounts/a")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "account-links/a"), ("POST", "account-links/a/proof"), ("DELETE", "account-links/a")]
+)
 async def test_the_token_that_lies_at_a_centre_does_not_change_as_whom_jobs_run(method: str, path: str) -> None:
     scopes = ["custom:scnet:use", "users:activity!user=ada", "access:servers!server=ada/"]
     hub = httpx.MockTransport(lambda request: httpx.Response(200, json={"name": "ada", "scopes": scopes}))

@@ -6,7 +6,9 @@ The calls and their fields come from the document, so a new call is tried too.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,18 +17,22 @@ import pytest
 
 from scnet_hub.adapters.centre import Centre
 from scnet_hub.adapters.db.database import Database
+from scnet_hub.broker import refusals
 from scnet_hub.broker.app import create_app
 from scnet_hub.broker.auth import Gate
 from scnet_hub.broker.bodies import parse
 from scnet_hub.domain.addresses import PREFIX
-from scnet_hub.errors import BadOption
+from scnet_hub.errors import KINDS, BadOption, BrokerError
 from scnet_hub.services.federation import Federation
 from tests.ledger.closing import LOAD, SPEC, Clock
 from tests.test_instants import EDGES as TIMES
 
+from .contract import Checked
 from .door import by, vouch
 
 Json = dict[str, Any]
+ROOT = Path(__file__).resolve().parents[2] / "scnet_hub"
+ROOMS = ("adapters", "broker", "domain", "services")
 NUMBERS: tuple[Any, ...] = (
     10**400, -(10**400), 2**63, -(2**63) - 1, 2**63 - 1, 10**18, 1e308, 5e-324, -1, 0, 0.5, True, "1\n", "1_000", "\u0661",
     "NaN", "1e400", None, [], {},
@@ -45,7 +51,7 @@ async def federation(database: Database) -> Federation:
 @pytest.fixture
 async def http(federation: Federation) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(federation, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch))))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker") as client:
+    async with httpx.AsyncClient(transport=Checked(app), base_url="http://broker") as client:
         yield client
 
 
@@ -55,14 +61,14 @@ def kinds(schema: Json) -> set[str]:
 
 def edges(schema: Json) -> tuple[Any, ...]:
     """The values that a field of this schema must bear."""
-    if schema.get("format") in ("date-time", "date"):
+    if any(one.get("format") in ("date-time", "date") for one in (schema, *schema.get("anyOf", ()))):
         return TIMES
     return NUMBERS if kinds(schema) & {"number", "integer"} else TEXTS
 
 
-def body_schema(call: Json) -> Json:
+def body_schema(document: Json, call: Json) -> Json:
     schema: Json = call.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    return schema
+    return document["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if schema else {}
 
 
 def calls(document: Json) -> Iterator[tuple[str, str, Json]]:
@@ -119,7 +125,7 @@ async def test_parameters_at_the_edges_are_refused_in_words(http: httpx.AsyncCli
 
 async def test_bodies_at_the_edges_are_refused_in_words(http: httpx.AsyncClient) -> None:
     document = (await http.get(f"{PREFIX}/openapi.json")).json()
-    described = [(method, path, schema) for method, path, call in calls(document) if (schema := body_schema(call))]
+    described = [(method, path, schema) for method, path, call in calls(document) if (schema := body_schema(document, call))]
     assert len(described) >= 14
     for method, path, schema in described:
         url = path.replace("{period}", "2026-10").replace("{book}", "GRANT").replace("{number}", "1").replace("{centre}", "alpha")
@@ -131,7 +137,20 @@ async def test_bodies_at_the_edges_are_refused_in_words(http: httpx.AsyncClient)
 def test_every_call_declares_its_refusals(federation: Federation) -> None:
     document = create_app(federation, Gate("http://hub/hub/api", "h" * 64)).openapi()
     for method, path, call in calls(document):
-        assert "application/problem+json" in call["responses"]["4XX"]["content"], (method, path)
+        refused = {status: one for status, one in call["responses"].items() if "application/problem+json" in one.get("content", {})}
+        assert "500" in refused and (path.endswith("/health") or {"400", "429", "503"} <= refused.keys()), (method, path)
+        assert ("401" in refused) == bool(call.get("security")), (method, path)
+        assert "422" not in call["responses"] or "422" in refused, (method, path)
+
+
+def test_every_code_that_the_sources_name_is_declared() -> None:
+    """And none is declared that no source names."""
+    named = {
+        found for room in ROOMS for path in (ROOT / room).rglob("*.py") for found in re.findall(r'\bcode="([a-z-]+)"', path.read_text())
+    }
+    named -= {"announcement", "credits", "maintenance", "unknown"}  # warnings, not refusals
+    families = {code for code, kind in KINDS.items() if kind is not BrokerError}
+    assert named | families | {"bad-token"} == set(refusals.ALL)
 
 
 @pytest.mark.parametrize(

@@ -310,8 +310,8 @@ async def test_who_sends_slowly_without_a_token_keeps_no_session_from_calling_ho
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/projects/health"), ("POST", "/accounts/health"), ("GET", "/statements/2026-10/GRANT/call-home"),
-        ("DELETE", "/accounts/call-home"), ("GET", "/sessions/abc/call-home"),
+        ("GET", "/projects/health"), ("POST", "/account-links/health"), ("GET", "/statements/2026-10/GRANT/call-home"),
+        ("DELETE", "/account-links/call-home"), ("GET", "/sessions/abc/call-home"),
     ],
 )  # fmt: skip
 async def test_only_the_calls_themselves_have_places_of_their_own(method: str, path: str) -> None:

@@ -43,11 +43,11 @@ centres = ["alpha"]
 people = ["ada"]
 """
 READS = (
-    "me", "centres", "profiles", "sessions", "sessions?all=1", "balance", "usage", "usage?by=session", "projects/p", "allocations",
-    "accounts", "tariffs",
-    "entries?project=p", "statements", "periods", "decisions", "orphans", "metrics", "usage/suspense", "settlement/board",
+    "me", "centres", "profiles", "sessions", "sessions?all=1", "balances", "usage", "usage?by=session", "projects/p", "allocations",
+    "account-links", "tariffs",
+    "entries?project=p", "statements", "periods", "decisions", "orphans", "metrics", "usage-records/suspense", "settlement/board",
 )  # fmt: skip
-OPERATORS = ("decisions", "orphans", "metrics", "usage/suspense", "settlement/board")
+OPERATORS = ("decisions", "orphans", "metrics", "usage-records/suspense", "settlement/board")
 PATIENCE = 5  # seconds: SQLite itself waits 10 for a lock
 
 
@@ -148,9 +148,9 @@ def test_a_broker_whose_disk_is_full_answers_questions_until_there_is_room(tmp_p
         with httpx.Client(base_url=f"http://127.0.0.1:{port}{PREFIX}/", headers=headers, trust_env=False) as http:
             health = until(lambda: http.get("health").json(), process)
             assert "can't be written" in health["read_only"]
-            assert [http.get(path).status_code for path in ("me", "centres", "sessions", "balance")] == [200] * 4
+            assert [http.get(path).status_code for path in ("me", "centres", "sessions", "balances")] == [200] * 4
             refused = http.post("allocations", json=body)
-            assert (refused.status_code, refused.json()["code"]) == (503, "not-stored") and "room" in refused.json()["hint"]
+            assert (refused.status_code, refused.json()["code"]) == (503, "not-stored") and "free space" in refused.json()["hint"]
             room(process, resource.RLIM_INFINITY)
             until(lambda: not http.get("health").json()["read_only"], process)
             assert http.post("allocations", json=body).status_code == 201

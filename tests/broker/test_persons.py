@@ -14,6 +14,7 @@ from scnet_hub.services.federation import Federation
 from tests.ledger.closing import SPEC, Clock
 from tests.metering.ended import Ended
 
+from .contract import Checked
 from .door import by
 
 SCOPES = {
@@ -35,10 +36,10 @@ async def test_an_operator_has_somebody_forgotten(tmp_path: Path) -> None:
     db.run_here(lambda tx: Ended(tx).begin(charged=1, person=NAME))
     fed = Federation(SPEC, {}, db, call_home_url="http://127.0.0.1:9/{}", clock=Clock())
     app = create_app(fed, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch))))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://broker{PREFIX}/") as http:
+    async with httpx.AsyncClient(transport=Checked(app), base_url=f"http://broker{PREFIX}/") as http:
 
         async def forget(name: str, who: str) -> httpx.Response:
-            return await http.post(f"persons/{name}/forget", headers=by(who))
+            return await http.post(f"people/{name}/erase", headers=by(who))
 
         path = "Ada%2FLovelace%40north"
         assert (await forget(path, "eve")).status_code == 403

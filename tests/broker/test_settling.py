@@ -38,6 +38,7 @@ from scnet_hub.services.settlement import closing
 from scnet_hub.units import Amount
 from tests.ledger.closing import LOAD, SPEC, Clock, charge, day, grant
 
+from .contract import Checked
 from .door import by
 
 PEOPLE = {
@@ -80,7 +81,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     fed = Federation(SPEC, centres, db, call_home_url="http://127.0.0.1:9/{}", clock=clock)
     hub = httpx.AsyncClient(transport=httpx.MockTransport(vouch))
     app = create_app(fed, Gate("http://hub/hub/api", "h" * 64, http=hub))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://broker{PREFIX}/") as http:
+    async with httpx.AsyncClient(transport=Checked(app), base_url=f"http://broker{PREFIX}/") as http:
         yield House(db, clock, fed, http)
     db.close()
 
@@ -108,6 +109,12 @@ async def test_a_month_goes_its_way_by_rest(house: House) -> None:
     ]
     again = await house.close("2026-10")
     assert (again.status_code, again.json()["code"]) == (422, "period-closed")
+    whole, after, pages = (await house.get("statements")).json(), "", list[str]()
+    while after is not None:
+        page = (await house.get("statements", limit=1, **({"after": after} if after else {}))).json()
+        pages, after = [*pages, *(one["name"] for one in page["statements"])], page["next"]
+    assert pages == [one["name"] for one in whole["statements"]] and len(pages) > 1 and whole["next"] is None
+    assert (await house.get("statements", after="x")).json()["code"] == "bad-option"
     listed = (await house.get("periods")).json()["periods"]
     assert [(one["name"], one["state"]) for one in listed] == [("2026-11", "open"), ("2026-10", "closed")]
     assert listed[1]["entries"] == 2 and len(listed[1]["head"]) == 64

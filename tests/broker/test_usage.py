@@ -34,7 +34,7 @@ async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.
     found = (await door.get("usage?by=session", headers=by("ada"))).json()
     assert (found["charged"], found["person"], found["zone"]) == (0.5, "ada", "Asia/Shanghai")
     assert found["rows"][0]["session"] == row.id and found["rows"][0]["charges"][0]["formula"].endswith("= 0.5 credits")
-    mine = (await door.get("balance", headers=by("ada"))).json()["projects"][0]
+    mine = (await door.get("balances", headers=by("ada"))).json()["balances"][0]
     assert mine["burn_rate"] is None and mine["runs_out_at"] is None and mine["as_of"]["settled"], "an hour's use is no rate yet"
     project = (await door.get("projects/p", headers=by("ada"))).json()
     assert project["burning"]["past"][-1]["left"] == 99.5 and project["burning"]["ahead"] == []

@@ -122,7 +122,7 @@ ANSWERS: Json = {
         {"day": "2026-11-19", "charged": 0, "in_flight": 0, "sessions": 0},
         {"day": "2026-11-20", "charged": 6.4, "in_flight": 0.5, "sessions": 2},
     ),
-    "GET balance": {"as_of": "2026-11-20T09:00:00.000Z", "projects": [balance()]},
+    "GET balances": {"as_of": "2026-11-20T09:00:00.000Z", "balances": [balance()]},
     "POST quotes": {
         "centre": "alpha",
         "centre_name": "Alpha",

@@ -163,8 +163,8 @@ def test_balance_shows_amounts_and_quotas() -> None:
 
 def test_a_balance_tells_the_ceilings_that_each_person_has() -> None:
     mine = [{"whose": "Each member of project sea", "what": what, "used": 1, "limit": 2, "would_pass": 1} for what in ("cores", "gpus")]
-    answer = {"as_of": "2026-11-20T09:00:00.000Z", "projects": [balance(my_quota=mine)]}
-    out = run("balance", broker=Broker(GET_balance=answer)).stdout
+    answer = {"as_of": "2026-11-20T09:00:00.000Z", "balances": [balance(my_quota=mine)]}
+    out = run("balance", broker=Broker(GET_balances=answer)).stdout
     assert "sea: Each member of project sea has a ceiling: you use 1 of 2 cores, 1 of 2 GPUs." in out
 
 

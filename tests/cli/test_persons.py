@@ -11,7 +11,7 @@ from scnet_hub.cli.app import App
 
 from .federation import Broker, run
 
-PLACE = "POST persons/ada/forget"
+PLACE = "POST people/ada/erase"
 ROWS = {"rows": {"mails": 3, "sessions": 12}}
 
 

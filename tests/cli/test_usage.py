@@ -58,5 +58,5 @@ def test_a_balance_says_how_fast_it_goes_how_long_it_lasts_and_how_old_it_is() -
     )
     assert "Newest charge: 1 h ago; 1 ended without a usage record yet; in flight as of 3 s ago." in said
     calm = balance(burn_rate=0, per_hour=0, runs_out_at=None, waiting=0, as_of={"settled": None, "in_flight": "2026-11-20T09:00:00.000Z"})
-    said = run("balance", broker=Broker(GET_balance={"as_of": "2026-11-20T09:00:00.000Z", "projects": [calm]})).stdout
+    said = run("balance", broker=Broker(GET_balances={"as_of": "2026-11-20T09:00:00.000Z", "balances": [calm]})).stdout
     assert "sea: nothing was spent in the last week. Nothing has been charged yet; in flight as of now." in said

@@ -126,7 +126,7 @@ def test_words_that_no_manual_has_are_told_and_logged_once(caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING, "scnet_hub.domain.centres.state"):
         known.took(taken)
         known.took(taken)
-    assert sum("queue state 'x' is not known" in line for line in caplog.messages) == 1 == sum("'k'" in line for line in caplog.messages)
+    assert sum("queue state 'x' is unknown" in line for line in caplog.messages) == 1 == sum("'k'" in line for line in caplog.messages)
 
 
 # ---- lists

@@ -109,7 +109,7 @@ class FakeBroker:
             "health": {"ok": True, "version": "0", "centres": len(self.centres)},
             "centres": {"centres": self.centres},
             "sessions": {"sessions": [one for one in self.sessions.values() if one["live"] or "all" in query]},
-            "balance": {"projects": self.balances},
+            "balances": {"balances": self.balances},
             "usage": samples.usage(),
         }[noun]
 

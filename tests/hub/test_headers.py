@@ -21,7 +21,7 @@ PAGES = (
     "static/css/style.min.css", "user/olga/", "spawn-pending/olga", "api/", "health", "error/404",
     "scnet/static/none.css", "scnet/static/", "static/none.css", "logo", "/robots.txt",
 )  # fmt: skip
-CALLS = ("health", "me", "sessions", "balance", "entries?project=climate", "no/such/call", "sessions/none", "metrics", "openapi.json")
+CALLS = ("health", "me", "sessions", "balances", "entries?project=climate", "no/such/call", "sessions/none", "metrics", "openapi.json")
 
 
 @pytest.fixture(scope="module")

@@ -123,24 +123,24 @@ async def test_operators_see_and_decide_suspense_and_pull_a_day_again(world: Wor
     job = world.centres["north"].ask("sbatch", "--parsable", "--job-name=scnet-npqrstuvwxyz", "--wrap=true")
     await world.until(lambda: "COMPLETED" in world.centres["north"].ask("sacct", "-X", "-n", f"--jobs={job.strip()}", "-o", "state"))
     day = fed.clock().astimezone(ZoneInfo(fed.spec.time_zone)).date().isoformat()
-    assert (await door.post("centres/north/usage/pull", json={"day": day}, headers=by("ada"))).status_code == 403
-    found = (await door.post("centres/north/usage/pull", json={"day": day}, headers=by("olga"))).json()["manifests"][0]
+    assert (await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("ada"))).status_code == 403
+    found = (await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("olga"))).json()["manifests"][0]
     assert found["finals"] == 2 and found["missing"] == [f"{day}: its manifest was issued before the day was over"]
-    again = (await door.post("centres/north/usage/pull", json={"day": day}, headers=by("olga"))).json()["manifests"][0]
+    again = (await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("olga"))).json()["manifests"][0]
     assert (again["finals"], again["digest"]) == (2, found["digest"])
-    waits = (await door.get("usage/suspense", headers=by("olga"))).json()["records"]
+    waits = (await door.get("usage-records/suspense", headers=by("olga"))).json()["records"]
     assert [(one["job"], one["state"]) for one in waits] == [(job.strip(), "suspense")] and "no session of that name" in waits[0]["reason"]
-    place = f"usage/suspense/{waits[0]['id']}"
+    place = f"usage-records/suspense/{waits[0]['id']}"
     believed = await door.post(place, json={"decision": "believe", "words": "x"}, headers=by("olga"))
     assert (believed.status_code, believed.json()["code"]) == (422, "no-usage")
     dropped = (await door.post(place, json={"decision": "drop", "words": "somebody tried"}, headers=by("olga"))).json()
     assert (dropped["state"], dropped["decision"], dropped["decided_by"]) == ("dropped", "drop: somebody tried", "olga")
-    assert (await door.get("usage/suspense", headers=by("olga"))).json()["records"] == []
-    assert len((await door.get("usage/suspense?decided=true", headers=by("olga"))).json()["records"]) == 1
+    assert (await door.get("usage-records/suspense", headers=by("olga"))).json()["records"] == []
+    assert len((await door.get("usage-records/suspense?decided=true", headers=by("olga"))).json()["records"]) == 1
     assert (await fed.lookup.get(row.id)).charged == charged.charged
     for body in ({"day": "soon"}, {"day": day, "to": "1999-01-01"}, {"day": "2999-01-01"}, {"moon": 1}):
-        assert (await door.post("centres/north/usage/pull", json=body, headers=by("olga"))).status_code == 400, body
-    assert (await door.post("centres/moon/usage/pull", json={"day": day}, headers=by("olga"))).status_code == 404
+        assert (await door.post("centres/north/usage-records/pull", json=body, headers=by("olga"))).status_code == 400, body
+    assert (await door.post("centres/moon/usage-records/pull", json={"day": day}, headers=by("olga"))).status_code == 404
     assert (await fed.bookkeeping.verify()).ok
 
 
@@ -154,13 +154,13 @@ async def test_a_session_whose_record_is_not_believed_waits_for_an_operator(worl
     await fed.stopping.cancel(await fed.lookup.get(row.id))
 
     async def suspended() -> Any:
-        return (await door.get("usage/suspense", headers=by("olga"))).json()["records"]
+        return (await door.get("usage-records/suspense", headers=by("olga"))).json()["records"]
 
     waits = await world.until(suspended)
     assert "ahead of the hub's clock" in waits[0]["reason"] and (await fed.lookup.get(row.id)).charged is None
     assert "Not charged until an operator has reviewed its usage record" in await world.log(row.id)
     body = {"decision": "believe", "words": "their clock is wrong"}
-    assert (await door.post(f"usage/suspense/{waits[0]['id']}", json=body, headers=by("olga"))).json()["state"] == "counted"
+    assert (await door.post(f"usage-records/suspense/{waits[0]['id']}", json=body, headers=by("olga"))).json()["state"] == "counted"
     done = await fed.lookup.get(row.id)
     assert done.state == "charged" and done.charged
     assert (await fed.bookkeeping.verify()).ok
@@ -198,15 +198,15 @@ async def test_what_a_centre_exports_is_taken_in_once(world: World, door: httpx.
 
     usage = await fed.db.run(own)
     lines = [cloud_events.text(one) for one in cloud_events.events(usage)]
-    answer = (await door.post("usage/events", json={"events": lines}, headers=by("olga"))).json()
+    answer = (await door.post("usage-records/events", json={"events": lines}, headers=by("olga"))).json()
     assert answer == {"taken": len(lines), "sessions": []}
     before = await fed.lookup.get(row.id)
     lost = replace(usage, ending=Ending.NODE_FAILURE, state_raw="NODE_FAIL", revision=usage.revision + 1)
     lines = [cloud_events.text(one) for one in cloud_events.events(lost)]
-    answer = (await door.post("usage/events", json={"events": lines}, headers=by("olga"))).json()
+    answer = (await door.post("usage-records/events", json={"events": lines}, headers=by("olga"))).json()
     after = await fed.lookup.get(row.id)
     assert answer["sessions"] == [row.id] and (before.charged or 0) > 0 and after.charged == 0
-    assert (await door.post("usage/events", json={"events": ["{}"]}, headers=by("olga"))).status_code >= 400
+    assert (await door.post("usage-records/events", json={"events": ["{}"]}, headers=by("olga"))).status_code >= 400
 
 
 async def test_interim_records_are_asked_for_and_the_month_that_is_over_is_charged(world: World) -> None:

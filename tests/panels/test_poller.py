@@ -157,7 +157,7 @@ def test_a_broker_that_does_not_answer_is_not_asked_the_rest():
 @pytest.mark.parametrize(
     ("kind", "paths"),
     [
-        (overview.OverviewPanel, ["centres", "sessions", "balance"]),
+        (overview.OverviewPanel, ["centres", "sessions", "balances"]),
         (centres.CentresPanel, ["centres"]),
         (sessions.SessionsPanel, ["sessions"]),
     ],

@@ -42,7 +42,7 @@ def test_a_home_over_quota_is_said_and_nothing_is_held(hub: Running, testbed: tb
         session = batch(broker, "true", centre="a", project="climate")
         ended = until(broker, session, "charged")
         assert "No space left on device" in ended["end_reason"] and ended["charged"] == 0
-        balance = next(one for one in broker.get("balance").json()["projects"] if one["id"] == "climate")
+        balance = next(one for one in broker.get("balances").json()["balances"] if one["id"] == "climate")
     assert balance["held"] == 0
 
 

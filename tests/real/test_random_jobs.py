@@ -259,7 +259,7 @@ def test_each_charge_is_what_the_centres_own_accounting_says_to_the_second(hub: 
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     for centre in CENTRES:  # as each night: what an accounting told only after it was first asked is corrected
         days = {"day": str(today - timedelta(days=1)), "to": str(today)}
-        hub.operator.call("POST", f"centres/{centre}/usage/pull", json=days, timeout=60)
+        hub.operator.call("POST", f"centres/{centre}/usage-records/pull", json=days, timeout=60)
     done = [(plan, hub.operator.session(session["id"])) for plan, session in done]
 
     said, booked = accounted(testbed), paid(hub)

@@ -170,15 +170,15 @@ def test_an_account_is_linked_by_the_word_left_there_and_by_nothing_else(hub: Ru
     with hub.as_hub("admin") as broker:
         refused = broker.post("placements", json={"centre": "a", "project": "materials"}).json()
         assert "no account linked" in refused["refusals"][0]["reason"]
-        asked = broker.post("accounts/a", json={"account": "adm1"}).json()
-        assert broker.post("accounts/a/proof").json()["code"] == "not-proven"
-        assert broker.post("accounts/a", json={"account": "ada"}).json()["code"] == "account-taken"
+        asked = broker.post("account-links/a", json={"account": "adm1"}).json()
+        assert broker.post("account-links/a/proof").json()["code"] == "not-proven"
+        assert broker.post("account-links/a", json={"account": "ada"}).json()["code"] == "account-taken"
         testbed.at("a", ["sh", "-c", asked["command"]], account="grace", check=True)  # in a home that is not that account's
-        assert broker.post("accounts/a/proof").json()["code"] == "not-proven"
+        assert broker.post("account-links/a/proof").json()["code"] == "not-proven"
         testbed.at("a", ["sh", "-c", asked["command"]], account="adm1", check=True)
-        assert broker.post("accounts/a/proof").json()["account"] == "adm1"
+        assert broker.post("account-links/a/proof").json()["account"] == "adm1"
         assert broker.post("placements", json={"centre": "a", "project": "materials"}).json()["best"]["centre"] == "a"
-        assert broker.delete("accounts/a").json()["ended_by"] == "admin"
+        assert broker.delete("account-links/a").json()["ended_by"] == "admin"
 
 
 def test_a_wrong_password_reaches_no_centre(hub: Running) -> None:

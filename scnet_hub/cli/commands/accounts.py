@@ -25,9 +25,9 @@ def accounts(ctx: click.Context) -> None:
 @reading
 def list_accounts(client: Client, everything: bool = False) -> Answer:
     """List the accounts that your jobs use, centre by centre."""
-    document = client.call("GET", "accounts", params={"all": 1} if everything else {})
+    document = client.listed("account-links", "account_links", params={"all": 1} if everything else {})
     centres = client.centres()
-    return Answer(document, lambda: show(document["accounts"], centres))
+    return Answer(document, lambda: show(document["account_links"], centres))
 
 
 def show(links: list[Json], centres: list[Json]) -> None:
@@ -61,7 +61,7 @@ def show(links: list[Json], centres: list[Json]) -> None:
 @reading
 def link(client: Client, centre: str, account: str) -> Answer:
     """Link your ACCOUNT at CENTRE: shows a command that you run there to prove that the account is yours."""
-    document = client.call("POST", f"accounts/{quote(centre, safe='')}", json={"account": account})
+    document = client.call("POST", f"account-links/{quote(centre, safe='')}", json={"account": account})
 
     def words() -> None:
         click.echo(f"Sign in at {centre} as {account}, as usual, and run:\n\n    {document['command']}\n")
@@ -75,7 +75,7 @@ def link(client: Client, centre: str, account: str) -> Answer:
 @reading
 def prove(client: Client, centre: str) -> Answer:
     """Look for the word that you left at CENTRE, and link the account."""
-    document = client.call("POST", f"accounts/{quote(centre, safe='')}/proof")
+    document = client.call("POST", f"account-links/{quote(centre, safe='')}/proof")
     return Answer(document, lambda: click.echo(f"Linked. At {centre} your jobs run as {document['account']}."))
 
 
@@ -84,5 +84,5 @@ def prove(client: Client, centre: str) -> Answer:
 @reading
 def unlink(client: Client, centre: str) -> Answer:
     """Unlink your account at CENTRE; running sessions there continue."""
-    document = client.call("DELETE", f"accounts/{quote(centre, safe='')}")
+    document = client.call("DELETE", f"account-links/{quote(centre, safe='')}")
     return Answer(document, lambda: click.echo(f"No longer linked: {document['account']} at {centre}."))

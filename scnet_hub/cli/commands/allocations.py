@@ -29,7 +29,7 @@ def allocation(ctx: click.Context) -> None:
 @reading
 def list_allocations(client: Client, project: str = "", state: str = "") -> Answer:
     """List allocations, newest first."""
-    document = client.call("GET", "allocations", params={"project": project, "state": state})
+    document = client.listed("allocations", "allocations", params={"project": project, "state": state})
     return Answer(document, lambda: print_table(HEADS, [line(one) for one in document["allocations"]], numbers=(2,)))
 
 

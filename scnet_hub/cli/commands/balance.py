@@ -19,8 +19,8 @@ AMOUNTS = ("granted", "settled", "in_flight", "held", "available")
 @reading
 def balance(client: Client) -> Answer:
     """Show your projects' credits and quotas: granted = settled + in flight (estimated) + held + available."""
-    document = client.call("GET", "balance")
-    return Answer(document, lambda: show_balance(document["projects"], document["as_of"]))
+    document = client.listed("balances", "balances")
+    return Answer(document, lambda: show_balance(document["balances"], document["as_of"]))
 
 
 def show_balance(projects: list[Json], as_of: str) -> None:

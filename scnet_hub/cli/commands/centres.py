@@ -20,7 +20,7 @@ from ..options import given, needs
 @reading
 def centres(client: Client) -> Answer:
     """Show the member centres: state, free resources, queue, price, age of the facts."""
-    document = client.call("GET", "centres")
+    document = client.listed("centres", "centres")
     return Answer(document, lambda: show_centres(document["centres"]))
 
 

@@ -44,7 +44,7 @@ def statement(ctx: click.Context, /, as_json: bool, **given: str) -> None:
 @reading
 def list_statements(client: Client, **given: str) -> Answer:
     """List statements, newest month first."""
-    document = client.call("GET", "statements", params={key: value for key, value in given.items() if value})
+    document = client.listed("statements", "statements", params={key: value for key, value in given.items() if value})
     return Answer(document, lambda: print_table(HEADS, [line(one) for one in document["statements"]], numbers=NUMBERS))
 
 

@@ -17,7 +17,7 @@ HEADS = ("centre", "partition", "core-hour", "GPU-hour", "GiB-hour", "minimum", 
 def tariff(client: Client, centre: str) -> Answer:
     """Show the prices of all centres, or of CENTRE: credits for an hour of a core, a GPU, a GiB of memory; later prices, and
     sales."""
-    document = client.call("GET", "tariffs", params={"centre": centre})
+    document = client.listed("tariffs", "tariffs", params={"centre": centre})
     return Answer(document, lambda: show(document["tariffs"]))
 
 

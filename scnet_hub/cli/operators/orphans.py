@@ -15,7 +15,7 @@ from ..app import Answer, Json, plain, print_table, reading
 @reading
 def orphans(client: Client) -> Answer:
     """Show jobs without a session, and sessions whose centre has no job for them."""
-    document = client.call("GET", "orphans")
+    document = client.listed("orphans", "jobs", "sessions")
     return Answer(document, lambda: show(document))
 
 

@@ -32,7 +32,7 @@ def period(ctx: click.Context, as_json: bool) -> None:
 @reading
 def list_periods(client: Client) -> Answer:
     """List months, newest first, with the number of hindrances."""
-    document = client.call("GET", "periods")
+    document = client.listed("periods", "periods")
     return Answer(document, lambda: show_list(document["periods"]))
 
 

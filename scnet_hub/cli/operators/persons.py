@@ -23,7 +23,7 @@ def forget(client: Client, name: str, yes: bool) -> Answer:
     """Replace NAME with a random name everywhere, for ever. Usage and payments stay."""
     if not yes:
         click.confirm(f"Forget {name}? This can't be undone.", abort=True, err=True)
-    document = client.call("POST", f"persons/{quote(name, safe='')}/forget", timeout=600)
+    document = client.call("POST", f"people/{quote(name, safe='')}/erase", timeout=600)
     return Answer(document, lambda: show(document))
 
 

@@ -82,7 +82,7 @@ def asked(stretch: Stretch, connect: Callable[[], Client]) -> Iterator[Iterator[
         while params is not None:
             page = client.call("GET", "decisions/log", params=params, timeout=120)
             yield page
-            params = page["next"]
+            params = {"after": page["next"]} if page["next"] else None
 
     with readable(), connect() as client:
         yield pages(client, params)

@@ -35,7 +35,7 @@ def suspense(ctx: click.Context, as_json: bool) -> None:
 def list_records(client: Client, centre: str, decided: bool) -> Answer:
     """List records, oldest first, with the reason of each."""
     params = {name: value for name, value in {"centre": centre, "decided": "true" if decided else ""}.items() if value}
-    document = client.call("GET", "usage/suspense", params=params)
+    document = client.listed("usage-records/suspense", "records", params=params)
     return Answer(document, lambda: show(document))
 
 
@@ -58,7 +58,7 @@ def why(one: Json) -> str:
 @reading
 def decide(client: Client, number: int, decision: str, words: str) -> Answer:
     """Decide about a record. drop: it is not charged. believe: it is charged all the same."""
-    document = client.call("POST", f"usage/suspense/{number}", json={"decision": decision, "words": words})
+    document = client.call("POST", f"usage-records/suspense/{number}", json={"decision": decision, "words": words})
     return Answer(document, lambda: click.echo(plain(f"Record {document['id']} of {document['centre']} is {document['state']}.")))
 
 
@@ -69,7 +69,7 @@ def decide(client: Client, number: int, decision: str, words: str) -> Answer:
 @reading
 def pull(client: Client, centre: str, day: str, to: str) -> Answer:
     """Operators: ask a centre's accounting again for a day; exit code 1 while something is missing."""
-    document = client.call("POST", f"centres/{quote(centre, safe='')}/usage/pull", json={"day": day, "to": to}, timeout=600)
+    document = client.call("POST", f"centres/{quote(centre, safe='')}/usage-records/pull", json={"day": day, "to": to}, timeout=600)
     return Answer(document, lambda: show_days(document), ok=not any(one["missing"] for one in document["manifests"]))
 
 
@@ -86,7 +86,7 @@ def take(client: Client, file: TextIO) -> Answer:
     """Operators: take in usage records that a centre exported, one CloudEvent a line."""
     taken, sessions = 0, set[str]()
     for lines in _batches(line for line in file if line.strip()):
-        document = client.call("POST", "usage/events", json={"events": lines}, timeout=600)
+        document = client.call("POST", "usage-records/events", json={"events": lines}, timeout=600)
         taken, sessions = taken + document["taken"], sessions | {*document["sessions"]}
     told = {"taken": taken, "sessions": sorted(sessions)}
     return Answer(told, lambda: click.echo(f"{taken:,} records; news for {len(sessions):,} session{'s' * (len(sessions) != 1)}."))

@@ -101,26 +101,6 @@ CHECKS: Mapping[Kind, Callable[[Field, Any], Any]] = {
 }
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of a request as the broker's body: every field of the table, and what `payload` takes."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            **{field.name: {**_property(field), "description": field.words} for field in FIELDS},
-            "argv": {"type": "array", "items": {"type": "string"}},
-            "env": {"type": "object", "additionalProperties": {"type": "string"}},
-            "files": {"type": "object", "additionalProperties": {"type": "string", "contentEncoding": "base64"}},
-        },
-    }
-
-
-def _property(field: Field) -> dict[str, Any]:
-    if field.kind is Kind.COUNT:
-        return {"type": "integer", "minimum": field.least, "maximum": field.most}
-    return {"type": "string", "maxLength": MAX_TEXT}
-
-
 def payload(kind: str, argv: Any, env: Any, files: Any = None) -> dict[str, Any]:
     """The argv and environment of a job that is not a lab: lists and mappings of text, 64 KiB in all; for a batch job the
     files sent along too, base64 by name."""

@@ -223,7 +223,7 @@ class AccountsPage(Page):
     async def act(self, do: str, centre: str, account: str) -> None:
         if do not in DOES or not _CENTRE.fullmatch(centre):
             raise NotFound("There is no such centre in this federation.", hint="Use the forms of this page.", code="unknown-centre")
-        path, now = f"accounts/{quote(centre, safe='')}", datetime.now(UTC)
+        path, now = f"account-links/{quote(centre, safe='')}", datetime.now(UTC)
         if do == "unlink":
             await self.broker.call("DELETE", path, self.person)
         elif do == "link":
@@ -238,10 +238,10 @@ class AccountsPage(Page):
         away, centres, links = None, [], []
         try:
             found = await asyncio.gather(
-                self.broker.call("GET", "centres", self.person, timeout=5),
-                self.broker.call("GET", "accounts", self.person, params={"all": 1}, timeout=5),
+                self.broker.listed("centres", "centres", self.person, timeout=5),
+                self.broker.listed("account-links", "account_links", self.person, params={"all": 1}, timeout=5),
             )
-            centres, links = found[0]["centres"], found[1]["accounts"]
+            centres, links = found[0]["centres"], found[1]["account_links"]
         except ScnetError as error:
             away = error
         now = datetime.now(UTC)

@@ -191,7 +191,7 @@ class SettlementPage(Page):
                 raise BadOption(f"There is no centre {strange[0][:40]!r}.", hint="Use the forms of this page.")
             await self.ask("POST", f"periods/{at}/close", json={"excuses": excuses}, timeout=120)
         elif do in DECISIONS and _RECORD.fullmatch(at):
-            await self.ask("POST", f"usage/suspense/{quote(at, safe='')}", json={"decision": do, "words": typed.get("words", "")})
+            await self.ask("POST", f"usage-records/suspense/{quote(at, safe='')}", json={"decision": do, "words": typed.get("words", "")})
         else:
             raise BadOption("This page does not support that action.", hint="Use its forms.")
 

@@ -83,7 +83,7 @@ class StatementsPage(Page):
         away = None
         try:
             found, me = await asyncio.gather(
-                self.broker.call("GET", "statements", self.person, operator=self.operator, timeout=20),
+                self.broker.listed("statements", "statements", self.person, operator=self.operator, timeout=20),
                 self.broker.call("GET", "me", self.person, operator=self.operator, timeout=10),
             )
             zone = formats.zone_of(me["time_zone"])

@@ -63,7 +63,7 @@ def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, ask
     return shown | {
         "month": current, "before": after(current, -1), "after": after(current) if _over(days) else "",
         "as_of": formats.timed(days["as_of"], zone), "zone": str(days["zone"]),
-        "projects": [formats.balance(one, balances["as_of"], zone) for one in balances["projects"]],
+        "projects": [formats.balance(one, balances["as_of"], zone) for one in balances["balances"]],
         "usage": {
             "charged": formats.exact(days["charged"]), "in_flight": formats.amount(days["in_flight"]), "sessions": days["sessions"],
             "days": formats.by_day(days["rows"], f"Credits charged by day, {current}"), "rows": rows, "more": sessions["more"],
@@ -117,10 +117,10 @@ class UsagePage(Page):
     async def asked(self, asked: Json) -> Json:
         broker, person, params = self.broker, self.person, self.params(asked)
         balances, days, sessions, statements = await asyncio.gather(
-            broker.call("GET", "balance", person, timeout=10),
+            broker.listed("balances", "balances", person, timeout=10),
             broker.call("GET", "usage", person, params={**params, "by": "day"}, timeout=20),
             broker.call("GET", "usage", person, params={**params, "by": "session"}, timeout=20),
-            broker.call("GET", "statements", person, timeout=10),
+            broker.listed("statements", "statements", person, timeout=10),
         )
         return view(balances, days, sessions, asked | {"statements": statements["statements"]})
 
@@ -132,10 +132,7 @@ class UsageTable(UsagePage):
     async def get(self) -> None:
         params: Json = self.params(self.question()) | {"by": "charge", "limit": CHARGES}
         try:
-            found = await self.broker.call("GET", "usage", self.person, params=params, timeout=30)
-            while found.get("next") is not None:
-                page = await self.broker.call("GET", "usage", self.person, params=params | {"after": found["next"]}, timeout=30)
-                found = {**page, "rows": found["rows"] + page["rows"]}
+            found = await self.broker.listed("usage", "rows", self.person, params=params, timeout=30)
         except ScnetError as error:
             raise web.HTTPError(error.status, str(error)) from error
         self.set_header("Content-Type", "text/csv; charset=utf-8")

@@ -36,8 +36,8 @@ class _Page:
 
 async def page(log: DecisionLog, since: datetime, until: datetime, after: str = "") -> Json:
     """Returns a page of first decisions about starts (not of further copies), made after `since` (of those at that
-    instant, after the decision of id `after`) and not after `until`. `next` is the next page's query, None after the
-    last page; `left` counts this page's decisions too."""
+    instant, after the decision of id `after`) and not after `until`. `next` is the next page's cursor, None on
+    the last page; `left` counts this page's decisions too."""
     await log.flush()
     names, now = {name: known.spec.name for name, known in log.load.centres.items()}, log.clock()
     found = await log.db.query(_read, since, until, after, names, now)
@@ -79,7 +79,8 @@ async def _snapshots(log: DecisionLog, wanted: Sequence[record.Snapshot]) -> lis
     return found
 
 
-def _next(found: _Page, until: datetime) -> Json | None:
+def _next(found: _Page, until: datetime) -> str | None:
+    """The cursor of the next page: the time and id of this page's last decision, and the end of the time that was asked for."""
     if found.last is None or found.left <= len(found.decisions):
         return None
-    return {"since": found.last.decided_at.isoformat(), "after": found.last.id, "until": until.isoformat()}
+    return "~".join((found.last.decided_at.isoformat(), found.last.id, until.isoformat()))

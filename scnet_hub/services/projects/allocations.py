@@ -50,7 +50,7 @@ def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, cent
         raise BadOption(f"Allocation {wish.renews} is not active, so there is nothing to renew.", hint="Ask for a new one.")
     if len(stored.of(tx, project=wish.project, state="requested")) >= OPEN:
         raise Refused(
-            f"Project {wish.project} has {OPEN} requests that wait for an answer.", hint="Withdraw one first.", code="too-many-requests"
+            f"Project {wish.project} has {OPEN} requests that wait for an answer.", hint="Withdraw one first.", code="requests-open"
         )
     row = AllocationRow(
         id=allocation, project=wish.project, unit=wish.amount.unit, grantor="", micros=wish.amount.micros, centres=wish.centres,

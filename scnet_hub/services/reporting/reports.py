@@ -25,6 +25,7 @@ from ...domain.centres.orphan import Orphan
 from ...domain.centres.session_warnings import Lease, Notice, notices
 from ...domain.centres.state import Load
 from ...domain.ledger.entries import Entry
+from ...domain.paging import MOST, page
 from ...domain.sessions.lifecycle import walltime_end
 from ...domain.sessions.records import BriefRow, SessionRow
 from ...domain.standard.federation import FederationSpec
@@ -39,6 +40,7 @@ from ..sessions.session_list import Briefs
 from .spending import Spending
 
 Json = dict[str, Any]
+Page = tuple[list[Json], str | None]  # documents, and the cursor of the next page
 ENDED = 50  # newest ended sessions that are listed
 
 
@@ -141,30 +143,34 @@ class Reports:
             lease=Lease(row.leased_until, "" if row.cancelled_at else row.lease_end),
         )  # fmt: skip
 
-    async def centres(self, person: str) -> list[Json]:
-        """Returns every centre, as `person` finds it; for "" without a person's own facts."""
-        return await self.db.query(self._centres, person)
+    async def centres(self, person: str, names: Sequence[str] = ()) -> list[Json]:
+        """Returns these centres (none: all), as `person` finds them; for "" without a person's own facts."""
+        return await self.db.query(self._centres, person, names)
 
-    def _centres(self, tx: Tx, person: str) -> list[Json]:
+    def _centres(self, tx: Tx, person: str, names: Sequence[str]) -> list[Json]:
+        wanted = {name: self.load.centres[name] for name in names or self.load.centres}
         rows = stored.live(tx, person=person) if person else []
         mine = {row.centre: row.account for row in stored_accounts.links(tx, person=person)} if person else {}
-        ceilings = quota_check.told_at(tx, [known.spec for known in self.load.centres.values()], person)
+        ceilings = quota_check.told_at(tx, [known.spec for known in wanted.values()], person)
         return [
             documents.centre(known, rows, mine.get(name, ""), self.clock()) | {"quota": ceilings.get(name, [])}
-            for name, known in self.load.centres.items()
+            for name, known in wanted.items()
         ]
 
-    async def accounts(self, person: str, *, ended: bool = False) -> list[Json]:
+    async def account_links(self, person: str, *, ended: bool, after: str, limit: int) -> Page:
         """Returns the links of `person`, or ("") of everyone; with `ended` the whole history."""
-        return [documents.account(row) for row in await self.db.query(stored_accounts.links, person=person, ended=ended)]
+        rows = await self.db.query(stored_accounts.links, person=person, ended=ended)
+        found, following = page(rows, lambda row: str(row.id), after, limit)
+        return [documents.account_link(row) for row in found], following
 
-    async def balances(self, person: str) -> list[Json]:
+    async def balances(self, person: str, after: str = "", limit: int = MOST) -> Page:
         """Returns a balance for each project of `person`, or ("") for every project."""
-        return await self.db.query(self._balances, person)
+        return await self.db.query(self._balances, person, after, limit)
 
-    def _balances(self, tx: Tx, person: str) -> list[Json]:
+    def _balances(self, tx: Tx, person: str, after: str, limit: int) -> Page:
         mine = stored_projects.of(tx, person) if person else stored_projects.all_projects(tx)
-        return [self._balance(tx, project, person) for project in mine]
+        found, following = page(mine, lambda project: project.id, after, limit)
+        return [self._balance(tx, project, person) for project in found], following
 
     def _balance(self, tx: Tx, project: ProjectRow, person: str) -> Json:
         rows = stored_open.uncharged(tx, project=project.id)
@@ -180,9 +186,10 @@ class Reports:
         found = documents.balance(project, money, in_flight, ending) | {"own": documents.own(cap, money.available) if cap else None}
         return found | quota_check.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, flights)
 
-    async def allocations(self, person: str, *, project: str = "", state: str = "") -> list[Json]:
-        """Returns the allocations of the projects of `person`, or ("") of every project."""
-        return await self.db.query(self._allocations, person, project, state)
+    async def allocations(self, person: str, *, project: str, state: str, after: str, limit: int) -> Page:
+        """Returns the allocations of the projects of `person`, or ("") of every project, newest first."""
+        found = await self.db.query(self._allocations, person, project, state)
+        return page(found, lambda one: str(one["id"]), after, limit)
 
     def _allocations(self, tx: Tx, person: str, project: str, state: str) -> list[Json]:
         mine = {one.id for one in stored_projects.of(tx, person)} if person else None

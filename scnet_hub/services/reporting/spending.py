@@ -257,9 +257,9 @@ class Spending:
     def midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), self.zone).astimezone(UTC)
 
-    def moment(self, name: str, text: str) -> datetime | None:
+    def moment(self, name: str, text: str | None) -> datetime | None:
         """Reads an instant; "2026-11-23" is its midnight in the federation's zone. Raises BadOption."""
-        return parse_instant(text, option=name, zone=self.zone) if text else None
+        return None if text is None else parse_instant(text, option=name, zone=self.zone)
 
     def month(self, now: datetime) -> datetime:
         """Returns when this month began."""

@@ -17,7 +17,7 @@ from ...domain.centres.state import Load
 from ...domain.ledger.splits import FEDERATION
 from ...domain.settlement.settlement import Settlement, parts
 from ...domain.standard.federation import FederationSpec
-from ...errors import Refused
+from ...errors import NotEntitled
 from ..accounting import books
 from ..periodic import rounds
 from . import answers, closing, documents, exports
@@ -154,13 +154,17 @@ class Settling:
 
     # ---- statements
 
-    async def statements(self, reader: Reader, *, period: str = "", member: str = "", book: str = "", state: str = "") -> list[Json]:
-        return await self.db.query(self._statements, reader, period, member, book, state)
+    async def statements(self, reader: Reader, wanted: Mapping[str, str], after: str, limit: int) -> tuple[list[Json], str | None]:
+        """A page of those of a `period`, `member`, `unit` and `state`, where that is not ""; with the cursor of the next one."""
+        return await self.db.query(self._statements, reader, wanted, after, limit)
 
-    def _statements(self, tx: Tx, reader: Reader, period: str, member: str, book: str, state: str) -> list[Json]:
+    def _statements(self, tx: Tx, reader: Reader, wanted: Mapping[str, str], after: str, limit: int) -> tuple[list[Json], str | None]:
+        member = wanted.get("member", "")
         members = reader.scope if not member else [member] if reader.sees(member) else []
-        rows = stored_statements.of(tx, period=period, unit=book, state=state, members=members)
-        return [documents.statement(row, self.titles, reader, self.clock()) for row in rows]
+        given = {name: wanted.get(name, "") for name in ("period", "unit", "state")}
+        rows = stored_statements.of(tx, **given, members=members, after=after, limit=limit + 1)
+        found = [documents.statement(row, self.titles, reader, self.clock()) for row in rows[:limit]]
+        return found, rows[limit - 1].name if len(rows) > limit else None
 
     async def statement(self, name: Name, reader: Reader) -> Json:
         return await self.db.query(self._statement, name, reader)
@@ -202,7 +206,7 @@ class Settling:
     async def bills(self, name: str, book: str, member: str, reader: Reader, path: Path) -> None:
         """Writes a closed month's bills to `path`."""
         if member and not reader.sees(member):
-            raise Refused(f"You do not act for member {member[:64]}.", code="not-entitled")
+            raise NotEntitled(f"You do not act for member {member[:64]!r}.", hint="A member's people are named on the federation's page.")
         payers = None if reader.operator and not member else {member} if member else reader.members
         await self.db.read(exports.bills, name, book, self.rules, self.titles, payers, path)
 

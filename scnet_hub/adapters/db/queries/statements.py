@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
+from ....errors import BadOption
 from ..database import Tx
 from ..tables import statements
 
@@ -49,15 +50,39 @@ def get(tx: Tx, period: str, unit: str, member: str, *, lock: bool = False) -> S
 
 
 def of(
-    tx: Tx, *, period: str = "", unit: str = "", state: str = "", members: Collection[str] | None = None, limit: int = 1000
+    tx: Tx,
+    *,
+    period: str = "",
+    unit: str = "",
+    state: str = "",
+    members: Collection[str] | None = None,
+    after: str = "",
+    limit: int = 1000,
 ) -> list[StatementRow]:
-    """Returns statements, newest month first, of these members or of all."""
+    """Returns statements, newest month first, of these members or of all; those behind the statement of the name `after`.
+    Raises BadOption for another cursor."""
     given = {"period": period, "unit": unit, "state": state}
     query = select(statements).where(*(statements.c[name] == value for name, value in given.items() if value))
     if members is not None:
         query = query.where(statements.c.member.in_(members))
+    if after:
+        query = query.where(_behind(after))
     query = query.order_by(statements.c.period.desc(), statements.c.unit.desc(), statements.c.member).limit(limit)
     return [StatementRow(**row._mapping) for row in tx.execute(query)]
+
+
+def _behind(name: str) -> ColumnElement[bool]:
+    month, _, rest = name.partition("/")
+    book, _, member = rest.partition("/")
+    if not (month and book and member):
+        raise BadOption(f"after: {name[:40]!r} is not the name of a statement.", hint="It is the `next` of the page before.")
+    same_month, same_book = statements.c.period == month, statements.c.unit == book
+    later = (
+        statements.c.period < month,
+        and_(same_month, statements.c.unit < book),
+        and_(same_month, same_book, statements.c.member > member),
+    )
+    return or_(*later)
 
 
 def answer(tx: Tx, row: StatementRow) -> None:

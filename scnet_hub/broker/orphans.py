@@ -1,0 +1,24 @@
+"""The REST call of what the centres and the broker do not agree about."""
+
+from __future__ import annotations
+
+from fastapi import Response
+
+from ..domain.paging import PAGE, sorted_page
+from ..services.documents import iso
+from .bodies import Json, answer
+from .dependencies import After, Fed, Limit, Operator, noun
+from .models.orphans import Orphans
+
+router = noun()
+
+
+@router.get("/orphans", response_model=Orphans)
+async def list_orphans(fed: Fed, who: Operator, after: After = "", limit: Limit = PAGE) -> Response:
+    """Jobs at the centres that no session has, then sessions whose centre has no job of theirs."""
+    found = await fed.reports.orphans([orphan for watcher in fed.watchers.values() for orphan in watcher.orphans.found])
+    rows = [("jobs", f"jobs/{one['centre']}/{one['job_id']}", one) for one in found["jobs"]]
+    rows += [("sessions", f"sessions/{one['id']}/{one['number']:03}", one) for one in found["sessions"]]
+    here, following = sorted_page(rows, lambda row: row[1], after, limit)
+    listed: Json = {kind: [one for its, _, one in here if its == kind] for kind in ("jobs", "sessions")}
+    return answer({"as_of": iso(fed.clock()), **listed, "next": following})

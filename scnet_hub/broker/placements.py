@@ -1,0 +1,50 @@
+"""The REST calls that ask before a start: where a session would go now, and what it would cost. They change nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Response
+
+from ..domain.placement import placement
+from ..domain.sessions import requests
+from ..services import documents
+from ..services.placement import quoting
+from .bodies import Json, OptionsOf, answer
+from .dependencies import Fed, Who, noun
+from .models.options import Options
+from .models.placements import PlacementAsked, Quote
+from .refusals import PLACING, refuses
+
+router = noun()
+Asked = Annotated[Json, Depends(OptionsOf(Options))]
+
+
+@router.post("/placements", response_model=PlacementAsked, openapi_extra=refuses(*PLACING))
+async def place(fed: Fed, who: Who, body: Asked, quotes: Annotated[bool, Query()] = False) -> Response:
+    """Where that would go now; with `quotes` also what it would cost at each centre that could take it."""
+    wanted = requests.job_request(who.person, body)
+    if who.operator and not wanted.project:
+        return answer(documents.placement(await fed.placing.place_for_nobody(wanted)))
+    decision, available = await fed.placing.place(wanted)
+    refusal = await fed.placing.refusal(decision)
+    found: Json = {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
+    if quotes:
+        lease = fed.spec.lease.length
+        each = await fed.db.query(quoting.quoted_each, decision.request, decision.ranked, fed.load, available, fed.clock(), lease)
+        found["quotes"] = [documents.quote_or_why(there, one) for there, one in each]
+    return answer(found)
+
+
+@router.post("/quotes", response_model=Quote, openapi_extra=refuses(*PLACING, "no-placement"))
+async def quote(fed: Fed, who: Who, body: Asked) -> Response:
+    """What that would cost where it would go now: at least, probably, at most, and what is left then."""
+    wanted = requests.job_request(who.person, body)
+    if who.operator and not wanted.project:
+        decision, available = await fed.placing.place_for_nobody(wanted), None
+    else:
+        decision, available = await fed.placing.place(wanted)
+    if decision.best is None:
+        raise placement.refused(decision)
+    found = await fed.db.query(quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock(), fed.spec.lease.length)
+    return answer(documents.quote(decision.best, found))
