@@ -44,7 +44,7 @@ LONGEST = (
 )
 # `make test-quick` leaves these out: they need root, services, a browser or processes by the dozen.
 SYSTEM = {"browser", "dask", "demo", "enrolment", "faults", "hub", "real", "session", "stock", "testbed", "transport"}
-SLOW = re.compile(r"/(test_(embedded|conformance|real|notebooks|setup|saved|browser|overload|locked)\w*|\w+_browser)\.py$")
+SLOW = re.compile(r"/(test_(embedded|conformance|real|notebooks|setup|saved|browser|overload|locked|clusters)\w*|\w+_browser)\.py$")
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped

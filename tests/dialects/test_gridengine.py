@@ -329,6 +329,7 @@ def test_an_answer_cut_anywhere_is_never_an_empty_queue() -> None:
             engine.statuses(said(whole[:length]), AT)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_jobs_are_read_in_seconds() -> None:
     job = (
         "<job_list><JB_job_number>{}</JB_job_number><JB_name>s</JB_name><state>qw</state><slots>4</slots>"

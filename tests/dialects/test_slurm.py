@@ -222,6 +222,7 @@ def test_a_banner_is_no_row_and_a_reason_may_hold_the_separator() -> None:
     assert found["1"].reason == "a|b"
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_are_read_in_seconds() -> None:
     text = "".join(row(number, "RUNNING") for number in range(1, 100_001))
     assert len(slurm.statuses(said(text), AT)) == 100_000
