@@ -30,7 +30,7 @@ demo: setup ## start a whole federation on this machine (CENTRES=slurm: of real 
 test: tools ## run the whole test suite (TESTS=tests/placement: a part of it)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
-test-quick: setup ## run what needs no root, no service and no browser: under three minutes (TESTS=tests/placement: a part of it)
+test-quick: setup ## run what needs no root, no service and no browser (TESTS=tests/placement: a part of it)
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m quick $(TESTS)
 
 soak: setup ## try the ledger's properties with 50,000 examples each, REST with 100 a call (TESTS=tests/ledger/test_x.py: a part)
