@@ -146,7 +146,7 @@ def test_a_project_does_not_flood_those_who_decide(tx: Tx) -> None:
         ask(tx, name=f"n{number}")
     with pytest.raises(Refused, match="wait for an answer") as said:
         ask(tx)
-    assert said.value.code == "too-many-requests"
+    assert said.value.code == "requests-open"
 
 
 def test_i15_a_members_cap_counts_what_is_spent_and_what_is_held(tx: Tx) -> None:
