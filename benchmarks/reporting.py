@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 def arguments(words: str | None) -> argparse.ArgumentParser:
-    """Returns a parser that explains itself by `words`, with the option that all benchmarks have."""
+    """Returns a parser with the description `words` and the option `--json`."""
     parser = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     return parser
@@ -41,7 +41,7 @@ def judged(one: Json) -> str:
 
 
 def show(report: Json, *, as_json: bool) -> None:
-    """Prints a report of another form."""
+    """Prints a report that is not a list of numbers."""
     print(json.dumps(report, indent=None if as_json else 2))
 
 

@@ -26,7 +26,7 @@ ASKED = ("POST sessions", "GET sessions", "GET sessions?brief", "GET sessions/ID
 
 
 def child(folder: str) -> None:
-    """Answers each line of stdin, the name of a call, with the seconds of CPU that it cost, on stdout."""
+    """Reads names of calls from stdin, one a line, and prints the CPU seconds of each call."""
     from live_sessions import FEW, Broker, by
 
     broker = Broker(Path(folder), FEW)

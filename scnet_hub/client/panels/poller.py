@@ -7,6 +7,7 @@ loop, not this. It knows nothing of widgets.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -20,6 +21,7 @@ from ..rest import Client
 from .state import facts, with_problem
 
 Json = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ def drawn(panel: Asking, answers: Answers, now: datetime) -> Json:
         return with_problem(panel.state, error)
     try:
         return panel.draw(own, now)
-    except Exception as error:
+    except Exception as error:  # a panel's fault must not end the thread that serves all panels
+        log.debug("a panel could not be drawn", exc_info=error)
         return with_problem(panel.state, unreadable(error))
 
 
