@@ -145,14 +145,14 @@ def words_off(sshd: Sshd, seconds: int) -> dict[str, str]:
     code = (
         "import asyncio, json, pathlib, pickle, sys, time\n"
         "real = time.time; time.time = lambda: real() + int(sys.argv[3])\n"
-        "from scnet_hub.enrolment import arriving\n"
+        "from scnet_hub.enrolment import login_hops\n"
         "from scnet_hub.enrolment.findings import walk\n"
         "from scnet_hub.enrolment.visit import visiting\n"
         "async def main():\n"
         "    spec = pickle.loads(pathlib.Path(sys.argv[1]).read_bytes())\n"
         "    async with visiting(pathlib.Path(sys.argv[2]), spec) as visit:\n"
         "        visit.centre.transport.never = set()\n"
-        "        print(json.dumps({f.name: f.found async for f in walk(visit, arriving.HOPS[:4])}))\n"
+        "        print(json.dumps({f.name: f.found async for f in walk(visit, login_hops.HOPS[:4])}))\n"
         "asyncio.run(main())\n"
     )
     argv = [sys.executable, "-c", code, page, sshd.state, str(seconds)]
@@ -230,7 +230,7 @@ async def test_a_full_file_system_is_said(sshd: Sshd, tmp_path: Path) -> None:
     tool(tmp_path, "df", "echo header; echo '/dev/sda1 100000 99000 1000 99% /home'")
     sshd.start()
     found = await walked(sshd, spec(sshd, account=ME, path=f'"{tmp_path}"'), until="home")
-    assert found["home"].state is State.FAIL and "1000 KiB left" in found["home"].found
+    assert found["home"].state is State.FAIL and "1000 KiB free" in found["home"].found
 
 
 async def test_no_session_environment_says_to_deploy_one(sshd: Sshd) -> None:
