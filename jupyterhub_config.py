@@ -1,9 +1,9 @@
-"""SCNet Hub's JupyterHub. `scnet demo` runs it with everything that it needs; `scnet demo --without-hub` starts the rest and shows how to
-run the hub by hand: `SCNET_HOME=... jupyterhub -f jupyterhub_config.py`.
+"""SCNet Hub's JupyterHub. `scnet demo` runs it with everything that it needs; `scnet demo --without-hub` starts the
+rest and shows how to run the hub by hand: `SCNET_HOME=... jupyterhub -f jupyterhub_config.py`.
 
-Do not set the hub's address (name, path, TLS) here: use `scnet demo --url`, docs/how-to/address.md. `scnet_hub.hub.configure` makes the
-settings of the federation; this page contains a site's own settings.
-State (database, secrets, people) is in the folder SCNET_HOME, by default `.scnet` here.
+Do not set the hub's address (name, path, TLS) here: use `scnet demo --url`, docs/how-to/address.md.
+`scnet_hub.hub.configure` makes the settings of the federation; this page contains a site's own settings. State
+(database, secrets, people) is in the folder SCNET_HOME, by default `.scnet` here.
 """
 
 import os
@@ -20,7 +20,9 @@ configure(c, home)
 c.JupyterHub.authenticator_class = LocalAuthenticator
 c.LocalAuthenticator.file = str(home / "people.json")
 c.Authenticator.admin_users = {"admin"}
-c.JupyterHub.template_vars = {"announcement_login": "A demo on one machine: every session runs under one system account."}
+c.JupyterHub.template_vars = {
+    "announcement_login": "A demo on one machine: every session runs under one system account."
+}
 
 # A federation signs people in by OIDC instead (pip install "scnet-hub[oidc]", docs/how-to/oidc.md):
 if os.environ.get("SCNET_OIDC"):  # a Python file with the provider's addresses and c.GenericOAuthenticator.client_id

@@ -1,7 +1,9 @@
-"""Centre a of the testbed for benchmarks: real Slurm at a place of its own on this machine, so that no test breaks it meanwhile.
+"""Centre a of the testbed for benchmarks: real Slurm at a place of its own on this machine, so that no test breaks it
+meanwhile.
 
-Shows a session environment to its nodes, and runs stock JupyterHub there as sites do: as root on the login node, with an unchanged
-`batchspawner.SlurmSpawner` that puts `sudo -E -u PERSON` before each command. Needs what the testbed needs: root, Debian's Slurm.
+Shows a session environment to its nodes, and runs stock JupyterHub there as sites do: as root on the login node, with
+an unchanged `batchspawner.SlurmSpawner` that puts `sudo -E -u PERSON` before each command. Needs what the testbed
+needs: root, Debian's Slurm.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ def centre() -> beds.Centre:
 
 @contextmanager
 def alpha(session: Path, **changes: object) -> Iterator[beds.Testbed]:
-    """The centre, up, with `session` shown at its nodes. `changes` to its layout, such as cores=256 a node, are this one's only."""
+    """The centre, up, with `session` shown at its nodes. `changes` to its layout, such as cores=256 a node, are this
+    one's only."""
     if why := needs.missing("a"):
         sys.exit(f"{why}.\nAs root, on Debian: {needs.install_line('a')}")
     as_it_is = centre()
@@ -67,15 +70,25 @@ def alpha(session: Path, **changes: object) -> Iterator[beds.Testbed]:
 
 @contextmanager
 def session_environment(made_before: Path | None) -> Iterator[Path]:
-    """A folder with the environment that sessions run in: `made_before`, or a relocatable one as requirements.lock says. Not what
-    `scnet centre deploy` would put there: that has no batchspawner, and both sides shall run in the very same one."""
+    """A folder with the environment that sessions run in: `made_before`, or a relocatable one as requirements.lock
+    says. Not what `scnet centre deploy` would put there: that has no batchspawner, and both sides shall run in the very
+    same one."""
     if made_before:
         yield made_before
         return
     uv = str(Path(sys.executable).parent / "uv")
     with tempfile.TemporaryDirectory(prefix="scnet-session-", dir="/var/tmp") as folder:
         place = Path(folder) / "session"
-        install = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", str(place / "bin" / "python"), "--no-deps"]
+        install = [
+            uv,
+            "pip",
+            "install",
+            "-q",
+            "--compile-bytecode",
+            "--python",
+            str(place / "bin" / "python"),
+            "--no-deps",
+        ]
         for command in (
             [uv, "venv", "-q", "--relocatable", "--python", PYTHON, str(place)],
             [*install, "--require-hashes", "-r", str(ROOT / "requirements.lock")],
@@ -94,7 +107,9 @@ async def stock_hub(testbed: beds.Testbed, logs: Path, more_config: str) -> Asyn
     put(testbed, f"{STOCK_HOME}/config.py", config + more_config)
     start = ["env", "-C", STOCK_HOME, sys.executable, "-m", "jupyterhub", "-f", "config.py"]
     url = f"http://{testbed.login('a')}:8000"
-    process = Process("stock", [*life.enter(centre(), PLACE), *start], home=logs, env={}, probe=answers(f"{url}/hub/api/", below=400))
+    process = Process(
+        "stock", [*life.enter(centre(), PLACE), *start], home=logs, env={}, probe=answers(f"{url}/hub/api/", below=400)
+    )
     try:
         await process.start()
         await process.ready()

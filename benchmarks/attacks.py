@@ -1,10 +1,13 @@
-"""What others notice while one member attacks: python benchmarks/attacks.py [--bare] [--rounds 3] [--seconds 5] [--json]
+"""What others notice while one member attacks: python benchmarks/attacks.py [--bare] [--rounds 3] [--seconds 5]
+[--json]
 
-A demo on this machine behind nginx as docs/how-to/address.md configures it (`--bare`: without), and three attacks by ada from a
-process of her own, each in turns with calm: *fifo*, her job turned its log into a FIFO and she asks for it six times at once;
-*pipelined*, she sends 1,600 lists over 40 connections without reading; *logins*, fifty wrong passwords at once, again and again.
-Meanwhile grace lists her sessions at the broker, or the hub is asked for its health. Numbers are the rounds' median ratios of the
-95th percentile under attack over that in calm, and the growth of the broker's resident memory.
+A demo on this machine behind nginx as docs/how-to/address.md configures it (`--bare`: without), and three attacks by
+ada from a process of her own, each in turns with calm: *fifo*, her job turned its log into a FIFO and she asks for it
+six times at once;
+*pipelined*, she sends 1,600 lists over 40 connections without reading; *logins*, fifty wrong passwords at once, again
+ and again.
+Meanwhile grace lists her sessions at the broker, or the hub is asked for its health. Numbers are the rounds' median
+ratios of the 95th percentile under attack over that in calm, and the growth of the broker's resident memory.
 """
 
 from __future__ import annotations
@@ -51,7 +54,9 @@ def trust() -> ssl.SSLContext:
 
 
 async def fifo(url: str, token: str, session: str) -> None:
-    async with httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=60, verify=trust()) as http:
+    async with httpx.AsyncClient(
+        headers={"Authorization": f"token {token}"}, trust_env=False, timeout=60, verify=trust()
+    ) as http:
 
         async def again() -> None:
             while True:
@@ -62,7 +67,9 @@ async def fifo(url: str, token: str, session: str) -> None:
 
 async def pipelined(url: str, token: str) -> None:
     where = urlsplit(url)
-    ask = f"GET {where.path}/sessions?all=1 HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: token {token}\r\n\r\n".encode()
+    ask = (
+        f"GET {where.path}/sessions?all=1 HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: token {token}\r\n\r\n"
+    ).encode()
     tls = trust() if where.scheme == "https" else None
     while True:
         crowd = [await asyncio.open_connection(where.hostname, where.port, ssl=tls) for _ in range(40)]
@@ -145,7 +152,9 @@ async def attack_all(demo: Demo, rounds: int, seconds: float) -> Json:
     ada, grace = [await token_of(demo, person) for person in ("ada", "grace")]
     public = demo.state.public_url.rstrip("/")
     broker, hub = f"{public}/services/scnet/api/v1", f"{public}/hub/health"
-    job = await asyncio.to_thread(lambda: Client(broker, ada).submit(kind="batch", name="fifo", argv=["bash", "-c", FIFO]))
+    job = await asyncio.to_thread(
+        lambda: Client(broker, ada).submit(kind="batch", name="fifo", argv=["bash", "-c", FIFO])
+    )
     words = {"fifo": (broker, ada, job["id"]), "pipelined": (broker, ada), "logins": (demo.state.public_url,)}
     seen: Json = {}
     headers = {"Authorization": f"token {grace}"}
@@ -157,7 +166,9 @@ async def attack_all(demo: Demo, rounds: int, seconds: float) -> Json:
     return seen
 
 
-async def one_round(demo: Demo, http: httpx.AsyncClient, url: str, name: str, words: tuple[str, ...], seconds: float) -> tuple[float, ...]:
+async def one_round(
+    demo: Demo, http: httpx.AsyncClient, url: str, name: str, words: tuple[str, ...], seconds: float
+) -> tuple[float, ...]:
     """p95 in calm and under attack, and the broker's memory before and after."""
     calm, before = await late(http, url, seconds), resident(demo)
     async with attacked(name, *words):
@@ -175,7 +186,12 @@ def report(seen: Json) -> Json:
             "attacked_p95_ms": round(statistics.median(one[1] for one in rounds) * 1000, 1),
             "ratio": round(ratio, 2), "memory": round(memory, 2), "holds": ratio <= MOST_LATE and memory <= MOST_MEMORY,
         }  # fmt: skip
-    return {"most_ratio": MOST_LATE, "most_memory": MOST_MEMORY, "attacks": rows, "holds": all(row["holds"] for row in rows.values())}
+    return {
+        "most_ratio": MOST_LATE,
+        "most_memory": MOST_MEMORY,
+        "attacks": rows,
+        "holds": all(row["holds"] for row in rows.values()),
+    }
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """What watching many centres costs the broker: python benchmarks/centres.py [--centres 22] [--json]
 
-The real broker, over SSH, at as many simulated login nodes (`login_nodes.py`, one other process): 50 nodes and 500 jobs each. Two
-times of `--seconds`: *calm*, and *busy* with a session in the queue of each centre, or of the first 22. CPU is the broker process's
-own time, as a share of one core; memory its resident set; `placement_ms` the answer to where a job would go now.
+The real broker, over SSH, at as many simulated login nodes (`login_nodes.py`, one other process): 50 nodes and 500 jobs
+each. Two times of `--seconds`: *calm*, and *busy* with a session in the queue of each centre, or of the first 22. CPU
+is the broker process's own time, as a share of one core; memory its resident set; `placement_ms` the answer to where a
+job would go now.
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ def write_pages(home: Path, ports: list[int], host_key: str, watch: tuple[float,
     for name, port in zip(names, ports, strict=True):
         page = PAGE.format(id=name, port=port, host_key=host_key, interval=watch[0], busy=watch[1])
         (home / "centres" / f"{name}.toml").write_text(page)
-    (home / "federation.toml").write_text(FEDERATION.format(centres=", ".join(f'"centres/{name}.toml"' for name in names)))
+    (home / "federation.toml").write_text(
+        FEDERATION.format(centres=", ".join(f'"centres/{name}.toml"' for name in names))
+    )
     return names
 
 
@@ -129,7 +132,9 @@ async def placement_ms(broker: httpx.AsyncClient) -> float:
     took = []
     for _ in range(5):
         began = time.monotonic()
-        answer = await broker.post("/placements", json={"kind": "batch", "cores": 1}, headers={"X-SCNet-Person": PERSON})
+        answer = await broker.post(
+            "/placements", json={"kind": "batch", "cores": 1}, headers={"X-SCNet-Person": PERSON}
+        )
         assert answer.is_success, answer.text
         took.append(time.monotonic() - began)
     return round(statistics.median(took) * 1000, 1)
@@ -144,7 +149,9 @@ async def measure(number: int, seconds: float, watch: tuple[float, float]) -> Js
             async with running(home, Setup(kind="given", with_hub=False), say=note) as demo:
                 token = f"token {read_secret(home / 'secrets' / 'hub.token')}"
                 url = f"http://127.0.0.1:{demo.state.ports.broker}{PREFIX}"
-                async with httpx.AsyncClient(base_url=url, headers={"Authorization": token}, timeout=120, trust_env=False) as broker:
+                async with httpx.AsyncClient(
+                    base_url=url, headers={"Authorization": token}, timeout=120, trust_env=False
+                ) as broker:
 
                     async def all_up() -> bool:
                         await asyncio.sleep(0.5)
@@ -155,14 +162,20 @@ async def measure(number: int, seconds: float, watch: tuple[float, float]) -> Js
                         return await queued(broker) == min(number, BUSY)
 
                     await until(all_up, "Every centre", 300)
-                    report: Json = {"centres": number, "all_up_s": round(time.monotonic() - began, 1), "watch_s": list(watch)}
+                    report: Json = {
+                        "centres": number,
+                        "all_up_s": round(time.monotonic() - began, 1),
+                        "watch_s": list(watch),
+                    }
                     await asyncio.sleep(watch[0])  # the first looks are over
                     report["calm"] = await window(demo, broker, seconds)
                     note(json.dumps(report))
                     report["placement_ms"] = await placement_ms(broker)
                     for name in names[:BUSY]:
                         wish = {"kind": "batch", "name": name, "centre": name, "cores": 1, "argv": ["sleep", "3600"]}
-                        (await broker.post("/sessions", json=wish, headers={"X-SCNet-Person": PERSON})).raise_for_status()
+                        (
+                            await broker.post("/sessions", json=wish, headers={"X-SCNet-Person": PERSON})
+                        ).raise_for_status()
                     await until(all_queued, "A session in every queue", 300)
                     report["busy"] = await window(demo, broker, seconds)
     return report

@@ -1,11 +1,12 @@
 """What a decision costs: python benchmarks/decision.py [--rounds 9] [--json]
 
-Beside one SSH command on an open connection (`true`, by the product's own way out to a real sshd here), in CPU time, in turns in one run,
-so that the machine's speed cancels out. *hub*: what the command costs this process. *whole*: and sshd, the shell and the command. A
-decision is a board's, at 10, 100 and 1,000 centres of 4 partitions, ten a second; each centre's answer comes every 30 s and changes all
-its partitions, so that at 1,000 centres 3.3 come between two decisions. *taken in*: from what the dialect read to the board. *by the
-database*: all that a broker asks before it starts something, its own newest jobs, accounts and books too. Figures are medians over the
-rounds, ratios those of the rounds' own.
+Beside one SSH command on an open connection (`true`, by the product's own way out to a real sshd here), in CPU time, in
+turns in one run, so that the machine's speed cancels out. *hub*: what the command costs this process. *whole*: and
+sshd, the shell and the command. A decision is a board's, at 10, 100 and 1,000 centres of 4 partitions, ten a second;
+each centre's answer comes every 30 s and changes all its partitions, so that at 1,000 centres 3.3 come between two
+decisions. *taken in*: from what the dialect read to the board. *by the database*: all that a broker asks before it
+starts something, its own newest jobs, accounts and books too. Figures are medians over the rounds, ratios those of the
+rounds' own.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ from tests.transport.sshd import ME, Sshd
 
 Json = dict[str, Any]
 CENTRES, PARTITIONS, NODES, CORES = (10, 100, 1000), 4, 16, 32
-EVERY, STEP = timedelta(seconds=30), timedelta(seconds=0.1)  # between two answers of a centre, and between two decisions
+EVERY, STEP = (
+    timedelta(seconds=30),
+    timedelta(seconds=0.1),
+)  # between two answers of a centre, and between two decisions
 TURNS = 40  # of a round
 RATIO, GROWTH = 0.1, 100.0
 PAGE = """
@@ -63,7 +67,9 @@ nodes = {NODES}
 """
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
 SIZES = [
-    JobRequest(person="ada", project="sea", cores=cores, walltime=timedelta(hours=hours)) for cores in (1, 4, 16, 32) for hours in (1, 8)
+    JobRequest(person="ada", project="sea", cores=cores, walltime=timedelta(hours=hours))
+    for cores in (1, 4, 16, 32)
+    for hours in (1, 8)
 ]
 
 
@@ -78,7 +84,9 @@ class World:
         centres = {f"c{number}": Centre.of(page(f"c{number}")) for number in range(count)}
         db = Database(f"sqlite:///{folder / f'{secrets.token_hex(4)}.sqlite'}")
         db.open()
-        self.broker = Federation(parse_federation(FEDERATION, source="benchmark"), centres, db, call_home_url="", clock=lambda: self.now)
+        self.broker = Federation(
+            parse_federation(FEDERATION, source="benchmark"), centres, db, call_home_url="", clock=lambda: self.now
+        )
         with db.engine.begin() as tx:
             projects.apply(tx, self.broker.spec.project, self.now)
         self.due = [(START - self.random.random() * EVERY, name) for name in centres]
@@ -109,7 +117,9 @@ class World:
 
 
 def page(name: str) -> CentreSpec:
-    return parse_centre(PAGE.format(name=name) + "".join(PARTITION.format(number=part) for part in range(PARTITIONS)), source=name)
+    return parse_centre(
+        PAGE.format(name=name) + "".join(PARTITION.format(number=part) for part in range(PARTITIONS)), source=name
+    )
 
 
 def some_load(random: Random, name: str, at: datetime) -> PartitionLoad:
@@ -122,7 +132,9 @@ def some_load(random: Random, name: str, at: datetime) -> PartitionLoad:
         if cores
     )
     queued = random.choice((0, random.randint(1, 20)))
-    waiting = tuple(Waiting(cores=random.randint(1, CORES), walltime=timedelta(hours=random.randint(1, 48))) for _ in range(queued))
+    waiting = tuple(
+        Waiting(cores=random.randint(1, CORES), walltime=timedelta(hours=random.randint(1, 48))) for _ in range(queued)
+    )
     return PartitionLoad(
         name=name, nodes=nodes, running=running, running_jobs=len(running), waiting=waiting, queued_jobs=queued,
         queued_cores=sum(one.cores for one in waiting), backfill=Backfill(at - random.random() * EVERY, EVERY),
@@ -181,7 +193,9 @@ async def measure(rounds: int) -> list[Json]:
     with tempfile.TemporaryDirectory(prefix="sc-") as name:
         folder = Path(name)
         note("making federations ...")
-        worlds: dict[Any, tuple[World, list[JobRequest]]] = {count: (World(count, folder), SIZES[2:3]) for count in CENTRES}
+        worlds: dict[Any, tuple[World, list[JobRequest]]] = {
+            count: (World(count, folder), SIZES[2:3]) for count in CENTRES
+        }
         worlds["mixed"] = World(CENTRES[-1], folder), SIZES
         sshd = Sshd(folder).start()
         way = SshTransport(sshd.spec(), sshd.means(), never=())
@@ -211,12 +225,22 @@ def report(rounds: Sequence[Json]) -> list[Json]:
         return statistics.median(get(one) for one in rounds)
 
     few, many = CENTRES[0], CENTRES[-1]
-    rows = [number(f"an SSH command, {side}", median(lambda one, side=side: one["ssh"][side]), unit="ms") for side in ("hub", "whole")]  # type: ignore[misc]
+    rows = [
+        number(f"an SSH command, {side}", median(lambda one, side=side: one["ssh"][side]), unit="ms")
+        for side in ("hub", "whole")
+    ]  # type: ignore[misc]
     for which in (*CENTRES, "mixed"):
         where = f"{which:,} centres" if isinstance(which, int) else f"{many:,} centres, {len(SIZES)} sizes in turn"
-        rows += [number(f"{where}: {words}", median(lambda one, w=which, k=kind: one[w][k]), unit="ms") for kind, words in KINDS.items()]  # type: ignore[misc]
+        rows += [
+            number(f"{where}: {words}", median(lambda one, w=which, k=kind: one[w][k]), unit="ms")
+            for kind, words in KINDS.items()
+        ]  # type: ignore[misc]
     rows.append(
-        number(f"{many:,} centres: one answer taken in", median(lambda one: one[many]["taken_in"] / max(one[many]["came"], 0.1)), unit="ms")
+        number(
+            f"{many:,} centres: one answer taken in",
+            median(lambda one: one[many]["taken_in"] / max(one[many]["came"], 0.1)),
+            unit="ms",
+        )
     )
     for kind in ("alone", "changed"):
         for side in ("hub", "whole"):

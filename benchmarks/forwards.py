@@ -5,8 +5,8 @@
 Both sides go to the same sshd on 127.0.0.1 with the same cipher, and take turns in one run, so that the machine's speed
 cancels out; figures are medians, ratios those of the rounds' own. *ours*: a port of the master that the broker keeps.
 *plain*: `ssh -N -L` by hand. A round carries 20 MB and 300 websocket messages of 1 kB each way. *restart*: a new broker
-finds the living master with 300 forwards; *killed*: the master is killed, and started anew with all of them; both until the
-first, the middle and the last carry data.
+finds the living master with 300 forwards; *killed*: the master is killed, and started anew with all of them; both until
+the first, the middle and the last carry data.
 """
 
 from __future__ import annotations
@@ -98,7 +98,13 @@ async def plain(sshd: Sshd, ports: list[int]) -> AsyncIterator[tuple[list[int], 
     write_secret(folder / "key-cert.pub", credential.certificate.export_certificate("openssh").decode())
     here = [free_port() for _ in ports]
     ways = [word for mine, port in zip(here, ports, strict=True) for word in ("-L", f"{HOST}:{mine}:{HOST}:{port}")]
-    settings = [f"Ciphers={CIPHER}", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentityAgent=none", "LogLevel=ERROR"]
+    settings = [
+        f"Ciphers={CIPHER}",
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "IdentityAgent=none",
+        "LogLevel=ERROR",
+    ]
     options = [word for setting in settings for word in ("-o", setting)]
     process = subprocess.Popen(
         ["ssh", "-F", "none", "-N", *ways, *options, "-i", str(folder / "key"), "-p", str(sshd.port), f"{ME}@{HOST}"]
@@ -112,7 +118,8 @@ async def plain(sshd: Sshd, ports: list[int]) -> AsyncIterator[tuple[list[int], 
 
 
 def spread(clients: list[int], servers: list[int]) -> None:
-    """ssh on one core, sshd on another, for both sides alike: where the system puts them is worth a factor of two otherwise."""
+    """ssh on one core, sshd on another, for both sides alike: where the system puts them is worth a factor of two
+    otherwise."""
     cores = sorted(os.sched_getaffinity(0))
     for pids, core in ((clients, cores[0]), (servers, cores[-1])):
         for pid in pids:

@@ -1,7 +1,9 @@
-"""What a grid's log costs the simulator: python benchmarks/grid_log.py [--days 0.5] [--centres 22] [--policy scnet] [--json]
+"""What a grid's log costs the simulator: python benchmarks/grid_log.py [--days 0.5] [--centres 22] [--policy scnet]
+[--json]
 
-A grid's log is one of very many small jobs: here 190,000 of one core in eleven days, as `lines` makes them, beside the simulator's own
-made-up machines (Lublin-Feitelson), in CPU seconds for a simulated week and for a million background jobs, in one run.
+A grid's log is one of very many small jobs: here 190,000 of one core in eleven days, as `lines` makes them, beside the
+simulator's own made-up machines (Lublin-Feitelson), in CPU seconds for a simulated week and for a million background
+jobs, in one run.
 """
 
 from __future__ import annotations
@@ -43,8 +45,20 @@ def measured(name: str, sites: list[Site], scenario: Scenario, policy: str) -> l
     spent = time.process_time() - began
     week = spent * 7 / scenario.days
     return [
-        {"what": f"{name}: a simulated week", "unit": "s", "value": round(week, 1), "most": MOST, "holds": week <= MOST},
-        {"what": f"{name}: a million background jobs", "unit": "s", "value": round(spent / jobs * 1e6, 1), "most": None, "holds": True},
+        {
+            "what": f"{name}: a simulated week",
+            "unit": "s",
+            "value": round(week, 1),
+            "most": MOST,
+            "holds": week <= MOST,
+        },
+        {
+            "what": f"{name}: a million background jobs",
+            "unit": "s",
+            "value": round(spent / jobs * 1e6, 1),
+            "most": None,
+            "holds": True,
+        },
     ]
 
 

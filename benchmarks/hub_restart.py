@@ -1,14 +1,16 @@
 """Restart of the hub under live sessions: python benchmarks/hub_restart.py [--sessions 300] [--rounds 5] [--json]
 
-Two whole federations in one run, hub, broker, proxy and an embedded centre each: one *full*, with so many Lab sessions of as many
-people, started through the hub's REST, and one *empty*. Each session is a job whose single-user server is `session_stand_in.py`. In
-turns each hub is ended with kill -9, stays away for two seconds and is started again; `answers` is the time from its process's start
-until `/hub/api` answers, `ready` until it also lists every session as ready. The ratio is full over empty, median of the rounds' own;
-`cpu` is the hub's own CPU time until it is ready, which other work on the machine touches less.
+Two whole federations in one run, hub, broker, proxy and an embedded centre each: one *full*, with so many Lab sessions
+of as many people, started through the hub's REST, and one *empty*. Each session is a job whose single-user server is
+`session_stand_in.py`. In turns each hub is ended with kill -9, stays away for two seconds and is started again;
+`answers` is the time from its process's start until `/hub/api` answers, `ready` until it also lists every session as
+ready. The ratio is full over empty, median of the rounds' own; `cpu` is the hub's own CPU time until it is ready, which
+other work on the machine touches less.
 
-All the while a client holds websockets through the full proxy, sends a numbered message over each every 50 ms, counts those that
-do not come back, and asks another session's API through the proxy every 50 ms. The broker's CPU time is that of one restart of the
-full hub (all its polls at once), and `broker_slowest_ms` the slowest answer of the broker's `/health` in one, asked every 20 ms.
+All the while a client holds websockets through the full proxy, sends a numbered message over each every 50 ms, counts
+those that do not come back, and asks another session's API through the proxy every 50 ms. The broker's CPU time is that
+of one restart of the full hub (all its polls at once), and `broker_slowest_ms` the slowest answer of the broker's
+`/health` in one, asked every 20 ms.
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ c.JupyterHub.load_roles.append({{"name": "load", "scopes": ["admin:users", "admi
 
 
 class Hub:
-    """A hub's process, to kill and to start again; `api` is its REST, at its own port, as a service that may do much."""
+    """A hub's process, to kill and to start again; `api` is its REST, at its own port, as a service that may do
+    much."""
 
     def __init__(self, demo: Demo) -> None:
         self.demo, token = demo, secrets.token_hex(16)
@@ -73,7 +76,9 @@ class Hub:
         with (demo.state.home / "jupyterhub_config.py").open("a") as config:
             config.write(MORE_CONFIG.format(token=token))
         url = f"http://127.0.0.1:{demo.state.ports.hub}/hub/api"
-        self.api = httpx.AsyncClient(base_url=url, headers={"Authorization": f"token {token}"}, timeout=60, trust_env=False)
+        self.api = httpx.AsyncClient(
+            base_url=url, headers={"Authorization": f"token {token}"}, timeout=60, trust_env=False
+        )
         self.child: asyncio.subprocess.Process | None = None
 
     async def start(self) -> float:
@@ -127,7 +132,9 @@ class Site:
         self.demo, self.hub = demo, Hub(demo)
         token = read_secret(demo.state.home / "secrets" / "hub.token")
         url = f"http://127.0.0.1:{demo.state.ports.broker}{PREFIX}"
-        self.broker = httpx.AsyncClient(base_url=url, headers={"Authorization": f"token {token}"}, timeout=60, trust_env=False)
+        self.broker = httpx.AsyncClient(
+            base_url=url, headers={"Authorization": f"token {token}"}, timeout=60, trust_env=False
+        )
 
     @asynccontextmanager
     async def up(self) -> AsyncIterator[Site]:
@@ -169,7 +176,10 @@ async def site(home: Path, name: str, index: int, people: list[str]) -> AsyncIte
     (home / "federation.toml").write_text(FEDERATION.format(name=name, members=json.dumps(people or ["nobody"])))
     await asyncio.to_thread(centre.start)
     try:
-        async with running(home, Setup(kind="given", with_hub=False), say=reporting.note) as demo, Site(demo).up() as one:
+        async with (
+            running(home, Setup(kind="given", with_hub=False), say=reporting.note) as demo,
+            Site(demo).up() as one,
+        ):
             yield one
     finally:
         end_sessions(home)
@@ -199,7 +209,9 @@ async def start_sessions(one: Site, people: list[str]) -> None:
     for first in range(0, len(people), AT_ONCE):
         some = people[first : first + AT_ONCE]
         wish = {"cores": 1, "memory": "1G", "walltime": "8h"}
-        for answer in await asyncio.gather(*(one.hub.api.post(f"/users/{person}/server", json=wish) for person in some)):
+        for answer in await asyncio.gather(
+            *(one.hub.api.post(f"/users/{person}/server", json=wish) for person in some)
+        ):
             answer.raise_for_status()
         await one.hub.until_ready(first + len(some), 300, pause=1)
         reporting.note(f"{first + len(some)} sessions are ready")
@@ -217,8 +229,13 @@ class Traffic:
         self._stop = asyncio.Event()
 
     async def __aenter__(self) -> Traffic:
-        self.sockets = [await websocket_connect(f"{self.url.replace('http', 'ws', 1)}/user/{one}/echo") for one in self.people[:SOCKETS]]
-        self.tasks = [asyncio.create_task(each) for socket in self.sockets for each in (self._send(socket), self._receive(socket))]
+        self.sockets = [
+            await websocket_connect(f"{self.url.replace('http', 'ws', 1)}/user/{one}/echo")
+            for one in self.people[:SOCKETS]
+        ]
+        self.tasks = [
+            asyncio.create_task(each) for socket in self.sockets for each in (self._send(socket), self._receive(socket))
+        ]
         self.asking = asyncio.create_task(self._ask())
         return self
 
@@ -318,14 +335,19 @@ async def take_turns(sides: dict[str, Callable[[], Awaitable[Json]]], rounds: in
 async def measure(sessions: int, rounds: int) -> Json:
     people = [f"person{number:03}" for number in range(sessions)]
     with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
-        async with site(Path(folder) / "f", "full", 1, people) as full, site(Path(folder) / "e", "empty", 2, []) as empty:
+        async with (
+            site(Path(folder) / "f", "full", 1, people) as full,
+            site(Path(folder) / "e", "empty", 2, []) as empty,
+        ):
             began = time.monotonic()
             await start_sessions(full, people)
             reporting.note(f"all were started in {time.monotonic() - began:.0f} s")
             await until(lambda: has_all(full, sessions), "A job for each session")
             jobs = await full.jobs()
             async with Traffic(full.demo.state.public_url, people) as traffic:
-                found = await take_turns({"full": lambda: restart(full, sessions), "empty": lambda: restart(empty, 0)}, rounds)
+                found = await take_turns(
+                    {"full": lambda: restart(full, sessions), "empty": lambda: restart(empty, 0)}, rounds
+                )
             kept = await full.jobs()
     return {
         "sessions": sessions,
@@ -351,7 +373,9 @@ def middle(values: list[Json], key: str) -> float:
 
 def ratio(found: dict[str, list[Json]], key: str) -> float:
     """The median of the rounds' own ratios: what else the machine does changes from round to round, less within one."""
-    return round(statistics.median(full[key] / empty[key] for full, empty in zip(found["full"], found["empty"], strict=True)), 3)
+    return round(
+        statistics.median(full[key] / empty[key] for full, empty in zip(found["full"], found["empty"], strict=True)), 3
+    )
 
 
 def main() -> None:

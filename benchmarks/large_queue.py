@@ -1,9 +1,9 @@
 """What a long queue costs the broker: python benchmarks/large_queue.py [--rounds 5] [--json]
 
-One partition of Slurm with 10,000 running and 100,000 waiting jobs beside one with 100 and 1,000, in CPU time, in turns in one run. *read*:
-squeue's and sinfo's answers into statuses and a snapshot, by the dialect. *taken in*: the snapshot onto the board, its plan included, and
-judged for a size that was just asked for. *decision*: the next request's, on the board. Medians over the rounds; ratios are the rounds'
-own.
+One partition of Slurm with 10,000 running and 100,000 waiting jobs beside one with 100 and 1,000, in CPU time, in turns
+in one run. *read*: squeue's and sinfo's answers into statuses and a snapshot, by the dialect. *taken in*: the snapshot
+onto the board, its plan included, and judged for a size that was just asked for. *decision*: the next request's, on the
+board. Medians over the rounds; ratios are the rounds' own.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def queue(running: int, waiting: int) -> list[str]:
     """squeue's answer: jobs of one core that have run for up to a day, and as many sizes and limits as users have."""
     random, began = Random(1), int(START.timestamp())
     lines = [
-        f"{job}|RUNNING|n{job % 160}|{began - random.randrange(86_400)}|main|1|1-00:00:00|{NO_GPUS}|1|1|100|{job}|N/A|None|{'work':>21}|.\n"
+        f"{job}|RUNNING|n{job % 160}|{began - random.randrange(86_400)}|main|1|1-00:00:00|{NO_GPUS}|1|1|100|{job}|N/A|"
+        f"None|{'work':>21}|.\n"
         for job in range(1, running + 1)
     ]
     lines += [
@@ -93,7 +94,8 @@ def nodes(running: int) -> list[str]:
     used = [running // 160 + (number < running % 160) for number in range(160)]
     state = ("mixed", "allocated")
     return [
-        f"n{number}|main|{cores}/{CORES - cores}/0/{CORES}|256000|0|(null)|(null)|{state[cores == CORES]}|1-00:00:00|up|\n"
+        f"n{number}|main|{cores}/{CORES - cores}/0/{CORES}|256000|0|(null)|(null)|"
+        f"{state[cores == CORES]}|1-00:00:00|up|\n"
         for number, cores in enumerate(used)
     ]
 
@@ -126,9 +128,18 @@ def report(rounds: Sequence[Json]) -> list[Json]:
         for what in ("read", "taken_in", "decision")
     ]
     rows.append(number("many: of both, what is read", median(lambda one: share(one["many"])), ""))
-    rows.append(number("many: read and taken in", median(lambda one: one["many"]["read"] + one["many"]["taken_in"]), "ms", most=TAKEN_IN))
+    rows.append(
+        number(
+            "many: read and taken in",
+            median(lambda one: one["many"]["read"] + one["many"]["taken_in"]),
+            "ms",
+            most=TAKEN_IN,
+        )
+    )
     rows.append(number("many: read, a job", median(lambda one: one["many"]["read"]) * 1000 / sum(MANY), "us"))
-    rows.append(number("many / few: a decision", median(lambda one: one["many"]["decision"] / one["few"]["decision"]), "x"))
+    rows.append(
+        number("many / few: a decision", median(lambda one: one["many"]["decision"] / one["few"]["decision"]), "x")
+    )
     return rows
 
 

@@ -1,12 +1,14 @@
 """What the books cost: python benchmarks/ledger.py [--rounds 7] [--json] [--only sqlite|postgresql|settle|verify]
 
-Holds and charges a second by 8 writers at once, each with a connection of its own, on random ones of 100 projects; beside a bare transfer
-in the same database: two UPDATEs of two rows and COMMIT, by the same `Database`, with the same isolation and durability. Each hold and each
-charge is a transaction, as in the broker. Rounds of a second take turns, so that the machine's speed cancels out; figures are medians over
-the rounds, ratios those of the rounds' own. *driver*: the bare transfer without SQLAlchemy, for comparison. On SQLite, and on a PostgreSQL
-that is started for this in a folder of its own (fsync on). What was counted must be in the books at the end, and they must balance.
+Holds and charges a second by 8 writers at once, each with a connection of its own, on random ones of 100 projects;
+beside a bare transfer in the same database: two UPDATEs of two rows and COMMIT, by the same `Database`, with the same
+isolation and durability. Each hold and each charge is a transaction, as in the broker. Rounds of a second take turns,
+so that the machine's speed cancels out; figures are medians over the rounds, ratios those of the rounds' own. *driver*:
+the bare transfer without SQLAlchemy, for comparison. On SQLite, and on a PostgreSQL that is started for this in a
+folder of its own (fsync on). What was counted must be in the books at the end, and they must balance.
 
-*settle*: what a record costs among a million over one among 10,000 (`settling.py`). *verify*: the time and memory of an audit of a million
+*settle*: what a record costs among a million over one among 10,000 (`settling.py`). *verify*: the time and memory of an
+ audit of a million
 entries, on SQLite, or with `--verify-on` on PostgreSQL (`verifying.py`). Without `--only` all four are measured.
 """
 
@@ -52,7 +54,8 @@ HELD, COST = credits(4), credits("1.5")
 
 
 class Books:
-    """The ledger's: a step is a hold, or the charge of the session that was held for last. All that this file knows of books."""
+    """The ledger's: a step is a hold, or the charge of the session that was held for last. All that this file knows of
+    books."""
 
     def __init__(self, db: Database, number: int) -> None:
         self.db, self.random, self.name, self.sessions, self.open = db, Random(number), number, 0, ""
@@ -64,7 +67,9 @@ class Books:
 
     @staticmethod
     def check(tx: Tx, steps: int) -> bool:
-        written = int(tx.exec_driver_sql("SELECT count(*) FROM scnet_entries WHERE kind IN ('hold', 'charge')").scalar_one())
+        written = int(
+            tx.exec_driver_sql("SELECT count(*) FROM scnet_entries WHERE kind IN ('hold', 'charge')").scalar_one()
+        )
         return written == steps and not any(stored.trial_balance(tx).values())
 
     def step(self) -> None:
@@ -150,7 +155,9 @@ class Contest:
         self.db = self.databases[0]
         self.db.run_here(Books.prepare)
         self.db.run_here(Bare.prepare)
-        self.writers = {kind: [make(db, number) for number, db in enumerate(self.databases)] for kind, make in KINDS.items()}
+        self.writers = {
+            kind: [make(db, number) for number, db in enumerate(self.databases)] for kind, make in KINDS.items()
+        }
         self.steps = dict.fromkeys(KINDS, 0)
         self.given_up = dict.fromkeys(KINDS, 0)  # steps that lost every race they were run again for
 
@@ -193,12 +200,18 @@ def measure(only: Sequence[str], rounds: int, verify_on: str, entries: int) -> J
     found: Json = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sc-")))
-        server = stack.enter_context(standing()) if "postgresql" in only or ("verify" in only and verify_on == "postgresql") else None
+        server = (
+            stack.enter_context(standing())
+            if "postgresql" in only or ("verify" in only and verify_on == "postgresql")
+            else None
+        )
 
         def url(engine: str, name: str) -> str:
             return server.create(name) if server and engine == "postgresql" else f"sqlite:///{folder / name}.sqlite"
 
-        contests = {engine: stack.enter_context(closing(Contest(url(engine, "books")))) for engine in ENGINES if engine in only}
+        contests = {
+            engine: stack.enter_context(closing(Contest(url(engine, "books")))) for engine in ENGINES if engine in only
+        }
         if contests:
             found |= contest(contests, rounds)
         if "settle" in only:
@@ -254,7 +267,10 @@ def table(found: Json) -> str:
 
 def row(engine: str, one: Json) -> str:
     rates = "".join(f"{one[f'{kind}_per_s']:10.0f}" for kind in KINDS)
-    said = f"at least {one['least']:g}: {'holds' if one['holds'] else 'FAILS'}{'' if one['exact'] else ', AND THE BOOKS ARE WRONG'}"
+    said = (
+        f"at least {one['least']:g}: "
+        f"{'holds' if one['holds'] else 'FAILS'}{'' if one['exact'] else ', AND THE BOOKS ARE WRONG'}"
+    )
     said += f" ({one['given_up']} steps given up)" if one["given_up"] else ""
     return f"{engine:12}{rates}{one['ratio_to_bare']:10.2f}{one['ratio_to_driver']:10.2f}  {said}"
 

@@ -1,8 +1,10 @@
-"""What do the broker's lists, balances and starts cost where 10,000 sessions are live? `python benchmarks/live_sessions.py --json`
+"""What do the broker's lists, balances and starts cost where 10,000 sessions are live? `python
+benchmarks/live_sessions.py --json`
 
-Two brokers' doors in this process, over SQLite files of their own: one with 100 live sessions, one with 10,000. Both are asked the same
-in turns through the ASGI app, by a member with ten sessions, by an operator and by the hub. Cost is this process's CPU time, all threads
-included, so other work on the machine touches it little; the rounds' median counts. The centres are pages only: nothing is submitted.
+Two brokers' doors in this process, over SQLite files of their own: one with 100 live sessions, one with 10,000. Both
+are asked the same in turns through the ASGI app, by a member with ten sessions, by an operator and by the hub. Cost is
+this process's CPU time, all threads included, so other work on the machine touches it little; the rounds' median
+counts. The centres are pages only: nothing is submitted.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from scnet_hub.domain.sessions import names
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.services import tokens
-from scnet_hub.services.accounting import books
+from scnet_hub.services.accounting import books, sealing
 from scnet_hub.services.federation import Federation, centres_of
 from scnet_hub.services.projects import projects
 from scnet_hub.units import credits
@@ -79,8 +81,13 @@ class Broker:
         db.open()
         self.federation = Federation(spec, centres_of(pages), db, call_home_url="http://127.0.0.1:9/{}")
         self.count = count
-        app = create_app(self.federation, Gate("http://hub/hub/api", HUB, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch))))
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://broker{PREFIX}/", timeout=600)
+        app = create_app(
+            self.federation,
+            Gate("http://hub/hub/api", HUB, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch))),
+        )
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url=f"http://broker{PREFIX}/", timeout=600
+        )
 
     async def fill(self) -> None:
         """As if every session had been started and were running since half an hour."""
@@ -89,7 +96,7 @@ class Broker:
         for name in fed.load.centres:
             self.look(name)
         await db.run(self._insert, now)
-        await db.run(books.seal)
+        await db.run(sealing.seal)
 
     def look(self, name: str) -> None:
         """A centre answers, now."""
@@ -101,16 +108,20 @@ class Broker:
         for number in range(self.count):
             person = self.people[number % len(self.people)]
             name = f"s{number}"
-            request = JobRequest(person=person, project="p", kind="batch", name=name, cores=1 + number % 4, walltime=timedelta(hours=8))
+            request = JobRequest(
+                person=person, project="p", kind="batch", name=name, cores=1 + number % 4, walltime=timedelta(hours=8)
+            )
             session_id, began = tokens.new_id(), now - timedelta(minutes=30, seconds=number % 1000)
             stored.insert(
                 tx, id=session_id, person=person, project="p", kind="batch", name=name, state="ready", live=True,
-                request=names.request_document(request), placement={"reason": "x" * 400, "ranked": [{"centre": "c"}] * 8},
-                payload={"argv": ["python", "train.py"], "env": {"JUPYTERHUB_API_TOKEN": "t" * 32}}, why="It starts there at once.",
-                end_reason="", created_at=began, held=credits(10).micros, leased_until=None, lease_end="", continues="", in_line=False,
-                ready_at=began, cause="first", asked_at=began, centre=f"c{number % CENTRES}", partition="main", account=person,
-                secret="n" * 32, nonce="n" * 64, job_state="ready", job_id=str(number), node="n1", host="127.0.0.1", port=5000,
-                submitted_at=began, started_at=began,
+                request=names.request_document(request),
+                placement={"reason": "x" * 400, "ranked": [{"centre": "c"}] * 8},
+                payload={"argv": ["python", "train.py"], "env": {"JUPYTERHUB_API_TOKEN": "t" * 32}}, why="It starts "
+                "there at once.",
+                end_reason="", created_at=began, held=credits(10).micros, leased_until=None, lease_end="", continues="",
+                in_line=False, ready_at=began, cause="first", asked_at=began, centre=f"c{number % CENTRES}",
+                partition="main", account=person, secret="n" * 32, nonce="n" * 64, job_state="ready",
+                job_id=str(number), node="n1", host="127.0.0.1", port=5000, submitted_at=began, started_at=began,
             )  # fmt: skip
             if number % 10:
                 continue  # a hold and a log of each tenth: what is measured asks for a page of them at most
@@ -151,8 +162,12 @@ async def start(broker: Broker) -> None:
     """A start, up to the row, its hold and its decision; the launch that would follow is another cost."""
     for name in broker.federation.load.centres:
         broker.look(name)
-    request = JobRequest(person="p0", project="p", kind="batch", name=f"new{time.monotonic_ns()}", cores=1, walltime=timedelta(hours=1))
-    row = await broker.federation.db.run(broker.federation.submission._begin, tokens.new_id(), request, {"argv": ["true"], "env": {}})
+    request = JobRequest(
+        person="p0", project="p", kind="batch", name=f"new{time.monotonic_ns()}", cores=1, walltime=timedelta(hours=1)
+    )
+    row = await broker.federation.db.run(
+        broker.federation.submission._begin, tokens.new_id(), request, {"argv": ["true"], "env": {}}
+    )
     assert not isinstance(row, Exception), row
 
 
@@ -184,7 +199,9 @@ async def measure(few: int = FEW, many: int = MANY, rounds: int = ROUNDS) -> dic
                     print(f"{name}, {broker.count} live: {seconds[name][side][-1]:.3f} s", file=sys.stderr)
         for broker in brokers:
             broker.federation.db.close()
-    rows = {name: [statistics.median(side[1:]) for side in sides] for name, sides in seconds.items()}  # the first round warms up
+    rows = {
+        name: [statistics.median(side[1:]) for side in sides] for name, sides in seconds.items()
+    }  # the first round warms up
     return {
         "live": [few, many],
         "most_s": MOST,

@@ -1,7 +1,8 @@
-"""Login nodes that answer in Slurm's captured words: `python login_nodes.py COUNT HOST_KEY`, all of them in this one process.
+"""Login nodes that answer in Slurm's captured words: `python login_nodes.py COUNT HOST_KEY`, all of them in this one
+process.
 
-Each is an SSH server of its own on a port of this machine; the ports are printed as JSON when all listen. A queue has 500 jobs on 50
-nodes, after `tests/samples/slurm`; what is submitted waits there for ever.
+Each is an SSH server of its own on a port of this machine; the ports are printed as JSON when all listen. A queue has
+500 jobs on 50 nodes, after `tests/samples/slurm`; what is submitted waits there for ever.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def sample(name: str) -> list[str]:
 def numbered(lines: list[str], separator: str, field: int, names: list[str]) -> str:
     """As many of these lines, again and again, as there are names, each with its own."""
     rows = [line.split(separator) for line in islice(cycle(lines), len(names))]
-    return "".join(f"{separator.join([*row[:field], name, *row[field + 1 :]])}\n" for row, name in zip(rows, names, strict=True))
+    return "".join(
+        f"{separator.join([*row[:field], name, *row[field + 1 :]])}\n" for row, name in zip(rows, names, strict=True)
+    )
 
 
 QUEUE = numbered(sample("squeue_queue"), "|", 1, [str(number) for number in range(1000, 1000 + JOBS)])
@@ -79,7 +82,9 @@ class Slurm:
 
 async def main(nodes: int, host_key: str) -> None:
     listeners = [
-        await asyncssh.listen("127.0.0.1", 0, server_host_keys=[host_key], server_factory=LoginNode, process_factory=Slurm())
+        await asyncssh.listen(
+            "127.0.0.1", 0, server_host_keys=[host_key], server_factory=LoginNode, process_factory=Slurm()
+        )
         for _ in range(nodes)
     ]
     print(json.dumps([listener.get_port() for listener in listeners]), flush=True)

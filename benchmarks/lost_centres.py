@@ -1,10 +1,12 @@
-"""Click to ready while centres are lost: python benchmarks/lost_centres.py [--lost 3] [--rounds 4] [--clicks 20] [--json]
+"""Click to ready while centres are lost: python benchmarks/lost_centres.py [--lost 3] [--rounds 4] [--clicks 20]
+[--json]
 
-A whole federation, hub, broker and proxy: three embedded centres, where clicks go, and so many more over SSH (`login_nodes.py`).
-Those are lost as a node that hangs is lost, by SIGSTOP: what is under way gets no answer until its time is up, and a new login is
-accepted and never greeted. Blocks of clicks with none and with all of them lost take turns, from the first moment of the loss on. A
-click is a start through the hub's REST until the hub says that the server is ready (`session_stand_in.py`, so nearly all of it is ours).
-Before each click somebody else starts a session at one of the centres over SSH, in both kinds of blocks: while they are lost, those hang.
+A whole federation, hub, broker and proxy: three embedded centres, where clicks go, and so many more over SSH
+(`login_nodes.py`). Those are lost as a node that hangs is lost, by SIGSTOP: what is under way gets no answer until its
+time is up, and a new login is accepted and never greeted. Blocks of clicks with none and with all of them lost take
+turns, from the first moment of the loss on. A click is a start through the hub's REST until the hub says that the
+server is ready (`session_stand_in.py`, so nearly all of it is ours). Before each click somebody else starts a session
+at one of the centres over SSH, in both kinds of blocks: while they are lost, those hang.
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ async def federation(home: Path, number: int) -> AsyncIterator[tuple[Site, Lost]
     async with centres.login_nodes(home, number) as (ports, host_key, pid):
         lost = Lost(pid, centres.write_pages(home, ports, host_key, (15, 3)))
         here = {
-            name: EmbeddedCentre(home / name, Settings(name=name, index=index, nodes=1, cores=16, memory=64 * GIB, min_job_age=30))
+            name: EmbeddedCentre(
+                home / name, Settings(name=name, index=index, nodes=1, cores=16, memory=64 * GIB, min_job_age=30)
+            )
             for index, name in enumerate(HERE, start=1)
         }
         for name, centre in here.items():
@@ -87,7 +91,9 @@ async def federation(home: Path, number: int) -> AsyncIterator[tuple[Site, Lost]
 async def click(site: Site) -> float:
     """From the click until the hub says that it is ready; then it is stopped, and its end waited for."""
     began = time.monotonic()
-    (await site.hub.api.post(f"/users/{PERSON}/server", json={"cores": 1, "memory": "1G", "walltime": "1h"})).raise_for_status()
+    (
+        await site.hub.api.post(f"/users/{PERSON}/server", json={"cores": 1, "memory": "1G", "walltime": "1h"})
+    ).raise_for_status()
     async with asyncio.timeout(120), site.hub.api.stream("GET", f"/users/{PERSON}/server/progress") as events:
         async for line in events.aiter_lines():
             event = json.loads(line[5:]) if line.startswith("data:") else {}
@@ -163,7 +169,8 @@ async def measure(number: int, rounds: int, clicks: int) -> Json:
         "ratio": round(statistics.median(every["lost"]) / statistics.median(every["none"]), 3),
         "ratio_of_rounds": round(
             statistics.median(
-                statistics.median(lost) / statistics.median(none) for lost, none in zip(blocks["lost"], blocks["none"], strict=True)
+                statistics.median(lost) / statistics.median(none)
+                for lost, none in zip(blocks["lost"], blocks["none"], strict=True)
             ),
             3,
         ),

@@ -1,7 +1,7 @@
 """Resident memory of hub, broker and proxy with idle sessions: python benchmarks/memory.py [--sessions 20] [--json]
 
-Real JupyterLab sessions of as many people, started through the start form; after they have been idle for ten seconds the
-resident set sizes are summed (shared pages count more than once, so the true figure is lower).
+Real JupyterLab sessions of as many people, started through the start form; after they have been idle for ten seconds
+the resident set sizes are summed (shared pages count more than once, so the true figure is lower).
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ async def measure(sessions: int) -> dict[str, object]:
         async with running(home, Setup(background=False), say=reporting.note) as demo:
             passwords = make_people(home / "people.json", people)
             page = home / "federation.toml"
-            text = page.read_text().replace('members = ["ada", "grace"]', f"members = {json.dumps(['ada', 'grace', *people])}")
+            text = page.read_text().replace(
+                'members = ["ada", "grace"]', f"members = {json.dumps(['ada', 'grace', *people])}"
+            )
             page.write_text(text.replace("sessions = 12, cores = 24", f"sessions = {sessions}, cores = {sessions}"))
             broker = demo.processes["broker"]
             assert broker.child is not None
@@ -46,7 +48,11 @@ async def measure(sessions: int) -> dict[str, object]:
                 await start(demo, person, passwords[person])
                 reporting.note(f"{person} is ready")
             await asyncio.sleep(10)
-            rss = {name: psutil.Process(process.child.pid).memory_info().rss for name, process in demo.processes.items() if process.child}
+            rss = {
+                name: psutil.Process(process.child.pid).memory_info().rss
+                for name, process in demo.processes.items()
+                if process.child
+            }
     return {
         "sessions": sessions,
         **{f"{name}_mib": round(size / MIB) for name, size in rss.items()},

@@ -1,7 +1,8 @@
-"""Other people's jobs at the testbed's centres, for benchmarks: a seeded plan, and who submits it as those centres' own people do.
+"""Other people's jobs at the testbed's centres, for benchmarks: a seeded plan, and who submits it as those centres' own
+people do.
 
-Each centre has its own stream: as much as keeps it mostly busy, in waves of a few minutes, so that queues form and drain all the time at
-different moments. Jobs last 20 to 120 s and ask for two to five times as long, as people do.
+Each centre has its own stream: as much as keeps it mostly busy, in waves of a few minutes, so that queues form and
+drain all the time at different moments. Jobs last 20 to 120 s and ask for two to five times as long, as people do.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Work = tuple[int, int]  # cores, and how many seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One of other people's jobs: when it is submitted (seconds from the start), cores of one node, how long it runs, its limit."""
+    """One of other people's jobs: when it is submitted (seconds from the start), cores of one node, how long it runs,
+    its limit."""
 
     at: float
     centre: str
@@ -72,10 +74,20 @@ def command(kind: str, job: Job, *, cluster: str = "") -> tuple[str, ...]:
         return ("sbatch", "--parsable", *stay, *there, "--wrap", f"exec sleep {job.runs}")
     if kind == "gridengine":  # without -R y a small job always goes before a large one
         size = ("-pe", "smp", str(job.cores), "-R", "y") if job.cores > 1 else ()
-        return ("qsub", "-terse", "-N", "other", "-q", "all.q", *size, "-l", f"h_rt={job.limit}", "-j", "y", "-o", "/dev/null", "-b", "y",
-                "sleep", str(job.runs))  # fmt: skip
+        there = ("-N", "other", "-q", "all.q", *size, "-l", f"h_rt={job.limit}", "-j", "y", "-o", "/dev/null")
+        return ("qsub", "-terse", *there, "-b", "y", "sleep", str(job.runs))
     out = ("-O", "/dev/null", "-E", "/dev/null")
-    return ("oarsub", "-n", "other", "-q", "default", "-l", f"/nodes=1/core={job.cores},walltime={clock}", *out, f"sleep {job.runs}")
+    return (
+        "oarsub",
+        "-n",
+        "other",
+        "-q",
+        "default",
+        "-l",
+        f"/nodes=1/core={job.cores},walltime={clock}",
+        *out,
+        f"sleep {job.runs}",
+    )
 
 
 QUEUED = {
@@ -87,7 +99,8 @@ QUEUED = {
 
 @dataclass
 class Others:
-    """Those people. `run()` until cancelled; `counts` says how many jobs were submitted at each centre, and left out or refused."""
+    """Those people. `run()` until cancelled; `counts` says how many jobs were submitted at each centre, and left out or
+    refused."""
 
     testbed: beds.Testbed
     jobs: Mapping[str, Sequence[Job]]
@@ -137,5 +150,6 @@ def plans(seed: int, seconds: float, centres: str, levels: Mapping[str, float]) 
         return ((centre, beds.CENTRES[centre]) for centre in centres)
 
     return {
-        name: plan(seed, seconds, name, nodes=len(centre.nodes), cores=centre.cores, level=levels[centre.kind]) for name, centre in facts()
+        name: plan(seed, seconds, name, nodes=len(centre.nodes), cores=centre.cores, level=levels[centre.kind])
+        for name, centre in facts()
     }

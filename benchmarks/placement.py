@@ -1,10 +1,13 @@
-"""The numbers that placement is held to: python benchmarks/placement.py --trace LOG [--trace LOG] [--seeds 1,2] [--quick] [--json]
-and the pictures of the docs: python benchmarks/placement.py --trace LOG --plot docs/images [--seeds 1] [--days 7]
+"""The numbers that placement is held to: python benchmarks/placement.py --trace LOG [--trace LOG] [--seeds 1,2]
+[--quick] [--json] and the pictures of the docs: python benchmarks/placement.py --trace LOG --plot docs/images [--seeds
+1] [--days 7]
 
-Each is printed with its bound and whether it holds. Runs go one after the other on one core; with five seeds and whole weeks it takes
-about an hour. Without --trace the logs are those in ../shared/traces if they are there, else machines are made up. --quick simulates
-two days instead of a week: it shows that all works, and its numbers are of a federation that has not filled up yet. --plot measures
-nothing: it draws how long requests wait by each policy, of the first seed.
+Each is printed with its bound and whether it holds. Runs go one after the other on one core; with five seeds and whole
+weeks it takes about an hour. Without --trace the logs are those in ../shared/traces if they are there, else machines
+are made up.
+--quick simulates two days instead of a week: it shows that all works, and its numbers are of a federation that has not
+filled up yet.
+--plot measures nothing: it draws how long requests wait by each policy, of the first seed.
 """
 
 from __future__ import annotations
@@ -51,7 +54,11 @@ def main() -> int:
     except ScnetError as error:
         print(error, file=sys.stderr)
         return 1
-    print(json.dumps({"numbers": rows, "holds": all(row["holds"] for row in rows)}, indent=2) if options.json else table(rows))
+    print(
+        json.dumps({"numbers": rows, "holds": all(row["holds"] for row in rows)}, indent=2)
+        if options.json
+        else table(rows)
+    )
     return 0
 
 
@@ -61,13 +68,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[1, 2, 3, 4, 5])
     parser.add_argument("--quick", action="store_true", help="two days instead of a week")
     parser.add_argument("--days", type=float, help="so many simulated days")
-    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="write pictures of the waits there, and measure nothing")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FOLDER", help="write pictures of the waits there, and measure nothing"
+    )
     return parser.parse_args()
 
 
 def sites(paths: Sequence[Path] | None, seed: int) -> list[Site]:
     """As `scnet simulate` reads them, so that each number can be had from it too."""
-    return [site for path in paths or sorted(TRACES.glob("*.swf")) for site in read(path, Random(f"{seed}/{path.name}"))]
+    return [
+        site for path in paths or sorted(TRACES.glob("*.swf")) for site in read(path, Random(f"{seed}/{path.name}"))
+    ]
 
 
 def of_seed(seed: int, known: Sequence[Site], days: float) -> Iterable[Json]:
@@ -103,7 +114,12 @@ def hot(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
         row(where, "others' mean wait / without us", ratio(told, nobody, "background_wait_mean_s")),
         row(where, "others' mean wait / all_centres", ratio(told, ideal, "background_wait_mean_s")),
         row(where, f"CPU seconds for {days:g} days", used, most=SECONDS),
-        row(where, "memory, MiB, at most so far", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, most=MEBIBYTES),
+        row(
+            where,
+            "memory, MiB, at most so far",
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            most=MEBIBYTES,
+        ),
     ]
 
 
@@ -118,14 +134,17 @@ def moderate(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
 
 
 def many(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
-    """A hundred centres fill up more slowly than anybody would wait for: a day and a half is what the bound was set by."""
+    """A hundred centres fill up more slowly than anybody would wait for: a day and a half is what the bound was set
+    by."""
     workload = workload_of(Scenario(centres=100, load="hot", days=min(days, 1.5), seed=seed, snapshot_age=60), sites)
     told = summary(simulated(workload, "scnet"))
     return [row("100 centres, hot", "p99 wait, s", told["wait_p99_s"], most=SUBMIT + 1)]
 
 
 def broken(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
-    scenario = Scenario(centres=22, load="tight", days=min(days, 3.0), seed=seed, snapshot_age=60, black_hole=True, outages=True)
+    scenario = Scenario(
+        centres=22, load="tight", days=min(days, 3.0), seed=seed, snapshot_age=60, black_hole=True, outages=True
+    )
     told = summary(simulated(workload_of(scenario, sites), "scnet"))
     where = "22 centres, tight, black hole and outages"
     return [
@@ -135,11 +154,13 @@ def broken(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
 
 
 def fair(seed: int, sites: Sequence[Site], days: float) -> list[Json]:
-    """What we cost the centres' own people where there is room for all. Where there is not, as when hot, 15 % more work makes each wait
-    longer whoever places it: that is told beside `all_centres`."""
+    """What we cost the centres' own people where there is room for all. Where there is not, as when hot, 15 % more work
+    makes each wait longer whoever places it: that is told beside `all_centres`."""
     workload = workload_of(Scenario(centres=22, load="tight", days=days, seed=seed, snapshot_age=60), sites)
     told, nobody = summary(simulated(workload, "scnet")), summary(Run(workload, Nobody).go())
-    ours = row("22 centres, tight", "others' mean wait / without us", ratio(told, nobody, "background_wait_mean_s"), most=1.05)
+    ours = row(
+        "22 centres, tight", "others' mean wait / without us", ratio(told, nobody, "background_wait_mean_s"), most=1.05
+    )
     return [means(ours, told, nobody, "background_wait_mean_s")]
 
 
@@ -160,7 +181,9 @@ def plots(folder: Path, seed: int, sites: Sequence[Site], days: float) -> int:
 
 
 def simulated(workload: Workload, policy: str) -> Run:
-    reporting.note(f"seed {workload.scenario.seed}: {policy}, {workload.scenario.centres} centres, {workload.scenario.load} ...")
+    reporting.note(
+        f"seed {workload.scenario.seed}: {policy}, {workload.scenario.centres} centres, {workload.scenario.load} ..."
+    )
     return simulate(workload, policy)
 
 
@@ -196,7 +219,9 @@ def table(rows: Sequence[Json]) -> str:
         if (one["seed"], one["where"]) != begun:
             begun = one["seed"], one["where"]
             lines.append(f"\n{one['where']} (seed {one['seed']})")
-        bounds = " and ".join(f"{word} {one[key]:g}" for key, word in (("least", "at least"), ("most", "at most")) if one[key] is not None)
+        bounds = " and ".join(
+            f"{word} {one[key]:g}" for key, word in (("least", "at least"), ("most", "at most")) if one[key] is not None
+        )
         lines.append(f"  {judged(one)} {one['what']:34} {one['value']:>10,.3f}  {bounds}")
     return "\n".join([*lines, "", f"{sum(one['holds'] for one in rows)} of {len(rows)} hold."])
 

@@ -1,17 +1,20 @@
-"""Waits on real batch systems: python benchmarks/real_placement.py [--fed] [--requests 200] [--minutes 12] [--seed 1] [--json]
+"""Waits on real batch systems: python benchmarks/real_placement.py [--fed] [--requests 200] [--minutes 12] [--seed 1]
+[--json]
 
-Brings up the testbed's centres at a place of its own (two Slurms, Grid Engine, OAR), a federation over them, and other people's jobs
-(`other_jobs.py`). Each round is one small batch request, the same by every policy, in an order that is drawn anew, seconds apart:
+Brings up the testbed's centres at a place of its own (two Slurms, Grid Engine, OAR), a federation over them, and other
+people's jobs (`other_jobs.py`). Each round is one small batch request, the same by every policy, in an order that is
+drawn anew, seconds apart:
 
 - round_robin: pinned to the next centre in turn;
 - least_loaded: pinned to the centre with the lowest (used + queued) / all cores by the broker's own view;
 - scnet: not pinned.
 
-`--fed`: centres a and b, joined in Slurm's own federation (`slurm_federation.py`) at the same time: `slurm_federation` submits the same
-job there by `sbatch`, alternately at a and b, and Slurm makes a sibling of it at both; `scnet` chooses between the two as ever.
+`--fed`: centres a and b, joined in Slurm's own federation (`slurm_federation.py`) at the same time: `slurm_federation`
+submits the same job there by `sbatch`, alternately at a and b, and Slurm makes a sibling of it at both; `scnet` chooses
+between the two as ever.
 
-Wait is from the accepted POST (the return of `sbatch`) until the job's start by the centre's accounting, in whole seconds. What has not
-started when the time is up counts with what it has waited so far. A request's job is `sleep 5`.
+Wait is from the accepted POST (the return of `sbatch`) until the job's start by the centre's accounting, in whole
+seconds. What has not started when the time is up counts with what it has waited so far. A request's job is `sleep 5`.
 """
 
 from __future__ import annotations
@@ -56,7 +59,15 @@ LEVELS = {"slurm": 0.95, "gridengine": 0.95, "oar": 0.7}  # OAR needs seconds fo
 WARM_UP = 45.0  # seconds until queues are there
 DRAIN = 75.0  # seconds in which the last requests may start
 WATCH = (6.0, 2.0)  # seconds between looks, calm and busy: in proportion to jobs of a minute
-TOLD = ("centre", "wait", "expected_start", "expected_start_s", "cores_free", "queued_jobs", "age_s")  # of each place, in the log
+TOLD = (
+    "centre",
+    "wait",
+    "expected_start",
+    "expected_start_s",
+    "cores_free",
+    "queued_jobs",
+    "age_s",
+)  # of each place, in the log
 FEDERATION = """
 name = "Real placement"
 centres = ["centres/*.toml"]
@@ -79,7 +90,8 @@ class Request:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one request by one policy. `wait` is None while it has not started; `refused` says why it was not taken."""
+    """What became of one request by one policy. `wait` is None while it has not started; `refused` says why it was not
+    taken."""
 
     policy: str
     request: Request
@@ -96,7 +108,9 @@ class Outcome:
     view: Json = field(default_factory=dict)
 
 
-Choice = Callable[[int, Sequence[Json]], str]  # number of the request, the broker's centres → where to pin it, "": nowhere
+Choice = Callable[
+    [int, Sequence[Json]], str
+]  # number of the request, the broker's centres → where to pin it, "": nowhere
 
 
 def round_robin(number: int, centres: Sequence[Json]) -> str:
@@ -129,7 +143,10 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 
 def report(outcomes: Sequence[Outcome]) -> Json:
-    policies = {name: _policy([one for one in outcomes if one.policy == name]) for name in dict.fromkeys(one.policy for one in outcomes)}
+    policies = {
+        name: _policy([one for one in outcomes if one.policy == name])
+        for name in dict.fromkeys(one.policy for one in outcomes)
+    }
     ours = policies.get(OURS, {})
     measures = ("wait_mean_s", "wait_p50_s", "wait_p95_s")
     ratios: Json = {
@@ -153,7 +170,9 @@ def interval(theirs: Mapping[int, float], ours: Mapping[int, float], draws: int 
     rounds = sorted(theirs.keys() & ours.keys())
     dice = random.Random(0)
     drawn = (dice.choices(rounds, k=len(rounds)) for _ in range(draws if rounds else 0))
-    found = sorted(sum(theirs[one] for one in some) / max(sum(ours[one] for one in some), 1.0) for some in drawn) or [0.0]
+    found = sorted(sum(theirs[one] for one in some) / max(sum(ours[one] for one in some), 1.0) for some in drawn) or [
+        0.0
+    ]
     return round(percentile(found, 0.025), 2), round(percentile(found, 0.975), 2)
 
 
@@ -175,7 +194,9 @@ def _policy(mine: Sequence[Outcome]) -> Json:
         "wait_p95_s": round(percentile(waits, 0.95), 2),
         "wait_max_s": round(max(waits), 2),
         "started_10s": round(sum(wait <= 10 for wait in waits) / len(mine), 3),
-        "started_60s": round(sum(wait <= 60 and not one.unstarted for one, wait in zip(taken, waits, strict=True)) / len(mine), 3),
+        "started_60s": round(
+            sum(wait <= 60 and not one.unstarted for one, wait in zip(taken, waits, strict=True)) / len(mine), 3
+        ),
         "by_centre": {
             centre: {
                 "requests": len(there := [one.wait for one in taken if one.centre == centre and one.wait is not None]),
@@ -196,7 +217,9 @@ def requests(seed: int) -> Iterable[Request]:
 
 
 @asynccontextmanager
-async def federation(home: Path, testbed: beds.Testbed, environment: Path) -> AsyncIterator[tuple[Demo, httpx.AsyncClient]]:
+async def federation(
+    home: Path, testbed: beds.Testbed, environment: Path
+) -> AsyncIterator[tuple[Demo, httpx.AsyncClient]]:
     """Hub, broker and proxy over the testbed's centres, all of them up; and the broker's door for one person."""
     testbed.outfit(home, watch=WATCH, listen_port=secrets.choice(range(19000, 29000)))
     (home / "federation.toml").write_text(FEDERATION)
@@ -222,10 +245,13 @@ async def seen(door: httpx.AsyncClient) -> list[Json]:
 
 
 async def submit(door: httpx.AsyncClient, outcome: Outcome, centre: str, centres: Sequence[Json]) -> None:
-    outcome.view = {one["id"]: [round(fullness(one), 2), one["cores_free"], one["queued_jobs"], one["age_s"]] for one in centres}
+    outcome.view = {
+        one["id"]: [round(fullness(one), 2), one["cores_free"], one["queued_jobs"], one["age_s"]] for one in centres
+    }
     wish: Json = {
-        "kind": "batch", "name": f"{outcome.policy}-{outcome.round}", "argv": ["sleep", str(SLEEP)], "cores": outcome.request.cores,
-        "memory": f"{outcome.request.cores * 500}M", "walltime": outcome.request.walltime, **({"centre": centre} if centre else {}),
+        "kind": "batch", "name": f"{outcome.policy}-{outcome.round}", "argv": ["sleep", str(SLEEP)],
+        "cores": outcome.request.cores, "memory": f"{outcome.request.cores * 500}M",
+        "walltime": outcome.request.walltime, **({"centre": centre} if centre else {}),
     }  # fmt: skip
     answer = await door.post("/sessions", json=wish)
     outcome.accepted = time.time()
@@ -336,7 +362,9 @@ async def measure(options: argparse.Namespace, testbed: beds.Testbed, environmen
     ends_at = began + options.minutes * 60
     with tempfile.TemporaryDirectory(prefix="sc-", ignore_cleanup_errors=True) as folder:
         async with federation(Path(folder), testbed, environment) as (_, door):
-            others = Others(testbed, plans(options.seed, ends_at - time.monotonic(), centres, LEVELS), clusters(options, centres))
+            others = Others(
+                testbed, plans(options.seed, ends_at - time.monotonic(), centres, LEVELS), clusters(options, centres)
+            )
             load = asyncio.create_task(others.run())
             try:
                 await asyncio.sleep(WARM_UP)
@@ -393,14 +421,19 @@ def main() -> None:
     parser = reporting.arguments(__doc__)
     parser.add_argument("--requests", type=int, default=200, help="by each policy, if there is time")
     parser.add_argument("--minutes", type=float, default=12, help="in all, from the start of the testbed on")
-    parser.add_argument("--pace", type=float, default=0, help="seconds between two requests (default: what the time allows)")
+    parser.add_argument(
+        "--pace", type=float, default=0, help="seconds between two requests (default: what the time allows)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fed", action="store_true", help="against Slurm's own federation of a and b")
     parser.add_argument("--log", type=Path, help="one line of JSON for each request")
     options = parser.parse_args()
     centres = FEDERATED if options.fed else ALL
     if lacking := {centre: why for centre in centres if (why := needs.missing(centre))}:
-        sys.exit(f"{'; '.join(f'{centre}: {why}' for centre, why in lacking.items())}.\nAs root, on Debian: {needs.install_line(centres)}")
+        sys.exit(
+            f"{'; '.join(f'{centre}: {why}' for centre, why in lacking.items())}.\nAs root, on Debian: "
+            f"{needs.install_line(centres)}"
+        )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     from tests import environments

@@ -36,7 +36,9 @@ def show_numbers(numbers: Sequence[Json], *, as_json: bool) -> None:
 
 def judged(one: Json) -> str:
     """Returns a number's bounds and whether they hold, in words; "" without a bound."""
-    bounds = " and ".join(f"{word} {one[key]:g}" for key, word in (("least", "at least"), ("most", "at most")) if one[key] is not None)
+    bounds = " and ".join(
+        f"{word} {one[key]:g}" for key, word in (("least", "at least"), ("most", "at most")) if one[key] is not None
+    )
     return f"{bounds}: {'holds' if one['holds'] else 'FAILS'}" if bounds else ""
 
 

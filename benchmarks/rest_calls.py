@@ -1,8 +1,10 @@
-"""What do the broker's calls cost, against another state of this tree? `python benchmarks/rest_calls.py --base PATH --json`
+"""What do the broker's calls cost, against another state of this tree? `python benchmarks/rest_calls.py --base PATH
+--json`
 
-Two processes, one over this tree and one over the tree at PATH (`git worktree add PATH COMMIT`; of the layout with `scnet_hub/services`),
-each with a door over 100 live sessions on an SQLite file of its own, as in live_sessions.py. They are asked the same in turns. Cost is the
-process's CPU time, all threads included; the ratio of the rounds' medians counts, so other work on the machine touches it little.
+Two processes, one over this tree and one over the tree at PATH (`git worktree add PATH COMMIT`; of the layout with
+`scnet_hub/services`), each with a door over 100 live sessions on an SQLite file of its own, as in live_sessions.py.
+They are asked the same in turns. Cost is the process's CPU time, all threads included; the ratio of the rounds' medians
+counts, so other work on the machine touches it little.
 """
 
 from __future__ import annotations
@@ -77,7 +79,11 @@ class Tree:
         paths = os.pathsep.join((str(tree), str(tree / "benchmarks")))
         command = [sys.executable, str(Path(__file__).resolve()), "--child", str(folder)]
         self.process = subprocess.Popen(
-            command, env=os.environ | {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            env=os.environ | {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def cost(self, call: str) -> float:

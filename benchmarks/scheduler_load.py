@@ -1,11 +1,13 @@
-"""Scheduler commands per minute, ours and stock batchspawner's: python benchmarks/scheduler_load.py [--servers 300] [--json]
+"""Scheduler commands per minute, ours and stock batchspawner's: python benchmarks/scheduler_load.py [--servers 300]
+[--json]
 
-Both sides at once at one real Slurm (centre a of the testbed, with more cores), each with N live and 30 pending servers, for two
-N. *Ours*: the real broker over SSH; its sessions are batch jobs that call home and sleep. *Stock*: a real JupyterHub on the login
-node with unchanged `SlurmSpawner`s and their own intervals; its servers are `stand_in.py`. Pending jobs wait for GPUs, all taken.
+Both sides at once at one real Slurm (centre a of the testbed, with more cores), each with N live and 30 pending
+servers, for two N. *Ours*: the real broker over SSH; its sessions are batch jobs that call home and sleep. *Stock*: a
+real JupyterHub on the login node with unchanged `SlurmSpawner`s and their own intervals; its servers are `stand_in.py`.
+Pending jobs wait for GPUs, all taken.
 
-Commands are counted where they arrive, by a line that a wrapper on the login node writes, and as the scheduler counts them: remote
-procedure calls to slurmctld by user (`sdiag`); the person of each side has only jobs of that side.
+Commands are counted where they arrive, by a line that a wrapper on the login node writes, and as the scheduler counts
+them: remote procedure calls to slurmctld by user (`sdiag`); the person of each side has only jobs of that side.
 """
 
 from __future__ import annotations
@@ -64,7 +66,10 @@ echo "${{SSH_CONNECTION:+ours}} ${{0##*/}}" >>{ASKED}
 exec "/usr/bin/${{0##*/}}" "$@"
 """
 PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol")
-WRAP = f'cat >"$1" && chmod 755 "$1" && shift && for program; do cp /usr/local/bin/{PROGRAMS[0]} "/usr/local/bin/$program"; done'
+WRAP = (
+    f'cat >"$1" && chmod 755 "$1" && shift && for program; do cp /usr/local/bin/{PROGRAMS[0]} '
+    '"/usr/local/bin/$program"; done'
+)
 
 
 class Side(Protocol):
@@ -104,7 +109,11 @@ async def grow(sides: Iterable[Side], live: range) -> None:
         for first in range(live.start, live.stop, AT_ONCE):
             some = range(first, min(first + AT_ONCE, live.stop))
             await asyncio.gather(*(side.start(f"live{number}", 0) for number in some))
-            await until(lambda wanted=some.stop: at_least(side.ready, wanted), f"{type(side).__name__}'s server {some.stop}", 300)
+            await until(
+                lambda wanted=some.stop: at_least(side.ready, wanted),
+                f"{type(side).__name__}'s server {some.stop}",
+                300,
+            )
 
     await asyncio.gather(*(one(side) for side in sides))
 
@@ -115,7 +124,9 @@ async def at_least(ready: Callable[[], Awaitable[int]], wanted: int) -> bool:
 
 async def settled(testbed: Testbed, live: int) -> None:
     """The scheduler itself says that each side has as many running and pending as it should."""
-    wanted = {(person, state): count for person in (OURS, STOCK) for state, count in (("RUNNING", live), ("PENDING", PENDING))}
+    wanted = {
+        (person, state): count for person in (OURS, STOCK) for state, count in (("RUNNING", live), ("PENDING", PENDING))
+    }
 
     async def so() -> bool:
         rows = await at(testbed, "/usr/bin/squeue", "--noheader", "--format=%u %T")
@@ -155,7 +166,9 @@ async def asked(testbed: Testbed) -> Counter[tuple[str, str]]:
 async def calls(testbed: Testbed) -> Counter[str]:
     """Remote procedure calls to slurmctld so far, by user."""
     text = (await at(testbed, "/usr/bin/sdiag")).partition("statistics by user")[2]
-    return Counter({user: int(count) for user, count in re.findall(r"^\s+(\S+)\s+\(\s*\d+\)\s+count:(\d+)", text, re.MULTILINE)})
+    return Counter(
+        {user: int(count) for user, count in re.findall(r"^\s+(\S+)\s+\(\s*\d+\)\s+count:(\d+)", text, re.MULTILINE)}
+    )
 
 
 async def at(testbed: Testbed, *argv: str) -> str:
@@ -169,7 +182,14 @@ def prepare(testbed: Testbed) -> None:
     testbed.at("a", ["sh", "-c", WRAP, "sh", *paths], stdin=WRAPPER, check=True)
     alpha.put(testbed, "/srv/stand_in.py", Path(alpha.__file__).with_name("stand_in.py").read_text())
     gpus, nodes = alpha.centre().gpus, len(alpha.centre().nodes)
-    taken = ["/usr/bin/sbatch", f"--nodes={nodes}", "--ntasks-per-node=1", f"--gres=gpu:{gpus}", "--time=1-0", "--wrap=sleep 86400"]
+    taken = [
+        "/usr/bin/sbatch",
+        f"--nodes={nodes}",
+        "--ntasks-per-node=1",
+        f"--gres=gpu:{gpus}",
+        "--time=1-0",
+        "--wrap=sleep 86400",
+    ]
     testbed.at("a", taken, account="scnet", check=True)
 
 
@@ -191,10 +211,15 @@ async def measure(servers: list[int], seconds: float, session: Path | None) -> J
         ):
             broker = f"http://127.0.0.1:{demo.state.ports.broker}{PREFIX}"
             ours_token = read_secret(home / "secrets" / "hub.token")
-            async with caller(broker, ours_token, {"X-SCNet-Person": OURS}) as to_broker, caller(f"{url}/hub/api", token) as to_hub:
+            async with (
+                caller(broker, ours_token, {"X-SCNet-Person": OURS}) as to_broker,
+                caller(f"{url}/hub/api", token) as to_hub,
+            ):
                 (await to_hub.post(f"/users/{STOCK}")).raise_for_status()
                 sides: tuple[Side, ...] = (Ours(to_broker), Stock(to_hub))
-                await asyncio.gather(*(side.start(f"pending{number}", 1) for side in sides for number in range(PENDING)))
+                await asyncio.gather(
+                    *(side.start(f"pending{number}", 1) for side in sides for number in range(PENDING))
+                )
                 windows, grown = [], 0
                 for live in servers:
                     await grow(sides, range(grown, live))
@@ -213,12 +238,16 @@ async def measure(servers: list[int], seconds: float, session: Path | None) -> J
 
 
 def caller(url: str, token: str, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=url, headers={"Authorization": f"token {token}", **(headers or {})}, timeout=120, trust_env=False)
+    return httpx.AsyncClient(
+        base_url=url, headers={"Authorization": f"token {token}", **(headers or {})}, timeout=120, trust_env=False
+    )
 
 
 def main() -> None:
     parser = reporting.arguments(__doc__)
-    parser.add_argument("--servers", type=int, default=300, help="N: live servers of each side; a tenth of them is measured first")
+    parser.add_argument(
+        "--servers", type=int, default=300, help="N: live servers of each side; a tenth of them is measured first"
+    )
     parser.add_argument("--seconds", type=float, default=120, help="length of each of the two measurements")
     parser.add_argument("--session", type=Path, help="a session environment made before (default: made for this run)")
     options = parser.parse_args()

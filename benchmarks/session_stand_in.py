@@ -1,4 +1,5 @@
-"""Stands in for a session's first process and its single-user server: calls home, answers under its prefix, echoes over a websocket.
+"""Stands in for a session's first process and its single-user server: calls home, answers under its prefix, echoes over
+a websocket.
 
 Started as a centre's `session.python` would be (the start file is the last argument), by a script that runs it with
 `python3 -I -S`: 7 MB and no imports worth waiting for, so that hundreds fit on one machine.
@@ -21,10 +22,14 @@ def message(*lines, keep="close"):
 
 
 def call_home(start, port):
-    body = json.dumps({"nonce": start["nonce"], "phase": "listening", "node": "", "host": start["host"], "port": port}).encode()
+    body = json.dumps(
+        {"nonce": start["nonce"], "phase": "listening", "node": "", "host": start["host"], "port": port}
+    ).encode()
     address, path = start["call_home"].removeprefix("http://").split("/", 1)
     host, _, number = address.partition(":")
-    head = message(f"POST /{path} HTTP/1.1", f"Host: {address}", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    head = message(
+        f"POST /{path} HTTP/1.1", f"Host: {address}", "Content-Type: application/json", f"Content-Length: {len(body)}"
+    )
     pause = 0.2
     while True:
         try:

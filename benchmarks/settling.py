@@ -1,13 +1,14 @@
-"""Does settling a month cost more per usage record where there are more of them? What `ledger.py --only settle` measures.
+"""Does settling a month cost more per usage record where there are more of them? What `ledger.py --only settle`
+measures.
 
-Every session's records (the final one; of every fourth also an interim one) go the way of the broker's in memory, by the broker's own
-functions: `weigh` says which counts (by `live`), `price` cuts it into segments, prices each and says its formula, the charge is paid from
-the hold (`lots.settle`) and split between centre and federation, `entries.charge` makes the entry, and `settlement.settle` folds the
-entries into each member's statement. One record after the other, none is kept; no database. Sessions of 22 centres and 1,000 projects'
-lots; every 16th runs over the end of a month.
+Every session's records (the final one; of every fourth also an interim one) go the way of the broker's in memory, by
+the broker's own functions: `weigh` says which counts (by `live`), `price` cuts it into segments, prices each and says
+its formula, the charge is paid from the hold (`lots.settle`) and split between centre and federation, `entries.charge`
+makes the entry, and `settlement.settle` folds the entries into each member's statement. One record after the other,
+none is kept; no database. Sessions of 22 centres and 1,000 projects' lots; every 16th runs over the end of a month.
 
-Cost is this process's CPU time with the making of the records in it. At every 100,000th record of the long run a short one of 10,000 is
-made, so that both meet the same machine; its time is taken off the long one's.
+Cost is this process's CPU time with the making of the records in it. At every 100,000th record of the long run a short
+one of 10,000 is made, so that both meet the same machine; its time is taken off the long one's.
 """
 
 from __future__ import annotations
@@ -45,15 +46,19 @@ PRICES = Prices(
     tariff=Tariff(
         versions=(
             Version(prices={CORE: 1_200_000, gpu_meter("a100"): 20 * MICRO}, minimum=10_000, since=BEGAN),
-            Version(prices={CORE: 1_100_000, gpu_meter("a100"): 18 * MICRO}, minimum=10_000, since=MONTH.start + timedelta(15)),
+            Version(prices={CORE: 1_100_000, gpu_meter("a100"): 18 * MICRO}, minimum=10_000,
+            since=MONTH.start + timedelta(15)),
         )
     ),
     fee=FEE,
 )  # fmt: skip
 LOTS = {
-    f"p{number}": Lot(project=f"p{number}", name="first", grantor=f"g{number % 7}", granted=0, available=0) for number in range(PROJECTS)
+    f"p{number}": Lot(project=f"p{number}", name="first", grantor=f"g{number % 7}", granted=0, available=0)
+    for number in range(PROJECTS)
 }
-TERMS = Terms(payers={entries.project_account(name, "first"): Payer(lot.grantor, 700_001) for name, lot in LOTS.items()})
+TERMS = Terms(
+    payers={entries.project_account(name, "first"): Payer(lot.grantor, 700_001) for name, lot in LOTS.items()}
+)
 
 
 def charges(records: int) -> Iterator[Entry]:
@@ -78,19 +83,26 @@ def charges(records: int) -> Iterator[Entry]:
 def session(number: int) -> tuple[list[Arrived], Copy]:
     """What came of one: the same for the same number."""
     over = number % 16 == 0
-    start = (MONTH.end - timedelta(seconds=1 + number % 1800)) if over else MONTH.start + timedelta(seconds=7 * number % 2_500_000)
+    start = (
+        (MONTH.end - timedelta(seconds=1 + number % 1800))
+        if over
+        else MONTH.start + timedelta(seconds=7 * number % 2_500_000)
+    )
     length = timedelta(seconds=1800 + number % 5000)
     name, centre, asked = f"s{number:011}", f"c{number % CENTRES}", start - timedelta(minutes=2)
     seen = start + timedelta(minutes=10)
     said: dict[str, Any] = {
-        "centre": centre, "birth": "1", "job_id": str(number), "submitted_at": asked, "name": f"scnet-{name}", "session": name, "copy": 1,
-        "partition": "main", "cores": 1 + number % 64, "gpus": (("a100", 1),) if number % 4 == 0 else (),
-        "start": start,
+        "centre": centre, "birth": "1", "job_id": str(number), "submitted_at": asked, "name": f"scnet-{name}",
+        "session": name, "copy": 1, "partition": "main", "cores": 1 + number % 64,
+        "gpus": (("a100", 1),) if number % 4 == 0 else (), "start": start,
     }  # fmt: skip
     interim = Usage(**said, elapsed=seen - start, seen_at=seen)
     end = start + length
     final = Usage(**said, elapsed=length, end=end, ending=Ending.COMPLETED, seen_at=end + timedelta(minutes=1))
-    arrived = [Arrived(id=id_, usage=one, seen_at=one.seen_at) for id_, one in enumerate((interim, final) if number % 4 == 1 else (final,))]
+    arrived = [
+        Arrived(id=id_, usage=one, seen_at=one.seen_at)
+        for id_, one in enumerate((interim, final) if number % 4 == 1 else (final,))
+    ]
     return arrived, Copy(session=name, number=1, centre=centre, asked_at=asked, job_id=str(number))
 
 
@@ -142,6 +154,12 @@ def measure(records: int = LONG) -> dict[str, Any]:
 
 
 def told(found: dict[str, Any]) -> str:
-    each = f"{found['microseconds_each']:.0f} us a record of {found['records']:,}, {found['microseconds_each_of_10k']:.0f} of {SHORT:,}"
+    each = (
+        f"{found['microseconds_each']:.0f} us a record of {found['records']:,}, "
+        f"{found['microseconds_each_of_10k']:.0f} of {SHORT:,}"
+    )
     wrong = "" if found["exact"] else ", AND THE STATEMENTS ARE WRONG"
-    return f"settle      {each}: {found['growth_10k_to_1m']:.2f}, at most {MOST:g}: {'holds' if found['holds'] else 'FAILS'}{wrong}"
+    return (
+        f"settle      {each}: {found['growth_10k_to_1m']:.2f}, at most {MOST:g}: "
+        f"{'holds' if found['holds'] else 'FAILS'}{wrong}"
+    )

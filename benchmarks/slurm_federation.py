@@ -1,8 +1,10 @@
-"""The testbed's centres a and b joined in Slurm's own federation, and its people: the peer of a federation of independent centres.
+"""The testbed's centres a and b joined in Slurm's own federation, and its people: the peer of a federation of
+independent centres.
 
-What it takes, and independent centres don't have: one munge key, one set of accounts and numbers, one slurmdbd, controllers that reach
-each other. A job submitted at one gets a sibling at the other, and the first to start wins. Who names a cluster stays there: so our own
-broker does here (`SBATCH_CLUSTERS` by its login nodes), and other people's jobs.
+What it takes, and independent centres don't have: one munge key, one set of accounts and numbers, one slurmdbd,
+controllers that reach each other. A job submitted at one gets a sibling at the other, and the first to start wins. Who
+names a cluster stays there: so our own broker does here (`SBATCH_CLUSTERS` by its login nodes), and other people's
+jobs.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ sacctmgr -i add cluster "$0" && sacctmgr -i add account research Cluster="$0" De
 for user in $1; do sacctmgr -i add user "$user" Cluster="$0" Account=research; done
 """
 JOIN = 'sacctmgr -i add federation "$0" clusters="$1"'
-STARTED = "TZ=UTC SLURM_TIME_FORMAT=%s sacct -M {} -a -n -P -X -D --name peer -S 2020-01-01 -o JobIDRaw,Cluster,State,Start"
+STARTED = (
+    "TZ=UTC SLURM_TIME_FORMAT=%s sacct -M {} -a -n -P -X -D --name peer -S 2020-01-01 -o JobIDRaw,Cluster,State,Start"
+)
 
 
 def cluster(centre: str) -> str:
@@ -91,7 +95,12 @@ def _join(testbed: beds.Testbed) -> None:
         _until(testbed, centre.id, KINDS["slurm"].usable, "its nodes are idle")
     _sh(testbed, "a", JOIN, NAME, ",".join(cluster(centre) for centre in BOTH))
     for centre in BOTH:
-        _until(testbed, centre, ("sh", "-c", "scontrol show federation | grep -q 'PersistConnSend/Recv:Yes/Yes'"), "it reaches the other")
+        _until(
+            testbed,
+            centre,
+            ("sh", "-c", "scontrol show federation | grep -q 'PersistConnSend/Recv:Yes/Yes'"),
+            "it reaches the other",
+        )
 
 
 def _sh(testbed: beds.Testbed, centre: str, script: str, *arguments: str, stdin: str | None = None) -> str:
@@ -105,7 +114,9 @@ def _until(testbed: beds.Testbed, centre: str, command: Sequence[str], what: str
     deadline = time.monotonic() + 60
     while testbed.at(centre, command).returncode:
         if time.monotonic() > deadline:
-            said = testbed.at(centre, ["sh", "-c", "scontrol show federation; sinfo; tail -n 5 /var/log/slurm/slurmctld.log"]).stdout
+            said = testbed.at(
+                centre, ["sh", "-c", "scontrol show federation; sinfo; tail -n 5 /var/log/slurm/slurmctld.log"]
+            ).stdout
             raise RuntimeError(f"{centre}: not in time: {what}.\n{said}")
         time.sleep(0.2)
 

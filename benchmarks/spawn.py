@@ -2,15 +2,17 @@
 
     python benchmarks/spawn.py [--rounds 10] [--centre a] [--json]
 
-The three take turns in one run on one machine, so that its speed cancels out; seconds are medians, and so are ratios, each of one round.
+The three take turns in one run on one machine, so that its speed cancels out; seconds are medians, and so are ratios,
+each of one round.
 *ours*: POST of the start form until the Lab's API answers through the proxy. *direct*: start of `jupyterhub-singleuser`
 with the same arguments in the same environment until its API answers. *stock*: as ours, through an unchanged
 `batchspawner.SlurmSpawner` with its own wrapper, on the same embedded centre; its environment has `rfc3987-syntax`, as
 every plain installation of JupyterHub has and our lock has not (`--lean-stock` takes it away from stock as well).
 
-With `--centre a`, ours and stock on real Slurm: centre a of the testbed, ours from here over SSH, stock's hub on the login node
-itself, both with the very same session environment at the nodes (without `rfc3987-syntax`). Nothing is left in the queue when a
-start begins. `--without-srun` sets batchspawner's `req_srun` to "", which spares stock a job step that ours doesn't have.
+With `--centre a`, ours and stock on real Slurm: centre a of the testbed, ours from here over SSH, stock's hub on the
+login node itself, both with the very same session environment at the nodes (without `rfc3987-syntax`). Nothing is left
+in the queue when a start begins. `--without-srun` sets batchspawner's `req_srun` to "", which spares stock a job step
+that ours doesn't have.
 """
 
 from __future__ import annotations
@@ -200,7 +202,10 @@ Sides = Mapping[str, Callable[[], Awaitable[float]]]
 
 @asynccontextmanager
 async def on_embedded(home: Path, lean: bool) -> AsyncIterator[Sides]:
-    async with running(home, Setup(background=False), say=note) as demo, stock_hub(demo, demo.centres.names[0], lean=lean) as stock_url:
+    async with (
+        running(home, Setup(background=False), say=note) as demo,
+        stock_hub(demo, demo.centres.names[0], lean=lean) as stock_url,
+    ):
         password = demo.state.passwords[PERSON]
         yield {"ours": lambda: ours(demo), "direct": lambda: direct(demo), "stock": lambda: stock(stock_url, password)}
 
@@ -211,7 +216,9 @@ async def on_alpha(home: Path, session: Path | None, srun: bool) -> AsyncIterato
         testbed.outfit(home)
         async with (
             running(home, Setup(kind="given", host=testbed.hub), say=note) as demo,
-            alpha.stock_hub(testbed, home, STOCK_AT_ALPHA.format(session=alpha.SESSION, args=ARGS, srun="srun" if srun else "")) as (
+            alpha.stock_hub(
+                testbed, home, STOCK_AT_ALPHA.format(session=alpha.SESSION, args=ARGS, srun="srun" if srun else "")
+            ) as (
                 url,
                 word,
             ),
@@ -246,7 +253,9 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
     medians = {name: statistics.median(values) for name, values in took.items()}
     return {
         **{f"{name}_s": round(value, 3) for name, value in medians.items()},
-        **{f"ratio_to_{name}": round(ratio(took["ours"], values), 3) for name, values in took.items() if name != "ours"},
+        **{
+            f"ratio_to_{name}": round(ratio(took["ours"], values), 3) for name, values in took.items() if name != "ours"
+        },
         "centre": options.centre or "embedded",
         "rounds": options.rounds,
         "lean_stock": options.lean_stock or bool(options.centre),
@@ -262,7 +271,9 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
 
 def install(folder: Path, package: str) -> Path:
     uv = str(Path(sys.executable).parent / "uv")
-    subprocess.run([uv, "pip", "install", "-q", "--compile-bytecode", "--target", str(folder), package], check=True, timeout=120)
+    subprocess.run(
+        [uv, "pip", "install", "-q", "--compile-bytecode", "--target", str(folder), package], check=True, timeout=120
+    )
     return folder
 
 
@@ -270,9 +281,13 @@ def main() -> None:
     parser = reporting.arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--lean-stock", action="store_true", help="give the stock hub our lean environment, too")
-    parser.add_argument("--centre", choices=["", "a"], default="", help="a: real Slurm, the testbed's; default: the embedded centre")
+    parser.add_argument(
+        "--centre", choices=["", "a"], default="", help="a: real Slurm, the testbed's; default: the embedded centre"
+    )
     parser.add_argument("--without-srun", action="store_true", help="with --centre a: spare the stock hub its job step")
-    parser.add_argument("--session", type=Path, help="with --centre a: a session environment made before (default: made for this run)")
+    parser.add_argument(
+        "--session", type=Path, help="with --centre a: a session environment made before (default: made for this run)"
+    )
     options = parser.parse_args()
     report = asyncio.run(measure(options))
     reporting.show(report, as_json=options.json)

@@ -1,4 +1,5 @@
-"""Stands in for a single-user server on a compute node: tells stock JupyterHub its port, as batchspawner's wrapper does, and answers.
+"""Stands in for a single-user server on a compute node: tells stock JupyterHub its port, as batchspawner's wrapper
+does, and answers.
 
 Runs as `python3 -I -S`, so that hundreds fit on one machine.
 """
@@ -9,7 +10,10 @@ import socket
 door = socket.create_server(("", 0))
 news = b'{"port": %d}' % door.getsockname()[1]
 host, port = os.environ["JUPYTERHUB_API_URL"].split("/")[2].split(":")
-head = f"POST /hub/api/batchspawner HTTP/1.0\r\nHost: {host}\r\nAuthorization: token {os.environ['JUPYTERHUB_API_TOKEN']}\r\n"
+head = (
+    f"POST /hub/api/batchspawner HTTP/1.0\r\nHost: {host}\r\nAuthorization: token "
+    f"{os.environ['JUPYTERHUB_API_TOKEN']}\r\n"
+)
 with socket.create_connection((host, int(port)), 60) as hub:
     hub.sendall(head.encode() + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(news) + news)
     hub.recv(4096)

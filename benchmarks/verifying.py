@@ -1,8 +1,9 @@
 """How long `scnet ledger verify` takes over large books, and how much memory: what `ledger.py --only verify` measures.
 
-The books are written in bulk, but as the broker writes them: `entries` makes each entry, `books.effects` what it does to its lot, and every
-entry is in the chain. Of 100 projects; each session is a hold and its charge, one of a thousand still holds. Verified by
-`audit.verify` in a process of its own: `python benchmarks/verifying.py URL`; its peak is the kernel's figure for that process.
+The books are written in bulk, but as the broker writes them: `entries` makes each entry, `books.effects` what it does
+to its lot, and every entry is in the chain. Of 100 projects; each session is a hold and its charge, one of a thousand
+still holds. Verified by `audit.verify` in a process of its own: `python benchmarks/verifying.py URL`; its peak is the
+kernel's figure for that process.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ HELD, COST = credits(4).micros, credits("1.5").micros
 def written() -> Iterator[Entry]:
     """Without end."""
     for number in range(PROJECTS):
-        yield entries.grant(Lot(project=f"p{number}", name="first", grantor="federation", granted=10**15, available=10**15), NOW)
+        yield entries.grant(
+            Lot(project=f"p{number}", name="first", grantor="federation", granted=10**15, available=10**15), NOW
+        )
     number = 0
     while True:
         number += 1
@@ -45,7 +48,9 @@ def written() -> Iterator[Entry]:
         yield entries.hold(project, session, {"first": HELD}, CREDIT, at)
         if number % 1000:
             paid = Settled(held={"first": COST}, more={}, back={"first": HELD - COST})
-            yield entries.charge(project, session, paid, earned(f"c{number % 22}", Amount(COST), 50_000), CREDIT, at, "4 cores x 1.2")
+            yield entries.charge(
+                project, session, paid, earned(f"c{number % 22}", Amount(COST), 50_000), CREDIT, at, "4 cores x 1.2"
+            )
 
 
 def fill(db: Database, total: int) -> None:
@@ -60,18 +65,25 @@ def fill(db: Database, total: int) -> None:
         for number, entry in enumerate(page, last + 1):
             link = entries.link(link, entry)
             rows.append({
-                "id": number, "key": entry.key, "at": entry.at, "kind": entry.kind, "project": entry.project, "session": entry.session,
-                "memo": entry.memo, "recorded_at": entry.at,
+                "id": number, "key": entry.key, "at": entry.at, "kind": entry.kind, "project": entry.project,
+                "session": entry.session, "memo": entry.memo, "recorded_at": entry.at,
             })  # fmt: skip
             posted += [
-                {"entry": number, "account": one.account, "unit": one.amount.unit, "micros": one.amount.micros} for one in entry.postings
+                {"entry": number, "account": one.account, "unit": one.amount.unit, "micros": one.amount.micros}
+                for one in entry.postings
             ]
             links.append({"seq": number, "entry": number, "hash": link})
             for numbers in books.effects(entry).values():
                 for name, micros in numbers.items():
                     lots[entry.project][name] += micros
             if entry.kind == "hold" and (number == total or int(entry.session[1:]) % 1000 == 0):
-                held = {"session": entry.session, "project": entry.project, "unit": CREDIT, "parts": {"first": HELD}, "step": 1}
+                held = {
+                    "session": entry.session,
+                    "project": entry.project,
+                    "unit": CREDIT,
+                    "parts": {"first": HELD},
+                    "step": 1,
+                }
                 holds[entry.session] = {**held, "state": "open"}
         last += len(page)
         db.run_here(_insert, {"entries": rows, "postings": posted, "chain": links, "holds": [*holds.values()]})
@@ -80,7 +92,16 @@ def fill(db: Database, total: int) -> None:
 
 def _lot(project: str, numbers: dict[str, int]) -> dict[str, Any]:
     told = {name: numbers.get(name, 0) for name in ("granted", "available", "held", "spent", "expired")}
-    return {"project": project, "unit": CREDIT, "name": "first", "grantor": "federation", **told, "floor": 0, "centres": [], "rate": 0}
+    return {
+        "project": project,
+        "unit": CREDIT,
+        "name": "first",
+        "grantor": "federation",
+        **told,
+        "floor": 0,
+        "centres": [],
+        "rate": 0,
+    }
 
 
 def _insert(tx: Tx, rows: dict[str, list[dict[str, Any]]]) -> None:
@@ -114,8 +135,14 @@ def verify(url: str) -> dict[str, Any]:
 
 
 def told(found: dict[str, Any]) -> str:
-    said = f"{found['entries']:,} entries on {found['engine']} in {found['seconds']:.0f} s, {found['peak_mib']} MiB, at most {MOST}"
-    return f"verify      {said}: {'holds' if found['holds'] else 'FAILS'}{''.join(f', {one}' for one in found['problems'])}"
+    said = (
+        f"{found['entries']:,} entries on {found['engine']} in {found['seconds']:.0f} s, {found['peak_mib']} MiB, "
+        f"at most {MOST}"
+    )
+    return (
+        f"verify      {said}: "
+        f"{'holds' if found['holds'] else 'FAILS'}{''.join(f', {one}' for one in found['problems'])}"
+    )
 
 
 if __name__ == "__main__":

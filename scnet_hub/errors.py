@@ -158,7 +158,10 @@ class WrongFile(CentreError):
     code = "wrong-file"
     status = 409
     acts = "You"
-    REMEDY = "Only regular files are read. Remove the file or folder with this name, and let your program write a regular file."
+    REMEDY = (
+        "Only regular files are read. Remove the file or folder with this name, and let your program write a "
+        "regular file."
+    )
 
 
 class Garbled(CentreError):
@@ -188,7 +191,8 @@ KINDS: dict[str, type[ScnetError]] = {
     kind.code: kind
     for kind in (
         BadOption, NoPlacement, OverQuota, Overdrawn, KeyTaken, TooMany, TooSlow, NotEntitled, NotFound, Refused,
-        Denied, Silent, Unreachable, Rejected, WrongFile, Garbled, CentreError, NotStored, Overloaded, BrokerError, SpecError,
+        Denied, Silent, Unreachable, Rejected, WrongFile, Garbled, CentreError, NotStored, Overloaded, BrokerError,
+        SpecError,
     )
 }  # fmt: skip
 

@@ -50,7 +50,11 @@ class Amount:
         return self.micros / MICRO
 
     def __str__(self) -> str:
-        return f"{format_number(self.micros / MICRO)} credits" if self.unit == CREDIT else f"{self.micros / MICRO:.2f} {self.unit}"
+        return (
+            f"{format_number(self.micros / MICRO)} credits"
+            if self.unit == CREDIT
+            else f"{self.micros / MICRO:.2f} {self.unit}"
+        )
 
 
 def credits(value: str | int | float | Fraction) -> Amount:
@@ -113,7 +117,9 @@ def parse_walltime(text: str | int | float | timedelta, *, option: str = "wallti
             return timedelta(seconds=text)
         return timedelta(seconds=_seconds(str(text).strip(" ")))
     except (ValueError, OverflowError) as error:
-        raise BadOption(f"{option}: {str(text)[:40]!r} is not a duration.", hint="Write it like 30m, 2h, 1h30m or 2-12:00:00.") from error
+        raise BadOption(
+            f"{option}: {str(text)[:40]!r} is not a duration.", hint="Write it like 30m, 2h, 1h30m or 2-12:00:00."
+        ) from error
 
 
 def _seconds(text: str) -> int:

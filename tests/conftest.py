@@ -1,4 +1,5 @@
-"""What all tests share: Hypothesis without clocks (this may run beside anything), short folders for unix sockets, real centres."""
+"""What all tests share: Hypothesis without clocks (this may run beside anything), short folders for unix sockets, real
+centres."""
 
 import asyncio
 import gc
@@ -23,12 +24,14 @@ settings.register_profile("scnet", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("scnet")
 
 
-# What stands on the real centres of the testbed, of which there is one: these run one after the other, beside everything else.
+# What stands on the real centres of the testbed, of which there is one: these run one after the other, beside
+# everything else.
 ON_THE_TESTBED = {"real", "testbed", "faults", "enrolment"}
 NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")
 
 
-# What takes longest, the longest first: what begins last decides when a run of two ends. From `--durations=0` of a whole run.
+# What takes longest, the longest first: what begins last decides when a run of two ends. From `--durations=0` of a
+# whole run.
 LONGEST = (
     "testbed",
     "tests/ledger/test_invariants.py",
@@ -44,12 +47,14 @@ LONGEST = (
 )
 # `make test-quick` leaves these out: they need root, services, a browser or processes by the dozen.
 SYSTEM = {"browser", "dask", "demo", "enrolment", "faults", "hub", "real", "session", "stock", "testbed", "transport"}
-SLOW = re.compile(r"/(test_(embedded|conformance|real|notebooks|setup|saved|browser|overload|locked|clusters)\w*|\w+_browser)\.py$")
+SLOW = re.compile(
+    r"/(test_(embedded|conformance|real|notebooks|setup|saved|browser|overload|locked|clusters)\w*|\w+_browser)\.py$"
+)
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped
-    """Which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on the testbed. Not by
-    marks: the xdist of now writes its groups into a field that the pytest of now does not read."""
+    """Which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on the
+    testbed. Not by marks: the xdist of now writes its groups into a field that the pytest of now does not read."""
 
     def _split_scope(self, nodeid: str) -> str:
         return together(nodeid.partition("::")[0])
@@ -92,7 +97,11 @@ def pytest_collection_finish() -> None:
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """On which event loop an async test runs: `virtual_time` among its fixtures asks for one that waits for nothing."""
-    return {"virtual": VirtualLoop} if "virtual_time" in getattr(item, "fixturenames", ()) else {"real": asyncio.new_event_loop}
+    return (
+        {"virtual": VirtualLoop}
+        if "virtual_time" in getattr(item, "fixturenames", ())
+        else {"real": asyncio.new_event_loop}
+    )
 
 
 @pytest.fixture

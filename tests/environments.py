@@ -1,6 +1,7 @@
 """A pytest plugin: the session environment as `scnet centre deploy` makes it, for tests that need one at a real centre.
 
-Its archives are kept beside the project's own environment, under names of all that they are made from: a second run builds nothing.
+Its archives are kept beside the project's own environment, under names of all that they are made from: a second run
+builds nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def environments() -> Path:
 
 @pytest.fixture(scope="session")
 def session_environment(environments: Path) -> Path:
-    """An environment that stands, on the system's own Python, which the testbed's centres have too. To be bound there."""
+    """An environment that stands, on the system's own Python, which the testbed's centres have too. To be bound
+    there."""
     return standing(environments)
 
 
@@ -53,12 +55,23 @@ def standing(environments: Path) -> Path:
 
 def _install(wanted: environment.Recipe, target: Path, kin: str, folder: Path) -> None:
     sums = []
-    archives = [environment.ours(wanted, folder, print), *([] if kin else [environment.packages(wanted, folder, print)])]
+    archives = [
+        environment.ours(wanted, folder, print),
+        *([] if kin else [environment.packages(wanted, folder, print)]),
+    ]
     for archive in archives:
         copy = target.with_name(archive.name)
         shutil.copy(archive, copy)
         sums += [str(copy), hashlib.sha256(copy.read_bytes()).hexdigest()]
-    facts = _sh("install.sh", str(target), wanted.path, ".".join(map(str, wanted.python)), *sums[:2], kin, *(sums[2:] or ("", "")))
+    facts = _sh(
+        "install.sh",
+        str(target),
+        wanted.path,
+        ".".join(map(str, wanted.python)),
+        *sums[:2],
+        kin,
+        *(sums[2:] or ("", "")),
+    )
     assert "done" in facts, facts
 
 

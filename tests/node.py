@@ -21,10 +21,14 @@ def run_node(*words: str | Path, stdin: str = "") -> str:
     tools = Tools(Environment(ROOT))
     program = tools.node()
     if program is None:
-        pytest.fail(f"There is no node of version 20 or newer. Run `make setup` in {ROOT}, or install one (apt install nodejs).")
+        pytest.fail(
+            f"There is no node of version 20 or newer. Run `make setup` in {ROOT}, or install one (apt install nodejs)."
+        )
     if not tools.done():
         pytest.fail(f"The JavaScript tools are not installed, or not as their lock says. {INSTALL}")
-    done = subprocess.run([program, *words], cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [program, *words], cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 

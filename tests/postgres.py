@@ -1,7 +1,8 @@
 """A real PostgreSQL of the tests' own, and the fixture `database`: the newest schema on SQLite, and on PostgreSQL.
 
-The server lives in a temporary folder, is met by a unix socket only, and ends with who started it. It is set up to find what SQLite
-forgives: fsync is on, text sorts as in English and not by bytes, and its zone is not UTC. Knows nothing of what is stored.
+The server lives in a temporary folder, is met by a unix socket only, and ends with who started it. It is set up to find
+what SQLite forgives: fsync is on, text sorts as in English and not by bytes, and its zone is not UTC. Knows nothing of
+what is stored.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
-from scnet_hub.adapters.db.database import Database, Tx, make_engine, migrate
+from scnet_hub.adapters.db.database import Database, Tx, migrate
+from scnet_hub.adapters.db.engines import make_engine
 
 INSTALL = "apt-get install --no-install-recommends postgresql"
 NEWEST_FIRST = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda found: int(found.parent.name), reverse=True)
@@ -43,7 +45,8 @@ class Absent(Exception):
 
 
 class PostgreSQL:
-    """One server in `folder`, which it makes. As root it runs as the account `postgres`, since PostgreSQL refuses to be root."""
+    """One server in `folder`, which it makes. As root it runs as the account `postgres`, since PostgreSQL refuses to be
+    root."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -68,7 +71,9 @@ class PostgreSQL:
             "--encoding=UTF8",
         ]  # the folder is 0700: who may enter it is we
         words += ["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]
-        done = subprocess.run([_binary("initdb"), *words], cwd=self.folder, capture_output=True, text=True, check=False, **run_as)
+        done = subprocess.run(
+            [_binary("initdb"), *words], cwd=self.folder, capture_output=True, text=True, check=False, **run_as
+        )
         if done.returncode:
             raise RuntimeError(f"initdb: {done.stdout}{done.stderr}")
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
@@ -93,7 +98,8 @@ class PostgreSQL:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """At once, without writing anything more: connections that are open are cut, and what it holds is as after a crash."""
+        """At once, without writing anything more: connections that are open are cut, and what it holds is as after a
+        crash."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(30)
@@ -156,7 +162,8 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="session")
 def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """The url of a further database with the newest schema, of "sqlite" or of "postgresql": a copy of one that is made once."""
+    """The url of a further database with the newest schema, of "sqlite" or of "postgresql": a copy of one that is made
+    once."""
     numbers = itertools.count(1)
     folder = tmp_path_factory.mktemp("databases")
     makers: dict[str, Callable[[], str]] = {}

@@ -129,7 +129,9 @@ async def test_accounts_of_nobody_can_not_be_linked(db: Database, account: str) 
         await db.run(account_links.ask, page(), "ada", account, AT)
 
 
-@pytest.mark.parametrize("account", ["", "-oProxyCommand=x", "a b", "../ada", "Ada", "x" * 33, "a\nb", "ünï", "a;id", "$(id)"])
+@pytest.mark.parametrize(
+    "account", ["", "-oProxyCommand=x", "a b", "../ada", "Ada", "x" * 33, "a\nb", "ünï", "a;id", "$(id)"]
+)
 def test_what_can_not_be_a_login_is_refused_at_the_door(account: str) -> None:
     with pytest.raises(BadOption, match="is not a valid login"):
         identifiers.login(account)
@@ -155,7 +157,9 @@ async def test_a_listed_account_is_the_centres_to_end_a_proven_one_the_persons(d
 
 
 async def test_who_has_no_account_is_told_so_and_a_shared_centre_needs_none(db: Database) -> None:
-    assert await db.run(account_links.refusals, [page()], "ada") == {"b": "you have no account linked at Beta: see `scnet accounts`"}
+    assert await db.run(account_links.refusals, [page()], "ada") == {
+        "b": "you have no account linked at Beta: see `scnet accounts`"
+    }
     shared = page(mode="shared")
     assert await db.run(account_links.refusals, [shared], "Ada/x") == {}
     assert await db.run(account_links.account_of, shared, "Ada/x") == "=41da=2fx"
@@ -165,7 +169,15 @@ async def test_who_has_no_account_is_told_so_and_a_shared_centre_needs_none(db: 
 
 @pytest.mark.parametrize(
     ("host", "inside"),
-    [("10.1.2.3", True), ("10.2.0.1", False), ("127.0.0.1", False), ("a1", False), ("10.1.2.3:80", False), ("::1", False), ("", False)],
+    [
+        ("10.1.2.3", True),
+        ("10.2.0.1", False),
+        ("127.0.0.1", False),
+        ("a1", False),
+        ("10.1.2.3:80", False),
+        ("::1", False),
+        ("", False),
+    ],
 )
 def test_a_session_may_only_listen_in_its_centres_networks(host: str, inside: bool) -> None:
     assert identifiers.lies_in(host, ["10.1.0.0/16"]) is inside

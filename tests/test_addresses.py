@@ -76,7 +76,10 @@ def test_the_demo_hands_one_address_to_all(tmp_path: Path) -> None:
     assert broker["public_url"] == "https://hub.example.org/jupyter/"
     assert broker["proxy_url"] == f"http://127.0.0.1:{state.ports.public}"
     assert broker["hub_api"] == f"http://127.0.0.1:{state.ports.hub}/jupyter/hub/api"
-    assert json.loads((tmp_path / "client.json").read_text())["url"] == "https://hub.example.org/jupyter/services/scnet/api/v1"
+    assert (
+        json.loads((tmp_path / "client.json").read_text())["url"]
+        == "https://hub.example.org/jupyter/services/scnet/api/v1"
+    )
     again = prepare(tmp_path, centres=["alpha"])
     assert again.ports.address == state.ports.address  # it is kept
 

@@ -1,4 +1,5 @@
-"""Allocations: asked for by who may, answered by operators, begun and ended in their time; and what one member may spend."""
+"""Allocations: asked for by who may, answered by operators, begun and ended in their time; and what one member may
+spend."""
 
 from __future__ import annotations
 
@@ -49,7 +50,16 @@ def tx(database: Database) -> Iterator[Tx]:
 
 
 def wish(**changes: Any) -> Wish:
-    return Wish(**{"project": "sea", "amount": credits(100), "begins_at": NOW, "ends_at": NOW + 30 * DAY, "words": "tides", **changes})
+    return Wish(
+        **{
+            "project": "sea",
+            "amount": credits(100),
+            "begins_at": NOW,
+            "ends_at": NOW + 30 * DAY,
+            "words": "tides",
+            **changes,
+        }
+    )
 
 
 def ask(tx: Tx, person: str = "prof", name: str = "one", **changes: Any) -> Any:
@@ -152,7 +162,9 @@ def test_a_project_does_not_flood_those_who_decide(tx: Tx) -> None:
 def test_i15_a_members_cap_counts_what_is_spent_and_what_is_held(tx: Tx) -> None:
     projects.check_cap(tx, "sea", "prof", credits(1000))
     projects.check_cap(tx, "sea", "ada", credits(10))
-    with pytest.raises(Overdrawn, match=r"lets ada spend 10\.00 credits: 0\.00 credits are spent and 0\.00 credits held") as said:
+    with pytest.raises(
+        Overdrawn, match=r"lets ada spend 10\.00 credits: 0\.00 credits are spent and 0\.00 credits held"
+    ) as said:
         projects.check_cap(tx, "sea", "ada", credits(11))
     assert said.value.code == "over-cap" and said.value.details == {"needed": 11.0, "available": 10.0}
 
@@ -167,7 +179,9 @@ def test_what_ends_soon_is_said_while_it_can_still_be_spent(tx: Tx) -> None:
     assert allocations.ending(lots, NOW - 60 * DAY) == allocations.ending(lots, NOW + 60 * DAY) == []
 
 
-@pytest.mark.parametrize("said", ["first = 0", "first = -1", "first = nan", '"a/b" = 1', 'x = { amount = 1, until = "soon" }'])
+@pytest.mark.parametrize(
+    "said", ["first = 0", "first = -1", "first = nan", '"a/b" = 1', 'x = { amount = 1, until = "soon" }']
+)
 def test_a_grant_that_is_none_is_refused_with_the_key(said: str) -> None:
     with pytest.raises(SpecError, match=r"x: project\.0\.grants"):
         parse_federation(PAGE.replace("first = 20", said), source="x")

@@ -1,4 +1,5 @@
-"""Batch jobs from the client's side: what is sent along, how a job is named, waited for, followed; against real processes."""
+"""Batch jobs from the client's side: what is sent along, how a job is named, waited for, followed; against real
+processes."""
 
 from __future__ import annotations
 
@@ -143,7 +144,20 @@ def test_a_string_is_split_as_a_shell_splits_it(line: str, words: list[str]) -> 
 
 @pytest.mark.parametrize(
     "line",
-    ["a | b", "a && b", "a > b", "echo $HOME", 'echo "$HOME"', "echo `id`", "ls *.py", "a; b", "cat ~/x", "a\nb", "a {b,c}", "a # b"],
+    [
+        "a | b",
+        "a && b",
+        "a > b",
+        "echo $HOME",
+        'echo "$HOME"',
+        "echo `id`",
+        "ls *.py",
+        "a; b",
+        "cat ~/x",
+        "a\nb",
+        "a {b,c}",
+        "a # b",
+    ],
 )
 def test_a_string_that_needs_a_shell_says_how(line: str) -> None:
     with pytest.raises(BadOption, match="only a shell understands") as caught:
@@ -187,7 +201,9 @@ def test_the_words_for_a_good_end_are_the_brokers() -> None:
     now = datetime.now(UTC)
 
     def said(state: JobState, cancelled: bool = False) -> str:
-        row = SimpleNamespace(job_cancelled_at=now if cancelled else None, job_end="", request={"walltime_s": 60, "memory": 0})
+        row = SimpleNamespace(
+            job_cancelled_at=now if cancelled else None, job_end="", request={"walltime_s": 60, "memory": 0}
+        )
         words = end_reason(row, JobStatus(state=state, seen_at=now, reason="exit 1"))  # type: ignore[arg-type]
         return batch_jobs.outcome({"live": False, "end_reason": words})
 
@@ -203,14 +219,18 @@ def test_a_job_with_its_program_and_a_file_runs_elsewhere(broker: FakeBroker, cl
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.txt").write_text("数据")
     words = ["a b", "'\"$(id)`", "é\n", "", "--"]
-    job = batch_jobs.start(client, ["python", "train.py", *words], files=["in/x.txt"], here=tmp_path, cores=2, walltime=None)
+    job = batch_jobs.start(
+        client, ["python", "train.py", *words], files=["in/x.txt"], here=tmp_path, cores=2, walltime=None
+    )
     assert job.new and set(job.sent) == {"in/x.txt", "train.py"} and job.centre == "alpha" and job.why
     assert "walltime" not in broker.payloads[job.id]
     assert job.wait(30).ok is True and job.state == "done"
     assert job.log() == f"{words!r} 数据\n"
 
 
-def test_nothing_is_sent_if_the_person_says_so_and_what_stays_here_is_known(broker: FakeBroker, client: Client, tmp_path: Path) -> None:
+def test_nothing_is_sent_if_the_person_says_so_and_what_stays_here_is_known(
+    broker: FakeBroker, client: Client, tmp_path: Path
+) -> None:
     (tmp_path / "train.py").write_text("")
     (tmp_path / "data.csv").write_text("")
     job = batch_jobs.start(client, ["python", "train.py", "data.csv"], files=None, here=tmp_path)
@@ -310,7 +330,9 @@ def test_a_refusal_is_the_brokers_own(broker: FakeBroker, client: Client) -> Non
         client.stop("nobodys")
 
 
-@pytest.mark.parametrize("odd", [{"walltime": timedelta(hours=1)}, {"cores": float("nan")}, {"name": "\ud800"}, {"env": {"A": object()}}])
+@pytest.mark.parametrize(
+    "odd", [{"walltime": timedelta(hours=1)}, {"cores": float("nan")}, {"name": "\ud800"}, {"env": {"A": object()}}]
+)
 def test_what_json_cannot_hold_is_refused_in_words(client: Client, odd: dict[str, object]) -> None:
     with pytest.raises(BadOption, match="can't be sent"):
         batch_jobs.start(client, ["true"], **odd)  # type: ignore[arg-type]
@@ -356,7 +378,9 @@ def test_lines_that_differ_are_each_given_once(chunks: list[str], size: int) -> 
 
 def run(script: str, env: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPO), **env}
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True, timeout=60, cwd=folder)
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True, timeout=60, cwd=folder
+    )
 
 
 def test_a_refusal_in_a_notebook_is_its_sentence_alone() -> None:
@@ -366,7 +390,11 @@ def test_a_refusal_in_a_notebook_is_its_sentence_alone() -> None:
     with capture_output() as said:
         InteractiveShell().run_cell("import scnet_hub.client.batch_jobs as batch; batch.command('a | b')")
     lines = said.stdout.strip().splitlines()
-    assert lines[0].startswith("BadOption: The command has '|'") and lines[1].startswith("For a shell, write") and len(lines) == 2
+    assert (
+        lines[0].startswith("BadOption: The command has '|'")
+        and lines[1].startswith("For a shell, write")
+        and len(lines) == 2
+    )
 
 
 def test_the_notebooks_one_liners(broker: FakeBroker, tmp_path: Path) -> None:

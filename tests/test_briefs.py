@@ -20,7 +20,9 @@ async def test_what_did_not_change_is_not_read_again(database: Database) -> None
     for number in range(3):
         hub.ran(f"s{number}", "ada", at=NOW - HOUR + timedelta(minutes=number))
     event.listen(
-        database.engine, "before_cursor_execute", lambda c, k, statement, *_: asked.append(statement) if "scnet_" in statement else None
+        database.engine,
+        "before_cursor_execute",
+        lambda c, k, statement, *_: asked.append(statement) if "scnet_" in statement else None,
     )
 
     async def page(after: str = "") -> tuple[list[Json], str]:

@@ -61,8 +61,8 @@ def row(**given: Any) -> SessionRow:
 def run(start: datetime = START, seconds: float = 3600, **given: Any) -> UsageRecord:
     took = timedelta(seconds=seconds)
     usual: dict[str, Any] = {
-        "job_id": "7", "name": "scnet-s", "state": JobState.COMPLETED, "ending": Ending.COMPLETED, "cores": 4, "submitted_at": start,
-        "started_at": start, "ended_at": start + took, "elapsed": took,
+        "job_id": "7", "name": "scnet-s", "state": JobState.COMPLETED, "ending": Ending.COMPLETED, "cores": 4,
+        "submitted_at": start, "started_at": start, "ended_at": start + took, "elapsed": took,
     }  # fmt: skip
     return UsageRecord(**(usual | given))
 
@@ -71,7 +71,9 @@ def price(known: Known, *told: UsageRecord, **given: Any) -> Bill:
     """By the page as it is, and by its maintenance as outages."""
     pages = Pages(centres={"alpha": known}, federation=parse_federation('centres = ["alpha.toml"]', source="f"))
     outages = [Outage(centre="alpha", start=one.start, end=one.end, words=one.reason) for one in known.spec.maintenance]
-    return bills.price([intake.read("alpha", one, START + timedelta(days=30))[0] for one in told], pages.terms(row(**given)), outages)
+    return bills.price(
+        [intake.read("alpha", one, START + timedelta(days=30))[0] for one in told], pages.terms(row(**given)), outages
+    )
 
 
 def test_a_run_at_one_price_is_one_part_with_its_formula(known: Known) -> None:
@@ -82,14 +84,20 @@ def test_a_run_at_one_price_is_one_part_with_its_formula(known: Known) -> None:
 
 def test_a_run_over_a_change_of_price_is_cut_there(known: Known) -> None:
     priced = price(known, run(seconds=7200))
-    assert [(part.at, part.cost) for part in priced.parts] == [(START, credits("4.8")), (START + timedelta(hours=1), credits("9.6"))]
+    assert [(part.at, part.cost) for part in priced.parts] == [
+        (START, credits("4.8")),
+        (START + timedelta(hours=1), credits("9.6")),
+    ]
     assert priced.words.endswith("; together 14.4 credits")
 
 
 def test_a_run_over_the_end_of_a_month_counts_in_both(known: Known) -> None:
     start = datetime(2026, 11, 30, 15, tzinfo=UTC)
     parts = price(known, run(start, 7200)).parts
-    assert [(part.at, part.cost) for part in parts] == [(start, credits("9.6")), (start + timedelta(hours=1), credits("9.6"))]
+    assert [(part.at, part.cost) for part in parts] == [
+        (start, credits("9.6")),
+        (start + timedelta(hours=1), credits("9.6")),
+    ]
 
 
 def test_a_session_costs_at_least_its_minimum_once(known: Known) -> None:
@@ -108,7 +116,10 @@ def test_each_run_of_a_job_that_began_again_counts_but_for_those_that_the_centre
 def test_what_lies_in_a_declared_outage_is_not_charged(known: Known) -> None:
     start = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
     priced = price(known, run(start, 7200))
-    assert [(part.at, part.cost) for part in priced.parts] == [(start, credits("4.8")), (start + timedelta(hours=1.5), credits("4.8"))]
+    assert [(part.at, part.cost) for part in priced.parts] == [
+        (start, credits("4.8")),
+        (start + timedelta(hours=1.5), credits("4.8")),
+    ]
     assert "the cooling is repaired" in priced.words
 
 

@@ -1,4 +1,5 @@
-"""Charts are well-formed, say in words what they show, stay inside their frame, and print what a person typed as text."""
+"""Charts are well-formed, say in words what they show, stay inside their frame, and print what a person typed as
+text."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def read(text: str) -> ET.Element:
 @pytest.mark.parametrize("width", [340, 960])
 @pytest.mark.parametrize("count", [1, 14, 31, 366])
 def test_bars_are_as_high_as_what_they_count(width: int, count: int) -> None:
-    root = read(bars("Spent", "By day", [Bar(label=f"{place}", value=place, soft=1) for place in range(count)], width=width))
+    root = read(
+        bars("Spent", "By day", [Bar(label=f"{place}", value=place, soft=1) for place in range(count)], width=width)
+    )
     drawn = [float(one.attrib["height"]) for one in root.iter("rect") if "chart-bar" in one.attrib.get("style", "")]
     assert drawn == sorted(drawn) and len(drawn) == count - 1
     assert len({*(one.attrib["x"] for one in root.iter("text"))}) <= width / 40
@@ -56,16 +59,24 @@ def test_what_is_left_goes_on_dashed_to_where_it_ends() -> None:
 def test_each_date_stands_once_where_it_begins(days: float, dates: str) -> None:
     past, ahead = [Left(at=NOW, value=9)], [Left(at=NOW + timedelta(days=days), value=0)]
     for width in (340, 960):
-        words = [one.text or "" for one in read(left_over("a", "b", past, ahead, width=width)).iter("text") if one.attrib["y"] == "182.0"]
+        words = [
+            one.text or ""
+            for one in read(left_over("a", "b", past, ahead, width=width)).iter("text")
+            if one.attrib["y"] == "182.0"
+        ]
         assert words[0] == dates.split(", ")[0] and len({*words}) == len(words)
     assert ", ".join(words) == dates
 
 
-@pytest.mark.parametrize(("most", "top"), [(0, 1.0), (0.07, 0.08), (1, 1), (7.5, 8), (90, 100), (1001, 1250), (float("nan"), 1.0)])
+@pytest.mark.parametrize(
+    ("most", "top"), [(0, 1.0), (0.07, 0.08), (1, 1), (7.5, 8), (90, 100), (1001, 1250), (float("nan"), 1.0)]
+)
 def test_the_axis_ends_at_a_round_number(most: float, top: float) -> None:
     assert scale(most)[0] == pytest.approx(top)
 
 
-@pytest.mark.parametrize(("value", "words"), [(0, "0"), (0.04, "0.04"), (2.5, "2.5"), (1200, "1,200"), (45_000, "45 k"), (2.5e6, "2.5 M")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(0, "0"), (0.04, "0.04"), (2.5, "2.5"), (1200, "1,200"), (45_000, "45 k"), (2.5e6, "2.5 M")]
+)
 def test_numbers_are_short(value: float, words: str) -> None:
     assert number(value) == words

@@ -1,4 +1,5 @@
-"""The client's side of REST, and the notebook's one-liners on top of it: found by itself, refusals in words, light to import."""
+"""The client's side of REST, and the notebook's one-liners on top of it: found by itself, refusals in words, light to
+import."""
 
 from __future__ import annotations
 
@@ -96,7 +97,12 @@ def test_waiting_for_a_change_leaves_the_broker_time_to_answer():
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [("over-quota", OverQuota), ("no-placement", NoPlacement), ("not-found", NotFound), ("centre-unreachable", Unreachable)],
+    [
+        ("over-quota", OverQuota),
+        ("no-placement", NoPlacement),
+        ("not-found", NotFound),
+        ("centre-unreachable", Unreachable),
+    ],
 )
 def test_a_problem_comes_back_as_the_error_it_was(code, kind):
     client = problem(409, code=code, title="Eight cores at once.", hint="Ask for less.", details={"limit": 8})
@@ -106,7 +112,8 @@ def test_a_problem_comes_back_as_the_error_it_was(code, kind):
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(401, "bad-token"), (403, "bad-token"), (500, "broker-unreachable"), (502, "broker-unreachable")]
+    ("status", "code"),
+    [(401, "bad-token"), (403, "bad-token"), (500, "broker-unreachable"), (502, "broker-unreachable")],
 )
 def test_an_answer_without_a_problem_is_still_a_sentence(status, code):
     client = answering(lambda request: httpx.Response(status, text="<html>"))
@@ -144,7 +151,9 @@ def test_a_session_from_start_to_end_over_real_http(broker):
 
 def run(script: str, env: dict[str, str]) -> str:
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPO), **env}
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -152,10 +161,11 @@ def run(script: str, env: dict[str, str]) -> str:
 def test_importing_the_package_imports_nothing_heavy():
     script = """
         import sys, scnet_hub
-        heavy = {"httpx", "distributed", "dask", "ipywidgets", "anywidget", "dask_jobqueue", "jupyterhub", "sqlalchemy", "asyncio"}
-        print(sorted(heavy & set(sys.modules)), scnet_hub.__all__ == sorted(scnet_hub.__all__), "panel" in dir(scnet_hub))
+        heavy = {"httpx", "distributed", "dask", "ipywidgets", "anywidget", "dask_jobqueue", "jupyterhub", "sqlalchemy"}
+        print(sorted((heavy | {"asyncio"}) & set(sys.modules)))
+        print(scnet_hub.__all__ == sorted(scnet_hub.__all__), "panel" in dir(scnet_hub))
     """
-    assert run(script, {}) == "[] True True\n"
+    assert run(script, {}) == "[]\nTrue True\n"
 
 
 def test_panels_and_one_liners_work_without_the_hubs_side(broker):
@@ -172,7 +182,7 @@ def test_panels_and_one_liners_work_without_the_hubs_side(broker):
         except Exception as error:
             print(error.code)
         print(repr(panel()).splitlines()[0].split(" · as of")[0])
-        print(sorted(name for name in ("sqlalchemy", "fastapi", "jupyterhub", "distributed", "asyncssh") if name in sys.modules))
+        print(sorted({"sqlalchemy", "fastapi", "jupyterhub", "distributed", "asyncssh"} & set(sys.modules)))
     """
     assert run(script, broker.environment()).splitlines() == [
         "unknown-session",
@@ -209,7 +219,9 @@ def put_off(times: int, status: int = 429, **headers: str) -> tuple[Client, list
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.method)
         if len(asked) <= times:
-            return httpx.Response(status, json={"code": "too-many-requests", "title": "busy", "family": "refused"}, headers=headers)
+            return httpx.Response(
+                status, json={"code": "too-many-requests", "title": "busy", "family": "refused"}, headers=headers
+            )
         return httpx.Response(200, json={"id": "x"})
 
     transport = httpx.MockTransport(answer)
@@ -244,7 +256,9 @@ def test_sessions_and_usage_are_those_of_all_pages() -> None:
         following = after + 1 if after < 2 else None
         if request.url.path.endswith("usage"):
             return httpx.Response(200, json={"rows": [{"day": after}], "next": following, "more": 2 - after})
-        return httpx.Response(200, json={"sessions": [{"id": f"s{after}", "all": request.url.params["all"]}], "next": following})
+        return httpx.Response(
+            200, json={"sessions": [{"id": f"s{after}", "all": request.url.params["all"]}], "next": following}
+        )
 
     client = answering(answer)
     assert [one["id"] for one in client.sessions(all=True)] == ["s0", "s1", "s2"]

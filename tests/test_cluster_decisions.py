@@ -38,7 +38,9 @@ def test_memory_is_shared_by_cores_and_each_gpu_gets_a_job():
     assert split(1, gpus=3) == [Size(1, 0, 1)] * 3
 
 
-@pytest.mark.parametrize("asked", [{"cores": 0}, {"cores": 2.5}, {"cores": True}, {"cores": 1, "gpus": -1}, {"cores": 1, "most": 0}])
+@pytest.mark.parametrize(
+    "asked", [{"cores": 0}, {"cores": 2.5}, {"cores": True}, {"cores": 1, "gpus": -1}, {"cores": 1, "most": 0}]
+)
 def test_sizes_that_are_none_are_refused_in_words(asked):
     with pytest.raises(BadOption, match="is not a whole number"):
         split(**asked)
@@ -66,7 +68,10 @@ def test_jobs_that_wait_go_first_then_the_newest():
         (Facts(live=False, end_reason="Time limit."), Action.REPLACE),
         (Facts(live=None, failed="the centre said no"), Action.REPLACE),
         (Facts(live=None, refused="over quota"), Action.DROP),
-        (Facts(live=True, connected=True, unpaid="credits run out"), Action.RETIRE),  # results go to the others while there is time
+        (
+            Facts(live=True, connected=True, unpaid="credits run out"),
+            Action.RETIRE,
+        ),  # results go to the others while there is time
         (Facts(live=True, unpaid="credits run out"), Action.DROP),
         (Facts(live=False, end_reason="Stopped because credits ran out.", unpaid="so it was"), Action.DROP),
     ],
@@ -80,7 +85,11 @@ def test_a_job_is_unpaid_shortly_before_it_is_stopped_for_that_and_after():
     now = datetime(2026, 11, 23, 9, tzinfo=UTC)
     door = Door(None, walltime_s=60)
     why = "Project p has 0.00 credits left."
-    for stops_at, said in ((None, ""), ("2026-11-23T09:02:00Z", ""), ("2026-11-23T09:01:00Z", f"Credits run out. {why}")):
+    for stops_at, said in (
+        (None, ""),
+        ("2026-11-23T09:02:00Z", ""),
+        ("2026-11-23T09:01:00Z", f"Credits run out. {why}"),
+    ):
         door.sessions["s"] = {"live": True, "stops_at": stops_at, "lease_end": why}
         assert door.unpaid("s", now) == said
     door.sessions["s"] = {"live": False, "end_reason": f"Stopped because credits ran out. {why}"}
@@ -117,7 +126,9 @@ def test_the_dashboard_goes_through_the_hub():
     assert dashboard_link(8787, prefix) == "/user/ada/proxy/8787/status"
     public = prefix | {"JUPYTERHUB_PUBLIC_URL": "https://hub.example/user/ada/"}
     assert dashboard_link(8787, public) == "https://hub.example/user/ada/proxy/8787/status"
-    assert dashboard_link(8787, prefix | {"JUPYTERHUB_HOST": "https://ada.hub.example"}).startswith("https://ada.hub.example/user/")
+    assert dashboard_link(8787, prefix | {"JUPYTERHUB_HOST": "https://ada.hub.example"}).startswith(
+        "https://ada.hub.example/user/"
+    )
 
 
 def test_a_job_that_runs_without_its_worker_is_starting_it():
@@ -133,7 +144,13 @@ def test_the_brokers_own_words_for_a_place_are_not_said_twice():
 
 
 def test_explain_tells_the_choice_the_runner_up_and_the_refusals():
-    offer = {"centre": "beta", "centre_name": "Beta", "partition": "cpu", "expected_start": "behind 3 queued jobs", "cost": 3.2}
+    offer = {
+        "centre": "beta",
+        "centre_name": "Beta",
+        "partition": "cpu",
+        "expected_start": "behind 3 queued jobs",
+        "cost": 3.2,
+    }
     refusals = [{"centre": "gamma", "partition": "gpu", "reason": "it is down."}]
     first = s.session(why="It starts now and costs least", placement={"ranked": [{}, offer], "refusals": refusals})
     text = summary.explain("d", [], first, [(datetime(2026, 11, 23, 12, 0, 5, tzinfo=UTC), "Something happened.")], "")

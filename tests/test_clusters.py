@@ -1,4 +1,5 @@
-"""A federated Dask cluster on a fake broker that really starts the posted jobs: it computes, mends itself and leaves nothing."""
+"""A federated Dask cluster on a fake broker that really starts the posted jobs: it computes, mends itself and leaves
+nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +57,10 @@ def test_it_computes_with_tls_on_two_jobs_and_leaves_nothing(broker, make):
     assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
     with DaskClient(cluster) as client:
         client.wait_for_workers(2, timeout=60)
-        assert sorted(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()) == [1, 2]
+        assert sorted(worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()) == [
+            1,
+            2,
+        ]
         assert client.submit(sum, client.map(double, range(50))).result(timeout=30) == 2450
     cluster.close()
     until(lambda: not broker.live() and not broker.alive(), 10)
@@ -70,11 +74,18 @@ def test_what_is_posted_is_a_plain_python_and_no_secret_on_the_command_line(brok
     first, second = broker.payloads.values()
     assert first["argv"][:3] == ["python", "-m", "distributed.cli.dask_worker"]
     assert {key: first[key] for key in ("kind", "cores", "gpus", "memory", "walltime", "project", "centre")} == {
-        "kind": "dask", "cores": 2, "gpus": 1, "memory": str(2 * 2**30), "walltime": "7200s", "project": "climate", "centre": "",
+        "kind": "dask", "cores": 2, "gpus": 1, "memory": str(2 * 2**30), "walltime": "7200s", "project": "climate",
+        "centre": "",
     }  # fmt: skip
     words = " ".join(first["argv"])
     assert "PRIVATE" not in words and "--tls-key" not in words
-    for expected in ("--nthreads 2", "--no-nanny", "--memory-limit 2147483648B", "--lifetime 6900s", "--resources GPU=1"):
+    for expected in (
+        "--nthreads 2",
+        "--no-nanny",
+        "--memory-limit 2147483648B",
+        "--lifetime 6900s",
+        "--resources GPU=1",
+    ):
         assert expected in words
     assert "PRIVATE KEY" in first["env"]["DASK_DISTRIBUTED__COMM__TLS__WORKER__KEY"]
     assert second["centre"] == "alpha" and second["name"] != first["name"]
@@ -88,7 +99,9 @@ def test_it_returns_at_once_and_shows_the_place_in_the_queue(broker, make):
     assert "0 of 2 jobs working, 2 queued" in repr(cluster)
 
 
-@pytest.mark.parametrize("error", [OverQuota("Only 8 cores at once.", hint="Ask for at most 8."), NoPlacement("No centre has GPUs.")])
+@pytest.mark.parametrize(
+    "error", [OverQuota("Only 8 cores at once.", hint="Ask for at most 8."), NoPlacement("No centre has GPUs.")]
+)
 def test_a_refused_first_job_raises_the_brokers_words(broker, make, error):
     broker.refusals[""] = error
     with pytest.raises(type(error), match=str(error)) as caught:
@@ -256,7 +269,9 @@ def test_a_python_that_exits_without_closing_leaves_no_session(broker):
         cluster.get_client().wait_for_workers(2, timeout=60)
     """
     env = {**os.environ, **broker.environment(), "PYTHONPATH": str(REPO)}
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], env=env, capture_output=True, text=True, timeout=90
+    )
     assert (done.returncode, done.stderr) == (0, "")
     until(lambda: not broker.live() and not broker.alive(), 20)
 
@@ -272,7 +287,9 @@ def test_a_rejection_everywhere_is_a_failed_start_not_an_exception(broker, make)
     assert len(broker.live()) == 1
 
 
-def test_work_without_a_running_cell_is_told_to_the_session_and_kept_results_are_not(broker, make, tmp_path, monkeypatch):
+def test_work_without_a_running_cell_is_told_to_the_session_and_kept_results_are_not(
+    broker, make, tmp_path, monkeypatch
+):
     monkeypatch.setenv("SCNET_ACTIVE", str(tmp_path))
     broker.hold = True
     cluster = make(cores=1, name="ocean")

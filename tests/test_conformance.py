@@ -1,6 +1,7 @@
 """The conformance suite on the embedded centre and on unprivileged Slurm. Without Slurm it fails with the install line.
 
-`test_conformance_real.py` runs the same on real centres; what differs there is said by the fixtures `kind`, `page`, `means`, `account`.
+`test_conformance_real.py` runs the same on real centres; what differs there is said by the fixtures `kind`, `page`,
+`means`, `account`.
 """
 
 import asyncio
@@ -52,7 +53,11 @@ def slurm(home: Path) -> Iterator[str]:
 
 
 KINDS = {"embedded": embedded, "slurm": slurm}
-SHORTEST = {"embedded": timedelta(seconds=1), "c": timedelta(seconds=5), "d": timedelta(seconds=20)}  # Slurm counts minutes
+SHORTEST = {
+    "embedded": timedelta(seconds=1),
+    "c": timedelta(seconds=5),
+    "d": timedelta(seconds=20),
+}  # Slurm counts minutes
 
 
 @pytest.fixture(
@@ -97,7 +102,9 @@ def deaf(kind: str, centre: Centre, means: Means, tmp_path_factory: pytest.TempP
         conf = tmp_path_factory.mktemp("deaf") / "slurm.conf"
         port = next(line for line in text.splitlines() if line.startswith("SlurmctldPort="))
         conf.write_text(
-            text.replace(port, f"SlurmctldPort={slurm_clusters.free_ports(1)[0]}").replace("MessageTimeout=5", "MessageTimeout=2")
+            text.replace(port, f"SlurmctldPort={slurm_clusters.free_ports(1)[0]}").replace(
+                "MessageTimeout=5", "MessageTimeout=2"
+            )
         )
         changed = way.model_copy(update={"environment": {"SLURM_CONF": str(conf)}})
     return Centre.of(centre.spec.model_copy(update={"transport": changed}), means)
@@ -119,7 +126,8 @@ def shortest(kind: str) -> timedelta:
 
 
 async def fills_holes(centre: Centre, kind: str) -> None:
-    """While jobs wait: what the scheduler tells of its next look for holes beside them, and of the places that it keeps."""
+    """While jobs wait: what the scheduler tells of its next look for holes beside them, and of the places that it
+    keeps."""
     looks = {"slurm": (2, 3), "a": (2, 3), "b": (2, 3), "c": (1, 1)}.get(kind)  # seconds from one to the next
     async with asyncio.timeout(PATIENCE):  # none has been told yet, before Slurm's first
         while True:
@@ -143,7 +151,10 @@ async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cance
     centre: Centre, folder: str, account: str, kind: str
 ) -> None:
     offered = centre.spec.partition[0]
-    most = {"cores": offered.cores - 1, "memory": offered.cores * MIB}  # the overdue job may still have a core somewhere
+    most = {
+        "cores": offered.cores - 1,
+        "memory": offered.cores * MIB,
+    }  # the overdue job may still have a core somewhere
     ids = []
     try:
         for _ in range(offered.nodes):
@@ -151,7 +162,9 @@ async def test_a_job_that_must_wait_knows_its_place_and_costs_nothing_when_cance
             await wait(centre, ids[-1], runs)
         for place in (1, 2):
             ids.append(await centre.submit(job(centre, folder, "/bin/sleep", "600", **most), account=account))
-            await wait(centre, ids[-1], lambda status, place=place: status.state is JobState.QUEUED and status.place == place)
+            await wait(
+                centre, ids[-1], lambda status, place=place: status.state is JobState.QUEUED and status.place == place
+            )
         loaded = (await centre.load()).partitions[offered.name]
         assert (loaded.queued_jobs, loaded.queued_cores) == (2, 2 * (offered.cores - 1))
         assert loaded.cores_free <= offered.nodes

@@ -10,7 +10,9 @@ CHECK = "import sys; from scnet_hub.conformance import check; sys.exit(check(sys
 
 
 def checked(page: Path, which: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", CHECK, str(page), which], capture_output=True, text=True, timeout=120, cwd=page.parent)
+    return subprocess.run(
+        [sys.executable, "-c", CHECK, str(page), which], capture_output=True, text=True, timeout=120, cwd=page.parent
+    )
 
 
 def test_a_centre_that_keeps_its_page_passes_and_one_that_does_not_fails(short_path: Path) -> None:

@@ -14,7 +14,9 @@ from tests.test_conformance import *  # noqa: F403
 from tests.testbed.fixtures import need
 
 
-@pytest.fixture(scope="module", params=[pytest.param(kind, marks=[pytest.mark.slurm, pytest.mark.slow]) for kind in "abcd"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=[pytest.mark.slurm, pytest.mark.slow]) for kind in "abcd"]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -1,4 +1,5 @@
-"""The next session of a Lab is asked for before the walltime ends, takes the name over when it listens, and is charged for itself."""
+"""The next session of a Lab is asked for before the walltime ends, takes the name over when it listens, and is charged
+for itself."""
 
 from __future__ import annotations
 

@@ -57,10 +57,13 @@ async def test_a_start_is_explained_from_the_question_to_its_end(world: World) -
     assert "ada asked for a JupyterLab session with 2 cores for 1 h; project p pays" in asked
     assert considered.startswith("2 places were considered; all could take the session.")
     assert why.startswith(
-        f"It went to {row.centre.title()}, partition main, where it would start now; 4 cores were free, and 1 h cost at most "
+        f"It went to {row.centre.title()}, partition main, where it would start now; 4 cores were free, and 1 h "
+        "cost at most "
     )
     assert ". The next best, " in why and ", would start now, but " in why and one["reason"] == row.why
-    assert re.fullmatch(rf"Expected to start now; it started after \d s at {row.centre.title()} and was ready after \d+ s\.", happened)
+    assert re.fullmatch(
+        rf"Expected to start now; it started after \d s at {row.centre.title()} and was ready after \d+ s\.", happened
+    )
     await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
 
 
@@ -77,7 +80,11 @@ async def test_a_decision_is_replayed_from_the_log_as_it_was(world: World) -> No
 
     assert await world.federation.db.run(again)
     document = await log.replay(row.id, "ada")
-    assert document["same"] and document["placement"]["ranked"] == row.placement["ranked"] and document["policy"] == "soonest"
+    assert (
+        document["same"]
+        and document["placement"]["ranked"] == row.placement["ranked"]
+        and document["policy"] == "soonest"
+    )
     cheapest = await log.replay(row.id, "", "cheapest")
     assert cheapest["policy"] == "cheapest" and "Policy cheapest" in cheapest["words"][0]
     with pytest.raises(BadOption, match="Unknown policy 'dice'"):
@@ -99,10 +106,20 @@ async def test_what_decisions_share_is_written_once(world: World) -> None:
 async def test_a_refused_start_is_logged_with_why_and_never_with_its_payload(world: World) -> None:
     error = await refusal(world, cores=64)
     explanation = await explained(world, error.details["decision"])
-    assert error.code == "no-placement" and explanation["session"] == "" and explanation["decisions"][0]["refused"]["why"] == str(error)
+    assert (
+        error.code == "no-placement"
+        and explanation["session"] == ""
+        and explanation["decisions"][0]["refused"]["why"] == str(error)
+    )
     assert explanation["decisions"][0]["kind"] == "batch", "of a refused start: as it was asked for"
-    assert "none could take the session" in explanation["words"][1] and explanation["words"][2] == "The request was refused."
-    assert explanation["words"][3] == "Not at North, partition main; South, partition main: needs 64 cores on one node; the largest has 4."
+    assert (
+        "none could take the session" in explanation["words"][1]
+        and explanation["words"][2] == "The request was refused."
+    )
+    assert (
+        explanation["words"][3]
+        == "Not at North, partition main; South, partition main: needs 64 cores on one node; the largest has 4."
+    )
     assert PAYLOAD["env"]["JUPYTERHUB_API_TOKEN"] not in json.dumps(explanation)
     await world.submit(cores=4, walltime=timedelta(hours=20))
     poor = await refusal(world, cores=4, walltime=timedelta(hours=20), name="y")
@@ -114,9 +131,15 @@ async def test_a_refused_start_is_logged_with_why_and_never_with_its_payload(wor
 async def test_the_same_refusal_again_is_counted_not_written_again(world: World) -> None:
     first = [await refusal(world, cores=64) for _ in range(3)]
     other = await refusal(world, cores=65)
-    assert len({error.details["decision"] for error in first}) == 1 and other.details["decision"] != first[0].details["decision"]
+    assert (
+        len({error.details["decision"] for error in first}) == 1
+        and other.details["decision"] != first[0].details["decision"]
+    )
     explanation = await explained(world, first[0].details["decision"])
-    assert explanation["decisions"][0]["refused"]["times"] == 3 and "refused 3 times within a minute" in explanation["words"][2]
+    assert (
+        explanation["decisions"][0]["refused"]["times"] == 3
+        and "refused 3 times within a minute" in explanation["words"][2]
+    )
     assert (await log_count(world))[0] == 2
 
 
@@ -174,7 +197,9 @@ async def test_the_log_is_swept_and_says_what_is_not_kept(world: World) -> None:
 
 async def test_a_report_of_nothing_is_one_and_of_a_day_counts(world: World) -> None:
     empty = await world.federation.decision_log.report(1)
-    assert empty["all"]["count"] == 0 and empty["all"]["hit_rate"] is None and empty["decisions"] == empty["refused"] == []
+    assert (
+        empty["all"]["count"] == 0 and empty["all"]["hit_rate"] is None and empty["decisions"] == empty["refused"] == []
+    )
     row = await world.submit(kind="lab")
     await world.listens(row)
     await world.passes(1)
@@ -221,9 +246,9 @@ async def test_how_long_sessions_took_to_be_ready_is_known_by_centre_and_app(wor
 def decided(**given: Any) -> DecisionRow:
     usual: dict[str, Any] = dict.fromkeys(DecisionRow.__dataclass_fields__)
     usual |= {
-        "id": "d", "decided_at": NOW, "person": "ada", "project": "p", "session": "s", "number": 1, "cause": "first", "code": "",
-        "said": "", "times": 1, "centre": "a", "partition": "main", "chance": 0, "expected_s": 1.0, "reason": "r", "kind": "lab", "lead": 1,
-        "created_at": NOW, "job_live": True, "job_end": "",
+        "id": "d", "decided_at": NOW, "person": "ada", "project": "p", "session": "s", "number": 1, "cause": "first",
+        "code": "", "said": "", "times": 1, "centre": "a", "partition": "main", "chance": 0, "expected_s": 1.0,
+        "reason": "r", "kind": "lab", "lead": 1, "created_at": NOW, "job_live": True, "job_end": "",
     }  # fmt: skip
     return DecisionRow(**(usual | given))
 
@@ -249,7 +274,9 @@ def after(seconds: float) -> datetime:
         (decided(started_at=after(-2)), 1000, True),
     ],
 )
-def test_a_promise_that_nobody_could_see_the_end_of_does_not_count(row: DecisionRow, seconds: float, held: bool | None) -> None:
+def test_a_promise_that_nobody_could_see_the_end_of_does_not_count(
+    row: DecisionRow, seconds: float, held: bool | None
+) -> None:
     assert accuracy.held(row, after(seconds)) is held
 
 
@@ -262,7 +289,10 @@ def test_what_started_is_what_is_learned_from_in_its_order() -> None:
         decided(session=None, number=0, chance=None, code="overdrawn"),
     ]
     learned = accuracy.lessons(rows, after(1000))
-    assert [(wait.chance, wait.seconds, *rest) for wait, *rest in learned] == [(0, 1.0, "a", 2.0, None), (3, 120.0, "b", 400.0, 300.0)]
+    assert [(wait.chance, wait.seconds, *rest) for wait, *rest in learned] == [
+        (0, 1.0, "a", 2.0, None),
+        (3, 120.0, "b", 400.0, 300.0),
+    ]
     calibration = Calibration()
     for lesson in learned:
         calibration.learn(*lesson)
@@ -322,12 +352,13 @@ def told(row: DecisionRow, *places: list[Any], refusals: Any = (), **asked: Any)
 
 def test_a_batch_job_starts_and_ends_and_a_guess_is_said_to_be_one() -> None:
     row = decided(
-        kind="batch", chance=3, expected_s=700.0, started_at=after(14), ready_at=after(14), job_ended_at=after(75), cost=1_600_000,
-        job_end="The program ended by itself.",
+        kind="batch", chance=3, expected_s=700.0, started_at=after(14), ready_at=after(14), job_ended_at=after(75),
+        cost=1_600_000, job_end="The program ended by itself.",
     )  # fmt: skip
     words = told(row, ranked("a", "behind 2 queued jobs", free=1), ranked("b", "later", "would start later"))
     assert words[2] == (
-        "It went to Alpha, partition main, where it would start behind 2 queued jobs; 1 core was free, and 1 h cost at most 1.60 credits. "
+        "It went to Alpha, partition main, where it would start behind 2 queued jobs; 1 core was free, and 1 h "
+        "cost at most 1.60 credits. "
         "The next best, Beta, partition main, would start later."
     )
     assert words[3] == (
@@ -366,8 +397,14 @@ def test_a_place_that_was_not_asked_for_did_not_come_into_question() -> None:
             "after 11 s at Alpha, later than promised, and was ready after 12 s.",
         ),
         (decided(started_at=after(1)), "it started after 1 s at Alpha and is not ready yet."),
-        (decided(started_at=after(1), job_ended_at=after(5), job_end="It died.\nlog"), "and was never ready. It ended after 5 s: It died."),
-        (decided(job_cancelled_at=after(5), job_end="Stopped."), "it ended at Alpha after 5 s, before it started: Stopped."),
+        (
+            decided(started_at=after(1), job_ended_at=after(5), job_end="It died.\nlog"),
+            "and was never ready. It ended after 5 s: It died.",
+        ),
+        (
+            decided(job_cancelled_at=after(5), job_end="Stopped."),
+            "it ended at Alpha after 5 s, before it started: Stopped.",
+        ),
     ],
 )
 def test_what_became_of_a_start_is_a_sentence(row: DecisionRow, said: str) -> None:
@@ -378,23 +415,46 @@ def test_a_large_federation_is_written_down_in_part_and_counted_whole() -> None:
     offers = [offer(f"c{number}", order=number, refused="" if number % 2 else "no account") for number in range(1000)]
     said = explanations.answer(place(JobRequest(person="ada", project="p"), offers, now=BUILT))
     assert (len(said["ranked"]), len(said["refusals"]), said["more"]) == (50, 200, [450, 300])
-    assert explanations.considered_words(said, ASKED).startswith("1000 places were considered; 500 could take the session.")
+    assert explanations.considered_words(said, ASKED).startswith(
+        "1000 places were considered; 500 could take the session."
+    )
 
 
 def test_the_report_is_by_centre_and_by_chance_with_the_reasons_of_refusals() -> None:
     rows = [
         decided(started_at=after(1), ready_at=after(3)),
         decided(started_at=after(90), ready_at=after(92), lead=2),  # another copy was ready first
-        decided(number=2, cause="stalled", centre="b", chance=1, p90_s=40.0, started_at=after(20), ready_at=after(25), lead=2),
+        decided(
+            number=2,
+            cause="stalled",
+            centre="b",
+            chance=1,
+            p90_s=40.0,
+            started_at=after(20),
+            ready_at=after(25),
+            lead=2,
+        ),
         decided(session=None, number=0, chance=None, code="over-quota", said="Too much.", times=3),
         decided(session=None, number=0, chance=None, code="no-placement", said="No centre."),
     ]
     old = {"ranked": [], "refusals": [["a", "main", "last heard of 94 s ago"], ["b", "main", "down"]]}
     older = {"ranked": [], "refusals": [["a", "main", "last heard of 7 s ago"], ["b", "main", "you asked for a"]]}
-    report = accuracy.report(rows, [(2, old, ASKED), (1, older, ASKED | {"centre": "a"})], {"a": "Alpha"}, NOW, after(1000))
+    report = accuracy.report(
+        rows, [(2, old, ASKED), (1, older, ASKED | {"centre": "a"})], {"a": "Alpha"}, NOW, after(1000)
+    )
     figures = [(one["centre_name"], one["count"], one["kept"], one["ready_median_s"]) for one in report["by_centre"]]
     assert figures == [("Alpha", 2, 1, 3.0), ("b", 1, 1, 25.0)]
-    assert [(one["chance"], one["hit_rate"]) for one in report["by_chance"]] == [("now", 0.5), ("beside the queue", 1.0)]
+    assert [(one["chance"], one["hit_rate"]) for one in report["by_chance"]] == [
+        ("now", 0.5),
+        ("beside the queue", 1.0),
+    ]
     assert [(one["code"], one["count"]) for one in report["refused"]] == [("over-quota", 3), ("no-placement", 1)]
-    assert report["refused_by"][0] == {"centre": "a", "centre_name": "Alpha", "reason": "last heard of 94 s ago", "count": 3}
-    assert {one["reason"] for one in report["refused_by"]} == {"last heard of 94 s ago", "down"} and report["all"]["further"] == 1
+    assert report["refused_by"][0] == {
+        "centre": "a",
+        "centre_name": "Alpha",
+        "reason": "last heard of 94 s ago",
+        "count": 3,
+    }
+    assert {one["reason"] for one in report["refused_by"]} == {"last heard of 94 s ago", "down"} and report["all"][
+        "further"
+    ] == 1

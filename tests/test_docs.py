@@ -15,8 +15,9 @@ from scnet_hub import errors
 from scnet_hub.broker.app import calls
 from scnet_hub.cli import cli
 from scnet_hub.domain.addresses import PREFIX
-from scnet_hub.domain.standard.centre import CentreSpec, SshTransport
+from scnet_hub.domain.standard.centre import CentreSpec
 from scnet_hub.domain.standard.federation import FederationSpec
+from scnet_hub.domain.standard.transports import SshTransport
 from scnet_hub.hub.spawner import FederatedSpawner
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +61,9 @@ PAGES_OF = {"centre.toml": CentreSpec, "federation.toml": FederationSpec}
 def table(heading: str) -> list[list[str]]:
     """The rows of the first table under that heading, as cells."""
     part = MOVE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| ")][2:]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| ")
+    ][2:]
 
 
 def lies_in(model: type[BaseModel], path: str) -> bool:
@@ -85,8 +88,14 @@ def test_what_batchspawners_options_became_is_there() -> None:
         if page in PAGES_OF:
             assert lies_in(PAGES_OF[page], path), f"{page} has no {path}"
         else:
-            assert path.partition(".")[0] == "FederatedSpawner" and FederatedSpawner.class_traits(config=True).get(path.partition(".")[2])
-    assert lies_in(CentreSpec, "transport.hosts") and "hosts" in SshTransport.model_fields and not lies_in(CentreSpec, "partition.moon")
+            assert path.partition(".")[0] == "FederatedSpawner" and FederatedSpawner.class_traits(config=True).get(
+                path.partition(".")[2]
+            )
+    assert (
+        lies_in(CentreSpec, "transport.hosts")
+        and "hosts" in SshTransport.model_fields
+        and not lies_in(CentreSpec, "partition.moon")
+    )
     for row in table("batchspawner"):
         for option in re.findall(r"`(\w+)`", row[0]):
             assert option in SlurmSpawner.class_traits(config=True), option

@@ -15,7 +15,15 @@ HOUR = timedelta(hours=1)
 
 
 def ended(reason: str, **facts: Any) -> dict[str, Any]:
-    return {"state": "charged", "live": False, "kind": "lab", "name": "", "end_reason": reason, "exit_code": "", **facts}
+    return {
+        "state": "charged",
+        "live": False,
+        "kind": "lab",
+        "name": "",
+        "end_reason": reason,
+        "exit_code": "",
+        **facts,
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,12 +59,17 @@ def test_an_exit_code_is_told_as_a_shell_does(code: str, words: str, number: int
 
 
 def test_a_failure_says_failed_with_its_exit_code_in_every_client() -> None:
-    one = ended("The job failed (NonZeroExitCode).\nLast lines of its log:\nKeyError: 'x'", exit_code="3:0", kind="batch", name="train")
+    one = ended(
+        "The job failed (NonZeroExitCode).\nLast lines of its log:\nKeyError: 'x'",
+        exit_code="3:0",
+        kind="batch",
+        name="train",
+    )
     assert endings.outcome(one) == "failed" and endings.cause(one) == "The job failed with exit code 3."
     assert endings.log_end(one) == "KeyError: 'x'"
     whole = one | {
-        "id": "s1", "centre": "alpha", "centre_name": "Alpha", "partition": "p", "cores": 1, "gpus": 0, "expires_at": None, "charged": 1.0,
-        "in_flight": 0.0,
+        "id": "s1", "centre": "alpha", "centre_name": "Alpha", "partition": "p", "cores": 1, "gpus": 0,
+        "expires_at": None, "charged": 1.0, "in_flight": 0.0,
     }  # fmt: skip
     shown = panel_row(whole)
     assert (shown["word"], shown["tone"], shown["detail"]) == ("failed", "bad", "The job failed with exit code 3.")

@@ -10,7 +10,13 @@ def test_a_problem_becomes_the_same_error_again(kind: type[errors.ScnetError]) -
     for code in ("", "special"):
         sent = kind("It is so.", hint="Do that.", code=code, details={"most": 3})
         back = errors.from_problem(sent.problem())
-        assert (type(back), str(back), back.hint, back.code, back.details) == (kind, "It is so.", "Do that.", sent.code, {"most": 3})
+        assert (type(back), str(back), back.hint, back.code, back.details) == (
+            kind,
+            "It is so.",
+            "Do that.",
+            sent.code,
+            {"most": 3},
+        )
 
 
 def test_whatever_comes_is_an_error_in_words() -> None:

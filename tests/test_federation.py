@@ -21,7 +21,9 @@ from tests.world import PAYLOAD, Fault, World
 
 async def test_a_refused_job_moves_to_the_next_best_centre_and_says_so(world: World) -> None:
     world.faults["north"].words = world.faults["south"].words = ""
-    world.faults["north"].words = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
+    world.faults[
+        "north"
+    ].words = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
     row = await world.submit()
     moved = await world.reaches(row.id, "starting")
     log = (await world.federation.db.run(stored.log, [row.id]))[row.id]
@@ -123,7 +125,9 @@ async def test_a_start_in_a_brokers_first_moment_waits_for_its_first_look(world:
     assert (await world.submit(centre="north")).centre == "north"
 
 
-async def test_a_database_that_takes_nothing_for_a_while_loses_no_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_that_takes_nothing_for_a_while_loses_no_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, full = world.federation.db.run, [True]
 
     async def filled(work: Any, *args: Any, **kwargs: Any) -> Any:
@@ -148,7 +152,9 @@ async def test_a_broker_restart_keeps_a_running_session_and_charges_it_once(worl
     assert (same.job_id, same.live) == (running.job_id, True)
     await world.federation.stopping.cancel(same)
     await world.reaches(row.id, "charged")
-    kinds = [entry.kind for _, entry in await world.federation.db.run(stored_entries.newest, "p") if entry.session == row.id]
+    kinds = [
+        entry.kind for _, entry in await world.federation.db.run(stored_entries.newest, "p") if entry.session == row.id
+    ]
     assert sorted(kinds) in (["charge", "hold"], ["hold", "release"])
     assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
 
@@ -244,7 +250,9 @@ async def test_a_slow_look_at_the_centre_does_not_undo_what_happened_meanwhile(w
     await world.reaches(row.id, "starting")
     stale = JobStatus(state=JobState.RUNNING, seen_at=world.federation.clock(), node="n")
     host = world.federation.centres[row.centre].spec.session.host
-    await world.federation.call_home.call_home(row.id, {"nonce": row.secret, "phase": "listening", "host": host, "port": 5000, "node": "n"})
+    await world.federation.call_home.call_home(
+        row.id, {"nonce": row.secret, "phase": "listening", "host": host, "port": 5000, "node": "n"}
+    )
     await world.federation.endings.take_status(row, stale, "")
     assert (await world.federation.lookup.get(row.id)).state == "ready"
     await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
@@ -331,5 +339,9 @@ async def test_a_lab_that_dies_while_it_is_used_keeps_why_its_exit_code_and_the_
     go.set()
     ended = await world.reaches(row.id, "charged")
     [told] = await world.federation.reports.sessions([ended])
-    assert told["exit_code"] == "3:0" and endings.outcome(told) == "failed" and endings.cause(told) == "The job failed with exit code 3."
+    assert (
+        told["exit_code"] == "3:0"
+        and endings.outcome(told) == "failed"
+        and endings.cause(told) == "The job failed with exit code 3."
+    )
     assert endings.log_end(told) == "Killed: 3.9 GiB used" and "last lines of its log" in endings.advice(told)

@@ -21,7 +21,7 @@ from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import MailSpec, parse_federation
 from scnet_hub.domain.usage.serialisation import usage_document
 from scnet_hub.errors import NotFound, Refused
-from scnet_hub.services.accounting import audit, books, intake
+from scnet_hub.services.accounting import audit, books, intake, sealing
 from scnet_hub.services.projects import erasure, projects
 from scnet_hub.services.projects.mailer import addresses
 from scnet_hub.units import credits
@@ -58,7 +58,8 @@ OF_NOBODY = {
     "scnet_snapshots": {"centre", "loads"},
 }  # fmt: skip
 OF_PEOPLE = {
-    *persons.NAMES, *persons.TAKEN, *persons.OWN_ACCOUNTS, *persons.PROSE, *(one for some in persons.OWN.values() for one in some),
+    *persons.NAMES, *persons.TAKEN, *persons.OWN_ACCOUNTS, *persons.PROSE,
+    *(one for some in persons.OWN.values() for one in some),
 }  # fmt: skip
 
 
@@ -70,7 +71,10 @@ def test_every_text_and_document_of_the_database_is_of_people_or_of_nobody() -> 
     """A new column is put in one of both, or forgetting would leave somebody in it."""
     for table in metadata.sorted_tables:
         if table.name not in BOOKS:
-            said, people = {one.name for one in table.c if says(one)}, {one.name for one in OF_PEOPLE if one.table is table}
+            said, people = (
+                {one.name for one in table.c if says(one)},
+                {one.name for one in OF_PEOPLE if one.table is table},
+            )
             assert said == people | OF_NOBODY.get(table.name, set()), table.name
             assert not people & OF_NOBODY.get(table.name, set()), table.name
 
@@ -79,8 +83,8 @@ def test_every_text_and_document_of_the_database_is_of_people_or_of_nobody() -> 
 
 
 GIVEN: dict[str, Any] = {
-    "project": "p", "session": SESSION, "live": False, "job_live": False, "charged": 5, "ended_at": None, "final": True, "sent_at": NOW,
-    "number": 1, "lead": 1,
+    "project": "p", "session": SESSION, "live": False, "job_live": False, "charged": 5, "ended_at": None, "final": True,
+    "sent_at": NOW, "number": 1, "lead": 1,
 }  # fmt: skip
 
 
@@ -94,7 +98,16 @@ def planted(column: Column[Any]) -> Any:
         return f"As {NAME} said: {NAME}."
     if column.name in GIVEN:
         return GIVEN[column.name]
-    of: dict[type, Any] = {UtcDateTime: NOW, Boolean: False, Integer: 1, Float: 1.0, JSON: {}, Packed: {}, String: "x", SealedText: "x"}
+    of: dict[type, Any] = {
+        UtcDateTime: NOW,
+        Boolean: False,
+        Integer: 1,
+        Float: 1.0,
+        JSON: {},
+        Packed: {},
+        String: "x",
+        SealedText: "x",
+    }
     return next((value for kind, value in of.items() if isinstance(column.type, kind)), None if column.nullable else 1)
 
 
@@ -103,16 +116,22 @@ def plant(tx: Tx) -> None:
     books.grant(tx, "p", "x", credits(1000), NOW, actor=NAME)
     books.hold(tx, "p", SESSION, credits(10), NOW, centre="alpha")
     books.charge(tx, "p", SESSION, "alpha", credits(4), NOW, "by hand", now=NOW)
-    books.seal(tx)
+    sealing.seal(tx)
     for table in metadata.sorted_tables:
         if table.name not in BOOKS | {"scnet_lots", "scnet_holds"}:
             row = {one.name: planted(one) for one in table.c if not (one.primary_key and one.autoincrement is True)}
-            row |= {"projects": {"id": "p"}, "sessions": {"id": SESSION}, "usage": {"record": record()}}.get(table.name[6:], {})
+            row |= {"projects": {"id": "p"}, "sessions": {"id": SESSION}, "usage": {"record": record()}}.get(
+                table.name[6:], {}
+            )
             row |= {"statements": {"period": "x"}}.get(table.name[6:], {})
             tx.execute(table.insert().values(**row))
     more = {one.name: planted(one) for one in mails.c}
     tx.execute(mails.insert().values(**more | {"key": f"lease/1/{NAME}", "sent_at": None, "next_at": NOW}))
-    tx.execute(mails.insert().values(**more | {"key": "allocation/1/asked", "person": "", "body": f"{NAME} asks for 5 credits."}))
+    tx.execute(
+        mails.insert().values(
+            **more | {"key": "allocation/1/asked", "person": "", "body": f"{NAME} asks for 5 credits."}
+        )
+    )
 
 
 def record() -> Any:
@@ -144,8 +163,8 @@ def test_the_name_is_nowhere_any_more_but_in_the_books(database: Database) -> No
     assert after == before and after[0].ok and after[0].sealed
     assert not [place for place in database.run_here(found, INSTEAD) if place.startswith(tuple(BOOKS))]
     assert rows == {
-        "accounts": 1, "allocations": 1, "copies": 1, "decisions": 1, "events": 1, "mails": 3, "manifests": 1, "members": 1, "periods": 1,
-        "proofs": 1, "sessions": 1, "statements": 1, "usage": 1,
+        "accounts": 1, "allocations": 1, "copies": 1, "decisions": 1, "events": 1, "mails": 3, "manifests": 1,
+        "members": 1, "periods": 1, "proofs": 1, "sessions": 1, "statements": 1, "usage": 1,
     }  # fmt: skip
     kept = {row.key: row for row in database.run_here(whole, mails)}
     assert {key: (row.person, row.body) for key, row in kept.items()} == {
@@ -177,10 +196,16 @@ def test_only_that_person_is_forgotten(database: Database) -> None:
 
 def test_a_name_is_a_word_and_a_place_of_that_name_stays() -> None:
     theirs, others = words({"ada"}, own=True), words({"ada"})
-    assert others.sub("X", "ada asks Canada, ada-lab and ada@b.example; ask ada.") == "X asks Canada, ada-lab and ada@b.example; ask X."
+    assert (
+        others.sub("X", "ada asks Canada, ada-lab and ada@b.example; ask ada.")
+        == "X asks Canada, ada-lab and ada@b.example; ask X."
+    )
     assert theirs.sub("X", "Canada of ada-lab in /home/ada/x") == "Canada of X-lab in /home/X/x"
     document = {"person": "main", "partition": "main", "centres": ["main"], "cores": 4, "reason": "main may spend 5"}
-    assert erased(document, "request", {"main"}, words({"main"}), "X") == document | {"person": "X", "reason": "X may spend 5"}
+    assert erased(document, "request", {"main"}, words({"main"}), "X") == document | {
+        "person": "X",
+        "reason": "X may spend 5",
+    }
     assert words({"li", "li+"}, own=True).sub("X", "li+ or li") == "X or X"
 
 
@@ -211,7 +236,9 @@ def test_who_is_on_a_centres_list_of_accounts_is_taken_off_it_first() -> None:
         erasure.forget(None, "ada", INSTEAD, "olga", NOW, federation=PAGE, centres=[centre])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("open_one", [{"live": True}, {"charged": None}, {"job_live": True}], ids=["live", "uncharged", "at a centre"])
+@pytest.mark.parametrize(
+    "open_one", [{"live": True}, {"charged": None}, {"job_live": True}], ids=["live", "uncharged", "at a centre"]
+)
 def test_who_has_an_open_session_waits_for_its_charge(database: Database, open_one: dict[str, Any]) -> None:
     def ran(tx: Tx) -> None:
         Ended(tx).begin(**{"charged": 1} | open_one)
@@ -249,7 +276,9 @@ def test_a_centre_that_tells_its_usage_again_does_not_bring_the_name_back(databa
 def test_a_pseudonym_is_new_each_time_and_gets_no_mail() -> None:
     some = {erasure.pseudonym() for _ in range(20)}
     assert len(some) == 20 and all(forgotten(one) for one in some) and not forgotten("gone-fishing")
-    assert addresses(MailSpec(domain="north.example"), some.pop()) == [] and addresses(MailSpec(domain="north.example"), "ada")
+    assert addresses(MailSpec(domain="north.example"), some.pop()) == [] and addresses(
+        MailSpec(domain="north.example"), "ada"
+    )
 
 
 def test_a_link_by_any_other_name_goes_with_its_person(database: Database) -> None:
@@ -266,7 +295,9 @@ def test_a_link_by_any_other_name_goes_with_its_person(database: Database) -> No
 
 
 def test_a_project_that_is_off_the_page_keeps_its_books_and_nobody_starts_on_it(database: Database) -> None:
-    page = parse_federation('centres = ["a.toml"]\n[[project]]\nid = "p"\nmembers = ["ada"]\n[project.grants]\nx = 1000\n', source="f")
+    page = parse_federation(
+        'centres = ["a.toml"]\n[[project]]\nid = "p"\nmembers = ["ada"]\n[project.grants]\nx = 1000\n', source="f"
+    )
 
     def work(tx: Tx) -> Any:
         projects.apply(tx, page.project, NOW - timedelta(days=300))

@@ -43,7 +43,9 @@ class Looked:
 async def test_a_centre_that_answers_is_well_at_every_hop() -> None:
     centre = Looked()
     await centre.look()
-    assert centre.said == {"login": "", "scheduler": "", "accounting": "", "nodes": ""} and centre.health.failing() is None
+    assert (
+        centre.said == {"login": "", "scheduler": "", "accounting": "", "nodes": ""} and centre.health.failing() is None
+    )
 
 
 async def test_a_login_node_that_cannot_be_reached_fails_at_the_login_and_says_nothing_of_the_rest() -> None:
@@ -105,5 +107,7 @@ def test_what_fails_for_one_person_is_no_fault_of_the_centre() -> None:
 def test_a_centre_whose_every_node_is_down_is_not_well(up: bool, why: str) -> None:
     nodes = (NodeLoad(name="n1", cores=4, cores_used=0, up=False), NodeLoad(name="n2", cores=4, cores_used=0, up=up))
     health = Health()
-    health.counted(LoadSnapshot(taken_at=AT, partitions={name: PartitionLoad(name=name, nodes=nodes) for name in ("cpu", "all")}))
+    health.counted(
+        LoadSnapshot(taken_at=AT, partitions={name: PartitionLoad(name=name, nodes=nodes) for name in ("cpu", "all")})
+    )
     assert health.hops["nodes"].why == why

@@ -1,4 +1,5 @@
-"""Where a session may listen, by what it says of its host: each case with its answer, or the key of the page that would allow it."""
+"""Where a session may listen, by what it says of its host: each case with its answer, or the key of the page that would
+allow it."""
 
 from __future__ import annotations
 
@@ -19,7 +20,11 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCidwULbuVi7uRN77NL4lsVJ+IaSSWQJkOKy
     [
         ("node01", "node01", "node01"),
         ("NODE01", "node01", "node01"),
-        ("node01", "Node01.Cluster.Local", "node01.cluster.local"),  # the scheduler's fuller name resolves where the short one may not
+        (
+            "node01",
+            "Node01.Cluster.Local",
+            "node01.cluster.local",
+        ),  # the scheduler's fuller name resolves where the short one may not
         ("node01.cluster.local", "node01", "node01.cluster.local"),
         ("node01.cluster.local.", "NODE01", "node01.cluster.local"),
         ("node01.cluster.local", "node01.cluster.local", "node01.cluster.local"),

@@ -56,7 +56,10 @@ def arguments(source: str) -> Iterator[tuple[str, int]]:
 
 
 def test_arguments_are_counted() -> None:
-    assert list(arguments("class A:\n    def f(self, a, /, b, *c, d=1, **e): ...\nasync def g(): ...")) == [("g", 0), ("f", 3)]
+    assert list(arguments("class A:\n    def f(self, a, /, b, *c, d=1, **e): ...\nasync def g(): ...")) == [
+        ("g", 0),
+        ("f", 3),
+    ]
 
 
 def test_the_files_that_a_change_touches_are_there_and_few() -> None:
@@ -64,7 +67,9 @@ def test_the_files_that_a_change_touches_are_there_and_few() -> None:
     page = (ROOT / "docs/contributing.md").read_text()
     table = page[page.index("**Files that a change touches.**") :].split("\n\n")[1]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    assert {"a field of a request", "a state of a session", "a page of the hub", "a dialect"} <= {change for change, *_ in rows}
+    assert {"a field of a request", "a state of a session", "a page of the hub", "a dialect"} <= {
+        change for change, *_ in rows
+    }
     for change, count, which in rows:
         paths = [path for path in re.findall(r"`([\w./]+\.\w+)`", which) if "/" in path]
         assert len(paths) == int(count) <= MOST_TOUCHED.get(change, 3), change

@@ -1,4 +1,5 @@
-"""A person has one name whatever the spelling; their account is one safe path segment, and different people never share one."""
+"""A person has one name whatever the spelling; their account is one safe path segment, and different people never share
+one."""
 
 import unicodedata
 
@@ -34,5 +35,8 @@ def test_plain_names_are_as_jupyterhub_has_them(name: str) -> None:
 
 
 def test_spellings_of_one_person_are_found() -> None:
-    assert alike(["Ada", "grace", "ada", "Ada", "zo\u00eb", "zoe\u0308"]) == {"ada": ("Ada", "ada"), "zo\u00eb": ("zo\u00eb", "zoe\u0308")}
+    assert alike(["Ada", "grace", "ada", "Ada", "zo\u00eb", "zoe\u0308"]) == {
+        "ada": ("Ada", "ada"),
+        "zo\u00eb": ("zo\u00eb", "zoe\u0308"),
+    }
     assert person("Straße") == "straße" and not alike(["straße", "strasse"])

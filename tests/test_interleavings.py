@@ -1,4 +1,5 @@
-"""What comes between: a stop, a look, a refusal or an outage in the middle of something else, each as it once went wrong."""
+"""What comes between: a stop, a look, a refusal or an outage in the middle of something else, each as it once went
+wrong."""
 
 from __future__ import annotations
 
@@ -84,7 +85,9 @@ async def test_a_copy_that_is_refused_after_another_was_ready_asks_for_no_third(
 
     def add(tx: Any) -> None:
         decision, _ = fed.placing.decide(tx, names.request_of(first.request))
-        fed.copies.add(tx, first, 2, decision, next(one for one in decision.ranked if one.offer.centre == first.centre), "stalled")
+        fed.copies.add(
+            tx, first, 2, decision, next(one for one in decision.ranked if one.offer.centre == first.centre), "stalled"
+        )
 
     await fed.db.run(add)
     fed.launcher.begin(row.id, 2)
@@ -151,7 +154,9 @@ async def test_a_job_that_ran_and_was_forgotten_before_its_answer_came_is_not_ru
     row = await world.submit(centre="north")
     await world.until(lambda: not fault.lose_answer_to)
     fault.away = True
-    await world.until(lambda: not north.ask("squeue", "-h", "-t", "all", "-o", "%j").strip())  # ended, and min_job_age is over
+    await world.until(
+        lambda: not north.ask("squeue", "-h", "-t", "all", "-o", "%j").strip()
+    )  # ended, and min_job_age is over
     fault.away = False
     charged = await world.reaches(row.id, "charged")
     assert charged.job_id and world.jobs(row.id) == 1

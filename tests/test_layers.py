@@ -1,6 +1,8 @@
-"""Imports go downwards only, each library is met in its own room, and decisions are pure: read from the source, run nothing.
+"""Imports go downwards only, each library is met in its own room, and decisions are pure: read from the source, run
+nothing.
 
-A new module needs a line in LAYERS; a library in a new place needs one in ROOMS. If that feels wrong, the seam is wrong.
+A new module needs a line in LAYERS; a library in a new place needs one in ROOMS. If that feels wrong, the seam is
+wrong.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ ALONE = ("node", "setup")
 MAY_ALSO = {
     # `scnet doctor` asks whether set-up is complete; `scnet demo` and `scnet centre` are commands of their own
     "cli": ("setup", "demo", "enrolment"),
-    "cli.operators.simulate": ("simulator",),  # not a client: it computes, and asks a broker for no more than its decision log
+    "cli.operators.simulate": (
+        "simulator",
+    ),  # not a client: it computes, and asks a broker for no more than its decision log
     "cli.operators.replay": ("simulator",),
 }
 
@@ -65,7 +69,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "tornado": ("hub", "node", "demo"),
     "jinja2": ("hub",),
     "markupsafe": ("hub",),
-    "sqlalchemy": ("adapters.db", "hub.spawner", "hub.stopping"),  # hub: only for its own database, whose session batchspawner commits
+    "sqlalchemy": (
+        "adapters.db",
+        "hub.spawner",
+        "hub.stopping",
+    ),  # hub: only for its own database, whose session batchspawner commits
     "alembic": ("adapters.db",),
     "prometheus_client": ("services.reporting.metrics",),
     "asyncssh": ("adapters.transport",),
@@ -91,11 +99,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "pytest": ("conformance",),  # the suite is shipped: operators run it on their own centre
 }
 
-OUTSIDE = {"asyncio", "http", "io", "multiprocessing", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3"} | {
+OUTSIDE = {
+    "asyncio", "http", "io", "multiprocessing", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3",
     "subprocess", "tempfile", "threading", "time", "urllib.request",
 }  # fmt: skip
 READS_CLOCK = {"now", "utcnow", "today"}
-# The simulator draws from generators that it is given a seed for, and opens logs in one file; pauses are spread by chance.
+# The simulator draws from generators that it is given a seed for, and opens logs in one file; pauses are spread by
+# chance.
 PURE_BUT = {"simulator": {"random"}, "retry": {"random"}, "simulator.logs": {"random", "pathlib"}}
 
 
@@ -174,7 +184,11 @@ def test_no_files_import_each_other_in_a_circle(trees: dict[Path, ast.Module]) -
     """Imports inside functions and under TYPE_CHECKING count too: a circle that is hidden is one."""
     needs: dict[str, set[str]] = {file_name(path): set() for path in FILES}
     for path, tree in trees.items():
-        ours = (name.removeprefix(PACKAGE).removeprefix(".") for name in imports(path, tree) if name.split(".")[0] == PACKAGE)
+        ours = (
+            name.removeprefix(PACKAGE).removeprefix(".")
+            for name in imports(path, tree)
+            if name.split(".")[0] == PACKAGE
+        )
         needs[file_name(path)] |= {other for other in ours if other in needs and other != file_name(path)}
     assert circles(needs) == [], "files that import each other"
 
@@ -227,7 +241,9 @@ def test_each_library_is_met_in_its_own_room(trees: dict[Path, ast.Module]) -> N
         f"{FILES[path] or PACKAGE} imports {name}"
         for path, tree in trees.items()
         for name in imports(path, tree)
-        if (top := name.split(".")[0]) != PACKAGE and top not in sys.stdlib_module_names and not within(FILES[path], ROOMS.get(top, ()))
+        if (top := name.split(".")[0]) != PACKAGE
+        and top not in sys.stdlib_module_names
+        and not within(FILES[path], ROOMS.get(top, ()))
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -257,7 +273,8 @@ def impurities(path: Path, tree: ast.Module) -> Iterator[str]:
 
 
 def test_a_session_starts_bare(trees: dict[Path, ast.Module]) -> None:
-    """What runs first on the compute node imports the standard library only; JupyterHub comes inside a function, later."""
+    """What runs first on the compute node imports the standard library only; JupyterHub comes inside a function,
+    later."""
     wrong = [
         f"{FILES[path]} imports {name} at its top"
         for path, tree in trees.items()
@@ -294,4 +311,9 @@ def test_every_room_of_the_two_inner_orders_is_there() -> None:
 
 def test_few_files_lie_at_the_top() -> None:
     """A module has a room. Here lie the notebook's names, and what every room uses."""
-    assert sorted(path.name for path in (ROOT / PACKAGE).glob("*.py")) == ["__init__.py", "errors.py", "retry.py", "units.py"]
+    assert sorted(path.name for path in (ROOT / PACKAGE).glob("*.py")) == [
+        "__init__.py",
+        "errors.py",
+        "retry.py",
+        "units.py",
+    ]

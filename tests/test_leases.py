@@ -1,4 +1,5 @@
-"""Leases on a federation with a clock of its own: extended while a session lives, told before they end, and never ended by a mistake."""
+"""Leases on a federation with a clock of its own: extended while a session lives, told before they end, and never ended
+by a mistake."""
 
 from __future__ import annotations
 
@@ -64,8 +65,8 @@ class Clock:
 
 
 class Hall:
-    """A federation that nobody started: sessions are what a test says, and time goes when it says so. A job takes `core_unit` cores at
-    once."""
+    """A federation that nobody started: sessions are what a test says, and time goes when it says so. A job takes
+    `core_unit` cores at once."""
 
     core_unit = 1
 
@@ -95,7 +96,12 @@ class Hall:
         for known in self.fed.load.centres.values():
             there = load(node("n", cores=64), core_unit=self.core_unit)
             known.took(LoadSnapshot(taken_at=self.clock.now, partitions={"cpu": there}))
-        request = JobRequest(**({"person": "ada", "project": "p", "cores": 1, "walltime": 8 * HOUR, "name": "x", "centre": "a"} | options))
+        request = JobRequest(
+            **(
+                {"person": "ada", "project": "p", "cores": 1, "walltime": 8 * HOUR, "name": "x", "centre": "a"}
+                | options
+            )
+        )
         return self.fed.placing.decide(tx, request)[0]
 
     async def start(self, session: str = "s", **options: Any) -> SessionRow:
@@ -158,7 +164,10 @@ async def test_where_one_core_asked_is_two_allocated_two_are_held_and_extended(h
     one = await hall.runs("one", kind="lab")
     hall.core_unit = 2
     row = await hall.runs(kind="lab", name="y")
-    assert row.held == 2 * one.held and hall.fed.load.centres["a"].allotted(JobRequest(person="", project=""), "cpu").cores == 2
+    assert (
+        row.held == 2 * one.held
+        and hall.fed.load.centres["a"].allotted(JobRequest(person="", project=""), "cpu").cores == 2
+    )
     held = Amount((await hall.minutes(31)).held)
     assert held >= credits(3.0), "an hour and a half of two cores, at 1 credit"
     flown = await hall.fed.db.query(hall.fed.reports.flown, [stored_open.of(row := await hall.row())])
@@ -196,7 +205,9 @@ async def test_while_it_waits_it_holds_a_first_lease_for_however_long(hall: Hall
     assert row.held > credits("1.5").micros
 
 
-async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and_it_is_stopped_with_the_amounts(hall: Hall) -> None:
+async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and_it_is_stopped_with_the_amounts(
+    hall: Hall,
+) -> None:
     await hall.runs(cores=5)  # 10 credits are two hours of it
     row = await hall.minutes(90)
     assert row.leased_until is not None and row.lease_end and row.live
@@ -209,7 +220,10 @@ async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and
     assert not hall.told(row)
     row = await hall.minutes(1)
     (first,) = hall.told(row)
-    assert first.startswith("Credits are running out: this session will be stopped at 10:5") and "credits left, and " in first
+    assert (
+        first.startswith("Credits are running out: this session will be stopped at 10:5")
+        and "credits left, and " in first
+    )
     row = await hall.minutes(10)
     (second,) = hall.told(row)
     assert second.startswith("Save your work now:") and row.live and not row.cancelled_at
@@ -225,7 +239,9 @@ async def test_what_is_there_is_used_by_whole_minutes_before_it_ends(hall: Hall)
     assert row.leased_until == NOW + 88 * MINUTE
     await hall.start("b", kind="batch", name="b", walltime=HOUR)
     row = await hall.minutes(29)
-    assert row.leased_until == NOW + 106 * MINUTE and row.lease_end  # nine credits' worth, and it may have begun two minutes before
+    assert (
+        row.leased_until == NOW + 106 * MINUTE and row.lease_end
+    )  # nine credits' worth, and it may have begun two minutes before
     assert (await hall.balance()).available == Amount(0)
 
 
@@ -258,7 +274,10 @@ async def test_credits_for_another_centre_do_not_extend_it(tmp_path: Path) -> No
 
 
 async def test_a_hold_keeps_the_lot_that_ends_and_what_ended_extends_nothing(tmp_path: Path) -> None:
-    hall = Hall(tmp_path / "b.sqlite", PAGE.replace("{ first = 10 }", "{ first = { amount = 10, until = 2026-11-02T10:00:00Z } }"))
+    hall = Hall(
+        tmp_path / "b.sqlite",
+        PAGE.replace("{ first = 10 }", "{ first = { amount = 10, until = 2026-11-02T10:00:00Z } }"),
+    )
     await hall.runs()
     row = await hall.minutes(59)
     assert row.leased_until == NOW + 118 * MINUTE and not row.lease_end
@@ -313,7 +332,9 @@ async def test_a_broker_that_was_away_stops_what_still_has_no_credits_after_them
     assert row.state == "stopping"
 
 
-async def test_a_look_that_fails_for_one_session_ends_nothing_and_extends_the_others(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_that_fails_for_one_session_ends_nothing_and_extends_the_others(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await hall.runs()
     await hall.runs("t", name="t")
     await hall.set("s", partition="gone")  # its centre's page has it no more
@@ -336,7 +357,9 @@ async def test_the_dearest_copy_counts_until_one_leads(hall: Hall) -> None:
     assert row.held == credits(3).micros, "an hour at Beta costs 3"
     await hall.set("s", number=1, started_at=NOW)
     row = await hall.minutes(30)
-    assert row.held == credits(3).micros and row.leased_until == NOW + 88 * MINUTE, "an hour and a half at Alpha costs less"
+    assert row.held == credits(3).micros and row.leased_until == NOW + 88 * MINUTE, (
+        "an hour and a half at Alpha costs less"
+    )
 
 
 async def test_what_it_ran_over_its_hold_is_paid_by_what_there_is_and_else_is_below_zero(hall: Hall) -> None:
@@ -373,7 +396,9 @@ async def test_at_a_centre_it_ends_with_its_reason_and_is_charged_for_what_it_ra
     await world.listens(await world.reaches(row.id, "starting"))
     started = (await fed.lookup.get(row.id)).started_at
     assert started
-    await world.until(lambda: (fed.clock() - started).total_seconds() >= 2)  # the centre's accounting knows whole seconds only
+    await world.until(
+        lambda: (fed.clock() - started).total_seconds() >= 2
+    )  # the centre's accounting knows whole seconds only
     now, little = fed.clock(), credits("0.04")
     await fed.db.run(books.hold, "p", row.id, little - Amount(row.held), now, "as if its hour were nearly over")
     await fed.db.run(stored.change, row.id, held=little.micros, leased_until=now + MINUTE)
@@ -392,4 +417,7 @@ async def test_at_a_centre_it_ends_with_its_reason_and_is_charged_for_what_it_ra
 def test_looks_come_often_enough() -> None:
     from scnet_hub.domain.pricing import leases as pure
 
-    assert timedelta(seconds=lease_keeper.EVERY) * 2 <= pure.STOPPED and timedelta(seconds=lease_keeper.EVERY) * 2 <= pure.LAG
+    assert (
+        timedelta(seconds=lease_keeper.EVERY) * 2 <= pure.STOPPED
+        and timedelta(seconds=lease_keeper.EVERY) * 2 <= pure.LAG
+    )

@@ -24,8 +24,8 @@ SAYS = {"waits": JobState.QUEUED, "runs": JobState.RUNNING, "ends": JobState.FAI
 def copy(state: str = "queued", **given: Any) -> SessionRow:
     fields: dict[str, Any] = {name: None for name in SessionRow.__dataclass_fields__}
     fields |= {
-        "id": "s", "number": 1, "lead": 1, "live": True, "job_live": state not in ("ended", "charged"), "job_state": state, "reason": "",
-        "request": {"walltime_s": 3600, "memory": 2**31},
+        "id": "s", "number": 1, "lead": 1, "live": True, "job_live": state not in ("ended", "charged"),
+        "job_state": state, "reason": "", "request": {"walltime_s": 3600, "memory": 2**31},
         "place_in_queue": 0, "node": "", "unknown_why": "", "asked_at": T0, "centre": "a", "job_end": "", "secret": "x",
     }  # fmt: skip
     return SessionRow(**(fields | given))
@@ -84,7 +84,13 @@ def test_forgotten_counts_from_the_first_answer_without_it_and_ends_with_an_answ
         ([copy("queued", unknown_since=T0), copy("submitted", number=2)], 2),
         ([copy("queued"), copy("queued", number=2)], 1),
         ([copy("ended", job_ended_at=T0), copy("intent", number=2)], 2),
-        ([copy("ready", ready_at=T0, unknown_since=T0), copy("stopping", number=2, ready_at=T0, job_cancelled_at=T0)], 1),
+        (
+            [
+                copy("ready", ready_at=T0, unknown_since=T0),
+                copy("stopping", number=2, ready_at=T0, job_cancelled_at=T0),
+            ],
+            1,
+        ),
         ([copy("stopping", job_cancelled_at=T0), copy("submitted", number=2)], 2),
         ([copy("ended", job_ended_at=T0 + timedelta(1)), copy("ended", number=2, job_ended_at=T0)], 1),
     ],
@@ -95,7 +101,9 @@ def test_which_copy_leads(rows: list[SessionRow], number: int) -> None:
 
 def test_a_session_is_where_its_leading_copy_is_until_a_stop_is_wished() -> None:
     assert lifecycle.state_of([copy("queued"), copy("starting", number=2)]) == "starting"
-    assert lifecycle.state_of([copy("stopping", cancelled_at=T0), copy("queued", number=2, cancelled_at=T0)]) == "stopping"
+    assert (
+        lifecycle.state_of([copy("stopping", cancelled_at=T0), copy("queued", number=2, cancelled_at=T0)]) == "stopping"
+    )
 
 
 def test_the_page_has_every_arrow_with_a_test_that_there_is() -> None:

@@ -1,4 +1,5 @@
-"""The broker decides on a board that it keeps, as `place` would on all offers built anew, whatever happened; and a class is spread."""
+"""The broker decides on a board that it keeps, as `place` would on all offers built anew, whatever happened; and a
+class is spread."""
 
 from __future__ import annotations
 
@@ -94,7 +95,10 @@ def anew(fed: Federation, tx: Tx, request: JobRequest, now: datetime) -> Placeme
     """The decision on all offers as they are, from all live copies."""
     rows = stored.live_copies(tx)
     there = {name: [new_copy(row) for row in rows if row.centre == name] for name in fed.centres}
-    refused = {**fed.load.refusals(now), **account_links.refusals(tx, [centre.spec for centre in fed.centres.values()], request.person)}
+    refused = {
+        **fed.load.refusals(now),
+        **account_links.refusals(tx, [centre.spec for centre in fed.centres.values()], request.person),
+    }
     startups = fed.placing.forecasts.startups_of(request)
 
     def for_them(one: Offer) -> Offer:
@@ -145,8 +149,8 @@ def test_a_busy_federation_is_decided_on_as_if_all_were_looked_at_anew(fed: Fede
             for _ in range(random.randint(0, 3)):
                 something_happens(fed, tx, random, clock.now)
             asked = JobRequest(
-                person=random.choice(CLASS), project="", kind=random.choice(("lab", "batch")), name=f"n{step}", cores=random.choice((1, 4)),
-                app=random.choice(("", "torch")), centre=random.choice(("", "", "", "b")),
+                person=random.choice(CLASS), project="", kind=random.choice(("lab", "batch")), name=f"n{step}",
+                cores=random.choice((1, 4)), app=random.choice(("", "torch")), centre=random.choice(("", "", "", "b")),
                 walltime=timedelta(minutes=random.choice((30, 90))),
             )  # fmt: skip
             decided, _ = fed.placing.decide(tx, asked, whole=True)
@@ -172,7 +176,11 @@ def test_a_class_that_presses_start_at_once_is_spread(fed: Federation) -> None:
     """Each sees those before it, although no centre has told of them yet."""
     nodes = tuple(node(f"n{number}") for number in range(2))
     for known in fed.load.centres.values():
-        known.took(LoadSnapshot(taken_at=NOW - timedelta(seconds=1), partitions={name: load(*nodes) for name in ("cpu", "gpu")}))
+        known.took(
+            LoadSnapshot(
+                taken_at=NOW - timedelta(seconds=1), partitions={name: load(*nodes) for name in ("cpu", "gpu")}
+            )
+        )
     went: Counter[tuple[str, str]] = Counter()
     for person in CLASS:
         with fed.db.engine.begin() as tx:
@@ -205,4 +213,7 @@ def test_a_word_that_is_not_known_is_logged_once(caplog: pytest.LogCaptureFixtur
     known = Load.of([parse_centre(CENTRE.format(name="a", mode="shared", price=1), source="a")]).centres["a"]
     for words in (("node state 'odd'",), ("node state 'odd'", "job state 'ODD'"), ()):
         known.took(LoadSnapshot(taken_at=NOW, strange=words))
-    assert [one.getMessage().split(" is unknown")[0] for one in caplog.records] == ["a: node state 'odd'", "a: job state 'ODD'"]
+    assert [one.getMessage().split(" is unknown")[0] for one in caplog.records] == [
+        "a: node state 'odd'",
+        "a: job state 'ODD'",
+    ]

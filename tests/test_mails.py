@@ -1,4 +1,5 @@
-"""Mails: told once, sent by a real SMTP server's rules, tried again while it is away, given up in the end, and never a header too many."""
+"""Mails: told once, sent by a real SMTP server's rules, tried again while it is away, given up in the end, and never a
+header too many."""
 
 from __future__ import annotations
 
@@ -79,13 +80,17 @@ class Outbox:
     def __init__(self, db: Database, **spec: Any) -> None:
         self.db, self.now = db, NOW
         self.mails = Mails(
-            db, MailSpec(**{"host": "127.0.0.1", "domain": "example.org", "operators": ["ops@example.org"], **spec}), self.clock
+            db,
+            MailSpec(**{"host": "127.0.0.1", "domain": "example.org", "operators": ["ops@example.org"], **spec}),
+            self.clock,
         )
 
     def clock(self) -> datetime:
         return self.now
 
-    def write(self, key: str = "k", person: str = "ada", subject: str = "Tides", body: str = "They come.\n\nAnd go: 潮.") -> bool:
+    def write(
+        self, key: str = "k", person: str = "ada", subject: str = "Tides", body: str = "They come.\n\nAnd go: 潮."
+    ) -> bool:
         return self.db.run_here(mailer.write, key, person, subject, body, self.now)
 
     async def after(self, time: timedelta = timedelta()) -> list[MailRow]:
@@ -94,7 +99,9 @@ class Outbox:
         return self.db.run_here(stored.newest)
 
 
-async def test_what_was_written_goes_out_once_to_the_persons_address(database: Database, post: tuple[Post, int]) -> None:
+async def test_what_was_written_goes_out_once_to_the_persons_address(
+    database: Database, post: tuple[Post, int]
+) -> None:
     outbox = Outbox(database, port=post[1])
     assert outbox.write() and not outbox.write(body="Something else.")
     assert outbox.write("o", mailer.OPERATORS) and outbox.write("b", "bob@elsewhere.org")
@@ -108,7 +115,10 @@ async def test_what_was_written_goes_out_once_to_the_persons_address(database: D
 
 def test_whom_a_mail_is_for_tells_it_from_others_however_long_its_key_is(database: Database) -> None:
     with undone(database) as tx:
-        told = [mailer.write(tx, f"{'lot/' * 60}{person}", person, "Tides", "They come.", NOW) for person in ("ada", "bob", "ada")]
+        told = [
+            mailer.write(tx, f"{'lot/' * 60}{person}", person, "Tides", "They come.", NOW)
+            for person in ("ada", "bob", "ada")
+        ]
         assert told == [True, True, False]
         assert all(len(row.key) == mailer.KEY for row in stored.newest(tx))
 
@@ -144,7 +154,9 @@ async def test_a_name_that_makes_no_address_gets_no_mail_and_is_not_tried_again(
     assert not post[0].got and row.next_at is None and "no mail address" in row.trouble
 
 
-async def test_while_the_server_is_away_it_is_tried_ever_more_seldom_and_given_up_after_three_days(database: Database) -> None:
+async def test_while_the_server_is_away_it_is_tried_ever_more_seldom_and_given_up_after_three_days(
+    database: Database,
+) -> None:
     outbox = Outbox(database, port=free_port())
     outbox.write()
     [row] = await outbox.after()
@@ -166,7 +178,9 @@ async def test_when_the_server_is_back_what_waited_goes_out(database: Database, 
 
 
 @pytest.mark.parametrize(("answer", "again"), [("450 try later", True), ("550 nobody of that name", False)])
-async def test_one_that_is_refused_holds_up_no_other(database: Database, post: tuple[Post, int], answer: str, again: bool) -> None:
+async def test_one_that_is_refused_holds_up_no_other(
+    database: Database, post: tuple[Post, int], answer: str, again: bool
+) -> None:
     outbox = Outbox(database, port=post[1])
     post[0].refuses["ada@example.org"] = answer
     outbox.write("a"), outbox.write("b", "bob")
@@ -209,7 +223,9 @@ def tls(tmp_path: Path) -> ssl.SSLContext:
     """A server's, with a certificate that nobody signed but itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), NOW - 999 * DAY, NOW + 9999 * DAY)
+    made = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), NOW - 999 * DAY, NOW + 9999 * DAY
+    )
     pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     plain = serialization.NoEncryption()
     pem += key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
@@ -238,7 +254,9 @@ async def test_it_goes_in_tls_where_that_is_offered_but_no_password_to_a_certifi
     assert not user or "certificate" in row.trouble.lower()
 
 
-@pytest.mark.parametrize("line", ['sender = "a b"', 'operators = ["x\\ny@z"]', 'domain = "a@b"', 'password_file = "here"'])
+@pytest.mark.parametrize(
+    "line", ['sender = "a b"', 'operators = ["x\\ny@z"]', 'domain = "a@b"', 'password_file = "here"']
+)
 def test_a_page_whose_mail_section_makes_no_sense_says_where(line: str) -> None:
     with pytest.raises(SpecError, match="mail"):
         parse_federation(f'centres = ["a"]\n[mail]\n{line}\n', source="x")
@@ -262,7 +280,9 @@ def told(tx: Tx) -> list[tuple[str, str]]:
 def test_the_operators_hear_of_a_request_and_who_asked_and_leads_of_the_answer(database: Database) -> None:
     with undone(database) as tx:
         projects.apply(tx, parse_federation(SEA, source="x").project, NOW)
-        wish = Wish(project="sea", amount=credits(100), begins_at=NOW + DAY, ends_at=NOW + 300 * DAY, words="tides\nand waves")
+        wish = Wish(
+            project="sea", amount=credits(100), begins_at=NOW + DAY, ends_at=NOW + 300 * DAY, words="tides\nand waves"
+        )
         allocations.ask(tx, "one", wish, "tutor", NOW, centres=["a"])
         [asked] = stored.newest(tx)
         assert (asked.person, asked.subject) == (mailer.OPERATORS, "Project sea asks for 100.00 credits")
@@ -284,13 +304,18 @@ def test_who_leads_a_project_is_warned_30_7_and_1_days_before_its_credits_end(da
         projects.apply(tx, parse_federation(SEA, source="x").project, NOW)
         end = datetime(2026, 12, 20, tzinfo=UTC)
         new = [
-            allocation_mails.endings(tx, end - before) for before in (31 * DAY, 30 * DAY, 29 * DAY, 7 * DAY, 6 * DAY, DAY, DAY / 2, -DAY)
+            allocation_mails.endings(tx, end - before)
+            for before in (31 * DAY, 30 * DAY, 29 * DAY, 7 * DAY, 6 * DAY, DAY, DAY / 2, -DAY)
         ]
         assert new == [0, 2, 0, 2, 0, 2, 0, 0]
         assert [row.subject for row in stored.newest(tx, person="prof")] == [
-            "Project sea: 5.00 credits end tomorrow", "Project sea: 5.00 credits end in 7 days", "Project sea: 5.00 credits end in 30 days",
+            "Project sea: 5.00 credits end tomorrow", "Project sea: 5.00 credits end in 7 days", "Project sea: 5.00 "
+            "credits end in 30 days",
         ]  # fmt: skip
-        assert not stored.newest(tx, person="ada") and "credits not spent by then are lost" in stored.newest(tx, person="tutor")[0].body
+        assert (
+            not stored.newest(tx, person="ada")
+            and "credits not spent by then are lost" in stored.newest(tx, person="tutor")[0].body
+        )
 
 
 def test_nobody_is_warned_of_credits_that_go_on(database: Database) -> None:

@@ -1,4 +1,5 @@
-"""The tutorial notebooks run top to bottom, and say what they should, against a fake broker that really starts the workers."""
+"""The tutorial notebooks run top to bottom, and say what they should, against a fake broker that really starts the
+workers."""
 
 from __future__ import annotations
 

@@ -66,10 +66,13 @@ def test_a_centre_that_cannot_be_asked_is_told_first_with_what_fails_there() -> 
     hop = Hop("scheduler", NOW, NOW, "Unable to contact slurm controller")
     assert [one.code for one in told(hours=8, failing=hop, unknown=True)] == ["unknown", "maintenance", "announcement"]
     assert told(failing=hop, unknown=True)[0].message == (
-        "Alpha Centre has not reported on this session since 07:55 UTC (its scheduler fails). The session is kept and its work continues."
+        "Alpha Centre has not reported on this session since 07:55 UTC (its scheduler fails). The session is "
+        "kept and its work continues."
     )
     assert "(no answer)" in told(unknown=True)[0].message
-    assert [one.code for one in told(failing=hop)] == ["announcement"], "a session that is known to be well is not alarmed"
+    assert [one.code for one in told(failing=hop)] == ["announcement"], (
+        "a session that is known to be well is not alarmed"
+    )
 
 
 def test_announcements_that_are_over_are_gone() -> None:

@@ -1,4 +1,5 @@
-"""A person's input crosses the door once: what is odd is refused in a sentence, and what passes is typed and bounded."""
+"""A person's input crosses the door once: what is odd is refused in a sentence, and what passes is typed and
+bounded."""
 
 import base64
 from datetime import timedelta
@@ -13,7 +14,9 @@ from scnet_hub.errors import BadOption
 
 
 def test_plain_options_become_a_request() -> None:
-    request = requests.job_request("ada", {"cores": "4", "memory": "4G", "walltime": "1h30m", "centre": "alpha", "gpus": ""})
+    request = requests.job_request(
+        "ada", {"cores": "4", "memory": "4G", "walltime": "1h30m", "centre": "alpha", "gpus": ""}
+    )
     assert (request.person, request.cores, request.memory, request.gpus) == ("ada", 4, 4 * 2**30, 0)
     assert (request.walltime, request.centre, request.kind) == (timedelta(minutes=90), "alpha", "lab")
 
@@ -57,7 +60,12 @@ def test_odd_options_are_refused_by_name(bad: dict[str, Any], named: str) -> Non
     assert len(str(refused.value)) < 300
 
 
-@given(st.dictionaries(st.sampled_from(sorted(requests.KNOWN)), st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.booleans())))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(requests.KNOWN)),
+        st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.booleans()),
+    )
+)
 def test_whatever_comes_is_a_bounded_request_or_a_sentence(wild: dict[str, Any]) -> None:
     try:
         request = requests.job_request("ada", wild)

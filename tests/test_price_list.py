@@ -48,19 +48,42 @@ SPEC = parse_centre(PAGE, source="x")
 
 def test_a_sale_counts_while_it_holds_by_the_centres_clock() -> None:
     night, day = (price_list.of(SPEC, at)[0] for at in (NIGHT, NIGHT.replace(hour=9)))
-    assert (night["now"]["percent_off"], night["now"]["sale"], night["changes_at"]) == (50, 'sale "nights"', "2026-11-23T22:00:00.000Z")
-    assert (night["now"]["prices"]["core-second"], night["now"]["paid"]["core-second"], night["now"]["minimum"]) == (1.5, 0.75, 0.02)
-    assert (day["now"]["sale"], day["now"]["paid"]["core-second"], day["changes_at"]) == ("", 1.5, "2026-11-23T14:00:00.000Z")
-    assert [(one["since"], one["prices"]["core-second"]) for one in day["versions"]] == [(None, 1.5), ("2026-12-31T16:00:00.000Z", 2)]
+    assert (night["now"]["percent_off"], night["now"]["sale"], night["changes_at"]) == (
+        50,
+        'sale "nights"',
+        "2026-11-23T22:00:00.000Z",
+    )
+    assert (night["now"]["prices"]["core-second"], night["now"]["paid"]["core-second"], night["now"]["minimum"]) == (
+        1.5,
+        0.75,
+        0.02,
+    )
+    assert (day["now"]["sale"], day["now"]["paid"]["core-second"], day["changes_at"]) == (
+        "",
+        1.5,
+        "2026-11-23T14:00:00.000Z",
+    )
+    assert [(one["since"], one["prices"]["core-second"]) for one in day["versions"]] == [
+        (None, 1.5),
+        ("2026-12-31T16:00:00.000Z", 2),
+    ]
     assert day["sales"][0] | {"name": ""} == {
-        "name": "", "days": ["mon", "tue"], "from": "22:00", "to": "06:00", "percent_off": 50, "first_day": None, "last_day": None,
+        "name": "", "days": ["mon", "tue"], "from": "22:00", "to": "06:00", "percent_off": 50, "first_day": None,
+        "last_day": None,
     }  # fmt: skip
 
 
 def test_gpus_without_a_price_have_none_in_the_list() -> None:
     cpu, dcu, new, _ = price_list.of(SPEC, NIGHT)
-    assert dcu["now"]["prices"] == {"core-second": 1, "gib-second": 0, "gpu-second:z100": 20, "gpu-second": 5} and not dcu["remarks"]
-    assert not any(meter.startswith("gpu") for meter in new["now"]["prices"]) and len(new["remarks"]) == 1 and not cpu["remarks"]
+    assert (
+        dcu["now"]["prices"] == {"core-second": 1, "gib-second": 0, "gpu-second:z100": 20, "gpu-second": 5}
+        and not dcu["remarks"]
+    )
+    assert (
+        not any(meter.startswith("gpu") for meter in new["now"]["prices"])
+        and len(new["remarks"]) == 1
+        and not cpu["remarks"]
+    )
 
 
 def test_a_partition_without_gpus_has_no_price_for_them_whatever_its_page_says() -> None:
@@ -81,9 +104,13 @@ def test_people_read_prices_later_prices_sales_and_how_it_is_rounded() -> None:
     assert "no gpu_hour" in done.stderr
 
 
-async def test_anybody_who_is_logged_in_may_ask_for_all_prices_or_one_centres(world: World, door: httpx.AsyncClient) -> None:
+async def test_anybody_who_is_logged_in_may_ask_for_all_prices_or_one_centres(
+    world: World, door: httpx.AsyncClient
+) -> None:
     found = (await door.get("tariffs", headers=by("eve"))).json()["tariffs"]
     assert [one["centre"] for one in found] == ["north", "south"] and found[0]["now"]["prices"]["core-second"] == 1
-    assert [one["centre"] for one in (await door.get("tariffs?centre=south", headers=by("eve"))).json()["tariffs"]] == ["south"]
+    assert [one["centre"] for one in (await door.get("tariffs?centre=south", headers=by("eve"))).json()["tariffs"]] == [
+        "south"
+    ]
     missing = await door.get("tariffs?centre=west", headers=by("eve"))
     assert (missing.status_code, missing.json()["code"]) == (404, "unknown-centre")

@@ -1,4 +1,5 @@
-"""Quotas: what a person, a member of a class, a project and a centre may have at once; looked at with the hold, in one transaction."""
+"""Quotas: what a person, a member of a class, a project and a centre may have at once; looked at with the hold, in one
+transaction."""
 
 from __future__ import annotations
 
@@ -68,12 +69,16 @@ LIMITED = "{ cores = 8, each = { sessions = 2 } }"
 
 
 class Hub:
-    """A federation whose centres have room and are never asked; north, which is emptier and so the better place, has ceilings."""
+    """A federation whose centres have room and are never asked; north, which is emptier and so the better place, has
+    ceilings."""
 
     def __init__(self, db: Database, page: str = PAGE, north: str = LIMITED) -> None:
         pages = [CENTRE.format("north", "North", north), CENTRE.format("south", "South", "{}")]
         centres = {page.id: Centre.of(page) for page in (parse_centre(text, source="x") for text in pages)}
-        self.db, self.fed = db, Federation(parse_federation(page, source="x"), centres, db, call_home_url="", clock=lambda: NOW)
+        self.db, self.fed = (
+            db,
+            Federation(parse_federation(page, source="x"), centres, db, call_home_url="", clock=lambda: NOW),
+        )
         db.run_here(projects.apply, self.fed.spec.project, NOW)
         for name, known in self.fed.load.centres.items():
             used = 32 if name == "south" else 0
@@ -85,7 +90,9 @@ class Hub:
         """A batch job as asked for. Raises what refuses it."""
         self._count += 1
         wanted = {"walltime": timedelta(hours=1), "kind": "batch", "name": f"n{self._count}", **asked}
-        row = self.db.run_here(self.fed.submission._begin, f"s{self._count}", JobRequest(person=person, project=project, **wanted), PAYLOAD)
+        row = self.db.run_here(
+            self.fed.submission._begin, f"s{self._count}", JobRequest(person=person, project=project, **wanted), PAYLOAD
+        )
         if isinstance(row, Refused):
             raise row
         return row
@@ -180,10 +187,14 @@ def test_what_a_session_takes_the_place_of_does_not_count(database: Database) ->
     asked = JobRequest(person="ada", project="course", cores=6, centre="north", walltime=timedelta(hours=1))
 
     def instead(tx: Tx) -> Refused | None:
-        return hub.fed.submission.refusal(tx, hub.fed.placing.decide(tx, asked, instead_of=row.id)[0], instead_of=row.id)
+        return hub.fed.submission.refusal(
+            tx, hub.fed.placing.decide(tx, asked, instead_of=row.id)[0], instead_of=row.id
+        )
 
     assert database.run_here(instead) is None
-    database.run_here(lambda tx: stored.change(tx, row.id, live=False))  # it is over for its person, and still at the centre
+    database.run_here(
+        lambda tx: stored.change(tx, row.id, live=False)
+    )  # it is over for its person, and still at the centre
     with pytest.raises(Refused, match="it uses 6"):
         hub.start(cores=6, centre="north")
 
@@ -196,9 +207,14 @@ async def test_who_asks_is_told_the_ceilings_and_what_is_in_use(database: Databa
     assert course["quota"]["cores"] == {"used": 5, "limit": 10} and own["quota"]["gpus"] == {"used": 0, "limit": 2}
     told = [(one["whose"], one["what"], one["used"], one["limit"]) for one in course["my_quota"]]
     assert told[:2] == [("Each person", "sessions", 1, 5), ("Each person", "cores", 3, 12)]
-    assert told[2:] == [("Each member of project course", "sessions", 1, 2), ("Each member of project course", "cores", 3, 6)]
+    assert told[2:] == [
+        ("Each member of project course", "sessions", 1, 2),
+        ("Each member of project course", "cores", 3, 6),
+    ]
     centres = {one["id"]: one["quota"] for one in await hub.fed.reports.centres("ada")}
-    assert [(one["what"], one["used"]) for one in centres["north"]] == [("cores", 5), ("sessions", 1)] and centres["south"] == []
+    assert [(one["what"], one["used"]) for one in centres["north"]] == [("cores", 5), ("sessions", 1)] and centres[
+        "south"
+    ] == []
 
 
 def test_of_two_starts_at_once_that_only_one_fits_one_passes(database: Database) -> None:
@@ -216,9 +232,10 @@ def test_of_two_starts_at_once_that_only_one_fits_one_passes(database: Database)
             quota_check.check(tx, spec, project, asked)
             books.hold(tx, "course", name, credits(1), NOW, centre="north")
             stored.insert(
-                tx, id=name, person="ada", project="course", kind="batch", name=name, state="intent", live=True, placement={},
-                request=request_document(asked), payload={}, why="", end_reason="", created_at=NOW, held=1_000_000, continues="",
-                in_line=False, cause="first", asked_at=NOW, centre="north", partition="cpu", account="a", secret="", nonce="",
+                tx, id=name, person="ada", project="course", kind="batch", name=name, state="intent", live=True,
+                placement={}, request=request_document(asked), payload={}, why="", end_reason="", created_at=NOW,
+                held=1_000_000, continues="", in_line=False, cause="first", asked_at=NOW, centre="north",
+                partition="cpu", account="a", secret="", nonce="",
             )  # fmt: skip
 
         return work
@@ -242,8 +259,12 @@ limits = st.dictionaries(st.sampled_from([*NOUNS]), st.integers(0, 9))
 
 @settings(max_examples=examples(200))
 @given(tables=st.lists(st.tuples(limits, sizes), max_size=4), asked=sizes)
-def test_nothing_passes_a_ceiling_and_what_would_pass_does(tables: list[tuple[dict[str, int], Use]], asked: Use) -> None:
-    ceilings: list[Ceiling] = [one for number, (limit, used) in enumerate(tables) for one in under(f"W{number}", "it uses", limit, used)]
+def test_nothing_passes_a_ceiling_and_what_would_pass_does(
+    tables: list[tuple[dict[str, int], Use]], asked: Use
+) -> None:
+    ceilings: list[Ceiling] = [
+        one for number, (limit, used) in enumerate(tables) for one in under(f"W{number}", "it uses", limit, used)
+    ]
     fits = all(not getattr(asked, one.what) or one.used + getattr(asked, one.what) <= one.limit for one in ceilings)
     error = refused(ceilings, asked)
     assert (error is None) == fits == (not over(ceilings, asked))

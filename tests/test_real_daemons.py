@@ -1,7 +1,9 @@
-"""A dozen of the federation's stories again, on two daemons of embedded centres, whose jobs are processes: in real time.
+"""A dozen of the federation's stories again, on two daemons of embedded centres, whose jobs are processes: in real
+time.
 
-All others are told of centres in memory alone. In these a daemon, a socket, a process or its end could make a difference: what a submission
-leaves behind, which jobs are found by name, how one ends and what its log says then, and that a broker comes back to it.
+All others are told of centres in memory alone. In these a daemon, a socket, a process or its end could make a
+difference: what a submission leaves behind, which jobs are found by name, how one ends and what its log says then, and
+that a broker comes back to it.
 """
 
 from __future__ import annotations

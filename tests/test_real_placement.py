@@ -1,4 +1,5 @@
-"""The pure parts of benchmarks/real_placement.py: where each policy sends a request, what is reported, and other people's jobs."""
+"""The pure parts of benchmarks/real_placement.py: where each policy sends a request, what is reported, and other
+people's jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ def centre(name: str, *, free: int, queued: int = 0, cores: int = 64, state: str
     return {"id": name, "state": state, "partitions": [{"cores": cores, "cores_free": free, "queued_cores": queued}]}
 
 
-def outcome(benchmark: ModuleType, policy: str, wait: float | None, centre: str = "a", number: int = 0, **more: object) -> object:
+def outcome(
+    benchmark: ModuleType, policy: str, wait: float | None, centre: str = "a", number: int = 0, **more: object
+) -> object:
     return benchmark.Outcome(policy, benchmark.Request(1, 60), number, centre=centre, wait=wait, **more)
 
 
@@ -65,16 +68,24 @@ def test_the_report_has_each_policy_with_its_waits_and_the_ratios_to_ours(benchm
 
 def test_the_ratio_to_ours_comes_with_how_far_chance_alone_may_move_it(benchmark: ModuleType) -> None:
     always_twice = [
-        outcome(benchmark, name, wait, number=n) for n in range(9) for name, wait in (("scnet", 5.0 + n), ("peer", 10.0 + 2 * n))
+        outcome(benchmark, name, wait, number=n)
+        for n in range(9)
+        for name, wait in (("scnet", 5.0 + n), ("peer", 10.0 + 2 * n))
     ]
-    luck = [outcome(benchmark, name, wait, number=n) for n, wait in enumerate((1.0, 60.0, 2.0)) for name in ("scnet", "peer")]
+    luck = [
+        outcome(benchmark, name, wait, number=n)
+        for n, wait in enumerate((1.0, 60.0, 2.0))
+        for name in ("scnet", "peer")
+    ]
     luck[2] = outcome(benchmark, "scnet", 1.0, number=1)
     assert benchmark.report(always_twice)["ratios"]["peer"]["wait_mean_95"] == (2.0, 2.0)
     low, high = benchmark.report(luck)["ratios"]["peer"]["wait_mean_95"]
     assert low <= 1.0 and high > 10.0
 
 
-def test_the_plan_of_other_peoples_jobs_is_the_same_for_the_same_seed_and_fills_the_centre(other_jobs: ModuleType) -> None:
+def test_the_plan_of_other_peoples_jobs_is_the_same_for_the_same_seed_and_fills_the_centre(
+    other_jobs: ModuleType,
+) -> None:
     def plan(seed: int) -> list[object]:
         return list(other_jobs.plan(seed, 3600, "a", nodes=3, cores=64, level=0.95))
 

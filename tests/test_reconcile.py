@@ -1,4 +1,5 @@
-"""What a centre has and what we know are brought together: orphans, sessions without a job, centres that lost their state."""
+"""What a centre has and what we know are brought together: orphans, sessions without a job, centres that lost their
+state."""
 
 from __future__ import annotations
 
@@ -116,7 +117,10 @@ async def test_what_ended_and_never_gets_a_usage_record_is_settled_unpaid(world:
     ended = await world.reaches(row.id, "ended")
     assert ended.charged is None and (await world.federation.reports.balances("ada"))[0][0]["held"] > 0
     charged = await world.reaches(row.id, "charged")
-    assert charged.charged == 0 and "The accounting of North has no record of this job: not charged." in await world.log(row.id)
+    assert (
+        charged.charged == 0
+        and "The accounting of North has no record of this job: not charged." in await world.log(row.id)
+    )
     balance = (await world.federation.reports.balances("ada"))[0][0]
     assert (balance["available"], balance["held"]) == (100, 0)
     assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
@@ -128,7 +132,9 @@ async def test_a_job_that_is_over_and_that_accounting_calls_running_for_ever_is_
     world.faults["north"].says = {"CANCELLED": "RUNNING"}
     world.federation.watchers["north"].wake()
     await world.federation.endings.take_status(
-        await world.federation.lookup.get(row.id), JobStatus(state=JobState.CANCELLED, seen_at=world.federation.clock()), ""
+        await world.federation.lookup.get(row.id),
+        JobStatus(state=JobState.CANCELLED, seen_at=world.federation.clock()),
+        "",
     )
     assert (await world.reaches(row.id, "charged")).charged == 0
     assert "still reports this ended job as running" in await world.log(row.id)

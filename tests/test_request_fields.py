@@ -17,10 +17,17 @@ from scnet_hub.domain.sessions import requests
 from scnet_hub.hub import user_options
 
 ROOT = Path(__file__).resolve().parents[1]
-CHOSEN = {"centres", "max_price", "near"}  # of a request, but set by the broker: who may run where, at what price, and where the files lie
+CHOSEN = {
+    "centres",
+    "max_price",
+    "near",
+}  # of a request, but set by the broker: who may run where, at what price, and where the files lie
 PAYLOAD = {"argv", "env", "files"}
 
-ANOTHER = 'Field(name="queue_class", kind=Kind.WORD, choices=("short", "long"), on_form=True, option=True, words="Which class of queue."),'
+ANOTHER = (
+    'Field(name="queue_class", kind=Kind.WORD, choices=("short", "long"), on_form=True, option=True, '
+    'words="Which class of queue."),'
+)
 FACES = """
 import json, click
 from scnet_hub.broker.models.options import Options
@@ -66,7 +73,14 @@ def test_every_face_is_made_from_the_table() -> None:
 
 def full() -> dict[str, str]:
     """A value for each field, as a person types it."""
-    typed = {Kind.COUNT: "2", Kind.MEMORY: "4G", Kind.WALLTIME: "2h", Kind.WORD: "alpha", Kind.TEXT: "x", Kind.MODEL: "a100"}
+    typed = {
+        Kind.COUNT: "2",
+        Kind.MEMORY: "4G",
+        Kind.WALLTIME: "2h",
+        Kind.WORD: "alpha",
+        Kind.TEXT: "x",
+        Kind.MODEL: "a100",
+    }
     return {field.name: field.choices[0] if field.choices else typed[field.kind] for field in FIELDS}
 
 
@@ -89,15 +103,26 @@ def test_a_command_refuses_the_counts_that_the_broker_refuses() -> None:
 
 def test_a_field_of_the_table_and_the_request_reaches_every_face(tmp_path: Path) -> None:
     """In a copy of the package: two lines, one in the table and one in JobRequest; nothing else changes."""
-    shutil.copytree(ROOT / "scnet_hub", tmp_path / "scnet_hub", ignore=shutil.ignore_patterns("__pycache__", "demo", "node", "simulator"))
+    shutil.copytree(
+        ROOT / "scnet_hub",
+        tmp_path / "scnet_hub",
+        ignore=shutil.ignore_patterns("__pycache__", "demo", "node", "simulator"),
+    )
     replace(tmp_path / "scnet_hub/display/request_fields.py", ")  # fmt: skip", f"    {ANOTHER}\n)  # fmt: skip")
-    replace(tmp_path / "scnet_hub/domain/jobs.py", '    dataset: str = ""\n', '    dataset: str = ""\n    queue_class: str = ""\n')
+    replace(
+        tmp_path / "scnet_hub/domain/jobs.py",
+        '    dataset: str = ""\n',
+        '    dataset: str = ""\n    queue_class: str = ""\n',
+    )
     (tmp_path / "extensions").symlink_to(ROOT / "extensions")
-    done = subprocess.run([sys.executable, "-c", FACES], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FACES], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "schema": "Which class of queue.",
-        "request": "short", "refusal": "queue_class: 'quick' is not one of short, long.", "stored": "short", "rest": "short",
+        "request": "short", "refusal": "queue_class: 'quick' is not one of short, "
+        "long.", "stored": "short", "rest": "short",
         "link": "long", "form": "", "wrong": "queue_class", "command": "--queue-class",
     }  # fmt: skip
 

@@ -11,7 +11,9 @@ from scnet_hub.errors import NotStored
 from scnet_hub.services.periodic import rounds
 
 
-async def test_neither_trouble_nor_a_fault_ends_the_rounds_but_a_cancellation_does(caplog: pytest.LogCaptureFixture) -> None:
+async def test_neither_trouble_nor_a_fault_ends_the_rounds_but_a_cancellation_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     outcomes = [NotStored("the database is busy"), ValueError("a fault"), None]
     through = asyncio.Event()
 
@@ -28,7 +30,10 @@ async def test_neither_trouble_nor_a_fault_ends_the_rounds_but_a_cancellation_do
     with pytest.raises(asyncio.CancelledError):
         await task
     trouble, fault = caplog.records
-    assert trouble.levelno == logging.WARNING and trouble.getMessage() == "looking failed, will be tried again: the database is busy"
+    assert (
+        trouble.levelno == logging.WARNING
+        and trouble.getMessage() == "looking failed, will be tried again: the database is busy"
+    )
     assert fault.levelno == logging.ERROR and fault.exc_info and fault.getMessage() == "looking failed"
 
 

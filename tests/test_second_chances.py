@@ -1,4 +1,5 @@
-"""A start that stalls, dies or is refused goes on elsewhere: one winner, one charge, and every further copy is stopped."""
+"""A start that stalls, dies or is refused goes on elsewhere: one winner, one charge, and every further copy is
+stopped."""
 
 from __future__ import annotations
 
@@ -66,7 +67,11 @@ async def test_a_lab_that_stalls_starts_where_there_is_room_and_is_charged_once(
     await world.until(gone)
     await world.federation.stopping.cancel(ready)
     charged = await world.reaches(first.id, "charged")
-    kinds = [entry.kind for _, entry in await world.federation.db.run(stored_entries.newest, "p") if entry.session == first.id]
+    kinds = [
+        entry.kind
+        for _, entry in await world.federation.db.run(stored_entries.newest, "p")
+        if entry.session == first.id
+    ]
     assert sorted(kinds) in (["charge", "hold"], ["hold", "release"]) and charged.centre == second.centre
     assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
 
@@ -91,7 +96,9 @@ async def test_a_lab_that_waits_for_long_waits_in_a_further_queue_too(world: Wor
 
     first, second = await world.until(both)
     assert first.centre != second.centre and second.asked_at - first.asked_at >= timedelta(seconds=2)  # two patiences
-    assert "where it should start behind" in await world.log(row.id) or "where it should start next" in await world.log(row.id)
+    assert "where it should start behind" in await world.log(row.id) or "where it should start next" in await world.log(
+        row.id
+    )
 
 
 async def test_a_copys_nonce_opens_only_its_own_place(world: World) -> None:
@@ -181,8 +188,8 @@ async def _submit_with_place_away(world: World) -> SessionRow:
 def copy(**given: Any) -> SessionRow:
     fields: dict[str, Any] = {name: None for name in SessionRow.__dataclass_fields__}
     fields |= {
-        "id": "s", "number": 1, "lead": 1, "live": True, "job_live": True, "job_state": "queued", "asked_at": T0, "kind": "lab",
-        "request": {"centre": ""}, "centre": "a", "place_in_queue": 0,
+        "id": "s", "number": 1, "lead": 1, "live": True, "job_live": True, "job_state": "queued", "asked_at": T0,
+        "kind": "lab", "request": {"centre": ""}, "centre": "a", "place_in_queue": 0,
     }  # fmt: skip
     return SessionRow(**(fields | given))
 

@@ -1,4 +1,5 @@
-"""One table of a session's states: each file takes their names, words and icons from it, and each live state leads on."""
+"""One table of a session's states: each file takes their names, words and icons from it, and each live state leads
+on."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def test_no_other_file_names_a_state_by_itself() -> None:
 
 
 def literals(tree: ast.AST) -> Iterator[int]:
-    """The lines where a session's state is compared with, or set to, a literal, and those of tables and lists of states."""
+    """The lines where a session's state is compared with, or set to, a literal, and those of tables and lists of
+    states."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and any(map(named, ast.walk(node))) and OF_STATE.search(ast.unparse(node)):
             yield node.lineno
@@ -45,7 +47,13 @@ def literals(tree: ast.AST) -> Iterator[int]:
             for key, value in zip(node.keys, node.values, strict=True)
         ):
             yield node.lineno
-        several = node.keys if isinstance(node, ast.Dict) else node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else []
+        several = (
+            node.keys
+            if isinstance(node, ast.Dict)
+            else node.elts
+            if isinstance(node, ast.Tuple | ast.List | ast.Set)
+            else []
+        )
         if sum(key is not None and named(key) for key in several) > 1:
             yield node.lineno
 

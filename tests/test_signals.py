@@ -19,7 +19,8 @@ from .world import World
 
 
 class Undecided(Database):
-    """A database whose transactions can end otherwise than their work: rolled back at the end (`lost`), or rolled back and run again."""
+    """A database whose transactions can end otherwise than their work: rolled back at the end (`lost`), or rolled back
+    and run again."""
 
     lost = again = False
 

@@ -1,4 +1,5 @@
-"""What was spent: by day of the federation's zone, centre, person and session; who sees it; how fast it goes and until when it lasts."""
+"""What was spent: by day of the federation's zone, centre, person and session; who sees it; how fast it goes and until
+when it lasts."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from scnet_hub.errors import BadOption, NotEntitled, NotFound
 from scnet_hub.hub.views import formats, start_form
 from scnet_hub.services.accounting import books
 from scnet_hub.services.reporting.reports import Reports
-from scnet_hub.services.reporting.spending import Question
+from scnet_hub.services.reporting.usage_question import Question
 from scnet_hub.units import CREDIT, credits
 
 PAGE = """
@@ -60,20 +61,30 @@ class Hub:
         for project in "pq":
             books.grant(tx, project, "first", credits(1000), NOW - 20 * DAY)
 
-    def ran(self, name: str, person: str, *, at: datetime, cost: float | None = None, centre: str = "north", project: str = "p") -> None:
+    def ran(
+        self,
+        name: str,
+        person: str,
+        *,
+        at: datetime,
+        cost: float | None = None,
+        centre: str = "north",
+        project: str = "p",
+    ) -> None:
         """A session that began then; it ended and was charged, or runs on."""
         live = cost is None
         copy = {
-            "cause": "first", "asked_at": at, "centre": centre, "partition": "cpu", "account": "a", "secret": "", "nonce": "",
-            "job_state": "running" if live else "settled", "job_live": live, "started_at": at,
+            "cause": "first", "asked_at": at, "centre": centre, "partition": "cpu", "account": "a", "secret": "",
+            "nonce": "", "job_state": "running" if live else "settled", "job_live": live, "started_at": at,
         }  # fmt: skip
         request = {"cores": 2, "gpus": 0, "gpu_model": "", "memory": 0, "walltime_s": 36000}
 
         def write(tx: Tx) -> None:
             stored.insert(
-                tx, id=name, person=person, project=project, kind="batch", name=f"job {name}", state="queued" if live else "charged",
-                live=live, request=request, placement={}, payload={}, why="", end_reason="", created_at=at, held=10_000_000, continues="",
-                in_line=False, charged=None if cost is None else credits(cost).micros, **copy,
+                tx, id=name, person=person, project=project, kind="batch", name=f"job {name}",
+                state="queued" if live else "charged", live=live, request=request, placement={}, payload={}, why="",
+                end_reason="", created_at=at, held=10_000_000, continues="", in_line=False,
+                charged=None if cost is None else credits(cost).micros, **copy,
             )  # fmt: skip
             books.hold(tx, project, name, credits(10), at, centre=centre)
             if cost is not None:
@@ -92,7 +103,9 @@ class Hub:
 def hub(database: Database) -> Hub:
     found = Hub(database)
     found.ran("a1", "ada", at=NOW - 2 * DAY, cost=3)
-    found.ran("a2", "ada", at=datetime(2026, 11, 22, 16, 30, tzinfo=UTC), cost=0.5, centre="south")  # half past midnight there: the 23rd
+    found.ran(
+        "a2", "ada", at=datetime(2026, 11, 22, 16, 30, tzinfo=UTC), cost=0.5, centre="south"
+    )  # half past midnight there: the 23rd
     found.ran("b1", "ben", at=datetime(2026, 11, 22, 15, 30, tzinfo=UTC), cost=4)
     found.ran("e1", "eve", at=NOW - DAY, cost=8, project="q")
     return found
@@ -101,12 +114,19 @@ def hub(database: Database) -> Hub:
 async def test_a_day_is_one_of_the_federations_zone(hub: Hub) -> None:
     rows = {one["day"]: one for one in (await hub.asks("ada", "day", project="p"))["rows"]}
     assert len(rows) == 23 and min(rows) == "2026-11-01"
-    assert {day: one["charged"] for day, one in rows.items() if one["charged"]} == {"2026-11-21": 3, "2026-11-22": 4, "2026-11-23": 0.5}
+    assert {day: one["charged"] for day, one in rows.items() if one["charged"]} == {
+        "2026-11-21": 3,
+        "2026-11-22": 4,
+        "2026-11-23": 0.5,
+    }
 
 
 async def test_usage_is_summed_by_centre_and_by_person(hub: Hub) -> None:
     found = await hub.asks("ada", "centre", project="p")
-    assert [(one["centre_name"], one["charged"], one["sessions"]) for one in found["rows"]] == [("North", 7, 2), ("South", 0.5, 1)]
+    assert [(one["centre_name"], one["charged"], one["sessions"]) for one in found["rows"]] == [
+        ("North", 7, 2),
+        ("South", 0.5, 1),
+    ]
     assert (found["charged"], found["sessions"]) == (7.5, 3)
     people = (await hub.asks("ada", "person", project="p"))["rows"]
     assert [(one["person"], one["charged"]) for one in people] == [("ben", 4), ("ada", 3.5)]
@@ -114,8 +134,12 @@ async def test_usage_is_summed_by_centre_and_by_person(hub: Hub) -> None:
 
 async def test_a_session_has_each_of_its_charges_with_its_formula(hub: Hub) -> None:
     rows = (await hub.asks("ben", "session"))["rows"]
-    assert [(one["session"], one["name"], one["centre"], one["charged"]) for one in rows] == [("b1", "job b1", "north", 4)]
-    assert [(one["kind"], one["amount"], one["formula"]) for one in rows[0]["charges"]] == [("charge", 4, "formula of b1")]
+    assert [(one["session"], one["name"], one["centre"], one["charged"]) for one in rows] == [
+        ("b1", "job b1", "north", 4)
+    ]
+    assert [(one["kind"], one["amount"], one["formula"]) for one in rows[0]["charges"]] == [
+        ("charge", 4, "formula of b1")
+    ]
 
 
 async def test_what_was_taken_back_is_a_line_of_its_own_and_off_the_sum(hub: Hub) -> None:
@@ -142,7 +166,18 @@ async def test_what_was_charged_of_a_session_while_it_runs_is_not_in_flight_too(
     began = MONTH - 2 * HOUR  # in October
     hub.now = MONTH + HOUR
     hub.ran("b3", "ben", at=began)
-    hub.db.run_here(books.charge, "p", "b3", "north", credits(4), began, "October's part", key="settle:b3/1", last=False, now=hub.now)
+    hub.db.run_here(
+        books.charge,
+        "p",
+        "b3",
+        "north",
+        credits(4),
+        began,
+        "October's part",
+        key="settle:b3/1",
+        last=False,
+        now=hub.now,
+    )
     found = await hub.asks("ben", "session", since=began)
     one = next(row for row in found["rows"] if row["session"] == "b3")
     assert (one["live"], one["charged"], one["in_flight"]) == (True, 4, 2)
@@ -160,7 +195,9 @@ async def test_what_was_charged_of_a_session_while_it_runs_is_not_in_flight_too(
         ("eve", {"project": "q"}, {"e1"}),
     ],
 )
-async def test_a_person_sees_their_own_and_a_leader_the_projects(hub: Hub, person: str, asked: Json, sees: set[str]) -> None:
+async def test_a_person_sees_their_own_and_a_leader_the_projects(
+    hub: Hub, person: str, asked: Json, sees: set[str]
+) -> None:
     assert {one["session"] for one in (await hub.asks(person, "charge", **asked))["rows"]} == sees
 
 
@@ -176,7 +213,9 @@ async def test_a_person_sees_their_own_and_a_leader_the_projects(hub: Hub, perso
         ("ada", {"until": MONTH}, BadOption),
     ],
 )
-async def test_others_usage_is_not_seen_and_nonsense_is_refused(hub: Hub, person: str, asked: Json, refused: type[Exception]) -> None:
+async def test_others_usage_is_not_seen_and_nonsense_is_refused(
+    hub: Hub, person: str, asked: Json, refused: type[Exception]
+) -> None:
     with pytest.raises(refused):
         await hub.asks(person, **({"by": "day"} | asked))
 
@@ -191,7 +230,9 @@ def test_a_balance_says_how_fast_it_goes_and_until_when_it_lasts(hub: Hub) -> No
     assert found["burn_rate"] == pytest.approx(7.5 / (6 + 20 / 24), abs=1e-4)  # since midnight six days ago
     left = datetime.fromisoformat(found["runs_out_at"]) - NOW
     assert left / DAY == pytest.approx(992.5 / found["burn_rate"], rel=1e-3)
-    assert [one["charged"] for one in found["last_days"]][-3:] == [3, 4, 0.5] and found["last_days"][-1]["day"] == "2026-11-23"
+    assert [one["charged"] for one in found["last_days"]][-3:] == [3, 4, 0.5] and found["last_days"][-1][
+        "day"
+    ] == "2026-11-23"
     assert found["as_of"] == {"settled": "2026-11-22T17:30:00.000Z", "in_flight": "2026-11-23T12:00:00.000Z"}
 
 
@@ -211,19 +252,25 @@ def test_an_hours_use_is_no_rate_but_what_runs_has_an_outlook_of_its_own(hub: Hu
         "how fast it spends is not known yet"
     ) and "Now 2.00 an hour, which lasts until" in centre_status.pace(found)
     rows = {one["label"]: str(one["text"]) for one in formats.pace(found, UTC)}
-    assert rows["Runs out"] == rows["Burn rate"] == "not known yet" and "2027" in rows["Runs out if all sessions continue"]
+    assert (
+        rows["Runs out"] == rows["Burn rate"] == "not known yet" and "2027" in rows["Runs out if all sessions continue"]
+    )
 
 
 def test_a_capped_member_sees_the_rest_of_the_cap_or_of_the_project(hub: Hub) -> None:
     def cap(tx: Tx) -> None:
         project = stored_projects.get(tx, "p")
         assert project
-        stored_projects.put(tx, project, [MemberRow(person="ada", role="pi"), MemberRow(person="ben", cap=credits(10).micros)])
+        stored_projects.put(
+            tx, project, [MemberRow(person="ada", role="pi"), MemberRow(person="ben", cap=credits(10).micros)]
+        )
 
     hub.db.run_here(cap)
     found = next(one for one in hub.db.run_here(hub.reports._balances, "ben", "", MOST)[0] if one["id"] == "p")
     assert found["own"] == {"cap": 10, "spent": 4, "held": 0, "available": 6} and found["available"] > 900
-    assert centre_status.mine(found) == "you may spend 6.00 of your 10.00 credits" and centre_status.available(found) == 6
+    assert (
+        centre_status.mine(found) == "you may spend 6.00 of your 10.00 credits" and centre_status.available(found) == 6
+    )
     assert start_form._project(found)["label"].endswith("– 6.00 credits available")
     shown = balance_row(found)
     assert shown["mine"] == "6.00" and shown["pace"].startswith("You may spend 6.00 of your 10.00 credits. ")
@@ -244,7 +291,9 @@ def test_the_past_of_a_project_ends_at_what_it_has(hub: Hub) -> None:
         return hub.spending.burning(tx, "p", stored_lots.of(tx, "p", CREDIT), 0)
 
     found = hub.db.run_here(burning)
-    assert [one["left"] for one in found["past"][-3:]] == [997, 997, 992.5] and found["past"][0]["left"] == 1000  # no older than its books
+    assert [one["left"] for one in found["past"][-3:]] == [997, 997, 992.5] and found["past"][0][
+        "left"
+    ] == 1000  # no older than its books
     assert found["ahead"][0]["left"] == 992.5 and found["ahead"][-1]["left"] == 0
 
 

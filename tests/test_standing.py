@@ -1,4 +1,5 @@
-"""The same words about a centre and a session for every client: what fails since when, what is announced, what is warned of."""
+"""The same words about a centre and a session for every client: what fails since when, what is announced, what is
+warned of."""
 
 from __future__ import annotations
 
@@ -12,10 +13,26 @@ from tests.cli import federation as answers
 
 HOPS = [
     {"name": "login", "ok": True, "since": "2026-11-23T06:00:00.000Z", "age_s": 4.0, "why": ""},
-    {"name": "scheduler", "ok": False, "since": "2026-11-23T14:02:11.000Z", "age_s": 4.0, "why": "Unable to contact slurm controller"},
+    {
+        "name": "scheduler",
+        "ok": False,
+        "since": "2026-11-23T14:02:11.000Z",
+        "age_s": 4.0,
+        "why": "Unable to contact slurm controller",
+    },
 ]
-NOW = {"message": "Scratch is slow.", "start": "2026-11-23T06:00:00.000Z", "end": "2026-11-23T18:00:00.000Z", "now": True}
-SOON = {"message": "A course has the GPUs.", "start": "2026-11-24T08:00:00.000Z", "end": "2026-11-24T10:00:00.000Z", "now": False}
+NOW = {
+    "message": "Scratch is slow.",
+    "start": "2026-11-23T06:00:00.000Z",
+    "end": "2026-11-23T18:00:00.000Z",
+    "now": True,
+}
+SOON = {
+    "message": "A course has the GPUs.",
+    "start": "2026-11-24T08:00:00.000Z",
+    "end": "2026-11-24T10:00:00.000Z",
+    "now": False,
+}
 CLOSED = {"start": "2026-12-01T06:00:00.000Z", "end": "2026-12-01T18:00:00.000Z", "reason": "new switches"}
 
 
@@ -24,7 +41,9 @@ def centre(**facts: Any) -> dict[str, Any]:
 
 
 def announcing() -> dict[str, Any]:
-    return centre(announcements=[{**NOW, "blocks_starts": False}, {**SOON, "blocks_starts": True}], maintenance=[CLOSED])
+    return centre(
+        announcements=[{**NOW, "blocks_starts": False}, {**SOON, "blocks_starts": True}], maintenance=[CLOSED]
+    )
 
 
 def test_a_failing_hop_is_named_with_its_since_and_its_own_words() -> None:
@@ -45,7 +64,9 @@ def test_announcements_say_until_when_and_what_they_stop() -> None:
 
 def test_the_start_page_the_panel_and_the_command_line_say_so(capsys: Any) -> None:
     row = view([announcing()], None, [], None)["rows"][0]
-    assert row["trouble"] == "scheduler fails since 23 Nov 14:02 UTC" and row["told"].startswith("Scratch is slow (until")
+    assert row["trouble"] == "scheduler fails since 23 Nov 14:02 UTC" and row["told"].startswith(
+        "Scratch is slow (until"
+    )
     panel = centre_row(announcing())
     assert "scheduler fails since 23 Nov 14:02 UTC: Unable" in panel["why"] and "Maintenance from 1 Dec" in panel["why"]
     show_centres([announcing()])
@@ -71,6 +92,8 @@ def test_a_live_session_shows_its_warnings_and_an_ended_one_none() -> None:
 
 
 def test_the_command_line_shows_a_sessions_warnings() -> None:
-    warned = answers.session(warnings=[{"code": "maintenance", "message": "Alpha is in maintenance from 12:00 UTC", "at": None}])
+    warned = answers.session(
+        warnings=[{"code": "maintenance", "message": "Alpha is in maintenance from 12:00 UTC", "at": None}]
+    )
     said = answers.run("sessions", broker=answers.Broker(GET_sessions={"as_of": None, "sessions": [warned]}))
     assert said.exit_code == 0 and "s-1: Alpha is in maintenance from 12:00 UTC" in said.output

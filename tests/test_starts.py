@@ -63,7 +63,9 @@ def test_a_session_behind_the_login_node_calls_the_hub_there_and_its_person_stay
     assert start["env"]["SCNET_SESSION"] == "x1", "the person's own environment does not rename the session"
 
 
-@pytest.mark.parametrize(("page", "told"), [("", "7200"), ('[idle]\ntimeout = "90m"', "5400"), ("[idle]\ntimeout = 0", "0")])
+@pytest.mark.parametrize(
+    ("page", "told"), [("", "7200"), ('[idle]\ntimeout = "90m"', "5400"), ("[idle]\ntimeout = 0", "0")]
+)
 def test_a_session_is_told_after_how_long_without_use_it_ends(page: str, told: str) -> None:
     federation = parse_federation(f'centres = ["b"]\n{page}', source="federation.toml")
     start = replace(ADDRESSES, idle_timeout=federation.idle.timeout).start_file(SPEC, ROW, "")
@@ -72,11 +74,20 @@ def test_a_session_is_told_after_how_long_without_use_it_ends(page: str, told: s
 
 def test_a_session_knows_what_it_has_on_one_node_by_jupyterhubs_names() -> None:
     row: Any = Row()
-    row.request = {"person": "ada", "project": "climate", "cores": 8, "memory": 64 * 2**30, "nodes": 4, "walltime_s": 3600}
+    row.request = {
+        "person": "ada",
+        "project": "climate",
+        "cores": 8,
+        "memory": 64 * 2**30,
+        "nodes": 4,
+        "walltime_s": 3600,
+    }
     env = ADDRESSES.start_file(SPEC, row, "")["env"]
     assert (env["CPU_LIMIT"], env["MEM_LIMIT"]) == ("2", str(16 * 2**30))
     env = ADDRESSES.start_file(SPEC, ROW, "")["env"]
-    assert (env["CPU_GUARANTEE"], env["MEM_GUARANTEE"]) == ("2", str(2 * SPEC.session.memory_per_core)), "the centre's own default counts"
+    assert (env["CPU_GUARANTEE"], env["MEM_GUARANTEE"]) == ("2", str(2 * SPEC.session.memory_per_core)), (
+        "the centre's own default counts"
+    )
 
 
 def test_a_negative_idle_time_is_named() -> None:
@@ -86,7 +97,10 @@ def test_a_negative_idle_time_is_named() -> None:
 
 def test_a_session_that_reaches_the_hub_is_told_its_public_address() -> None:
     start = ADDRESSES.start_file(SPEC, ROW, "")
-    assert start["call_home"] == "http://hub:8000/api/x1/call-home" and start["env"]["JUPYTERHUB_API_URL"] == ENV["JUPYTERHUB_API_URL"]
+    assert (
+        start["call_home"] == "http://hub:8000/api/x1/call-home"
+        and start["env"]["JUPYTERHUB_API_URL"] == ENV["JUPYTERHUB_API_URL"]
+    )
     assert start["networks"] == ["10.1.0.0/16"] and start["home"] == "/home/u4711"
 
 

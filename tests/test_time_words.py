@@ -1,4 +1,5 @@
-"""Times and ages in words: one form each for pages, panels and commands; the word for a time that is not there is the caller's."""
+"""Times and ages in words: one form each for pages, panels and commands; the word for a time that is not there is the
+caller's."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (None, "never"), (-3, "now"), (0.4, "now"), (59.9, "59 s ago"), (61, "1 min ago"), (7300, "2 h 2 min ago"), (172800, "2 d ago"),
+        (None, "never"), (-3, "now"), (0.4, "now"), (59.9, "59 s ago"), (61, "1 min ago"), (7300, "2 h 2 min ago"),
+        (172800, "2 d ago"),
     ],
 )  # fmt: skip
 def test_an_age(seconds: float | None, words: str) -> None:
@@ -54,7 +56,8 @@ def test_a_day_is_that_of_the_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(None, "–"), (0, "< 0.1 s"), (0.04, "< 0.1 s"), (2.44, "2.4 s"), (9.99, "10.0 s"), (310.2, "310 s")]
+    ("seconds", "words"),
+    [(None, "–"), (0, "< 0.1 s"), (0.04, "< 0.1 s"), (2.44, "2.4 s"), (9.99, "10.0 s"), (310.2, "310 s")],
 )
 def test_a_measured_span(seconds: float | None, words: str) -> None:
     assert times.waited(seconds) == words
@@ -65,7 +68,8 @@ def test_no_other_file_writes_a_time_with_its_month_by_itself() -> None:
     found = [
         str(path.relative_to(PACKAGE))
         for path in sorted(PACKAGE.rglob("*.py"))
-        if path.relative_to(PACKAGE).parts[0] not in ("demo", "node", "simulator", "display") and re.search(r"%b.*%H", path.read_text())
+        if path.relative_to(PACKAGE).parts[0] not in ("demo", "node", "simulator", "display")
+        and re.search(r"%b.*%H", path.read_text())
     ]
     assert not found, f"use display/times.py: {found}"
 
@@ -76,6 +80,7 @@ def test_no_other_file_says_ago_by_itself() -> None:
         for path in sorted(PACKAGE.rglob("*.py"))
         if path.name != "times.py" and " ago" in (text := path.read_text())
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.JoinedStr) and any(isinstance(part, ast.Constant) and part.value == " ago" for part in node.values)
+        if isinstance(node, ast.JoinedStr)
+        and any(isinstance(part, ast.Constant) and part.value == " ago" for part in node.values)
     ]
     assert not found, f"use display/times.py: {found}"

@@ -42,17 +42,23 @@ def tx(new_database: Callable[[str], str]) -> Iterator[Tx]:
 
 
 def test_an_allocation_says_who_asked_and_who_answered_and_its_end_when(tx: Tx) -> None:
-    stored_projects.put(tx, ProjectRow(id="p", title="P", max_sessions=1, max_cores=1, max_gpus=0), [MemberRow(person="ada", role="pi")])
+    stored_projects.put(
+        tx, ProjectRow(id="p", title="P", max_sessions=1, max_cores=1, max_gpus=0), [MemberRow(person="ada", role="pi")]
+    )
     wish = Wish(project="p", amount=credits(5), begins_at=NOW + 2 * DAY, ends_at=NOW + 9 * DAY, words="tides")
     for name in ("a1", "a2", "a3"):
         allocations.ask(tx, name, wish, "ada", NOW, centres=[])
     allocations.approve(tx, "a1", "olga", "enjoy", NOW + DAY, grantor="ministry", amount=credits(3))
     allocations.decline(tx, "a2", "olaf", "too much", NOW + DAY)
     allocations.withdraw(tx, "a3", "ada", NOW + DAY)
-    told = {row.id: (row.state, row.asked_by, row.asked_at, row.decided_by, row.decided_at) for row in stored_allocations.of(tx)}
+    told = {
+        row.id: (row.state, row.asked_by, row.asked_at, row.decided_by, row.decided_at)
+        for row in stored_allocations.of(tx)
+    }
     asked, then = ("ada", NOW), NOW + DAY
     assert told == {
-        "a1": ("approved", *asked, "olga", then), "a2": ("declined", *asked, "olaf", then), "a3": ("withdrawn", *asked, "ada", then),
+        "a1": ("approved", *asked, "olga", then), "a2": ("declined", *asked, "olaf", then),
+        "a3": ("withdrawn", *asked, "ada", then),
     }  # fmt: skip
     allocations.renew(tx, NOW + 2 * DAY)
     ((_, granted),) = stored_entries.newest(tx, "p")
@@ -60,7 +66,9 @@ def test_an_allocation_says_who_asked_and_who_answered_and_its_end_when(tx: Tx) 
     allocations.renew(tx, NOW + 9 * DAY)
     ended = stored_allocations.get(tx, "a1")
     assert ended and (ended.state, ended.ends_at, ended.decided_by) == ("ended", NOW + 9 * DAY, "olga")
-    (letter,) = [one for one in mails.newest(tx) if one.key == "allocation/a1/asked"]  # that it was more that was asked for
+    (letter,) = [
+        one for one in mails.newest(tx) if one.key == "allocation/a1/asked"
+    ]  # that it was more that was asked for
     assert "ada asks for 5.00 credits" in letter.body and letter.written_at == NOW
 
 
@@ -72,7 +80,12 @@ def test_a_month_says_since_when_it_closes_and_who_closed_it(tx: Tx) -> None:
     assert row and (row.state, row.closing_at, row.closed_by) == ("closing", day("2026-11-03"), "")
     close(tx, "2026-10", day("2026-11-04"))
     row = stored_periods.every(tx)[0]
-    assert row and (row.state, row.closed_by) == ("closed", "olga") and row.closed_at and row.closed_at >= day("2026-11-04")
+    assert (
+        row
+        and (row.state, row.closed_by) == ("closed", "olga")
+        and row.closed_at
+        and row.closed_at >= day("2026-11-04")
+    )
 
 
 def test_a_statement_says_who_answered_it_when_and_in_which_words_to_the_last(tx: Tx) -> None:
@@ -92,7 +105,8 @@ def test_a_statement_says_who_answered_it_when_and_in_which_words_to_the_last(tx
         assert row
         said.append((row.state, row.answered_by, row.answered_at))
     assert said == [
-        ("disputed", "nora", day("2026-11-05")), ("accepted", "nora", day("2026-11-06")), ("settled", "olga", day("2026-11-07")),
+        ("disputed", "nora", day("2026-11-05")), ("accepted", "nora", day("2026-11-06")),
+        ("settled", "olga", day("2026-11-07")),
     ]  # fmt: skip
     assert row.trail.splitlines() == [
         f"{day('2026-11-05'):%Y-%m-%d %H:%M} UTC: disputed by nora: s1 failed",
@@ -100,7 +114,11 @@ def test_a_statement_says_who_answered_it_when_and_in_which_words_to_the_last(tx
         f"{day('2026-11-07'):%Y-%m-%d %H:%M} UTC: settled by olga: paid",
     ]
     (letter,) = [one for one in mails.newest(tx) if one.key.startswith("statement/2026-10/GRANT/north/disputed")]
-    assert "nora disputes statement" in letter.body and "s1 failed" in letter.body and letter.written_at == day("2026-11-05")
+    assert (
+        "nora disputes statement" in letter.body
+        and "s1 failed" in letter.body
+        and letter.written_at == day("2026-11-05")
+    )
 
 
 def test_a_decision_in_suspense_says_whose_it_is(tx: Tx) -> None:
@@ -109,5 +127,9 @@ def test_a_decision_in_suspense_says_whose_it_is(tx: Tx) -> None:
     (waits,) = records.suspended(tx)
     suspense_decisions.decide(tx, waits.id, "drop", "its centre can't mend it", "olga", ended.pages, LATER + DAY)
     row = records.get(tx, waits.id)
-    assert row and (row.decision, row.decided_by, row.decided_at) == ("drop: its centre can't mend it", "olga", LATER + DAY)
+    assert row and (row.decision, row.decided_by, row.decided_at) == (
+        "drop: its centre can't mend it",
+        "olga",
+        LATER + DAY,
+    )
     assert "An operator dropped a usage record: its centre can't mend it" in ended.log

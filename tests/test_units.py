@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scnet_hub.errors import BadOption
-from scnet_hub.units import Amount, credits, format_duration, format_memory, format_walltime, parse_memory, parse_walltime
+from scnet_hub.units import (
+    Amount,
+    credits,
+    format_duration,
+    format_memory,
+    format_walltime,
+    parse_memory,
+    parse_walltime,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +51,22 @@ def test_walltime(text: str | int, seconds: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "1h2", "h", "-5m", "1:2:3:4", "5 parsecs", "1h\n", "\n1h", "1h\n30m", "1\t", "1_0", "\u0661h", "30m" + 60 * " " + "x"],
+    [
+        "",
+        "soon",
+        "1h2",
+        "h",
+        "-5m",
+        "1:2:3:4",
+        "5 parsecs",
+        "1h\n",
+        "\n1h",
+        "1h\n30m",
+        "1\t",
+        "1_0",
+        "\u0661h",
+        "30m" + 60 * " " + "x",
+    ],
 )
 def test_walltime_that_is_none(text: str) -> None:
     with pytest.raises(BadOption):

@@ -1,7 +1,8 @@
 """A federation on two centres, with faults as named transports: what tests of the federation's story share.
 
-`World` has its centres in memory and a time that no test waits for; `RealWorld` has two daemons of embedded centres, for the few stories
-that processes, sockets or a restart of a daemon could change (`tests/test_real_daemons.py` says which).
+`World` has its centres in memory and a time that no test waits for; `RealWorld` has two daemons of embedded centres,
+for the few stories that processes, sockets or a restart of a daemon could change (`tests/test_real_daemons.py` says
+which).
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class Fault:
         self.asked: list[str] = []
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
-        verb = next(word for word in command.argv if word in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol"))
+        verb = next(
+            word for word in command.argv if word in ("sbatch", "squeue", "scancel", "sinfo", "sacct", "scontrol")
+        )
         self.asked.append(verb)
         if self.away:
             raise Unreachable("the network is cut")
@@ -88,8 +91,9 @@ class Fault:
 
 
 class World:
-    """Two centres, a database and the federation over them; `restart` makes a new federation on the same database. `more` is added to the
-    federation's page. `centres` are asked as their own users ask them; a job runs what `runs` says, else it stays until it is stopped."""
+    """Two centres, a database and the federation over them; `restart` makes a new federation on the same database.
+    `more` is added to the federation's page. `centres` are asked as their own users ask them; a job runs what `runs`
+    says, else it stays until it is stopped."""
 
     def __init__(self, home: Path, more: str = "", forget_after: float = 1800, database: str = "") -> None:
         self.home, self.page, self.forget_after = home, PAGE + more, forget_after
@@ -97,7 +101,8 @@ class World:
         self.faults: dict[str, Fault] = {}
         self.opens: type[Database] = Database
         self.settings = {
-            name: Settings(name=name, index=200 + number, nodes=1, cores=4, min_job_age=5) for number, name in enumerate(("north", "south"))
+            name: Settings(name=name, index=200 + number, nodes=1, cores=4, min_job_age=5)
+            for number, name in enumerate(("north", "south"))
         }
         self.begin()
 
@@ -121,7 +126,9 @@ class World:
     def build(self) -> Federation:
         centres = {}
         for name in self.centres:
-            text = self.page_of(name, title=name.title(), directory=self.home / "s" / name, interval=1, busy_interval=0.5)
+            text = self.page_of(
+                name, title=name.title(), directory=self.home / "s" / name, interval=1, busy_interval=0.5
+            )
             spec = parse_centre(text.replace("[watch]", f"[watch]\nforget_after = {self.forget_after}"), source=name)
             centre = centres[name] = self.centre(name, spec)
             centre.transport = self.faults[name] = Fault(centre.transport)  # type: ignore[assignment]
@@ -199,7 +206,10 @@ class World:
     def jobs(self, session_id: str) -> int:
         """How many jobs of that session's name the centres ever saw."""
         name = f"scnet-{session_id}"
-        rows = [centre.ask("sacct", "-X", "-n", "-P", f"--name={name}", "-o", "JobID,JobName") for centre in self.centres.values()]
+        rows = [
+            centre.ask("sacct", "-X", "-n", "-P", f"--name={name}", "-o", "JobID,JobName")
+            for centre in self.centres.values()
+        ]
         return sum(name in line for text in rows for line in text.splitlines())
 
 
@@ -237,7 +247,8 @@ class RealWorld(World):
 
 @pytest.fixture
 def virtual_time() -> None:
-    """The test runs on a loop whose time nothing waits for: see `tests.builders.clock`, and the hook in `tests.conftest`."""
+    """The test runs on a loop whose time nothing waits for: see `tests.builders.clock`, and the hook in
+    `tests.conftest`."""
 
 
 @pytest.fixture

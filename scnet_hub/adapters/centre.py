@@ -121,7 +121,9 @@ class Centre:
                 snapshot = await asyncio.to_thread(words.snapshot, answers, queue, at)
         absent = [job for job in ids if job not in known]
         found = await self._accounted(absent) if absent else {}
-        return Look(statuses={job: known[job] if job in known else found[job] for job in ids}, listed=known, snapshot=snapshot)
+        return Look(
+            statuses={job: known[job] if job in known else found[job] for job in ids}, listed=known, snapshot=snapshot
+        )
 
     async def _accounted(self, ids: Sequence[str]) -> dict[str, JobStatus]:
         """Returns statuses from accounting for jobs that the queue does not list."""
@@ -197,7 +199,14 @@ class Centre:
         began = time.monotonic()
 
         def asked(error: CentreError | None) -> Asked:
-            return Asked(hop="login", at=self.clock(), program=program, seconds=time.monotonic() - began, error=error, account=account)
+            return Asked(
+                hop="login",
+                at=self.clock(),
+                program=program,
+                seconds=time.monotonic() - began,
+                error=error,
+                account=account,
+            )
 
         try:
             done = await self.transport.run(command, account=account, timeout=TIMEOUT)

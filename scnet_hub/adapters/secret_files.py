@@ -16,11 +16,18 @@ def read_secret(path: Path) -> str:
         mode = stat.S_IMODE(path.stat().st_mode)
         text = path.read_text().strip()
     except OSError as error:
-        raise SpecError(f"{path}: {error.strerror}.", hint="A secret is expected there, in a file of mode 600.") from error
+        raise SpecError(
+            f"{path}: {error.strerror}.", hint="A secret is expected there, in a file of mode 600."
+        ) from error
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path} is not text in UTF-8.", hint="A secret is expected there. Put the file back from a backup.") from error
+        raise SpecError(
+            f"{path} is not text in UTF-8.", hint="A secret is expected there. Put the file back from a backup."
+        ) from error
     if mode & 0o077:
-        raise SpecError(f"{path} has mode {mode:o}: others can read the secret in it.", hint=f"chmod 600 {path}, and make a new secret.")
+        raise SpecError(
+            f"{path} has mode {mode:o}: others can read the secret in it.",
+            hint=f"chmod 600 {path}, and make a new secret.",
+        )
     if not text:
         raise SpecError(f"{path} is empty.", hint="A secret is expected there.")
     return text

@@ -1,4 +1,5 @@
-"""`python -m scnet_hub.broker SETTINGS.json`: the broker's process. Secrets come from 0600 files that the settings name."""
+"""`python -m scnet_hub.broker SETTINGS.json`: the broker's process. Secrets come from 0600 files that the settings
+name."""
 
 from __future__ import annotations
 
@@ -23,16 +24,16 @@ from .auth import Gate
 from .page_watch import Pages, read_federation
 
 log = logging.getLogger(__name__)
-# Seconds that an idle connection is kept: far longer than the hub keeps one (httpx: 5). Where both let go at the same time, a request
-# that a busy hub sends at that moment meets a closed connection, and a start is refused.
+# Seconds that an idle connection is kept: far longer than the hub keeps one (httpx: 5). Where both let go at the same
+# time, a request that a busy hub sends at that moment meets a closed connection, and a start is refused.
 KEEP_ALIVE = 75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`federation` is the path of federation.toml; `token_file` holds the token that the hub's spawner presents;
-    `public_url` is this installation's address, `proxy_url` where the hub's proxy listens as seen from this machine ("": there too).
-    `folder` keeps what centres over SSH need: `secrets/ssh_ca`, `forwards/`."""
+    `public_url` is this installation's address, `proxy_url` where the hub's proxy listens as seen from this machine
+    ("": there too). `folder` keeps what centres over SSH need: `secrets/ssh_ca`, `forwards/`."""
 
     federation: str
     database: str
@@ -57,7 +58,9 @@ def make(settings: Settings) -> tuple[Federation, Gate]:
     centres = centres_of(pages, means)
     db = Database(settings.database, Keys.read(Path(settings.folder) / "secrets" / "database.keys"))
     db.open()
-    federation = Federation(spec, centres, db, call_home_url=address.api + "/sessions/{}/call-home", public_url=address.root)
+    federation = Federation(
+        spec, centres, db, call_home_url=address.api + "/sessions/{}/call-home", public_url=address.root
+    )
     return federation, Gate(settings.hub_api, read_secret(Path(settings.token_file)))
 
 
@@ -70,7 +73,9 @@ def read_settings(path: Path) -> Settings:
         raise SpecError(f"{path}: {error.strerror}.", hint="The broker's settings are expected there.") from error
     except (ValueError, TypeError, RecursionError) as error:
         known = ", ".join(one.name for one in fields(Settings))
-        raise SpecError(f"{path} does not hold the broker's settings: {error}.", hint=f"A JSON object of: {known}.") from error
+        raise SpecError(
+            f"{path} does not hold the broker's settings: {error}.", hint=f"A JSON object of: {known}."
+        ) from error
 
 
 def main(argv: list[str]) -> int:
@@ -86,7 +91,9 @@ def main(argv: list[str]) -> int:
         print(f"{error} {error.hint}", file=sys.stderr)
         return 1
     config = uvicorn.Config(
-        create_app(federation, gate, Pages(Path(settings.federation)), prefix=Address.parse(settings.public_url).service_path),
+        create_app(
+            federation, gate, Pages(Path(settings.federation)), prefix=Address.parse(settings.public_url).service_path
+        ),
         host=settings.host,
         port=settings.port,
         access_log=False,

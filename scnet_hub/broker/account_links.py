@@ -19,25 +19,34 @@ router = noun()
 
 
 @router.get("/account-links", response_model=AccountLinks)
-async def list_account_links(fed: Fed, who: Who, all: Annotated[bool, Query()] = False, after: After = "", limit: Limit = PAGE) -> Response:
-    """The caller's accounts at the centres, the oldest link first (an operator: everybody's); with `all` also links that ended."""
+async def list_account_links(
+    fed: Fed, who: Who, all: Annotated[bool, Query()] = False, after: After = "", limit: Limit = PAGE
+) -> Response:
+    """The caller's accounts at the centres, the oldest link first (an operator: everybody's); with `all` also links
+    that ended."""
     found, following = await fed.reports.account_links(who.scope, ended=all, after=after, limit=limit)
     return answer({"as_of": iso(fed.clock()), "account_links": found, "next": following})
 
 
 @router.post(
-    "/account-links/{centre}", response_model=Proof, openapi_extra=refuses("unknown-centre", "shared-centre", "listed", "account-taken")
+    "/account-links/{centre}",
+    response_model=Proof,
+    openapi_extra=refuses("unknown-centre", "shared-centre", "listed", "account-taken"),
 )
 async def begin_link(centre: str, fed: Fed, person: Owner, body: Annotated[Link, Depends(BodyOf(Link))]) -> Response:
     """Begins the proof that an account at that centre is the caller's: answers the command to run there."""
     command = await fed.linking.ask(person, centre, body.account)
-    return answer({"centre": centre, "account": body.account, "command": command, "valid_s": PROOF_LIFE.total_seconds()})
+    return answer(
+        {"centre": centre, "account": body.account, "command": command, "valid_s": PROOF_LIFE.total_seconds()}
+    )
 
 
 @router.post(
     "/account-links/{centre}/proof",
     response_model=AccountLink,
-    openapi_extra=refuses("unknown-centre", "shared-centre", "no-proof", "not-proven", "account-taken", "listed", "wrong-file", *CENTRES),
+    openapi_extra=refuses(
+        "unknown-centre", "shared-centre", "no-proof", "not-proven", "account-taken", "listed", "wrong-file", *CENTRES
+    ),
 )
 async def prove_link(centre: str, fed: Fed, person: Owner) -> Response:
     """Looks for the word that the command left at the centre, and links the account."""

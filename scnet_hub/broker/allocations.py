@@ -1,4 +1,5 @@
-"""The REST calls of projects and their allocations: who is in one, what it has, what it asks for and what it is answered."""
+"""The REST calls of projects and their allocations: who is in one, what it has, what it asks for and what it is
+answered."""
 
 from __future__ import annotations
 
@@ -23,13 +24,22 @@ router = noun()
 async def get_project(project: str, fed: Fed, who: Who) -> Response:
     """Its members with what each spent, its lots and its allocations; for its members and operators."""
     if (found := await fed.reports.project(who.scope, project)) is None:
-        raise NotFound(f"There is no project {project[:64]!r} of yours.", hint="`scnet balance` lists them.", code="unknown-project")
+        raise NotFound(
+            f"There is no project {project[:64]!r} of yours.",
+            hint="`scnet balance` lists them.",
+            code="unknown-project",
+        )
     return answer(found)
 
 
 @router.get("/allocations", response_model=Allocations)
 async def list_allocations(
-    fed: Fed, who: Who, project: Short = "", state: Annotated[str, Query(max_length=16)] = "", after: After = "", limit: Limit = PAGE
+    fed: Fed,
+    who: Who,
+    project: Short = "",
+    state: Annotated[str, Query(max_length=16)] = "",
+    after: After = "",
+    limit: Limit = PAGE,
 ) -> Response:
     """Newest first: of one's own projects; operators: of all."""
     found, following = await fed.reports.allocations(who.scope, project=project, state=state, after=after, limit=limit)
@@ -46,8 +56,8 @@ async def ask_allocation(fed: Fed, person: Owner, body: Annotated[Wish, Depends(
     """A request of a project's PI or manager; not by a session's token, which its centre could read."""
     now = fed.clock()
     wish = allocations.Wish(
-        project=body.project, amount=body.amount, words=body.words, begins_at=body.begins_at or now, ends_at=body.ends_at,
-        centres=tuple(body.centres), renews=body.renews,
+        project=body.project, amount=body.amount, words=body.words, begins_at=body.begins_at or now,
+        ends_at=body.ends_at, centres=tuple(body.centres), renews=body.renews,
     )  # fmt: skip
     row = await fed.db.run(allocations.ask, tokens.new_id(), wish, person, now, centres=list(fed.centres))
     return answer(documents.allocation(row), 201)
@@ -58,17 +68,29 @@ async def ask_allocation(fed: Fed, person: Owner, body: Annotated[Wish, Depends(
     response_model=Allocation,
     openapi_extra=refuses("not-found", "already-decided", "over-budget"),
 )
-async def approve_allocation(allocation: str, fed: Fed, who: Operator, body: Annotated[Approve, Depends(BodyOf(Approve))]) -> Response:
+async def approve_allocation(
+    allocation: str, fed: Fed, who: Operator, body: Annotated[Approve, Depends(BodyOf(Approve))]
+) -> Response:
     """By an operator: the amount that was asked for, or another."""
     said = (allocation, name_of(who), body.words, fed.clock())
-    row = await fed.db.run(allocations.approve, *said, grantor=body.grantor or "federation", amount=body.amount, grantors=_grantors(fed))
+    row = await fed.db.run(
+        allocations.approve, *said, grantor=body.grantor or "federation", amount=body.amount, grantors=_grantors(fed)
+    )
     return answer(documents.allocation(row))
 
 
-@router.post("/allocations/{allocation}/decline", response_model=Allocation, openapi_extra=refuses("not-found", "already-decided"))
-async def decline_allocation(allocation: str, fed: Fed, who: Operator, body: Annotated[Words, Depends(BodyOf(Words))]) -> Response:
+@router.post(
+    "/allocations/{allocation}/decline",
+    response_model=Allocation,
+    openapi_extra=refuses("not-found", "already-decided"),
+)
+async def decline_allocation(
+    allocation: str, fed: Fed, who: Operator, body: Annotated[Words, Depends(BodyOf(Words))]
+) -> Response:
     """By an operator, with a reason."""
-    return answer(documents.allocation(await fed.db.run(allocations.decline, allocation, name_of(who), body.words, fed.clock())))
+    return answer(
+        documents.allocation(await fed.db.run(allocations.decline, allocation, name_of(who), body.words, fed.clock()))
+    )
 
 
 @router.post(

@@ -47,8 +47,8 @@ from .page_watch import Pages
 log = logging.getLogger(__name__)
 # Each has a `router` with its calls.
 NOUNS = (
-    sessions, placements, centres, decisions, account_links, people, balances, allocations, usage, usage_records, periods, statements,
-    orphans, health,
+    sessions, placements, centres, decisions, account_links, people, balances, allocations, usage, usage_records,
+    periods, statements, orphans, health,
 )  # fmt: skip
 ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
@@ -61,8 +61,8 @@ ALWAYS = (
 def create_app(
     federation: Federation, gate: Gate, pages: Pages | None = None, *, prefix: str = PREFIX, bounds: Bounds = Bounds()
 ) -> FastAPI:
-    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again meanwhile. `prefix` is
-    the path that its calls begin with; `bounds` is how much it does at once."""
+    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again
+    meanwhile. `prefix` is the path that its calls begin with; `bounds` is how much it does at once."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -94,7 +94,8 @@ def calls(prefix: str = PREFIX, lifespan: Lifespan[FastAPI] | None = None) -> Fa
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
-        redirect_slashes=False,  # to an address that the caller's Host header names, without TLS where that ends before us
+        # to an address that the caller's Host header names, without TLS where that ends before us
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     for noun in NOUNS:
@@ -141,7 +142,9 @@ class Faults:
 
         try:
             await self.app(scope, receive, watched)
-        except ClientDisconnect:  # it broke off in the middle of its body: nothing was done, and there is no one to answer
+        except (
+            ClientDisconnect
+        ):  # it broke off in the middle of its body: nothing was done, and there is no one to answer
             log.debug("%s %s was broken off by its client", scope["method"], scope["path"])
         except ClientStalled as error:
             log.info("%s: %s", scope["path"], error)
@@ -178,7 +181,11 @@ async def _validation(request: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     words = HTTPStatus(error.status_code).phrase
-    refused = ScnetError(f"{words}: {request.method} {request.url.path[:200]}", hint="docs/reference/rest.md lists the calls.", code="http")
+    refused = ScnetError(
+        f"{words}: {request.method} {request.url.path[:200]}",
+        hint="docs/reference/rest.md lists the calls.",
+        code="http",
+    )
     refused.status = error.status_code
     answer = problem(refused)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -27,8 +27,9 @@ PLAUSIBLE = re.compile(r"[!-~]{1,200}", re.ASCII)  # anything else is no token, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """`person` acts, or is acted for by the hub. An operator sees and stops what is everybody's. `session`: by the token that
-    lies at a centre with one of the person's sessions, whose administrators can read it: it is never an operator's."""
+    """`person` acts, or is acted for by the hub. An operator sees and stops what is everybody's. `session`: by the
+    token that lies at a centre with one of the person's sessions, whose administrators can read it: it is never an
+    operator's."""
 
     person: str
     operator: bool = False
@@ -53,14 +54,16 @@ class Gate:
         self.hub_api, self._hub_token = hub_api.rstrip("/"), hub_token
         self._http = http or httpx.AsyncClient(timeout=10, trust_env=False)
         self._known: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
-        self._bad: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()  # apart, so that guesses push nobody out
+        self._bad: OrderedDict[str, tuple[float, Caller | None]] = (
+            OrderedDict()
+        )  # apart, so that guesses push nobody out
 
     async def close(self) -> None:
         await self._http.aclose()
 
     def known(self, authorization: str) -> Caller | None:
-        """Whose token that is, as far as is known here; None where the hub has not been asked, or did not know it. It proves nothing: an
-        old answer counts too."""
+        """Whose token that is, as far as is known here; None where the hub has not been asked, or did not know it. It
+        proves nothing: an old answer counts too."""
         kind, _, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
@@ -70,12 +73,14 @@ class Gate:
         return self._known.get(hashlib.sha256(token.encode()).hexdigest(), (0.0, None))[1]
 
     async def caller(self, authorization: str, on_behalf_of: str, as_operator: bool = False) -> Caller:
-        """`as_operator` is the hub's word that this person is one; from others it means nothing. Raises Unauthorised (401) for no or a bad
-        token, NotEntitled (403) for one without our scopes."""
+        """`as_operator` is the hub's word that this person is one; from others it means nothing. Raises Unauthorised
+        (401) for no or a bad token, NotEntitled (403) for one without our scopes."""
         kind, _, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
-            raise Unauthorised("This call needs a token.", hint="Send `Authorization: token T` with a JupyterHub token.")
+            raise Unauthorised(
+                "This call needs a token.", hint="Send `Authorization: token T` with a JupyterHub token."
+            )
         if hmac.compare_digest(token.encode(), self._hub_token.encode()):
             return Caller(person=identifiers.person(on_behalf_of), hub=True, operator=as_operator or not on_behalf_of)
         caller = await self._vouched(token)
@@ -116,7 +121,9 @@ class Gate:
             return None
         if answer.status_code != 200:
             raise BrokerError(
-                f"The hub answered {answer.status_code} when asked for this token.", hint="Try again in a minute.", code="hub-away"
+                f"The hub answered {answer.status_code} when asked for this token.",
+                hint="Try again in a minute.",
+                code="hub-away",
             )
         model = answer.json()
         scopes = set(model.get("scopes", ()))
@@ -126,5 +133,7 @@ class Gate:
         session = any(scope.startswith(SERVERS) for scope in scopes)
         person = identifiers.person(str(model.get("name") or ""))
         if not person:
-            raise BrokerError("The hub did not say whose token this is.", hint="Try again in a minute.", code="hub-away")
+            raise BrokerError(
+                "The hub did not say whose token this is.", hint="Try again in a minute.", code="hub-away"
+            )
         return Caller(person=person, operator=operator and not session, session=session)

@@ -1,7 +1,7 @@
 """The JSON object in a request's body, read within bounds and then as a model; and documents as answers.
 
-JSON as RFC 8259 has it: UTF-8, and no NaN. What no database, file or scheduler could hold is refused here for every call: numbers over 64
-bits, NUL characters and unpaired surrogates.
+JSON as RFC 8259 has it: UTF-8, and no NaN. What no database, file or scheduler could hold is refused here for every
+call: numbers over 64 bits, NUL characters and unpaired surrogates.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class BodyOf(Generic[M]):
 
 
 class OptionsOf(BodyOf[M]):
-    """The body as it is: options are checked by `domain/sessions/requests.py`, for forms and REST alike. The model documents them."""
+    """The body as it is: options are checked by `domain/sessions/requests.py`, for forms and REST alike. The model
+    documents them."""
 
     async def __call__(self, request: Request) -> Json:  # type: ignore[override]
         return await body_of(request)
@@ -53,7 +54,9 @@ async def body_of(request: Request) -> Json:
     async for chunk in request.stream():
         data += chunk
         if len(data) > MAX_BODY:
-            raise BadOption(f"The body is over {MAX_BODY // 1024} KiB.", hint="Put large inputs into a file.", code="too-large")
+            raise BadOption(
+                f"The body is over {MAX_BODY // 1024} KiB.", hint="Put large inputs into a file.", code="too-large"
+            )
     return parse(bytes(data))
 
 
@@ -62,7 +65,9 @@ def parse(data: bytes) -> Json:
     try:
         body = json.loads(data.decode() or "{}")
     except UnicodeDecodeError as error:
-        raise BadOption("The body is not text in UTF-8.", hint="Send JSON in UTF-8, without a byte order mark.") from error
+        raise BadOption(
+            "The body is not text in UTF-8.", hint="Send JSON in UTF-8, without a byte order mark."
+        ) from error
     except (ValueError, RecursionError) as error:
         raise BadOption("The body is not JSON.", hint="Send one JSON object in UTF-8.") from error
     if not isinstance(body, dict):

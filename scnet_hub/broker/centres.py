@@ -1,4 +1,5 @@
-"""The REST calls of what the federation offers: its centres, what they cost, and the sizes of sessions that it names."""
+"""The REST calls of what the federation offers: its centres, what they cost, and the sizes of sessions that it
+names."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ async def list_centres(fed: Fed, who: Who, after: After = "", limit: Limit = PAG
 async def list_profiles(fed: Fed, who: Who, after: After = "", limit: Limit = PAGE) -> Response:
     """The sizes that the start page offers by name."""
     found, following = page(fed.spec.profile, lambda one: one.id, after, limit)
-    listed: list[Json] = [{**one.model_dump(exclude={"walltime"}), "walltime_s": one.walltime.total_seconds()} for one in found]
+    listed: list[Json] = [
+        {**one.model_dump(exclude={"walltime"}), "walltime_s": one.walltime.total_seconds()} for one in found
+    ]
     return answer({"profiles": listed, "next": following})
 
 

@@ -1,7 +1,8 @@
-"""How many requests are at work at once: of each caller, and in all. Who is over waits in a line; who is over that is refused, in words.
+"""How many requests are at work at once: of each caller, and in all. Who is over waits in a line; who is over that is
+refused, in words.
 
-Knows callers by a key and requests by their turn, no HTTP. Each caller has a lane of their own, so a crowd in one keeps no other waiting;
-the last places belong to the hub, because people stop their sessions through it.
+Knows callers by a key and requests by their turn, no HTTP. Each caller has a lane of their own, so a crowd in one keeps
+no other waiting; the last places belong to the hub, because people stop their sessions through it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ HOME = "home"  # sessions that call home, without a token: a forward may have to
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Requests of one caller that are at work, that wait for that, and that wait for a change; those in all; seconds that one waits in
-    line. `shared` is how many callers a lane of the unknown counts for; `hubs` is how many places at work only the hub gets, `homes`
-    those that call home."""
+    """Requests of one caller that are at work, that wait for that, and that wait for a change; those in all; seconds
+    that one waits in line. `shared` is how many callers a lane of the unknown counts for; `hubs` is how many places at
+    work only the hub gets, `homes` those that call home."""
 
     at_work: int = 4
     in_line: int = 28
@@ -91,7 +92,8 @@ class Turn:
 
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[None]:
-        """The place at work is others' meanwhile; the one in its own lane is kept. Raises Overloaded where none is free in time then."""
+        """The place at work is others' meanwhile; the one in its own lane is kept. Raises Overloaded where none is free
+        in time then."""
         self.sending()
         yield
         try:
@@ -191,4 +193,6 @@ class Lanes:
     def _full(self) -> Overloaded:
         self.counts.refused += 1
         hint = f"Try again in {self.bounds.retry_after} s. Nothing was done; running sessions go on."
-        return Overloaded("The broker has more to do than it can now.", hint=hint, details={"retry_after_s": self.bounds.retry_after})
+        return Overloaded(
+            "The broker has more to do than it can now.", hint=hint, details={"retry_after_s": self.bounds.retry_after}
+        )

@@ -1,4 +1,5 @@
-"""The REST calls of the decision log: why a session is where it is, the same decision again, and how good decisions were."""
+"""The REST calls of the decision log: why a session is where it is, the same decision again, and how good decisions
+were."""
 
 from __future__ import annotations
 
@@ -32,14 +33,17 @@ async def get_decision_report(fed: Fed, who: Operator, days: Days = 1) -> Respon
 async def list_decisions(
     fed: Fed, who: Operator, days: Days = 1, since: Moment = None, until: Moment = None, after: After = ""
 ) -> Response:
-    """A page of the log with what each decision was made from, of the last days or of that time; `after` names the time too."""
+    """A page of the log with what each decision was made from, of the last days or of that time; `after` names the time
+    too."""
     begin = parse_instant(since, option="since") if since is not None else fed.clock() - timedelta(days=days)
     end = parse_instant(until, option="until") if until is not None else fed.clock()
     last = ""
     if after:
         begin, last, end = _cursor(after)
     found = await decision_export.page(fed.decision_log, begin, end, last)
-    text = await asyncio.to_thread(json.dumps, found, ensure_ascii=False)  # it may be megabytes: not in the way of others
+    text = await asyncio.to_thread(
+        json.dumps, found, ensure_ascii=False
+    )  # it may be megabytes: not in the way of others
     return Response(text, media_type="application/json")
 
 
@@ -58,6 +62,8 @@ async def explain_decision(wanted: str, fed: Fed, who: Who) -> Response:
 
 
 @router.get("/decisions/{wanted}/replay", response_model=Replay, openapi_extra=ID)
-async def replay_decision(wanted: str, fed: Fed, who: Who, policy: Annotated[str, Query(max_length=40)] = "") -> Response:
+async def replay_decision(
+    wanted: str, fed: Fed, who: Who, policy: Annotated[str, Query(max_length=40)] = ""
+) -> Response:
     """The same decision from its record, by its own or by another policy (`soonest`, `cheapest`)."""
     return answer(await fed.decision_log.replay(wanted, who.scope, policy))

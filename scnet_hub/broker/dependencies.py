@@ -33,7 +33,10 @@ async def federation(request: Request) -> Federation:
 
 async def caller(request: Request) -> Caller:
     gate: Gate = request.app.state.gate
-    person, operator = unquote(request.headers.get("x-scnet-person", "")), request.headers.get("x-scnet-operator", "") == "yes"
+    person, operator = (
+        unquote(request.headers.get("x-scnet-person", "")),
+        request.headers.get("x-scnet-operator", "") == "yes",
+    )
     return await gate.caller(request.headers.get("authorization", ""), person, operator)
 
 
@@ -45,9 +48,13 @@ async def operator(who: Who) -> Caller:
     """The caller, who is an operator. Raises NotEntitled for anyone else, and for a session's token."""
     if who.session:
         hint = "Use the hub's pages, or `scnet` on your own machine with a token of the hub's page Token."
-        raise NotEntitled("This is for operators, and not done by a session's own token.", hint=hint, code="not-from-a-session")
+        raise NotEntitled(
+            "This is for operators, and not done by a session's own token.", hint=hint, code="not-from-a-session"
+        )
     if not who.operator:
-        raise NotEntitled("This is for operators.", hint="Use the token of a service with the scope custom:scnet:operate.")
+        raise NotEntitled(
+            "This is for operators.", hint="Use the token of a service with the scope custom:scnet:operate."
+        )
     return who
 
 
@@ -56,7 +63,8 @@ async def account_owner(who: Who) -> str:
     if who.session:
         raise NotEntitled(
             "A session's own token may not change as whom your jobs run.",
-            hint="Use the hub's page Accounts, or `scnet accounts` on your own machine with a token of the hub's page Token.",
+            hint="Use the hub's page Accounts, or `scnet accounts` on your own machine with a token of the hub's page "
+            "Token.",
             code="not-from-a-session",
         )
     return person_of(who)
@@ -69,7 +77,9 @@ Owner = Annotated[str, Depends(account_owner)]
 def person_of(who: Caller) -> str:
     """The person who acts. Raises NotEntitled for a token that names no person."""
     if not who.person:
-        raise NotEntitled("This call needs a person's token.", hint="The hub names the person in X-SCNet-Person.", code="no-person")
+        raise NotEntitled(
+            "This call needs a person's token.", hint="The hub names the person in X-SCNet-Person.", code="no-person"
+        )
     return who.person
 
 
@@ -82,7 +92,9 @@ async def own_session(fed: Fed, who: Who, session_id: str) -> SessionRow:
     """The session of that id, if the caller may see it; for all others it does not exist."""
     row = await fed.lookup.get(session_id)
     if who.scope and row.person != who.scope:
-        raise NotFound(f"There is no session {session_id[:40]!r}.", hint="`scnet sessions` lists yours.", code="unknown-session")
+        raise NotFound(
+            f"There is no session {session_id[:40]!r}.", hint="`scnet sessions` lists yours.", code="unknown-session"
+        )
     return row
 
 
@@ -90,8 +102,8 @@ OwnSession = Annotated[SessionRow, Depends(own_session)]
 
 
 async def reader(fed: Fed, who: Who) -> Reader:
-    """What of settlement the caller may see. A session's token lies at a centre, which is a member that statements are about: it sees
-    nothing."""
+    """What of settlement the caller may see. A session's token lies at a centre, which is a member that statements are
+    about: it sees nothing."""
     if who.session:
         raise NotEntitled(
             "A session's own token does not show statements.",
@@ -105,7 +117,8 @@ Reading = Annotated[Reader, Depends(reader)]
 
 
 class Call(APIRoute):
-    """A call that refuses parameters which it does not know, or that are given twice: to ignore them would answer another question."""
+    """A call that refuses parameters which it does not know, or that are given twice: to ignore them would answer
+    another question."""
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
@@ -125,7 +138,9 @@ def _check_parameters(request: Request, known: set[str]) -> None:
         names = f"Known: {', '.join(sorted(known))}." if known else "This call takes none."
         raise BadOption(f"Unknown parameter {strange[:40]!r}.", hint=names, details={"field": strange[:40]})
     if twice := next((name for name in given if given.count(name) > 1), ""):
-        raise BadOption(f"{twice}: is given {given.count(twice)} times.", hint="Give it once.", details={"field": twice})
+        raise BadOption(
+            f"{twice}: is given {given.count(twice)} times.", hint="Give it once.", details={"field": twice}
+        )
 
 
 def tree(dependant: Dependant) -> Iterator[Dependant]:

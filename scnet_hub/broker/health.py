@@ -19,11 +19,18 @@ STARVED: dict[int | str, Json] = {503: {"model": Health, "description": "Starved
 
 @router.get("/health", response_model=Health, responses=STARVED)
 async def get_health(fed: Fed, request: Request) -> Response:
-    """503 while the event loop or a pool of threads is starved; `why` also names centres whose file system hangs. Needs no token."""
+    """503 while the event loop or a pool of threads is starved; `why` also names centres whose file system hangs. Needs
+    no token."""
     starved, hung = fed.pulse.troubles(), fed.files.hung()
     state = "starved" if starved else "degraded" if hung else "ok"
     waits = {name: round(seconds, 3) for name, seconds in fed.pulse.waiting().items()}
-    said: Json = {"ok": not starved, "state": state, "why": starved + hung, "version": __version__, "centres": len(fed.centres)}
+    said: Json = {
+        "ok": not starved,
+        "state": state,
+        "why": starved + hung,
+        "version": __version__,
+        "centres": len(fed.centres),
+    }
     said |= {"read_only": fed.db.trouble, "loop_late_s": round(fed.pulse.late(), 3), "waits_s": waits}
     return answer(said | {"requests": asdict(request.app.state.lanes.counts)}, 503 if starved else 200)
 

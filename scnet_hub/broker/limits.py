@@ -1,5 +1,5 @@
-"""The middleware that bounds what the door does at once: a turn for each request, an end to reading for clients that are gone, bodies that
-are there in time, answers sent only as fast as they are read.
+"""The middleware that bounds what the door does at once: a turn for each request, an end to reading for clients that
+are gone, bodies that are there in time, answers sent only as fast as they are read.
 
 What only reads is stopped when its client has gone. What writes is carried out: half of it would be worse.
 """
@@ -30,10 +30,18 @@ Refuse = Callable[[ScnetError], Response]
 
 
 class Limits:
-    """Around the whole app, whose calls begin with the path `prefix`. `refused` makes the answer of a refusal; `sent_within` is in
-    seconds."""
+    """Around the whole app, whose calls begin with the path `prefix`. `refused` makes the answer of a refusal;
+    `sent_within` is in seconds."""
 
-    def __init__(self, app: ASGIApp, gate: Gate, lanes: Lanes, refused: Refuse, prefix: str = "", sent_within: float = SENT_WITHIN) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        gate: Gate,
+        lanes: Lanes,
+        refused: Refuse,
+        prefix: str = "",
+        sent_within: float = SENT_WITHIN,
+    ) -> None:
         self.app, self.gate, self.lanes, self.refused, self.sent_within = app, gate, lanes, refused, sent_within
         self._free = f"{prefix}/health"  # an answer of no cost, which a monitor needs most when the broker is busy
         self._home = re.compile(rf"{re.escape(prefix)}/sessions/[^/]+/call-home")
@@ -76,7 +84,11 @@ class Limits:
         """Whose request it is, as far as is known without asking the hub."""
         if scope["method"] == "POST" and self._home.fullmatch(scope["path"]):
             return HOME, ""
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"authorization", b"x-scnet-person")}
+        headers = {
+            name: value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in (b"authorization", b"x-scnet-person")
+        }
         known = self.gate.known(headers.get(b"authorization", ""))
         if known is None:
             return SHARED, ""
@@ -105,7 +117,8 @@ class _Client:
 
 
 class _Body:
-    """The body of a request, read whole before the app sees any of it. While it is on its way the place at work is others'."""
+    """The body of a request, read whole before the app sees any of it. While it is on its way the place at work is
+    others'."""
 
     def __init__(self, receive: Receive, within: float) -> None:
         self._receive, self._within = receive, within
@@ -120,8 +133,8 @@ class _Body:
         return self._read.pop(0) if self._read else await self._receive()
 
     async def arrive(self, most: int = 0) -> None:
-        """Returns when all of it is there, its client has gone, or it is longer than any may be. Raises TooSlow; BadOption for one of over
-        `most` bytes."""
+        """Returns when all of it is there, its client has gone, or it is longer than any may be. Raises TooSlow;
+        BadOption for one of over `most` bytes."""
         self._arrived, data = True, bytearray()
         try:
             async with asyncio.timeout(self._within):
@@ -135,12 +148,15 @@ class _Body:
             hint = "Nothing was done. Try again."
             raise TooSlow(f"The body of this request was not there within {self._within:g} s.", hint=hint) from None
         gone = message["type"] != "http.request"
-        self._read = [{"type": "http.request", "body": bytes(data), "more_body": gone or message.get("more_body", False)}]
+        self._read = [
+            {"type": "http.request", "body": bytes(data), "more_body": gone or message.get("more_body", False)}
+        ]
         self._read += [message] if gone else []
 
 
 class _Answer:
-    """Sends an answer piece by piece, so that no more of it waits than its client takes; the place at work is others' meanwhile."""
+    """Sends an answer piece by piece, so that no more of it waits than its client takes; the place at work is others'
+    meanwhile."""
 
     def __init__(self, turn: Turn, send: Send) -> None:
         self._turn, self._send = turn, send

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document of all calls: what FastAPI knows of them, with their bodies and their refusals.
 
-Both are found among what a call depends on: a `BodyOf` has a model, and each dependency that refuses callers has its codes here.
+Both are found among what a call depends on: a `BodyOf` has a model, and each dependency that refuses callers has its
+codes here.
 """
 
 from __future__ import annotations
@@ -48,9 +49,16 @@ def document(app: FastAPI, routers: Sequence[APIRouter], prefix: str) -> Json:
 
 
 def _made(app: FastAPI, routers: Sequence[APIRouter], prefix: str) -> Json:
-    found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0")
+    found = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0"
+    )
     calls = list(_calls(found["paths"], routers, prefix))
-    bodies = {one.call.model for _, route in calls for one in dependencies.tree(route.dependant) if isinstance(one.call, BodyOf)}
+    bodies = {
+        one.call.model
+        for _, route in calls
+        for one in dependencies.tree(route.dependant)
+        if isinstance(one.call, BodyOf)
+    }
     ordered = sorted(bodies, key=lambda model: model.__name__)
     _, made = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
     schemas: Json = found.setdefault("components", {}).setdefault("schemas", {})

@@ -1,7 +1,8 @@
-"""The pages that the broker was started with, read again while it runs: maintenance and announcements count within a minute.
+"""The pages that the broker was started with, read again while it runs: maintenance and announcements count within a
+minute.
 
-Only these two sections: another change of a page, or another centre, counts at the broker's next start. A page that can't be
-read is logged once, and what it said before stands.
+Only these two sections: another change of a page, or another centre, counts at the broker's next start. A page that
+can't be read is logged once, and what it said before stands.
 """
 
 from __future__ import annotations
@@ -25,14 +26,22 @@ def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
     """The federation's page and the texts of its centres' pages, by path. Raises SpecError naming the file."""
     try:
         spec = parse_federation(path.read_text(), source=str(path))
-        names = [found for name in spec.centres for found in (sorted(path.parent.glob(name)) if "*" in name else [path.parent / name])]
+        names = [
+            found
+            for name in spec.centres
+            for found in (sorted(path.parent.glob(name)) if "*" in name else [path.parent / name])
+        ]
         return spec, {str(name.relative_to(path.parent)): name.read_text() for name in names}
     except OSError as error:
-        raise SpecError(f"{error.filename}: {error.strerror}.", hint="The federation's page or one of its centres' is missing.") from error
+        raise SpecError(
+            f"{error.filename}: {error.strerror}.", hint="The federation's page or one of its centres' is missing."
+        ) from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: a page of it is not text in UTF-8: {error}.", hint="Write it again.") from error
     except (ValueError, NotImplementedError) as error:  # an absolute path, a pattern that is none
-        raise SpecError(f"{path}: centres: {error}.", hint='Paths relative to this file are expected, like "centres/*.toml".') from error
+        raise SpecError(
+            f"{path}: centres: {error}.", hint='Paths relative to this file are expected, like "centres/*.toml".'
+        ) from error
 
 
 class Pages:

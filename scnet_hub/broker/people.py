@@ -26,7 +26,9 @@ async def get_me(fed: Fed, who: Who) -> Response:
 
 
 @router.post(
-    "/people/{person:path}/erase", response_model=Erased, openapi_extra=refuses("unknown-person", "still-named", "sessions-open", "http")
+    "/people/{person:path}/erase",
+    response_model=Erased,
+    openapi_extra=refuses("unknown-person", "still-named", "sessions-open", "http"),
 )
 async def erase_person(person: str, fed: Fed, who: Operator) -> Response:
     """By an operator: a random name stands where the person's stood, for ever."""

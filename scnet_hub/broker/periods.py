@@ -40,7 +40,10 @@ async def get_board(fed: Fed, who: Operator) -> Response:
 async def list_periods(fed: Fed, by: Reading, after: After = "", limit: Limit = PAGE) -> Response:
     """The months of the books, newest first; for operators and people of a member."""
     if not by.operator and not by.members:
-        raise NotEntitled("This is for operators and the people of members.", hint="A member's people are named on the federation's page.")
+        raise NotEntitled(
+            "This is for operators and the people of members.",
+            hint="A member's people are named on the federation's page.",
+        )
     found, following = page(await fed.settling.periods(by), lambda one: str(one["name"]), after, limit)
     return answer({"as_of": iso(fed.clock()), "periods": found, "next": following})
 
@@ -51,7 +54,11 @@ async def get_period(name: str, fed: Fed, who: Operator) -> Response:
     return answer(await fed.settling.period(name))
 
 
-@router.post("/periods/{name}/close", response_model=Closing, openapi_extra=refuses("unknown-period", "period-closed", "period-not-closed"))
+@router.post(
+    "/periods/{name}/close",
+    response_model=Closing,
+    openapi_extra=refuses("unknown-period", "period-closed", "period-not-closed"),
+)
 async def close_period(name: str, fed: Fed, who: Operator, body: Annotated[Close, Depends(BodyOf(Close))]) -> Response:
     """By an operator: for ever, unless it is a preview."""
     if body.preview:
@@ -59,14 +66,23 @@ async def close_period(name: str, fed: Fed, who: Operator, body: Annotated[Close
     return answer(await fed.settling.close(name, name_of(who), body.excuses))
 
 
-@router.get("/periods/{name}/bills", response_class=StreamingResponse, responses=_written("text/csv"), openapi_extra=BILLS)
-async def get_period_bills(name: str, fed: Fed, by: Reading, book: Short = CREDIT, member: Short = "") -> StreamingResponse:
+@router.get(
+    "/periods/{name}/bills", response_class=StreamingResponse, responses=_written("text/csv"), openapi_extra=BILLS
+)
+async def get_period_bills(
+    name: str, fed: Fed, by: Reading, book: Short = CREDIT, member: Short = ""
+) -> StreamingResponse:
     """FOCUS 1.2 as CSV: operators all, people of a member those that it pays."""
     path = _new_file()
     return await _file(fed.settling.bills(name, book, member, by, path), path, f"focus-{name}-{book}.csv", "text/csv")
 
 
-@router.get("/periods/{name}/usage", response_class=StreamingResponse, responses=_written("application/x-ndjson"), openapi_extra=MONTH)
+@router.get(
+    "/periods/{name}/usage",
+    response_class=StreamingResponse,
+    responses=_written("application/x-ndjson"),
+    openapi_extra=MONTH,
+)
 async def get_period_usage(name: str, fed: Fed, who: Operator, centre: Short = "") -> StreamingResponse:
     """CloudEvents, one JSON a line."""
     path = _new_file()
@@ -79,13 +95,17 @@ def _new_file() -> Path:
 
 
 async def _file(written: Awaitable[None], path: Path, name: str, kind: str) -> StreamingResponse:
-    """What was written to a file of its own, which has no name any more when it is sent: it is gone with its last reader."""
+    """What was written to a file of its own, which has no name any more when it is sent: it is gone with its last
+    reader."""
     try:
         await written
         file = path.open("rb")
     finally:
         path.unlink()
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(os.fstat(file.fileno()).st_size)}
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Length": str(os.fstat(file.fileno()).st_size),
+    }
     return StreamingResponse(_parts(file), media_type=kind, headers=headers)
 
 

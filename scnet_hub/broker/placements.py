@@ -31,7 +31,9 @@ async def place(fed: Fed, who: Who, body: Asked, quotes: Annotated[bool, Query()
     found: Json = {**documents.placement(decision, available), "refusal": refusal.problem() if refusal else None}
     if quotes:
         lease = fed.spec.lease.length
-        each = await fed.db.query(quoting.quoted_each, decision.request, decision.ranked, fed.load, available, fed.clock(), lease)
+        each = await fed.db.query(
+            quoting.quoted_each, decision.request, decision.ranked, fed.load, available, fed.clock(), lease
+        )
         found["quotes"] = [documents.quote_or_why(there, one) for there, one in each]
     return answer(found)
 
@@ -46,5 +48,7 @@ async def quote(fed: Fed, who: Who, body: Asked) -> Response:
         decision, available = await fed.placing.place(wanted)
     if decision.best is None:
         raise placement.refused(decision)
-    found = await fed.db.query(quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock(), fed.spec.lease.length)
+    found = await fed.db.query(
+        quoting.quoted, decision.request, decision.best, fed.load, available, fed.clock(), fed.spec.lease.length
+    )
     return answer(documents.quote(decision.best, found))

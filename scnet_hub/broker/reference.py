@@ -1,4 +1,5 @@
-"""`python -m scnet_hub.broker.reference` prints docs/reference/rest.md, which is made from the OpenAPI document of the calls."""
+"""`python -m scnet_hub.broker.reference` prints docs/reference/rest.md, which is made from the OpenAPI document of the
+calls."""
 
 from __future__ import annotations
 
@@ -14,34 +15,51 @@ Json = dict[str, Any]
 HEAD = f"""\
 # REST
 
-The broker answers under `{PREFIX}`, below the path of the [installation's address](../how-to/address.md). Its OpenAPI 3.1 document is
-at `{PREFIX}/openapi.json`. Every call but `health` and `call-home` carries `Authorization: token T` (or `Bearer T`), where T is any
-JupyterHub token with a `custom:scnet:*` scope: each session that the hub starts has one in `JUPYTERHUB_API_TOKEN`.
+The broker answers under `{PREFIX}`, below the path of the [installation's address](../how-to/address.md). Its OpenAPI
+3.1 document is at `{PREFIX}/openapi.json`. Every call but `health` and `call-home` carries `Authorization: token T` (or
+`Bearer T`), where T is any JupyterHub token with a `custom:scnet:*` scope: each session that the hub starts has one in
+`JUPYTERHUB_API_TOKEN`.
 
 | scope | may |
 | --- | --- |
 | `custom:scnet:use` | see centres, own sessions and balances; start and stop own sessions |
 | `custom:scnet:operate` | the same for everybody's (operators, admins) |
 
-A caller has [at most 4 requests at work](../explanation/overload.md) and 28 in line; more are refused with 429, or with 503 when the broker
-as a whole has too much to do. Both carry `Retry-After`, and nothing was done.
+A caller has [at most 4 requests at work](../explanation/overload.md) and 28 in line; more are refused with 429, or with
+503 when the broker as a whole has too much to do. Both carry `Retry-After`, and nothing was done.
 
-A refusal is `application/problem+json` ([Problem](#problem)) with a stable `code`, a sentence in `title`, what to try in `hint`, who must
-act in `acts`, and `details`. Times are ISO 8601 UTC, durations seconds (`_s`), memory bytes, amounts credits as numbers (micro-credits
-inside).
+A refusal is `application/problem+json` ([Problem](#problem)) with a stable `code`, a sentence in `title`, what to try
+in `hint`, who must act in `acts`, and `details`. Times are ISO 8601 UTC, durations seconds (`_s`), memory bytes,
+amounts credits as numbers (micro-credits inside).
 
-A body is one JSON object in UTF-8 of at most 256 KiB. Whole numbers fit into 64 bits, other numbers are finite, and text holds neither NUL
-characters nor unpaired surrogates. Times and days are from 1970-01-01 to 2199-12-31; a time without a zone is UTC, in `GET usage` the
-federation's zone. An amount is over zero, at most 1,000,000,000 credits, and at least a micro-credit. Whatever is not so, and every field
-or parameter of another name, is refused with status 400 and the code `bad-option`.
+A body is one JSON object in UTF-8 of at most 256 KiB. Whole numbers fit into 64 bits, other numbers are finite, and
+text holds neither NUL characters nor unpaired surrogates. Times and days are from 1970-01-01 to 2199-12-31; a time
+without a zone is UTC, in `GET usage` the federation's zone. An amount is over zero, at most 1,000,000,000 credits, and
+at least a micro-credit. Whatever is not so, and every field or parameter of another name, is refused with status 400
+and the code `bad-option`.
 
 Lists come in pages: at most `limit` rows, and `next`, which is the next page's `after`, or null on the last page.
 
 This page is generated (`python -m scnet_hub.broker.reference > docs/reference/rest.md`).
 """
-ALWAYS = ("bad-option", "too-large", "too-slow", "too-many-requests", "overloaded", "not-stored", "bad-token", "no-scope", "hub-away")
+ALWAYS = (
+    "bad-option",
+    "too-large",
+    "too-slow",
+    "too-many-requests",
+    "overloaded",
+    "not-stored",
+    "bad-token",
+    "no-scope",
+    "hub-away",
+)
 SELDOM = ("fault", "bad-spec", "http")
-NUMBERS = {"minimum": "from {:,}", "exclusiveMinimum": "over {:,}", "maximum": "to {:,}", "exclusiveMaximum": "under {:,}"}
+NUMBERS = {
+    "minimum": "from {:,}",
+    "exclusiveMinimum": "over {:,}",
+    "maximum": "to {:,}",
+    "exclusiveMaximum": "under {:,}",
+}
 
 
 def page() -> str:
@@ -49,7 +67,9 @@ def page() -> str:
     by_tag: dict[str, list[tuple[str, str, Json]]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            by_tag.setdefault(operation["tags"][0], []).append((method.upper(), path.removeprefix(PREFIX + "/"), operation))
+            by_tag.setdefault(operation["tags"][0], []).append(
+                (method.upper(), path.removeprefix(PREFIX + "/"), operation)
+            )
     parts = [HEAD, *(_noun(tag, listed) for tag, listed in by_tag.items()), "## Documents\n"]
     schemas = document["components"]["schemas"]
     codes = {refusals.schema_name(code) for code in refusals.ALL}
@@ -59,9 +79,20 @@ def page() -> str:
 
 
 def _noun(tag: str, listed: list[tuple[str, str, Json]]) -> str:
-    lines = [f"## {tag.replace('-', ' ').capitalize()}", "", "| call | takes | answers | refuses | |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        f"## {tag.replace('-', ' ').capitalize()}",
+        "",
+        "| call | takes | answers | refuses | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for method, path, operation in listed:
-        cells = (f"`{method} {path}`", _takes(operation), _answers(operation), _refuses(operation), operation.get("description", ""))
+        cells = (
+            f"`{method} {path}`",
+            _takes(operation),
+            _answers(operation),
+            _refuses(operation),
+            operation.get("description", ""),
+        )
         lines.append(f"| {' | '.join(_cell(one) for one in cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -85,14 +116,25 @@ def _answers(operation: Json) -> str:
                 found.setdefault(_type(content["schema"]), []).append(status)
             elif media != "application/problem+json":
                 found.setdefault(f"`{media}`", []).append(status)
-    return "; ".join(f"{', '.join(statuses)} {words}" if statuses != ["200"] else words for words, statuses in found.items())
+    return "; ".join(
+        f"{', '.join(statuses)} {words}" if statuses != ["200"] else words for words, statuses in found.items()
+    )
 
 
 def _refuses(operation: Json) -> str:
     """Codes of its own: those that every call with a token, or with a body, may have are said once."""
-    schemas = [one["content"].get("application/problem+json", {}).get("schema", {}) for one in operation["responses"].values()]
-    refs = {one["$ref"].rpartition("/")[2] for schema in schemas for one in (*schema.get("oneOf", ()), schema) if "$ref" in one}
-    return ", ".join(f"`{code}`" for code in refusals.ALL if refusals.schema_name(code) in refs and code not in ALWAYS + SELDOM)
+    schemas = [
+        one["content"].get("application/problem+json", {}).get("schema", {}) for one in operation["responses"].values()
+    ]
+    refs = {
+        one["$ref"].rpartition("/")[2]
+        for schema in schemas
+        for one in (*schema.get("oneOf", ()), schema)
+        if "$ref" in one
+    }
+    return ", ".join(
+        f"`{code}`" for code in refusals.ALL if refusals.schema_name(code) in refs and code not in ALWAYS + SELDOM
+    )
 
 
 def _schema(name: str, schema: Json) -> str:
@@ -122,7 +164,8 @@ def _type(schema: Json) -> str:
         values = schema.get("additionalProperties")
         return f"object of {_type(values)}" if isinstance(values, dict) and values else "object"
     words = [
-        schema.get("format") or {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(schema.get("type", ""), "")
+        schema.get("format")
+        or {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(schema.get("type", ""), "")
     ]
     return " ".join([words[0] or str(schema.get("type", "anything")), *_bounds(schema)])
 
@@ -135,10 +178,19 @@ def _bounds(schema: Json) -> Iterator[str]:
 
 def _codes() -> str:
     lines = ["## Codes", "", "[Errors](errors.md) says more.", "", "| code | HTTP | when |", "| --- | --- | --- |"]
-    lines += [f"| `{code}` | {', '.join(map(str, one.statuses))} | {_cell(one.when)} |" for code, one in refusals.ALL.items()]
+    lines += [
+        f"| `{code}` | {', '.join(map(str, one.statuses))} | {_cell(one.when)} |" for code, one in refusals.ALL.items()
+    ]
     each, seldom = (", ".join(f"`{code}`" for code in codes) for codes in (ALWAYS, SELDOM))
     return (
-        "\n".join([*lines, "", f"Every call may be refused with {each}, as far as it takes a token or a body; and with {seldom}."]) + "\n"
+        "\n".join(
+            [
+                *lines,
+                "",
+                f"Every call may be refused with {each}, as far as it takes a token or a body; and with {seldom}.",
+            ]
+        )
+        + "\n"
     )
 
 

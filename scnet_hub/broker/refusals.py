@@ -1,5 +1,5 @@
-"""Every code that a refusal by REST may have: its HTTP statuses, and when it comes. Calls name those of their own; the others follow from
-what a call depends on (`openapi.py`).
+"""Every code that a refusal by REST may have: its HTTP statuses, and when it comes. Calls name those of their own; the
+others follow from what a call depends on (`openapi.py`).
 """
 
 from __future__ import annotations

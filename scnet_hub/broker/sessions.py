@@ -39,8 +39,8 @@ async def list_sessions(
     limit: Annotated[int, Query(ge=1, le=MOST_SESSIONS)] = SESSIONS,
     after: Annotated[str, Query(max_length=32)] = "",
 ) -> Response:
-    """Live sessions, the oldest first; with `all` the last 50 ended ones behind the last page. At most 200 of one page, in `brief` (live
-    ones only, without money and events) 2,000."""
+    """Live sessions, the oldest first; with `all` the last 50 ended ones behind the last page. At most 200 of one page,
+    in `brief` (live ones only, without money and events) 2,000."""
     if not brief and limit > SESSIONS:
         raise BadOption(f"limit: {limit} is too many.", hint=f"At most {SESSIONS}, with brief=1 {MOST_SESSIONS}.")
     page = SessionPage(limit=limit, after=after, kind=kind, ended=all, brief=brief)
@@ -60,7 +60,9 @@ async def start_session(fed: Fed, who: Who, body: Annotated[Json, Depends(Option
     argv, env, files = (body.pop(name, None) for name in ("argv", "env", "files"))
     wanted = requests.job_request(who.person, body)
     if wanted.kind == "lab" and not who.hub:
-        raise NotEntitled("JupyterLab sessions are started from the hub's page.", hint="Use kind dask or batch here.", code="hub-only")
+        raise NotEntitled(
+            "JupyterLab sessions are started from the hub's page.", hint="Use kind dask or batch here.", code="hub-only"
+        )
     person_of(who)
     row, new = await fed.submission.submit(wanted, requests.payload(wanted.kind, argv, env, files))
     return answer(await one(fed, who, row), 201 if new else 200)
@@ -89,12 +91,18 @@ async def get_session(
 
 
 @router.delete("/sessions/{session_id}", status_code=202, response_model=Session)
-async def stop_session(fed: Fed, who: Who, row: OwnSession, why: Annotated[str, Query(max_length=200)] = "") -> Response:
-    """Stopped until its centre confirms it. `why` is for the hub and for sessions themselves: the reason that the session's person
-    reads."""
+async def stop_session(
+    fed: Fed, who: Who, row: OwnSession, why: Annotated[str, Query(max_length=200)] = ""
+) -> Response:
+    """Stopped until its centre confirms it. `why` is for the hub and for sessions themselves: the reason that the
+    session's person reads."""
     if who.hub:
         row = await fed.db.query(heir, row)
-    row = await (fed.stopping.cancel(row, " ".join(plain(why).split())) if why and (who.hub or who.session) else fed.stopping.cancel(row))
+    row = await (
+        fed.stopping.cancel(row, " ".join(plain(why).split()))
+        if why and (who.hub or who.session)
+        else fed.stopping.cancel(row)
+    )
     return answer(await one(fed, who, row), 202)
 
 
@@ -114,7 +122,9 @@ async def continue_session(fed: Fed, who: Who, row: OwnSession) -> Response:
 @router.post("/sessions/{session_id}/write-off", response_model=Session, openapi_extra=refuses("unknown-session"))
 async def write_off_session(session_id: str, fed: Fed, who: Operator) -> Response:
     """An operator's word that a centre has lost all that it had of this session: nothing is charged."""
-    await fed.stopping.write_off_all(await fed.lookup.get(session_id), "Written off by the federation's operators: not charged.")
+    await fed.stopping.write_off_all(
+        await fed.lookup.get(session_id), "Written off by the federation's operators: not charged."
+    )
     return answer(await one(fed, who, await fed.lookup.get(session_id)))
 
 
@@ -130,6 +140,7 @@ async def get_session_log(fed: Fed, row: OwnSession, size: Annotated[int, Query(
     openapi_extra=refuses("unknown-session", "bad-nonce", "bad-host", "not-first", "over", *CENTRES),
 )
 async def call_home(session_id: str, fed: Fed, body: Annotated[CallHome, Depends(BodyOf(CallHome))]) -> Response:
-    """From the session's first process, vouched for by its one-time nonce instead of a token; accepts a place and nothing else."""
+    """From the session's first process, vouched for by its one-time nonce instead of a token; accepts a place and
+    nothing else."""
     await fed.call_home.call_home(session_id, body.model_dump())
     return answer({"ok": True})

@@ -45,7 +45,9 @@ async def get_statement(name: Name, fed: Fed, by: Reading) -> Response:
 
 
 @router.get("/statements/{period}/{book}/{member}/entries", response_model=StatementEntries, openapi_extra=ONE)
-async def list_statement_entries(name: Name, fed: Fed, by: Reading, after: Annotated[int, Query(ge=0, lt=INT64)] = 0) -> Response:
+async def list_statement_entries(
+    name: Name, fed: Fed, by: Reading, after: Annotated[int, Query(ge=0, lt=INT64)] = 0
+) -> Response:
     """The entries that its lines add up, 500 at a time."""
     return answer(await fed.settling.entries(name, by, after))
 

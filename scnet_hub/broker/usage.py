@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Response
 
 from ..domain import identifiers
-from ..services.reporting.spending import LARGEST, PAGE, Question
+from ..services.reporting.usage_question import LARGEST, PAGE, Question
 from .bodies import answer
 from .dependencies import Fed, Moment, Short, Who, noun
 from .models.usage import Usage
@@ -36,7 +36,9 @@ async def get_usage(
     after: Annotated[int, Query(ge=0, le=10**9)] = 0,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = PAGE,
 ) -> Response:
-    """By day, centre, person, session or charge; since this month began unless it says otherwise. Times without a zone are the
-    federation's."""
-    question = Question(by=by, since=times[0], until=times[1], project=whose[0], person=whose[1], after=after, limit=limit)
+    """By day, centre, person, session or charge; since this month began unless it says otherwise. Times without a zone
+    are the federation's."""
+    question = Question(
+        by=by, since=times[0], until=times[1], project=whose[0], person=whose[1], after=after, limit=limit
+    )
     return answer(await fed.reports.spending.usage(question, who.person, operator=who.operator))

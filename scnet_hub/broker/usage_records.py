@@ -1,4 +1,5 @@
-"""The REST calls of metering, for operators: records in suspense, a day's accounting pulled again, a centre's own records taken in."""
+"""The REST calls of metering, for operators: records in suspense, a day's accounting pulled again, a centre's own
+records taken in."""
 
 from __future__ import annotations
 
@@ -32,16 +33,26 @@ async def list_suspense(
     after: Annotated[int, Query(ge=0, lt=INT64)] = 0,
     limit: Limit = PAGE,
 ) -> Response:
-    """Records that can't be charged, the oldest first, with the reason of each; `decided`: also those that an operator decided about."""
+    """Records that can't be charged, the oldest first, with the reason of each; `decided`: also those that an operator
+    decided about."""
     found = [one for one in await fed.db.query(records.suspended, centre, not decided) if one.id > after]
     more = max(len(found) - limit, 0)
     listed = [_record(one) for one in found[:limit]]
-    return answer({"as_of": iso(fed.clock()), "records": listed, "more": more, "next": listed[-1]["id"] if more else None})
+    return answer(
+        {"as_of": iso(fed.clock()), "records": listed, "more": more, "next": listed[-1]["id"] if more else None}
+    )
 
 
-@router.post("/usage-records/suspense/{number}", response_model=UsageRecord, openapi_extra=refuses("unknown-record", "decided", "no-usage"))
+@router.post(
+    "/usage-records/suspense/{number}",
+    response_model=UsageRecord,
+    openapi_extra=refuses("unknown-record", "decided", "no-usage"),
+)
 async def decide_record(
-    number: Annotated[int, Path(ge=1, lt=2**31)], fed: Fed, who: Operator, body: Annotated[Decide, Depends(BodyOf(Decide))]
+    number: Annotated[int, Path(ge=1, lt=2**31)],
+    fed: Fed,
+    who: Operator,
+    body: Annotated[Decide, Depends(BodyOf(Decide))],
 ) -> Response:
     """Drops a record, or believes it: then it is charged all the same."""
     said = (body.decision, body.words, name_of(who))
@@ -51,9 +62,12 @@ async def decide_record(
     return answer(_record(row))
 
 
-@router.post("/centres/{centre}/usage-records/pull", response_model=Manifests, openapi_extra=refuses("unknown-centre", *CENTRES))
+@router.post(
+    "/centres/{centre}/usage-records/pull", response_model=Manifests, openapi_extra=refuses("unknown-centre", *CENTRES)
+)
 async def pull_records(centre: str, fed: Fed, who: Operator, body: Annotated[Pull, Depends(BodyOf(Pull))]) -> Response:
-    """Asks a centre's accounting again for a day, or the days up to another one; with what the records here lack then."""
+    """Asks a centre's accounting again for a day, or the days up to another one; with what the records here lack
+    then."""
     rows = await fed.accounting_pull.pull_days(centre, body.day, body.to or body.day)
     return answer({"manifests": [_manifest(one) for one in rows]})
 
@@ -83,17 +97,19 @@ async def take_events(fed: Fed, who: Operator, body: Annotated[Events, Depends(B
 def _record(row: UsageRow) -> Json:
     said = row.record
     return {
-        "id": row.id, "centre": row.centre, "job": said["job_id"], "name": said["name"], "session": row.session, "copy": row.copy,
-        "revision": row.revision, "final": row.final, "submitted_at": said["submitted_at"], "start": said["start"], "end": said["end"],
-        "elapsed_s": said["elapsed"] / 1e6, "cores": said["cores"], "gpus": said["gpus"], "memory": said["memory"],
-        "state": row.state, "scheduler_state": said["state_raw"], "reason": row.reason, "seen_at": iso(row.seen_at),
-        "decision": row.decision, "decided_by": row.decided_by, "decided_at": iso(row.decided_at) if row.decided_at else None,
+        "id": row.id, "centre": row.centre, "job": said["job_id"], "name": said["name"], "session": row.session,
+        "copy": row.copy, "revision": row.revision, "final": row.final, "submitted_at": said["submitted_at"],
+        "start": said["start"], "end": said["end"], "elapsed_s": said["elapsed"] / 1e6, "cores": said["cores"],
+        "gpus": said["gpus"], "memory": said["memory"], "state": row.state, "scheduler_state": said["state_raw"],
+        "reason": row.reason, "seen_at": iso(row.seen_at), "decision": row.decision, "decided_by": row.decided_by,
+        "decided_at": iso(row.decided_at) if row.decided_at else None,
     }  # fmt: skip
 
 
 def _manifest(row: ManifestRow) -> Json:
     said = row.document
     return {
-        "centre": row.centre, "day": row.day.isoformat(), "finals": said["finals"], "open_jobs": said["open_jobs"], "sums": said["sums"],
-        "digest": said["digest"], "watermark": iso(row.watermark), "missing": list(row.missing), "excuse": row.excuse,
+        "centre": row.centre, "day": row.day.isoformat(), "finals": said["finals"], "open_jobs": said["open_jobs"],
+        "sums": said["sums"], "digest": said["digest"], "watermark": iso(row.watermark), "missing": list(row.missing),
+        "excuse": row.excuse,
     }  # fmt: skip

@@ -32,8 +32,16 @@ from .operators.suspense import suspense
 
 # Commands whose modules take a second to import, or need more than a compute node has: (module, name, help text).
 LATER = {
-    "centre": ("scnet_hub.enrolment.cli", "centre", "Join a centre to the federation: add, check, deploy, remove, list."),
-    "simulate": ("scnet_hub.cli.operators.simulate", "command", "Replay logs at many centres and place sessions by each policy."),
+    "centre": (
+        "scnet_hub.enrolment.cli",
+        "centre",
+        "Join a centre to the federation: add, check, deploy, remove, list.",
+    ),
+    "simulate": (
+        "scnet_hub.cli.operators.simulate",
+        "command",
+        "Replay logs at many centres and place sessions by each policy.",
+    ),
     "demo": ("scnet_hub.demo.cli", "demo", "Start a whole federation on this machine; Ctrl-C stops it."),
 }
 
@@ -49,7 +57,9 @@ class Group(click.Group):
             return click.Command(cmd_name, help=LATER[cmd_name][2])
         return super().get_command(ctx, cmd_name)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
         return name, load(name) if name in LATER else command, rest
 
@@ -60,7 +70,8 @@ def load(name: str) -> click.Command:
         command: click.Command = getattr(import_module(module), attribute)
     except ImportError as error:
         raise click.ClickException(
-            f"`scnet {name}` needs more packages than are here ({error}). Run `make setup` in a checkout, then .venv/bin/scnet {name}."
+            f"`scnet {name}` needs more packages than are here ({error}). Run `make setup` in a checkout, then "
+            f".venv/bin/scnet {name}."
         ) from error
     return command
 

@@ -1,4 +1,5 @@
-"""The options with which a command says what a session needs: one list for `place` and `run`, as in `domain/sessions/requests.py`."""
+"""The options with which a command says what a session needs: one list for `place` and `run`, as in
+`domain/sessions/requests.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from .values import Whole
 
 OPTIONS = tuple(
     click.option(
-        f"--{field.name.replace('_', '-')}", type=Whole(field.least, field.most) if field.kind is Kind.COUNT else None, help=field.words
+        f"--{field.name.replace('_', '-')}",
+        type=Whole(field.least, field.most) if field.kind is Kind.COUNT else None,
+        help=field.words,
     )
     for field in FIELDS
     if field.option

@@ -73,7 +73,9 @@ class Text(click.ParamType[str]):
         if not value:
             return ""
         try:
-            (parse_day if self.name == "day" else parse_instant)(value, option=param.name or self.name if param else self.name)
+            (parse_day if self.name == "day" else parse_instant)(
+                value, option=param.name or self.name if param else self.name
+            )
         except BadOption as error:
             self.fail(f"{error} {error.hint}", param, ctx)
         return str(value)

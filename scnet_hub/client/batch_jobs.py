@@ -1,7 +1,7 @@
 """A batch job as its owner holds it: started by a list of words, waited for, its output followed, cancelled.
 
-It is a session of kind "batch": same placement, hold and metering as every other. The command line and the notebook both
-stand on `start` and `Job`. It speaks to the broker only; a broker that is away for a while is waited for.
+It is a session of kind "batch": same placement, hold and metering as every other. The command line and the notebook
+both stand on `start` and `Job`. It speaks to the broker only; a broker that is away for a while is waited for.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ def start(
     here: Path | None = None,
     **options: Any,
 ) -> Job:
-    """Starts a job. `files` are sent along, beside the program itself if it is a file in this folder; None sends nothing.
-    Without a name it gets one of its own. `options` are those of a session: cores, memory, gpus, walltime, centre, ..."""
+    """Starts a job. `files` are sent along, beside the program itself if it is a file in this folder; None sends
+    nothing. Without a name it gets one of its own. `options` are those of a session: cores, memory, gpus, walltime,
+    centre,
+    ..."""
     words = command(argv)
     folder = (here or Path()).absolute()
     if isinstance(files, str | os.PathLike):
@@ -61,16 +63,20 @@ def start(
     wanted |= {"env": dict(env) if isinstance(env, Mapping) else env} if env else {}
     wanted |= {"files": job_files.packed(sent)} if sent else {}
     session, new = submit(client, wanted)
-    return Job(client, session, new=new or not name, sent=tuple(sent), left=tuple(job_files.left_here(words, sent, folder)))
+    return Job(
+        client, session, new=new or not name, sent=tuple(sent), left=tuple(job_files.left_here(words, sent, folder))
+    )
 
 
 def command(argv: Any) -> list[str]:
-    """The words of a command as text; a string is split at its spaces as a shell does, quotes and all. Raises BadOption for what only
-    a shell could do."""
+    """The words of a command as text; a string is split at its spaces as a shell does, quotes and all. Raises BadOption
+    for what only a shell could do."""
     try:
         words = split(argv) if isinstance(argv, str) else [os.fspath(word) for word in argv]
     except TypeError as error:
-        raise BadOption("The command must be a list of words, each of them text.", hint='Write ["--epochs", "3"], not 3.') from error
+        raise BadOption(
+            "The command must be a list of words, each of them text.", hint='Write ["--epochs", "3"], not 3.'
+        ) from error
     if not words or not all(isinstance(word, str) for word in words):
         raise BadOption("The command must be a list of words, the program first.")
     return words
@@ -80,15 +86,21 @@ def split(line: str) -> list[str]:
     """ "python train.py 'a b'" as three words. Raises BadOption where a shell would do more than split."""
     special = _SHELL.search(_QUOTED.sub("", line))
     if special:
-        hint = f'For a shell, write ["bash", "-c", {line[:60]!r}]; to pass {special[0]!r} as it is, write the command as a list of words.'
+        hint = (
+            f'For a shell, write ["bash", "-c", {line[:60]!r}]; to pass {special[0]!r} as it is, write the command '
+            "as a list of words."
+        )
         raise BadOption(f"The command has {special[0]!r}, which only a shell understands; none is started.", hint=hint)
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise BadOption(f"The command can't be split into words: {error}.", hint="Write a list of words, the program first.") from error
+        raise BadOption(
+            f"The command can't be split into words: {error}.", hint="Write a list of words, the program first."
+        ) from error
     if words and (setting := re.fullmatch(r"([A-Za-z_]\w*)=(.*)", words[0], re.DOTALL)):
         raise BadOption(
-            f"The command begins with {words[0]!r}, which only a shell understands.", hint=f"Write env={{{setting[1]!r}: {setting[2]!r}}}."
+            f"The command begins with {words[0]!r}, which only a shell understands.",
+            hint=f"Write env={{{setting[1]!r}: {setting[2]!r}}}.",
         )
     return words
 
@@ -112,16 +124,21 @@ def submit(client: Client, wanted: Json) -> tuple[Json, bool]:
             if error.code != "broker-unreachable":
                 raise
             if (pause := next(pauses, None)) is None:
-                error.hint = f"{error.hint} If the job was taken after all, `scnet jobs` shows it as {wanted['name']}.".strip()
+                error.hint = (
+                    f"{error.hint} If the job was taken after all, `scnet jobs` shows it as {wanted['name']}.".strip()
+                )
                 raise
             time.sleep(pause)
 
 
 class Job:
-    """One batch job. `session` is what the broker last said of it (docs/reference/rest.md); `new` is False if a job of that
-    name was live already; `sent` are the files that went along, `left` words of the command that name files which did not."""
+    """One batch job. `session` is what the broker last said of it (docs/reference/rest.md); `new` is False if a job of
+    that name was live already; `sent` are the files that went along, `left` words of the command that name files which
+    did not."""
 
-    def __init__(self, client: Client, session: Json, *, new: bool = True, sent: Sequence[str] = (), left: Sequence[str] = ()) -> None:
+    def __init__(
+        self, client: Client, session: Json, *, new: bool = True, sent: Sequence[str] = (), left: Sequence[str] = ()
+    ) -> None:
         self.client, self.session, self.new, self.sent, self.left = client, session, new, sent, left
         self._view: Any = None
 
@@ -157,7 +174,9 @@ class Job:
         """Why it ended, or what it waits for."""
         one = self.session
         return (
-            str(one["reason"] or "") if one["live"] else "\n".join(filter(None, (endings.cause(one), *_rest(str(one["end_reason"] or "")))))
+            str(one["reason"] or "")
+            if one["live"]
+            else "\n".join(filter(None, (endings.cause(one), *_rest(str(one["end_reason"] or "")))))
         )
 
     @property
@@ -172,7 +191,8 @@ class Job:
         return self
 
     def wait(self, timeout: float | None = None) -> Job:
-        """Returns itself when it has ended, well or not (see `ok`, `reason`). After `timeout` seconds: TimeoutError; it runs on."""
+        """Returns itself when it has ended, well or not (see `ok`, `reason`). After `timeout` seconds: TimeoutError; it
+        runs on."""
         end = None if timeout is None else time.monotonic() + timeout
         for _ in self.news(lambda: LOOK, end):
             pass
@@ -199,7 +219,9 @@ class Job:
         while self.session["live"]:
             left = LOOK if end is None else end - time.monotonic()
             if left <= 0:
-                raise TimeoutError(f"Job {self.id} ({self.name}) has not ended: it is {outcome(self.session)}, and goes on.")
+                raise TimeoutError(
+                    f"Job {self.id} ({self.name}) has not ended: it is {outcome(self.session)}, and goes on."
+                )
             try:
                 self.session = self.client.session(self.id, wait=min(pause(), left, LOOK), seen=self.session["version"])
                 silent = 0.0
@@ -258,12 +280,15 @@ class Job:
         credits = f"{cost(one)} credits" if one["charged"] is not None or one["in_flight"] else ""
         facts = (one.get("centre_name") or one["centre"], first_line(self.reason), credits, sent)
         rest = " · ".join(escape(fact) for fact in facts if fact)
-        return f"<div><b>{escape(self.name)}</b> <code>{escape(self.id)}</code> {escape(outcome(one))} · {rest}{unsure}</div>"
+        return (
+            f"<div><b>{escape(self.name)}</b> <code>{escape(self.id)}</code> {escape(outcome(one))} · "
+            f"{rest}{unsure}</div>"
+        )
 
 
 class Output:
-    """A growing text of which only the end can be seen: gives out each whole line once. `pause` is how long (seconds) to
-    leave it alone: longer while nothing comes."""
+    """A growing text of which only the end can be seen: gives out each whole line once. `pause` is how long (seconds)
+    to leave it alone: longer while nothing comes."""
 
     def __init__(self) -> None:
         self._seen = self._part = ""

@@ -1,7 +1,8 @@
 """The small files that travel with a batch job: found here, named as the job will see them, packed for the request.
 
 A job may run where this folder does not exist. What is sent lies there under the same relative name, so that the
-command's words mean the same. Nothing here knows the broker; it checks names again, and the job's first process once more.
+command's words mean the same. Nothing here knows the broker; it checks names again, and the job's first process once
+more.
 """
 
 from __future__ import annotations
@@ -22,19 +23,23 @@ ELSEWHERE = "Put it into your home at the centre and name it there by its path, 
 
 def program(argv: Sequence[str], here: Path) -> str:
     """The first word of a command that names a file in this folder: `python train.py` → "train.py"; "" if none does."""
-    words = argv[1:] if shutil.which(argv[0]) and "/" not in argv[0] else argv  # `python` is not a file of that name here
+    words = (
+        argv[1:] if shutil.which(argv[0]) and "/" not in argv[0] else argv
+    )  # `python` is not a file of that name here
     return next((word for word in words if _is_inside(word, here)), "")
 
 
 def left_here(argv: Sequence[str], names: Iterable[str], here: Path) -> list[str]:
     """Words that name a file here which is not sent: where the job runs, they may name nothing."""
     sent = set(names)
-    return [word for word in dict.fromkeys(argv) if _is_relative_file(word, here) and os.path.normpath(word) not in sent]
+    return [
+        word for word in dict.fromkeys(argv) if _is_relative_file(word, here) and os.path.normpath(word) not in sent
+    ]
 
 
 def gather(paths: Iterable[str | os.PathLike[str]], here: Path) -> dict[str, bytes]:
-    """What the files hold, by the name that the job will see: relative to this folder, or the bare name of a file outside
-    it. Raises BadOption for what is no readable file, and over 128 KiB in all."""
+    """What the files hold, by the name that the job will see: relative to this folder, or the bare name of a file
+    outside it. Raises BadOption for what is no readable file, and over 128 KiB in all."""
     found: dict[str, bytes] = {}
     origins: dict[str, str] = {}
     for path in (here / _text(each) for each in paths):
@@ -79,12 +84,16 @@ def _read(path: Path, room: int) -> bytes:
         if path.is_dir():
             raise BadOption(f"{path} is a folder.", hint="Pack it (`tar czf inputs.tar.gz ...`) and send that.")
         if not path.is_file():
-            raise BadOption(f"{path} is not there." if not path.exists() else f"{path} is not a file that could be sent.")
+            raise BadOption(
+                f"{path} is not there." if not path.exists() else f"{path} is not a file that could be sent."
+            )
         with path.open("rb") as file:
             data = file.read(room + 1)
     except (OSError, ValueError) as error:
         raise BadOption(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from error
     if len(data) > room:
         size = format_memory(path.stat().st_size)
-        raise BadOption(f"{path} ({size}) is too large: files sent along may be {LIMIT // 1024} KiB in all.", hint=ELSEWHERE)
+        raise BadOption(
+            f"{path} ({size}) is too large: files sent along may be {LIMIT // 1024} KiB in all.", hint=ELSEWHERE
+        )
     return data

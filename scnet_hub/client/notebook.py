@@ -1,4 +1,5 @@
-"""The notebook's one-liners on a client that the whole kernel shares: centres, place, sessions, balance, usage, stop, run, jobs.
+"""The notebook's one-liners on a client that the whole kernel shares: centres, place, sessions, balance, usage, stop,
+run, jobs.
 
 Each is one call of docs/reference/rest.md and returns its JSON as lists and dicts, or batch jobs as `Job`; refusals are
 raised as in `errors.py`.
@@ -41,8 +42,8 @@ def balance() -> list[Json]:
 
 
 def usage(by: str = "day", *, project: str = "", since: str = "", until: str = "") -> Json:
-    """What you used, since this month began if nothing else is asked for: by "day", "centre", "session" (each charge with its formula) or
-    "person" (of a `project` that you lead)."""
+    """What you used, since this month began if nothing else is asked for: by "day", "centre", "session" (each charge
+    with its formula) or "person" (of a `project` that you lead)."""
     return shared_client().usage(by=by, project=project, since=since, until=until)
 
 
@@ -58,16 +59,19 @@ def run(
     name: str = "",
     **options: Any,
 ) -> Job:
-    """Starts a batch job, where it fits best: `scnet.run("python train.py", cores=4, walltime="2h")`. The command may also be a list of
-    words, or its words one by one: `scnet.run("python", "train.py")`. No shell is started for it. The program and `files` are sent along if
-    they lie here (None: nothing is); other options are those of `place`. `.wait()`, `.log()`, `.cancel()` go on from there."""
+    """Starts a batch job, where it fits best: `scnet.run("python train.py", cores=4, walltime="2h")`. The command may
+    also be a list of words, or its words one by one: `scnet.run("python", "train.py")`. No shell is started for it. The
+    program and `files` are sent along if they lie here (None: nothing is); other options are those of `place`.
+    `.wait()`, `.log()`, `.cancel()` go on from there."""
     from .batch_jobs import start
 
     job = start(shared_client(), argv[0] if len(argv) == 1 else argv, files=files, env=env, name=name, **options)
     if not job.new:
         warnings.warn(f"A job named {name} is live already ({job.id}): here it is, nothing was started.", stacklevel=2)
     if job.left:
-        warnings.warn(f"Not sent along, though there is such a file here: {', '.join(job.left)}. See `files`.", stacklevel=2)
+        warnings.warn(
+            f"Not sent along, though there is such a file here: {', '.join(job.left)}. See `files`.", stacklevel=2
+        )
     return job
 
 

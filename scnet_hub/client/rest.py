@@ -1,9 +1,9 @@
 """The broker's REST as Python calls: what notebooks, panels, Dask and the command line use.
 
-It finds the broker by itself: `SCNET_API_URL` and a token from `SCNET_TOKEN` or `JUPYTERHUB_API_TOKEN` (every session has
-both, and `SCNET_API_HOST`: the name by which the hub's proxy knows the broker), else the 0600 file `client.json` in `SCNET_HOME` or
-`./.scnet` that `scnet demo` writes. Answers are the JSON of docs/reference/rest.md; refusals come back as the exceptions of `errors.py`.
-It imports nothing of the hub's side.
+It finds the broker by itself: `SCNET_API_URL` and a token from `SCNET_TOKEN` or `JUPYTERHUB_API_TOKEN` (every session
+has both, and `SCNET_API_HOST`: the name by which the hub's proxy knows the broker), else the 0600 file `client.json` in
+`SCNET_HOME` or `./.scnet` that `scnet demo` writes. Answers are the JSON of docs/reference/rest.md; refusals come back
+as the exceptions of `errors.py`. It imports nothing of the hub's side.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def state_dir() -> Path:
 
 def find_broker() -> tuple[str, str]:
     """(API address, token) of the broker this process should talk to. Raises BrokerError saying what to set."""
-    url, token = os.environ.get("SCNET_API_URL", ""), os.environ.get("SCNET_TOKEN") or os.environ.get("JUPYTERHUB_API_TOKEN", "")
+    url, token = (
+        os.environ.get("SCNET_API_URL", ""),
+        os.environ.get("SCNET_TOKEN") or os.environ.get("JUPYTERHUB_API_TOKEN", ""),
+    )
     if url and token:
         return url, token
     path = state_dir() / "client.json"
@@ -49,8 +52,8 @@ def find_broker() -> tuple[str, str]:
 
 
 class Client:
-    """One HTTP connection pool to one broker. Thread-safe, as httpx.Client is. A call that the broker puts off (429 or 503 with
-    Retry-After: nothing was done) is sent again after that time, at most twice."""
+    """One HTTP connection pool to one broker. Thread-safe, as httpx.Client is. A call that the broker puts off (429 or
+    503 with Retry-After: nothing was done) is sent again after that time, at most twice."""
 
     def __init__(
         self,
@@ -65,7 +68,9 @@ class Client:
             found_url, found_token = find_broker()
             url, token = url or found_url, token or found_token
         self.url, self._sleep = url.rstrip("/"), sleep
-        host = os.environ.get("SCNET_API_HOST", "") if self.url == os.environ.get("SCNET_API_URL", "").rstrip("/") else ""
+        host = (
+            os.environ.get("SCNET_API_HOST", "") if self.url == os.environ.get("SCNET_API_URL", "").rstrip("/") else ""
+        )
         self._http = httpx.Client(
             base_url=self.url + "/",
             headers={"Authorization": f"token {token}", **({"Host": host} if host else {})},
@@ -78,18 +83,24 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         self._http.close()
 
-    def call(self, method: str, path: str, *, timeout: float | None = None, json: Json | None = None, **kwargs: Any) -> Json:
+    def call(
+        self, method: str, path: str, *, timeout: float | None = None, json: Json | None = None, **kwargs: Any
+    ) -> Json:
         """One call; raises the error that the broker's problem document names, or BrokerError if there is no answer."""
         body: Json = self._answer(method, path, timeout=timeout, json=json, **kwargs).json()
         return body
 
-    def _answer(self, method: str, path: str, *, timeout: float | None = None, json: Json | None = None, **kwargs: Any) -> httpx.Response:
+    def _answer(
+        self, method: str, path: str, *, timeout: float | None = None, json: Json | None = None, **kwargs: Any
+    ) -> httpx.Response:
         extra: Json = {} if timeout is None else {"timeout": timeout}
         if json is not None:
             extra |= {"content": _body(json), "headers": {"Content-Type": "application/json"}}
@@ -97,7 +108,9 @@ class Client:
             try:
                 answer = self._http.request(method, path, **extra, **kwargs)
             except httpx.TransportError as error:
-                raise BrokerError(f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()) from error
+                raise BrokerError(
+                    f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()
+                ) from error
             if answer.is_success:
                 return answer
             if attempt + 1 == TRIES or (pause := retry_after(answer.status_code, answer.headers)) is None:
@@ -114,7 +127,9 @@ class Client:
                     raise from_problem(_problem(answer))
                 yield from answer.iter_bytes()
         except httpx.TransportError as error:
-            raise BrokerError(f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()) from error
+            raise BrokerError(
+                f"The broker at {self.url} does not answer ({type(error).__name__}).", hint=self._hint()
+            ) from error
 
     def _hint(self) -> str:
         if os.environ.get("SCNET_API_URL") or not (state_dir() / "client.json").exists():
@@ -132,7 +147,8 @@ class Client:
         return self.call("POST", "placements", json=options)
 
     def explain(self, wanted: str) -> Json:
-        """Why a session is where it is, or why a start was refused, by the id of either; the sentences are its `words`."""
+        """Why a session is where it is, or why a start was refused, by the id of either; the sentences are its
+        `words`."""
         return self.call("GET", f"decisions/{_segment(wanted)}")
 
     def replay(self, wanted: str, *, policy: str = "") -> Json:
@@ -175,13 +191,16 @@ class Client:
 
     def log(self, session_id: str, *, size: int = 0) -> str:
         """The end of a session's output: its last `size` bytes, as many as the broker gives (0: its usual 4000)."""
-        return str(self.call("GET", f"sessions/{_segment(session_id)}/log", params={"size": size} if size else {})["log"])
+        return str(
+            self.call("GET", f"sessions/{_segment(session_id)}/log", params={"size": size} if size else {})["log"]
+        )
 
     def balance(self) -> list[Json]:
         return list(self.listed("balances", "balances")["balances"])
 
     def usage(self, **asked: str) -> Json:
-        """What was used: `by` day, centre, session, person or charge; of a `project`, a `person`, `since` and `until` days."""
+        """What was used: `by` day, centre, session, person or charge; of a `project`, a `person`, `since` and `until`
+        days."""
         return self.listed("usage", "rows", params={name: value for name, value in asked.items() if value})
 
     def entries(self, project: str, *, after: int = 0) -> list[Json]:
@@ -210,7 +229,9 @@ def _body(document: Json) -> bytes:
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadOption(f"This can't be sent: {error}.", hint="Options are text and whole numbers, argv is a list of text.") from error
+        raise BadOption(
+            f"This can't be sent: {error}.", hint="Options are text and whole numbers, argv is a list of text."
+        ) from error
 
 
 def _segment(text: str) -> str:

@@ -18,7 +18,9 @@ def check(centre_toml: Path | str, *, account: str = "", folder: Path | str = ".
     """Runs the suite against the centre of that page, as that account; returns pytest's exit code, 0 for "conforms".
     `folder` is the state folder with the federation's keys. Raises ScnetError if pytest is not installed."""
     if importlib.util.find_spec("pytest") is None or importlib.util.find_spec("pytest_asyncio") is None:
-        raise ScnetError("the check needs pytest, which is not installed here.", hint="Install scnet-hub[test].", code="no-pytest")
+        raise ScnetError(
+            "the check needs pytest, which is not installed here.", hint="Install scnet-hub[test].", code="no-pytest"
+        )
     import pytest
 
     suite = str(Path(__file__).with_name("suite.py"))
@@ -33,5 +35,18 @@ def check(centre_toml: Path | str, *, account: str = "", folder: Path | str = ".
         str(Path(suite).parent),
     ]
     return int(
-        pytest.main([*options, "--centre-page", str(centre_toml), "--account", account, "--state-folder", str(folder), "-q", *words, suite])
+        pytest.main(
+            [
+                *options,
+                "--centre-page",
+                str(centre_toml),
+                "--account",
+                account,
+                "--state-folder",
+                str(folder),
+                "-q",
+                *words,
+                suite,
+            ]
+        )
     )

@@ -96,7 +96,12 @@ async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder
     assert running.node, "a running job has a node"
     assert (await wait(centre, job_id, ended)).state is JobState.COMPLETED
     record = await record_of(centre, job_id)
-    assert (record.job_id, record.name, record.state, record.partition) == (job_id, spec.name, JobState.COMPLETED, spec.partition)
+    assert (record.job_id, record.name, record.state, record.partition) == (
+        job_id,
+        spec.name,
+        JobState.COMPLETED,
+        spec.partition,
+    )
     assert record.cores == 2 and record.gpus == 0
     assert timedelta(seconds=1) <= record.elapsed <= timedelta(seconds=20)
     assert record.submitted_at and record.started_at and record.ended_at
@@ -105,7 +110,9 @@ async def test_a_job_runs_to_its_end_and_is_accounted_for(centre: Centre, folder
     assert record.exit_code == "0:0"
 
 
-async def test_a_span_of_time_tells_of_the_jobs_that_ended_in_it_and_of_no_other(centre: Centre, folder: str, account: str) -> None:
+async def test_a_span_of_time_tells_of_the_jobs_that_ended_in_it_and_of_no_other(
+    centre: Centre, folder: str, account: str
+) -> None:
     """The record equals the record that is returned for the job's id."""
     began = centre.clock() - timedelta(minutes=5)  # by the hub's clock, which may differ from a centre's
     job_id = await centre.submit(job(centre, folder, "/bin/true"), account=account)
@@ -134,7 +141,9 @@ async def test_a_failed_job_is_failed_and_its_output_can_be_read(centre: Centre,
     assert "to out" in text and "to err" in text
 
 
-async def test_one_question_answers_for_every_id_even_one_that_never_was(centre: Centre, folder: str, account: str) -> None:
+async def test_one_question_answers_for_every_id_even_one_that_never_was(
+    centre: Centre, folder: str, account: str
+) -> None:
     ids = [await centre.submit(job(centre, folder, "/bin/sleep", "0.1"), account=account) for _ in range(3)]
     asked = [*ids, "999999999"]
     known = await centre.statuses(asked)
@@ -173,7 +182,9 @@ class Deafened:
         return done
 
 
-async def test_a_submission_whose_answer_was_lost_is_found_and_not_doubled(centre: Centre, folder: str, account: str) -> None:
+async def test_a_submission_whose_answer_was_lost_is_found_and_not_doubled(
+    centre: Centre, folder: str, account: str
+) -> None:
     spec = job(centre, folder, "/bin/sleep", "60")
     await centre.load()  # so that the dialect knows this installation
     lossy: Any = Deafened(centre.transport, centre.dialect.submit(spec))
@@ -198,7 +209,9 @@ async def test_cancelling_can_be_repeated_and_strangers_do_no_harm(centre: Centr
 
 
 async def test_a_program_that_ignores_the_wish_to_end_is_killed(centre: Centre, folder: str, account: str) -> None:
-    job_id = await centre.submit(job(centre, folder, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"), account=account)
+    job_id = await centre.submit(
+        job(centre, folder, "/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"), account=account
+    )
     await wait(centre, job_id, runs)
     await centre.cancel([job_id], account=account)
     await wait(centre, job_id, ended)
@@ -247,14 +260,18 @@ async def test_a_running_job_shows_in_the_load(centre: Centre, folder: str, acco
 async def test_gpus_are_given_and_accounted_for(centre: Centre, folder: str, account: str) -> None:
     offered = next((part for part in centre.spec.partition if part.gpus), None)
     if offered is None:
-        assert all(not node.gpus for part in (await centre.load()).partitions.values() for node in part.nodes), "GPUs that the page hides"
+        assert all(not node.gpus for part in (await centre.load()).partitions.values() for node in part.nodes), (
+            "GPUs that the page hides"
+        )
         return
     argv = ("/bin/sh", "-c", "echo $CUDA_VISIBLE_DEVICES")
     spec = job(centre, folder, *argv, partition=offered.name, gpus=1, gpu_model=offered.gpu_model)
     job_id = await centre.submit(spec, account=account)
     assert (await wait(centre, job_id, ended)).state is JobState.COMPLETED
     which = (await centre.tail(spec.output, account=account)).strip()
-    assert which.isdecimal() or (not which and centre.spec.dialect != "slurm"), "Slurm names the GPU; elsewhere a prolog of the site may"
+    assert which.isdecimal() or (not which and centre.spec.dialect != "slurm"), (
+        "Slurm names the GPU; elsewhere a prolog of the site may"
+    )
     assert (await record_of(centre, job_id)).gpus == 1
 
 
@@ -262,7 +279,10 @@ async def test_a_refusal_has_the_schedulers_own_words(centre: Centre, folder: st
     with pytest.raises(Rejected, match=r"(?i)partition"):
         await centre.submit(job(centre, folder, "/bin/true", partition="no-such-partition"), account=account)
     assert any(
-        [await _refuses(centre, job(centre, folder, "/bin/true", **size), account) for size in ({"memory": 2**55}, {"cores": 99_999})]
+        [
+            await _refuses(centre, job(centre, folder, "/bin/true", **size), account)
+            for size in ({"memory": 2**55}, {"cores": 99_999})
+        ]
     )
 
 

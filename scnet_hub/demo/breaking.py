@@ -122,8 +122,9 @@ async def _under(name: str, act: Callable[[], Awaitable[None]], tab: Tab) -> Jso
     steps, pause = json.loads(await tab.run(TOLD.format(before), seen))
     seen.answers += 1
     return {
-        "fault": name, "took_s": round(time.monotonic() - began, 1), "steps": steps - before, "longest_pause_s": round(pause, 2),
-        "pages": seen.pages, "pages_failed": seen.pages_failed, "kernel_answers": seen.answers, "reconnected": seen.reconnected,
+        "fault": name, "took_s": round(time.monotonic() - began, 1), "steps": steps - before,
+        "longest_pause_s": round(pause, 2), "pages": seen.pages, "pages_failed": seen.pages_failed,
+        "kernel_answers": seen.answers, "reconnected": seen.reconnected,
         "ok": steps > before and (not seen.pages_failed or "proxy" in name),
     }  # fmt: skip
 
@@ -221,18 +222,27 @@ async def _bill(person: Browser, operator: Client, session: Json, say: Say) -> J
     say("stopping it, and waiting for the charge")
     same = await asyncio.to_thread(operator.session, session["id"])
     if (same["state"], same["job_id"]) != (READY, session["job_id"]):
-        raise ScnetError(f"the session is {same['state']} as job {same['job_id']}, it was job {session['job_id']}", code="lost")
+        raise ScnetError(
+            f"the session is {same['state']} as job {same['job_id']}, it was job {session['job_id']}", code="lost"
+        )
     await person.stop()
     charged = await until_charged(operator, session["id"])
     entries = await asyncio.to_thread(operator.call, "GET", "entries", params={"project": session["project"]})
     kinds = sorted(entry["kind"] for entry in entries["entries"] if entry["session"] == session["id"])
     if kinds != ["charge", "hold"]:
         raise ScnetError(f"the books have the entries {kinds} for this session", code="wrong-charge")
-    return {"session": session["id"], "centre": session["centre"], "job_id": session["job_id"], "charged": charged["charged"]}
+    return {
+        "session": session["id"],
+        "centre": session["centre"],
+        "job_id": session["job_id"],
+        "charged": charged["charged"],
+    }
 
 
 def words(one: Json) -> str:
     """Returns one fault's line for people."""
     noticed = f"{one['pages_failed']} of {one['pages'] + one['pages_failed']} pages failed"
     again = ", the tab connected again" if one["reconnected"] else ""
-    return f"{one['took_s']} s: {one['steps']} steps computed, longest pause {one['longest_pause_s']} s; {noticed}{again}"
+    return (
+        f"{one['took_s']} s: {one['steps']} steps computed, longest pause {one['longest_pause_s']} s; {noticed}{again}"
+    )

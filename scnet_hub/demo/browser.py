@@ -32,18 +32,26 @@ class Browser:
         self.tls = tls
         self.url, self.person = url.rstrip("/"), person
         self.base = f"{urlsplit(self.url).path}/"
-        self.http = httpx.AsyncClient(base_url=self.url, follow_redirects=True, timeout=60, trust_env=False, verify=tls or True)
+        self.http = httpx.AsyncClient(
+            base_url=self.url, follow_redirects=True, timeout=60, trust_env=False, verify=tls or True
+        )
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.http.aclose()
 
     def xsrf(self, path: str) -> str:
         """Returns the XSRF cookie for `path`, as seen from the installation's address: hub and server each have their
         own."""
-        found = [cookie for cookie in self.http.cookies.jar if cookie.name == "_xsrf" and self._whole(path).startswith(cookie.path)]
+        found = [
+            cookie
+            for cookie in self.http.cookies.jar
+            if cookie.name == "_xsrf" and self._whole(path).startswith(cookie.path)
+        ]
         return max(found, key=lambda cookie: len(cookie.path)).value or "" if found else ""
 
     def _whole(self, path: str) -> str:
@@ -67,13 +75,17 @@ class Browser:
         path = f"/hub/spawn/{self.person}"
         answer = await self.http.post(path, params={"_xsrf": self.xsrf("/hub/")}, data=form, follow_redirects=False)
         if answer.status_code != 302:
-            raise ScnetError(words_of(answer.text) or f"the start was refused ({answer.status_code})", code="start-refused")
+            raise ScnetError(
+                words_of(answer.text) or f"the start was refused ({answer.status_code})", code="start-refused"
+            )
 
     async def progress(self) -> list[Json]:
         """Returns the hub's events of a start, to its end. Raises ScnetError with the message if it failed."""
         events: list[Json] = []
         async with self.http.stream(
-            "GET", f"/hub/api/users/{self.person}/server/progress", headers={"Accept": "text/event-stream", **self._headers("/hub/")}
+            "GET",
+            f"/hub/api/users/{self.person}/server/progress",
+            headers={"Accept": "text/event-stream", **self._headers("/hub/")},
         ) as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("data:"):
@@ -98,7 +110,12 @@ class Browser:
         answer = await self.http.delete(f"/hub/api/users/{self.person}/server", headers=self._headers("/hub/"))
         answer.raise_for_status()
         deadline = asyncio.get_running_loop().time() + seconds
-        while (await self.http.get(f"/hub/api/users/{self.person}", headers=self._headers("/hub/"))).json().get("servers", {}).get(""):
+        while (
+            (await self.http.get(f"/hub/api/users/{self.person}", headers=self._headers("/hub/")))
+            .json()
+            .get("servers", {})
+            .get("")
+        ):
             if asyncio.get_running_loop().time() > deadline:
                 raise ScnetError("the server did not stop", code="not-stopped")
             await asyncio.sleep(0.1)
@@ -115,10 +132,16 @@ class Browser:
         return await self._connect(kernel.path)
 
     async def _connect(self, path: str) -> Kernel:
-        jar = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies.jar if self._whole(path).startswith(cookie.path))
+        jar = "; ".join(
+            f"{cookie.name}={cookie.value}"
+            for cookie in self.http.cookies.jar
+            if self._whole(path).startswith(cookie.path)
+        )
         address = f"{self.url.replace('http', 'ws', 1)}{path}"
         origin = self.url.removesuffix(self.base.rstrip("/"))
-        socket = await websocket_connect(HTTPRequest(address, headers={"Cookie": jar, "Origin": origin}, ssl_options=self.tls))
+        socket = await websocket_connect(
+            HTTPRequest(address, headers={"Cookie": jar, "Origin": origin}, ssl_options=self.tls)
+        )
         return Kernel(socket, path)
 
 
@@ -132,9 +155,22 @@ class Kernel:
         """Returns the output of `code` and its last value, as text. Raises ScnetError with the traceback if the code
         raised."""
         request = uuid.uuid4().hex
-        header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": "scnet", "version": "5.3"}
+        header = {
+            "msg_id": request,
+            "msg_type": "execute_request",
+            "username": "",
+            "session": "scnet",
+            "version": "5.3",
+        }
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+        message = {
+            "header": header,
+            "parent_header": {},
+            "metadata": {},
+            "content": content,
+            "channel": "shell",
+            "buffers": [],
+        }
         try:
             await self.socket.write_message(json.dumps(message))
         except WebSocketClosedError as error:

@@ -41,8 +41,9 @@ class Plan:
 
 
 PLANS = (
-    Plan(name="alpha", title="Alpha Computing Centre", organisation="Alpha University", nodes=2, cores=8, memory=32 * GIB, busy=0.9),
-    Plan(name="beta", title="Beta Supercomputing Centre", organisation="Beta Academy", nodes=3, cores=16, memory=64 * GIB, gpus=2,
+    Plan(name="alpha", title="Alpha Computing Centre", organisation="Alpha University", nodes=2, cores=8,
+    memory=32 * GIB, busy=0.9), Plan(name="beta", title="Beta Supercomputing "
+    "Centre", organisation="Beta Academy", nodes=3, cores=16, memory=64 * GIB, gpus=2,
          gpu_model="a100", core_hour=1.2, gpu_hour=20, busy=0.8),
     Plan(name="gamma", title="Gamma Data Centre", organisation="Gamma Province", nodes=2, cores=4, memory=16 * GIB,
          core_hour=0.8, busy=0.5),
@@ -137,7 +138,9 @@ class SlurmCentres:
     async def fill(self, name: str) -> None:
         cluster = self.clusters[name]
         for _ in range(cluster.nodes * cluster.cores):
-            await self._slurm(cluster, "sbatch", "--job-name=filler", "--output=/dev/null", "--mem=1M", "--wrap=sleep 3600")
+            await self._slurm(
+                cluster, "sbatch", "--job-name=filler", "--output=/dev/null", "--mem=1M", "--wrap=sleep 3600"
+            )
 
     async def unfill(self, name: str) -> None:
         await self._slurm(self.clusters[name], "scancel", "--name=filler")
@@ -161,7 +164,11 @@ class GivenCentres:
         self.pages = sorted((home / "centres").glob("*.toml"))
         self.names = [page.stem for page in self.pages]
         if not self.pages:
-            raise ScnetError(f"{home / 'centres'} holds no centre's page.", hint="Add a page: `scnet centre add FILE`.", code="no-centres")
+            raise ScnetError(
+                f"{home / 'centres'} holds no centre's page.",
+                hint="Add a page: `scnet centre add FILE`.",
+                code="no-centres",
+            )
 
     def write_pages(self) -> None:
         """Does nothing: the pages exist."""

@@ -88,7 +88,10 @@ async def elsewhere(demo: Demo, person: Browser, operator: Client, full: str, sa
     """Fills the first choice and checks that another centre is chosen."""
     say(f"filling {full} and starting again")
     await demo.centres.fill(full)
-    await until(lambda: next(one for one in operator.centres() if one["id"] == full)["cores_free"] == 0, f"{full} did not fill up")
+    await until(
+        lambda: next(one for one in operator.centres() if one["id"] == full)["cores_free"] == 0,
+        f"{full} did not fill up",
+    )
     await person.start(profile="small")
     await person.until_lab_answers()
     session = await asyncio.to_thread(live_lab, operator)

@@ -20,13 +20,19 @@ from .run import Demo, Setup, running
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; default: 8000, or any free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; default: 8000, or any free one."
+)
 @click.option("--host", default="", help="Address of the page; default: 127.0.0.1. Real centres must reach it.")
 @click.option(
-    "--url", default="", help="The address that people open, if not http://HOST:PORT/: https://hub.example.org/jupyter/ behind TLS."
+    "--url",
+    default="",
+    help="The address that people open, if not http://HOST:PORT/: https://hub.example.org/jupyter/ behind TLS.",
 )
 @click.option(
-    "--subdomains", is_flag=True, help="Give each person's servers a host name of their own, PERSON.HOST; needs a wildcard in DNS."
+    "--subdomains",
+    is_flag=True,
+    help="Give each person's servers a host name of their own, PERSON.HOST; needs a wildcard in DNS.",
 )
 @click.option(
     "--centres",
@@ -35,15 +41,21 @@ from .run import Demo, Setup, running
     default="embedded",
     help="The kind of member centres; given: the pages in centres/ of the state folder.",
 )
-@click.option("--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), default=None, help="State folder; default: SCNET_HOME or .scnet here."
+)
 @click.option("--check", is_flag=True, help="Run through the main job on free ports in a new state folder, and report.")
-@click.option("--break", "breaking", is_flag=True, help="Kill one process after another while a notebook computes, and report.")
+@click.option(
+    "--break", "breaking", is_flag=True, help="Kill one process after another while a notebook computes, and report."
+)
 @click.option("--calm", is_flag=True, help="Run no pretended jobs of other people.")
 @click.option("--without-hub", is_flag=True, help="Start everything except the hub, which you then run yourself.")
 @click.option("--fill", metavar="CENTRE", default="", help="At a running demo: let others' jobs take all of CENTRE.")
 @click.option("--unfill", metavar="CENTRE", default="", help="At a running demo: remove these jobs again.")
 @click.option("--json", "as_json", is_flag=True, help="With --check or --break: one JSON document on stdout.")
-def demo(home: Path | None, kind: str, check: bool, breaking: bool, fill: str, unfill: str, as_json: bool, **settings: Any) -> None:
+def demo(
+    home: Path | None, kind: str, check: bool, breaking: bool, fill: str, unfill: str, as_json: bool, **settings: Any
+) -> None:
     """Start the whole federation on this machine; Ctrl-C stops it."""
     place = (home or state_dir()).resolve()
     try:
@@ -74,7 +86,11 @@ async def _serve(home: Path, setup: Setup) -> None:
     async with running(home, setup, say=lambda words: click.echo(f"… {words}")) as up:
         click.echo(welcome(up, time.monotonic() - began))
         await stop.wait()
-        kept = "sessions continue" if setup.kind == "given" else "sessions end, and their time is charged at the next start"
+        kept = (
+            "sessions continue"
+            if setup.kind == "given"
+            else "sessions end, and their time is charged at the next start"
+        )
         click.echo(f"\n… stopping: {kept}")
     click.echo("Stopped. Everything is kept in " + str(home))
 
@@ -83,10 +99,15 @@ def welcome(up: Demo, seconds: float) -> str:
     new = up.state.passwords
     lines = [f"\nSCNet Hub is ready after {seconds:.1f} s:  {up.state.public_url}\n"]
     if new:
-        lines += ["Logins, shown this once (only hashes are kept):", *(f"    {name:8} {word}" for name, word in new.items()), ""]
+        lines += [
+            "Logins, shown this once (only hashes are kept):",
+            *(f"    {name:8} {word}" for name, word in new.items()),
+            "",
+        ]
     else:
         lines += [
-            "The logins are those shown at the first start. For new logins: stop, delete people.json in the state folder, start again.",
+            "The logins are those shown at the first start. For new logins: stop, delete people.json in the "
+            "state folder, start again.",
             "",
         ]
     if "hub" not in up.processes:

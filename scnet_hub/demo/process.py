@@ -28,7 +28,9 @@ CALM = 60.0  # seconds after which a death counts as the first again
 class Process:
     """`ready()` waits until `probe` answers True. `run()` keeps the process alive until `stop()`."""
 
-    def __init__(self, name: str, argv: Sequence[str], *, home: Path, env: dict[str, str], probe: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(
+        self, name: str, argv: Sequence[str], *, home: Path, env: dict[str, str], probe: Callable[[], Awaitable[bool]]
+    ) -> None:
         self.name, self.argv, self.home, self.env, self.probe = name, list(argv), home, env, probe
         self.log = home / "logs" / f"{name}.log"
         self.pid_file = home / "run" / f"{name}.json"
@@ -46,9 +48,17 @@ class Process:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("ab") as log:
             self.child = await asyncio.create_subprocess_exec(
-                *self.argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, cwd=self.home, start_new_session=True
+                *self.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                cwd=self.home,
+                start_new_session=True,
             )
-        self.pid_file.write_text(json.dumps({"pid": self.child.pid, "born": psutil.Process(self.child.pid).create_time()}))
+        self.pid_file.write_text(
+            json.dumps({"pid": self.child.pid, "born": psutil.Process(self.child.pid).create_time()})
+        )
 
     async def _keep_alive(self) -> None:
         deaths = 0
@@ -88,7 +98,9 @@ class Process:
         self.pid_file.unlink(missing_ok=True)
 
 
-async def until(probe: Callable[[], Awaitable[bool]], what: str, seconds: float = 60, hint: Callable[[], str] = str) -> None:
+async def until(
+    probe: Callable[[], Awaitable[bool]], what: str, seconds: float = 60, hint: Callable[[], str] = str
+) -> None:
     """Waits until `probe` answers True. Raises ScnetError naming `what` after that many seconds."""
     deadline = time.monotonic() + seconds
     while not await probe():

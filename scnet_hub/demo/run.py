@@ -51,7 +51,8 @@ class Demo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a demo consists of, and where it is reached. `port`: 0 is any free one; `kind` is what the member centres are made of."""
+    """What a demo consists of, and where it is reached. `port`: 0 is any free one; `kind` is what the member centres
+    are made of."""
 
     port: int = 0
     host: str = ""
@@ -70,7 +71,9 @@ async def running(home: Path, setup: Setup | None = None, *, say: Say) -> AsyncI
     listed = ["*"] if setup.kind == "given" else centres.names
     with only_one(home):
         async with choosing_ports():
-            state = prepare(home, port=setup.port, host=setup.host, url=setup.url, subdomains=setup.subdomains, centres=listed)
+            state = prepare(
+                home, port=setup.port, host=setup.host, url=setup.url, subdomains=setup.subdomains, centres=listed
+            )
             centres.write_pages()
             demo = Demo(state, centres, with_hub=setup.with_hub)
             try:
@@ -103,7 +106,8 @@ def only_one(home: Path) -> Iterator[None]:
         except OSError as error:
             lock.seek(0)
             raise ScnetError(
-                f"A demo is running already with this state folder: process {lock.read().strip()}, page {Ports.read(home).address}.",
+                f"A demo is running already with this state folder: process {lock.read().strip()}, page "
+                f"{Ports.read(home).address}.",
                 hint="Use that demo, stop it with Ctrl-C in its terminal, or start another demo with --home FOLDER.",
                 code="running",
             ) from error
@@ -115,7 +119,11 @@ def only_one(home: Path) -> Iterator[None]:
 
 def environment(state: State) -> dict[str, str]:
     """Returns the environment of the demo's processes: without secrets, and with bytecode allowed."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_")) and "TOKEN" not in key}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("JUPYTERHUB_", "SCNET_")) and "TOKEN" not in key
+    }
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return {**kept, "PATH": path, "SCNET_HOME": str(state.home)}
@@ -136,7 +144,9 @@ def proxy(state: State) -> Process:
         *(["--host-routing"] if state.ports.subdomains else []),
     ]  # fmt: skip
     env = {**environment(state), "CONFIGPROXY_AUTH_TOKEN": read_secret(state.home / "secrets" / "proxy.token")}
-    return Process("proxy", argv, home=state.home, env=env, probe=answers(f"http://127.0.0.1:{state.ports.proxy_api}/api/routes"))
+    return Process(
+        "proxy", argv, home=state.home, env=env, probe=answers(f"http://127.0.0.1:{state.ports.proxy_api}/api/routes")
+    )
 
 
 def hub(state: State) -> Process:

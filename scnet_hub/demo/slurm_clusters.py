@@ -105,7 +105,8 @@ class SlurmCluster:
         while not self.answers():
             if time.monotonic() > deadline:
                 raise SpecError(
-                    f"the Slurm cluster {self.name} did not come up within {timeout:g} s.", hint=f"See {self.home}/slurmctld.log."
+                    f"the Slurm cluster {self.name} did not come up within {timeout:g} s.",
+                    hint=f"See {self.home}/slurmctld.log.",
                 )
             time.sleep(0.05)
 
@@ -118,7 +119,11 @@ class SlurmCluster:
             env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=15,
         )  # fmt: skip
         states = done.stdout.split()
-        return done.returncode == 0 and len(states) == self.nodes and set(states) <= {"idle", "mixed", "allocated", "completing", "planned"}
+        return (
+            done.returncode == 0
+            and len(states) == self.nodes
+            and set(states) <= {"idle", "mixed", "allocated", "completing", "planned"}
+        )
 
     def stop(self, *, cancel_jobs: bool = True, timeout: float = 10) -> None:
         """Cancels all jobs, then ends the daemons that wrote the pid files here."""
@@ -140,7 +145,10 @@ class SlurmCluster:
             run("scancel", "--state=PENDING", environment=self.environment)
             run("scancel", "--user", getpass.getuser(), environment=self.environment)
             deadline = time.monotonic() + timeout
-            while run("squeue", "--noheader", "--format=%A", environment=self.environment).strip() and time.monotonic() < deadline:
+            while (
+                run("squeue", "--noheader", "--format=%A", environment=self.environment).strip()
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.05)
 
     def controller(self) -> int:
@@ -172,7 +180,11 @@ class SlurmCluster:
         gres = ":".join(filter(None, ("gpu", self.gpu_model, str(self.gpus)))) if self.gpus else ""
         lines = [
             CONF.format(
-                name=self.name, port=ports[0], user=getpass.getuser(), home=self.home, memory_per_core=max(1, megabytes // self.cores)
+                name=self.name,
+                port=ports[0],
+                user=getpass.getuser(),
+                home=self.home,
+                memory_per_core=max(1, megabytes // self.cores),
             ),
             *(["GresTypes=gpu"] if gres else []),
         ]
@@ -224,8 +236,8 @@ def run(program: str, *arguments: str, environment: dict[str, str]) -> str:
     # Daemons keep what they inherit: their output goes nowhere, not into a pipe that would never end.
     pipe = subprocess.DEVNULL if program.startswith("slurm") else subprocess.PIPE
     done = subprocess.run(
-        [find(program), *arguments], env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True,
-        timeout=30, cwd="/",
+        [find(program), *arguments], env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=pipe,
+        stderr=pipe, text=True, timeout=30, cwd="/",
     )  # fmt: skip
     if done.returncode:
         raise SpecError(f"{program} failed: {(done.stderr or 'see its log').strip()}")

@@ -96,7 +96,9 @@ class State:
         return self.ports.address.at(self.ports.proxy_url)
 
 
-def prepare(home: Path, *, port: int = 0, host: str = "", url: str = "", subdomains: bool = False, centres: Iterable[str]) -> State:
+def prepare(
+    home: Path, *, port: int = 0, host: str = "", url: str = "", subdomains: bool = False, centres: Iterable[str]
+) -> State:
     """Prepares the state folder with everything except the centres; keeps what exists. `port` 0: any port, then kept;
     `host` and `url` "": as last time, at first 127.0.0.1 and the address from host and port. Raises SpecError for an
     invalid `url`."""
@@ -111,7 +113,10 @@ def prepare(home: Path, *, port: int = 0, host: str = "", url: str = "", subdoma
         page.write_text(FEDERATION.format(centres=", ".join(f'"centres/{name}.toml"' for name in centres)))
     state = State(home=home, ports=ports, passwords=passwords)
     write_secret(home / "broker.json", json.dumps(broker_settings(state), indent=1))
-    write_secret(home / "client.json", json.dumps({"url": state.api_url, "token": make_secret(home / "secrets" / "operator.token")}))
+    write_secret(
+        home / "client.json",
+        json.dumps({"url": state.api_url, "token": make_secret(home / "secrets" / "operator.token")}),
+    )
     return state
 
 
@@ -132,16 +137,22 @@ def choose_ports(home: Path, public: int, host: str = "", url: str = "", subdoma
     """Chooses the ports of last time if they are still free, else free ports; stores the choice. Raises SpecError."""
     kept = Ports.read(home)
     host = host or kept.host
-    said = replace(kept, host=host, url=str(Address.parse(url)) if url else kept.url, subdomains=subdomains or kept.subdomains)
+    said = replace(
+        kept, host=host, url=str(Address.parse(url)) if url else kept.url, subdomains=subdomains or kept.subdomains
+    )
     wanted = {"public": public or Ports().public, "hub": kept.hub, "proxy_api": kept.proxy_api, "broker": kept.broker}
     chosen: dict[str, int] = {}
     for name, number in wanted.items():
         if not free(number, host if name == "public" else "127.0.0.1"):
             if name == "public" and public:
-                raise ScnetError(f"Port {public} is in use.", hint="Choose another with --port, or leave it out.", code="port-taken")
+                raise ScnetError(
+                    f"Port {public} is in use.", hint="Choose another with --port, or leave it out.", code="port-taken"
+                )
             number = some_free_port(chosen.values())
         chosen[name] = number
-    ports = replace(said, public=chosen["public"], hub=chosen["hub"], proxy_api=chosen["proxy_api"], broker=chosen["broker"])
+    ports = replace(
+        said, public=chosen["public"], hub=chosen["hub"], proxy_api=chosen["proxy_api"], broker=chosen["broker"]
+    )
     ports.check()
     (home / "ports.json").write_text(json.dumps(asdict(ports)))
     return ports

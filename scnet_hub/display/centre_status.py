@@ -1,5 +1,5 @@
-"""How a centre stands, in words made from its document of docs/reference/rest.md: what fails there since when, what it announces; and how
-fast a project spends.
+"""How a centre stands, in words made from its document of docs/reference/rest.md: what fails there since when, what it
+announces; and how fast a project spends.
 
 Words only, for every client alike: start page, panel and command line say the same. Reads no clock and asks nobody.
 """
@@ -34,7 +34,10 @@ def why(centre: Facts) -> str:
 
 def told(centre: Facts) -> list[str]:
     """What the centre announces, now and soon, and its maintenance; a line each."""
-    return [*(_announced(one) for one in centre.get("announcements") or ()), *(_closed(one) for one in centre.get("maintenance") or ())]
+    return [
+        *(_announced(one) for one in centre.get("announcements") or ()),
+        *(_closed(one) for one in centre.get("maintenance") or ()),
+    ]
 
 
 def _announced(one: Facts) -> str:
@@ -65,7 +68,11 @@ def _week(project: Facts) -> str:
         return "how fast it spends is not known yet: that takes more than a day of use"
     if not rate:
         return "nothing was spent in the last week"
-    lasts = f"runs out on {project['runs_out_at'][:10]} at this rate" if project["runs_out_at"] else "lasts for years at this rate"
+    lasts = (
+        f"runs out on {project['runs_out_at'][:10]} at this rate"
+        if project["runs_out_at"]
+        else "lasts for years at this rate"
+    )
     return f"{format_number(rate)} credits a day over the last week; {lasts}"
 
 

@@ -1,7 +1,7 @@
 """Two small charts as SVG for an HTML page: bars by day, and what is left over time; they say in words what they show.
 
-They take the page's colours by CSS variables, so they hold in dark mode and in print, and need no script: that is why they
-are no library's (pygal, the lightest one, brings a style sheet of its own and a script).
+They take the page's colours by CSS variables, so they hold in dark mode and in print, and need no script: that is why
+they are no library's (pygal, the lightest one, brings a style sheet of its own and a script).
 
     --chart-bar      what is counted            --chart-soft   an estimate beside it
     --chart-line     the grid                   text is in the colour of the text around
@@ -43,7 +43,9 @@ class Left:
     mark: str = ""  # what happens there, in words
 
 
-def bars(title: str, description: str, shown: Sequence[Bar], *, name: str = "chart", width: int = 960, height: int = HEIGHT) -> str:
+def bars(
+    title: str, description: str, shown: Sequence[Bar], *, name: str = "chart", width: int = 960, height: int = HEIGHT
+) -> str:
     """A bar a day; "" without any. `name` is the chart's own on its page."""
     if not shown:
         return ""
@@ -56,18 +58,34 @@ def bars(title: str, description: str, shown: Sequence[Bar], *, name: str = "cha
         x, bar = LEFT + place * wide, max(1.0, wide * 0.72)
         high, more = (max(part, 0) / most * (floor - TOP) for part in (one.value, one.soft))
         left = f"{x + (wide - bar) / 2:.1f}"
-        parts = f'<rect x="{left}" y="{floor - high:.1f}" width="{bar:.1f}" height="{high:.1f}" style="{BAR}"/>' if high else ""
+        parts = (
+            f'<rect x="{left}" y="{floor - high:.1f}" width="{bar:.1f}" height="{high:.1f}" style="{BAR}"/>'
+            if high
+            else ""
+        )
         if more:
-            parts += f'<rect x="{left}" y="{floor - high - more:.1f}" width="{bar:.1f}" height="{more:.1f}" style="{SOFT}"/>'
+            parts += (
+                f'<rect x="{left}" y="{floor - high - more:.1f}" width="{bar:.1f}" height="{more:.1f}" style="{SOFT}"/>'
+            )
         made.append(f"<g><title>{escape(one.words or f'{one.label}: {number(one.value)}')}</title>")
-        made.append(f'<rect x="{x:.1f}" y="{TOP}" width="{wide:.1f}" height="{floor - TOP}" fill="none" pointer-events="all"/>{parts}</g>')
+        made.append(
+            f'<rect x="{x:.1f}" y="{TOP}" width="{wide:.1f}" height="{floor - TOP}" fill="none" '
+            f'pointer-events="all"/>{parts}</g>'
+        )
         if place % every == 0 and x + LABEL / 2 < width:
             made.append(_text(x + wide / 2, height - 8, one.label, "middle"))
     return _svg(name, title, description, made, width, height)
 
 
 def left_over(
-    title: str, description: str, past: Sequence[Left], ahead: Sequence[Left], zone: tzinfo = UTC, *, name: str = "left", width: int = 960
+    title: str,
+    description: str,
+    past: Sequence[Left],
+    ahead: Sequence[Left],
+    zone: tzinfo = UTC,
+    *,
+    name: str = "left",
+    width: int = 960,
 ) -> str:
     """What was left, and dashed what will be; each point of `ahead` with a mark is named. "" without any past."""
     points = [*past, *ahead]
@@ -90,7 +108,9 @@ def left_over(
     if ahead:
         now = across(past[-1].at)
         made.append(f'<path d="M{now:.1f} {TOP}V{floor}" style="{LINE}" stroke-width="1.5"/>')
-        made.append(f'<path d="{path([past[-1], *ahead])}" fill="none" style="{INK}" stroke-width="2" stroke-dasharray="5 4"/>')
+        made.append(
+            f'<path d="{path([past[-1], *ahead])}" fill="none" style="{INK}" stroke-width="2" stroke-dasharray="5 4"/>'
+        )
     for one in ahead:
         if one.mark:
             made.append(f"<g><title>{escape(one.mark)}</title>")
@@ -103,7 +123,8 @@ def left_over(
 
 
 def _dates(first: datetime, last: datetime, zone: tzinfo, width: int) -> list[tuple[datetime, str]]:
-    """Beginnings of days there, or where they would be too many of months, with their labels; where none is between: the first moment."""
+    """Beginnings of days there, or where they would be too many of months, with their labels; where none is between:
+    the first moment."""
     most = max(2, int((width - LEFT - RIGHT) / (LABEL * 1.8)))
     begin, end = first.astimezone(zone).date(), last.astimezone(zone).date()
     years = (end - begin).days > MONTHS
@@ -112,7 +133,10 @@ def _dates(first: datetime, last: datetime, zone: tzinfo, width: int) -> list[tu
         starts = [date(month // 12, month % 12 + 1, 1) for month in months]
     else:
         starts = [begin + timedelta(days=one + 1) for one in range((end - begin).days)]
-    shown = [(datetime.combine(at, time(), zone), day(at, years=years)) for at in starts[:: max(1, math.ceil(len(starts) / most))]]
+    shown = [
+        (datetime.combine(at, time(), zone), day(at, years=years))
+        for at in starts[:: max(1, math.ceil(len(starts) / most))]
+    ]
     return shown or [(first, day(begin))]
 
 
@@ -145,18 +169,26 @@ def _grid(most: float, step: float, width: int, height: int) -> list[str]:
     made = []
     for place in range(round(most / step) + 1):
         y = floor - place * step / most * (floor - TOP)
-        made.append(f'<path d="M{LEFT} {y:.1f}H{width - RIGHT}" style="{LINE}"/>' + _text(LEFT - 7, y + 4, number(place * step), "end"))
+        made.append(
+            f'<path d="M{LEFT} {y:.1f}H{width - RIGHT}" style="{LINE}"/>'
+            + _text(LEFT - 7, y + 4, number(place * step), "end")
+        )
     return made
 
 
 def _text(x: float, y: float, words: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="currentColor" fill-opacity="0.75">{escape(words)}</text>'
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="currentColor" '
+        f'fill-opacity="0.75">{escape(words)}</text>'
+    )
 
 
 def _svg(name: str, title: str, description: str, made: Sequence[str], width: int, height: int) -> str:
     name = escape(name)
     return (
         f'<svg class="scnet-chart" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-labelledby="{name}-title {name}-words" font-family="inherit" font-size="12" style="max-width:100%;height:auto">'
-        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-words">{escape(description)}</desc>{"".join(made)}</svg>'
+        f'role="img" aria-labelledby="{name}-title {name}-words" font-family="inherit" font-size="12" '
+        'style="max-width:100%;height:auto">'
+        f'<title id="{name}-title">{escape(title)}</title><desc '
+        f'id="{name}-words">{escape(description)}</desc>{"".join(made)}</svg>'
     )

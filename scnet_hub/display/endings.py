@@ -1,7 +1,7 @@
 """How a session ended, in words for its owner, and what to do next: one vocabulary for pages, panels and commands.
 
-`happened` makes the sentence from what a centre said of the job; the others read the session document of docs/reference/rest.md.
-Pure: asks nobody and reads no clock.
+`happened` makes the sentence from what a centre said of the job; the others read the session document of
+docs/reference/rest.md. Pure: asks nobody and reads no clock.
 """
 
 from __future__ import annotations
@@ -30,21 +30,25 @@ _CAUSES: Mapping[str, str] = {
 }
 AGAIN = "Start it again; if that repeats itself, tell the admins of its centre."
 _NEXT: tuple[tuple[str, str], ...] = (  # by how the sentence goes on, the first that fits
-    (r"its walltime", "Start it again with a longer time. What a notebook's kernel held is gone; files are where you saved them."),
+    (r"its walltime", "Start it again with a longer time. What a notebook's kernel held is gone; files are where you "
+    "saved them."),
     (r"more memory than", "Start it again with more memory, or load less data at once."),
-    (r"Lost by the centre", "Nothing of yours was wrong. Start it again: another centre is chosen if this one still fails."),
+    (r"Lost by the centre", "Nothing of yours was wrong. Start it again: another centre is chosen if this one still "
+    "fails."),
     (r"(credits ran out|credits are running out)", "Ask the project's PI for more credits, or choose another project."),
     (r"^Stopped: nothing ran in it", "Start it again when you need it."),
-    (r"^Cancelled at the centre", "The job was cancelled at the centre itself. Start it again, or ask the admins of that centre why."),
+    (r"^Cancelled at the centre", "The job was cancelled at the centre itself. Start it again, or ask the admins of "
+    "that centre why."),
     (r"knows nothing of this job|no record of this job", AGAIN),
-    (r"^The job (failed|was killed)", "Read the last lines of its log. If they don't explain it, ask the admins of its centre."),
+    (r"^The job (failed|was killed)", "Read the last lines of its log. If they don't explain it, ask the admins of "
+    "its centre."),
 )  # fmt: skip
 _EXIT = re.compile(r"(\d{1,3})(?::(\d{1,3}))?", re.ASCII)  # as Slurm writes it: status:signal
 
 
 def happened(state: str, reason: str, *, walltime: timedelta, memory: int) -> str:
-    """The sentence for a job that a centre calls `state` (a value of JobState) and of which it says `reason`. `walltime` and `memory`
-    (bytes; 0: the centre's share) are what the job had asked for."""
+    """The sentence for a job that a centre calls `state` (a value of JobState) and of which it says `reason`.
+    `walltime` and `memory` (bytes; 0: the centre's share) are what the job had asked for."""
     why = f" ({reason})" if reason and reason.lower() not in ("none", state) else ""
     if state == "completed":
         return ENDED_WELL
@@ -61,8 +65,8 @@ def happened(state: str, reason: str, *, walltime: timedelta, memory: int) -> st
 
 
 def cause(session: Facts) -> str:
-    """The sentence alone, with exit code or signal where the usage record told one: "The job failed with exit code 3.", "The job was
-    killed by signal 9."; "" while it lives."""
+    """The sentence alone, with exit code or signal where the usage record told one: "The job failed with exit code 3.",
+    "The job was killed by signal 9."; "" while it lives."""
     words = str(session.get("end_reason") or "").partition("\n")[0]
     code = exit_words(str(session.get("exit_code") or ""))
     if code and words.startswith("The job failed"):

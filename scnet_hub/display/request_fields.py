@@ -48,7 +48,8 @@ class Field:
 
 FIELDS = (
     Field(name="kind", kind=Kind.WORD, choices=("lab", "dask", "batch"), words="What is started (lab)."),
-    Field(name="name", kind=Kind.TEXT, words="The person's name for the session; for kind lab that of the JupyterHub server."),
+    Field(name="name", kind=Kind.TEXT, words="The person's name for the session; for kind lab that of the JupyterHub "
+    "server."),
     Field(
         name="cores", kind=Kind.COUNT, least=1, most=100_000, default=1, on_form=True, sized=True, option=True,
         words="Cores in all (1).",
@@ -66,7 +67,8 @@ FIELDS = (
         name="memory", kind=Kind.MEMORY, on_form=True, sized=True, option=True,
         words="In all: 4G, 512M (the centre's share of so many cores).",
     ),
-    Field(name="nodes", kind=Kind.COUNT, least=1, most=10_000, default=1, option=True, words="Spread over so many nodes (1)."),
+    Field(name="nodes", kind=Kind.COUNT, least=1, most=10_000, default=1, option=True, words="Spread over so many "
+    "nodes (1)."),
     Field(name="centre", kind=Kind.WORD, on_form=True, option=True, words="Only this centre."),
     Field(name="partition", kind=Kind.WORD, option=True, words="Only this partition."),
     Field(name="project", kind=Kind.WORD, on_form=True, option=True, words="Who pays (your first project)."),

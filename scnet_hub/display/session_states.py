@@ -1,7 +1,8 @@
 """The states of a session, each with its word, icon, tone and progress, and whether the session is live in it.
 
-This is the one table of them, for the lifecycle, the broker's documents, pages, panels and commands. How a session moves from state to
-state is decided by `domain/sessions/lifecycle.py`. Reads the session document of docs/reference/rest.md and asks nobody.
+This is the one table of them, for the lifecycle, the broker's documents, pages, panels and commands. How a session
+moves from state to state is decided by `domain/sessions/lifecycle.py`. Reads the session document of
+docs/reference/rest.md and asks nobody.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One state. `progress` is a percentage of the start. `on_node`: its job has a node; `starts`: it leads to READY without a further word
-    of the person."""
+    """One state. `progress` is a percentage of the start. `on_node`: its job has a node; `starts`: it leads to READY
+    without a further word of the person."""
 
     name: str
     look: Look
@@ -53,7 +54,9 @@ LIVE = tuple(state.name for state in TABLE if state.live)
 UNTIL_READY = tuple(state.name for state in TABLE if state.starts)
 WITHOUT_NODE = tuple(state.name for state in TABLE if state.starts and not state.on_node)
 ON_NODE = tuple(state.name for state in TABLE if state.on_node)
-MOVING = tuple(state.name for state in TABLE if state.live and state.look.tone == WAIT)  # another state follows by itself
+MOVING = tuple(
+    state.name for state in TABLE if state.live and state.look.tone == WAIT
+)  # another state follows by itself
 
 # How an ended session is shown, by its outcome; and a state that no centre can tell at the moment.
 OUTCOMES = {

@@ -1,7 +1,8 @@
-"""Times and days as people and programs write them: text → aware UTC, or a refusal in a sentence; and a time or an age → words.
+"""Times and days as people and programs write them: text → aware UTC, or a refusal in a sentence; and a time or an age
+→ words.
 
-What is read is bounded, so that whatever is parsed can be moved to any time zone, printed, stored and reckoned with. The words for a time
-that is not there ("never", "none yet", "–") are the caller's. Nothing here reads a clock.
+What is read is bounded, so that whatever is parsed can be moved to any time zone, printed, stored and reckoned with.
+The words for a time that is not there ("never", "none yet", "–") are the caller's. Nothing here reads a clock.
 """
 
 from __future__ import annotations

@@ -32,7 +32,9 @@ class Address:
         """Reads an address. Raises SpecError for anything but scheme, host, port and a plain path."""
         text = text.strip()
         if not text.isprintable() or " " in text:
-            raise SpecError(f"{text[:200]!r} is not a valid address: it contains a space or a control character.", hint=_LIKE)
+            raise SpecError(
+                f"{text[:200]!r} is not a valid address: it contains a space or a control character.", hint=_LIKE
+            )
         try:
             parts = urlsplit(text)
             host, port = parts.netloc.lower(), parts.port
@@ -41,7 +43,9 @@ class Address:
         if parts.scheme not in ("http", "https"):
             raise SpecError(f"{text[:200]!r} does not begin with http:// or https://.", hint=_LIKE)
         if parts.query or parts.fragment or not _HOST.fullmatch(host.removesuffix(f":{port}")):
-            raise SpecError(f"{text[:200]!r} is not a valid address: a host, a port and a path are allowed.", hint=_LIKE)
+            raise SpecError(
+                f"{text[:200]!r} is not a valid address: a host, a port and a path are allowed.", hint=_LIKE
+            )
         path = f"/{parts.path.strip('/')}/".replace("//", "/")
         if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
             raise SpecError(f"{text[:200]!r}: its path may hold letters, digits and - . _ ~ only.", hint=_LIKE)

@@ -22,13 +22,19 @@ def in_networks(host: str, networks: Sequence[str], *, listen: str = "", centre:
         return found
     if not found:
         hint = (
-            f"Where network.nodes on {centre}'s page is set, sessions report an address; this node found none of its own in these networks."
+            f"Where network.nodes on {centre}'s page is set, sessions report an address; this node found none of "
+            "its own in these networks."
         )
     elif "%" in found:
-        hint = f"An address with a zone is valid on its own machine only: the node needs another, in network.nodes on {centre}'s page."
+        hint = (
+            "An address with a zone is valid on its own machine only: the node needs another, in network.nodes on "
+            f"{centre}'s page."
+        )
     else:
         hint = f"If its nodes have such addresses, add their network to network.nodes on {centre}'s page."
-    raise Refused(f"{host} is not in the networks of nodes of {centre} ({', '.join(networks)}).", hint=hint, code="bad-host")
+    raise Refused(
+        f"{host} is not in the networks of nodes of {centre} ({', '.join(networks)}).", hint=hint, code="bad-host"
+    )
 
 
 def on_node(host: str, node: str, *, domains: Callable[[], Iterable[str]] = frozenset, centre: str) -> str:
@@ -48,9 +54,12 @@ def on_node(host: str, node: str, *, domains: Callable[[], Iterable[str]] = froz
         hint = f'If {domain} is the domain of its nodes, say so on {centre}\'s page: network.domains = ["{domain}"].'
     else:
         hint = (
-            f"If it is the same machine, add the networks of its nodes to network.nodes on {centre}'s page: sessions then report addresses."
+            f"If it is the same machine, add the networks of its nodes to network.nodes on {centre}'s page: "
+            "sessions then report addresses."
         )
-    raise Refused(f"{host} is not where a session at {centre} can listen: its node is {node}.", hint=hint, code="bad-host")
+    raise Refused(
+        f"{host} is not where a session at {centre} can listen: its node is {node}.", hint=hint, code="bad-host"
+    )
 
 
 def domains_of(names: Iterable[str]) -> set[str]:

@@ -52,7 +52,8 @@ def login(name: str) -> str:
     """Returns the name of an account at a centre, if it is valid. Raises BadOption."""
     if not _LOGIN.fullmatch(name):
         raise BadOption(
-            f"account: {name[:40]!r} is not a valid login.", hint="Use lower-case letters, digits, '.', '_' and '-'; at most 32."
+            f"account: {name[:40]!r} is not a valid login.",
+            hint="Use lower-case letters, digits, '.', '_' and '-'; at most 32.",
         )
     return name
 

@@ -78,7 +78,9 @@ def days(period: Period) -> Iterator[date]:
 @lru_cache(maxsize=4096)
 def _month(year: int, month: int, zone: str) -> Period:
     after = (year, month + 1) if month < 12 else (year + 1, 1)
-    return Period(name=f"{year:04}-{month:02}", zone=zone, start=_midnight(year, month, zone), end=_midnight(*after, zone))
+    return Period(
+        name=f"{year:04}-{month:02}", zone=zone, start=_midnight(year, month, zone), end=_midnight(*after, zone)
+    )
 
 
 def _midnight(year: int, month: int, zone: str) -> datetime:
@@ -181,7 +183,10 @@ def _incomplete(one: Completeness) -> list[str]:
         return []
     shown, more = one.missing[:3], len(one.missing) - 3
     rest = f" and {more} more" if more > 0 else ""
-    return [f"{one.centre} is not complete: {'; '.join(shown)}{rest}. Ask it to send them, or give a reason for closing without them."]
+    return [
+        f"{one.centre} is not complete: {'; '.join(shown)}{rest}. Ask it to send them, or give a reason for "
+        "closing without them."
+    ]
 
 
 def _undecided(one: Suspended) -> str:

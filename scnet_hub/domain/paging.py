@@ -1,4 +1,5 @@
-"""Lists a page at a time: `limit` rows after a cursor, which is the `next` of the page before. Every list has a ceiling."""
+"""Lists a page at a time: `limit` rows after a cursor, which is the `next` of the page before. Every list has a
+ceiling."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ PAGE, MOST = 200, 1000  # rows of one answer: what is usual, and at most
 
 
 def page(rows: Sequence[T], key: Callable[[T], str], after: str, limit: int) -> tuple[list[T], str | None]:
-    """The rows behind the one whose key is `after` ("": from the first one), and the cursor of the next page, or None. Raises BadOption
-    where no row has that key."""
+    """The rows behind the one whose key is `after` ("": from the first one), and the cursor of the next page, or None.
+    Raises BadOption where no row has that key."""
     first = 0
     if after:
         first = next((place for place, row in enumerate(rows, 1) if key(row) == after), 0)

@@ -22,7 +22,13 @@ _DICTS: Mapping[str, Mapping[str, Kind]] = {
     "hub": {"error": str},
     "environment": {"error": str},
 }
-_REPORT: Mapping[str, Kind] = {"version": list, "missing": dict, "scnet_hub": str, "sources": str, "seconds": (int, float)}
+_REPORT: Mapping[str, Kind] = {
+    "version": list,
+    "missing": dict,
+    "scnet_hub": str,
+    "sources": str,
+    "seconds": (int, float),
+}
 _TRIAL: Mapping[str, Kind] = {"error": str, "node": str}
 _TIMES: Mapping[str, Kind] = {"listened": (int, float), "kernel": (int, float)}
 _SEEN: Mapping[str, Kind] = {"status": int, "body": str}
@@ -75,7 +81,9 @@ def trial(line: str) -> Json:
 
 
 def _is_report(facts: Any) -> bool:
-    return _has(facts, _REPORT) and len(facts["version"]) >= 2 and all(isinstance(part, int) for part in facts["version"])
+    return (
+        _has(facts, _REPORT) and len(facts["version"]) >= 2 and all(isinstance(part, int) for part in facts["version"])
+    )
 
 
 def _has(fact: Any, kinds: Mapping[str, Kind]) -> bool:

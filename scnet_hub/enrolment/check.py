@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..domain.dialects.dialect import dialect
-from ..domain.standard.centre import CentreSpec, SshTransport
+from ..domain.standard.centre import CentreSpec
+from ..domain.standard.transports import SshTransport
 from ..errors import SpecError
 from . import environment_hops, login_hops, network_hops, pages, scheduler_hops
 from .findings import Finding, Hop, State, walk
@@ -52,7 +53,10 @@ def _has_authority(spec: CentreSpec, home: Path) -> None:
     nowhere."""
     needs_ca = isinstance(spec.transport, SshTransport) and not spec.transport.key_file
     if needs_ca and not (home / "secrets" / "ssh_ca").exists():
-        raise SpecError(f"{home} has no SSH CA (secrets/ssh_ca).", hint="Is it the hub's state folder? `scnet centre add` makes one there.")
+        raise SpecError(
+            f"{home} has no SSH CA (secrets/ssh_ca).",
+            hint="Is it the hub's state folder? `scnet centre add` makes one there.",
+        )
 
 
 def page_finding(page: Path, spec: CentreSpec) -> Finding:

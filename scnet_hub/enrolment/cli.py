@@ -17,7 +17,8 @@ import click
 from ..adapters.transport.certificates import CertificateAuthority
 from ..cli.app import Answer, fail, plain, print_json, print_table
 from ..client.rest import state_dir
-from ..domain.standard.centre import CentreSpec, SshTransport
+from ..domain.standard.centre import CentreSpec
+from ..domain.standard.transports import SshTransport
 from ..errors import ScnetError
 from ..units import parse_walltime
 from . import pages
@@ -25,7 +26,12 @@ from .check import examine
 from .findings import Finding, State
 from .live_sessions import refuse_while_lived_in
 
-MARKS = {State.OK: ("ok", "green"), State.WARN: ("warn", "yellow"), State.FAIL: ("fail", "red"), State.SKIPPED: ("skipped", "bright_black")}
+MARKS = {
+    State.OK: ("ok", "green"),
+    State.WARN: ("warn", "yellow"),
+    State.FAIL: ("fail", "red"),
+    State.SKIPPED: ("skipped", "bright_black"),
+}
 
 
 @click.group()
@@ -39,7 +45,10 @@ def operating(function: Callable[..., Answer]) -> Callable[..., None]:
     command with code 1."""
 
     @click.option(
-        "--home", type=click.Path(path_type=Path, file_okay=False), default=None, help="State folder; default: SCNET_HOME or .scnet here."
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=None,
+        help="State folder; default: SCNET_HOME or .scnet here.",
     )
     @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
     @functools.wraps(function)
@@ -67,7 +76,13 @@ def add(home: Path, as_json: bool, file: Path, replace: bool) -> Answer:
     taken = pages.add(file, home, replace=replace)
     spec, path = taken.spec, taken.path
     steps = [] if taken.at_once else next_steps(spec, home)
-    document = {"centre": spec.id, "page": str(path), "counts": taken.counts(), "remarks": spec.remarks(), "next": steps}
+    document = {
+        "centre": spec.id,
+        "page": str(path),
+        "counts": taken.counts(),
+        "remarks": spec.remarks(),
+        "next": steps,
+    }
 
     def show() -> None:
         click.echo(f"{plain(spec.name)} is added: {path}. {taken.counts()}{' Before that:' if steps else ''}")
@@ -83,16 +98,22 @@ def next_steps(spec: CentreSpec, home: Path) -> list[str]:
     """Returns the steps to do after `add`, in order."""
     steps = []
     if pages.federation(home) is None:
-        steps.append(f'There is no {home / "federation.toml"} yet: write this file, with the line centres = ["centres/*.toml"].')
+        steps.append(
+            f'There is no {home / "federation.toml"} yet: write this file, with the line centres = ["centres/*.toml"].'
+        )
     way = spec.transport
     if isinstance(way, SshTransport):
         if way.key_file and not (home / way.key_file).exists():
             key = home / way.key_file
             steps.append(
-                f"Make the federation's key for this centre: ssh-keygen -t ed25519 -N '' -C scnet-hub -f {key}; the centre gets {key}.pub."
+                f"Make the federation's key for this centre: ssh-keygen -t ed25519 -N '' -C scnet-hub -f {key}; "
+                f"the centre gets {key}.pub."
             )
         if not way.key_file or spec.identity.mode == "certificate":
-            steps.append(f"The centre must trust the federation's CA (TrustedUserCAKeys): {CertificateAuthority.open(home).public}")
+            steps.append(
+                "The centre must trust the federation's CA (TrustedUserCAKeys): "
+                f"{CertificateAuthority.open(home).public}"
+            )
     return [*steps, f"scnet centre check {spec.id}", f"scnet centre deploy {spec.id}"]
 
 
@@ -107,7 +128,8 @@ def list_pages(home: Path, as_json: bool) -> Answer:
             click.echo(f"No page in {home / 'centres'}: `scnet centre add FILE`.")
             return
         rows = [
-            (page.id, page.name, page.dialect, page.reached, page.identity, "yes" if page.listed else "no", page.wrong) for page in found
+            (page.id, page.name, page.dialect, page.reached, page.identity, "yes" if page.listed else "no", page.wrong)
+            for page in found
         ]
         print_table(["centre", "name", "dialect", "reached by", "accounts", "listed", "wrong"], rows)
 
@@ -124,7 +146,10 @@ def remove(home: Path, as_json: bool, name: str, force: bool) -> Answer:
     kept = pages.remove(name, home)
     document = {"centre": name, "kept": str(kept)}
     return Answer(
-        document, lambda: click.echo(f"{name} is removed; its page is kept as {kept}. The change takes effect at the broker's next start.")
+        document,
+        lambda: click.echo(
+            f"{name} is removed; its page is kept as {kept}. The change takes effect at the broker's next start."
+        ),
     )
 
 
@@ -145,7 +170,9 @@ def check(home: Path, as_json: bool, name: str, account: str, patience: str, con
     return Answer(report, lambda: click.echo(summary(report)), ok=bool(report["ok"]))
 
 
-def _with_conformance(report: dict[str, Any], page: Path, home: Path, tell: Callable[[Finding], None]) -> dict[str, Any]:
+def _with_conformance(
+    report: dict[str, Any], page: Path, home: Path, tell: Callable[[Finding], None]
+) -> dict[str, Any]:
     """Returns the report with one more finding. pytest's own output goes to stderr."""
     import contextlib
 
@@ -153,7 +180,9 @@ def _with_conformance(report: dict[str, Any], page: Path, home: Path, tell: Call
 
     with contextlib.redirect_stdout(sys.stderr):
         code = conforms(page, account=report["account"], folder=home)
-    state, found = (State.OK, "every test of the suite passed") if code == 0 else (State.FAIL, "see the suite's output above")
+    state, found = (
+        (State.OK, "every test of the suite passed") if code == 0 else (State.FAIL, "see the suite's output above")
+    )
     finding = Finding(name="conformance", state=state, found=found)
     tell(finding)
     return {**report, "ok": code == 0, "checks": [*report["checks"], finding.document()]}
@@ -163,7 +192,10 @@ def _with_conformance(report: dict[str, Any], page: Path, home: Path, tell: Call
 @click.argument("name", metavar="ID|FILE")
 @click.option("--account", default="", help="Account for the trial job; default: the first account on the page.")
 @click.option(
-    "--python", "named", default="", help="The centre's Python to build on; default: the newest on its PATH that this machine also has."
+    "--python",
+    "named",
+    default="",
+    help="The centre's Python to build on; default: the newest on its PATH that this machine also has.",
 )
 @click.option("--patience", default="10m", help="How long the trial job may wait in the queue.")
 @click.option("--dry-run", "dry", is_flag=True, help="Only show what would be installed where.")
@@ -174,7 +206,15 @@ def deploy(home: Path, as_json: bool, name: str, account: str, named: str, patie
 
     spec = pages.read(pages.find(name, home))
     seconds = parse_walltime(patience, option="patience").total_seconds()
-    work = put_there(spec, home, lambda words: click.echo(f"… {words}", err=True), account=account, named=named, dry=dry, patience=seconds)
+    work = put_there(
+        spec,
+        home,
+        lambda words: click.echo(f"… {words}", err=True),
+        account=account,
+        named=named,
+        dry=dry,
+        patience=seconds,
+    )
     document = asyncio.run(work)
     words = (
         f"{spec.name} has its session environment: {document['link']}"
@@ -195,7 +235,10 @@ def schema(as_page: bool) -> None:
 
 def show_finding(finding: Finding) -> None:
     word, colour = MARKS[finding.state]
-    click.echo(f"{click.style(f'{word:7}', fg=colour, bold=finding.state is State.FAIL)}  {plain(finding.name)}: {plain(finding.found)}")
+    click.echo(
+        f"{click.style(f'{word:7}', fg=colour, bold=finding.state is State.FAIL)}  {plain(finding.name)}: "
+        f"{plain(finding.found)}"
+    )
     if finding.hint:
         click.echo(f"         → {plain(finding.hint)}")
 

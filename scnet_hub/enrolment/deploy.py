@@ -51,7 +51,14 @@ class Place:
 
 
 async def deploy(
-    spec: CentreSpec, home: Path, say: Say, *, account: str = "", named: str = "", dry: bool = False, patience: float = 600
+    spec: CentreSpec,
+    home: Path,
+    say: Say,
+    *,
+    account: str = "",
+    named: str = "",
+    dry: bool = False,
+    patience: float = 600,
 ) -> Json:
     """Deploys the environment. Raises ScnetError if that fails; the old environment is untouched until the new
     environment has been tried."""
@@ -62,8 +69,17 @@ async def deploy(
         python = environment.choose(await pythons(visit, named=named), environment.pythons_here(), visit.contact)
         wanted = environment.recipe(python)
         place = Place(link, link.with_name(f"{link.name}-{wanted.key}"))
-        document = {"centre": spec.id, "environment": wanted.key, "python": python.path, "path": str(place.target), "link": str(link)}
-        say(f"Python {'.'.join(map(str, python.version))} of the centre ({python.path}), {wanted.platform}: environment {wanted.key}")
+        document = {
+            "centre": spec.id,
+            "environment": wanted.key,
+            "python": python.path,
+            "path": str(place.target),
+            "link": str(link),
+        }
+        say(
+            f"Python {'.'.join(map(str, python.version))} of the centre ({python.path}), {wanted.platform}: "
+            f"environment {wanted.key}"
+        )
         if room.get("leads_to") == place.target.name and not dry:
             say(f"{link} points to it already: only trying it again")
         if dry:
@@ -80,7 +96,9 @@ def link_of(spec: CentreSpec) -> PurePosixPath:
     that path."""
     python = PurePosixPath(spec.session.python)
     if not python.is_absolute() or python.parts[-2:-1] != ("bin",) or python.name != "python" or len(python.parts) < 5:
-        raise Problem(f"session.python is {python}", hint="To deploy there, the path must be like /opt/scnet/session/bin/python.")
+        raise Problem(
+            f"session.python is {python}", hint="To deploy there, the path must be like /opt/scnet/session/bin/python."
+        )
     return python.parents[1]
 
 
@@ -91,15 +109,20 @@ async def _room(visit: Visit, link: PurePosixPath) -> Json:
     if "there" not in facts or "writable" not in facts:
         raise Problem(
             f"{me} can't write in {link.parent}" if "there" in facts else f"{link.parent} does not exist",
-            hint=f"On a file system that login node and nodes share, its admin runs: sudo install -d -o {me} {link.parent}",
+            hint=f"On a file system that login node and nodes share, its admin runs: sudo install -d -o {me} "
+            f"{link.parent}",
         )
     if "in_the_way" in facts:
-        raise Problem(f"{link} exists, and was not made by SCNet Hub", hint="Move it away, or give another path in session.python.")
+        raise Problem(
+            f"{link} exists, and was not made by SCNet Hub",
+            hint="Move it away, or give another path in session.python.",
+        )
     blocks = answers.whole_number(facts.get("free", ""))
     free = NEEDED if blocks is None else blocks * 1024
     if free < NEEDED:
         raise Problem(
-            f"{link.parent}: {format_memory(free)} free there", hint="2 GiB are needed: free some space, or remove old environments."
+            f"{link.parent}: {format_memory(free)} free there",
+            hint="2 GiB are needed: free some space, or remove old environments.",
         )
     return facts
 
@@ -120,9 +143,13 @@ async def _put(visit: Visit, home: Path, wanted: Recipe, python: Python, place: 
     ours = await send(visit, own, str(place.link.with_name(own.name)), say)
     say(f"unpacking it there{f', with the packages of {PurePosixPath(kin).name}' if kin else ''}")
     version = ".".join(map(str, python.version))
-    facts = await visit.facts_of("install.sh", str(place.target), python.path, version, *ours, kin, *packages, timeout=UNPACKING)
+    facts = await visit.facts_of(
+        "install.sh", str(place.target), python.path, version, *ours, kin, *packages, timeout=UNPACKING
+    )
     if "done" not in facts:
-        raise Problem("the files that arrived differ from the files that were sent", hint="Try again: the files are sent again.")
+        raise Problem(
+            "the files that arrived differ from the files that were sent", hint="Try again: the files are sent again."
+        )
     return sent + own.stat().st_size
 
 
@@ -146,7 +173,10 @@ async def send(visit: Visit, file: Path, path: str, say: Say) -> tuple[str, str]
             sent = await _append(visit, path, sent, source.read(PART))
             if (tenths := sent * 10 // total) > told:
                 told = tenths
-                say(f"sent {sent / 1e6:.0f} of {total / 1e6:.0f} MB ({(sent - first) / 1e6 / (time.monotonic() - began):.0f} MB/s)")
+                say(
+                    f"sent {sent / 1e6:.0f} of {total / 1e6:.0f} MB "
+                    f"({(sent - first) / 1e6 / (time.monotonic() - began):.0f} MB/s)"
+                )
     return path, await asyncio.to_thread(_digest, file)
 
 
@@ -162,7 +192,10 @@ async def _append(visit: Visit, path: str, size: int, data: bytes) -> int:
             continue
         there = answers.whole_number(said(done.stdout, visit.word).get("size", ""))
         if done.code or there is None:
-            raise Problem(f"{path} can't be written: {last_line(done.stderr) or f'exit code {done.code}'}", hint="Is its file system full?")
+            raise Problem(
+                f"{path} can't be written: {last_line(done.stderr) or f'exit code {done.code}'}",
+                hint="Is its file system full?",
+            )
         return there
     raise AssertionError("unreachable")
 
@@ -192,12 +225,19 @@ async def try_out(visit: Visit, place: Place, say: Say) -> Json:
         found = answers.trial(said_last(text, visit.word))
     except Garbled as error:
         raise Problem(
-            f"the trial job gave no report: {last_line(text)[:200]!r}", hint="Do the nodes see that folder and that Python?"
+            f"the trial job gave no report: {last_line(text)[:200]!r}",
+            hint="Do the nodes see that folder and that Python?",
         ) from error
     if found["error"]:
-        raise Problem(f"a JupyterLab in it does not work on {found['node']}: {found['error']}", hint="The old environment is still in use.")
+        raise Problem(
+            f"a JupyterLab in it does not work on {found['node']}: {found['error']}",
+            hint="The old environment is still in use.",
+        )
     visit.job_let_go = True
-    say(f"on {found['node']}: JupyterLab listened after {found['listened']} s, a kernel had computed after {found['kernel']} s")
+    say(
+        f"on {found['node']}: JupyterLab listened after {found['listened']} s, a kernel had computed after "
+        f"{found['kernel']} s"
+    )
     return found
 
 
@@ -207,7 +247,10 @@ async def _until_ended(visit: Visit) -> None:
         if status.state is JobState.RUNNING:
             deadline = max(deadline, time.monotonic() + 1)
         if status.hopeless or time.monotonic() > deadline:
-            raise Problem(f"the trial job did not start: {status.reason or status.state.value}", hint="--patience 1h waits longer.")
+            raise Problem(
+                f"the trial job did not start: {status.reason or status.state.value}",
+                hint="--patience 1h waits longer.",
+            )
         await asyncio.sleep(PAUSE)
 
 
@@ -222,12 +265,16 @@ async def _output(visit: Visit) -> str:
 
 
 def said_last(text: str, word: str) -> str:
-    return next((line.removeprefix(f"{word} ") for line in reversed(text.splitlines()) if line.startswith(f"{word} ")), "")
+    return next(
+        (line.removeprefix(f"{word} ") for line in reversed(text.splitlines()) if line.startswith(f"{word} ")), ""
+    )
 
 
 async def _switch(visit: Visit, place: Place) -> None:
     """Switches the link to the environment. An old environment is removed when no session can be in it any more."""
     longest = max(offered.max_walltime for offered in visit.spec.partition)
-    facts = await visit.facts_of("switch.sh", str(place.link), str(place.target), str(int(longest.total_seconds() // 60) + 60), timeout=600)
+    facts = await visit.facts_of(
+        "switch.sh", str(place.link), str(place.target), str(int(longest.total_seconds() // 60) + 60), timeout=600
+    )
     if "done" not in facts:
         raise CentreError(f"{place.link} could not be switched to {place.target}.")

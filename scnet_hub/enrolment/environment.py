@@ -58,11 +58,18 @@ class Python:
     @classmethod
     def read(cls, words: str) -> Python | None:
         """Reads one line of `scripts/pythons.sh`; None if the interpreter did not run."""
-        match = re.fullmatch(r"(\d{1,3}) (\d{1,3}) (\S+) (?:(\d{1,4})\.(\d{1,4})\S*|\S+) (\S.*)", words.strip(), re.ASCII)
+        match = re.fullmatch(
+            r"(\d{1,3}) (\d{1,3}) (\S+) (?:(\d{1,4})\.(\d{1,4})\S*|\S+) (\S.*)", words.strip(), re.ASCII
+        )
         if not match:
             return None
         major, minor, machine, libc_major, libc_minor, path = match.groups()
-        return cls(version=(int(major), int(minor)), machine=machine, libc=(int(libc_major or 0), int(libc_minor or 0)), path=path)
+        return cls(
+            version=(int(major), int(minor)),
+            machine=machine,
+            libc=(int(libc_major or 0), int(libc_minor or 0)),
+            path=path,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +112,24 @@ def choose(there: Sequence[Python], here: Mapping[Version, str], contact: str) -
     if not able:
         raise Problem(
             f"a session needs Python 3.11 or newer; the login node has {has}",
-            hint=f"Ask {contact} to install one, on the nodes too; then give it with --python if it is not on the PATH.",
+            hint=f"Ask {contact} to install one, on the nodes too; then give it with --python if it is not on the "
+            "PATH.",
         )
     raise Problem(
-        f"the centre has Python {has}, this machine {', '.join(map(_dotted, sorted(here)))}: an environment needs the same version on both",
-        hint=f"Install Python {_dotted(able[0].version)} on this machine, or have {_dotted(max(here))} installed at the centre.",
+        f"the centre has Python {has}, this machine {', '.join(map(_dotted, sorted(here)))}: an environment "
+        "needs the same version on both",
+        hint=f"Install Python {_dotted(able[0].version)} on this machine, or have {_dotted(max(here))} installed at "
+        "the centre.",
     )
 
 
 def platform(python: Python) -> str:
     """Returns uv's name of the centre's system, so that the chosen packages run with its C library. Raises Problem."""
     if python.machine not in PROCESSORS:
-        raise Problem(f"{python.machine} processors are not supported", hint=f"Packages are available for {' and '.join(PROCESSORS)}.")
+        raise Problem(
+            f"{python.machine} processors are not supported",
+            hint=f"Packages are available for {' and '.join(PROCESSORS)}.",
+        )
     fit = [minor for minor in GLIBC if (2, minor) <= python.libc]
     if not fit:
         libc = f"glibc {_dotted(python.libc)}" if any(python.libc) else "a C library that is not glibc"
@@ -129,11 +142,19 @@ def subset(lock: str, project: str, extras: Sequence[str] = EXTRAS) -> str:
     entries = _entries(lock)
     wanted = set(_roots(project, extras))
     if unknown := wanted - set(entries):
-        raise Problem(f"requirements.lock does not pin {', '.join(sorted(unknown))}", hint="Run `make lock` to pin pyproject.toml again.")
+        raise Problem(
+            f"requirements.lock does not pin {', '.join(sorted(unknown))}",
+            hint="Run `make lock` to pin pyproject.toml again.",
+        )
     while True:
         more = {name for name, texts in entries.items() if name not in wanted and _parents(texts) & wanted}
         if not more:
-            return re.sub(r"^    #.*\n", "", "".join(text for name in sorted(wanted) for text in entries[name]), flags=re.MULTILINE)
+            return re.sub(
+                r"^    #.*\n",
+                "",
+                "".join(text for name in sorted(wanted) for text in entries[name]),
+                flags=re.MULTILINE,
+            )
         wanted |= more
 
 
@@ -154,7 +175,10 @@ def _roots(project: str, extras: Sequence[str]) -> Iterator[str]:
 
 def _parents(texts: Sequence[str]) -> set[str]:
     """Returns the packages that need this package, from the comments after "via"."""
-    return {name for text in texts for name in re.findall(r"^    #(?: via)?\s+([a-z0-9._-]+)", text, re.MULTILINE)} - {"scnet-hub", "via"}
+    return {name for text in texts for name in re.findall(r"^    #(?: via)?\s+([a-z0-9._-]+)", text, re.MULTILINE)} - {
+        "scnet-hub",
+        "via",
+    }
 
 
 def _dotted(version: Sequence[int]) -> str:
@@ -167,7 +191,9 @@ def _dotted(version: Sequence[int]) -> str:
 def pythons_here() -> dict[Version, str]:
     """Returns the Pythons of this machine that can build an environment."""
     found = {(3, minor): path for minor in range(OLDEST[1], 17) if (path := shutil.which(f"python3.{minor}"))}
-    return {(sys.version_info[0], sys.version_info[1]): sys.executable, **found} | {sys.version_info[:2]: sys.executable}
+    return {(sys.version_info[0], sys.version_info[1]): sys.executable, **found} | {
+        sys.version_info[:2]: sys.executable
+    }
 
 
 def recipe(python: Python, root: Path = ROOT) -> Recipe:
@@ -175,7 +201,8 @@ def recipe(python: Python, root: Path = ROOT) -> Recipe:
     lock = root / "requirements.lock"
     if not lock.exists():
         raise Problem(
-            f"{root} is not a checkout of SCNet Hub: requirements.lock is missing", hint="Run this from a checkout, after `make setup`."
+            f"{root} is not a checkout of SCNet Hub: requirements.lock is missing",
+            hint="Run this from a checkout, after `make setup`.",
         )
     return Recipe(
         python=python.version,
@@ -227,11 +254,26 @@ def ours(wanted: Recipe, folder: Path, say: Say, root: Path = ROOT) -> Path:
 
     def fill(place: Path) -> list[Path]:
         wheels = place / "wheels"
-        run(UV, "build", "-q", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(wheels), str(root))
+        run(
+            UV,
+            "build",
+            "-q",
+            "--wheel",
+            "--no-build-isolation",
+            "--python",
+            sys.executable,
+            "--out-dir",
+            str(wheels),
+            str(root),
+        )
         run(*_installing(place), str(next(wheels.glob("*.whl"))))
         note = place / "share" / "scnet" / "environment.json"
         note.parent.mkdir(parents=True)
-        note.write_text(json.dumps({"key": wanted.key, "packages": wanted.packages, "sources": wanted.sources, "scnet_hub": __version__}))
+        note.write_text(
+            json.dumps(
+                {"key": wanted.key, "packages": wanted.packages, "sources": wanted.sources, "scnet_hub": __version__}
+            )
+        )
         return [*place.glob("lib/python3.*/site-packages/scnet_hub*"), place / "bin" / "scnet", note]
 
     return _archived(folder / f"scnet-hub-{wanted.key}.tar.gz", wanted, fill, say)

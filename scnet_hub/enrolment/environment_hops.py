@@ -27,9 +27,14 @@ async def home(visit: Visit) -> str:
     visit.made_home = not visit.account
     facts = await visit.facts_of("home.sh", where, "" if visit.account else "make", account=visit.account)
     if "there" not in facts:
-        raise Problem(f"{where} does not exist for {visit.resident}", hint="Check session.home, and that it is mounted on the login node.")
+        raise Problem(
+            f"{where} does not exist for {visit.resident}",
+            hint="Check session.home, and that it is mounted on the login node.",
+        )
     if "writable" not in facts:
-        raise Problem(f"{visit.resident} can't write in {where}", hint="Check the owner of the folder, and session.home.")
+        raise Problem(
+            f"{visit.resident} can't write in {where}", hint="Check the owner of the folder, and session.home."
+        )
     if over := facts.get("quota", "").strip(" ;"):
         raise Problem(f"{where} is over its quota: {over}", hint=room)
     path = f"{visit.directory}/.{visit.word}"
@@ -56,7 +61,10 @@ async def report(visit: Visit) -> Json:
     path = visit.spec.session.python
     done = await visit.ask(path, "-I", "-", *IMPORTS, account=visit.account, stdin=script("report.py"), timeout=90)
     if done.code:
-        raise Problem(f"{path} does not run: {last_line(done.stderr) or f'exit code {done.code}'}", hint=await _how_to_get_one(visit))
+        raise Problem(
+            f"{path} does not run: {last_line(done.stderr) or f'exit code {done.code}'}",
+            hint=await _how_to_get_one(visit),
+        )
     try:
         return answers.report(last_line(done.stdout))
     except Garbled as error:
@@ -87,14 +95,19 @@ async def _how_to_get_one(visit: Visit) -> str:
         return f"`scnet centre deploy {visit.spec.id}` installs the session environment there."
     has = f"only {', '.join('.'.join(map(str, one.version)) for one in found)}" if found else "none"
     return (
-        f"Python 3.11 or newer is needed there first, and the login node has {has}: ask {visit.contact} to install one, on the nodes too."
+        f"Python 3.11 or newer is needed there first, and the login node has {has}: ask {visit.contact} to install "
+        "one, on the nodes too."
     )
 
 
 async def pythons(visit: Visit, *, named: str = "") -> list[Python]:
     """Returns the interpreters on the login node's PATH, newest first; only `named`, if that is given."""
     facts = await visit.facts_of("pythons.sh", named)
-    return sorted({one for words in facts.values() if (one := Python.read(words))}, key=lambda one: (one.version, one.path), reverse=True)
+    return sorted(
+        {one for words in facts.values() if (one := Python.read(words))},
+        key=lambda one: (one.version, one.path),
+        reverse=True,
+    )
 
 
 HOPS: tuple[Hop[Visit], ...] = (

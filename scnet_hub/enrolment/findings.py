@@ -38,7 +38,13 @@ class Finding:
     seconds: float = 0.0
 
     def document(self) -> dict[str, object]:
-        return {"name": self.name, "state": self.state.value, "found": self.found, "hint": self.hint, "seconds": round(self.seconds, 2)}
+        return {
+            "name": self.name,
+            "state": self.state.value,
+            "found": self.found,
+            "hint": self.hint,
+            "seconds": round(self.seconds, 2),
+        }
 
 
 class Problem(ScnetError):
@@ -94,7 +100,11 @@ async def _look(visit: V, hop: Hop[V], longest: float) -> Finding:
     except ScnetError as error:
         return finding(State.FAIL, str(error), error.hint)
     except TimeoutError:
-        return finding(State.FAIL, f"did not end within {longest:g} s", "The centre answers too slowly: check its login node's load.")
+        return finding(
+            State.FAIL,
+            f"did not end within {longest:g} s",
+            "The centre answers too slowly: check its login node's load.",
+        )
     except OSError as error:
         return finding(State.FAIL, f"{type(error).__name__}: {error}", "The check itself failed: see the message.")
 

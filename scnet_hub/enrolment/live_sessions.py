@@ -29,6 +29,7 @@ def refuse_while_lived_in(centre: str, home: Path, *, force: bool = False) -> No
     if live:
         raise Refused(
             f"{len(live)} sessions live at {centre}: {', '.join(live[:5])}{' …' if len(live) > 5 else ''}.",
-            hint="Wait until they end, or stop them: `scnet stop ID`. To drain a centre, add a [[maintenance]] to its page.",
+            hint="Wait until they end, or stop them: `scnet stop ID`. To drain a centre, add a [[maintenance]] to its "
+            "page.",
             code="lived-in",
         )

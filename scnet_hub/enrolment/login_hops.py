@@ -136,7 +136,10 @@ async def login(visit: Visit) -> str:
             f"{user} can log in, but can run no command: {last_line(done.stderr) or found or f'exit code {done.code}'}",
             hint=f"Its login shell, or a forced command, prevents it: ask {visit.contact}.",
         )
-    return f"as {user}, by {f'the key in {visit.way.key_file}' if visit.way.key_file else 'a certificate of the federation'}"
+    return (
+        f"as {user}, by "
+        f"{f'the key in {visit.way.key_file}' if visit.way.key_file else 'a certificate of the federation'}"
+    )
 
 
 async def _first_command(visit: Visit, account: str) -> Completed:
@@ -151,7 +154,8 @@ async def _first_command(visit: Visit, account: str) -> Completed:
         user = account or visit.way.user
         raise Problem(
             f"{user} gets no answer to a first command: {error}",
-            hint=f"The start-up files of {user}'s login shell hang, or the file system of its home does: ask {visit.contact}.",
+            hint=f"The start-up files of {user}'s login shell hang, or the file system of its home does: ask "
+            f"{visit.contact}.",
         ) from error
 
 
@@ -164,14 +168,17 @@ async def _cause(visit: Visit, error: Denied) -> ScnetError:
         seen = "expired" if ahead > 0 else "not yet valid"
         return Problem(
             f"the login node's clock is {off(ahead)}: a certificate of the federation is {seen} there",
-            hint="Set the clock by NTP (`chronyc tracking` and `date -u` there show it); no certificate is valid for more than 15 minutes.",
+            hint="Set the clock by NTP (`chronyc tracking` and `date -u` there show it); no certificate is valid for "
+            "more than 15 minutes.",
         )
     if visit.account and visit.spec.identity.mode == "certificate":
         with contextlib.suppress(CentreError):
             await visit.ask("true", account=visit.account)
             return Problem(
-                f"{visit.account} can log in by a certificate, {visit.way.user} can't: the CA is trusted there, the account is the problem",
-                hint=f"Check that {visit.way.user} exists, is unlocked, and is in its principals file: ask {visit.contact}.",
+                f"{visit.account} can log in by a certificate, {visit.way.user} can't: the CA is trusted there, "
+                "the account is the problem",
+                hint=f"Check that {visit.way.user} exists, is unlocked, and is in its principals file: ask "
+                f"{visit.contact}.",
             )
     return error
 
@@ -227,13 +234,18 @@ async def its_clock(visit: Visit) -> str:
 async def account(visit: Visit) -> str:
     mode = visit.spec.identity.mode
     if mode == "shared":
-        raise Doubt("everything runs under one account: any person could read another's files", hint="For demonstrations only.")
+        raise Doubt(
+            "everything runs under one account: any person could read another's files", hint="For demonstrations only."
+        )
     if not visit.account:
         raise Skip("the page lists no account of a person", hint="Give an account with --account.")
     done = await _first_command(visit, visit.account)
     found = last_line(done.stdout)
     if done.code or found != visit.account:
-        raise Problem(f"asked for {visit.account}, the centre gave {found or last_line(done.stderr)!r}", hint=f"Ask {visit.contact}.")
+        raise Problem(
+            f"asked for {visit.account}, the centre gave {found or last_line(done.stderr)!r}",
+            hint=f"Ask {visit.contact}.",
+        )
     if mode == "service":
         return f"{visit.way.user} may act as {visit.account} by sudo"
     await _manners(visit, visit.account)

@@ -39,7 +39,9 @@ async def _listen(visit: Visit) -> asyncio.Server | None:
     if url.scheme != "http":
         return None  # the owner of the certificate answers there
     with contextlib.suppress(OSError):
-        return await asyncio.start_server(lambda reader, writer: _answer(reader, writer, visit.word), url.hostname, url.port or 80)
+        return await asyncio.start_server(
+            lambda reader, writer: _answer(reader, writer, visit.word), url.hostname, url.port or 80
+        )
     return None
 
 
@@ -92,7 +94,9 @@ async def to_session(visit: Visit) -> str:
         with contextlib.suppress(Unreachable):
             await visit.ways.unforward(host, port)
     if body != visit.word:
-        raise _no_way(visit, host, port, f"another program answered: {body[:40]!r}" if body else "the connection ends at once")
+        raise _no_way(
+            visit, host, port, f"another program answered: {body[:40]!r}" if body else "the connection ends at once"
+        )
     visit.job_let_go = True
     return f"{host}:{port} answers, {'through the login node' if way == 'forward' else 'directly'}"
 
@@ -105,18 +109,22 @@ def _where(visit: Visit, host: str) -> str:
             return hosts.in_networks(host, network.nodes, listen=network.listen, centre=visit.spec.id)
         return hosts.on_node(host, wanted, domains=lambda: visit.spec.domains, centre=visit.spec.id) if wanted else host
     except Refused as error:
-        raise Problem(f"a job listens on {host}, where the broker would not look for a session: {error}", hint=error.hint) from error
+        raise Problem(
+            f"a job listens on {host}, where the broker would not look for a session: {error}", hint=error.hint
+        ) from error
 
 
 def _no_way(visit: Visit, host: str, port: int, words: str) -> Problem:
     if visit.spec.network.sessions == "forward":
         return Problem(
             f"{host}:{port} can't be reached through the login node: {words}",
-            hint="Check that AllowTcpForwarding is yes for the federation's account, and that the login node may reach its nodes.",
+            hint="Check that AllowTcpForwarding is yes for the federation's account, and that the login node may "
+            "reach its nodes.",
         )
     return Problem(
         f"{host}:{port} can't be opened from here: {words}",
-        hint='If the nodes are not reachable from outside, sessions = "forward" in [network] goes through the login node.',
+        hint='If the nodes are not reachable from outside, sessions = "forward" in [network] goes through the login '
+        "node.",
     )
 
 
@@ -131,9 +139,15 @@ async def call_home(visit: Visit) -> str:
         raise visit.hub_trouble
     at = _site(visit.hub_url)
     if seen.get("status", 0) in (502, 503, 504) and not visit.broker_up:
-        raise Doubt(f"{at} was reached, but answered {seen['status']}: the broker is not up", hint="Start the broker, and check again.")
+        raise Doubt(
+            f"{at} was reached, but answered {seen['status']}: the broker is not up",
+            hint="Start the broker, and check again.",
+        )
     if seen.get("status"):
-        raise Problem(f"another program answers at {at}: {seen['status']} {seen['body'][:60]!r}", hint="Check for a proxy in between.")
+        raise Problem(
+            f"another program answers at {at}: {seen['status']} {seen['body'][:60]!r}",
+            hint="Check for a proxy in between.",
+        )
     raise Problem(f"a job can't reach {at}: {seen['error']}", hint=_home_hint(visit))
 
 
@@ -145,10 +159,13 @@ def _home_hint(visit: Visit) -> str:
     host = urlsplit(visit.hub_url).hostname or ""
     if host in ("localhost", "::1") or host.startswith("127."):
         return (
-            f"{host} is the local machine everywhere: the hub needs an address that nodes can reach (`scnet demo --host`, network.hub_url)."
+            f"{host} is the local machine everywhere: the hub needs an address that nodes can reach (`scnet demo "
+            "--host`, network.hub_url)."
         )
     if visit.spec.network.hub == "forward":
-        return "Check that nodes may reach network.listen on the login node. Its sshd needs GatewayPorts clientspecified."
+        return (
+            "Check that nodes may reach network.listen on the login node. Its sshd needs GatewayPorts clientspecified."
+        )
     return 'If nodes have no way out, hub = "forward" in [network] goes through the login node.'
 
 
@@ -158,7 +175,9 @@ async def fetch(url: str, host: str = "") -> str:
     parts = urlsplit(url)
     tls = parts.scheme == "https"
     async with asyncio.timeout(ANSWER):
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port or (443 if tls else 80), ssl=tls or None)
+        reader, writer = await asyncio.open_connection(
+            parts.hostname, parts.port or (443 if tls else 80), ssl=tls or None
+        )
         try:
             writer.write(f"GET {parts.path} HTTP/1.0\r\nHost: {host or parts.netloc}\r\n\r\n".encode())
             await writer.drain()

@@ -16,8 +16,9 @@ from typing import Any
 import tomlkit
 from tomlkit.items import Array
 
-from ..domain.standard.centre import READ_AGAIN, READ_AGAIN_EVERY, CentreSpec, SshTransport, parse_centre
+from ..domain.standard.centre import READ_AGAIN, READ_AGAIN_EVERY, CentreSpec, parse_centre
 from ..domain.standard.federation import FederationSpec, parse_federation
+from ..domain.standard.transports import SshTransport
 from ..errors import NotFound, Refused, SpecError
 
 
@@ -45,7 +46,8 @@ def read(path: Path) -> CentreSpec:
         return parse_centre(path.read_text(), source=str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(
-            f"{path}: {getattr(error, 'strerror', None) or 'not text in UTF-8'}.", hint="A centre.toml is expected there."
+            f"{path}: {getattr(error, 'strerror', None) or 'not text in UTF-8'}.",
+            hint="A centre.toml is expected there.",
         ) from error
 
 
@@ -57,7 +59,9 @@ def find(name: str, home: Path) -> Path:
     if os.sep in name or name.endswith(".toml"):
         return Path(name)
     there = ", ".join(path.stem for path in _paths(home)) or "none yet: `scnet centre add FILE`"
-    raise NotFound(f"There is no centre {name!r} in {home / 'centres'}.", hint=f"Centres: {there}.", code="unknown-centre")
+    raise NotFound(
+        f"There is no centre {name!r} in {home / 'centres'}.", hint=f"Centres: {there}.", code="unknown-centre"
+    )
 
 
 def page_of(centre: str, home: Path) -> Path:
@@ -104,9 +108,15 @@ class Taken:
         if changed is None:
             return "It takes effect at the broker's next start."
         if not changed:
-            return "The same page was there already; unless the broker was started since, it takes effect at the broker's next start."
+            return (
+                "The same page was there already; unless the broker was started since, it takes effect at the "
+                "broker's next start."
+            )
         if changed <= READ_AGAIN:
-            return f"A running broker reads maintenance and announcements again automatically: they take effect {soon}, without a restart."
+            return (
+                "A running broker reads maintenance and announcements again automatically: they take effect "
+                f"{soon}, without a restart."
+            )
         told = f" Changes of maintenance and announcements take effect {soon}." if changed & READ_AGAIN else ""
         return f"It takes effect at the broker's next start.{told}"
 
@@ -139,7 +149,9 @@ def add(file: Path, home: Path, *, replace: bool = False) -> Taken:
     spec = read(file)
     text, path = file.read_text(), page_of(spec.id, home)
     if path.exists() and path.read_text() != text and not replace:
-        raise Refused(f"{path} exists already, with another text.", hint="Use --replace to replace it.", code="already-there")
+        raise Refused(
+            f"{path} exists already, with another text.", hint="Use --replace to replace it.", code="already-there"
+        )
     before = _before(path)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write(path, text)
@@ -156,8 +168,13 @@ def remove(centre: str, home: Path) -> Path:
         find(centre, home)
         raise NotFound(f"{path} does not exist.", hint="Give the id of a centre, not a file.")
     entries = _entries(home)
-    if not [other for other in _paths(home) if other != path and any(_names(entry, other, home) for entry in entries)] and entries:
-        raise Refused(f"{centre} is the federation's last centre.", hint="Add another centre first.", code="last-centre")
+    if (
+        not [other for other in _paths(home) if other != path and any(_names(entry, other, home) for entry in entries)]
+        and entries
+    ):
+        raise Refused(
+            f"{centre} is the federation's last centre.", hint="Add another centre first.", code="last-centre"
+        )
     exact = [entry for entry in entries if "*" not in entry and _names(entry, path, home)]
     if exact:
         _change_entries(home, lambda array: [array.remove(entry) for entry in exact])
@@ -190,7 +207,11 @@ def _entries(home: Path) -> list[str]:
 
 def _names(entry: str, path: Path, home: Path) -> bool:
     """Returns whether an entry of the federation's list matches that page."""
-    return fnmatch.fnmatchcase(str(path.relative_to(home)), entry) if "*" in entry else (home / entry).resolve() == path.resolve()
+    return (
+        fnmatch.fnmatchcase(str(path.relative_to(home)), entry)
+        if "*" in entry
+        else (home / entry).resolve() == path.resolve()
+    )
 
 
 def _change_entries(home: Path, change: Any) -> None:

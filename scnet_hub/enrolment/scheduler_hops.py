@@ -34,7 +34,10 @@ async def scheduler(visit: Visit) -> str:
     began = time.monotonic()
     taken = await visit.centre.load()
     seconds = time.monotonic() - began
-    words = f"{visit.spec.dialect} answers in {seconds:.1f} s, with {len(taken.partitions)} partitions: {', '.join(taken.partitions)}"
+    words = (
+        f"{visit.spec.dialect} answers in {seconds:.1f} s, with {len(taken.partitions)} partitions: "
+        f"{', '.join(taken.partitions)}"
+    )
     if seconds > SLOW:
         raise Doubt(words, hint="Slow answers make sessions start late. Check the scheduler's load.")
     return words
@@ -54,7 +57,9 @@ async def partitions(visit: Visit) -> str:
         raise Problem("; ".join(wrong), hint="Correct the page ([[partition]]), or the scheduler's partition.")
     if doubts:
         raise Doubt("; ".join(doubts), hint=f"No session can start there until it is up again: ask {visit.contact}.")
-    return "; ".join(f"{offered.name} as promised, {live[offered.name].cores_free} cores free" for offered in visit.spec.partition)
+    return "; ".join(
+        f"{offered.name} as promised, {live[offered.name].cores_free} cores free" for offered in visit.spec.partition
+    )
 
 
 async def charges(visit: Visit) -> str:
@@ -63,13 +68,16 @@ async def charges(visit: Visit) -> str:
     if taken.untracked and any(offered.gpus for offered in visit.spec.partition):
         missing = ", ".join(f"gres/{name}" for name in taken.untracked)
         raise Problem(
-            f"accounting does not track {missing}: sessions with GPUs can't be charged, their usage records wait for an operator",
-            hint=f"Add {missing} to AccountingStorageTRES in slurm.conf and restart slurmctld. This applies to jobs that start later.",
+            f"accounting does not track {missing}: sessions with GPUs can't be charged, their usage records wait "
+            "for an operator",
+            hint=f"Add {missing} to AccountingStorageTRES in slurm.conf and restart slurmctld. This applies to jobs "
+            "that start later.",
         )
     if taken.strange:
         raise Doubt(
             f"unknown words: {', '.join(taken.strange)}",
-            hint="Nodes and jobs with these words count as neither up, free nor ended. Report the words, with the scheduler's version.",
+            hint="Nodes and jobs with these words count as neither up, free nor ended. Report the words, with the "
+            "scheduler's version.",
         )
     live = ((offered.name, taken.partitions.get(offered.name)) for offered in visit.spec.partition)
     said = [f"partition {name} {more}" for name, load in live if load and (more := steps(load))]
@@ -82,7 +90,10 @@ def steps(load: PartitionLoad) -> str:
     if (cores, gpus) == (1, 0):
         return ""
     more = f" and {gpus} GPU{'s' * (gpus != 1)}" if gpus else ""
-    return f"gives the cores of a node in steps of {load.core_unit}: a session of 1 core holds, and is charged for, {cores} cores{more}"
+    return (
+        f"gives the cores of a node in steps of {load.core_unit}: a session of 1 core holds, and is charged for, "
+        f"{cores} cores{more}"
+    )
 
 
 def shortcomings(offered: PartitionSpec, live: PartitionLoad) -> list[str]:
@@ -92,12 +103,19 @@ def shortcomings(offered: PartitionSpec, live: PartitionLoad) -> list[str]:
     facts = (
         (len(nodes) < offered.nodes, f"has {len(nodes)} nodes, not {offered.nodes}"),
         (offered.cores > max((node.cores for node in nodes), default=0), f"has no node of {offered.cores} cores"),
-        (0 < max((node.memory for node in nodes), default=0) < offered.memory, f"has no node of {format_memory(offered.memory)}"),
+        (
+            0 < max((node.memory for node in nodes), default=0) < offered.memory,
+            f"has no node of {format_memory(offered.memory)}",
+        ),
         (offered.gpus > max((node.gpus for node in nodes), default=0), f"has no node of {offered.gpus} GPUs"),
-        (bool(offered.gpu_model and models) and offered.gpu_model not in models, f"has {', '.join(models)}, no {offered.gpu_model}"),
+        (
+            bool(offered.gpu_model and models) and offered.gpu_model not in models,
+            f"has {', '.join(models)}, no {offered.gpu_model}",
+        ),
         (
             live.max_walltime is not None and live.max_walltime < offered.max_walltime,
-            f"ends jobs after {format_duration(live.max_walltime or timedelta())}, not {format_duration(offered.max_walltime)}",
+            f"ends jobs after {format_duration(live.max_walltime or timedelta())}, not "
+            f"{format_duration(offered.max_walltime)}",
         ),
     )
     return [words for true, words in facts if true]
@@ -121,13 +139,19 @@ async def job(visit: Visit) -> str:
     try:
         visit.job_id = await visit.centre.submit(spec, account=visit.account)
     except Rejected as error:
-        raise Problem(f"the scheduler refuses a job of one core: {error}", hint=error.hint or f"Ask {visit.contact}.") from error
+        raise Problem(
+            f"the scheduler refuses a job of one core: {error}", hint=error.hint or f"Ask {visit.contact}."
+        ) from error
     except Garbled as error:
         visit.job_id = await visit.centre.find(visit.word, account=visit.account) or ""
-        raise Problem(f"the answer to the submission can't be read: {error}", hint="Check for a wrapper around the command.") from error
+        raise Problem(
+            f"the answer to the submission can't be read: {error}", hint="Check for a wrapper around the command."
+        ) from error
     status = await _started(visit, began + visit.patience)
     visit.node = status.node
-    return f"job {visit.job_id} runs on {status.node or 'a node'}, {time.monotonic() - began:.0f} s after it was submitted"
+    return (
+        f"job {visit.job_id} runs on {status.node or 'a node'}, {time.monotonic() - began:.0f} s after it was submitted"
+    )
 
 
 async def _pack(visit: Visit) -> None:
@@ -162,7 +186,8 @@ async def _started(visit: Visit, deadline: float) -> JobStatus:
             return status
         if status.hopeless:
             raise Problem(
-                f"job {visit.job_id} can never start: {status.reason}", hint=f"The scheduler itself reports this: ask {visit.contact}."
+                f"job {visit.job_id} can never start: {status.reason}",
+                hint=f"The scheduler itself reports this: ask {visit.contact}.",
             )
         if time.monotonic() > deadline:
             raise await _not_started(visit, status)
@@ -199,7 +224,8 @@ async def output(visit: Visit) -> str:
     if not visit.facts:
         seen = noise(text, visit.word)
         raise Problem(
-            f"job {visit.job_id} ran, but {log} {f'holds only {seen[-120:]!r}' if seen else 'does not appear on the login node'}",
+            f"job {visit.job_id} ran, but {log} "
+            f"{f'holds only {seen[-120:]!r}' if seen else 'does not appear on the login node'}",
             hint="session.directory must be on a file system that the login node and the compute nodes share.",
         )
     who = visit.facts.get("who")
@@ -235,7 +261,9 @@ async def accounting(visit: Visit) -> str:
             hint="The scheduler's clock or time zone is wrong: charges would be wrong.",
         )
     if record.cores < 1 or not record.elapsed:
-        raise Problem(f"accounting has {record.cores} cores for {record.elapsed} on its record", hint="Nothing could be charged.")
+        raise Problem(
+            f"accounting has {record.cores} cores for {record.elapsed} on its record", hint="Nothing could be charged."
+        )
     return f"job {visit.job_id}: {record.cores} cores for {format_duration(record.elapsed)}, {record.state.value}"
 
 

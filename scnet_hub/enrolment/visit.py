@@ -24,7 +24,8 @@ from ..adapters.transport.local import LocalTransport
 from ..adapters.transport.transport import Means, Transport
 from ..domain.addresses import Address
 from ..domain.commands import Command, Completed
-from ..domain.standard.centre import CentreSpec, SshTransport
+from ..domain.standard.centre import CentreSpec
+from ..domain.standard.transports import SshTransport
 from ..errors import CentreError
 from ..hub.ports import Ports
 from .findings import Problem
@@ -164,7 +165,9 @@ async def visiting(home: Path, spec: CentreSpec, *, account: str = "", patience:
         proxy_url=proxy_url,
         centre=centre,
         shell=LocalTransport() if spec.transport.kind == "embedded" else centre.transport,
-        ways=transport(spec, Means(folder=_beside(home, folder / "ways"), public_url=address.root, proxy_url=proxy_url)),
+        ways=transport(
+            spec, Means(folder=_beside(home, folder / "ways"), public_url=address.root, proxy_url=proxy_url)
+        ),
         patience=patience,
     )
     try:

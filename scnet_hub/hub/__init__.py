@@ -1,4 +1,5 @@
-"""JupyterHub's side: the spawner, the authenticator, the life of servers. A site's `jupyterhub_config.py` calls `configure`."""
+"""JupyterHub's side: the spawner, the authenticator, the life of servers. A site's `jupyterhub_config.py` calls
+`configure`."""
 
 from .config import configure
 

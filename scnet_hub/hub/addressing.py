@@ -1,7 +1,7 @@
 """JupyterHub's addresses, all from one setting: this installation's address in the state folder (`ports.json`).
 
-JupyterHub has five settings for its addresses. If the configuration or an argument contradicts the installation's address, the hub does not
-start, and names the setting. A contradiction that shows only when browsers connect is logged.
+JupyterHub has five settings for its addresses. If the configuration or an argument contradicts the installation's
+address, the hub does not start, and names the setting. A contradiction that shows only when browsers connect is logged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from ..domain.addresses import Address
 if TYPE_CHECKING:
     from .ports import Ports
 
-HINT = 'Remove that setting, and set the address once: `scnet demo --url {}`, or "url" in ports.json of the state folder.'
+HINT = (
+    'Remove that setting, and set the address once: `scnet demo --url {}`, or "url" in ports.json of the state folder.'
+)
 
 
 def set_addresses(c: Any, ports: Ports) -> None:
@@ -53,14 +55,19 @@ def contradictions(hub: Any, ports: Ports) -> list[str]:
     for name, section in hub.config.items():
         said = section.get("oauth_callback_url", "") if name.endswith("OAuthenticator") else ""
         if said and said != callback(address):
-            found.append(f"c.{name}.oauth_callback_url is {said!r}, but this installation's address is {address}: do not set it.")
+            found.append(
+                f"c.{name}.oauth_callback_url is {said!r}, but this installation's address is {address}: do not set it."
+            )
     if hub.ssl_cert and not address.secure:
-        found.append(f"c.JupyterHub.ssl_cert is set, but this installation's address is {address}: it begins with http.")
+        found.append(
+            f"c.JupyterHub.ssl_cert is set, but this installation's address is {address}: it begins with http."
+        )
     return found
 
 
 def stop_at_contradictions(hub: Any, ports: Ports) -> None:
-    """Makes `hub.init_hub`, which reads the addresses after all configuration, exit if the addresses contradict each other."""
+    """Makes `hub.init_hub`, which reads the addresses after all configuration, exit if the addresses contradict each
+    other."""
     begin = hub.init_hub
 
     def init_hub() -> None:
@@ -73,7 +80,8 @@ def stop_at_contradictions(hub: Any, ports: Ports) -> None:
 
 
 class Scheme:
-    """Logs requests as JupyterHub does; logs once if a browser connects by another scheme than that of the installation's address."""
+    """Logs requests as JupyterHub does; logs once if a browser connects by another scheme than that of the
+    installation's address."""
 
     def __init__(self, ports: Ports) -> None:
         self.address, self._said = ports.address, False

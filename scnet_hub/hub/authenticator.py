@@ -36,14 +36,16 @@ class NotNow(web.HTTPError):
 
 
 def address_of(request: Any) -> str:
-    """Returns the caller's IP address. Not `remote_ip`, which tornado takes from X-Real-Ip: our proxy passes that header on from anyone."""
+    """Returns the caller's IP address. Not `remote_ip`, which tornado takes from X-Real-Ip: our proxy passes that
+    header on from anyone."""
     context = request.connection.context
     peer = context.address[0] if isinstance(context.address, tuple) else ""
     return caller(str(peer), request.headers.get("X-Forwarded-For", ""), context.trusted_downstream)
 
 
 class OneName(Authenticator):
-    """Brings user names into normal form (`identifiers.person`). Must be the first base of a class, before JupyterHub's authenticator."""
+    """Brings user names into normal form (`identifiers.person`). Must be the first base of a class, before JupyterHub's
+    authenticator."""
 
     def normalize_username(self, username: str) -> str:
         return identifiers.person(super().normalize_username(username))
@@ -52,7 +54,9 @@ class OneName(Authenticator):
 class LocalAuthenticator(OneName):
     """Checks passwords against the hashes in `file`, which is read at each login, so a new person needs no restart."""
 
-    file = Unicode(help="JSON file (0600) that maps names to salted scrypt hashes; `scnet demo` makes it.").tag(config=True)
+    file = Unicode(help="JSON file (0600) that maps names to salted scrypt hashes; `scnet demo` makes it.").tag(
+        config=True
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -63,7 +67,8 @@ class LocalAuthenticator(OneName):
         return True
 
     async def authenticate(self, handler: Any, data: Any) -> str | None:
-        """Returns the name if the password is right, else None. Raises HTTPError (429, 503) with a sentence if it was not checked."""
+        """Returns the name if the password is right, else None. Raises HTTPError (429, 503) with a sentence if it was
+        not checked."""
         name, password = str(data.get("username", ""))[:255], str(data.get("password", ""))[:1024]
         name = self.normalize_username(name)
         stored, address = self.people().get(name), address_of(handler.request) if handler else ""
@@ -84,7 +89,8 @@ class LocalAuthenticator(OneName):
         return self._each_once(json.loads(path.read_text()))
 
     def _each_once(self, people: dict[str, str]) -> dict[str, str]:
-        """Returns the hashes by normal form of the name. Leaves out a name with two spellings: it would have two passwords."""
+        """Returns the hashes by normal form of the name. Leaves out a name with two spellings: it would have two
+        passwords."""
         for name, spellings in identifiers.alike(people).items():
             self.log.error(
                 "%s contains %s, which are the same person: %s can't log in until only one spelling is left.",
@@ -112,8 +118,8 @@ def matches(stored: str | None, password: str) -> bool:
 
 
 def make_people(path: Path, names: list[str]) -> dict[str, str]:
-    """Adds the names that are missing in `path`. Returns the passwords of the new people, which are stored nowhere else, by name as given;
-    stores names in their normal form."""
+    """Adds the names that are missing in `path`. Returns the passwords of the new people, which are stored nowhere
+    else, by name as given; stores names in their normal form."""
     people: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     known = {identifiers.person(name) for name in people}
     wanted = {identifiers.person(name): name for name in reversed(names)}  # the first of two spellings

@@ -21,11 +21,15 @@ class Broker:
 
     def __init__(self, url: str, token: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30, transport=transport)
+        self._http = httpx.AsyncClient(
+            headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30, transport=transport
+        )
 
-    async def call(self, method: str, path: str, person: str, *, operator: bool = False, timeout: float = 30, **kwargs: Any) -> Json:
-        """Returns the broker's answer. Raises the error of its problem document, or BrokerError without an answer within `timeout` s.
-        `operator`: the hub vouches that this person is an operator and acts as an operator."""
+    async def call(
+        self, method: str, path: str, person: str, *, operator: bool = False, timeout: float = 30, **kwargs: Any
+    ) -> Json:
+        """Returns the broker's answer. Raises the error of its problem document, or BrokerError without an answer
+        within `timeout` s. `operator`: the hub vouches that this person is an operator and acts as an operator."""
         headers = {"X-SCNet-Person": quote(person)} | ({"X-SCNet-Operator": "yes"} if operator else {})
         try:
             answer = await self._request(method, f"{self.url}/{path}", timeout, headers=headers, **kwargs)
@@ -67,10 +71,16 @@ class Broker:
     async def ensure(self, person: str, options: Json) -> Json:
         return await self.call("POST", "sessions", person, json=options)
 
-    async def session(self, person: str, session_id: str, *, wait: float = 0, seen: int = -1, timeout: float = 30) -> Json:
+    async def session(
+        self, person: str, session_id: str, *, wait: float = 0, seen: int = -1, timeout: float = 30
+    ) -> Json:
         params = {"wait": wait, "seen": seen} if wait else {}
-        return await self.call("GET", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=wait + timeout)
+        return await self.call(
+            "GET", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=wait + timeout
+        )
 
     async def stop(self, person: str, session_id: str, *, why: str = "", timeout: float = 30) -> Json:
         params = {"why": why} if why else {}
-        return await self.call("DELETE", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=timeout)
+        return await self.call(
+            "DELETE", f"sessions/{quote(session_id, safe='')}", person, params=params, timeout=timeout
+        )

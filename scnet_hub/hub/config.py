@@ -37,7 +37,10 @@ def configure(c: Any, home: Path) -> None:
     _roles(c, home)
     _spawner(c, ports, home)
     _pages(c)
-    c.JupyterHub.trusted_downstream_ips = ["127.0.0.1", "::1"]  # the proxy, and a TLS proxy before it; people connect from elsewhere
+    c.JupyterHub.trusted_downstream_ips = [
+        "127.0.0.1",
+        "::1",
+    ]  # the proxy, and a TLS proxy before it; people connect from elsewhere
     c.JupyterHub.extra_handlers = handlers
     if hub := _starting():
         stop_at_contradictions(hub, ports)
@@ -75,7 +78,10 @@ def _answers(c: Any, ports: Ports) -> None:
 def _roles(c: Any, home: Path) -> None:
     c.JupyterHub.custom_scopes = {
         USE: {"description": "See the centres; start, see and stop one's own sessions; see one's own balances."},
-        OPERATE: {"description": "See and stop all people's sessions; see every project's balance.", "subscopes": [USE]},
+        OPERATE: {
+            "description": "See and stop all people's sessions; see every project's balance.",
+            "subscopes": [USE],
+        },
     }
     c.JupyterHub.services = [
         {"name": "scnet", "url": f"http://127.0.0.1:{Ports.read(home).broker}", "display": False},
@@ -84,7 +90,11 @@ def _roles(c: Any, home: Path) -> None:
     ]
     c.JupyterHub.load_roles = [
         {"name": "user", "scopes": ["self", USE, "access:services!service=scnet"]},
-        {"name": "scnet-operator", "scopes": [OPERATE, USE, "access:services!service=scnet"], "services": ["scnet-operator"]},
+        {
+            "name": "scnet-operator",
+            "scopes": [OPERATE, USE, "access:services!service=scnet"],
+            "services": ["scnet-operator"],
+        },
         {"name": "scnet-rejoin", "scopes": ["start:servers"], "services": ["scnet-rejoin"]},
     ]
 
@@ -118,7 +128,7 @@ def _starting() -> Any:
 def _rejoin(hub: Any, ports: Ports, home: Path) -> None:
     """Runs `Rejoin` from the hub's start on."""
     from . import rejoin
-    from .spawner import broker_of, cancels_of
+    from .shared_clients import broker_of, cancels_of
     from .views import zone
 
     started = hub._start_future
@@ -131,7 +141,9 @@ def _rejoin(hub: Any, ports: Ports, home: Path) -> None:
         api = f"http://127.0.0.1:{ports.hub}{hub.hub.base_url}api"
         cancels = cancels_of(spawners.cancel_folder)
         hub.scnet_zone = asyncio.ensure_future(zone.learn(hub.template_vars, broker))
-        await rejoin.Rejoin(hub.users, broker, cancels, hub_api=api, token=token, patience=rejoin.PATIENCE).run(rejoin.EVERY)
+        await rejoin.Rejoin(hub.users, broker, cancels, hub_api=api, token=token, patience=rejoin.PATIENCE).run(
+            rejoin.EVERY
+        )
 
     hub.scnet_rejoin = asyncio.ensure_future(run())
 

@@ -12,7 +12,10 @@ from jupyterhub.spawner import SpawnException
 from ..display.endings import TAIL
 from ..errors import ScnetError
 
-NEXT = "Try again: the start page shows which centre can take the session now. The credits held for this session are released."
+NEXT = (
+    "Try again: the start page shows which centre can take the session now. The credits held for this session are "
+    "released."
+)
 
 
 def refused(error: ScnetError) -> SpawnException:
@@ -34,6 +37,8 @@ def story(error: ScnetError) -> str:
         f'<div class="scnet-wide"><dt>Who can fix it</dt><dd>{escape(error.acts)}</dd></div>',
         f'<div class="scnet-wide"><dt>Next step</dt><dd>{escape(error.hint or NEXT)}</dd></div>',
         "</dl>",
-        f'<h2 class="scnet-h2">The end of the job\'s log</h2><pre class="scnet-tail">{escape(tail)}</pre>' if tail else "",
+        f'<h2 class="scnet-h2">The end of the job\'s log</h2><pre class="scnet-tail">{escape(tail)}</pre>'
+        if tail
+        else "",
     ]
     return "".join(parts)

@@ -1,8 +1,9 @@
-"""Requires a recent login for actions with lasting effect: account links, tokens, answers to statements and allocations, closing a month.
+"""Requires a recent login for actions with lasting effect: account links, tokens, answers to statements and
+allocations, closing a month.
 
-Each authentication sets a signed cookie below the hub's own path, which counts as a recent login for 15 minutes. After that people
-confirm their identity at `/hub/confirm`, by password or at the identity provider, as for a login. This uses `post_auth_hook`:
-a site with its own hook must call `remember_login` in it.
+Each authentication sets a signed cookie below the hub's own path, which counts as a recent login for 15 minutes. After
+that people confirm their identity at `/hub/confirm`, by password or at the identity provider, as for a login. This uses
+`post_auth_hook`: a site with its own hook must call `remember_login` in it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def require_fresh(handler: Any) -> None:
 
 
 class Confirm(BaseHandler):
-    """GET shows a form for the password, or leads to the identity provider; POST checks the password as a login does."""
+    """GET shows a form for the password, or leads to the identity provider; POST checks the password as a login
+    does."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -68,9 +70,13 @@ class Confirm(BaseHandler):
         if self._elsewhere():
             return await self._show()
         try:
-            who = await self.login_user({"username": name, "password": self.get_body_argument("password", "", strip=False)})
+            who = await self.login_user(
+                {"username": name, "password": self.get_body_argument("password", "", strip=False)}
+            )
         except web.HTTPError as error:  # not checked: the sentence is that of the login page
-            return await self._refuse(error.status_code, str(error.log_message or "") % error.args, getattr(error, "headers", {}))
+            return await self._refuse(
+                error.status_code, str(error.log_message or "") % error.args, getattr(error, "headers", {})
+            )
         if who is None or who.name != name:
             return await self._refuse(403, "The password is wrong.")
         self.redirect(self._next(), status=303)
@@ -97,7 +103,8 @@ class Confirm(BaseHandler):
 
 
 class NewToken(UserTokenListAPIHandler):
-    """Makes a token for a recent login, or for another token, which it does not outlive: a stolen token can't be renewed for ever."""
+    """Makes a token for a recent login, or for another token, which it does not outlive: a stolen token can't be
+    renewed for ever."""
 
     def get_json_body(self) -> Any:
         found = super().get_json_body() or {}
@@ -108,19 +115,29 @@ class NewToken(UserTokenListAPIHandler):
         asked, left = found.get("expires_in"), self._left()
         if left is not None and isinstance(asked, int) and asked > left:
             raise web.HTTPError(
-                400, f"expires_in: {asked} s is too long: the token of this call expires in {left} s. Log in to make a longer token."
+                400,
+                f"expires_in: {asked} s is too long: the token of this call expires in {left} s. Log in to make "
+                "a longer token.",
             )
-        return found if asked is not None or left is None else found | {"expires_in": min(left, int(LONGEST_TOKEN.total_seconds()))}
+        return (
+            found
+            if asked is not None or left is None
+            else found | {"expires_in": min(left, int(LONGEST_TOKEN.total_seconds()))}
+        )
 
     def _left(self) -> int | None:
-        """Returns the seconds until the calling token expires; None for a login, and for a token that does not expire."""
+        """Returns the seconds until the calling token expires; None for a login, and for a token that does not
+        expire."""
         maker = self.get_token()
         ends = maker.expires_at if maker else None
         return max(1, int((ends - datetime.now(UTC).replace(tzinfo=None)).total_seconds())) if ends else None
 
     async def post(self, user_name: str) -> None:
         if self.current_user is not None and self.get_token() is None and not is_fresh(self):
-            raise web.HTTPError(403, f"{WHY} Open {self.hub.base_url}confirm?next={self.hub.base_url}token, then request the token again.")
+            raise web.HTTPError(
+                403,
+                f"{WHY} Open {self.hub.base_url}confirm?next={self.hub.base_url}token, then request the token again.",
+            )
         await super().post(user_name)
 
 
@@ -134,7 +151,9 @@ class TokenPage(TokenPageHandler):
 def ask_for_recent_logins(c: Any) -> None:
     c.Authenticator.post_auth_hook = remember_login
     c.JupyterHub.token_expires_in_max_seconds = int(LONGEST_TOKEN.total_seconds())
-    default_handlers[:] = [(route, NewToken if handler is UserTokenListAPIHandler else handler) for route, handler in default_handlers]
+    default_handlers[:] = [
+        (route, NewToken if handler is UserTokenListAPIHandler else handler) for route, handler in default_handlers
+    ]
     for number, (route, handler, *more) in enumerate(stock.default_handlers):
         if handler is TokenPageHandler:
             stock.default_handlers[number] = (route, TokenPage, *more)

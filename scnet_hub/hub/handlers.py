@@ -1,7 +1,9 @@
-"""The hub's own addresses: live offers for the start page, a click on it, pages of ours, static files, and no way in through batchspawner.
+"""The hub's own addresses: live offers for the start page, a click on it, pages of ours, static files, and no way in
+through batchspawner.
 
-batchspawner's `/api/batchspawner` sets any attribute of a spawner from a notebook's JSON, which runs commands as the hub.
-Importing it registers that handler, so it is replaced in JupyterHub's own list: our sessions call the broker, not the hub.
+batchspawner's `/api/batchspawner` sets any attribute of a spawner from a notebook's JSON, which runs commands as the
+hub. Importing it registers that handler, so it is replaced in JupyterHub's own list: our sessions call the broker, not
+the hub.
 """
 
 from __future__ import annotations
@@ -58,8 +60,9 @@ def close_batchspawners_door() -> None:
 
 
 class Start(SpawnHandler):
-    """POST spawn/…: a click on Start. Where a start of the same server came first, by another tab or by the hub that joins a session after
-    its own restart, the click leads to that one; JupyterHub would answer with an error although all is well."""
+    """POST spawn/…: a click on Start. Where a start of the same server came first, by another tab or by the hub that
+    joins a session after its own restart, the click leads to that one; JupyterHub would answer with an error although
+    all is well."""
 
     async def prepare(self) -> None:
         for values in self.request.arguments.values():
@@ -68,7 +71,8 @@ class Start(SpawnHandler):
         await super().prepare()
 
     def _get_user_options(self, query_options: dict[str, list[str]]) -> Json:
-        """A link's options stand in the form; only a click on Start begins a session, whatever the browser says of where it comes from."""
+        """A link's options stand in the form; only a click on Start begins a session, whatever the browser says of
+        where it comes from."""
         self.linked = user_options.linked(super()._get_user_options(query_options))
         return {}
 
@@ -83,7 +87,13 @@ class Start(SpawnHandler):
             self.redirect(self._get_pending_url(user, server_name))
 
     async def _wrap_spawn_single_user(
-        self, user: Any, server_name: str, display_name: str, spawner: Any, pending_url: str, options: Json | None = None
+        self,
+        user: Any,
+        server_name: str,
+        display_name: str,
+        spawner: Any,
+        pending_url: str,
+        options: Json | None = None,
     ) -> None:
         try:
             await super()._wrap_spawn_single_user(user, server_name, display_name, spawner, pending_url, options)
@@ -102,15 +112,18 @@ def utf8(value: bytes) -> None:
 
 
 class Servers(StopServer):
-    """users/NAME/server(s/SERVER) of JupyterHub's REST: options are checked before anything is stored or begun, where JupyterHub would
-    answer 202 and the session's own start would fail later."""
+    """users/NAME/server(s/SERVER) of JupyterHub's REST: options are checked before anything is stored or begun, where
+    JupyterHub would answer 202 and the session's own start would fail later."""
 
     def get_json_body(self) -> Any:
         found = self._refusing(user_options.read, self.request.body)
         shown = found.get("display_name") if isinstance(found, dict) else None
-        if shown and not (isinstance(shown, str) and is_valid_display_name(shown)):  # JupyterHub looks only at those of new servers
+        if shown and not (
+            isinstance(shown, str) and is_valid_display_name(shown)
+        ):  # JupyterHub looks only at those of new servers
             raise web.HTTPError(
-                400, "display_name: at most 255 characters that can be printed, without spaces at its ends or two in a row."
+                400,
+                "display_name: at most 255 characters that can be printed, without spaces at its ends or two in a row.",
             )
         return found
 
@@ -143,7 +156,9 @@ class Servers(StopServer):
         if options is not None:
             spawner = user.spawners[server_name]
             try:
-                sizes = await user_options.resolved(user_options.checked(options, user.name, server_name), spawner.listed_profiles)
+                sizes = await user_options.resolved(
+                    user_options.checked(options, user.name, server_name), spawner.listed_profiles
+                )
             except ScnetError as error:
                 raise said(error) from error
             options = {**sizes, "profile": options.get("profile", OWN)}
@@ -159,7 +174,8 @@ OURS = {SpawnHandler: Start, HomeHandler: Home, UserUrlHandler: NotRunning, User
 
 
 def put_ours_in_place() -> None:
-    """JupyterHub's handlers that do more here: starts by page and by REST, My sessions, the address of a session that does not run."""
+    """JupyterHub's handlers that do more here: starts by page and by REST, My sessions, the address of a session that
+    does not run."""
     for handlers_of in (stock.default_handlers, default_handlers):
         for number, (route, handler, *more) in enumerate(handlers_of):
             handlers_of[number] = (route, OURS.get(handler, handler), *more)
@@ -200,7 +216,9 @@ async def facts(spawner: FederatedSpawner, options: Json) -> Json:
             broker.listed("profiles", "profiles", person, timeout=5),
         )
         found |= {"centres": centres["centres"], "projects": balance["balances"], "profiles": profiles["profiles"]}
-        found["placement"] = await broker.call("POST", "placements", person, json=options, params={"quotes": "true"}, timeout=5)
+        found["placement"] = await broker.call(
+            "POST", "placements", person, json=options, params={"quotes": "true"}, timeout=5
+        )
         found["problem"] = found["placement"].pop("refusal", None)
     except ScnetError as error:
         found["problem"] = error.problem()

@@ -1,6 +1,7 @@
 """The headers of every answer of the hub: allowed scripts, referrers, cookies.
 
-JupyterHub's own pages contain inline scripts, so these stay allowed. A page may load, send to and frame only the hub's own addresses.
+JupyterHub's own pages contain inline scripts, so these stay allowed. A page may load, send to and frame only the hub's
+own addresses.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ def policy(address: Address, subdomains: bool) -> str:
     under = f" {address.origin.replace('://', '://*.', 1)}" if subdomains else ""
     return "; ".join(
         (
-            "default-src 'self'", "script-src 'self' 'unsafe-inline'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:",
+            "default-src 'self'", "script-src 'self' "
+            "'unsafe-inline'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:",
             "object-src 'none'", "base-uri 'self'", f"form-action 'self'{under}", "frame-ancestors 'none'",
             f"report-uri {address.hub_path}security/csp-report",
         )
@@ -27,7 +29,8 @@ def policy(address: Address, subdomains: bool) -> str:
 
 
 def tornado_settings(address: Address, subdomains: bool) -> dict[str, Any]:
-    """Returns headers, and cookie options that keep other sites from using the cookies; for `c.JupyterHub.tornado_settings`."""
+    """Returns headers, and cookie options that keep other sites from using the cookies; for
+    `c.JupyterHub.tornado_settings`."""
     return {
         "headers": {**PLAIN, "Content-Security-Policy": policy(address, subdomains)},
         "cookie_options": {"samesite": "Lax", **({"secure": True} if address.secure else {})},

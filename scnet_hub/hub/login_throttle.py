@@ -1,7 +1,8 @@
 """Limits password logins: how many are checked at once, and how long a name or an address waits after wrong passwords.
 
-Hashing a password takes a tenth of a second of CPU time on purpose. Separate threads do it, so that the hub's event loop
-can answer others, and the number of waiting logins is limited. Imports nothing from JupyterHub; the clock is an argument.
+Hashing a password takes a tenth of a second of CPU time on purpose. Separate threads do it, so that the hub's event
+loop can answer others, and the number of waiting logins is limited. Imports nothing from JupyterHub; the clock is an
+argument.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class Wrong:
 
 
 class Tries:
-    """Counts the wrong passwords of each name and each address. A login counts as wrong until it proves right, so parallel guesses have no
-    advantage. From an address where the person has logged in before, only the address counts: guesses from elsewhere lock no person out."""
+    """Counts the wrong passwords of each name and each address. A login counts as wrong until it proves right, so
+    parallel guesses have no advantage. From an address where the person has logged in before, only the address counts:
+    guesses from elsewhere lock no person out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -63,7 +65,9 @@ class Tries:
         """Counts a login. Raises Wait if it is too early."""
         now = self._clock()
         by_address = _wait(self._addresses.get(address), FREE_OF_ADDRESS, LONGEST_OF_ADDRESS, now)
-        by_name = 0.0 if (name, address) in self._known else _wait(self._names.get(name), FREE_OF_NAME, LONGEST_OF_NAME, now)
+        by_name = (
+            0.0 if (name, address) in self._known else _wait(self._names.get(name), FREE_OF_NAME, LONGEST_OF_NAME, now)
+        )
         if (seconds := max(by_address, by_name)) > 0:
             where = "from your address" if by_address >= by_name else "for this name"
             again = format_duration(timedelta(seconds=max(1, round(seconds + 0.5))))
@@ -153,8 +157,9 @@ class Logins:
 
 
 def caller(peer: str, forwarded: str, trusted: Collection[str]) -> str:
-    """Returns the caller's address: the last address of the way that isn't one of ours. `peer` opened the connection; `forwarded` is
-    the X-Forwarded-For header, to whose end each proxy adds the address that it saw. Other headers are not trusted."""
+    """Returns the caller's address: the last address of the way that isn't one of ours. `peer` opened the connection;
+    `forwarded` is the X-Forwarded-For header, to whose end each proxy adds the address that it saw. Other headers are
+    not trusted."""
     way = [*(plain(hop) for hop in forwarded.split(",") if hop.strip()), plain(peer)]
     return next((hop for hop in reversed(way) if hop not in trusted), way[0])
 

@@ -1,7 +1,9 @@
-"""Requests to stop a session, kept on disk until the broker confirms them: a stop requested while the broker is down is not lost.
+"""Requests to stop a session, kept on disk until the broker confirms them: a stop requested while the broker is down is
+not lost.
 
-A request names the session's id, not the person's server, so a late request never stops the next session. The requests belong to the hub:
-a user's name may change while the session runs, and the session is stopped whatever its owner's name is now.
+A request names the session's id, not the person's server, so a late request never stops the next session. The requests
+belong to the hub: a user's name may change while the session runs, and the session is stopped whatever its owner's name
+is now.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ log = logging.getLogger(__name__)
 
 
 class Cancels:
-    """Keeps stop requests in a folder. `settle` tries one now; `retry_all` tries the rest in the background until none is left."""
+    """Keeps stop requests in a folder. `settle` tries one now; `retry_all` tries the rest in the background until none
+    is left."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,7 +38,8 @@ class Cancels:
         return self.folder / f"cancel-{session_id}.json"
 
     async def settle(self, broker: Broker, session_id: str, *, timeout: float) -> bool:
-        """Sends a request to the broker; returns False without an answer. Drops the request if the broker does not know the session."""
+        """Sends a request to the broker; returns False without an answer. Drops the request if the broker does not know
+        the session."""
         try:
             await broker.stop(THE_HUB, session_id, timeout=timeout)
         except NotFound:
@@ -59,3 +63,10 @@ class Cancels:
                 if not await self.settle(broker, wish["session"], timeout=10):
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 30)
+
+
+class NotKept(ScnetError):
+    """A wish to stop could neither be written down nor passed on."""
+
+    code = "not-kept"
+    status = 507

@@ -12,8 +12,9 @@ from ..errors import SpecError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The ports of the processes: `public`, the proxy's, on `host`; the others on loopback. `url` is this installation's address if
-    it differs from the proxy's (behind TLS, below a path); with `subdomains` each person's servers have a separate name under it."""
+    """The ports of the processes: `public`, the proxy's, on `host`; the others on loopback. `url` is this
+    installation's address if it differs from the proxy's (behind TLS, below a path); with `subdomains` each person's
+    servers have a separate name under it."""
 
     host: str = "127.0.0.1"
     public: int = 8000

@@ -1,7 +1,8 @@
 """Speeds up a hub's start with many servers: keeps rows in memory that it would read from its database for each server.
 
-JupyterHub 6.1 loads all servers with their people in one query. But it reads the servers again on the way from people to
-servers and loses the people; no other object holds them, so each server costs five queries (three quarters of its check).
+JupyterHub 6.1 loads all servers with their people in one query. But it reads the servers again on the way from people
+to servers and loses the people; no other object holds them, so each server costs five queries (three quarters of its
+check).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Keeps the hub's servers in step with the broker's Lab sessions, from the hub's start on.
 
-JupyterHub forgets a start that was pending when it died, while the broker keeps the session: this module joins the session again, by the
-hub's own REST with a token that may only start servers. A session without a server for a long time is
-stopped, so that it uses no more hours; the spawner follows a session that moved to another address. Starts no new session.
+JupyterHub forgets a start that was pending when it died, while the broker keeps the session: this module joins the
+session again, by the hub's own REST with a token that may only start servers. A session without a server for a long
+time is stopped, so that it uses no more hours; the spawner follows a session that moved to another address. Starts no
+new session.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ UNCLAIMED = "No server of the hub claimed this session any more."
 
 
 def labs(sessions: Iterable[Json]) -> dict[Server, Json]:
-    """Returns the Lab session that each server should be: a live session that is not being stopped; a ready one first, else the newest."""
+    """Returns the Lab session that each server should be: a live session that is not being stopped; a ready one first,
+    else the newest."""
     found: dict[Server, Json] = {}
     for one in sorted(sessions, key=lambda one: (one["state"] == READY, one["created_at"])):
         if one["kind"] == "lab" and stoppable(one):
@@ -44,13 +46,24 @@ def pause(failures: int) -> float:
 
 
 class Rejoin:
-    """Joins sessions and servers. `users` are JupyterHub's; `hub_api` is its own REST, `token` has the scope start:servers."""
+    """Joins sessions and servers. `users` are JupyterHub's; `hub_api` is its own REST, `token` has the scope
+    start:servers."""
 
-    def __init__(self, users: Any, broker: Broker, cancels: Cancels, *, hub_api: str, token: str, patience: float = PATIENCE) -> None:
-        self.users, self.broker, self.cancels, self.hub_api, self.patience = users, broker, cancels, hub_api.rstrip("/"), patience
+    def __init__(
+        self, users: Any, broker: Broker, cancels: Cancels, *, hub_api: str, token: str, patience: float = PATIENCE
+    ) -> None:
+        self.users, self.broker, self.cancels, self.hub_api, self.patience = (
+            users,
+            broker,
+            cancels,
+            hub_api.rstrip("/"),
+            patience,
+        )
         self._http = httpx.AsyncClient(headers={"Authorization": f"token {token}"}, trust_env=False, timeout=30)
         self._alone: dict[str, tuple[float, float, int]] = {}  # session → alone since, next try, tries
-        self._people: dict[str, Any] = {}  # the users that the hub has in memory, by name: its own look-up by name reads the database
+        self._people: dict[
+            str, Any
+        ] = {}  # the users that the hub has in memory, by name: its own look-up by name reads the database
 
     async def run(self, every: float = EVERY) -> None:
         """Runs rounds until cancelled."""
@@ -96,7 +109,12 @@ class Rejoin:
         if self.cancels.wished(document["id"]):
             return self.cancels.retry_all(self.broker)
         if now - since >= self.patience:
-            log.warning("session %s of %s: no server claimed it for %.0f s, so it is stopped", document["id"], person, now - since)
+            log.warning(
+                "session %s of %s: no server claimed it for %.0f s, so it is stopped",
+                document["id"],
+                person,
+                now - since,
+            )
             await self.broker.stop(THE_HUB, document["id"], why=UNCLAIMED, timeout=10)
         elif now >= due:
             self._alone[document["id"]] = (since, now + pause(tries), tries + 1)
@@ -113,4 +131,10 @@ class Rejoin:
             log.info("session %s of %s is joined again", session, person)
         else:
             to_join.pop((person, name), None)
-            log.warning("session %s of %s can't be joined: the hub said %d: %s", session, person, answer.status_code, answer.text[:200])
+            log.warning(
+                "session %s of %s can't be joined: the hub said %d: %s",
+                session,
+                person,
+                answer.status_code,
+                answer.text[:200],
+            )

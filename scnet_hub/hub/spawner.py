@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,15 +23,14 @@ from jupyterhub.utils import url_escape_path, url_path_join
 from sqlalchemy.exc import SQLAlchemyError
 from traitlets import Dict, Float, List, Unicode
 
-from ..adapters.secret_files import read_secret
 from ..display.session_states import READY, STOPPING
 from ..errors import BadOption, BrokerError, ScnetError
 from . import user_options
 from .broker_client import THE_HUB, Broker
 from .failures import refused
 from .pending import ended_before_ready, pending_facts
-from .pending_stops import Cancels
-from .poll_batcher import Polls
+from .pending_stops import Cancels, NotKept
+from .shared_clients import broker_of, cancels_of, polls_of
 
 Json = dict[str, Any]
 PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
@@ -40,23 +38,22 @@ to_join: dict[tuple[str, str], str] = {}  # (person, server name) → the sessio
 ASKED_DIRECTLY = 10.0  # seconds for the broker to take a stop that can't be written down here
 
 
-class NotKept(ScnetError):
-    """A wish to stop could neither be written down nor passed on."""
-
-    code = "not-kept"
-    status = 507
-
-
 class FederatedSpawner(BatchSpawnerBase):
     """`job_id` is the broker's id of the session; `job_status` its last known state."""
 
-    broker_url = Unicode("http://127.0.0.1:8085/services/scnet/api/v1", help="Where the broker answers.").tag(config=True)
-    broker_token_file = Unicode(help="File (0600) with the token that the broker knows as the hub's.").tag(config=True)
-    hub_public_url = Unicode(help="The hub's API at this installation's address: sessions call it there, not at the hub's own port.").tag(
+    broker_url = Unicode("http://127.0.0.1:8085/services/scnet/api/v1", help="Where the broker answers.").tag(
         config=True
     )
-    cancel_folder = Unicode(help="Folder that keeps wishes to stop a session while the broker is away.").tag(config=True)
-    rpc_timeout = Float(2.0, help="Seconds that a poll or a stop waits for the broker. No answer never ends a session.").tag(config=True)
+    broker_token_file = Unicode(help="File (0600) with the token that the broker knows as the hub's.").tag(config=True)
+    hub_public_url = Unicode(
+        help="The hub's API at this installation's address: sessions call it there, not at the hub's own port."
+    ).tag(config=True)
+    cancel_folder = Unicode(help="Folder that keeps wishes to stop a session while the broker is away.").tag(
+        config=True
+    )
+    rpc_timeout = Float(
+        2.0, help="Seconds that a poll or a stop waits for the broker. No answer never ends a session."
+    ).tag(config=True)
     profiles = List(Dict(), help="Sizes for the start form, if they should not come from the broker.").tag(config=True)
 
     orphan = rejoined = False
@@ -85,7 +82,8 @@ class FederatedSpawner(BatchSpawnerBase):
         return self._document
 
     def options_from_query(self, query_data: dict[str, list[str]]) -> Any:
-        """A link never starts a session: whoever follows it may not have meant it (`Start` fills its options into the form)."""
+        """A link never starts a session: whoever follows it may not have meant it (`Start` fills its options into the
+        form)."""
         raise refused(BadOption("Choose a size, then press Start."))
 
     # ---- what JupyterHub stores
@@ -116,18 +114,28 @@ class FederatedSpawner(BatchSpawnerBase):
             raise refused(error) from error
 
     async def _begin(self) -> Json:
-        if session := to_join.pop((self.user.name, self.name), ""):  # it may have ended meanwhile: nothing new is begun then
+        if session := to_join.pop(
+            (self.user.name, self.name), ""
+        ):  # it may have ended meanwhile: nothing new is begun then
             self.job_id = session  # so that a stop in this moment reaches it
             return await self.broker.session(THE_HUB, session)
         wanted = await self.session_options()
         self._asking = asyncio.ensure_future(self.broker.ensure(self.user.name, wanted))
-        return await asyncio.shield(self._asking)  # its answer says what to stop, if this start is stopped before it comes
+        return await asyncio.shield(
+            self._asking
+        )  # its answer says what to stop, if this start is stopped before it comes
 
     async def session_options(self) -> Json:
         """The request as the broker's door wants it: validated there, for form and REST alike. Raises BadOption."""
         chosen = user_options.checked(self.user_options or {}, self.user.name, self.name)
         sizes = await user_options.resolved(chosen, self.listed_profiles)
-        return {**sizes, "kind": "lab", "name": self.name, "argv": [*self.cmd, *self.get_args()], "env": self.job_environment()}
+        return {
+            **sizes,
+            "kind": "lab",
+            "name": self.name,
+            "argv": [*self.cmd, *self.get_args()],
+            "env": self.job_environment(),
+        }
 
     async def listed_profiles(self) -> list[Json]:
         """The sizes that the broker offers by name."""
@@ -138,7 +146,10 @@ class FederatedSpawner(BatchSpawnerBase):
         env = self.get_env()
         if self.hub_public_url:
             own = self.hub.api_url
-            env = {key: f"{self.hub_public_url}{value[len(own) :]}" if str(value).startswith(own) else value for key, value in env.items()}
+            env = {
+                key: f"{self.hub_public_url}{value[len(own) :]}" if str(value).startswith(own) else value
+                for key, value in env.items()
+            }
         return {key: str(value) for key, value in env.items() if key.startswith(PASSED_ON) or key in self.environment}
 
     def _joined(self, document: Json) -> None:
@@ -202,7 +213,9 @@ class FederatedSpawner(BatchSpawnerBase):
             self._document = {**(self._document if self._document.get("id") == document["id"] else {}), **document}
             await self._follow(document)
         except (ScnetError, TimeoutError) as error:
-            self.log.warning("%s: the broker cannot say how session %s is (%s); it is kept.", self._log_name, self.job_id, error)
+            self.log.warning(
+                "%s: the broker cannot say how session %s is (%s); it is kept.", self._log_name, self.job_id, error
+            )
             return JobStatus.UNKNOWN
         if not self.api_token and document.get("token"):
             self.api_token = document["token"]  # so that a stop after a hub restart revokes it
@@ -212,8 +225,8 @@ class FederatedSpawner(BatchSpawnerBase):
         return JobStatus.RUNNING if document["state"] == READY else JobStatus.PENDING
 
     def _revoke(self) -> None:
-        """Ends the token of a session that is over. JupyterHub does so where it stops a server; of one that ended while the hub was away
-        it only takes note, and such a token has no end of its own."""
+        """Ends the token of a session that is over. JupyterHub does so where it stops a server; of one that ended while
+        the hub was away it only takes note, and such a token has no end of its own."""
         note = f"Server at {url_path_join(self.user.base_url, url_escape_path(self.name), '/')}"
         session = self._session()
         try:
@@ -228,7 +241,11 @@ class FederatedSpawner(BatchSpawnerBase):
 
     async def keep_up(self, document: Json) -> None:
         """Asks again at once where the broker's `document` of this server isn't what the hub has of it."""
-        if self.job_id and (document["id"], document["host"], document["port"]) != (self.job_id, self.server.ip, self.server.port):
+        if self.job_id and (document["id"], document["host"], document["port"]) != (
+            self.job_id,
+            self.server.ip,
+            self.server.port,
+        ):
             await self.query_job_status()
 
     async def _latest(self) -> Json:
@@ -240,7 +257,8 @@ class FederatedSpawner(BatchSpawnerBase):
         return document
 
     async def _follow(self, document: Json) -> None:
-        """The server where the session is now: proxy, database and this, in that order, so that a fault is made good next time."""
+        """The server where the session is now: proxy, database and this, in that order, so that a fault is made good
+        next time."""
         if self.job_status != "running" or not document["live"] or self.server is None:
             return
         if document["state"] != READY:
@@ -255,7 +273,9 @@ class FederatedSpawner(BatchSpawnerBase):
         except Exception as error:
             self.server.ip, self.server.port = before
             raise BrokerError(f"The proxy did not take the new route: {error}") from error
-        self.log.info("%s: session %s goes on as %s at %s", self._log_name, self.job_id, document["id"], self.server.host)
+        self.log.info(
+            "%s: session %s goes on as %s at %s", self._log_name, self.job_id, document["id"], self.server.host
+        )
         self.ip, self.port = now
         self.job_id = ""
         self._named(document)
@@ -274,8 +294,8 @@ class FederatedSpawner(BatchSpawnerBase):
             await self.cancels.settle(self.broker, self.job_id, timeout=self.rpc_timeout)
 
     async def pledge_stop(self) -> bool:
-        """From now on the stop of this session can't be lost: it is written down, or the broker took it. False if there is no session.
-        Raises NotKept if neither could be done."""
+        """From now on the stop of this session can't be lost: it is written down, or the broker took it. False if there
+        is no session. Raises NotKept if neither could be done."""
         if self.job_id:
             await self._pledge(self.job_id)
         return bool(self.job_id)
@@ -287,12 +307,14 @@ class FederatedSpawner(BatchSpawnerBase):
             self.log.error("%s: the wish to stop session %s can't be written: %s", self._log_name, session, error)
             if not await self.cancels.settle(self.broker, session, timeout=ASKED_DIRECTLY):
                 raise NotKept(
-                    f"Nothing was stopped: the hub can't write the wish down ({error.strerror}), and the broker does not take it.",
+                    f"Nothing was stopped: the hub can't write the wish down ({error.strerror}), and the broker "
+                    "does not take it.",
                     hint="The session runs on. Press Stop again in a minute; tell the operators.",
                 ) from error
 
     async def stop(self, now: bool = False) -> None:
-        """Durable: the wish is on disk before the broker is asked, so the hub lets go at once. Raises NotKept as `pledge_stop` does."""
+        """Durable: the wish is on disk before the broker is asked, so the hub lets go at once. Raises NotKept as
+        `pledge_stop` does."""
         if self._asking and not self.job_id:
             self._asking.add_done_callback(self._unwanted)
         self._asking = None
@@ -324,18 +346,3 @@ class FederatedSpawner(BatchSpawnerBase):
             self.orm_spawner.oauth_client.allowed_scopes = list(await self._get_oauth_client_allowed_scopes())
             self._session().commit()
         return await type(server).wait_up(server, **kwargs)
-
-
-@functools.cache
-def broker_of(url: str, token_file: str) -> Broker:
-    return Broker(url, read_secret(Path(token_file)))
-
-
-@functools.cache
-def polls_of(url: str, token_file: str) -> Polls:
-    return Polls(broker_of(url, token_file))
-
-
-@functools.cache
-def cancels_of(folder: str) -> Cancels:
-    return Cancels(Path(folder))

@@ -1,8 +1,8 @@
 """DELETE users/NAME/server: a stop that is never lost, even if the hub's disk is full.
 
-JupyterHub answers 2xx whether a stop succeeds or not, and removes a server's route before it stores that the server is gone: if
-the database can't be written, people are redirected in circles. So before JupyterHub begins, the stop request is stored or sent to the
-broker, and room on the disk is checked.
+JupyterHub answers 2xx whether a stop succeeds or not, and removes a server's route before it stores that the server is
+gone: if the database can't be written, people are redirected in circles. So before JupyterHub begins, the stop request
+is stored or sent to the broker, and room on the disk is checked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 
-from .spawner import FederatedSpawner, NotKept
+from .pending_stops import NotKept
+from .spawner import FederatedSpawner
 
 ROOM = 256 * 1024  # bytes that a stop may write to the hub's database, including its journal
 
@@ -30,7 +31,8 @@ class NoRoom(Exception):
 
 
 def check_room(db: Any) -> None:
-    """Raises NoRoom unless the hub's database accepts a write now, and there is room for everything that a stop writes."""
+    """Raises NoRoom unless the hub's database accepts a write now, and there is room for everything that a stop
+    writes."""
     try:
         file = db.get_bind().url.database if db.get_bind().dialect.name == "sqlite" else ""
         if file and file != ":memory:":
@@ -64,7 +66,9 @@ class StopServer(UserServerAPIHandler):
                 check_room(self.db)
             except NoRoom as error:
                 done = "The session is being stopped at its centre, but" if told else "The session was not stopped:"
-                raise web.HTTPError(507, f"{done} {error}. Press Stop again when there is room; tell the operators.") from error
+                raise web.HTTPError(
+                    507, f"{done} {error}. Press Stop again when there is room; tell the operators."
+                ) from error
         await super().delete(user_name, server_name)
 
     async def _pledged(self, spawner: FederatedSpawner) -> bool:

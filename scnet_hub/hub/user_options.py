@@ -1,4 +1,5 @@
-"""What a person asks for when a Lab is to start: from a form, by JupyterHub's REST, in a link, or stored from the last time.
+"""What a person asks for when a Lab is to start: from a form, by JupyterHub's REST, in a link, or stored from the last
+time.
 
 One set of rules for all: each key is honoured or refused in a sentence (law 4). Imports nothing of JupyterHub.
 """
@@ -31,11 +32,18 @@ def checked(wanted: Any, person: str, server: str) -> Json:
         raise BadOption("user_options must be a JSON object.")
     for name, why in OF_JOBS.items():
         if name in wanted:
-            raise BadOption(f"{name}: {why}.", hint="Start a batch job for that: `scnet run`, or `POST sessions` at the broker.")
+            raise BadOption(
+                f"{name}: {why}.", hint="Start a batch job for that: `scnet run`, or `POST sessions` at the broker."
+            )
     if wanted.get("kind", "lab") != "lab":
-        raise BadOption("kind: JupyterHub starts sessions of kind 'lab' only.", hint="Start others with `scnet run` or a FederatedCluster.")
+        raise BadOption(
+            "kind: JupyterHub starts sessions of kind 'lab' only.",
+            hint="Start others with `scnet run` or a FederatedCluster.",
+        )
     if wanted.get("name", server) != server:
-        raise BadOption(f"name: this server's name is {server!r}.", hint="It is the last part of users/NAME/servers/SERVER.")
+        raise BadOption(
+            f"name: this server's name is {server!r}.", hint="It is the last part of users/NAME/servers/SERVER."
+        )
     profile = wanted.get("profile", OWN)
     requests.text("profile", profile)
     sizes = {name: value for name, value in wanted.items() if name not in ("profile", "kind", "name")}
@@ -74,12 +82,17 @@ def document(request: JobRequest) -> Json:
 
 def linked(query: Mapping[str, Sequence[str]]) -> Json:
     """What a link fills into the form: the first value of each of its fields, as text."""
-    found = {name: str(values[0])[:TYPED] for name, values in query.items() if name in ("profile", *ON_FORM) and values and values[0]}
+    found = {
+        name: str(values[0])[:TYPED]
+        for name, values in query.items()
+        if name in ("profile", *ON_FORM) and values and values[0]
+    }
     return {"profile": OWN, **found} if any(name in found for name in SIZES) else found
 
 
 def read(data: bytes) -> Any:
-    """A body of JupyterHub's REST; None for an empty one. Raises BadOption for what is not an object of JSON in UTF-8."""
+    """A body of JupyterHub's REST; None for an empty one. Raises BadOption for what is not an object of JSON in
+    UTF-8."""
     try:
         found = json.loads(data.decode()) if data.strip() else None
     except UnicodeDecodeError as error:
@@ -96,7 +109,10 @@ def refuse_strays(found: Any) -> None:
     known = {"user_options", "display_name"}
     stray = sorted(set(found) - known) if isinstance(found, dict) and found.keys() & known else []
     if stray:
-        raise BadOption(f"Unknown field {stray[0][:40]!r}.", hint="Known: display_name, user_options; options stand inside user_options.")
+        raise BadOption(
+            f"Unknown field {stray[0][:40]!r}.",
+            hint="Known: display_name, user_options; options stand inside user_options.",
+        )
 
 
 def refuse_changes(found: Mapping[str, Any]) -> None:

@@ -110,7 +110,9 @@ def gpus_in_use(env: Mapping[str, str], command: str = "nvidia-smi") -> tuple[st
     chosen = ["-i", mine] if mine else []
     argv = [command, *chosen, "--query-gpu=index,utilization.gpu", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=GPU_WAITS, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=GPU_WAITS, check=False, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ()
     return read_gpus(done.stdout)
@@ -118,4 +120,6 @@ def gpus_in_use(env: Mapping[str, str], command: str = "nvidia-smi") -> tuple[st
 
 def read_gpus(text: str) -> tuple[str, ...]:
     cells = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
-    return tuple(f"GPU {one[0]} computes" for one in cells if len(one) == 2 and one[1].isdecimal() and int(one[1]) >= GPU_PERCENT)
+    return tuple(
+        f"GPU {one[0]} computes" for one in cells if len(one) == 2 and one[1].isdecimal() and int(one[1]) >= GPU_PERCENT
+    )

@@ -56,8 +56,8 @@ class Broker:
             **({"Host": self._host} if self._host else {}),
         }
         request = HTTPRequest(
-            f"{self._url}/sessions/{self.session}{rest}", method=method, headers=headers, body="{}" if method == "POST" else None,
-            connect_timeout=10, request_timeout=30, follow_redirects=False,
+            f"{self._url}/sessions/{self.session}{rest}", method=method, headers=headers,
+            body="{}" if method == "POST" else None, connect_timeout=10, request_timeout=30, follow_redirects=False,
         )  # fmt: skip
         try:
             answer = await AsyncHTTPClient().fetch(request, raise_error=False)

@@ -33,7 +33,11 @@ def own_address(start: Json) -> str:
     if start.get("host"):
         return str(start["host"])
     networks = [ipaddress.ip_network(network) for network in start.get("networks", ())]
-    found = [one for one in (*_resolved(), *_outgoing(start)) if any(ipaddress.ip_address(one) in network for network in networks)]
+    found = [
+        one
+        for one in (*_resolved(), *_outgoing(start))
+        if any(ipaddress.ip_address(one) in network for network in networks)
+    ]
     return found[-1] if found else socket.gethostname()
 
 

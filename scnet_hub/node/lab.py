@@ -38,7 +38,9 @@ def serve(start: dict[str, Any]) -> int:
     url = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
     os.environ["JUPYTERHUB_SERVICE_URL"] = url._replace(scheme="http", netloc=f"{host}:{port}").geturl()
     bring_our_own()
-    threading.Thread(target=call_home.when_listening, args=(start, host, port), kwargs={"node": call_home.node_name()}, daemon=True).start()
+    threading.Thread(
+        target=call_home.when_listening, args=(start, host, port), kwargs={"node": call_home.node_name()}, daemon=True
+    ).start()
     sys.argv = [*start["argv"], *(["--allow-root"] if os.geteuid() == 0 else [])]
     with without_what_only_a_hub_needs():
         do_not_ask_node()
@@ -53,11 +55,14 @@ def bring_our_own() -> None:
     """Adds our settings, the steward (steward.py) and the steward's part in JupyterLab, from this package's place:
     nothing is installed for them. Also makes a folder in which programs leave marks while they have work elsewhere."""
     here = Path(__file__).resolve()
-    pages = next((folder for folder in (here.parent / "pages", here.parents[2] / "extensions" / "lab") if folder.is_dir()), None)
+    pages = next(
+        (folder for folder in (here.parent / "pages", here.parents[2] / "extensions" / "lab") if folder.is_dir()), None
+    )
     for name, folder in (("JUPYTER_CONFIG_PATH", here.parent / "jupyter"), ("JUPYTER_PATH", pages)):
         os.environ[name] = os.pathsep.join(filter(None, [os.environ.get(name), str(folder or "")]))
     os.environ.setdefault(
-        "JUPYTERLAB_WORKSPACES_DIR", str(workspaces(Path(os.environ["HOME"]), os.environ.get("JUPYTERHUB_SERVER_NAME", "")))
+        "JUPYTERLAB_WORKSPACES_DIR",
+        str(workspaces(Path(os.environ["HOME"]), os.environ.get("JUPYTERHUB_SERVER_NAME", ""))),
     )
     os.environ["SCNET_ACTIVE"] = active = tempfile.mkdtemp(prefix="scnet-active-")
     atexit.register(shutil.rmtree, active, ignore_errors=True)

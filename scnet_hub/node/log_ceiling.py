@@ -64,7 +64,8 @@ def cut(log: int, most: int, removed: int = 0) -> int:
 
 def sentence(most: int, removed: int) -> str:
     return (
-        f"\n[scnet] This log reached {_size(most)}, the most that a log may take at this centre: {removed:,} bytes that followed here were"
+        f"\n[scnet] This log reached {_size(most)}, the most that a log may take at this centre: {removed:,} "
+        "bytes that followed here were"
         " removed. Let your program write large output to a file of your own.\n"
     )
 

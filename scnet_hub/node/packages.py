@@ -41,7 +41,10 @@ def own_environment(home: Path) -> Path | None:
         for alias in ("python3", f"python{_version()}"):
             _link(folder / "bin" / alias, Path("python"))
     except OSError as error:
-        print(f"{error.filename or folder}: {error.strerror}. `pip install` does not work in this session.", file=sys.stderr)
+        print(
+            f"{error.filename or folder}: {error.strerror}. `pip install` does not work in this session.",
+            file=sys.stderr,
+        )
         return None
     return folder
 
@@ -53,7 +56,9 @@ def enter(home: Path) -> None:
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     if own := own_environment(home):
         folders.insert(0, str(own / "bin"))
-        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(own / "share" / "jupyter"), os.environ.get("JUPYTER_PATH")]))
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(
+            filter(None, [str(own / "share" / "jupyter"), os.environ.get("JUPYTER_PATH")])
+        )
     os.environ["PATH"] = os.pathsep.join(folders)
 
 
@@ -68,7 +73,11 @@ def _files(folder: Path) -> Iterator[tuple[Path, str, int]]:
     inside = Path("lib") / f"python{_version()}" / "site-packages"
     yield inside / "scnet.pth", PATH_FILE.format(fallback=sysconfig.get_path("purelib")), 0o644
     home = Path(_base_python()).parent
-    yield Path("pyvenv.cfg"), f"home = {home}\ninclude-system-site-packages = false\nversion = {platform.python_version()}\n", 0o644
+    yield (
+        Path("pyvenv.cfg"),
+        f"home = {home}\ninclude-system-site-packages = false\nversion = {platform.python_version()}\n",
+        0o644,
+    )
     for name in ("pip", "pip3"):
         yield Path("bin") / name, PIP, 0o755
     if kernel := _kernel(folder / "bin" / "python"):

@@ -1,7 +1,7 @@
 """A session's first process: `python -m scnet_hub.node.start FILE`, the only command that a job script names.
 
-FILE (0600, JSON) holds the environment with its secrets, the argv and the one-time nonce; none of them ever appears in a
-job script, a process list or a scheduler's records. A "lab" becomes the single-user server in this same process and
+FILE (0600, JSON) holds the environment with its secrets, the argv and the one-time nonce; none of them ever appears in
+a job script, a process list or a scheduler's records. A "lab" becomes the single-user server in this same process and
 calls home when its port listens. Any other kind calls home at once and is replaced by its argv; a "batch" job runs in a
 folder of its own with the files that were sent along.
 """
@@ -54,7 +54,8 @@ def root_warning(uid: int, kind: str) -> str:
     if uid != 0 or kind == "batch":
         return ""
     return (
-        f"WARNING: this session runs as root on {call_home.node_name()}: anyone who can reach it controls the node. It should run under its"
+        f"WARNING: this session runs as root on {call_home.node_name()}: anyone who can reach it controls the "
+        "node. It should run under its"
         " person's own account; its centre's page says how (docs/explanation/identity.md)."
     )
 
@@ -103,7 +104,9 @@ def copy_examples(target: Path) -> None:
     """Copies the tutorial notebooks, unless the person has a file of that name; a full disk doesn't stop the
     session."""
     here = Path(__file__).resolve()
-    source = next((folder for folder in (here.parent / "notebooks", here.parents[2] / "notebooks") if folder.is_dir()), None)
+    source = next(
+        (folder for folder in (here.parent / "notebooks", here.parents[2] / "notebooks") if folder.is_dir()), None
+    )
     try:
         target.mkdir(exist_ok=True)
         for notebook in sorted(source.glob("*.ipynb")) if source else ():

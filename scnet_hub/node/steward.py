@@ -1,7 +1,8 @@
-"""The session's own steward, a Jupyter server extension: how long it may still run, its continuation, and its end when left alone.
+"""The session's own steward, a Jupyter server extension: how long it may still run, its continuation, and its end when
+left alone.
 
-Answers JupyterLab under `scnet/` of the server's address, asks the broker seldom and with the session's own token, and does without it
-when it is away. It stops the session when idle.py says so. JupyterLab's part is extensions/lab.
+Answers JupyterLab under `scnet/` of the server's address, asks the broker seldom and with the session's own token, and
+does without it when it is away. It stops the session when idle.py says so. JupyterLab's part is extensions/lab.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from .broker_line import Away, Broker, Refused
 Json = dict[str, Any]
 LEVELS = (900, 300)  # seconds before the end of the walltime at which a person is told
 CALM, EAGER = 60.0, 5.0  # seconds between questions to the broker; while the next session starts
-LAST = 300.0  # seconds before it is stopped because credits run out: from then on JupyterLab saves by itself, and asks often
+# seconds before it is stopped because credits run out: from then on JupyterLab saves by itself, and asks often
+LAST = 300.0
 OFTEN = 10.0
 TICK = 30.0  # seconds between looks at what runs
 PEOPLES = (
@@ -48,7 +50,8 @@ def _load_jupyter_server_extension(app: Any) -> None:
 
 
 class Steward:
-    """`env` is the session's environment: SCNET_SESSION, SCNET_API_URL, SCNET_IDLE_TIMEOUT (seconds; 0: never), SCNET_ACTIVE (a folder)."""
+    """`env` is the session's environment: SCNET_SESSION, SCNET_API_URL, SCNET_IDLE_TIMEOUT (seconds; 0: never),
+    SCNET_ACTIVE (a folder)."""
 
     def __init__(self, env: Mapping[str, str], log: Any, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.env, self.log, self.clock = env, log, clock
@@ -125,13 +128,21 @@ class Steward:
         if action is idle.Action.STOP:
             await self._stop()
         elif action is idle.Action.WARN:
-            self.log.info("Nothing has run in this session for %s: it is stopped in %s.", words(now - self.idle.since), self._stops_in(now))
+            self.log.info(
+                "Nothing has run in this session for %s: it is stopped in %s.",
+                words(now - self.idle.since),
+                self._stops_in(now),
+            )
 
     async def _signs(self) -> idle.Signs:
         before = self.clock()
         working, mark, gpus = await asyncio.to_thread(self._look_outside, before)
         # "starting": a kernel that nobody has spoken to yet stays so
-        kernels = [one for one in dict(getattr(self._kernels, "_kernels", {})).values() if getattr(one, "execution_state", "") == "busy"]
+        kernels = [
+            one
+            for one in dict(getattr(self._kernels, "_kernels", {})).values()
+            if getattr(one, "execution_state", "") == "busy"
+        ]
         terminals = [_age(one) for one in getattr(self._terminals, "terminals", {}).values()]
         busy = (*(["a cell runs"] if kernels else []), *(["Dask has work"] if mark < 2 * TICK else []), *gpus, *working)
         return idle.Signs(busy, max(self._last, *(before - age for age in (mark, *terminals))))
@@ -141,7 +152,8 @@ class Steward:
         return self._processes.working(now), activity.marked(self.env.get("SCNET_ACTIVE", "")), gpus
 
     async def _stop(self) -> None:
-        """Asks for the session's end, so that its hold is released; asked again at the next look if there is no answer."""
+        """Asks for the session's end, so that its hold is released; asked again at the next look if there is no
+        answer."""
         why = f"Stopped: nothing ran in it for {words(self.timeout)}."
         try:
             await self.broker.stop(why)
@@ -212,14 +224,15 @@ class Steward:
             "successor": document.get("successor"),
             "stopping": self.stopping,
             "idle": {
-                "timeout_s": self.timeout, "idle_s": round(max(0.0, now - self.idle.since), 1), "busy": list(self.busy), "warned": warned,
-                "stops_in_s": self._stops_in(now) if warned else None,
+                "timeout_s": self.timeout, "idle_s": round(max(0.0, now - self.idle.since), 1), "busy": list(self.busy),
+                "warned": warned, "stops_in_s": self._stops_in(now) if warned else None,
             },
             "again_s": EAGER if self._moving() else OFTEN if self._in_its_last_minutes() else min(30.0, self.tick),
         }  # fmt: skip
 
     def _lease(self, now: float) -> Json | None:
-        """When credits run out and it is stopped, and from when on documents are saved before; None as long as somebody pays."""
+        """When credits run out and it is stopped, and from when on documents are saved before; None as long as somebody
+        pays."""
         if self._paid is None:
             return None
         return {"stops_in_s": round(self._paid - now, 1), "saves_at_s": LAST, "why": self.document.get("lease_end", "")}
@@ -284,7 +297,9 @@ def routes(base: str, steward: Steward) -> list[Any]:
             except Refused as error:
                 return self.problem(error.status, error.problem)
             except Away as error:
-                return self.problem(502, {"code": "broker-unreachable", "title": str(error), "hint": "Try again in a minute."})
+                return self.problem(
+                    502, {"code": "broker-unreachable", "title": str(error), "hint": "Try again in a minute."}
+                )
             self.finish(json.dumps(steward.told()))
 
     class Keep(Handler):

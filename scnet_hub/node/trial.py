@@ -84,7 +84,13 @@ async def _compute(url: str, token: str) -> None:
     from tornado.websocket import websocket_connect
 
     content = {"code": "print(6 * 7)", "silent": False}
-    header = {"msg_id": secrets.token_hex(8), "msg_type": "execute_request", "username": "", "session": "", "version": "5.3"}
+    header = {
+        "msg_id": secrets.token_hex(8),
+        "msg_type": "execute_request",
+        "username": "",
+        "session": "",
+        "version": "5.3",
+    }
     message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
     async with asyncio.timeout(PATIENCE):
         socket = await websocket_connect(HTTPRequest(url, headers={"Authorization": f"token {token}"}))
@@ -102,8 +108,8 @@ def start_file(folder: Path, hub: StandIn) -> Path:
         "JUPYTERHUB_HOST": "", "JUPYTERHUB_CLIENT_ID": "jupyterhub-user-trial", "JUPYTERHUB_USER": PERSON,
         "JUPYTERHUB_SERVER_NAME": "", "JUPYTERHUB_SERVICE_PREFIX": PREFIX, "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:0{PREFIX}",
         "JUPYTERHUB_OAUTH_CALLBACK_URL": f"{PREFIX}oauth_callback", "JUPYTERHUB_OAUTH_SCOPES": '["access:servers"]',
-        "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers"]', "JUPYTERHUB_ACTIVITY_URL": f"{hub.url}/hub/api/users/trial/activity",
-        "JPY_API_TOKEN": hub.token,
+        "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers"]',
+        "JUPYTERHUB_ACTIVITY_URL": f"{hub.url}/hub/api/users/trial/activity", "JPY_API_TOKEN": hub.token,
     }  # fmt: skip
     start = {
         "session": "trial", "kind": "lab", "argv": ["jupyterhub-singleuser"], "env": env, "nonce": hub.token,

@@ -48,7 +48,8 @@ def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime
     loads = {name: load for name, load in snapshot.partitions.items()} if snapshot else {}
     partitions = [partition(spec, loads.get(spec.name)) for spec in known.spec.partition]
     totals = {
-        key: sum(part[key] for part in partitions) for key in ("cores", "cores_free", "gpus", "gpus_free", "running_jobs", "queued_jobs")
+        key: sum(part[key] for part in partitions)
+        for key in ("cores", "cores_free", "gpus", "gpus_free", "running_jobs", "queued_jobs")
     }
     return {
         "id": known.spec.id,
@@ -59,7 +60,9 @@ def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime
         "identity": known.spec.identity.mode,
         "account": account if known.spec.identity.mode != "shared" else "",
         "maintenance": [
-            {"start": iso(one.start), "end": iso(one.end), "reason": one.reason} for one in known.spec.maintenance if one.end > now
+            {"start": iso(one.start), "end": iso(one.end), "reason": one.reason}
+            for one in known.spec.maintenance
+            if one.end > now
         ],
         "announcements": [announcement(one, now) for one in known.spec.announced(now)],
         "state": known.state(now),
@@ -143,7 +146,9 @@ def placement(decision: Placement, available: Amount | None = None) -> Json:
         "reason": decision.reason,
         "best": ranked[0] if ranked else None,
         "ranked": ranked,
-        "refusals": [{"centre": one.centre, "partition": one.partition, "reason": one.reason} for one in decision.refusals],
+        "refusals": [
+            {"centre": one.centre, "partition": one.partition, "reason": one.reason} for one in decision.refusals
+        ],
     }
 
 
@@ -177,12 +182,13 @@ def session(
 def brief(row: BriefRow, known: Known | None) -> Json:
     """Returns a live session for programs that compare thousands: without money, events and warnings."""
     return {
-        "id": row.id, "version": row.version, "person": row.person, "project": row.project, "kind": row.kind, "name": row.name,
-        "state": row.state, "live": row.live, "continues": row.continues, "centre": row.centre, "partition": row.partition,
-        "centre_name": known.spec.name if known else row.centre, "node": row.node, "host": row.host, "port": row.port,
-        "place_in_queue": row.place_in_queue, "reason": row.reason, "why": row.why, "end_reason": row.end_reason,
-        "cores": row.request["cores"], "gpus": row.request["gpus"], "created_at": iso(row.created_at), "started_at": iso(row.started_at),
-        "unknown_since": iso(row.unknown_since), "expires_at": iso(walltime_end(row)),
+        "id": row.id, "version": row.version, "person": row.person, "project": row.project, "kind": row.kind,
+        "name": row.name, "state": row.state, "live": row.live, "continues": row.continues, "centre": row.centre,
+        "partition": row.partition, "centre_name": known.spec.name if known else row.centre, "node": row.node,
+        "host": row.host, "port": row.port, "place_in_queue": row.place_in_queue, "reason": row.reason, "why": row.why,
+        "end_reason": row.end_reason, "cores": row.request["cores"], "gpus": row.request["gpus"],
+        "created_at": iso(row.created_at), "started_at": iso(row.started_at), "unknown_since": iso(row.unknown_since),
+        "expires_at": iso(walltime_end(row)),
     }  # fmt: skip
 
 
@@ -200,16 +206,18 @@ def copy(row: SessionRow, centre_name: str) -> Json:
     """Returns one of a session's jobs at the centres."""
     return {
         "number": row.number, "cause": row.cause, "leads": row.leads, "centre": row.centre, "centre_name": centre_name,
-        "partition": row.partition, "state": row.job_state, "live": row.job_live, "job_id": row.job_id, "asked_at": iso(row.asked_at),
-        "started_at": iso(row.started_at), "ended_at": iso(row.job_ended_at), "reason": row.reason, "place_in_queue": row.place_in_queue,
-        "unknown_since": iso(row.unknown_since), "unknown_why": row.unknown_why, "end_reason": row.job_end,
+        "partition": row.partition, "state": row.job_state, "live": row.job_live, "job_id": row.job_id,
+        "asked_at": iso(row.asked_at), "started_at": iso(row.started_at), "ended_at": iso(row.job_ended_at),
+        "reason": row.reason, "place_in_queue": row.place_in_queue, "unknown_since": iso(row.unknown_since),
+        "unknown_why": row.unknown_why, "end_reason": row.job_end,
     }  # fmt: skip
 
 
 def successor(row: SessionRow, centre_name: str) -> Json:
     """Returns the session that continues another, as shown in the other's document."""
     return {
-        "id": row.id, "state": row.state, "live": row.live, "centre": row.centre, "centre_name": centre_name, "end_reason": row.end_reason,
+        "id": row.id, "state": row.state, "live": row.live, "centre": row.centre, "centre_name": centre_name,
+        "end_reason": row.end_reason,
     }  # fmt: skip
 
 
@@ -232,8 +240,8 @@ def forgotten(row: SessionRow, known: Known) -> Json:
 
 
 _PLAIN = (
-    "id", "version", "person", "project", "kind", "name", "state", "live", "continues", "centre", "partition", "job_id", "node", "host",
-    "port", "place_in_queue", "reason", "why", "unknown_why", "end_reason", "lease_end",
+    "id", "version", "person", "project", "kind", "name", "state", "live", "continues", "centre", "partition", "job_id",
+    "node", "host", "port", "place_in_queue", "reason", "why", "unknown_why", "end_reason", "lease_end",
 )  # fmt: skip
 _TIMES = ("unknown_since", "created_at", "submitted_at", "started_at", "ready_at", "ended_at", "leased_until")
 
@@ -294,9 +302,9 @@ def other_member(row: MemberRow) -> Json:
 def quote(place: Ranked, one: Quote) -> Json:
     left = {"available": one.available, "after": one.after, "after_first": one.after_first, "after_max": one.after_max}
     return {
-        "centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition, "unit": one.max.unit,
-        "low": number(one.low), "expected": number(one.expected), "max": number(one.max), "why": dict(one.why),
-        "held_first": number(one.first), "held_first_s": one.first_for.total_seconds(),
+        "centre": place.offer.centre, "centre_name": place.offer.centre_name, "partition": place.offer.partition,
+        "unit": one.max.unit, "low": number(one.low), "expected": number(one.expected), "max": number(one.max),
+        "why": dict(one.why), "held_first": number(one.first), "held_first_s": one.first_for.total_seconds(),
         "walltime_s": one.walltime.total_seconds(), "starts_by": iso(one.starts_by),
         **{name: None if amount is None else number(amount) for name, amount in left.items()},
         "sentences": [*one.sentences()], "note": one.note,

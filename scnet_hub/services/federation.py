@@ -70,7 +70,14 @@ class Federation:
         looks = {name: asyncio.Event() for name in centres}
         runtime = Runtime(spec=spec, db=db, centres=dict(centres), load=load, clock=clock, first_looks=looks)
         addresses = start_file.Addresses(public_url=public_url, call_home=call_home_url, idle_timeout=spec.idle.timeout)
-        self.runtime, self.spec, self.centres, self.db, self.load, self.clock = runtime, spec, runtime.centres, db, load, clock
+        self.runtime, self.spec, self.centres, self.db, self.load, self.clock = (
+            runtime,
+            spec,
+            runtime.centres,
+            db,
+            load,
+            clock,
+        )
         self.pages = Pages(centres=load.centres, federation=spec)
         self.placing = Placing(db, self.centres, load, clock, spec)
         self.decision_log = DecisionLog(db, load, spec.decisions, clock)
@@ -85,7 +92,9 @@ class Federation:
         self.second_chances = SecondChances(runtime, self.placing, self.copies)
         self.endings = Endings(runtime, self.second_chances, self.pages)
         self.stopping = Stopping(runtime, self.endings, self.files, self.lookup)
-        self.submission = Submission(runtime, self.placing, self.decision_log, self.copies, self.endings, self._take_status)
+        self.submission = Submission(
+            runtime, self.placing, self.decision_log, self.copies, self.endings, self._take_status
+        )
         self.continuation = Continuation(runtime, self.placing, self.submission, self.copies, self.endings)
         self.call_home = CallHome(runtime, self.endings, self.stopping, self.continuation)
         self.launcher = Launcher(runtime, addresses, self.stopping, self.second_chances, self.lookup)
@@ -93,7 +102,8 @@ class Federation:
         self.accounting_pull = AccountingPull(runtime, self.pages)
         self.settling = Settling(db, spec, load, clock)
         self.watchers = {
-            name: Watcher(runtime, name, self.placing, self.launcher, self.stopping, self.endings, self.files) for name in self.centres
+            name: Watcher(runtime, name, self.placing, self.launcher, self.stopping, self.endings, self.files)
+            for name in self.centres
         }
         runtime.signals.launch.connect(self.launcher.begin)
         runtime.signals.look_soon.connect(lambda centre, seconds: self.watchers[centre].wake(seconds))
@@ -123,7 +133,8 @@ class Federation:
         for row in live:
             if row.centre not in self.centres:
                 raise SpecError(
-                    f"Session {row.id} of {row.person} is at centre {row.centre!r}, which the federation's page no longer has.",
+                    f"Session {row.id} of {row.person} is at centre {row.centre!r}, which the federation's page "
+                    "no longer has.",
                     hint="Put the centre back until its sessions have ended and are charged.",
                 )
             if not row.job_id:

@@ -36,7 +36,9 @@ class Pulse:
     """Probes the event loop and the pools. `pools` maps each pool's name, as shown to people, to the function that runs
     its probe; `every`: seconds between two looks."""
 
-    def __init__(self, pools: Mapping[str, Probe], clock: Callable[[], float] = time.monotonic, *, every: float = EVERY) -> None:
+    def __init__(
+        self, pools: Mapping[str, Probe], clock: Callable[[], float] = time.monotonic, *, every: float = EVERY
+    ) -> None:
         self.pools, self.clock, self.every = pools, clock, every
         self.loop = Waits()
         self.waits = {name: Waits() for name in pools}
@@ -82,9 +84,15 @@ class Pulse:
     def troubles(self) -> list[str]:
         """Returns a sentence for each overloaded pool and for a late event loop."""
         late = self.late()
-        said = [f"The broker's event loop was {late:.1f} s late within the last {KEPT * self.every:g} s."] if late >= LATE else []
+        said = (
+            [f"The broker's event loop was {late:.1f} s late within the last {KEPT * self.every:g} s."]
+            if late >= LATE
+            else []
+        )
         return said + [
-            f"Work has waited up to {seconds:.0f} s for the pool {name}." for name, seconds in self.waiting().items() if seconds >= STUCK
+            f"Work has waited up to {seconds:.0f} s for the pool {name}."
+            for name, seconds in self.waiting().items()
+            if seconds >= STUCK
         ]
 
 

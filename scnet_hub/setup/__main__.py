@@ -18,7 +18,11 @@ from .tools import Tools
 def main(arguments: list[str]) -> int:
     root = Path(__file__).resolve().parents[2]
     environment = Environment(root)
-    parts: tuple[Step, ...] = (environment, Proxy(environment), *([Tools(environment)] if "--tools" in arguments else []))
+    parts: tuple[Step, ...] = (
+        environment,
+        Proxy(environment),
+        *([Tools(environment)] if "--tools" in arguments else []),
+    )
     if "--check" in arguments:
         missing = [part.title for part in parts if not part.done()]
         print("\n".join(f"to do: {title}" for title in missing) or "nothing to do")

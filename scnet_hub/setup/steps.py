@@ -66,7 +66,9 @@ def run(title: str, argv: Sequence[str | Path], *, hint: str, folder: Path | Non
     drop = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "NODE_ENV")
     env = {name: value for name, value in os.environ.items() if name not in drop}
     try:
-        done = subprocess.run(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
     except OSError as error:
         print(flush=True)
         raise Failed(f"{title}: {error}. {hint}") from error

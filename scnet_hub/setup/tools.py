@@ -1,7 +1,8 @@
-"""What checks and tests the JavaScript: TypeScript, ESLint and a small DOM, as `extensions/javascript/package-lock.json` pins them.
+"""What checks and tests the JavaScript: TypeScript, ESLint and a small DOM, as
+`extensions/javascript/package-lock.json` pins them.
 
-They lie in `.venv/share/scnet/javascript` and are installed for the suite and for `make check` only: no user needs them. They run on the
-same node as the proxy.
+They lie in `.venv/share/scnet/javascript` and are installed for the suite and for `make check` only: no user needs
+them. They run on the same node as the proxy.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from .swf import Site, sites_of
 from .workload import LOADS, Scenario, Workload, checked, workload_of
 
 __all__ = [
-    "LOADS", "POLICIES", "Run", "Scenario", "Site", "Workload", "chosen", "checked", "quantile", "simulate", "sites_of", "summary",
-    "waits", "workload_of",
+    "LOADS", "POLICIES", "Run", "Scenario", "Site", "Workload", "chosen", "checked", "quantile", "simulate", "sites_of",
+    "summary", "waits", "workload_of",
 ]  # fmt: skip
 
 POLICIES: dict[str, Callable[[Run], Router]] = {

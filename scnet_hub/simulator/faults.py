@@ -11,8 +11,8 @@ BETWEEN, LASTS = 3 * DAY, HOUR  # mean times
 
 
 def outages_of(scenario: Scenario, spared: int) -> Iterator[tuple[int, float, float]]:
-    """(centre, from, to) for every centre but `spared`; the same for every policy. One that is down starts nothing, takes nothing and
-    says nothing; what runs there goes on."""
+    """(centre, from, to) for every centre but `spared`; the same for every policy. One that is down starts nothing,
+    takes nothing and says nothing; what runs there goes on."""
     for index in range(scenario.centres):
         rng = Random(f"{scenario.seed}/outages/{index}")
         at = rng.expovariate(1 / BETWEEN)

@@ -1,7 +1,9 @@
-"""What no federation of independent centres can do, as a measure: copies everywhere with one lock, and knowing the future.
+"""What no federation of independent centres can do, as a measure: copies everywhere with one lock, and knowing the
+future.
 
-`all_centres` is Slurm's own federation without its limits: a copy in every queue, the first that starts takes the lock, and the others are
-gone at that instant. `oracle` plays every centre forward with the true run times and all background to come, and takes the soonest.
+`all_centres` is Slurm's own federation without its limits: a copy in every queue, the first that starts takes the lock,
+and the others are gone at that instant. `oracle` plays every centre forward with the true run times and all background
+to come, and takes the soonest.
 """
 
 from __future__ import annotations
@@ -66,7 +68,9 @@ def soonest(run: Run, request: Request) -> int:
     ends = [run.now + SUBMIT + horizon for horizon in HORIZONS] + [run.scenario.horizon]
     for until in ends:
         starts = [
-            (at, load(run.machines[future.index]), place) for place, future in enumerate(known) if (at := future.play(until)) is not None
+            (at, load(run.machines[future.index]), place)
+            for place, future in enumerate(known)
+            if (at := future.play(until)) is not None
         ]
         if starts:
             return known[min(starts)[2]].index

@@ -1,7 +1,7 @@
 """One centre's own events: its people's jobs arrive, jobs end, and its scheduler looks for holes.
 
-Centres affect each other only through people's sessions. So each is played on by itself, in one go, whenever the run touches it; it
-follows the run's clock event by event only while a copy of a request waits in its queue and may start.
+Centres affect each other only through people's sessions. So each is played on by itself, in one go, whenever the run
+touches it; it follows the run's clock event by event only while a copy of a request waits in its queue and may start.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ NEVER = (float("inf"), 0)
 
 
 class Local:
-    """A machine and what happens there. `place` counts the arrivals so far, `copies` the queued copies of people's requests, `waits` holds
-    how long background jobs that came within `measured` waited. `started` is called when a copy starts, with the time. `due` is for the
-    run. Events of the same time come in the order in which they were foreseen."""
+    """A machine and what happens there. `place` counts the arrivals so far, `copies` the queued copies of people's
+    requests, `waits` holds how long background jobs that came within `measured` waited. `started` is called when a copy
+    starts, with the time. `due` is for the run. Events of the same time come in the order in which they were
+    foreseen."""
 
     __slots__ = (
         "_arrival",
@@ -70,7 +71,8 @@ class Local:
         return min(end, self._arrival[0], self._look[0])
 
     def play(self, until: float) -> None:
-        """Everything that happens until then. It stops where a copy of a request starts, because what follows is the run's."""
+        """Everything that happens until then. It stops where a copy of a request starts, because what follows is the
+        run's."""
         ends, told = self._ends, False
         while not told:
             end, arrival, look = ends[0] if ends else NEVER, self._arrival, self._look

@@ -1,4 +1,5 @@
-"""Log files: where they lie, plain or gzipped. The only file of the simulator that opens one; what lines mean is in `swf.py`."""
+"""Log files: where they lie, plain or gzipped. The only file of the simulator that opens one; what lines mean is in
+`swf.py`."""
 
 from __future__ import annotations
 
@@ -20,9 +21,13 @@ def read(path: Path, rng: Random, *, by_partition: bool = False) -> list[Site]:
     try:
         return sites_of(_lines(path), name, rng, by_partition=by_partition)
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise BadOption(f"{path} can't be unpacked: it is cut off or damaged.", hint="Fetch it again, or unpack it by hand.") from None
+        raise BadOption(
+            f"{path} can't be unpacked: it is cut off or damaged.", hint="Fetch it again, or unpack it by hand."
+        ) from None
     except OSError as error:
-        raise BadOption(f"{path} can't be read: {error.strerror or error}.", hint="--trace takes a file in SWF, plain or .gz.") from None
+        raise BadOption(
+            f"{path} can't be read: {error.strerror or error}.", hint="--trace takes a file in SWF, plain or .gz."
+        ) from None
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -1,7 +1,9 @@
-"""Batch jobs out of nothing: the model of Lublin and Feitelson (J. Parallel Distrib. Comput. 63(11), 2003), its batch part.
+"""Batch jobs out of nothing: the model of Lublin and Feitelson (J. Parallel Distrib. Comput. 63(11), 2003), its batch
+part.
 
-Sizes are uniform in their logarithm in two stages, serial and powers of two more often; run times are hyper-gamma with a mix that
-leans to long ones for large jobs; gaps between arrivals are gamma in their logarithm, shorter by day than by night.
+Sizes are uniform in their logarithm in two stages, serial and powers of two more often; run times are hyper-gamma with
+a mix that leans to long ones for large jobs; gaps between arrivals are gamma in their logarithm, shorter by day than by
+night.
 """
 
 from __future__ import annotations

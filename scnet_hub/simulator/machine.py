@@ -1,8 +1,8 @@
 """One centre's scheduler: a pool of alike cores, first come first served, with EASY backfill beside it.
 
-The first in the queue starts as soon as there is room; every half minute the next hundred are looked at, and one starts if it is over
-before the first would start by its users' estimates, or beside it (Mu'alem and Feitelson, TPDS 12(6), 2001). Knows no clock and no
-events: `run.py` says when.
+The first in the queue starts as soon as there is room; every half minute the next hundred are looked at, and one starts
+if it is over before the first would start by its users' estimates, or beside it (Mu'alem and Feitelson, TPDS 12(6),
+2001). Knows no clock and no events: `run.py` says when.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ class Since:
 
 
 class Machine:
-    """`running` and `queue` are by number, in the order of start and of arrival. `version` counts changes. Of a job only `limit` is
-    ever changed here, and only when it starts: so a `copy` can be played on without harm to the original."""
+    """`running` and `queue` are by number, in the order of start and of arrival. `version` counts changes. Of a job
+    only `limit` is ever changed here, and only when it starts: so a `copy` can be played on without harm to the
+    original."""
 
     __slots__ = ("_since", "cores", "free", "index", "phase", "queue", "queued_cores", "running", "up", "version")
 
@@ -124,7 +125,8 @@ class Machine:
         return since
 
     def ran(self, since: Since | None) -> list[Entry]:
-        """What ran when `remember` gave this, by limit: a snapshot costs no copy of what runs, which is hardly ever asked for."""
+        """What ran when `remember` gave this, by limit: a snapshot costs no copy of what runs, which is hardly ever
+        asked for."""
         found = self.running.copy()
         while since:
             for job in since.jobs:
@@ -136,7 +138,11 @@ class Machine:
     def conserved(self) -> bool:
         """No core is lost or used twice, and the queue adds up."""
         busy = sum(job.cores for job in self.running.values())
-        return self.free >= 0 and self.free + busy == self.cores and self.queued_cores == sum(job.cores for job in self.queue.values())
+        return (
+            self.free >= 0
+            and self.free + busy == self.cores
+            and self.queued_cores == sum(job.cores for job in self.queue.values())
+        )
 
     def _start(self, job: Job, now: float) -> None:
         self.free -= job.cores

@@ -25,7 +25,14 @@ class Request:
     )
 
     def __init__(self, arrived: float, cores: int, walltime: float, run: float, person: int, measured: bool) -> None:
-        self.arrived, self.cores, self.walltime, self.run, self.person, self.measured = arrived, cores, walltime, run, person, measured
+        self.arrived, self.cores, self.walltime, self.run, self.person, self.measured = (
+            arrived,
+            cores,
+            walltime,
+            run,
+            person,
+            measured,
+        )
         self.copies: list[Job] = []
         self.duplicates = self.failures = 0
         self.started_at: float | None = None
@@ -59,8 +66,17 @@ class Job:
         "waiting",
     )
 
-    def __init__(self, number: int, machine: int, cores: int, run: float, estimate: float, request: Request | None, now: float) -> None:
-        self.number, self.machine, self.cores, self.run, self.estimate, self.request = number, machine, cores, run, estimate, request
+    def __init__(
+        self, number: int, machine: int, cores: int, run: float, estimate: float, request: Request | None, now: float
+    ) -> None:
+        self.number, self.machine, self.cores, self.run, self.estimate, self.request = (
+            number,
+            machine,
+            cores,
+            run,
+            estimate,
+            request,
+        )
         self.asked_at = self.arrived = now
         self.ends = self.limit = 0.0
         self.state = State.COMING

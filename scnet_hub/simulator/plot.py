@@ -1,7 +1,7 @@
 """A plot of waits as plain SVG: for each policy, what share of requests had started after so long.
 
-Both axes are logarithmic: time, and those who still wait, so that the step from 90 to 99 % is as high as that from none to 90 %. What
-policies differ in is the few that wait for hours. Written by hand, so that no plotting library is needed.
+Both axes are logarithmic: time, and those who still wait, so that the step from 90 to 99 % is as high as that from none
+to 90 %. What policies differ in is the few that wait for hours. Written by hand, so that no plotting library is needed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ TIMES = (
     (86400, "1 day"),
     (3 * 86400, "3 days"),
 )
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#000000")  # Okabe and Ito: told apart by all
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#555555",
+    "#000000",
+)  # Okabe and Ito: told apart by all
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 SHARES = (0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)  # that are marked; more are drawn as the last
 POINTS = 240
@@ -38,7 +47,8 @@ def svg(waits: Mapping[str, Sequence[float]], title: str) -> str:
     lines = [_line(name, ordered, number) for number, (name, ordered) in drawn]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="title" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+            'aria-labelledby="title" '
             'font-family="system-ui, sans-serif" font-size="13">',
             f'<title id="title">{escape(title)}</title>',
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
@@ -69,7 +79,10 @@ def _grid() -> list[str]:
     made = []
     for seconds, words in TIMES:
         x = across(seconds)
-        made.append(f'<path d="M{x} {up(0)}V{TOP}" stroke="#ddd"/><text x="{x}" y="{up(0) + 18}" text-anchor="middle">{words}</text>')
+        made.append(
+            f'<path d="M{x} {up(0)}V{TOP}" stroke="#ddd"/><text x="{x}" y="{up(0) + 18}" '
+            f'text-anchor="middle">{words}</text>'
+        )
     for share in SHARES:
         y = up(share)
         made.append(f'<path d="M{LEFT} {y}H{WIDTH - RIGHT}" stroke="#ddd"/>')
@@ -77,7 +90,8 @@ def _grid() -> list[str]:
     middle = (LEFT + WIDTH - RIGHT) / 2
     return [
         *made,
-        f'<text x="{middle}" y="{HEIGHT - 14}" text-anchor="middle">time since the click; upwards: requests that have started</text>',
+        f'<text x="{middle}" y="{HEIGHT - 14}" text-anchor="middle">time since the click; upwards: requests that '
+        "have started</text>",
     ]
 
 
@@ -107,7 +121,10 @@ def _stroke(name: str, number: int, width: int) -> str:
     """Told apart by colour and dash; ours by its width too."""
     if name == OURS:
         return f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="{width + 2}"'
-    return f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="{width}" stroke-dasharray="{DASHES[number % len(DASHES)]}"'
+    return (
+        f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="{width}" '
+        f'stroke-dasharray="{DASHES[number % len(DASHES)]}"'
+    )
 
 
 def _p95(ordered: Sequence[float]) -> float:

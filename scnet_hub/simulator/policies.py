@@ -1,7 +1,8 @@
-"""The plain policies: each sends a request to one centre, by chance, in turn or by what snapshots say, and leaves it there.
+"""The plain policies: each sends a request to one centre, by chance, in turn or by what snapshots say, and leaves it
+there.
 
-They know what the product knows but its own newer submissions, so they show what each idea is worth alone. One whose session dies is
-sent again by the same rule, eight times at most.
+They know what the product knows but its own newer submissions, so they show what each idea is worth alone. One whose
+session dies is sent again by the same rule, eight times at most.
 """
 
 from __future__ import annotations
@@ -71,7 +72,10 @@ def power_of_two(run: Run, request: Request) -> int:
 
 def earliest_start(run: Run, request: Request) -> int:
     """At once, in the next look for holes, or later by the plan of users' estimates; the emptier of equals."""
-    return min(run.fits(request), key=lambda index: (*expected(run.view(index), request, run.now), load(run.view(index)), index))
+    return min(
+        run.fits(request),
+        key=lambda index: (*expected(run.view(index), request, run.now), load(run.view(index)), index),
+    )
 
 
 def load(view: View | Machine) -> float:
@@ -91,7 +95,8 @@ def expected(view: View, request: Request, now: float) -> tuple[int, float]:
 
 
 def behind(view: View, cores: int) -> float:
-    """When so many cores would be free after everybody in the queue has had their turn, if all ran as long as they said."""
+    """When so many cores would be free after everybody in the queue has had their turn, if all ran as long as they
+    said."""
     if view.behind is None:
         view.behind = _turns(view)
     free, at, releases = view.behind
@@ -103,7 +108,8 @@ def behind(view: View, cores: int) -> float:
 
 
 def _turns(view: View) -> tuple[int, float, list[tuple[float, int]]]:
-    """First come first served by estimates: what is free once the last has started, when that is, and what comes free after it."""
+    """First come first served by estimates: what is free once the last has started, when that is, and what comes free
+    after it."""
     free, at = view.free, view.taken_at
     releases = [(limit, cores) for limit, _, cores, _ in view.running]
     heapify(releases)

@@ -1,7 +1,8 @@
 """The policy `scnet`: the product's own placement, breaker, second chances and promises, over simulated centres.
 
-Each centre is one partition of one big node. What the product would know is put into its own words (`Offer`, `PartitionLoad`) once for
-each snapshot, with our own newer submissions beside it; `place()` decides, exactly as in the broker.
+Each centre is one partition of one big node. What the product would know is put into its own words (`Offer`,
+`PartitionLoad`) once for each snapshot, with our own newer submissions beside it; `place()` decides, exactly as in the
+broker.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class Session:
 
     def __init__(self, request: Request) -> None:
         self.asked = JobRequest(
-            person=f"p{request.person}", project="sim", cores=request.cores, walltime=timedelta(seconds=request.walltime)
+            person=f"p{request.person}",
+            project="sim",
+            cores=request.cores,
+            walltime=timedelta(seconds=request.walltime),
         )
         self.wait: Wait | None = None
         self.centre = ""
@@ -118,7 +122,11 @@ class Product:
 
     def _first(self, request: Request) -> None:
         tried = {copy.machine for copy in request.copies}
-        best = self._decide(request, [index for index in range(len(self.breakers)) if index not in tried]).best if tried else None
+        best = (
+            self._decide(request, [index for index in range(len(self.breakers)) if index not in tried]).best
+            if tried
+            else None
+        )
         best = best or self._decide(request, range(len(self.breakers))).best
         if best is None:
             self.run.at(self.run.now + NOWHERE_FOR, self._first, request)
@@ -168,12 +176,17 @@ class Product:
         for times in (self.firsts, self.furthers):
             while times and times[0] < hour_ago:
                 times.popleft()
-        return hedging.affordable(self.rule, asked=len(self.firsts), further=len(self.furthers), centres=len(self.breakers))
+        return hedging.affordable(
+            self.rule, asked=len(self.firsts), further=len(self.furthers), centres=len(self.breakers)
+        )
 
     def _better(self, request: Request) -> Ranked | None:
-        """Where to ask too. Each offer is ranked by itself alone, so until a further queue is worth its while only those are put to the
-        product that have room and say anything new since they were last put to it for this request: time alone makes no hole."""
-        anywhere = hedging.anywhere(self.rule, asked_at=clock(request.copies[0].asked_at), pinned=False, now=clock(self.run.now))
+        """Where to ask too. Each offer is ranked by itself alone, so until a further queue is worth its while only
+        those are put to the product that have room and say anything new since they were last put to it for this
+        request: time alone makes no hole."""
+        anywhere = hedging.anywhere(
+            self.rule, asked_at=clock(request.copies[0].asked_at), pinned=False, now=clock(self.run.now)
+        )
         tried = {copy.machine for copy in request.copies}
         since, request.asked.looked_at = request.asked.looked_at, self.run.now
         untried = [index for index in self.run.fits(request) if index not in tried]
@@ -211,7 +224,9 @@ class Product:
     def _offer(self, index: int) -> Offer:
         view, breaker = self.run.view(index), self.breakers[index]
         if not self._offers:
-            self._offers = [offer_of(self.run.views[each], self.run.scenario.snapshot_age) for each in range(len(self.breakers))]
+            self._offers = [
+                offer_of(self.run.views[each], self.run.scenario.snapshot_age) for each in range(len(self.breakers))
+            ]
         if (view.version, view.taken_at) != self._shown[index]:
             self._show(index, view)
         if self.recent[index]:
@@ -219,7 +234,10 @@ class Product:
         offer = self._offers[index]
         if (pending := tuple([Shape(job.cores) for job in self.recent[index]])) != offer.pending:
             offer = self._offers[index] = alike(offer, pending=pending)
-        down, refused = view.failing or self.refusing[index], breaker.refusal(clock(self.run.now)) if breaker.open_until else ""
+        down, refused = (
+            view.failing or self.refusing[index],
+            breaker.refusal(clock(self.run.now)) if breaker.open_until else "",
+        )
         if down or refused:
             return alike(offer, state="down" if down else "up", refused=refused)
         return offer
@@ -232,7 +250,9 @@ class Product:
             taken_at, load = clock(view.taken_at), load_of(view)
             self._offers[index] = alike(self._offers[index], load=load, taken_at=taken_at, outlook=look(load, taken_at))
         self._shown[index] = (view.version, view.taken_at)
-        self.recent[index] = [job for job in self.recent[index] if job.state == State.COMING or job.arrived >= view.taken_at]
+        self.recent[index] = [
+            job for job in self.recent[index] if job.state == State.COMING or job.arrived >= view.taken_at
+        ]
         self.refusing[index] = False
 
 
@@ -240,13 +260,15 @@ def offer_of(view: View, age: float) -> Offer:
     """A centre as the product sees it by this snapshot."""
     taken_at, load = clock(view.taken_at), load_of(view)
     return Offer(
-        centre=str(view.index), centre_name=f"Centre {view.index}", partition=PARTITION, cores=view.cores, max_walltime=LONGEST,
-        order=view.index, load=load, taken_at=taken_at, max_age=timedelta(seconds=2 * age + 15), outlook=look(load, taken_at),
+        centre=str(view.index), centre_name=f"Centre {view.index}", partition=PARTITION, cores=view.cores,
+        max_walltime=LONGEST, order=view.index, load=load, taken_at=taken_at, max_age=timedelta(seconds=2 * age + 15),
+        outlook=look(load, taken_at),
     )  # fmt: skip
 
 
 class Bookings(Sequence[Booking]):
-    """What runs by a snapshot, in the product's words: made of each job once, and only where a plan or a release is asked for."""
+    """What runs by a snapshot, in the product's words: made of each job once, and only where a plan or a release is
+    asked for."""
 
     __slots__ = ("_view",)
 

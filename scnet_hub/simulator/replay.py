@@ -84,7 +84,10 @@ class Replay:
         """Makes the decisions of a page again. Raises BadOption if it is not a page of the log."""
         try:
             terms = page["terms"]
-            loads = {(one["centre"], (at := datetime.fromisoformat(one["taken_at"]))): (one["loads"], at) for one in page["snapshots"]}
+            loads = {
+                (one["centre"], (at := datetime.fromisoformat(one["taken_at"]))): (one["loads"], at)
+                for one in page["snapshots"]
+            }
             known = {key: record.decode_loads(document, at) for key, (document, at) in loads.items()}
             for line in page["decisions"]:
                 self._add(line, terms.get(line["record"]["terms"]), known)
@@ -194,7 +197,9 @@ def document(replay: Replay) -> Json:
     for one in replay.decisions:
         refused[one.code] += 0 if one.logged else one.times
     named = {which.name: [(one, one.choices[which.name]) for one in placed] for which in replay.candidates}
-    nowhere = {which.name: sum(one.choices[which.name] is None for one in replay.decisions) for which in replay.candidates}
+    nowhere = {
+        which.name: sum(one.choices[which.name] is None for one in replay.decisions) for which in replay.candidates
+    }
     return {
         "requests": len(placed),
         "refused": [{"code": code, "count": count} for code, count in refused.most_common() if count],
@@ -217,7 +222,11 @@ def _summary(pairs: Sequence[tuple[Replayed, Choice | None]]) -> Json:
         "chances": {words: sum(choice.chance == words for _, choice in found) for words in CHANCES.values()},
         "expected": _figures([choice.wait_s for _, choice in found], "s"),
         "cost": _figures([choice.cost for _, choice in found]),
-        "agreed": {"count": len(agreed), "expected": _figures([c.wait_s for _, c in agreed], "s"), "real": _real([o for o, _ in agreed])},
+        "agreed": {
+            "count": len(agreed),
+            "expected": _figures([c.wait_s for _, c in agreed], "s"),
+            "real": _real([o for o, _ in agreed]),
+        },
     }
 
 
@@ -232,7 +241,9 @@ def _figures(values: Iterable[float | None], unit: str = "") -> Json:
     told: dict[str, float | None] = {"mean": None, "p50": None, "p95": None}
     if known:
         told = {"mean": sum(known) / len(known), "p50": quantile(known, 0.5), "p95": quantile(known, 0.95)}
-    named = {f"{name}_{unit}" if unit else name: value if value is None else round(value, 3) for name, value in told.items()}
+    named = {
+        f"{name}_{unit}" if unit else name: value if value is None else round(value, 3) for name, value in told.items()
+    }
     return {"known": len(known), "not_known": len(every) - len(known)} | named
 
 
@@ -262,4 +273,10 @@ def _told(choice: Choice | None) -> Json | None:
     if choice is None:
         return None
     expected = None if choice.wait_s is None else round(choice.wait_s, 3)
-    return {"centre": choice.centre, "partition": choice.partition, "chance": choice.chance, "expected_s": expected, "cost": choice.cost}
+    return {
+        "centre": choice.centre,
+        "partition": choice.partition,
+        "chance": choice.chance,
+        "expected_s": expected,
+        "cost": choice.cost,
+    }

@@ -12,8 +12,12 @@ Json = dict[str, Any]
 
 
 def waits(run: Run) -> list[float]:
-    """Seconds from click to start of every measured request, shortest first; one that still waits counts until the end."""
-    return sorted((request.started_at if request.started_at is not None else run.now) - request.arrived for request in run.requests)
+    """Seconds from click to start of every measured request, shortest first; one that still waits counts until the
+    end."""
+    return sorted(
+        (request.started_at if request.started_at is not None else run.now) - request.arrived
+        for request in run.requests
+    )
 
 
 def summary(run: Run) -> Json:

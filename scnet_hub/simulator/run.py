@@ -1,8 +1,8 @@
 """One run: people's requests in the order of their time, centres that take them, and a router that says where they go.
 
-The background is the workload's, whatever the router does, and draws nothing here: each centre plays it by itself (`local.py`) when the
-run touches it. A router is told of requests, starts and deaths and asks for copies or takes them back; how it chooses is its own.
-Times are seconds from the beginning.
+The background is the workload's, whatever the router does, and draws nothing here: each centre plays it by itself
+(`local.py`) when the run touches it. A router is told of requests, starts and deaths and asks for copies or takes them
+back; how it chooses is its own. Times are seconds from the beginning.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ TELL = 1024  # events between two reports of progress
 
 
 class View:
-    """What a centre last said of itself: as it was at `taken_at`, and is said without a change since `since`. `failing`: it did not
-    answer when it was last asked."""
+    """What a centre last said of itself: as it was at `taken_at`, and is said without a change since `since`.
+    `failing`: it did not answer when it was last asked."""
 
     __slots__ = (
         "_machine",
@@ -86,7 +86,12 @@ class Run:
     """`check` looks at every event whether cores are conserved; `tell` hears how far it is, from 0 to 1."""
 
     def __init__(
-        self, workload: Workload, router: Callable[[Run], Router], *, check: bool = False, tell: Callable[[float], None] | None = None
+        self,
+        workload: Workload,
+        router: Callable[[Run], Router],
+        *,
+        check: bool = False,
+        tell: Callable[[float], None] | None = None,
     ) -> None:
         self.workload, self.scenario = workload, workload.scenario
         self.now = 0.0

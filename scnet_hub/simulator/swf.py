@@ -1,7 +1,8 @@
 """The Standard Workload Format: a log's lines read into jobs that can be replayed.
 
-The format is the Parallel Workloads Archive's: 18 columns of numbers, comments after `;` (Feitelson, Tsafrir, Krakow, JPDC 2014).
-Columns beyond those are left alone; where a log has no estimates, plausible ones are drawn. Nothing here opens a file.
+The format is the Parallel Workloads Archive's: 18 columns of numbers, comments after `;` (Feitelson, Tsafrir, Krakow,
+JPDC 2014). Columns beyond those are left alone; where a log has no estimates, plausible ones are drawn. Nothing here
+opens a file.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from ..errors import BadOption
 COLUMNS = 18
 LEAST_COLUMNS = 11  # through the status: all that is read here but the partition
 LONGEST_RUN = 2 * 86400.0  # a longer one is taken as this: a few would decide a week
-MODAL = tuple(60.0 * minutes for minutes in (5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1080, 1440, 2160, 2880, 4320, 7200))
+MODAL = tuple(
+    60.0 * minutes
+    for minutes in (5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1080, 1440, 2160, 2880, 4320, 7200)
+)
 FEWEST_JOBS = 20  # a partition with fewer is no site
 
 
@@ -58,7 +62,9 @@ def sites_of(lines: Iterable[str], name: str, rng: Random, *, by_partition: bool
     header: dict[str, str] = {}
     rows = list(_rows(lines, name, header))
     if not rows:
-        raise BadOption(f"{name} has no job that ran: nothing to replay.", hint="A log has one line of 18 numbers for each job.")
+        raise BadOption(
+            f"{name} has no job that ran: nothing to replay.", hint="A log has one line of 18 numbers for each job."
+        )
     rows.sort()
     if not by_partition:
         return [_site(name, rows, _said(header), rng)]
@@ -66,7 +72,10 @@ def sites_of(lines: Iterable[str], name: str, rng: Random, *, by_partition: bool
     parts = [(number, list(some)) for number, some in groupby(by, key=lambda row: row.partition)]
     sites = [_site(f"{name}/{number}", some, 0, rng) for number, some in parts if len(some) >= FEWEST_JOBS]
     if not sites:
-        raise BadOption(f"{name} has no partition with {FEWEST_JOBS} jobs or more.", hint="Without partitions as sites it is one machine.")
+        raise BadOption(
+            f"{name} has no partition with {FEWEST_JOBS} jobs or more.",
+            hint="Without partitions as sites it is one machine.",
+        )
     return sorted(sites, key=lambda site: -sum(job.cores * job.run for job in site.jobs))
 
 
@@ -94,7 +103,8 @@ def _row(words: Sequence[str], name: str, number: int) -> Row | None:
     except ValueError as error:
         raise BadOption(
             f"{name}, line {number}: this is not the Standard Workload Format ({error}).",
-            hint="It has 18 columns of numbers a line; see parallelworkloads.org, or leave --trace out for a generated workload.",
+            hint="It has 18 columns of numbers a line; see parallelworkloads.org, or leave --trace out for a "
+            "generated workload.",
         ) from None
     cores = int(used if used > 0 else wanted)
     return Row(submitted, wait, run, cores, asked, partition) if run > 0 and cores > 0 and submitted >= 0 else None
@@ -119,7 +129,8 @@ def _said(header: dict[str, str]) -> int:
 
 
 def _site(name: str, rows: Sequence[Row], said: int, rng: Random) -> Site:
-    """`rows` in order of submission. Where the header doesn't say how large the machine is, it is as large as it was ever full."""
+    """`rows` in order of submission. Where the header doesn't say how large the machine is, it is as large as it was
+    ever full."""
     largest = max(row.cores for row in rows)
     cores = said or max(largest, _fullest(rows))
     begin = rows[0].submitted
@@ -146,7 +157,8 @@ def _span(row: Row) -> tuple[tuple[float, int], tuple[float, int]]:
 
 
 def estimate(run: float, asked: float, rng: Random) -> float:
-    """The walltime that was asked for, never below the run; where nobody wrote it down, the next round one above run x U(1, 5)."""
+    """The walltime that was asked for, never below the run; where nobody wrote it down, the next round one above run x
+    U(1, 5)."""
     if asked > 0:
         return max(asked, run)
     guess = run * rng.uniform(1, 5)

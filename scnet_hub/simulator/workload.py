@@ -102,7 +102,9 @@ def checked(scenario: Scenario) -> Scenario:
     if not 0 <= scenario.snapshot_age <= 3600:
         raise BadOption(f"Snapshots can't be {scenario.snapshot_age:g} s old.", hint="0 to 3600 seconds.")
     if scenario.black_hole and scenario.centres < 2:
-        raise BadOption("If the only centre is a black hole, no session can start.", hint="--centres 2 or more with --black-hole.")
+        raise BadOption(
+            "If the only centre is a black hole, no session can start.", hint="--centres 2 or more with --black-hole."
+        )
     return scenario
 
 
@@ -114,14 +116,22 @@ def workload_of(scenario: Scenario, sites: Sequence[Site] = ()) -> Workload:
     known = sites or [generated(f"lublin-{cores}", cores, 6000, rng) for cores in MACHINES]
     chosen = list(islice(cycle(known), scenario.centres))
     loads = strata(*LOADS[scenario.load], len(chosen), rng)
-    centres = tuple(_centre(site, load, number, scenario, rng) for number, (site, load) in enumerate(zip(chosen, loads, strict=True), 1))
+    centres = tuple(
+        _centre(site, load, number, scenario, rng)
+        for number, (site, load) in enumerate(zip(chosen, loads, strict=True), 1)
+    )
     largest, most = max(centre.cores for centre in centres), max(cores for cores, _ in SIZES)
     if largest < most:
         raise BadOption(
-            f"Requests take up to {most} cores, and the largest centre here has {largest}: nothing would fit some of them.",
+            f"Requests take up to {most} cores, and the largest centre here has {largest}: nothing would fit "
+            "some of them.",
             hint="Give a log of a larger machine.",
         )
-    return Workload(scenario, centres, tuple(asks(scenario, [centre.cores for centre in centres], Random(f"{scenario.seed}/people"))))
+    return Workload(
+        scenario,
+        centres,
+        tuple(asks(scenario, [centre.cores for centre in centres], Random(f"{scenario.seed}/people"))),
+    )
 
 
 def strata(low: float, high: float, number: int, rng: Random) -> list[float]:
@@ -144,7 +154,8 @@ def replayed(site: Site, begin: int, load: float, horizon: float) -> list[Arriva
     span = site.jobs[-1].submitted + max(1.0, site.jobs[-1].submitted / len(site.jobs))
     if wanted / sum(job.cores * job.run for job in site.jobs) * len(site.jobs) > MOST_ARRIVALS:
         raise BadOption(
-            f"{site.name} has too little work for a machine of {site.cores} cores: it would take more than a million jobs to fill it.",
+            f"{site.name} has too little work for a machine of {site.cores} cores: it would take more than a "
+            "million jobs to fill it.",
             hint="Give a longer log, or a log whose header has the right MaxProcs.",
         )
     taken: list[tuple[float, Batch]] = []
@@ -188,7 +199,9 @@ def _class(begin: float, size: int, rng: Random) -> list[Ask]:
 
 
 def _ask(at: float, cores: int, hours: int, rng: Random, person: int) -> Ask:
-    return Ask(at, cores, hours * HOUR, max(30.0, min(rng.lognormvariate(math.log(MEDIAN_RUN), SPREAD), hours * HOUR)), person)
+    return Ask(
+        at, cores, hours * HOUR, max(30.0, min(rng.lognormvariate(math.log(MEDIAN_RUN), SPREAD), hours * HOUR)), person
+    )
 
 
 def _drawn(table: Sequence[tuple[int, int]], rng: Random) -> int:

@@ -1,4 +1,5 @@
-"""Holds every answer of an app against its OpenAPI document: the status is declared, and the body is what that says and nothing more."""
+"""Holds every answer of an app against its OpenAPI document: the status is declared, and the body is what that says and
+nothing more."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ class Checked(httpx.AsyncBaseTransport):
         operation = self.contract.operation(request.method, request.url.path)
         if operation is not None:
             wrong = self.contract.faults(operation, answer.status_code, answer.headers.get("content-type", ""), body)
-            assert not wrong, f"{request.method} {request.url} → {answer.status_code} {body[:600]!r}\n" + "\n".join(wrong)
+            assert not wrong, f"{request.method} {request.url} → {answer.status_code} {body[:600]!r}\n" + "\n".join(
+                wrong
+            )
         return answer
 
 
@@ -55,7 +58,10 @@ class Contract:
         schema = declared["content"][media].get("schema") or {}
         if not media.endswith("json") or media == "application/x-ndjson":
             return []
-        return [f"{error.json_path}: {error.message[:300]}" for error in self.validator(schema).iter_errors(json.loads(body))][:5]
+        return [
+            f"{error.json_path}: {error.message[:300]}"
+            for error in self.validator(schema).iter_errors(json.loads(body))
+        ][:5]
 
     def validator(self, schema: Json) -> Draft202012Validator:
         key = json.dumps(schema, sort_keys=True)

@@ -22,7 +22,11 @@ SCOPES = {"ada": USE, "eve": USE, "mary": USE, "lee": USE, "olga": ["custom:scne
 def vouch(request: httpx.Request) -> httpx.Response:
     """The hub: a token is its person's name."""
     person = request.headers["authorization"].split()[-1]
-    return httpx.Response(200, json={"name": person, "scopes": SCOPES[person]}) if person in SCOPES else httpx.Response(403)
+    return (
+        httpx.Response(200, json={"name": person, "scopes": SCOPES[person]})
+        if person in SCOPES
+        else httpx.Response(403)
+    )
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ def serving(database: Database) -> Iterator[str]:
     centres = {name: Centre.of(known.spec) for name, known in LOAD.centres.items()}
     fed = Federation(SPEC, centres, database, call_home_url="http://127.0.0.1:9/{}", clock=Clock())
     gate = Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
-    server = Server(uvicorn.Config(create_app(fed, gate), host="127.0.0.1", port=0, lifespan="off", log_level="warning"))
+    server = Server(
+        uvicorn.Config(create_app(fed, gate), host="127.0.0.1", port=0, lifespan="off", log_level="warning")
+    )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
     assert server.listens.wait(30)

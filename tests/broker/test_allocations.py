@@ -16,7 +16,9 @@ async def test_a_request_goes_its_way_by_rest(world: World, door: httpx.AsyncCli
     asked = await door.post("allocations", headers=by("ada"), json=body)
     assert asked.status_code == 201 and (asked.json()["state"], asked.json()["amount"]) == ("requested", 12.5)
     place = f"allocations/{asked.json()['id']}"
-    assert [one["id"] for one in (await door.get("allocations", headers=by("ada"))).json()["allocations"]] == [asked.json()["id"]]
+    assert [one["id"] for one in (await door.get("allocations", headers=by("ada"))).json()["allocations"]] == [
+        asked.json()["id"]
+    ]
     assert (await door.get("allocations", headers=by("eve"))).json()["allocations"] == []
     assert (await door.post(f"{place}/approve", headers=by("ada"), json={})).status_code == 403
     assert (await door.post(f"{place}/withdraw", headers=by("eve"))).status_code == 404
@@ -35,14 +37,17 @@ async def test_a_request_goes_its_way_by_rest(world: World, door: httpx.AsyncCli
 
 
 WRONG: list[dict[str, Any]] = [
-    {"amount": 0}, {"amount": -1}, {"amount": True}, {"amount": "5"}, {"amount": 1e12}, {"words": "\u001b[31m"}, {"words": 5},
-    {"ends_at": "soon"}, {"centres": "a"}, {"centres": ["; rm"]}, {"more": 1}, {"renews": "x\n"}, {"project": "p;"},
+    {"amount": 0}, {"amount": -1}, {"amount": True}, {"amount": "5"}, {"amount": 1e12}, {"words": "\u001b[31m"},
+    {"words": 5}, {"ends_at": "soon"}, {"centres": "a"}, {"centres": ["; rm"]}, {"more": 1}, {"renews": "x\n"},
+    {"project": "p;"},
 ]  # fmt: skip
 
 
 async def test_what_can_not_be_asked_for_is_said(world: World, door: httpx.AsyncClient) -> None:
     for changes in WRONG:
-        answer = await door.post("allocations", headers=by("ada"), json={"project": "p", "amount": 1, "words": "x", **changes})
+        answer = await door.post(
+            "allocations", headers=by("ada"), json={"project": "p", "amount": 1, "words": "x", **changes}
+        )
         assert (answer.status_code, answer.json()["code"]) == (400, "bad-option"), (changes, answer.text)
 
 

@@ -64,7 +64,9 @@ async def test_the_token_that_lies_at_a_centre_does_not_change_as_whom_jobs_run(
     hub = httpx.MockTransport(lambda request: httpx.Response(200, json={"name": "ada", "scopes": scopes}))
     app: FastAPI = create_app(Forgetful(), Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://broker") as client:
-        answer = await client.request(method, f"{PREFIX}/{path}", json={"account": "x"}, headers={"Authorization": "token session"})
+        answer = await client.request(
+            method, f"{PREFIX}/{path}", json={"account": "x"}, headers={"Authorization": "token session"}
+        )
     assert (answer.status_code, answer.json()["code"]) == (403, "not-from-a-session")
 
 
@@ -81,7 +83,9 @@ async def test_an_operators_session_has_a_token_that_is_no_operators() -> None:
     """It lies at a centre, whose administrators can read it."""
     scopes = ["custom:scnet:use", "custom:scnet:operate", "access:servers!server=olga/"]
     hub = httpx.MockTransport(lambda request: httpx.Response(200, json={"name": "olga", "scopes": scopes}))
-    caller = await Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)).caller("token session", "")
+    caller = await Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=hub)).caller(
+        "token session", ""
+    )
     assert (caller.session, caller.operator, caller.scope) == (True, False, "olga")
 
 
@@ -100,7 +104,13 @@ async def test_no_answer_leads_elsewhere(door: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(None, "No such file"), (b"\xff", "does not hold"), (b"[1]", "does not hold"), (b'{"ports": 1}', "ports"), (b"{}", "missing")],
+    [
+        (None, "No such file"),
+        (b"\xff", "does not hold"),
+        (b"[1]", "does not hold"),
+        (b'{"ports": 1}', "ports"),
+        (b"{}", "missing"),
+    ],
 )
 def test_settings_that_are_none_are_named(tmp_path: Path, text: bytes | None, said: str) -> None:
     if text is not None:
@@ -110,4 +120,6 @@ def test_settings_that_are_none_are_named(tmp_path: Path, text: bytes | None, sa
 
 
 def test_the_broker_keeps_an_idle_connection_far_longer_than_the_hub_does() -> None:
-    assert 10 * (httpx.Limits().keepalive_expiry or 0) < KEEP_ALIVE  # the hub's own, in scnet_hub/hub/broker_client.py, is httpx's
+    assert (
+        10 * (httpx.Limits().keepalive_expiry or 0) < KEEP_ALIVE
+    )  # the hub's own, in scnet_hub/hub/broker_client.py, is httpx's

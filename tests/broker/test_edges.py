@@ -1,4 +1,5 @@
-"""Edges of times, numbers and text in every call that the OpenAPI document lists: refused in the declared form, or taken; never a fault.
+"""Edges of times, numbers and text in every call that the OpenAPI document lists: refused in the declared form, or
+taken; never a fault.
 
 The calls and their fields come from the document, so a new call is tried too.
 """
@@ -34,8 +35,8 @@ Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2] / "scnet_hub"
 ROOMS = ("adapters", "broker", "domain", "services")
 NUMBERS: tuple[Any, ...] = (
-    10**400, -(10**400), 2**63, -(2**63) - 1, 2**63 - 1, 10**18, 1e308, 5e-324, -1, 0, 0.5, True, "1\n", "1_000", "\u0661",
-    "NaN", "1e400", None, [], {},
+    10**400, -(10**400), 2**63, -(2**63) - 1, 2**63 - 1, 10**18, 1e308, 5e-324, -1, 0, 0.5, True, "1\n", "1_000",
+    "\u0661", "NaN", "1e400", None, [], {},
 )  # fmt: skip
 RAW = ("NaN", "Infinity", "-Infinity", "1e400", "1" * 5000)  # what Python's JSON reader takes, and JSON does not
 TEXTS = ("\0", "\ud800", "a\nb", "\u202e", "x" * 70_000)
@@ -50,7 +51,9 @@ async def federation(database: Database) -> Federation:
 
 @pytest.fixture
 async def http(federation: Federation) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(federation, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch))))
+    app = create_app(
+        federation, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
+    )
     async with httpx.AsyncClient(transport=Checked(app), base_url="http://broker") as client:
         yield client
 
@@ -88,7 +91,11 @@ def urls(path: str, call: Json) -> Iterator[str]:
             filled = path
             for name in places:
                 filled = filled.replace(f"{{{name}}}", quote(given[name] or "1", safe="", errors="surrogatepass"))
-            query = "&".join(f"{name}={quote(text, safe='', errors='surrogatepass')}" for name, text in given.items() if name not in places)
+            query = "&".join(
+                f"{name}={quote(text, safe='', errors='surrogatepass')}"
+                for name, text in given.items()
+                if name not in places
+            )
             yield f"{filled}?{query}"
 
 
@@ -110,7 +117,10 @@ async def refused(answer: httpx.Response, asked: object) -> None:
     assert answer.status_code < 500, (asked, answer.text)
     if answer.status_code >= 400:
         problem = answer.json()
-        assert answer.headers["content-type"] == "application/problem+json" and problem["title"] and problem["code"], (asked, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json" and problem["title"] and problem["code"], (
+            asked,
+            answer.text,
+        )
 
 
 async def test_parameters_at_the_edges_are_refused_in_words(http: httpx.AsyncClient) -> None:
@@ -125,10 +135,17 @@ async def test_parameters_at_the_edges_are_refused_in_words(http: httpx.AsyncCli
 
 async def test_bodies_at_the_edges_are_refused_in_words(http: httpx.AsyncClient) -> None:
     document = (await http.get(f"{PREFIX}/openapi.json")).json()
-    described = [(method, path, schema) for method, path, call in calls(document) if (schema := body_schema(document, call))]
+    described = [
+        (method, path, schema) for method, path, call in calls(document) if (schema := body_schema(document, call))
+    ]
     assert len(described) >= 14
     for method, path, schema in described:
-        url = path.replace("{period}", "2026-10").replace("{book}", "GRANT").replace("{number}", "1").replace("{centre}", "alpha")
+        url = (
+            path.replace("{period}", "2026-10")
+            .replace("{book}", "GRANT")
+            .replace("{number}", "1")
+            .replace("{centre}", "alpha")
+        )
         for body in bodies(schema):
             answer = await http.request(method, url, content=body.encode(errors="replace"), headers=by("olga"))
             await refused(answer, (method, url, body[:200]))
@@ -137,8 +154,15 @@ async def test_bodies_at_the_edges_are_refused_in_words(http: httpx.AsyncClient)
 def test_every_call_declares_its_refusals(federation: Federation) -> None:
     document = create_app(federation, Gate("http://hub/hub/api", "h" * 64)).openapi()
     for method, path, call in calls(document):
-        refused = {status: one for status, one in call["responses"].items() if "application/problem+json" in one.get("content", {})}
-        assert "500" in refused and (path.endswith("/health") or {"400", "429", "503"} <= refused.keys()), (method, path)
+        refused = {
+            status: one
+            for status, one in call["responses"].items()
+            if "application/problem+json" in one.get("content", {})
+        }
+        assert "500" in refused and (path.endswith("/health") or {"400", "429", "503"} <= refused.keys()), (
+            method,
+            path,
+        )
         assert ("401" in refused) == bool(call.get("security")), (method, path)
         assert "422" not in call["responses"] or "422" in refused, (method, path)
 
@@ -146,7 +170,10 @@ def test_every_call_declares_its_refusals(federation: Federation) -> None:
 def test_every_code_that_the_sources_name_is_declared() -> None:
     """And none is declared that no source names."""
     named = {
-        found for room in ROOMS for path in (ROOT / room).rglob("*.py") for found in re.findall(r'\bcode="([a-z-]+)"', path.read_text())
+        found
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        for found in re.findall(r'\bcode="([a-z-]+)"', path.read_text())
     }
     named -= {"announcement", "credits", "maintenance", "unknown"}  # warnings, not refusals
     families = {code for code, kind in KINDS.items() if kind is not BrokerError}
@@ -169,12 +196,19 @@ def test_a_body_that_nothing_could_hold_is_refused(data: bytes) -> None:
 
 
 def test_a_body_in_utf8_is_read() -> None:
-    assert parse('{"words": "潮汐 😀", "n": [9223372036854775807, -0.5]}'.encode()) == {"words": "潮汐 😀", "n": [2**63 - 1, -0.5]}
+    assert parse('{"words": "潮汐 😀", "n": [9223372036854775807, -0.5]}'.encode()) == {
+        "words": "潮汐 😀",
+        "n": [2**63 - 1, -0.5],
+    }
     assert parse(b"") == {}
 
 
-async def test_a_body_that_its_client_breaks_off_is_no_fault(federation: Federation, caplog: pytest.LogCaptureFixture) -> None:
-    app = create_app(federation, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch))))
+async def test_a_body_that_its_client_breaks_off_is_no_fault(
+    federation: Federation, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(
+        federation, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
+    )
     news = iter(({"type": "http.request", "body": b'{"pro', "more_body": True}, {"type": "http.disconnect"}))
     sent: list[Any] = []
 
@@ -186,8 +220,9 @@ async def test_a_body_that_its_client_breaks_off_is_no_fault(federation: Federat
 
     headers = [(name.lower().encode(), value.encode()) for name, value in by("ada").items()]
     scope = {
-        "type": "http", "method": "POST", "path": f"{PREFIX}/placements", "raw_path": b"", "query_string": b"", "headers": headers,
-        "http_version": "1.1", "scheme": "http", "server": ("broker", 80), "client": ("127.0.0.1", 1), "root_path": "",
+        "type": "http", "method": "POST", "path": f"{PREFIX}/placements", "raw_path": b"", "query_string": b"",
+        "headers": headers, "http_version": "1.1", "scheme": "http", "server": ("broker", 80),
+        "client": ("127.0.0.1", 1), "root_path": "",
     }  # fmt: skip
     await app(scope, receive, send)
     assert not sent and not caplog.records

@@ -1,4 +1,5 @@
-"""How much the door does at once: a lane for each caller, a line, an end to it; through a real server where only that can show it."""
+"""How much the door does at once: a lane for each caller, a line, an end to it; through a real server where only that
+can show it."""
 
 from __future__ import annotations
 
@@ -165,7 +166,9 @@ def limited(app: ASGIApp, bounds: Bounds, sent_within: float = 20) -> tuple[ASGI
 async def serving(app: ASGIApp) -> AsyncIterator[int]:
     """The port of a real server."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    )
     task = asyncio.create_task(server.serve(sockets=[listener]))
     yield int(listener.getsockname()[1])
     server.should_exit = True

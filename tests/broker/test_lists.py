@@ -63,7 +63,17 @@ async def test_entries_and_usage_come_in_pages(world: World, door: httpx.AsyncCl
     assert len(days["rows"]) == 1 and days["more"] == (days["next"] or 0) * days["more"]
 
 
-LISTS = ("centres", "tariffs", "account-links", "balances", "allocations", "periods", "statements", "orphans", "profiles")
+LISTS = (
+    "centres",
+    "tariffs",
+    "account-links",
+    "balances",
+    "allocations",
+    "periods",
+    "statements",
+    "orphans",
+    "profiles",
+)
 
 
 async def test_lists_come_in_pages_with_a_ceiling(world: World, door: httpx.AsyncClient) -> None:
@@ -75,7 +85,9 @@ async def test_lists_come_in_pages_with_a_ceiling(world: World, door: httpx.Asyn
         rows = path.replace("-", "_") if path != "orphans" else "jobs"
         found, after = list[object](), ""
         while after is not None:
-            one = (await door.get(path, params={"limit": 1, "after": after} if after else {"limit": 1}, headers=by("olga"))).json()
+            one = (
+                await door.get(path, params={"limit": 1, "after": after} if after else {"limit": 1}, headers=by("olga"))
+            ).json()
             found, after = found + one[rows], one["next"]
         assert [names(one) for one in found] == [names(one) for one in whole[rows]], path
         assert path not in ("centres", "tariffs", "allocations") or len(found) == 2, path
@@ -90,8 +102,9 @@ def names(row: Any) -> list[Any]:
 
 def asked(tx: Tx, words: str, now: datetime) -> None:
     row = AllocationRow(
-        id=f"id-{words}", project="p", unit=CREDIT, grantor="", micros=1, centres=(), begins_at=now, ends_at=None, state="requested",
-        asked_by="ada", asked_at=now, words=words, decided_by="", decided_at=None, answer="", renews="",
+        id=f"id-{words}", project="p", unit=CREDIT, grantor="", micros=1, centres=(), begins_at=now, ends_at=None,
+        state="requested", asked_by="ada", asked_at=now, words=words, decided_by="", decided_at=None, answer="",
+        renews="",
     )  # fmt: skip
     allocations.put(tx, row)
 

@@ -1,4 +1,5 @@
-"""A database that is locked for writing, and one whose disk is full: questions are answered, writes wait or are refused in words."""
+"""A database that is locked for writing, and one whose disk is full: questions are answered, writes wait or are refused
+in words."""
 
 from __future__ import annotations
 
@@ -43,9 +44,10 @@ centres = ["alpha"]
 people = ["ada"]
 """
 READS = (
-    "me", "centres", "profiles", "sessions", "sessions?all=1", "balances", "usage", "usage?by=session", "projects/p", "allocations",
-    "account-links", "tariffs",
-    "entries?project=p", "statements", "periods", "decisions", "orphans", "metrics", "usage-records/suspense", "settlement/board",
+    "me", "centres", "profiles", "sessions", "sessions?all=1", "balances", "usage", "usage?by=session", "projects/p",
+    "allocations", "account-links", "tariffs",
+    "entries?project=p", "statements", "periods", "decisions", "orphans", "metrics", "usage-records/suspense",
+    "settlement/board",
 )  # fmt: skip
 OPERATORS = ("decisions", "orphans", "metrics", "usage-records/suspense", "settlement/board")
 PATIENCE = 5  # seconds: SQLite itself waits 10 for a lock
@@ -84,11 +86,14 @@ async def test_questions_are_answered_while_the_database_is_locked_for_writing(t
         lock = sqlite3.connect(tmp_path / "broker.sqlite", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         body = {"project": "p", "amount": 1, "words": "x"}
-        waiting = asyncio.ensure_future(http.post("allocations", headers=by("ada"), json=body))  # for the lock, on the writer's thread
+        waiting = asyncio.ensure_future(
+            http.post("allocations", headers=by("ada"), json=body)
+        )  # for the lock, on the writer's thread
         async with asyncio.timeout(PATIENCE):
             await all_answered(http)
             strange = await http.post(
-                "sessions/nosuchsession/call-home", json={"nonce": "n", "phase": "started", "host": "", "port": 0, "node": ""}
+                "sessions/nosuchsession/call-home",
+                json={"nonce": "n", "phase": "started", "host": "", "port": 0, "node": ""},
             )
             assert strange.status_code == 404  # anybody may call: it costs the writer nothing
         assert not waiting.done()
@@ -131,8 +136,9 @@ def test_a_broker_whose_disk_is_full_answers_questions_until_there_is_room(tmp_p
     (tmp_path / "federation.toml").write_text(PAGE)
     (tmp_path / "alpha.toml").write_text(CENTRE.format(name="alpha", title="Alpha"))
     settings = {
-        "federation": str(tmp_path / "federation.toml"), "database": f"sqlite:///{tmp_path / 'broker.sqlite'}", "hub_api": "http://127.0.0.1:9",
-        "token_file": str(tmp_path / "hub.token"), "public_url": "http://127.0.0.1:9", "folder": str(tmp_path), "port": port,
+        "federation": str(tmp_path / "federation.toml"), "database": f"sqlite:///{tmp_path / 'broker.sqlite'}",
+        "hub_api": "http://127.0.0.1:9", "token_file": str(tmp_path / "hub.token"), "public_url": "http://127.0.0.1:9",
+        "folder": str(tmp_path), "port": port,
     }  # fmt: skip
     (tmp_path / "broker.json").write_text(json.dumps(settings))
     db = Database(settings["database"])
@@ -141,7 +147,9 @@ def test_a_broker_whose_disk_is_full_answers_questions_until_there_is_room(tmp_p
     db.close()  # in order: not even the files are there by which SQLite shares a database
     words = [sys.executable, "-m", "scnet_hub.broker", str(tmp_path / "broker.json")]
     env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(words, preexec_fn=no_room, stderr=subprocess.PIPE, env=env, cwd=Path(__file__).parents[2])
+    process = subprocess.Popen(
+        words, preexec_fn=no_room, stderr=subprocess.PIPE, env=env, cwd=Path(__file__).parents[2]
+    )
     headers = {"Authorization": f"token {token}", "X-SCNet-Person": "ada"}
     body = {"project": "p", "amount": 1, "words": "x"}
     try:
@@ -150,7 +158,10 @@ def test_a_broker_whose_disk_is_full_answers_questions_until_there_is_room(tmp_p
             assert "can't be written" in health["read_only"]
             assert [http.get(path).status_code for path in ("me", "centres", "sessions", "balances")] == [200] * 4
             refused = http.post("allocations", json=body)
-            assert (refused.status_code, refused.json()["code"]) == (503, "not-stored") and "free space" in refused.json()["hint"]
+            assert (refused.status_code, refused.json()["code"]) == (
+                503,
+                "not-stored",
+            ) and "free space" in refused.json()["hint"]
             room(process, resource.RLIM_INFINITY)
             until(lambda: not http.get("health").json()["read_only"], process)
             assert http.post("allocations", json=body).status_code == 201

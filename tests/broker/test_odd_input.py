@@ -1,4 +1,5 @@
-"""What nobody should send to the calls of metering and settlement: each is refused in words, on both kinds of database."""
+"""What nobody should send to the calls of metering and settlement: each is refused in words, on both kinds of
+database."""
 
 from __future__ import annotations
 
@@ -22,9 +23,9 @@ from .door import by, vouch
 
 ASKED = (
     ("usage", {"project": "\0"}), ("usage", {"person": "\0"}), ("usage", {"since": "0001-01-01T00:00:00+14:00"}),
-    ("usage", {"until": "9999-12-31T23:59:59-14:00"}), ("usage-records/suspense", {"centre": "\0"}), ("statements", {"member": "\0"}),
-    ("statements", {"period": "\u0663"}), ("periods/2026-10/usage", {"centre": "\0"}), ("periods/%00", {}),
-    ("periods/\uff12\uff10\uff12\uff16-10", {}), ("statements/2026-10/GRANT/%00", {}),
+    ("usage", {"until": "9999-12-31T23:59:59-14:00"}), ("usage-records/suspense", {"centre": "\0"}),
+    ("statements", {"member": "\0"}), ("statements", {"period": "\u0663"}), ("periods/2026-10/usage", {"centre": "\0"}),
+    ("periods/%00", {}), ("periods/\uff12\uff10\uff12\uff16-10", {}), ("statements/2026-10/GRANT/%00", {}),
 )  # fmt: skip
 SENT: tuple[tuple[str, Any], ...] = (
     ("usage-records/suspense/-99999999999999999999999", {"decision": "drop", "words": "x"}),
@@ -42,7 +43,9 @@ SENT: tuple[tuple[str, Any], ...] = (
 async def http(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     centres = {name: Centre.of(known.spec) for name, known in LOAD.centres.items()}
     fed = Federation(SPEC, centres, database, call_home_url="http://127.0.0.1:9/{}", clock=Clock())
-    app = create_app(fed, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch))))
+    app = create_app(
+        fed, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
+    )
     async with httpx.AsyncClient(transport=Checked(app), base_url=f"http://broker{PREFIX}/") as client:
         yield client
 

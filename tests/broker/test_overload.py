@@ -31,7 +31,9 @@ async def world(short_path: Path) -> AsyncIterator[World]:
     await world.stop()
 
 
-async def test_a_log_that_is_a_fifo_is_refused_in_words_and_stops_no_other_request(world: World, door: httpx.AsyncClient) -> None:
+async def test_a_log_that_is_a_fifo_is_refused_in_words_and_stops_no_other_request(
+    world: World, door: httpx.AsyncClient
+) -> None:
     world.runs(Program(stays.work, "rm -f log; mkfifo log; sleep 300"))
     row = await world.submit()
     spec = world.federation.centres[row.centre].spec
@@ -63,7 +65,9 @@ async def test_hundreds_of_pipelined_lists_are_a_few_at_a_time_and_all_others_ar
             for _, writer in crowd:
                 writer.write(request(f"{PREFIX}/sessions?all=1", "ada") * 20)
             await asyncio.gather(*(each.readuntil(b"\r\n\r\n") for each, _ in crowd))  # all are being answered
-            others = [http.get("sessions", headers=by(who)) for who in ("eve", "olga")] + [http.get("sessions", headers=by(HUB))]
+            others = [http.get("sessions", headers=by(who)) for who in ("eve", "olga")] + [
+                http.get("sessions", headers=by(HUB))
+            ]
             assert [answer.status_code for answer in await asyncio.gather(*others)] == [200, 200, 200]
             health = (await http.get("health")).json()
         assert health["requests"]["most"] <= app.state.lanes.bounds.at_work + 3 and health["requests"]["refused"]

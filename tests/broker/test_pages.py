@@ -1,4 +1,5 @@
-"""The broker takes maintenance and announcements from its centres' pages while it runs, and nothing else; a broken page changes nothing."""
+"""The broker takes maintenance and announcements from its centres' pages while it runs, and nothing else; a broken page
+changes nothing."""
 
 from __future__ import annotations
 
@@ -56,7 +57,13 @@ def federation(home: Path) -> Federation:
     spec = parse_centre((home / "alpha.toml").read_text(), source="alpha")
     db = Database(f"sqlite:///{home / 'b.sqlite'}")
     db.open()
-    made = Federation(parse_federation('centres = ["a"]', source="f"), {"alpha": Centre.of(spec)}, db, call_home_url="", clock=lambda: NOW)
+    made = Federation(
+        parse_federation('centres = ["a"]', source="f"),
+        {"alpha": Centre.of(spec)},
+        db,
+        call_home_url="",
+        clock=lambda: NOW,
+    )
     made.load.centres["alpha"].took(SNAPSHOT)
     return made
 
@@ -79,11 +86,16 @@ def test_an_announcement_blocks_starts_until_it_is_taken_back(home: Path, federa
 
 
 def test_maintenance_counts_without_a_restart(home: Path, federation: Federation) -> None:
-    write(home, f"\n[[maintenance]]\nstart = {NOW + timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}\nend = 2026-11-23T10:00:00Z\n")
+    write(
+        home,
+        f"\n[[maintenance]]\nstart = {NOW + timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}\nend = 2026-11-23T10:00:00Z\n",
+    )
     assert "maintenance begins in 30 min" in reread(home, federation, Pages(home / "federation.toml"))
 
 
-def test_a_broken_page_is_logged_once_and_what_stood_stands(home: Path, federation: Federation, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_page_is_logged_once_and_what_stood_stands(
+    home: Path, federation: Federation, caplog: pytest.LogCaptureFixture
+) -> None:
     pages = Pages(home / "federation.toml")
     write(home, BLOCK)
     assert reread(home, federation, pages)
@@ -100,7 +112,9 @@ def test_nothing_else_of_a_page_changes_a_running_federation(home: Path, federat
     assert federation.load.centres["alpha"].spec.name == federation.centres["alpha"].spec.name == "Alpha"
     (home / "federation.toml").unlink()
     assert Pages(home / "federation.toml").read() == []
-    federation.announce(federation.centres["alpha"].spec.model_copy(update={"id": "other"}))  # a centre that is not here: nothing
+    federation.announce(
+        federation.centres["alpha"].spec.model_copy(update={"id": "other"})
+    )  # a centre that is not here: nothing
 
 
 def test_an_announcement_over_is_no_reason(home: Path, federation: Federation) -> None:

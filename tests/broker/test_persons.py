@@ -35,7 +35,9 @@ async def test_an_operator_has_somebody_forgotten(tmp_path: Path) -> None:
     db.open()
     db.run_here(lambda tx: Ended(tx).begin(charged=1, person=NAME))
     fed = Federation(SPEC, {}, db, call_home_url="http://127.0.0.1:9/{}", clock=Clock())
-    app = create_app(fed, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch))))
+    app = create_app(
+        fed, Gate("http://hub/hub/api", "h" * 64, http=httpx.AsyncClient(transport=httpx.MockTransport(vouch)))
+    )
     async with httpx.AsyncClient(transport=Checked(app), base_url=f"http://broker{PREFIX}/") as http:
 
         async def forget(name: str, who: str) -> httpx.Response:

@@ -48,11 +48,15 @@ def test_the_options_of_the_document_are_those_of_the_domain() -> None:
         (Wish, {"project": "p", "amount": 5, "ends_at": "soon"}, "ends_at: 'soon' is not a time."),
         (Wish, {"project": "p", "amount": 5, "centres": "alpha"}, "centres: must be a valid list, not 'alpha'."),
         (Wish, {"project": "x" * 65, "amount": 5}, "project: 65 characters are too many; at most 64."),
-        (CallHome, {"nonce": "n", "phase": "started", "host": "", "port": 80, "node": ""}, "port: must be from 1024 to 65535, not 80."),
-        (CallHome, {"nonce": "n", "phase": "started", "host": "", "port": True, "node": ""}, "port: must be a valid integer, not True."),
+        (CallHome, {"nonce": "n", "phase": "started", "host": "", "port": 80, "node": ""}, "port: must be from 1024 "
+        "to 65535, not 80."),
+        (CallHome, {"nonce": "n", "phase": "started", "host": "", "port": True, "node": ""}, "port: must be a valid "
+        "integer, not True."),
     ],
 )  # fmt: skip
-def test_a_refusal_names_the_field_what_was_given_and_what_is_allowed(model: type, body: dict[str, object], sentence: str) -> None:
+def test_a_refusal_names_the_field_what_was_given_and_what_is_allowed(
+    model: type, body: dict[str, object], sentence: str
+) -> None:
     with pytest.raises(BadOption) as refused:
         validated(model, body)
     assert str(refused.value) == sentence

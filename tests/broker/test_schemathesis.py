@@ -2,13 +2,17 @@
 
 Checks that are left out, each for a false alarm:
 
-- positive_data_acceptance: text of the right length can still be no time in the range and no size of memory: 400, in words.
-- unsupported_method: a path's placeholder matches another call's literal name, which has other methods (`decisions/log`).
-- ensure_resource_availability, use_after_free: they take any POST and DELETE for the making and the end of what a GET reads. A stopped
+- positive_data_acceptance: text of the right length can still be no time in the range and no size of memory: 400, in
+  words.
+- unsupported_method: a path's placeholder matches another call's literal name, which has other methods
+  (`decisions/log`).
+- ensure_resource_availability, use_after_free: they take any POST and DELETE for the making and the end of what a GET
+  reads. A stopped
   session stays readable, and a link to an account has no address of its own.
 - object_level_authorization: it wants two users who see nothing of each other; an operator sees all.
 
-`SCNET_API_EXAMPLES=100` (make soak) tries further phases with so many examples of each call; without it, the edges of its schema.
+`SCNET_API_EXAMPLES=100` (make soak) tries further phases with so many examples of each call; without it, the edges of
+its schema.
 """
 
 from __future__ import annotations
@@ -28,7 +32,8 @@ from scnet_hub.broker.app import calls
 from .serving import serving
 
 EXAMPLES = int(os.environ.get("SCNET_API_EXAMPLES", "0"))
-# 502 and 503 are declared refusals: of a centre that can't be asked, and of a broker with too much to do. 500 is a fault.
+# 502 and 503 are declared refusals: of a centre that can't be asked, and of a broker with too much to do. 500 is a
+# fault.
 SETTINGS = """
 [checks]
 positive_data_acceptance.enabled = false
@@ -40,8 +45,20 @@ not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "502", "503"]
 [phases.coverage]
 unexpected-methods = ["put"]
 """
-HOW = ("--generation-deterministic", "--continue-on-failure", "--no-color", "--warnings", "off", "--request-timeout", "60")
-PHASES = ("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", f"{EXAMPLES}") if EXAMPLES else ("--phases", "coverage")
+HOW = (
+    "--generation-deterministic",
+    "--continue-on-failure",
+    "--no-color",
+    "--warnings",
+    "off",
+    "--request-timeout",
+    "60",
+)
+PHASES = (
+    ("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", f"{EXAMPLES}")
+    if EXAMPLES
+    else ("--phases", "coverage")
+)
 
 
 @pytest.mark.parametrize("person", ["ada", "olga"])

@@ -1,4 +1,5 @@
-"""Settlement by REST: who sees and closes months, who answers statements, the board, and the files. No centre is asked for anything."""
+"""Settlement by REST: who sees and closes months, who answers statements, the board, and the files. No centre is asked
+for anything."""
 
 from __future__ import annotations
 
@@ -99,8 +100,14 @@ async def test_a_month_goes_its_way_by_rest(house: House) -> None:
     house.clock.to("2026-11-03")
     preview = (await house.post("periods/2026-10/close", preview=True)).json()
     assert (preview["closed"], preview["period"]["state"], preview["period"]["hinders"]) == (False, "closing", [])
-    assert {one["member"]: one["net"] for one in preview["statements"]} == {"north": 95, "federation": 5, "ministry": -100}
-    assert {one["state"] for one in preview["statements"]} == {"preview"} and (await house.get("statements")).json()["statements"] == []
+    assert {one["member"]: one["net"] for one in preview["statements"]} == {
+        "north": 95,
+        "federation": 5,
+        "ministry": -100,
+    }
+    assert {one["state"] for one in preview["statements"]} == {"preview"} and (await house.get("statements")).json()[
+        "statements"
+    ] == []
     closed = (await house.close("2026-10")).json()
     assert closed["closed"] and closed["period"]["state"] == "closed" and closed["period"]["closed_by"] == "olga"
     assert closed["netting"]["payments"] == [
@@ -132,10 +139,16 @@ async def test_a_member_sees_and_answers_its_own_statements(house: House) -> Non
     assert (await house.get("statements", "nora-in-a-session")).json()["code"] == "not-from-a-session"
     shown = (await house.get(NORTH, "nora")).json()
     assert shown["title"] == "Northern universities" and shown["may"] == ["accept", "dispute"]
-    assert [(one["column"], one["account"], one["amount"], one["entries"]) for one in shown["lines"]] == [("earned", "centre:alpha", 95, 1)]
-    assert shown["reimbursements"] == [{"grantor": "ministry", "member": "north", "rate": 0.8, "credits": 95, "money": 76}]
+    assert [(one["column"], one["account"], one["amount"], one["entries"]) for one in shown["lines"]] == [
+        ("earned", "centre:alpha", 95, 1)
+    ]
+    assert shown["reimbursements"] == [
+        {"grantor": "ministry", "member": "north", "rate": 0.8, "credits": 95, "money": 76}
+    ]
     entries = (await house.get(f"{NORTH}/entries", "nora")).json()
-    assert [(one["key"], one["amount"]) for one in entries["entries"]] == [("settle:s1", 95)] and entries["next"] is None
+    assert [(one["key"], one["amount"]) for one in entries["entries"]] == [("settle:s1", 95)] and entries[
+        "next"
+    ] is None
     assert (await house.post(f"{NORTH}/dispute", "nora", words=" ")).json()["code"] == "bad-option"
     assert (await house.post(f"{NORTH}/accept", "mina")).status_code == 404
     assert (await house.post(f"{NORTH}/settle", "nora")).status_code == 403
@@ -150,7 +163,10 @@ async def test_a_member_sees_and_answers_its_own_statements(house: House) -> Non
     assert "comes to 95.00 credits; due are 76.00 CNY" in told["nora", "Statement of north for 2026-10: 95.00 credits"]
     assert "s1 failed" in told["", "Statement 2026-10/GRANT/north is disputed"]
     assert "taken back by" in told["nora", "Statement 2026-10/GRANT/north is settled"]
-    assert {person for person, _ in told} == {"", "nora", "mina"} and ("", "2026-10 is over and waits to be closed") in told
+    assert {person for person, _ in told} == {"", "nora", "mina"} and (
+        "",
+        "2026-10 is over and waits to be closed",
+    ) in told
 
 
 async def test_silence_is_acceptance_and_a_late_dispute_is_refused(house: House) -> None:
@@ -174,7 +190,13 @@ async def test_only_operators_close_and_see_the_board(house: House) -> None:
     assert (await house.post("periods/2026-10/close", "nora")).status_code == 403
     assert (await house.get("periods", "nora")).json()["periods"][0]["hinders"] == []
     assert (await house.get("periods", "eve")).status_code == 403
-    for wrong in ({"excuses": []}, {"preview": "yes"}, {"force": True}, {"excuses": {"nowhere": "x"}}, {"excuses": {"alpha": ""}}):
+    for wrong in (
+        {"excuses": []},
+        {"preview": "yes"},
+        {"force": True},
+        {"excuses": {"nowhere": "x"}},
+        {"excuses": {"alpha": ""}},
+    ):
         assert (await house.post("periods/2026-10/close", **wrong)).json()["code"] == "bad-option", wrong
     assert (await house.post("periods/2026-13/close")).json()["code"] == "bad-option"
     assert (await house.post("periods/2020-01/close")).json()["code"] == "unknown-period"
@@ -210,17 +232,18 @@ def test_whose_a_centre_is_is_plain_from_the_page(page: str) -> None:
 def record(number: int, centre: str = "alpha", **changes: Any) -> Usage:
     start = day("2026-10-10") + timedelta(hours=number)
     told: dict[str, Any] = {
-        "centre": centre, "birth": "1", "job_id": str(number), "submitted_at": start - timedelta(minutes=1), "name": f"scnet-s{number}",
-        "session": f"s{number}", "copy": 1, "partition": "cpu", "cores": 4, "gpus": (("a100", 1),), "memory": 2**34, "start": start,
-        "end": start + timedelta(seconds=5000), "elapsed": timedelta(seconds=5000), "ending": Ending.COMPLETED, "seen_at": start,
+        "centre": centre, "birth": "1", "job_id": str(number), "submitted_at": start - timedelta(minutes=1),
+        "name": f"scnet-s{number}", "session": f"s{number}", "copy": 1, "partition": "cpu", "cores": 4,
+        "gpus": (("a100", 1),), "memory": 2**34, "start": start, "end": start + timedelta(seconds=5000),
+        "elapsed": timedelta(seconds=5000), "ending": Ending.COMPLETED, "seen_at": start,
     }  # fmt: skip
     return Usage(**{**told, **changes})
 
 
 def row(one: Usage, **changes: Any) -> UsageRow:
     return UsageRow(
-        identity=str(one.identity), digest=serialisation.usage_digest(one), centre=one.centre, session=one.session, copy=1, over_at=one.end,
-        record=serialisation.usage_document(one), seen_at=one.seen_at, **changes,
+        identity=str(one.identity), digest=serialisation.usage_digest(one), centre=one.centre, session=one.session,
+        copy=1, over_at=one.end, record=serialisation.usage_document(one), seen_at=one.seen_at, **changes,
     )  # fmt: skip
 
 
@@ -235,7 +258,9 @@ async def test_every_day_of_a_centre_that_ran_something_is_waited_for_from_its_f
         usage.put(tx, row(record(1)))
         for number in range(10, 32):
             if number != 20:
-                manifests.put(tx, manifest(date(2026, 10, number), *(["2026-10-21: one is not here"] if number == 21 else [])))
+                manifests.put(
+                    tx, manifest(date(2026, 10, number), *(["2026-10-21: one is not here"] if number == 21 else []))
+                )
         manifests.put(tx, manifest(date(2026, 10, 7), "2026-10-07: one is not here", centre="beta"))
 
     house.db.run_here(story)
@@ -250,8 +275,13 @@ async def test_every_day_of_a_centre_that_ran_something_is_waited_for_from_its_f
     ]
     shown = (await house.get("periods/2026-10")).json()
     assert shown["hinders"] == refused["details"]["reasons"]
-    assert [(one["centre"], one["ran"], len(one["missing"])) for one in shown["centres"]] == [("alpha", True, 2), ("beta", False, 1)]
-    late = {one["centre"]: (one["late"], one["last_day"]) for one in (await house.get("settlement/board")).json()["centres"]}
+    assert [(one["centre"], one["ran"], len(one["missing"])) for one in shown["centres"]] == [
+        ("alpha", True, 2),
+        ("beta", False, 1),
+    ]
+    late = {
+        one["centre"]: (one["late"], one["last_day"]) for one in (await house.get("settlement/board")).json()["centres"]
+    }
     assert late == {"alpha": (False, "2026-10-31"), "beta": (True, "2026-10-07")}
     house.db.run_here(manifests.excuse, "alpha", date(2026, 10, 21), date(2026, 10, 21), "its disk broke", "olga")
     house.db.run_here(manifests.put, manifest(date(2026, 10, 20)))
@@ -262,7 +292,9 @@ async def test_every_day_of_a_centre_that_ran_something_is_waited_for_from_its_f
 async def test_a_centre_that_ran_nothing_is_not_waited_for_and_an_undecided_record_is(house: House) -> None:
     def story(tx: Tx) -> None:
         october(tx)
-        usage.put(tx, row(record(1, "gamma"), state=usage.SUSPENSE, reason="Job 1 of gamma bears the name of no session."))
+        usage.put(
+            tx, row(record(1, "gamma"), state=usage.SUSPENSE, reason="Job 1 of gamma bears the name of no session.")
+        )
         for number in range(10, 32):
             manifests.put(tx, manifest(date(2026, 10, number), centre="gamma"))
 
@@ -288,7 +320,10 @@ async def test_statements_are_made_whose_making_was_broken_off(house: House) -> 
     house.db.run_here(october)
     house.clock.to("2026-11-03")
     house.db.run_here(closing.cut, "2026-10", house.fed.settling.rules, {}, "olga", house.clock())
-    assert [(one["state"], one["cut"]) for one in (await house.get("periods")).json()["periods"]] == [("open", False), ("closing", True)]
+    assert [(one["state"], one["cut"]) for one in (await house.get("periods")).json()["periods"]] == [
+        ("open", False),
+        ("closing", True),
+    ]
     await house.fed.settling.once()
     assert (await house.get(NORTH)).json()["net"] == 95
 
@@ -302,7 +337,8 @@ TARIFF = Tariff(
 
 
 def charged_by_records(tx: Tx) -> None:
-    """Three sessions with stored records and prices, of which one crosses the end of October; one was charged by hand."""
+    """Three sessions with stored records and prices, of which one crosses the end of October; one was charged by
+    hand."""
     october(tx)
     document = serialisation.terms_document(Terms(tariff=TARIFF))
     digest = serialisation.digest_of(document)
@@ -318,7 +354,16 @@ def charged_by_records(tx: Tx) -> None:
         for part in segments(run):
             cost = segment_cost(meters(part), TARIFF.at(part.start), part.length)
             books.charge(
-                tx, "p", run.session, "alpha", cost.amount, part.start, cost.formula, key=f"settle:{part}", last=False, now=run.end
+                tx,
+                "p",
+                run.session,
+                "alpha",
+                cost.amount,
+                part.start,
+                cost.formula,
+                key=f"settle:{part}",
+                last=False,
+                now=run.end,
             )
 
 
@@ -329,16 +374,27 @@ async def test_bills_are_focus_with_a_row_for_each_meter_and_add_up_to_the_state
     house.clock.to("2026-11-03")
     closed = (await house.close("2026-10", alpha="tested without manifests")).json()
     answer = await house.get("periods/2026-10/bills")
-    assert answer.headers["content-type"].startswith("text/csv") and "focus-2026-10-GRANT.csv" in answer.headers["content-disposition"]
+    assert (
+        answer.headers["content-type"].startswith("text/csv")
+        and "focus-2026-10-GRANT.csv" in answer.headers["content-disposition"]
+    )
     rows = [*csv.DictReader(answer.text.splitlines())]
     ministry = next(one for one in closed["statements"] if one["member"] == "ministry")
     assert sum(Decimal(one["PricingCurrencyEffectiveCost"]) for one in rows) == -Decimal(str(ministry["net"]))
     assert sum(Decimal(one["BilledCost"]) for one in rows) == -Decimal(str(ministry["due"]))
     gpus = [one for one in rows if one["SkuMeter"] == "gpu-second:a100"]
-    assert sorted(one["ConsumedQuantity"] for one in gpus) == ["1800.0", "5000.0", "5000.0"]  # of the third only what was before midnight
-    assert {one["PricingCurrencyListUnitPrice"] for one in gpus} == {"20.0"} and all("x 20" in one["ChargeDescription"] for one in gpus)
+    assert sorted(one["ConsumedQuantity"] for one in gpus) == [
+        "1800.0",
+        "5000.0",
+        "5000.0",
+    ]  # of the third only what was before midnight
+    assert {one["PricingCurrencyListUnitPrice"] for one in gpus} == {"20.0"} and all(
+        "x 20" in one["ChargeDescription"] for one in gpus
+    )
     assert {one["x_UsageRecordId"][:6] for one in gpus} == {"alpha/"} and {one["SubAccountId"] for one in rows} == {"p"}
-    assert {(one["RegionId"], one["RegionName"]) for one in gpus} == {("alpha", house.fed.load.centres["alpha"].spec.name)}
+    assert {(one["RegionId"], one["RegionName"]) for one in gpus} == {
+        ("alpha", house.fed.load.centres["alpha"].spec.name)
+    }
     by_hand = [one for one in rows if one["x_EntryId"] == "settle:s1"]
     assert [(one["SkuMeter"], one["PricingCurrencyEffectiveCost"]) for one in by_hand] == [("minimum", "100.0")]
     assert (await house.get("periods/2026-10/bills", "mina")).text.count("\n") == len(rows) + 1
@@ -353,9 +409,15 @@ async def test_usage_are_events_of_the_segments_of_the_month(house: House) -> No
     await house.fed.settling.once()
     answer = await house.get("periods/2026-10/usage")
     events = [parse_event(line, source="x") for line in answer.text.splitlines()]
-    assert [(one.data.local_job_id, one.data.segment and one.data.segment.number) for one in events] == [("11", 1), ("12", 1), ("13", 1)]
+    assert [(one.data.local_job_id, one.data.segment and one.data.segment.number) for one in events] == [
+        ("11", 1),
+        ("12", 1),
+        ("13", 1),
+    ]
     november = (await house.get("periods/2026-11/usage")).text.splitlines()
-    assert [json.loads(line)["data"]["segment"]["number"] for line in november if "segment" in json.loads(line)["data"]] in ([2], [])
+    assert [
+        json.loads(line)["data"]["segment"]["number"] for line in november if "segment" in json.loads(line)["data"]
+    ] in ([2], [])
     assert len(november) == 1 and (await house.get("periods/2026-10/usage", centre="beta")).text == ""
 
 
@@ -368,7 +430,9 @@ async def test_corrections_are_billed_with_the_month_that_they_correct(house: Ho
     await house.close("2026-11", alpha="tested without manifests")
     rows = [*csv.DictReader((await house.get("periods/2026-11/bills")).text.splitlines())]
     corrected = [one for one in rows if one["ChargeClass"] == "Correction"]
-    told = [(one["x_CorrectedPeriod"], one["x_ReversedEntryId"], one["PricingCurrencyEffectiveCost"]) for one in corrected]
+    told = [
+        (one["x_CorrectedPeriod"], one["x_ReversedEntryId"], one["PricingCurrencyEffectiveCost"]) for one in corrected
+    ]
     assert told == [("2026-10", "settle:s1", "-100.0")]
     north = (await house.get("statements/2026-11/GRANT/north")).json()
     assert (north["columns"]["clawback"], {one["corrects"] for one in north["lines"]}) == (-95, {"", "2026-10"})
@@ -384,17 +448,33 @@ async def test_a_bill_shows_the_sale_the_minimum_and_what_a_run_that_goes_on_use
         document = serialisation.terms_document(terms)
         digest = serialisation.digest_of(document)
         usage.keep_tariff(tx, digest, "alpha", "cpu", document, day("2026-10-10"))
-        usage.keep_outage(tx, "alpha", day("2026-10-10") + timedelta(minutes=70), day("2026-10-10") + timedelta(minutes=80), "power")
+        usage.keep_outage(
+            tx, "alpha", day("2026-10-10") + timedelta(minutes=70), day("2026-10-10") + timedelta(minutes=80), "power"
+        )
         short, going = record(1), record(2, end=None, ending=None)
         outage = [edge for start, end, _ in usage.outages_of(tx, "alpha") for edge in (start, end) if edge]
         first, _, last = segments(short, cuts=outage)
-        costs = {one: segment_cost(meters(one), terms.tariff.at(one.start), one.length).amount for one in (first, last, *segments(going))}
+        costs = {
+            one: segment_cost(meters(one), terms.tariff.at(one.start), one.length).amount
+            for one in (first, last, *segments(going))
+        }
         for run in (short, going):
             usage.put(tx, row(run, tariff=digest, final=run.final))
         topped_up = Amount(50_000_000) - costs[first] - costs[last]
         for part, cost in costs.items():
             cost = cost + topped_up if part is last else cost
-            books.charge(tx, "p", part.usage.session, "alpha", cost, part.start, "x", key=f"settle:{part}", last=False, now=part.end)
+            books.charge(
+                tx,
+                "p",
+                part.usage.session,
+                "alpha",
+                cost,
+                part.start,
+                "x",
+                key=f"settle:{part}",
+                last=False,
+                now=part.end,
+            )
 
     house.db.run_here(story)
     house.clock.to("2026-11-03")

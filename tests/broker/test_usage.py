@@ -27,7 +27,15 @@ async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.
     row = await world.submit()
 
     def settle(tx: Tx) -> None:
-        books.charge(tx, "p", row.id, row.centre, credits(0.5), world.federation.clock(), "(1 core x 0.5) credits/h x 3600 s = 0.5 credits")
+        books.charge(
+            tx,
+            "p",
+            row.id,
+            row.centre,
+            credits(0.5),
+            world.federation.clock(),
+            "(1 core x 0.5) credits/h x 3600 s = 0.5 credits",
+        )
 
     await world.federation.db.run(settle)
     await world.passes(0.001)  # less than a millionth of a credit
@@ -35,7 +43,9 @@ async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.
     assert (found["charged"], found["person"], found["zone"]) == (0.5, "ada", "Asia/Shanghai")
     assert found["rows"][0]["session"] == row.id and found["rows"][0]["charges"][0]["formula"].endswith("= 0.5 credits")
     mine = (await door.get("balances", headers=by("ada"))).json()["balances"][0]
-    assert mine["burn_rate"] is None and mine["runs_out_at"] is None and mine["as_of"]["settled"], "an hour's use is no rate yet"
+    assert mine["burn_rate"] is None and mine["runs_out_at"] is None and mine["as_of"]["settled"], (
+        "an hour's use is no rate yet"
+    )
     project = (await door.get("projects/p", headers=by("ada"))).json()
     assert project["burning"]["past"][-1]["left"] == 99.5 and project["burning"]["ahead"] == []
     assert (await door.get("usage?project=p", headers=by("eve"))).status_code == 404
@@ -53,7 +63,9 @@ async def test_a_member_sees_their_own_rows_and_the_projects_sums(world: World, 
 
     def settle(tx: Tx) -> None:
         for row, amount in ((mine, 0.5), (theirs, 0.25)):
-            books.charge(tx, "p", row.id, row.centre, credits(amount), world.federation.clock(), f"{row.person}'s formula")
+            books.charge(
+                tx, "p", row.id, row.centre, credits(amount), world.federation.clock(), f"{row.person}'s formula"
+            )
 
     await world.federation.db.run(settle)
     own = (await door.get("entries?project=p", headers=by("ada"))).json()["entries"]

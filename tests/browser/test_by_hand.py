@@ -1,4 +1,5 @@
-"""The main job by hand, in Chromium: log in, read the start page, start, run the first notebook, see the panel move, stop.
+"""The main job by hand, in Chromium: log in, read the start page, start, run the first notebook, see the panel move,
+stop.
 
 Each step leaves a picture; SCNET_PICTURES=docs/images puts them where the tutorial shows them.
 """
@@ -41,7 +42,12 @@ def picture(page: Page, name: str, folder: Path) -> None:
 
 def test_the_main_job_by_hand(demo: Running, page: Page, tmp_path: Path) -> None:
     outside: list[str] = []
-    page.on("request", lambda request: outside.append(request.url) if not request.url.startswith((demo.url, "data:", "blob:")) else None)
+    page.on(
+        "request",
+        lambda request: (
+            outside.append(request.url) if not request.url.startswith((demo.url, "data:", "blob:")) else None
+        ),
+    )
 
     page.goto(demo.url)
     picture(page, "01-login", tmp_path)

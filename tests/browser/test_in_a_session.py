@@ -1,4 +1,5 @@
-"""In Chromium, what a person meets inside JupyterLab: no request that fails, the session's commands in a terminal, a job that is live."""
+"""In Chromium, what a person meets inside JupyterLab: no request that fails, the session's commands in a terminal, a
+job that is live."""
 
 from __future__ import annotations
 
@@ -53,7 +54,9 @@ def test_a_jobs_view_follows_the_job_and_stays_in_the_notebook(page: Page) -> No
         page.locator('.jp-LauncherCard[title^="Python 3"]').first.click()
         cell = page.locator(".jp-Notebook .jp-Cell .cm-content").first
         cell.click()
-        page.keyboard.type('import scnet_hub as scnet; job = scnet.run("sleep 60", name="mine", cores=1, walltime="10m"); job')
+        page.keyboard.type(
+            'import scnet_hub as scnet; job = scnet.run("sleep 60", name="mine", cores=1, walltime="10m"); job'
+        )
         page.keyboard.press("Control+Enter")
         shown = page.locator(".jp-OutputArea .scnet")
         expect(shown.locator(".scnet-summary")).to_have_text(re.compile("^mine at .*: running$"))

@@ -1,4 +1,5 @@
-"""The end of sessions of the running demo: one that nobody uses is warned, kept and stopped; one whose time is short is continued."""
+"""The end of sessions of the running demo: one that nobody uses is warned, kept and stopped; one whose time is short is
+continued."""
 
 from __future__ import annotations
 
@@ -66,13 +67,17 @@ def test_the_next_session_takes_over_with_the_same_folder_and_address(demo: Runn
         first = demo.operator.sessions()[0]
         page.locator(".scnet-time-left").click()
         toast(page, "Continue saves your documents").get_by_role("button", name="Continue").first.click()
-        wait_for(lambda: any("# typed just now" in path.read_text() for path in demo.home.rglob("01-first-session.ipynb")))
+        wait_for(
+            lambda: any("# typed just now" in path.read_text() for path in demo.home.rglob("01-first-session.ipynb"))
+        )
         expect(toast(page, "You are in the next session now")).to_be_in_viewport(ratio=1, timeout=120_000)
         page.locator(".jp-Notebook").get_by_text("# typed just now").wait_for()
         picture(page, "08-continued", tmp_path)
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         assert len(notices(page)) <= 2
-    old, new = (wait_for(lambda key=key: demo.operator.session(key)) for key in (first["id"], demo.operator.sessions()[0]["id"]))
+    old, new = (
+        wait_for(lambda key=key: demo.operator.session(key)) for key in (first["id"], demo.operator.sessions()[0]["id"])
+    )
     assert new["id"] != old["id"] and new["centre"] == old["centre"]
     wait_for(lambda: demo.operator.session(old["id"])["state"] == "charged", 120)
     assert demo.operator.session(old["id"])["end_reason"] == "Continued in the next session."

@@ -1,4 +1,5 @@
-"""In Chromium, a JupyterLab whose session nears its end: what it says and when, Continue, and Keep. Each step leaves a picture."""
+"""In Chromium, a JupyterLab whose session nears its end: what it says and when, Continue, and Keep. Each step leaves a
+picture."""
 
 from __future__ import annotations
 
@@ -20,8 +21,9 @@ from . import steps
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NOTEBOOK = {
-    "cells": [{"cell_type": "code", "id": "a1", "execution_count": None, "metadata": {}, "outputs": [], "source": "before = 1"}],
-    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)"}}, "nbformat": 4, "nbformat_minor": 5,
+    "cells": [{"cell_type": "code", "id": "a1", "execution_count": None, "metadata": {}, "outputs": [],
+    "source": "before = 1"}], "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)"}},
+    "nbformat": 4, "nbformat_minor": 5,
 }  # fmt: skip
 
 
@@ -67,7 +69,9 @@ def notices(page: Page) -> list[str]:
     return page.locator(".Toastify__toast").all_inner_texts()
 
 
-def test_it_says_once_at_each_level_what_is_left_and_what_is_announced(broker: FakeBroker, page: Page, tmp_path: Path) -> None:
+def test_it_says_once_at_each_level_what_is_left_and_what_is_announced(
+    broker: FakeBroker, page: Page, tmp_path: Path
+) -> None:
     said = "Planned maintenance of Alpha at 18:00 would end this session: New cooling."
     broker.lab("levels", expires_at=in_(350), warnings=[{"code": "maintenance", "message": said, "at": in_(300)}])
     with Lab(broker, "levels") as lab:
@@ -78,7 +82,9 @@ def test_it_says_once_at_each_level_what_is_left_and_what_is_announced(broker: F
         picture(page, "levels-15", tmp_path)
         enter(page, lab)  # a reload says nothing anew
         hold(3, lambda: not notices(page))
-        expect(toast(page, "This session ends in 5 min")).to_be_in_viewport(ratio=1, timeout=90_000)  # the next level, at 300 s
+        expect(toast(page, "This session ends in 5 min")).to_be_in_viewport(
+            ratio=1, timeout=90_000
+        )  # the next level, at 300 s
         expect(page.locator(".scnet-time-left")).to_have_text("5 min left")
         picture(page, "levels-5", tmp_path)
         page.locator(".scnet-time-left").click()
@@ -121,7 +127,9 @@ def test_continue_saves_starts_the_next_session_and_follows_it(broker: FakeBroke
         picture(page, "continue-next", tmp_path)
 
 
-def test_a_document_that_cannot_be_saved_is_named_and_nothing_is_continued(broker: FakeBroker, page: Page, tmp_path: Path) -> None:
+def test_a_document_that_cannot_be_saved_is_named_and_nothing_is_continued(
+    broker: FakeBroker, page: Page, tmp_path: Path
+) -> None:
     broker.lab("full", expires_at=in_(800))
     with Lab(broker, "full") as lab:
         (lab.home / "work.ipynb").write_text(json.dumps(NOTEBOOK))
@@ -129,7 +137,10 @@ def test_a_document_that_cannot_be_saved_is_named_and_nothing_is_continued(broke
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").first.click()
         page.keyboard.type("x")
-        page.route("**/api/contents/work.ipynb*", lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
+        page.route(
+            "**/api/contents/work.ipynb*",
+            lambda route: route.abort() if route.request.method == "PUT" else route.continue_(),
+        )
         toast(page, "This session ends in").get_by_role("button", name="Continue").click()
         expect(toast(page, "Not saved: work.ipynb. Nothing was continued.")).to_be_visible()
         picture(page, "continue-unsaved", tmp_path)

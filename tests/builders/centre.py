@@ -1,7 +1,7 @@
 """A centre in memory: it answers Slurm's commands as the embedded centre does, and its jobs are rows and coroutines.
 
-The commands' words, the queue's rules and accounting are the embedded centre's own code; no process, no socket and no file is behind
-them. What a job does is a `Program`. `tests/test_memory_centre.py` runs the conformance suite on it.
+The commands' words, the queue's rules and accounting are the embedded centre's own code; no process, no socket and no
+file is behind them. What a job does is a `Program`. `tests/test_memory_centre.py` runs the conformance suite on it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a job does: `work` returns its exit code, and is cancelled where the job is; `shell` is the same for a real one."""
+    """What a job does: `work` returns its exit code, and is cancelled where the job is; `shell` is the same for a real
+    one."""
 
     work: Callable[[Run], Awaitable[int]]
     shell: str = ""
@@ -122,7 +123,9 @@ class MemoryCentre:
             name, equals, value = argv.pop(0).partition("=")
             if equals:
                 environment[name] = value
-        said = slurm_commands.answer(Question(tuple(argv), command.stdin.decode(errors="surrogateescape"), "/tmp", environment), self)
+        said = slurm_commands.answer(
+            Question(tuple(argv), command.stdin.decode(errors="surrogateescape"), "/tmp", environment), self
+        )
         assert said.code is not None
         return Completed(command, said.code, said.stdout, said.stderr)
 
@@ -195,7 +198,10 @@ class MemoryCentre:
                 job.state, job.reason, job.spots, job.started_at = RUNNING, "", decision.starts[job.id], self.now()
                 self._start(job)
             else:
-                job.reason, job.starts_at = decision.reasons.get(job.id, "Priority"), decision.starts_at.get(job.id, 0.0)
+                job.reason, job.starts_at = (
+                    decision.reasons.get(job.id, "Priority"),
+                    decision.starts_at.get(job.id, 0.0),
+                )
 
     def _start(self, job: Job) -> None:
         run, loop = self._runs[job.id], asyncio.get_running_loop()

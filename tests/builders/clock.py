@@ -1,7 +1,9 @@
-"""Time that a test does not wait for: an event loop whose time stands still while anything is done, and jumps to the next timer else.
+"""Time that a test does not wait for: an event loop whose time stands still while anything is done, and jumps to the
+next timer else.
 
-So an hour takes no time, a slow machine changes nothing, and what happens first is what was due first. A test asks for it by the fixture
-`virtual_time` (see `tests.world`). Not for tests that wait for sockets or processes: the loop would not know that these are at work.
+So an hour takes no time, a slow machine changes nothing, and what happens first is what was due first. A test asks for
+it by the fixture `virtual_time` (see `tests.world`). Not for tests that wait for sockets or processes: the loop would
+not know that these are at work.
 """
 
 from __future__ import annotations
@@ -46,8 +48,9 @@ class _Jumping(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`time()` begins at 0 and moves only when nothing is left to do before the next timer. What goes to a thread is done in the next turn
-    of the loop instead: so no switch of threads, and what is done beside what is the same in each run."""
+    """`time()` begins at 0 and moves only when nothing is left to do before the next timer. What goes to a thread is
+    done in the next turn of the loop instead: so no switch of threads, and what is done beside what is the same in each
+    run."""
 
     def __init__(self) -> None:
         self._now = 0.0

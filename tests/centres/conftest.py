@@ -1,4 +1,5 @@
-"""Running embedded centres in short folders, ended with all their jobs: one for each test, or one for the tests of a file."""
+"""Running embedded centres in short folders, ended with all their jobs: one for each test, or one for the tests of a
+file."""
 
 import shutil
 import tempfile

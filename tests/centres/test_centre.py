@@ -97,7 +97,11 @@ async def test_very_many_jobs_are_one_question_to_the_queue_and_a_few_to_account
 
 
 async def test_one_question_to_the_queue_tells_states_places_and_load() -> None:
-    queue = queued("7", "PENDING", priority=20, reason="Resources") + queued("8", "PENDING", priority=10) + queued("9", "RUNNING", "n1")
+    queue = (
+        queued("7", "PENDING", priority=20, reason="Resources")
+        + queued("8", "PENDING", priority=10)
+        + queued("9", "RUNNING", "n1")
+    )
     way = Scripted(squeue=queue, sinfo="n1|main|0/4/0/4|8000|0|(null)|gpu:0|idle|1:00:00|up|\n")
     look = await centre(way).look(["8", "9"], nodes=True)
     found, snapshot = look.statuses, look.snapshot

@@ -29,7 +29,9 @@ def call(
 ) -> subprocess.CompletedProcess[str]:
     """A command of the centre, as a stock tool calls it: found on PATH."""
     env = {"PATH": f"{centre.bin}{os.pathsep}{os.defpath}", "HOME": str(centre.home), **environment}
-    return subprocess.run([*argv], input=script, env=env, capture_output=True, text=True, timeout=20, cwd=cwd or centre.home)
+    return subprocess.run(
+        [*argv], input=script, env=env, capture_output=True, text=True, timeout=20, cwd=cwd or centre.home
+    )
 
 
 def submit(centre: EmbeddedCentre, body: str, *options: str, **environment: str) -> str:
@@ -147,7 +149,9 @@ def test_exit_codes_and_signals_are_told(embedded: EmbeddedCentre) -> None:
 
 def test_cancel_kills_what_ignores_the_wish_and_children_in_sessions_of_their_own(embedded: EmbeddedCentre) -> None:
     pids = embedded.home / "pids"
-    job = submit(embedded, f"trap '' TERM; setsid sleep 300 & echo $! >> {pids}; echo $$ >> {pids}; while :; do sleep 0.1; done")
+    job = submit(
+        embedded, f"trap '' TERM; setsid sleep 300 & echo $! >> {pids}; echo $$ >> {pids}; while :; do sleep 0.1; done"
+    )
     until(lambda: pids.exists() and len(pids.read_text().split()) == 2, "the job runs")
     call(embedded, "scancel", job)
     assert call(embedded, "squeue", "-h", "-j", job, "-o", "%T").stdout == "COMPLETING\n"
@@ -159,7 +163,9 @@ def test_what_a_script_leaves_behind_is_counted_and_ends_with_it(embedded: Embed
     pids = embedded.home / "pids"
     burn = "import pathlib, time\nwhile time.process_time() < 0.5: pass\npathlib.Path('burnt').touch()\ntime.sleep(300)"
     (embedded.home / "burn.py").write_text(burn)
-    job = submit(embedded, f"(setsid {sys.executable} burn.py & echo $! > {pids}); while [ ! -e burnt ]; do sleep 0.05; done")
+    job = submit(
+        embedded, f"(setsid {sys.executable} burn.py & echo $! > {pids}); while [ ! -e burnt ]; do sleep 0.05; done"
+    )
     until(lambda: state(embedded, job) == "COMPLETED", "the job ended", 20)
     assert not running(int(pids.read_text()))
     minutes, seconds = account(embedded, job)["TotalCPU"].split(":")
@@ -227,9 +233,13 @@ def test_others_can_fill_the_centre_and_leave_it(embedded: EmbeddedCentre) -> No
 
 def test_what_batchspawner_asks(embedded: EmbeddedCentre) -> None:
     script = (
-        "#!/bin/bash\n#SBATCH --output=/dev/null\n#SBATCH --job-name=spawner-jupyterhub\n#SBATCH --chdir=/tmp\n#SBATCH --export=PATH,HOME\n"
+        "#!/bin/bash\n#SBATCH --output=/dev/null\n#SBATCH --job-name=spawner-jupyterhub\n#SBATCH "
+        "--chdir=/tmp\n#SBATCH --export=PATH,HOME\n"
     )
-    script += "#SBATCH --get-user-env=L\n#SBATCH --partition=main\n#SBATCH --time=1:00:00\n#SBATCH --mem=400M\n#SBATCH --cpus-per-task=1\n"
+    script += (
+        "#SBATCH --get-user-env=L\n#SBATCH --partition=main\n#SBATCH --time=1:00:00\n#SBATCH "
+        "--mem=400M\n#SBATCH --cpus-per-task=1\n"
+    )
     script += "#SBATCH \n\nset -euo pipefail\nsleep 30\n"
     job = call(embedded, "sbatch", "--parsable", script=script).stdout.strip()
     assert job.isdecimal()
@@ -271,7 +281,14 @@ def test_a_refusal_has_slurms_words(standing: EmbeddedCentre, argv: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    "script", ["", "echo no interpreter", "#!/bin/sh\r\ntrue\r\n", "#!/bin/sh\n#SBATCH -J 'open\ntrue\n", "#!/bin/sh\n#SBATCH --frob\n"]
+    "script",
+    [
+        "",
+        "echo no interpreter",
+        "#!/bin/sh\r\ntrue\r\n",
+        "#!/bin/sh\n#SBATCH -J 'open\ntrue\n",
+        "#!/bin/sh\n#SBATCH --frob\n",
+    ],
 )
 def test_a_script_that_slurm_would_not_take_is_refused(standing: EmbeddedCentre, script: str) -> None:
     done = call(standing, "sbatch", script=script)
@@ -419,7 +436,9 @@ def test_a_long_home_gets_its_socket_elsewhere(tmp_path: Path) -> None:
 
 
 def test_its_page_is_a_centre_spec(embedded: EmbeddedCentre) -> None:
-    spec = parse_centre(centre_toml(embedded, title='The "first"', python=sys.executable, directory="/d", gpu_hour=4), source="x")
+    spec = parse_centre(
+        centre_toml(embedded, title='The "first"', python=sys.executable, directory="/d", gpu_hour=4), source="x"
+    )
     assert spec.name == 'The "first"' and spec.partition[0].cores == 4 and spec.partition[0].gpu_model == "a100"
     assert spec.partition[0].memory == 8 * 2**30 and spec.session.memory_per_core == 2 * 2**30
     assert spec.transport.kind == "embedded"

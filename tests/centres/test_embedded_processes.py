@@ -22,8 +22,9 @@ def fact(pid: int, parent: int, session: int, born: float = YOUNG) -> Fact:
 MACHINE = {
     one.member[0]: one
     for one in (
-        fact(1, 0, 1, OLD), fact(2, 0, 0, OLD), fact(20, 2, 0), fact(50, 1, 50, OLD), fact(60, 50, 60, OLD), fact(61, 60, 60),
-        fact(100, 1, 100), fact(101, 100, 101), fact(102, 101, 101), fact(103, 100, 103), fact(104, 1, 101), fact(os.getpid(), 1, 9),
+        fact(1, 0, 1, OLD), fact(2, 0, 0, OLD), fact(20, 2, 0), fact(50, 1, 50, OLD), fact(60, 50, 60, OLD),
+        fact(61, 60, 60), fact(100, 1, 100), fact(101, 100, 101), fact(102, 101, 101), fact(103, 100, 103),
+        fact(104, 1, 101), fact(os.getpid(), 1, 9),
     )
 }  # fmt: skip
 
@@ -33,10 +34,13 @@ def test_descendants_of_the_launcher_and_its_scripts_session_are_the_jobs() -> N
 
 
 @pytest.mark.parametrize(
-    ("launcher", "session"), [(0, 0), (0, 777), (999, 0), (1, 0), (1, 1), (2, 0), pytest.param(os.getpid(), 9, id="this process")]
+    ("launcher", "session"),
+    [(0, 0), (0, 777), (999, 0), (1, 0), (1, 1), (2, 0), pytest.param(os.getpid(), 9, id="this process")],
 )
 def test_a_launcher_that_is_gone_or_nonsense_makes_nobody_a_jobs(launcher: int, session: int) -> None:
-    assert _of_job(Root(launcher, session, NOW), set(), MACHINE) <= {20}, "a kernel thread at most, which no signal reaches"
+    assert _of_job(Root(launcher, session, NOW), set(), MACHINE) <= {20}, (
+        "a kernel thread at most, which no signal reaches"
+    )
     assert _of_job(Root(launcher, session, NOW), {(1, OLD), (50, OLD)}, {**MACHINE, 0: fact(0, 0, 0)}) <= {20}
 
 
@@ -45,7 +49,9 @@ def test_a_lost_job_keeps_those_that_were_seen_or_are_in_its_session() -> None:
 
 
 def test_nobody_older_than_the_job_is_its_process_even_with_a_number_used_again() -> None:
-    assert _of_job(Root(50, 60, NOW), {(50, OLD), (60, OLD)}, MACHINE) == {61}, "only the one born after the job started"
+    assert _of_job(Root(50, 60, NOW), {(50, OLD), (60, OLD)}, MACHINE) == {61}, (
+        "only the one born after the job started"
+    )
     assert _of_job(Root(100, 101, NOW + 100), set(), MACHINE) == set()
 
 
@@ -59,7 +65,13 @@ def child() -> Iterator[psutil.Popen]:
 
 
 def test_killing_spares_a_process_that_took_over_a_number(child: psutil.Popen) -> None:
-    kill([(child.pid, child.create_time() - 60), (1, psutil.Process(1).create_time()), (os.getpid(), psutil.Process().create_time())])
+    kill(
+        [
+            (child.pid, child.create_time() - 60),
+            (1, psutil.Process(1).create_time()),
+            (os.getpid(), psutil.Process().create_time()),
+        ]
+    )
     assert alive(child.pid, child.create_time())
     kill([(child.pid, child.create_time())])
     assert child.wait(5) == -9

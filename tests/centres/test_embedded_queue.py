@@ -18,7 +18,9 @@ def nodes(count: int = 2, cores: int = 4, gpus: int = 0) -> list[Node]:
 
 
 def job(number: int, cores: int = 1, *, count: int = 1, limit: int = 100, gpus: int = 0, memory: int = 0) -> Job:
-    return Job(id=number, name=f"j{number}", user="ada", partition="main", need=Need(count, cores, memory, gpus), limit=limit)
+    return Job(
+        id=number, name=f"j{number}", user="ada", partition="main", need=Need(count, cores, memory, gpus), limit=limit
+    )
 
 
 def on(running: Job, *spots: Spot, since: float = NOW) -> Job:
@@ -42,7 +44,9 @@ def test_a_later_small_job_passes_a_wide_one_if_it_ends_before_the_wide_one_can_
 
 def test_a_long_job_passes_on_cores_that_the_reservation_leaves() -> None:
     running = on(job(1, 4, limit=100), Spot("n1"))
-    decision = decide(nodes(2), [running], [job(2, 3, count=2, limit=50), job(3, 1, limit=10_000), job(4, 1, limit=10_000)], NOW)
+    decision = decide(
+        nodes(2), [running], [job(2, 3, count=2, limit=50), job(3, 1, limit=10_000), job(4, 1, limit=10_000)], NOW
+    )
     assert list(decision.starts) == [3], "one spare core beside the reserved three of n2, not two"
 
 

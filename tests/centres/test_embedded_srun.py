@@ -21,7 +21,10 @@ def output_of(centre: EmbeddedCentre, body: str, *options: str, **environment: s
 
 
 def test_srun_starts_the_program_once_for_each_task_with_its_place(embedded: EmbeddedCentre) -> None:
-    body = "srun sh -c 'echo $SLURM_PROCID $SLURM_LOCALID $SLURM_NODEID $SLURM_NTASKS $SLURM_STEP_ID $SLURMD_NODENAME $SCNET_NODE_ADDRESS'"
+    body = (
+        "srun sh -c 'echo $SLURM_PROCID $SLURM_LOCALID $SLURM_NODEID $SLURM_NTASKS $SLURM_STEP_ID $SLURMD_NODENAME "
+        "$SCNET_NODE_ADDRESS'"
+    )
     *lines, code = output_of(embedded, body, "-N", "2", "-n", "4").splitlines()
     first, second = embedded.settings.node_names()
     addresses = [embedded.settings.address(number) for number in (1, 2)]
@@ -36,7 +39,10 @@ def test_a_step_may_be_smaller_than_its_job_and_steps_are_numbered(embedded: Emb
     body = "srun -n 1 sh -c 'echo $SLURM_STEP_ID $SLURM_NTASKS'; srun -n2 -l echo step; srun --ntasks=5 true"
     said = output_of(embedded, body, "-n", "4")
     assert said.splitlines()[0] == "0 1" and sorted(said.splitlines()[1:3]) == ["0: step", "1: step"]
-    assert "srun: error: Unable to create step for job 1: More processors requested than permitted" in said and said.endswith("code 1\n")
+    assert (
+        "srun: error: Unable to create step for job 1: More processors requested than permitted" in said
+        and said.endswith("code 1\n")
+    )
 
 
 def test_the_highest_exit_code_counts_and_each_failure_is_told(embedded: EmbeddedCentre) -> None:
@@ -48,7 +54,11 @@ def test_the_highest_exit_code_counts_and_each_failure_is_told(embedded: Embedde
 
 def test_a_task_that_is_killed_or_does_not_exist_is_told_in_slurms_words(embedded: EmbeddedCentre) -> None:
     killed = output_of(embedded, "srun sh -c 'kill -9 $$'", "-n", "2")
-    assert f"srun: error: {first_node(embedded)}: task" in killed and ": Killed\n" in killed and killed.endswith("code 137\n")
+    assert (
+        f"srun: error: {first_node(embedded)}: task" in killed
+        and ": Killed\n" in killed
+        and killed.endswith("code 137\n")
+    )
     assert "srun: Force Terminated StepId=1.0" in killed
     missing = output_of(embedded, "srun no-such-program")
     assert f"slurmstepd-{first_node(embedded)}: error: execve(): no-such-program: No such file or directory" in missing
@@ -72,7 +82,11 @@ def test_a_line_without_an_end_is_kept_and_both_streams_go_where_srun_was_told(e
 
 
 def test_input_goes_to_every_task(embedded: EmbeddedCentre) -> None:
-    assert sorted(output_of(embedded, "echo word | srun -l cat", "-n", "2").splitlines()) == ["0: word", "1: word", "code 0"]
+    assert sorted(output_of(embedded, "echo word | srun -l cat", "-n", "2").splitlines()) == [
+        "0: word",
+        "1: word",
+        "code 0",
+    ]
 
 
 def test_kill_on_bad_exit_ends_the_others(embedded: EmbeddedCentre) -> None:
@@ -83,7 +97,10 @@ def test_kill_on_bad_exit_ends_the_others(embedded: EmbeddedCentre) -> None:
 
 def test_a_steps_processes_are_told_once_and_end_with_the_job(embedded: EmbeddedCentre) -> None:
     said, pids = embedded.home / "said", embedded.home / "pids"
-    body = f"trap 'true' TERM; srun sh -c 'trap \"echo told >> {said}; exit 0\" TERM; echo $$ >> {pids}; while :; do sleep 0.05; done'"
+    body = (
+        f"trap 'true' TERM; srun sh -c 'trap \"echo told >> {said}; exit 0\" TERM; echo $$ >> {pids}; while :; do "
+        "sleep 0.05; done'"
+    )
     job = submit(embedded, body, "-n", "2")
     until(lambda: pids.exists() and len(pids.read_text().split()) == 2, "both tasks run")
     call(embedded, "scancel", job)
@@ -104,7 +121,9 @@ def test_a_killed_srun_leaves_no_task_behind_its_job(embedded: EmbeddedCentre) -
 
 def test_steps_are_in_the_accounting(embedded: EmbeddedCentre) -> None:
     output_of(embedded, "srun -n 2 true; srun -J named sh -c 'exit 3'; true", "-n", "2")
-    rows = call(embedded, "sacct", "-n", "-P", "-j", "1", "-o", "JobID,JobName,NTasks,State,ExitCode").stdout.splitlines()
+    rows = call(
+        embedded, "sacct", "-n", "-P", "-j", "1", "-o", "JobID,JobName,NTasks,State,ExitCode"
+    ).stdout.splitlines()
     assert rows[1:] == ["1.batch|batch|1|COMPLETED|0:0", "1.0|true|2|COMPLETED|0:0", "1.1|named|2|FAILED|3:0"]
     assert call(embedded, "sacct", "-n", "-P", "-j", "1.1", "-o", "JobID").stdout == "1.1\n"
 
@@ -130,7 +149,9 @@ def test_srun_waits_in_a_job_for_a_daemon_that_is_being_restarted(embedded: Embe
         (("srun", "-p", "nowhere", "true"), "invalid partition specified: nowhere", 1),
     ],
 )
-def test_what_srun_does_not_know_is_refused(standing: EmbeddedCentre, argv: tuple[str, ...], words: str, code: int) -> None:
+def test_what_srun_does_not_know_is_refused(
+    standing: EmbeddedCentre, argv: tuple[str, ...], words: str, code: int
+) -> None:
     done = call(standing, *argv)
     assert words in done.stderr and done.returncode == code and not done.stdout
 
@@ -148,7 +169,9 @@ def test_srun_outside_a_job_waits_for_one_and_hands_its_streams_on(embedded: Emb
 def test_srun_outside_a_job_says_that_it_waits_and_cancels_when_it_is_told_to_end(embedded: EmbeddedCentre) -> None:
     embedded.ask("background", "fill")
     env = {"PATH": f"{embedded.bin}{os.pathsep}{os.defpath}", "HOME": str(embedded.home)}
-    process = subprocess.Popen(["srun", "true"], env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=embedded.home)
+    process = subprocess.Popen(
+        ["srun", "true"], env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=embedded.home
+    )
     assert process.stderr is not None
     line = process.stderr.readline()
     assert "queued and waiting for resources" in line
@@ -169,12 +192,14 @@ def test_an_output_that_would_hang_the_daemon_fails_the_job(embedded: EmbeddedCe
 
 
 @pytest.mark.parametrize("export", ["ALL", "NONE", "NIL", "MINE,PATH", "MINE", "ALL,X=1", "PATH=/bin"])
-def test_a_job_has_the_centres_commands_and_slurms_variables_whatever_it_exports(standing: EmbeddedCentre, export: str) -> None:
+def test_a_job_has_the_centres_commands_and_slurms_variables_whatever_it_exports(
+    standing: EmbeddedCentre, export: str
+) -> None:
     script = '#!/bin/bash\nsqueue -h -j $SLURM_JOB_ID -o %T; command -v srun; echo "$HOME|$SLURMD_NODENAME|$MINE"\n'
     env = {"PATH": os.defpath, "HOME": str(standing.home), "MINE": "yes"}
     done = subprocess.run(
-        [standing.bin / "sbatch", "--parsable", f"--export={export}", "-o", "out.log"], input=script, env=env, cwd=standing.home,
-        capture_output=True, text=True,
+        [standing.bin / "sbatch", "--parsable", f"--export={export}", "-o", "out.log"], input=script, env=env,
+        cwd=standing.home, capture_output=True, text=True,
     )  # fmt: skip
     job = done.stdout.strip()
     until(lambda: state(standing, job) == "COMPLETED", f"the job ended: {done.stderr}")
@@ -189,7 +214,9 @@ def test_the_names_of_nodes_resolve_on_this_machine(embedded: EmbeddedCentre) ->
     assert names == embedded.settings.node_names()
     with socket.create_server((names[0], 0)) as server:
         socket.create_connection((socket.gethostbyname(names[0]), server.getsockname()[1]), 5).close()
-    said = output_of(embedded, 'scontrol show hostnames "$SLURM_JOB_NODELIST"; scontrol show hostnames', "-N", "2", "-n", "2")
+    said = output_of(
+        embedded, 'scontrol show hostnames "$SLURM_JOB_NODELIST"; scontrol show hostnames', "-N", "2", "-n", "2"
+    )
     assert said.splitlines() == [*names, *names, "code 0"]
 
 
@@ -209,5 +236,6 @@ def test_a_script_file_with_dos_line_ends_is_refused(standing: EmbeddedCentre) -
     done = call(standing, "sbatch", "dos.sh")
     assert done.returncode == 1 and not done.stdout
     assert done.stderr == (
-        "sbatch: error: Batch script contains DOS line breaks (\\r\\n)\nsbatch: error: instead of expected UNIX line breaks (\\n).\n"
+        "sbatch: error: Batch script contains DOS line breaks (\\r\\n)\nsbatch: error: instead of expected UNIX "
+        "line breaks (\\n).\n"
     )

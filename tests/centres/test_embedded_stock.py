@@ -1,4 +1,5 @@
-"""Stock batchspawner's SlurmSpawner, unchanged, against the embedded centre: what it believes of a job, and where it finds it."""
+"""Stock batchspawner's SlurmSpawner, unchanged, against the embedded centre: what it believes of a job, and where it
+finds it."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def spawner(embedded: EmbeddedCentre) -> Iterator[SlurmSpawner]:
     db.commit()
     path = f"{embedded.bin}{os.pathsep}{os.environ['PATH']}"
     options = {
-        "exec_prefix": f"env {shlex.quote(f'PATH={path}')}", "req_homedir": str(embedded.home), "cmd": ["sleep 300"], "hub": Hub(),
+        "exec_prefix": "env "
+        f"{shlex.quote(f'PATH={path}')}", "req_homedir": str(embedded.home), "cmd": ["sleep 300"], "hub": Hub(),
         "batchspawner_singleuser_cmd": "", "startup_poll_interval": 0.05, "req_keepvars": "LANG",
     }  # fmt: skip
     user = User(db.query(orm.User).one(), {})
@@ -59,6 +61,11 @@ async def test_it_starts_by_srun_with_a_list_of_exports_and_is_found_at_an_addre
     assert port == 54321
     with socket.create_server(("0.0.0.0", 0)) as server:  # as a single-user server of stock batchspawner listens
         socket.create_connection((host, server.getsockname()[1]), 5).close()
-    until(lambda: call(embedded, "sacct", "-n", "-P", "-j", f"{spawner.job_id}.0", "-o", "JobName,State").stdout == "sleep|RUNNING\n")
+    until(
+        lambda: (
+            call(embedded, "sacct", "-n", "-P", "-j", f"{spawner.job_id}.0", "-o", "JobName,State").stdout
+            == "sleep|RUNNING\n"
+        )
+    )
     await spawner.stop()
     assert await spawner.poll() == 1

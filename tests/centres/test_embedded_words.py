@@ -1,7 +1,8 @@
-"""What the embedded centre prints against what Slurm 22.05.8 printed for the same jobs: `tests/samples/slurm_commands/commands.txt`.
+"""What the embedded centre prints against what Slurm 22.05.8 printed for the same jobs:
+`tests/samples/slurm_commands/commands.txt`.
 
-The jobs are read from the record's own rows of sacct, so only the clock at each command is not known: any second of the recording may
-be it. What differs on purpose stands in DIFFERENT, with the reason.
+The jobs are read from the record's own rows of sacct, so only the clock at each command is not known: any second of the
+recording may be it. What differs on purpose stands in DIFFERENT, with the reason.
 """
 
 from __future__ import annotations
@@ -38,18 +39,28 @@ SPOTS = {1: (Spot("alpha1"),), 2: (Spot("alpha2"),), 3: (Spot("alpha1"), Spot("a
 NEEDS = {
     6: Need(1, 3, 1500 * MIB, 1), 7: Need(2, 1, 2 * GIB), 8: Need(2, 4, 8 * GIB), 9: Need(1, 4, 8 * GIB),
 }  # fmt: skip
-REASONS = {"failed": "NonZeroExitCode", "killed": "JobLaunchFailure", "late": "TimeLimit", "waits": "Resources", "behind": "Priority"}
+REASONS = {
+    "failed": "NonZeroExitCode",
+    "killed": "JobLaunchFailure",
+    "late": "TimeLimit",
+    "waits": "Resources",
+    "behind": "Priority",
+}
 # Commands that are not compared.
 DIFFERENT = {
     "squeue --st=all -h -o %i": "--steps, a third possibility, is not answered",
-    "sacct -S now-1hours -X -o 'jobid%5,jobname%-12,jobname%12,jobname,state%30,end'": "there, a width stays for the same field after it",
+    "sacct -S now-1hours -X -o "
+    "'jobid%5,jobname%-12,jobname%12,jobname,state%30,end'": "there, a width stays for the same field after it",
 }
 UNLIKE = (
     (r"AllocNode:Sid=\S+", "a session id is nothing that a daemon is told"),
     (r"LastSchedEval=\S+ Scheduler=\S+", "the scheduler's own diary"),
     (r"(?<=NodeList=) SchedNodeList=\S+", "the queue plans a time, not the nodes"),
     (r"(?m)(alpha\S+|\(null\)) *(?=\(Resources\)|\(Priority\)|\|\*:\*:\*)", "the same in SCHEDNODES"),
-    (r"(?m)^4\.batch.*T\d\d:.*$", "a cancelled batch step ended 3 s after its job there, for its processes took that long"),
+    (
+        r"(?m)^4\.batch.*T\d\d:.*$",
+        "a cancelled batch step ended 3 s after its job there, for its processes took that long",
+    ),
 )
 
 
@@ -60,7 +71,9 @@ class Recorded:
     listed: list[Job]
     clock: float = 0.0
     settings: Settings = field(
-        default_factory=lambda: Settings(name="alpha", nodes=2, cores=4, memory=8 * GIB, gpus=2, gpu_model="a100", max_walltime=4 * 3600)
+        default_factory=lambda: Settings(
+            name="alpha", nodes=2, cores=4, memory=8 * GIB, gpus=2, gpu_model="a100", max_walltime=4 * 3600
+        )
     )
     nodes: list[Node] = field(default_factory=lambda: [Node(f"alpha{n}", "127.0.0.1", 4, 8 * GIB, 2) for n in (1, 2)])
     owner: Owner = field(default_factory=lambda: Owner("root", 0, "root", 0))
@@ -114,14 +127,21 @@ def _job(row: dict[str, str]) -> Job:
     number, state = int(row["JOBID"]), row["STATE"]
     pending = state == "PENDING"
     need = NEEDS.get(number, Need(1, 1, 2 * GIB))
-    spots = () if pending else SPOTS[3] if need.nodes == 2 else tuple(Spot(row["EXEC_HOST"], (0,) * need.gpus) for _ in range(1))
+    spots = (
+        ()
+        if pending
+        else SPOTS[3]
+        if need.nodes == 2
+        else tuple(Spot(row["EXEC_HOST"], (0,) * need.gpus) for _ in range(1))
+    )
     ended = state not in ("PENDING", "RUNNING")
     code, signal = {"failed": (3, 0), "killed": (0, 9)}.get(row["NAME"], (0, 0))
     return Job(
         id=number, name=row["NAME"], user="root", partition="main", need=need, account="root", state=state, spots=spots,
-        limit={5: 60, 6: 1800, 7: 7200, 9: 1800}.get(number, 4 * 3600), reason=REASONS.get(row["NAME"], ""), code=code, signal=signal,
-        tasks=8 if number == 8 else need.nodes, tasks_per_node=4 if number == 8 else 0, cores_per_task={6: 3, 9: 4}.get(number, 1),
-        memory_per_core=0 if number == 6 else 2 * GIB, gpu_model="a100" if number == 6 else "", comment="x y" if number == 6 else "",
+        limit={5: 60, 6: 1800, 7: 7200, 9: 1800}.get(number, 4 * 3600), reason=REASONS.get(row["NAME"], ""), code=code,
+        signal=signal, tasks=8 if number == 8 else need.nodes, tasks_per_node=4 if number == 8 else 0,
+        cores_per_task={6: 3, 9: 4}.get(number, 1), memory_per_core=0 if number == 6 else 2 * GIB,
+        gpu_model="a100" if number == 6 else "", comment="x y" if number == 6 else "",
         submitted_at=seconds(row["SUBMIT_TIME"]), started_at=0.0 if pending else seconds(row["START_TIME"]),
         starts_at=seconds(row["START_TIME"]) if pending else 0.0, ended_at=seconds(row["END_TIME"]) if ended else 0.0,
         directory=row["WORK_DIR"], output="/dev/null",
@@ -145,7 +165,11 @@ def alike(said: Said) -> tuple[str, str, int]:
     return text, re.sub(r"\n+", "\n", said.stderr), said.code
 
 
-COMPARED = [said for said in RECORD if not said.command.startswith("sbatch -J") and said.command not in {"scancel 4", *DIFFERENT}]
+COMPARED = [
+    said
+    for said in RECORD
+    if not said.command.startswith("sbatch -J") and said.command not in {"scancel 4", *DIFFERENT}
+]
 
 
 @pytest.mark.parametrize("said", COMPARED, ids=[said.command[:60] for said in COMPARED])
@@ -165,7 +189,9 @@ def tries(said: Said) -> Iterator[tuple[str, str, int]]:
 
 def nearest(found: Iterator[tuple[str, str, int]], wanted: tuple[str, str, int]) -> str:
     best = max(found, key=lambda one: difflib.SequenceMatcher(None, one[0], wanted[0]).quick_ratio())
-    lines = difflib.unified_diff(*("\n".join(map(str, one)).splitlines() for one in (wanted, best)), "Slurm", "here", lineterm="")
+    lines = difflib.unified_diff(
+        *("\n".join(map(str, one)).splitlines() for one in (wanted, best)), "Slurm", "here", lineterm=""
+    )
     return "\n".join(lines)
 
 
@@ -178,7 +204,8 @@ def test_a_command_without_its_daemon_fails_in_slurms_words(said: Said, tmp_path
     argv = shlex.split(said.command)
     environment = {key: value for key, value in os.environ.items() if key != "SLURM_JOB_ID"}
     done = subprocess.run(
-        [sys.executable, "-ISE", client.__file__, str(tmp_path / "socket"), *argv], env=environment, capture_output=True, text=True,
+        [sys.executable, "-ISE", client.__file__, str(tmp_path / "socket"), *argv], env=environment,
+        capture_output=True, text=True,
     )  # fmt: skip
     assert Said(said.command, done.stdout, done.stderr, done.returncode) == said
 
@@ -191,28 +218,38 @@ def test_a_daemon_that_accepts_and_says_nothing_is_away_as_well(tmp_path: Path) 
             [sys.executable, "-ISE", client.__file__, str(tmp_path / "s"), "squeue"], stderr=subprocess.PIPE, text=True
         )
         server.accept()[0].close()
-        assert asked.communicate(timeout=20)[1] == "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
+        assert (
+            asked.communicate(timeout=20)[1]
+            == "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
+        )
         assert asked.returncode == 1
 
 
 def test_sacct_without_its_daemon_fails_as_without_slurmdbd(tmp_path: Path) -> None:
     recorded_words = (SAMPLES.parent / "slurm" / "sacct_down.txt").read_text().partition("---- stderr\n")[2]
-    done = subprocess.run([sys.executable, "-ISE", client.__file__, str(tmp_path / "socket"), "sacct"], capture_output=True, text=True)
-    assert done.returncode == 1 and re.sub(r"host:\S+:\d+", "", done.stderr) == re.sub(r"host:\S+:\d+", "", recorded_words)
+    done = subprocess.run(
+        [sys.executable, "-ISE", client.__file__, str(tmp_path / "socket"), "sacct"], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and re.sub(r"host:\S+:\d+", "", done.stderr) == re.sub(
+        r"host:\S+:\d+", "", recorded_words
+    )
 
 
 @pytest.mark.parametrize(
     ("names", "text"),
     [
-        (["alpha1", "alpha2", "alpha4"], "alpha[1-2,4]"), (["login"], "login"), (["a1", "login", "b07", "b08"], "a1,login,b[07-08]"),
-        (["127.1.9.1", "127.1.9.2"], "127.1.9.[1-2]"), (["a9", "a10"], "a[9-10]"), ([], ""),
+        (["alpha1", "alpha2", "alpha4"], "alpha[1-2,4]"), (["login"], "login"),
+        (["a1", "login", "b07", "b08"], "a1,login,b[07-08]"), (["127.1.9.1", "127.1.9.2"], "127.1.9.[1-2]"),
+        (["a9", "a10"], "a[9-10]"), ([], ""),
     ],
 )  # fmt: skip
 def test_a_host_list_folds_and_unfolds(names: list[str], text: str) -> None:
     assert hosts(names) == text and host_names(text) == names
 
 
-@pytest.mark.parametrize("text", ["a[1-999999]", "a[x]", "a[1-2", "a" * 20_000, ",".join(["a[1-9999]"] * 9), "[" * 9_000])
+@pytest.mark.parametrize(
+    "text", ["a[1-999999]", "a[x]", "a[1-2", "a" * 20_000, ",".join(["a[1-9999]"] * 9), "[" * 9_000]
+)
 def test_a_host_list_that_is_none_or_too_long_is_refused_quickly(text: str) -> None:
     with pytest.raises(Complaint, match="Invalid hostlist"):
         host_names(text)
@@ -220,6 +257,12 @@ def test_a_host_list_that_is_none_or_too_long_is_refused_quickly(text: str) -> N
 
 def test_options_are_read_as_getopt_long_reads_them() -> None:
     squeue, sbatch = MANUALS["squeue"], MANUALS["sbatch"]
-    assert squeue.parse(["-ho", "%i", "x", "--name=a=b", "--", "-j"]) == ({"noheader": "", "format": "%i", "name": "a=b"}, ["x", "-j"])
-    assert sbatch.parse(["-n4", "--get-user-env=L", "job.sh", "-n", "9"]) == ({"ntasks": "4", "get-user-env": "L"}, ["job.sh", "-n", "9"])
+    assert squeue.parse(["-ho", "%i", "x", "--name=a=b", "--", "-j"]) == (
+        {"noheader": "", "format": "%i", "name": "a=b"},
+        ["x", "-j"],
+    )
+    assert sbatch.parse(["-n4", "--get-user-env=L", "job.sh", "-n", "9"]) == (
+        {"ntasks": "4", "get-user-env": "L"},
+        ["job.sh", "-n", "9"],
+    )
     assert sbatch.parse(["--part", "main", "--get-user-env"]) == ({"partition": "main", "get-user-env": ""}, [])

@@ -1,11 +1,13 @@
 """Transcripts of Slurm's commands: records what a real Slurm prints, and reads such a record.
 
     SLURM_CONF=... python -m tests.centres.transcripts > tests/samples/slurm_commands/commands.txt
-    SLURM_CONF=... python -m tests.centres.transcripts away > tests/samples/slurm_commands/away.txt    (slurmctld is down)
+    SLURM_CONF=... python -m tests.centres.transcripts away > tests/samples/slurm_commands/away.txt    (slurmctld is
+    down)
 
-Needs an idle cluster `alpha` of two nodes `alpha[1-2]` with 4 CPUs, 8192 MB and 2 GPUs `a100` each, one partition `main` (4 hours, 2048 MB
-a CPU), `MinJobAge` of hours, accounting by slurmdbd with `AccountingStorageTRES=gres/gpu`, and no job yet. A record is a line
-`$ COMMAND`, then what it printed, then each line of standard error behind `2> `, then `exit N` unless N is 0.
+Needs an idle cluster `alpha` of two nodes `alpha[1-2]` with 4 CPUs, 8192 MB and 2 GPUs `a100` each, one partition
+`main` (4 hours, 2048 MB a CPU), `MinJobAge` of hours, accounting by slurmdbd with `AccountingStorageTRES=gres/gpu`, and
+no job yet. A record is a line `$ COMMAND`, then what it printed, then each line of standard error behind `2> `, then
+`exit N` unless N is 0.
 """
 
 from __future__ import annotations
@@ -226,7 +228,9 @@ def read(text: str) -> list[Said]:
         code = int(lines.pop().removeprefix("exit ")) if lines and lines[-1].startswith("exit ") else 0
         errors = [line.removeprefix("2> ") for line in lines if line.startswith("2> ")]
         output = [line for line in lines if not line.startswith("2> ")]
-        found.append(Said(command, "".join(f"{line}\n" for line in output), "".join(f"{line}\n" for line in errors), code))
+        found.append(
+            Said(command, "".join(f"{line}\n" for line in output), "".join(f"{line}\n" for line in errors), code)
+        )
     return found
 
 
@@ -242,7 +246,9 @@ def record_all() -> None:
     while "late" in ask("squeue -h -o %j").stdout:
         time.sleep(1)
     record(LIVE)
-    while len(ask("squeue --start -h -t PD -o %S").stdout.replace("N/A", "").split()) < 2:  # both have an expected start
+    while (
+        len(ask("squeue --start -h -t PD -o %S").stdout.replace("N/A", "").split()) < 2
+    ):  # both have an expected start
         time.sleep(1)
     record(ASK)
 

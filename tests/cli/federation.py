@@ -18,7 +18,15 @@ URL = "http://127.0.0.1:8000/services/scnet/api/v1"
 
 
 def partition(**changes: Any) -> Json:
-    usual: Json = {"name": "cpu", "cores": 16, "cores_free": 12, "gpus": 0, "gpus_free": 0, "gpu_model": "", "running_jobs": 1}
+    usual: Json = {
+        "name": "cpu",
+        "cores": 16,
+        "cores_free": 12,
+        "gpus": 0,
+        "gpus_free": 0,
+        "gpu_model": "",
+        "running_jobs": 1,
+    }
     usual |= {"queued_jobs": 0, "queued_cores": 0, "max_walltime_s": 86400, "core_hour": 1.0, "gpu_hour": 0.0}
     return usual | changes
 
@@ -33,44 +41,132 @@ def centre(identifier: str, /, **changes: Any) -> Json:
         "why": "",
         "age_s": 4.2,
     }
-    usual |= {"taken_at": "2026-11-20T09:00:00.000Z", "cores": 16, "cores_free": 12, "gpus": 0, "gpus_free": 0, "running_jobs": 1}
+    usual |= {
+        "taken_at": "2026-11-20T09:00:00.000Z",
+        "cores": 16,
+        "cores_free": 12,
+        "gpus": 0,
+        "gpus_free": 0,
+        "running_jobs": 1,
+    }
     return usual | {"queued_jobs": 0, "my_sessions": 0, "partitions": [partition(), partition(core_hour=2.5)]} | changes
 
 
 def offer(name: str, **changes: Any) -> Json:
-    usual: Json = {"centre": name, "centre_name": name.title(), "partition": "cpu", "wait": "now", "expected_start": "now"}
-    usual |= {"expected_start_s": 1, "cores": 16, "cores_free": 12, "gpus": 0, "gpus_free": 0, "queued_jobs": 0, "age_s": None}
+    usual: Json = {
+        "centre": name,
+        "centre_name": name.title(),
+        "partition": "cpu",
+        "wait": "now",
+        "expected_start": "now",
+    }
+    usual |= {
+        "expected_start_s": 1,
+        "cores": 16,
+        "cores_free": 12,
+        "gpus": 0,
+        "gpus_free": 0,
+        "queued_jobs": 0,
+        "age_s": None,
+    }
     return usual | {"cost": 4.0, "cost_per_hour": 4.0, "available_after": 96.0, "reason": "would start now"} | changes
 
 
 def session(**changes: Any) -> Json:
-    usual: Json = {"id": "s-1", "kind": "lab", "name": "", "centre": "alpha", "centre_name": "Alpha", "partition": "cpu"}
-    usual |= {"state": "ready", "live": True, "cores": 2, "gpus": 0, "expires_at": "2026-11-20T10:30:00.000Z", "charged": None}
-    usual |= {"in_flight": 0.5, "end_reason": "", "unknown_since": None, "unknown_why": "", "place_in_queue": 0, "reason": ""}
+    usual: Json = {
+        "id": "s-1",
+        "kind": "lab",
+        "name": "",
+        "centre": "alpha",
+        "centre_name": "Alpha",
+        "partition": "cpu",
+    }
+    usual |= {
+        "state": "ready",
+        "live": True,
+        "cores": 2,
+        "gpus": 0,
+        "expires_at": "2026-11-20T10:30:00.000Z",
+        "charged": None,
+    }
+    usual |= {
+        "in_flight": 0.5,
+        "end_reason": "",
+        "unknown_since": None,
+        "unknown_why": "",
+        "place_in_queue": 0,
+        "reason": "",
+    }
     return usual | changes
 
 
 def balance(**changes: Any) -> Json:
     quota = {name: {"used": 1, "limit": 8} for name in ("sessions", "cores", "gpus")}
-    usual: Json = {"id": "sea", "title": "Sea ice", "unit": "GRANT", "granted": 1000.0, "settled": 10.0, "in_flight": 0.05, "held": 3.95}
-    usual |= {"available": 986.0, "expired": 0.0, "ending": [], "quota": quota, "burn_rate": 12.5, "per_hour": 4.0, "waiting": 1}
+    usual: Json = {
+        "id": "sea",
+        "title": "Sea ice",
+        "unit": "GRANT",
+        "granted": 1000.0,
+        "settled": 10.0,
+        "in_flight": 0.05,
+        "held": 3.95,
+    }
+    usual |= {
+        "available": 986.0,
+        "expired": 0.0,
+        "ending": [],
+        "quota": quota,
+        "burn_rate": 12.5,
+        "per_hour": 4.0,
+        "waiting": 1,
+    }
     times = {"settled": "2026-11-20T08:00:00.000Z", "in_flight": "2026-11-20T08:59:57.000Z"}
     return (
         usual
-        | {"runs_out_at": "2027-02-07T00:00:00.000Z", "runs_out_now_at": "2026-11-30T09:00:00.000Z", "as_of": times, "last_days": []}
+        | {
+            "runs_out_at": "2027-02-07T00:00:00.000Z",
+            "runs_out_now_at": "2026-11-30T09:00:00.000Z",
+            "as_of": times,
+            "last_days": [],
+        }
         | changes
     )
 
 
 def allocation(**changes: Any) -> Json:
-    usual: Json = {"id": "a-1", "project": "sea", "unit": "GRANT", "amount": 500.0, "grantor": "", "centres": [], "words": "tides"}
+    usual: Json = {
+        "id": "a-1",
+        "project": "sea",
+        "unit": "GRANT",
+        "amount": 500.0,
+        "grantor": "",
+        "centres": [],
+        "words": "tides",
+    }
     asked = {"begins_at": "2026-11-20T09:00:00.000Z", "ends_at": "2027-11-20T09:00:00.000Z", "asked_by": "ada"}
-    return usual | asked | {"state": "requested", "asked_at": "2026-11-20T09:00:00.000Z", "answer": "", "renews": ""} | changes
+    return (
+        usual
+        | asked
+        | {"state": "requested", "asked_at": "2026-11-20T09:00:00.000Z", "answer": "", "renews": ""}
+        | changes
+    )
 
 
 def usage(by: str, *rows: Json, **changes: Any) -> Json:
-    usual: Json = {"as_of": "2026-11-20T09:00:00.000Z", "zone": "Asia/Shanghai", "since": "2026-10-31T16:00:00.000Z", "until": None}
-    usual |= {"first_day": "2026-11-01", "last_day": "2026-11-20", "by": by, "project": "", "person": "ada", "unit": "GRANT"}
+    usual: Json = {
+        "as_of": "2026-11-20T09:00:00.000Z",
+        "zone": "Asia/Shanghai",
+        "since": "2026-10-31T16:00:00.000Z",
+        "until": None,
+    }
+    usual |= {
+        "first_day": "2026-11-01",
+        "last_day": "2026-11-20",
+        "by": by,
+        "project": "",
+        "person": "ada",
+        "unit": "GRANT",
+    }
     sums = {name: round(sum(row[name] for row in rows), 6) for name in ("charged", "in_flight")}
     return usual | sums | {"sessions": len(rows), "rows": [*rows], "more": 0} | changes
 
@@ -147,7 +243,13 @@ ANSWERS: Json = {
         ending=["5.00 credits of spring end on 30 Nov 2026 16:00 UTC (in 7 days): credits not spent by then are lost."],
         members=[{"person": "ada", "role": "pi", "cap": None, "spent": 10.0, "held": 4.0}],
         lots=[
-            {"name": "spring", "unit": "GRANT", "grantor": "ministry", "ends_at": "2026-11-30T16:00:00.000Z", "centres": ["alpha"]}
+            {
+                "name": "spring",
+                "unit": "GRANT",
+                "grantor": "ministry",
+                "ends_at": "2026-11-30T16:00:00.000Z",
+                "centres": ["alpha"],
+            }
             | {"granted": 1000.0, "available": 986.0, "held": 4.0, "spent": 10.0, "expired": 0.0}
         ],
         allocations=[allocation()],
@@ -172,7 +274,11 @@ class Broker:
         if isinstance(answer, Exception):
             raise answer
         status, document = answer if isinstance(answer, tuple) else (200, answer)
-        return httpx.Response(status, text=document) if isinstance(document, str) else httpx.Response(status, json=document)
+        return (
+            httpx.Response(status, text=document)
+            if isinstance(document, str)
+            else httpx.Response(status, json=document)
+        )
 
     def connect(self) -> Client:
         return Client(URL, "secret", transport=httpx.MockTransport(self))

@@ -41,7 +41,9 @@ def test_a_refusal_with_json_is_the_problem_document_on_stdout(words: str) -> No
     assert json.loads(result.stdout) == problem
 
 
-@pytest.mark.parametrize("answer", ["<html>Not the broker</html>", {"unexpected": 1}, {"centres": [{}]}, {"centres": None}])
+@pytest.mark.parametrize(
+    "answer", ["<html>Not the broker</html>", {"unexpected": 1}, {"centres": [{}]}, {"centres": None}]
+)
 def test_an_answer_that_is_not_the_brokers_is_said_so(answer: Any) -> None:
     result = run("centres", broker=Broker(GET_centres=answer))
     assert result.exit_code == 1
@@ -62,7 +64,9 @@ def test_no_broker_at_all_says_how_to_get_one() -> None:
     assert (result.exit_code, result.stderr) == (1, "No SCNet Hub found.\nStart one with `scnet demo`.\n")
 
 
-@pytest.mark.parametrize("words", ["nonsense", "place --cores 0", "place --cores x", "stop", "log", "sessions --nonsense"])
+@pytest.mark.parametrize(
+    "words", ["nonsense", "place --cores 0", "place --cores x", "stop", "log", "sessions --nonsense"]
+)
 def test_wrong_usage_is_exit_code_2(words: str) -> None:
     result = run(*words.split())
     assert (result.exit_code, result.stdout) == (2, "")
@@ -86,7 +90,20 @@ def test_a_centre_that_is_down_says_why_and_keeps_its_line() -> None:
 def test_place_sends_only_what_was_asked() -> None:
     broker = Broker()
     run(
-        "place", "--cores", "4", "--gpus", "0", "--walltime", "1h", "--memory", "8G", "--centre", "alpha", "--project", "sea", broker=broker
+        "place",
+        "--cores",
+        "4",
+        "--gpus",
+        "0",
+        "--walltime",
+        "1h",
+        "--memory",
+        "8G",
+        "--centre",
+        "alpha",
+        "--project",
+        "sea",
+        broker=broker,
     )
     options = {"cores": 4, "gpus": 0, "walltime": "1h", "memory": "8G", "centre": "alpha", "project": "sea"}
     assert broker.asked == [("POST placements", options)]
@@ -126,7 +143,10 @@ def test_sessions_ask_for_ended_ones_only_when_told() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"live": False, "state": "charged", "charged": 2.25, "end_reason": "walltime reached"}, ["2.25", "walltime reached"]),
+        (
+            {"live": False, "state": "charged", "charged": 2.25, "end_reason": "walltime reached"},
+            ["2.25", "walltime reached"],
+        ),
         ({"unknown_since": "09:01", "unknown_why": "no route"}, ["centre has not answered since 09:01: no route"]),
         ({"state": "queued", "place_in_queue": 3, "reason": "Resources"}, ["place 3 in the queue, Resources"]),
         ({"centre": "", "partition": "", "state": "intent", "expires_at": None, "in_flight": 0}, ["preparing"]),
@@ -162,7 +182,10 @@ def test_balance_shows_amounts_and_quotas() -> None:
 
 
 def test_a_balance_tells_the_ceilings_that_each_person_has() -> None:
-    mine = [{"whose": "Each member of project sea", "what": what, "used": 1, "limit": 2, "would_pass": 1} for what in ("cores", "gpus")]
+    mine = [
+        {"whose": "Each member of project sea", "what": what, "used": 1, "limit": 2, "would_pass": 1}
+        for what in ("cores", "gpus")
+    ]
     answer = {"as_of": "2026-11-20T09:00:00.000Z", "balances": [balance(my_quota=mine)]}
     out = run("balance", broker=Broker(GET_balances=answer)).stdout
     assert "sea: Each member of project sea has a ceiling: you use 1 of 2 cores, 1 of 2 GPUs." in out
@@ -193,10 +216,23 @@ def test_a_quote_is_printed_and_starts_nothing() -> None:
 
 def test_an_allocation_is_asked_for_and_answered() -> None:
     broker = Broker()
-    asked = run("allocation", "request", "sea", "500", "--why", "tides", "--until", "2027-11-20", "--centre", "alpha", broker=broker)
+    asked = run(
+        "allocation",
+        "request",
+        "sea",
+        "500",
+        "--why",
+        "tides",
+        "--until",
+        "2027-11-20",
+        "--centre",
+        "alpha",
+        broker=broker,
+    )
     assert asked.exit_code == 0 and "requested" in asked.stdout
     assert broker.asked[-1][1] == {
-        "project": "sea", "amount": 500.0, "words": "tides", "begins_at": "", "ends_at": "2027-11-20", "centres": ["alpha"], "renews": "",
+        "project": "sea", "amount": 500.0, "words": "tides", "begins_at": "", "ends_at": "2027-11-20",
+        "centres": ["alpha"], "renews": "",
     }  # fmt: skip
     assert "active" in run("allocation", "approve", "a-1", "--words", "enjoy").stdout
     assert "a-1" in run("allocation").stdout and json.loads(run("allocation", "list", "--json").stdout)["allocations"]
@@ -214,7 +250,12 @@ def test_verify_says_that_the_books_are_right_and_fails_where_they_are_not() -> 
         "problems": ["entry 1 (place 1 of the chain) is not what was sealed"],
     }
     said = run("ledger", "verify", broker=Broker(**{"GET_ledger/verify": wrong}))
-    assert said.exit_code == 1 and "NOT right" in said.stdout and "- entry 1 (place 1" in said.stdout and "and 29 more" in said.stdout
+    assert (
+        said.exit_code == 1
+        and "NOT right" in said.stdout
+        and "- entry 1 (place 1" in said.stdout
+        and "and 29 more" in said.stdout
+    )
     assert run("ledger", "verify", "--json", broker=Broker(**{"GET_ledger/verify": wrong})).exit_code == 1
 
 

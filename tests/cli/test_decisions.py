@@ -28,15 +28,16 @@ FIGURES: Json = {
     "ready_p95_s": 61.0,
 }
 LINE: Json = {
-    "id": "d1", "session": "s-1", "number": 1, "decided_at": "2026-11-20T09:00:00.000Z", "person": "ada", "cause": "first",
-    "kind": "lab", "centre": "alpha", "partition": "cpu", "chance": "now", "expected_start_s": 1.0, "p50_s": None, "p90_s": 3.2,
-    "refused": None, "waited_s": 0.31, "ready_s": 2.04, "as_promised": True, "state": "running", "ended_at": None,
-    "started_at": "2026-11-20T09:00:00.310Z", "ready_at": "2026-11-20T09:00:02.040Z",
+    "id": "d1", "session": "s-1", "number": 1, "decided_at": "2026-11-20T09:00:00.000Z", "person": "ada",
+    "cause": "first", "kind": "lab", "centre": "alpha", "partition": "cpu", "chance": "now", "expected_start_s": 1.0,
+    "p50_s": None, "p90_s": 3.2, "refused": None, "waited_s": 0.31, "ready_s": 2.04, "as_promised": True,
+    "state": "running", "ended_at": None, "started_at": "2026-11-20T09:00:00.310Z",
+    "ready_at": "2026-11-20T09:00:02.040Z",
 }  # fmt: skip
 REFUSED = LINE | {
-    "id": "d2", "session": "", "number": 0, "kind": None, "centre": "", "chance": None, "expected_start_s": None, "p90_s": None,
-    "waited_s": None, "ready_s": None, "as_promised": None, "state": None, "started_at": None, "ready_at": None,
-    "refused": {"code": "over-quota", "why": "Too much.", "times": 3},
+    "id": "d2", "session": "", "number": 0, "kind": None, "centre": "", "chance": None, "expected_start_s": None,
+    "p90_s": None, "waited_s": None, "ready_s": None, "as_promised": None, "state": None, "started_at": None,
+    "ready_at": None, "refused": {"code": "over-quota", "why": "Too much.", "times": 3},
 }  # fmt: skip
 REPORT: Json = {
     "as_of": "2026-11-20T09:00:00.000Z", "since": "2026-11-19T09:00:00.000Z", "all": FIGURES,
@@ -47,7 +48,9 @@ REPORT: Json = {
     "decisions": [LINE, REFUSED],
 }  # fmt: skip
 EXPLAINED = {"GET_decisions/s-1": {"id": "s-1", "words": WORDS}}
-REPLAYED = {"GET_decisions/s-1/replay": {"id": "d1", "same": True, "words": ["Policy cheapest decides the same: Alpha."]}}
+REPLAYED = {
+    "GET_decisions/s-1/replay": {"id": "d1", "same": True, "words": ["Policy cheapest decides the same: Alpha."]}
+}
 
 
 def test_an_explanation_is_its_sentences_and_its_document() -> None:
@@ -71,7 +74,10 @@ def test_what_does_not_go_together_is_wrong_usage(words: str) -> None:
 
 
 def test_an_unknown_id_is_a_sentence() -> None:
-    problem = (404, NotFound("There is no session and no decision 's-9'.", hint="Look.", code="unknown-decision").problem())
+    problem = (
+        404,
+        NotFound("There is no session and no decision 's-9'.", hint="Look.", code="unknown-decision").problem(),
+    )
     result = run("place", "--explain", "s-9", broker=Broker(**{"GET_decisions/s-9": problem}))
     assert (result.exit_code, result.stderr) == (1, "There is no session and no decision 's-9'.\nLook.\n")
 
@@ -95,4 +101,7 @@ def test_operators_see_what_held_and_why_starts_were_refused() -> None:
 
 
 def test_no_decisions_are_a_sentence() -> None:
-    assert run("decisions", broker=Broker(GET_decisions=REPORT | {"decisions": []})).stdout == "No decision was made in that time.\n"
+    assert (
+        run("decisions", broker=Broker(GET_decisions=REPORT | {"decisions": []})).stdout
+        == "No decision was made in that time.\n"
+    )

@@ -20,7 +20,11 @@ REMOTE = ("broker", "hub", "token")
 def findings(broker: Broker) -> dict[str, Any]:
     """The part of `doctor --json` that depends on the broker, by name."""
     document = json.loads(run("doctor", "--json", broker=broker).stdout)
-    return {check["name"]: check for check in document["checks"] if check["name"] in REMOTE or check["name"].startswith("centre")}
+    return {
+        check["name"]: check
+        for check in document["checks"]
+        if check["name"] in REMOTE or check["name"].startswith("centre")
+    }
 
 
 def test_a_federation_in_order() -> None:
@@ -44,7 +48,10 @@ def test_a_centre_that_is_down_is_a_problem_with_its_reason() -> None:
     down = centre("beta", state="down", why="Beta has not answered since 09:00")
     found = findings(Broker(GET_centres={"centres": [centre("alpha"), down]}))
     assert found["centre alpha"]["ok"]
-    assert (found["centre beta"]["ok"], found["centre beta"]["found"]) == (False, "down: Beta has not answered since 09:00")
+    assert (found["centre beta"]["ok"], found["centre beta"]["found"]) == (
+        False,
+        "down: Beta has not answered since 09:00",
+    )
 
 
 def test_a_silent_broker_is_asked_once_and_the_hub_still() -> None:
@@ -72,7 +79,9 @@ def test_no_broker_known_still_checks_the_machine() -> None:
     result = run("doctor", "--json", connect=connect)
     checks = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
     assert result.exit_code == 1 and checks["python"]["ok"]
-    assert checks["broker"]["hint"] == "Start one." and checks["token"]["found"] == "not asked, because no broker is known"
+    assert (
+        checks["broker"]["hint"] == "Start one." and checks["token"]["found"] == "not asked, because no broker is known"
+    )
 
 
 def test_the_state_folder_may_be_absent_but_not_open_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +100,9 @@ def test_the_state_folder_may_be_absent_but_not_open_to_others(tmp_path: Path, m
 
 
 def test_an_environment_that_differs_from_the_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "requirements.lock").write_text("click==0.0.1 \\\n    --hash=sha256:0\nhttpx==9.9 ; sys_platform == 'win32' \\\n")
+    (tmp_path / "requirements.lock").write_text(
+        "click==0.0.1 \\\n    --hash=sha256:0\nhttpx==9.9 ; sys_platform == 'win32' \\\n"
+    )
     monkeypatch.setattr("sys.prefix", str(tmp_path / ".venv"))
     with pytest.raises(ScnetError, match=r"differs from requirements.lock: click \S+ \(not 0.0.1\)") as caught:
         environment(Visit(Broker().connect, root=tmp_path))

@@ -1,4 +1,5 @@
-"""`scnet run`, `jobs`, `logs`, `cancel` on a broker that really runs what it is given: what people read, scripts read, exit codes."""
+"""`scnet run`, `jobs`, `logs`, `cancel` on a broker that really runs what it is given: what people read, scripts read,
+exit codes."""
 
 from __future__ import annotations
 
@@ -49,8 +50,8 @@ def test_run_sends_only_what_was_asked(broker: FakeBroker) -> None:
     call(broker, "run", *asked.split(), "--", "true")
     body = broker.payloads["s0"]
     assert body == {
-        "kind": "batch", "name": "n", "argv": ["true"], "env": {"K": "V=W", "E": ""}, "cores": 4, "memory": "8G", "gpus": 1,
-        "walltime": "2h", "centre": "alpha", "project": "p",
+        "kind": "batch", "name": "n", "argv": ["true"], "env": {"K": "V=W", "E": ""}, "cores": 4, "memory": "8G",
+        "gpus": 1, "walltime": "2h", "centre": "alpha", "project": "p",
     }  # fmt: skip
 
 

@@ -29,6 +29,10 @@ def test_a_script_says_yes_and_gets_the_counts() -> None:
 
 
 def test_a_refusal_says_what_to_do_first() -> None:
-    problem = {"code": "still-named", "title": "ada is still named on the pages: pi of project p.", "hint": "Remove the name from them."}
+    problem = {
+        "code": "still-named",
+        "title": "ada is still named on the pages: pi of project p.",
+        "hint": "Remove the name from them.",
+    }
     done = run("person", "forget", "ada", "--yes", broker=Broker(**{PLACE: (422, problem)}))
     assert done.exit_code == 1 and "pi of project p" in done.stderr and "Remove the name" in done.stderr

@@ -38,9 +38,13 @@ class Bridge(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(str(request.url.params))
-        answer = asyncio.run_coroutine_threadsafe(self.http.request(request.method, str(request.url), headers=request.headers), self.loop)
+        answer = asyncio.run_coroutine_threadsafe(
+            self.http.request(request.method, str(request.url), headers=request.headers), self.loop
+        )
         done = answer.result(30)
-        return httpx.Response(done.status_code, content=done.content, headers={"content-type": done.headers["content-type"]})
+        return httpx.Response(
+            done.status_code, content=done.content, headers={"content-type": done.headers["content-type"]}
+        )
 
 
 class Hub:
@@ -86,18 +90,26 @@ async def test_a_stretch_of_the_log_is_replayed_page_by_page(
     assert answer.exit_code == 0, answer.output
     told = json.loads(answer.stdout)
     assert len(hub.bridge.asked) == 2 and hub.bridge.asked[0] == "days=1.0" and "after=" in hub.bridge.asked[1]
-    assert (told["requests"], told["refused"], told["not_kept"], told["left"]) == (3, [{"code": "no-placement", "count": 1}], 0, 0)
+    assert (told["requests"], told["refused"], told["not_kept"], told["left"]) == (
+        3,
+        [{"code": "no-placement", "count": 1}],
+        0,
+        0,
+    )
     assert told["decided_otherwise_now"] == 0 and list(told["policies"]) == ["soonest", "soonest, price=1"]
     assert told["policies"]["soonest"]["agreed"]["count"] == 3 and told["policies"]["soonest"]["no_place"] == 1
     by_id = {one["id"]: one for one in told["decisions"]}
-    assert len(by_id) == 4 and [one["logged"]["centre"] for one in told["decisions"][:3]] == [row.centre for row in rows]
+    assert len(by_id) == 4 and [one["logged"]["centre"] for one in told["decisions"][:3]] == [
+        row.centre for row in rows
+    ]
     assert len(gzip.decompress(home.read_bytes()).splitlines()) == 2
 
     again = await hub.simulate("--from", str(home), "--policies", "soonest", "--weights", "price=1", "--json")
     assert json.loads(again.stdout) == told and len(hub.bridge.asked) == 2  # no hub was asked
     words = await hub.simulate("--from", str(home))
     assert (
-        "3 starts, each decided again separately" in words.stdout and "where a policy agrees with the choice that was made" in words.stdout
+        "3 starts, each decided again separately" in words.stdout
+        and "where a policy agrees with the choice that was made" in words.stdout
     )
     assert "soonest would have placed all at the same centres." in words.stdout and "1 no-placement" in words.stdout
     some = json.loads((await hub.simulate("--decisions", "--most", "2", "--json")).stdout)
@@ -128,7 +140,9 @@ async def test_what_is_not_kept_any_more_is_said(world: World, hub: Hub) -> None
     assert (answer.exit_code, problem["code"]) == (1, "not-kept") and "for 14 days" in problem["hint"]
 
 
-async def test_a_page_ends_early_where_decisions_rest_on_many_snapshots(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_ends_early_where_decisions_rest_on_many_snapshots(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(3):
         await world.submit(name=f"n{number}")
     monkeypatch.setattr(decision_export, "SNAPSHOTS", 1)
@@ -163,7 +177,11 @@ def test_files_that_are_no_saved_log_are_a_sentence(tmp_path: Path) -> None:
     other, cut, log = tmp_path / "x.json", tmp_path / "cut.gz", tmp_path / "none" / "log.json"
     other.write_text('{"a": 1}\n')
     cut.write_bytes(gzip.compress(json.dumps(EMPTY).encode())[:-9])
-    for path, said in ((other, "line 1: this is not a saved decision log"), (cut, "cut off or damaged"), (log, "can't be read")):
+    for path, said in (
+        (other, "line 1: this is not a saved decision log"),
+        (cut, "cut off or damaged"),
+        (log, "can't be read"),
+    ):
         result = run("simulate", "--from", str(path))
         assert result.exit_code == 1 and said in result.stderr
     result = run("simulate", "--decisions", "--save", str(log), broker=Broker(**{"GET_decisions/log": EMPTY}))

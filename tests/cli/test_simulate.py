@@ -15,8 +15,8 @@ from scnet_hub.cli import cli
 SAMPLE = str(Path(__file__).parents[1] / "samples/swf/hpc2n-2002-300.swf")
 SMALL = ("simulate", "--trace", SAMPLE, "--centres", "2", "--days", "0.2")
 TOLD = {
-    "wait_mean_s", "wait_p50_s", "wait_p95_s", "wait_p99_s", "started_60s", "submissions_per_request", "duplicate_starts_per_request",
-    "failed_start_share", "background_wait_mean_s", "gave_up",
+    "wait_mean_s", "wait_p50_s", "wait_p95_s", "wait_p99_s", "started_60s", "submissions_per_request",
+    "duplicate_starts_per_request", "failed_start_share", "background_wait_mean_s", "gave_up",
 }  # fmt: skip
 
 

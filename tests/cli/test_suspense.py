@@ -9,8 +9,9 @@ from .federation import Broker, run
 
 Json = dict[str, Any]
 RECORD = {
-    "id": 7, "centre": "alpha", "job": "90", "name": "scnet-x", "session": "", "copy": 0, "revision": 0, "final": True, "state": "suspense",
-    "reason": "Job 90 of alpha is called 'scnet-x': no session of that name is known.", "decision": "", "decided_by": "",
+    "id": 7, "centre": "alpha", "job": "90", "name": "scnet-x", "session": "", "copy": 0, "revision": 0, "final": True,
+    "state": "suspense", "reason": "Job 90 of alpha is called 'scnet-x': no session of that name is "
+    "known.", "decision": "", "decided_by": "",
 }  # fmt: skip
 DAY = {"centre": "alpha", "day": "2026-11-01", "finals": 1200, "open_jobs": ["alpha/1/5/1/0"], "missing": []}
 
@@ -26,7 +27,10 @@ def test_suspense_shows_each_record_with_its_reason() -> None:
 def test_a_decision_needs_its_words() -> None:
     broker = Broker(**{"POST usage-records/suspense/7": RECORD | {"state": "dropped"}})
     assert run("suspense", "decide", "7", "drop", broker=broker).exit_code == 2
-    assert "Record 7 of alpha is dropped." in run("suspense", "decide", "7", "drop", "--words", "somebody tried", broker=broker).stdout
+    assert (
+        "Record 7 of alpha is dropped."
+        in run("suspense", "decide", "7", "drop", "--words", "somebody tried", broker=broker).stdout
+    )
     assert broker.asked[-1] == ("POST usage-records/suspense/7", {"decision": "drop", "words": "somebody tried"})
 
 

@@ -1,4 +1,5 @@
-"""The database as a place that can be full, busy or away: what could not be written is said, and was not; what raced is exact."""
+"""The database as a place that can be full, busy or away: what could not be written is said, and was not; what raced is
+exact."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from scnet_hub.adapters.db.database import Database, Tx, by_locks, make_engine
+from scnet_hub.adapters.db.database import Database, Tx, by_locks
+from scnet_hub.adapters.db.engines import make_engine
 from scnet_hub.adapters.db.queries import entries as stored
 from scnet_hub.domain.ledger import entries
 from scnet_hub.errors import BadOption, NotStored, SpecError
@@ -45,7 +47,9 @@ async def test_a_full_disk_changes_nothing_and_is_said_until_there_is_room(tmp_p
     db.open()
     try:
         await db.run(fill, 1)
-        await db.run(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1").all())  # what it has now is all it may have
+        await db.run(
+            lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1").all()
+        )  # what it has now is all it may have
         with pytest.raises(NotStored, match="full") as said:
             await db.run(fill, 2000)
         assert said.value.status == 503 and said.value.hint
@@ -57,7 +61,9 @@ async def test_a_full_disk_changes_nothing_and_is_said_until_there_is_room(tmp_p
         db.close()
 
 
-def test_a_server_that_is_away_is_said_without_its_address_and_login(server: Database, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_is_away_is_said_without_its_address_and_login(
+    server: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     server.engine.dispose()
     server._engine = make_engine("postgresql://the-login:the-password@127.0.0.1:1/the-database")
     for work in (server.run_here, server.read_here):
@@ -119,7 +125,8 @@ def test_several_who_look_at_the_same_sum_do_not_spend_it_twice(database: Databa
 
 
 def test_what_was_decided_on_a_sum_that_another_changed_is_decided_again(server: Database) -> None:
-    """The two write different rows: only a transaction that is truly serializable sees that one was in the other's way."""
+    """The two write different rows: only a transaction that is truly serializable sees that one was in the other's
+    way."""
     server.run_here(counters, 5, 0)
     others: list[bool] = []
 
@@ -215,13 +222,17 @@ async def test_nothing_else_is_run_again(database: Database) -> None:
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
 
 
-async def test_connections_that_were_cut_while_nothing_ran_are_made_anew(server: Database, postgresql: PostgreSQL) -> None:
+async def test_connections_that_were_cut_while_nothing_ran_are_made_anew(
+    server: Database, postgresql: PostgreSQL
+) -> None:
     await server.run(counters, 7)
     postgresql.command(CUT.format(server.engine.url.database))
     assert await server.run(values) == [7]
 
 
-async def test_a_connection_that_is_cut_at_commit_leaves_open_whether_it_is_stored(server: Database, postgresql: PostgreSQL) -> None:
+async def test_a_connection_that_is_cut_at_commit_leaves_open_whether_it_is_stored(
+    server: Database, postgresql: PostgreSQL
+) -> None:
     await server.run(counters, 7)
 
     def cut(tx: Tx) -> None:

@@ -25,8 +25,9 @@ def tx(database: Database) -> Iterator[Tx]:
 
 def decision(tx: Tx, name: str, at: datetime, **given: Any) -> None:
     usual: dict[str, Any] = {
-        "project": "p", "session": None, "number": 0, "cause": "first", "code": "overdrawn", "said": "", "times": 1, "centre": "",
-        "partition": "", "reason": "", "request": {}, "answer": {}, "inputs": {"long": "x" * 1000}, "terms": "t", "person": "ada",
+        "project": "p", "session": None, "number": 0, "cause": "first", "code": "overdrawn", "said": "", "times": 1,
+        "centre": "", "partition": "", "reason": "", "request": {}, "answer": {}, "inputs": {"long": "x" * 1000},
+        "terms": "t", "person": "ada",
     }  # fmt: skip
     stored.add(tx, id=name, decided_at=at, **(usual | given))
 
@@ -34,9 +35,9 @@ def decision(tx: Tx, name: str, at: datetime, **given: Any) -> None:
 def session(tx: Tx, name: str, **given: Any) -> None:
     usual: dict[str, Any] = {
         "id": name, "person": "ada", "project": "p", "kind": "lab", "name": name, "state": "ready", "live": True,
-        "request": {"app": ""}, "placement": {}, "payload": {}, "why": "", "end_reason": "", "created_at": NOW, "held": 0,
-        "continues": "", "in_line": False, "cause": "first", "asked_at": NOW, "centre": "a", "partition": "m", "account": "", "secret": "",
-        "nonce": "",
+        "request": {"app": ""}, "placement": {}, "payload": {}, "why": "", "end_reason": "", "created_at": NOW,
+        "held": 0, "continues": "", "in_line": False, "cause": "first", "asked_at": NOW, "centre": "a",
+        "partition": "m", "account": "", "secret": "", "nonce": "",
     }  # fmt: skip
     stored_sessions.insert(tx, **(usual | given))
 
@@ -76,12 +77,16 @@ def test_only_the_persons_newest_decision_counts_as_the_same(tx: Tx) -> None:
 
 def test_a_decision_is_read_with_what_became_of_its_copy(tx: Tx) -> None:
     session(tx, "s", ready_at=NOW + timedelta(seconds=9), started_at=NOW + timedelta(seconds=7))
-    stored_sessions.add_copy(tx, "s", 2, cause="stalled", asked_at=NOW, centre="b", partition="m", account="", secret="", nonce="")
+    stored_sessions.add_copy(
+        tx, "s", 2, cause="stalled", asked_at=NOW, centre="b", partition="m", account="", secret="", nonce=""
+    )
     for number in (1, 2):
         decision(tx, f"d{number}", NOW, session="s", number=number, code="")
     first, second = stored.of_session(tx, "s")
     assert (first.was_ready, second.was_ready, second.job_state) == (NOW + timedelta(seconds=9), None, "intent")
-    assert [row.id for row in stored.newest(tx, NOW, 10)] == ["d1", "d2"] and stored.newest(tx, NOW + timedelta(seconds=1), 10) == []
+    assert [row.id for row in stored.newest(tx, NOW, 10)] == ["d1", "d2"] and stored.newest(
+        tx, NOW + timedelta(seconds=1), 10
+    ) == []
     with pytest.raises(sa.exc.IntegrityError):
         decision(tx, "again", NOW, session="s", number=1)
 

@@ -21,9 +21,9 @@ PAYLOAD = {"argv": ["x"], "env": {"JUPYTERHUB_API_TOKEN": TOKEN}}
 
 def write(tx: Tx) -> None:
     stored.insert(
-        tx, id="s1", person="ada", project="p", kind="lab", name="", state="intent", live=True, request={"cores": 1}, placement={},
-        payload=PAYLOAD, why="", end_reason="", created_at=T0, held=0, continues="", in_line=False, cause="first", asked_at=T0,
-        centre="north", partition="main", account="ada", secret=NONCE, nonce="its hash",
+        tx, id="s1", person="ada", project="p", kind="lab", name="", state="intent", live=True, request={"cores": 1},
+        placement={}, payload=PAYLOAD, why="", end_reason="", created_at=T0, held=0, continues="", in_line=False,
+        cause="first", asked_at=T0, centre="north", partition="main", account="ada", secret=NONCE, nonce="its hash",
     )  # fmt: skip
 
 

@@ -16,21 +16,23 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import scnet_hub.adapters.db.database
-from scnet_hub.adapters.db.database import make_engine, migrate
+from scnet_hub.adapters.db.database import migrate
+from scnet_hub.adapters.db.engines import make_engine
 from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.adapters.db.tables import metadata
 from scnet_hub.errors import SpecError
-from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.accounting import audit, books, sealing
 from scnet_hub.units import Amount
 
 NUMBERS = itertools.count(1)
 T0 = datetime(2026, 11, 22, 9)  # noqa: DTZ001  # as SQLite keeps it
 OLD: dict[str, Any] = {
-    "id": "abcdefghijkm", "version": 3, "person": "ada", "project": "p", "kind": "lab", "name": "", "state": "ready", "live": True,
-    "request": '{"cores": 1}', "placement": "{}", "payload": '{"argv": ["x"], "env": {}, "nonce": "plain"}', "nonce": "hash",
-    "centre": "north", "partition": "main", "why": "because", "account": "ada", "job_id": "7", "node": "n1", "host": "127.0.0.1",
-    "port": 5000, "address": "n1:5000", "reason": "", "place_in_queue": 0, "end_reason": "", "created_at": T0, "submitted_at": T0,
-    "started_at": T0, "ready_at": T0, "unknown_why": "", "held": 5,
+    "id": "abcdefghijkm", "version": 3, "person": "ada", "project": "p", "kind": "lab", "name": "", "state": "ready",
+    "live": True, "request": '{"cores": 1}', "placement": "{}", "payload": '{"argv": ["x"], "env": {}, "nonce": '
+    '"plain"}', "nonce": "hash",
+    "centre": "north", "partition": "main", "why": "because", "account": "ada", "job_id": "7", "node": "n1",
+    "host": "127.0.0.1", "port": 5000, "address": "n1:5000", "reason": "", "place_in_queue": 0, "end_reason": "",
+    "created_at": T0, "submitted_at": T0, "started_at": T0, "ready_at": T0, "unknown_why": "", "held": 5,
 }  # fmt: skip
 
 
@@ -56,7 +58,9 @@ def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> Non
     with engine.begin() as connection:
         command.upgrade(_config(connection), "0002")
         columns = ", ".join(f'"{name}"' for name in OLD)
-        connection.execute(sa.text(f"INSERT INTO scnet_sessions ({columns}) VALUES ({', '.join(f':{name}' for name in OLD)})"), OLD)
+        connection.execute(
+            sa.text(f"INSERT INTO scnet_sessions ({columns}) VALUES ({', '.join(f':{name}' for name in OLD)})"), OLD
+        )
     migrate(engine)
     with engine.begin() as tx:
         row = stored.get(tx, "abcdefghijkm")
@@ -104,28 +108,42 @@ def test_books_of_before_there_were_lots_are_one_lot_and_go_on(engine: sa.Engine
             for account, micros in postings.items():
                 posting = {"entry": number, "account": account, "unit": "GRANT", "micros": micros}
                 connection.execute(
-                    sa.text("INSERT INTO scnet_postings (entry, account, unit, micros) VALUES (:entry, :account, :unit, :micros)"), posting
+                    sa.text(
+                        "INSERT INTO scnet_postings (entry, account, unit, micros) VALUES (:entry, :account, "
+                        ":unit, :micros)"
+                    ),
+                    posting,
                 )
     migrate(engine)
     with engine.begin() as tx:
         money = books.balance(tx, "p")
-        assert [amount.micros for amount in (money.granted, money.settled, money.on_hold, money.available)] == [10, 1, 3, 6]
+        assert [amount.micros for amount in (money.granted, money.settled, money.on_hold, money.available)] == [
+            10,
+            1,
+            3,
+            6,
+        ]
         assert audit.verify(tx).ok
         assert books.charge(tx, "p", "b", "north", Amount(2), T0.replace(tzinfo=UTC))
         assert books.balance(tx, "p").available == Amount(7)
-        assert books.seal(tx) == 6 and audit.verify(tx).ok
+        assert sealing.seal(tx) == 6 and audit.verify(tx).ok
 
 
-SPELT = (("b1", "Zoë", "lab", True), ("b2", "zoe\u0308", "dask", True), ("b3", "ada", "lab", False), ("b4", "ADA", "lab", True))
+SPELT = (
+    ("b1", "Zoë", "lab", True),
+    ("b2", "zoe\u0308", "dask", True),
+    ("b3", "ada", "lab", False),
+    ("b4", "ADA", "lab", True),
+)
 
 
 def _at_0008(connection: sa.Connection, sessions: Any, links: Any = ()) -> None:
     command.upgrade(_config(connection), "0008")
     for id, person, kind, live in sessions:
         row = {
-            "id": id, "version": 1, "person": person, "project": "p", "kind": kind, "name": "", "state": "ready", "live": live,
-            "request": "{}", "placement": "{}", "payload": "{}", "lead": 1, "continues": "", "in_line": False, "why": "", "end_reason": "",
-            "created_at": T0, "held": 0,
+            "id": id, "version": 1, "person": person, "project": "p", "kind": kind, "name": "", "state": "ready",
+            "live": live, "request": "{}", "placement": "{}", "payload": "{}", "lead": 1, "continues": "",
+            "in_line": False, "why": "", "end_reason": "", "created_at": T0, "held": 0,
         }  # fmt: skip
         _insert(connection, "sessions", row)
     for person, account in links:

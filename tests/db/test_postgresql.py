@@ -1,4 +1,5 @@
-"""PostgreSQL beside SQLite: the same schema, the same limits or narrower ones that are said, and a session's whole life."""
+"""PostgreSQL beside SQLite: the same schema, the same limits or narrower ones that are said, and a session's whole
+life."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from scnet_hub.adapters.db.database import Database, Tx
 from scnet_hub.adapters.db.queries import entries as stored_entries
 from scnet_hub.adapters.db.tables import Packed, Sealed, SealedText, UtcDateTime, metadata
 from scnet_hub.errors import BadOption
-from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.accounting import audit, books, sealing
 from scnet_hub.units import Amount
 from tests.world import RealWorld, World
 
@@ -60,7 +61,7 @@ def test_the_books_go_on_after_two_thousand_million_entries_on_postgresql(new_da
     with db.engine.begin() as tx:
         for table in ("entries", "postings", "events"):
             tx.execute(sa.text(f"SELECT setval('scnet_{table}_id_seq', {2**31})"))
-        assert books.grant(tx, "p", "first", Amount(10), now) and books.seal(tx) == 1
+        assert books.grant(tx, "p", "first", Amount(10), now) and sealing.seal(tx) == 1
         assert audit.verify(tx).ok and stored_entries.newest(tx, "p")[0][0] > 2**31
     db.close()
 
@@ -71,7 +72,9 @@ def test_postgresql_refuses_a_name_that_is_too_long_in_a_sentence(new_database: 
     project = metadata.tables["scnet_projects"]
 
     def put(tx: Tx) -> None:
-        tx.execute(project.insert().values({column.name: at_the_limit(column) for column in project.c} | {"id": "x" * 65}))
+        tx.execute(
+            project.insert().values({column.name: at_the_limit(column) for column in project.c} | {"id": "x" * 65})
+        )
 
     with pytest.raises(BadOption, match="too long"):
         db.run_here(put)

@@ -1,4 +1,5 @@
-"""One running demo for the tests of this folder: started by the command that a person types, with its centres kept calm."""
+"""One running demo for the tests of this folder: started by the command that a person types, with its centres kept
+calm."""
 
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ class Running:
         """The broker's door as the hub's spawner uses it, for one person."""
         token = read_secret(self.home / "secrets" / "hub.token")
         headers = {"Authorization": f"token {token}", "X-SCNet-Person": person}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.ports.broker}{PREFIX}/", headers=headers, trust_env=False, timeout=30)
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.ports.broker}{PREFIX}/", headers=headers, trust_env=False, timeout=30
+        )
 
     def pid(self, name: str) -> int:
         import json

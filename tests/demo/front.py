@@ -1,5 +1,5 @@
-"""Debian's nginx before the hub, as docs/how-to/address.md configures it: the tests run the page's own block, with ports and a certificate
-of theirs in it."""
+"""Debian's nginx before the hub, as docs/how-to/address.md configures it: the tests run the page's own block, with
+ports and a certificate of theirs in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
     made = made.not_valid_before(now - day).not_valid_after(now + day).add_extension(names, critical=False)
-    signed = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256())
+    signed = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(
+        key, hashes.SHA256()
+    )
     cert, secret = folder / "front.pem", folder / "front.key"
     cert.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

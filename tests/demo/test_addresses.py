@@ -29,7 +29,9 @@ from scnet_hub.demo.state import some_free_port
 from .conftest import SCNET, Running, start, stop, wait_for
 from .front import Front
 
-ADDRESSES = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if '_URL' in k or k.endswith('_HOST')}))"
+ADDRESSES = (
+    "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if '_URL' in k or k.endswith('_HOST')}))"
+)
 
 
 @dataclass(frozen=True)
@@ -74,19 +76,29 @@ async def test_a_lab_is_ready_below_a_path_and_behind_tls_and_stays_there(behind
     async with Browser(behind_tls.url, "ada", tls=behind_tls.front.trust) as ada:
         await ada.log_in(behind_tls.demo.passwords["ada"])
         hubs = {cookie.name: cookie.secure for cookie in ada.http.cookies.jar}
-        assert {"jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf", "scnet-login"} <= set(hubs) and all(hubs.values())
+        assert {"jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf", "scnet-login"} <= set(hubs) and all(
+            hubs.values()
+        )
         await ada.start(profile="small")
         await ada.until_lab_answers()
         lab = await ada.http.get("user/ada/lab")
-        assert lab.status_code == 200 and {str(one.url)[: len(behind_tls.url)] for one in (*lab.history, lab)} == {behind_tls.url}
+        assert lab.status_code == 200 and {str(one.url)[: len(behind_tls.url)] for one in (*lab.history, lab)} == {
+            behind_tls.url
+        }
         kernel = await ada.kernel()
         seen: dict[str, str] = json.loads(await kernel.run(ADDRESSES))
         assert seen["JUPYTERHUB_PUBLIC_URL"] == f"{behind_tls.url}user/ada/"
-        assert seen["JUPYTERHUB_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/hub/api"  # on this machine: past the front
+        assert (
+            seen["JUPYTERHUB_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/hub/api"
+        )  # on this machine: past the front
         assert seen["SCNET_API_URL"] == f"{behind_tls.demo.ports.proxy_url}/jupyter/services/scnet/api/v1"
         token = (await kernel.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])")).strip()
         stored = [one for one in behind_tls.demo.home.glob("*.sqlite*")]
-        assert len(token) > 20 and len(stored) >= 2 and not [one.name for one in stored if token.encode() in one.read_bytes()]
+        assert (
+            len(token) > 20
+            and len(stored) >= 2
+            and not [one.name for one in stored if token.encode() in one.read_bytes()]
+        )
         assert "lab" in await kernel.run("import scnet_hub as scnet; print([one['kind'] for one in scnet.sessions()])")
         kernel.close()
         await ada.stop()
@@ -96,7 +108,9 @@ def test_commands_find_the_broker_at_the_address(behind_tls: Site) -> None:
     assert behind_tls.front is not None
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
     env = {**kept, "SCNET_HOME": str(behind_tls.demo.home), "SSL_CERT_FILE": str(behind_tls.front.certificate)}
-    done = subprocess.run([SCNET, "centres", "--json"], env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [SCNET, "centres", "--json"], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0 and len(json.loads(done.stdout)["centres"]) >= 3, done.stderr
 
 
@@ -126,14 +140,23 @@ async def test_every_page_of_the_hub_links_to_pages_below_its_path(behind_tls: S
 async def test_a_flood_ends_at_the_front_in_the_brokers_own_words(behind_tls: Site) -> None:
     assert behind_tls.front is not None
     tls = behind_tls.front.trust
-    async with Browser(behind_tls.url, "ada", tls=tls) as ada, httpx.AsyncClient(verify=tls, trust_env=False, timeout=60) as others:
+    async with (
+        Browser(behind_tls.url, "ada", tls=tls) as ada,
+        httpx.AsyncClient(verify=tls, trust_env=False, timeout=60) as others,
+    ):
         await ada.log_in(behind_tls.demo.passwords["ada"])
         made = await ada.http.post("hub/api/users/ada/tokens", json={}, headers=ada._headers("hub/"))
-        url, headers = f"{behind_tls.url}services/scnet/api/v1/sessions", {"Authorization": f"token {made.json()['token']}"}
+        url, headers = (
+            f"{behind_tls.url}services/scnet/api/v1/sessions",
+            {"Authorization": f"token {made.json()['token']}"},
+        )
         health = f"{behind_tls.url}services/scnet/api/v1/health"
         before = (await others.get(health)).json()["requests"]["refused"]
         reader, writer = await asyncio.open_connection("localhost", behind_tls.front.port, ssl=tls)
-        ask = f"GET {httpx.URL(url).path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {headers['Authorization']}\r\n\r\n"
+        ask = (
+            f"GET {httpx.URL(url).path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
+            f"{headers['Authorization']}\r\n\r\n"
+        )
         writer.write((ask * 400).encode())
         answers = b""
         while answers.count(b"HTTP/1.1 ") < 400:
@@ -158,7 +181,9 @@ class Here(httpcore.AsyncNetworkBackend):
 def everywhere(person: Browser) -> Browser:
     transport = httpx.AsyncHTTPTransport()
     transport._pool._network_backend = Here()
-    person.http = httpx.AsyncClient(base_url=person.url, follow_redirects=True, timeout=60, trust_env=False, transport=transport)
+    person.http = httpx.AsyncClient(
+        base_url=person.url, follow_redirects=True, timeout=60, trust_env=False, transport=transport
+    )
     return person
 
 
@@ -166,11 +191,14 @@ async def kernel_at(person: Browser, own: str) -> Kernel:
     """A kernel of the server at that address, by way of this machine's own."""
     url = httpx.URL(own)
     jar = {one.name: one.value for one in person.http.cookies.jar if one.domain == url.host}
-    made = await person.http.post(f"{own}api/kernels", json={"name": "python3"}, headers={"X-XSRFToken": jar["_xsrf"] or ""})
+    made = await person.http.post(
+        f"{own}api/kernels", json={"name": "python3"}, headers={"X-XSRFToken": jar["_xsrf"] or ""}
+    )
     assert made.status_code == 201, made.text
     path = f"{url.path}api/kernels/{made.json()['id']}/channels"
     headers = {
-        "Host": url.netloc.decode(), "Origin": f"http://{url.netloc.decode()}", "Cookie": "; ".join(f"{k}={v}" for k, v in jar.items())
+        "Host": url.netloc.decode(), "Origin": f"http://{url.netloc.decode()}",
+        "Cookie": "; ".join(f"{k}={v}" for k, v in jar.items())
     }  # fmt: skip
     socket = await websocket_connect(HTTPRequest(f"ws://127.0.0.1:{url.port}{path}", headers=headers))
     return Kernel(socket, path)
@@ -202,7 +230,9 @@ async def test_a_session_with_a_name_of_its_own_is_another_origin(with_names: Si
 
 def test_the_broker_answers_at_the_hubs_name_whatever_way_leads_there(with_names: Site) -> None:
     url = f"{with_names.demo.ports.proxy_url}/services/scnet/api/v1/health"
-    assert httpx.get(url, headers={"Host": f"hub.localhost:{with_names.demo.ports.public}"}, trust_env=False).json()["ok"]
+    assert httpx.get(url, headers={"Host": f"hub.localhost:{with_names.demo.ports.public}"}, trust_env=False).json()[
+        "ok"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -215,11 +245,21 @@ def test_the_broker_answers_at_the_hubs_name_whatever_way_leads_there(with_names
         ('c.JupyterHub.ssl_cert = "/c"', "it begins with http"),
     ],
 )
-def test_a_hub_whose_configuration_contradicts_its_address_does_not_start(tmp_path: Path, line: str, words: str) -> None:
+def test_a_hub_whose_configuration_contradicts_its_address_does_not_start(
+    tmp_path: Path, line: str, words: str
+) -> None:
     page = tmp_path / "jupyterhub_config.py"
     root = Path(__file__).parents[2]
     page.write_text(f"{(root / 'jupyterhub_config.py').read_text()}\n{line}\n")
-    env = {**{key: value for key, value in os.environ.items() if not key.startswith("JUPYTERHUB_")}, "SCNET_HOME": str(tmp_path)}
+    env = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("JUPYTERHUB_")},
+        "SCNET_HOME": str(tmp_path),
+    }
     argv = [sys.executable, "-m", "jupyterhub", "-f", str(page)]
     done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1 and words in done.stderr and "scnet demo --url" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and words in done.stderr
+        and "scnet demo --url" in done.stderr
+        and "Traceback" not in done.stderr
+    )

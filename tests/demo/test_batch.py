@@ -34,7 +34,9 @@ class Desk:
     def scnet(self, *words: str) -> subprocess.CompletedProcess[str]:
         env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}
         env |= {"SCNET_API_URL": self.client.url, "SCNET_TOKEN": self.token}
-        return subprocess.run([SCNET, *words], capture_output=True, text=True, timeout=120, env=env, cwd=self.folder, check=False)
+        return subprocess.run(
+            [SCNET, *words], capture_output=True, text=True, timeout=120, env=env, cwd=self.folder, check=False
+        )
 
     def json(self, *words: str) -> Json:
         found: Json = json.loads(self.scnet(*words, "--json").stdout)
@@ -50,7 +52,9 @@ async def desk(demo: Running, tmp_path_factory: pytest.TempPathFactory) -> Async
     async with Browser(demo.url, "ada") as browser:
         await browser.log_in(demo.passwords["ada"])
         await browser.http.get("/hub/token")
-        answer = await browser.http.post("/hub/api/users/ada/tokens", params={"_xsrf": browser.xsrf("/hub/")}, json={"note": "desk"})
+        answer = await browser.http.post(
+            "/hub/api/users/ada/tokens", params={"_xsrf": browser.xsrf("/hub/")}, json={"note": "desk"}
+        )
         answer.raise_for_status()
         token = answer.json()["token"]
     with Client(demo.url + PREFIX, token) as client:
@@ -69,14 +73,31 @@ def test_a_program_with_a_file_runs_at_a_centre_and_is_charged(demo: Running, de
     (desk.folder / "in").mkdir()
     (desk.folder / "in" / "words.txt").write_text("数据")
     words = ["a b", "'\"$(id)`;#", "é\n", "", "--", "-x"]
-    done = desk.scnet("run", "--follow", "--cores", "2", "--walltime", "5m", "--file", "in/words.txt", "--", "python", "train.py", *words)
+    done = desk.scnet(
+        "run",
+        "--follow",
+        "--cores",
+        "2",
+        "--walltime",
+        "5m",
+        "--file",
+        "in/words.txt",
+        "--",
+        "python",
+        "train.py",
+        *words,
+    )
     assert done.returncode == 0, done.stderr
     job = desk.json("jobs", "--all")["sessions"][0]
     first, _, second = done.stdout.partition("\n")
     assert first == f"at {job['centre']} {job['id']} ['in', 'train.py']"
     assert second.startswith(f"{words!r} 数据 /") and second.endswith(" 1\n")
     assert "would start now" in done.stderr and "credits for 5 min" in done.stderr
-    assert "Sent along: train.py." in done.stderr and "Submitted to" in done.stderr and "done: The program ended by itself." in done.stderr
+    assert (
+        "Sent along: train.py." in done.stderr
+        and "Submitted to" in done.stderr
+        and "done: The program ended by itself." in done.stderr
+    )
     charged = wait_for(lambda: (one := demo.operator.session(job["id"]))["state"] == "charged" and one)
     assert charged["charged"] >= 0 and charged["held"] == 0 and charged["cores"] == 2
     assert desk.scnet("logs", job["id"]).stdout == done.stdout

@@ -12,7 +12,8 @@ from .test_main_job import in_lab, lab_of
 
 
 async def said(browser: Browser, code: str, seconds: float = 60) -> str:
-    """What a new kernel prints. The old server may answer until the moment in which the address leads to the next one: asked again."""
+    """What a new kernel prints. The old server may answer until the moment in which the address leads to the next one:
+    asked again."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -36,7 +37,10 @@ async def test_the_same_address_leads_to_the_next_session_and_stop_stops_that_on
         await eventually(lambda: broker.get(f"sessions/{second}").json()["state"] == "ready")
         await eventually(lambda: not broker.get(f"sessions/{first}").json()["live"])
         await browser.until_lab_answers()
-        assert await said(browser, "import scnet_hub as scnet; print([one['id'] for one in scnet.sessions()])") == f"['{second}']"
+        assert (
+            await said(browser, "import scnet_hub as scnet; print([one['id'] for one in scnet.sessions()])")
+            == f"['{second}']"
+        )
         await browser.stop()
         await eventually(lambda: broker.get(f"sessions/{second}").json()["state"] == "charged")
         assert broker.get(f"sessions/{first}").json()["state"] == "charged"

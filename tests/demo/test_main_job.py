@@ -37,13 +37,17 @@ async def test_start_compute_stop_charge(demo: Running) -> None:
     assert session["state"] == "ready" and session["why"] and session["held"] + session["in_flight"] > 0  # type: ignore[operator]
     kernel = await browser.kernel()
     assert (await kernel.run("import os; print(os.environ['SCNET_CENTRE'])")).strip() == session["centre"]
-    assert session["centre"] in await kernel.run("import scnet_hub as scnet; print([one['centre'] for one in scnet.sessions()])")
+    assert session["centre"] in await kernel.run(
+        "import scnet_hub as scnet; print([one['centre'] for one in scnet.sessions()])"
+    )
     kernel.close()
     await browser.stop()
     ended = await eventually(lambda: (one := demo.operator.session(str(session["id"])))["state"] == "charged" and one)
     assert ended["charged"] > 0 and ended["held"] == 0
     balance = demo.operator.balance()[0]
-    assert balance["granted"] == pytest.approx(balance["settled"] + balance["in_flight"] + balance["held"] + balance["available"])
+    assert balance["granted"] == pytest.approx(
+        balance["settled"] + balance["in_flight"] + balance["held"] + balance["available"]
+    )
     await browser.http.aclose()
 
 
@@ -60,7 +64,10 @@ async def test_the_login_page_says_when_to_try_again_after_wrong_passwords(demo:
         form = {"username": "mallory", "password": "guess", "_xsrf": browser.xsrf("/hub/")}
         answers = [await browser.http.post("/hub/login", data=form) for _ in range(FREE_OF_NAME + 1)]
     assert [answer.status_code for answer in answers] == [403] * FREE_OF_NAME + [429]
-    assert int(answers[-1].headers["Retry-After"]) >= 1 and "too many wrong passwords for this name. Try again in" in answers[-1].text
+    assert (
+        int(answers[-1].headers["Retry-After"]) >= 1
+        and "too many wrong passwords for this name. Try again in" in answers[-1].text
+    )
     assert 'name="password"' in answers[-1].text
 
 
@@ -76,7 +83,9 @@ async def test_the_login_page_says_when_to_try_again_after_wrong_passwords(demo:
         ({"profile": "small", "project": "x" * 1_000_000}, "too many"),
     ],
 )
-async def test_a_form_with_odd_input_is_refused_in_words_on_the_page(demo: Running, form: dict[str, str], words: str) -> None:
+async def test_a_form_with_odd_input_is_refused_in_words_on_the_page(
+    demo: Running, form: dict[str, str], words: str
+) -> None:
     async with Browser(demo.url, "ada") as browser:
         await browser.log_in(demo.passwords["ada"])
         with pytest.raises(ScnetError, match=words):
@@ -98,7 +107,9 @@ async def test_a_form_with_odd_input_is_refused_in_words_on_the_page(demo: Runni
         ({"name": "a\nb"}, "bad-option", "line breaks"),
     ],
 )
-def test_rest_refuses_in_words_with_a_stable_code(demo: Running, options: dict[str, object], code: str, words: str) -> None:
+def test_rest_refuses_in_words_with_a_stable_code(
+    demo: Running, options: dict[str, object], code: str, words: str
+) -> None:
     with demo.as_hub("ada") as broker:
         answer = broker.post("sessions", json={"kind": "batch", "argv": ["true"], **options})
     assert answer.headers["content-type"] == "application/problem+json"
@@ -123,7 +134,9 @@ def test_a_person_without_a_project_is_told_whom_to_ask(demo: Running) -> None:
 
 def test_over_quota_and_over_budget_name_the_largest_that_passes(demo: Running) -> None:
     with demo.as_hub("grace") as broker:
-        quota = broker.post("sessions", json={"kind": "batch", "argv": ["true"], "project": "materials", "cores": 8, "name": "a"})
+        quota = broker.post(
+            "sessions", json={"kind": "batch", "argv": ["true"], "project": "materials", "cores": 8, "name": "a"}
+        )
         assert quota.status_code == 201
         over = broker.post(
             "sessions", json={"kind": "batch", "argv": ["sleep", "1"], "project": "materials", "cores": 1, "name": "b"}
@@ -133,7 +146,11 @@ def test_over_quota_and_over_budget_name_the_largest_that_passes(demo: Running) 
             "sessions", json={"kind": "batch", "argv": ["true"], "project": "materials", "cores": 8, "walltime": "23h"}
         ).json()
     assert (over["code"], over["details"]["over"][0]["would_pass"]) == ("over-quota", 0)
-    assert money["code"] == "overdrawn" and money["details"]["walltime_would_pass_s"] > 3600 and "would pass" in money["hint"]
+    assert (
+        money["code"] == "overdrawn"
+        and money["details"]["walltime_would_pass_s"] > 3600
+        and "would pass" in money["hint"]
+    )
 
 
 def test_tokens_that_are_none(demo: Running) -> None:
@@ -168,7 +185,10 @@ async def test_one_person_sees_and_stops_nothing_of_another(demo: Running) -> No
         with httpx.Client(base_url=f"{demo.url}{PREFIX}/", headers=headers) as ada:
             assert ada.get("me").json()["person"] == "ada"
             assert [one["person"] for one in ada.get("sessions").json()["sessions"]] == ["ada"]
-            assert ada.get(f"sessions/{foreign}").status_code == 404 and ada.delete(f"sessions/{foreign}").status_code == 404
+            assert (
+                ada.get(f"sessions/{foreign}").status_code == 404
+                and ada.delete(f"sessions/{foreign}").status_code == 404
+            )
             assert ada.post("sessions", json={"kind": "lab", "argv": ["x"]}).json()["code"] == "hub-only"
             assert (
                 ada.post(
@@ -180,7 +200,9 @@ async def test_one_person_sees_and_stops_nothing_of_another(demo: Running) -> No
         assert "token" not in httpx.get(f"{demo.url}{PREFIX}/sessions/{mine['id']}", headers=headers).json()
         grace.delete(f"sessions/{foreign}")
     answer = httpx.post(
-        f"{demo.url}/hub/api/batchspawner", headers={"Authorization": f"token {token}"}, json={"exec_prefix": "id > pwned;", "port": 5000}
+        f"{demo.url}/hub/api/batchspawner",
+        headers={"Authorization": f"token {token}"},
+        json={"exec_prefix": "id > pwned;", "port": 5000},
     )
     assert answer.status_code == 410
     await browser.stop()
@@ -196,10 +218,14 @@ async def test_a_full_federation_queues_and_a_stop_while_waiting_holds_nothing(d
         placement = broker.post("placements", json={"cores": 1}).json()
         assert placement["best"]["wait"] in ("soon", "later")
         session = broker.post("sessions", json={"kind": "batch", "argv": ["true"], "name": "waits"}).json()
-        queued = await eventually(lambda: (one := broker.get(f"sessions/{session['id']}").json())["state"] == "queued" and one)
+        queued = await eventually(
+            lambda: (one := broker.get(f"sessions/{session['id']}").json())["state"] == "queued" and one
+        )
         assert queued["held"] > 0
         broker.delete(f"sessions/{session['id']}")
-        ended = await eventually(lambda: (one := broker.get(f"sessions/{session['id']}").json())["state"] == "charged" and one)
+        ended = await eventually(
+            lambda: (one := broker.get(f"sessions/{session['id']}").json())["state"] == "charged" and one
+        )
         assert ended["charged"] == 0 and ended["held"] == 0
     for centre in [one["id"] for one in demo.operator.centres()]:
         subprocess.run([SCNET, "demo", "--home", str(demo.home), "--unfill", centre], check=True, timeout=60)
@@ -209,7 +235,12 @@ def test_no_token_in_logs_scripts_or_process_lists(demo: Running) -> None:
     with demo.as_hub("ada") as broker:
         session = broker.post(
             "sessions",
-            json={"kind": "batch", "argv": ["sleep", "60"], "name": "secretive", "env": {"JUPYTERHUB_API_TOKEN": "f00dfeedf00dfeed"}},
+            json={
+                "kind": "batch",
+                "argv": ["sleep", "60"],
+                "name": "secretive",
+                "env": {"JUPYTERHUB_API_TOKEN": "f00dfeedf00dfeed"},
+            },
         ).json()
         wait_for(lambda: broker.get(f"sessions/{session['id']}").json()["state"] == "ready")
         lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
@@ -217,7 +248,9 @@ def test_no_token_in_logs_scripts_or_process_lists(demo: Running) -> None:
         broker.delete(f"sessions/{session['id']}")
         wait_for(lambda: broker.get(f"sessions/{session['id']}").json()["state"] == "charged")
     with_it = [
-        path for path in demo.home.rglob("*") if path.is_file() and path.suffix != ".sqlite-wal" and b"f00dfeed" in path.read_bytes()
+        path
+        for path in demo.home.rglob("*")
+        if path.is_file() and path.suffix != ".sqlite-wal" and b"f00dfeed" in path.read_bytes()
     ]
     assert not with_it or all(path.name.startswith("broker.sqlite") for path in with_it)
 
@@ -227,10 +260,14 @@ def test_ctrl_c_leaves_no_process_and_the_next_demo_finds_everything(short_path:
     wait_for(lambda: all(centre["state"] == "up" for centre in first.operator.centres()))
     with first.as_hub("ada") as broker:
         session = broker.post("sessions", json={"kind": "batch", "argv": ["sleep", "600"], "name": "long"}).json()
-        wait_for(lambda: broker.get(f"sessions/{session['id']}").json()["in_flight"] > 0.0005)  # over 2 s: accounting counts seconds
+        wait_for(
+            lambda: broker.get(f"sessions/{session['id']}").json()["in_flight"] > 0.0005
+        )  # over 2 s: accounting counts seconds
     said = stop(first)
     assert "Stopped." in said and first.process.returncode == 0
-    left = [p.info for p in psutil.process_iter(["pid", "cmdline"]) if str(short_path) in " ".join(p.info["cmdline"] or ())]
+    left = [
+        p.info for p in psutil.process_iter(["pid", "cmdline"]) if str(short_path) in " ".join(p.info["cmdline"] or ())
+    ]
     assert not left
     second = start(short_path)
     try:
@@ -242,7 +279,9 @@ def test_ctrl_c_leaves_no_process_and_the_next_demo_finds_everything(short_path:
 
 
 def test_a_second_demo_on_the_same_state_is_refused_and_leaves_the_first_alone(demo: Running) -> None:
-    done = subprocess.run([SCNET, "demo", "--home", str(demo.home)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [SCNET, "demo", "--home", str(demo.home)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1 and "running already" in done.stderr and demo.url in done.stderr
     assert demo.operator.call("GET", "health")["ok"]
 
@@ -255,7 +294,9 @@ def test_a_placement_says_beforehand_that_a_start_would_be_refused(demo: Running
 
 
 def test_check_reports_the_main_job() -> None:
-    done = subprocess.run([SCNET, "demo", "--check", "--json"], capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        [SCNET, "demo", "--check", "--json"], capture_output=True, text=True, timeout=240, check=False
+    )
     report = json.loads(done.stdout)
     assert (done.returncode, report["ok"]) == (0, True), (report, done.stderr[-2000:])
     assert report["dask_result"] == 500500 and report["charged"] > 0 and report["click_to_ready_s"] > 0

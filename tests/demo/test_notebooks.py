@@ -1,4 +1,5 @@
-"""The tutorial notebooks run top to bottom inside a session that the hub spawned, as does the dashboard behind the hub."""
+"""The tutorial notebooks run top to bottom inside a session that the hub spawned, as does the dashboard behind the
+hub."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ print(client.submit(sum, [1, 2, 3]).result(timeout=60), cluster.dashboard_link)
 
 
 def cells(notebook: Path) -> list[str]:
-    return ["".join(cell["source"]) for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+    return [
+        "".join(cell["source"]) for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"
+    ]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -56,7 +59,10 @@ async def test_the_dask_dashboard_is_behind_the_hub_and_only_for_its_owner(demo:
 async def test_a_second_server_by_name_is_a_session_of_its_own(demo: Running) -> None:
     first = await in_lab(demo)
     answer = await first.http.post(
-        "/hub/spawn/ada/second", params={"_xsrf": first.xsrf("/hub/")}, data={"profile": "small"}, follow_redirects=False
+        "/hub/spawn/ada/second",
+        params={"_xsrf": first.xsrf("/hub/")},
+        data={"profile": "small"},
+        follow_redirects=False,
     )
     assert answer.status_code == 302
     await eventually(lambda: [one["state"] for one in demo.operator.sessions()] == ["ready", "ready"])

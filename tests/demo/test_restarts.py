@@ -127,7 +127,9 @@ async def test_a_killed_proxy_has_its_routes_back_in_seconds(demo: Running) -> N
     await browser.http.get("/user/ada/lab")
     old = demo.pid("proxy")
     os.kill(old, signal.SIGKILL)
-    await eventually(lambda: demo.pid("proxy") != old and httpx.get(f"{demo.url}/hub/api/", trust_env=False).status_code == 200, 30)
+    await eventually(
+        lambda: demo.pid("proxy") != old and httpx.get(f"{demo.url}/hub/api/", trust_env=False).status_code == 200, 30
+    )
     await eventually(lambda: demo.operator.sessions()[0]["state"] == "ready", 15)  # the broker's door
     for _ in range(100):
         if (await browser.http.get("/user/ada/api/status", follow_redirects=False)).status_code == 200:

@@ -1,4 +1,5 @@
-"""Stock batchspawner runs on the embedded centre as on any Slurm: the peer of benchmarks/spawn.py starts a Lab there."""
+"""Stock batchspawner runs on the embedded centre as on any Slurm: the peer of benchmarks/spawn.py starts a Lab
+there."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ import pytest
 from scnet_hub.demo.run import Setup, running
 
 
-async def test_a_stock_slurm_spawner_starts_a_lab_on_the_embedded_centre(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stock_slurm_spawner_starts_a_lab_on_the_embedded_centre(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = Path(__file__).parents[2] / "benchmarks" / "spawn.py"
     monkeypatch.syspath_prepend(path.parent)
     spec = importlib.util.spec_from_file_location("spawn_benchmark", path)

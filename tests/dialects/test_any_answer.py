@@ -1,6 +1,8 @@
-"""Whatever a command answers, each dialect reads it or says that it can't: no answer, cut, torn or foreign, is any other error.
+"""Whatever a command answers, each dialect reads it or says that it can't: no answer, cut, torn or foreign, is any
+other error.
 
-The answers are made from the captured ones: cut off, with parts taken out, doubled, or other text put in, and with others' words around.
+The answers are made from the captured ones: cut off, with parts taken out, doubled, or other text put in, and with
+others' words around.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from .samples import FOLDER, said, sample
 EXAMPLES = 25
 AT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 SAMPLES = {
-    name: tuple(sample(name, path.stem) for path in sorted((FOLDER / name).glob("*.txt"))) for name in ("slurm", "gridengine", "oar")
+    name: tuple(sample(name, path.stem) for path in sorted((FOLDER / name).glob("*.txt")))
+    for name in ("slurm", "gridengine", "oar")
 }
 BANNERS = (
     "Welcome to the cluster\n",
@@ -38,9 +41,10 @@ BANNERS = (
     "no end",
 )
 FOREIGN = st.sampled_from(
-    ["", "\n", "|", ":", "{", "}", "[", "null", '"', "<", ">", "</", "&", "-1", "9" * 25, "9" * 5000, "1e999", "٣", "\x00", "\ud7ff",
-     "J|", "recent\n", "qstat 0\n", "qstat 7\n", "end 1\n", "qname x\n", "pe_name x\n", "<!DOCTYPE x>", "<job_list>", "JobId=1 ",
-     "2026-13-01T00:00:00"]
+    ["", "\n", "|", ":", "{", "}", "[", "null", '"', "<", ">", "</", "&", "-1", "9" * 25, "9" * 5000, "1e999", "٣",
+    "\x00", "\ud7ff",
+     "J|", "recent\n", "qstat 0\n", "qstat 7\n", "end 1\n", "qname x\n", "pe_name x\n", "<!DOCTYPE x>", "<job_list>",
+     "JobId=1 ", "2026-13-01T00:00:00"]
 ) | st.text(max_size=12)  # fmt: skip
 
 
@@ -62,7 +66,10 @@ def _probed(name: str, answers: list[Completed], **options: Any) -> Dialect:
 def readings() -> list[Reading]:
     config, none = sample("slurm", "scontrol_config"), said()
     slurm = {way: _probed("slurm", [config, none, none], accounting=way) for way in ("sacct", "scontrol")}
-    conf = [sample("gridengine", name) for name in ("qconf_complexes", "qconf_environments", "qconf_queues", "qconf_scheduler")]
+    conf = [
+        sample("gridengine", name)
+        for name in ("qconf_complexes", "qconf_environments", "qconf_queues", "qconf_scheduler")
+    ]
     engine = _probed("gridengine", conf)
     nodes = sample("oar", "oarnodes")
     oar = _probed("oar", [nodes])
@@ -80,17 +87,35 @@ def readings() -> list[Reading]:
             ("records", one.records, ("sacct", "history_", "oarstat_")),
         ]
 
-    look = {"slurm": (sample("slurm", "sinfo_nodes"), sample("slurm", "squeue_queue")), "oar": (nodes, sample("oar", "oarstat_mixed"))}
-    made = [Reading("slurm", f"probed {place}", probes("slurm", [none, config, none], place), ("sacct", "scontrol_")) for place in range(2)]
-    made += [Reading("gridengine", f"probed {place}", probes("gridengine", conf, place), ("qconf_",)) for place in range(4)]
+    look = {
+        "slurm": (sample("slurm", "sinfo_nodes"), sample("slurm", "squeue_queue")),
+        "oar": (nodes, sample("oar", "oarstat_mixed")),
+    }
+    made = [
+        Reading("slurm", f"probed {place}", probes("slurm", [none, config, none], place), ("sacct", "scontrol_"))
+        for place in range(2)
+    ]
+    made += [
+        Reading("gridengine", f"probed {place}", probes("gridengine", conf, place), ("qconf_",)) for place in range(4)
+    ]
     made += [Reading("oar", "probed", probes("oar", [nodes], 0), ("oarnodes",))]
     for name, one in (("slurm", slurm["sacct"]), ("slurm", slurm["scontrol"]), ("gridengine", engine), ("oar", oar)):
         made += [Reading(name, word, read, stems) for word, read, stems in both(one)]
     for name, one in (("slurm", slurm["sacct"]), ("oar", oar)):
         of_nodes, queue = look[name]
         made += [
-            Reading(name, "snapshot of nodes", lambda done, one=one, queue=queue: one.snapshot([done], queue, AT), ("sinfo", "oarnodes")),
-            Reading(name, "snapshot of jobs", lambda done, one=one, told=of_nodes: one.snapshot([told], done, AT), ("squeue", "oarstat")),
+            Reading(
+                name,
+                "snapshot of nodes",
+                lambda done, one=one, queue=queue: one.snapshot([done], queue, AT),
+                ("sinfo", "oarnodes"),
+            ),
+            Reading(
+                name,
+                "snapshot of jobs",
+                lambda done, one=one, told=of_nodes: one.snapshot([told], done, AT),
+                ("squeue", "oarstat"),
+            ),
         ]
     asked = slurm["scontrol"].usage(["4"], "w")
 
@@ -107,7 +132,9 @@ READINGS = readings()
 
 def captured(reading: Reading) -> list[Completed]:
     stems = [path.stem for path in sorted((FOLDER / reading.dialect).glob("*.txt"))]
-    return [one for stem, one in zip(stems, SAMPLES[reading.dialect], strict=True) if stem.startswith(reading.samples)] or [said()]
+    return [
+        one for stem, one in zip(stems, SAMPLES[reading.dialect], strict=True) if stem.startswith(reading.samples)
+    ] or [said()]
 
 
 @st.composite
@@ -150,7 +177,9 @@ def test_an_answer_is_read_or_said_to_be_unreadable(reading: Reading, data: st.D
 
 
 @pytest.mark.parametrize(
-    "reading", [one for one in READINGS if not one.name.startswith(("cancelled", "submitted"))], ids=lambda one: f"{one.dialect} {one.name}"
+    "reading",
+    [one for one in READINGS if not one.name.startswith(("cancelled", "submitted"))],
+    ids=lambda one: f"{one.dialect} {one.name}",
 )
 @pytest.mark.parametrize("banner", BANNERS[:5])
 def test_words_before_an_answer_change_nothing(reading: Reading, banner: str) -> None:
@@ -161,7 +190,9 @@ def test_words_before_an_answer_change_nothing(reading: Reading, banner: str) ->
             expected = reading.read(done)
         except CentreError:
             continue
-        if reading.name == "records" and "|" in banner:  # sacct is asked for a delimiter that no banner can hold; these samples have "|"
+        if (
+            reading.name == "records" and "|" in banner
+        ):  # sacct is asked for a delimiter that no banner can hold; these samples have "|"
             continue
         found = reading.read(replace(done, stdout=banner + done.stdout))
         assert _parts(found) == _parts(expected), banner

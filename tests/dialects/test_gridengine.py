@@ -49,14 +49,16 @@ def options(command_argv: tuple[str, ...]) -> dict[str, str]:
 
 def test_an_installation_is_asked_what_it_can_do() -> None:
     assert engine == GridEngine(
-        gpu=Complex("gpu", booked=True, per_slot=True), memory=Complex("h_vmem", booked=True, per_slot=True), model=None,
-        environments={"all.q": "smp"}, limits={"all.q": None}, reserves=10, every=timedelta(seconds=1),
+        gpu=Complex("gpu", booked=True, per_slot=True), memory=Complex("h_vmem", booked=True, per_slot=True),
+        model=None, environments={"all.q": "smp"}, limits={"all.q": None}, reserves=10, every=timedelta(seconds=1),
     )  # fmt: skip
     assert isinstance(dialect("gridengine"), GridEngine)
 
 
 def test_an_installation_without_consumables_or_environments_is_asked_for_neither() -> None:
-    plain = "\n".join(line for line in sample("qconf_complexes").stdout.splitlines() if not line.startswith(("gpu", "h_vmem")))
+    plain = "\n".join(
+        line for line in sample("qconf_complexes").stdout.splitlines() if not line.startswith(("gpu", "h_vmem"))
+    )
     bare = GridEngine().probed([said(plain), sample("qconf_no_environments"), sample("qconf_queues"), said()])
     assert (bare.gpu, bare.memory, bare.environments) == (None, Complex("mem_free"), {})
     assert options(bare.submit(spec(memory=GIB)).argv)["-l mem_free"] == "1024M"
@@ -66,8 +68,13 @@ def test_an_installation_without_consumables_or_environments_is_asked_for_neithe
 
 
 def test_the_environment_of_a_queue_keeps_its_slots_on_one_node() -> None:
-    pes = "pe_name mpi\nallocation_rule $fill_up\npe_name smp\nallocation_rule $pe_slots\npe_name gpus\nallocation_rule $pe_slots\n"
-    queues = "qname a.q\npe_list make mpi smp\nh_rt 48:00:00,[n1=24:00:00]\nqname b.q\npe_list mpi,[@gpu=gpus]\nh_rt 3600\n"
+    pes = (
+        "pe_name mpi\nallocation_rule $fill_up\npe_name smp\nallocation_rule $pe_slots\npe_name "
+        "gpus\nallocation_rule $pe_slots\n"
+    )
+    queues = (
+        "qname a.q\npe_list make mpi smp\nh_rt 48:00:00,[n1=24:00:00]\nqname b.q\npe_list mpi,[@gpu=gpus]\nh_rt 3600\n"
+    )
     queues += "qname c.q\npe_list NONE\n"
     found = GridEngine().probed([sample("qconf_complexes"), said(pes), said(queues), said()])
     assert found.environments == {"a.q": "smp", "b.q": "gpus"}
@@ -105,17 +112,20 @@ def test_who_cannot_be_asked_is_not_probed() -> None:
 
 def test_a_job_is_asked_for_with_arguments_and_a_script_that_only_runs_the_program() -> None:
     command = engine.submit(
-        spec(argv=("/opt/py thon", "-m", "x;$(y)"), cores=4, memory=3 * GIB + 1, gpus=8, directory="/d", output="/d/a:b")
+        spec(
+            argv=("/opt/py thon", "-m", "x;$(y)"), cores=4, memory=3 * GIB + 1, gpus=8, directory="/d", output="/d/a:b"
+        )
     )
     assert command.argv == (
-        "qsub", "-terse", "-N", "s-1", "-q", "all.q", "-pe", "smp", "4", "-l", "h_rt=3600,h_vmem=769M,gpu=2", "-o", ":/d/a:b",
-        "-j", "y", "-wd", "/d", "-S", "/bin/bash", "-b", "n", "-r", "n", "-w", "e",
+        "qsub", "-terse", "-N", "s-1", "-q", "all.q", "-pe", "smp", "4", "-l", "h_rt=3600,h_vmem=769M,gpu=2", "-o",
+        ":/d/a:b", "-j", "y", "-wd", "/d", "-S", "/bin/bash", "-b", "n", "-r", "n", "-w", "e",
     )  # fmt: skip
     assert b"\n'/opt/py thon' -m 'x;$(y)'\n" in command.stdin
 
 
 @pytest.mark.parametrize(
-    ("gpus", "cores", "asked_for"), [(1, 1, "1"), (2, 1, "2"), (1, 4, "0.25"), (2, 8, "0.25"), (3, 2, "1.5"), (1, 64, "0.015625")]
+    ("gpus", "cores", "asked_for"),
+    [(1, 1, "1"), (2, 1, "2"), (1, 4, "0.25"), (2, 8, "0.25"), (3, 2, "1.5"), (1, 64, "0.015625")],
 )
 def test_gpus_per_slot_add_up_to_what_was_asked(gpus: int, cores: int, asked_for: str) -> None:
     assert options(engine.submit(spec(gpus=gpus, cores=cores)).argv)["-l gpu"] == asked_for
@@ -202,7 +212,9 @@ def test_a_refusal_keeps_grid_engines_words(name: str, words: str) -> None:
 # ---- could not ask
 
 
-@pytest.mark.parametrize("name", ["queue_down", "queue_hung", "queue_no_qstat", "qstat_cell", "qsub_down", "qdel_down", "history_down"])
+@pytest.mark.parametrize(
+    "name", ["queue_down", "queue_hung", "queue_no_qstat", "qstat_cell", "qsub_down", "qdel_down", "history_down"]
+)
 def test_a_scheduler_that_cannot_be_asked_is_unreachable(name: str) -> None:
     read = {
         "queue": lambda done: engine.statuses(done, AT),
@@ -281,12 +293,26 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
     assert engine.nodes() == ()
     part = engine.snapshot([], sample("queue_mixed"), AT).partitions["all.q"]
     first, second = part.nodes
-    assert (first.name, first.cores, first.cores_used, first.gpus, first.gpus_used, first.up) == ("c1", 48, 2, 4, 3, True)
+    assert (first.name, first.cores, first.cores_used, first.gpus, first.gpus_used, first.up) == (
+        "c1",
+        48,
+        2,
+        4,
+        3,
+        True,
+    )
     assert (second.name, second.cores_used, second.gpus, second.gpus_used) == ("c2", 5, 4, 4)
     assert first.memory == pytest.approx(192 * GIB, rel=1e-5) and first.memory_used == 200 * MIB
-    assert (part.queued_jobs, part.queued_cores, part.running_jobs, part.up) == (7, 7, 4, True)  # 5 of them one array; none held or broken
+    assert (part.queued_jobs, part.queued_cores, part.running_jobs, part.up) == (
+        7,
+        7,
+        4,
+        True,
+    )  # 5 of them one array; none held or broken
     holder = datetime(2026, 11, 23, 4, 57, 35, tzinfo=UTC)
-    assert [(one.cores, one.gpus) for one in part.running] == [(1, 0), (1, 3), (4, 1), (1, 3)] and part.running[2].ends_at == holder
+    assert [(one.cores, one.gpus) for one in part.running] == [(1, 0), (1, 3), (4, 1), (1, 3)] and part.running[
+        2
+    ].ends_at == holder
     assert [(one.cores, one.gpus) for one in part.waiting] == [(1, 3)] + [(1, 4)] * 6
     assert {one.walltime for one in part.waiting} == {timedelta(minutes=10)}
 
@@ -302,7 +328,9 @@ def test_several_queues_share_the_slots_of_their_node() -> None:
         counts = f"<slots_used>{used}</slots_used><slots_resv>1</slots_resv><slots_total>40</slots_total>"
         return f'<Queue-List><name>{queue}@n1</name>{counts}<resource name="slots" type="hc">8</resource></Queue-List>'
 
-    xml = f"<job_info><queue_info>{instance('a.q', 35)}{instance('b.q', 5)}</queue_info><job_info/></job_info>\nqstat 0\n"
+    xml = (
+        f"<job_info><queue_info>{instance('a.q', 35)}{instance('b.q', 5)}</queue_info><job_info/></job_info>\nqstat 0\n"
+    )
     parts = engine.snapshot([], said(xml), AT).partitions
     assert (parts["a.q"].cores_free, parts["b.q"].cores_free) == (4, 8)
 
@@ -369,7 +397,10 @@ def test_cancelling_somebody_elses_job_is_rejected() -> None:
 
 
 def test_accounting_tells_how_each_job_ended() -> None:
-    found = {record.name: (record.job_id, record.state, record.exit_code) for record in engine.records(sample("history_ended"))}
+    found = {
+        record.name: (record.job_id, record.state, record.exit_code)
+        for record in engine.records(sample("history_ended"))
+    }
     assert found == {
         "done": ("1", JobState.COMPLETED, "0:0"),
         "seven": ("2", JobState.FAILED, "7:0"),
@@ -397,7 +428,14 @@ def test_accounting_tells_what_was_given_and_used() -> None:
 def test_a_running_job_has_no_end_and_a_waiting_one_no_start() -> None:
     found = {record.name: record for record in engine.records(sample("history_running"))}
     run, wait = found["holder"], found["gpus2"]
-    assert (run.state, run.cores, run.gpus, run.memory, run.node, run.ended_at) == (JobState.RUNNING, 4, 1, 100 * MIB, "c2", None)
+    assert (run.state, run.cores, run.gpus, run.memory, run.node, run.ended_at) == (
+        JobState.RUNNING,
+        4,
+        1,
+        100 * MIB,
+        "c2",
+        None,
+    )
     assert run.started_at == datetime(2026, 11, 23, 4, 47, 35, tzinfo=UTC)
     assert (wait.state, wait.cores, wait.started_at) == (JobState.QUEUED, 0, None)
 
@@ -412,7 +450,11 @@ def test_a_job_that_accounting_may_still_write_has_no_record_yet() -> None:
 
 
 def row(
-    failed: int, code: int, seconds: int = 5, category: str = "-q all.q -l gpu=0.25,h_rt=600,h_vmem=100M -pe smp 4", peak: float = 0
+    failed: int,
+    code: int,
+    seconds: int = 5,
+    category: str = "-q all.q -l gpu=0.25,h_rt=600,h_vmem=100M -pe smp 4",
+    peak: float = 0,
 ) -> str:
     times = f"1795409231:1795409231:{1795409231 + seconds}"
     head = f"all.q:c2:a:a:x:5:sge:0:{times}:{failed}:{code}:{seconds}"
@@ -464,7 +506,11 @@ def test_accounting_tells_why_each_run_was_over() -> None:
         ("3", 0): Ending.TIMEOUT,
         ("7", 0): Ending.COMPLETED,
     }
-    assert (found["1", 0].cores, found["1", 0].elapsed, found["1", 1].elapsed) == (0, timedelta(), timedelta(seconds=78))
+    assert (found["1", 0].cores, found["1", 0].elapsed, found["1", 1].elapsed) == (
+        0,
+        timedelta(),
+        timedelta(seconds=78),
+    )
     assert found["4", 0].ending is Ending.CANCELLED  # its node went down: the accounting file has no word for that
 
 
@@ -518,7 +564,9 @@ def test_accounting_is_read_for_exactly_the_wanted_jobs(installation: dict[str, 
     assert engine.found(run(engine.find("x+"), installation)) is None
 
 
-def test_accounting_that_is_written_as_json_only_is_said_and_is_no_empty_accounting(installation: dict[str, str]) -> None:
+def test_accounting_that_is_written_as_json_only_is_said_and_is_no_empty_accounting(
+    installation: dict[str, str],
+) -> None:
     """The Open Cluster Scheduler's default."""
     (Path(installation["SGE_ROOT"]) / "default/common/accounting.jsonl").touch()
     for ask, read in ((engine.usage(["5"]), engine.records), (engine.find("x"), engine.found)):

@@ -1,4 +1,5 @@
-"""Every state that Grid Engine's manuals list for jobs and queue instances, its lists of queues and tasks: each with what it is here.
+"""Every state that Grid Engine's manuals list for jobs and queue instances, its lists of queues and tasks: each with
+what it is here.
 
 `SOURCES` names them; a word stands under the oldest manual that lists it.
 """
@@ -32,7 +33,8 @@ ENDED = "ended"
 SOURCES = {
     "status": "sge_status(5) of Son of Grid Engine 8.1.9 and of Debian's gridengine 6.2u5 and 8.1.9",
     "univa": "qstat(1) of Univa Grid Engine 8.6",
-    "ocs": "qstat(1), job_get_state_string and jatask_combine_state_and_status_for_output of the Open Cluster Scheduler 9",
+    "ocs": "qstat(1), job_get_state_string and jatask_combine_state_and_status_for_output of the Open Cluster "
+    "Scheduler 9",
     "none": "no manual",
 }
 JOBS: tuple[tuple[str, JobState | str, str], ...] = (
@@ -70,7 +72,9 @@ def job(word: str, tasks: str = "", queue: str = "") -> str:
 def instance(word: str, name: str = "all.q@n1.cluster.example", jobs: str = "") -> str:
     state = f"<state>{word}</state>" if word else ""
     counts = "<slots_used>0</slots_used><slots_resv>0</slots_resv><slots_total>16</slots_total>"
-    return f'<Queue-List><name>{name}</name>{counts}{state}<resource name="gpu" type="hc">4</resource>{jobs}</Queue-List>'
+    return (
+        f'<Queue-List><name>{name}</name>{counts}{state}<resource name="gpu" type="hc">4</resource>{jobs}</Queue-List>'
+    )
 
 
 def look(instances: str = "", pending: str = "") -> LoadSnapshot:
@@ -91,7 +95,9 @@ def test_each_state_of_a_job_is_what_its_manual_says(source: str, word: str, exp
     status = found["7"]
     assert status.state is expected, SOURCES[source]
     assert status.hopeless is (expected is Q and "E" in word)
-    assert (word in status.reason) is (expected is U or bool(set("sSTNPdx") & set(word)) or "E" in word or ("h" in word and "w" in word))
+    assert (word in status.reason) is (
+        expected is U or bool(set("sSTNPdx") & set(word)) or "E" in word or ("h" in word and "w" in word)
+    )
 
 
 @pytest.mark.parametrize(("source", "word", "up", "free"), QUEUES)
@@ -126,7 +132,11 @@ def test_words_that_no_manual_has_are_told_and_logged_once(caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING, "scnet_hub.domain.centres.state"):
         known.took(taken)
         known.took(taken)
-    assert sum("queue state 'x' is unknown" in line for line in caplog.messages) == 1 == sum("'k'" in line for line in caplog.messages)
+    assert (
+        sum("queue state 'x' is unknown" in line for line in caplog.messages)
+        == 1
+        == sum("'k'" in line for line in caplog.messages)
+    )
 
 
 # ---- lists
@@ -170,7 +180,9 @@ def test_waiting_tasks_are_counted_as_jobs_within_bounds(tasks: str, count: int)
         ("[ag]ll.?", {"all.q": 1, "gpu.q": 1}),
     ],
 )
-def test_a_job_waits_in_the_queue_that_it_asks_for_and_in_all_where_it_asks_by_a_pattern(asked: str, waits_in: dict[str, int]) -> None:
+def test_a_job_waits_in_the_queue_that_it_asks_for_and_in_all_where_it_asks_by_a_pattern(
+    asked: str, waits_in: dict[str, int]
+) -> None:
     parts = look(instance("") + instance("", "gpu.q@n2"), job("qw", queue=asked.replace("&", "&amp;"))).partitions
     assert {name: part.queued_jobs for name, part in parts.items()} == waits_in
 
@@ -183,7 +195,9 @@ def test_a_node_has_the_name_that_its_queue_instance_has(name: str) -> None:
     assert running["7"].node == name
 
 
-@pytest.mark.parametrize(("left", "gpus"), [("4", 4), ("4.000000", 4), ("2(gpu0 gpu1)", 2), ("0", 0), ("NONE", 0), ("9" * 400, 0)])
+@pytest.mark.parametrize(
+    ("left", "gpus"), [("4", 4), ("4.000000", 4), ("2(gpu0 gpu1)", 2), ("0", 0), ("NONE", 0), ("9" * 400, 0)]
+)
 def test_what_is_left_of_a_resource_is_read_in_each_of_its_forms(left: str, gpus: int) -> None:
     text = instance("").replace(">4<", f">{left}<")
     assert look(text).partitions["all.q"].nodes[0].gpus == gpus
@@ -191,7 +205,14 @@ def test_what_is_left_of_a_resource_is_read_in_each_of_its_forms(left: str, gpus
 
 def test_complexes_with_more_columns_are_read_and_lines_that_are_none_are_not() -> None:
     """Univa's have columns for preemption after the urgency; a motd of eight words is no complex."""
-    rows = "#name shortcut type relop requestable consumable default urgency aapre\ngpu gpu RSMAP <= YES YES NONE 0 YES\n"
+    rows = (
+        "#name shortcut type relop requestable consumable default urgency aapre\ngpu gpu RSMAP <= YES YES NONE 0 YES\n"
+    )
     motd = "gpus are down today please use CPU nodes\n"
-    answers = [said(motd + rows), sample("gridengine", "qconf_environments"), sample("gridengine", "qconf_queues"), said()]
+    answers = [
+        said(motd + rows),
+        sample("gridengine", "qconf_environments"),
+        sample("gridengine", "qconf_queues"),
+        said(),
+    ]
     assert GridEngine().probed(answers).gpu == Complex("gpu", booked=True, per_slot=True)

@@ -1,4 +1,5 @@
-"""Long answers: read once for all that a look wants of them, and in a time that grows with their length alone, whatever strangers wrote."""
+"""Long answers: read once for all that a look wants of them, and in a time that grows with their length alone, whatever
+strangers wrote."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from .samples import said, sample
 
 AT = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 LONG = 40_000
-MOST = 2.0  # seconds of CPU time; each of these takes milliseconds, and two to thirty seconds where time grows with the square
+# seconds of CPU time; each of these takes milliseconds, and two to thirty seconds where time grows with the square
+MOST = 2.0
 ROW = "JobId=7 JobName=a UserId=b(1) JobState=RUNNING NumCPUs=1 NumNodes=1 Comment=x "
 READINGS: dict[str, Callable[[], Any]] = {
     "a list of accelerators": lambda: slurm_gres.parse("gpu," * LONG),
@@ -71,7 +73,11 @@ def test_a_job_counts_in_each_partition_that_it_lists_once() -> None:
     lists = {1: "a,b", 2: "b,a", 3: "b,b", 4: "c"}
     queue = "".join(f"{job}|PENDING|{rest.format(names, job, job)}" for job, names in lists.items())
     found = Slurm("sacct").snapshot([said(nodes)], said(queue), AT).partitions
-    assert {name: (part.queued_jobs, part.queued_cores) for name, part in found.items()} == {"a": (2, 4), "b": (3, 6), "c": (1, 2)}
+    assert {name: (part.queued_jobs, part.queued_cores) for name, part in found.items()} == {
+        "a": (2, 4),
+        "b": (3, 6),
+        "c": (1, 2),
+    }
 
 
 def test_of_many_long_arrays_as_many_tasks_are_made_as_are_looked_at() -> None:

@@ -60,7 +60,11 @@ def test_who_cannot_be_asked_is_not_probed() -> None:
 def test_a_job_is_asked_for_with_arguments_and_one_quoted_command() -> None:
     command = oar.submit(
         spec(
-            argv=("/opt/py thon", "-m", "x;$(y)"), cores=4, memory=3 * GIB + 1, walltime=timedelta(hours=30, seconds=61.5), output="/d/log"
+            argv=("/opt/py thon", "-m", "x;$(y)"),
+            cores=4,
+            memory=3 * GIB + 1,
+            walltime=timedelta(hours=30, seconds=61.5),
+            output="/d/log",
         )
     )
     assert command.argv[-14:] == (
@@ -192,7 +196,9 @@ def test_no_answer_at_all_is_an_empty_queue() -> None:
 
 
 def job(state: str, **facts: object) -> Completed:
-    return said(json.dumps({"7": {"state": state, "queue": "default", "name": "x", "exit_code": None, "events": [], **facts}}))
+    return said(
+        json.dumps({"7": {"state": state, "queue": "default", "name": "x", "exit_code": None, "events": [], **facts}})
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,7 +229,11 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
     assert (part.queued_jobs, part.queued_cores, part.running_jobs, part.up) == (3, 17, 1, True)
     limit = timedelta(minutes=10)
     assert [(one.cores, one.ends_at) for one in part.running] == [(12, datetime(2026, 11, 23, 5, 2, 52, tzinfo=UTC))]
-    assert [(one.cores, one.gpus, one.walltime) for one in part.waiting] == [(1, 1, limit), (8, 0, limit), (8, 0, limit)]
+    assert [(one.cores, one.gpus, one.walltime) for one in part.waiting] == [
+        (1, 1, limit),
+        (8, 0, limit),
+        (8, 0, limit),
+    ]
 
 
 def test_every_known_queue_has_all_nodes() -> None:
@@ -247,7 +257,8 @@ def test_gpus_that_are_a_level_are_counted_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    "stdout", ['{"1": {', "garbage", "[]", '{"1": 2}', '{"1": {"state": "Running"}}', '{"x": {}}', '{"1": ' + "[" * 100_000]
+    "stdout",
+    ['{"1": {', "garbage", "[]", '{"1": 2}', '{"1": {"state": "Running"}}', '{"x": {}}', '{"1": ' + "[" * 100_000],
 )
 def test_half_an_answer_is_garbled(stdout: str) -> None:
     for read in (lambda done: oar.statuses(done, AT), oar.records, oar.found):
@@ -273,7 +284,10 @@ def test_a_banner_before_the_answer_is_no_part_of_it() -> None:
 def test_a_job_is_found_by_its_name_the_live_one_first() -> None:
     assert oar.found(sample("oarstat_found_none")) is None
     assert oar.found(sample("oarstat_found")) == "38"
-    three = {job: {"state": state, "queue": "default"} for job, state in (("9", "Error"), ("10", "Terminated"), ("8", "Waiting"))}
+    three = {
+        job: {"state": state, "queue": "default"}
+        for job, state in (("9", "Error"), ("10", "Terminated"), ("8", "Waiting"))
+    }
     assert oar.found(said(json.dumps(three))) == "8"
     three["8"]["state"] = "Error"
     assert oar.found(said(json.dumps(three))) == "10"
@@ -337,8 +351,19 @@ def test_accounting_tells_why_each_run_was_over_and_who_wished_it() -> None:
 
 
 def test_a_job_that_cannot_be_read_is_told_and_stops_no_other() -> None:
-    good = {"state": "Terminated", "queue": "default", "startTime": 50, "stopTime": 60, "exit_code": 0, "assigned_resources": [1]}
-    for broken in ({"state": "Terminated"}, {**good, "assigned_resources": 7}, {**good, "events": ["x"], "exit_code": None}):
+    good = {
+        "state": "Terminated",
+        "queue": "default",
+        "startTime": 50,
+        "stopTime": 60,
+        "exit_code": 0,
+        "assigned_resources": [1],
+    }
+    for broken in (
+        {"state": "Terminated"},
+        {**good, "assigned_resources": 7},
+        {**good, "events": ["x"], "exit_code": None},
+    ):
         first, second = oar.records(said(json.dumps({"1": broken, "2": good})))
         assert (first.state, first.cores, second.elapsed) == (JobState.UNKNOWN, 0, timedelta(seconds=10))
         assert "can't be read" in first.trouble and "'1'" in first.trouble
@@ -348,7 +373,12 @@ def test_accounting_tells_what_was_given() -> None:
     found = {record.name: record for record in oar.records(sample("oarstat_records"))}
     done, deleted = found["done"], found["deleted"]
     assert (done.cores, done.gpus, done.node, done.partition) == (2, 0, "d1", "default")
-    assert done.submitted_at and done.started_at and done.ended_at and done.ended_at - done.started_at == done.elapsed > timedelta()
+    assert (
+        done.submitted_at
+        and done.started_at
+        and done.ended_at
+        and done.ended_at - done.started_at == done.elapsed > timedelta()
+    )
     assert (deleted.cores, deleted.gpus, deleted.elapsed) == (2, 2, timedelta(seconds=5))
 
 
@@ -356,7 +386,12 @@ def test_a_running_job_has_no_end_and_what_never_started_used_nothing() -> None:
     found = {record.name: record for record in oar.records(sample("oarstat_records"))}
     assert (found["wide"].cores, found["wide"].ended_at, found["wide"].elapsed) == (12, None, timedelta())
     for name in ("waiting", "given-up"):
-        assert (found[name].cores, found[name].started_at, found[name].elapsed, found[name].node) == (0, None, timedelta(), "")
+        assert (found[name].cores, found[name].started_at, found[name].elapsed, found[name].node) == (
+            0,
+            None,
+            timedelta(),
+            "",
+        )
 
 
 @pytest.mark.parametrize(

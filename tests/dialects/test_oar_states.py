@@ -1,7 +1,7 @@
 """Every state that OAR has for jobs and resources, and its lists of hosts and resources: each with what it is here.
 
-By the tables `jobs` and `resources` of OAR 2.5 (docs/admin/database-scheme, pg_structure.sql), `available_upto` by oar.conf and
-`get_resources_that_can_be_waked_up`; `drain` came with 2.5.4.
+By the tables `jobs` and `resources` of OAR 2.5 (docs/admin/database-scheme, pg_structure.sql), `available_upto` by
+oar.conf and `get_resources_that_can_be_waked_up`; `drain` came with 2.5.4.
 """
 
 from __future__ import annotations
@@ -95,8 +95,16 @@ def test_each_state_of_a_resource_is_up_or_not(facts: dict[str, Any], up: bool) 
 
 
 def test_only_those_cores_of_a_node_count_that_take_jobs() -> None:
-    states = ({"state": "Alive"}, {"state": "Dead"}, {"state": "Alive", "drain": "YES"}, {"state": "Suspected"}, {"state": "odd"})
-    (node,) = look({number: resource(number, **facts) for number, facts in enumerate(states)}).partitions["default"].nodes
+    states = (
+        {"state": "Alive"},
+        {"state": "Dead"},
+        {"state": "Alive", "drain": "YES"},
+        {"state": "Suspected"},
+        {"state": "odd"},
+    )
+    (node,) = (
+        look({number: resource(number, **facts) for number, facts in enumerate(states)}).partitions["default"].nodes
+    )
     assert (node.cores, node.up) == (1, True)
 
 

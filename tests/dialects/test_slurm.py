@@ -1,4 +1,5 @@
-"""The Slurm dialect against what Slurm 22.05 really said: `tests/samples/slurm`, captured from clusters with and without slurmdbd."""
+"""The Slurm dialect against what Slurm 22.05 really said: `tests/samples/slurm`, captured from clusters with and
+without slurmdbd."""
 
 import shutil
 import subprocess
@@ -14,7 +15,17 @@ from scnet_hub.domain.dialects.slurm_accounting import STATES
 from scnet_hub.domain.dialects.slurm_backfill import Cycle
 from scnet_hub.domain.dialects.slurm_hosts import first_host
 from scnet_hub.domain.dialects.slurm_site import Site
-from scnet_hub.domain.jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, UsageRecord, Waiting
+from scnet_hub.domain.jobs import (
+    Backfill,
+    Booking,
+    Ending,
+    JobSpec,
+    JobState,
+    JobStatus,
+    LoadSnapshot,
+    UsageRecord,
+    Waiting,
+)
 from scnet_hub.errors import BadOption, Garbled, Rejected, SpecError, Unreachable
 
 from .samples import shown
@@ -25,9 +36,13 @@ GIB = 2**30
 slurm = Slurm("sacct", Cycle())
 
 
-def row(job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None", tasks: str = "N/A", array: int = 0) -> str:
+def row(
+    job: int, state: str, node: str = "n1", start: str = "N/A", reason: str = "None", tasks: str = "N/A", array: int = 0
+) -> str:
     asked = "N/A|N/A|N/A|N/A|1|1|1"
-    return f"{job}|{state}|{node}|{start}|main|1|1:00:00|{asked}|{array or job}|{tasks}|{reason}|                a-job|.\n"
+    return (
+        f"{job}|{state}|{node}|{start}|main|1|1:00:00|{asked}|{array or job}|{tasks}|{reason}|                a-job|.\n"
+    )
 
 
 def sample(name: str) -> Completed:
@@ -49,11 +64,19 @@ def spec(**changes: object) -> JobSpec:
 
 def test_a_job_is_asked_for_with_arguments_and_a_script_that_only_becomes_the_program() -> None:
     command = slurm.submit(
-        spec(argv=("/opt/py thon", "-m", "x;$(y)"), cores=4, memory=3 * GIB + 1, gpus=2, gpu_model="a100", directory="/d", output="/d/%j")
+        spec(
+            argv=("/opt/py thon", "-m", "x;$(y)"),
+            cores=4,
+            memory=3 * GIB + 1,
+            gpus=2,
+            gpu_model="a100",
+            directory="/d",
+            output="/d/%j",
+        )
     )
     assert command.argv == (
-        "sbatch", "--parsable", "--no-requeue", "--job-name=s-1", "--partition=main", "--nodes=1", "--ntasks=1", "--cpus-per-task=4",
-        "--mem=3073M", "--time=01:00:00", "--gres=gpu:a100:2", "--output=/d/%%j", "--chdir=/d",
+        "sbatch", "--parsable", "--no-requeue", "--job-name=s-1", "--partition=main", "--nodes=1", "--ntasks=1",
+        "--cpus-per-task=4", "--mem=3073M", "--time=01:00:00", "--gres=gpu:a100:2", "--output=/d/%%j", "--chdir=/d",
     )  # fmt: skip
     assert command.stdin == b"#!/bin/bash\nexec '/opt/py thon' -m 'x;$(y)'\n"
 
@@ -93,7 +116,9 @@ def test_only_numbers_are_job_ids() -> None:
 
 def test_the_job_id_is_read_after_any_banner() -> None:
     assert slurm.submitted(sample("submitted")) == "4"
-    assert slurm.submitted(said("\x1b[1mWelcome to 2026\x1b[0m\nsbatch: lua: filled in 3 defaults\n123;beta\n")) == "123"
+    assert (
+        slurm.submitted(said("\x1b[1mWelcome to 2026\x1b[0m\nsbatch: lua: filled in 3 defaults\n123;beta\n")) == "123"
+    )
 
 
 def test_an_answer_without_an_id_is_garbled() -> None:
@@ -121,7 +146,9 @@ def test_a_refusal_keeps_slurms_words(name: str, words: str) -> None:
 # ---- could not ask
 
 
-@pytest.mark.parametrize("name", ["squeue_down", "squeue_hung", "sbatch_down", "scancel_down", "sinfo_down", "sacct_down"])
+@pytest.mark.parametrize(
+    "name", ["squeue_down", "squeue_hung", "sbatch_down", "scancel_down", "sinfo_down", "sacct_down"]
+)
 def test_a_scheduler_that_cannot_be_asked_is_unreachable(name: str) -> None:
     read = {
         "squeue": lambda done: slurm.statuses(done, AT),
@@ -161,12 +188,17 @@ def test_a_centre_without_slurms_commands_is_unreachable() -> None:
 def test_one_answer_gives_every_listed_job_its_state_node_and_reason() -> None:
     found = slurm.statuses(sample("squeue_queue"), AT)
     assert {job: status.state for job, status in found.items()} == {
-        "1": JobState.COMPLETED, "2": JobState.FAILED, "3": JobState.FAILED, "4": JobState.RUNNING, "5": JobState.QUEUED,
-        "6": JobState.QUEUED, "7": JobState.QUEUED, "8": JobState.QUEUED, "9": JobState.QUEUED,
+        "1": JobState.COMPLETED, "2": JobState.FAILED, "3": JobState.FAILED, "4": JobState.RUNNING,
+        "5": JobState.QUEUED, "6": JobState.QUEUED, "7": JobState.QUEUED, "8": JobState.QUEUED, "9": JobState.QUEUED,
     }  # fmt: skip
     assert found["4"] == JobStatus(state=JobState.RUNNING, seen_at=AT, name="a-job", node="gamma1")
     assert found["5"] == JobStatus(
-        state=JobState.QUEUED, seen_at=AT, name="a-job", reason="Resources", place=1, starts_at=datetime.fromtimestamp(1795968766, UTC)
+        state=JobState.QUEUED,
+        seen_at=AT,
+        name="a-job",
+        reason="Resources",
+        place=1,
+        starts_at=datetime.fromtimestamp(1795968766, UTC),
     )
     assert found["2"].reason == "NonZeroExitCode"
 
@@ -203,13 +235,17 @@ def test_an_unknown_state_is_told_as_its_own_reason() -> None:
     assert slurm.statuses(said(row(1, "WEATHER_HOLD")), AT)["1"].reason == "WEATHER_HOLD"
 
 
-@pytest.mark.parametrize("stdout", [row(1, "RUNNING") + "2|RUN", "1|RUNNING|n1\n", row(1, "RUNNING").replace("N/A|", "", 1)])
+@pytest.mark.parametrize(
+    "stdout", [row(1, "RUNNING") + "2|RUN", "1|RUNNING|n1\n", row(1, "RUNNING").replace("N/A|", "", 1)]
+)
 def test_half_an_answer_is_garbled(stdout: str) -> None:
     with pytest.raises(Garbled):
         slurm.statuses(said(stdout), AT)
 
 
-@pytest.mark.parametrize("name", ["x\n1|FAILED", "x|.\n1|FAILED|n|N/", "|.\n1|FAILED||||||||.", "1|", "é|.\n1|FAILED||||||"])
+@pytest.mark.parametrize(
+    "name", ["x\n1|FAILED", "x|.\n1|FAILED|n|N/", "|.\n1|FAILED||||||||.", "1|", "é|.\n1|FAILED||||||"]
+)
 def test_a_strangers_name_is_no_row_and_breaks_none(name: str) -> None:
     """squeue prints a name as it is, cut to its width; captured from Slurm 22.05: `--job-name=$'x\\n1|FAILED'`."""
     theirs = row(9, "PENDING").replace("                a-job", f"{name:>21}"[:21])
@@ -237,7 +273,9 @@ def test_a_job_is_found_by_its_name_the_live_one_first() -> None:
 
 def test_cancelling_what_is_gone_is_success() -> None:
     slurm.cancelled(sample("scancel_unknown"))
-    slurm.cancelled(said(stderr="scancel: error: Kill job error on job id 5: Job/step already completing or completed\n", code=1))
+    slurm.cancelled(
+        said(stderr="scancel: error: Kill job error on job id 5: Job/step already completing or completed\n", code=1)
+    )
     slurm.cancelled(said(stderr="scancel: error: Kill job error on job id 5: Invalid job id specified\n", code=1))
 
 
@@ -253,7 +291,13 @@ def test_a_snapshot_has_what_is_booked_on_each_node_and_the_queue() -> None:
     taken = slurm.snapshot([sample("sinfo_nodes")], sample("squeue_queue"), AT)
     main = taken.partitions["main"]
     first, second = main.nodes
-    assert (first.name, first.cores, first.cores_used, first.memory, first.memory_used) == ("gamma1", 4, 2, 8000 * 2**20, 1024 * 2**20)
+    assert (first.name, first.cores, first.cores_used, first.memory, first.memory_used) == (
+        "gamma1",
+        4,
+        2,
+        8000 * 2**20,
+        1024 * 2**20,
+    )
     assert (first.gpus, first.gpus_used, first.gpu_model, first.up) == (2, 1, "a100", True)
     assert (second.cores_used, second.gpus_used) == (0, 0)
     assert (main.queued_jobs, main.queued_cores, main.running_jobs) == (4, 14, 1)  # the held job stands in nobody's way
@@ -276,8 +320,10 @@ def test_a_drained_node_is_not_up() -> None:
 
 @pytest.mark.parametrize(
     ("state", "up"),
-    [("idle", True), ("mixed-", True), ("idle~", True), ("planned", True), ("allocated+", True), ("idle*", False), ("down*", False),
-     ("maint", False), ("idle$", False), ("reserved", False), ("draining", False), ("unknown", False), ("mixed@", False)],
+    [("idle", True), ("mixed-", True), ("idle~", True), ("planned", True), ("allocated+", True), ("idle*", False),
+    ("down*", False),
+     ("maint", False), ("idle$", False), ("reserved", False), ("draining", False), ("unknown", False),
+     ("mixed@", False)],
 )  # fmt: skip
 def test_a_nodes_state_says_whether_it_takes_jobs(state: str, up: bool) -> None:
     row = f"n1|main|0/4/0/4|8000|0|(null)|gpu:0|{state}|infinite|up|\n"
@@ -287,20 +333,31 @@ def test_a_nodes_state_says_whether_it_takes_jobs(state: str, up: bool) -> None:
 
 
 def test_a_closed_partition_is_not_up_and_gpus_of_several_kinds_add_up() -> None:
-    row = (
-        "n1|gpu|8/56/0/64|256000|8000|gpu:a100:4(S:0-1),gpu:h100:2,shard:8|gpu:a100:1(IDX:0,2),gpu:h100:1(IDX:0)|mixed|1-00:00:00|inact|\n"
-    )
+    row = "n1|gpu|8/56/0/64|256000|8000|gpu:a100:4(S:0-1),gpu:h100:2,shard:8|gpu:a100:1(IDX:0,2),gpu:h100:1(IDX:0)|mixed|1-00:00:00|inact|\n"
     part = slurm.snapshot([said(row)], said(), AT).partitions["gpu"]
     assert not part.up
     assert (part.nodes[0].gpus, part.nodes[0].gpus_used, part.nodes[0].gpu_model) == (6, 2, "a100")
 
 
 def test_places_count_from_one_by_priority() -> None:
-    assert [slurm.statuses(sample("squeue_queue"), AT)[job].place for job in ("5", "6", "7", "8", "9", "4")] == [1, 2, 3, 4, 0, 0]
+    assert [slurm.statuses(sample("squeue_queue"), AT)[job].place for job in ("5", "6", "7", "8", "9", "4")] == [
+        1,
+        2,
+        3,
+        4,
+        0,
+        0,
+    ]
 
 
 def test_what_slurm_says_can_never_start_is_hopeless_what_only_waits_is_not() -> None:
-    reasons = ("PartitionTimeLimit", "QOSMaxWallDurationPerJobLimit", "Resources", "Priority", "ReqNodeNotAvail, UnavailableNodes:n1")
+    reasons = (
+        "PartitionTimeLimit",
+        "QOSMaxWallDurationPerJobLimit",
+        "Resources",
+        "Priority",
+        "ReqNodeNotAvail, UnavailableNodes:n1",
+    )
     found = [slurm.statuses(said(row(1, "PENDING", "n/a", reason=reason)), AT)["1"].hopeless for reason in reasons]
     assert found == [True, True, False, False, False]
     assert not slurm.statuses(said(row(1, "RUNNING", reason="PartitionTimeLimit")), AT)["1"].hopeless
@@ -327,22 +384,33 @@ def test_where_ended_jobs_are_looked_up_is_asked_unless_it_is_said() -> None:
 
 
 def looked(words: str, interval: int = 30) -> Backfill | None:
-    taken: LoadSnapshot = Slurm("sacct", Cycle(interval)).snapshot([said(sample("sinfo_nodes").stdout + words)], said(), AT)
+    taken: LoadSnapshot = Slurm("sacct", Cycle(interval)).snapshot(
+        [said(sample("sinfo_nodes").stdout + words)], said(), AT
+    )
     (backfill,) = {part.backfill for part in taken.partitions.values()}
     return backfill
 
 
 def stats(said_at: int, last: int, *more: str, head: str = "Backfilling stats") -> str:
     rows = ("\tTotal cycles: 9", f"\tLast cycle when: Mon Nov 23 01:39:50 2026 ({last})", *(f"\t{row}" for row in more))
-    return "\n".join((f"sdiag output at Mon Nov 23 01:40:00 2026 ({said_at})", head, *rows, "\tLast depth cycle: 3", ""))
+    return "\n".join(
+        (f"sdiag output at Mon Nov 23 01:40:00 2026 ({said_at})", head, *rows, "\tLast depth cycle: 3", "")
+    )
 
 
 @pytest.mark.parametrize(
     ("config", "cycle"),
     [
         ("SchedulerParameters     = (null)\nSchedulerType           = sched/backfill\n", Cycle(30, 500)),
-        ("SchedulerParameters     = defer,bf_interval=60,bf_continue\nSchedulerType           = sched/backfill\n", Cycle(60, 500)),
-        ("SchedulerParameters     = bf_max_job_test=90,bf_max_job_test_x=1\nSchedulerType           = sched/backfill\n", Cycle(30, 90)),
+        (
+            "SchedulerParameters     = defer,bf_interval=60,bf_continue\nSchedulerType           = sched/backfill\n",
+            Cycle(60, 500),
+        ),
+        (
+            "SchedulerParameters     = bf_max_job_test=90,bf_max_job_test_x=1\nSchedulerType           = "
+            "sched/backfill\n",
+            Cycle(30, 90),
+        ),
         ("SchedulerParameters     = bf_interval=-1\nSchedulerType           = sched/backfill\n", Cycle(0, 500)),
         ("SchedulerParameters     = bf_interval=60\nSchedulerType           = sched/builtin\n", Cycle()),
         ("", Cycle()),
@@ -373,17 +441,29 @@ def test_a_period_is_the_pause_and_a_cycle_with_its_own_pauses() -> None:
     assert looked(stats(1_000_000_050, 1_000_000_030, "Last cycle: 9000000", "Mean cycle: 8000000")) == Backfill(
         AT - timedelta(seconds=20), timedelta(seconds=40)
     )
-    assert looked(stats(1_000_000_050, 1_000_000_030, "Last cycle: 4000000")) == Backfill(AT - timedelta(seconds=20), timedelta(seconds=35))
+    assert looked(stats(1_000_000_050, 1_000_000_030, "Last cycle: 4000000")) == Backfill(
+        AT - timedelta(seconds=20), timedelta(seconds=35)
+    )
 
 
 def test_a_backfill_that_had_nothing_to_do_is_taken_to_look_now() -> None:
     assert looked(stats(1_000_000_050, 1_000_000_000)) == Backfill(AT, timedelta(seconds=30))
     within = "Backfilling stats (WARNING: data obtained in the middle of backfilling execution.)"
-    assert looked(stats(1_000_000_050, 1_000_000_000, head=within)) == Backfill(AT - timedelta(seconds=50), timedelta(seconds=30))
+    assert looked(stats(1_000_000_050, 1_000_000_000, head=within)) == Backfill(
+        AT - timedelta(seconds=50), timedelta(seconds=30)
+    )
 
 
 @pytest.mark.parametrize(
-    "words", ["", "You are no operator.\n", "sdiag output at Mon (1000000050)\n", stats(5, 3), stats(10**12, 10**12), "Backfilling stats\n"]
+    "words",
+    [
+        "",
+        "You are no operator.\n",
+        "sdiag output at Mon (1000000050)\n",
+        stats(5, 3),
+        stats(10**12, 10**12),
+        "Backfilling stats\n",
+    ],
 )
 def test_a_look_without_a_word_of_backfill_is_a_look(words: str) -> None:
     assert looked(words) is None
@@ -402,7 +482,9 @@ def test_a_look_does_not_fail_by_sdiag(sdiag: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     question = Slurm("sacct", Cycle(30)).nodes()[0]
-    done = subprocess.run(question.argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        question.argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=30
+    )
     assert done.returncode == 0 and done.stderr == ""
     part = Slurm("sacct", Cycle(30)).snapshot([Completed(question, 0, done.stdout, "")], said(), AT).partitions["main"]
     assert part.cores == 4 and part.backfill is None
@@ -412,7 +494,10 @@ def test_what_sinfo_says_is_not_hidden_by_sdiag(tmp_path: Path) -> None:
     (tmp_path / "sinfo").write_text("#!/bin/sh\necho sinfo: no >&2\nexit 3\n")
     (tmp_path / "sinfo").chmod(0o755)
     done = subprocess.run(
-        Slurm("sacct", Cycle(30)).nodes()[0].argv, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True
+        Slurm("sacct", Cycle(30)).nodes()[0].argv,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (3, "sinfo: no\n")
 
@@ -435,7 +520,11 @@ def test_accounting_tells_what_was_allocated_and_used() -> None:
 
 def test_a_running_job_has_no_end_and_a_waiting_one_no_start() -> None:
     records = {record.job_id: record for record in slurm.records(sample("sacct"))}
-    assert (records["4"].state, records["4"].ended_at, records["4"].elapsed) == (JobState.RUNNING, None, timedelta(seconds=157))
+    assert (records["4"].state, records["4"].ended_at, records["4"].elapsed) == (
+        JobState.RUNNING,
+        None,
+        timedelta(seconds=157),
+    )
     assert (records["5"].state, records["5"].started_at) == (JobState.QUEUED, None)
 
 
@@ -500,10 +589,26 @@ def test_every_run_of_a_requeued_job_is_a_record_of_its_own() -> None:
     first, second = found["6", 0], found["6", 1]
     assert (first.ending, first.state, first.elapsed) == (Ending.REQUEUED, JobState.QUEUED, timedelta(seconds=12))
     assert (second.ending, second.elapsed) == (Ending.COMPLETED, timedelta(minutes=5))
-    assert first.submitted_at and second.submitted_at and first.ended_at and first.submitted_at < first.ended_at == second.submitted_at
-    assert found["8", 0].ending is Ending.NODE_FAILURE and found["8", 1].state is JobState.QUEUED and found["8", 1].cores == 0
-    assert found["10", 0].ending is Ending.PREEMPTED and found["10", 1].state is JobState.RUNNING and found["10", 1].ending is None
-    assert [record.restart for record in slurm.records(sample("sacct_runs")) if record.job_id == "6"] == [0, 1]  # the last is the newest
+    assert (
+        first.submitted_at
+        and second.submitted_at
+        and first.ended_at
+        and first.submitted_at < first.ended_at == second.submitted_at
+    )
+    assert (
+        found["8", 0].ending is Ending.NODE_FAILURE
+        and found["8", 1].state is JobState.QUEUED
+        and found["8", 1].cores == 0
+    )
+    assert (
+        found["10", 0].ending is Ending.PREEMPTED
+        and found["10", 1].state is JobState.RUNNING
+        and found["10", 1].ending is None
+    )
+    assert [record.restart for record in slurm.records(sample("sacct_runs")) if record.job_id == "6"] == [
+        0,
+        1,
+    ]  # the last is the newest
 
 
 def test_a_run_that_was_requeued_before_slurmdbd_knew_of_its_start_used_nothing() -> None:
@@ -514,15 +619,17 @@ def test_a_run_that_was_requeued_before_slurmdbd_knew_of_its_start_used_nothing(
     one, other = slurm.records(said(f"{first}\n{second}\n"))
     assert (one.ending, one.cores, one.gpus, one.elapsed, one.started_at) == (Ending.REQUEUED, 0, 0, timedelta(), None)
     assert (other.restart, other.cores, other.elapsed) == (1, 1, timedelta(seconds=6))
-    with_time = first.replace("|0|00:00.047", "|2|00:00.047")  # that would be something used, which is never dropped in silence
+    with_time = first.replace(
+        "|0|00:00.047", "|2|00:00.047"
+    )  # that would be something used, which is never dropped in silence
     assert slurm.records(said(f"{with_time}\n"))[0].cores == 1
 
 
 def test_accounting_tells_why_each_run_was_over() -> None:
     found = runs()
     assert {job: found[job, 0].ending for job in ("1", "3", "4", "5", "7", "9", "11")} == {
-        "1": Ending.COMPLETED, "3": Ending.TIMEOUT, "4": Ending.CANCELLED, "5": Ending.CANCELLED, "7": Ending.NODE_FAILURE,
-        "9": Ending.PREEMPTED, "11": Ending.DEADLINE,
+        "1": Ending.COMPLETED, "3": Ending.TIMEOUT, "4": Ending.CANCELLED, "5": Ending.CANCELLED,
+        "7": Ending.NODE_FAILURE, "9": Ending.PREEMPTED, "11": Ending.DEADLINE,
     }  # fmt: skip
     assert (found["4", 0].ended_by, found["4", 0].state_raw) == ("20001", "CANCELLED by 20001")
     assert (found["11", 0].cores, found["11", 0].started_at) == (0, None)
@@ -548,15 +655,18 @@ def test_parts_of_arrays_and_of_heterogeneous_jobs_are_jobs_under_their_own_numb
 
 def test_an_id_given_out_again_is_another_job_not_another_run() -> None:
     row = "7|COMPLETED|1|cpu=1|1G|{0}|{0}|{1}|9|00:01|b1|0:0|main|{2}\n"
-    ours, later = slurm.records(said(row.format(1795400000, 1795400009, "scnet-a") + row.format(1795500000, 1795500009, "scnet-b")))
+    ours, later = slurm.records(
+        said(row.format(1795400000, 1795400009, "scnet-a") + row.format(1795500000, 1795500009, "scnet-b"))
+    )
     assert [(one.name, one.restart) for one in (ours, later)] == [("scnet-a", 0), ("scnet-b", 0)]
 
 
 def accounted(**changes: str) -> UsageRecord:
     fields = {
-        "JobIDRaw": "7", "State": "COMPLETED", "AllocCPUS": "4", "AllocTRES": "billing=4,cpu=4,mem=8G,node=2", "ReqMem": "1G",
-        "Submit": "1795400000", "Start": "1795400010", "End": "1795400020", "ElapsedRaw": "10", "TotalCPU": "00:01", "NodeList": "n[1-2]",
-        "ExitCode": "0:0", "Partition": "main", "JobName": "scnet-a", **changes,
+        "JobIDRaw": "7", "State": "COMPLETED", "AllocCPUS": "4", "AllocTRES": "billing=4,cpu=4,mem=8G,node=2",
+        "ReqMem": "1G", "Submit": "1795400000", "Start": "1795400010", "End": "1795400020", "ElapsedRaw": "10",
+        "TotalCPU": "00:01", "NodeList": "n[1-2]", "ExitCode": "0:0", "Partition": "main", "JobName": "scnet-a",
+        **changes,
     }  # fmt: skip
     other = sample("sacct").stdout.splitlines()[0]
     found = slurm.records(said("|".join(fields.values()) + f"\n{other}\n"))
@@ -592,9 +702,10 @@ def test_no_length_of_a_job_is_out_of_reach(elapsed: int) -> None:
 @pytest.mark.parametrize(
     ("field", "text"),
     [
-        ("ElapsedRaw", "-5"), ("ElapsedRaw", "nan"), ("ElapsedRaw", ""), ("ElapsedRaw", "9" * 15), ("ElapsedRaw", "9" * 5000),
-        ("AllocCPUS", "-4"), ("AllocCPUS", "1e3"), ("AllocTRES", "gres/gpu=-1"), ("AllocTRES", "gres/gpu:a100=x"), ("State", "EXPLODED"),
-        ("JobIDRaw", "7_[1-9]"), ("JobIDRaw", "7+1"), ("JobIDRaw", "what"),
+        ("ElapsedRaw", "-5"), ("ElapsedRaw", "nan"), ("ElapsedRaw", ""), ("ElapsedRaw", "9" * 15),
+        ("ElapsedRaw", "9" * 5000), ("AllocCPUS", "-4"), ("AllocCPUS", "1e3"), ("AllocTRES", "gres/gpu=-1"),
+        ("AllocTRES", "gres/gpu:a100=x"), ("State", "EXPLODED"), ("JobIDRaw", "7_[1-9]"), ("JobIDRaw", "7+1"),
+        ("JobIDRaw", "what"),
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_read_is_told_and_stops_no_other(field: str, text: str) -> None:
@@ -622,7 +733,9 @@ def test_the_controller_counts_restarts_itself() -> None:
 # ---- the rest
 
 
-@pytest.mark.parametrize(("hosts", "first"), [("n1", "n1"), ("n[001-004,9]", "n001"), ("a1,b[1-2]", "a1"), ("r[1-2]-x", "r1-x"), ("", "")])
+@pytest.mark.parametrize(
+    ("hosts", "first"), [("n1", "n1"), ("n[001-004,9]", "n001"), ("a1,b[1-2]", "a1"), ("r[1-2]-x", "r1-x"), ("", "")]
+)
 def test_the_first_host_of_a_list(hosts: str, first: str) -> None:
     assert first_host(hosts) == first
 
@@ -636,7 +749,11 @@ def test_unknown_dialects_and_accountings_are_spec_errors() -> None:
 
 def test_a_job_that_the_queue_forgot_is_found_in_accounting_by_its_name() -> None:
     question = slurm.remembered("scnet-aaaabbbbcccc")
-    assert question is not None and "--name=scnet-aaaabbbbcccc" in question.argv and "--starttime=now-7days" in question.argv
+    assert (
+        question is not None
+        and "--name=scnet-aaaabbbbcccc" in question.argv
+        and "--starttime=now-7days" in question.argv
+    )
     assert slurm.recalled(said("12\n7\n")) == "12" and slurm.recalled(said("")) is None
     assert Slurm("scontrol").remembered("scnet-aaaabbbbcccc") is None
     with pytest.raises(Unreachable):

@@ -1,5 +1,6 @@
-"""Waiting arrays: one row of squeue for all tasks. Expressions as `xlate_array_task_str` (src/common/slurm_protocol_defs.c) and `bit_fmt`
-(src/common/bitstring.c) print them, seen on Slurm 22.05 (`tests/samples/slurm/squeue_arrays.txt`)."""
+"""Waiting arrays: one row of squeue for all tasks. Expressions as `xlate_array_task_str`
+(src/common/slurm_protocol_defs.c) and `bit_fmt` (src/common/bitstring.c) print them, seen on Slurm 22.05
+(`tests/samples/slurm/squeue_arrays.txt`)."""
 
 import pytest
 

@@ -1,5 +1,6 @@
-"""Every spelling of a count of accelerators in Slurm 20.11 to 25.11, each with where it stands: `src/interfaces/gres.c` (before 23.02
-`src/common/gres.c`), the manuals, and what a Slurm 22.05 with GPUs and DCUs printed (`tests/samples/slurm/*_gres.txt`)."""
+"""Every spelling of a count of accelerators in Slurm 20.11 to 25.11, each with where it stands: `src/interfaces/gres.c`
+(before 23.02 `src/common/gres.c`), the manuals, and what a Slurm 22.05 with GPUs and DCUs printed
+(`tests/samples/slurm/*_gres.txt`)."""
 
 import pytest
 
@@ -112,9 +113,17 @@ def test_accelerators_of_any_name_are_counted_on_nodes_and_in_the_queue() -> Non
     taken = probed().snapshot([sample("slurm", "sinfo_gres")], sample("slurm", "squeue_arrays"), AT).partitions
     seen = {node.name: (node.gpus, node.gpus_used, node.gpu_model) for part in taken.values() for node in part.nodes}
     assert seen == {"g1": (2, 2, "3090"), "g2": (2, 1, ""), "c1": (4, 3, "z100")}
-    assert [one.gpus for one in taken["dcu"].running] == [2, 1, 0, 0]  # --gres=dcu:z100:2, --gres=dcu, two tasks of an array
+    assert [one.gpus for one in taken["dcu"].running] == [
+        2,
+        1,
+        0,
+        0,
+    ]  # --gres=dcu:z100:2, --gres=dcu, two tasks of an array
     assert [one.gpus for one in taken["main"].running] == [0, 2, 1]  # none, --gpus=2, --gpus-per-node=1
-    assert [one.gpus for one in taken["main"].waiting][:2] == [1, 2]  # --gres=gpu:3090:1, two tasks of --gpus-per-task=1
+    assert [one.gpus for one in taken["main"].waiting][:2] == [
+        1,
+        2,
+    ]  # --gres=gpu:3090:1, two tasks of --gpus-per-task=1
 
 
 @pytest.mark.parametrize(
@@ -141,14 +150,17 @@ def test_accelerators_are_known_by_their_usual_names_or_by_what_nodes_have() -> 
 # ---- accounting that does not tell of them
 
 
-def accounted(dialect: Slurm, *, tres: str = "billing=2,cpu=2,mem=500M,node=1", submit: str = "", job: str = "77") -> Completed:
-    """A row of sacct as it was captured on Slurm 22.05 of a job of two GPUs, without gres/gpu in AccountingStorageTRES."""
+def accounted(
+    dialect: Slurm, *, tres: str = "billing=2,cpu=2,mem=500M,node=1", submit: str = "", job: str = "77"
+) -> Completed:
+    """A row of sacct as it was captured on Slurm 22.05 of a job of two GPUs, without gres/gpu in
+    AccountingStorageTRES."""
     asked = dialect.usage(["77"], "w")
     fields = next(word for word in asked.argv if word.startswith("--format=")).removeprefix("--format=").split(",")
     facts = {
-        "JobIDRaw": job, "State": "COMPLETED", "AllocCPUS": "2", "AllocTRES": tres, "ReqMem": "500M", "Submit": "1795953000",
-        "Start": "1795953600", "End": "1795957200", "ElapsedRaw": "3600", "TotalCPU": "0:1", "NodeList": "b1", "ExitCode": "0:0",
-        "Partition": "batch", "JobName": "scnet-a-1", "SubmitLine": submit,
+        "JobIDRaw": job, "State": "COMPLETED", "AllocCPUS": "2", "AllocTRES": tres, "ReqMem": "500M",
+        "Submit": "1795953000", "Start": "1795953600", "End": "1795957200", "ElapsedRaw": "3600", "TotalCPU": "0:1",
+        "NodeList": "b1", "ExitCode": "0:0", "Partition": "batch", "JobName": "scnet-a-1", "SubmitLine": submit,
     }  # fmt: skip
     return Completed(asked, 0, "|w|".join(facts[field] for field in fields) + "\n", "")
 
@@ -157,7 +169,8 @@ def accounted(dialect: Slurm, *, tres: str = "billing=2,cpu=2,mem=500M,node=1", 
     "submit",
     [
         "sbatch --gres=gpu:2", "sbatch --gres gpu:a100:2 x.sh", "sbatch --gpus=2", "sbatch -G 2 x.sh", "sbatch -G2",
-        "sbatch --gpus-per-node=a100:1", "sbatch --gpus-per-task 1", "sbatch --tres-per-task=gres/gpu:1", "sbatch --gres=gpu",
+        "sbatch --gpus-per-node=a100:1", "sbatch --gpus-per-task 1", "sbatch "
+        "--tres-per-task=gres/gpu:1", "sbatch --gres=gpu",
         "sbatch --gres=dcu:z100:1", "sbatch --wrap='x",
     ],
 )  # fmt: skip
@@ -166,12 +179,20 @@ def test_a_job_whose_gpus_accounting_does_not_tell_is_never_one_without(submit: 
     record = untracked.records(accounted(untracked, submit=submit))[0]
     asks = "--wrap" not in submit
     assert ("gres/gpu, gres/dcu to AccountingStorageTRES" in record.trouble) is asks
-    assert (record.state, record.cores, record.elapsed.seconds) == (JobState.COMPLETED, 2, 3600), "what else is told of it holds"
+    assert (record.state, record.cores, record.elapsed.seconds) == (JobState.COMPLETED, 2, 3600), (
+        "what else is told of it holds"
+    )
 
 
 def test_jobs_without_gpus_are_told_as_ever() -> None:
     untracked = probed()
-    for submit in ("sbatch --cpus-per-task=2 --gres=shard:2", "sbatch --gres=none", "sbatch -J gpu:2 x.sh", "sbatch --wrap=a\nb", ""):
+    for submit in (
+        "sbatch --cpus-per-task=2 --gres=shard:2",
+        "sbatch --gres=none",
+        "sbatch -J gpu:2 x.sh",
+        "sbatch --wrap=a\nb",
+        "",
+    ):
         assert untracked.records(accounted(untracked, submit=submit))[0].trouble == ""
 
 
@@ -187,20 +208,27 @@ def test_what_accounting_tracks_needs_no_other_word() -> None:
     [
         ("AccountingStorageTRES = cpu,mem,gres/gpu,gres/gpu:a100\nGresTypes = gpu,mps\n", ()),
         ("AccountingStorageTRES = cpu,mem\nGresTypes = gpu\n", ("gpu",)),
-        ("AccountingStorageTRES = cpu,mem,gres/gpu:a100\nGresTypes = gpu\n", ("gpu",)),  # tells only of jobs that named the model
+        (
+            "AccountingStorageTRES = cpu,mem,gres/gpu:a100\nGresTypes = gpu\n",
+            ("gpu",),
+        ),  # tells only of jobs that named the model
         ("AccountingStorageTRES = cpu,mem,gres/gpu\nGresTypes = gpu,dcu\n", ("dcu",)),
         ("AccountingStorageTRES = cpu,mem\nGresTypes = (null)\n", ()),  # it has none
         ("", ()),  # who may not know the configuration is told nothing
     ],
 )
-def test_which_accelerators_accounting_leaves_out_is_slurms_configuration(config: str, untracked: tuple[str, ...]) -> None:
+def test_which_accelerators_accounting_leaves_out_is_slurms_configuration(
+    config: str, untracked: tuple[str, ...]
+) -> None:
     assert site(config, "").untracked == untracked
     assert probed().snapshot([sample("slurm", "sinfo_gres")], said(), AT).untracked == ("gpu", "dcu")
 
 
 @pytest.mark.parametrize(("version", "known"), [("20.11.9", False), ("21.08.0", True), ("25.05.1", True), ("", True)])
 def test_what_was_typed_is_asked_for_where_accounting_knows_it(version: str, known: bool) -> None:
-    old = Slurm("sacct", Cycle(), site(f"GresTypes = gpu\nAccountingStorageTRES = cpu\nSLURM_VERSION = {version}\n", ""))
+    old = Slurm(
+        "sacct", Cycle(), site(f"GresTypes = gpu\nAccountingStorageTRES = cpu\nSLURM_VERSION = {version}\n", "")
+    )
     assert ("SubmitLine" in old.usage(["1"]).argv[-1]) is known
     assert old.records(accounted(old))[0].gpus == 0
 
@@ -224,7 +252,12 @@ def test_the_controller_tells_gpus_by_what_was_asked_for() -> None:
     bare = Slurm("scontrol", Cycle(), site("GresTypes = gpu,dcu\n", ""))
     found = {one.job_id: one.gpus for one in bare.records(shown_sample("scontrol_jobs_gres"))}
     assert found == {"1": 0, "2": 2, "4": 1, "6": 2, "14": 0}  # none, --gpus=2, --gpus-per-node=1, --gres=dcu:z100:2
-    newer = sample("slurm", "scontrol_jobs").stdout.splitlines()[0].replace(" TRES=", " ReqTRES=cpu=1 AllocTRES=").replace("gpu=1", "gpu=2")
+    newer = (
+        sample("slurm", "scontrol_jobs")
+        .stdout.splitlines()[0]
+        .replace(" TRES=", " ReqTRES=cpu=1 AllocTRES=")
+        .replace("gpu=1", "gpu=2")
+    )
     record = bare.records(shown(newer))[0]
     assert (record.gpus, record.memory) == (2, 2**30)
     assert Site().accelerators == ("gpu",)

@@ -1,4 +1,5 @@
-"""How many CPUs a job takes at once, by SelectType, SelectTypeParameters and OverSubscribe (slurm.conf(5)), and by its nodes' threads."""
+"""How many CPUs a job takes at once, by SelectType, SelectTypeParameters and OverSubscribe (slurm.conf(5)), and by its
+nodes' threads."""
 
 import pytest
 
@@ -25,9 +26,17 @@ THREADS = "P|main|(null)|NO|64|2|16|2|.\n"  # 2 sockets of 16 cores of 2 threads
         (f"{LINEAR}SelectTypeParameters = CR_MEMORY\n", THREADS, 64),  # whole nodes
         (f"{TRES}SelectTypeParameters = CR_CORE_MEMORY\n", "P|main|(null)|EXCLUSIVE|64|2|16|2|.\n", 64),
         (f"{TRES}SelectTypeParameters = CR_CORE_MEMORY\n", "P|main|(null)|FORCE:4|64|2|16|2|.\n", 2),
-        (f"{TRES}SelectTypeParameters = CR_CORE_MEMORY\n", "P|main|(null)|NO|32|2|16|2|.\n", 1),  # its CPUs are its cores
+        (
+            f"{TRES}SelectTypeParameters = CR_CORE_MEMORY\n",
+            "P|main|(null)|NO|32|2|16|2|.\n",
+            1,
+        ),  # its CPUs are its cores
         (f"{TRES}SelectTypeParameters = CR_CORE_MEMORY\n", "P|main|(null)|NO|32|2|16|1|.\n", 1),
-        (f"{TRES}SelectTypeParameters = CR_CORE_MEMORY\n", "P|main|(null)|NO|4|4|1|1|.\n" + THREADS, 2),  # the dearest of its nodes
+        (
+            f"{TRES}SelectTypeParameters = CR_CORE_MEMORY\n",
+            "P|main|(null)|NO|4|4|1|1|.\n" + THREADS,
+            2,
+        ),  # the dearest of its nodes
         ("", THREADS, 2),  # who may not know the configuration is on the safe side
         (TRES, "P|main|half a row\n", 1),
     ],
@@ -40,7 +49,11 @@ def test_a_snapshot_says_it_of_each_partition() -> None:
     """Slurm 22.05: one core was asked for, and NumCPUs says 2."""
     slurm = Slurm("scontrol").probed([sample("slurm", "scontrol_config_untracked"), sample("slurm", "sinfo_site")])
     taken = slurm.snapshot([sample("slurm", "sinfo_gres")], said(), AT).partitions
-    assert {name: (part.core_unit, part.node_gpus) for name, part in taken.items()} == {"main": (2, 0), "whole": (8, 2), "dcu": (1, 0)}
+    assert {name: (part.core_unit, part.node_gpus) for name, part in taken.items()} == {
+        "main": (2, 0),
+        "whole": (8, 2),
+        "dcu": (1, 0),
+    }
     assert slurm.records(shown_sample("scontrol_jobs_gres"))[0].cores == 2
 
 

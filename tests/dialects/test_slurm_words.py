@@ -1,6 +1,7 @@
-"""Every word of Slurm 20.11 to 25.11 for the state of a node and of a job, and every form of a host list: what each release's
-`node_state_string`, `node_state_string_complete` and `job_state_string` (src/common/slurm_protocol_defs.c) can return, sinfo(1) NODE STATE
-CODES, squeue(1) JOB STATE CODES and `hostlist_ranged_string` (src/common/hostlist.c)."""
+"""Every word of Slurm 20.11 to 25.11 for the state of a node and of a job, and every form of a host list: what each
+release's `node_state_string`, `node_state_string_complete` and `job_state_string` (src/common/slurm_protocol_defs.c)
+can return, sinfo(1) NODE STATE CODES, squeue(1) JOB STATE CODES and `hostlist_ranged_string`
+(src/common/hostlist.c)."""
 
 from itertools import islice
 
@@ -48,14 +49,15 @@ TAKE_NONE = (
 )
 # A base with flags, as sinfo's StateComplete and scontrol print it.
 FLAGGED_TAKE_JOBS = (
-    "IDLE+CLOUD", "IDLE+CLOUD+POWERED_DOWN", "MIXED+CLOUD+POWERED_DOWN", "IDLE+PLANNED", "MIXED+PLANNED", "ALLOCATED+COMPLETING",
-    "IDLE+DYNAMIC_NORM", "IDLE+CLOUD+POWERING_UP", "MIXED+COMPLETING", "idle+cloud+powered_down",
+    "IDLE+CLOUD", "IDLE+CLOUD+POWERED_DOWN", "MIXED+CLOUD+POWERED_DOWN", "IDLE+PLANNED", "MIXED+PLANNED",
+    "ALLOCATED+COMPLETING", "IDLE+DYNAMIC_NORM", "IDLE+CLOUD+POWERING_UP", "MIXED+COMPLETING",
+    "idle+cloud+powered_down",
 )  # fmt: skip
 FLAGGED_TAKE_NONE = (
-    "IDLE+DRAIN", "MIXED+DRAIN", "ALLOCATED+DRAIN+COMPLETING", "DOWN+CLOUD+POWERED_DOWN", "DOWN+DRAIN+NOT_RESPONDING", "IDLE+MAINTENANCE",
-    "IDLE+MAINTENANCE+RESERVED", "IDLE+RESERVED", "IDLE+BLOCKED", "IDLE+CLOUD+POWERING_DOWN", "IDLE+CLOUD+POWER_DOWN",
-    "MIXED+REBOOT_REQUESTED", "IDLE+REBOOT_ISSUED", "IDLE+INVALID_REG", "IDLE+FAIL", "IDLE+NOT_RESPONDING", "IDLE+PERFCTRS", "FUTURE",
-    "UNKNOWN+NOT_RESPONDING", "DOWN+DYNAMIC_NORM", "IDLE+EXTERNAL",
+    "IDLE+DRAIN", "MIXED+DRAIN", "ALLOCATED+DRAIN+COMPLETING", "DOWN+CLOUD+POWERED_DOWN", "DOWN+DRAIN+NOT_RESPONDING",
+    "IDLE+MAINTENANCE", "IDLE+MAINTENANCE+RESERVED", "IDLE+RESERVED", "IDLE+BLOCKED", "IDLE+CLOUD+POWERING_DOWN",
+    "IDLE+CLOUD+POWER_DOWN", "MIXED+REBOOT_REQUESTED", "IDLE+REBOOT_ISSUED", "IDLE+INVALID_REG", "IDLE+FAIL",
+    "IDLE+NOT_RESPONDING", "IDLE+PERFCTRS", "FUTURE", "UNKNOWN+NOT_RESPONDING", "DOWN+DYNAMIC_NORM", "IDLE+EXTERNAL",
 )  # fmt: skip
 STRANGE = ("?", "", "idle&", "sleeping", "idle+dreaming", "IDLE+DRAIN+WEATHER", "mixed_ctld", "MIXED+", "n/a")
 
@@ -87,7 +89,8 @@ def test_every_mark_is_in_the_table() -> None:
 
 # `job_state_string`: bases and flags, of all releases; SPECIAL_EXIT and others are printed instead of the base.
 JOBS = {
-    JobState.QUEUED: "PENDING CONFIGURING REQUEUED REQUEUED_CRON REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT POWER_UP_NODE"
+    JobState.QUEUED: "PENDING CONFIGURING REQUEUED REQUEUED_CRON REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT "
+    "POWER_UP_NODE"
     " EXPEDITING",
     JobState.RUNNING: "RUNNING SUSPENDED COMPLETING STOPPED SIGNALING STAGE_OUT RESIZING",
     JobState.COMPLETED: "COMPLETED",
@@ -139,7 +142,8 @@ def test_a_jobs_state_that_no_manual_has_is_unknown_told_and_neither_waits_nor_r
 
 @pytest.mark.parametrize(
     ("word", "up", "strange"),
-    [("up", True, ()), ("down", False, ()), ("drain", False, ()), ("inact", False, ()), ("inactive", False, ()), ("n/a", False, ()),
+    [("up", True, ()), ("down", False, ()), ("drain", False, ()), ("inact", False, ()), ("inactive", False, ()),
+    ("n/a", False, ()),
      ("unknown", False, ("partition state 'unknown'",))],
 )  # fmt: skip
 def test_only_a_partition_that_is_up_takes_jobs(word: str, up: bool, strange: tuple[str, ...]) -> None:
@@ -150,7 +154,9 @@ def test_only_a_partition_that_is_up_takes_jobs(word: str, up: bool, strange: tu
 
 def test_nothing_known_is_strange() -> None:
     words = [*" ".join((*TAKE_JOBS, *TAKE_NONE)).split(), *FLAGGED_TAKE_JOBS, *FLAGGED_TAKE_NONE]
-    rows = "".join(f"n{number}|main|0/4/0/4|8000|0|(null)|gpu:0|{word}|infinite|up|\n" for number, word in enumerate(words))
+    rows = "".join(
+        f"n{number}|main|0/4/0/4|8000|0|(null)|gpu:0|{word}|infinite|up|\n" for number, word in enumerate(words)
+    )
     jobs = "".join(row(number, word) for number, word in enumerate(" ".join(JOBS.values()).split(), 1))
     assert slurm.snapshot([said(rows)], said(jobs), AT).strange == ()
 

@@ -1,4 +1,5 @@
-"""All jobs of a span of time: one question in each scheduler's words, without a shell's pipe of ours, and bounded by the span."""
+"""All jobs of a span of time: one question in each scheduler's words, without a shell's pipe of ours, and bounded by
+the span."""
 
 from __future__ import annotations
 
@@ -15,7 +16,13 @@ UNTIL = SINCE + timedelta(days=1)
 
 def test_slurm_is_asked_for_everybodys_jobs_in_utc() -> None:
     argv = Slurm("sacct", Cycle()).usage_between(SINCE, UNTIL, "w").argv
-    assert {"TZ=UTC", "--allusers", "--duplicates", "--starttime=2026-11-22T16:00:00", "--endtime=2026-11-23T16:00:00"} <= {*argv}
+    assert {
+        "TZ=UTC",
+        "--allusers",
+        "--duplicates",
+        "--starttime=2026-11-22T16:00:00",
+        "--endtime=2026-11-23T16:00:00",
+    } <= {*argv}
     assert "--delimiter=|w|" in argv
 
 
@@ -35,5 +42,6 @@ def test_oar_is_asked_by_its_own_times() -> None:
     sql = Oar(()).usage_between(SINCE, UNTIL).argv[-1]
     first, last = int(SINCE.timestamp()), int(UNTIL.timestamp())
     assert sql == (
-        f"job_name LIKE 'scnet-%' AND submission_time < {last} AND start_time < {last} AND (stop_time = 0 OR stop_time >= {first})"
+        f"job_name LIKE 'scnet-%' AND submission_time < {last} AND start_time < {last} AND (stop_time = 0 OR "
+        f"stop_time >= {first})"
     )

@@ -25,7 +25,13 @@ def alpha(session_environment: Path, environments: Path) -> Iterator[tb.Testbed]
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no real centre: {why}")
     with tb.shared("a", place=PLACE) as testbed:
         testbed.bind(session_environment, "/opt/scnet/session")
-        ports = {"host": testbed.hub, "public": secrets.choice(range(20000, 29000)), "hub": 1, "proxy_api": 2, "broker": 3}
+        ports = {
+            "host": testbed.hub,
+            "public": secrets.choice(range(20000, 29000)),
+            "hub": 1,
+            "proxy_api": 2,
+            "broker": 3,
+        }
         (testbed.folder / "ports.json").write_text(json.dumps(ports))
         (testbed.folder / "environments").symlink_to(environments)
         yield testbed

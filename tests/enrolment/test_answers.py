@@ -1,4 +1,5 @@
-"""What scripts and jobs of a visit say: read where it is whole, left out or Garbled where it is not, and never an error of ours."""
+"""What scripts and jobs of a visit say: read where it is whole, left out or Garbled where it is not, and never an error
+of ours."""
 
 from __future__ import annotations
 
@@ -15,7 +16,14 @@ from scnet_hub.enrolment.visit import last_line, noise, said
 from scnet_hub.errors import Garbled
 
 WORD = "scnet-check-12345678"
-REPORT = {"version": [3, 12, 1], "prefix": "/p", "missing": {"x": "no"}, "scnet_hub": "1.0", "sources": "", "seconds": 1.5}
+REPORT = {
+    "version": [3, 12, 1],
+    "prefix": "/p",
+    "missing": {"x": "no"},
+    "scnet_hub": "1.0",
+    "sources": "",
+    "seconds": 1.5,
+}
 FACTS: dict[str, Any] = {
     "who": "ada",
     "node": "n1",
@@ -54,11 +62,21 @@ def test_facts_that_lack_something_are_left_out() -> None:
     for key in ("listens", "home", "hub", "environment"):
         for part in FACTS[key]:
             if part != "prefix":
-                assert answers.errand({key: json.dumps({name: fact for name, fact in FACTS[key].items() if name != part})}) == {}
-    assert answers.errand({"hub": '{"error": "no route"}', "environment": '{"error": "no python"}'})["hub"] == {"error": "no route"}
+                assert (
+                    answers.errand({key: json.dumps({name: fact for name, fact in FACTS[key].items() if name != part})})
+                    == {}
+                )
+    assert answers.errand({"hub": '{"error": "no route"}', "environment": '{"error": "no python"}'})["hub"] == {
+        "error": "no route"
+    }
 
 
-@given(JSON.map(json.dumps) | st.text() | st.integers(0, 80).map(lambda length: json.dumps(REPORT)[:length]) | st.just("[" * 100_000))
+@given(
+    JSON.map(json.dumps)
+    | st.text()
+    | st.integers(0, 80).map(lambda length: json.dumps(REPORT)[:length])
+    | st.just("[" * 100_000)
+)
 def test_a_report_that_is_none_is_garbled(line: str) -> None:
     for read in (answers.report, answers.trial):
         with pytest.raises(Garbled):
@@ -94,4 +112,6 @@ def test_an_interpreter_is_read_or_there_is_none(words: str, found: tuple[object
 def test_any_words_are_a_python_or_none_and_a_number_or_none(text: str) -> None:
     assert Python.read(text) is None or text.strip()
     assert answers.whole_number(text) is None or int(text.strip()) == answers.whole_number(text)
-    assert all(isinstance(value, str) for value in said(text, WORD).values()) and isinstance(noise(text, WORD) + last_line(text), str)
+    assert all(isinstance(value, str) for value in said(text, WORD).values()) and isinstance(
+        noise(text, WORD) + last_line(text), str
+    )

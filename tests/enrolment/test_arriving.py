@@ -1,4 +1,5 @@
-"""The way to a shell at a centre, hop by hop, against a real sshd on 127.0.0.1: each trouble is named with who must mend it."""
+"""The way to a shell at a centre, hop by hop, against a real sshd on 127.0.0.1: each trouble is named with who must
+mend it."""
 
 from __future__ import annotations
 
@@ -72,7 +73,11 @@ async def test_a_name_that_does_not_resolve_is_said_and_the_rest_is_skipped(sshd
 async def test_a_closed_port_is_said(sshd: Sshd, nobody_home: int) -> None:
     found = await walked(sshd, spec(sshd, port=str(nobody_home)))
     assert found["name"].state is State.OK
-    assert found["port"].state is State.FAIL and "refused" in found["port"].found and "transport.port" in found["port"].hint
+    assert (
+        found["port"].state is State.FAIL
+        and "refused" in found["port"].found
+        and "transport.port" in found["port"].hint
+    )
 
 
 async def test_a_port_of_another_service_is_said(sshd: Sshd, mute: socket.socket) -> None:
@@ -132,7 +137,8 @@ async def test_a_second_factor_is_said(sshd: Sshd) -> None:
 
 
 def test_a_clock_that_is_off_is_told_from_a_refused_account(sshd: Sshd) -> None:
-    """The whole check most of an hour behind the centre, in a process of its own: the centre sees certificates that expired."""
+    """The whole check most of an hour behind the centre, in a process of its own: the centre sees certificates that
+    expired."""
     sshd.start()
     assert "50 min ahead of ours" in words_off(sshd, -3000)["login"]
     assert "expired" in words_off(sshd, -3000)["login"]
@@ -166,7 +172,11 @@ async def test_a_clock_that_certificates_still_bear_is_said_too(sshd: Sshd, tmp_
     tool(tmp_path, "date", "echo $(($(/bin/date +%s) + 300))")
     sshd.start()
     found = await walked(sshd, spec(sshd, path=f'"{tmp_path}"'))
-    assert found["clock"].state is State.FAIL and "5 min ahead of ours" in found["clock"].found and "NTP" in found["clock"].hint
+    assert (
+        found["clock"].state is State.FAIL
+        and "5 min ahead of ours" in found["clock"].found
+        and "NTP" in found["clock"].hint
+    )
 
 
 async def test_a_greeting_in_the_shell_is_a_doubt(sshd: Sshd) -> None:
@@ -178,11 +188,15 @@ async def test_a_greeting_in_the_shell_is_a_doubt(sshd: Sshd) -> None:
 
 
 async def test_a_question_in_the_shell_is_a_failure_that_says_what_is_asked(sshd: Sshd) -> None:
-    (sshd.home / ".bashrc").write_text("read -r -p 'Do you accept the terms? ' answer\necho 'Do you accept the terms?'\n")
+    (sshd.home / ".bashrc").write_text(
+        "read -r -p 'Do you accept the terms? ' answer\necho 'Do you accept the terms?'\n"
+    )
     sshd.start()
     found = await walked(sshd, spec(sshd))
     assert (
-        found["shell"].state is State.FAIL and "reads standard input" in found["shell"].found and "accept the terms" in found["shell"].found
+        found["shell"].state is State.FAIL
+        and "reads standard input" in found["shell"].found
+        and "accept the terms" in found["shell"].found
     )
 
 

@@ -1,6 +1,8 @@
-"""One real centre, broken in one way after the other: `scnet centre check` reports each with its cause, and is green where all is well.
+"""One real centre, broken in one way after the other: `scnet centre check` reports each with its cause, and is green
+where all is well.
 
-The centre is the tests' own, so that what is broken here disturbs nobody else. The command is the one that an operator types.
+The centre is the tests' own, so that what is broken here disturbs nobody else. The command is the one that an operator
+types.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """`page` is what is written there in place of what; `by` breaks the centre for a while; `off` seconds that our clock is off.
-    `hop` must fail, and `words` stand in what it found or in what to try."""
+    """`page` is what is written there in place of what; `by` breaks the centre for a while; `off` seconds that our
+    clock is off. `hop` must fail, and `words` stand in what it found or in what to try."""
 
     name: str
     hop: str
@@ -62,29 +64,39 @@ def instead(program: str, script: str) -> Callable[[tb.Testbed], AbstractContext
 
 HUP = 'kill -s HUP "$(cat /run/sshd.pid)"'
 KEY = "/etc/ssh/ssh_host_ed25519_key"
-NEW_KEY = f"cp -p {KEY} /root/key && ssh-keygen -q -t ed25519 -N '' -f /root/other && install -m 600 /root/other {KEY} && {HUP}"
+NEW_KEY = (
+    f"cp -p {KEY} /root/key && ssh-keygen -q -t ed25519 -N '' -f /root/other && install -m 600 /root/other "
+    f"{KEY} && {HUP}"
+)
 OLD_KEY = f"mv /root/key {KEY} && rm /root/other* && {HUP}"
 CA = "/etc/ssh/federation_ca.pub"
 OTHER_CA = f"cp -p {CA} /root/ca && ssh-keygen -q -t ed25519 -N '' -f /root/other && cat /root/other.pub >{CA}"
 
 BROKEN = (
-    Broken(name="its name does not resolve", hop="name", words=("does not resolve",), page=('"10.81.0.11"', '"login.alpha.invalid"')),
+    Broken(name="its name does not "
+    "resolve", hop="name", words=("does not resolve",), page=('"10.81.0.11"', '"login.alpha.invalid"')),
     Broken(name="its port is closed", hop="port", words=("Connection refused", "sshd"), by=fault("sshd-kill")),
     Broken(
-        name="it shows another host key", hop="host key", words=("is pinned", "changed its keys"), by=there(NEW_KEY, OLD_KEY),
+        name="it shows another host "
+        "key", hop="host key", words=("is pinned", "changed its keys"), by=there(NEW_KEY, OLD_KEY),
     ),
     Broken(name="it asks for a second factor", hop="login", words=("second factor",), by=fault("mfa-on")),
     Broken(
         name="it does not trust the federation", hop="login", words=("TrustedUserCAKeys",),
         by=there(OTHER_CA, f"mv /root/ca {CA}; rm /root/other*"),
     ),
-    Broken(name="its clock is ahead, so certificates expired", hop="login", words=("ahead of ours", "expired", "NTP"), off=-3600),
-    Broken(name="an account is unknown there", hop="account", words=("nobody1", "principals"), page=('ada = "ada"', 'ada = "nobody1"')),
-    Broken(name="a question is asked at login", hop="shell", words=("reads standard input", "[ -t 0 ]"), by=fault("curious")),
-    Broken(name="a home is over quota", hop="home", words=("/home/ada", "No space left on device"), by=fault("home-full", "ada")),
+    Broken(name="its clock is ahead, so certificates "
+    "expired", hop="login", words=("ahead of ours", "expired", "NTP"), off=-3600),
+    Broken(name="an account is unknown "
+    "there", hop="account", words=("nobody1", "principals"), page=('ada = "ada"', 'ada = "nobody1"')),
+    Broken(name="a question is asked at "
+    "login", hop="shell", words=("reads standard input", "[ -t 0 ]"), by=fault("curious")),
+    Broken(name="a home is over quota", hop="home", words=("/home/ada", "No space left on "
+    "device"), by=fault("home-full", "ada")),
     Broken(
         name="there is no Python", hop="python", words=("does not run", "Python 3.11 or newer", "has none"),
-        by=there("mkdir /root/hidden && mv /usr/bin/python3* /root/hidden", "mv /root/hidden/* /usr/bin && rmdir /root/hidden"),
+        by=there("mkdir /root/hidden && mv /usr/bin/python3* "
+        "/root/hidden", "mv /root/hidden/* /usr/bin && rmdir /root/hidden"),
     ),
     Broken(
         name="a partition lacks the GPUs that are promised", hop="partitions", words=("has no node of 8 GPUs",),
@@ -103,7 +115,8 @@ BROKEN = (
         page=('hub = "direct"', 'hub = "direct"\nhub_url = "http://10.81.0.1:1"'),
     ),
     Broken(name="accounting is away", hop="scheduler", words=("database",), by=fault("dbd-kill")),
-    Broken(name="the scheduler is down", hop="scheduler", words=("could not be asked", "controller"), by=fault("ctl-kill")),
+    Broken(name="the scheduler is down", hop="scheduler", words=("could not be asked", "controller"),
+    by=fault("ctl-kill")),
 )  # fmt: skip
 
 

@@ -35,7 +35,11 @@ def home(short_path: Path) -> Iterator[Path]:
     centre = EmbeddedCentre(short_path / "c", Settings(name="alpha", nodes=1, cores=2, memory=4 * 2**30, kill_wait=0.5))
     page = short_path / "centres" / "alpha.toml"
     page.parent.mkdir()
-    page.write_text(centre_toml(centre, title="Alpha", python=sys.executable, directory=short_path / "sessions", home=short_path / "homes"))
+    page.write_text(
+        centre_toml(
+            centre, title="Alpha", python=sys.executable, directory=short_path / "sessions", home=short_path / "homes"
+        )
+    )
     with socket.create_server(("127.0.0.1", 0)) as probe:
         public = probe.getsockname()[1]
     (short_path / "broker.json").write_text(json.dumps({"public_url": f"http://127.0.0.1:{public}"}))
@@ -45,7 +49,9 @@ def home(short_path: Path) -> Iterator[Path]:
 
 
 def check(home: Path, *words: str) -> tuple[int, Json]:
-    result = CliRunner().invoke(cli, ["centre", "check", *words, "--home", str(home), "--patience", "20s", "--json"], obj=App())
+    result = CliRunner().invoke(
+        cli, ["centre", "check", *words, "--home", str(home), "--patience", "20s", "--json"], obj=App()
+    )
     assert result.stderr == "", result.stderr
     return result.exit_code, json.loads(result.stdout)
 
@@ -108,13 +114,21 @@ def test_something_else_at_the_hubs_address_is_not_taken_for_the_hub(home: Path)
 def test_a_job_that_waits_too_long_says_its_place_and_how_to_wait(home: Path) -> None:
     centre = EmbeddedCentre(home / "c")
     centre.ask("sbatch", "--wrap", "sleep 600", "-c", "2")
-    result = CliRunner().invoke(cli, ["centre", "check", "alpha", "--home", str(home), "--patience", "2s", "--json"], obj=App())
+    result = CliRunner().invoke(
+        cli, ["centre", "check", "alpha", "--home", str(home), "--patience", "2s", "--json"], obj=App()
+    )
     found = {finding["name"]: finding for finding in json.loads(result.stdout)["checks"]}
-    assert found["job"]["state"] == "fail" and "has not started after 2 s" in found["job"]["found"] and "--patience" in found["job"]["hint"]
+    assert (
+        found["job"]["state"] == "fail"
+        and "has not started after 2 s" in found["job"]["found"]
+        and "--patience" in found["job"]["hint"]
+    )
     assert found["accounting"]["state"] == "skipped"
     assert centre.ask("squeue", "-h", "--format=%j").split() == ["wrap"], "the check's job is gone"
 
 
 def test_gpus_without_a_price_are_a_warning_at_the_page() -> None:
     found = page_finding(Path("alpha.toml"), parse_centre(PRICELESS, source="alpha"))
-    assert (found.state, found.name) == (State.WARN, "page") and "no gpu_hour" in found.found and "0 is free" in found.hint
+    assert (
+        (found.state, found.name) == (State.WARN, "page") and "no gpu_hour" in found.found and "0 is free" in found.hint
+    )

@@ -1,4 +1,5 @@
-"""`scnet centre deploy` at a real centre: the environment gets there, works on a node before people meet it, and is replaced safely."""
+"""`scnet centre deploy` at a real centre: the environment gets there, works on a node before people meet it, and is
+replaced safely."""
 
 from __future__ import annotations
 
@@ -35,7 +36,16 @@ def page(alpha: Testbed, tmp_path: Path) -> Iterator[Path]:
 
 
 def deploy(testbed: Testbed, page: Path, *words: str) -> tuple[int, Json, str]:
-    argv = [sys.executable, "-c", "from scnet_hub.cli import main; main()", "centre", "deploy", str(page), "--home", str(testbed.folder)]
+    argv = [
+        sys.executable,
+        "-c",
+        "from scnet_hub.cli import main; main()",
+        "centre",
+        "deploy",
+        str(page),
+        "--home",
+        str(testbed.folder),
+    ]
     done = subprocess.run([*argv, "--json", *words], capture_output=True, text=True, timeout=600)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout), done.stderr
@@ -67,13 +77,17 @@ def test_what_is_there_and_not_ours_is_left_alone(alpha: Testbed, page: Path) ->
     assert code == 1 and "was not made by SCNet Hub" in document["title"]
 
 
-def test_an_environment_is_put_there_tried_and_replaced_while_a_session_stays_in_its_own(alpha: Testbed, page: Path) -> None:
+def test_an_environment_is_put_there_tried_and_replaced_while_a_session_stays_in_its_own(
+    alpha: Testbed, page: Path
+) -> None:
     code, document, said = deploy(alpha, page)
     assert (code, document["done"], document["tried"]["error"]) == (0, True, ""), said
     assert document["tried"]["kernel"] > 0 and document["size"] > 1e8
     assert at(alpha, f"readlink {PLACE}/session") == document["path"].rpartition("/")[2]
     assert at(alpha, f"ls {PLACE}").split() == ["session", document["path"].rpartition("/")[2]], "no archive is left"
-    seen = alpha.at("a/a2", [f"{PLACE}/session/bin/python", "-c", "import sys; print(sys.prefix)"], account="ada").stdout.strip()
+    seen = alpha.at(
+        "a/a2", [f"{PLACE}/session/bin/python", "-c", "import sys; print(sys.prefix)"], account="ada"
+    ).stdout.strip()
     assert seen == document["path"], "a session stays in the environment that it began in"
     assert at(alpha, f"{PLACE}/session/bin/scnet --version").startswith("scnet, version")
 
@@ -94,7 +108,11 @@ def test_an_environment_that_does_not_work_on_a_node_is_never_put_into_use(alpha
     deploy(alpha, page)
     before = at(alpha, f"readlink {PLACE}/session")
     python = at(alpha, f"readlink {PLACE}/session/bin/python3.*")
-    at(alpha, f"cp {python} /usr/local/bin/python3-new; mv {PLACE}/{before}/lib/python3.*/site-packages/jupyterlab/labapp.py /root/")
+    at(
+        alpha,
+        f"cp {python} /usr/local/bin/python3-new; mv "
+        f"{PLACE}/{before}/lib/python3.*/site-packages/jupyterlab/labapp.py /root/",
+    )
     code, document, _ = deploy(alpha, page, "--python", "/usr/local/bin/python3-new")
     assert code == 1 and "does not work" in document["title"] and "labapp" in document["title"], document
     assert at(alpha, f"readlink {PLACE}/session") == before
@@ -157,7 +175,9 @@ def test_an_environment_goes_when_nobody_can_be_in_it_but_never_the_one_before(t
     assert switch("b") == {"b", "c", "notes"} and not (tmp_path / "session-b/.left").exists()
 
 
-@pytest.mark.parametrize("python", ["python3", "/python", "/bin/python", "/opt/scnet/bin/python3.11", "/opt/scnet/session/python"])
+@pytest.mark.parametrize(
+    "python", ["python3", "/python", "/bin/python", "/opt/scnet/bin/python3.11", "/opt/scnet/session/python"]
+)
 def test_a_place_that_is_no_environments_is_refused(python: str) -> None:
     text = f'id = "a"\nname = "A"\n[transport]\nkind = "local"\n[session]\npython = "{python}"\ndirectory = "/d"\n'
     spec = parse_centre(text + '[[partition]]\nname = "p"\ncores = 1\n', source="a.toml")

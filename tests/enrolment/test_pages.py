@@ -99,11 +99,17 @@ def test_what_to_do_next_is_said_with_the_line_for_the_centre(home: Path, page: 
 def test_an_announcement_counts_within_a_minute_and_the_rest_at_the_next_start(home: Path, page: Path) -> None:
     (home / "federation.toml").write_text('centres = ["centres/*.toml"]\n')
     run(home, "add", page)
-    announced = "\n[[announcement]]\nmessage = 'Scratch is slow.'\nstart = 2027-01-15T08:00:00Z\nend = 2027-01-15T18:00:00Z\n"
+    announced = (
+        "\n[[announcement]]\nmessage = 'Scratch is slow.'\nstart = 2027-01-15T08:00:00Z\nend = 2027-01-15T18:00:00Z\n"
+    )
     for text, words, starts in (
         (PAGE + announced, "they take effect within 60 s, without a restart", False),
         (PAGE + announced, "The same page was there already", True),
-        (PAGE.replace("cores = 8", "cores = 9"), "It takes effect at the broker's next start. Changes of maintenance", True),
+        (
+            PAGE.replace("cores = 8", "cores = 9"),
+            "It takes effect at the broker's next start. Changes of maintenance",
+            True,
+        ),
         (PAGE.replace("cores = 8", "cores = 10"), "It takes effect at the broker's next start. Before that:", True),
     ):
         page.write_text(text)
@@ -112,7 +118,9 @@ def test_an_announcement_counts_within_a_minute_and_the_rest_at_the_next_start(h
 
 
 def test_a_key_of_the_federation_that_is_missing_is_a_step_too(home: Path, page: Path) -> None:
-    page.write_text(PAGE.replace("host_keys", 'key_file = "secrets/ssh_delta"\nhost_keys').replace('"certificate"', '"service"'))
+    page.write_text(
+        PAGE.replace("host_keys", 'key_file = "secrets/ssh_delta"\nhost_keys').replace('"certificate"', '"service"')
+    )
     steps = json.loads(run(home, "add", page, "--json").stdout)["next"]
     assert "ssh-keygen" in steps[0] and str(home / "secrets/ssh_delta") in steps[0]
     assert not any("TrustedUserCAKeys" in step for step in steps)
@@ -144,7 +152,12 @@ def test_the_list_shows_every_page_and_what_is_wrong_with_it(home: Path) -> None
     (home / "centres" / "broken.toml").write_text("id = 7\n")
     result = run(home, "list", "--json")
     alpha, broken = json.loads(result.stdout)["centres"]
-    assert (alpha["id"], alpha["listed"], alpha["reached"], alpha["wrong"]) == ("alpha", True, "login.delta.example", "")
+    assert (alpha["id"], alpha["listed"], alpha["reached"], alpha["wrong"]) == (
+        "alpha",
+        True,
+        "login.delta.example",
+        "",
+    )
     assert broken["listed"] is False and "broken.toml" in broken["wrong"]
     assert result.exit_code == 1 and "login.delta.example" in run(home, "list").stdout
 

@@ -85,8 +85,15 @@ async def test_a_centre_whose_accounting_tracks_no_gpus_is_told_what_to_set() ->
     ("changes", "words"),
     [
         ({}, "a session is given, and charged for, exactly the requested resources"),
-        ({"core_unit": 2}, "partition gpu gives the cores of a node in steps of 2: a session of 1 core holds, and is charged for, 2 cores"),
-        ({"core_unit": 64, "node_gpus": 4}, "steps of 64: a session of 1 core holds, and is charged for, 64 cores and 4 GPUs"),
+        (
+            {"core_unit": 2},
+            "partition gpu gives the cores of a node in steps of 2: a session of 1 core holds, and is charged "
+            "for, 2 cores",
+        ),
+        (
+            {"core_unit": 64, "node_gpus": 4},
+            "steps of 64: a session of 1 core holds, and is charged for, 64 cores and 4 GPUs",
+        ),
     ],
 )
 async def test_what_one_core_costs_is_said(changes: dict[str, Any], words: str) -> None:

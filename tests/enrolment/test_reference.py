@@ -54,7 +54,8 @@ def test_a_right_page_passes_the_schema(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"id": "No Id"}, {"dialect": "pbs"}, {"colour": "red"}, {"partition": []}, {"transport": {"kind": "ssh"}}]
+    "change",
+    [{"id": "No Id"}, {"dialect": "pbs"}, {"colour": "red"}, {"partition": []}, {"transport": {"kind": "ssh"}}],
 )
 def test_a_wrong_page_does_not(change: dict[str, Any]) -> None:
     page = tomllib.loads(pages.page(CENTRES["a"], Place(), KEY, watch=(30, 10), listen_port=18000))

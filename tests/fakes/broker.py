@@ -1,7 +1,8 @@
-"""A broker that keeps to docs/reference/rest.md over real HTTP and really starts the argv of each session, on this machine.
+"""A broker that keeps to docs/reference/rest.md over real HTTP and really starts the argv of each session, on this
+machine.
 
-Tests turn its knobs (`hold`, `silent`, `refusals`) and read what it was asked (`calls`). It has no ledger and no schedulers:
-its centres are names, its places the first centre that is up and does not refuse.
+Tests turn its knobs (`hold`, `silent`, `refusals`) and read what it was asked (`calls`). It has no ledger and no
+schedulers: its centres are names, its places the first centre that is up and does not refuse.
 """
 
 from __future__ import annotations
@@ -105,7 +106,12 @@ class FakeBroker:
             self.changed.wait_for(lambda: self.find(key)["version"] != seen, wait)
             return 200, self.find(key)
         return 200, {
-            "me": {"person": "ada", "roles": ["member"], "projects": [{"id": "climate", "title": ""}], "default_project": "climate"},
+            "me": {
+                "person": "ada",
+                "roles": ["member"],
+                "projects": [{"id": "climate", "title": ""}],
+                "default_project": "climate",
+            },
             "health": {"ok": True, "version": "0", "centres": len(self.centres)},
             "centres": {"centres": self.centres},
             "sessions": {"sessions": [one for one in self.sessions.values() if one["live"] or "all" in query]},
@@ -121,12 +127,21 @@ class FakeBroker:
     def place(self, body: Json) -> Json:
         up = [one for one in self.centres if one["state"] == "up" and body.get("centre") in ("", None, one["id"])]
         ranked = [
-            {"centre": one["id"], "centre_name": one["name"], "partition": "cpu", "wait": "now", "expected_start": "now", "cost": 1.6}
+            {
+                "centre": one["id"],
+                "centre_name": one["name"],
+                "partition": "cpu",
+                "wait": "now",
+                "expected_start": "now",
+                "cost": 1.6,
+            }
             for one in up
             if one["id"] not in self.refusals
         ]
         refusals = [
-            {"centre": one["id"], "partition": "cpu", "reason": "it does not answer"} for one in self.centres if one["state"] != "up"
+            {"centre": one["id"], "partition": "cpu", "reason": "it does not answer"}
+            for one in self.centres
+            if one["state"] != "up"
         ]
         reason = f"{ranked[0]['centre_name']} starts it now" if ranked else "nothing fits"
         return {"reason": reason, "best": ranked[0] if ranked else None, "ranked": ranked, "refusals": refusals}
@@ -150,8 +165,9 @@ class FakeBroker:
         session = samples.session(datetime.now(UTC)) | {
             "id": key, "kind": body["kind"], "name": body["name"], "state": "queued", "cores": body.get("cores", 1),
             "gpus": body.get("gpus", 0),
-            "centre": best["centre"], "centre_name": best["centre_name"], "why": placement["reason"], "node": "", "in_flight": 0.25,
-            "reason": "Resources", "place_in_queue": 1, "walltime_s": 3600, "placement": placement, "created_at": _iso(),
+            "centre": best["centre"], "centre_name": best["centre_name"], "why": placement["reason"], "node": "",
+            "in_flight": 0.25, "reason": "Resources", "place_in_queue": 1, "walltime_s": 3600, "placement": placement,
+            "created_at": _iso(),
         }  # fmt: skip
         self.sessions[key], self.payloads[key] = session, body
         if not self.hold:
@@ -170,7 +186,9 @@ class FakeBroker:
             (folder / name).chmod(0o700)
         folder.mkdir(exist_ok=True)
         with self.log_path(key).open("wb") as output:
-            process = subprocess.Popen(argv, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=folder)
+            process = subprocess.Popen(
+                argv, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL, cwd=folder
+            )
         self.processes[key] = process
         self.update(key, state="ready", node="node-1", reason="", place_in_queue=0)
         threading.Thread(target=self._until_it_ends, args=(key, process), daemon=True).start()
@@ -178,14 +196,22 @@ class FakeBroker:
     def _until_it_ends(self, key: str, process: subprocess.Popen[bytes]) -> None:
         code = process.wait()
         stopped = self.sessions[key]["state"] == "stopping"
-        words = "Stopped on request." if stopped else "The program ended by itself." if not code else f"The job failed (exit {code})."
+        words = (
+            "Stopped on request."
+            if stopped
+            else "The program ended by itself."
+            if not code
+            else f"The job failed (exit {code})."
+        )
         with self.changed:
             self.update(key, state="charged", live=False, end_reason=words, ended_at=_iso(), charged=0.5, in_flight=0.0)
             self.changed.notify_all()
 
     def lab(self, key: str = "lab", **changes: Any) -> Json:
         """A JupyterLab session that was started elsewhere, as the hub's spawner does."""
-        self.sessions[key] = samples.session(datetime.now(UTC), **{"id": key, "warnings": [], "successor": None, **changes})
+        self.sessions[key] = samples.session(
+            datetime.now(UTC), **{"id": key, "warnings": [], "successor": None, **changes}
+        )
         return self.sessions[key]
 
     def go_on(self, session: Json) -> tuple[int, Json]:
@@ -195,7 +221,9 @@ class FakeBroker:
         if session["successor"] and session["successor"]["live"]:
             return 200, self.find(session["successor"]["id"])
         after = self.lab(f"{session['id']}-2", state="queued", expires_at=None)
-        self.update(session["id"], successor={name: after[name] for name in ("id", "state", "live", "centre", "centre_name")})
+        self.update(
+            session["id"], successor={name: after[name] for name in ("id", "state", "live", "centre", "centre_name")}
+        )
         return 201, after
 
     def cancel(self, session: Json, why: str = "Stopped on request.") -> Json:
@@ -211,7 +239,8 @@ class FakeBroker:
         return self.sessions[key]
 
     def _kill_the_stubborn(self, process: subprocess.Popen[bytes]) -> None:
-        """SIGKILL some seconds after SIGTERM, as centres do: a worker told to end while it starts may miss the first."""
+        """SIGKILL some seconds after SIGTERM, as centres do: a worker told to end while it starts may miss the
+        first."""
         try:
             process.wait(float(os.environ.get("STUB", "3")))
         except subprocess.TimeoutExpired:

@@ -1,4 +1,5 @@
-"""`python -m tests.faults --seed 7 --minutes 60`: breaks a federation over the testbed and reports; exits with 1 after a violation."""
+"""`python -m tests.faults --seed 7 --minutes 60`: breaks a federation over the testbed and reports; exits with 1 after
+a violation."""
 
 from __future__ import annotations
 
@@ -25,18 +26,29 @@ from .workload import Mix
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Break a real federation under load, and check what held.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults", description="Break a real federation under load, and check what held."
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--labs", type=int, default=Mix.labs, help="real JupyterLabs among the seats (2-3 s of CPU each start)")
+    parser.add_argument(
+        "--labs", type=int, default=Mix.labs, help="real JupyterLabs among the seats (2-3 s of CPU each start)"
+    )
     parser.add_argument("--seats", type=int, default=Mix().seats, help="sessions at a time")
     parser.add_argument("--without", nargs="*", default=[], choices=FAULTS, metavar="FAULT", help="faults to leave out")
     parser.add_argument("--only", nargs="*", default=[], choices=FAULTS, metavar="FAULT", help="leave out all others")
-    parser.add_argument("--folder", type=Path, help="where report, operations log and the processes' logs go (default: a new one)")
-    parser.add_argument("--place", default="", metavar="PREFIX:NETWORK", help="a testbed beside the usual one, for example other:10.80")
+    parser.add_argument(
+        "--folder", type=Path, help="where report, operations log and the processes' logs go (default: a new one)"
+    )
+    parser.add_argument(
+        "--place", default="", metavar="PREFIX:NETWORK", help="a testbed beside the usual one, for example other:10.80"
+    )
     arguments = parser.parse_args()
     if lacking := {centre: why for centre in CENTRES if (why := needs.missing(centre))}:
-        sys.exit(f"{'; '.join(f'{centre}: {why}' for centre, why in lacking.items())}.\nAs root, on Debian: {needs.install_line()}")
+        sys.exit(
+            f"{'; '.join(f'{centre}: {why}' for centre, why in lacking.items())}.\nAs root, on Debian: "
+            f"{needs.install_line()}"
+        )
     folder = (arguments.folder or Path(tempfile.mkdtemp(prefix="scnet-faults-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     prefix, _, network = arguments.place.partition(":")

@@ -1,4 +1,5 @@
-"""What the centres themselves say of our jobs, asked directly by their admin with sacct, qacct and oarstat: never through the product.
+"""What the centres themselves say of our jobs, asked directly by their admin with sacct, qacct and oarstat: never
+through the product.
 
 Each question has a deadline: a centre that is broken is asked again later.
 """
@@ -18,7 +19,8 @@ from .evidence import Run
 
 Ask = Callable[[str, str], str]  # centre, shell command → its words
 SACCT = (
-    "TZ=UTC SLURM_TIME_FORMAT=%s sacct --allusers --allocations --duplicates --noheader --parsable2 --starttime=2020-01-01"
+    "TZ=UTC SLURM_TIME_FORMAT=%s sacct --allusers --allocations --duplicates --noheader --parsable2 "
+    "--starttime=2020-01-01"
     " --format=JobIDRaw,JobName,State,Start,End,ElapsedRaw,AllocCPUS,AllocTRES,NodeList"
 )
 QACCT = "TZ=UTC qacct -j 'scnet-*' 2>&1 || true"  # it fails where there is none
@@ -72,8 +74,9 @@ def _grid_engine(ask: Ask, centre: str, birth: int) -> Iterator[Run]:
     for job in lived:
         since = _moment(job.findtext("JAT_start_time") or "", "%Y-%m-%dT%H:%M:%S")
         yield Run(
-            centre=centre, birth=birth, job_id=job.findtext("JB_job_number") or "", name=job.findtext("JB_name") or "", live=True,
-            started=since, cores=int(job.findtext("slots") or 0), node=(job.findtext("queue_name") or "").partition("@")[2],
+            centre=centre, birth=birth, job_id=job.findtext("JB_job_number") or "", name=job.findtext("JB_name") or "",
+            live=True, started=since, cores=int(job.findtext("slots") or 0),
+            node=(job.findtext("queue_name") or "").partition("@")[2],
         )  # fmt: skip
     for block in ask(centre, QACCT).split("=" * 62)[1:]:
         row = {line.split()[0]: line.split(None, 1)[1].strip() for line in block.splitlines() if len(line.split()) > 1}
@@ -81,8 +84,8 @@ def _grid_engine(ask: Ask, centre: str, birth: int) -> Iterator[Run]:
         wants = re.search(r"gpu=(\d+)", row.get("category", ""))
         yield Run(
             centre=centre, birth=birth, job_id=row["jobnumber"], name=row["jobname"], started=started, ended=ended,
-            elapsed=ended - started if started and ended else 0.0, cores=int(row["slots"]), gpus=int(wants[1]) if wants else 0,
-            node=row["hostname"], word=" ".join(row["failed"].split()),
+            elapsed=ended - started if started and ended else 0.0, cores=int(row["slots"]),
+            gpus=int(wants[1]) if wants else 0, node=row["hostname"], word=" ".join(row["failed"].split()),
         )  # fmt: skip
 
 
@@ -99,15 +102,18 @@ def _oar(ask: Ask, centre: str, birth: int) -> Iterator[Run]:
         started = float(job["startTime"]) or None
         ended = (float(job["stopTime"]) or None) if over else None
         yield Run(
-            centre=centre, birth=birth, job_id=job_id, name=job["name"] or "", live=not over, started=started, ended=ended,
-            elapsed=ended - started if started and ended else 0.0, cores=len(job["assigned_resources"]) if started else 0,
-            node=",".join(job["assigned_network_address"]), word=job["state"],
+            centre=centre, birth=birth, job_id=job_id, name=job["name"] or "", live=not over, started=started,
+            ended=ended, elapsed=ended - started if started and ended else 0.0,
+            cores=len(job["assigned_resources"]) if started else 0, node=",".join(job["assigned_network_address"]),
+            word=job["state"],
         )  # fmt: skip
 
 
 def _qstat(ask: Ask, centre: str) -> list[ElementTree.Element]:
     jobs = ElementTree.fromstring(ask(centre, f"TZ=UTC {QSTAT}")).iter("job_list")
-    return [job for job in jobs if (job.findtext("JB_name") or "").startswith("scnet-") and job.get("state") == "running"]
+    return [
+        job for job in jobs if (job.findtext("JB_name") or "").startswith("scnet-") and job.get("state") == "running"
+    ]
 
 
 def _slurm_live(ask: Ask, centre: str) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Every fault and every opposite as something that is done to an arena: `strike(arena, name, target, at)`. Blocking.
 
-The centres' own are the testbed's. `ctl-kill` waits for a quiet moment at a Slurm centre: one that is killed within seconds of a job's
-start forgets that it started, which is its own fault and not the federation's.
+The centres' own are the testbed's. `ctl-kill` waits for a quiet moment at a Slurm centre: one that is killed within
+seconds of a job's start forgets that it started, which is its own fault and not the federation's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def strike(arena: Arena, name: str, target: str, at: str = "") -> None:
 
 
 def _quiet(arena: Arena, centre: str) -> None:
-    if not until(lambda: all(_grown(line) for line in arena.testbed.at(centre, LISTED, timeout=20).stdout.splitlines()), 25):
+    if not until(
+        lambda: all(_grown(line) for line in arena.testbed.at(centre, LISTED, timeout=20).stdout.splitlines()), 25
+    ):
         raise NotNow("jobs kept starting")
 
 

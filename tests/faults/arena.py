@@ -1,7 +1,8 @@
-"""The federation under test: a hub, broker and proxy as `scnet demo` starts them, over the testbed's four centres, with a disk of its own.
+"""The federation under test: a hub, broker and proxy as `scnet demo` starts them, over the testbed's four centres, with
+a disk of its own.
 
-Knows how to start, reach, break into and end it. Its database lies on a small file system that can be filled; its broker's clock can be
-put back; its centres' pages lead to the stand-in for light labs. What it started, it ends.
+Knows how to start, reach, break into and end it. Its database lies on a small file system that can be filled; its
+broker's clock can be put back; its centres' pages lead to the stand-in for light labs. What it started, it ends.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ class Arena:
     def person(self, person: str) -> httpx.AsyncClient:
         """The public address as this person's programs use it."""
         headers = {"Authorization": f"token {self.tokens[person]}"}
-        return httpx.AsyncClient(base_url=self.running.url, headers=headers, timeout=30, trust_env=False, follow_redirects=False)
+        return httpx.AsyncClient(
+            base_url=self.running.url, headers=headers, timeout=30, trust_env=False, follow_redirects=False
+        )
 
     def dress(self, centre: str) -> None:
         """Shows the session environment and the stand-in at a centre."""
@@ -144,7 +147,8 @@ def _prepare(testbed: Testbed, home: Path) -> None:
 
 
 def end(running: Running) -> None:
-    """As Ctrl-C does; a demo that does not end in time is killed, and its processes by the numbers that it wrote down."""
+    """As Ctrl-C does; a demo that does not end in time is killed, and its processes by the numbers that it wrote
+    down."""
     pids = [json.loads(file.read_text())["pid"] for file in (running.home / "run").glob("*.json")]
     for pid in pids:
         _signal(pid, "CONT")
@@ -168,7 +172,9 @@ async def log_in(there: Arena) -> None:
         async with Browser(there.running.url, person) as browser:
             await browser.log_in(there.running.passwords[person])
             headers = {"X-XSRFToken": browser.xsrf("/hub/"), "Referer": f"{browser.url}/hub/token"}
-            answer = await browser.http.post(f"/hub/api/users/{person}/tokens", json={"note": "faults"}, headers=headers)
+            answer = await browser.http.post(
+                f"/hub/api/users/{person}/tokens", json={"note": "faults"}, headers=headers
+            )
             answer.raise_for_status()
             there.tokens[person] = answer.json()["token"]
 

@@ -28,20 +28,24 @@ def _at(text: str | None) -> float | None:
 
 def sessions(database: Path) -> list[Session]:
     """Each as its leading copy has it."""
-    rows = _rows(database, "SELECT * FROM scnet_sessions s JOIN scnet_copies c ON c.session = s.id AND c.number = s.lead")
+    rows = _rows(
+        database, "SELECT * FROM scnet_sessions s JOIN scnet_copies c ON c.session = s.id AND c.number = s.lead"
+    )
     replaced = {row["continues"] for row in rows if not row["in_line"]}
     return [
         Session(
-            id=row["id"], kind=row["kind"], name=row["name"], centre=row["centre"], node=row["node"], state=row["state"],
-            live=bool(row["live"]), created=_at(row["created_at"]) or 0.0, ready=_at(row["ready_at"]), ended=_at(row["ended_at"]),
-            reason=row["reason"] or row["unknown_why"], end_reason=row["end_reason"], replaced=row["id"] in replaced,
+            id=row["id"], kind=row["kind"], name=row["name"], centre=row["centre"], node=row["node"],
+            state=row["state"], live=bool(row["live"]), created=_at(row["created_at"]) or 0.0,
+            ready=_at(row["ready_at"]), ended=_at(row["ended_at"]), reason=row["reason"] or row["unknown_why"],
+            end_reason=row["end_reason"], replaced=row["id"] in replaced,
         )
         for row in rows
     ]  # fmt: skip
 
 
 def jobs_known(database: Path) -> set[tuple[str, str, str]]:
-    """(centre, job's name, its id or "" while the answer to its submission is on its way) of every copy that is not over."""
+    """(centre, job's name, its id or "" while the answer to its submission is on its way) of every copy that is not
+    over."""
     return {
         (row["centre"], f"scnet-{row['session']}" + (f"-{row['number']}" if row["number"] > 1 else ""), row["job_id"])
         for row in _rows(database, "SELECT session, number, centre, job_id FROM scnet_copies WHERE job_live")
@@ -62,7 +66,15 @@ def entries(database: Path) -> list[Entry]:
         paid = [one for one in postings[row["id"]] if one["account"].startswith("centre:")]
         held = sum(one["micros"] for one in postings[row["id"]] if one["account"].startswith("held:"))
         centre = paid[0]["account"].removeprefix("centre:") if paid else ""
-        found.append(Entry(session=row["session"], kind=row["kind"], centre=centre, paid=sum(one["micros"] for one in paid), held=held))
+        found.append(
+            Entry(
+                session=row["session"],
+                kind=row["kind"],
+                centre=centre,
+                paid=sum(one["micros"] for one in paid),
+                held=held,
+            )
+        )
     return [*(one for one in found if one.kind != "charge"), *_bills(one for one in found if one.kind == "charge")]
 
 

@@ -1,7 +1,8 @@
-"""The invariants: what must hold whatever broke. Each reads the evidence and yields its violations, in words that name the session.
+"""The invariants: what must hold whatever broke. Each reads the evidence and yields its violations, in words that name
+the session.
 
-A time that is allowed for something counts only while it could be done: not while the centre or a part of the federation was broken,
-nor in the moments after.
+A time that is allowed for something counts only while it could be done: not while the centre or a part of the
+federation was broken, nor in the moments after.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from .evidence import Broken, Evidence, Run, Session, session_of
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
-    """Seconds. `cancel`: two copies of one session may both run; `reconcile`: a job that the broker doesn't know may live unlisted;
-    `recovery`: after a mending, before time counts again; `aftermath`: how long after a death a session may end by it; `start`: a start
-    may wait without a word. `clocks`: an accounting's whole seconds."""
+    """Seconds. `cancel`: two copies of one session may both run; `reconcile`: a job that the broker doesn't know may
+    live unlisted; `recovery`: after a mending, before time counts again; `aftermath`: how long after a death a session
+    may end by it; `start`: a start may wait without a word. `clocks`: an accounting's whole seconds."""
 
     cancel: float = 60.0
     reconcile: float = 60.0
@@ -66,7 +67,10 @@ def no_orphan_unlisted(seen: Evidence, allowed: Allowed) -> Found:
         for sighting in sightings:
             since = None if sighting.known else sighting.at if since is None else since
             if since is not None and _clear(since, sighting.at, {centre}, seen.broken, allowed) > allowed.reconcile:
-                yield session_of(name), f"job {job_id} ({name}) at {centre} ran unlisted from {since:.0f} to {sighting.at:.0f}"
+                yield (
+                    session_of(name),
+                    f"job {job_id} ({name}) at {centre} ran unlisted from {since:.0f} to {sighting.at:.0f}",
+                )
                 break
 
 
@@ -78,7 +82,11 @@ def no_double_start(seen: Evidence, allowed: Allowed) -> Found:
             ends = min(one.ended or seen.ended, other.ended or seen.ended)
             both = _clear(begins, ends, {one.centre, other.centre}, seen.broken, allowed) if ends > begins else 0.0
             if both > allowed.cancel:
-                yield session, f"jobs {one.job_id} at {one.centre} and {other.job_id} at {other.centre} ran together for {both:.0f} s"
+                yield (
+                    session,
+                    f"jobs {one.job_id} at {one.centre} and {other.job_id} at {other.centre} ran together for "
+                    f"{both:.0f} s",
+                )
 
 
 def no_double_charge(seen: Evidence, allowed: Allowed) -> Found:
@@ -89,7 +97,10 @@ def no_double_charge(seen: Evidence, allowed: Allowed) -> Found:
             settled[entry.session].append(entry)
     for session, entries in settled.items():
         if len(entries) > 1:
-            yield session, f"was settled {len(entries)} times: " + ", ".join(f"{one.kind} {one.paid}" for one in entries)
+            yield (
+                session,
+                f"was settled {len(entries)} times: " + ", ".join(f"{one.kind} {one.paid}" for one in entries),
+            )
 
 
 def no_charge_without_record(seen: Evidence, allowed: Allowed) -> Found:
@@ -150,7 +161,11 @@ def all_stops_done(seen: Evidence, allowed: Allowed) -> Found:
     live = {session_of(run.name): run for run in seen.runs if run.live}
     for session, at in seen.stops.items():
         one, run = known.get(session), live.get(session)
-        if one is None or _clear(at, seen.ended, {one.centre, run.centre if run else one.centre}, seen.broken, allowed) <= allowed.cancel:
+        if (
+            one is None
+            or _clear(at, seen.ended, {one.centre, run.centre if run else one.centre}, seen.broken, allowed)
+            <= allowed.cancel
+        ):
             continue
         if one.live:
             yield session, f"was stopped at {at:.0f} and is still {one.state} at {one.centre}: {one.reason}"
@@ -183,7 +198,9 @@ def check(seen: Evidence, allowed: Allowed = Allowed()) -> list[Violation]:
 def died_with(session: Session, seen: Evidence, allowed: Allowed) -> Broken | None:
     """The death of a node or centre that this session may have ended by."""
     over = session.ended if session.ended is not None else seen.ended
-    places = {(session.centre, session.node)} | {(run.centre, run.node) for run in seen.runs if session_of(run.name) == session.id}
+    places = {(session.centre, session.node)} | {
+        (run.centre, run.node) for run in seen.runs if session_of(run.name) == session.id
+    }
     for one in seen.broken:
         there = any(centre == one.target and one.at in ("", *node.split(",")) for centre, node in places)
         if one.kills and there and session.created < one.ended and one.began <= over <= one.ended + allowed.aftermath:
@@ -204,7 +221,8 @@ def _by_session(runs: tuple[Run, ...]) -> dict[str, list[Run]]:
 
 
 def _clear(begins: float, ends: float, centres: set[str], broken: tuple[Broken, ...], allowed: Allowed) -> float:
-    """Seconds from `begins` to `ends` in which neither these centres nor a part of the federation was broken or recovering."""
+    """Seconds from `begins` to `ends` in which neither these centres nor a part of the federation was broken or
+    recovering."""
     concerned = [one for one in broken if one.target in centres or one.target not in CENTRES]
     total, now = 0.0, begins
     for one in sorted(concerned, key=lambda one: one.began):

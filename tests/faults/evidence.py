@@ -1,4 +1,5 @@
-"""What the checker reads, as facts: what people asked, what the broker wrote, what the centres' own accounting says, what was broken.
+"""What the checker reads, as facts: what people asked, what the broker wrote, what the centres' own accounting says,
+what was broken.
 
 Times are seconds since the epoch, amounts micro-credits. No I/O.
 """
@@ -24,7 +25,8 @@ def session_of(job_name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One job, by its centre's accounting. `birth` counts how often that centre came to life: job ids begin at 1 each time."""
+    """One job, by its centre's accounting. `birth` counts how often that centre came to life: job ids begin at 1 each
+    time."""
 
     centre: str
     job_id: str
@@ -94,8 +96,8 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
-    """A job of ours that a centre listed as live. `known`: the broker had it as a live session's or a live copy's, was cancelling
-    it, or listed it as an orphan."""
+    """A job of ours that a centre listed as live. `known`: the broker had it as a live session's or a live copy's, was
+    cancelling it, or listed it as an orphan."""
 
     at: float
     centre: str
@@ -121,7 +123,8 @@ class Broken:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Whether a session that the broker calls ready was reached, when all was mended: a lab's API, a program's heartbeat."""
+    """Whether a session that the broker calls ready was reached, when all was mended: a lab's API, a program's
+    heartbeat."""
 
     session: str
     ok: bool
@@ -130,8 +133,8 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """`stops`: when somebody first wished that a session stop. `finite`: sessions whose program ends by itself. `wrong`: what
-    `ledger verify` found."""
+    """`stops`: when somebody first wished that a session stop. `finite`: sessions whose program ends by itself.
+    `wrong`: what `ledger verify` found."""
 
     ended: float
     starts: tuple[Start, ...] = ()

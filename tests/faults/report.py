@@ -72,12 +72,19 @@ def _most_live(seen: Evidence) -> int:
 
 
 def _clicks(lines: Sequence[Json], seen: Evidence) -> Json:
-    """Median click to ready of batch sessions that were pinned to a centre that was whole, by how many others were broken meanwhile."""
-    pinned = {(line["seat"], line["round"]): line["centre"] for line in lines if line["op"] == "start" and line.get("centre")}
+    """Median click to ready of batch sessions that were pinned to a centre that was whole, by how many others were
+    broken meanwhile."""
+    pinned = {
+        (line["seat"], line["round"]): line["centre"] for line in lines if line["op"] == "start" and line.get("centre")
+    }
     at = {line["session"]: pinned.get((line["seat"], line["round"]), "") for line in lines if line["op"] == "accepted"}
     found: dict[str, list[float]] = defaultdict(list)
     for line in lines:
-        if line["op"] != "ready" or not line["seat"].startswith(("batch", "dask", "finite")) or not at.get(line["session"]):
+        if (
+            line["op"] != "ready"
+            or not line["seat"].startswith(("batch", "dask", "finite"))
+            or not at.get(line["session"])
+        ):
             continue
         begins, ends, own = line["at"] - line["seconds"], line["at"], at[line["session"]]
         beside = {one.target for one in seen.broken if one.began < ends and begins < one.ended}

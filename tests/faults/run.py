@@ -1,4 +1,5 @@
-"""One run: the federation up, people at work, the schedule striking; then calm, a last look at everything, and the evidence.
+"""One run: the federation up, people at work, the schedule striking; then calm, a last look at everything, and the
+evidence.
 
 Returns what the checker reads; states nothing itself. All that it starts ends with it.
 """
@@ -41,8 +42,8 @@ MENDED_WITHIN = 120.0
 
 @dataclass
 class Course:
-    """A run in its course. `before`: accounting of centres that died since; `broken_now`: targets, while they are; `others`: jobs
-    (centre, name) that were there when it began."""
+    """A run in its course. `before`: accounting of centres that died since; `broken_now`: targets, while they are;
+    `others`: jobs (centre, name) that were there when it began."""
 
     arena: Arena
     history: History
@@ -58,7 +59,15 @@ class Course:
 
 
 async def run(
-    testbed: Testbed, environment: Path, steps: Sequence[Step], seconds: float, folder: Path, *, mix: Mix, allowed: Allowed, say: Say
+    testbed: Testbed,
+    environment: Path,
+    steps: Sequence[Step],
+    seconds: float,
+    folder: Path,
+    *,
+    mix: Mix,
+    allowed: Allowed,
+    say: Say,
 ) -> tuple[Evidence, list[Json]]:
     """The evidence and the operations log, which is also `folder/operations.jsonl`."""
     history = History(folder / "operations.jsonl")
@@ -158,7 +167,8 @@ async def _until_told(course: Course, centre: str) -> list[Run]:
 
 
 async def _mend(course: Course, step: Step, *, patient: bool) -> None:
-    """Again and again until it worked; raises what stood in the way for too long. Not `patient`: once, as nothing may be broken."""
+    """Again and again until it worked; raises what stood in the way for too long. Not `patient`: once, as nothing may
+    be broken."""
     deadline = time.monotonic() + MENDED_WITHIN
     while True:
         try:
@@ -195,7 +205,9 @@ async def _look_at(course: Course, centre: str) -> None:
         told = (centre, job_id) in listed
         if (job_id, name) in strangers:
             course.history.tell("stranger", centre=centre, job=job_id, name=name, listed=told)
-        course.history.tell("sighting", centre=centre, job=job_id, name=name, known=told or (job_id, name) not in strangers)
+        course.history.tell(
+            "sighting", centre=centre, job=job_id, name=name, known=told or (job_id, name) not in strangers
+        )
 
 
 def _orphans(there: Arena) -> set[tuple[str, str]]:
@@ -211,7 +223,8 @@ def _operators(there: Arena, path: str) -> httpx.Response:
 
 
 async def _settle(course: Course, allowed: Allowed) -> None:
-    """Waits until every centre is up and every session's fate is known, and at least until a ghost would have to be listed."""
+    """Waits until every centre is up and every session's fate is known, and at least until a ghost would have to be
+    listed."""
     deadline = time.monotonic() + SETTLED_WITHIN
     least = time.monotonic() + allowed.recovery + allowed.reconcile + LOOK + 5
     while time.monotonic() < deadline:
@@ -228,7 +241,9 @@ def _is_calm(there: Arena) -> bool:
         live = _operators(there, "sessions").json()["sessions"]
     except (httpx.HTTPError, ValueError, KeyError):
         return False
-    return all(one["state"] == "up" for one in centres) and not any(one["unknown_since"] or one["state"] == "intent" for one in live)
+    return all(one["state"] == "up" for one in centres) and not any(
+        one["unknown_since"] or one["state"] == "intent" for one in live
+    )
 
 
 async def _last_look(course: Course) -> None:
@@ -319,7 +334,8 @@ def evidence(
             Sighting(at=one["at"], centre=one["centre"], job_id=one["job"], name=one["name"], known=one["known"])
             for one in lines if one["op"] == "sighting"
         ),
-        answers=tuple(Answer(session=one["session"], ok=one["ok"], words=one["words"]) for one in lines if one["op"] == "last"),
+        answers=tuple(Answer(session=one["session"], ok=one["ok"],
+        words=one["words"]) for one in lines if one["op"] == "last"),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The seeded schedule: which fault strikes where, from when to when. A pure function of seed, length and centres.
 
-It never breaks everything: of the centres at most half at once, of the federation's own parts one at a time, and a target that was
-broken has time to recover. Whatever begins ends before the schedule does.
+It never breaks everything: of the centres at most half at once, of the federation's own parts one at a time, and a
+target that was broken has time to recover. Whatever begins ends before the schedule does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ SHARE = 8  # no fault lasts longer than this part of the whole
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """`name` strikes `target` at `begins` and its opposite mends it at `ends`: seconds from the start. `at`: node or account."""
+    """`name` strikes `target` at `begins` and its opposite mends it at `ends`: seconds from the start. `at`: node or
+    account."""
 
     begins: float
     ends: float
@@ -35,7 +36,9 @@ class Step:
         return FAULTS[self.name].opposite
 
 
-def plan(seed: int, seconds: float, centres: Sequence[str] = tuple(CENTRES), without: Sequence[str] = ()) -> tuple[Step, ...]:
+def plan(
+    seed: int, seconds: float, centres: Sequence[str] = tuple(CENTRES), without: Sequence[str] = ()
+) -> tuple[Step, ...]:
     """The steps in the order of their beginnings. `without`: names of faults that shall not occur."""
     dice = random.Random(seed)
     cards = _deck(dice, centres, without)
@@ -76,7 +79,13 @@ def _dealt(dice: random.Random, fault: Fault, target: str, seconds: float) -> St
         "node": CENTRES[target].nodes if fault.at else (),
         "account": sorted(CENTRES[target].people.values()) if fault.at else (),
     }
-    return Step(begins=0, ends=round(lasts, 1), name=fault.name, target=target, at=dice.choice(nodes[fault.at]) if fault.at else "")
+    return Step(
+        begins=0,
+        ends=round(lasts, 1),
+        name=fault.name,
+        target=target,
+        at=dice.choice(nodes[fault.at]) if fault.at else "",
+    )
 
 
 def _moved(card: Step, to: float) -> Step:

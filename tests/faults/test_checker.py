@@ -12,11 +12,21 @@ from .evidence import Answer, Broken, Entry, Evidence, Run, Session, Sighting, S
 ID = "aaaabbbbcccc"
 NAME = f"scnet-{ID}"
 SESSION = Session(
-    id=ID, centre="a", node="a1", state="charged", live=False, created=1000, ready=1005, ended=1100, end_reason="Stopped on request."
+    id=ID,
+    centre="a",
+    node="a1",
+    state="charged",
+    live=False,
+    created=1000,
+    ready=1005,
+    ended=1100,
+    end_reason="Stopped on request.",
 )
 RUN = Run(centre="a", job_id="7", name=NAME, started=1002, ended=1100, elapsed=98, cores=1, node="a1")
 HOLD = Entry(session=ID, kind="hold", held=1_000_000)
-CHARGE = Entry(session=ID, kind="charge", centre="a", paid=27_223, held=-1_000_000)  # 98 s of a core at 1 credit an hour, rounded up
+CHARGE = Entry(
+    session=ID, kind="charge", centre="a", paid=27_223, held=-1_000_000
+)  # 98 s of a core at 1 credit an hour, rounded up
 GOOD = Evidence(
     ended=2000,
     starts=(Start(at=1000, outcome="accepted", session=ID),),
@@ -35,7 +45,9 @@ def unknown(*times: float) -> tuple[Sighting, ...]:
 
 
 def run_at(centre: str, started: float, ended: float) -> Run:
-    return Run(centre=centre, job_id="9", name=f"{NAME}-2", started=started, ended=ended, elapsed=ended - started, cores=1)
+    return Run(
+        centre=centre, job_id="9", name=f"{NAME}-2", started=started, ended=ended, elapsed=ended - started, cores=1
+    )
 
 
 BAD = {
@@ -46,9 +58,15 @@ BAD = {
     "two copies run": (replace(GOOD, runs=(RUN, run_at("b", 1010, 1095))), "no double start"),
     "two copies run on one centre": (replace(GOOD, runs=(RUN, run_at("a", 1010, 1095))), "no double start"),
     "charged twice": (replace(GOOD, entries=(HOLD, CHARGE, replace(CHARGE, held=0))), "no double charge"),
-    "charged and given back": (replace(GOOD, entries=(HOLD, CHARGE, Entry(session=ID, kind="release"))), "no double charge"),
+    "charged and given back": (
+        replace(GOOD, entries=(HOLD, CHARGE, Entry(session=ID, kind="release"))),
+        "no double charge",
+    ),
     "charged for nothing": (replace(GOOD, runs=()), "no charge without a usage record of its price"),
-    "charged at another centre": (replace(GOOD, runs=(replace(RUN, centre="b"),)), "no charge without a usage record of its price"),
+    "charged at another centre": (
+        replace(GOOD, runs=(replace(RUN, centre="b"),)),
+        "no charge without a usage record of its price",
+    ),
     "charged for waiting": (
         replace(GOOD, runs=(replace(RUN, started=None, elapsed=0),)),
         "no charge without a usage record of its price",
@@ -154,6 +172,8 @@ def test_a_charge_may_differ_by_what_accounting_rounds() -> None:
     assert check(replace(GOOD, runs=(replace(RUN, elapsed=97),))) == []
 
 
-@pytest.mark.parametrize(("name", "session"), [(NAME, ID), (f"{NAME}-3", ID), ("scnet-short", ""), ("interactive", ""), (f"x{NAME}", "")])
+@pytest.mark.parametrize(
+    ("name", "session"), [(NAME, ID), (f"{NAME}-3", ID), ("scnet-short", ""), ("interactive", ""), (f"x{NAME}", "")]
+)
 def test_a_jobs_name_tells_its_session(name: str, session: str) -> None:
     assert session_of(name) == session

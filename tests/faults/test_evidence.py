@@ -40,7 +40,13 @@ OARSTAT = """{"1": {"name": "scnet-aaaabbbbcccc", "state": "Terminated", "startT
 
 def asked(centre: str, command: str) -> str:
     """Captured words of the real programs."""
-    said = {"sacct": SACCT, "qstat": QSTAT, "qacct": QACCT, "oarstat": OARSTAT, "squeue": "2 scnet-ddddeeeeffff\n4 interactive\n"}
+    said = {
+        "sacct": SACCT,
+        "qstat": QSTAT,
+        "qacct": QACCT,
+        "oarstat": OARSTAT,
+        "squeue": "2 scnet-ddddeeeeffff\n4 interactive\n",
+    }
     return next(words for program, words in said.items() if program in command)
 
 
@@ -105,6 +111,10 @@ def test_the_log_becomes_evidence() -> None:
 def test_seats_are_the_same_for_the_same_seed() -> None:
     one, other = seats(Mix(seed=3)), seats(Mix(seed=3))
     assert len(one) == Mix().seats == 40
-    assert [(seat.name, seat.kind, seat.person, seat.keeps) for seat in one] == [(s.name, s.kind, s.person, s.keeps) for s in other]
+    assert [(seat.name, seat.kind, seat.person, seat.keeps) for seat in one] == [
+        (s.name, s.kind, s.person, s.keeps) for s in other
+    ]
     assert [seat.dice.random() for seat in one] == [seat.dice.random() for seat in other]
-    assert isinstance(one[0].dice, random.Random) and sum(seat.is_lab for seat in one) <= 10  # the hub's five servers of two people
+    assert (
+        isinstance(one[0].dice, random.Random) and sum(seat.is_lab for seat in one) <= 10
+    )  # the hub's five servers of two people

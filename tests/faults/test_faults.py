@@ -25,7 +25,9 @@ SEED, MINUTES = 7, 5
 
 
 @pytest.mark.slow
-def test_five_minutes_of_faults_lose_nothing_and_bill_nothing_twice(testbed: tb.Testbed, session_environment: Path, tmp_path: Path) -> None:
+def test_five_minutes_of_faults_lose_nothing_and_bill_nothing_twice(
+    testbed: tb.Testbed, session_environment: Path, tmp_path: Path
+) -> None:
     need(testbed, *"abcd")
     steps, mix = plan(SEED, MINUTES * 60), replace(Mix(), labs=1, seed=SEED)
     work = run(testbed, session_environment, steps, MINUTES * 60, tmp_path, mix=mix, allowed=Allowed(), say=print)

@@ -27,7 +27,10 @@ SEEN = replace(GOOD, broken=BROKEN, answers=(Answer(session=ID, ok=True),))
 def test_a_report_counts() -> None:
     told = report(7, 5, LINES, SEEN, check(SEEN))
     assert told["faults"] == {"net-down": {"times": 2, "seconds": 40}, "node-cut": {"times": 1, "seconds": 20}}
-    assert told["starts"] == {"accepted": 1} and told["became_ready"] == told["jobs"] == told["charges"] == told["most_live"] == 1
+    assert (
+        told["starts"] == {"accepted": 1}
+        and told["became_ready"] == told["jobs"] == told["charges"] == told["most_live"] == 1
+    )
     assert told["charged"] == 0.027 and told["answered_at_the_end"] == "1 of 1" and told["lab_checks"] == "1 of 2"
     assert told["click_to_ready_s"] == {"slurm, 1 other centres broken": {"median": 5.0, "of": 1}}
     assert told["violations"] == []

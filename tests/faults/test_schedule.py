@@ -38,7 +38,11 @@ def test_never_is_everything_broken(seed: int) -> None:
         meanwhile = {other.target for other in steps if other.begins <= step.begins < other.ends}
         assert len(meanwhile & set(CENTRES)) <= 2
         assert len(meanwhile - set(CENTRES)) <= 1
-        again = [other for other in steps if other is not step and other.target == step.target and overlap(step, other, RECOVERY)]
+        again = [
+            other
+            for other in steps
+            if other is not step and other.target == step.target and overlap(step, other, RECOVERY)
+        ]
         assert not again
 
 

@@ -1,7 +1,9 @@
-"""People at work: each of up to forty seats starts a session, uses it, stops it and starts the next, whatever breaks meanwhile.
+"""People at work: each of up to forty seats starts a session, uses it, stops it and starts the next, whatever breaks
+meanwhile.
 
-Batch jobs and Dask workers go through the REST door, labs through the hub, all with a person's own token at the public address. A person
-who gets no answer asks again under the same name; one who gets a "no" reads it. All that is asked and answered is told to the history.
+Batch jobs and Dask workers go through the REST door, labs through the hub, all with a person's own token at the public
+address. A person who gets no answer asks again under the same name; one who gets a "no" reads it. All that is asked and
+answered is told to the history.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ PATIENCE = 600.0  # how long a person goes on asking for one session
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """How many seats of each kind, and how long a session is used. Every `keeps`-th seat keeps its first session to the end."""
+    """How many seats of each kind, and how long a session is used. Every `keeps`-th seat keeps its first session to the
+    end."""
 
     labs: int = 1
     lights: int = 9  # labs whose server is a stand-in
@@ -75,11 +78,17 @@ class Seat:
 
 
 def seats(mix: Mix) -> list[Seat]:
-    kinds = ["lab"] * mix.labs + ["light"] * mix.lights + ["dask"] * mix.workers + ["finite"] * mix.finite + ["batch"] * mix.batch
+    kinds = (
+        ["lab"] * mix.labs
+        + ["light"] * mix.lights
+        + ["dask"] * mix.workers
+        + ["finite"] * mix.finite
+        + ["batch"] * mix.batch
+    )
     return [
         Seat(
-            name=f"{kind}-{number}", kind=kind, person=PEOPLE[number % len(PEOPLE)], keeps=kind != "finite" and number % mix.keeps == 0,
-            dice=random.Random(f"{mix.seed}:{number}"),
+            name=f"{kind}-{number}", kind=kind, person=PEOPLE[number % len(PEOPLE)],
+            keeps=kind != "finite" and number % mix.keeps == 0, dice=random.Random(f"{mix.seed}:{number}"),
         )
         for number, kind in enumerate(kinds)
     ]  # fmt: skip
@@ -87,7 +96,8 @@ def seats(mix: Mix) -> list[Seat]:
 
 @dataclass
 class Workload:
-    """`calm` is cleared for moments in which nothing may be started or stopped. `run()` until `over` is set; sessions then stay."""
+    """`calm` is cleared for moments in which nothing may be started or stopped. `run()` until `over` is set; sessions
+    then stay."""
 
     arena: Arena
     history: History
@@ -143,16 +153,32 @@ class Workload:
             else:
                 if answer.status_code in (200, 201, 202):
                     if seat.session or (seat.is_lab and await self._session_of(seat, http)):
-                        self.history.tell("accepted", seat=seat.name, round=seat.round, session=seat.session, status=answer.status_code)
+                        self.history.tell(
+                            "accepted",
+                            seat=seat.name,
+                            round=seat.round,
+                            session=seat.session,
+                            status=answer.status_code,
+                        )
                         return True
                     words = await self._why_not(seat, http) or "the hub took it, and no session came of it"
                 else:
                     words = said(answer)
-                    if seat.is_lab and answer.status_code == 400 and await self._session_of(seat, http):  # an earlier click had started it
-                        self.history.tell("accepted", seat=seat.name, round=seat.round, session=seat.session, status=200)
+                    if (
+                        seat.is_lab and answer.status_code == 400 and await self._session_of(seat, http)
+                    ):  # an earlier click had started it
+                        self.history.tell(
+                            "accepted", seat=seat.name, round=seat.round, session=seat.session, status=200
+                        )
                         return True
-                    if 400 <= answer.status_code < 500 and answer.status_code not in (401, 403, 408, 429) and "pending" not in words:
-                        self.history.tell("refused", seat=seat.name, round=seat.round, status=answer.status_code, words=words)
+                    if (
+                        400 <= answer.status_code < 500
+                        and answer.status_code not in (401, 403, 408, 429)
+                        and "pending" not in words
+                    ):
+                        self.history.tell(
+                            "refused", seat=seat.name, round=seat.round, status=answer.status_code, words=words
+                        )
                         return False
             self.history.tell("unanswered", seat=seat.name, round=seat.round, words=words)
             await self._pause(seat.dice.uniform(1.5, 4))
@@ -169,7 +195,9 @@ class Workload:
         return answer
 
     async def _click(self, seat: Seat, wish: Json, http: httpx.AsyncClient) -> httpx.Response:
-        return await http.post(f"/hub/api{seat.server}", json={"cores": 1, "memory": "1G", "walltime": "2h", "project": PROJECT, **wish})
+        return await http.post(
+            f"/hub/api{seat.server}", json={"cores": 1, "memory": "1G", "walltime": "2h", "project": PROJECT, **wish}
+        )
 
     async def _session_of(self, seat: Seat, http: httpx.AsyncClient) -> bool:
         """The session that the hub started for this seat; "" if it said no after all: its words are in the history."""
@@ -178,7 +206,11 @@ class Workload:
                 break
             with contextlib.suppress(httpx.HTTPError, KeyError, ValueError):
                 listed = (await http.get(f"{API}/sessions")).json()["sessions"]
-                found = [one["id"] for one in listed if one["kind"] == "lab" and one["name"] == seat.name and one["state"] != "stopping"]
+                found = [
+                    one["id"]
+                    for one in listed
+                    if one["kind"] == "lab" and one["name"] == seat.name and one["state"] != "stopping"
+                ]
                 if found:
                     seat.session = found[0]
                     return True
@@ -215,7 +247,11 @@ class Workload:
                 continue
             seen = document["version"]
             if document["state"] in ("ready", "ended", "charged") or not document["live"]:
-                if document["state"] == "ready" and seat.is_lab and not ((await self._server(seat, http)) or {}).get("ready"):
+                if (
+                    document["state"] == "ready"
+                    and seat.is_lab
+                    and not ((await self._server(seat, http)) or {}).get("ready")
+                ):
                     seen = -1
                     await self._pause(1)
                     continue

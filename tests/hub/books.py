@@ -1,4 +1,5 @@
-"""A federation with a past: sessions of three weeks with their charges, lots that end, a request, for the pages about credits."""
+"""A federation with a past: sessions of three weeks with their charges, lots that end, a request, for the pages about
+credits."""
 
 from __future__ import annotations
 
@@ -44,13 +45,27 @@ def seed(together: Together, now: datetime | None = None) -> None:
     now = now or together.federation.clock()
     with together.db.engine.begin() as tx:
         for place, centre in enumerate(("alpha", "beta", "alpha")):  # of the month before, paid by the ministry's lot
-            _ran(tx, f"o{place:011}", "grace", centre, 4, 0, timedelta(hours=2), _before(now) - timedelta(days=3 + place))
+            _ran(
+                tx, f"o{place:011}", "grace", centre, 4, 0, timedelta(hours=2), _before(now) - timedelta(days=3 + place)
+            )
         books.grant(tx, "tides", "autumn", credits(400), now - timedelta(days=20), expires_at=now + timedelta(days=19))
         for place, (person, centre, cores, gpus, hours, days) in enumerate(_runs()):
-            _ran(tx, f"s{place:011}", person, centre, cores, gpus, timedelta(hours=hours), now - timedelta(days=days, hours=3))
-        books.reverse(tx, "settle:s00000000003", now - timedelta(hours=1), "a node of the centre failed", actor="an operator")
+            _ran(
+                tx,
+                f"s{place:011}",
+                person,
+                centre,
+                cores,
+                gpus,
+                timedelta(hours=hours),
+                now - timedelta(days=days, hours=3),
+            )
+        books.reverse(
+            tx, "settle:s00000000003", now - timedelta(hours=1), "a node of the centre failed", actor="an operator"
+        )
         wish = Wish(
-            project="tides", amount=credits(500), begins_at=now, ends_at=now + timedelta(days=365), words=f"The winter's runs.\n{HOSTILE}",
+            project="tides", amount=credits(500), begins_at=now, ends_at=now + timedelta(days=365), words="The "
+            f"winter's runs.\n{HOSTILE}",
             centres=("alpha", "beta"),
         )  # fmt: skip
         allocations.ask(tx, "winter", wish, "grace", now, centres=["alpha", "beta"])
@@ -61,16 +76,17 @@ def suspend(together: Together) -> None:
     """A record of a job that bears the name of no session."""
     now = together.federation.clock()
     ran = UsageRecord(
-        job_id="4711", name=f"scnet-{'a' * 12}", partition=HOSTILE, state=JobState.COMPLETED, ending=Ending.COMPLETED, cores=1,
-        submitted_at=now - timedelta(hours=3), started_at=now - timedelta(hours=3), ended_at=now - timedelta(hours=2),
-        elapsed=timedelta(hours=1),
+        job_id="4711", name=f"scnet-{'a' * 12}", partition=HOSTILE, state=JobState.COMPLETED, ending=Ending.COMPLETED,
+        cores=1, submitted_at=now - timedelta(hours=3), started_at=now - timedelta(hours=3),
+        ended_at=now - timedelta(hours=2), elapsed=timedelta(hours=1),
     )  # fmt: skip
     with together.db.engine.begin() as tx:
         intake.heard(tx, "beta", [ran], now)
 
 
 def settle(together: Together, *, close: bool = False) -> None:
-    """The months of what was seeded begin, as if the broker had kept them all the time; with `close` the one before is closed."""
+    """The months of what was seeded begin, as if the broker had kept them all the time; with `close` the one before is
+    closed."""
     with together.db.engine.begin() as tx:
         tx.execute(tables.periods.delete())
     settling = together.federation.settling
@@ -89,12 +105,22 @@ def _runs() -> Iterator[tuple[str, str, int, int, float, float]]:
     people, centres = ("ada", "grace", "mary", "ada"), ("alpha", "beta", "gamma", "alpha", "delta")
     for place in range(24):
         yield (
-            people[place % 4], centres[place % 5], 1 + place % 7, place % 5 == 0, 0.37 + place % 3, 0.4 * place + (10 if place > 18 else 0),
+            people[place % 4], centres[place % 5], 1 + place % 7, place % 5 == 0, 0.37 + place % 3,
+            0.4 * place + (10 if place > 18 else 0),
         )  # fmt: skip
 
 
 def _ran(
-    tx: Tx, session: str, person: str, centre: str, cores: int, gpus: int, time: timedelta, at: datetime, *, live: bool = False
+    tx: Tx,
+    session: str,
+    person: str,
+    centre: str,
+    cores: int,
+    gpus: int,
+    time: timedelta,
+    at: datetime,
+    *,
+    live: bool = False,
 ) -> None:
     cost = segment_cost(used(held(cores, gpus, "a100"), time), RATES, time)
     kind = ("lab", "batch", "dask")[cores % 3]
@@ -102,11 +128,12 @@ def _ran(
     request = names.request_document(wanted)
     name = f"train {HOSTILE}" if cores == 5 else f"run-{session[-2:]}" if kind != "lab" else ""
     stored.insert(
-        tx, id=session, person=person, project="tides", kind=kind, name=name if not live else "now", state="ready" if live else "charged",
-        live=live, request=request, placement={}, payload={}, why="", end_reason="", created_at=at, held=credits(20).micros, continues="",
-        in_line=False, charged=None if live else cost.amount.micros, ended_at=None if live else at + time, cause="first", asked_at=at,
-        centre=centre, partition="batch", account="a", secret="", nonce="", job_state="ready" if live else "settled", job_live=live,
-        job_id="77", started_at=at,
+        tx, id=session, person=person, project="tides", kind=kind, name=name if not live else "now",
+        state="ready" if live else "charged", live=live, request=request, placement={}, payload={}, why="",
+        end_reason="", created_at=at, held=credits(20).micros, continues="", in_line=False,
+        charged=None if live else cost.amount.micros, ended_at=None if live else at + time, cause="first", asked_at=at,
+        centre=centre, partition="batch", account="a", secret="", nonce="", job_state="ready" if live else "settled",
+        job_live=live, job_id="77", started_at=at,
     )  # fmt: skip
     books.hold(tx, "tides", session, credits(20), at, centre=centre)
     if not live:

@@ -1,4 +1,5 @@
-"""A real hub process with Labs that are stand-ins: a broker of sessions that a test moves by hand, and servers that answer.
+"""A real hub process with Labs that are stand-ins: a broker of sessions that a test moves by hand, and servers that
+answer.
 
 The broker keeps to docs/reference/rest.md as far as the hub's spawner asks it; `routes` is what the hub told its proxy.
 """
@@ -69,7 +70,9 @@ class Written(Routes):
         return json.loads(self.file.read_text()) if self.file.exists() else {}
 
     async def add_route(self, routespec: str, target: str, data: Any) -> None:
-        self._write({**await self.get_all_routes(), routespec: {"routespec": routespec, "target": target, "data": data}})
+        self._write(
+            {**await self.get_all_routes(), routespec: {"routespec": routespec, "target": target, "data": data}}
+        )
 
     async def delete_route(self, routespec: str) -> None:
         self._write({spec: route for spec, route in (await self.get_all_routes()).items() if spec != routespec})
@@ -119,7 +122,9 @@ class LabBroker:
                 person = unquote(self.headers.get("X-SCNet-Person", ""))
                 found: Json = {}
                 if not broker.away:
-                    found = broker.answer(self.command, url.path.rpartition("/v1/")[2], query, person, json.loads(body or b"{}"))
+                    found = broker.answer(
+                        self.command, url.path.rpartition("/v1/")[2], query, person, json.loads(body or b"{}")
+                    )
                 text = b"bad gateway" if broker.away else json.dumps(found).encode()
                 self.send_response(502 if broker.away else 200 if "code" not in found else 404)
                 self.send_header("Content-Length", str(len(text)))
@@ -154,17 +159,50 @@ class LabBroker:
             return self.sessions[key]
 
     def submit(self, person: str, body: Json) -> Json:
-        same = [one for one in self.sessions.values() if one["live"] and (one["person"], one["name"]) == (person, body["name"])]
+        same = [
+            one
+            for one in self.sessions.values()
+            if one["live"] and (one["person"], one["name"]) == (person, body["name"])
+        ]
         if same:
             return same[-1]
         self.calls.append(f"start {person} {body['name']}".strip())
         return self.session(person=person, name=body["name"], token=body["env"]["JUPYTERHUB_API_TOKEN"])
 
     def session(self, **facts: Any) -> Json:
-        usual: Json = {"id": f"s{len(self.sessions) + 1}", "version": 1, "person": "ada", "kind": "lab", "name": "", "state": "queued"}
-        usual |= {"live": True, "host": "", "port": 0, "token": "", "created_at": f"2026-11-23T08:00:{len(self.sessions):02}.000Z"}
-        usual |= {"centre_name": "Alpha", "place_in_queue": 1, "reason": "", "why": "", "end_reason": "", "events": [], "warnings": []}
-        usual |= {"continues": "", "centre": "alpha", "cores": 1, "gpus": 0, "started_at": None, "ended_at": None, "exit_code": ""}
+        usual: Json = {
+            "id": f"s{len(self.sessions) + 1}",
+            "version": 1,
+            "person": "ada",
+            "kind": "lab",
+            "name": "",
+            "state": "queued",
+        }
+        usual |= {
+            "live": True,
+            "host": "",
+            "port": 0,
+            "token": "",
+            "created_at": f"2026-11-23T08:00:{len(self.sessions):02}.000Z",
+        }
+        usual |= {
+            "centre_name": "Alpha",
+            "place_in_queue": 1,
+            "reason": "",
+            "why": "",
+            "end_reason": "",
+            "events": [],
+            "warnings": [],
+        }
+        usual |= {
+            "continues": "",
+            "centre": "alpha",
+            "cores": 1,
+            "gpus": 0,
+            "started_at": None,
+            "ended_at": None,
+            "exit_code": "",
+        }
         usual |= {"in_flight": 0.5, "charged": None}
         made = usual | facts
         self.sessions[made["id"]] = made
@@ -190,9 +228,13 @@ class LabHub:
         (state / "secrets").mkdir(mode=0o700)
         ports = {"host": "127.0.0.1", "public": self.port, "hub": self.port, "proxy_api": 1, "broker": broker.port}
         (state / "ports.json").write_text(json.dumps(ports))
-        (home / "config.py").write_text(HUB.format(root=str(Path(__file__).parents[2]), home=str(state), seen=str(home), patience=patience))
+        (home / "config.py").write_text(
+            HUB.format(root=str(Path(__file__).parents[2]), home=str(state), seen=str(home), patience=patience)
+        )
         self.url = f"http://127.0.0.1:{self.port}/hub/api/"
-        self.api = httpx.Client(base_url=self.url, headers={"Authorization": "token the-token-of-these-tests"}, trust_env=False, timeout=30)
+        self.api = httpx.Client(
+            base_url=self.url, headers={"Authorization": "token the-token-of-these-tests"}, trust_env=False, timeout=30
+        )
 
     def start(self) -> None:
         self.process = HubProcess(self.home / "config.py", self.home, self.home / "hub.log")
@@ -223,11 +265,16 @@ class LabHub:
 
     def begin(self, person: str = "ada", name: str = "") -> None:
         self.api.post(f"users/{person}")
-        assert self.api.post(f"users/{person}/{f'servers/{name}' if name else 'server'}", json={}).status_code in (201, 202)
+        assert self.api.post(f"users/{person}/{f'servers/{name}' if name else 'server'}", json={}).status_code in (
+            201,
+            202,
+        )
 
     def browser(self, person: str) -> httpx.Client:
         """A browser in which that person is logged in; its addresses begin at the hub's host."""
-        client = httpx.Client(base_url=self.url.removesuffix("/hub/api/"), trust_env=False, timeout=30, follow_redirects=True)
+        client = httpx.Client(
+            base_url=self.url.removesuffix("/hub/api/"), trust_env=False, timeout=30, follow_redirects=True
+        )
         client.get("/hub/login")
         data = {"username": person, "password": "", "_xsrf": client.cookies["_xsrf"]}
         answer = client.post("/hub/login", data=data, headers={"Sec-Fetch-Site": "same-origin"}, follow_redirects=False)

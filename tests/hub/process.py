@@ -1,4 +1,5 @@
-"""A hub's process, forked from one that has imported JupyterHub already: what it imports takes longer than its start."""
+"""A hub's process, forked from one that has imported JupyterHub already: what it imports takes longer than its
+start."""
 
 from __future__ import annotations
 
@@ -10,12 +11,21 @@ from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["jupyterhub.app", "scnet_hub.hub", "batchspawner", "oauthenticator.generic", "oauthenticator.azuread", "tests.hub.labs", "pytest"]
+    [
+        "jupyterhub.app",
+        "scnet_hub.hub",
+        "batchspawner",
+        "oauthenticator.generic",
+        "oauthenticator.azuread",
+        "tests.hub.labs",
+        "pytest",
+    ]
 )
 
 
 class HubProcess:
-    """`python -m jupyterhub -f page` in `home`, without this process's own JUPYTERHUB_* and SCNET_*; it writes to the end of `log`."""
+    """`python -m jupyterhub -f page` in `home`, without this process's own JUPYTERHUB_* and SCNET_*; it writes to the
+    end of `log`."""
 
     def __init__(self, page: Path, home: Path, log: Path) -> None:
         env = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTERHUB_", "SCNET_"))}

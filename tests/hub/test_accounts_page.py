@@ -35,7 +35,14 @@ def facts(id: str = "beta", **more: Any) -> dict[str, Any]:
 
 
 def link(**more: Any) -> dict[str, Any]:
-    base = {"person": "ada", "centre": "beta", "account": "u1", "how": "proof", "linked_by": "ada", "linked_at": "2026-11-01T08:00:00Z"}
+    base = {
+        "person": "ada",
+        "centre": "beta",
+        "account": "u1",
+        "how": "proof",
+        "linked_by": "ada",
+        "linked_at": "2026-11-01T08:00:00Z",
+    }
     return base | {"ended_by": "", "ended_at": None} | more
 
 
@@ -59,7 +66,10 @@ def test_a_standing_link_says_how_and_since_when_and_ended_ones_by_whom() -> Non
            link(account="u2", ended_by="ada", ended_at="2026-11-03T08:00:00Z")]  # fmt: skip
     row = words(links=[*old, link()])["rows"][0]
     assert (row["account"], row["how"], row["since"]) == ("u1", "by your own proof", "1 November 2026")
-    assert [(one["account"], one["ended_by"]) for one in row["earlier"]] == [("u2", "you"), ("u0", "the centre's own list")]
+    assert [(one["account"], one["ended_by"]) for one in row["earlier"]] == [
+        ("u2", "you"),
+        ("u0", "the centre's own list"),
+    ]
 
 
 def test_only_addresses_become_links() -> None:
@@ -90,7 +100,9 @@ def test_a_refusal_stands_where_a_form_is(do: str, code: str, pending: bool, lin
 
 def test_the_hints_of_the_command_line_are_the_pages_own_here() -> None:
     error = Refused("Not yet.", hint="run the command that `scnet accounts link` showed.", code="not-proven")
-    row = words(tried=page_of.Tried(do="prove", centre="beta", account="u7", error=error), asked={"beta": asked()})["rows"][0]
+    row = words(tried=page_of.Tried(do="prove", centre="beta", account="u7", error=error), asked={"beta": asked()})[
+        "rows"
+    ][0]
     assert row["error"] == {"title": "Not yet.", "hint": "Sign in there as u7, run the command, then check again."}
 
 
@@ -107,7 +119,10 @@ def test_without_the_broker_what_was_typed_and_asked_stays() -> None:
     away = BrokerError("The broker does not answer.")
     tried = page_of.Tried(do="link", centre="beta", account="u7", error=away)
     shown = words([], away=away, tried=tried, asked={"gamma": asked()})
-    assert [(row["id"], row["typed"], bool(row["asked"])) for row in shown["rows"]] == [("gamma", "", True), ("beta", "u7", False)]
+    assert [(row["id"], row["typed"], bool(row["asked"])) for row in shown["rows"]] == [
+        ("gamma", "", True),
+        ("beta", "u7", False),
+    ]
     assert shown["problem"]["title"] == "The broker does not answer."
 
 
@@ -208,15 +223,23 @@ def test_what_was_typed_comes_back_with_the_refusal(ada: httpx.Client) -> None:
     answer = post(ada, "link", "gamma", "Ada Lovelace")
     assert answer.status_code == 400
     field = re.search(r'<input [^>]*id="account-gamma"[^>]*>', answer.text)
-    assert field and 'value="Ada Lovelace"' in field[0] and 'aria-invalid="true"' in field[0] and "error-gamma" in field[0]
+    assert (
+        field and 'value="Ada Lovelace"' in field[0] and 'aria-invalid="true"' in field[0] and "error-gamma" in field[0]
+    )
     assert "is not a valid login" in card(answer, "gamma") and 'id="error-gamma"' in card(answer, "gamma")
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "{{ 7*7 }}", "x" * 5000, "a\x00b", "root\nid", ""])
 def test_hostile_input_comes_back_as_text(ada: httpx.Client, text: str) -> None:
-    for answer in (post(ada, "link", "beta", text), post(ada, "link", text or "-", text), post(ada, text, "beta", text)):
+    for answer in (
+        post(ada, "link", "beta", text),
+        post(ada, "link", text or "-", text),
+        post(ada, text, "beta", text),
+    ):
         assert 400 <= answer.status_code < 500
-        assert "<script>alert" not in answer.text and "49" not in re.findall(r'name="account" value="(.*?)"', answer.text)
+        assert "<script>alert" not in answer.text and "49" not in re.findall(
+            r'name="account" value="(.*?)"', answer.text
+        )
         assert "x" * 201 not in answer.text
     if text == HOSTILE:
         assert escape(text) in post(ada, "link", "beta", text).text.replace("&#34;", "&quot;")
@@ -240,7 +263,11 @@ def test_a_listed_link_is_not_undone_here(ada: httpx.Client) -> None:
 def test_an_account_of_somebody_else_is_refused_at_the_field(ada: httpx.Client, together: Together) -> None:
     with closing(together.log_in("grace")) as grace:
         answer = post(grace, "link", "alpha", "u4711")
-        assert answer.status_code == 422 and "linked to another person" in card(answer, "alpha") and 'value="u4711"' in answer.text
+        assert (
+            answer.status_code == 422
+            and "linked to another person" in card(answer, "alpha")
+            and 'value="u4711"' in answer.text
+        )
         assert "u4711" not in grace.get("accounts").text
 
 
@@ -251,8 +278,12 @@ def test_nobody_sees_anothers_command(ada: httpx.Client, together: Together) -> 
         assert post(grace, "prove", "gamma", "u5002").status_code == 404
 
 
-@pytest.mark.parametrize("fault", [Unreachable("beta does not answer within 15 s", hint="Try again."), Denied("beta refuses the login")])
-def test_a_centre_that_cannot_be_asked_says_so_and_the_command_stays(ada: httpx.Client, together: Together, fault: Unreachable) -> None:
+@pytest.mark.parametrize(
+    "fault", [Unreachable("beta does not answer within 15 s", hint="Try again."), Denied("beta refuses the login")]
+)
+def test_a_centre_that_cannot_be_asked_says_so_and_the_command_stays(
+    ada: httpx.Client, together: Together, fault: Unreachable
+) -> None:
     there = command(post(ada, "link", "beta", "u5001"), "beta")
     together.ways["beta"].fault = fault
     try:
@@ -267,7 +298,11 @@ def test_the_page_stands_without_the_broker_and_keeps_what_was_typed(ada: httpx.
     together.stop_broker()
     try:
         answer = ada.get("accounts")
-        assert answer.status_code == 503 and "The broker does not answer" in answer.text and command(answer, "beta") == there
+        assert (
+            answer.status_code == 503
+            and "The broker does not answer" in answer.text
+            and command(answer, "beta") == there
+        )
         typed = post(ada, "link", "gamma", "u5002")
         assert 'value="u5002"' in card(typed, "gamma") and typed.text.count("The broker does not answer") == 1
     finally:
@@ -308,16 +343,25 @@ def picture(page: sync_api.Page, name: str, folder: Path) -> None:
     for width in (1280, 400):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than {width} px"
-        page.screenshot(path=str(Path(os.environ.get("SCNET_PICTURES") or folder) / f"{name}-{width}.png"), full_page=True)
+        page.screenshot(
+            path=str(Path(os.environ.get("SCNET_PICTURES") or folder) / f"{name}-{width}.png"), full_page=True
+        )
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_a_person_links_and_unlinks_in_the_browser(browser: sync_api.Browser, together: Together, tmp_path: Path) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"])
+def test_a_person_links_and_unlinks_in_the_browser(
+    browser: sync_api.Browser, together: Together, tmp_path: Path
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
+    )
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith((together.url, "data:")) else None)
+    page.on(
+        "request",
+        lambda request: wrong.append(request.url) if not request.url.startswith((together.url, "data:")) else None,
+    )
     expect = sync_api.expect
     log_in(page, together, "mary")
     beta = page.locator("#centre-beta")
@@ -385,9 +429,15 @@ def test_what_a_screen_reader_finds(browser: sync_api.Browser, together: Togethe
     log_in(page, together, "ada")
     for one in CENTRES:
         sync_api.expect(page.get_by_role("region", name=one["name"])).to_be_visible()
-    nameless = "[...document.querySelectorAll('main input, .scnet-accounts input:not([type=hidden])')].filter((i) => !i.labels.length)"
+    nameless = (
+        "[...document.querySelectorAll('main input, .scnet-accounts input:not([type=hidden])')].filter((i) => "
+        "!i.labels.length)"
+    )
     assert page.evaluate(f"{nameless}.length") == 0
-    twice = "(() => { const ids = [...document.querySelectorAll('[id]')].map((n) => n.id); return ids.length - new Set(ids).size; })()"
+    twice = (
+        "(() => { const ids = [...document.querySelectorAll('[id]')].map((n) => n.id); return ids.length - new "
+        "Set(ids).size; })()"
+    )
     assert page.evaluate(twice) == 0
     sync_api.expect(page).to_have_title("Accounts – SCNet Hub")
     context.close()

@@ -14,7 +14,9 @@ COMPOSED, DECOMPOSED = "zo\u00eb", "zoe\u0308"
 
 
 async def login(file: Path, name: str, password: str) -> str | None:
-    found = await LocalAuthenticator(file=str(file)).get_authenticated_user(None, {"username": name, "password": password})
+    found = await LocalAuthenticator(file=str(file)).get_authenticated_user(
+        None, {"username": name, "password": password}
+    )
     return found["name"] if found else None
 
 
@@ -25,7 +27,9 @@ async def login(file: Path, name: str, password: str) -> str | None:
     (COMPOSED, DECOMPOSED, COMPOSED),
     (DECOMPOSED.upper(), COMPOSED, COMPOSED),
 ])  # fmt: skip
-async def test_the_right_password_lets_a_person_in_under_one_name(tmp_path: Path, listed: str, typed: str, known: str) -> None:
+async def test_the_right_password_lets_a_person_in_under_one_name(
+    tmp_path: Path, listed: str, typed: str, known: str
+) -> None:
     words = make_people(tmp_path / "people.json", [listed])
     assert await login(tmp_path / "people.json", typed, words[listed]) == known
     assert await login(tmp_path / "people.json", typed, "wrong") is None

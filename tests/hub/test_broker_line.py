@@ -16,7 +16,11 @@ async def test_a_call_that_is_put_off_is_sent_again() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.headers["x-scnet-person"])
-        return httpx.Response(429, json=BUSY, headers={"Retry-After": "1"}) if len(asked) == 1 else httpx.Response(200, json={"ok": True})
+        return (
+            httpx.Response(429, json=BUSY, headers={"Retry-After": "1"})
+            if len(asked) == 1
+            else httpx.Response(200, json={"ok": True})
+        )
 
     broker = Broker("http://broker", "t", transport=httpx.MockTransport(answer))
     assert await broker.call("GET", "me", "ada") == {"ok": True} and asked == ["ada", "ada"]
@@ -39,7 +43,9 @@ async def test_the_list_of_labs_is_that_of_all_pages() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(dict(request.url.params))
-        return httpx.Response(200, json={"sessions": [{"id": f"s{len(asked)}"}], "next": "s1" if len(asked) == 1 else None})
+        return httpx.Response(
+            200, json={"sessions": [{"id": f"s{len(asked)}"}], "next": "s1" if len(asked) == 1 else None}
+        )
 
     found = await Broker("http://broker", "t", transport=httpx.MockTransport(answer)).labs(timeout=5)
     assert [one["id"] for one in found] == ["s1", "s2"]

@@ -1,4 +1,5 @@
-"""A start that failed says what happened, who can mend it, the next step, and the end of the job's log; nothing in it is markup."""
+"""A start that failed says what happened, who can mend it, the next step, and the end of the job's log; nothing in it
+is markup."""
 
 from __future__ import annotations
 

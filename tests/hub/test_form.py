@@ -85,14 +85,24 @@ def test_rows_say_when_or_why_not() -> None:
 
 
 def test_a_centre_without_an_account_leads_to_the_page_that_links_one() -> None:
-    centres = [f.centre("alpha", identity="certificate", account="u1"), f.centre("delta", identity="service", account="")]
+    centres = [
+        f.centre("alpha", identity="certificate", account="u1"),
+        f.centre("delta", identity="service", account=""),
+    ]
     reason = "you have no account linked at Delta: see `scnet accounts`"
-    refused = f.PLACEMENT | {"ranked": [f.offer("alpha")], "refusals": [{"centre": "delta", "partition": "p", "reason": reason}]}
+    refused = f.PLACEMENT | {
+        "ranked": [f.offer("alpha")],
+        "refusals": [{"centre": "delta", "partition": "p", "reason": reason}],
+    }
     rows = {row["id"]: row for row in words(centres=centres, placement=refused)["rows"]}
-    assert (rows["delta"]["start"], rows["delta"]["link"]) == ("Not possible", "you have no account linked here: link it")
+    assert (rows["delta"]["start"], rows["delta"]["link"]) == (
+        "Not possible",
+        "you have no account linked here: link it",
+    )
     assert rows["alpha"]["link"] == "" and rows["delta"]["note"] == ""
     assert (
-        words(centres=centres, placement=refused)["places"]["delta"]["blocked"] == "Delta cannot take this: you have no account linked here"
+        words(centres=centres, placement=refused)["places"]["delta"]["blocked"]
+        == "Delta cannot take this: you have no account linked here"
     )
     links = page(centres=centres, placement=refused, accounts_url="/hub/accounts").all("a")
     assert [(a["href"], "hidden" in a) for a in links if "data-cell" in a] == [
@@ -103,8 +113,13 @@ def test_a_centre_without_an_account_leads_to_the_page_that_links_one() -> None:
 
 
 def test_refusals_that_differ_name_their_partitions() -> None:
-    refusals = [{"centre": "beta", "partition": p, "reason": r} for p, r in (("normal", "It has no GPU."), ("dcu", "At most 2 h."))]
-    rows = {r["id"]: r for r in words(placement=f.PLACEMENT | {"ranked": [f.offer("alpha")], "refusals": refusals})["rows"]}
+    refusals = [
+        {"centre": "beta", "partition": p, "reason": r}
+        for p, r in (("normal", "It has no GPU."), ("dcu", "At most 2 h."))
+    ]
+    rows = {
+        r["id"]: r for r in words(placement=f.PLACEMENT | {"ranked": [f.offer("alpha")], "refusals": refusals})["rows"]
+    }
     assert rows["beta"]["note"] == "normal: It has no GPU.; dcu: At most 2 h."
 
 
@@ -131,12 +146,16 @@ def test_the_chosen_place_shows_low_expected_max_and_what_is_left_then() -> None
 
 def test_a_place_that_gives_more_than_is_asked_for_says_so() -> None:
     note = "Alpha, partition cpu gives a node's cores in steps of 2: asked for 1 core, allocated and paid for 2 cores."
-    assert note in quoted(f.quote("alpha", note=note))[""]["cost"] and quoted(f.quote("alpha"))[""]["cost"].count(".") < 5
+    assert (
+        note in quoted(f.quote("alpha", note=note))[""]["cost"] and quoted(f.quote("alpha"))[""]["cost"].count(".") < 5
+    )
 
 
 def test_a_lease_says_what_is_held_first_and_what_happens_if_the_rest_cannot_be_paid() -> None:
     lease = {"walltime_s": 8 * 3600, "max": 8.0, "after_max": 108.0}
-    assert quoted(f.quote("alpha", **lease))[""]["cost"].startswith("It holds 1.00 credits at first, for 1 h, and more while it runs.")
+    assert quoted(f.quote("alpha", **lease))[""]["cost"].startswith(
+        "It holds 1.00 credits at first, for 1 h, and more while it runs."
+    )
     place = quoted(f.quote("alpha", **lease | {"available": 2.0, "after_first": 1.0, "after_max": -6.0}))[""]
     assert not place["blocked"] and "stopped then, with notebooks saved" in place["cost"]
     short = quoted(f.quote("alpha", **lease | {"available": 0.5, "after_first": -0.5, "after_max": -7.5}))[""]
@@ -144,18 +163,31 @@ def test_a_lease_says_what_is_held_first_and_what_happens_if_the_rest_cannot_be_
 
 
 def test_a_place_without_a_price_is_blocked_and_the_others_are_not() -> None:
-    problem = {"code": "no-price", "family": "refused", "title": "Alpha has no price for gpu-second.", "hint": "Choose another centre."}
+    problem = {
+        "code": "no-price",
+        "family": "refused",
+        "title": "Alpha has no price for gpu-second.",
+        "hint": "Choose another centre.",
+    }
     quotes = [{"centre": "alpha", "problem": problem}, f.quote("beta")]
     places = quoted(*quotes, problem=problem)
-    assert words(placement=f.PLACEMENT | {"quotes": quotes}, problem=problem)["problem"] is None  # it is said beside the button
-    assert places[""]["blocked"] == places["alpha"]["blocked"] == "Alpha has no price for gpu-second. Choose another centre."
+    assert (
+        words(placement=f.PLACEMENT | {"quotes": quotes}, problem=problem)["problem"] is None
+    )  # it is said beside the button
+    assert (
+        places[""]["blocked"]
+        == places["alpha"]["blocked"]
+        == "Alpha has no price for gpu-second. Choose another centre."
+    )
     assert not places["beta"]["blocked"] and places["beta"]["figures"]
 
 
 def test_over_quota_blocks_every_place_and_the_price_is_shown_all_the_same() -> None:
     problem = {"code": "over-quota", "title": "Each person may use 2 cores at once.", "hint": "Stop something first."}
     places = quoted(f.quote("alpha"), f.quote("beta"), problem=problem)
-    assert {places[one]["blocked"] for one in ("", "alpha", "beta")} == {"Each person may use 2 cores at once. Stop something first."}
+    assert {places[one]["blocked"] for one in ("", "alpha", "beta")} == {
+        "Each person may use 2 cores at once. Stop something first."
+    }
     assert places["beta"]["figures"]["max"] == "1.00"
 
 
@@ -169,9 +201,11 @@ def test_too_small_a_balance_blocks_with_the_sum_that_lacks() -> None:
     [
         ({"problem": f.PROBLEM, "centres": [], "placement": None, "projects": []}, "The broker does not answer."),
         ({"projects": []}, "You are in no project yet"),
-        ({"centres": [f.centre("alpha", state="down", why="No answer.")], "placement": None}, "No centre answers at the moment."),
+        ({"centres": [f.centre("alpha", state="down", why="No answer.")], "placement": None}, "No centre answers at "
+        "the moment."),
         ({"centres": [], "placement": None}, "No centre answers at the moment."),
-        ({"placement": f.PLACEMENT | {"best": None, "ranked": [], "reason": "No centre has 900 cores."}}, "No centre has 900 cores."),
+        ({"placement": f.PLACEMENT | {"best": None, "ranked": [], "reason": "No centre has 900 "
+        "cores."}}, "No centre has 900 cores."),
     ],
 )  # fmt: skip
 def test_broken_states_disable_start_and_say_why(facts: dict[str, Any], sentence: str) -> None:
@@ -203,14 +237,24 @@ def test_before_the_first_answer_nothing_is_promised() -> None:
 
 
 def test_a_persons_own_mistake_is_no_alarm() -> None:
-    mistake = {"code": "bad-option", "title": "walltime: 'x' is not a duration.", "hint": "Write it like 30m.", "status": 400}
+    mistake = {
+        "code": "bad-option",
+        "title": "walltime: 'x' is not a duration.",
+        "hint": "Write it like 30m.",
+        "status": 400,
+    }
     view = words(problem=mistake, placement=None)
     assert view["problem"] is None
     assert view["blocked"] == "walltime: 'x' is not a duration. Write it like 30m."
 
 
 def test_a_reason_that_names_the_runner_up_is_not_repeated() -> None:
-    assert words(placement=f.PLACEMENT | {"reason": "Alpha: would start now. Runner-up: Beta, would start later."})["best"]["next"] == ""
+    assert (
+        words(placement=f.PLACEMENT | {"reason": "Alpha: would start now. Runner-up: Beta, would start later."})[
+            "best"
+        ]["next"]
+        == ""
+    )
 
 
 def test_stored_options_come_back_as_a_person_types_them() -> None:
@@ -223,10 +267,23 @@ def test_stored_options_come_back_as_a_person_types_them() -> None:
 
 def test_hostile_names_stay_text() -> None:
     html = render(
-        centres=[f.centre("alpha", name=HOSTILE, organisation=HOSTILE, partitions=[f.partition("p", 4, 4, 1, 1, HOSTILE)])],
-        placement=f.PLACEMENT | {"reason": HOSTILE, "best": f.offer("alpha", centre_name=HOSTILE), "ranked": [f.offer("alpha")]},
+        centres=[
+            f.centre("alpha", name=HOSTILE, organisation=HOSTILE, partitions=[f.partition("p", 4, 4, 1, 1, HOSTILE)])
+        ],
+        placement=f.PLACEMENT
+        | {"reason": HOSTILE, "best": f.offer("alpha", centre_name=HOSTILE), "ranked": [f.offer("alpha")]},
         projects=[f.balance(title=HOSTILE)],
-        profiles=[{"id": 'a"b', "title": HOSTILE, "description": HOSTILE, "cores": 1, "memory": HOSTILE, "gpus": 0, "walltime": HOSTILE}],
+        profiles=[
+            {
+                "id": 'a"b',
+                "title": HOSTILE,
+                "description": HOSTILE,
+                "cores": 1,
+                "memory": HOSTILE,
+                "gpus": 0,
+                "walltime": HOSTILE,
+            }
+        ],
         problem={"title": HOSTILE, "hint": HOSTILE, "code": "x"},
         defaults={"memory": '"><script>', "walltime": HOSTILE, "centre": HOSTILE, "project": HOSTILE},
     )
@@ -277,7 +334,9 @@ def test_sizes_in_words() -> None:
     )
 
 
-@pytest.mark.parametrize("path", sorted([*start_form.TEMPLATES.glob("*"), *start_form.STATIC.glob("*")]), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted([*start_form.TEMPLATES.glob("*"), *start_form.STATIC.glob("*")]), ids=lambda p: p.name
+)
 def test_nothing_is_fetched_from_elsewhere(path: Any) -> None:
     text = re.sub(r'xmlns="http://www.w3.org/2000/svg"|<a href="https://[^"]*"', "", path.read_text())  # links aside
     assert not re.search(r"https?://|@import|(?<!_)url\(", text)

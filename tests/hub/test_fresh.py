@@ -1,4 +1,5 @@
-"""What could be misused for long needs a recent login: account links, tokens, answers to statements, closing a month."""
+"""What could be misused for long needs a recent login: account links, tokens, answers to statements, closing a
+month."""
 
 from __future__ import annotations
 
@@ -76,7 +77,9 @@ CHANGES = (
 
 
 @pytest.mark.parametrize(("person", "page", "form"), CHANGES)
-def test_a_change_needs_a_login_of_the_last_minutes(together: Together, person: str, page: str, form: dict[str, str]) -> None:
+def test_a_change_needs_a_login_of_the_last_minutes(
+    together: Together, person: str, page: str, form: dict[str, str]
+) -> None:
     with logged_in(together, person, ago=LATE) as late:
         answer = post(late, page, **form)
         assert answer.status_code == 403 and "Confirm first that it is you" in answer.text, answer.text[:500]
@@ -149,7 +152,8 @@ def test_a_token_does_not_outlive_the_one_that_made_it(together: Together) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [{"note": ["x"]}, {"note": {"a": 1}}, {"note": 5}, {"expires_in": 0}, {"expires_in": "1"}, {"roles": "user"}, [1]]
+    "body",
+    [{"note": ["x"]}, {"note": {"a": 1}}, {"note": 5}, {"expires_in": 0}, {"expires_in": "1"}, {"roles": "user"}, [1]],
 )
 def test_a_wrong_wish_for_a_token_is_refused(together: Together, body: object) -> None:
     with logged_in(together, "ada") as ada:
@@ -163,5 +167,7 @@ def test_the_page_of_tokens_lists_each_with_its_end(together: Together) -> None:
         page = mary.get("token").text
         assert made.json()["token"] not in page and "&lt;b&gt;laptop" in page and "<b>laptop" not in page
         assert (
-            f'data-token-id="{made.json()["id"]}"' in page and page.count('data-label="Expires"') == 1 and 'id="request-token-form"' in page
+            f'data-token-id="{made.json()["id"]}"' in page
+            and page.count('data-label="Expires"') == 1
+            and 'id="request-token-form"' in page
         )

@@ -1,4 +1,5 @@
-"""A hub whose disk is full: a stop is told to the broker or refused in words, never taken and lost; and people go round in no circles."""
+"""A hub whose disk is full: a stop is told to the broker or refused in words, never taken and lost; and people go round
+in no circles."""
 
 from __future__ import annotations
 
@@ -84,7 +85,8 @@ def test_a_stop_that_nobody_can_keep_is_refused(hub: LabHub, disk: Path) -> None
 
 
 def test_a_session_that_ends_while_the_disk_is_full_keeps_its_address(hub: LabHub, disk: Path) -> None:
-    """What the hub can't write down, it does not half do: the address leads to the dead server, not round in circles."""
+    """What the hub can't write down, it does not half do: the address leads to the dead server, not round in
+    circles."""
     session = ready(hub)
     filler = fill(disk)
     hub.broker.move(session, state="ended", live=False, end_reason="Its time was over.")

@@ -16,12 +16,22 @@ from tests.hub.test_start_page_browser import CHROMIUM, FLAGS
 from tests.hub.together import Together
 
 PAGES = (
-    "login", "home", "spawn", "accounts", "usage", "usage.csv", "project?id=climate", "placement", "settlement", "statements",
-    "statement?name=x", "token", "confirm", "admin", "logout", "no-such-page", "scnet/offers", "scnet/static/scnet.css",
-    "static/css/style.min.css", "user/olga/", "spawn-pending/olga", "api/", "health", "error/404",
-    "scnet/static/none.css", "scnet/static/", "static/none.css", "logo", "/robots.txt",
+    "login", "home", "spawn", "accounts", "usage", "usage.csv", "project?id=climate", "placement", "settlement",
+    "statements", "statement?name=x", "token", "confirm", "admin", "logout", "no-such-page", "scnet/offers",
+    "scnet/static/scnet.css", "static/css/style.min.css", "user/olga/", "spawn-pending/olga", "api/", "health",
+    "error/404", "scnet/static/none.css", "scnet/static/", "static/none.css", "logo", "/robots.txt",
 )  # fmt: skip
-CALLS = ("health", "me", "sessions", "balances", "entries?project=climate", "no/such/call", "sessions/none", "metrics", "openapi.json")
+CALLS = (
+    "health",
+    "me",
+    "sessions",
+    "balances",
+    "entries?project=climate",
+    "no/such/call",
+    "sessions/none",
+    "metrics",
+    "openapi.json",
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +81,20 @@ def test_cookies_do_not_come_along_from_other_sites(together: Together) -> None:
 
 def test_a_browser_that_comes_by_tls_to_an_http_address_is_named_in_the_log_once(together: Together) -> None:
     for _ in range(2):
-        httpx.get(f"{together.url}login", headers={"X-Forwarded-Proto": "https", "Accept": "text/html"}, trust_env=False)
+        httpx.get(
+            f"{together.url}login", headers={"X-Forwarded-Proto": "https", "Accept": "text/html"}, trust_env=False
+        )
         httpx.get(f"{together.url}api/", headers={"X-Forwarded-Proto": "https"}, trust_env=False)
-    assert (together.home / "hub.log").read_text().count("A browser connected by https, but this installation's address is http://") == 1
+    assert (together.home / "hub.log").read_text().count(
+        "A browser connected by https, but this installation's address is http://"
+    ) == 1
 
 
 def test_a_form_may_lead_to_a_persons_own_name_only_where_each_has_one() -> None:
     address = Address.parse("https://hub.example.org/jupyter/")
-    assert "form-action 'self';" in policy(address, False) and "/jupyter/hub/security/csp-report" in policy(address, False)
+    assert "form-action 'self';" in policy(address, False) and "/jupyter/hub/security/csp-report" in policy(
+        address, False
+    )
     assert "form-action 'self' https://*.hub.example.org;" in policy(address, True)
 
 
@@ -95,14 +111,28 @@ def test_no_page_breaks_its_own_policy_in_a_browser(together: Together) -> None:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         page = browser.new_page()
         page.on(
-            "console", lambda message: said.append(f"{page.url}: {message.text}") if "Content Security Policy" in message.text else None
+            "console",
+            lambda message: (
+                said.append(f"{page.url}: {message.text}") if "Content Security Policy" in message.text else None
+            ),
         )
         page.goto(f"{together.url}login")
         page.fill("input[name=username]", "olga")
         page.fill("input[name=password]", "a-password-for-tests")
         page.click("#login_submit")
         page.wait_for_url("**/hub/**")
-        for name in ("home", "spawn", "accounts", "usage", "project?id=climate", "placement", "settlement", "statements", "token", "admin"):
+        for name in (
+            "home",
+            "spawn",
+            "accounts",
+            "usage",
+            "project?id=climate",
+            "placement",
+            "settlement",
+            "statements",
+            "token",
+            "admin",
+        ):
             page.goto(f"{together.url}{name}")
             page.wait_for_load_state("networkidle")
         assert page.locator("#root, .container").count()

@@ -1,4 +1,5 @@
-"""Logins with a password: the hub's event loop stays free, guesses wait longer and longer, and who is right is let in."""
+"""Logins with a password: the hub's event loop stays free, guesses wait longer and longer, and who is right is let
+in."""
 
 from __future__ import annotations
 
@@ -60,7 +61,9 @@ def guess(tries: Tries, clock: Clock, times: int, name: str = "ada", address: st
 def test_each_wrong_password_for_a_name_doubles_the_wait(clock: Clock) -> None:
     tries = Tries(clock)
     waited = guess(tries, clock, FREE_OF_NAME + 12)
-    assert waited[:FREE_OF_NAME] == [0] * FREE_OF_NAME and waited[FREE_OF_NAME : FREE_OF_NAME + 4] == pytest.approx([1, 2, 4, 8], abs=1)
+    assert waited[:FREE_OF_NAME] == [0] * FREE_OF_NAME and waited[FREE_OF_NAME : FREE_OF_NAME + 4] == pytest.approx(
+        [1, 2, 4, 8], abs=1
+    )
     assert waited[-1] == pytest.approx(login_throttle.LONGEST_OF_NAME, abs=1)
     assert guess(tries, clock, 1, "bob") == [0]
 
@@ -137,7 +140,9 @@ async def test_nobody_chooses_the_address_that_their_tries_count_for(headers: di
         def get(self) -> None:
             self.finish(address_of(self.request))
 
-    server = HTTPServer(web.Application([("/", Tell)]), xheaders=True, trusted_downstream=["127.0.0.1", "::1"])  # as JupyterHub does
+    server = HTTPServer(
+        web.Application([("/", Tell)]), xheaders=True, trusted_downstream=["127.0.0.1", "::1"]
+    )  # as JupyterHub does
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -167,7 +172,9 @@ async def test_fifty_logins_at_once_leave_the_event_loop_free_and_all_are_answer
 
 async def log_in(door: LocalAuthenticator, name: str, password: str, address: str = HERE) -> str | None:
     context = SimpleNamespace(address=(address, 4711), trusted_downstream=set())
-    handler = SimpleNamespace(request=SimpleNamespace(headers=HTTPHeaders(), connection=SimpleNamespace(context=context)))
+    handler = SimpleNamespace(
+        request=SimpleNamespace(headers=HTTPHeaders(), connection=SimpleNamespace(context=context))
+    )
     found: str | None = await door.authenticate(handler, {"username": name, "password": password})
     return found
 
@@ -205,4 +212,8 @@ async def test_the_login_page_says_when_to_try_again(tmp_path: Path) -> None:
     assert [await log_in(door, "ada", "wrong") for _ in range(FREE_OF_NAME)] == [None] * FREE_OF_NAME
     with pytest.raises(web.HTTPError, match="too many wrong passwords for this name") as refused:
         await log_in(door, "ADA ", "right")
-    assert "Try again in" in str(refused.value) and refused.value.status_code == 429 and int(refused.value.headers["Retry-After"]) >= 1
+    assert (
+        "Try again in" in str(refused.value)
+        and refused.value.status_code == 429
+        and int(refused.value.headers["Retry-After"]) >= 1
+    )

@@ -31,8 +31,8 @@ REASON = {"code": "over-cap", "why": "Your cap is 40.", "times": 1}
 def test_figures_are_words_and_what_is_not_known_a_dash() -> None:
     report = page_of.view(REPORT | {"decisions": []}, "day")["report"]
     assert report["all"] == {
-        "name": "All", "count": 4, "further": 1, "rate": "67 %", "kept": "2 of 3", "expected": "1.0 s", "started": "0.3 s",
-        "median": "2.0 s", "p95": "61 s", "waiting": "1 not ready yet",
+        "name": "All", "count": 4, "further": 1, "rate": "67 %", "kept": "2 of 3", "expected": "1.0 s",
+        "started": "0.3 s", "median": "2.0 s", "p95": "61 s", "waiting": "1 not ready yet",
     }  # fmt: skip
     chance = report["tables"][1]["rows"][0]
     assert (chance["name"], chance["rate"], chance["kept"], chance["median"]) == ("now", "–", "no time was stated", "–")
@@ -60,7 +60,9 @@ def test_refusals_are_told_apart_by_kind_reason_and_filter() -> None:
 def test_a_burst_of_refusals_is_one_line() -> None:
     none = REFUSED | {"refused": {"code": "no-placement", "why": "No.", "times": 1}}
     people = [REFUSED | {"person": person, "centre_name": ""} for person in ("ada", "ben", "ada", "cy", "di")]
-    found = page_of.lines([LINE | {"centre_name": "Alpha"}, *people, none | {"centre_name": ""}, LINE | {"centre_name": "Alpha"}])
+    found = page_of.lines(
+        [LINE | {"centre_name": "Alpha"}, *people, none | {"centre_name": ""}, LINE | {"centre_name": "Alpha"}]
+    )
     assert [(one["person"], one["note"]) for one in found] == [
         ("ada", "cpu"), ("ada, ben, cy and 1 more", "Over quota, 15 in a row"), ("ada", "No place"), ("ada", "cpu"),
     ]  # fmt: skip
@@ -71,9 +73,19 @@ def test_a_burst_of_refusals_is_one_line() -> None:
     [
         ({}, "9 in 10 within 4\u00a0s", "ready after 2.0 s", "ready"),
         ({"ended_at": "2026-11-20T10:00:00.000Z"}, "9 in 10 within 4\u00a0s", "ready after 2.0 s", "ended"),
-        ({"kind": "batch", "chance": "later", "p90_s": None, "expected_start_s": 700.0}, "roughly in 700 s", "", "running"),
+        (
+            {"kind": "batch", "chance": "later", "p90_s": None, "expected_start_s": 700.0},
+            "roughly in 700 s",
+            "",
+            "running",
+        ),
         ({"p90_s": None, "ready_at": None, "ready_s": None}, "", "", "running"),
-        ({"started_at": None, "ready_at": None, "ready_s": None, "state": "queued"}, "9 in 10 within 4\u00a0s", "", "queued"),
+        (
+            {"started_at": None, "ready_at": None, "ready_s": None, "state": "queued"},
+            "9 in 10 within 4\u00a0s",
+            "",
+            "queued",
+        ),
     ],
 )
 def test_a_line_says_what_was_expected_what_came_and_what_it_is_now(
@@ -119,11 +131,19 @@ def decide(together: Together) -> str:
         return write(tx)
 
 
-def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(together: Together, tmp_path: Path) -> None:
-    with closing(together.log_in("olga")) as olga, closing(together.log_in("ada")) as ada, closing(together.log_in("grace")) as grace:
+def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(
+    together: Together, tmp_path: Path
+) -> None:
+    with (
+        closing(together.log_in("olga")) as olga,
+        closing(together.log_in("ada")) as ada,
+        closing(together.log_in("grace")) as grace,
+    ):
         empty = olga.get("placement")
         assert empty.status_code == 200 and "No decision was made in the last day." in empty.text
-        assert 'href="/hub/placement" aria-current="page"' in empty.text and empty.headers["cache-control"] == "no-store"
+        assert (
+            'href="/hub/placement" aria-current="page"' in empty.text and empty.headers["cache-control"] == "no-store"
+        )
         session_id = decide(together)
         page = olga.get("placement?span=week")
         assert ">Delta <" in page.text and "Over quota: 1" in page.text and HOSTILE not in page.text
@@ -132,10 +152,17 @@ def test_the_page_is_the_operators_and_each_person_has_their_own_explanations(to
         assert ada.get("placement").status_code == 403 and 'href="/hub/placement"' not in ada.get("accounts").text
         for wanted in (started, session_id):
             mine = ada.get(f"placement?id={wanted}")
-            assert mine.status_code == 200 and "ada asked for a JupyterLab session with 1 core for 1 h, at Delta only" in mine.text
+            assert (
+                mine.status_code == 200
+                and "ada asked for a JupyterLab session with 1 core for 1 h, at Delta only" in mine.text
+            )
             assert grace.get(f"placement?id={wanted}").status_code == 404
         lost = olga.get("placement", params={"id": HOSTILE})
-        assert lost.status_code == 404 and HOSTILE not in lost.text and "There is no session and no decision with this id." in lost.text
+        assert (
+            lost.status_code == 404
+            and HOSTILE not in lost.text
+            and "There is no session and no decision with this id." in lost.text
+        )
         assert olga.get("placement?span=nonsense").status_code == 200
         stranger = httpx.get(f"{together.url}placement", trust_env=False)
         assert "/hub/login" in stranger.headers["location"]
@@ -153,8 +180,13 @@ def look(together: Together, folder: Path, cookies: httpx.Cookies) -> None:
     """In Chromium: no page is wider than a phone, and nothing is asked for elsewhere."""
     with chromium() as page:
         elsewhere: list[str] = []
-        page.on("request", lambda asked: elsewhere.append(asked.url) if not asked.url.startswith((together.url, "data:")) else None)
-        page.context.add_cookies([{"name": one.name, "value": one.value or "", "url": together.url} for one in cookies.jar])
+        page.on(
+            "request",
+            lambda asked: elsewhere.append(asked.url) if not asked.url.startswith((together.url, "data:")) else None,
+        )
+        page.context.add_cookies(
+            [{"name": one.name, "value": one.value or "", "url": together.url} for one in cookies.jar]
+        )
         for width in (1280, 400):
             page.set_viewport_size({"width": width, "height": 900})
             page.goto(f"{together.url}placement")

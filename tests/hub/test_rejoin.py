@@ -1,4 +1,5 @@
-"""The hub's servers and the broker's sessions after restarts and moves, with a real hub over Labs that are stand-ins."""
+"""The hub's servers and the broker's sessions after restarts and moves, with a real hub over Labs that are
+stand-ins."""
 
 from __future__ import annotations
 
@@ -94,7 +95,9 @@ def test_the_token_of_a_session_that_ended_while_the_hub_was_away_is_revoked(
     hub.until(lambda: httpx.get(f"{hub.url}user", headers=token, trust_env=False).status_code == 403)
 
 
-def test_a_hub_that_starts_asks_about_all_its_servers_in_one_question(hub: LabHub, broker: LabBroker, lab: Callable[[], str]) -> None:
+def test_a_hub_that_starts_asks_about_all_its_servers_in_one_question(
+    hub: LabHub, broker: LabBroker, lab: Callable[[], str]
+) -> None:
     names, address = [f"n{number}" for number in range(6)], lab()
     for name in names:
         hub.begin(name=name)
@@ -110,7 +113,9 @@ def test_a_hub_that_starts_asks_about_all_its_servers_in_one_question(hub: LabHu
     assert hub.api.delete("users/ada/servers/n5").status_code in (202, 204)
     hub.until(lambda: not hub.server(name="n5"))
     token = {"Authorization": f"token {broker.sessions['s6']['token']}"}
-    assert httpx.get(f"{hub.url}user", headers=token, trust_env=False).status_code == 403, "known from the list, so revoked"
+    assert httpx.get(f"{hub.url}user", headers=token, trust_env=False).status_code == 403, (
+        "known from the list, so revoked"
+    )
 
 
 def test_a_stop_after_the_restart_reaches_the_queued_job(hub: LabHub, broker: LabBroker) -> None:
@@ -153,8 +158,12 @@ def test_a_session_is_stopped_with_its_user_whatever_an_admin_calls_them(
             hub.start()
             hub.until(lambda: hub.server(person="grace").get("ready"))
         looked = len(broker.rounds)
-        hub.until(lambda: len(broker.rounds) > looked + 6)  # of 0.3 s: longer than the patience with a session that no server has
-        assert hub.server(person="grace").get("ready") and not [call for call in broker.calls if call.startswith("stop")]
+        hub.until(
+            lambda: len(broker.rounds) > looked + 6
+        )  # of 0.3 s: longer than the patience with a session that no server has
+        assert hub.server(person="grace").get("ready") and not [
+            call for call in broker.calls if call.startswith("stop")
+        ]
         assert hub.api.delete("users/grace").status_code == 204
         hub.until(lambda: f"stop {ada}" in broker.calls)
         assert not broker.sessions[ada]["live"]
@@ -185,7 +194,9 @@ def test_a_session_that_nobody_can_claim_is_stopped_with_the_reason(tmp_path: Pa
         hub.stop()
 
 
-def test_a_server_follows_the_session_that_took_over_its_name(hub: LabHub, broker: LabBroker, lab: Callable[[], str]) -> None:
+def test_a_server_follows_the_session_that_took_over_its_name(
+    hub: LabHub, broker: LabBroker, lab: Callable[[], str]
+) -> None:
     first, second = lab(), lab()
     hub.begin()
     hub.until(lambda: broker.sessions)
@@ -221,7 +232,9 @@ def test_a_stop_reaches_the_session_that_inherits_the_name_before_it_is_ready(
     assert broker.calls == ["start ada", "stop s2"]
 
 
-def test_a_server_follows_a_session_that_has_another_address(hub: LabHub, broker: LabBroker, lab: Callable[[], str]) -> None:
+def test_a_server_follows_a_session_that_has_another_address(
+    hub: LabHub, broker: LabBroker, lab: Callable[[], str]
+) -> None:
     first, second = lab(), lab()
     hub.begin()
     hub.until(lambda: broker.sessions)
@@ -235,7 +248,9 @@ def test_a_server_follows_a_session_that_has_another_address(hub: LabHub, broker
 def test_a_session_that_the_proxy_cannot_reach_is_not_called_ended(hub: LabHub) -> None:
     page = hub.api.get(hub.url.replace("/api/", "/error/503")).text
     assert "be reached at the moment." in page and "My sessions" in page
-    assert "appears to be down" not in page and "Try restarting" not in page, "JupyterHub's own advice would start a second one"
+    assert "appears to be down" not in page and "Try restarting" not in page, (
+        "JupyterHub's own advice would start a second one"
+    )
 
 
 def test_each_server_has_one_session_the_ready_one_before_the_newest() -> None:
@@ -252,7 +267,10 @@ def test_each_server_has_one_session_the_ready_one_before_the_newest() -> None:
         broker.session(**facts)
     broker.server.shutdown()
     broker.server.server_close()
-    assert {key: one["id"] for key, one in labs(broker.sessions.values()).items()} == {("ada", ""): "s2", ("ada", "b"): "s5"}
+    assert {key: one["id"] for key, one in labs(broker.sessions.values()).items()} == {
+        ("ada", ""): "s2",
+        ("ada", "b"): "s5",
+    }
 
 
 def test_what_cannot_be_joined_is_tried_less_and_less_often() -> None:

@@ -22,7 +22,8 @@ class Hub(SimpleNamespace):
 
     async def init_spawners(self) -> list[str]:
         people = selectinload(orm.Spawner.user)
-        rows = self.db.query(orm.Spawner).filter(orm.Spawner.server != None).options(people, people.selectinload(orm.User._orm_spawners))  # noqa: E711
+        rows = self.db.query(orm.Spawner).filter(orm.Spawner.server != None)  # noqa: E711
+        rows = rows.options(people, people.selectinload(orm.User._orm_spawners))
         found = []
         for one in rows.populate_existing():
             gc.collect(0)

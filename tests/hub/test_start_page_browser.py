@@ -1,7 +1,7 @@
 """The start page in a real browser: what a refresh may touch and what it must leave alone.
 
-A tiny server plays the hub: it serves the rendered form, the static files and a JSON answer that the tests change. It needs
-Debian's Chromium and Playwright's Python package; without either these tests fail.
+A tiny server plays the hub: it serves the rendered form, the static files and a JSON answer that the tests change. It
+needs Debian's Chromium and Playwright's Python package; without either these tests fail.
 """
 
 from __future__ import annotations
@@ -68,12 +68,16 @@ class Door(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         if address.path == "/offers":
-            self.server.asked.append({key: values[0] for key, values in parse_qs(address.query, keep_blank_values=True).items()})
+            self.server.asked.append(
+                {key: values[0] for key, values in parse_qs(address.query, keep_blank_values=True).items()}
+            )
             return self.answer(json.dumps(self.server.offers()), "application/json", self.server.status)
         if address.path.startswith("/static/"):
             file = start_form.STATIC / Path(address.path).name
             return self.answer(file.read_text(), TYPES[file.suffix])
-        return self.answer(SHELL % start_form.render_form(start_form.environment(), self.server.facts), "text/html; charset=utf-8")
+        return self.answer(
+            SHELL % start_form.render_form(start_form.environment(), self.server.facts), "text/html; charset=utf-8"
+        )
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -122,7 +126,10 @@ def page(hub: Hub, browser: Any) -> Iterator[Any]:
     page = context.new_page()
     page.wrong = []
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("request", lambda request: page.wrong.append(request.url) if not request.url.startswith((hub.url, "data:")) else None)
+    page.on(
+        "request",
+        lambda request: page.wrong.append(request.url) if not request.url.startswith((hub.url, "data:")) else None,
+    )
     page.goto(hub.url)
     yield page
     context.close()
@@ -153,7 +160,10 @@ def test_a_refresh_changes_the_numbers_and_nothing_else_moves(hub: Hub, page: An
 
 
 def test_script_and_server_write_the_same_words(hub: Hub, page: Any) -> None:
-    read = "() => [...document.querySelectorAll('[data-cell]:not([data-cell=age])')].map((node) => node.textContent.trim())"
+    read = (
+        "() => [...document.querySelectorAll('[data-cell]:not([data-cell=age])')].map((node) => "
+        "node.textContent.trim())"
+    )
     with page.expect_response("**/offers?*"):
         pass
     page.wait_for_function("() => document.querySelector('[data-slot=button]').hasAttribute('aria-disabled')")
@@ -231,7 +241,9 @@ def test_a_pinned_centre_is_posted_and_best_is_empty(hub: Hub, page: Any) -> Non
 
 def test_a_centre_that_refuses_says_why_and_does_not_start(hub: Hub, page: Any) -> None:
     page.check('input[name="centre"][value="delta"]')
-    expect(page.locator('[data-slot="cost"]')).to_have_text("Delta cannot take this: Only members of a class may use partition teaching.")
+    expect(page.locator('[data-slot="cost"]')).to_have_text(
+        "Delta cannot take this: Only members of a class may use partition teaching."
+    )
     expect(page.locator(".scnet-go")).to_have_attribute("aria-disabled", "true")
     page.locator(".scnet-go").click(force=True)
     assert hub.posted == {} and page.url == hub.url
@@ -241,11 +253,17 @@ def test_a_centre_that_loses_its_account_becomes_a_way_to_link_one(hub: Hub, pag
     link = page.locator('[data-centre="delta"]').get_by_role("link")
     expect(link).to_have_count(0)
     hub.change(
-        centres=[*f.CENTRES[:3], f.centre("delta", identity="certificate", account=""), f.centre("zeta", identity="service", account="")]
+        centres=[
+            *f.CENTRES[:3],
+            f.centre("delta", identity="certificate", account=""),
+            f.centre("zeta", identity="service", account=""),
+        ]
     )
     expect(link).to_have_text("you have no account linked here: link it")
     expect(link).to_have_attribute("href", "/hub/accounts#centre-delta")
-    expect(page.locator('[data-centre="zeta"]').get_by_role("link")).to_have_attribute("href", "/hub/accounts#centre-zeta")
+    expect(page.locator('[data-centre="zeta"]').get_by_role("link")).to_have_attribute(
+        "href", "/hub/accounts#centre-zeta"
+    )
     page.check('input[name="centre"][value="delta"]')
     expect(page.locator('[data-slot="cost"]')).to_have_text("Delta cannot take this: you have no account linked here")
 
@@ -302,9 +320,16 @@ def test_a_page_without_profiles_loads_them_when_the_broker_is_back(hub: Hub, pa
 def test_an_option_that_cannot_be_read_is_said_beside_the_button(hub: Hub, page: Any) -> None:
     page.check('input[name="profile"][value="own"]')
     page.fill('input[name="memory"]', "much")
-    problem = {"code": "bad-option", "title": "memory: 'much' is not a memory size.", "hint": "Write it like 4G or 512M.", "status": 400}
+    problem = {
+        "code": "bad-option",
+        "title": "memory: 'much' is not a memory size.",
+        "hint": "Write it like 4G or 512M.",
+        "status": 400,
+    }
     hub.change(placement=None, problem=problem)
-    expect(page.locator('[data-slot="cost"]')).to_have_text("memory: 'much' is not a memory size. Write it like 4G or 512M.")
+    expect(page.locator('[data-slot="cost"]')).to_have_text(
+        "memory: 'much' is not a memory size. Write it like 4G or 512M."
+    )
     expect(page.get_by_role("alert")).to_be_hidden()
     assert page.input_value('input[name="memory"]') == "much"
     memory = page.locator('input[name="memory"]')
@@ -322,7 +347,9 @@ def test_a_form_that_was_refused_comes_back_with_its_wrong_field_in_focus(hub: H
     page.goto(hub.url)
     assert page.evaluate("document.activeElement.name") == "walltime"
     walltime = page.locator('input[name="walltime"]')
-    assert walltime.evaluate("node => { const box = node.getBoundingClientRect(); return box.top >= 0 && box.bottom <= innerHeight; }")
+    assert walltime.evaluate(
+        "node => { const box = node.getBoundingClientRect(); return box.top >= 0 && box.bottom <= innerHeight; }"
+    )
 
 
 def test_times_in_sentences_are_the_persons_and_the_brokers_words_the_tooltip(hub: Hub, browser: Any) -> None:

@@ -1,4 +1,5 @@
-"""Options of a start, by form, by JupyterHub's REST and in a link: each is honoured, or refused in a sentence before anything begins."""
+"""Options of a start, by form, by JupyterHub's REST and in a link: each is honoured, or refused in a sentence before
+anything begins."""
 
 from __future__ import annotations
 
@@ -31,13 +32,14 @@ walltime = "30m"
 """
 TWO = {"id": "two", "cores": 2, "memory": 0, "gpus": 0, "walltime_s": 1800.0}
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"argv": ["id"]}, "argv: a Lab session runs JupyterLab"), ({"env": {"A": "b"}}, "env: a Lab session"), ({"files": {}}, "files: a Lab"),
+    ({"argv": ["id"]}, "argv: a Lab session runs "
+    "JupyterLab"), ({"env": {"A": "b"}}, "env: a Lab session"), ({"files": {}}, "files: a Lab"),
     ({"kind": "batch"}, "kind: "), ({"name": "other"}, "name: this server"), ({"profile": "gpu"}, "no profile 'gpu'"),
     ({"profile": 5}, "profile: must be text"), ({"profile": "two\n"}, "profile: "), ({"cores": "1\n"}, "cores: "),
     ({"cores": "1_0"}, "cores: "),
-    ({"cores": "\u0661"}, "cores: "), ({"cores": True}, "cores: "), ({"walltime": "1h\n"}, "walltime: "), ({"memory": "4G\n"}, "memory: "),
-    ({"memory": "\n4G"}, "memory: "), ({"exec_prefix": "id"}, "Unknown option 'exec_prefix'"), 
-    ({"cores": 10**400}, "cores: "),
+    ({"cores": "\u0661"}, "cores: "), ({"cores": True}, "cores: "), ({"walltime": "1h\n"}, "walltime: "),
+    ({"memory": "4G\n"}, "memory: "), ({"memory": "\n4G"}, "memory: "),
+    ({"exec_prefix": "id"}, "Unknown option 'exec_prefix'"), ({"cores": 10**400}, "cores: "),
     ({"walltime": float("nan")}, "walltime: "), ({"cores": 1e400}, "cores: "),
 )  # fmt: skip
 
@@ -80,7 +82,9 @@ def together() -> Iterator[Together]:
 
 def ask(client: httpx.Client, method: str, path: str, body: object = None) -> httpx.Response:
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-    return client.request(method, f"api/users/ada/{path}", content=content, headers={"X-XSRFToken": client.cookies["_xsrf"]})
+    return client.request(
+        method, f"api/users/ada/{path}", content=content, headers={"X-XSRFToken": client.cookies["_xsrf"]}
+    )
 
 
 def live(together: Together) -> list[records.SessionRow]:
@@ -95,7 +99,11 @@ def test_rest_refuses_before_anything_begins(together: Together) -> None:
             ({"user_options": {}, "profile": "gpu"}, "Unknown field 'profile'"),
             ({"display_name": "x", "cores": 2}, "Unknown field 'cores'"),
         ]
-        sent += [('{"cores": 2}'.encode("utf-16"), "UTF-8"), (b'{"cores": "\xff"}', "UTF-8"), ([1], "must be a JSON object")]
+        sent += [
+            ('{"cores": 2}'.encode("utf-16"), "UTF-8"),
+            (b'{"cores": "\xff"}', "UTF-8"),
+            ([1], "must be a JSON object"),
+        ]
         for body, words in sent:
             answer = ask(ada, "POST", "server", body)
             assert answer.status_code == 400 and words in answer.json()["message"], (body, answer.text)
@@ -111,13 +119,18 @@ LONG, NUL, TURNED = "z" * 300, "a\x00b", "a\u202eb"
 @pytest.mark.parametrize(
     ("method", "body", "words"),
     [
-        ("PATCH", {"foo": 1}, "Unknown field 'foo'"), ("PATCH", {"name": 5}, "name: must be text"), ("PATCH", "x", "must be a JSON object"),
-        ("PATCH", [1], "must be a JSON object"), ("PATCH", {}, "at least one field"), ("PATCH", {"user_options": []}, "user_options"),
-        ("DELETE", [1], "must be a JSON object"), ("DELETE", 7, "must be a JSON object"), ("PUT", [1], "must be a JSON object"),
-        *((one, {"display_name": name}, "display_name: ") for one in ("PATCH", "POST", "PUT") for name in (LONG, NUL, TURNED, "a\nb", 5)),
+        ("PATCH", {"foo": 1}, "Unknown field 'foo'"), ("PATCH", {"name": 5}, "name: must be text"),
+        ("PATCH", "x", "must be a JSON object"), ("PATCH", [1], "must be a JSON object"),
+        ("PATCH", {}, "at least one field"), ("PATCH", {"user_options": []}, "user_options"),
+        ("DELETE", [1], "must be a JSON object"), ("DELETE", 7, "must be a JSON object"),
+        ("PUT", [1], "must be a JSON object"),
+        *((one, {"display_name": name}, "display_name: ") for one in ("PATCH", "POST", "PUT") for name in (LONG, NUL,
+        TURNED, "a\nb", 5)),
     ],
 )  # fmt: skip
-def test_rest_refuses_what_jupyterhub_would_break_at_or_keep(together: Together, method: str, body: object, words: str) -> None:
+def test_rest_refuses_what_jupyterhub_would_break_at_or_keep(
+    together: Together, method: str, body: object, words: str
+) -> None:
     with closing(together.log_in("ada")) as ada:
         ask(ada, "PUT", "servers/kept", {"display_name": "Kept"})
         answer = ask(ada, method, "servers/new" if method == "PUT" else "servers/kept", body)
@@ -141,10 +154,18 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "
 
 def test_a_link_never_starts_a_session(together: Together) -> None:
     with closing(together.log_in("ada")) as ada:
-        for headers in ({}, {"Sec-Fetch-Site": "none"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "cross-site"}):
+        for headers in (
+            {},
+            {"Sec-Fetch-Site": "none"},
+            {"Sec-Fetch-Site": "same-origin"},
+            {"Sec-Fetch-Site": "cross-site"},
+        ):
             for query in ("opt-profile=two", "profile=own&cores=3&centre=delta", "opt-cores=3", "_xsrf=x"):
                 page = ada.get(f"spawn?{query}", headers=headers)
-                assert page.status_code == 200 and "/hub/spawn?" in str(page.url) and 'name="cores"' in page.text, (headers, query)
+                assert page.status_code == 200 and "/hub/spawn?" in str(page.url) and 'name="cores"' in page.text, (
+                    headers,
+                    query,
+                )
         assert 'value="3"' in ada.get("spawn?cores=3").text
         assert ada.post("spawn", data={"profile": "two"}, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert live(together) == []
@@ -155,8 +176,13 @@ def test_rest_honours_a_profile(together: Together) -> None:
     with closing(together.log_in("ada")) as ada:
         answer = ask(ada, "POST", "server", {"profile": "two", "centre": "delta"})
         assert answer.status_code == 202, answer.text
-    headers = {"Authorization": f"token {read_secret(together.home / 'secrets' / 'hub.token')}", "X-SCNet-Operator": "yes"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{together.ports['broker']}{PREFIX}/", headers=headers, trust_env=False) as broker:
+    headers = {
+        "Authorization": f"token {read_secret(together.home / 'secrets' / 'hub.token')}",
+        "X-SCNet-Operator": "yes",
+    }
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{together.ports['broker']}{PREFIX}/", headers=headers, trust_env=False
+    ) as broker:
         together.until(lambda: broker.get("decisions").json()["decisions"])
         (decision,) = broker.get("decisions").json()["decisions"]
         asked = broker.get(f"decisions/{decision['id']}").json()["request"]

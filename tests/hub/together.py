@@ -1,6 +1,7 @@
 """A real hub process, without proxy and spawning nothing, and the real broker over centres that only keep files.
 
-The centres answer no scheduler's question; `left` is what people wrote into their homes there, (centre, account, path) → text.
+The centres answer no scheduler's question; `left` is what people wrote into their homes there, (centre, account, path)
+→ text.
 """
 
 from __future__ import annotations
@@ -55,7 +56,13 @@ name = "batch"
 cores = 4
 """
 CENTRES = [
-    {"id": "alpha", "name": "Alpha", "contact": "hpc@alpha.example", "mode": "certificate", "listed": 'ada = "u4711", mary = "u4712"'},
+    {
+        "id": "alpha",
+        "name": "Alpha",
+        "contact": "hpc@alpha.example",
+        "mode": "certificate",
+        "listed": 'ada = "u4711", mary = "u4712"',
+    },
     {"id": "beta", "name": "Beta", "contact": "https://beta.example/help", "mode": "certificate", "listed": ""},
     {"id": "gamma", "name": "Gamma", "contact": "Room 12 <b>", "mode": "service", "listed": ""},
     {"id": "delta", "name": "Delta", "contact": "", "mode": "shared", "listed": ""},
@@ -122,8 +129,8 @@ def free_port() -> int:
 
 
 class Together:
-    """`url` is the hub's; `broker` may be stopped and started again under it. `more` is added to the federation's page, `settings` to the
-    hub's."""
+    """`url` is the hub's; `broker` may be stopped and started again under it. `more` is added to the federation's page,
+    `settings` to the hub's."""
 
     def __init__(self, home: Path, more: str = "", settings: str = "") -> None:
         self.home, self.page, self.settings = home, FEDERATION + more, settings
@@ -159,9 +166,13 @@ class Together:
             centres[spec.id] = Centre(spec, dialect(spec.dialect), self.ways[spec.id])  # type: ignore[arg-type]
         db = Database(f"sqlite:///{self.home / 'broker.sqlite'}")
         db.open()
-        federation = Federation(parse_federation(self.page, source="federation"), centres, db, call_home_url="http://127.0.0.1:9/{}")
+        federation = Federation(
+            parse_federation(self.page, source="federation"), centres, db, call_home_url="http://127.0.0.1:9/{}"
+        )
         gate = Gate(f"{self.url}api", make_secret(self.home / "secrets" / "hub.token"))
-        self.server = uvicorn.Server(uvicorn.Config(create_app(federation, gate), port=self.ports["broker"], log_level="warning"))
+        self.server = uvicorn.Server(
+            uvicorn.Config(create_app(federation, gate), port=self.ports["broker"], log_level="warning")
+        )
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
         deadline = time.monotonic() + 30

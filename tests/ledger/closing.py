@@ -73,13 +73,28 @@ def settling(db: Database, clock: Clock) -> Settling:
 
 
 def grant(
-    tx: Tx, at: datetime, project: str = "p", lot: str = "x", *, grantor: str = "ministry", rate: int = 800_000, unit: str = CREDIT
+    tx: Tx,
+    at: datetime,
+    project: str = "p",
+    lot: str = "x",
+    *,
+    grantor: str = "ministry",
+    rate: int = 800_000,
+    unit: str = CREDIT,
 ) -> None:
     books.grant(tx, project, lot, Amount(10**12, unit), at, grantor=grantor, rate=rate)
 
 
 def charge(
-    tx: Tx, session: str, micros: int, at: datetime, now: datetime, *, centre: str = "alpha", project: str = "p", unit: str = CREDIT
+    tx: Tx,
+    session: str,
+    micros: int,
+    at: datetime,
+    now: datetime,
+    *,
+    centre: str = "alpha",
+    project: str = "p",
+    unit: str = CREDIT,
 ) -> None:
     """Five per cent of it are the federation's."""
     cost = Amount(micros, unit)

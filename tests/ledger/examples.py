@@ -1,4 +1,5 @@
-"""How many Hypothesis examples a property of the ledger is tried with: few while one works, many in CI, very many in a soak."""
+"""How many Hypothesis examples a property of the ledger is tried with: few while one works, many in CI, very many in a
+soak."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ IN_CI = 2_000
 
 
 def examples(usual: int) -> int:
-    """`usual` on a person's own machine; in CI at least 2,000; what SCNET_EXAMPLES says where it is set (`make soak`)."""
+    """`usual` on a person's own machine; in CI at least 2,000; what SCNET_EXAMPLES says where it is set (`make
+    soak`)."""
     said = os.environ.get("SCNET_EXAMPLES", "")
     if said:
         return int(said)
@@ -18,6 +20,6 @@ def examples(usual: int) -> int:
 
 
 def wired(usual: int, engine: Engine) -> int:
-    """Of a property that goes through the database, in some hundred statements each: a twentieth on PostgreSQL, which must give the same
-    answers and takes several times as long for them."""
+    """Of a property that goes through the database, in some hundred statements each: a twentieth on PostgreSQL, which
+    must give the same answers and takes several times as long for them."""
     return examples(usual) if engine.dialect.name == "sqlite" else max(examples(usual) // 20, 1)

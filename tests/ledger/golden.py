@@ -1,5 +1,5 @@
-"""The golden vectors: accounting rows as centres print them, and what must become of them. `python -m tests.ledger.golden` writes the
-derived tables anew; `cases.csv` and `accounting.csv` are written by hand."""
+"""The golden vectors: accounting rows as centres print them, and what must become of them. `python -m
+tests.ledger.golden` writes the derived tables anew; `cases.csv` and `accounting.csv` are written by hand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ CENTRE = "golden"
 # The installations that printed those rows: which complexes and properties stand for GPUs and memory there.
 DIALECTS: Mapping[str, Dialect] = {
     "slurm": Slurm("sacct", Cycle()),
-    "gridengine": GridEngine(gpu=Complex("gpu", True, True), memory=Complex("h_vmem", True, True), model=Complex("gpu_model")),
+    "gridengine": GridEngine(
+        gpu=Complex("gpu", True, True), memory=Complex("h_vmem", True, True), model=Complex("gpu_model")
+    ),
     "oar": Oar(model="gpumodel", models=("k80", "p100")),
 }
 Row = dict[str, str]
@@ -52,14 +54,18 @@ def usages(case: Row, rows: Iterable[Row]) -> Iterator[Usage]:
     seen_at = instant(case["seen_at"])
     for birth, printed in births.items():
         for record in records(case["dialect"], printed):
-            yield usage_of(record, centre=CENTRE, birth=birth, session=record.name.removeprefix("scnet-"), copy=1, seen_at=seen_at)
+            yield usage_of(
+                record, centre=CENTRE, birth=birth, session=record.name.removeprefix("scnet-"), copy=1, seen_at=seen_at
+            )
 
 
 def records(dialect: str, printed: Sequence[str]) -> list[UsageRecord]:
     """By the dialect, from what its question would have been answered."""
     if dialect == "gridengine":
         ids = "|".join(dict.fromkeys(line.split(":")[5] for line in printed))
-        answer = "\n".join(("<job_info><queue_info/><job_info/></job_info>", "qstat 0", *printed, "recent", f"end {ids}", ""))
+        answer = "\n".join(
+            ("<job_info><queue_info/><job_info/></job_info>", "qstat 0", *printed, "recent", f"end {ids}", "")
+        )
     elif dialect == "oar":
         answer = json.dumps({key: value for line in printed for key, value in json.loads(line).items()})
     else:
@@ -70,7 +76,9 @@ def records(dialect: str, printed: Sequence[str]) -> list[UsageRecord]:
 def outages(case: Row) -> list[Outage]:
     if not case["outage_start"]:
         return []
-    return [Outage(centre=CENTRE, start=instant(case["outage_start"]), end=instant(case["outage_end"]), words=case["case"])]
+    return [
+        Outage(centre=CENTRE, start=instant(case["outage_start"]), end=instant(case["outage_end"]), words=case["case"])
+    ]
 
 
 def tables() -> tuple[list[Row], list[Row]]:
@@ -88,8 +96,9 @@ def tables() -> tuple[list[Row], list[Row]]:
                 cost = 0 if free.covers(part) else segment_cost(held, rates, part.length).amount.micros
                 cut.append(
                     {
-                        "case": case["case"], "job_id": usage.job_id, "birth": usage.birth, "restart": f"{usage.restart}",
-                        "segment": f"{part.number}", "start": written(part.start), "end": written(part.end),
+                        "case": case["case"], "job_id": usage.job_id, "birth": usage.birth,
+                        "restart": f"{usage.restart}", "segment": f"{part.number}", "start": written(part.start),
+                        "end": written(part.end),
                         "meters": " ".join(f"{meter}={decimal(amount)}" for meter, amount in held.items()),
                         "charged": "no" if free.covers(part) else "yes", "micro_credits": f"{cost}",
                     }
@@ -99,9 +108,9 @@ def tables() -> tuple[list[Row], list[Row]]:
 
 def record_row(case: Row, usage: Usage) -> Row:
     return {
-        "case": case["case"], "job_id": usage.job_id, "birth": usage.birth, "restart": f"{usage.restart}", "name": usage.name,
-        "submitted": written(usage.submitted_at), "start": written(usage.start), "end": written(usage.end),
-        "elapsed_s": f"{usage.elapsed // timedelta(seconds=1)}", "cores": f"{usage.cores}",
+        "case": case["case"], "job_id": usage.job_id, "birth": usage.birth, "restart": f"{usage.restart}",
+        "name": usage.name, "submitted": written(usage.submitted_at), "start": written(usage.start),
+        "end": written(usage.end), "elapsed_s": f"{usage.elapsed // timedelta(seconds=1)}", "cores": f"{usage.cores}",
         "gpus": " ".join(f"{model or 'any'}={count}" for model, count in usage.gpus), "memory_bytes": f"{usage.memory}",
         "ending": usage.ending.value if usage.ending else "", "ended_by": usage.ended_by,
     }  # fmt: skip

@@ -1,4 +1,5 @@
-"""A month's entries for the tests of settlement: charges by shares, paid from lots, at any instant, written at any later one."""
+"""A month's entries for the tests of settlement: charges by shares, paid from lots, at any instant, written at any
+later one."""
 
 from __future__ import annotations
 
@@ -65,7 +66,11 @@ def reverse(of: Entry, *, at: datetime | None = None, recorded_at: datetime | No
 def noise(number: int, at: datetime) -> list[Entry]:
     """What nobody earns by: a grant, a hold and its release."""
     amount = Amount(1 + number)
-    there, held, grants = entries.project_account("p1", "first"), entries.held_account("p1", "first"), entries.grants_account("ministry")
+    there, held, grants = (
+        entries.project_account("p1", "first"),
+        entries.held_account("p1", "first"),
+        entries.grants_account("ministry"),
+    )
     moves = {"grant": (grants, there), "hold": (there, held), "release": (held, there)}
     return [
         Entry(
@@ -77,7 +82,8 @@ def noise(number: int, at: datetime) -> list[Entry]:
 
 
 CHOICES = [(project, frozenset(some)) for project, some in (
-    ("p1", {"first"}), ("p1", {"second"}), ("p1", {"first", "second"}), ("p2", {"first"}), ("p2", {"own"}), ("p2", {"first", "own"}),
+    ("p1", {"first"}), ("p1", {"second"}), ("p1", {"first", "second"}), ("p2", {"first"}), ("p2", {"own"}),
+    ("p2", {"first", "own"}),
 )]  # fmt: skip
 SHARES = [
     Shares(),
@@ -102,8 +108,8 @@ PLANS = st.lists(
 
 
 def stories(unit: str = CREDIT) -> st.SearchStrategy[list[Entry]]:
-    """Charges of October and November, some taken back, some written after October was closed, among what nobody earns by. All are
-    written before the year is over."""
+    """Charges of October and November, some taken back, some written after October was closed, among what nobody earns
+    by. All are written before the year is over."""
     return PLANS.map(lambda plans: [entry for number, plan in enumerate(plans) for entry in _told(unit, number, *plan)])
 
 
@@ -115,7 +121,9 @@ def _told(
     recorded_at = at + timedelta(days=late)
     paid = {lot: micros // place + 1 for place, lot in enumerate(sorted(lots), 1)}
     centre = CENTRES[micros % len(CENTRES)]
-    one = charge(f"s{number}", paid, project=project, centre=centre, shares=shares, at=at, recorded_at=recorded_at, unit=unit)
+    one = charge(
+        f"s{number}", paid, project=project, centre=centre, shares=shares, at=at, recorded_at=recorded_at, unit=unit
+    )
     taken_back = [reverse(one, recorded_at=recorded_at + timedelta(days=back))] if back >= 0 else []
     return [one, *taken_back, *noise(number, at)]
 

@@ -52,7 +52,14 @@ def _sale(opens: int, length: int, off: int, days: int, window: int) -> Sale:
 
 
 numbers = st.integers(0, 50_000_000**4 - 1)
-sales = st.builds(_sale, st.integers(0, 1439), st.integers(1, 1439), st.integers(1, 10**6), st.integers(1, 127), st.integers(0, 90 * 60))
+sales = st.builds(
+    _sale,
+    st.integers(0, 1439),
+    st.integers(1, 1439),
+    st.integers(1, 10**6),
+    st.integers(1, 127),
+    st.integers(0, 90 * 60),
+)
 
 
 @st.composite

@@ -27,8 +27,9 @@ ZONES = (
 def run(start: datetime | None = AT, length: timedelta = HOUR, **changes: Any) -> Usage:
     """A run of 4 cores that ended after `length`."""
     facts: dict[str, Any] = {
-        "centre": "alpha", "birth": "1", "job_id": "77", "submitted_at": AT - MINUTE if start is None else start - MINUTE,
-        "name": "scnet-abcdefghijkm", "session": "abcdefghijkm", "copy": 1, "partition": "batch", "cores": 4, "start": start,
+        "centre": "alpha", "birth": "1", "job_id": "77",
+        "submitted_at": AT - MINUTE if start is None else start - MINUTE, "name": "scnet-abcdefghijkm",
+        "session": "abcdefghijkm", "copy": 1, "partition": "batch", "cores": 4, "start": start,
         "end": None if start is None else start + length, "elapsed": length, "ending": Ending.COMPLETED,
         "seen_at": AT if start is None else start + length + MINUTE,
     }  # fmt: skip
@@ -52,7 +53,8 @@ def runs(draw: st.DrawFn) -> Usage:
     start, length, ending = draw(instants), draw(lengths), draw(st.sampled_from((None, *Ending)))
     suspended = draw(st.integers(0, 3600)) * SECOND
     return run(
-        start, length, end=start + length + suspended if ending else None, ending=ending, cores=draw(st.integers(0, 1024)),
-        gpus=draw(gpus), memory=draw(st.integers(0, 2**42)), cpu=draw(st.integers(0, 10**6)) * timedelta(milliseconds=1),
-        restart=draw(st.integers(0, 2)), revision=draw(st.integers(0, 2)), birth=draw(st.sampled_from(("1", "2026-11-23T08:00", "b:/é"))),
+        start, length, end=start + length + suspended if ending else None, ending=ending,
+        cores=draw(st.integers(0, 1024)), gpus=draw(gpus), memory=draw(st.integers(0, 2**42)),
+        cpu=draw(st.integers(0, 10**6)) * timedelta(milliseconds=1), restart=draw(st.integers(0, 2)),
+        revision=draw(st.integers(0, 2)), birth=draw(st.sampled_from(("1", "2026-11-23T08:00", "b:/é"))),
     )  # fmt: skip

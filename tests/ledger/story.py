@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scnet_hub.adapters.db.database import Tx
 from scnet_hub.adapters.db.queries import lots as stored_lots
 from scnet_hub.errors import KeyTaken, Overdrawn
-from scnet_hub.services.accounting import books
+from scnet_hub.services.accounting import books, sealing
 from scnet_hub.units import CREDIT, Amount
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -25,8 +25,8 @@ _centre = st.sampled_from(CENTRES)
 _project = st.sampled_from("pq")
 STEPS = st.one_of(
     st.tuples(
-        st.just("grant"), _project, st.sampled_from(LOTS), _micros, st.sampled_from((None, 1, 3)), st.sampled_from(("", "a")),
-        st.sampled_from(UNITS),
+        st.just("grant"), _project, st.sampled_from(LOTS), _micros, st.sampled_from((None, 1, 3)),
+        st.sampled_from(("", "a")), st.sampled_from(UNITS),
     ),
     st.tuples(st.just("overdraft"), _project, st.integers(0, 10)),
     st.tuples(st.just("hold"), _project, _session, st.integers(-10, 30), _centre),
@@ -86,7 +86,9 @@ class Teller:
         if session in self.over:
             key = key or f"settle:{name(session)}"
         try:
-            new = books.charge(self.tx, self.held[session], name(session), centre, Amount(micros), self.now, key=key, last=last)
+            new = books.charge(
+                self.tx, self.held[session], name(session), centre, Amount(micros), self.now, key=key, last=last
+            )
         except KeyTaken:
             return
         if new and micros:
@@ -117,7 +119,7 @@ class Teller:
         assert not books.expire(self.tx, self.now)
 
     def seal(self) -> None:
-        books.seal(self.tx)
+        sealing.seal(self.tx)
 
 
 def name(session: int) -> str:

@@ -69,7 +69,11 @@ def test_a_grant_of_a_name_is_given_once(tx: Tx) -> None:
 def test_an_entry_that_does_not_balance_cannot_be() -> None:
     with pytest.raises(ValueError, match="does not balance"):
         entries.Entry(
-            key="x", at=NOW, kind="grant", project="p", postings=(entries.Posting("a", Amount(1)), entries.Posting("b", Amount(2)))
+            key="x",
+            at=NOW,
+            kind="grant",
+            project="p",
+            postings=(entries.Posting("a", Amount(1)), entries.Posting("b", Amount(2))),
         )
 
 

@@ -20,7 +20,17 @@ DAY = timedelta(days=1)
 
 def lot(available: int, days: float | None = None, **more: Any) -> Lot:
     until = None if days is None else NOW + timedelta(days=days)
-    return Lot(**{"project": "p", "name": "x", "grantor": "g", "granted": available, "available": available, "expires_at": until} | more)
+    return Lot(
+        **{
+            "project": "p",
+            "name": "x",
+            "grantor": "g",
+            "granted": available,
+            "available": available,
+            "expires_at": until,
+        }
+        | more
+    )
 
 
 def test_one_lot_lasts_as_long_as_it_is_many_days_large() -> None:
@@ -65,4 +75,6 @@ def test_time_goes_on_and_credits_never_come_back(lots: list[Lot], used: int, pe
     points = burn_down(lots, used, per_day, NOW)
     assert all(before.at <= after.at and before.left >= after.left >= 0 for before, after in pairwise(points))
     gone = sum(before.left - after.left - after.lost for before, after in pairwise(points))
-    assert gone <= per_day * ((points[-1].at - NOW) / DAY) + 1e-6 * len(points) + 1  # a microsecond is cut off each piece
+    assert (
+        gone <= per_day * ((points[-1].at - NOW) / DAY) + 1e-6 * len(points) + 1
+    )  # a microsecond is cut off each piece

@@ -1,4 +1,5 @@
-"""What holds of members who share a project's credits, whatever they start and in whatever order (market.md's invariants, by number)."""
+"""What holds of members who share a project's credits, whatever they start and in whatever order (market.md's
+invariants, by number)."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ ENDS = st.tuples(st.integers(0, 5), st.integers(0, 30))
 
 
 @settings(max_examples=examples(100), deadline=None)
-@given(st.integers(1, 60), st.tuples(*[st.integers(1, 40)] * 3), st.lists(st.one_of(STARTS, ENDS), min_size=3, max_size=8))
+@given(
+    st.integers(1, 60), st.tuples(*[st.integers(1, 40)] * 3), st.lists(st.one_of(STARTS, ENDS), min_size=3, max_size=8)
+)
 def test_i14_i15_caps_may_come_to_more_than_the_project_has_but_nobody_passes_their_own_nor_all_together_the_projects(
     engine: Engine, granted: int, caps: tuple[int, ...], story: list[tuple[str | int, int]]
 ) -> None:
@@ -46,20 +49,25 @@ def test_i14_i15_caps_may_come_to_more_than_the_project_has_but_nobody_passes_th
             money = books.balance(tx, "sea")
             assert money.settled.micros + money.on_hold.micros <= granted and money.available.micros >= 0
         money = books.balance(tx, "sea")
-        assert money.settled.micros + money.on_hold.micros == sum(sum(stored.spent_by(tx, "sea", one)) for one in PEOPLE)
+        assert money.settled.micros + money.on_hold.micros == sum(
+            sum(stored.spent_by(tx, "sea", one)) for one in PEOPLE
+        )
         assert audit.verify(tx).ok
 
 
 def _project(tx: Tx, granted: int, limits: dict[str, int]) -> None:
     page = ProjectSpec(
-        id="sea", members=list(PEOPLE), caps={person: cap / 1e6 for person, cap in limits.items()}, grants={"first": granted / 1e6}
+        id="sea",
+        members=list(PEOPLE),
+        caps={person: cap / 1e6 for person, cap in limits.items()},
+        grants={"first": granted / 1e6},
     )
     projects.apply(tx, [page], NOW)
 
 
 def _start(tx: Tx, session: str, person: str, micros: int, running: list[tuple[str, str, int]]) -> None:
-    """As a start does: the cap, the hold and the session are one step. I20: who is refused hears what is needed, what there is, and
-    what to do; and then nothing has changed."""
+    """As a start does: the cap, the hold and the session are one step. I20: who is refused hears what is needed, what
+    there is, and what to do; and then nothing has changed."""
     before = books.balance(tx, "sea")
     cap = next(one.cap for one in stored_projects.people(tx, "sea") if one.person == person)
     assert cap is not None
@@ -75,8 +83,8 @@ def _start(tx: Tx, session: str, person: str, micros: int, running: list[tuple[s
         return
     assert fits
     stored.insert(
-        tx, id=session, person=person, project="sea", kind="batch", name=session, state="intent", live=True, placement={}, request={},
-        payload={}, why="", end_reason="", created_at=NOW, held=micros, continues="", in_line=False, cause="first", asked_at=NOW,
-        centre="alpha", partition="cpu", account="a", secret="", nonce="",
+        tx, id=session, person=person, project="sea", kind="batch", name=session, state="intent", live=True,
+        placement={}, request={}, payload={}, why="", end_reason="", created_at=NOW, held=micros, continues="",
+        in_line=False, cause="first", asked_at=NOW, centre="alpha", partition="cpu", account="a", secret="", nonce="",
     )  # fmt: skip
     running.append((session, person, micros))

@@ -1,4 +1,5 @@
-"""Months close on real databases: each entry is in one month's statements, whoever writes at once and whatever their clocks say."""
+"""Months close on real databases: each entry is in one month's statements, whoever writes at once and whatever their
+clocks say."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from scnet_hub.adapters.db.queries import statements as stored_statements
 from scnet_hub.domain.settlement.netting import positions
 from scnet_hub.domain.settlement.settlement import EARNING
 from scnet_hub.errors import KeyTaken
-from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.accounting import audit, books, sealing
 from scnet_hub.services.settlement import closing, exports
 from scnet_hub.services.settlement.board import board
 from scnet_hub.services.settlement.documents import statement_of
@@ -71,7 +72,9 @@ class Teller:
 
     def reverse(self, which: int, wrong: int) -> None:
         if self.charged:
-            books.reverse(self.tx, self.charged[which % len(self.charged)], self.now + timedelta(days=wrong), "corrected")
+            books.reverse(
+                self.tx, self.charged[which % len(self.charged)], self.now + timedelta(days=wrong), "corrected"
+            )
 
     def later(self, days: int) -> None:
         self.now = min(self.now + timedelta(days=days), LAST)
@@ -102,7 +105,9 @@ def earnings(tx: Tx) -> list[tuple[str, dict[tuple[str, str], int]]]:
     return found
 
 
-def test_i9_i10_i18_each_entry_is_in_one_months_statements_which_come_again_from_the_journal(database: Database) -> None:
+def test_i9_i10_i18_each_entry_is_in_one_months_statements_which_come_again_from_the_journal(
+    database: Database,
+) -> None:
     """The wired path, with clocks that are wrong by days."""
 
     @settings(max_examples=wired(20, database.engine), deadline=None)
@@ -113,7 +118,9 @@ def test_i9_i10_i18_each_entry_is_in_one_months_statements_which_come_again_from
             for step in story:
                 getattr(teller, step[0])(*step[1:])
             teller.to_the_end()
-            assert len(stored.every(tx)) >= len(MONTHS) and {row.state for row in stored.every(tx)[: len(MONTHS)]} == {"closed"}
+            assert len(stored.every(tx)) >= len(MONTHS) and {row.state for row in stored.every(tx)[: len(MONTHS)]} == {
+                "closed"
+            }
             _sums_are_the_entries(tx)
             for name in teller.closed:
                 _nobody_wins(tx, name)
@@ -134,7 +141,9 @@ def _sums_are_the_entries(tx: Tx) -> None:
     for (_, unit, _), document in told(tx).items():
         for line in document["lines"]:
             got[unit, line["account"]] += line["micros"]
-    assert {one: micros for one, micros in wanted.items() if micros} == {one: micros for one, micros in got.items() if micros}
+    assert {one: micros for one, micros in wanted.items() if micros} == {
+        one: micros for one, micros in got.items() if micros
+    }
 
 
 def _nobody_wins(tx: Tx, name: str) -> None:
@@ -219,7 +228,7 @@ def test_the_statements_name_the_journal_that_they_are_made_from(database: Datab
         charge(tx, "s2", 5, START, day("2026-11-05"))
 
     database.run_here(story)
-    database.run_here(books.seal)
+    database.run_here(sealing.seal)
     row = database.read_here(stored.every)[0]
     journal = list(database.read_here(lambda tx: list(stored_entries.every(tx))))
     assert row.sealed == 2 and [one[3] for one in journal if one[2] == row.sealed] == [row.head]
@@ -306,7 +315,10 @@ def on_postgresql(new_database: Callable[[str], str]) -> Iterator[Database]:
 
 def waits(db: Database) -> bool:
     """Whether somebody waits for the entries' table."""
-    query = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'scnet_entries' AND NOT l.granted"
+    query = (
+        "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'scnet_entries' "
+        "AND NOT l.granted"
+    )
     with db.engine.connect() as tx:
         return bool(tx.execute(text(query)).scalar())
 
@@ -321,7 +333,9 @@ def test_an_entry_that_is_being_written_when_its_month_is_cut_is_in_it(on_postgr
             while not waits(db):
                 assert not cut.done()
         cut.result()
-    db.run_here(lambda tx: closing.issue(tx, "2026-10", closing.settled(tx, "2026-10", RULES), RULES, day("2026-11-02")))
+    db.run_here(
+        lambda tx: closing.issue(tx, "2026-10", closing.settled(tx, "2026-10", RULES), RULES, day("2026-11-02"))
+    )
     assert db.read_here(counted) == Counter({"settle:s1": 1})
 
 
@@ -349,7 +363,9 @@ def test_an_entry_that_comes_while_its_month_is_cut_is_in_the_next_one(on_postgr
             while not waits(db):
                 assert not done.done()
         done.result()
-    db.run_here(lambda tx: closing.issue(tx, "2026-10", closing.settled(tx, "2026-10", RULES), RULES, day("2026-11-02")))
+    db.run_here(
+        lambda tx: closing.issue(tx, "2026-10", closing.settled(tx, "2026-10", RULES), RULES, day("2026-11-02"))
+    )
     assert db.read_here(counted) == Counter()
     db.run_here(close, "2026-11", day("2026-12-02"))
     assert db.read_here(counted) == Counter({"settle:s1": 1})

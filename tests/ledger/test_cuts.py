@@ -21,9 +21,12 @@ OCTOBER = period_named("2026-10")
 MONTHS = [OCTOBER]
 while len(MONTHS) < 5:
     MONTHS.append(following(MONTHS[-1]))
-# so many hours later something is written that concerns a time so many hours before, by a clock that is so wrong; or a month is closed
+# so many hours later something is written that concerns a time so many hours before, by a clock that is so wrong; or a
+# month is closed
 STEPS = st.lists(
-    st.one_of(st.tuples(st.integers(0, 400), st.integers(0, 2000), st.integers(-200, 200)), st.just("close")), min_size=1, max_size=40
+    st.one_of(st.tuples(st.integers(0, 400), st.integers(0, 2000), st.integers(-200, 200)), st.just("close")),
+    min_size=1,
+    max_size=40,
 )
 
 

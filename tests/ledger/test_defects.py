@@ -30,7 +30,10 @@ def accounted(
 
 def usage(record: UsageRecord, **changes: str) -> Usage:
     return usage_of(
-        record, **{"centre": "alpha", "birth": "1", "session": "a", **changes}, copy=1, seen_at=datetime(2027, 1, 1, tzinfo=UTC)
+        record,
+        **{"centre": "alpha", "birth": "1", "session": "a", **changes},
+        copy=1,
+        seen_at=datetime(2027, 1, 1, tzinfo=UTC),
     )  # type: ignore[arg-type]
 
 
@@ -71,7 +74,8 @@ def test_defect_6_the_hour_that_the_clock_shows_twice_is_told_apart() -> None:
 
 
 def test_defect_7_a_job_id_alone_is_no_identity() -> None:
-    """The bare job id as key: jobs of two clusters, after the ids begin anew or after a requeue overwrite each other."""
+    """The bare job id as key: jobs of two clusters, after the ids begin anew or after a requeue overwrite each
+    other."""
     same_id = [run(), run(centre="beta"), run(birth="2"), run(submitted_at=AT - 2 * MINUTE), run(restart=1)]
     assert all(one.job_id == "77" for one in same_id)
     assert len(live(same_id).records) == len(same_id)
@@ -88,5 +92,7 @@ def test_defect_8_no_second_is_free(seconds: int) -> None:
 def test_defect_8_cutting_a_run_makes_it_no_cheaper() -> None:
     cuts = [AT + number * 59 * SECOND for number in range(1, 61)]
     whole, parts = segments(run()), segments(run(), cuts=cuts)
-    price = [sum(segment_cost(meters(part), RATES, part.length).amount.micros for part in some) for some in (whole, parts)]
+    price = [
+        sum(segment_cost(meters(part), RATES, part.length).amount.micros for part in some) for some in (whole, parts)
+    ]
     assert price[0] <= price[1] < price[0] + len(parts)

@@ -48,12 +48,16 @@ def test_defect_1_a_grantor_gives_no_more_than_it_has_however_many_grants_it_is(
     """Where other grants existed, the new one was not added to their sum."""
     approved(tx, "one", 60)
     approved(tx, "two", 30)
-    with pytest.raises(Refused, match=r"ministry has 10\.00 credits left of its budget of 100\.00 credits; this needs 20\.00") as said:
+    with pytest.raises(
+        Refused, match=r"ministry has 10\.00 credits left of its budget of 100\.00 credits; this needs 20\.00"
+    ) as said:
         approved(tx, "three", 20)
     assert said.value.code == "over-budget"
     with pytest.raises(Refused, match="no grantor 'nobody'"):
         allocations.approve(tx, "three", "op", "", NOW, grantor="nobody", grantors={"ministry": None})
-    allocations.approve(tx, "three", "op", "", NOW, grantor="ministry", amount=credits(10), grantors={"ministry": credits(100)})
+    allocations.approve(
+        tx, "three", "op", "", NOW, grantor="ministry", amount=credits(10), grantors={"ministry": credits(100)}
+    )
 
 
 def test_defect_2_every_ceiling_is_looked_at_not_only_the_first(tx: Tx) -> None:
@@ -89,7 +93,8 @@ def test_defect_4_nothing_takes_an_entry_away_with_a_project_or_a_person(tx: Tx)
 
 
 def test_defect_8_nothing_is_clamped_and_no_two_starts_pass_on_the_same_credits(tx: Tx) -> None:
-    """A cost over the balance was cut to it while the log had it whole; and any number of servers passed the check at once."""
+    """A cost over the balance was cut to it while the log had it whole; and any number of servers passed the check at
+    once."""
     books.grant(tx, "sea", "x", credits(5), NOW)
     books.hold(tx, "sea", "one", credits(3), NOW)
     with pytest.raises(Overdrawn, match=r"has 2\.00 credits available; this needs up to 3\.00"):

@@ -34,7 +34,8 @@ def test_defect_1_parts_are_never_more_than_the_whole() -> None:
 def test_defect_2_every_centre_and_every_record_is_looked_at_not_only_the_first() -> None:
     """Elsewhere a loop over limits answered after the first one."""
     reasons = against_closed(
-        NOVEMBER, PeriodState.CLOSING, NOVEMBER.end + timedelta(days=1), before=None, centres=["alpha", "beta", "gamma"],
+        NOVEMBER, PeriodState.CLOSING, NOVEMBER.end + timedelta(days=1), before=None,
+        centres=["alpha", "beta", "gamma"],
         manifests=[Completeness(centre="alpha"), Completeness(centre="beta", missing=("2026-11-30: no manifest",))],
         suspense=[
             Suspended(centre="alpha", record="job 1", reason="no such session", decision="alpha's own"),

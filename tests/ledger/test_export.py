@@ -1,4 +1,5 @@
-"""Usage as CloudEvents with OGF names: nothing is lost on the way out and in, and nothing is let in that contradicts itself."""
+"""Usage as CloudEvents with OGF names: nothing is lost on the way out and in, and nothing is let in that contradicts
+itself."""
 
 from __future__ import annotations
 
@@ -40,13 +41,21 @@ def changed(line: str, **changes: Any) -> str:
 
 
 def test_an_event_has_the_names_of_the_usage_record_and_the_envelope_of_cloud_events() -> None:
-    (one,) = (json.loads(line) for line in lines(run(gpus=(("a100", 2),), memory=2**29, ending=Ending.CANCELLED, ended_by="1000")))
+    (one,) = (
+        json.loads(line)
+        for line in lines(run(gpus=(("a100", 2),), memory=2**29, ending=Ending.CANCELLED, ended_by="1000"))
+    )
     assert {name: one[name] for name in ("specversion", "type", "source", "id", "time")} == {
-        "specversion": "1.0", "type": "org.scnet.usage.v1", "source": "urn:scnet:cluster:alpha:1", "id": "77/1795420740/0/1/0",
-        "time": "2026-11-23T09:01:00Z",
+        "specversion": "1.0", "type": "org.scnet.usage.v1", "source": "urn:scnet:cluster:alpha:1",
+        "id": "77/1795420740/0/1/0", "time": "2026-11-23T09:01:00Z",
     }  # fmt: skip
     data = one["data"]
-    assert (data["WallDuration"], data["Status"], data["EndedBy"], data["Processors"]) == ("PT1H", "cancelled", "1000", 4)
+    assert (data["WallDuration"], data["Status"], data["EndedBy"], data["Processors"]) == (
+        "PT1H",
+        "cancelled",
+        "1000",
+        4,
+    )
     assert data["Meters"] == [
         {"Meter": "core-second", "Quantity": "14400"}, {"Meter": "gib-second", "Quantity": "1800"},
         {"Meter": "gpu-second:a100", "Quantity": "7200"},
@@ -91,10 +100,11 @@ def test_the_schema_and_the_document_name_every_ending() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"Processors": -4}, {"Processors": 4.5}, {"Processors": "4"}, {"Processors": float("nan")}, {"Memory": -1}, {"Gpus": {"a100": -1}},
-        {"Gpus": {"a 1": 1}}, {"WallDuration": "-PT1H"}, {"WallDuration": "long"}, {"StartTime": "2026-11-23T08:00:00"}, {"Status": "gone"},
-        {"Site": "../x"}, {"Restart": -1}, {"Revision": 0.5}, {"Final": "yes"}, {"Surprise": 1}, {"LocalJobId": ""}, {"specversion": "0.3"},
-        {"type": "org.scnet.bill.v1"}, {"Meters": [{"Meter": "core-second", "Quantity": "NaN"}]},
+        {"Processors": -4}, {"Processors": 4.5}, {"Processors": "4"}, {"Processors": float("nan")}, {"Memory": -1},
+        {"Gpus": {"a100": -1}}, {"Gpus": {"a 1": 1}}, {"WallDuration": "-PT1H"}, {"WallDuration": "long"},
+        {"StartTime": "2026-11-23T08:00:00"}, {"Status": "gone"}, {"Site": "../x"}, {"Restart": -1}, {"Revision": 0.5},
+        {"Final": "yes"}, {"Surprise": 1}, {"LocalJobId": ""}, {"specversion": "0.3"}, {"type": "org.scnet.bill.v1"},
+        {"Meters": [{"Meter": "core-second", "Quantity": "NaN"}]},
         {"Meters": [{"Meter": "core-second", "Quantity": "-1"}]}, {"Segment": {"Number": 0}},
     ],
 )  # fmt: skip

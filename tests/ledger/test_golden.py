@@ -1,4 +1,5 @@
-"""The golden vectors in the package are what the hub itself makes of those accounting rows, and what pencil and paper make of them."""
+"""The golden vectors in the package are what the hub itself makes of those accounting rows, and what pencil and paper
+make of them."""
 
 from __future__ import annotations
 
@@ -25,13 +26,17 @@ def of(case: str, table: list[golden.Row]) -> list[golden.Row]:
 @pytest.mark.parametrize("name", ["records", "segments"])
 def test_the_vectors_are_what_the_hub_makes_of_the_rows(name: str) -> None:
     table = dict(zip(("records", "segments"), golden.tables(), strict=True))[name]
-    assert (golden.FOLDER / f"{name}.csv").read_text() == golden.as_csv(table), "python -m tests.ledger.golden writes them anew"
+    assert (golden.FOLDER / f"{name}.csv").read_text() == golden.as_csv(table), (
+        "python -m tests.ledger.golden writes them anew"
+    )
 
 
 @pytest.mark.parametrize("row", SEGMENTS, ids=lambda row: f"{row['case']}-{row['restart']}-{row['segment']}")
 def test_each_charge_is_amounts_times_seconds_rounded_up_once(row: golden.Row) -> None:
     """Without any code of ours: whole numbers only."""
-    (run,) = (one for one in of(row["case"], RECORDS) if (one["birth"], one["restart"]) == (row["birth"], row["restart"]))
+    (run,) = (
+        one for one in of(row["case"], RECORDS) if (one["birth"], one["restart"]) == (row["birth"], row["restart"])
+    )
     seconds = int((datetime.fromisoformat(row["end"]) - datetime.fromisoformat(row["start"])).total_seconds())
     gpus = sum(int(one.partition("=")[2]) for one in run["gpus"].split())
     micros = (int(run["cores"]) * CORE_HOUR + gpus * GPU_HOUR) * seconds
@@ -43,8 +48,12 @@ def test_each_charge_is_amounts_times_seconds_rounded_up_once(row: golden.Row) -
 
 @pytest.mark.parametrize("run", RECORDS, ids=lambda row: f"{row['case']}-{row['birth']}-{row['restart']}")
 def test_the_segments_of_a_run_sum_to_its_elapsed_time(run: golden.Row) -> None:
-    parts = [one for one in of(run["case"], SEGMENTS) if (one["birth"], one["restart"]) == (run["birth"], run["restart"])]
-    length = sum((datetime.fromisoformat(one["end"]) - datetime.fromisoformat(one["start"])).total_seconds() for one in parts)
+    parts = [
+        one for one in of(run["case"], SEGMENTS) if (one["birth"], one["restart"]) == (run["birth"], run["restart"])
+    ]
+    length = sum(
+        (datetime.fromisoformat(one["end"]) - datetime.fromisoformat(one["start"])).total_seconds() for one in parts
+    )
     assert length == int(run["elapsed_s"]) and bool(parts) == bool(run["start"])
 
 
@@ -83,7 +92,9 @@ def test_charges_of_the_cases_that_others_get_wrong(case: str, micros: list[int]
 
 def test_the_files_are_in_the_package() -> None:
     folder = resources.files("scnet_hub.domain.standard") / "golden"
-    assert {one.name for one in folder.iterdir()} >= {f"{name}.csv" for name in ("cases", "accounting", "prices", "records", "segments")}
+    assert {one.name for one in folder.iterdir()} >= {
+        f"{name}.csv" for name in ("cases", "accounting", "prices", "records", "segments")
+    }
 
 
 def test_the_reference_explains_every_column() -> None:

@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from scnet_hub.adapters.db.database import Tx, make_engine, migrate
+from scnet_hub.adapters.db.database import Tx, migrate
+from scnet_hub.adapters.db.engines import make_engine
 from scnet_hub.adapters.db.queries import entries as stored
 from scnet_hub.adapters.db.queries import lots as stored_lots
 from scnet_hub.domain.ledger import entries, lots
 from scnet_hub.domain.ledger.entries import Posting
 from scnet_hub.domain.ledger.lots import Lot
 from scnet_hub.errors import KeyTaken, Overdrawn
-from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.accounting import audit, books, sealing
 from scnet_hub.units import CREDIT, Amount, credits
 
 from .examples import examples
@@ -44,7 +45,8 @@ def test_i1_i5_i6_whatever_happens_entries_balance_holds_resolve_once_and_balanc
                 money = books.balance(tx, project, unit)
                 assert money.granted == money.settled + money.on_hold + money.available
                 assert money.available.micros == sum(
-                    stored.balance(tx, entries.project_account(project, lot.name)) for lot in stored_lots.of(tx, project, unit)
+                    stored.balance(tx, entries.project_account(project, lot.name))
+                    for lot in stored_lots.of(tx, project, unit)
                 )
 
 
@@ -55,7 +57,7 @@ def test_i2_no_entry_that_was_sealed_can_be_changed_moved_or_taken_out(engine: E
         teller = Teller(tx)
         for step in [("grant", "p", "x", 30, None, "", CREDIT), *story, ("hold", "p", 1, 5, "a")]:
             teller.tell(step)
-        books.seal(tx)
+        sealing.seal(tx)
         clean = audit.verify(tx)
         assert clean.ok and clean.sealed == clean.entries
         tx.execute(text("UPDATE scnet_entries SET memo = 'another' WHERE id = (SELECT MAX(id) - 1 FROM scnet_entries)"))
@@ -64,7 +66,9 @@ def test_i2_no_entry_that_was_sealed_can_be_changed_moved_or_taken_out(engine: E
 
 @settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from(("grant", "hold", "charge", "release")), st.integers(1, 20), st.integers(1, 20))
-def test_i3_the_same_key_and_body_is_the_same_and_another_body_is_refused(engine: Engine, kind: str, one: int, other: int) -> None:
+def test_i3_the_same_key_and_body_is_the_same_and_another_body_is_refused(
+    engine: Engine, kind: str, one: int, other: int
+) -> None:
     with undone(engine) as tx:
         first, second = (_entry(kind, micros) for micros in (one, other))
         assert stored.add(tx, first) and not stored.add(tx, first)
@@ -77,7 +81,9 @@ def test_i3_the_same_key_and_body_is_the_same_and_another_body_is_refused(engine
 
 def _entry(kind: str, micros: int) -> entries.Entry:
     postings = (Posting("project:p/x", Amount(-micros)), Posting("held:p/x", Amount(micros)))
-    return entries.Entry(key="k", at=NOW + timedelta(seconds=micros), kind=kind, project="p", session="s", postings=postings)
+    return entries.Entry(
+        key="k", at=NOW + timedelta(seconds=micros), kind=kind, project="p", session="s", postings=postings
+    )
 
 
 _lots = st.lists(
@@ -101,7 +107,9 @@ def test_i4_nobody_draws_more_than_there_is_with_the_overdraft(mine: list[Lot], 
     assert all(known[name].open_to(centre, NOW) for name in parts)
     spared = [lot for lot in mine if lot.open_to(centre, NOW) and parts.get(lot.name, 0) < lot.drawable]
     for lot in spared:  # what expires sooner is used up before
-        assert not any(part for name, part in parts.items() if (known[name].expires_at or _EVER) > (lot.expires_at or _EVER))
+        assert not any(
+            part for name, part in parts.items() if (known[name].expires_at or _EVER) > (lot.expires_at or _EVER)
+        )
 
 
 _EVER = NOW + timedelta(days=9999)
@@ -164,7 +172,10 @@ def test_what_expires_first_is_spent_first_and_what_is_for_one_centre_before_wha
 
 def test_credits_for_another_centre_are_said_to_be(tx: Tx) -> None:
     books.grant(tx, "p", "alpha", credits(5), NOW, centres=("alpha",))
-    with pytest.raises(Overdrawn, match=r"0\.00 credits available for beta; 5\.00 credits in all, of which some is for other centres only"):
+    with pytest.raises(
+        Overdrawn,
+        match=r"0\.00 credits available for beta; 5\.00 credits in all, of which some is for other centres only",
+    ):
         books.check(tx, "p", credits(1), NOW, centre="beta")
 
 
@@ -227,10 +238,19 @@ def test_parts_of_a_session_are_charged_one_by_one_and_the_rest_goes_back_at_the
     ("harm", "words"),
     [
         ("UPDATE scnet_lots SET available = available + 1", "available is 6000001, its entries come to 6000000"),
-        ("UPDATE scnet_postings SET micros = micros + 1 WHERE id = 1", "cannot be read: entry 'grant:p:x' does not balance"),
+        (
+            "UPDATE scnet_postings SET micros = micros + 1 WHERE id = 1",
+            "cannot be read: entry 'grant:p:x' does not balance",
+        ),
         ("DELETE FROM scnet_chain WHERE seq = 1", "place 2 of the chain cannot be reached: place 1 is missing"),
-        ("UPDATE scnet_entries SET at = '2020-01-01 00:00:00' WHERE id = 1", "place 1 of the chain) is not what was sealed"),
-        ("UPDATE scnet_holds SET state = 'void'", "session s holds 4000000 micro-units by its entries, and no hold is open"),
+        (
+            "UPDATE scnet_entries SET at = '2020-01-01 00:00:00' WHERE id = 1",
+            "place 1 of the chain) is not what was sealed",
+        ),
+        (
+            "UPDATE scnet_holds SET state = 'void'",
+            "session s holds 4000000 micro-units by its entries, and no hold is open",
+        ),
         ("DELETE FROM scnet_lots", "there is no lot 'x', but entries refer to it"),
     ],
 )
@@ -240,7 +260,7 @@ def test_an_audit_finds_what_somebody_changed_behind_the_books(engine: Engine, h
     with fresh.begin() as tx:
         books.grant(tx, "p", "x", credits(10), NOW)
         books.hold(tx, "p", "s", credits(4), NOW)
-        assert books.seal(tx) == 2 and books.seal(tx) == 0
+        assert sealing.seal(tx) == 2 and sealing.seal(tx) == 0
         assert audit.verify(tx).ok
         tx.execute(text(harm))
         found = audit.verify(tx)

@@ -34,7 +34,8 @@ def until(one: Run, at: datetime) -> Amount:
 
 
 @pytest.mark.parametrize(
-    ("kind", "hours", "length", "lasts"), [("lab", 8, 1, 1), ("dask", 8, 1, 1), ("batch", 8, 1, 8), ("lab", 0.5, 1, 0.5), ("lab", 8, 0, 8)]
+    ("kind", "hours", "length", "lasts"),
+    [("lab", 8, 1, 1), ("dask", 8, 1, 1), ("batch", 8, 1, 8), ("lab", 0.5, 1, 0.5), ("lab", 8, 0, 8)],
 )
 def test_only_what_somebody_sits_at_has_a_lease(kind: str, hours: float, length: float, lasts: float) -> None:
     assert leases.first_for(kind, hours * HOUR, length * HOUR) == lasts * HOUR
@@ -101,7 +102,9 @@ shares = st.floats(0, 1)
 def test_no_run_that_ends_within_its_lease_costs_more_than_it_holds(
     tariff: Tariff, seen: datetime, walltime: timedelta, cores: int, late: float, leased: float, when: float
 ) -> None:
-    one = Run(request=JobRequest(person="ada", project="p", cores=cores, walltime=walltime), tariff=tariff, started_at=seen)
+    one = Run(
+        request=JobRequest(person="ada", project="p", cores=cores, walltime=walltime), tariff=tariff, started_at=seen
+    )
     reach = seen + walltime * leased
     began = seen - LAG * late
     end = min(began + walltime, began + (reach - began) * when)
@@ -110,11 +113,19 @@ def test_no_run_that_ends_within_its_lease_costs_more_than_it_holds(
 
 
 @settings(deadline=None, max_examples=examples(60))
-@given(tariffs(), starts, st.integers(60, 5 * 3600), st.lists(st.integers(1, 25 * 60), max_size=16), st.integers(0, 5 * 3600), shares)
+@given(
+    tariffs(),
+    starts,
+    st.integers(60, 5 * 3600),
+    st.lists(st.integers(1, 25 * 60), max_size=16),
+    st.integers(0, 5 * 3600),
+    shares,
+)
 def test_whatever_looks_come_when_at_every_moment_as_much_is_held_as_it_has_cost(
     tariff: Tariff, asked: datetime, walltime: int, pauses: list[int], waits: int, late: float
 ) -> None:
-    """Looks come before half of a lease is over; the last of them may be the last for ever, and then it ends with its lease."""
+    """Looks come before half of a lease is over; the last of them may be the last for ever, and then it ends with its
+    lease."""
     request = JobRequest(person="ada", project="p", cores=3, walltime=walltime * SECOND)
     began = asked + waits * SECOND
     seen = began + LAG * late

@@ -21,7 +21,15 @@ START, END = day_span(DATE)
 ENDED = run(START + HOUR)
 OVER_NIGHT = run(END - HOUR, 2 * HOUR, job_id="78")
 GOES_ON = interim(START, HOUR, job_id="79")
-QUEUED = run(start=None, job_id="80", submitted_at=START - DAY, end=START + HOUR, elapsed=timedelta(), ending=Ending.CANCELLED, cores=0)
+QUEUED = run(
+    start=None,
+    job_id="80",
+    submitted_at=START - DAY,
+    end=START + HOUR,
+    elapsed=timedelta(),
+    ending=Ending.CANCELLED,
+    cores=0,
+)
 ALL = (ENDED, OVER_NIGHT, GOES_ON, QUEUED, run(START - 2 * HOUR, job_id="81"), run(START + HOUR, centre="beta"))
 
 
@@ -33,7 +41,9 @@ def test_a_day_is_the_federations_and_half_open() -> None:
     assert (datetime(2026, 11, 22, 16, tzinfo=UTC), datetime(2026, 11, 23, 16, tzinfo=UTC)) == (START, END)
     ends = (run(START - HOUR), run(END - HOUR, job_id="78"))  # both end at a midnight
     assert told(ends).ids == ("alpha/1/77/1795359540/0/0",)
-    assert day_span(date(2026, 10, 25), "Europe/Paris")[1] - day_span(date(2026, 10, 25), "Europe/Paris")[0] == 25 * HOUR
+    assert (
+        day_span(date(2026, 10, 25), "Europe/Paris")[1] - day_span(date(2026, 10, 25), "Europe/Paris")[0] == 25 * HOUR
+    )
 
 
 def test_a_manifest_counts_what_ended_and_names_what_goes_on() -> None:
@@ -56,7 +66,9 @@ def test_a_day_of_which_all_came_lacks_nothing_and_a_day_without_jobs_too() -> N
 def test_a_record_that_did_not_come_is_counted_and_named() -> None:
     """MET-12."""
     (reason,) = missing(told(), ALL[1:])
-    assert reason == f"2026-11-23: its manifest lists 2 ended runs; there are records of 1; not here: {ENDED.identity}/0"
+    assert (
+        reason == f"2026-11-23: its manifest lists 2 ended runs; there are records of 1; not here: {ENDED.identity}/0"
+    )
     assert missing(told(ids=False), ALL[1:]) == ("2026-11-23: its manifest lists 2 ended runs; there are records of 1",)
 
 
@@ -98,12 +110,16 @@ def test_a_manifest_whose_digest_is_not_of_its_identities_contradicts_itself() -
 
 @given(st.lists(runs(), max_size=6, unique_by=lambda one: one.identity), st.data())
 @settings(deadline=None, max_examples=100)
-def test_the_manifest_of_what_came_lacks_nothing_and_each_lost_record_is_told(records: list[Usage], data: st.DataObject) -> None:
+def test_the_manifest_of_what_came_lacks_nothing_and_each_lost_record_is_told(
+    records: list[Usage], data: st.DataObject
+) -> None:
     seen = [one for record in records for one in (record.end, record.through) if one is not None]
     day = max(seen).date() if seen else DATE
     said = manifest(records, centre="alpha", day=day, watermark=day_span(day)[1])
     assert missing(said, reversed(records)) == ()
     if said.finals:
-        lost = data.draw(st.sampled_from([record for record in records if f"{record.identity}/{record.revision}" in said.ids]))
+        lost = data.draw(
+            st.sampled_from([record for record in records if f"{record.identity}/{record.revision}" in said.ids])
+        )
         reasons = missing(said, [record for record in records if record is not lost])
         assert reasons and str(lost.identity) in reasons[0]

@@ -1,4 +1,5 @@
-"""Every instant is in one month of the federation's zone, a closed month gets nothing more, and what hinders a closing is said in full."""
+"""Every instant is in one month of the federation's zone, a closed month gets nothing more, and what hinders a closing
+is said in full."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, available_timezones
@@ -31,7 +32,9 @@ INSTANTS = st.timedeltas(timedelta(), timedelta(days=36500)).map(lambda after: d
 
 
 def test_a_month_begins_and_ends_at_midnight_of_the_zone() -> None:
-    assert NOVEMBER.start == datetime(2026, 10, 31, 16, tzinfo=UTC) and NOVEMBER.end == datetime(2026, 11, 30, 16, tzinfo=UTC)
+    assert NOVEMBER.start == datetime(2026, 10, 31, 16, tzinfo=UTC) and NOVEMBER.end == datetime(
+        2026, 11, 30, 16, tzinfo=UTC
+    )
     assert NOVEMBER.start in NOVEMBER and NOVEMBER.end not in NOVEMBER
     assert period_of(NOVEMBER.end).name == "2026-12" and period_of(NOVEMBER.end - timedelta(microseconds=1)) == NOVEMBER
     assert period_of(datetime(2026, 12, 1, tzinfo=timezone(timedelta(hours=8)))).name == "2026-12"
@@ -68,7 +71,9 @@ def test_days_of_a_month_with_a_change_of_clocks() -> None:
     assert march.end - march.start == timedelta(days=31, hours=-1) and len([*days(march)]) == 31
 
 
-@pytest.mark.parametrize("name", ["2026-13", "2026-00", "2026-1", "november", "", "2026-11-01", "٢٠٢٦-11", "0000-01", "9999-12"])
+@pytest.mark.parametrize(
+    "name", ["2026-13", "2026-00", "2026-1", "november", "", "2026-11-01", "٢٠٢٦-11", "0000-01", "9999-12"]
+)
 def test_what_is_no_month_is_refused(name: str) -> None:
     with pytest.raises(BadOption, match="is not a month"):
         period_named(name)
@@ -100,7 +105,9 @@ def test_late_records_land_in_their_own_month_until_it_is_closed() -> None:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(INSTANTS, st.timedeltas(timedelta(), timedelta(days=400)), st.timedeltas(timedelta(), timedelta(days=400)))
-def test_nothing_lands_in_a_month_that_is_closed_and_all_lands_somewhere(at: datetime, late: timedelta, closing: timedelta) -> None:
+def test_nothing_lands_in_a_month_that_is_closed_and_all_lands_somewhere(
+    at: datetime, late: timedelta, closing: timedelta
+) -> None:
     own = period_of(at)
     closed_at = own.end + closing
     landed = Calendar(closed={own.name: closed_at}).landing(at, at + late)
@@ -137,7 +144,10 @@ def test_a_centre_that_sent_nothing_hinders_until_an_operator_says_why_not() -> 
     (reason,) = closed(manifests=[Completeness(centre="alpha")])
     assert reason.startswith("beta is not complete: no manifest at all.")
     late = Completeness(centre="beta", missing=("2026-11-03: no manifest", "2026-11-04: 2 records missing"))
-    assert "2026-11-03: no manifest; 2026-11-04: 2 records missing. Ask it" in closed(manifests=[Completeness(centre="alpha"), late])[0]
+    assert (
+        "2026-11-03: no manifest; 2026-11-04: 2 records missing. Ask it"
+        in closed(manifests=[Completeness(centre="alpha"), late])[0]
+    )
     excused = Completeness(centre="beta", missing=late.missing, excuse="burnt down")
     assert closed(manifests=[Completeness(centre="alpha"), excused]) == []
 

@@ -1,4 +1,5 @@
-"""A charge is exact, rounded up once a segment, at least the session's minimum, and a person can do it again from its printed formula."""
+"""A charge is exact, rounded up once a segment, at least the session's minimum, and a person can do it again from its
+printed formula."""
 
 import re
 import tomllib
@@ -12,7 +13,19 @@ from hypothesis import strategies as st
 
 from scnet_hub.domain.pricing import rates as pricing
 from scnet_hub.domain.pricing.rates import Quantity, bill, bill_of_run, exact, held, segment_cost, used
-from scnet_hub.domain.pricing.tariffs import APP_RUN, CORE, GPU, MEMORY, SEAT_HOUR, STORAGE, NoPrice, Rates, Tariff, Version, tariff_of
+from scnet_hub.domain.pricing.tariffs import (
+    APP_RUN,
+    CORE,
+    GPU,
+    MEMORY,
+    SEAT_HOUR,
+    STORAGE,
+    NoPrice,
+    Rates,
+    Tariff,
+    Version,
+    tariff_of,
+)
 from scnet_hub.domain.standard.centre import CentreSpec
 from scnet_hub.units import Amount, credits
 
@@ -38,7 +51,9 @@ def by_hand(formula: str) -> Amount:
 def _segment(text: str) -> int:
     expression = text.partition(" = ")[0]
     value = Fraction(0)
-    for terms, seconds, percent in re.findall(r"\(([^()]+)\) credits(?:/h x ([\d./]+) s)?(?: x ([\d.]+) %)?", expression):
+    for terms, seconds, percent in re.findall(
+        r"\(([^()]+)\) credits(?:/h x ([\d./]+) s)?(?: x ([\d.]+) %)?", expression
+    ):
         each = sum(Fraction(term.split(" ")[0]) * Fraction(term.rpartition(" x ")[2]) for term in terms.split(" + "))
         value += each * (Fraction(seconds) / 3600 if seconds else 1) * Fraction(percent or 100) / 100
     return -(-value * 10**6 // 1)
@@ -51,17 +66,30 @@ def _micros(number: str) -> int:
 @pytest.mark.parametrize(
     ("quantities", "rates", "duration", "formula"),
     [
-        (held(4, 1, "a100"), RATES, 750, "(4 cores x 1.2 + 1 GPU a100 x 20) credits/h x 750 s = 5.166667 credits, rounded up"),
-        (held(1, 2, memory=3 * 2**29), RATES, 3600, "(1 core x 1.2 + 2 GPUs x 20 + 1.5 GiB x 0.05) credits/h x 3600 s = 41.275 credits"),
+        (
+            held(4, 1, "a100"),
+            RATES,
+            750,
+            "(4 cores x 1.2 + 1 GPU a100 x 20) credits/h x 750 s = 5.166667 credits, rounded up",
+        ),
+        (
+            held(1, 2, memory=3 * 2**29),
+            RATES,
+            3600,
+            "(1 core x 1.2 + 2 GPUs x 20 + 1.5 GiB x 0.05) credits/h x 3600 s = 41.275 credits",
+        ),
         (
             held(3),
             Rates(prices=PRICES, off=250_000, sale='sale "nights"', version="prices from 2027-01-01 00:00+08:00"),
             60,
-            '(3 cores x 1.2) credits/h x 60 s x 75 % (sale "nights") = 0.045 credits (prices from 2027-01-01 00:00+08:00)',
+            '(3 cores x 1.2) credits/h x 60 s x 75 % (sale "nights") = 0.045 credits (prices from 2027-01-01 '
+            "00:00+08:00)",
         ),
     ],
 )
-def test_the_formula_reads_like_this(quantities: dict[str, Quantity], rates: Rates, duration: int, formula: str) -> None:
+def test_the_formula_reads_like_this(
+    quantities: dict[str, Quantity], rates: Rates, duration: int, formula: str
+) -> None:
     time = timedelta(seconds=duration)
     cost = segment_cost(used(quantities, time), rates, time)
     assert cost.formula == formula
@@ -69,16 +97,22 @@ def test_the_formula_reads_like_this(quantities: dict[str, Quantity], rates: Rat
 
 
 def test_units_are_beside_hours_and_no_sale_takes_from_them() -> None:
-    cost = segment_cost({CORE: 3000, APP_RUN: 2, SEAT_HOUR: 1}, Rates(prices=PRICES, off=500_000, sale='sale "nights"'), 750 * SECOND)
+    cost = segment_cost(
+        {CORE: 3000, APP_RUN: 2, SEAT_HOUR: 1}, Rates(prices=PRICES, off=500_000, sale='sale "nights"'), 750 * SECOND
+    )
     assert cost.formula == (
-        '(4 cores x 1.2) credits/h x 750 s x 50 % (sale "nights") + (2 app runs x 0.5 + 1 seat-hour x 0.1) credits = 1.6 credits'
+        '(4 cores x 1.2) credits/h x 750 s x 50 % (sale "nights") + (2 app runs x 0.5 + 1 seat-hour x 0.1) '
+        "credits = 1.6 credits"
     )
     assert by_hand(cost.formula) == cost.amount == credits("1.6")
 
 
 def test_quantities_alone_make_a_formula_too() -> None:
     cost = segment_cost({CORE: 3001, MEMORY: Fraction(1, 3)}, RATES)
-    assert cost.formula == "(3001 core-seconds x 1.2 + 1/3 GiB-seconds x 0.05) credits/h x 1 s = 1.000338 credits, rounded up"
+    assert (
+        cost.formula
+        == "(3001 core-seconds x 1.2 + 1/3 GiB-seconds x 0.05) credits/h x 1 s = 1.000338 credits, rounded up"
+    )
     assert by_hand(cost.formula) == cost.amount
 
 
@@ -112,7 +146,9 @@ def test_the_minimum_is_asked_once_and_comes_with_the_last_segment() -> None:
         assert made.top_up == credits(top_up)
         assert made.total == max(credits(5), Amount(count * one.amount.micros))
         assert by_hand(made.formula) == made.total
-    assert bill([one] * 4, credits(5)).formula.endswith("minimum of a session 5 credits, so 0.2 credits more; together 5 credits")
+    assert bill([one] * 4, credits(5)).formula.endswith(
+        "minimum of a session 5 credits, so 0.2 credits more; together 5 credits"
+    )
 
 
 def test_a_session_that_never_ran_has_no_minimum() -> None:
@@ -128,7 +164,10 @@ def test_a_second_that_ran_costs_the_minimum() -> None:
 
 def test_a_run_that_ended_within_the_second_costs_the_minimum_too() -> None:
     made = bill_of_run(Tariff(versions=(Version(prices=PRICES, minimum=250_000),)), held(1), NOW, NOW)
-    assert made.formula == "nothing used = 0 credits; minimum of a session 0.25 credits, so 0.25 credits more; together 0.25 credits"
+    assert (
+        made.formula
+        == "nothing used = 0 credits; minimum of a session 0.25 credits, so 0.25 credits more; together 0.25 credits"
+    )
     assert made.total == by_hand(made.formula) == credits("0.25")
 
 
@@ -141,21 +180,29 @@ def test_a_run_over_a_sale_and_a_new_price_is_cut_at_both() -> None:
         sales=(NIGHTS,),
         zone="Asia/Shanghai",
     )
-    made = bill_of_run(tariff, {CORE: 1}, NOW + 9 * HOUR, NOW + 19 * HOUR)  # 21:00 to 07:00; the new price from midnight on
+    made = bill_of_run(
+        tariff, {CORE: 1}, NOW + 9 * HOUR, NOW + 19 * HOUR
+    )  # 21:00 to 07:00; the new price from midnight on
     assert [cost.amount for cost in made.costs] == [credits(1), credits(1), credits(6), credits(2)]
-    assert made.formula.endswith("; together 10 credits") and made.formula.count("prices from 2026-11-24 00:00+08:00") == 2
+    assert (
+        made.formula.endswith("; together 10 credits") and made.formula.count("prices from 2026-11-24 00:00+08:00") == 2
+    )
     assert by_hand(made.formula) == made.total
 
 
 def test_a_cut_at_the_end_of_a_month_rounds_each_part_up() -> None:
     third = Tariff(versions=(Version(prices={CORE: 1}),))
     assert bill_of_run(third, {CORE: 1}, NOW, NOW + HOUR).total == Amount(1)
-    assert bill_of_run(third, {CORE: 1}, NOW, NOW + HOUR, cuts=[NOW + HOUR / 2, NOW - HOUR, NOW + HOUR]).total == Amount(2)
+    assert bill_of_run(
+        third, {CORE: 1}, NOW, NOW + HOUR, cuts=[NOW + HOUR / 2, NOW - HOUR, NOW + HOUR]
+    ).total == Amount(2)
 
 
 @settings(deadline=None, max_examples=examples(150))
 @given(tariffs(), amounts(), instants, st.integers(0, 3 * 86400 * 10**6))
-def test_every_charge_can_be_done_again_from_its_formula(tariff: Tariff, taken: dict[str, Quantity], start: datetime, length: int) -> None:
+def test_every_charge_can_be_done_again_from_its_formula(
+    tariff: Tariff, taken: dict[str, Quantity], start: datetime, length: int
+) -> None:
     made = bill_of_run(tariff, taken, start, start + timedelta(microseconds=length))
     assert by_hand(made.formula) == made.total
     assert made.total.micros >= 0
@@ -211,7 +258,12 @@ def test_the_worked_example_of_the_page_is_true() -> None:
     page = DOC.read_text()
     (written,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     spec = CentreSpec.model_validate(
-        {"id": "alpha", "name": "Alpha Centre", "transport": {"kind": "local"}, "session": {"python": "/p", "directory": "/d"}}
+        {
+            "id": "alpha",
+            "name": "Alpha Centre",
+            "transport": {"kind": "local"},
+            "session": {"python": "/p", "directory": "/d"},
+        }
         | tomllib.loads(written)
     )
     tariff = tariff_of(spec, spec.partition[0])

@@ -22,7 +22,9 @@ DEARER = Tariff(versions=(*PLAIN.versions, Version(prices={CORE: 3_000_000}, sin
 MINUTE = 60 * SECOND
 
 
-def request(cores: int = 4, walltime: timedelta = 2 * HOUR, gpus: int = 0, gpu_model: str = "", memory: int = 0) -> JobRequest:
+def request(
+    cores: int = 4, walltime: timedelta = 2 * HOUR, gpus: int = 0, gpu_model: str = "", memory: int = 0
+) -> JobRequest:
     return JobRequest(
         person="ada", project="p", cores=cores, walltime=walltime, gpus=gpus, gpu_model=gpu_model, memory=memory
     )  # fmt: skip
@@ -30,7 +32,12 @@ def request(cores: int = 4, walltime: timedelta = 2 * HOUR, gpus: int = 0, gpu_m
 
 def test_three_numbers_at_one_price() -> None:
     made = quote(request(), PLAIN, NOW, starts_by=NOW, history=[0.25] * 10)
-    assert (made.low, made.expected, made.max, made.rounding) == (credits("0.08"), credits("2.4"), credits("9.6"), Amount(0))
+    assert (made.low, made.expected, made.max, made.rounding) == (
+        credits("0.08"),
+        credits("2.4"),
+        credits("9.6"),
+        Amount(0),
+    )
 
 
 def test_it_reads_like_this() -> None:
@@ -53,7 +60,9 @@ def test_too_little_says_how_much_is_missing() -> None:
 @pytest.mark.parametrize("history", [[], [0.1] * 4])
 def test_few_sessions_say_nothing_so_it_is_half(history: list[float]) -> None:
     made = quote(request(), PLAIN, NOW, history=history)
-    assert made.expected == credits("4.8") and made.why["expected"] == "no history of such sessions, so half, 1 h of 2 h"
+    assert (
+        made.expected == credits("4.8") and made.why["expected"] == "no history of such sessions, so half, 1 h of 2 h"
+    )
 
 
 def test_a_share_over_one_is_a_schedulers_grace() -> None:
@@ -105,7 +114,9 @@ def test_memory_that_the_centre_gives_is_in_it() -> None:
 
 def test_no_price_no_quote() -> None:
     with pytest.raises(NoPrice, match="gpu-second:h100"):
-        quote(request(gpus=1, gpu_model="h100"), Tariff(versions=(Version(prices={CORE: 1, gpu_meter("a100"): 1}),)), NOW)
+        quote(
+            request(gpus=1, gpu_model="h100"), Tariff(versions=(Version(prices={CORE: 1, gpu_meter("a100"): 1}),)), NOW
+        )
 
 
 def test_a_month_that_may_end_is_in_the_rounding() -> None:
@@ -140,7 +151,14 @@ shares = st.floats(0, 1.05)
     st.lists(shares, max_size=9),
 )
 def test_no_run_within_the_walltime_costs_more_than_max(
-    tariff: Tariff, wanted: JobRequest, waits: int, patience: int, when: float, share: float, zone: str, history: list[float]
+    tariff: Tariff,
+    wanted: JobRequest,
+    waits: int,
+    patience: int,
+    when: float,
+    share: float,
+    zone: str,
+    history: list[float],
 ) -> None:
     starts_at, limit = NOW + waits * SECOND, NOW + max(patience, waits) * SECOND
     made = quote(wanted, tariff, NOW, starts_at=starts_at, starts_by=limit, history=history)
@@ -154,7 +172,10 @@ def test_no_run_within_the_walltime_costs_more_than_max(
 
 
 def _months(zone: str) -> list[datetime]:
-    return [datetime(2026 + month // 12, month % 12 + 1, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC) for month in range(10, 16)]
+    return [
+        datetime(2026 + month // 12, month % 12 + 1, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        for month in range(10, 16)
+    ]
 
 
 @settings(deadline=None, max_examples=examples(100))
@@ -166,6 +187,8 @@ def test_the_quote_is_the_charge_if_all_that_was_asked_is_used_at_one_price(  # 
         versions=(Version(prices={CORE: core, GPU: gpu, MEMORY: 3}, minimum=minimum),),
         sales=(Sale(name="all", opens=0, closes=1440, off=10),),
     )
-    run = bill_of_run(tariff, held(wanted.cores, wanted.gpus, wanted.gpu_model, wanted.memory), NOW, NOW + wanted.walltime)
+    run = bill_of_run(
+        tariff, held(wanted.cores, wanted.gpus, wanted.gpu_model, wanted.memory), NOW, NOW + wanted.walltime
+    )
     made = quote(wanted, tariff, NOW, starts_by=NOW)
     assert made.max == run.total and made.rounding == Amount(0)

@@ -75,7 +75,10 @@ def test_what_was_charged_is_what_somebody_got(story: list[Entry]) -> None:
         )
     assert got == charged
     assert charged == sum(
-        one.amount.micros for entry in story for one in entry.postings if one.account.startswith(("centre:", "publisher:", "fee:"))
+        one.amount.micros
+        for entry in story
+        for one in entry.postings
+        if one.account.startswith(("centre:", "publisher:", "fee:"))
     )
 
 
@@ -98,7 +101,11 @@ def test_the_lines_lead_to_the_entries(story: list[Entry]) -> None:
     for statement in settlement.statements:
         found = [*parts(story, NOVEMBER, TERMS, statement.member)]
         for line in statement.lines:
-            its = [one for one in found if (one.column, one.account, one.corrects) == (line.column, line.account, line.corrects)]
+            its = [
+                one
+                for one in found
+                if (one.column, one.account, one.corrects) == (line.column, line.account, line.corrects)
+            ]
             assert sum(one.amount.micros for one in its) == line.amount.micros and len(its) == line.entries
         assert sum(line.entries for line in statement.lines) == len(found)
 
@@ -126,7 +133,11 @@ def test_accounts_of_a_month_are_emptied_to_zero(book: tuple[str, list[Entry]]) 
     for one in [*(one for one, _ in landed(story, NOVEMBER, TERMS, unit)), *([entry] if entry else [])]:
         for posting in one.postings:
             booked[posting.account] += posting.amount.micros
-    assert not [account for account, micros in booked.items() if micros and account.startswith(("centre:", "publisher:", "fee:", "sla:"))]
+    assert not [
+        account
+        for account, micros in booked.items()
+        if micros and account.startswith(("centre:", "publisher:", "fee:", "sla:"))
+    ]
     for statement in settlement.statements:
         assert booked[f"member:{statement.member}"] == (statement.due.micros if unit == MONEY else 0)
     if entry:
@@ -177,7 +188,9 @@ def test_a_grantor_owes_by_the_rate_of_the_lot() -> None:
 
 
 def test_money_is_rounded_half_up_for_each_entry_and_back_the_same_way() -> None:
-    terms = replace(TERMS, payers={"project:p1/first": Payer("city", 500_000), "project:p1/second": Payer("city", 499_999)})
+    terms = replace(
+        TERMS, payers={"project:p1/first": Payer("city", 500_000), "project:p1/second": Payer("city", 499_999)}
+    )
     one, other = charge("s1", {"first": 1}), charge("s2", {"second": 1})
     assert settle([one], NOVEMBER, terms).of("alpha").due == money(1)
     assert settle([other], NOVEMBER, terms).of("alpha").due == money(0)
@@ -281,7 +294,11 @@ def test_what_nobody_earns_by_is_in_no_statement() -> None:
 
 def test_an_account_of_no_known_class_is_named() -> None:
     entry = Entry(
-        key="x", at=NOW, kind="adjust", project="", postings=(Posting("centre:alpha", credits(5)), Posting("slush:fund", -credits(5)))
+        key="x",
+        at=NOW,
+        kind="adjust",
+        project="",
+        postings=(Posting("centre:alpha", credits(5)), Posting("slush:fund", -credits(5))),
     )
     with pytest.raises(ValueError, match="'slush:fund' has no place"):
         shares(entry, TERMS)
@@ -400,8 +417,9 @@ def test_only_what_was_answered_is_settled() -> None:
 def test_a_statement_as_a_document() -> None:
     document = settle([charge("s1", {"second": 3_000_000})], NOVEMBER, TERMS).of("alpha").document()
     assert document == {
-        "period": "2026-11", "member_id": "alpha", "book": "GRANT", "earned": 3_000_000, "app_share": 0, "fee": 0, "subsidy": 0,
-        "sla_credit": 0, "suspense": 0, "clawback": 0, "net": 3_000_000, "due": {"micros": 999_999, "unit": "CNY"},
+        "period": "2026-11", "member_id": "alpha", "book": "GRANT", "earned": 3_000_000, "app_share": 0, "fee": 0,
+        "subsidy": 0, "sla_credit": 0, "suspense": 0, "clawback": 0, "net": 3_000_000,
+        "due": {"micros": 999_999, "unit": "CNY"},
     }  # fmt: skip
 
 

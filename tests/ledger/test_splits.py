@@ -40,9 +40,13 @@ def test_weights_of_nothing_are_refused(weights: list[int]) -> None:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(MICROS, PPM, PPM, PPM, PPM)
-def test_who_gets_a_charge_and_who_pays_it_both_come_to_the_charge(micros: int, publisher: int, fee: int, subsidy: int, sla: int) -> None:
+def test_who_gets_a_charge_and_who_pays_it_both_come_to_the_charge(
+    micros: int, publisher: int, fee: int, subsidy: int, sla: int
+) -> None:
     parts = split(Amount(micros), Shares(publisher=publisher, fee=fee, subsidy=subsidy, sla=sla))
-    assert parts.centre + parts.publisher + parts.fee == parts.charge == parts.project + parts.subsidy + parts.sla_credit
+    assert (
+        parts.centre + parts.publisher + parts.fee == parts.charge == parts.project + parts.subsidy + parts.sla_credit
+    )
     posted = postings(parts, centre="alpha", publisher="maker", grantor="city")
     assert sum(one.amount.micros for one in posted) == parts.project.micros
     assert all(posting.amount for posting in posted)
@@ -84,4 +88,8 @@ def test_a_part_for_nobody_is_refused() -> None:
 
 
 def test_accounts_are_named_after_whose_they_are() -> None:
-    assert (splits.publisher_account("b"), splits.sla_account("c"), splits.fee_account()) == ("publisher:b", "sla:c", "fee:federation")
+    assert (splits.publisher_account("b"), splits.sla_account("c"), splits.fee_account()) == (
+        "publisher:b",
+        "sla:c",
+        "fee:federation",
+    )

@@ -1,14 +1,26 @@
-"""At every instant one price holds, by the centre's wall clock; where it changes is known; what has no price is never free."""
+"""At every instant one price holds, by the centre's wall clock; where it changes is known; what has no price is never
+free."""
 
 from bisect import bisect_right
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scnet_hub.domain.pricing.tariffs import APP_RUN, CORE, GPU, MEMORY, NoPrice, Sale, Tariff, Version, rewritten, tariff_of
+from scnet_hub.domain.pricing.tariffs import (
+    APP_RUN,
+    CORE,
+    GPU,
+    MEMORY,
+    NoPrice,
+    Sale,
+    Tariff,
+    Version,
+    rewritten,
+    tariff_of,
+)
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.errors import SpecError
 
@@ -133,9 +145,21 @@ def test_a_sale_goes_over_midnight_by_the_centres_clock() -> None:
 
 
 def test_the_days_of_a_sale_are_those_on_which_it_begins() -> None:
-    friday = Sale(name="friday night", opens=22 * 60, closes=6 * 60, off=1, days=frozenset({4}), last=datetime(2026, 11, 27).date())  # noqa: DTZ001
+    friday = Sale(
+        name="friday night",
+        opens=22 * 60,
+        closes=6 * 60,
+        off=1,
+        days=frozenset({4}),
+        last=date(2026, 11, 27),
+    )
     prices = tariff(sales=(friday,))
-    assert prices.cuts(shanghai(20, 0), shanghai(30, 0)) == (shanghai(20, 22), shanghai(21, 6), shanghai(27, 22), shanghai(28, 6))
+    assert prices.cuts(shanghai(20, 0), shanghai(30, 0)) == (
+        shanghai(20, 22),
+        shanghai(21, 6),
+        shanghai(27, 22),
+        shanghai(28, 6),
+    )
 
 
 def test_a_whole_day_and_the_next_one_are_not_cut_in_between() -> None:
@@ -152,7 +176,10 @@ def test_sales_do_not_add_up_the_larger_one_counts() -> None:
 
 def test_two_windows_of_one_sale_are_not_cut_where_they_meet() -> None:
     weekend = Sale(name="nights", opens=6 * 60, closes=22 * 60, off=NIGHTS.off, days=frozenset({5, 6}))
-    assert tariff(sales=(NIGHTS, weekend)).cuts(shanghai(27, 12), shanghai(30, 12)) == (shanghai(27, 22), shanghai(30, 6))
+    assert tariff(sales=(NIGHTS, weekend)).cuts(shanghai(27, 12), shanghai(30, 12)) == (
+        shanghai(27, 22),
+        shanghai(30, 6),
+    )
 
 
 def test_clocks_that_are_set_forward_begin_a_sale_at_once() -> None:
@@ -175,9 +202,12 @@ def test_a_page_that_changes_what_was_is_told_from_one_that_goes_on() -> None:
     assert rewritten(old, priced, since, NOW) == ""
     assert rewritten(priced, old, since, NOW).endswith("the price of gpu-second differs.")
     assert rewritten(old, tariff(version(NOW - DAY), sales=(NIGHTS,)), since, NOW) == (
-        "This partition would have a different price at 2026-11-22 12:00+08:00, which is in the past: the price of core-second differs."
+        "This partition would have a different price at 2026-11-22 12:00+08:00, which is in the past: the price "
+        "of core-second differs."
     )
-    assert rewritten(old, tariff(), since, NOW).endswith("at 2026-11-18 22:00+08:00, which is in the past: the sale differs.")
+    assert rewritten(old, tariff(), since, NOW).endswith(
+        "at 2026-11-18 22:00+08:00, which is in the past: the sale differs."
+    )
     dear = Tariff(versions=(Version(prices={CORE: 1_000_000}, minimum=1),), sales=(NIGHTS,), zone=old.zone)
     assert "the minimum differs" in rewritten(old, dear, since, NOW)
 
@@ -198,10 +228,16 @@ def test_between_two_cuts_one_price_holds(prices: Tariff, start: datetime, lengt
 
 
 @pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("day", [(2027, 2, 7), (2027, 3, 14), (2027, 3, 28), (2027, 4, 4), (2027, 10, 3), (2027, 10, 31), (2027, 11, 7)])
-def test_every_minute_of_days_on_which_clocks_jump_has_the_price_of_its_segment(zone: str, day: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(
+    "day", [(2027, 2, 7), (2027, 3, 14), (2027, 3, 28), (2027, 4, 4), (2027, 10, 3), (2027, 10, 31), (2027, 11, 7)]
+)
+def test_every_minute_of_days_on_which_clocks_jump_has_the_price_of_its_segment(
+    zone: str, day: tuple[int, int, int]
+) -> None:
     around = Sale(name="around", opens=2 * 60 + 10, closes=2 * 60 + 40, off=1)
-    prices = tariff(sales=(around, Sale(name="over", opens=60 + 50, closes=60 + 20, off=2, days=frozenset({6}))), zone=zone)
+    prices = tariff(
+        sales=(around, Sale(name="over", opens=60 + 50, closes=60 + 20, off=2, days=frozenset({6}))), zone=zone
+    )
     start = datetime(*day, tzinfo=UTC) - DAY / 2
     edges = [start, *prices.cuts(start, start + 2 * DAY)]
     for minute in range(2 * 24 * 60):

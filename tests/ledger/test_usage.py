@@ -1,4 +1,5 @@
-"""Usage: what counts of all records that came, how it is cut, what it holds, and what is not charged of it or not to be believed."""
+"""Usage: what counts of all records that came, how it is cut, what it holds, and what is not charged of it or not to be
+believed."""
 
 from __future__ import annotations
 
@@ -34,7 +35,13 @@ COPY = Copy(session="abcdefghijkm", number=1, centre="alpha", asked_at=AT - 2 * 
 
 
 def record(**changes: Any) -> UsageRecord:
-    facts: dict[str, Any] = {"job_id": "77", "name": "scnet-abcdefghijkm", "state": JobState.COMPLETED, "cores": 4, **changes}
+    facts: dict[str, Any] = {
+        "job_id": "77",
+        "name": "scnet-abcdefghijkm",
+        "state": JobState.COMPLETED,
+        "cores": 4,
+        **changes,
+    }
     return UsageRecord(**facts)
 
 
@@ -74,7 +81,9 @@ def test_another_word_on_an_ended_run_is_its_next_revision() -> None:
 
 # ---- what counts
 
-identities = st.tuples(st.sampled_from(("alpha", "beta")), st.sampled_from(("1", "2")), st.sampled_from("78"), st.integers(0, 1))
+identities = st.tuples(
+    st.sampled_from(("alpha", "beta")), st.sampled_from(("1", "2")), st.sampled_from("78"), st.integers(0, 1)
+)
 
 
 @st.composite
@@ -110,7 +119,9 @@ def test_any_order_and_any_number_of_times_gives_the_same_usage(sent: list[Usage
     chance.shuffle(again)
     twice = live(again)
     assert twice == once
-    assert {key: one.seen_at for key, one in twice.records.items()} == {key: one.seen_at for key, one in once.records.items()}
+    assert {key: one.seen_at for key, one in twice.records.items()} == {
+        key: one.seen_at for key, one in once.records.items()
+    }
     assert live([*once.records.values()]).records == once.records
 
 
@@ -171,7 +182,9 @@ def test_a_running_job_without_its_submission_is_the_same_run_as_the_ended_one()
 
 @given(runs(), st.sampled_from(ZONES), st.lists(instants, max_size=4))
 @settings(deadline=None, max_examples=examples(200))
-def test_segments_follow_each_other_within_months_and_sum_to_the_elapsed_time(usage: Usage, zone: str, cuts: list[datetime]) -> None:
+def test_segments_follow_each_other_within_months_and_sum_to_the_elapsed_time(
+    usage: Usage, zone: str, cuts: list[datetime]
+) -> None:
     """I12: no segment crosses the end of a month, half-open, in whatever zone and through all changes of its clock."""
     parts = segments(usage, zone, cuts)
     assert sum((part.length for part in parts), timedelta()) == usage.elapsed
@@ -224,7 +237,9 @@ def test_a_run_of_forty_days_has_every_second() -> None:
         ("Asia/Beirut", datetime(2026, 3, 31, 21, tzinfo=UTC), [48]),
     ],
 )
-def test_the_clock_that_is_put_forward_or_back_neither_loses_nor_doubles_an_hour(zone: str, start: datetime, lengths: list[int]) -> None:
+def test_the_clock_that_is_put_forward_or_back_neither_loses_nor_doubles_an_hour(
+    zone: str, start: datetime, lengths: list[int]
+) -> None:
     """MET-09."""
     parts = segments(run(start, sum(lengths) * HOUR), zone)
     assert [part.length / HOUR for part in parts] == lengths
@@ -285,19 +300,27 @@ def test_an_outage_refunds_just_the_time_that_overlaps() -> None:
     told = refund(usage, outages)
     parts = segments(usage, cuts=told.cuts)
     assert [part.length for part in parts if not told.covers(part)] == [HOUR] and told.length == 2 * HOUR
-    assert told.reason.startswith("2 h of it are not charged") and "(cooling)" in told.reason and "ran to its end" in told.reason
+    assert (
+        told.reason.startswith("2 h of it are not charged")
+        and "(cooling)" in told.reason
+        and "ran to its end" in told.reason
+    )
 
 
 @given(runs(), st.lists(st.tuples(instants, st.integers(0, 10**7)), max_size=5), st.sampled_from(ZONES))
 @settings(deadline=None, max_examples=200)
-def test_each_second_is_charged_or_refunded_and_never_both(usage: Usage, drawn: list[tuple[datetime, int]], zone: str) -> None:
+def test_each_second_is_charged_or_refunded_and_never_both(
+    usage: Usage, drawn: list[tuple[datetime, int]], zone: str
+) -> None:
     outages = [Outage(centre="alpha", start=start, end=start + seconds * SECOND) for start, seconds in drawn]
     told = refund(usage, outages)
     parts = segments(usage, zone, told.cuts)
     charged = [part for part in parts if not told.covers(part)]
     assert sum((part.length for part in charged), timedelta()) + told.length == usage.elapsed
     if usage.ending not in NOT_CHARGED:
-        assert not any(max(part.start, one.start) < min(part.end, one.end or NOW) for part in charged for one in outages)
+        assert not any(
+            max(part.start, one.start) < min(part.end, one.end or NOW) for part in charged for one in outages
+        )
 
 
 # ---- what is not to be believed

@@ -13,7 +13,7 @@ from scnet_hub.adapters.db.database import Database, Tx
 from scnet_hub.adapters.db.queries import entries as stored
 from scnet_hub.domain.ledger.entries import Entry, Posting
 from scnet_hub.errors import KeyTaken, Overdrawn
-from scnet_hub.services.accounting import audit, books
+from scnet_hub.services.accounting import audit, books, sealing
 from scnet_hub.services.projects.bookkeeping import Bookkeeping
 from scnet_hub.units import Amount, credits
 
@@ -61,8 +61,20 @@ def test_an_entry_is_read_as_it_was_written_its_postings_in_their_order(database
 
 
 def test_an_entry_that_all_write_at_once_is_there_once_with_its_postings(database: Database) -> None:
-    said = Entry(key="k", at=NOW, kind="adjust", project="", postings=(Posting("bank", Amount(-5)), Posting("member:a", Amount(5))))
-    other = Entry(key="k", at=NOW, kind="adjust", project="", postings=(Posting("bank", Amount(-6)), Posting("member:a", Amount(6))))
+    said = Entry(
+        key="k",
+        at=NOW,
+        kind="adjust",
+        project="",
+        postings=(Posting("bank", Amount(-5)), Posting("member:a", Amount(5))),
+    )
+    other = Entry(
+        key="k",
+        at=NOW,
+        kind="adjust",
+        project="",
+        postings=(Posting("bank", Amount(-6)), Posting("member:a", Amount(6))),
+    )
     done = at_once(database, [lambda tx: stored.add(tx, said)] * WRITERS)
     assert sorted(done, key=bool) == [False] * (WRITERS - 1) + [True]
     assert isinstance(at_once(database, [lambda tx: stored.add(tx, other)])[0], KeyTaken)
@@ -72,7 +84,9 @@ def test_an_entry_that_all_write_at_once_is_there_once_with_its_postings(databas
 def test_i7_whatever_writers_do_at_the_same_time_the_books_are_right(database: Database) -> None:
     random = Random(7)
     for project in "pq":
-        database.run_here(lambda tx, of=project: books.grant(tx, of, "x", credits(20), NOW, expires_at=NOW + timedelta(days=1)))
+        database.run_here(
+            lambda tx, of=project: books.grant(tx, of, "x", credits(20), NOW, expires_at=NOW + timedelta(days=1))
+        )
         database.run_here(lambda tx, of=project: books.grant(tx, of, "y", credits(20), NOW, centres=("a",)))
     works: list[Callable[[Tx], object]] = []
     for session in range(60):
@@ -82,10 +96,10 @@ def test_i7_whatever_writers_do_at_the_same_time_the_books_are_right(database: D
         works.append(lambda tx, p=project, s=name, x=cost, c=centre: books.charge(tx, p, s, c, Amount(x), NOW))
         works.append(lambda tx, s=name: books.reverse(tx, f"settle:{s}", NOW, "corrected"))
     random.shuffle(works)
-    at_once(database, [*works, *([books.seal] * 6), lambda tx: books.expire(tx, NOW + timedelta(days=2))])
+    at_once(database, [*works, *([sealing.seal] * 6), lambda tx: books.expire(tx, NOW + timedelta(days=2))])
     found = database.read_here(audit.verify)
     assert found.ok, found.problems
-    while database.run_here(books.seal):
+    while database.run_here(sealing.seal):
         pass
     assert database.read_here(audit.verify).sealed == found.entries
 

@@ -32,12 +32,21 @@ name = "batch"
 cores = 64
 tariff = { core_hour = 1.2, gpu_hour = { a100 = 20, other = 10 }, minimum = 0.01 }
 """
-SETTLED = {"job_state": "ended", "job_live": False, "live": False, "state": "ended", "job_id": "77", "partition": "batch"}
+SETTLED = {
+    "job_state": "ended",
+    "job_live": False,
+    "live": False,
+    "state": "ended",
+    "job_id": "77",
+    "partition": "batch",
+}
 
 
 def pages(page: str = PAGE, fee: float = 0) -> Pages:
     federation = f'centres = ["a.toml"]\nsettlement = {{ fee_percent = {fee} }}'
-    return Pages(centres={"alpha": Known(parse_centre(page, source="a"), 0)}, federation=parse_federation(federation, source="f"))
+    return Pages(
+        centres={"alpha": Known(parse_centre(page, source="a"), 0)}, federation=parse_federation(federation, source="f")
+    )
 
 
 @dataclass
@@ -53,10 +62,11 @@ class Ended:
         books.grant(self.tx, "p", "x", credits(1000), at - timedelta(days=200))
         books.hold(self.tx, "p", session, credits(10), at, centre="alpha")
         stored.insert(
-            self.tx, id=session, person="ada", project="p", kind="batch", name=session, request=copy.pop("request", {}), placement={},
-            payload={}, why="",
-            end_reason="", created_at=at, held=credits(10).micros, continues="", in_line=False, cause="first", asked_at=at, centre="alpha",
-            secret="", nonce="", account="ada", **{"state": "ended", "live": True, "partition": "batch"},
+            self.tx, id=session, person="ada", project="p", kind="batch", name=session, request=copy.pop("request", {}),
+            placement={}, payload={}, why="",
+            end_reason="", created_at=at, held=credits(10).micros, continues="", in_line=False, cause="first",
+            asked_at=at, centre="alpha", secret="", nonce="", account="ada",
+            **{"state": "ended", "live": True, "partition": "batch"},
         )  # fmt: skip
         stored.change(self.tx, session, **(SETTLED | copy))
         return self
@@ -88,10 +98,16 @@ class Ended:
         """The live ones: when, and who got how much of it."""
         live = stored_entries.charges_of(self.tx, SESSION)
         gets = [[one for one in entry.postings if not one.account.startswith(("project:", "held:"))] for entry in live]
-        return sorted((entry.at, *sorted((one.account, one.amount.micros) for one in got)) for entry, got in zip(live, gets, strict=True))
+        return sorted(
+            (entry.at, *sorted((one.account, one.amount.micros) for one in got))
+            for entry, got in zip(live, gets, strict=True)
+        )
 
     def sums(self) -> dict[str, int]:
-        return {name: stored_entries.balance(self.tx, name) for name in ("project:p/x", "held:p/x", "centre:alpha", "fee:federation")}
+        return {
+            name: stored_entries.balance(self.tx, name)
+            for name in ("project:p/x", "held:p/x", "centre:alpha", "fee:federation")
+        }
 
     def books(self) -> tuple[object, ...]:
         """All that a person or a member sees of it; the audit finds nothing."""
@@ -99,5 +115,7 @@ class Ended:
         assert found.ok, found.problems
         assert set(stored_entries.trial_balance(self.tx).values()) <= {0}
         sums = self.sums()
-        sums["project:p/x"] += sums.pop("held:p/x")  # what is held before the first charge, and what was taken back, need not be the same
+        sums["project:p/x"] += sums.pop(
+            "held:p/x"
+        )  # what is held before the first charge, and what was taken back, need not be the same
         return sums, self.charges(), self.charged, sorted(self.states().items())

@@ -1,4 +1,5 @@
-"""Accounting that lies, comes late or comes to nothing: it raises nothing, stops no other centre's, and moves no money by itself."""
+"""Accounting that lies, comes late or comes to nothing: it raises nothing, stops no other centre's, and moves no money
+by itself."""
 
 from __future__ import annotations
 
@@ -69,7 +70,9 @@ def told(**changes: Any) -> UsageRecord:
 def test_no_row_of_a_days_accounting_stops_the_others(database: Database) -> None:
     with undone(database) as tx:
         ended = Ended(tx, pages()).begin()
-        strangers = [told(**({"job_id": f"{number}", "name": "scnet-\0x"} | odd)) for number, odd in enumerate(ODD, 100)]
+        strangers = [
+            told(**({"job_id": f"{number}", "name": "scnet-\0x"} | odd)) for number, odd in enumerate(ODD, 100)
+        ]
         mine = [told(**odd) for odd in ODD]
         for rows in (strangers, mine, [*strangers, told()]):
             intake.settle(tx, "alpha", (), rows, ended.pages, NOW)
@@ -84,7 +87,9 @@ def test_what_was_believed_of_a_run_that_goes_on_is_not_believed_of_another_leng
     assert [one.state for one in ended.rows] == ["counted", "suspense"]
 
 
-async def test_a_centre_whose_accounting_breaks_something_stops_no_other_centres(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_centre_whose_accounting_breaks_something_stops_no_other_centres(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Watched(AccountingPull):
         asked: list[str]
 
@@ -122,7 +127,13 @@ def test_a_session_that_asked_for_gpus_is_not_charged_as_one_without(ended: Ende
 
 
 @pytest.mark.parametrize(
-    ("gpus", "state"), [((("", 2),), "counted"), ((("", 1), ("a100", 1)), "counted"), ((("", 4),), "counted"), ((("a100", 1),), "suspense")]
+    ("gpus", "state"),
+    [
+        ((("", 2),), "counted"),
+        ((("", 1), ("a100", 1)), "counted"),
+        ((("", 4),), "counted"),
+        ((("a100", 1),), "suspense"),
+    ],
 )
 def test_gpus_that_are_told_are_charged(ended: Ended, gpus: tuple[tuple[str, int], ...], state: str) -> None:
     ended.begin(**ASKED).came(run(gpus=gpus))
@@ -229,7 +240,9 @@ def test_a_correction_of_what_several_lots_paid_takes_each_back_once(ended: Ende
 
 
 @pytest.mark.parametrize("booked", [True, False])
-def test_a_charge_that_is_taken_back_until_it_is_known_is_held_by_the_lots_that_paid_it(ended: Ended, booked: bool) -> None:
+def test_a_charge_that_is_taken_back_until_it_is_known_is_held_by_the_lots_that_paid_it(
+    ended: Ended, booked: bool
+) -> None:
     """And by no others when their end comes meanwhile."""
     books.grant(ended.tx, "p", "a", credits(100), AT - HOUR, expires_at=AT + DAY)
     ended.begin().came(run())
@@ -262,7 +275,9 @@ def test_what_was_taken_back_goes_home_where_nothing_is_to_be_paid_as_often_as_t
 # ---- what hinders a month
 
 
-def test_a_record_that_waits_hinders_its_month_whatever_its_clock_says_and_however_often_it_comes(database: Database) -> None:
+def test_a_record_that_waits_hinders_its_month_whatever_its_clock_says_and_however_often_it_comes(
+    database: Database,
+) -> None:
     with undone(database) as tx:
         ended = Ended(tx).begin()
         ended.came(run(end=AT + 400 * DAY))

@@ -1,4 +1,5 @@
-"""Records that came late, again, out of order, corrected or forged: the same books, and a sentence for what is not believed."""
+"""Records that came late, again, out of order, corrected or forged: the same books, and a sentence for what is not
+believed."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def test_a_record_reads_back_as_it_was(one: Usage) -> None:
 
 def test_prices_read_back_as_they_were() -> None:
     tariff = Tariff(
-        versions=(Version(prices={"core-second": 12, "gpu-second:a100": 7}, minimum=3), Version(prices={"core-second": 0}, since=AT)),
+        versions=(Version(prices={"core-second": 12, "gpu-second:a100": 7}, minimum=3),
+        Version(prices={"core-second": 0}, since=AT)),
         sales=(Sale(name="nights", opens=1320, closes=360, off=400_000, days=frozenset({0, 6}), first=AT.date()),),
         zone="Asia/Shanghai", place="Partition batch of Alpha", gpu_model="a100",
     )  # fmt: skip
@@ -77,15 +79,17 @@ def _row(partition: str) -> Any:
 _lengths = st.integers(0, 5400).map(lambda count: count * SECOND)
 _bad = st.sampled_from(
     (
-        {"cores": -4}, {"elapsed": -HOUR}, {"job_id": "78"}, {"centre": "beta"}, {"name": "scnet-nopqrstuvwxy"}, {"name": "mine"},
-        {"end": AT + 40 * DAY, "elapsed": 40 * DAY}, {"submitted_at": AT - DAY}, {"elapsed": 3 * HOUR, "end": AT + HOUR},
+        {"cores": -4}, {"elapsed": -HOUR}, {"job_id": "78"}, {"centre": "beta"}, {"name": "scnet-nopqrstuvwxy"},
+        {"name": "mine"}, {"end": AT + 40 * DAY, "elapsed": 40 * DAY}, {"submitted_at": AT - DAY},
+        {"elapsed": 3 * HOUR, "end": AT + HOUR},
     )
 )  # fmt: skip
 
 
 @st.composite
 def _records(draw: st.DrawFn) -> Usage:
-    """Of one of two runs of the session's job, which overlap if the first is long; final or interim; perhaps not to be believed."""
+    """Of one of two runs of the session's job, which overlap if the first is long; final or interim; perhaps not to be
+    believed."""
     restart, length = draw(st.integers(0, 1)), draw(_lengths)
     start = AT + restart * HOUR
     facts: dict[str, Any] = {"restart": restart, "revision": draw(st.integers(0, 2)), "submitted_at": start - MINUTE}
@@ -151,7 +155,9 @@ def test_the_same_books_on_both_databases(database: Database) -> None:
             ended = Ended(tx, pages(fee=5)).begin()
             ended.came(*order)
             assert ended.charged == 2 * HOURLY and ended.sums()["fee:federation"] == 2 * HOURLY // 20
-            assert ended.books()[1] == [(AT, ("centre:alpha", 2 * HOURLY * 19 // 20), ("fee:federation", 2 * HOURLY // 20))]
+            assert ended.books()[1] == [
+                (AT, ("centre:alpha", 2 * HOURLY * 19 // 20), ("fee:federation", 2 * HOURLY // 20))
+            ]
 
 
 def test_any_number_of_duplicates_are_one_record(ended: Ended) -> None:
@@ -169,14 +175,24 @@ def test_a_corrected_record_is_charged_instead_and_the_log_says_why(ended: Ended
     assert ended.charged == HOURLY and ended.sums()["held:p/x"] == 0
     intake.settle(ended.tx, "alpha", [], [told(elapsed=30 * MINUTE, ended_at=AT + 30 * MINUTE)], ended.pages, NOW)
     assert ended.charged == HOURLY // 2
-    assert "Charged 2.40 credits instead of 4.80 credits, because its centre's accounting has corrected its usage record" in ended.log
+    assert (
+        "Charged 2.40 credits instead of 4.80 credits, because its centre's accounting has corrected its usage record"
+        in ended.log
+    )
     assert [one.state for one in ended.rows] == ["replaced", "counted"]
     ended.books()
 
 
 def test_a_node_failure_that_was_called_completed_first_is_paid_back_whole(ended: Ended) -> None:
     ended.came(run())
-    intake.settle(ended.tx, "alpha", [], [told(state=JobState.LOST, ending=Ending.NODE_FAILURE, state_raw="NODE_FAIL")], ended.pages, NOW)
+    intake.settle(
+        ended.tx,
+        "alpha",
+        [],
+        [told(state=JobState.LOST, ending=Ending.NODE_FAILURE, state_raw="NODE_FAIL")],
+        ended.pages,
+        NOW,
+    )
     assert ended.charged == 0 and ended.sums() == {
         "project:p/x": credits(1000).micros,
         "held:p/x": 0,
@@ -252,10 +268,17 @@ def told(**changes: Any) -> UsageRecord:
 
 def test_an_outage_that_is_declared_later_is_paid_back_once_and_stays_so(ended: Ended) -> None:
     ended.came(run())
-    page = PAGE + f"[[maintenance]]\nstart = {AT.isoformat()}\nend = {(AT + 30 * MINUTE).isoformat()}\nreason = 'the cooling failed'\n"
+    page = (
+        PAGE + f"[[maintenance]]\nstart = {AT.isoformat()}\nend = {(AT + 30 * MINUTE).isoformat()}\nreason = 'the "
+        "cooling failed'\n"
+    )
     with_outage = pages(page).centres["alpha"].spec
     assert outages.declare(ended.tx, with_outage, ended.pages, NOW) == 1
-    assert ended.charged == HOURLY // 2 and "the cooling failed" in ended.log and "its centre declared an outage" in ended.log
+    assert (
+        ended.charged == HOURLY // 2
+        and "the cooling failed" in ended.log
+        and "its centre declared an outage" in ended.log
+    )
     assert outages.declare(ended.tx, with_outage, ended.pages, NOW) == 0
     charging.reckon(ended.tx, SESSION, ended.pages, NOW)  # by a page that names it no more
     assert ended.charged == HOURLY // 2
@@ -287,7 +310,9 @@ def test_what_has_no_price_waits_and_is_charged_once_the_page_is_mended(ended: E
 def test_each_month_has_its_own_charge_and_what_runs_over_its_end_is_charged_before(engine: Engine) -> None:
     start = datetime(2026, 11, 30, 15, tzinfo=AT.tzinfo)  # 23:00 in Shanghai
     with story.undone(engine) as tx:
-        ended = Ended(tx, now=start + 2 * HOUR).begin(job_state="ready", job_live=True, live=True, state="ready", asked_at=start - HOUR)
+        ended = Ended(tx, now=start + 2 * HOUR).begin(
+            job_state="ready", job_live=True, live=True, state="ready", asked_at=start - HOUR
+        )
         ended.came(interim(start, 2 * HOUR))
         charging.so_far(tx, SESSION, ended.pages, start + HOUR, ended.now)
         charging.so_far(tx, SESSION, ended.pages, start + HOUR, ended.now)
@@ -324,12 +349,19 @@ def test_bad_input_is_in_suspense_with_a_sentence_and_the_books_are_unchanged(en
     assert [one.state for one in ended.rows] == ["suspense"] and reason in ended.rows[0].reason
     assert ended.sums() == before and ended.charged is None
     ended.came(run())
-    strange = record.job_id != "77" or record.centre != "alpha" or record.submitted_at != run().submitted_at or "nopq" in record.name
+    strange = (
+        record.job_id != "77"
+        or record.centre != "alpha"
+        or record.submitted_at != run().submitted_at
+        or "nopq" in record.name
+    )
     assert ended.charged == HOURLY, "a good record of the same run counts"
     assert sum(one.state == "suspense" for one in ended.rows) >= strange
 
 
-def test_a_clock_that_is_a_little_ahead_is_believed_and_one_that_is_more_waits_for_the_time_to_come(ended: Ended) -> None:
+def test_a_clock_that_is_a_little_ahead_is_believed_and_one_that_is_more_waits_for_the_time_to_come(
+    ended: Ended,
+) -> None:
     ended.now = AT + 56 * MINUTE
     ended.came(run())
     assert ended.charged == HOURLY
@@ -344,11 +376,16 @@ def test_a_clock_that_is_a_little_ahead_is_believed_and_one_that_is_more_waits_f
 
 
 @pytest.mark.parametrize("job_id", ["77", ""])
-def test_a_clock_that_was_ahead_when_the_session_was_asked_for_leaves_no_hold_standing(ended: Ended, job_id: str) -> None:
-    """The hub's clock was an hour ahead then; since it is right, what the centre says lies before the session was asked for."""
+def test_a_clock_that_was_ahead_when_the_session_was_asked_for_leaves_no_hold_standing(
+    ended: Ended, job_id: str
+) -> None:
+    """The hub's clock was an hour ahead then; since it is right, what the centre says lies before the session was asked
+    for."""
     stored.change(ended.tx, SESSION, asked_at=AT + HOUR, job_id=job_id)
     ended.came(run())
-    assert [one.state for one in ended.rows] == ["counted"] and ended.charged == HOURLY and ended.sums()["held:p/x"] == 0
+    assert (
+        [one.state for one in ended.rows] == ["counted"] and ended.charged == HOURLY and ended.sums()["held:p/x"] == 0
+    )
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -388,7 +425,11 @@ def test_what_was_dropped_stays_so_when_it_is_told_again_in_other_words(ended: E
     for number in range(3):
         _second_run(ended, cpu=number * MINUTE, node=f"n{number}", exit_code=f"{number}:0")
         assert (ended.charges(), ended.rows[-1].state) == (before, "dropped")
-    assert len(ended.rows) == 5 and records.suspended(ended.tx) == [] and "is taken back" not in ended.log.partition("dropped")[2]
+    assert (
+        len(ended.rows) == 5
+        and records.suspended(ended.tx) == []
+        and "is taken back" not in ended.log.partition("dropped")[2]
+    )
     ended.books()
 
 
@@ -457,7 +498,11 @@ def test_a_strangers_job_that_was_dropped_stays_so_when_it_is_told_again_in_othe
 def test_a_row_that_can_not_be_read_waits_until_it_can_or_an_operator_drops_it(ended: Ended) -> None:
     broken = told(trouble="sacct's row can't be read", state=JobState.UNKNOWN, ending=None)
     intake.settle(ended.tx, "alpha", [], [broken], ended.pages, NOW)
-    assert ended.charged is None and ended.rows[0].reason == "sacct's row can't be read" and "until an operator has reviewed" in ended.log
+    assert (
+        ended.charged is None
+        and ended.rows[0].reason == "sacct's row can't be read"
+        and "until an operator has reviewed" in ended.log
+    )
     with pytest.raises(Refused, match="could not be read"):
         suspense_decisions.decide(ended.tx, ended.rows[0].id, "believe", "it ran", "op", ended.pages, NOW)
     intake.settle(ended.tx, "alpha", [], [told()], ended.pages, NOW)
@@ -471,7 +516,9 @@ def test_what_an_operator_drops_costs_nothing_and_what_they_believe_is_charged(e
         suspense_decisions.decide(ended.tx, ended.rows[0].id, "drop", " ", "op", ended.pages, NOW)
     with pytest.raises(NotFound):
         suspense_decisions.decide(ended.tx, 999_999, "drop", "x", "op", ended.pages, NOW)
-    row = suspense_decisions.decide(ended.tx, ended.rows[0].id, "believe", "their clock is wrong", "op", ended.pages, NOW)
+    row = suspense_decisions.decide(
+        ended.tx, ended.rows[0].id, "believe", "their clock is wrong", "op", ended.pages, NOW
+    )
     assert (row.state, row.decided_by, ended.charged) == ("counted", "op", HOURLY)
     with pytest.raises(Refused, match="not in suspense"):
         suspense_decisions.decide(ended.tx, row.id, "drop", "x", "op", ended.pages, NOW)
@@ -489,7 +536,11 @@ def test_a_record_that_comes_after_its_session_was_written_off_waits_for_an_oper
     assert row
     charging.settle_without(ended.tx, row, NOW)
     ended.came(run())
-    assert ended.charged == 0 and ended.rows[0].state == "suspense" and "after its session was settled" in ended.rows[0].reason
+    assert (
+        ended.charged == 0
+        and ended.rows[0].state == "suspense"
+        and "after its session was settled" in ended.rows[0].reason
+    )
     suspense_decisions.decide(ended.tx, ended.rows[0].id, "believe", "it did run", "op", ended.pages, NOW)
     assert ended.charged == HOURLY
     ended.books()
@@ -505,14 +556,18 @@ def test_two_final_records_of_one_revision_that_differ_wait_for_the_next_one(end
 
 def test_of_two_that_differ_one_can_be_believed(ended: Ended) -> None:
     ended.came(run(), run(length=2 * HOUR))
-    suspense_decisions.decide(ended.tx, ended.rows[1].id, "believe", "they said so by telephone", "op", ended.pages, NOW)
+    suspense_decisions.decide(
+        ended.tx, ended.rows[1].id, "believe", "they said so by telephone", "op", ended.pages, NOW
+    )
     assert ended.charged == 2 * HOURLY and [one.state for one in ended.rows] == ["replaced", "counted"]
     ended.books()
 
 
 def test_what_was_charged_before_records_were_kept_is_not_charged_anew_by_other_prices(ended: Ended) -> None:
     books.charge(ended.tx, "p", SESSION, "alpha", credits(3), AT, "as it was", now=NOW)
-    stored.change(ended.tx, SESSION, 1, used=credits(3).micros, charged=credits(3).micros, state="charged", job_state="charged")
+    stored.change(
+        ended.tx, SESSION, 1, used=credits(3).micros, charged=credits(3).micros, state="charged", job_state="charged"
+    )
     ended.came(run(), run(cores=-1))
     assert ended.charged == credits(3).micros and {one.state for one in ended.rows} == {"counted", "suspense"}
     ended.books()

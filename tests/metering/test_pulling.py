@@ -1,4 +1,5 @@
-"""A centre's accounting asked in bulk: the day is pulled once, what is new is kept, and its manifest says what is missing."""
+"""A centre's accounting asked in bulk: the day is pulled once, what is new is kept, and its manifest says what is
+missing."""
 
 from __future__ import annotations
 
@@ -81,7 +82,9 @@ def test_a_manifest_may_be_issued_again_and_keeps_its_excuse(database: Database)
         assert pull(ended, broken).missing == ("2026-11-23: 1 rows of its accounting cannot be read",)
         assert stored_manifests.excuse(tx, "alpha", TODAY, TODAY, "its disk was full", "olga") == 1
         assert pull(ended, told()).missing == ()
-        assert stored_manifests.of(tx)[0].excuse == "its disk was full" and stored_manifests.newest(tx) == {"alpha": TODAY}
+        assert stored_manifests.of(tx)[0].excuse == "its disk was full" and stored_manifests.newest(tx) == {
+            "alpha": TODAY
+        }
         assert ended.charged == credits("4.8").micros
 
 
@@ -90,7 +93,10 @@ def test_a_day_lacks_nothing_of_which_its_accounting_tells_one_thing_and_another
         ended = Ended(tx, pages()).begin()
         for turn in range(12):
             assert pull(ended, told(cores=4 + turn % 2)).missing == ()
-        assert ended.charged == credits("4.8").micros and [one.state for one in ended.rows][-2:] == ["counted", "suspense"]
+        assert ended.charged == credits("4.8").micros and [one.state for one in ended.rows][-2:] == [
+            "counted",
+            "suspense",
+        ]
 
 
 # ---- at a centre
@@ -121,15 +127,25 @@ async def test_operators_see_and_decide_suspense_and_pull_a_day_again(world: Wor
     await fed.stopping.cancel(await fed.lookup.get(row.id))
     charged = await world.reaches(row.id, "charged")
     job = world.centres["north"].ask("sbatch", "--parsable", "--job-name=scnet-npqrstuvwxyz", "--wrap=true")
-    await world.until(lambda: "COMPLETED" in world.centres["north"].ask("sacct", "-X", "-n", f"--jobs={job.strip()}", "-o", "state"))
+    await world.until(
+        lambda: "COMPLETED" in world.centres["north"].ask("sacct", "-X", "-n", f"--jobs={job.strip()}", "-o", "state")
+    )
     day = fed.clock().astimezone(ZoneInfo(fed.spec.time_zone)).date().isoformat()
-    assert (await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("ada"))).status_code == 403
-    found = (await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("olga"))).json()["manifests"][0]
+    assert (
+        await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("ada"))
+    ).status_code == 403
+    found = (await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("olga"))).json()[
+        "manifests"
+    ][0]
     assert found["finals"] == 2 and found["missing"] == [f"{day}: its manifest was issued before the day was over"]
-    again = (await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("olga"))).json()["manifests"][0]
+    again = (await door.post("centres/north/usage-records/pull", json={"day": day}, headers=by("olga"))).json()[
+        "manifests"
+    ][0]
     assert (again["finals"], again["digest"]) == (2, found["digest"])
     waits = (await door.get("usage-records/suspense", headers=by("olga"))).json()["records"]
-    assert [(one["job"], one["state"]) for one in waits] == [(job.strip(), "suspense")] and "no session of that name" in waits[0]["reason"]
+    assert [(one["job"], one["state"]) for one in waits] == [
+        (job.strip(), "suspense")
+    ] and "no session of that name" in waits[0]["reason"]
     place = f"usage-records/suspense/{waits[0]['id']}"
     believed = await door.post(place, json={"decision": "believe", "words": "x"}, headers=by("olga"))
     assert (believed.status_code, believed.json()["code"]) == (422, "no-usage")
@@ -139,12 +155,18 @@ async def test_operators_see_and_decide_suspense_and_pull_a_day_again(world: Wor
     assert len((await door.get("usage-records/suspense?decided=true", headers=by("olga"))).json()["records"]) == 1
     assert (await fed.lookup.get(row.id)).charged == charged.charged
     for body in ({"day": "soon"}, {"day": day, "to": "1999-01-01"}, {"day": "2999-01-01"}, {"moon": 1}):
-        assert (await door.post("centres/north/usage-records/pull", json=body, headers=by("olga"))).status_code == 400, body
-    assert (await door.post("centres/moon/usage-records/pull", json={"day": day}, headers=by("olga"))).status_code == 404
+        assert (
+            await door.post("centres/north/usage-records/pull", json=body, headers=by("olga"))
+        ).status_code == 400, body
+    assert (
+        await door.post("centres/moon/usage-records/pull", json={"day": day}, headers=by("olga"))
+    ).status_code == 404
     assert (await fed.bookkeeping.verify()).ok
 
 
-async def test_a_session_whose_record_is_not_believed_waits_for_an_operator(world: World, door: httpx.AsyncClient) -> None:
+async def test_a_session_whose_record_is_not_believed_waits_for_an_operator(
+    world: World, door: httpx.AsyncClient
+) -> None:
     fed = world.federation
     row = await used_something(world)
     second = int(fed.clock().timestamp())
@@ -160,13 +182,17 @@ async def test_a_session_whose_record_is_not_believed_waits_for_an_operator(worl
     assert "ahead of the hub's clock" in waits[0]["reason"] and (await fed.lookup.get(row.id)).charged is None
     assert "Not charged until an operator has reviewed its usage record" in await world.log(row.id)
     body = {"decision": "believe", "words": "their clock is wrong"}
-    assert (await door.post(f"usage-records/suspense/{waits[0]['id']}", json=body, headers=by("olga"))).json()["state"] == "counted"
+    assert (await door.post(f"usage-records/suspense/{waits[0]['id']}", json=body, headers=by("olga"))).json()[
+        "state"
+    ] == "counted"
     done = await fed.lookup.get(row.id)
     assert done.state == "charged" and done.charged
     assert (await fed.bookkeeping.verify()).ok
 
 
-async def test_a_record_that_its_accounting_is_still_writing_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_record_that_its_accounting_is_still_writing_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As slurmdbd has it for a moment when it comes back: the job has ended, but not when."""
     fed, halves = world.federation, 0
     row = await used_something(world)

@@ -17,32 +17,33 @@ def iso(seconds: float, now: datetime = NOW) -> str:
 def centre(**changes: Any) -> Json:
     part = {"name": "cpu", "cores": 64, "cores_free": 12, "gpus": 0, "gpus_free": 0, "core_hour": 0.8, "gpu_hour": 0.0}
     base = {
-        "id": "alpha", "name": "Alpha", "organisation": "University of Alpha", "dialect": "slurm", "state": "up", "why": "",
-        "taken_at": iso(-12), "age_s": 12, "cores": 64, "cores_free": 12, "gpus": 0, "gpus_free": 0, "running_jobs": 9,
-        "queued_jobs": 3, "my_sessions": 1, "partitions": [part],
+        "id": "alpha", "name": "Alpha", "organisation": "University of Alpha", "dialect": "slurm", "state": "up",
+        "why": "", "taken_at": iso(-12), "age_s": 12, "cores": 64, "cores_free": 12, "gpus": 0, "gpus_free": 0,
+        "running_jobs": 9, "queued_jobs": 3, "my_sessions": 1, "partitions": [part],
     }  # fmt: skip
     return base | changes
 
 
 def session(now: datetime = NOW, **changes: Any) -> Json:
     base = {
-        "id": "abc", "version": 3, "person": "ada", "project": "climate", "kind": "lab", "name": "", "state": "ready", "live": True,
-        "centre": "alpha", "centre_name": "Alpha", "partition": "cpu", "job_id": "17", "node": "a-node-3", "host": "", "port": 0,
-        "cores": 2, "memory": 0, "gpus": 0, "walltime_s": 3600, "place_in_queue": 0, "reason": "", "why": "starts now",
-        "unknown_since": None, "unknown_why": "", "end_reason": "", "created_at": iso(-900, now), "submitted_at": iso(-899, now),
-        "started_at": iso(-890, now), "ready_at": iso(-880, now), "ended_at": None, "expires_at": iso(2710, now), "held": 1.2,
-        "in_flight": 0.4, "charged": None, "events": [],
+        "id": "abc", "version": 3, "person": "ada", "project": "climate", "kind": "lab", "name": "", "state": "ready",
+        "live": True, "centre": "alpha", "centre_name": "Alpha", "partition": "cpu", "job_id": "17", "node": "a-node-3",
+        "host": "", "port": 0, "cores": 2, "memory": 0, "gpus": 0, "walltime_s": 3600, "place_in_queue": 0,
+        "reason": "", "why": "starts now", "unknown_since": None, "unknown_why": "", "end_reason": "",
+        "created_at": iso(-900, now), "submitted_at": iso(-899, now), "started_at": iso(-890, now),
+        "ready_at": iso(-880, now), "ended_at": None, "expires_at": iso(2710, now), "held": 1.2, "in_flight": 0.4,
+        "charged": None, "events": [],
     }  # fmt: skip
     return base | changes
 
 
 def balance(**changes: Any) -> Json:
     base = {
-        "id": "climate", "title": "Monsoon ensembles", "unit": "GRANT", "granted": 1000.0, "settled": 412.5, "in_flight": 36.4,
-        "held": 88.1, "available": 463.0,
-        "quota": {"sessions": {"used": 3, "limit": 8}, "cores": {"used": 30, "limit": 32}, "gpus": {"used": 4, "limit": 4}},
-        "burn_rate": 31.25, "per_hour": 9.1, "runs_out_at": "2026-12-08T04:00:00.000Z",
-        "runs_out_now_at": "2026-11-25T14:30:00.000Z", "waiting": 0,
+        "id": "climate", "title": "Monsoon ensembles", "unit": "GRANT", "granted": 1000.0, "settled": 412.5,
+        "in_flight": 36.4, "held": 88.1, "available": 463.0,
+        "quota": {"sessions": {"used": 3, "limit": 8}, "cores": {"used": 30, "limit": 32},
+        "gpus": {"used": 4, "limit": 4}}, "burn_rate": 31.25, "per_hour": 9.1,
+        "runs_out_at": "2026-12-08T04:00:00.000Z", "runs_out_now_at": "2026-11-25T14:30:00.000Z", "waiting": 0,
         "as_of": {"settled": iso(-1500), "in_flight": iso(-4)},
         "last_days": [{"day": f"2026-11-{day}", "charged": float(day % 5) * 8} for day in range(10, 24)],
     }  # fmt: skip
@@ -51,9 +52,9 @@ def balance(**changes: Any) -> Json:
 
 def usage(**changes: Any) -> Json:
     base = {
-        "as_of": iso(0), "zone": "Asia/Shanghai", "since": "2026-10-31T16:00:00Z", "until": iso(0), "first_day": "2026-11-01",
-        "last_day": "2026-11-23", "by": "centre", "project": "", "person": "ada", "unit": "GRANT", "charged": 112.5, "in_flight": 36.4,
-        "sessions": 19, "more": 0, "next": None,
+        "as_of": iso(0), "zone": "Asia/Shanghai", "since": "2026-10-31T16:00:00Z", "until": iso(0),
+        "first_day": "2026-11-01", "last_day": "2026-11-23", "by": "centre", "project": "", "person": "ada",
+        "unit": "GRANT", "charged": 112.5, "in_flight": 36.4, "sessions": 19, "more": 0, "next": None,
         "rows": [{"centre": "alpha", "centre_name": "Alpha", "sessions": 17, "charged": 101.25, "in_flight": 0.4},
                  {"centre": "beta", "centre_name": "Beta", "sessions": 2, "charged": 11.25, "in_flight": 36.0}],
     }  # fmt: skip
@@ -61,11 +62,28 @@ def usage(**changes: Any) -> Json:
 
 
 def centres(now: datetime = NOW) -> list[Json]:
-    gpu = {"name": "gpu", "cores": 256, "cores_free": 180, "gpus": 16, "gpus_free": 5, "core_hour": 1.2, "gpu_hour": 6.5}
-    cpu = {"name": "cpu", "cores": 1024, "cores_free": 310, "gpus": 0, "gpus_free": 0, "core_hour": 0.65, "gpu_hour": 0.0}
+    gpu = {
+        "name": "gpu",
+        "cores": 256,
+        "cores_free": 180,
+        "gpus": 16,
+        "gpus_free": 5,
+        "core_hour": 1.2,
+        "gpu_hour": 6.5,
+    }
+    cpu = {
+        "name": "cpu",
+        "cores": 1024,
+        "cores_free": 310,
+        "gpus": 0,
+        "gpus_free": 0,
+        "core_hour": 0.65,
+        "gpu_hour": 0.0,
+    }
     return [
         centre(taken_at=iso(-12, now)),
-        centre(id="beta", name="Beta", organisation="Beta Supercomputing", cores=1280, cores_free=490, gpus=16, gpus_free=5,
+        centre(id="beta", name="Beta", organisation="Beta Supercomputing", cores=1280, cores_free=490, gpus=16,
+        gpus_free=5,
                queued_jobs=0, partitions=[cpu, gpu], taken_at=iso(-4, now)),
         centre(id="gamma", name="Gamma", organisation="Gamma Institute", state="down", queued_jobs=17, cores_free=0,
                why="No answer since 11:41 (connection refused). Its jobs run on.", taken_at=iso(-1145, now)),
@@ -76,10 +94,13 @@ def sessions(now: datetime = NOW) -> list[Json]:
     waiting = {"node": "", "started_at": None, "ready_at": None, "expires_at": None, "in_flight": 0.0}
     return [
         session(now),
-        session(now, id="q1", kind="dask", name="dask-3f2a-1", state="queued", cores=4, reason="Resources", place_in_queue=3,
+        session(now, id="q1", kind="dask", name="dask-3f2a-1", state="queued", cores=4, reason="Resources",
+        place_in_queue=3,
                 created_at=iso(-40, now), **waiting),
-        session(now, id="g1", kind="batch", name="train-unet", centre="beta", centre_name="Beta", state="ready", cores=16, gpus=4,
+        session(now, id="g1", kind="batch", name="train-unet", centre="beta", centre_name="Beta", state="ready",
+        cores=16, gpus=4,
                 node="b-gpu-01", expires_at=iso(80_000, now), in_flight=36.0, created_at=iso(-4000, now)),
-        session(now, id="e1", kind="dask", name="dask-3f2a-0", state="charged", live=False, end_reason="Stopped on request.",
+        session(now, id="e1", kind="dask", name="dask-3f2a-0", state="charged", live=False,
+        end_reason="Stopped on request.",
                 ended_at=iso(-100, now), expires_at=None, in_flight=0.0, charged=1.0625, created_at=iso(-5000, now)),
     ]  # fmt: skip

@@ -89,7 +89,9 @@ def test_a_centre_without_an_account_of_mine_says_so_in_its_row(page: sync_api.P
     shown["centres"][1] = centre_row(s.centre(id="beta", name="Beta", identity="certificate", account=""))
     news(page, shown)
     sync_api.expect(page.get_by_role("rowheader", name=re.compile("^Beta"))).to_contain_text("no account linked")
-    sync_api.expect(page.get_by_role("rowheader", name="Alpha University of Alpha", exact=True)).not_to_contain_text("no account linked")
+    sync_api.expect(page.get_by_role("rowheader", name="Alpha University of Alpha", exact=True)).not_to_contain_text(
+        "no account linked"
+    )
 
 
 def test_stop_takes_two_steps_and_escape_keeps(page: sync_api.Page) -> None:
@@ -165,7 +167,9 @@ def test_the_kernel_hears_that_somebody_looks_and_that_nobody_does(page: sync_ap
     assert said(page, "gone") == [{"say": "gone"}]
 
 
-def test_times_are_the_persons_with_utc_in_the_tooltip_and_an_old_view_offers_nothing_to_press(browser: sync_api.Browser) -> None:
+def test_times_are_the_persons_with_utc_in_the_tooltip_and_an_old_view_offers_nothing_to_press(
+    browser: sync_api.Browser,
+) -> None:
     made = browser.new_page(timezone_id="Asia/Shanghai")
     made.clock.install(time="2026-11-25T03:00:00Z")
     shown = state(s.centres(), s.sessions(), [s.balance()], s.NOW)  # of two days before

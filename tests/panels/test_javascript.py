@@ -1,4 +1,5 @@
-"""The panels' JavaScript: its unit tests under node, how its files become one module, and that it says what the saved form says."""
+"""The panels' JavaScript: its unit tests under node, how its files become one module, and that it says what the saved
+form says."""
 
 from __future__ import annotations
 
@@ -22,8 +23,10 @@ from . import samples as s
 HERE = Path(__file__).parent
 CLUSTER = {
     "cluster": {
-        "name": "c1", "why": "Alpha starts it now.", "dashboard": "/user/ada/proxy/8787/status", "notes": ["12:00 started"],
-        "jobs": [{"id": "j1", "name": "dask-1", "size": "4 cores", "centre": "Alpha", "tone": "good", "icon": "●", "word": "running",
+        "name": "c1", "why": "Alpha starts it now.", "dashboard": "/user/ada/proxy/8787/status",
+        "notes": ["12:00 started"],
+        "jobs": [{"id": "j1", "name": "dask-1", "size": "4 cores", "centre": "Alpha", "tone": "good", "icon": "●",
+        "word": "running",
                   "detail": "on a-node-1", "workers": "2", "cost": "0.40"}],
     },
     "summary": "1 job, 2 workers", "problem": None, "closed": False, "moving": False, "now": s.iso(0),
@@ -60,7 +63,13 @@ def test_each_file_comes_once_behind_those_that_it_imports() -> None:
     text = base.script("overview")
     marks = [
         text.index(one)
-        for one in ("function framed", "function allocationsPart", "function centresPart", "function sessionsPart", "export default")
+        for one in (
+            "function framed",
+            "function allocationsPart",
+            "function centresPart",
+            "function sessionsPart",
+            "export default",
+        )
     ]
     assert marks == sorted(marks) and text.count("function framed") == 1
 

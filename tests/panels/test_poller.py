@@ -108,7 +108,9 @@ def test_two_panels_share_one_thread_and_the_questions_that_both_ask():
 
 def test_questions_that_differ_in_an_option_are_two():
     assert (
-        question("usage", by="day", project="p") == question("usage", project="p", by="day") != question("usage", by="centre", project="p")
+        question("usage", by="day", project="p")
+        == question("usage", project="p", by="day")
+        != question("usage", by="centre", project="p")
     )
 
 

@@ -1,4 +1,5 @@
-"""A saved notebook the next day, in a real JupyterLab: its panel shows the last state and how old that is, and no error."""
+"""A saved notebook the next day, in a real JupyterLab: its panel shows the last state and how old that is, and no
+error."""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ def test_a_panel_of_yesterday_shows_what_it_showed_and_its_age() -> None:
         summary = page.locator(".scnet-summary").inner_text()
         assert page.get_by_role("button", name="Stop session default").is_visible()
         page.keyboard.press("Control+s")
-        until(lambda: '"widgets"' in file.read_text() and file.read_text().rstrip().endswith("}"), 60)  # whole, not half written
+        until(
+            lambda: '"widgets"' in file.read_text() and file.read_text().rstrip().endswith("}"), 60
+        )  # whole, not half written
         assert "widgets" in saved(file)["metadata"]
         assert "text/html" in saved(file)["cells"][0]["outputs"][0]["data"], "for programs that know no widgets"
         for one in lab.http.get("api/sessions").json():

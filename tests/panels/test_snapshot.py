@@ -92,7 +92,10 @@ def test_text_is_a_table_with_aligned_numbers():
     head, alpha, beta, _ = lines[2:6]
     end = head.index("Cores free") + len("Cores free")
     assert (alpha[:end].split()[-3:], beta[:end].split()[-3:]) == (["12", "/", "64"], ["490", "/", "1,280"])
-    assert lines[-4] == "Monsoon ensembles: settled 412.50, in flight 36.40, held 88.10, available 463.00 of 1,000.00 credits"
+    assert (
+        lines[-4]
+        == "Monsoon ensembles: settled 412.50, in flight 36.40, held 88.10, available 463.00 of 1,000.00 credits"
+    )
     assert max(map(len, lines)) <= 110
 
 

@@ -87,7 +87,9 @@ def test_a_project_without_a_grant_or_limits_divides_by_nothing():
 
 
 def test_the_same_facts_later_are_the_same_facts():
-    first, later = (shown(centres=s.centres(), sessions=s.sessions(), now=s.NOW + timedelta(seconds=wait)) for wait in (0, 3))
+    first, later = (
+        shown(centres=s.centres(), sessions=s.sessions(), now=s.NOW + timedelta(seconds=wait)) for wait in (0, 3)
+    )
     assert first != later
     assert facts(first) == facts(later)
 
@@ -108,15 +110,21 @@ def test_a_refusal_leaves_the_facts_as_true_as_they_were():
 
 
 def test_one_job_is_shown_whenever_it_ended_and_summed_up_in_words():
-    ended = s.session(name="train", state="charged", live=False, charged=0.5, ended_at=s.iso(-9000), end_reason="Stopped on request.")
+    ended = s.session(
+        name="train", state="charged", live=False, charged=0.5, ended_at=s.iso(-9000), end_reason="Stopped on request."
+    )
     assert job_state(ended, s.NOW)["summary"] == "train at Alpha: stopped"
-    assert job_state(s.session(name="train", state="queued", centre="", centre_name=""), s.NOW)["summary"] == "train: queued"
+    assert (
+        job_state(s.session(name="train", state="queued", centre="", centre_name=""), s.NOW)["summary"]
+        == "train: queued"
+    )
 
 
 def test_an_allocation_says_how_fast_it_goes_and_how_old_its_numbers_are():
     row = shown(balance=[s.balance()])["balances"][0]
     assert row["pace"] == (
-        "31.25 credits a day over the last week; runs out on 2026-12-08 at this rate. Now 9.10 an hour, which lasts until 25 Nov 14:30 UTC"
+        "31.25 credits a day over the last week; runs out on 2026-12-08 at this rate. Now 9.10 an hour, which "
+        "lasts until 25 Nov 14:30 UTC"
         " if all of it runs on."
     )
     assert [one["at"] for one in row["money"]] == [s.iso(-1500), s.iso(-4), None, None]
@@ -125,12 +133,17 @@ def test_an_allocation_says_how_fast_it_goes_and_how_old_its_numbers_are():
 
 def test_what_is_not_in_flight_has_no_age_that_changes_at_each_look():
     calm, later = (
-        shown(balance=[s.balance(in_flight=0.0, as_of={"settled": None, "in_flight": s.iso(wait)})])["balances"] for wait in (0, 3)
+        shown(balance=[s.balance(in_flight=0.0, as_of={"settled": None, "in_flight": s.iso(wait)})])["balances"]
+        for wait in (0, 3)
     )
     assert calm == later
 
 
 def test_a_broker_that_does_not_tell_the_pace_is_shown_without_it():
-    old = {name: value for name, value in s.balance().items() if name not in ("burn_rate", "as_of", "last_days", "per_hour", "runs_out_at")}
+    old = {
+        name: value
+        for name, value in s.balance().items()
+        if name not in ("burn_rate", "as_of", "last_days", "per_hour", "runs_out_at")
+    }
     row = shown(balance=[old])["balances"][0]
     assert (row["pace"], row["chart"], row["money"][0]["at"]) == ("", "", None)

@@ -22,11 +22,17 @@ def test_it_sums_up_by_centre_in_the_saved_form_too():
         "Beta           2    11.25      36.00",
     ]
     page = snapshot.html(shown, UsagePanel.parts)
-    assert "<caption>Credits used since 1 Nov 2026</caption>" in page and "<th scope='row'>Alpha</th><td class='num'>17</td>" in page
+    assert (
+        "<caption>Credits used since 1 Nov 2026</caption>" in page
+        and "<th scope='row'>Alpha</th><td class='num'>17</td>" in page
+    )
 
 
 def test_days_on_which_nothing_was_used_are_left_out_and_a_project_is_named():
-    days = [{"day": f"2026-11-0{day}", "sessions": day % 2, "charged": float(day % 2), "in_flight": 0.0} for day in (1, 2, 3)]
+    days = [
+        {"day": f"2026-11-0{day}", "sessions": day % 2, "charged": float(day % 2), "in_flight": 0.0}
+        for day in (1, 2, 3)
+    ]
     shown = state(s.usage(by="day", project="climate", rows=days), s.NOW)
     assert [row["name"] for row in shown["rows"]] == ["2026-11-01", "2026-11-03"]
     assert (shown["head"], shown["caption"]) == ("Day", "Credits used in climate since 1 Nov 2026")

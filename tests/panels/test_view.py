@@ -26,10 +26,16 @@ class Recorder:
     def create(self, **kwargs: Any) -> Any:
         self.sent.append({"method": "open", **(kwargs.get("data") or {})})
         keep = lambda data=None, **_: self.sent.append(data)  # noqa: E731
-        return SimpleNamespace(comm_id="c1", send=keep, close=lambda *a, **k: None, on_msg=lambda f: None, on_close=lambda f: None)
+        return SimpleNamespace(
+            comm_id="c1", send=keep, close=lambda *a, **k: None, on_msg=lambda f: None, on_close=lambda f: None
+        )
 
     def updates(self) -> list[dict[str, Any]]:
-        return [one["state"]["state"] for one in self.sent if one.get("method") == "update" and "state" in one.get("state", {})]
+        return [
+            one["state"]["state"]
+            for one in self.sent
+            if one.get("method") == "update" and "state" in one.get("state", {})
+        ]
 
 
 @pytest.fixture

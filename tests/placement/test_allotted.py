@@ -1,4 +1,5 @@
-"""What a job is given for what it asks for: whole cores where these have two threads, whole nodes where nodes are given whole."""
+"""What a job is given for what it asks for: whole cores where these have two threads, whole nodes where nodes are given
+whole."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def threads(**changes: Any) -> Offer:
         (0, 0, (3, 0, 0), (3, 0)),
     ],
 )
-def test_a_partition_gives_cores_in_steps(unit: int, node_gpus: int, asked: tuple[int, int, int], given: tuple[int, int]) -> None:
+def test_a_partition_gives_cores_in_steps(
+    unit: int, node_gpus: int, asked: tuple[int, int, int], given: tuple[int, int]
+) -> None:
     assert PartitionLoad(name="p", core_unit=unit, node_gpus=node_gpus).allotted(*asked) == given
 
 
@@ -81,4 +84,7 @@ def test_a_whole_node_costs_its_gpus_too() -> None:
     best = place(wanted, [offer(gpus=2, load=load(core_unit=8, node_gpus=2))], now=NOW).best
     assert best
     hold = quoting.hold_of(wanted, best, known, timedelta(), NOW)
-    assert hold.amount >= credits(28) and "asked for 1 core and 0 GPUs, allocated and paid for 8 cores and 2 GPUs" in hold.words
+    assert (
+        hold.amount >= credits(28)
+        and "asked for 1 core and 0 GPUs, allocated and paid for 8 cores and 2 GPUs" in hold.words
+    )

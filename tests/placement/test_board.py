@@ -1,4 +1,5 @@
-"""A board answers as `place` does on the same offers, whatever changes and however time passes; and it lists less where there is much."""
+"""A board answers as `place` does on the same offers, whatever changes and however time passes; and it lists less where
+there is much."""
 
 from __future__ import annotations
 
@@ -18,34 +19,55 @@ from .build import GIB, NOW, load, node, offer, request
 
 SIZES = [
     request(cores=1, walltime=timedelta(minutes=30)), request(cores=4, walltime=timedelta(hours=2)),
-    request(cores=8, nodes=2), request(cores=2, gpus=1), request(cores=2, centre="b"), request(cores=6, memory=12 * GIB),
-    request(centres=("a", "d"), max_price=1.5), request(near="c"), request(partition="gpu"), request(centre="a", partition="cpu"),
-    request(cores=4, centres=("b", "c"), near="b"), request(cores=4, near="a"), request(app="torch"),
-    request(centre="b", centres=("a", "c")),
+    request(cores=8, nodes=2), request(cores=2, gpus=1), request(cores=2, centre="b"),
+    request(cores=6, memory=12 * GIB), request(centres=("a", "d"), max_price=1.5), request(near="c"),
+    request(partition="gpu"), request(centre="a", partition="cpu"), request(cores=4, centres=("b", "c"), near="b"),
+    request(cores=4, near="a"), request(app="torch"), request(centre="b", centres=("a", "c")),
 ]  # fmt: skip
 
 
 def some_load(random: Random) -> PartitionLoad:
     queued = random.choice((0, 0, 1, 3))
-    nodes = tuple(node(f"n{number}", cores_used=random.choice((0, 2, 7, 8)), gpus=random.choice((0, 1))) for number in range(2))
-    running = tuple(Booking(ends_at=NOW + timedelta(seconds=random.randint(-60, 9000)), cores=random.randint(1, 8)) for _ in range(3))
-    waiting = tuple(Waiting(cores=random.randint(1, 16), walltime=timedelta(hours=random.randint(1, 5))) for _ in range(queued))
+    nodes = tuple(
+        node(f"n{number}", cores_used=random.choice((0, 2, 7, 8)), gpus=random.choice((0, 1))) for number in range(2)
+    )
+    running = tuple(
+        Booking(ends_at=NOW + timedelta(seconds=random.randint(-60, 9000)), cores=random.randint(1, 8))
+        for _ in range(3)
+    )
+    waiting = tuple(
+        Waiting(cores=random.randint(1, 16), walltime=timedelta(hours=random.randint(1, 5))) for _ in range(queued)
+    )
     every = random.choice((None, 30, 60, 300))
     backfill = (
-        Backfill(NOW + timedelta(seconds=random.uniform(-90, 0)), timedelta(seconds=every), random.choice((None, 2))) if every else None
+        Backfill(NOW + timedelta(seconds=random.uniform(-90, 0)), timedelta(seconds=every), random.choice((None, 2)))
+        if every
+        else None
     )
-    return load(*nodes, queued_jobs=queued, queued_cores=3 * queued, running_jobs=3, running=running, waiting=waiting, backfill=backfill)
+    return load(
+        *nodes,
+        queued_jobs=queued,
+        queued_cores=3 * queued,
+        running_jobs=3,
+        running=running,
+        waiting=waiting,
+        backfill=backfill,
+    )
 
 
 def some_offer(random: Random, centre: str, seconds: float) -> Offer:
     start = NOW + timedelta(seconds=random.randint(-500, 9000))
     window = Maintenance(start=start, end=start + timedelta(seconds=random.randint(1, 600)))
     word = Announcement(
-        start=start, end=start + timedelta(seconds=random.randint(1, 600)), message="The cooling is repaired.", blocks_starts=True
+        start=start,
+        end=start + timedelta(seconds=random.randint(1, 600)),
+        message="The cooling is repaired.",
+        blocks_starts=True,
     )
     return offer(
-        centre, load=some_load(random), taken_at=NOW + timedelta(seconds=seconds - random.randint(0, 60)), order=ord(centre),
-        partition=random.choice(("cpu", "gpu")), pending=(Shape(random.randint(1, 4)),) * random.choice((0, 0, 1, 3)),
+        centre, load=some_load(random), taken_at=NOW + timedelta(seconds=seconds - random.randint(0, 60)),
+        order=ord(centre), partition=random.choice(("cpu", "gpu")),
+        pending=(Shape(random.randint(1, 4)),) * random.choice((0, 0, 1, 3)),
         maintenance=(window,) if random.random() < 0.3 else (), announcements=(word,) if random.random() < 0.2 else (),
         gpus=1, startup=random.choice((0.0, 5.0, 90.0)), state=random.choice(("up", "up", "up", "down")),
     )  # fmt: skip
@@ -72,7 +94,9 @@ def test_it_answers_as_place_does(seed: int) -> None:
         closed = dict.fromkeys(random.sample("abcdef", random.choice((0, 0, 1, 4))), "you have no account there")
         taken = startups if wanted.app else {}
         now = NOW + timedelta(seconds=seconds)
-        expected = place(wanted, [as_for(one, closed, taken) for one in offers.values()], now=now, forecast=board.forecast)
+        expected = place(
+            wanted, [as_for(one, closed, taken) for one in offers.values()], now=now, forecast=board.forecast
+        )
         assert_alike(board.place(wanted, now=now, refused=closed, startups=taken), expected, board.shown)
         if expected.best and random.random() < 0.5:
             calibration.learn(expected.best.wait, expected.best.offer.centre, random.expovariate(0.01))
@@ -85,7 +109,10 @@ def test_it_answers_as_place_does(seed: int) -> None:
 def assert_alike(answer: Placement, expected: Placement, shown: int) -> None:
     """As many as are shown are the same."""
     assert answer.ranked == expected.ranked[: shown + 1]
-    assert (len(answer.ranked) + answer.more, len(answer.refusals) + answer.more_refused) == (len(expected.ranked), len(expected.refusals))
+    assert (len(answer.ranked) + answer.more, len(answer.refusals) + answer.more_refused) == (
+        len(expected.ranked),
+        len(expected.refusals),
+    )
     assert set(answer.refusals) <= set(expected.refusals) and len(answer.refusals) == min(shown, len(expected.refusals))
     assert not answer.ranked or answer.ranked[0].wait == expected.ranked[0].wait
     assert shown < 99 or answer == expected
@@ -106,7 +133,10 @@ def test_what_is_closed_to_a_person_is_refused_with_the_reason_and_open_to_other
 
 def test_a_large_federation_lists_the_first_and_counts_the_rest() -> None:
     board = Board(shown=3)
-    board.put([offer(f"c{number}", order=number) for number in range(10)] + [offer(f"d{number}", state="down") for number in range(10)])
+    board.put(
+        [offer(f"c{number}", order=number) for number in range(10)]
+        + [offer(f"d{number}", state="down") for number in range(10)]
+    )
     answer = board.place(request(), now=NOW)
     assert answer.best and answer.best.offer.centre == "c0"
     assert (len(answer.runners_up), answer.more, len(answer.refusals), answer.more_refused) == (3, 6, 3, 7)

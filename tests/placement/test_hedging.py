@@ -38,6 +38,10 @@ def test_a_hole_is_enough_and_a_queue_only_in_the_end() -> None:
     assert hedging.where([], anywhere=True) is None
 
 
-@pytest.mark.parametrize(("pinned", "seconds", "may"), [(False, 79, False), (False, 80, True), (True, 1199, False), (True, 1200, True)])
+@pytest.mark.parametrize(
+    ("pinned", "seconds", "may"), [(False, 79, False), (False, 80, True), (True, 1199, False), (True, 1200, True)]
+)
 def test_a_further_queue_is_for_what_has_waited_two_patiences(pinned: bool, seconds: float, may: bool) -> None:
-    assert hedging.anywhere(SecondChanceSpec(), asked_at=NOW, pinned=pinned, now=NOW + timedelta(seconds=seconds)) is may
+    assert (
+        hedging.anywhere(SecondChanceSpec(), asked_at=NOW, pinned=pinned, now=NOW + timedelta(seconds=seconds)) is may
+    )

@@ -1,4 +1,5 @@
-"""A snapshot of ten thousand running jobs is taken in without sorting them: that is done for who asks when something is free."""
+"""A snapshot of ten thousand running jobs is taken in without sorting them: that is done for who asks when something is
+free."""
 
 from __future__ import annotations
 

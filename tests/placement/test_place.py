@@ -79,7 +79,10 @@ def test_a_person_returns_to_their_files_unless_that_place_is_much_fuller() -> N
 def test_a_federation_may_weigh_the_price_against_the_room() -> None:
     offers = [offer("alpha", core_hour=credits(3)), offer("beta", load=load(node(cores_used=4), node("n2")))]
     assert order(place(request(), offers, now=NOW)) == ["alpha", "beta"]
-    assert order(place(request(), offers, now=NOW, policy=partial(soonest, weights=Usual(price=4.0)))) == ["beta", "alpha"]
+    assert order(place(request(), offers, now=NOW, policy=partial(soonest, weights=Usual(price=4.0)))) == [
+        "beta",
+        "alpha",
+    ]
 
 
 def test_the_reason_says_start_room_price_and_runner_up() -> None:
@@ -97,7 +100,10 @@ def test_the_reason_says_start_room_price_and_runner_up() -> None:
         (offer("beta", load=BUSY), "would start behind 2 queued jobs"),
         (offer("beta", load=load(node(cores_used=4))), "would start now, but it is 50 % full instead of 0 %"),
         (offer("beta", core_hour=credits(2)), "would start now, but it costs 2.00 credits instead of 1.00 credits"),
-        (offer("beta", gpus=1, load=load(node(gpus=1))), "would start now, but its GPUs are kept for sessions that need them"),
+        (
+            offer("beta", gpus=1, load=load(node(gpus=1))),
+            "would start now, but its GPUs are kept for sessions that need them",
+        ),
         (offer("beta"), "would start now, but it is later in the list of centres"),
     ],
 )

@@ -45,11 +45,22 @@ def test_a_scheduler_that_keeps_all_places_has_none_left_that_a_queued_job_takes
 
 
 def test_a_queued_job_needs_its_cores_on_one_node() -> None:
-    """Four free cores on two nodes are no place for a job of four on one: it starts when a node is free, and so leaves a hole."""
-    halves = load(node("n1", cores_used=6), node("n2", cores_used=6), running=(busy(60, 6, "n1"), busy(60, 6, "n2")), waiting=(wants(4),))
+    """Four free cores on two nodes are no place for a job of four on one: it starts when a node is free, and so leaves
+    a hole."""
+    halves = load(
+        node("n1", cores_used=6),
+        node("n2", cores_used=6),
+        running=(busy(60, 6, "n1"), busy(60, 6, "n2")),
+        waiting=(wants(4),),
+    )
     assert fits(plan(halves, NOW), 2, 1)
     assert not fits(plan(halves, NOW), 3, 1)
-    whole = load(node("n1", cores_used=4), node("n2", cores_used=8), running=(busy(60, 4, "n1"), busy(60, 8, "n2")), waiting=(wants(4),))
+    whole = load(
+        node("n1", cores_used=4),
+        node("n2", cores_used=8),
+        running=(busy(60, 4, "n1"), busy(60, 8, "n2")),
+        waiting=(wants(4),),
+    )
     assert not fits(plan(whole, NOW), 2, 0.5)
 
 
@@ -77,7 +88,9 @@ def test_our_own_newer_submissions_take_the_first_free_place() -> None:
 
 def test_a_job_whose_node_is_not_said_is_where_the_sums_agree() -> None:
     said = plan(load(*NODES, running=BUSY, waiting=QUEUE), NOW)
-    unsaid = plan(load(*NODES, running=tuple(busy(60 * hours, cores) for hours, cores in ((3, 8), (2, 6))), waiting=QUEUE), NOW)
+    unsaid = plan(
+        load(*NODES, running=tuple(busy(60 * hours, cores) for hours, cores in ((3, 8), (2, 6))), waiting=QUEUE), NOW
+    )
     assert [one.times for one in said.nodes] == [one.times for one in unsaid.nodes]
 
 
@@ -100,7 +113,11 @@ def test_no_node_is_ever_booked_beyond_its_cores(seed: int) -> None:
                 used += cores
                 running.append(busy(random.randint(1, 500), cores, name if random.random() < 0.5 else ""))
         nodes.append(NodeLoad(name=name, cores=16, cores_used=used))
-    waiting = tuple(wants(random.randint(1, 20), random.randint(1, 9), nodes=random.choice((1, 1, 2))) for _ in range(10))
-    whole = PartitionLoad(name="cpu", nodes=tuple(nodes), running=tuple(running), waiting=waiting, reserves=random.choice((None, 0, 1, 3)))
+    waiting = tuple(
+        wants(random.randint(1, 20), random.randint(1, 9), nodes=random.choice((1, 1, 2))) for _ in range(10)
+    )
+    whole = PartitionLoad(
+        name="cpu", nodes=tuple(nodes), running=tuple(running), waiting=waiting, reserves=random.choice((None, 0, 1, 3))
+    )
     for one in plan(whole, NOW).nodes:
         assert min(one.cores) >= 0 and one.times == sorted(set(one.times))

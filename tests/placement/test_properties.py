@@ -75,7 +75,9 @@ def test_a_centre_that_fits_is_always_found(request: JobRequest, federation: lis
 
 
 @given(REQUESTS, FEDERATIONS, offers())
-def test_another_centre_never_makes_the_best_worse(request: JobRequest, federation: list[Offer], newcomer: Offer) -> None:
+def test_another_centre_never_makes_the_best_worse(
+    request: JobRequest, federation: list[Offer], newcomer: Offer
+) -> None:
     before, after = (place(request, some, now=NOW).best for some in (federation, [*federation, newcomer]))
     if before is not None:
         assert after is not None
@@ -91,7 +93,9 @@ def test_the_order_of_offers_does_not_matter(request: JobRequest, federation: li
 
 
 @given(REQUESTS, FEDERATIONS)
-def test_every_offer_is_ranked_or_refused_and_none_without_a_reason(request: JobRequest, federation: list[Offer]) -> None:
+def test_every_offer_is_ranked_or_refused_and_none_without_a_reason(
+    request: JobRequest, federation: list[Offer]
+) -> None:
     placed = place(request, federation, now=NOW)
     assert len(placed.ranked) + len(placed.refusals) == len(federation)
     assert all(one.reason for one in placed.ranked)
@@ -100,7 +104,9 @@ def test_every_offer_is_ranked_or_refused_and_none_without_a_reason(request: Job
 
 
 @given(REQUESTS, FEDERATIONS)
-def test_our_own_newer_submissions_never_make_a_centre_look_better(request: JobRequest, federation: list[Offer]) -> None:
+def test_our_own_newer_submissions_never_make_a_centre_look_better(
+    request: JobRequest, federation: list[Offer]
+) -> None:
     for one in place(request, federation, now=NOW).ranked:
         bare = place(request, [replace(one.offer, pending=())], now=NOW).best
         assert bare is not None

@@ -26,30 +26,37 @@ WORDS = st.text(max_size=12)
 SPANS = st.timedeltas(timedelta(), timedelta(days=400))
 TIMES = st.timedeltas(timedelta(days=-3), timedelta(days=30)).map(lambda span: NOW + span)
 AMOUNTS = st.builds(Amount, COUNTS)
-MAINTENANCE = st.builds(lambda start, long: Maintenance(start=start, end=start + long + timedelta(seconds=1), reason="r"), TIMES, SPANS)
+MAINTENANCE = st.builds(
+    lambda start, long: Maintenance(start=start, end=start + long + timedelta(seconds=1), reason="r"), TIMES, SPANS
+)
 ANNOUNCEMENTS = st.builds(
-    lambda start, long, blocks: Announcement(message="m", start=start, end=start + long + timedelta(seconds=1), blocks_starts=blocks),
+    lambda start, long,
+    blocks: Announcement(message="m", start=start, end=start + long + timedelta(seconds=1), blocks_starts=blocks),
     TIMES, SPANS, st.booleans(),
 )  # fmt: skip
 NODES = st.builds(
     NodeLoad,
-    name=WORDS, cores=COUNTS, cores_used=COUNTS, memory=COUNTS, memory_used=COUNTS, gpus=COUNTS, gpus_used=COUNTS, gpu_model=WORDS,
-    up=st.booleans(),
+    name=WORDS, cores=COUNTS, cores_used=COUNTS, memory=COUNTS, memory_used=COUNTS, gpus=COUNTS, gpus_used=COUNTS,
+    gpu_model=WORDS, up=st.booleans(),
 )  # fmt: skip
 LOADS = st.builds(
     PartitionLoad,
-    name=WORDS, nodes=st.lists(NODES, max_size=3).map(tuple), queued_jobs=COUNTS, queued_cores=COUNTS, running_jobs=COUNTS,
-    max_walltime=st.none() | SPANS, up=st.booleans(), reserves=st.none() | COUNTS,
+    name=WORDS, nodes=st.lists(NODES, max_size=3).map(tuple), queued_jobs=COUNTS, queued_cores=COUNTS,
+    running_jobs=COUNTS, max_walltime=st.none() | SPANS, up=st.booleans(), reserves=st.none() | COUNTS,
     core_unit=st.integers(1, 128), node_gpus=st.integers(0, 8),
-    backfill=st.none() | st.builds(Backfill, last=TIMES, every=st.just(timedelta(seconds=30)), depth=st.none() | COUNTS),
-    running=st.lists(st.builds(Booking, ends_at=TIMES, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, node=WORDS), max_size=3).map(tuple),
-    waiting=st.lists(st.builds(Waiting, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, walltime=st.none() | SPANS), max_size=3).map(tuple),
+    backfill=st.none() | st.builds(Backfill, last=TIMES, every=st.just(timedelta(seconds=30)),
+    depth=st.none() | COUNTS),
+    running=st.lists(st.builds(Booking, ends_at=TIMES, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, node=WORDS),
+    max_size=3).map(tuple),
+    waiting=st.lists(st.builds(Waiting, cores=COUNTS, gpus=COUNTS, nodes=COUNTS, walltime=st.none() | SPANS),
+    max_size=3).map(tuple),
 )  # fmt: skip
 OFFERS = st.builds(
     Offer,
-    centre=st.sampled_from("abc"), partition=st.sampled_from("xyz"), cores=COUNTS, max_walltime=SPANS, centre_name=WORDS, nodes=COUNTS,
-    memory=COUNTS, memory_per_core=COUNTS, gpus=COUNTS, gpu_model=WORDS, core_hour=AMOUNTS, gpu_hour=AMOUNTS, load=st.none() | LOADS,
-    taken_at=st.none() | TIMES, max_age=SPANS, state=st.sampled_from(["up", "stale", "down", "unknown"]), why=WORDS,
+    centre=st.sampled_from("abc"), partition=st.sampled_from("xyz"), cores=COUNTS, max_walltime=SPANS,
+    centre_name=WORDS, nodes=COUNTS, memory=COUNTS, memory_per_core=COUNTS, gpus=COUNTS, gpu_model=WORDS,
+    core_hour=AMOUNTS, gpu_hour=AMOUNTS, load=st.none() | LOADS, taken_at=st.none() | TIMES, max_age=SPANS,
+    state=st.sampled_from(["up", "stale", "down", "unknown"]), why=WORDS,
     pending=st.lists(st.builds(Shape, COUNTS, COUNTS, COUNTS), max_size=2).map(tuple), refused=WORDS, order=COUNTS,
     startup=st.floats(0, 1e6), maintenance=st.lists(MAINTENANCE, max_size=2).map(tuple),
     announcements=st.lists(ANNOUNCEMENTS, max_size=2).map(tuple), age=st.none() | SPANS, open_for=st.none() | SPANS,
@@ -67,10 +74,14 @@ def there_and_back(inputs: Inputs) -> Inputs:
     made, snapshots = record.encode(inputs, NOW)
     own, terms = json.loads(json.dumps([made, record.encode_terms(inputs.offers)]))
     kept = {
-        (centre, taken_at): json.loads(json.dumps(record.encode_loads(loads, taken_at))) for (centre, taken_at), loads in snapshots.items()
+        (centre, taken_at): json.loads(json.dumps(record.encode_loads(loads, taken_at)))
+        for (centre, taken_at), loads in snapshots.items()
     }
     wanted = record.snapshots(own, terms, NOW)
-    loads = {(centre, taken_at): record.decode_loads(kept.get((centre, taken_at), {}), taken_at) for centre, taken_at in wanted}
+    loads = {
+        (centre, taken_at): record.decode_loads(kept.get((centre, taken_at), {}), taken_at)
+        for centre, taken_at in wanted
+    }
     return record.decode(record.Record(own=own, terms=terms, loads=loads), NOW)
 
 
@@ -92,7 +103,9 @@ def test_a_load_comes_back_as_it_was(one: PartitionLoad) -> None:
 
 @given(FEDERATIONS, RANGES)
 def test_what_a_decision_was_made_from_comes_back_as_it_was(offers: tuple[Offer, ...], ranges: Any) -> None:
-    back = there_and_back(Inputs(offers=offers, forecast=Forecast(ranges), policy="cheapest", weights=Usual(2.0, 0.5, 0.0)))
+    back = there_and_back(
+        Inputs(offers=offers, forecast=Forecast(ranges), policy="cheapest", weights=Usual(2.0, 0.5, 0.0))
+    )
     assert (back.offers, back.policy, back.weights) == (offers, "cheapest", Usual(2.0, 0.5, 0.0))
     known = {"", *(one.centre for one in offers)}
     assert dict(back.forecast.ranges) == {kind: promised for kind, promised in ranges.items() if kind.centre in known}
@@ -112,7 +125,9 @@ def test_a_replay_knows_what_was_promised_then() -> None:
     inputs = Inputs(offers=(offer(),), forecast=learned.forecast())
     decided = place(request(), inputs.offers, now=NOW, forecast=inputs.forecast)
     again = record.replay(request(), there_and_back(inputs), NOW)
-    assert again == decided and again.best is not None and again.best.range is not None and again.best.range.starts == 20
+    assert (
+        again == decided and again.best is not None and again.best.range is not None and again.best.range.starts == 20
+    )
 
 
 def test_another_policy_may_choose_another_place() -> None:
@@ -127,7 +142,9 @@ def test_a_replay_weighs_as_it_was_weighed_then() -> None:
     fuller = offer("alpha", load=load(node(cores_used=4), node("n2", cores_used=4)), core_hour=Amount(1))
     emptier = offer("beta", core_hour=Amount(9 * 10**6), order=1)
     best = {
-        price: record.replay(request(), there_and_back(Inputs(offers=(fuller, emptier), weights=Usual(1.0, price, 3.0))), NOW).best
+        price: record.replay(
+            request(), there_and_back(Inputs(offers=(fuller, emptier), weights=Usual(1.0, price, 3.0))), NOW
+        ).best
         for price in (0.0, 100.0)
     }
     assert {price: one.offer.centre for price, one in best.items() if one} == {0.0: "beta", 100.0: "alpha"}

@@ -27,7 +27,8 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"gpus": 1}, {}, "needs 1 GPU on one node; it has no GPU"),
     ({"gpus": 4}, {"gpus": 2}, "needs 4 GPUs on one node; the largest has 2"),
     ({"gpus": 1, "gpu_model": "a100"}, {"gpus": 2, "gpu_model": "k100"}, "needs a a100 GPU; it has k100"),
-    ({"gpus": 1}, {"gpus": 2, "gpus_priced": False}, "its GPUs have no price: ask its centre's administrators to set it"),
+    ({"gpus": 1}, {"gpus": 2, "gpus_priced": False}, "its GPUs have no price: ask its centre's administrators to set "
+    "it"),
     ({"memory": 32 * GIB}, {}, "needs 32 GiB of memory on one node; the largest has 16 GiB"),
     ({"cores": 8}, {"memory_per_core": 4 * GIB},
      "needs 32 GiB of memory on one node (4 GiB per core, as the request names no amount); the largest has 16 GiB"),

@@ -1,4 +1,5 @@
-"""One hub over the four real centres of the testbed, for the tests of this folder: the command that an operator types."""
+"""One hub over the four real centres of the testbed, for the tests of this folder: the command that an operator
+types."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ SESSION = "/opt/scnet/session"  # where the pages say that the session environme
 def hub(request: pytest.FixtureRequest, testbed: tb.Testbed, session_environment: Path) -> Iterator[Running]:
     """By the demo's federation page, or by the module's own `FEDERATION`."""
     testbed.bind(session_environment, SESSION)
-    home = testbed.outfit(Path(tempfile.mkdtemp(prefix="sc-")), watch=(4, 2), listen_port=secrets.choice(range(19000, 29000)))
+    home = testbed.outfit(
+        Path(tempfile.mkdtemp(prefix="sc-")), watch=(4, 2), listen_port=secrets.choice(range(19000, 29000))
+    )
     if page := getattr(request.module, "FEDERATION", ""):
         (home / "federation.toml").write_text(page)
     running = start(home, "--centres", "given", "--host", testbed.hub)

@@ -1,4 +1,5 @@
-"""The main job on four real centres, in Chromium: pinned to each, and at the best; a Dask cluster where the session is."""
+"""The main job on four real centres, in Chromium: pinned to each, and at the best; a Dask cluster where the session
+is."""
 
 from __future__ import annotations
 

@@ -35,5 +35,7 @@ async def test_workers_run_beside_the_notebook(hub: Running, testbed: tb.Testbed
         kernel.close()
         await browser.stop()
         await eventually(lambda: not hub.operator.sessions(), 90)
-        charged = await eventually(lambda: [one for one in hub.operator.sessions(all=True) if one["charged"] is None] == [] and "all", 90)
+        charged = await eventually(
+            lambda: [one for one in hub.operator.sessions(all=True) if one["charged"] is None] == [] and "all", 90
+        )
         assert charged == "all"

@@ -1,4 +1,5 @@
-"""What goes wrong at a real centre gets a sentence and loses nothing: asked through the hub's door, broken at the centre."""
+"""What goes wrong at a real centre gets a sentence and loses nothing: asked through the hub's door, broken at the
+centre."""
 
 from __future__ import annotations
 
@@ -27,9 +28,19 @@ def until(broker: httpx.Client, session: Json, *states: str, seconds: float = 60
 
 
 @pytest.mark.parametrize("centre", ["a", "b", "c", "d"])
-def test_the_same_job_runs_at_every_centre_as_the_persons_own_account(hub: Running, testbed: tb.Testbed, centre: str) -> None:
+def test_the_same_job_runs_at_every_centre_as_the_persons_own_account(
+    hub: Running, testbed: tb.Testbed, centre: str
+) -> None:
     with hub.as_hub("grace") as broker:
-        session = batch(broker, "sh", "-c", "id -un; pwd; echo $GREETING", centre=centre, env={"GREETING": "a 'b' $c"}, project="climate")
+        session = batch(
+            broker,
+            "sh",
+            "-c",
+            "id -un; pwd; echo $GREETING",
+            centre=centre,
+            env={"GREETING": "a 'b' $c"},
+            project="climate",
+        )
         ended = until(broker, session, "charged")
         said = broker.get(f"sessions/{session['id']}/log").json()["log"].splitlines()
     assert ended["end_reason"] == "The program ended by itself." and ended["charged"] >= 0  # Slurm counts whole seconds
@@ -53,14 +64,18 @@ def test_a_shell_that_talks_does_no_harm(hub: Running, testbed: tb.Testbed) -> N
         assert broker.get(f"sessions/{session['id']}/log").json()["log"].endswith("hello\n")
 
 
-def test_a_shell_that_asks_a_question_gets_no_answer_and_is_said_to_have_eaten_the_file(hub: Running, testbed: tb.Testbed) -> None:
+def test_a_shell_that_asks_a_question_gets_no_answer_and_is_said_to_have_eaten_the_file(
+    hub: Running, testbed: tb.Testbed
+) -> None:
     with testbed.broken("b", "curious"), hub.as_hub("ada") as broker:
         session = batch(broker, "echo", "hello", centre="b", project="climate")
         ended = until(broker, session, "charged")
     assert "bytes arrived" in ended["end_reason"] and ended["charged"] == ended["held"] == 0
 
 
-def test_a_scheduler_that_is_gone_keeps_sessions_and_the_others_do_not_notice(hub: Running, testbed: tb.Testbed) -> None:
+def test_a_scheduler_that_is_gone_keeps_sessions_and_the_others_do_not_notice(
+    hub: Running, testbed: tb.Testbed
+) -> None:
     """Stopped, not killed: a slurmctld that is killed in the first seconds of a job forgets that it started."""
     with hub.as_hub("ada") as broker:
         there = batch(broker, "sleep", "600", centre="a", name="there", project="climate")

@@ -1,7 +1,8 @@
-"""A month over four real centres, end to end: work is done and charged, the month passes, its days' accounting comes in, and it is closed.
+"""A month over four real centres, end to end: work is done and charged, the month passes, its days' accounting comes
+in, and it is closed.
 
-The month passes for a broker of the test's own, whose clock is ahead, over a copy of the running one's books; the centres that it asks are
-the real ones.
+The month passes for a broker of the test's own, whose clock is ahead, over a copy of the running one's books; the
+centres that it asks are the real ones.
 """
 
 from __future__ import annotations
@@ -53,12 +54,20 @@ async def a_month_later(hub: Running, folder: Path, now: datetime) -> AsyncItera
 
 
 @pytest.mark.usefixtures("nothing_left")
-async def test_a_month_closes_from_the_work_of_four_centres_to_who_owes_whom(hub: Running, testbed: tb.Testbed, tmp_path: Path) -> None:
+async def test_a_month_closes_from_the_work_of_four_centres_to_who_owes_whom(
+    hub: Running, testbed: tb.Testbed, tmp_path: Path
+) -> None:
     month = period_of(datetime.now(UTC))
     with hub.as_hub("ada") as door:
         body = {"kind": "batch", "argv": ["sleep", "2"], "cores": 1, "walltime": "10m"}
-        ours = {centre: door.post("sessions", json={**body, "name": f"m-{centre}", "centre": centre}).json()["id"] for centre in "abcd"}
-    every = [wait_for(lambda one=one: (done := hub.operator.session(one))["state"] == "charged" and done, 150) for one in ours.values()]
+        ours = {
+            centre: door.post("sessions", json={**body, "name": f"m-{centre}", "centre": centre}).json()["id"]
+            for centre in "abcd"
+        }
+    every = [
+        wait_for(lambda one=one: (done := hub.operator.session(one))["state"] == "charged" and done, 150)
+        for one in ours.values()
+    ]
     assert {one["centre"] for one in every} == set("abcd") and all(one["charged"] > 0 for one in every)
 
     async with a_month_later(hub, tmp_path, month.end + timedelta(hours=2)) as later:
@@ -85,7 +94,9 @@ async def test_a_month_closes_from_the_work_of_four_centres_to_who_owes_whom(hub
 
         name = (month.name, "GRANT", "a")
         lines = (await later.settling.entries(name, OPERATOR))["entries"]
-        assert {one["key"] for one in lines} <= entries and f"settle:{ours['a']}" in " ".join(one["key"] for one in lines)
+        assert {one["key"] for one in lines} <= entries and f"settle:{ours['a']}" in " ".join(
+            one["key"] for one in lines
+        )
         await later.settling.bills(month.name, "GRANT", "", OPERATOR, tmp_path / "bills.csv")
         with (tmp_path / "bills.csv").open(newline="") as bills:
             rows = list(csv.DictReader(bills))

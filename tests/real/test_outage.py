@@ -1,6 +1,8 @@
-"""A centre's network is pulled, the hub is restarted meanwhile, and it is plugged in again: the notebook goes on, the charge is right.
+"""A centre's network is pulled, the hub is restarted meanwhile, and it is plugged in again: the notebook goes on, the
+charge is right.
 
-SCNET_OUTAGE_MINUTES=10 makes the outage as long as a person would remember it; in the suite it lasts for most of a minute.
+SCNET_OUTAGE_MINUTES=10 makes the outage as long as a person would remember it; in the suite it lasts for most of a
+minute.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("centre", ["a", "b"])
-async def test_a_notebook_computes_on_through_an_outage_of_its_centres_network(hub: Running, testbed: tb.Testbed, centre: str) -> None:
+async def test_a_notebook_computes_on_through_an_outage_of_its_centres_network(
+    hub: Running, testbed: tb.Testbed, centre: str
+) -> None:
     async with Browser(hub.url, "ada") as ada:
         await ada.log_in(hub.passwords["ada"])
         await ada.start(profile="small", centre=centre)
@@ -52,7 +56,9 @@ async def test_a_notebook_computes_on_through_an_outage_of_its_centres_network(h
         same = await asyncio.to_thread(hub.operator.session, session["id"])
         assert (same["state"], same["job_id"]) == ("ready", session["job_id"])
         await ada.stop()
-    charged = await asyncio.to_thread(wait_for, lambda: (one := hub.operator.session(session["id"]))["state"] == "charged" and one, 90)
+    charged = await asyncio.to_thread(
+        wait_for, lambda: (one := hub.operator.session(session["id"]))["state"] == "charged" and one, 90
+    )
     elapsed = int(testbed.at(centre, ["sacct", "-nXP", "-j", session["job_id"], "-o", "ElapsedRaw"], check=True).stdout)
     assert elapsed >= SECONDS
     assert charged["charged"] == pytest.approx(elapsed / 3600 * session["cores"] * CENTRES[centre].core_hour, abs=1e-5)

@@ -1,9 +1,9 @@
-"""Random jobs at real schedulers, ended in every way that a job can end: each charge is what the centre's own accounting says, to the
-second and to the millionth of a credit.
+"""Random jobs at real schedulers, ended in every way that a job can end: each charge is what the centre's own
+accounting says, to the second and to the millionth of a credit.
 
-The accounting is asked here by the centre's admin, with sacct, qacct and oarstat, and multiplied out by the page's prices: nothing of the
-product's own reading is trusted. SCNET_JOBS=500 is the long run (SCNET_SEED: another one), in which some jobs also run into their walltime
-and some nodes die; in the suite there are few, and short ones.
+The accounting is asked here by the centre's admin, with sacct, qacct and oarstat, and multiplied out by the page's
+prices: nothing of the product's own reading is trusted. SCNET_JOBS=500 is the long run (SCNET_SEED: another one), in
+which some jobs also run into their walltime and some nodes die; in the suite there are few, and short ones.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ NODE_UP = {
 }
 TWICE = 'if [ -e again ]; then sleep "$0"; else touch again; sleep 600; fi'
 # Slurm keeps a job back for two minutes after that, its admin need not; within its second the node would refuse it.
-START_NOW = 'sleep 2; until [ "$(squeue -h -j "$0" -o %t)" != PD ]; do scontrol update "JobId=$0" StartTime=now; sleep 0.2; done'
+START_NOW = (
+    'sleep 2; until [ "$(squeue -h -j "$0" -o %t)" != PD ]; do scontrol update "JobId=$0" StartTime=now; '
+    "sleep 0.2; done"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,9 @@ class Job:
         """Follows the session until it is in one of these states, or over."""
         deadline, one = time.monotonic() + PATIENCE, self.document()
         while one["state"] not in (*states, "charged"):
-            assert time.monotonic() < deadline, f"{self.plan} is {one['state']}, not {states}: {one['reason'] or one['unknown_why']}"
+            assert time.monotonic() < deadline, (
+                f"{self.plan} is {one['state']}, not {states}: {one['reason'] or one['unknown_why']}"
+            )
             one = self.document(wait=15, seen=one["version"])
         return one
 
@@ -110,7 +115,9 @@ class Job:
         assert one["state"] == "ready", f"{self.plan} is over before it could be ended: {one['end_reason']}"
         time.sleep(self.plan.seconds)
         deadline = time.monotonic() + PATIENCE
-        while not one["node"] and one["live"] and time.monotonic() < deadline:  # told by the scheduler, at its next look
+        while (
+            not one["node"] and one["live"] and time.monotonic() < deadline
+        ):  # told by the scheduler, at its next look
             one = self.document(wait=5, seen=one["version"])
         return one
 
@@ -200,7 +207,9 @@ def plans() -> Iterator[Plan]:
     ways = {name: way for name, way in WAYS.items() if LONG or not way.long}
     pairs = [(name, centre) for name, way in ways.items() for centre in way.centres]
     pairs.sort(key=lambda one: (not ways[one[0]].long, one[1] != "d"))
-    by_chance = dice.choices(pairs, [ways[name].share * SHARES[centre] for name, centre in pairs], k=max(JOBS - len(pairs), 0))
+    by_chance = dice.choices(
+        pairs, [ways[name].share * SHARES[centre] for name, centre in pairs], k=max(JOBS - len(pairs), 0)
+    )
     for number, (way, centre) in enumerate([*pairs, *by_chance][:JOBS], 1):
         there, whole, name = CENTRES[centre], ways[way].whole, f"job-{number}"
         gpus = int(not whole and there.kind != "oar" and dice.random() < 0.2)

@@ -1,4 +1,5 @@
-"""What one person can't do to another at a centre, and what no list, log or script of a centre shows: asked at the centre itself.
+"""What one person can't do to another at a centre, and what no list, log or script of a centre shows: asked at the
+centre itself.
 
 One JupyterLab of ada's at each real centre; grace has an account there, a shell on the login node and on the very node.
 """
@@ -86,7 +87,10 @@ def lab(request: pytest.FixtureRequest, hub: Running, testbed: tb.Testbed) -> It
     secrets = {
         "token": start["env"]["JUPYTERHUB_API_TOKEN"],
         "nonce": start["nonce"],
-        **{f"the {name} token": read_secret(hub.home / "secrets" / f"{name}.token") for name in ("hub", "operator", "proxy")},
+        **{
+            f"the {name} token": read_secret(hub.home / "secrets" / f"{name}.token")
+            for name in ("hub", "operator", "proxy")
+        },
     }
     yield Lab(centre, hub.operator.session(session["id"]), folder, secrets, testbed)
     hub.operator.stop(session["id"])
@@ -118,8 +122,15 @@ def test_a_stranger_sees_no_job_where_the_centre_keeps_them_private(lab: Lab) ->
 def test_a_stranger_on_the_same_node_is_not_let_into_the_session(lab: Lab) -> None:
     found = lab.as_admin(lab.node, f"grep -oE 'http://[0-9.]+:[0-9]+/user/ada/' {lab.folder}/log | head -1").strip()
     assert found
-    for path, expected in (("api/contents", "403"), ("api/kernels", "403"), ("lab", "302"), ("files/.scnet-link", "302")):
-        code = lab.as_grace(lab.node, ["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", f"{found}{path}"]).stdout
+    for path, expected in (
+        ("api/contents", "403"),
+        ("api/kernels", "403"),
+        ("lab", "302"),
+        ("files/.scnet-link", "302"),
+    ):
+        code = lab.as_grace(
+            lab.node, ["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", f"{found}{path}"]
+        ).stdout
         assert code == expected, (path, code)
 
 
@@ -139,7 +150,9 @@ async def test_a_stranger_does_not_get_in_through_the_proxy(lab: Lab, hub: Runni
 
 
 def test_no_list_script_or_log_of_the_centre_shows_a_secret(lab: Lab) -> None:
-    seen = {words: lab.as_admin(lab.centre, words.format(job=lab.session["job_id"])) for words in (*LISTS[lab.centre], LOGS)}
+    seen = {
+        words: lab.as_admin(lab.centre, words.format(job=lab.session["job_id"])) for words in (*LISTS[lab.centre], LOGS)
+    }
     seen |= {f"{words} on the node": lab.as_admin(lab.node, words) for words in ("ps axww", LOGS)}
     seen["ps on the login node"] = lab.as_admin(lab.centre, "ps axww")
     assert lab.session["id"] in "".join(seen.values()), "the lists show the job at all"
@@ -151,13 +164,19 @@ def test_no_log_of_the_hub_or_of_the_session_shows_a_secret(lab: Lab, hub: Runni
     texts = {path.name: path.read_text(errors="replace") for path in (hub.home / "logs").glob("*.log")}
     texts["the session's own"] = lab.as_admin(lab.centre, f"cat {lab.folder}/log")
     assert len(texts) >= 4 and all(texts.values())
-    assert not [(name, where) for where, text in texts.items() for name, secret in lab.secrets.items() if secret in text]
+    assert not [
+        (name, where) for where, text in texts.items() for name, secret in lab.secrets.items() if secret in text
+    ]
 
 
 def test_the_start_file_is_emptied_when_the_session_is_over(hub: Running, testbed: tb.Testbed) -> None:
     with hub.as_hub("ada") as broker:
-        done = broker.post("sessions", json={"kind": "batch", "argv": ["true"], "centre": "a", "env": {"MY_KEY": "s3cret-of-mine"}}).json()
-        session = wait_for(lambda: (one := broker.get(f"sessions/{done['id']}").json())["state"] == "charged" and one, 60)
+        done = broker.post(
+            "sessions", json={"kind": "batch", "argv": ["true"], "centre": "a", "env": {"MY_KEY": "s3cret-of-mine"}}
+        ).json()
+        session = wait_for(
+            lambda: (one := broker.get(f"sessions/{done['id']}").json())["state"] == "charged" and one, 60
+        )
     assert session["end_reason"] == "The program ended by itself."
     text = testbed.at("a", ["cat", f"/home/ada/.scnet/{done['id']}/start.json"], check=True).stdout
     assert text.strip() == "{}"
@@ -173,7 +192,9 @@ def test_an_account_is_linked_by_the_word_left_there_and_by_nothing_else(hub: Ru
         asked = broker.post("account-links/a", json={"account": "adm1"}).json()
         assert broker.post("account-links/a/proof").json()["code"] == "not-proven"
         assert broker.post("account-links/a", json={"account": "ada"}).json()["code"] == "account-taken"
-        testbed.at("a", ["sh", "-c", asked["command"]], account="grace", check=True)  # in a home that is not that account's
+        testbed.at(
+            "a", ["sh", "-c", asked["command"]], account="grace", check=True
+        )  # in a home that is not that account's
         assert broker.post("account-links/a/proof").json()["code"] == "not-proven"
         testbed.at("a", ["sh", "-c", asked["command"]], account="adm1", check=True)
         assert broker.post("account-links/a/proof").json()["account"] == "adm1"

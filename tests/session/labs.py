@@ -1,4 +1,5 @@
-"""A JupyterLab with the session's steward and its extension, as a session has them, but with no hub: its broker is a fake one."""
+"""A JupyterLab with the session's steward and its extension, as a session has them, but with no hub: its broker is a
+fake one."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ Json = dict[str, Any]
 class Lab:
     """`url` ends with a slash; `token` lets in; `home` is the working folder."""
 
-    def __init__(self, broker: FakeBroker | None, session: str = "lab", home: Path | None = None, port: int = 0, **env: str) -> None:
+    def __init__(
+        self, broker: FakeBroker | None, session: str = "lab", home: Path | None = None, port: int = 0, **env: str
+    ) -> None:
         self.token = "a-labs-token"
         self.folder = Path(tempfile.mkdtemp(prefix="sc-"))
         self.home = home or self.folder / "home"
@@ -39,18 +42,24 @@ class Lab:
             "JUPYTER_CONFIG_PATH": str(ROOT / "scnet_hub/node/jupyter"), "JUPYTER_PATH": str(ROOT / "extensions/lab"),
             "JUPYTER_RUNTIME_DIR": str(self.folder / "run"), **env,
         }  # fmt: skip
-        self.http = httpx.Client(base_url=self.url, headers={"Authorization": f"token {self.token}"}, timeout=30, trust_env=False)
+        self.http = httpx.Client(
+            base_url=self.url, headers={"Authorization": f"token {self.token}"}, timeout=30, trust_env=False
+        )
 
     def __enter__(self) -> Self:
         for folder in (self.home, self.active):
             folder.mkdir(exist_ok=True)
         argv = [
-            sys.executable, "-c", "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; main()",
-            "--no-browser", "--allow-root", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
-            "--ServerApp.base_url=/user/ada/", f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.home}",
+            sys.executable, "-c", "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import "
+            "main; main()",
+            "--no-browser", "--allow-root", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0",
+            "--ServerApp.ip=127.0.0.1", "--ServerApp.base_url=/user/ada/", f"--IdentityProvider.token={self.token}",
+            f"--ServerApp.root_dir={self.home}",
         ]  # fmt: skip
         self.log = (self.folder / "log").open("wb")
-        self.process = subprocess.Popen(argv, env=self.env, cwd=self.home, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(
+            argv, env=self.env, cwd=self.home, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+        )
         until(self.answers, 90)
         return self
 
@@ -113,13 +122,17 @@ class Kernel:
 
         key = secrets.token_hex(8)
         header = {"msg_id": key, "msg_type": kind, "username": "", "session": "s", "version": "5.3", "date": ""}
-        self.socket.send(json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}))
+        self.socket.send(
+            json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"})
+        )
         return key
 
     def until_idle(self, key: str) -> None:
         until(
             lambda: [
-                one for one in self.heard if one["parent_header"].get("msg_id") == key and one["content"].get("execution_state") == "idle"
+                one
+                for one in self.heard
+                if one["parent_header"].get("msg_id") == key and one["content"].get("execution_state") == "idle"
             ],
             60,
         )

@@ -48,7 +48,10 @@ def test_a_program_that_computes_is_at_work_though_its_shell_has_gone(start) -> 
 
 
 def test_a_program_that_moves_data_is_at_work(start) -> None:  # type: ignore[no-untyped-def]
-    code = "import time\nprint(1, flush=True)\nf = open('/dev/zero', 'rb', buffering=0)\nwhile True: f.read(100_000); time.sleep(0.02)"
+    code = (
+        "import time\nprint(1, flush=True)\nf = open('/dev/zero', 'rb', buffering=0)\nwhile True: f.read(100_000); "
+        "time.sleep(0.02)"
+    )
     start(code).stdout.readline()
     assert [one for one in working(activity.Processes("s1"), 2.0) if "python" in one]
 
@@ -75,7 +78,9 @@ def test_a_stat_line_with_a_name_that_misleads_is_read() -> None:
 
 
 def test_marks_count_by_the_youngest(tmp_path: Path) -> None:
-    assert activity.marked(str(tmp_path)) == float("inf") == activity.marked(str(tmp_path / "gone")) == activity.marked("")
+    assert (
+        activity.marked(str(tmp_path)) == float("inf") == activity.marked(str(tmp_path / "gone")) == activity.marked("")
+    )
     for name, age in (("a", 100), ("b", 20)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age,) * 2)

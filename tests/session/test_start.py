@@ -56,7 +56,8 @@ def start_file(folder: Path, home: Any, argv: list[str], **more: Any) -> Path:
     call_home = f"http://127.0.0.1:{home.server_port}/call-home"
     path.write_text(
         json.dumps(
-            {"session": "s", "kind": "batch", "argv": argv, "env": {"TOKEN": "secret", "A": "b c"}, "nonce": "n", "call_home": call_home,
+            {"session": "s", "kind": "batch", "argv": argv, "env": {"TOKEN": "secret", "A": "b c"}, "nonce": "n",
+            "call_home": call_home,
              "home": str(folder / "home"), "host": "", **more}
         )
     )  # fmt: skip
@@ -67,12 +68,20 @@ def start_file(folder: Path, home: Any, argv: list[str], **more: Any) -> Path:
 def run(path: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.run(
-        [sys.executable, "-m", "scnet_hub.node.start", str(path)], capture_output=True, text=True, timeout=60, env=env, cwd=path.parent
+        [sys.executable, "-m", "scnet_hub.node.start", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=env,
+        cwd=path.parent,
     )
 
 
 def test_a_batch_job_becomes_its_program_in_its_environment(tmp_path: Path, home: Any) -> None:
-    code = "import os; print(os.environ['A'], os.path.relpath(os.getcwd(), os.environ['HOME']), os.environ['TOKEN'], os.listdir())"
+    code = (
+        "import os; print(os.environ['A'], os.path.relpath(os.getcwd(), os.environ['HOME']), os.environ['TOKEN'], "
+        "os.listdir())"
+    )
     done = run(start_file(tmp_path, home, ["python", "-c", code]))
     assert (done.returncode, done.stdout) == (0, "b c scnet-jobs/s secret []\n")
     assert stat.S_IMODE((tmp_path / "home" / "scnet-jobs" / "s").stat().st_mode) == 0o700
@@ -101,11 +110,23 @@ def test_a_log_over_its_ceiling_is_cut_and_says_so(tmp_path: Path, home: Any, mo
     path = start_file(tmp_path, home, ["python", "-c", FLOOD], log_limit=50_000)
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with (tmp_path / "log").open(mode) as log:
-        subprocess.run([sys.executable, "-m", "scnet_hub.node.start", str(path)], stdout=log, stderr=log, timeout=60, env=env, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "scnet_hub.node.start", str(path)],
+            stdout=log,
+            stderr=log,
+            timeout=60,
+            env=env,
+            check=True,
+        )
     text = (tmp_path / "log").read_text()
-    before, found, after = text.partition("\n[scnet] This log reached 50,000 bytes, the most that a log may take at this centre: ")
+    before, found, after = text.partition(
+        "\n[scnet] This log reached 50,000 bytes, the most that a log may take at this centre: "
+    )
     assert before.startswith("first\n") and len(before) == 25_000 and found
-    assert after.endswith("Let your program write large output to a file of your own.\nlast\nno child\n") and "\0" not in text
+    assert (
+        after.endswith("Let your program write large output to a file of your own.\nlast\nno child\n")
+        and "\0" not in text
+    )
 
 
 def test_a_log_that_is_cut_again_says_how_much_is_missing_in_all(tmp_path: Path) -> None:
@@ -185,7 +206,9 @@ def test_a_name_that_leads_out_of_the_folder_starts_nothing(tmp_path: Path, home
 
 def test_a_job_that_is_started_once_more_has_fresh_files_and_keeps_its_own(tmp_path: Path, home: Any) -> None:
     code = "cat count 2>/dev/null; echo 1 >> count; echo spoilt > in"
-    path = start_file(tmp_path, home, ["sh", "-c", f"cat in; {code}"], files={"in": base64.b64encode(b"fresh ").decode()})
+    path = start_file(
+        tmp_path, home, ["sh", "-c", f"cat in; {code}"], files={"in": base64.b64encode(b"fresh ").decode()}
+    )
     assert (run(path).stdout, run(path).stdout) == ("fresh ", "fresh 1\n")
 
 
@@ -210,10 +233,17 @@ def test_pip_installs_into_the_persons_own_folder_and_jobs_find_it(tmp_path: Pat
     done = run(start_file(tmp_path, home, ["pip", "install", "--no-index", "--disable-pip-version-check", str(wheel)]))
     assert done.returncode == 0, done.stderr
     done = run(
-        start_file(tmp_path, home, ["python", "-c", "import mine, numpy, scnet_hub; print(mine.__file__, numpy.__file__)"], kind="dask")
+        start_file(
+            tmp_path,
+            home,
+            ["python", "-c", "import mine, numpy, scnet_hub; print(mine.__file__, numpy.__file__)"],
+            kind="dask",
+        )
     )
     own, theirs = done.stdout.split()
-    assert own.startswith(str(tmp_path / "home/.local/share/scnet")) and theirs.startswith(sysconfig.get_path("purelib"))
+    assert own.startswith(str(tmp_path / "home/.local/share/scnet")) and theirs.startswith(
+        sysconfig.get_path("purelib")
+    )
     assert sorted(os.listdir(sysconfig.get_path("purelib"))) == before
 
 
@@ -260,7 +290,9 @@ def test_a_terminal_reads_the_profile_and_still_finds_the_sessions_commands(tmp_
     (tmp_path / ".bash_profile").write_text("export PATH=/opt/mine:/usr/bin:/bin GREETING=hello\n")
     env = {"HOME": str(tmp_path), "SHELL": bash, "PATH": f"{folder}:/usr/bin:/bin"}
     script = "type -p python; echo $GREETING ${PATH%%:*}"
-    done = subprocess.run([*terminal.command(env), "-i"], input=script, env=env, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [*terminal.command(env), "-i"], input=script, env=env, capture_output=True, text=True, timeout=30
+    )
     assert done.stdout.split() == [str(folder / "python"), "hello", "/opt/mine"], done.stderr
 
 

@@ -1,4 +1,5 @@
-"""The steward in a real JupyterLab server, with a kernel, a terminal and a broker that speaks REST: what it tells, and what it does."""
+"""The steward in a real JupyterLab server, with a kernel, a terminal and a broker that speaks REST: what it tells, and
+what it does."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def broker() -> Iterator[FakeBroker]:
 @pytest.fixture(scope="module")
 def lab(broker: FakeBroker) -> Iterator[Lab]:
     """A calm one, whose idle timeout nobody reaches."""
-    broker.lab(expires_at=in_(1000), warnings=[{"code": "maintenance", "message": "New cooling from 18:00.", "at": in_(600)}])
+    broker.lab(
+        expires_at=in_(1000), warnings=[{"code": "maintenance", "message": "New cooling from 18:00.", "at": in_(600)}]
+    )
     with Lab(broker, SCNET_IDLE_TIMEOUT="7200") as running:
         yield running
 
@@ -154,7 +157,9 @@ def test_a_cell_that_runs_long_and_waits_keeps_it(short: Lab, broker: FakeBroker
     kernel.close()
 
 
-def test_short_cells_now_and_then_keep_it_but_a_panel_that_refreshes_itself_does_not(short: Lab, broker: FakeBroker) -> None:
+def test_short_cells_now_and_then_keep_it_but_a_panel_that_refreshes_itself_does_not(
+    short: Lab, broker: FakeBroker
+) -> None:
     kernel = short.kernel()
     kernel.until_idle(kernel.run(COMMS))
     end = time.monotonic() + IDLE * 1.5
@@ -195,7 +200,11 @@ def test_a_job_in_a_terminal_keeps_it(short: Lab, broker: FakeBroker) -> None:
 def test_in_the_last_minutes_that_are_paid_for_it_says_when_it_stops_and_asks_often() -> None:
     now, at = [100.0], datetime(2026, 11, 23, 9, tzinfo=UTC)
     one = steward.Steward({}, None, clock=lambda: now[0])
-    document = {"expires_at": "2026-11-23T17:00:00Z", "stops_at": "2026-11-23T09:10:00Z", "lease_end": "Project p has 0.00 credits left."}
+    document = {
+        "expires_at": "2026-11-23T17:00:00Z",
+        "stops_at": "2026-11-23T09:10:00Z",
+        "lease_end": "Project p has 0.00 credits left.",
+    }
     one._take(document, at)
     assert one.told()["lease"] == {"stops_in_s": 600, "saves_at_s": 300, "why": "Project p has 0.00 credits left."}
     assert one.told()["again_s"] == 30
@@ -206,5 +215,12 @@ def test_in_the_last_minutes_that_are_paid_for_it_says_when_it_stops_and_asks_of
 
 
 def test_durations_read_well() -> None:
-    assert [steward.words(one) for one in (40, 60, 590, 3600, 7200, 5400)] == ["40 s", "1 min", "10 min", "1 h", "2 h", "1 h 30 min"]
+    assert [steward.words(one) for one in (40, 60, 590, 3600, 7200, 5400)] == [
+        "40 s",
+        "1 min",
+        "10 min",
+        "1 h",
+        "2 h",
+        "1 h 30 min",
+    ]
     assert [steward.seconds(one) for one in ("", "x", "-3", "90")] == [0, 0, 0, 90]

@@ -19,7 +19,11 @@ from scnet_hub.simulator.run import Router
 from scnet_hub.simulator.workload import Arrival
 
 CORES, UNTIL = 8, 2000.0
-ARRIVALS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, CORES), st.integers(1, 300), st.integers(0, 200)), min_size=1, max_size=60)
+ARRIVALS = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(1, CORES), st.integers(1, 300), st.integers(0, 200)),
+    min_size=1,
+    max_size=60,
+)
 
 
 def arrivals_of(drawn: list[tuple[int, int, int, int]]) -> list[Arrival]:
@@ -32,8 +36,8 @@ def arrivals_of(drawn: list[tuple[int, int, int, int]]) -> list[Arrival]:
 
 
 def plainly(arrivals: list[Arrival], phase: float) -> list[float]:
-    """The waits by a list of events that is sorted anew for each, and a scan of all that runs: the reference. Those that still wait at the
-    end come last."""
+    """The waits by a list of events that is sorted anew for each, and a scan of all that runs: the reference. Those
+    that still wait at the end come last."""
     events: list[tuple[float, int, str, int]] = [(arrivals[0].at, 0, "arrives", 0)]
     queue: list[int] = []
     running: dict[int, float] = {}
@@ -127,7 +131,12 @@ def test_a_snapshot_s_running_jobs_can_be_had_later(drawn: list[tuple[int, int, 
 
 def test_it_stops_where_a_copy_of_a_request_starts() -> None:
     told: list[float] = []
-    local = Local(Machine(0, 4), [Arrival(0.0, 4, 50.0, 60.0), Arrival(100.0, 1, 5.0, 5.0)], (0.0, 1.0), lambda job, now: told.append(now))
+    local = Local(
+        Machine(0, 4),
+        [Arrival(0.0, 4, 50.0, 60.0), Arrival(100.0, 1, 5.0, 5.0)],
+        (0.0, 1.0),
+        lambda job, now: told.append(now),
+    )
     local.play(10.0)
     request = Request(10.0, 1, 60.0, 30.0, 1, True)
     copy = local.job(1, 30.0, 60.0, request, 10.0)

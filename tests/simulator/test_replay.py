@@ -1,4 +1,5 @@
-"""A hub's decisions against other policies: the same from its record, what would have gone elsewhere, and what may be compared."""
+"""A hub's decisions against other policies: the same from its record, what would have gone elsewhere, and what may be
+compared."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ from tests.placement.build import NOW, load, node, offer, request
 Json = dict[str, Any]
 
 
-def line(number: int, *offers: Offer, waited: float | None = 2.0, code: str = "", **asked: Any) -> tuple[Json, Json, Json]:
+def line(
+    number: int, *offers: Offer, waited: float | None = 2.0, code: str = "", **asked: Any
+) -> tuple[Json, Json, Json]:
     """One decision as a page has it, its terms, and the snapshots that it rests on."""
     at = NOW + timedelta(seconds=number)
     wanted = request(**asked)
@@ -35,12 +38,13 @@ def line(number: int, *offers: Offer, waited: float | None = 2.0, code: str = ""
             "expected_start_s": best.wait.seconds, "cost": float(best.cost),
         }  # fmt: skip
     told = there | {
-        "id": f"d{number}", "decided_at": at.isoformat(), "p50_s": None, "state": "completed", "waited_s": waited, "ready_s": waited,
-        "refused": {"code": code, "why": "w", "times": 3} if code else None,
+        "id": f"d{number}", "decided_at": at.isoformat(), "p50_s": None, "state": "completed", "waited_s": waited,
+        "ready_s": waited, "refused": {"code": code, "why": "w", "times": 3} if code else None,
         "record": {"at": at.isoformat(), "request": request_document(wanted), "own": own, "terms": f"t{number}"},
     }  # fmt: skip
     snapshots = {
-        key: {"centre": key[0], "taken_at": key[1].isoformat(), "loads": record.encode_loads(one, key[1])} for key, one in loads.items()
+        key: {"centre": key[0], "taken_at": key[1].isoformat(), "loads": record.encode_loads(one, key[1])}
+        for key, one in loads.items()
     }
     return told, {f"t{number}": record.encode_terms(offers)}, snapshots
 
@@ -50,7 +54,12 @@ def page(*lines: tuple[Json, Json, Json]) -> Json:
     for _, more, loads in lines:
         terms |= more
         snapshots |= loads
-    told = {"decisions": [one for one, _, _ in lines], "terms": terms, "snapshots": [*snapshots.values()], "left": len(lines)}
+    told = {
+        "decisions": [one for one, _, _ in lines],
+        "terms": terms,
+        "snapshots": [*snapshots.values()],
+        "left": len(lines),
+    }
     return dict(json.loads(json.dumps(told)))
 
 
@@ -77,7 +86,11 @@ def test_its_own_policy_comes_to_what_was_done_and_another_goes_elsewhere() -> N
     assert other["agreed"]["real"] == {"known": 1, "not_known": 0, "mean_s": 4.0, "p50_s": 4.0, "p95_s": 4.0}
     assert other["elsewhere"]["real"]["p50_s"] == 2.0
     first = found["decisions"][0]
-    assert first["logged"]["centre"] == "alpha" and first["policies"]["cheapest"]["centre"] == "beta" and first["same_again"]
+    assert (
+        first["logged"]["centre"] == "alpha"
+        and first["policies"]["cheapest"]["centre"] == "beta"
+        and first["same_again"]
+    )
     assert found["as_decided"]["cost"]["mean"] == 3.0 and found["as_decided"]["agreed"]["count"] == 2
 
 
@@ -89,7 +102,9 @@ def test_weights_of_the_command_line_replace_the_hubs() -> None:
 
 def test_what_was_refused_is_counted_and_not_compared() -> None:
     nowhere = offer("alpha", refused="no account")
-    found = told(line(1, DEAR), line(2, DEAR, code="over-quota", waited=None), line(3, nowhere, code="no-placement", waited=None))
+    found = told(
+        line(1, DEAR), line(2, DEAR, code="over-quota", waited=None), line(3, nowhere, code="no-placement", waited=None)
+    )
     assert found["refused"] == [{"code": "over-quota", "count": 3}, {"code": "no-placement", "count": 3}]
     assert found["requests"] == 1 and found["policies"]["cheapest"]["no_place"] == 1
     assert found["policies"]["cheapest"]["expected"]["known"] == 1
@@ -98,7 +113,11 @@ def test_what_was_refused_is_counted_and_not_compared() -> None:
 
 def test_what_never_started_and_what_nobody_can_tell_is_counted_apart() -> None:
     waits = load(
-        node("n1", cores_used=8), node("n2", cores_used=8), queued_jobs=1, queued_cores=8, waiting=(Waiting(cores=8, walltime=None),)
+        node("n1", cores_used=8),
+        node("n2", cores_used=8),
+        queued_jobs=1,
+        queued_cores=8,
+        waiting=(Waiting(cores=8, walltime=None),),
     )
     found = told(line(1, offer("alpha", load=waits), waited=None))
     soonest = found["policies"]["soonest"]
@@ -123,7 +142,9 @@ def test_a_decision_whose_snapshots_are_gone_is_counted_and_left_out() -> None:
     assert (len(replay.decisions), replay.not_kept) == (1, 2)
 
 
-@pytest.mark.parametrize("change", [{"terms": []}, {"snapshots": [{}]}, {"decisions": [{"record": None}]}, {"terms": {"t1": [{"x": 1}]}}])
+@pytest.mark.parametrize(
+    "change", [{"terms": []}, {"snapshots": [{}]}, {"decisions": [{"record": None}]}, {"terms": {"t1": [{"x": 1}]}}]
+)
 def test_what_is_no_page_is_a_sentence(change: Json) -> None:
     with pytest.raises(BadOption, match="not a page of a decision log"):
         Replay(candidates("", ())).feed(page(line(1, DEAR)) | change)

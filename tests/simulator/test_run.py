@@ -45,7 +45,9 @@ def test_another_seed_is_another_federation() -> None:
 
 def test_each_centre_is_offered_the_load_that_was_wanted() -> None:
     workload = workload_of(Scenario(centres=4, load="tight", days=3, seed=1))
-    loads = sorted(sum(job.cores * job.run for job in centre.arrivals) / centre.cores / 3 / DAY for centre in workload.centres)
+    loads = sorted(
+        sum(job.cores * job.run for job in centre.arrivals) / centre.cores / 3 / DAY for centre in workload.centres
+    )
     assert loads[0] >= 0.80 and loads[-1] <= 1.02  # the last job may be more than was left
     assert all(0 <= job.at <= 3 * DAY for centre in workload.centres for job in centre.arrivals)
 
@@ -118,7 +120,11 @@ def test_copies_are_cancelled_and_those_that_started_twice_are_counted() -> None
     run = Run(small(), make, check=True).go()
     told = summary(run)
     assert told["submissions_per_request"] == 2 and 0 < told["duplicate_starts_per_request"] < 1
-    over = [request for request in run.requests if request.winner and request.started_at and run.now - request.started_at > 3]
+    over = [
+        request
+        for request in run.requests
+        if request.winner and request.started_at and run.now - request.started_at > 3
+    ]
     assert all(not copy.live for request in over for copy in request.copies if copy is not request.winner)
 
 

@@ -19,7 +19,9 @@ def tight() -> Workload:
 
 @cache
 def broken() -> Workload:
-    return workload_of(Scenario(centres=6, load="tight", days=1, seed=1, snapshot_age=30, black_hole=True, outages=True))
+    return workload_of(
+        Scenario(centres=6, load="tight", days=1, seed=1, snapshot_age=30, black_hole=True, outages=True)
+    )
 
 
 def test_the_product_s_own_place_decides() -> None:
@@ -28,15 +30,21 @@ def test_the_product_s_own_place_decides() -> None:
 
 def test_it_is_nearer_to_the_ideal_than_any_plain_policy() -> None:
     told = {name: summary(simulate(tight(), name)) for name in ("least_loaded", "round_robin", "scnet", "all_centres")}
-    assert told["scnet"]["wait_mean_s"] < min(told["least_loaded"]["wait_mean_s"], told["round_robin"]["wait_mean_s"]) / 2
+    assert (
+        told["scnet"]["wait_mean_s"] < min(told["least_loaded"]["wait_mean_s"], told["round_robin"]["wait_mean_s"]) / 2
+    )
     assert told["scnet"]["submissions_per_request"] <= 1.4 and told["scnet"]["duplicate_starts_per_request"] <= 0.02
-    assert told["all_centres"]["submissions_per_request"] == 4 and told["all_centres"]["duplicate_starts_per_request"] == 0
+    assert (
+        told["all_centres"]["submissions_per_request"] == 4 and told["all_centres"]["duplicate_starts_per_request"] == 0
+    )
 
 
 def test_a_black_hole_is_left_out_by_the_breaker_and_nobody_gives_up() -> None:
     told = summary(simulate(broken(), "scnet", check=True))
     careless = summary(simulate(broken(), "earliest_start"))
-    assert told["failed_start_share"] < 0.1 < careless["failed_start_share"] and told["gave_up"] == 0 < careless["gave_up"]
+    assert (
+        told["failed_start_share"] < 0.1 < careless["failed_start_share"] and told["gave_up"] == 0 < careless["gave_up"]
+    )
 
 
 def test_a_snapshot_says_what_runs_and_waits() -> None:

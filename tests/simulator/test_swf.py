@@ -16,7 +16,15 @@ from scnet_hub.simulator.swf import MODAL, Batch, Site, estimate, sites_of
 SAMPLES = Path(__file__).parents[1] / "samples/swf"
 
 
-def line(number: int = 1, submitted: int = 0, run: int = 100, cores: int = 4, asked: int = 200, partition: int = -1, wait: int = 0) -> str:
+def line(
+    number: int = 1,
+    submitted: int = 0,
+    run: int = 100,
+    cores: int = 4,
+    asked: int = 200,
+    partition: int = -1,
+    wait: int = 0,
+) -> str:
     return f"{number} {submitted} {wait} {run} {cores} -1 -1 {cores} {asked} -1 1 1 1 -1 1 {partition} -1 -1"
 
 
@@ -35,7 +43,9 @@ def test_a_real_log_has_its_machine_and_its_estimates() -> None:
 def test_a_log_without_estimates_gets_round_ones_from_its_seed() -> None:
     one, same, other = (read(SAMPLES / "lublin-256-200.swf", Random(seed))[0] for seed in (1, 1, 2))
     assert one == same != other
-    assert all(job.run <= job.estimate for job in one.jobs) and {job.estimate for job in one.jobs if job.run < 7200} <= set(MODAL)
+    assert all(job.run <= job.estimate for job in one.jobs) and {
+        job.estimate for job in one.jobs if job.run < 7200
+    } <= set(MODAL)
     assert one.cores == 256  # its header has MaxNodes only
 
 
@@ -47,7 +57,10 @@ def test_a_gzipped_log_is_the_same_whatever_its_name(tmp_path: Path) -> None:
 
 
 def test_further_columns_and_other_comments_are_left_alone() -> None:
-    assert site(line() + " 77 abc 3.5", "# a comment", "", line(2, 60)).jobs == (Batch(0, 4, 100, 200), Batch(60, 4, 100, 200))
+    assert site(line() + " 77 abc 3.5", "# a comment", "", line(2, 60)).jobs == (
+        Batch(0, 4, 100, 200),
+        Batch(60, 4, 100, 200),
+    )
 
 
 def test_what_never_ran_is_left_out_and_the_rest_is_put_in_order() -> None:
@@ -81,8 +94,14 @@ def test_partitions_can_be_sites_the_busiest_first() -> None:
     [
         ("", "bad has no job that ran"),
         ("; MaxProcs: 8\n", "bad has no job that ran"),
-        ("time,user,cores\n1,ada,4\n", "bad, line 1: this is not the Standard Workload Format (1 columns instead of 18)"),
-        (line() + "\n" + line().replace("100", "x1"), "bad, line 2: this is not the Standard Workload Format ('x1' is no number)"),
+        (
+            "time,user,cores\n1,ada,4\n",
+            "bad, line 1: this is not the Standard Workload Format (1 columns instead of 18)",
+        ),
+        (
+            line() + "\n" + line().replace("100", "x1"),
+            "bad, line 2: this is not the Standard Workload Format ('x1' is no number)",
+        ),
         (line(run=10**15), "line 1"),
         (line().replace(" 100 ", " nan "), "'nan' is no number that can be"),
         ("\x00\x01\x02\xff" * 40, "bad, line 1"),

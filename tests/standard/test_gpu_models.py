@@ -1,4 +1,5 @@
-"""A GPU's model may be digits only or a MIG profile with a plus sign: the same letters from the page to the charge and the usage event."""
+"""A GPU's model may be digits only or a MIG profile with a plus sign: the same letters from the page to the charge and
+the usage event."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def test_a_model_is_the_same_on_the_page_in_a_request_at_slurm_and_in_an_event(m
     assert (offered.gpu_model, offered.gpu_price) == (model, 20.0)
     assert requests.job_request("ada", {"gpus": 1, "gpu_model": model}).gpu_model == model
     assert (
-        f"--gres=gpu:{model}:1" in Slurm("sacct").submit(JobSpec(name="s-1", partition="gpu", argv=("true",), gpus=1, gpu_model=model)).argv
+        f"--gres=gpu:{model}:1"
+        in Slurm("sacct").submit(JobSpec(name="s-1", partition="gpu", argv=("true",), gpus=1, gpu_model=model)).argv
     )
     meters = schema()["$defs"]["MeterReading"]["properties"]["Meter"]["pattern"]  # type: ignore[index, call-overload]
     assert re.search(str(meters), f"gpu-second:{model}")
@@ -49,6 +51,9 @@ def test_no_model_can_add_a_word(model: str) -> None:
 
 
 def test_a_page_may_name_its_accelerators() -> None:
-    assert parse_centre(PAGE.format(top='accelerators = ["dcu", "my_npu"]', model="z100"), source="a").accelerators == ["dcu", "my_npu"]
+    assert parse_centre(PAGE.format(top='accelerators = ["dcu", "my_npu"]', model="z100"), source="a").accelerators == [
+        "dcu",
+        "my_npu",
+    ]
     with pytest.raises(SpecError, match="accelerators"):
         parse_centre(PAGE.format(top='accelerators = ["DCU 2"]', model="z100"), source="a")

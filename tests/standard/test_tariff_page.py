@@ -1,4 +1,5 @@
-"""A centre's page says its prices in all versions and its sales; what can't be a price is refused in a sentence that names the key."""
+"""A centre's page says its prices in all versions and its sales; what can't be a price is refused in a sentence that
+names the key."""
 
 import tomllib
 from datetime import UTC, date, datetime
@@ -71,7 +72,9 @@ def test_gpus_have_a_price_each_or_that_of_the_others() -> None:
 
 def test_a_later_version_keeps_what_it_does_not_name() -> None:
     rest = later("2027-06-01T00:00:00+08:00", "gpu_hour = 30") + later(NEW_YEAR, "core_hour = 1.5\nminimum = 0.1")
-    (none, first), (new_year, second), (_, third) = partition("tariff = { core_hour = 1.2, gpu_hour = 20 }\n" + rest).tariffs()
+    (none, first), (new_year, second), (_, third) = partition(
+        "tariff = { core_hour = 1.2, gpu_hour = 20 }\n" + rest
+    ).tariffs()
     assert (none, new_year) == (None, datetime(2026, 12, 31, 16, tzinfo=UTC))
     assert (first.core_hour, second.core_hour, third.core_hour) == (1.2, 1.5, 1.5)
     assert (second.gpu_hour, third.gpu_hour) == (20, 30)
@@ -98,7 +101,10 @@ def test_a_sale_says_its_hours_as_toml_or_as_people_write_them() -> None:
         ("tariff = { minimum = 1e7 }", "tariff.minimum: Input should be less than or equal to 1000000"),
         ("tariff = { gib_hour = -0.1 }", "tariff.gib_hour: Input should be greater"),
         ("tariff = { gpu_hour = -2 }", "tariff.gpu_hour: Value error, Input should be greater"),
-        ("tariff = { gpu_hour = { a100 = nan } }", "tariff.gpu_hour: Value error, a100: Input should be a finite number"),
+        (
+            "tariff = { gpu_hour = { a100 = nan } }",
+            "tariff.gpu_hour: Value error, a100: Input should be a finite number",
+        ),
         ("tariff = { gpu_hour = { a100 = 1.2345678 } }", "a100: Value error, has more than 6 decimals"),
         ("tariff = { gpu_hour = { a100 = 1, A100 = 2 } }", "names a100 twice"),
         ('tariff = { gpu_hour = { "a b" = 1 } }', "'a b' is not the name of a GPU model"),

@@ -1,4 +1,5 @@
-"""A page that is no TOML which can be read is refused in a sentence that names it, and stops no other page from being read."""
+"""A page that is no TOML which can be read is refused in a sentence that names it, and stops no other page from being
+read."""
 
 from __future__ import annotations
 
@@ -32,7 +33,14 @@ def test_what_no_parser_can_hold_is_refused(text: str) -> None:
 def test_the_other_pages_are_read(tmp_path: Path) -> None:
     partition = {"name": "main", "cores": 4}
     good = CentrePage(
-        id="good", title="Good", transport={"kind": "local"}, partition=partition, python="/p", directory="/d", host="", memory_per_core=0
+        id="good",
+        title="Good",
+        transport={"kind": "local"},
+        partition=partition,
+        python="/p",
+        directory="/d",
+        host="",
+        memory_per_core=0,
     ).text()
     for name, text in {"federation": 'centres = ["[bg]*.toml"]\n', "bad": UNREADABLE["digits"], "good": good}.items():
         (tmp_path / f"{name}.toml").write_text(text)

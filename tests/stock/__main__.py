@@ -1,9 +1,11 @@
-"""Runs the suites of dask-jobqueue and batchspawner, from checkouts of theirs, with an embedded centre as the only Slurm on PATH.
+"""Runs the suites of dask-jobqueue and batchspawner, from checkouts of theirs, with an embedded centre as the only
+Slurm on PATH.
 
     python -m tests.stock --dask-jobqueue DIR --batchspawner DIR [--json]
 
-Nothing in the checkouts is changed, and none of their code is here. What needs another scheduler than Slurm is not applicable; of
-dask-jobqueue's tests one needs a folder `/shared_space` that may be written. Exits with 1 if a test failed.
+Nothing in the checkouts is changed, and none of their code is here. What needs another scheduler than Slurm is not
+applicable; of dask-jobqueue's tests one needs a folder `/shared_space` that may be written. Exits with 1 if a test
+failed.
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ from pathlib import Path
 from scnet_hub.demo.embedded import EmbeddedCentre, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-# Where the tests are in the checkout, and pytest's options of each run. With an environment dask-jobqueue's conftest runs that one's tests
-# alone, without one all that need none.
+# Where the tests are in the checkout, and pytest's options of each run. With an environment dask-jobqueue's conftest
+# runs that one's tests alone, without one all that need none.
 DASK_JOBQUEUE = ("dask_jobqueue", [("-E", "slurm"), ()])
-BATCHSPAWNER = ("batchspawner/tests", [("--noconftest", "-p", "tests.stock.fixtures", "-o", "addopts=", "-o", "asyncio_mode=auto")])
+BATCHSPAWNER = (
+    "batchspawner/tests",
+    [("--noconftest", "-p", "tests.stock.fixtures", "-o", "addopts=", "-o", "asyncio_mode=auto")],
+)
 
 
 @dataclass
@@ -76,7 +81,9 @@ def words(found: Outcome) -> str:
     reasons: dict[str, int] = {}
     for reason in found.not_applicable.values():
         reasons[reason] = reasons.get(reason, 0) + 1
-    lines = [f"{found.suite}: {found.passed} passed, {len(found.failed)} failed, {len(found.not_applicable)} not applicable"]
+    lines = [
+        f"{found.suite}: {found.passed} passed, {len(found.failed)} failed, {len(found.not_applicable)} not applicable"
+    ]
     lines += [f"  failed: {name}: {why}" for name, why in found.failed.items()]
     lines += [f"  not applicable: {count} x {reason}" for reason, count in sorted(reasons.items())]
     return "\n".join(lines)
@@ -90,7 +97,10 @@ def main() -> int:
     parser.add_argument("--batchspawner", type=Path, metavar="DIR")
     parser.add_argument("--json", action="store_true", help="one JSON document on one line")
     given = parser.parse_args()
-    wanted = {"dask-jobqueue": (given.dask_jobqueue, *DASK_JOBQUEUE), "batchspawner": (given.batchspawner, *BATCHSPAWNER)}
+    wanted = {
+        "dask-jobqueue": (given.dask_jobqueue, *DASK_JOBQUEUE),
+        "batchspawner": (given.batchspawner, *BATCHSPAWNER),
+    }
     if not any(checkout for checkout, *_ in wanted.values()):
         parser.error("give at least one checkout: --dask-jobqueue DIR, --batchspawner DIR")
     outcomes = []
@@ -102,7 +112,9 @@ def main() -> int:
                 if checkout:
                     place = checkout.resolve()
                     reports = [
-                        run(place, tests, options, environment_of(centre, place), Path(folder) / f"{suite}-{number}.xml")
+                        run(
+                            place, tests, options, environment_of(centre, place), Path(folder) / f"{suite}-{number}.xml"
+                        )
                         for number, options in enumerate(runs)
                     ]
                     outcomes.append(outcome(suite, reports))

@@ -1,4 +1,5 @@
-"""The two fixtures that batchspawner's suite takes from JupyterHub's: its own conftest asks for one that JupyterHub 6 has no more."""
+"""The two fixtures that batchspawner's suite takes from JupyterHub's: its own conftest asks for one that JupyterHub 6
+has no more."""
 
 from __future__ import annotations
 

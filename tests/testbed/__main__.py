@@ -14,12 +14,21 @@ from .testbed import ALL, down, running, up
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.testbed", description="Four real member centres on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.testbed", description="Four real member centres on this machine."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     rise = commands.add_parser("up", help="bring the centres up; safe to repeat")
     rise.add_argument("centres", nargs="?", default=ALL, help="which, for example abd (default: all)")
-    rise.add_argument("--folder", type=Path, default=state_folder(), help="where pages and keys go (SCNET_TESTBED; default: %(default)s)")
-    rise.add_argument("--bind", action="append", default=[], metavar="HOST:INSIDE", help="show a folder at each centre, read-only")
+    rise.add_argument(
+        "--folder",
+        type=Path,
+        default=state_folder(),
+        help="where pages and keys go (SCNET_TESTBED; default: %(default)s)",
+    )
+    rise.add_argument(
+        "--bind", action="append", default=[], metavar="HOST:INSIDE", help="show a folder at each centre, read-only"
+    )
     rise.add_argument("--ca", type=Path, help="public key of the CA to trust (default: a pair of the testbed's own)")
     commands.add_parser("down", help="end them, and what a killed run left")
     visit = commands.add_parser("at", help="run a command as root: at a squeue, at a/a1 hostname")

@@ -15,7 +15,9 @@ from .layout import Centre, Place
 
 Fault = Callable[[Centre, Place, str], None]  # the string: a node, or a rate
 SSHD = "/run/sshd.pid"
-LISTENS = f"for _ in $(seq 100); do [ -s {SSHD} ] && exit; sleep 0.05; done; exit 1"  # sshd writes its number when it listens
+LISTENS = (
+    f"for _ in $(seq 100); do [ -s {SSHD} ] && exit; sleep 0.05; done; exit 1"  # sshd writes its number when it listens
+)
 RATE = "256kbit"
 HELD = "/run/held"
 
@@ -54,7 +56,10 @@ def _signal(name: str, pid_file: str) -> Fault:
 
 def _door(words: str) -> Fault:
     """What sshd's configuration says before all else."""
-    script = f'printf "%s\\n" "$0" >/etc/ssh/sshd_config.d/fault.conf && pid=$(cat {SSHD}) && rm {SSHD} && kill -s HUP "$pid"; {LISTENS}'
+    script = (
+        f'printf "%s\\n" "$0" >/etc/ssh/sshd_config.d/fault.conf && pid=$(cat {SSHD}) && rm {SSHD} && kill -s '
+        f'HUP "$pid"; {LISTENS}'
+    )
     return _run("sh", "-c", script, words)
 
 
@@ -67,7 +72,9 @@ def _shells(words: str) -> Fault:
 def _controller(name: str) -> Fault:
     """To its process group: OAR's server is several processes."""
     script = 'group=$(cut -d " " -f 5 "/proc/$(cat "$1")/stat") && kill -s "$0" -- "-$group"'
-    return lambda centre, place, node: _there(centre, place, "bash", "-c", script, name, KINDS[centre.kind].controller_pid)
+    return lambda centre, place, node: _there(
+        centre, place, "bash", "-c", script, name, KINDS[centre.kind].controller_pid
+    )
 
 
 def _start_controller(centre: Centre, place: Place, node: str) -> None:
@@ -103,7 +110,8 @@ def _partition(state: str) -> Fault:
 
 
 def _hold_submits(centre: Centre, place: Place, node: str) -> None:
-    """Whoever submits waits in a wrapper of the centre's own, as on a login node that is busy: `HELD` has a file for each."""
+    """Whoever submits waits in a wrapper of the centre's own, as on a login node that is busy: `HELD` has a file for
+    each."""
     program = KINDS[centre.kind].submit
     lines = f'#!/bin/sh\n: >"{HELD}/$$"\nwhile [ -d {HELD} ]; do sleep 0.05; done\nexec /usr/bin/{program} "$@"\n'
     script = 'mkdir -p -m 1777 "$0" && printf "%s" "$1" >"$2" && chmod 755 "$2"'
@@ -161,7 +169,9 @@ FAULTS: dict[str, Fault] = {
     "ctl-unhang": _controller("CONT"),
     "dbd-kill": _signal("KILL", "/run/slurm/slurmdbd.pid"),  # no accounting
     "dbd-start": _run("su", "-s", "/bin/sh", "slurm", "-c", "slurmdbd"),
-    "db-kill": _run("pg_ctlcluster", "--skip-systemctl-redirect", "-m", "immediate", "15", "main", "stop"),  # OAR's database
+    "db-kill": _run(
+        "pg_ctlcluster", "--skip-systemctl-redirect", "-m", "immediate", "15", "main", "stop"
+    ),  # OAR's database
     "db-start": _run("pg_ctlcluster", "--skip-systemctl-redirect", "15", "main", "start"),
     "munge-kill": _signal("KILL", "/run/munge/munged.pid"),  # each Slurm command hangs for 49 s
     "munge-start": _run("su", "-s", "/bin/sh", "munge", "-c", "munged --force"),
@@ -171,21 +181,29 @@ FAULTS: dict[str, Fault] = {
     "sshd-unhang": _signal("CONT", SSHD),
     "forwarding-off": _door("DisableForwarding yes"),
     "forwarding-on": _door(""),
-    "mfa-on": _door("AuthenticationMethods publickey,password\nPasswordAuthentication yes"),  # the key is not enough: it asks for more
+    "mfa-on": _door(
+        "AuthenticationMethods publickey,password\nPasswordAuthentication yes"
+    ),  # the key is not enough: it asks for more
     "mfa-off": _door(""),
     "chatty": _shells("echo 'Welcome to the centre!'; echo 'Maintenance on Monday.' >&2"),  # every login shell talks
     "quiet": _shells(""),
     "curious": _shells("read -r -p 'Do you accept the terms? ' answer"),  # every login shell reads a line
     "content": _shells(""),
-    "net-down": lambda centre, place, node: network.unplug(centre.namespace(place)),  # the whole site is off the internet
+    "net-down": lambda centre, place, node: network.unplug(
+        centre.namespace(place)
+    ),  # the whole site is off the internet
     "net-up": lambda centre, place, node: network.plug(centre.namespace(place)),
     "slow": _slow,
     "fast": _fast,
-    "freeze": lambda centre, place, node: life.signal_all(centre, place, signal.SIGSTOP),  # login node and nodes; TCP stays up
+    "freeze": lambda centre, place, node: life.signal_all(
+        centre, place, signal.SIGSTOP
+    ),  # login node and nodes; TCP stays up
     "thaw": lambda centre, place, node: life.signal_all(centre, place, signal.SIGCONT),
     "node-kill": _kill_node,  # its daemon; the jobs' processes live on
     "node-start": _start_node,
-    "node-cut": lambda centre, place, node: network.unplug(_known(centre, node), within=centre.namespace(place)),  # the cable
+    "node-cut": lambda centre, place, node: network.unplug(
+        _known(centre, node), within=centre.namespace(place)
+    ),  # the cable
     "node-join": lambda centre, place, node: network.plug(_known(centre, node), within=centre.namespace(place)),
     "drain": _drain,
     "resume": _resume,

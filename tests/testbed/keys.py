@@ -1,6 +1,7 @@
 """The testbed's keys: the federation's CA, its own key at the centre that trusts no CA, and each centre's host key.
 
-They lie in the state folder and outlive the centres, so that a centre brought up again is the same one to who pinned its host key.
+They lie in the state folder and outlive the centres, so that a centre brought up again is the same one to who pinned
+its host key.
 """
 
 from __future__ import annotations

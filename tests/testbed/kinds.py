@@ -1,4 +1,5 @@
-"""What differs between schedulers when they are started, asked whether they stand, broken and mended: commands, as facts.
+"""What differs between schedulers when they are started, asked whether they stand, broken and mended: commands, as
+facts.
 
 Knows no centre. `{node}` stands for a node's name, `{partition}` for a partition's.
 """
@@ -36,11 +37,16 @@ KINDS: dict[str, Kind] = {
         controller_pid="/run/slurm/slurmctld.pid",
         start_node=("slurmd", "-N", "{node}"),
         node_pid="/run/slurm/slurmd-{node}.pid",
-        usable=_shell("states=$(sinfo -hN -p batch -o %T) && ! echo \"$states\" | grep -qvE '^(idle|mixed|allocated)$'"),
+        usable=_shell(
+            "states=$(sinfo -hN -p batch -o %T) && ! echo \"$states\" | grep -qvE '^(idle|mixed|allocated)$'"
+        ),
         drain=("scontrol", "update", "nodename={node}", "state=drain", "reason=maintenance"),
         resume=("scontrol", "update", "nodename={node}", "state=resume"),
         submit="sbatch",
-        partition={state: ("scontrol", "update", "partitionname={partition}", f"state={state}") for state in ("up", "down", "inactive")},
+        partition={
+            state: ("scontrol", "update", "partitionname={partition}", f"state={state}")
+            for state in ("up", "down", "inactive")
+        },
     ),
     "gridengine": Kind(
         client="gridengine-client",
@@ -48,12 +54,15 @@ KINDS: dict[str, Kind] = {
         controller_pid="/run/gridengine/qmaster.pid",
         start_node=("env", "SGE_EXECD_PIDFILE=/run/gridengine/execd-{node}.pid", "sge_execd"),
         node_pid="/run/gridengine/execd-{node}.pid",
-        usable=_shell("""hosts=$(qhost) && echo "$hosts" | awk 'NR > 3 && $4 == "-" {silent = 1} END {exit silent || NR < 4}'"""),
+        usable=_shell(
+            """hosts=$(qhost) && echo "$hosts" | awk 'NR > 3 && $4 == "-" {silent = 1} END {exit silent || NR < 4}'"""
+        ),
         drain=("runuser", "-u", "sgeadmin", "--", "qmod", "-d", "*@{node}"),
         resume=("runuser", "-u", "sgeadmin", "--", "qmod", "-e", "*@{node}"),
         submit="qsub",
         partition={
-            state: ("runuser", "-u", "sgeadmin", "--", "qmod", option, "{partition}") for state, option in (("up", "-e"), ("down", "-d"))
+            state: ("runuser", "-u", "sgeadmin", "--", "qmod", option, "{partition}")
+            for state, option in (("up", "-e"), ("down", "-d"))
         },
         environment=SGE,
     ),
@@ -63,7 +72,10 @@ KINDS: dict[str, Kind] = {
         controller_pid="/run/oar-server.pid",
         start_node=("/usr/sbin/sshd", "-f", "/etc/oar/sshd_config", "-o", "PidFile=/run/oar-{node}.pid"),
         node_pid="/run/oar-{node}.pid",
-        usable=_shell('states=$(oarnodes -s) && echo "$states" | grep -q Alive && ! echo "$states" | grep -qE \'Suspected|Absent|Dead\''),
+        usable=_shell(
+            'states=$(oarnodes -s) && echo "$states" | grep -q Alive && ! echo "$states" | grep -qE '
+            "'Suspected|Absent|Dead'"
+        ),
         drain=("oarnodesetting", "-h", "{node}", "-p", "drain=YES"),
         resume=("oarnodesetting", "-h", "{node}", "-p", "drain=NO"),
         submit="oarsub",

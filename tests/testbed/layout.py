@@ -1,7 +1,7 @@
 """What stands where: the four centres, their nodes, accounts, hardware and addresses, as facts.
 
-One constant, `HERE`, names all that the testbed makes on this machine: namespaces, links, the network. A second `Place` is a second
-testbed.
+One constant, `HERE`, names all that the testbed makes on this machine: namespaces, links, the network. A second `Place`
+is a second testbed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ HERE = Place()
 
 @dataclass(frozen=True, kw_only=True)
 class Centre:
-    """One centre. Sizes are per node; memory in MiB. Accounts are the same two people's everywhere, under other names."""
+    """One centre. Sizes are per node; memory in MiB. Accounts are the same two people's everywhere, under other
+    names."""
 
     id: str
     index: int
@@ -85,27 +86,29 @@ CENTRES: dict[str, Centre] = {
     for centre in (
         Centre(
             id="a", index=1, name="Alpha Computing Centre", organisation="Alpha University", kind="slurm",
-            nodes=("a1", "a2", "a3"), cores=64, memory=256_000, gpus=4, gpu_model="a100", partition="batch", core_hour=1.0, gpu_hour=16.0,
-            people={"ada": "ada", "grace": "grace"}, uids={"ada": 20001, "grace": 20002, SERVICE: 20000}, zone="Asia/Shanghai",
+            nodes=("a1", "a2", "a3"), cores=64, memory=256_000, gpus=4, gpu_model="a100", partition="batch",
+            core_hour=1.0, gpu_hour=16.0, people={"ada": "ada", "grace": "grace"},
+            uids={"ada": 20001, "grace": 20002, SERVICE: 20000}, zone="Asia/Shanghai",
             slurm_conf="EnforcePartLimits=ALL\nAccountingStorageEnforce=associations,limits,qos\nPrivateData=jobs,usage",
             slurmdbd_conf="PrivateData=jobs,usage", admin_level="Operator",
         ),
         Centre(
             id="b", index=2, name="Beta Supercomputing Centre", organisation="Beta Academy", kind="slurm",
-            nodes=("b1", "b2"), cores=32, memory=128_000, gpus=2, gpu_model="v100", partition="batch", core_hour=0.5, gpu_hour=8.0,
-            people={"ada": "u4711", "grace": "u4712"}, uids={"u4711": 30007, "u4712": 30008, SERVICE: 30000}, zone="Asia/Kolkata",
-            routed=False,
+            nodes=("b1", "b2"), cores=32, memory=128_000, gpus=2, gpu_model="v100", partition="batch", core_hour=0.5,
+            gpu_hour=8.0, people={"ada": "u4711", "grace": "u4712"},
+            uids={"u4711": 30007, "u4712": 30008, SERVICE: 30000}, zone="Asia/Kolkata", routed=False,
         ),
         Centre(
             id="c", index=3, name="Gamma Data Centre", organisation="Gamma Province", kind="gridengine",
-            nodes=("c1", "c2"), cores=48, memory=196_608, gpus=4, gpu_model="", partition="all.q", core_hour=0.4, gpu_hour=6.0,
-            people={"ada": "alovelace", "grace": "ghopper"}, uids={"alovelace": 5003, "ghopper": 5004, SERVICE: 5000},
-            zone="America/New_York", identity="service",
+            nodes=("c1", "c2"), cores=48, memory=196_608, gpus=4, gpu_model="", partition="all.q", core_hour=0.4,
+            gpu_hour=6.0, people={"ada": "alovelace", "grace": "ghopper"},
+            uids={"alovelace": 5003, "ghopper": 5004, SERVICE: 5000}, zone="America/New_York", identity="service",
         ),
         Centre(
             id="d", index=4, name="Delta Institute", organisation="Delta Foundation", kind="oar",
-            nodes=("d1", "d2"), cores=8, memory=32_768, gpus=2, gpu_model="k80", partition="default", core_hour=0.3, gpu_hour=4.0,
-            people={"ada": "lovela", "grace": "hopperg"}, uids={"lovela": 7012, "hopperg": 7013, SERVICE: 7000}, zone="Europe/Paris",
+            nodes=("d1", "d2"), cores=8, memory=32_768, gpus=2, gpu_model="k80", partition="default", core_hour=0.3,
+            gpu_hour=4.0, people={"ada": "lovela", "grace": "hopperg"},
+            uids={"lovela": 7012, "hopperg": 7013, SERVICE: 7000}, zone="Europe/Paris",
         ),
     )
 }  # fmt: skip

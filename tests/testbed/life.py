@@ -1,7 +1,7 @@
 """One centre's life: started as PID 1 of its own namespaces, entered, ended.
 
-A centre is recorded as (pid, start time, pid namespace): a number that the machine has given to another process since is never
-touched. Knows processes; what the centre is connected to is `network`'s.
+A centre is recorded as (pid, start time, pid namespace): a number that the machine has given to another process since
+is never touched. Knows processes; what the centre is connected to is `network`'s.
 """
 
 from __future__ import annotations
@@ -45,10 +45,28 @@ def start(centre: Centre, place: Place, folder: Path) -> None:
     else:
         shutil.copy(folder / "secrets/ssh_ca.pub", share / "ca.pub")
     namespace = f"--net=/run/netns/{centre.namespace(place)}"
-    command = ["nsenter", namespace, "unshare", "-m", "-u", "-i", "-p", "-f", "--kill-child", "--", str(share / "inside/centre.sh")]
+    command = [
+        "nsenter",
+        namespace,
+        "unshare",
+        "-m",
+        "-u",
+        "-i",
+        "-p",
+        "-f",
+        "--kill-child",
+        "--",
+        str(share / "inside/centre.sh"),
+    ]
     with (share / "log").open("wb") as log:
         _outer[share] = subprocess.Popen(
-            command, env=_environment(centre, place), cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            env=_environment(centre, place),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     _wait(centre, share, lambda: _recorded(share))
     _wait(centre, share, (share / "ready").exists)
@@ -113,15 +131,34 @@ def enter(centre: Centre, place: Place, node: str = "") -> list[str]:
         raise NotUp(f"Centre {centre.id} is not up.")
     into = ["nsenter", f"--net=/run/netns/{centre.namespace(place, node)}", "-t", str(pid), "-m", "-u", "-i", "-p"]
     name = ["unshare", "-u", "sh", "-c", 'hostname "$0"; exec "$@"', node] if node else []
-    clean = ["env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", *(f"{k}={v}" for k, v in KINDS[centre.kind].environment.items())]
+    clean = [
+        "env",
+        "-i",
+        f"PATH={PATH}",
+        "HOME=/root",
+        "LANG=C.UTF-8",
+        *(f"{k}={v}" for k, v in KINDS[centre.kind].environment.items()),
+    ]
     return [*into, *clean, *name]
 
 
 def bind(centre: Centre, place: Place, host: Path, inside: str) -> None:
     """Shows a folder of the machine at the centre, read-only; what was shown there before goes."""
-    at(centre, place, ["sh", "-c", 'mkdir -p "$0"; while mountpoint -q "$0"; do umount -l "$0"; done', inside], check=True)
+    at(
+        centre,
+        place,
+        ["sh", "-c", 'mkdir -p "$0"; while mountpoint -q "$0"; do umount -l "$0"; done', inside],
+        check=True,
+    )
     pid = _pid(_share(centre, place))
-    mounting = [sys.executable, "-S", str(Path(__file__).with_name("mounting.py")), str(host.resolve(strict=True)), str(pid), inside]
+    mounting = [
+        sys.executable,
+        "-S",
+        str(Path(__file__).with_name("mounting.py")),
+        str(host.resolve(strict=True)),
+        str(pid),
+        inside,
+    ]
     subprocess.run(mounting, check=True, timeout=30, capture_output=True, text=True)
 
 
@@ -173,7 +210,19 @@ def _become(account: str) -> list[str]:
     if not account:
         return []
     home = f"/home/{account}"
-    return ["runuser", "-u", account, "--", "env", "-C", home, f"HOME={home}", f"PWD={home}", f"USER={account}", f"LOGNAME={account}"]
+    return [
+        "runuser",
+        "-u",
+        account,
+        "--",
+        "env",
+        "-C",
+        home,
+        f"HOME={home}",
+        f"PWD={home}",
+        f"USER={account}",
+        f"LOGNAME={account}",
+    ]
 
 
 def _wait(centre: Centre, share: Path, done: Callable[[], bool]) -> None:

@@ -1,7 +1,7 @@
 """Shows a folder of the machine in another mount namespace, read-only: `mounting.py FOLDER PID INSIDE`.
 
-The folder is taken here (open_tree) and put there (move_mount) with the file descriptor in hand: the other side sees none of our
-paths, so nothing can be mounted by name. Needs root and Linux 5.12.
+The folder is taken here (open_tree) and put there (move_mount) with the file descriptor in hand: the other side sees
+none of our paths, so nothing can be mounted by name. Needs root and Linux 5.12.
 """
 
 from __future__ import annotations

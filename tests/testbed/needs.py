@@ -22,8 +22,8 @@ OF_KIND = {
     },
     "gridengine": {"sge_qmaster": "gridengine-master", "sge_execd": "gridengine-exec", "qsub": "gridengine-client"},
     "oar": {
-        "oar-server": "oar-server", "oar-database": "oar-server-pgsql", "oarsub": "oar-user", "oarnodesetting": "oar-node",
-        "pg_ctlcluster": "postgresql", "taktuk": "taktuk",
+        "oar-server": "oar-server", "oar-database": "oar-server-pgsql", "oarsub": "oar-user",
+        "oarnodesetting": "oar-node", "pg_ctlcluster": "postgresql", "taktuk": "taktuk",
     },
 }  # fmt: skip
 # without a binary that shows they are there, but needed
@@ -64,8 +64,11 @@ def _machine() -> str:
         return "not root"
     if not os.path.exists("/proc/self/ns/pid") or not shutil.which("unshare"):
         return "no Linux namespaces"
-    try_out = "mount --make-rprivate / && mount -t tmpfs none /mnt && mkdir /mnt/u /mnt/w /mnt/r && " \
-        "mount -t overlay none -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/r && ip link add scnet-try type bridge"  # fmt: skip
-    done = subprocess.run(["unshare", "-m", "-n", "-p", "-u", "-i", "-f", "sh", "-c", try_out], capture_output=True, text=True, timeout=30,
-                          env={**os.environ, "PATH": SEARCH})  # fmt: skip
+    try_out = (
+        "mount --make-rprivate / && mount -t tmpfs none /mnt && mkdir /mnt/u /mnt/w /mnt/r"
+        " && mount -t overlay none -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt/r"
+        " && ip link add scnet-try type bridge"
+    )
+    unshare = ["unshare", "-m", "-n", "-p", "-u", "-i", "-f", "sh", "-c", try_out]
+    done = subprocess.run(unshare, capture_output=True, text=True, timeout=30, env={**os.environ, "PATH": SEARCH})
     return f"no namespaces, overlay or bridge here ({done.stderr.strip()[:200]})" if done.returncode else ""

@@ -1,7 +1,8 @@
 """The testbed's network: a bridge for the internet between the centres, and a closed LAN behind each login node.
 
-Centres reach the hub and not each other (their bridge ports are isolated); addresses of the testbed that nobody has are unreachable,
-so that nothing leaks to the machine's own gateway. Knows links, addresses and routes; not what runs in the namespaces.
+Centres reach the hub and not each other (their bridge ports are isolated); addresses of the testbed that nobody has are
+unreachable, so that nothing leaks to the machine's own gateway. Knows links, addresses and routes; not what runs in the
+namespaces.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from .layout import Centre, Place
 
 def open_internet(place: Place) -> None:
     if not _exists(place.bridge):
-        _ip(f"link add {place.bridge} type bridge", f"addr add {place.hub}/24 dev {place.bridge}", f"link set {place.bridge} up")
+        _ip(
+            f"link add {place.bridge} type bridge",
+            f"addr add {place.hub}/24 dev {place.bridge}",
+            f"link set {place.bridge} up",
+        )
     _ip(f"route replace unreachable {place.network}.0.0/16")
 
 
@@ -28,7 +33,8 @@ def close_internet(place: Place) -> None:
 
 
 def connect(centre: Centre, place: Place) -> None:
-    """The centre's namespaces and links. The hub's route to the nodes always exists: whether the login node forwards decides."""
+    """The centre's namespaces and links. The hub's route to the nodes always exists: whether the login node forwards
+    decides."""
     login, lan = centre.namespace(place), centre.lan(place)
     _ip(
         f"netns add {login}",

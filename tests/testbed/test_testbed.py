@@ -1,4 +1,5 @@
-"""The testbed itself: people get jobs through at every centre, nothing gets across what is closed, and `down` leaves nothing."""
+"""The testbed itself: people get jobs through at every centre, nothing gets across what is closed, and `down` leaves
+nothing."""
 
 from __future__ import annotations
 
@@ -32,21 +33,35 @@ AWAIT = "for _ in $(seq 300); do [ -s proof ] && cat proof && rm proof && exit; 
 
 
 class SignIn(Protocol):
-    def __call__(self, centre: str, account: str, words: str, principal: str = "") -> subprocess.CompletedProcess[str]: ...
+    def __call__(
+        self, centre: str, account: str, words: str, principal: str = ""
+    ) -> subprocess.CompletedProcess[str]: ...
 
 
 @pytest.fixture
 def sign_in(testbed: Testbed, tmp_path: Path) -> SignIn:
-    """Runs words at a centre as an account there: by a certificate of some minutes, or by the federation's account and sudo."""
+    """Runs words at a centre as an account there: by a certificate of some minutes, or by the federation's account and
+    sudo."""
 
     def run(centre: str, account: str, words: str, principal: str = "") -> subprocess.CompletedProcess[str]:
         known = tmp_path / "known_hosts"
         host_key = re.search(r'host_keys = \["(.*?)"\]', testbed.page(centre).read_text())
         known.write_text(f"{testbed.login(centre)} {host_key[1]}\n" if host_key else "")
-        options = ["BatchMode=yes", "IdentitiesOnly=yes", "ConnectTimeout=5", f"UserKnownHostsFile={known}", "StrictHostKeyChecking=yes"]
+        options = [
+            "BatchMode=yes",
+            "IdentitiesOnly=yes",
+            "ConnectTimeout=5",
+            f"UserKnownHostsFile={known}",
+            "StrictHostKeyChecking=yes",
+        ]
         command = ["ssh", "-F", "none", *(word for option in options for word in ("-o", option))]
         if CENTRES[centre].identity == "certificate" or principal:
-            command += ["-i", str(_certificate(testbed, tmp_path, principal or account)), f"{account}@{testbed.login(centre)}", words]
+            command += [
+                "-i",
+                str(_certificate(testbed, tmp_path, principal or account)),
+                f"{account}@{testbed.login(centre)}",
+                words,
+            ]
         else:
             quoted = "'" + words.replace("'", "'\\''") + "'"
             command += ["-i", str(testbed.folder / f"secrets/ssh_{centre}"), f"scnet@{testbed.login(centre)}"]
@@ -61,7 +76,21 @@ def _certificate(testbed: Testbed, folder: Path, account: str) -> Path:
     if not key.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=30)
     ca = testbed.folder / "secrets/ssh_ca"
-    sign = ["ssh-keygen", "-q", "-s", str(ca), "-I", "test", "-n", account, "-V", "-1m:+5m", "-O", "clear", f"{key}.pub"]
+    sign = [
+        "ssh-keygen",
+        "-q",
+        "-s",
+        str(ca),
+        "-I",
+        "test",
+        "-n",
+        account,
+        "-V",
+        "-1m:+5m",
+        "-O",
+        "clear",
+        f"{key}.pub",
+    ]
     subprocess.run(sign, check=True, timeout=30)
     return key
 
@@ -93,9 +122,12 @@ def test_the_service_account_acts_as_the_listed_people_only(testbed: Testbed, si
 
 def test_the_federation_sees_everybodys_jobs_where_people_see_their_own(testbed: Testbed) -> None:
     need(testbed, "a")
-    job = testbed.at("a", ["sbatch", "--parsable", "--hold", "--wrap", "true"], account="ada", check=True).stdout.strip()
+    job = testbed.at(
+        "a", ["sbatch", "--parsable", "--hold", "--wrap", "true"], account="ada", check=True
+    ).stdout.strip()
     seen = {
-        account: job in testbed.at("a", ["squeue", "-hao", "%i"], account=account).stdout.split() for account in ("ada", "grace", "scnet")
+        account: job in testbed.at("a", ["squeue", "-hao", "%i"], account=account).stdout.split()
+        for account in ("ada", "grace", "scnet")
     }
     testbed.at("a", ["scancel", job], check=True)
     assert seen == {"ada": True, "grace": False, "scnet": True}
@@ -204,8 +236,13 @@ def test_the_last_user_ends_what_nobody_keeps(testbed: Testbed) -> None:
 
 def test_down_ends_what_a_killed_run_left(spare: Testbed) -> None:
     down(place=SPARE)
-    script = "from tests.testbed import Place, shared\nwith shared('c', place=Place('sctest', '10.79')): print('up', flush=True); input()"
-    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as user:
+    script = (
+        "from tests.testbed import Place, shared\nwith shared('c', place=Place('sctest', '10.79')): print('up', "
+        "flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as user:
         assert user.stdout and user.stdout.readline() == "up\n"
         folder = Path((SPARE.records / "folder").read_text())
         user.send_signal(signal.SIGKILL)

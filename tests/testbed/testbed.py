@@ -1,7 +1,7 @@
 """The centres together: up, used, down. One testbed stands at a `Place` of a machine at a time; `up` is safe to repeat.
 
-One that was brought up by hand is kept until `down`. One that tests brought up ends with the last of them (each holds a lock, which
-even a killed one lets go); what such a one left behind is ended by the next `up` or `down`.
+One that was brought up by hand is kept until `down`. One that tests brought up ends with the last of them (each holds a
+lock, which even a killed one lets go); what such a one left behind is ended by the next `up` or `down`.
 """
 
 from __future__ import annotations
@@ -59,9 +59,12 @@ class Testbed:
         timeout: float = 60,
         check: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs `argv` at "a" (login node) or "a/a1", as root or as `account`, without SSH: the centre's admin at work."""
+        """Runs `argv` at "a" (login node) or "a/a1", as root or as `account`, without SSH: the centre's admin at
+        work."""
         centre, _, node = where.partition("/")
-        return life.at(CENTRES[centre], self.place, argv, node=node, account=account, stdin=stdin, timeout=timeout, check=check)
+        return life.at(
+            CENTRES[centre], self.place, argv, node=node, account=account, stdin=stdin, timeout=timeout, check=check
+        )
 
     def bind(self, host: Path, inside: str, centres: str = "") -> None:
         """Shows a folder of this machine at the centres, read-only."""
@@ -73,10 +76,16 @@ class Testbed:
         for centre in self._of(self.centres):
             if centre.identity == "certificate":
                 add = 'grep -qxF "$0" "$1" || echo "$0" >>"$1"'
-                life.at(centre, self.place, ["sh", "-c", add, ca.read_text().strip(), "/etc/ssh/federation_ca.pub"], check=True)
+                life.at(
+                    centre,
+                    self.place,
+                    ["sh", "-c", add, ca.read_text().strip(), "/etc/ssh/federation_ca.pub"],
+                    check=True,
+                )
 
     def outfit(self, folder: Path, *, watch: tuple[float, float] = (30, 10), listen_port: int = 18000) -> Path:
-        """Another broker's state folder: the same keys, and pages with its own intervals and port for sessions' way home."""
+        """Another broker's state folder: the same keys, and pages with its own intervals and port for sessions' way
+        home."""
         if folder != self.folder:
             pages.copy(self.folder, folder)
         for centre in self._of(self.centres):
@@ -113,7 +122,8 @@ def up(
     watch: tuple[float, float] = (30, 10),
     place: Place = HERE,
 ) -> Testbed:
-    """Brings up what of `centres` isn't up yet, in parallel, and keeps it until `down`. `binds`: path at the centre → folder here."""
+    """Brings up what of `centres` isn't up yet, in parallel, and keeps it until `down`. `binds`: path at the centre →
+    folder here."""
     with _alone(place):
         testbed = _raise(folder or state_folder(), centres, place, watch=watch, ca=ca, keep=True)
     for inside, host in (binds or {}).items():
@@ -136,7 +146,8 @@ def running(place: Place = HERE) -> Testbed | None:
 
 @contextmanager
 def shared(centres: str = ALL, *, place: Place = HERE) -> Iterator[Testbed]:
-    """The testbed for the time of a `with` block: the one that is up, or else one of our own that ends with its last user."""
+    """The testbed for the time of a `with` block: the one that is up, or else one of our own that ends with its last
+    user."""
     with _lock(place, "users") as users:
         with _alone(place):
             folder = _folder(place) if _kept(place) or _in_use(place) else None

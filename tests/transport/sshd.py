@@ -1,7 +1,8 @@
 """A real sshd on an unprivileged port of 127.0.0.1, for whoever runs the tests: no account is made.
 
-It trusts one certificate authority and nothing else; the login is by the certificate's principal, as at a member centre.
-Its sessions get an own HOME, so that a test may put a .bashrc there. Other settings are given as `Keyword value`.
+It trusts one certificate authority and nothing else; the login is by the certificate's principal, as at a member
+centre. Its sessions get an own HOME, so that a test may put a .bashrc there. Other settings are given as `Keyword
+value`.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ class Sshd:
         return parse_centre(self.page(**changed), source="b/centre.toml")
 
     def page(self, **changed: str) -> str:
-        """The centre.toml of a centre behind this sshd. `changed`: the text of a table, by its name: `transport='user = "x"'`."""
+        """The centre.toml of a centre behind this sshd. `changed`: the text of a table, by its name: `transport='user =
+        "x"'`."""
         transport = {
             "hosts": '["127.0.0.1"]',
             "port": str(self.port),
@@ -147,7 +149,9 @@ def sshd_program() -> str:
     if not found:
         pytest.fail(INSTALL)
     if os.geteuid() == 0:
-        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # its init script would make it; sshd refuses to start as root without
+        os.makedirs(
+            "/run/sshd", mode=0o755, exist_ok=True
+        )  # its init script would make it; sshd refuses to start as root without
     return found
 
 

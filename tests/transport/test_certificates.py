@@ -14,7 +14,9 @@ def shown(credential: Credential, folder: Path) -> str:
     """The certificate as OpenSSH reads it."""
     file = folder / "one-cert.pub"
     file.write_bytes(credential.certificate.export_certificate("openssh"))
-    return subprocess.run(["ssh-keygen", "-L", "-f", str(file)], check=True, capture_output=True, text=True, timeout=10).stdout
+    return subprocess.run(
+        ["ssh-keygen", "-L", "-f", str(file)], check=True, capture_output=True, text=True, timeout=10
+    ).stdout
 
 
 def extensions(text: str) -> list[str]:

@@ -341,7 +341,11 @@ async def test_what_lies_on_disk_is_private_and_holds_no_key(sshd: Sshd, ways: W
     way = ways(forwarding(sshd))
     await way.forward(HOST, node)
     folder = sshd.state / "forwards" / "b"
-    assert folder.stat().st_mode & 0o777 == 0o700 and not (folder / "key").exists() and not (folder / "key-cert.pub").exists()
+    assert (
+        folder.stat().st_mode & 0o777 == 0o700
+        and not (folder / "key").exists()
+        and not (folder / "key-cert.pub").exists()
+    )
     assert (sshd.state / "forwards" / "b.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -383,7 +387,9 @@ async def test_the_way_back_stands_before_anybody_asks(sshd: Sshd, ways: Ways, n
     await carries_again((HOST, port))
 
 
-async def test_a_port_that_a_dead_connection_holds_is_taken_when_it_comes_free(sshd: Sshd, ways: Ways, node: int) -> None:
+async def test_a_port_that_a_dead_connection_holds_is_taken_when_it_comes_free(
+    sshd: Sshd, ways: Ways, node: int
+) -> None:
     sshd.start()
     port = free_port()
     way = ways(with_way_back(sshd, port), public_url=f"http://{HOST}:{node}", login=1, **QUICK)
@@ -430,7 +436,10 @@ async def test_a_site_that_forbids_forwarding_is_told_at_the_first_use(sshd: Ssh
     with pytest.raises(Unreachable) as back:
         await way.hub_url()
     assert "AllowTcpForwarding" in back.value.hint
-    assert [("forbids TCP forwarding" in one, "doesn't listen" in one) for one in await way.check()] == [(True, False), (False, True)]
+    assert [("forbids TCP forwarding" in one, "doesn't listen" in one) for one in await way.check()] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 async def test_a_site_that_permits_some_addresses_is_told_for_the_others(sshd: Sshd, ways: Ways, node: int) -> None:

@@ -54,7 +54,8 @@ def test_a_shown_command_line_begins_no_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "code"), [("echo $$; exec sleep 60", 143), ("trap '' TERM; echo $$; while :; do sleep 0.05; done", None)]
+    ("program", "code"),
+    [("echo $$; exec sleep 60", 143), ("trap '' TERM; echo $$; while :; do sleep 0.05; done", None)],
 )
 def test_a_program_that_does_not_end_is_killed_with_its_frame(program: str, code: int | None) -> None:
     """`timeout` watches the frame's shell: were that gone at once, a program that ignores TERM would live on."""
@@ -72,7 +73,14 @@ def test_a_program_that_does_not_end_is_killed_with_its_frame(program: str, code
 
 def test_a_program_inherits_no_trap_and_no_word_of_its_frame() -> None:
     argv = framed(["sh", "-c", "trap; env; kill -TERM $$"], MARK, "/first")
-    done = subprocess.run(argv, env={"PATH": os.environ["PATH"], "m": "1"}, capture_output=True, timeout=10, check=False)
+    done = subprocess.run(
+        argv, env={"PATH": os.environ["PATH"], "m": "1"}, capture_output=True, timeout=10, check=False
+    )
     said = unframed(done.stdout, done.stderr, MARK)
     assert said and said.code == 143 == done.returncode
-    assert b"m=1\n" in said.stdout and b"PATH=/first:" in said.stdout and MARK.encode() not in said.stdout and b"trap" not in said.stdout
+    assert (
+        b"m=1\n" in said.stdout
+        and b"PATH=/first:" in said.stdout
+        and MARK.encode() not in said.stdout
+        and b"trap" not in said.stdout
+    )

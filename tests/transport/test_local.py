@@ -36,7 +36,9 @@ async def test_arguments_are_never_a_shells() -> None:
     assert done.stdout == "$(id)|a b||"
 
 
-async def test_a_command_gets_a_small_environment_with_the_specs_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_command_gets_a_small_environment_with_the_specs_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "s3cret")
     done = await LocalTransport({"SLURM_CONF": "/x"}, path=str(tmp_path)).run(Command(("/usr/bin/env",)))
     found = dict(line.split("=", 1) for line in done.stdout.splitlines())
@@ -287,7 +289,9 @@ async def test_a_link_above_a_jobs_folder_is_the_centres_own(tmp_path: Path) -> 
 async def test_what_stood_in_a_files_place_is_replaced_unopened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "start.json")
     await LocalTransport().put(str(tmp_path / "start.json"), b"{}")
-    assert (tmp_path / "start.json").read_bytes() == b"{}" and [one.name for one in tmp_path.iterdir()] == ["start.json"]
+    assert (tmp_path / "start.json").read_bytes() == b"{}" and [one.name for one in tmp_path.iterdir()] == [
+        "start.json"
+    ]
 
 
 async def test_a_file_system_that_hangs_keeps_no_other_centre_waiting(tmp_path: Path) -> None:

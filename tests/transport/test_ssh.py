@@ -110,7 +110,8 @@ async def test_the_specs_environment_and_folder_are_set(sshd: Sshd, ways: Ways) 
 
 @dataclass(frozen=True, kw_only=True)
 class Talk:
-    """What talks around a command: sshd's settings, a start-up file, and what is printed that is not ours, on each stream."""
+    """What talks around a command: sshd's settings, a start-up file, and what is printed that is not ours, on each
+    stream."""
 
     settings: tuple[str, ...] = ()
     file: tuple[str, str] = (".bashrc", "")
@@ -122,9 +123,13 @@ WRAPPER = 'ForceCommand printf Welcome; eval "$SSH_ORIGINAL_COMMAND"; printf "Th
 TALKATIVE = {
     "nothing": Talk(),
     "a profile": Talk(
-        file=(".bashrc", "echo Welcome\nprintf 'on Friday' >&2\necho -n 'Quota: {home: 81%}'\n"), out=("Welcome", "81%"), err=("Friday",)
+        file=(".bashrc", "echo Welcome\nprintf 'on Friday' >&2\necho -n 'Quota: {home: 81%}'\n"),
+        out=("Welcome", "81%"),
+        err=("Friday",),
     ),
-    "a profile's last words": Talk(file=(".bashrc", "trap 'echo Goodbye; echo bye >&2' EXIT\n"), out=("Goodbye",), err=("bye",)),
+    "a profile's last words": Talk(
+        file=(".bashrc", "trap 'echo Goodbye; echo bye >&2' EXIT\n"), out=("Goodbye",), err=("bye",)
+    ),
     "a profile that shows its commands": Talk(file=(".bashrc", "set -xv\n"), err=("+ env", "timeout")),
     "a wrapper that loses the exit code": Talk(settings=(WRAPPER,), out=("Welcome", "Thank you"), err=("bye",)),
     "tcsh": Talk(
@@ -133,13 +138,19 @@ TALKATIVE = {
         out=("Welcome",),
         err=("env",),
     ),
-    "csh": Talk(settings=('ForceCommand exec csh -c "$SSH_ORIGINAL_COMMAND"',), file=(".cshrc", "echo Welcome\n"), out=("Welcome",)),
+    "csh": Talk(
+        settings=('ForceCommand exec csh -c "$SSH_ORIGINAL_COMMAND"',),
+        file=(".cshrc", "echo Welcome\n"),
+        out=("Welcome",),
+    ),
     "dash": Talk(settings=('ForceCommand exec dash -c "$SSH_ORIGINAL_COMMAND"',)),
 }
 
 
 @pytest.mark.parametrize("talk", TALKATIVE.values(), ids=TALKATIVE)
-async def test_an_answer_is_the_commands_own_words_whatever_is_printed_around_it(sshd: Sshd, ways: Ways, talk: Talk) -> None:
+async def test_an_answer_is_the_commands_own_words_whatever_is_printed_around_it(
+    sshd: Sshd, ways: Ways, talk: Talk
+) -> None:
     (sshd.home / talk.file[0]).write_text(talk.file[1])
     sshd.start(*talk.settings)
     way = ways(sshd.spec(transport='environment = { m = "1", A = "a !b$c" }'))
@@ -251,7 +262,9 @@ async def test_a_log_that_is_no_regular_file_is_told_and_not_read(sshd: Sshd, wa
         await way.tail("/dev/zero")
 
 
-async def test_the_word_of_a_proof_is_read_from_a_home_that_is_a_link_but_not_through_one(sshd: Sshd, ways: Ways) -> None:
+async def test_the_word_of_a_proof_is_read_from_a_home_that_is_a_link_but_not_through_one(
+    sshd: Sshd, ways: Ways
+) -> None:
     sshd.start()
     (sshd.home / "data").mkdir()
     (sshd.home / "at-home").symlink_to(sshd.home / "data")
@@ -278,7 +291,9 @@ async def test_a_tail_that_blocks_ends_in_time(sshd: Sshd, ways: Ways) -> None:
 # --- who
 
 
-async def test_a_persons_account_is_the_certificates_principal(sshd: Sshd, ways: Ways, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_persons_account_is_the_certificates_principal(
+    sshd: Sshd, ways: Ways, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", "scnet_hub.adapters.transport.certificates")
     sshd.start()
     sshd.allow("somebody-else")
@@ -327,7 +342,9 @@ async def test_what_can_be_no_account_is_refused_before_anything(sshd: Sshd, way
 
 
 async def test_nobody_may_be_root_or_whom_the_centre_reserves(sshd: Sshd) -> None:
-    way = transport(sshd.spec(transport='user = "scnet"', identity='mode = "certificate"\nreserved = ["slurm"]'), sshd.means())
+    way = transport(
+        sshd.spec(transport='user = "scnet"', identity='mode = "certificate"\nreserved = ["slurm"]'), sshd.means()
+    )
     for account in ("root", "slurm"):
         with pytest.raises(Denied, match=f"nobody may be {account}"):
             await way.run(TRUE, account=account)
@@ -355,7 +372,12 @@ async def test_in_the_service_mode_sudo_makes_the_account(sshd: Sshd, ways: Ways
 
 
 @pytest.mark.parametrize(
-    "said", ["sudo: a password is required", "sudo: unknown user u4711", "Sorry, user scnet is not allowed to execute 'x' as u4711 on b."]
+    "said",
+    [
+        "sudo: a password is required",
+        "sudo: unknown user u4711",
+        "Sorry, user scnet is not allowed to execute 'x' as u4711 on b.",
+    ],
 )
 async def test_sudos_refusal_is_denied_in_its_words(sshd: Sshd, ways: Ways, said: str) -> None:
     fake_sudo(sshd, f'echo "{said}" >&2; exit 1')
@@ -389,8 +411,12 @@ def fake_sudo(sshd: Sshd, script: str) -> None:
 def test_the_line_for_the_login_shell() -> None:
     frame = shlex.quote(FRAME)
     assert words(("squeue", "-o", "%i|%j"), 30, "w0rd") == f"timeout -k 5 30 sh -c {frame} sh w0rd '' squeue -o '%i|%j'"
-    assert words(("qstat",), 9, "w", environment={"SGE_ROOT": "/a b"}).startswith("env 'SGE_ROOT=/a b' timeout -k 5 9 sh -c ")
-    assert words(("id",), 9, "w", "ada", path="/a b").startswith("env LC_ALL=C sudo -n -H -u ada -- env -C / timeout -k 5 9 sh -c ")
+    assert words(("qstat",), 9, "w", environment={"SGE_ROOT": "/a b"}).startswith(
+        "env 'SGE_ROOT=/a b' timeout -k 5 9 sh -c "
+    )
+    assert words(("id",), 9, "w", "ada", path="/a b").startswith(
+        "env LC_ALL=C sudo -n -H -u ada -- env -C / timeout -k 5 9 sh -c "
+    )
     assert words(("id",), 9, "w", path="/a b").endswith("sh w '/a b' id")
 
 
@@ -447,7 +473,9 @@ async def test_a_login_node_whose_clock_is_slow_accepts_a_certificate(sshd: Sshd
 
 @pytest.mark.parametrize("method", ["keyboard-interactive", "password"])
 async def test_a_second_factor_is_named(sshd: Sshd, ways: Ways, method: str) -> None:
-    sshd.start("KbdInteractiveAuthentication yes", "PasswordAuthentication yes", f"AuthenticationMethods publickey,{method}")
+    sshd.start(
+        "KbdInteractiveAuthentication yes", "PasswordAuthentication yes", f"AuthenticationMethods publickey,{method}"
+    )
     with pytest.raises(Denied, match="second factor"):
         await ways().run(TRUE)
 
@@ -531,7 +559,9 @@ async def test_many_accounts_find_out_together_that_a_centre_is_back(sshd: Sshd,
         writer.close()
 
     async with await asyncio.start_server(drop, "127.0.0.1", sshd.port):
-        found = await asyncio.gather(*(way.run(TRUE, account=f"u{number}") for number in range(10)), return_exceptions=True)
+        found = await asyncio.gather(
+            *(way.run(TRUE, account=f"u{number}") for number in range(10)), return_exceptions=True
+        )
     assert all(isinstance(one, Unreachable) for one in found) and len(attempts) == 1
 
 
@@ -714,7 +744,10 @@ async def test_a_file_has_its_mode_and_its_parents_are_private(sshd: Sshd, ways:
     way = ways()
     await way.put(f"{sshd.home}/a/b/c", b"x")
     await way.put(f"{sshd.home}/a/b/script", b"y", mode=0o755)
-    modes = {str(one.relative_to(sshd.home)): oct(stat.S_IMODE(one.stat().st_mode)) for one in sorted((sshd.home / "a").rglob("*"))}
+    modes = {
+        str(one.relative_to(sshd.home)): oct(stat.S_IMODE(one.stat().st_mode))
+        for one in sorted((sshd.home / "a").rglob("*"))
+    }
     assert modes == {"a/b": "0o700", "a/b/c": "0o600", "a/b/script": "0o755"}
     assert stat.S_IMODE((sshd.home / "a").stat().st_mode) == 0o700
 
@@ -755,7 +788,9 @@ async def test_a_place_that_takes_no_file_is_rejected(sshd: Sshd, ways: Ways, pa
         await ways().put(path, b"data")
 
 
-@pytest.mark.parametrize("says", ["echo This account is for file transfer only", "echo This account is not available >&2; exit 1"])
+@pytest.mark.parametrize(
+    "says", ["echo This account is for file transfer only", "echo This account is not available >&2; exit 1"]
+)
 async def test_a_login_that_runs_something_else_answers_nothing(sshd: Sshd, ways: Ways, says: str) -> None:
     sshd.start(f"ForceCommand {says}")
     way = ways()

@@ -11,22 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from ...errors import BadOption, NotStored, SpecError
+from .engines import IN_SETTINGS, MIGRATIONS, make_engine, read_only_engine
 from .keys import Keys
 from .tables import KEYS
 
@@ -48,9 +45,6 @@ QUERYING: dict[str, dict[str, Any]] = {
 log = logging.getLogger(__name__)
 QUERIERS = 2  # threads; more would share one interpreter
 BY_LOCKS = "by_locks"
-VERSIONS = "scnet_alembic_version"  # our own table, beside the hub's if the database is shared
-MIGRATIONS = Path(__file__).parent / "migrations"
-IN_SETTINGS = "Check `database` in the broker's settings, and whether that database answers: docs/how-to/postgresql.md."
 
 
 def by_locks(work: Callable[Concatenate[Tx, P], T]) -> Callable[Concatenate[Tx, P], T]:
@@ -141,11 +135,15 @@ class Database:
     async def run(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work(tx, ...)` in one transaction: committed if `work` returns, rolled back if it raises. Raises
         NotStored."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self.run_here(work, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: self.run_here(work, *args, **kwargs)
+        )
 
     async def read(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what `work` reads as of one moment, while others may write: for long reads. `work` must not write."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader, lambda: self.read_here(work, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._reader, lambda: self.read_here(work, *args, **kwargs)
+        )
 
     async def query(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what `work` reads as of one moment, while others may write: for people's short questions. `work` must
@@ -164,14 +162,18 @@ class Database:
     def read_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return self._reading(READING, work, *args, **kwargs)
 
-    def _reading(self, options: Mapping[str, Any], work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _reading(
+        self, options: Mapping[str, Any], work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         try:
             with self.engine.connect().execution_options(**options) as tx:
                 return work(tx, *args, **kwargs)
         except DataError as error:
             raise BadOption(f"The broker's database can't hold this: {_said(error)}.") from error
         except OperationalError as error:
-            raise NotStored(f"The broker's database can't be read now: {_said(error)}.", hint="Try again in a minute.") from error
+            raise NotStored(
+                f"The broker's database can't be read now: {_said(error)}.", hint="Try again in a minute."
+            ) from error
 
     def run_here(self, work: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` like `run`, on the caller's thread, which may block: for commands and for several writers at
@@ -220,7 +222,10 @@ def _lacks_room(error: DBAPIError) -> bool:
     """Returns whether the disk is full or not writable: SQLite's SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY;
     PostgreSQL's disk_full."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY) or getattr(error.orig, "sqlstate", None) == "53100"
+    return (
+        code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
+        or getattr(error.orig, "sqlstate", None) == "53100"
+    )
 
 
 def _said(error: DBAPIError) -> str:
@@ -244,75 +249,6 @@ def _write_a_page(tx: Tx) -> None:
 
 def _lost_a_race(error: BaseException | None) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in LOST_A_RACE
-
-
-def make_engine(url: str) -> Engine:
-    """Returns an engine whose transactions see one state from their first statement on; a new SQLite file is 0600.
-    Raises SpecError."""
-    try:
-        where = make_url(url)
-    except ArgumentError:
-        # not the given URL: it may hold a password
-        raise SpecError("The broker's database URL is not valid.", hint=IN_SETTINGS) from None
-    if where.get_backend_name() != "sqlite":
-        return _server(where)
-    if where.database and where.database != ":memory:":
-        Path(where.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(where.database, os.O_RDWR | os.O_CREAT, 0o600))
-    engine = create_engine(where)
-    event.listen(engine, "connect", _sqlite_connect)
-    event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def read_only_engine(url: str) -> Engine | None:
-    """Returns a read-only engine for an SQLite file with the newest schema that was closed properly, for a disk where
-    SQLite can't even make the files that it needs for sharing; None for anything else. The file must not change
-    meanwhile: no other process writes a broker's database."""
-    where = make_url(url)
-    file = Path(where.database or "")
-    wal = Path(f"{file}-wal")
-    if where.get_backend_name() != "sqlite" or not file.is_file() or (wal.exists() and wal.stat().st_size):
-        return None
-    address = f"sqlite:///file:{quote(str(file.absolute()))}?mode=ro&immutable=1&uri=true"
-    engine = create_engine(address, execution_options={"read_only": True})
-    event.listen(engine, "connect", lambda connection, record: setattr(connection, "isolation_level", None))
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN") and None)
-    try:
-        return engine if is_newest(engine) else None
-    except OperationalError:
-        return None
-
-
-def is_newest(engine: Engine) -> bool:
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    with engine.connect() as connection:
-        there = MigrationContext.configure(connection, opts={"version_table": VERSIONS}).get_current_revision()
-    return there == ScriptDirectory(str(MIGRATIONS)).get_current_head()
-
-
-def _server(where: URL) -> Engine:
-    if where.drivername == "postgresql":  # SQLAlchemy 2.0 would use psycopg2
-        where = where.set(drivername="postgresql+psycopg")
-    # psycopg warns of statements that were still under way when a race was lost
-    logging.getLogger("psycopg").setLevel(logging.ERROR)
-    try:
-        return create_engine(where, isolation_level="SERIALIZABLE", pool_pre_ping=True)
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
-        needs = f"The broker's database at {where.render_as_string(hide_password=True)} needs a driver that is not installed: {error}."
-        raise SpecError(needs, hint='For PostgreSQL: pip install "scnet-hub[postgresql]".') from error
-
-
-def _sqlite_connect(connection: Any, record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's own BEGIN, not the driver's late BEGIN
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "synchronous=NORMAL"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reading") else "BEGIN IMMEDIATE")
 
 
 def encrypt_anew(engine: Engine, keys: Keys) -> None:

@@ -35,7 +35,8 @@ class Keys:
         except (ValueError, IndexError) as error:
             raise SpecError(
                 f"{self.source} holds a line that is not a key.",
-                hint="A key is 32 random bytes in URL-safe base64, one a line, the newest first. Put the file back from a backup.",
+                hint="A key is 32 random bytes in URL-safe base64, one a line, the newest first. Put the file back "
+                "from a backup.",
             ) from error
 
     @classmethod
@@ -71,7 +72,8 @@ class Keys:
         except InvalidToken as error:
             raise SpecError(
                 f"A secret in the broker's database was encrypted with a key that is not in {self.source}.",
-                hint="Add that key again as a further line; at its start the broker encrypts all secrets with the first key.",
+                hint="Add that key again as a further line; at its start the broker encrypts all secrets with the "
+                "first key.",
             ) from error
 
     def newest(self, text: str) -> bool:

@@ -58,7 +58,9 @@ class CertificateAuthority:
         try:
             authority = cls(asyncssh.import_private_key(read_secret(private) + "\n"))
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise SpecError(f"{private} is not a private key: {error}.", hint="The federation's SSH CA is expected there.") from error
+            raise SpecError(
+                f"{private} is not a private key: {error}.", hint="The federation's SSH CA is expected there."
+            ) from error
         public = private.with_suffix(".pub")
         if not public.exists() or public.read_text().split()[:2] != authority.public.split()[:2]:
             public.write_text(authority.public + "\n")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from ...domain.standard.centre import CentreSpec
-from ...domain.standard.centre import SshTransport as SshSpec
+from ...domain.standard.transports import SshTransport as SshSpec
 from ...errors import Denied, Garbled, Unreachable
 from .certificates import CertificateAuthority
 from .connections import KeyPair, Lines, Pace
@@ -52,7 +52,9 @@ async def _asked(spec: CentreSpec, means: Means, pace: Pace, steps: Sequence[int
     assert isinstance(spec.transport, SshSpec)
     user = spec.transport.user
     authority = CertificateAuthority.open(means.folder)
-    lines = Lines(Door(spec, spec.transport), lambda _: [_credential(authority, user, step * STEP) for step in steps], pace)
+    lines = Lines(
+        Door(spec, spec.transport), lambda _: [_credential(authority, user, step * STEP) for step in steps], pace
+    )
     try:
         async with asyncio.timeout(LONGEST), lines.line(user) as line:
             before = time.time()

@@ -213,7 +213,9 @@ class Lines:
                     keepalive_count_max=2,
                 )
         except TimeoutError as error:
-            words, seconds = ("the login did not end", self.pace.login) if client.reached else ("no answer", self.pace.connect)
+            words, seconds = (
+                ("the login did not end", self.pace.login) if client.reached else ("no answer", self.pace.connect)
+            )
             raise self.door.unreachable(node.host, f"{words} within {seconds:g} s") from error
         except asyncssh.HostKeyNotVerifiable as error:
             raise self.door.wrong_host_key(node.host, client.seen, error.reason) from error
@@ -236,7 +238,9 @@ class Lines:
             line.connection.close()
             self._retired.discard(line)
         else:
-            line.timer = loop.call_at(min(loop.time() + self.pace.idle, line.opened + self.pace.life), self.retire, line)
+            line.timer = loop.call_at(
+                min(loop.time() + self.pace.idle, line.opened + self.pace.life), self.retire, line
+            )
 
 
 class _Client(asyncssh.SSHClient):

@@ -30,7 +30,9 @@ class EmbeddedTransport(LocalFiles):
         except TimeoutError:
             raise Silent(f"the embedded centre at {self.socket} did not answer within {timeout:g} s.") from None
         except OSError as error:
-            raise Unreachable(f"the embedded centre at {self.socket} can't be reached: {error.strerror or error}.") from error
+            raise Unreachable(
+                f"the embedded centre at {self.socket} can't be reached: {error.strerror or error}."
+            ) from error
         if not text:
             raise Unreachable(f"the embedded centre at {self.socket} closed the connection without an answer.")
         try:

@@ -16,7 +16,9 @@ def transport(spec: CentreSpec, means: Means | None = None) -> Transport:
         from .ssh import SshTransport  # asyncssh takes 0.3 s to import
 
         if means is None:
-            raise SpecError(f"centre {spec.id} is reached over SSH, which needs a state folder with the federation's keys.")
+            raise SpecError(
+                f"centre {spec.id} is reached over SSH, which needs a state folder with the federation's keys."
+            )
         return SshTransport(spec, means)
     if way.kind == "embedded":
         return EmbeddedTransport(way.socket, hub=means.proxy_url if means else "")

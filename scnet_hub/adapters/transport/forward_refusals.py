@@ -15,9 +15,11 @@ FORBIDDEN = "forwarding-forbidden"
 
 
 async def prove(door: Door, master: Master, forward: Forward) -> None:
-    """Where sshd forbids forwarding, the port here opens all the same, and what connects meets the end at once: seen here first.
+    """Where sshd forbids forwarding, the port here opens all the same, and what connects meets the end at once: seen
+    here first.
 
-    Nothing is sent; a server that sees the end of the stream closes too. Nobody listening there yet is no refusal. Raises Denied.
+    Nothing is sent; a server that sees the end of the stream closes too. Nobody listening there yet is no refusal.
+    Raises Denied.
     """
     before = master.prohibitions()
     with contextlib.suppress(OSError):
@@ -39,10 +41,13 @@ async def prove(door: Door, master: Master, forward: Forward) -> None:
 
 def no_way_back(door: Door, forward: Forward, error: MuxError) -> Unreachable:
     return Unreachable(
-        f"centre {door.spec.id}: its sshd doesn't listen on {forward.listen_host}:{forward.listen_port} for the hub ({error}).",
+        f"centre {door.spec.id}: its sshd doesn't listen on {forward.listen_host}:{forward.listen_port} for the "
+        f"hub ({error}).",
         hint=(
-            "A connection that died in silence may still hold the port; it comes free when that sshd notices (ClientAliveInterval). "
-            "Else the port is somebody else's, or forwarding is forbidden there (AllowTcpForwarding, PermitListen, GatewayPorts "
+            "A connection that died in silence may still hold the port; it comes free when that sshd notices "
+            "(ClientAliveInterval). "
+            "Else the port is somebody else's, or forwarding is forbidden there (AllowTcpForwarding, "
+            "PermitListen, GatewayPorts "
             f"clientspecified): ask {door.contact}."
         ),
     )

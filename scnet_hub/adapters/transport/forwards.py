@@ -1,14 +1,14 @@
 """The ports that a centre's master forwards: what is wanted is made so, whatever dies in between.
 
-Local ports (-L) lead from this machine to sessions on nodes, a remote one (-R) from the login node to the hub's proxy. One supervisor
-compares what is wanted with what stands in the present master and acts on the difference; callers wait for its next round.
+Local ports (-L) lead from this machine to sessions on nodes, a remote one (-R) from the login node to the hub's proxy.
+One supervisor compares what is wanted with what stands in the present master and acts on the difference; callers wait
+for its next round.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 from collections.abc import Collection
@@ -22,7 +22,7 @@ from .forward_refusals import no_way_back, prove
 from .login_nodes import Door, again
 from .master_start import MasterStart
 from .port_map import HERE, Address, Wanted
-from .ssh_master import Master
+from .ssh_master import Master, lock_folder
 from .ssh_mux import Control, Forward, MuxError
 
 BUSY = 0.5  # seconds between rounds that nobody asked for, while something does not stand
@@ -31,9 +31,12 @@ log = logging.getLogger(__name__)
 
 
 class Forwards:
-    """`proxy_url` is where the proxy listens, for the way back. One supervisor for each centre and state folder: a lock sees to it."""
+    """`proxy_url` is where the proxy listens, for the way back. One supervisor for each centre and state folder: a lock
+    sees to it."""
 
-    def __init__(self, door: Door, network: NetworkSpec, master: Master, wanted: Wanted, proxy_url: str, pace: Pace) -> None:
+    def __init__(
+        self, door: Door, network: NetworkSpec, master: Master, wanted: Wanted, proxy_url: str, pace: Pace
+    ) -> None:
         self.door, self.network, self.master, self.wanted = door, network, master, wanted
         self.proxy_url, self.pace = proxy_url, pace
         self._back: Forward | None = None
@@ -53,7 +56,8 @@ class Forwards:
     # --- what callers want
 
     async def to(self, host: str, port: int) -> Address:
-        """An address of this machine that reaches host:port at the centre. Raises Unreachable or Denied if it doesn't stand."""
+        """An address of this machine that reaches host:port at the centre. Raises Unreachable or Denied if it doesn't
+        stand."""
         address = (host, port)
         self._run()
         self.wanted.add(address)
@@ -82,7 +86,8 @@ class Forwards:
             self._checked(address)
 
     async def back(self) -> str:
-        """The hub's base URL for sessions at the centre, through the login node. Raises Unreachable or Denied if it doesn't stand."""
+        """The hub's base URL for sessions at the centre, through the login node. Raises Unreachable or Denied if it
+        doesn't stand."""
         self._run()
         self._back = self._back or self._way_back()
         with contextlib.suppress(TimeoutError):
@@ -94,7 +99,8 @@ class Forwards:
         return f"http://{self.network.listen}:{self.network.listen_port}"
 
     async def check(self, host: str = "", port: int = 0) -> list[str]:
-        """What is wrong with forwards here, in sentences. `host:port` is what to try to reach; the login node's own sshd if not said."""
+        """What is wrong with forwards here, in sentences. `host:port` is what to try to reach; the login node's own
+        sshd if not said."""
         wrong = []
         address = (host or HERE, port or self.door.way.port)
         known = address in self.wanted.ports
@@ -139,7 +145,8 @@ class Forwards:
             self._lock = -1
 
     async def end(self) -> None:
-        """Ends the master, and with it every forward, unless another process keeps them. What was wanted stays written down."""
+        """Ends the master, and with it every forward, unless another process keeps them. What was wanted stays written
+        down."""
         if self._task is None and not self.master.socket.exists():
             return
         with contextlib.suppress(Unreachable, OSError, MuxError):
@@ -162,7 +169,10 @@ class Forwards:
     def _way_back(self) -> Forward:
         url = urlsplit(self.proxy_url)
         if not url.hostname:
-            raise SpecError(f"centre {self.door.spec.id}: network.hub is \"forward\", and it isn't known where the hub's proxy listens.")
+            raise SpecError(
+                f"centre {self.door.spec.id}: network.hub is \"forward\", and it isn't known where the hub's "
+                "proxy listens."
+            )
         port = url.port or (443 if url.scheme == "https" else 80)
         return Forward("remote", self.network.listen, self.network.listen_port, url.hostname, port)
 
@@ -181,7 +191,9 @@ class Forwards:
             return
         if error := self._trouble or (self._back_setback.error if forward == self._back else None):
             raise again(error)
-        raise Unreachable(f"centre {self.door.spec.id}: the forward to {forward.host}:{forward.port} doesn't stand yet.")
+        raise Unreachable(
+            f"centre {self.door.spec.id}: the forward to {forward.host}:{forward.port} doesn't stand yet."
+        )
 
     # --- the supervisor
 
@@ -192,16 +204,8 @@ class Forwards:
             self._task = asyncio.create_task(self._supervise())
 
     def _take_lock(self) -> None:
-        if self._lock >= 0:
-            return
-        self.master.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self.master.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise Unreachable(f"centre {self.door.spec.id}: another process keeps the forwards of {self.master.folder}.") from error
-        self._lock = lock
+        if self._lock < 0:
+            self._lock = lock_folder(self.master.folder, self.door.spec.id)
 
     async def _round(self) -> None:
         """Waits for the end of one whole round that begins from now on. Raises Unreachable if it takes too long."""
@@ -253,7 +257,9 @@ class Forwards:
         try:
             await asyncio.to_thread(self.wanted.save)  # the wish before the act
         except OSError as error:
-            raise Unreachable(f"centre {self.door.spec.id}: {self.wanted.file} can't be written: {error.strerror}.") from error
+            raise Unreachable(
+                f"centre {self.door.spec.id}: {self.wanted.file} can't be written: {error.strerror}."
+            ) from error
         for _ in range(3):
             try:
                 control = await self._master()

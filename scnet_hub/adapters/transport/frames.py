@@ -50,7 +50,12 @@ def unframed(stdout: bytes, stderr: bytes, mark: str) -> Said | None:
     inside, code, after = _ended(rest, rb"\n%s end (\d{1,3})\n" % word)
     earlier, heard, complaints = stderr.partition(b"\n%s err\n" % word)
     own, _, later = _ended(complaints, rb"\n%s end()\n" % word)
-    return Said(int(code) if code else None, inside, own if heard else b"", (b"\n".join((before, after)), b"\n".join((earlier, later))))
+    return Said(
+        int(code) if code else None,
+        inside,
+        own if heard else b"",
+        (b"\n".join((before, after)), b"\n".join((earlier, later))),
+    )
 
 
 def _ended(text: bytes, mark: bytes) -> tuple[bytes, bytes, bytes]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncssh
 
 from ...domain.standard.centre import CentreSpec
-from ...domain.standard.centre import SshTransport as SshSpec
+from ...domain.standard.transports import SshTransport as SshSpec
 from ...errors import Denied, SpecError, Unreachable
 
 LOGIN_REFUSED = "login-refused"
@@ -32,10 +32,15 @@ class Door:
         return "".join([*pinned, *(f"@cert-authority * {_line(key)}\n" for key in self.way.host_ca)])
 
     def unreachable(self, host: str, words: str) -> Unreachable:
-        return Unreachable(f"{self._at(host)} can't be reached: {words}.", hint="Nothing ran there. The hub tries again automatically.")
+        return Unreachable(
+            f"{self._at(host)} can't be reached: {words}.", hint="Nothing ran there. The hub tries again automatically."
+        )
 
     def nothing_in_common(self, host: str, words: str) -> Denied:
-        return Denied(f"{self._at(host)}: its sshd and this client have no algorithm in common: {words}.", hint=f"Ask {self.contact}.")
+        return Denied(
+            f"{self._at(host)}: its sshd and this client have no algorithm in common: {words}.",
+            hint=f"Ask {self.contact}.",
+        )
 
     def wrong_host_key(self, host: str, seen: str, words: str) -> Denied:
         """Returns the error for a wrong host key. `seen`: the fingerprint that the host showed, if known; `words`: why
@@ -44,7 +49,8 @@ class Door:
         said = f"the host key {seen}" if seen else f"a host key that can't be verified ({words})"
         return Denied(
             f"{self._at(host)} shows {said}, but {pinned} is pinned: nothing was sent there.",
-            hint=f"The connection is intercepted, or the centre changed its keys: ask {self.contact} before you change centre.toml.",
+            hint=f"The connection is intercepted, or the centre changed its keys: ask {self.contact} before you "
+            "change centre.toml.",
             code=HOST_KEY_CHANGED,
         )
 
@@ -55,7 +61,8 @@ class Door:
         else:
             sentence = f"{self._at(host)} refused the federation's certificate for the account {user}."
             hint = (
-                f"Only its sshd's log says why: either the account {user} is unknown or locked there, its principals file doesn't name it, "
+                f"Only its sshd's log says why: either the account {user} is unknown or locked there, its "
+                "principals file doesn't name it, "
                 f"TrustedUserCAKeys lacks the federation's CA, or a clock is wrong. Ask {self.contact}."
             )
         return Denied(sentence, hint=hint, code=LOGIN_REFUSED)
@@ -63,7 +70,8 @@ class Door:
     def second_factor(self, host: str, user: str) -> Denied:
         return Denied(
             f"{self._at(host)} asks {user} for a second factor, which a program can't provide.",
-            hint=f"{self.contact} must exempt the federation, for example by its address: AuthenticationMethods publickey.",
+            hint=f"{self.contact} must exempt the federation, for example by its address: AuthenticationMethods "
+            "publickey.",
             code=LOGIN_REFUSED,
         )
 

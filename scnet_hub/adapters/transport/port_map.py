@@ -39,7 +39,8 @@ class Wanted:
             return
         except (ValueError, TypeError) as error:
             raise SpecError(
-                f"{self.file} is not a list of forwards: {error}.", hint="Remove the file; running sessions there need a restart."
+                f"{self.file} is not a list of forwards: {error}.",
+                hint="Remove the file; running sessions there need a restart.",
             ) from error
         self._saved = dict(self.ports)
 

@@ -1,7 +1,8 @@
 """`SshTransport`: commands and files at a member centre, through its login node, each as the account that it is for.
 
-Every command runs under `timeout` at the centre and a deadline here; what could not be asked, what may have run, and what the
-centre refused are different errors. The connections are `connections.py`'s business, the ports `forwards.py`'s.
+Every command runs under `timeout` at the centre and a deadline here; what could not be asked, what may have run, and
+what the centre refused are different errors. The connections are `connections.py`'s business, the ports
+`forwards.py`'s.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import asyncssh
 from ...domain.commands import Command, Completed
 from ...domain.identifiers import login
 from ...domain.standard.centre import CentreSpec
-from ...domain.standard.centre import SshTransport as SshSpec
+from ...domain.standard.transports import SshTransport as SshSpec
 from ...errors import Denied, Garbled, Rejected, Silent, Unreachable, WrongFile
 from ..secret_files import read_secret
 from .certificates import CertificateAuthority, Credential
@@ -44,16 +45,19 @@ NEVER = frozenset({"root"})
 # One line each: a login shell may be csh, which ends a quoted string at a line's end.
 PUT = (
     "LC_ALL=C; export LC_ALL; umask 077; case $1 in /*) p=$1;; *) p=./$1;; esac; d=${p%/*}/; "
-    'mkdir -p -- "$d" && t=$(mktemp "$d.scnet.XXXXXXXX") || exit 1; trap \'rm -f -- "$t"\' EXIT; trap "exit 1" HUP INT PIPE TERM; '
-    'cat > "$t" || exit 1; n=$(wc -c < "$t"); [ "$n" -eq "$3" ] || { echo "only $n of $3 bytes arrived" >&2; exit 1; }; '
+    'mkdir -p -- "$d" && t=$(mktemp "$d.scnet.XXXXXXXX") || exit 1; trap \'rm -f -- "$t"\' EXIT; trap "exit 1" '
+    "HUP INT PIPE TERM; "
+    'cat > "$t" || exit 1; n=$(wc -c < "$t"); [ "$n" -eq "$3" ] || { echo "only $n of $3 bytes arrived" >&2; '
+    "exit 1; }; "
     'chmod -- "$2" "$t" && mv -fT -- "$t" "$p"'
 )
-# A job owns its file and the folder around it; a home may well be a link. A file that is exchanged between the test and `tail` is read as
-# the account that owns it, and a FIFO ends with TAIL_WAITS.
+# A job owns its file and the folder around it; a home may well be a link. A file that is exchanged between the test and
+# `tail` is read as the account that owns it, and a FIFO ends with TAIL_WAITS.
 TAIL = (
     'LC_ALL=C; export LC_ALL; d=; case $1 in /*) p=$1; d=${p%/*};; "~/"*) p=$HOME/${1#??};; *) p=./$1;; esac; '
     'k=; if [ -n "$d" ] && [ -L "$d" ]; then echo "its folder is a symbolic link" >&2; exit 65; fi; '
-    'if [ -L "$p" ]; then k="a symbolic link"; elif [ -f "$p" ]; then exec tail -c "$2" -- "$p"; elif [ -p "$p" ]; then k="a FIFO"; '
+    'if [ -L "$p" ]; then k="a symbolic link"; elif [ -f "$p" ]; then exec tail -c "$2" -- "$p"; elif [ -p "$p" '
+    ']; then k="a FIFO"; '
     'elif [ -d "$p" ]; then k="a folder"; elif [ -e "$p" ]; then k="a device or a socket"; else exit 0; fi; '
     'echo "it is $k, not a regular file" >&2; exit 65'
 )
@@ -70,9 +74,12 @@ class _Gone(Exception):
 
 
 class SshTransport:
-    """The way out to the centre that `spec` describes. `never`: accounts that nobody is let be, besides the spec's own."""
+    """The way out to the centre that `spec` describes. `never`: accounts that nobody is let be, besides the spec's
+    own."""
 
-    def __init__(self, spec: CentreSpec, means: Means, *, never: Collection[str] = NEVER, pace: Pace | None = None) -> None:
+    def __init__(
+        self, spec: CentreSpec, means: Means, *, never: Collection[str] = NEVER, pace: Pace | None = None
+    ) -> None:
         assert isinstance(spec.transport, SshSpec)
         self.spec, self.means, self.way = spec, means, spec.transport
         self.pace = pace or Pace()
@@ -92,7 +99,9 @@ class SshTransport:
                 return await self._once(command, user, account, deadline)
             except _Gone as gone:
                 if attempt:
-                    raise Unreachable(f"centre {self.spec.id}: the connection broke before {program_of(command)} ran.") from gone
+                    raise Unreachable(
+                        f"centre {self.spec.id}: the connection broke before {program_of(command)} ran."
+                    ) from gone
             except _Busy as busy:
                 pause = random.uniform(0.02, 0.2) * min(attempt + 1, 5)
                 if asyncio.get_running_loop().time() + pause >= deadline:
@@ -104,7 +113,9 @@ class SshTransport:
         script = Command(("sh", "-c", PUT, "sh", path, f"{mode:o}", str(len(data))), data)
         done = await self.run(script, account=account, timeout=60 + len(data) / 1e6)
         if done.code != 0:
-            raise Rejected(f"centre {self.spec.id} did not take {path}: {last_line(done.stderr) or f'exit code {done.code}'}.")
+            raise Rejected(
+                f"centre {self.spec.id} did not take {path}: {last_line(done.stderr) or f'exit code {done.code}'}."
+            )
 
     async def tail(self, path: str, *, account: str = "", size: int = 4000, timeout: float = TAIL_WAITS) -> str:
         done = await self.run(Command(("sh", "-c", TAIL, "sh", path, str(size))), account=account, timeout=timeout)
@@ -140,14 +151,18 @@ class SshTransport:
         await self.lines.close()
 
     async def check(self, host: str = "", port: int = 0) -> list[str]:
-        """What is wrong with the ways to and from sessions, in sentences. `host:port` on a node is what to try, if it is known."""
+        """What is wrong with the ways to and from sessions, in sentences. `host:port` on a node is what to try, if it
+        is known."""
         wrong = await self.forwards.check(host, port)
         network = self.spec.network
         if network.hub == "forward" and not wrong:
-            listens = Command(("bash", "-c", 'exec 3<>"/dev/tcp/$1/$2"', "bash", network.listen, str(network.listen_port)))
+            listens = Command(
+                ("bash", "-c", 'exec 3<>"/dev/tcp/$1/$2"', "bash", network.listen, str(network.listen_port))
+            )
             if (await self.run(listens, timeout=10)).code != 0:
                 wrong.append(
-                    f"centre {self.spec.id}: its sshd took the forward for the hub, but listens on loopback only, not on {network.listen}. "
+                    f"centre {self.spec.id}: its sshd took the forward for the hub, but listens on loopback "
+                    f"only, not on {network.listen}. "
                     f"Its sshd_config needs GatewayPorts clientspecified; ask {self.door.contact}."
                 )
         return wrong
@@ -166,7 +181,8 @@ class SshTransport:
     # --- who
 
     def _who(self, account: str) -> tuple[str, str]:
-        """The login user for a command as `account`, and whom `sudo` makes of it ("": nobody else). Raises BadOption, Denied."""
+        """The login user for a command as `account`, and whom `sudo` makes of it ("": nobody else). Raises BadOption,
+        Denied."""
         mode = self.spec.identity.mode
         if account and mode != "shared":
             login(account)
@@ -221,7 +237,9 @@ class SshTransport:
                 raise _Gone from error
             if error.code == BUSY:
                 raise _Busy from error
-            raise Denied(f"centre {self.spec.id}: {line.node.host} runs no command for {line.user}: {error.reason}.") from error
+            raise Denied(
+                f"centre {self.spec.id}: {line.node.host} runs no command for {line.user}: {error.reason}."
+            ) from error
         except (OSError, asyncssh.Error) as error:
             self.lines.retire(line)
             raise self._unknown(command, f"was cut off: {words_of(error)}") from error
@@ -235,21 +253,31 @@ class SshTransport:
         if said and said.code is not None and not timed_out:
             return self._completed(command, said, said.code)
         raise self._unended(
-            command, line, account, answer, said, f"did not end within {seconds} s and was stopped there" if timed_out else ""
+            command,
+            line,
+            account,
+            answer,
+            said,
+            f"did not end within {seconds} s and was stopped there" if timed_out else "",
         )
 
     def _completed(self, command: Command, said: Said, code: int) -> Completed:
         if code in SIGNALS:
             raise self._unknown(command, f"was killed by signal {code - 128}")
-        return Completed(command, code, text_of(said.stdout), text_of(said.stderr), (text_of(said.noise[0]), text_of(said.noise[1])))
+        return Completed(
+            command, code, text_of(said.stdout), text_of(said.stderr), (text_of(said.noise[0]), text_of(said.noise[1]))
+        )
 
-    def _unended(self, command: Command, line: Line, account: str, answer: Answer, said: Said | None, stopped: str) -> Unreachable:
+    def _unended(
+        self, command: Command, line: Line, account: str, answer: Answer, said: Said | None, stopped: str
+    ) -> Unreachable:
         """Why there is no whole answer. A command whose frame was not begun did certainly not run."""
         if answer.signal:
             return self._unknown(command, f"was killed by signal {answer.signal}")
         if stopped:
             return Silent(
-                f"centre {self.spec.id}: {program_of(command)} {stopped}.", hint="It may have run: look before it is asked again."
+                f"centre {self.spec.id}: {program_of(command)} {stopped}.",
+                hint="It may have run: look before it is asked again.",
             )
         if said or answer.code is None:  # the connection died; asyncssh raises nothing then
             return self._unknown(command, "was cut off")
@@ -257,13 +285,17 @@ class SshTransport:
         if account and answer.code == 1 and (refusal := SUDO_SAYS.search(complaints)):
             return Denied(
                 f"centre {self.spec.id}: {self.way.user} may not act as {account}: {refusal[0]}.",
-                hint=f"A sudoers rule for {self.way.user} is missing there, or the account is: ask {self.door.contact}.",
+                hint=f"A sudoers rule for {self.way.user} is missing there, or the account is: ask "
+                f"{self.door.contact}.",
             )
         words = last_line(complaints) or last_line(printed) or f"exit code {answer.code}"
         return self.door.ran_nothing(line.node.host, line.user, words[:200])
 
     def _unknown(self, command: Command, words: str) -> Unreachable:
-        return Unreachable(f"centre {self.spec.id}: {program_of(command)} {words}.", hint="It may have run: look before it is asked again.")
+        return Unreachable(
+            f"centre {self.spec.id}: {program_of(command)} {words}.",
+            hint="It may have run: look before it is asked again.",
+        )
 
     def _no_login(self) -> Unreachable:
         return Unreachable(

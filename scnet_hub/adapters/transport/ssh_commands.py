@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 
 MOST = 64 << 20  # bytes of one command's output: a queue of 100,000 jobs is a quarter of it
 SUDO_SAYS = re.compile(
-    r"^(sudo: [^\n]*?|Sorry, user [^\n]*? is not allowed to [^\n]*?|\S+ is not (in the sudoers file|allowed to)[^\n]*?)\.?$",
+    r"^(sudo: [^\n]*?|Sorry, user [^\n]*? is not allowed to [^\n]*?|\S+ is not (in the sudoers file|allowed "
+    r"to)[^\n]*?)\.?$",
     re.MULTILINE,
 )
 
 
 def words(
-    argv: Sequence[str], seconds: int, mark: str, account: str = "", environment: dict[str, str] | None = None, path: str = ""
+    argv: Sequence[str],
+    seconds: int,
+    mark: str,
+    account: str = "",
+    environment: dict[str, str] | None = None,
+    path: str = "",
 ) -> str:
-    """The line for the login shell: `argv` in its frame under `timeout`, as `account` ("": as who logged in), each word quoted."""
+    """The line for the login shell: `argv` in its frame under `timeout`, as `account` ("": as who logged in), each word
+    quoted."""
     line = ["timeout", "-k", "5", str(seconds), *framed(argv, mark, path)]
     if account or environment:
         there = ["-C", "/"] if account else []
@@ -85,7 +92,8 @@ class Answer(asyncssh.SSHClientSession[bytes]):
         self.ended.set()
 
     def let_go(self) -> None:
-        """Nobody listens any more: what still runs is asked to end, and ends by its `timeout` if it can't be asked (sudo).
+        """Nobody listens any more: what still runs is asked to end, and ends by its `timeout` if it can't be asked
+        (sudo).
 
         The channel stays open till then: sshd asks on it whether we live, and takes silence for the connection's death.
         """

@@ -1,14 +1,15 @@
 """The OpenSSH process that holds one centre's forwards: started detached, found again by its control socket, never
 started twice.
 
-The process outlives the broker, so a restart interrupts no session, and exits on its own when the centre stops answering.
-This file starts and finds the process; `forwards.py` decides which forwards are wanted.
+The process outlives the broker, so a restart interrupts no session, and exits on its own when the centre stops
+answering. This file starts and finds the process; `forwards.py` decides which forwards are wanted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import re
@@ -37,7 +38,9 @@ class Master:
     """Starts and finds one centre's master. `folder` belongs to this centre alone (0700). `credential` gives a
     certificate for forwards, or None if a key file is used."""
 
-    def __init__(self, door: Door, folder: Path, credential: Callable[[], Credential | None], key_file: Path | None) -> None:
+    def __init__(
+        self, door: Door, folder: Path, credential: Callable[[], Credential | None], key_file: Path | None
+    ) -> None:
         self.door, self.folder, self.credential, self.key_file = door, folder, credential, key_file
         self.socket, self.errors = folder / "ctl", folder / "errors"
         # Relative to `folder`, so that a long path fits into a socket's address; a hung master is recognised by its
@@ -105,7 +108,11 @@ class Master:
             write_secret(self.folder / "key", credential.key.export_private_key("openssh").decode())
 
     def _config(self, host: str) -> str:
-        key = [f'IdentityFile "{self.key_file}"'] if self.key_file else ["IdentityFile key", "CertificateFile key-cert.pub"]
+        key = (
+            [f'IdentityFile "{self.key_file}"']
+            if self.key_file
+            else ["IdentityFile key", "CertificateFile key-cert.pub"]
+        )
         lines = [
             f"HostName {host}",
             f"Port {self.door.way.port}",
@@ -157,7 +164,9 @@ class Master:
     def _failure(self, host: str) -> Unreachable:
         """Returns the error that ssh's output means, in the same sentences as for commands."""
         said = self.errors.read_text(errors="replace")
-        last = next((line.strip().rstrip(".") for line in reversed(said.splitlines()) if line.strip()), "no message from ssh")
+        last = next(
+            (line.strip().rstrip(".") for line in reversed(said.splitlines()) if line.strip()), "no message from ssh"
+        )
         if "Host key verification failed" in said:
             seen = re.search(r"SHA256:\S+", said)
             return self.door.wrong_host_key(host, seen[0].rstrip(".") if seen else "", last)
@@ -175,3 +184,16 @@ def raise_limit(pid: int) -> None:
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         soft = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def lock_folder(folder: Path, centre: str) -> int:
+    """Returns a descriptor that holds the folder's lock until it is closed. Raises Unreachable if another process has
+    the lock."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise Unreachable(f"centre {centre}: another process keeps the forwards of {folder}.") from error
+    return lock

@@ -39,7 +39,13 @@ class Forward:
 
     def packed(self) -> bytes:
         kind = {"local": 1, "remote": 2}[self.kind]
-        return _number(kind) + _string(self.listen_host) + _number(self.listen_port) + _string(self.host) + _number(self.port)
+        return (
+            _number(kind)
+            + _string(self.listen_host)
+            + _number(self.listen_port)
+            + _string(self.host)
+            + _number(self.port)
+        )
 
 
 class Control(asyncio.Protocol):

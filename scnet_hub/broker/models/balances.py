@@ -69,8 +69,8 @@ class Balance(Document):
     my_quota: list[Ceiling]
     """The caller's own ceilings."""
     burn_rate: Credits | None
-    """Credits a day over the last week, in flight included; of younger books since they began; null while it is not known: all of it was
-    spent today."""
+    """Credits a day over the last week, in flight included; of younger books since they began; null while it is not
+    known: all of it was spent today."""
     per_hour: Credits
     """What runs now costs."""
     runs_out_at: Time | None

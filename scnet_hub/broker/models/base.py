@@ -63,7 +63,9 @@ def _word(value: object, info: ValidationInfo) -> str:
 def _prose(value: object, info: ValidationInfo) -> str:
     """Text for people: line breaks are allowed, characters that steer a terminal are not."""
     if not isinstance(value, str) or any(not one.isprintable() and one != "\n" for one in value):
-        raise BadOption(f"{info.field_name}: must be text without control characters.", details={"field": info.field_name})
+        raise BadOption(
+            f"{info.field_name}: must be text without control characters.", details={"field": info.field_name}
+        )
     return value
 
 
@@ -90,8 +92,12 @@ def _or_null(schema: Json) -> Json:
 AMOUNT: Json = {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_CREDITS}
 Word = Annotated[str, BeforeValidator(_word), WithJsonSchema(texts(MOST))]
 Prose = Annotated[str, BeforeValidator(_prose)]
-Instant = Annotated[datetime | None, BeforeValidator(_instant), WithJsonSchema(_or_null({"type": "string", "format": "date-time"}))]
+Instant = Annotated[
+    datetime | None, BeforeValidator(_instant), WithJsonSchema(_or_null({"type": "string", "format": "date-time"}))
+]
 DayTaken = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-DayOrNone = Annotated[date | None, BeforeValidator(_day), WithJsonSchema(_or_null({"type": "string", "format": "date"}))]
+DayOrNone = Annotated[
+    date | None, BeforeValidator(_day), WithJsonSchema(_or_null({"type": "string", "format": "date"}))
+]
 CreditsTaken = Annotated[Amount, BeforeValidator(_credits), WithJsonSchema(AMOUNT)]
 CreditsOrNone = Annotated[Amount | None, BeforeValidator(_credits), WithJsonSchema(_or_null(AMOUNT))]

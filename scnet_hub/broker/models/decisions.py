@@ -1,4 +1,5 @@
-"""The decision log: why sessions are where they are, the same again under another policy, and how good decisions were."""
+"""The decision log: why sessions are where they are, the same again under another policy, and how good decisions
+were."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class Decision(Document):
     ready_s: Seconds | None
     """From the click until it was ready."""
     as_promised: bool | None
-    """It started within `p90_s`, or within 60 s where it was to start now and there was no `p90_s`; null: can't be said."""
+    """It started within `p90_s`, or within 60 s where it was to start now and there was no `p90_s`; null: can't be
+    said."""
 
 
 class RankedPlace(Document):
@@ -185,7 +187,8 @@ class Snapshot(Document):
 
 
 class LogPage(Dated, Listed):
-    """At most 20 first decisions about a start (none about further copies), the oldest first, and what they were made from."""
+    """At most 20 first decisions about a start (none about further copies), the oldest first, and what they were made
+    from."""
 
     since: Time
     until: Time

@@ -1,4 +1,5 @@
-"""The options of a session, as `domain/sessions/requests.py` takes them: the model is made from the table of request fields."""
+"""The options of a session, as `domain/sessions/requests.py` takes them: the model is made from the table of request
+fields."""
 
 from __future__ import annotations
 
@@ -16,7 +17,10 @@ from ...domain.sessions import requests
 from .base import Document, Taken
 
 Text = Annotated[str, Field(max_length=requests.MAX_TEXT)]
-SIZES = {request_fields.Kind.MEMORY: "integer", request_fields.Kind.WALLTIME: "number"}  # as which they may come besides text
+SIZES = {
+    request_fields.Kind.MEMORY: "integer",
+    request_fields.Kind.WALLTIME: "number",
+}  # as which they may come besides text
 
 
 def field_of(one: request_fields.Field) -> tuple[Any, Any]:
@@ -24,7 +28,8 @@ def field_of(one: request_fields.Field) -> tuple[Any, Any]:
     if one.kind is request_fields.Kind.COUNT:
         return Annotated[int, Field(ge=one.least, le=one.most)] | None, Field(one.least, description=one.words)
     if one.choices:
-        choices: Any = Enum(one.name.title().replace("_", ""), {choice.upper(): choice for choice in one.choices}, type=str)  # type: ignore[misc]
+        words = {choice.upper(): choice for choice in one.choices}
+        choices: Any = Enum(one.name.title().replace("_", ""), words, type=str)  # type: ignore[misc]
         return choices | None, Field(choices(one.choices[0]), description=one.words)
     return (_size(SIZES[one.kind]) if one.kind in SIZES else Text | None), Field("", description=one.words)
 
@@ -46,7 +51,8 @@ else:
     Options = create_model(
         "Options",
         __base__=Taken,
-        __doc__='What a session needs; null and "" are the default. `POST placements` and `POST quotes` take the same, and start nothing.',
+        __doc__='What a session needs; null and "" are the default. `POST placements` and `POST quotes` take the '
+        "same, and start nothing.",
         **{one.name: field_of(one) for one in FIELDS},
     )
     _hints = get_type_hints(JobRequest)

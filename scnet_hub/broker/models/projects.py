@@ -106,7 +106,9 @@ class Project(Balance):
 
     kind: str
     members: list[Member]
-    sees_all: Annotated[bool, Field(description="Where it is false, `spent`, `held` and `cap` of other members are null.")]
+    sees_all: Annotated[
+        bool, Field(description="Where it is false, `spent`, `held` and `cap` of other members are null.")
+    ]
     lots: list[Lot]
     allocations: list[Allocation]
     burning: Burning

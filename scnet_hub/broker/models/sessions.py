@@ -23,8 +23,8 @@ class Warned(Document):
     """What a session's owner should know now."""
 
     code: str
-    """credits: they run out · maintenance: it would end this session · announcement: one of its centre, in force · unknown: its centre
-    can't say how it is"""
+    """credits: they run out · maintenance: it would end this session · announcement: one of its centre, in force ·
+    unknown: its centre can't say how it is"""
     message: str
     at: Time
 

@@ -25,7 +25,9 @@ def allocation(ctx: click.Context) -> None:
 
 @allocation.command("list")
 @click.option("--project", default="", help="Only of this project.")
-@click.option("--state", default="", help="Only in this state: requested, approved, active, ended, declined or withdrawn.")
+@click.option(
+    "--state", default="", help="Only in this state: requested, approved, active, ended, declined or withdrawn."
+)
 @reading
 def list_allocations(client: Client, project: str = "", state: str = "") -> Answer:
     """List allocations, newest first."""
@@ -38,8 +40,12 @@ def list_allocations(client: Client, project: str = "", state: str = "") -> Answ
 @click.argument("credits", type=Credits())
 @click.option("--why", "words", prompt="Purpose", help="The purpose, for the people who decide.")
 @click.option("--from", "begins_at", default="", type=TIME, metavar="DATE", help="First day. Default: now.")
-@click.option("--until", "ends_at", default="", type=TIME, metavar="DATE", help="When unspent credits expire. Default: never.")
-@click.option("--centre", "centres", multiple=True, help="Where the credits may be spent (repeatable). Default: everywhere.")
+@click.option(
+    "--until", "ends_at", default="", type=TIME, metavar="DATE", help="When unspent credits expire. Default: never."
+)
+@click.option(
+    "--centre", "centres", multiple=True, help="Where the credits may be spent (repeatable). Default: everywhere."
+)
 @click.option("--renews", default="", metavar="ID", help="The allocation whose remainder is taken over.")
 @reading
 def request(client: Client, project: str, credits: float, **said: object) -> Answer:
@@ -83,8 +89,8 @@ def answered(one: Json) -> Answer:
 
 def line(one: Json) -> tuple[str, ...]:
     return (
-        one["id"], one["project"], format_number(one["amount"]), one["state"], day(one["begins_at"]), day(one["ends_at"]),
-        ", ".join(one["centres"]) or "all", one["asked_by"] or "-", plain(one["answer"]) or "-",
+        one["id"], one["project"], format_number(one["amount"]), one["state"], day(one["begins_at"]),
+        day(one["ends_at"]), ", ".join(one["centres"]) or "all", one["asked_by"] or "-", plain(one["answer"]) or "-",
     )  # fmt: skip
 
 
@@ -109,7 +115,11 @@ def show(one: Json) -> None:
         click.echo(plain(words))
     heads = ("lot", "by", "granted", "available", "held", "spent", "until", "centres")
     print_table(heads, [lot_line(lot) for lot in one["lots"]], numbers=range(2, 6))
-    print_table(("person", "role", "spent", "held", "may spend"), [member_line(who) for who in one["members"]], numbers=range(2, 5))
+    print_table(
+        ("person", "role", "spent", "held", "may spend"),
+        [member_line(who) for who in one["members"]],
+        numbers=range(2, 5),
+    )
     for asked in one["allocations"]:
         if asked["state"] == "requested":
             amount, since = format_number(asked["amount"]), day(asked["asked_at"])
@@ -118,7 +128,13 @@ def show(one: Json) -> None:
 
 def lot_line(lot: Json) -> tuple[str, ...]:
     amounts = (format_number(lot[name]) for name in ("granted", "available", "held", "spent"))
-    return (lot["name"] or "-", lot["grantor"] or "-", *amounts, day(lot["ends_at"]), ", ".join(lot["centres"]) or "all")
+    return (
+        lot["name"] or "-",
+        lot["grantor"] or "-",
+        *amounts,
+        day(lot["ends_at"]),
+        ", ".join(lot["centres"]) or "all",
+    )
 
 
 def member_line(who: Json) -> tuple[str, ...]:

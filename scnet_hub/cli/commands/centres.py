@@ -25,7 +25,18 @@ def centres(client: Client) -> Answer:
 
 
 def show_centres(found: list[Json]) -> None:
-    heads = ("centre", "name", "state", "cores free", "GPUs free", "running", "queued", "core-hour", "GPU-hour", "facts")
+    heads = (
+        "centre",
+        "name",
+        "state",
+        "cores free",
+        "GPUs free",
+        "running",
+        "queued",
+        "core-hour",
+        "GPU-hour",
+        "facts",
+    )
     print_table(heads, (centre_row(centre) for centre in found), numbers=(3, 4, 5, 6, 7, 8))
     for centre in found:
         for line in centre_status.told(centre):
@@ -51,7 +62,9 @@ def centre_row(centre: Json) -> tuple[str, ...]:
 
 @click.command()
 @needs
-@click.option("--explain", metavar="ID", help="Instead: explain why that session is where it is, or why that start was refused.")
+@click.option(
+    "--explain", metavar="ID", help="Instead: explain why that session is where it is, or why that start was refused."
+)
 @click.option("--replay", metavar="ID", help="Instead: make that decision again, from the facts of that time...")
 @click.option("--policy", metavar="NAME", help="... by another policy.")
 @reading

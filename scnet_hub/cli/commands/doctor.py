@@ -81,7 +81,11 @@ def environment(visit: Visit) -> str:
         return f"scnet-hub {__version__}, installed without a lock file"
     if Path(sys.prefix).resolve() != Environment(visit.root).folder.resolve():
         return "not the .venv of this checkout: not compared with the lock"
-    wrong = [f"{name} {has or 'missing'} (not {wanted})" for name, wanted in pins(lock.read_text()) if (has := version(name)) != wanted]
+    wrong = [
+        f"{name} {has or 'missing'} (not {wanted})"
+        for name, wanted in pins(lock.read_text())
+        if (has := version(name)) != wanted
+    ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise Problem("differs from requirements.lock: " + ", ".join(wrong[:3]) + more, hint=SETUP)
@@ -110,7 +114,9 @@ def node_found(visit: Visit) -> str:
         raise Problem("no version 20 or newer on PATH, and none in the environment", hint=SETUP)
     done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=False)
     if done.returncode:
-        raise Problem(f"{program} does not run: {done.stderr.strip()[:200]}", hint="Remove .venv and run `make setup` again.")
+        raise Problem(
+            f"{program} does not run: {done.stderr.strip()[:200]}", hint="Remove .venv and run `make setup` again."
+        )
     return f"{done.stdout.strip()} ({program})"
 
 
@@ -119,13 +125,21 @@ def state_folder(visit: Visit) -> str:
     if not folder.exists():
         return f"{folder} does not exist yet; `scnet demo` makes it"
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise Problem(f"{folder} can't be read and written", hint="Give it to the user who runs this, or set SCNET_HOME.")
+        raise Problem(
+            f"{folder} can't be read and written", hint="Give it to the user who runs this, or set SCNET_HOME."
+        )
     free = shutil.disk_usage(folder).free
     if free < LEAST_DISK:
-        raise Problem(f"{folder}: {free // 2**20} MiB left on its disk", hint="Free some space, or set SCNET_HOME to another disk.")
+        raise Problem(
+            f"{folder}: {free // 2**20} MiB left on its disk",
+            hint="Free some space, or set SCNET_HOME to another disk.",
+        )
     saved = folder / "client.json"
     if saved.exists() and saved.stat().st_mode & 0o077:
-        raise Problem(f"{saved} can be read by others: it holds a token", hint=f"chmod 600 {saved}, then restart the demo for a new token.")
+        raise Problem(
+            f"{saved} can be read by others: it holds a token",
+            hint=f"chmod 600 {saved}, then restart the demo for a new token.",
+        )
     return str(folder)
 
 
@@ -199,8 +213,17 @@ def centres(visit: Visit) -> Iterator[Finding]:
         return
     for centre in found:
         up = centre["state"] == "up"
-        words = f"up, {centre['cores_free']} of {centre['cores']} cores free" if up else f"{centre['state']}: {centre['why']}"
-        yield Finding(f"centre {centre['id']}", up, words, "" if up else "Other centres are not affected. Ask its operators, or ours.")
+        words = (
+            f"up, {centre['cores_free']} of {centre['cores']} cores free"
+            if up
+            else f"{centre['state']}: {centre['why']}"
+        )
+        yield Finding(
+            f"centre {centre['id']}",
+            up,
+            words,
+            "" if up else "Other centres are not affected. Ask its operators, or ours.",
+        )
 
 
 @click.command()

@@ -45,14 +45,27 @@ def environment(ctx: click.Context, option: click.Parameter, words: Sequence[str
 @click.argument("argv", nargs=-1, required=True, metavar="[--] PROGRAM [WORD]...", type=click.UNPROCESSED)
 @needs
 @click.option("--name", default="", help="The job's name; only one live job may have it. Default: a new name.")
-@click.option("--env", multiple=True, metavar="NAME[=VALUE]", callback=environment, help="Set a variable for the job; repeatable.")
-@click.option("--file", "files", multiple=True, metavar="FILE", help="Send this file along, 128 KiB in all; repeatable.")
+@click.option(
+    "--env", multiple=True, metavar="NAME[=VALUE]", callback=environment, help="Set a variable for the job; repeatable."
+)
+@click.option(
+    "--file", "files", multiple=True, metavar="FILE", help="Send this file along, 128 KiB in all; repeatable."
+)
 @click.option("--no-files", is_flag=True, help="Don't send the program, even if it is a file here.")
-@click.option("--wait", "how", flag_value="wait", default="", help="Wait until the job has ended; exit code 1 if it failed.")
+@click.option(
+    "--wait", "how", flag_value="wait", default="", help="Wait until the job has ended; exit code 1 if it failed."
+)
 @click.option("--follow", "how", flag_value="follow", help="The same, and show the job's output.")
 @reading
 def run(
-    client: Client, argv: tuple[str, ...], name: str, env: dict[str, str], files: tuple[str, ...], no_files: bool, how: str, **asked: Any
+    client: Client,
+    argv: tuple[str, ...],
+    name: str,
+    env: dict[str, str],
+    files: tuple[str, ...],
+    no_files: bool,
+    how: str,
+    **asked: Any,
 ) -> Answer:
     """Run PROGRAM as a batch job where it fits best: scnet run --cores 4 -- python train.py"""
     if no_files and files:
@@ -74,7 +87,11 @@ def about(job: Job, asked: Sequence[str]) -> None:
     if by_itself := [name for name in job.sent if name not in {os.path.normpath(path) for path in asked}]:
         click.echo(f"Sent along: {plain(', '.join(by_itself))}.", err=True)
     for word in job.left:
-        click.echo(f"Not sent along: {plain(word)}, although a file of that name is here. To send it, add --file {plain(word)}.", err=True)
+        click.echo(
+            f"Not sent along: {plain(word)}, although a file of that name is here. To send it, add --file "
+            f"{plain(word)}.",
+            err=True,
+        )
 
 
 def begun(job: Job) -> str:
@@ -114,7 +131,10 @@ def leaving(job: Job) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"\n{job.id} continues: `scnet logs {job.id} --follow` shows it again, `scnet cancel {job.id}` stops it.", err=True)
+        click.echo(
+            f"\n{job.id} continues: `scnet logs {job.id} --follow` shows it again, `scnet cancel {job.id}` stops it.",
+            err=True,
+        )
         sys.exit(1)
 
 

@@ -20,8 +20,8 @@ from ..options import given, needs
 )
 @reading
 def quote(client: Client, **asked: Any) -> Answer:
-    """Show the cost of such a session where it would run now: at least, probably, at most, and the credits left then. Starts
-    nothing."""
+    """Show the cost of such a session where it would run now: at least, probably, at most, and the credits left then.
+    Starts nothing."""
     document = client.call("POST", "quotes", json=given(asked))
     return Answer(document, lambda: show(document))
 

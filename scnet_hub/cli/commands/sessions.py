@@ -77,7 +77,11 @@ def stop(client: Client, session: str) -> Answer:
 def stopped(session: Json) -> str:
     if not session["live"]:
         return f"{session['id']} has ended: {plain(endings.cause(session) or 'as asked')}"
-    where = f"; {plain(session['centre_name'] or session['centre'])} will be asked until it confirms" if session["centre"] else ""
+    where = (
+        f"; {plain(session['centre_name'] or session['centre'])} will be asked until it confirms"
+        if session["centre"]
+        else ""
+    )
     return f"{session['id']} is {session['state']}{where}."
 
 

@@ -102,7 +102,9 @@ def place(name: str) -> str:
     """Returns the statement's path. Raises click's error if `name` is not a statement's name."""
     parts = name.split("/")
     if len(parts) != 3 or not all(parts):
-        raise click.BadParameter(f"{name!r}: write it like 2026-11/GRANT/alpha; `scnet statement` lists them.", param_hint="statement")
+        raise click.BadParameter(
+            f"{name!r}: write it like 2026-11/GRANT/alpha; `scnet statement` lists them.", param_hint="statement"
+        )
     return "statements/" + "/".join(quote(part, safe="") for part in parts)
 
 
@@ -111,7 +113,8 @@ def place(name: str) -> str:
 
 def line(one: Json) -> tuple[str, ...]:
     return (
-        one["name"], one["title"], format_number(one["net"]), f"{format_number(one['due'])} {one['due_unit']}", one["state"],
+        one["name"], one["title"], format_number(one["net"]), f"{format_number(one['due'])} "
+        f"{one['due_unit']}", one["state"],
         (one["accept_by"] or "-")[:10], one["words"] or "-",
     )  # fmt: skip
 
@@ -120,7 +123,13 @@ def show_statement(one: Json) -> None:
     unit = "credits" if one["book"] == "GRANT" else one["book"]
     click.echo(plain(f"Statement {one['name']} of {one['title']}: net {format_number(one['net'])} {unit}."))
     rows = [
-        (each["column"].replace("_", " "), each["account"], format_number(each["amount"]), f"{each['entries']:,}", each["corrects"] or "-")
+        (
+            each["column"].replace("_", " "),
+            each["account"],
+            format_number(each["amount"]),
+            f"{each['entries']:,}",
+            each["corrects"] or "-",
+        )
         for each in one["lines"]
     ]
     print_table(("column", "account", unit, "entries", "corrects"), rows, numbers=(2, 3))
@@ -131,7 +140,9 @@ def show_statement(one: Json) -> None:
     click.echo(f"Due: {format_number(one['due'])} {one['due_unit']}.")
     by = f" by {one['answered_by']}" if one["answered_by"] else ""
     words = f": {one['words']}" if one["words"] else ""
-    until = f" You can dispute it until {one['accept_by'][:16].replace('T', ' ')} UTC." if "dispute" in one["may"] else ""
+    until = (
+        f" You can dispute it until {one['accept_by'][:16].replace('T', ' ')} UTC." if "dispute" in one["may"] else ""
+    )
     click.echo(plain(f"It is {one['state']}{by}{words}.{until}"))
     for line in one["trail"][:-1]:
         click.echo(plain(f"- {line}"))
@@ -142,8 +153,8 @@ def show_entries(document: Json, name: str) -> None:
     heads = ("at (UTC)", "entry", "project", "column", "account", "amount", "corrects")
     rows = [
         (
-            each["at"][:16].replace("T", " "), each["key"], each["project"] or "-", each["column"].replace("_", " "), each["account"],
-            format_number(each["amount"]), each["corrects"] or "-",
+            each["at"][:16].replace("T", " "), each["key"], each["project"] or "-", each["column"].replace("_", " "),
+            each["account"], format_number(each["amount"]), each["corrects"] or "-",
         )
         for each in document["entries"]
     ]  # fmt: skip

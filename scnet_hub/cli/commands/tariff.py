@@ -15,8 +15,8 @@ HEADS = ("centre", "partition", "core-hour", "GPU-hour", "GiB-hour", "minimum", 
 @click.argument("centre", default="")
 @reading
 def tariff(client: Client, centre: str) -> Answer:
-    """Show the prices of all centres, or of CENTRE: credits for an hour of a core, a GPU, a GiB of memory; later prices, and
-    sales."""
+    """Show the prices of all centres, or of CENTRE: credits for an hour of a core, a GPU, a GiB of memory; later
+    prices, and sales."""
     document = client.listed("tariffs", "tariffs", params={"centre": centre})
     return Answer(document, lambda: show(document["tariffs"]))
 
@@ -49,7 +49,10 @@ def words(version: Json) -> str:
     prices = version["prices"]
     gpus = f", {gpu_words(prices)} a GPU" if gpu_words(prices) else ""
     memory = f", {price(prices['gib-second'])} a GiB" if prices.get("gib-second") else ""
-    return f"{price(prices.get('core-second'))} a core{gpus}{memory} and hour, at least {price(version['minimum'])} a session"
+    return (
+        f"{price(prices.get('core-second'))} a core{gpus}{memory} and hour, at least {price(version['minimum'])} a "
+        "session"
+    )
 
 
 def gpu_words(prices: Json) -> str:
@@ -63,8 +66,13 @@ def gpu_words(prices: Json) -> str:
 
 def sale_words(sale: Json, zone: str) -> str:
     days = "every day" if len(sale["days"]) == 7 else ", ".join(sale["days"])
-    since, until = (f" {word} {day}" if day else "" for word, day in (("since", sale["first_day"]), ("until", sale["last_day"])))
-    return f'{sale["percent_off"]:g} % off ("{sale["name"]}") {days} from {sale["from"]} to {sale["to"]} {zone} time{since}{until}'
+    since, until = (
+        f" {word} {day}" if day else "" for word, day in (("since", sale["first_day"]), ("until", sale["last_day"]))
+    )
+    return (
+        f'{sale["percent_off"]:g} % off ("{sale["name"]}") {days} from {sale["from"]} to {sale["to"]} {zone} '
+        f"time{since}{until}"
+    )
 
 
 def price(value: float | None) -> str:

@@ -27,13 +27,23 @@ def show(document: Json) -> None:
     heads, line = TABLES[document["by"]]
     rows = [one for one in document["rows"] if one["charged"] or one["in_flight"] or document["by"] != "day"]
     if rows:
-        print_table((*heads, "charged", "in flight"), [(*line(one), *amounts(one)) for one in rows], numbers=numbers(heads))
+        print_table(
+            (*heads, "charged", "in flight"), [(*line(one), *amounts(one)) for one in rows], numbers=numbers(heads)
+        )
     for one in rows if document["by"] == "session" else ():
         show_charges(one)
     if document["more"]:
         click.echo(f"and {document['more']:,} more: choose a shorter time.")
-    of = " ".join(filter(None, (document["person"] and f"of {document['person']}", document["project"] and f"in {document['project']}")))
-    sums = f"{format_number(document['charged'])} credits charged, {format_number(document['in_flight'])} in flight (estimated)"
+    of = " ".join(
+        filter(
+            None,
+            (document["person"] and f"of {document['person']}", document["project"] and f"in {document['project']}"),
+        )
+    )
+    sums = (
+        f"{format_number(document['charged'])} credits charged, {format_number(document['in_flight'])} in flight "
+        "(estimated)"
+    )
     days = f"from {document['first_day']} to {document['last_day']}, days of {document['zone']}"
     click.echo(plain(f"Usage {of or 'of all'} {days}: {sums}."))
 
@@ -45,7 +55,9 @@ def show_charges(one: Json) -> None:
     click.echo(plain(f"\n{one['session']} {one['name']}".rstrip()))
     for part in one["charges"]:
         taken = "taken back: " if part["kind"] == "reverse" else ""
-        click.echo(plain(f"  {part['at'][:19].replace('T', ' ')}Z  {format_number(part['amount'])}  {taken}{part['formula']}"))
+        click.echo(
+            plain(f"  {part['at'][:19].replace('T', ' ')}Z  {format_number(part['amount'])}  {taken}{part['formula']}")
+        )
 
 
 def session_line(one: Json) -> tuple[str, ...]:
@@ -78,11 +90,23 @@ TABLES: dict[str, tuple[tuple[str, ...], Line]] = {
 
 
 @click.group(invoke_without_command=True)
-@click.option("--project", default="", metavar="P", help="A project: all people's usage in it, if you lead it; else yours.")
+@click.option(
+    "--project", default="", metavar="P", help="A project: all people's usage in it, if you lead it; else yours."
+)
 @click.option("--person", default="", metavar="NAME", help="In a project that you lead: that person's usage.")
-@click.option("--by", type=click.Choice([*TABLES]), default="day", show_default=True, help="Show one line for each of these.")
-@click.option("--since", default="", type=TIME, metavar="DAY", help="First day, such as 2026-11-01. Default: this month's first.")
-@click.option("--until", default="", type=TIME, metavar="DAY", help="The day after the last, such as 2026-12-01. Default: until now.")
+@click.option(
+    "--by", type=click.Choice([*TABLES]), default="day", show_default=True, help="Show one line for each of these."
+)
+@click.option(
+    "--since", default="", type=TIME, metavar="DAY", help="First day, such as 2026-11-01. Default: this month's first."
+)
+@click.option(
+    "--until",
+    default="",
+    type=TIME,
+    metavar="DAY",
+    help="The day after the last, such as 2026-12-01. Default: until now.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def usage(ctx: click.Context, /, **options: Any) -> None:

@@ -12,7 +12,8 @@ from ..app import Answer, Json, plain, print_table, reading
 from ..values import Number
 
 HEADS = (
-    "starts", "further copies", "as promised", "hit rate", "median: expected", "started", "ready", "95 % ready within", "not ready yet",
+    "starts", "further copies", "as promised", "hit rate", "median: expected", "started", "ready", "95 % ready within",
+    "not ready yet",
 )  # fmt: skip
 
 
@@ -29,9 +30,15 @@ def show(document: Json) -> None:
     if not document["decisions"]:
         click.echo("No decision was made in that time.")
         return
-    print_table(("centre", *HEADS), [(one["centre"], *figures(one)) for one in document["by_centre"]], numbers=range(1, len(HEADS) + 1))
     print_table(
-        ("expected to start", *HEADS), [(one["chance"], *figures(one)) for one in document["by_chance"]], numbers=range(1, len(HEADS) + 1)
+        ("centre", *HEADS),
+        [(one["centre"], *figures(one)) for one in document["by_centre"]],
+        numbers=range(1, len(HEADS) + 1),
+    )
+    print_table(
+        ("expected to start", *HEADS),
+        [(one["chance"], *figures(one)) for one in document["by_chance"]],
+        numbers=range(1, len(HEADS) + 1),
     )
     for one in document["refused"]:
         click.echo(plain(f"refused ({one['code']}) {times(one['count'])}, the last time: {one['example']}"))
@@ -44,7 +51,10 @@ def show(document: Json) -> None:
 def figures(one: Json) -> tuple[str, ...]:
     rate = "-" if one["hit_rate"] is None else f"{one['hit_rate']:.0%}"
     kept = f"{one['kept']} of {one['promised']}" if one["promised"] else "-"
-    medians = (waited(one[name], none="-") for name in ("expected_median_s", "started_median_s", "ready_median_s", "ready_p95_s"))
+    medians = (
+        waited(one[name], none="-")
+        for name in ("expected_median_s", "started_median_s", "ready_median_s", "ready_p95_s")
+    )
     return (str(one["count"]), str(one["further"]), kept, rate, *medians, str(one["waiting"]))
 
 

@@ -31,5 +31,6 @@ def show(document: Json) -> None:
         click.echo(f"- and {more:,} more")
     if document["head"]:
         click.echo(
-            f"The last sealed entry's hash is {document['head']}. Keep this hash: it shows whether an earlier entry is ever changed."
+            f"The last sealed entry's hash is {document['head']}. Keep this hash: it shows whether an earlier "
+            "entry is ever changed."
         )

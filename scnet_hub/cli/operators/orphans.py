@@ -53,4 +53,6 @@ def forgotten(one: Json) -> tuple[str, ...]:
 def write_off(client: Client, session: str) -> Answer:
     """End SESSION (its id), whose centre lost all its data: nothing is charged."""
     document = client.call("POST", f"sessions/{quote(session, safe='')}/write-off")
-    return Answer(document, lambda: click.echo(f"{document['id']} is {document['state']}: {plain(document['end_reason'])}"))
+    return Answer(
+        document, lambda: click.echo(f"{document['id']} is {document['state']}: {plain(document['end_reason'])}")
+    )

@@ -47,27 +47,38 @@ def show(client: Client, name: str) -> Answer:
 
 @period.command()
 @click.argument("name", metavar="MONTH")
-@click.option("--excuse", "excuses", multiple=True, metavar="CENTRE=WORDS", help="Why not to wait for that centre (repeatable).")
+@click.option(
+    "--excuse", "excuses", multiple=True, metavar="CENTRE=WORDS", help="Why not to wait for that centre (repeatable)."
+)
 @click.option("--preview", "--dry-run", "preview", is_flag=True, help="Show the totals so far; closes nothing.")
 @reading
 def close(client: Client, name: str, excuses: Sequence[str], preview: bool) -> Answer:
     """Operators: close a month for ever; its statements are sent to the members."""
     said = dict(_excuse(one) for one in excuses)
-    document = client.call("POST", f"periods/{quote(name, safe='')}/close", json={"excuses": said, "preview": preview}, timeout=3600)
+    document = client.call(
+        "POST", f"periods/{quote(name, safe='')}/close", json={"excuses": said, "preview": preview}, timeout=3600
+    )
     return Answer(document, lambda: show_closing(document))
 
 
 def _excuse(text: str) -> tuple[str, str]:
     centre, equals, words = text.partition("=")
     if not (centre and equals and words.strip()):
-        raise click.BadParameter(f"{text!r}: write it like --excuse 'alpha=its accounting was lost'.", param_hint="--excuse")
+        raise click.BadParameter(
+            f"{text!r}: write it like --excuse 'alpha=its accounting was lost'.", param_hint="--excuse"
+        )
     return centre, words
 
 
 @period.command()
 @click.argument("name", metavar="MONTH")
 @click.option("--focus", default="", metavar="FILE", help="Write its bills as FOCUS 1.2 CSV; - is stdout.")
-@click.option("--usage", default="", metavar="FILE", help="Operators: write its usage as CloudEvents, one JSON a line; - is stdout.")
+@click.option(
+    "--usage",
+    default="",
+    metavar="FILE",
+    help="Operators: write its usage as CloudEvents, one JSON a line; - is stdout.",
+)
 @click.option("--book", default="GRANT", help="The book of the bills: GRANT or CNY.")
 @click.option("--member", default="", help="Only the bills that this member pays.")
 @click.option("--centre", default="", help="Only the usage of this centre.")
@@ -82,7 +93,10 @@ def export(client: Client, name: str, focus: str, usage: str, book: str, member:
     if usage:
         written["usage"] = _write(client, f"{place}/usage", {"centre": centre}, usage)
     document = {"period": name, "written": written}
-    return Answer(document, lambda: click.echo("\n".join(f"{one['file']}: {one['bytes']:,} bytes" for one in written.values()), err=True))
+    return Answer(
+        document,
+        lambda: click.echo("\n".join(f"{one['file']}: {one['bytes']:,} bytes" for one in written.values()), err=True),
+    )
 
 
 def _write(client: Client, path: str, params: dict[str, str], file: str) -> Json:
@@ -137,7 +151,8 @@ def show_period(one: Json) -> None:
         click.echo(f"Nothing prevents closing it: `scnet period close {one['name']}`.")
     if one["head"]:
         click.echo(
-            f"Its statements are made from the journal's first {one['entries']:,} entries; the hash of the last one is {one['head']}."
+            f"Its statements are made from the journal's first {one['entries']:,} entries; the hash of the last "
+            f"one is {one['head']}."
         )
     if "statements" in one:
         show_statements(one["statements"], one["netting"])

@@ -29,4 +29,7 @@ def forget(client: Client, name: str, yes: bool) -> Answer:
 
 def show(document: Json) -> None:
     print_table(("table", "rows changed"), [(name, str(rows)) for name, rows in document["rows"].items()], numbers=(1,))
-    click.echo("Forgotten here. The broker does not hold the hub's list of users, logs, backups and homes at centres: see the docs.")
+    click.echo(
+        "Forgotten here. The broker does not hold the hub's list of users, logs, backups and homes at centres: "
+        "see the docs."
+    )

@@ -25,8 +25,9 @@ from ...simulator.replay import LOGGED, Candidate, Replay, document
 from ..app import Json, plain, print_table, readable
 
 SHOWN = 25  # decisions in the table
-CAVEAT = """each decided again separately from the facts of that time. Another choice changes nothing for later starts here, and
-the real wait elsewhere is unknown: expected and real waits are compared only where a policy agrees with the choice that was made."""
+CAVEAT = """each decided again separately from the facts of that time. Another choice changes nothing for later starts
+here, and the real wait elsewhere is unknown: expected and real waits are compared only where a policy agrees with the
+choice that was made."""
 Tell = Callable[[float], None]
 
 
@@ -41,7 +42,9 @@ class Stretch:
     most: int
 
 
-def replayed(stretch: Stretch, connect: Callable[[], Client], candidates: list[Candidate], save: Path | None, tell: Tell) -> Json:
+def replayed(
+    stretch: Stretch, connect: Callable[[], Client], candidates: list[Candidate], save: Path | None, tell: Tell
+) -> Json:
     """Replays the decisions against the candidates and returns the document. Raises NotFound if there is nothing to
     replay."""
     replay, left, page = Replay(candidates), 0, {}
@@ -61,10 +64,13 @@ def replayed(stretch: Stretch, connect: Callable[[], Client], candidates: list[C
 
 def nothing(not_kept: int, page: Json) -> NotFound:
     if not not_kept:
-        return NotFound("No decision was made in that time.", hint="`--days 7` looks further back.", code="no-decisions")
+        return NotFound(
+            "No decision was made in that time.", hint="`--days 7` looks further back.", code="no-decisions"
+        )
     return NotFound(
         f"The inputs of the {not_kept} decisions of that time are no longer stored.",
-        hint=f"Inputs are stored for {page['replay_days']} days (`replay_days` in the federation's page); `--save FILE` keeps them longer.",
+        hint=f"Inputs are stored for {page['replay_days']} days (`replay_days` in the federation's page); `--save "
+        "FILE` keeps them longer.",
         code="not-kept",
     )
 
@@ -76,7 +82,10 @@ def nothing(not_kept: int, page: Json) -> NotFound:
 def asked(stretch: Stretch, connect: Callable[[], Client]) -> Iterator[Iterator[Json]]:
     params: Json | None = {"days": stretch.days}
     if stretch.since:
-        params = {"since": stretch.since.isoformat(), "until": min(stretch.since + timedelta(days=stretch.days), now()).isoformat()}
+        params = {
+            "since": stretch.since.isoformat(),
+            "until": min(stretch.since + timedelta(days=stretch.days), now()).isoformat(),
+        }
 
     def pages(client: Client, params: Json | None) -> Iterator[Json]:
         while params is not None:
@@ -100,7 +109,9 @@ def saved(path: Path) -> Iterator[Iterator[Json]]:
                 page = json.loads(line)
                 _ = page["left"], page["until"], page["decisions"]
             except (ValueError, LookupError, TypeError):
-                raise BadOption(f"{path}, line {number}: this is not a saved decision log.", hint="`--save` writes one.") from None
+                raise BadOption(
+                    f"{path}, line {number}: this is not a saved decision log.", hint="`--save` writes one."
+                ) from None
             yield page
 
     try:
@@ -138,8 +149,14 @@ def show(told: Json) -> None:
     for words in notes(told):
         click.echo(words)
     by = [(LOGGED, told["as_decided"]), *policies.items()]
-    table(("policy", "elsewhere", "now", "beside the queue", "next", "later", "no place"), [going(name, one) for name, one in by])
-    table(("expects", "wait: mean", "p50", "p95", "unknown", "credits: mean", "p50", "p95"), [expected(name, one) for name, one in by])
+    table(
+        ("policy", "elsewhere", "now", "beside the queue", "next", "later", "no place"),
+        [going(name, one) for name, one in by],
+    )
+    table(
+        ("expects", "wait: mean", "p50", "p95", "unknown", "credits: mean", "p50", "p95"),
+        [expected(name, one) for name, one in by],
+    )
     compared = ("where it agrees", "started", "expected p50", "expected p95", "really: mean", "p50", "p95")
     table(compared, [agreed(name, one) for name, one in by])
     for name, one in policies.items():
@@ -158,7 +175,10 @@ def notes(told: Json) -> Iterator[str]:
     if told["not_kept"]:
         yield f"{told['not_kept']} more can't be replayed: their inputs are no longer stored."
     if told["decided_otherwise_now"]:
-        yield f"{told['decided_otherwise_now']} have another result under the policy that decided them: another version wrote this log."
+        yield (
+            f"{told['decided_otherwise_now']} have another result under the policy that decided them: another "
+            "version wrote this log."
+        )
     if told["left"]:
         yield f"{told['left']} later decisions were left out; a higher --most includes them."
 
@@ -194,16 +214,38 @@ def differing(name: str, decisions: list[Json], elsewhere: Json) -> None:
         click.echo(f"{name} would have placed all at the same centres.")
         return
     real = elsewhere["real"]
-    really = f"; at their real centres half of them started within {waited(max(real['p50_s'], 0.1))}" if real["known"] else ""
+    really = (
+        f"; at their real centres half of them started within {waited(max(real['p50_s'], 0.1))}"
+        if real["known"]
+        else ""
+    )
     more = f" The newest {SHOWN}, all with --json:" if len(found) > SHOWN else ""
     click.echo(f"By {name} elsewhere: {share(elsewhere)}{really}.{more}")
-    heads = ("decision", "at", "cores", "it went to", "expected", "credits", "really", f"by {name}", "expected", "credits")
+    heads = (
+        "decision",
+        "at",
+        "cores",
+        "it went to",
+        "expected",
+        "credits",
+        "really",
+        f"by {name}",
+        "expected",
+        "credits",
+    )
     print_table(heads, [line(one, one["policies"][name]) for one in found[: -SHOWN - 1 : -1]], numbers=(2, 5, 6, 9))
 
 
 def line(one: Json, other: Json | None) -> tuple[str, ...]:
     when = second(one["decided_at"], UTC, none="-")
-    return (one["id"], when, str(one["cores"]), *chosen(one["logged"]), waited(one["waited_s"], none="-"), *chosen(other))
+    return (
+        one["id"],
+        when,
+        str(one["cores"]),
+        *chosen(one["logged"]),
+        waited(one["waited_s"], none="-"),
+        *chosen(other),
+    )
 
 
 def chosen(choice: Json | None) -> tuple[str, str, str]:

@@ -33,9 +33,15 @@ T = TypeVar("T")
 
 @click.command("simulate")
 @click.option(
-    "--trace", "traces", multiple=True, type=click.Path(path_type=Path), help="A log in SWF, plain or .gz; repeatable, used in turn."
+    "--trace",
+    "traces",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A log in SWF, plain or .gz; repeatable, used in turn.",
 )
-@click.option("--partitions-as-sites", "by_partition", is_flag=True, help="Treat each partition of a log as a machine of its own.")
+@click.option(
+    "--partitions-as-sites", "by_partition", is_flag=True, help="Treat each partition of a log as a machine of its own."
+)
 @click.option("--centres", type=Whole(1, 1000), default=22, show_default=True, help="Number of centres.")
 @click.option(
     "--load",
@@ -44,18 +50,41 @@ T = TypeVar("T")
     show_default=True,
     help="How full the centres are with their own people's jobs.",
 )
-@click.option("--snapshot-age", type=Number(0, 3600), default=30, show_default=True, help="Seconds between looks at a centre.")
-@click.option("--days", type=Number(0, 366, min_open=True), default=2, show_default=True, help="Number of days, simulated or of a hub.")
+@click.option(
+    "--snapshot-age", type=Number(0, 3600), default=30, show_default=True, help="Seconds between looks at a centre."
+)
+@click.option(
+    "--days",
+    type=Number(0, 366, min_open=True),
+    default=2,
+    show_default=True,
+    help="Number of days, simulated or of a hub.",
+)
 @click.option("--seed", type=Whole(), default=1, show_default=True, help="The same seed gives the same result.")
 @click.option(
-    "--policies", "names", default="", help=f"Separated by commas. Default: {', '.join(POLICIES)}; with --decisions: soonest, cheapest."
+    "--policies",
+    "names",
+    default="",
+    help=f"Separated by commas. Default: {', '.join(POLICIES)}; with --decisions: soonest, cheapest.",
 )
 @click.option("--black-hole", is_flag=True, help="One centre looks idle and kills each session after 5 s.")
 @click.option("--outages", is_flag=True, help="Centres are down for an hour every three days.")
-@click.option("--plot", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the waits as a picture, FILE.svg.")
-@click.option("--decisions", is_flag=True, help="Operators: compare the hub's recent decisions with other policies, instead of logs.")
-@click.option("--since", type=Instant(), metavar="TIME", help="With --decisions: decisions from then on (UTC), for --days.")
-@click.option("--weights", multiple=True, help="With --decisions: soonest with weights such as price=5,away=0; repeatable.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the waits as a picture, FILE.svg.",
+)
+@click.option(
+    "--decisions",
+    is_flag=True,
+    help="Operators: compare the hub's recent decisions with other policies, instead of logs.",
+)
+@click.option(
+    "--since", type=Instant(), metavar="TIME", help="With --decisions: decisions from then on (UTC), for --days."
+)
+@click.option(
+    "--weights", multiple=True, help="With --decisions: soonest with weights such as price=5,away=0; repeatable."
+)
 @click.option("--most", type=Whole(1), default=2000, show_default=True, help="With --decisions: this many at most.")
 @click.option("--save", type=PATH, help="Save the hub's decisions with their inputs, FILE.json.gz.")
 @click.option("--from", "source", type=PATH, help="Replay a file of --save; no hub is asked.")
@@ -89,7 +118,13 @@ def wanted(choose: Callable[..., T], *values: Any) -> T:
 
 
 def against(
-    context: click.Context, names: str, as_json: bool, stretch: replay.Stretch, *, save: Path | None, weights: Sequence[str]
+    context: click.Context,
+    names: str,
+    as_json: bool,
+    stretch: replay.Stretch,
+    *,
+    save: Path | None,
+    weights: Sequence[str],
 ) -> None:
     """Compares a hub's decisions with other policies."""
     if stretch.source and (stretch.since or save or given(context, "days")):
@@ -107,7 +142,13 @@ def against(
 
 
 def simulated(
-    names: Sequence[str], as_json: bool, *, traces: Sequence[Path], by_partition: bool, plot: Path | None, **settings: Any
+    names: Sequence[str],
+    as_json: bool,
+    *,
+    traces: Sequence[Path],
+    by_partition: bool,
+    plot: Path | None,
+    **settings: Any,
 ) -> None:
     try:
         scenario = Scenario(**settings)
@@ -152,7 +193,10 @@ def bar() -> Iterator[Callable[[str], Callable[[float], None]]]:
 
 
 def draw(path: Path, runs: dict[str, Run], scenario: Scenario) -> None:
-    title = f"{scenario.centres} centres, {scenario.load}, snapshots up to {scenario.snapshot_age:g} s old, {scenario.days:g} days"
+    title = (
+        f"{scenario.centres} centres, {scenario.load}, snapshots up to {scenario.snapshot_age:g} s old, "
+        f"{scenario.days:g} days"
+    )
     try:
         path.write_text(svg({name: waits(run) for name, run in runs.items()}, title))
     except OSError as error:
@@ -184,5 +228,16 @@ def show(document: Json) -> None:
 
 def row(name: str, told: Json) -> tuple[str, ...]:
     waits = (f"{told[f'wait_{what}_s']:,.1f}" for what in ("mean", "p50", "p95", "p99"))
-    shares = f"{told['started_60s']:.1%}", f"{told['submissions_per_request']:.2f}", f"{told['duplicate_starts_per_request']:.3f}"
-    return (name, *waits, *shares, f"{told['failed_start_share']:.1%}", str(told["gave_up"]), f"{told['background_wait_mean_s']:,.0f}")
+    shares = (
+        f"{told['started_60s']:.1%}",
+        f"{told['submissions_per_request']:.2f}",
+        f"{told['duplicate_starts_per_request']:.3f}",
+    )
+    return (
+        name,
+        *waits,
+        *shares,
+        f"{told['failed_start_share']:.1%}",
+        str(told["gave_up"]),
+        f"{told['background_wait_mean_s']:,.0f}",
+    )

@@ -40,11 +40,16 @@ def list_records(client: Client, centre: str, decided: bool) -> Answer:
 
 
 def show(document: Json) -> None:
-    rows = [(str(one["id"]), one["centre"], one["job"], one["session"] or "-", one["state"], why(one)) for one in document["records"]]
+    rows = [
+        (str(one["id"]), one["centre"], one["job"], one["session"] or "-", one["state"], why(one))
+        for one in document["records"]
+    ]
     if rows:
         print_table(("id", "centre", "job", "session", "state", "why"), rows, numbers=[0])
     waiting = sum(one["state"] == "suspense" for one in document["records"]) + document["more"]
-    click.echo(f"{waiting} usage record{'s' * (waiting != 1)} in suspense." if waiting else "No usage record is in suspense.")
+    click.echo(
+        f"{waiting} usage record{'s' * (waiting != 1)} in suspense." if waiting else "No usage record is in suspense."
+    )
 
 
 def why(one: Json) -> str:
@@ -59,7 +64,9 @@ def why(one: Json) -> str:
 def decide(client: Client, number: int, decision: str, words: str) -> Answer:
     """Decide about a record. drop: it is not charged. believe: it is charged all the same."""
     document = client.call("POST", f"usage-records/suspense/{number}", json={"decision": decision, "words": words})
-    return Answer(document, lambda: click.echo(plain(f"Record {document['id']} of {document['centre']} is {document['state']}.")))
+    return Answer(
+        document, lambda: click.echo(plain(f"Record {document['id']} of {document['centre']} is {document['state']}."))
+    )
 
 
 @usage.command()
@@ -69,7 +76,9 @@ def decide(client: Client, number: int, decision: str, words: str) -> Answer:
 @reading
 def pull(client: Client, centre: str, day: str, to: str) -> Answer:
     """Operators: ask a centre's accounting again for a day; exit code 1 while something is missing."""
-    document = client.call("POST", f"centres/{quote(centre, safe='')}/usage-records/pull", json={"day": day, "to": to}, timeout=600)
+    document = client.call(
+        "POST", f"centres/{quote(centre, safe='')}/usage-records/pull", json={"day": day, "to": to}, timeout=600
+    )
     return Answer(document, lambda: show_days(document), ok=not any(one["missing"] for one in document["manifests"]))
 
 
@@ -89,7 +98,9 @@ def take(client: Client, file: TextIO) -> Answer:
         document = client.call("POST", "usage-records/events", json={"events": lines}, timeout=600)
         taken, sessions = taken + document["taken"], sessions | {*document["sessions"]}
     told = {"taken": taken, "sessions": sorted(sessions)}
-    return Answer(told, lambda: click.echo(f"{taken:,} records; news for {len(sessions):,} session{'s' * (len(sessions) != 1)}."))
+    return Answer(
+        told, lambda: click.echo(f"{taken:,} records; news for {len(sessions):,} session{'s' * (len(sessions) != 1)}.")
+    )
 
 
 def _batches(lines: Iterator[str]) -> Iterator[list[str]]:

@@ -1,4 +1,5 @@
-"""Dask on the federation: `dask(cores=8)` returns a cluster whose workers are sessions at the centre that starts soonest.
+"""Dask on the federation: `dask(cores=8)` returns a cluster whose workers are sessions at the centre that starts
+soonest.
 
 Needs the `notebook` extra (distributed, dask-jobqueue). Everything heavy is imported on the first call.
 """
@@ -29,7 +30,8 @@ def dask(
     client: Client | None = None,
     **settings: Any,
 ) -> FederatedCluster:
-    """A Dask cluster of `cores` cores on the centre that starts them soonest. Returns at once: it never waits in a queue.
+    """A Dask cluster of `cores` cores on the centre that starts them soonest. Returns at once: it never waits in a
+    queue.
 
     cores      in all; they are split into jobs of at most `job_cores`, each with one worker of as many threads
     memory     in all ("32G"); default: the centre's share of so many cores
@@ -47,5 +49,12 @@ def dask(
 
     sizes = split(cores, memory, gpus, most=job_cores)
     return FederatedCluster(
-        client or shared_client(), sizes, name=name, walltime=walltime, centre=centre, project=project, adaptive=adaptive, **settings
+        client or shared_client(),
+        sizes,
+        name=name,
+        walltime=walltime,
+        centre=centre,
+        project=project,
+        adaptive=adaptive,
+        **settings,
     )

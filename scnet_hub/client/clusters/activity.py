@@ -1,5 +1,6 @@
-"""Tells the session that its cluster works: a file in SCNET_ACTIVE is touched while tasks wait or run, so that the session isn't
-taken for idle when no cell runs (futures, persist). Outside a session there is no such folder and nothing is told."""
+"""Tells the session that its cluster works: a file in SCNET_ACTIVE is touched while tasks wait or run, so that the
+session isn't taken for idle when no cell runs (futures, persist). Outside a session there is no such folder and nothing
+is told."""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
 """FederatedCluster: a Dask cluster whose worker jobs are sessions of the federation.
 
-A SpecCluster composed of `BrokerJob`s: the scheduler runs beside the kernel with TLS, the jobs go through the broker (one
-placement, hold and metering with everything else), and a reconciler compares what was asked with what the broker and the
-scheduler see. It doesn't know schedulers, prices or SSH; decisions are in sizes.py and repair.py, words in words.py.
+A SpecCluster composed of `BrokerJob`s: the scheduler runs beside the kernel with TLS, the jobs go through the broker
+(one placement, hold and metering with everything else), and a reconciler compares what was asked with what the broker
+and the scheduler see. It doesn't know schedulers, prices or SSH; decisions are in sizes.py and repair.py, words in
+words.py.
 """
 
 from __future__ import annotations
 
-# distributed's types are partial: optional attributes that a started cluster always has, untyped calls, loose signatures
+# distributed's types are partial: optional attributes that a started cluster always has, untyped calls, loose
+# signatures.
 # mypy: disable-error-code="union-attr, no-untyped-call, override, assignment"
 import asyncio
 import atexit
@@ -92,12 +94,16 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._wake = asyncio.Event()
         tls = Security.temporary()
         self._env = worker_env(tls)
-        near = ["--host", "127.0.0.1"] if host.startswith("127.") else []  # who reaches loopback is on this machine, and stays on it
+        near = (
+            ["--host", "127.0.0.1"] if host.startswith("127.") else []
+        )  # who reaches loopback is on this machine, and stays on it
         self._job_options = job_options(length, death_timeout, [*near, *worker_args])
         idle = parse_walltime(idle_timeout, option="idle_timeout").total_seconds() if idle_timeout else None
         listen = {"host": host, "port": 0, "protocol": "tls://", "dashboard_address": "127.0.0.1:0"}
         scheduler = {"cls": Scheduler, "options": {**listen, "security": tls, "idle_timeout": idle}}
-        super().__init__(scheduler=scheduler, worker={"cls": BrokerJob}, security=tls, name=self._label, silence_logs=logging.WARNING)
+        super().__init__(
+            scheduler=scheduler, worker={"cls": BrokerJob}, security=tls, name=self._label, silence_logs=logging.WARNING
+        )
         _living.add(self)
         try:
             self._begin(adaptive)
@@ -136,12 +142,16 @@ class FederatedCluster(ShowsItself, SpecCluster):
         """To `n` jobs, or to at least `cores` cores. Jobs that still wait go first; the results of those that work are
         moved to others before they go. Tries afresh after failed starts."""
         if memory is not None:
-            raise BadOption("scale() counts jobs or cores, not memory.", hint="cluster.scale(4) or cluster.scale(cores=16).")
+            raise BadOption(
+                "scale() counts jobs or cores, not memory.", hint="cluster.scale(4) or cluster.scale(cores=16)."
+            )
         self._budget.reset()
         self._problem, self._refused = None, 0
         if cores is None:
             return self._scale_to(jobs if n is None and jobs is not None else n or 0)
-        going = surplus([(name, entry["size"].cores, name in self._seen()) for name, entry in self.worker_spec.items()], cores)
+        going = surplus(
+            [(name, entry["size"].cores, name in self._seen()) for name, entry in self.worker_spec.items()], cores
+        )
         missing = cores - sum(entry["size"].cores for entry in self.worker_spec.values())
         return self._change(going, split(missing, most=self._sizes[0].cores) if missing > 0 else ())
 
@@ -164,12 +174,17 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self.loop.add_callback(self._correct_state)
         return NoOpAwaitable() if self.asynchronous else None
 
-    def adapt(self, Adaptive: Any = FederatedAdaptive, minimum: int = 0, maximum: int | None = None, **settings: Any) -> Any:
-        """As many jobs as the work needs, from `minimum` to `maximum` (default: what the cluster was made with), and never
-        more than the project's quota allows. Times are a queue's, not a cloud's: see adaptive.py."""
+    def adapt(
+        self, Adaptive: Any = FederatedAdaptive, minimum: int = 0, maximum: int | None = None, **settings: Any
+    ) -> Any:
+        """As many jobs as the work needs, from `minimum` to `maximum` (default: what the cluster was made with), and
+        never more than the project's quota allows. Times are a queue's, not a cloud's: see adaptive.py."""
         most = min(maximum if maximum is not None else len(self._sizes), self._quota_jobs())
         if minimum > most or most < 1:
-            raise BadOption(f"adapt: from {minimum} to {most} jobs is not possible.", hint="The maximum is capped by your core quota.")
+            raise BadOption(
+                f"adapt: from {minimum} to {most} jobs is not possible.",
+                hint="The maximum is capped by your core quota.",
+            )
         self.scheduler.UNKNOWN_TASK_DURATION = UNKNOWN_TASK_S
         return super().adapt(Adaptive=Adaptive, minimum=minimum, maximum=most, **{**DEFAULTS, **settings})
 
@@ -272,13 +287,15 @@ class FederatedCluster(ShowsItself, SpecCluster):
     async def _give_up(self, job: Any, why: str) -> None:
         tail = await asyncio.to_thread(self._door.last_words, job.session_id) if job.session_id else ""
         title = (
-            f"{self._budget.failures} jobs in a row were lost at their start, the last one because: {why.rstrip('.')}. No more are started."
+            f"{self._budget.failures} jobs in a row were lost at their start, the last one because: "
+            f"{why.rstrip('.')}. No more are started."
         )
         hint = (f"Its last words: {tail} " if tail else "") + "When the cause is mended, cluster.scale() tries again."
         self._problem = {"title": title, "hint": hint}
 
     async def _correct_state_internal(self) -> None:
-        """Retires workers by name first: SpecCluster passes names as addresses, and their results are lost (distributed#4069)."""
+        """Retires workers by name first: SpecCluster passes names as addresses, and their results are lost
+        (distributed#4069)."""
         leaving = [name for name in self.workers if name not in self.worker_spec and name in self._seen()]
         if leaving and self.status == Status.running and self.scheduler.status == Status.running:
             try:
@@ -289,7 +306,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
         await super()._correct_state_internal()
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
-        """Cluster's, not SpecCluster's: that drops a lost worker's job after 15 s and leaves its specification behind."""
+        """Cluster's, not SpecCluster's: that drops a lost worker's job after 15 s and leaves its specification
+        behind."""
         Cluster._update_worker_status(self, op, msg)
         self._wake.set()
 

@@ -45,7 +45,11 @@ class ShowsItself:
         for name, entry in list(self.worker_spec.items()):
             job = self.workers.get(name)
             session = job.session if job else self._door.sessions.get(entry["options"]["session_id"], {})
-            rows.append(summary.job_row(name, session, entry["size"], connected=name in seen, waiting=job.waiting if job else ""))
+            rows.append(
+                summary.job_row(
+                    name, session, entry["size"], connected=name in seen, waiting=job.waiting if job else ""
+                )
+            )
         return rows
 
     def shown(self) -> Json:
@@ -59,8 +63,8 @@ class ShowsItself:
             "notes": summary.diary(self._door.notes[-summary.SHOWN_NOTES :]),
         }
         return {
-            "cluster": cluster, "summary": summary.summary(rows, self.cost, closed=closed), "problem": self._problem, "closed": closed,
-            "now": datetime.now(UTC).isoformat(timespec="milliseconds"), "moving": self._moving(),
+            "cluster": cluster, "summary": summary.summary(rows, self.cost, closed=closed), "problem": self._problem,
+            "closed": closed, "now": datetime.now(UTC).isoformat(timespec="milliseconds"), "moving": self._moving(),
         }  # fmt: skip
 
     def explain(self) -> str:
@@ -100,4 +104,7 @@ class ShowsItself:
         return snapshot.html(self.shown(), cluster.ClusterView.parts)
 
     def __repr__(self) -> str:
-        return f"<FederatedCluster {self._label}: {summary.summary(self.job_rows, self.cost, closed=self.status == Status.closed)}>"
+        return (
+            f"<FederatedCluster {self._label}: "
+            f"{summary.summary(self.job_rows, self.cost, closed=self.status == Status.closed)}>"
+        )

@@ -1,7 +1,8 @@
 """One worker job: dask-jobqueue's command for it, started through the broker instead of a local `sbatch`.
 
 `BrokerJob` stands before a dask-jobqueue Job class and overrides how that starts and ends. A start never raises (one
-refusal must not stop SpecCluster from starting the others): it leaves `refused` or `failed` in words for the reconciler.
+refusal must not stop SpecCluster from starting the others): it leaves `refused` or `failed` in words for the
+reconciler.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ FIRST_PAUSE, LONGEST_PAUSE, CLOSE_WITHIN = 0.5, 30.0, 20.0  # seconds
 def jobqueue() -> ModuleType:
     """dask_jobqueue.slurm, imported without its side effect: 0.9.0 puts a `sys.exit` in place of the SIGINT handler."""
     if "dask_jobqueue" not in sys.modules and threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("Call scnet.dask() once from the main thread first: dask_jobqueue cannot be imported from another.")
+        raise RuntimeError(
+            "Call scnet.dask() once from the main thread first: dask_jobqueue cannot be imported from another."
+        )
     before = signal.getsignal(signal.SIGINT)
     try:
         return importlib.import_module("dask_jobqueue.slurm")
@@ -45,7 +48,15 @@ class BrokerJob:
     name: str
 
     def __init__(
-        self, scheduler: str, name: str, *, door: Door, size: Size, env: Mapping[str, str], session_id: str = "", **options: Any
+        self,
+        scheduler: str,
+        name: str,
+        *,
+        door: Door,
+        size: Size,
+        env: Mapping[str, str],
+        session_id: str = "",
+        **options: Any,
     ) -> None:
         self.door, self.size, self.env, self.session_id = door, size, env, session_id
         self.refused = self.failed = self.waiting = ""
@@ -53,7 +64,13 @@ class BrokerJob:
         self._closing = asyncio.Event()
         self._submission: asyncio.Task[None] | None = None
         super().__init__(  # type: ignore[call-arg]
-            scheduler=scheduler, name=name, cores=size.cores, memory=f"{size.memory or 2**30}B", processes=1, python="python", **options
+            scheduler=scheduler,
+            name=name,
+            cores=size.cores,
+            memory=f"{size.memory or 2**30}B",
+            processes=1,
+            python="python",
+            **options,
         )
 
     @property
@@ -117,7 +134,9 @@ class BrokerJob:
             try:
                 await asyncio.wait_for(asyncio.to_thread(self.door.stop, self.session_id), CLOSE_WITHIN)
             except (ScnetError, TimeoutError) as error:
-                self.door.note(f"{self.name} could not be stopped ({error}); it ends by itself when it misses the scheduler.")
+                self.door.note(
+                    f"{self.name} could not be stopped ({error}); it ends by itself when it misses the scheduler."
+                )
         self.status = Status.closed
         self._event_finished.set()  # type: ignore[attr-defined]
 

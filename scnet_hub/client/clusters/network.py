@@ -1,4 +1,5 @@
-"""Where a cluster's scheduler listens, where its workers can be, and where its dashboard is seen, read from the session's environment."""
+"""Where a cluster's scheduler listens, where its workers can be, and where its dashboard is seen, read from the
+session's environment."""
 
 from __future__ import annotations
 
@@ -20,14 +21,14 @@ def listening_host(env: Mapping[str, str] = os.environ) -> str:
 
 
 def own_centre(host: str, env: Mapping[str, str] = os.environ) -> str:
-    """Where the workers must be to reach a scheduler on `host`: at this session's own centre. Who listens on loopback is on
-    a machine that all centres share (a demo), and so are they."""
+    """Where the workers must be to reach a scheduler on `host`: at this session's own centre. Who listens on loopback
+    is on a machine that all centres share (a demo), and so are they."""
     return "" if host.startswith("127.") else env.get("SCNET_CENTRE", "")
 
 
 def dashboard_link(port: int, env: Mapping[str, str] = os.environ) -> str:
-    """The dashboard's page: through the hub's own route to this session, absolute if the hub said its address; outside a
-    hub on loopback."""
+    """The dashboard's page: through the hub's own route to this session, absolute if the hub said its address; outside
+    a hub on loopback."""
     prefix = env.get("JUPYTERHUB_SERVICE_PREFIX", "")
     if not prefix:
         return f"http://127.0.0.1:{port}/status"

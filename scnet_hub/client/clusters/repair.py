@@ -1,4 +1,5 @@
-"""What to do about each job of a cluster, decided without I/O: keep it, replace it, or let it go; and when to stop trying."""
+"""What to do about each job of a cluster, decided without I/O: keep it, replace it, or let it go; and when to stop
+trying."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """One job as the broker and the scheduler see it. `live` is None while it is not submitted; `refused` is the broker's
-    no to the person, `failed` a centre's trouble; `away` is seconds since its worker was last seen (None: never seen); `unpaid` says
-    why its session is about to be stopped, or was, because credits ran out."""
+    """One job as the broker and the scheduler see it. `live` is None while it is not submitted; `refused` is the
+    broker's no to the person, `failed` a centre's trouble; `away` is seconds since its worker was last seen (None:
+    never seen); `unpaid` says why its session is about to be stopped, or was, because credits ran out."""
 
     live: bool | None
     connected: bool = False
@@ -32,8 +33,8 @@ class Facts:
 
 
 def verdict(facts: Facts) -> tuple[Action, str]:
-    """What to do, and why in words. A job whose worker is connected is never touched, whatever the broker says, unless nobody pays for it
-    any more: then its results go to others in time."""
+    """What to do, and why in words. A job whose worker is connected is never touched, whatever the broker says, unless
+    nobody pays for it any more: then its results go to others in time."""
     if facts.refused:
         return Action.DROP, facts.refused
     if facts.unpaid:

@@ -30,7 +30,11 @@ class Door:
 
     def __init__(self, client: Client, *, walltime_s: float, project: str = "", centre: str = "") -> None:
         self.client = client
-        self.options: Json = {"kind": "dask", "walltime": f"{walltime_s:.0f}s", **({"project": project} if project else {})}
+        self.options: Json = {
+            "kind": "dask",
+            "walltime": f"{walltime_s:.0f}s",
+            **({"project": project} if project else {}),
+        }
         self.centre, self.pinned = centre, bool(centre)
         self.first: Json = {}
         self.sessions: dict[str, Json] = {}
@@ -43,7 +47,14 @@ class Door:
 
     def submit(self, name: str, size: Size, argv: Sequence[str], env: Mapping[str, str]) -> Json:
         """Starts (or, asked again, finds) the session of that name. Raises what the broker says."""
-        wanted = {**self.options, "name": name, "cores": size.cores, "gpus": size.gpus, "argv": list(argv), "env": dict(env)}
+        wanted = {
+            **self.options,
+            "name": name,
+            "cores": size.cores,
+            "gpus": size.gpus,
+            "argv": list(argv),
+            "env": dict(env),
+        }
         if size.memory:
             wanted["memory"] = str(size.memory)
         at = self.centre
@@ -78,7 +89,8 @@ class Door:
             return {"live": False, "state": CHARGED, "end_reason": "the broker no longer knows it"}
 
     def stop(self, session_id: str) -> None:
-        """Asks for the session's end; safe to repeat. Raises what the broker says, but a session that is gone is fine."""
+        """Asks for the session's end; safe to repeat. Raises what the broker says, but a session that is gone is
+        fine."""
         try:
             self.sessions[session_id] = {**self.sessions[session_id], **self.client.stop(session_id)}
         except ScnetError as error:
@@ -125,5 +137,8 @@ class Door:
     @property
     def cost(self) -> float:
         """Credits so far: charged where it is settled, else in flight."""
-        each = (one.get("charged") if one.get("charged") is not None else one.get("in_flight") for one in list(self.sessions.values()))
+        each = (
+            one.get("charged") if one.get("charged") is not None else one.get("in_flight")
+            for one in list(self.sessions.values())
+        )
         return sum(float(one or 0) for one in each)

@@ -72,7 +72,10 @@ def explain(name: str, jobs: Sequence[Json], first: Json, notes: Sequence[tuple[
     for offer in (placement.get("ranked") or [])[1:2] if "Runner-up" not in lines[-1] else ():
         second = f"{offer.get('centre_name') or offer['centre']}, {offer['partition']}"
         start = offer.get("expected_start") or offer.get("wait") or ""
-        lines.append(f"Runner-up: {second} ({start}; {format_number(float(offer.get('cost') or 0))} credits for the whole walltime).")
+        lines.append(
+            f"Runner-up: {second} ({start}; {format_number(float(offer.get('cost') or 0))} credits for the whole "
+            "walltime)."
+        )
     for refusal in placement.get("refusals") or []:
         where = ", ".join(filter(None, (refusal["centre"], refusal.get("partition"))))
         lines.append(f"Not at {where}: {str(refusal['reason']).rstrip('.')}.")

@@ -11,7 +11,9 @@ from distributed.security import Security
 from ...units import format_walltime
 
 Json = dict[str, Any]
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}  # Dask's threads are the parallel ones
+ONE_THREAD = {
+    f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")
+}  # Dask's threads are the parallel ones
 
 
 def worker_env(tls: Security) -> Mapping[str, str]:
@@ -28,8 +30,8 @@ def worker_env(tls: Security) -> Mapping[str, str]:
 
 
 def job_options(walltime: timedelta, death_timeout: float, worker_args: Sequence[str]) -> Json:
-    """What all jobs have in common. A worker retires a tenth (at most 5 min) before its walltime, not all at once. No nanny
-    (the job is what is restarted; half the processes to start) and no dashboard of its own."""
+    """What all jobs have in common. A worker retires a tenth (at most 5 min) before its walltime, not all at once. No
+    nanny (the job is what is restarted; half the processes to start) and no dashboard of its own."""
     margin = min(300.0, walltime.total_seconds() / 10)
     lifetime = ["--lifetime", f"{walltime.total_seconds() - margin:.0f}s", "--lifetime-stagger", f"{margin / 2:.0f}s"]
     return {

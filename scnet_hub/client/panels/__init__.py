@@ -1,9 +1,9 @@
-"""Panels for the notebook: `panel()` shows centres, own sessions and allocations, `panel("sessions")` and others a part; each keeps itself
-fresh.
+"""Panels for the notebook: `panel()` shows centres, own sessions and allocations, `panel("sessions")` and others a
+part; each keeps itself fresh.
 
-A panel is a pair of files, `NAME.py` and `NAME.js`: the Python file says what is asked and makes the state of the answers, the
-JavaScript file draws the state. The pairs stand on `base.py`, `base.js` and `frame.js`. Needs the `notebook` extra (ipywidgets,
-anywidget). It knows the broker through `client/rest.py` only.
+A panel is a pair of files, `NAME.py` and `NAME.js`: the Python file says what is asked and makes the state of the
+answers, the JavaScript file draws the state. The pairs stand on `base.py`, `base.js` and `frame.js`. Needs the
+`notebook` extra (ipywidgets, anywidget). It knows the broker through `client/rest.py` only.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ _pollers: dict[Client, Poller] = {}
 
 
 def panel(name: str = "overview", /, *, client: Client | None = None, **options: Any) -> Panel:
-    """Opens a live panel; as the last line of a cell it shows itself. `names()` lists the panels; `options` are the panel's own. A broker
-    that does not answer is reported in the panel, not raised.
+    """Opens a live panel; as the last line of a cell it shows itself. `names()` lists the panels; `options` are the
+    panel's own. A broker that does not answer is reported in the panel, not raised.
 
-    Raises BadOption for an unknown panel or option, and BrokerError if no broker is configured at all (see `client.rest.find_broker`).
+    Raises BadOption for an unknown panel or option, and BrokerError if no broker is configured at all (see
+    `client.rest.find_broker`).
     """
     if name not in names():
         raise BadOption(f"Unknown panel {name!r}.", hint=f"Choose one of: {', '.join(names())}.")

@@ -1,4 +1,5 @@
-"""The panel of a person's allocations: what is settled, in flight, held and available, the quotas, the pace, and the last days."""
+"""The panel of a person's allocations: what is settled, in flight, held and available, the quotas, the pace, and the
+last days."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class Allocations:
 
 def _html(row: Json, now: str | None) -> str:
     numbers = "".join(
-        f"<div class='{one['key']}'><dt>{one['label']}</dt><dd>{escape(one['text'])}</dd>{_age(one, now)}</div>" for one in row["money"]
+        f"<div class='{one['key']}'><dt>{one['label']}</dt><dd>{escape(one['text'])}</dd>{_age(one, now)}</div>"
+        for one in row["money"]
     )
     bar = "".join(f"<span class='{one['key']}' style='width:{one['share'] * 100:.2f}%'></span>" for one in row["money"])
     meters = "".join(
@@ -35,7 +37,10 @@ def _html(row: Json, now: str | None) -> str:
         f"<span class='scnet-meter'><span style='width:{one['share'] * 100:.2f}%'></span></span></div>"
         for one in row["quotas"]
     )
-    title = f"My allocation <span class='scnet-note'>{escape(row['title'])}, {escape(row['granted'])} credits granted</span>"
+    title = (
+        f"My allocation <span class='scnet-note'>{escape(row['title'])}, {escape(row['granted'])} credits "
+        "granted</span>"
+    )
     return (
         f"<section class='scnet-money'><h4>{title}</h4><dl>{numbers}</dl><div class='scnet-bar'>{bar}</div>"
         f"<div class='scnet-quotas'>{meters}</div><p class='scnet-pace'>{escape(row['pace'])}</p>"
@@ -50,7 +55,11 @@ def _age(one: Json, now: str | None) -> str:
 def _text(row: Json) -> str:
     money = ", ".join(f"{one['label'].lower()} {one['text']}" for one in row["money"])
     quotas = "; ".join(one["text"] for one in row["quotas"])
-    lines = (f"{row['title']}: {money} of {row['granted']} credits", quotas and f"In use: {quotas}", row["pace"].replace(". ", ".\n"))
+    lines = (
+        f"{row['title']}: {money} of {row['granted']} credits",
+        quotas and f"In use: {quotas}",
+        row["pace"].replace(". ", ".\n"),
+    )
     return "\n".join(filter(None, lines))
 
 

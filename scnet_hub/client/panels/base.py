@@ -1,8 +1,10 @@
-"""The base of all panels: a widget that draws its `state` by the panel's script, with an HTML and a text form beside it.
+"""The base of all panels: a widget that draws its `state` by the panel's script, with an HTML and a text form beside
+it.
 
-`View` draws any state and forwards what the browser says (a stop, "the panel is visible", "gone"); `Panel` is a View that the kernel's
-poller keeps fresh. A panel is one Python file, which says what is asked and what is shown, and one JavaScript file of the same name, which
-draws it. Nothing is loaded from an address: script and style travel over the kernel's comm.
+`View` draws any state and forwards what the browser says (a stop, "the panel is visible", "gone"); `Panel` is a View
+that the kernel's poller keeps fresh. A panel is one Python file, which says what is asked and what is shown, and one
+JavaScript file of the same name, which draws it. Nothing is loaded from an address: script and style travel over the
+kernel's comm.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 
 @cache
 def script(name: str) -> str:
-    """Joins `name`.js with the files that it imports into the one module that a widget takes, so that no bundler is needed.
+    """Joins `name`.js with the files that it imports into the one module that a widget takes, so that no bundler is
+    needed.
 
-    An import must name a file of this folder. The default export of an imported file must be its last statement; it is left out.
+    An import must name a file of this folder. The default export of an imported file must be its last statement; it is
+    left out.
     """
     files = list(dict.fromkeys(_imports(name)))
     return "\n".join([*(_DEFAULT.split(_own(one))[0] for one in files[:-1]), _own(name)])
@@ -78,7 +82,8 @@ class View(anywidget.AnyWidget):
 
 
 class Panel(View):
-    """A live panel. A subclass names its script and its saved form, says what it asks, and makes a state of the answers in `draw`.
+    """A live panel. A subclass names its script and its saved form, says what it asks, and makes a state of the answers
+    in `draw`.
 
     `close()` ends it; `stop_session(id)` is what a Stop button does.
     """

@@ -1,4 +1,5 @@
-"""The view of one Dask cluster: why it is where it is, its jobs, and what happened to them. The cluster itself sends the states."""
+"""The view of one Dask cluster: why it is where it is, its jobs, and what happened to them. The cluster itself sends
+the states."""
 
 from __future__ import annotations
 
@@ -28,7 +29,11 @@ class Cluster:
 
     def html(self, state: Json) -> str:
         one = state["cluster"]
-        link = f"<a href='{escape(one['dashboard'])}' target='_blank' rel='noopener'>Dashboard</a>" if one["dashboard"] else ""
+        link = (
+            f"<a href='{escape(one['dashboard'])}' target='_blank' rel='noopener'>Dashboard</a>"
+            if one["dashboard"]
+            else ""
+        )
         notes = "".join(f"<li>{escape(note)}</li>" for note in one["notes"])
         return (
             f"<section class='scnet-cluster'><h4>Dask cluster {escape(one['name'])} {link}</h4>"
@@ -38,11 +43,14 @@ class Cluster:
     def text(self, state: Json) -> str:
         one = state["cluster"]
         dashboard = f"Dashboard: {one['dashboard']}" if one["dashboard"] else ""
-        return "\n".join(filter(None, (f"Dask cluster {one['name']}", one["why"], dashboard, JOBS.text(state), *one["notes"])))
+        return "\n".join(
+            filter(None, (f"Dask cluster {one['name']}", one["why"], dashboard, JOBS.text(state), *one["notes"]))
+        )
 
 
 class ClusterView(View):
-    """Draws the states that a cluster sends: `cluster` with `name`, `why`, `dashboard`, `jobs` and `notes` (see clusters/display.py)."""
+    """Draws the states that a cluster sends: `cluster` with `name`, `why`, `dashboard`, `jobs` and `notes` (see
+    clusters/display.py)."""
 
     _esm = script("cluster")
     parts = (Cluster(),)

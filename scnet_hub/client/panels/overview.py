@@ -24,7 +24,11 @@ class OverviewPanel(Panel):
 
     _esm = script("overview")
     parts = (*centres.CentresPanel.parts, *sessions.SessionsPanel.parts, *allocations.AllocationsPanel.parts)
-    questions = (*centres.CentresPanel.questions, *sessions.SessionsPanel.questions, *allocations.AllocationsPanel.questions)
+    questions = (
+        *centres.CentresPanel.questions,
+        *sessions.SessionsPanel.questions,
+        *allocations.AllocationsPanel.questions,
+    )
 
     def draw(self, answers: Sequence[Any], now: datetime) -> Json:
         return state(answers[0], answers[1], answers[2], now)

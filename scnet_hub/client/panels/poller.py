@@ -1,8 +1,8 @@
 """One daemon thread per kernel that asks the broker on behalf of all panels, and only while at least one is visible.
 
-Each panel says what it asks; a question that several panels ask is sent once. The thread asks every few seconds while something changes and
-every half minute when all is calm; after an error it backs off. A thread, not a task on the kernel's loop: a long-running cell blocks that
-loop, not this. It knows nothing of widgets.
+Each panel says what it asks; a question that several panels ask is sent once. The thread asks every few seconds while
+something changes and every half minute when all is calm; after an error it backs off. A thread, not a task on the
+kernel's loop: a long-running cell blocks that loop, not this. It knows nothing of widgets.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class Poller:
         self._wake.set()
 
     def ask(self, panel: Asking) -> Json:
-        """Asks for one panel now, in the caller's thread; an error becomes the state's `problem`. Returns the panel's new state."""
+        """Asks for one panel now, in the caller's thread; an error becomes the state's `problem`. Returns the panel's
+        new state."""
         return drawn(panel, self._answers(panel.questions), datetime.now(UTC))
 
     def _run(self) -> None:
@@ -159,7 +160,8 @@ class Poller:
 
 
 def drawn(panel: Asking, answers: Answers, now: datetime) -> Json:
-    """Returns the panel's state for these answers; if one is missing or can't be read, the last state with the problem."""
+    """Returns the panel's state for these answers; if one is missing or can't be read, the last state with the
+    problem."""
     own = [answers[one] for one in panel.questions]
     if error := next((one for one in own if isinstance(one, ScnetError)), None):
         return with_problem(panel.state, error)

@@ -36,7 +36,10 @@ TABLE = Table(
 
 def state(sessions: Sequence[Json], now: datetime) -> Json:
     """Makes the state of the answer of `GET sessions?all=1`; live sessions come first."""
-    rows = sorted((session_row(one) for one in sessions if listed(one, now)), key=lambda row: (not row["live"], row["created_at"] or ""))
+    rows = sorted(
+        (session_row(one) for one in sessions if listed(one, now)),
+        key=lambda row: (not row["live"], row["created_at"] or ""),
+    )
     live = [row for row in rows if row["live"]]
     waiting = sum(row["tone"] == "wait" for row in live)
     summary = (plural(len(live), "session") if live else "no sessions") + (f", {waiting} waiting" if waiting else "")

@@ -1,8 +1,8 @@
 """The saved form of a panel, as HTML and as plain text: what stays in a saved notebook, an export or a terminal.
 
-The counterpart of base.js: a panel lists its parts, most of them a `Table` of `Column`s, made by the same words as in JavaScript (`plain`,
-`noted`, `badge`, `clock`). All are pure functions of the panel's state (state.py). Every string of a person or a centre is escaped here;
-the style sheet is the live view's own, so that both look alike.
+The counterpart of base.js: a panel lists its parts, most of them a `Table` of `Column`s, made by the same words as in
+JavaScript (`plain`, `noted`, `badge`, `clock`). All are pure functions of the panel's state (state.py). Every string of
+a person or a centre is escaped here; the style sheet is the live view's own, so that both look alike.
 """
 
 from __future__ import annotations
@@ -34,12 +34,19 @@ def html(shown: Json, parts: Sequence[Part]) -> str:
     """Returns a panel as self-contained HTML, with its time."""
     problem = shown.get("problem")
     stale = " is-stale" if problem and problem.get("stale") else ""
-    said = f"<div class='scnet-problem'><b>{escape(problem['title'])}</b> {escape(problem['hint'])}</div>" if problem else ""
+    said = (
+        f"<div class='scnet-problem'><b>{escape(problem['title'])}</b> {escape(problem['hint'])}</div>"
+        if problem
+        else ""
+    )
     head = (
         f"<div class='scnet-head'><span class='scnet-summary'>{escape(shown['summary'])}</span>"
         f"<span class='scnet-asof'>as of {moment(shown)}</span></div>"
     )
-    return f"<style>{style()}</style><div class='scnet{stale}'>{head}{said}{''.join(part.html(shown) for part in parts)}</div>"
+    return (
+        f"<style>{style()}</style><div "
+        f"class='scnet{stale}'>{head}{said}{''.join(part.html(shown) for part in parts)}</div>"
+    )
 
 
 def text(shown: Json, parts: Sequence[Part]) -> str:
@@ -75,7 +82,12 @@ def plain(head: str, pick: Pick, *, num: bool = False) -> Column:
 
 def noted(head: str, pick: Pick, note: Pick, *, text: Pick | None = None, num: bool = False) -> Column:
     """Shows a text with a small note below it; a text table shows `text` alone."""
-    return Column(head=head, html=lambda row, now: escape(pick(row)) + _note(note(row)), text=lambda row, now: (text or pick)(row), num=num)
+    return Column(
+        head=head,
+        html=lambda row, now: escape(pick(row)) + _note(note(row)),
+        text=lambda row, now: (text or pick)(row),
+        num=num,
+    )
 
 
 def badge(head: str, note: Pick) -> Column:
@@ -91,7 +103,9 @@ def badge(head: str, note: Pick) -> Column:
 def clock(head: str, kind: Literal["since", "until"], key: str) -> Column:
     """Shows an age, or a time left."""
     words = age if kind == "since" else time_left
-    return Column(head=head, html=lambda row, now: words(row[key], now), text=lambda row, now: words(row[key], now), num=True)
+    return Column(
+        head=head, html=lambda row, now: words(row[key], now), text=lambda row, now: words(row[key], now), num=True
+    )
 
 
 def _note(words: str) -> str:
@@ -103,7 +117,8 @@ def _note(words: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the rows that `rows` finds in a state; nothing at all without any. `tail`: a text table's last column, without a head."""
+    """A table of the rows that `rows` finds in a state; nothing at all without any. `tail`: a text table's last column,
+    without a head."""
 
     caption: str
     rows: Callable[[Json], Sequence[Json]]
@@ -112,7 +127,9 @@ class Table:
 
     def html(self, shown: Json) -> str:
         kinds = [" class='num'" if column.num else "" for column in self.columns]
-        heads = "".join(f"<th scope='col'{kind}>{escape(one.head)}</th>" for kind, one in zip(kinds, self.columns, strict=True))
+        heads = "".join(
+            f"<th scope='col'{kind}>{escape(one.head)}</th>" for kind, one in zip(kinds, self.columns, strict=True)
+        )
         lines = []
         for row in self.rows(shown):
             first, *rest = (one.html(row, shown["now"]) for one in self.columns)
@@ -124,7 +141,10 @@ class Table:
 
     def text(self, shown: Json) -> str:
         tail = [self.tail] if self.tail else []
-        rows = [[*(one.text(row, shown["now"]) for one in self.columns), *(last(row) for last in tail)] for row in self.rows(shown)]
+        rows = [
+            [*(one.text(row, shown["now"]) for one in self.columns), *(last(row) for last in tail)]
+            for row in self.rows(shown)
+        ]
         right = [place for place, one in enumerate(self.columns) if one.num]
         return aligned([*(one.head for one in self.columns), *("" for _ in tail)], rows, right)
 
@@ -135,7 +155,10 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
         return ""
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
     lines = [
-        "  ".join(cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in (heads, *rows)
     ]
     return "\n".join(line.rstrip() for line in lines)
@@ -145,7 +168,8 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
 
 def moment(shown: Json) -> str:
-    """ "23 Nov 2026 12:00:05 UTC": when this state was true; it may be read another day. "never" before the first answer."""
+    """ "23 Nov 2026 12:00:05 UTC": when this state was true; it may be read another day. "never" before the first
+    answer."""
     return dated_second(shown.get("now"), none="never")
 
 

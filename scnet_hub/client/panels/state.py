@@ -1,7 +1,7 @@
 """The words of panels, made from the broker's answers without widgets, clocks or I/O.
 
-A panel's state is one JSON dict of ready words and sorted rows (`shown`); the browser's view, the saved HTML and the text all draw this
-same dict. Times stay absolute in it, so that it only changes when facts do.
+A panel's state is one JSON dict of ready words and sorted rows (`shown`); the browser's view, the saved HTML and the
+text all draw this same dict. Times stay absolute in it, so that it only changes when facts do.
 """
 
 from __future__ import annotations
@@ -42,8 +42,15 @@ MONEY = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), (
 
 
 def shown(now: datetime, summary: str, *, moving: bool = False, **facts: Any) -> Json:
-    """Makes a panel's state: its `facts`, true at `now`, under one sentence (`summary`). `moving`: they are about to change."""
-    return {**facts, "summary": summary, "moving": moving, "now": now.isoformat(timespec="milliseconds"), "problem": None}
+    """Makes a panel's state: its `facts`, true at `now`, under one sentence (`summary`). `moving`: they are about to
+    change."""
+    return {
+        **facts,
+        "summary": summary,
+        "moving": moving,
+        "now": now.isoformat(timespec="milliseconds"),
+        "problem": None,
+    }
 
 
 def with_problem(shown: Json, error: ScnetError) -> Json:
@@ -70,7 +77,9 @@ def centre_row(centre: Json) -> Json:
         "title": centre.get("organisation", ""),
         **asdict(look),
         "why": " · ".join(filter(None, (centre_status.why(centre), *centre_status.told(centre)))),
-        "account": "no account linked" if centre.get("identity", "shared") != "shared" and not centre.get("account") else "",
+        "account": "no account linked"
+        if centre.get("identity", "shared") != "shared" and not centre.get("account")
+        else "",
         "cores": centre["cores"],
         "cores_free": centre["cores_free"],
         "gpus": centre["gpus"],
@@ -138,8 +147,8 @@ def balance_row(balance: Json) -> Json:
     ages = ages_of(balance)
     money = [
         {
-            "key": key, "label": label, "text": format_number(float(balance[key])), "share": share(float(balance[key]), granted),
-            "at": ages.get(key),
+            "key": key, "label": label, "text": format_number(float(balance[key])),
+            "share": share(float(balance[key]), granted), "at": ages.get(key),
         }
         for key, label in MONEY
     ]  # fmt: skip
@@ -158,7 +167,8 @@ def balance_row(balance: Json) -> Json:
 
 
 def ages_of(balance: Json) -> Json:
-    """Of when what is settled and what is in flight is; of nothing in flight no age, which would be another at each look."""
+    """Of when what is settled and what is in flight is; of nothing in flight no age, which would be another at each
+    look."""
     times = balance.get("as_of") or {}
     return {"settled": times.get("settled"), "in_flight": times.get("in_flight") if balance["in_flight"] else None}
 
@@ -169,15 +179,28 @@ def chart(balance: Json) -> str:
     if not days:
         return ""
     listed = balance["last_days"]
-    shown = [charts.Bar(label=charts.day(date.fromisoformat(one["day"])), value=float(one["charged"])) for one in listed]
-    words = f"{format_number(sum(one['charged'] for one in days))} credits on {len(days)} of the last {len(listed)} days."
-    return charts.bars("Credits charged by day", words, shown, name=f"days-{balance['id']}", width=CHART[0], height=CHART[1])
+    shown = [
+        charts.Bar(label=charts.day(date.fromisoformat(one["day"])), value=float(one["charged"])) for one in listed
+    ]
+    words = (
+        f"{format_number(sum(one['charged'] for one in days))} credits on {len(days)} of the last {len(listed)} days."
+    )
+    return charts.bars(
+        "Credits charged by day", words, shown, name=f"days-{balance['id']}", width=CHART[0], height=CHART[1]
+    )
 
 
 def quota_row(name: str, used: int, limit: int) -> Json:
     part = share(used, limit)
     tone = "bad" if part >= 1 else "warn" if part >= 0.9 else "good"
-    return {"name": name, "used": used, "limit": limit, "share": part, "tone": tone, "text": f"{used:,} of {limit:,} {name}"}
+    return {
+        "name": name,
+        "used": used,
+        "limit": limit,
+        "share": part,
+        "tone": tone,
+        "text": f"{used:,} of {limit:,} {name}",
+    }
 
 
 def share(part: float, whole: float) -> float:

@@ -1,4 +1,5 @@
-"""The panel of what was used since this month began: own usage, or with `project` that of a project, by centre, person or day."""
+"""The panel of what was used since this month began: own usage, or with `project` that of a project, by centre, person
+or day."""
 
 from __future__ import annotations
 
@@ -16,7 +17,11 @@ from .state import shown
 
 Json = dict[str, Any]
 # by: the column's head, and the fields of a row that identify it and name it
-BY = {"centre": ("Centre", "centre", "centre_name"), "person": ("Person", "person", "person"), "day": ("Day", "day", "day")}
+BY = {
+    "centre": ("Centre", "centre", "centre_name"),
+    "person": ("Person", "person", "person"),
+    "day": ("Day", "day", "day"),
+}
 
 
 class Usage:

@@ -70,7 +70,9 @@ def follow(ask: Ask, job: str, outputs: list[int]) -> int:
     while True:
         hand_on(targets, LOOK)
         try:
-            state, code = ask(["sacct", "-X", "-n", "-P", "-j", job, "-o", "State,ExitCode"])["stdout"].strip().split("|")
+            state, code = (
+                ask(["sacct", "-X", "-n", "-P", "-j", job, "-o", "State,ExitCode"])["stdout"].strip().split("|")
+            )
         except (OSError, ValueError):
             continue
         if state == "PENDING" and not waited:

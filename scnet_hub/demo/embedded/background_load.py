@@ -35,7 +35,13 @@ class Wave:
 
 
 def coming(
-    mode: str, settings: Settings, nodes: Sequence[Node], left: Left, live: Sequence[Job], now: float, dice: random.Random
+    mode: str,
+    settings: Settings,
+    nodes: Sequence[Node],
+    left: Left,
+    live: Sequence[Job],
+    now: float,
+    dice: random.Random,
 ) -> list[Job]:
     """Returns the jobs that others submit now in this mode; none while real jobs wait."""
     wave, partition = Wave(settings.background, settings.seed), settings.partition
@@ -48,7 +54,13 @@ def coming(
 
 
 def arrivals(
-    wave: Wave, nodes: Sequence[Node], left: Left, others: Sequence[Job], partition: str, now: float, dice: random.Random
+    wave: Wave,
+    nodes: Sequence[Node],
+    left: Left,
+    others: Sequence[Job],
+    partition: str,
+    now: float,
+    dice: random.Random,
 ) -> list[Job]:
     """Returns the jobs that others submit now: each fits at once, and together they stay below the wave."""
     total = sum(node.cores for node in nodes)
@@ -66,7 +78,11 @@ def arrivals(
 def filling(nodes: Sequence[Node], left: Left, partition: str, dice: random.Random) -> list[Job]:
     """Returns jobs that book every free core, node by node."""
     by_name = {node.name: node for node in nodes}
-    return [_job(by_name[name], free.cores, FULL, partition, dice, thrifty=True) for name, free in left.items() if free.cores > 0]
+    return [
+        _job(by_name[name], free.cores, FULL, partition, dice, thrifty=True)
+        for name, free in left.items()
+        if free.cores > 0
+    ]
 
 
 def _job(node: Node, cores: int, seconds: float, partition: str, dice: random.Random, *, thrifty: bool = False) -> Job:

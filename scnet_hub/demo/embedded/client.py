@@ -57,7 +57,11 @@ def main(path: str, argv: list[str]) -> int:
 
 def question(path: str, argv: list[str], more: dict[str, str] | None = None) -> dict[str, Any]:
     """Returns the daemon's answer. Raises OSError or ValueError if there is no answer."""
-    environment = dict(os.environ) if argv[0] in ("sbatch", "srun") else {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    environment = (
+        dict(os.environ)
+        if argv[0] in ("sbatch", "srun")
+        else {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    )
     request = {"argv": argv, "stdin": None, "cwd": folder(), "env": {**environment, **(more or {})}}
     patience = RESTART if "SLURM_JOB_ID" in environment and argv[0] == "srun" else 0.0
     answer: dict[str, Any] = json.loads(ask(path, json.dumps(request).encode(), patience))

@@ -1,8 +1,8 @@
 """The daemon of one embedded centre: carries out what the queue decides, on local processes, and answers on its socket.
 
-One process, one thread, no waiting in between: a submission starts at once if it fits, an end is noticed by the kernel's
-event. Jobs live in sessions of their own and outlast it; after a kill -9 it finds them again by pid and start time, or
-by the exit file that their launcher left.
+One process, one thread, no waiting in between: a submission starts at once if it fits, an end is noticed by the
+kernel's event. Jobs live in sessions of their own and outlast it; after a kill -9 it finds them again by pid and start
+time, or by the exit file that their launcher left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import background_load, environment, processes, slurm_commands
-from .job_events import Ends, Timers
+from .job_events import Ends, Timers, verdict
 from .job_files import JobFiles
 from .job_table import Table
 from .owner import owner_here
@@ -117,7 +117,11 @@ class Daemon:
         return [job for job in self.live.values() if job.state != RUNNING]
 
     def queue(self, *, ended: bool) -> Sequence[Job]:
-        old = self.table.ended_since(self.now() - self.settings.min_job_age) if ended and self.settings.min_job_age > 0 else []
+        old = (
+            self.table.ended_since(self.now() - self.settings.min_job_age)
+            if ended and self.settings.min_job_age > 0
+            else []
+        )
         return sorted([*old, *self.live.values()], key=lambda job: job.id)
 
     def jobs(self, ids: Sequence[int]) -> Sequence[Job]:
@@ -155,7 +159,12 @@ class Daemon:
             return
         for found in job.steps:
             if found.id == step and not found.ended_at:
-                found.ended_at, found.code, found.signal, found.cpu = self.now(), 0 if killed_by else code, killed_by, cpu
+                found.ended_at, found.code, found.signal, found.cpu = (
+                    self.now(),
+                    0 if killed_by else code,
+                    killed_by,
+                    cpu,
+                )
                 self.table.save([job])
 
     # ---- starting
@@ -179,7 +188,10 @@ class Daemon:
             if job.id in decision.starts:
                 self._start(job, decision.starts[job.id])
             else:
-                job.reason, job.starts_at = decision.reasons.get(job.id, "Priority"), decision.starts_at.get(job.id, 0.0)
+                job.reason, job.starts_at = (
+                    decision.reasons.get(job.id, "Priority"),
+                    decision.starts_at.get(job.id, 0.0),
+                )
 
     def _start(self, job: Job, spots: tuple[Spot, ...]) -> None:
         job.state, job.reason, job.spots, job.started_at = RUNNING, "", spots, self.now()
@@ -219,7 +231,11 @@ class Daemon:
             return self.timers.later(0.01, job, "term", self._terminate)
         self.census.members(job.id, self.files.root(job))  # before they begin to end and lose their parents
         words = {"TIMEOUT": "DUE TO TIME LIMIT ***"}.get(job.ending, "***")
-        self.files.say(job, f"slurmstepd: error: *** JOB {job.id} ON {job.spots[0].node} CANCELLED AT {time.strftime('%FT%T')} {words}\n")
+        self.files.say(
+            job,
+            f"slurmstepd: error: *** JOB {job.id} ON {job.spots[0].node} CANCELLED AT {time.strftime('%FT%T')} "
+            f"{words}\n",
+        )
         processes.tell_group(root, signal.SIGTERM)
         processes.tell_group(root, signal.SIGCONT)
         self.timers.later(self.settings.kill_wait, job, "kill", self._kill)
@@ -231,7 +247,8 @@ class Daemon:
     # ---- ending
 
     def _ended(self, job: Job) -> None:
-        """The launcher is gone: its exit file says how the job ended; without one it was killed, and the job is lost."""
+        """The launcher is gone: its exit file says how the job ended; without one it was killed, and the job is
+        lost."""
         if job.ended_at:
             return
         found = processes.exit_of(self.files.folder(job))
@@ -263,7 +280,8 @@ class Daemon:
         self._soon()
 
     def _sample(self) -> None:
-        """Remembers the CPU time of running jobs: what their own children don't hand up to them would be lost at the end."""
+        """Remembers the CPU time of running jobs: what their own children don't hand up to them would be lost at the
+        end."""
         roots = {job.id: self.files.root(job) for job in self.running() if not job.pretend}
         if not roots:
             return
@@ -319,15 +337,6 @@ class Daemon:
         while self.live:
             self._one_less.clear()
             await self._one_less.wait()
-
-
-def verdict(job: Job) -> tuple[str, str]:
-    """State and reason of a job whose exit is known."""
-    if job.ending:
-        return job.ending, "TimeLimit" if job.ending == "TIMEOUT" else ""
-    if job.signal:
-        return "FAILED", f"RaisedSignal:{job.signal}({signal.strsignal(job.signal)})"
-    return ("FAILED", "NonZeroExitCode") if job.code else ("COMPLETED", "")
 
 
 def run(home: Path, settings: Settings) -> int:

@@ -38,20 +38,22 @@ def with_commands(path: str, commands: Path) -> str:
     return path if str(commands) in folders else os.pathsep.join([str(commands), *folders])
 
 
-def of_job(job: Job, given: Mapping[str, str], settings: Settings, nodes: Mapping[str, Node], commands: Path) -> dict[str, str]:
+def of_job(
+    job: Job, given: Mapping[str, str], settings: Settings, nodes: Mapping[str, Node], commands: Path
+) -> dict[str, str]:
     """Returns the whole environment of a job that starts now. `commands` is the folder of this centre's commands."""
     names = [spot.node for spot in job.spots]
     facts: dict[str, Any] = {
         "SLURM_JOB_ID": job.id, "SLURM_JOBID": job.id, "SLURM_JOB_NAME": job.name, "SLURM_JOB_PARTITION": job.partition,
-        "SLURM_JOB_USER": job.user, "SLURM_JOB_UID": os.getuid(), "SLURM_JOB_GID": os.getgid(), "SLURM_JOB_QOS": "normal",
-        "SLURM_CLUSTER_NAME": settings.name, "SLURM_SUBMIT_DIR": job.directory, "SLURM_SUBMIT_HOST": socket.gethostname(),
-        "SLURM_JOB_NODELIST": hosts(names), "SLURM_NODELIST": hosts(names), "SLURM_JOB_NUM_NODES": len(names),
-        "SLURM_NNODES": len(names), "SLURMD_NODENAME": names[0], "SLURM_NODEID": 0, "SLURM_PROCID": 0, "SLURM_LOCALID": 0,
-        "SLURM_GTIDS": 0, "SLURM_NTASKS": job.tasks, "SLURM_NPROCS": job.tasks, "SLURM_TASKS_PER_NODE": repeated(job.tasks, len(names)),
-        "SLURM_CPUS_PER_TASK": job.cores_per_task, "SLURM_CPUS_ON_NODE": job.need.cores,
-        "SLURM_JOB_CPUS_PER_NODE": repeated(job.cores, len(names)), "SLURM_MEM_PER_NODE": job.need.memory // MIB,
-        "ENVIRONMENT": "BATCH", "SCNET_NODE_ADDRESS": nodes[names[0]].address,
-        "PATH": with_commands(given.get("PATH", ""), commands),
+        "SLURM_JOB_USER": job.user, "SLURM_JOB_UID": os.getuid(), "SLURM_JOB_GID": os.getgid(),
+        "SLURM_JOB_QOS": "normal", "SLURM_CLUSTER_NAME": settings.name, "SLURM_SUBMIT_DIR": job.directory,
+        "SLURM_SUBMIT_HOST": socket.gethostname(), "SLURM_JOB_NODELIST": hosts(names), "SLURM_NODELIST": hosts(names),
+        "SLURM_JOB_NUM_NODES": len(names), "SLURM_NNODES": len(names), "SLURMD_NODENAME": names[0], "SLURM_NODEID": 0,
+        "SLURM_PROCID": 0, "SLURM_LOCALID": 0, "SLURM_GTIDS": 0, "SLURM_NTASKS": job.tasks, "SLURM_NPROCS": job.tasks,
+        "SLURM_TASKS_PER_NODE": repeated(job.tasks, len(names)), "SLURM_CPUS_PER_TASK": job.cores_per_task,
+        "SLURM_CPUS_ON_NODE": job.need.cores, "SLURM_JOB_CPUS_PER_NODE": repeated(job.cores, len(names)),
+        "SLURM_MEM_PER_NODE": job.need.memory // MIB, "ENVIRONMENT": "BATCH",
+        "SCNET_NODE_ADDRESS": nodes[names[0]].address, "PATH": with_commands(given.get("PATH", ""), commands),
     }  # fmt: skip
     if job.account:
         facts["SLURM_JOB_ACCOUNT"] = job.account
@@ -76,6 +78,7 @@ def repeated(number: int, nodes: int) -> str:
 def file_name(pattern: str, job: Job) -> str:
     """Fills in the patterns of --output: %j %A %J id, %x name, %u user, %N node, %n %t %s; `%%` is one %."""
     values = {
-        "j": job.id, "A": job.id, "J": job.id, "x": job.name, "u": job.user, "N": job.spots[0].node, "n": 0, "t": 0, "s": "batch", "%": "%",
+        "j": job.id, "A": job.id, "J": job.id, "x": job.name, "u": job.user, "N": job.spots[0].node, "n": 0, "t": 0,
+        "s": "batch", "%": "%",
     }  # fmt: skip
     return re.sub("%(.)", lambda match: str(values.get(match[1], match[0])), pattern)

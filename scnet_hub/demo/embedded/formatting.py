@@ -20,8 +20,8 @@ MOST_HOSTS = 10_000  # names in a host list, and characters of a host list: the 
 Row = TypeVar("Row")
 STANDARD = "%Y-%m-%dT%H:%M:%S"
 SHORT_STATES = {
-    "PENDING": "PD", "RUNNING": "R", "COMPLETING": "CG", "COMPLETED": "CD", "FAILED": "F", "CANCELLED": "CA", "TIMEOUT": "TO",
-    "NODE_FAIL": "NF",
+    "PENDING": "PD", "RUNNING": "R", "COMPLETING": "CG", "COMPLETED": "CD", "FAILED": "F", "CANCELLED": "CA",
+    "TIMEOUT": "TO", "NODE_FAIL": "NF",
 }  # fmt: skip
 GIVES_REASON = (PENDING, "FAILED", "TIMEOUT")
 
@@ -171,21 +171,22 @@ def left(job: Job, now: float) -> int:
 
 JobField = Callable[[Job, Moment], str]
 JOB_TITLES = {
-    "a": "ACCOUNT", "A": "JOBID", "b": "TRES_PER_NODE", "B": "EXEC_HOST", "c": "MIN_CPUS", "C": "CPUS", "d": "MIN_TMP_DISK",
-    "D": "NODES", "e": "END_TIME", "E": "DEPENDENCY", "f": "FEATURES", "F": "ARRAY_JOB_ID", "g": "GROUP", "G": "GROUP",
-    "h": "OVER_SUBSCRIBE", "H": "SOCKETS_PER_NODE", "i": "JOBID", "I": "CORES_PER_SOCKET", "j": "NAME", "J": "THREADS_PER_CORE",
-    "k": "COMMENT", "K": "ARRAY_TASK_ID", "l": "TIME_LIMIT", "L": "TIME_LEFT", "m": "MIN_MEMORY", "M": "TIME", "n": "REQ_NODES",
-    "N": "NODELIST", "o": "COMMAND", "O": "CONTIGUOUS", "p": "PRIORITY", "P": "PARTITION", "q": "QOS", "Q": "PRIORITY",
-    "r": "REASON", "R": "NODELIST(REASON)", "S": "START_TIME", "t": "ST", "T": "STATE", "u": "USER", "U": "UID",
-    "v": "RESERVATION", "V": "SUBMIT_TIME", "w": "WCKEY", "W": "LICENSES", "x": "EXC_NODES", "X": "CORE_SPEC", "y": "NICE",
-    "Y": "SCHEDNODES", "z": "S:C:T", "Z": "WORK_DIR", "numtasks": "TASKS", "tres-per-job": "TRES_PER_JOB",
-    "tres-per-task": "TRES_PER_TASK", "tres-per-socket": "TRES_PER_SOCKET",
+    "a": "ACCOUNT", "A": "JOBID", "b": "TRES_PER_NODE", "B": "EXEC_HOST", "c": "MIN_CPUS", "C": "CPUS",
+    "d": "MIN_TMP_DISK", "D": "NODES", "e": "END_TIME", "E": "DEPENDENCY", "f": "FEATURES", "F": "ARRAY_JOB_ID",
+    "g": "GROUP", "G": "GROUP", "h": "OVER_SUBSCRIBE", "H": "SOCKETS_PER_NODE", "i": "JOBID", "I": "CORES_PER_SOCKET",
+    "j": "NAME", "J": "THREADS_PER_CORE", "k": "COMMENT", "K": "ARRAY_TASK_ID", "l": "TIME_LIMIT", "L": "TIME_LEFT",
+    "m": "MIN_MEMORY", "M": "TIME", "n": "REQ_NODES", "N": "NODELIST", "o": "COMMAND", "O": "CONTIGUOUS",
+    "p": "PRIORITY", "P": "PARTITION", "q": "QOS", "Q": "PRIORITY", "r": "REASON", "R": "NODELIST(REASON)",
+    "S": "START_TIME", "t": "ST", "T": "STATE", "u": "USER", "U": "UID", "v": "RESERVATION", "V": "SUBMIT_TIME",
+    "w": "WCKEY", "W": "LICENSES", "x": "EXC_NODES", "X": "CORE_SPEC", "y": "NICE", "Y": "SCHEDNODES", "z": "S:C:T",
+    "Z": "WORK_DIR", "numtasks": "TASKS", "tres-per-job": "TRES_PER_JOB", "tres-per-task": "TRES_PER_TASK",
+    "tres-per-socket": "TRES_PER_SOCKET",
 }  # fmt: skip
 # Fields that no job of an embedded centre has.
 JOB_CONSTANTS = {
-    "d": "0", "E": "(null)", "f": "(null)", "h": "OK", "H": "*", "I": "*", "J": "*", "K": "N/A", "n": "", "O": "0", "q": "normal",
-    "v": "(null)", "w": "(null)", "W": "(null)", "x": "", "X": "N/A", "y": "0", "Y": "(null)", "z": "*:*:*",
-    "tres-per-job": "N/A", "tres-per-task": "N/A", "tres-per-socket": "N/A",
+    "d": "0", "E": "(null)", "f": "(null)", "h": "OK", "H": "*", "I": "*", "J": "*", "K": "N/A", "n": "", "O": "0",
+    "q": "normal", "v": "(null)", "w": "(null)", "W": "(null)", "x": "", "X": "N/A", "y": "0", "Y": "(null)",
+    "z": "*:*:*", "tres-per-job": "N/A", "tres-per-task": "N/A", "tres-per-socket": "N/A",
 }  # fmt: skip
 JOB_FIELDS: Mapping[str, JobField] = {
     **{letter: lambda job, at, text=text: text for letter, text in JOB_CONSTANTS.items()},  # type: ignore[misc]
@@ -224,12 +225,13 @@ JOB_FIELDS: Mapping[str, JobField] = {
     "k": lambda job, at: job.comment or "(null)",
 }
 JOB_WORDS = {
-    "account": "a", "jobid": "A", "jobarrayid": "i", "arrayjobid": "F", "arraytaskid": "K", "tres-per-node": "b", "batchhost": "B",
-    "mincpus": "c", "numcpus": "C", "mintmpdisk": "d", "numnodes": "D", "endtime": "e", "dependency": "E", "feature": "f",
-    "groupname": "g", "groupid": "G", "oversubscribe": "h", "name": "j", "comment": "k", "timelimit": "l", "timeleft": "L",
-    "minmemory": "m", "timeused": "M", "reqnodes": "n", "nodelist": "N", "command": "o", "contiguous": "O", "priority": "p",
-    "partition": "P", "qos": "q", "prioritylong": "Q", "reason": "r", "reasonlist": "R", "starttime": "S", "statecompact": "t",
-    "state": "T", "username": "u", "userid": "U", "reservation": "v", "submittime": "V", "wckey": "w", "licenses": "W", "nice": "y",
+    "account": "a", "jobid": "A", "jobarrayid": "i", "arrayjobid": "F", "arraytaskid": "K", "tres-per-node": "b",
+    "batchhost": "B", "mincpus": "c", "numcpus": "C", "mintmpdisk": "d", "numnodes": "D", "endtime": "e",
+    "dependency": "E", "feature": "f", "groupname": "g", "groupid": "G", "oversubscribe": "h", "name": "j",
+    "comment": "k", "timelimit": "l", "timeleft": "L", "minmemory": "m", "timeused": "M", "reqnodes": "n",
+    "nodelist": "N", "command": "o", "contiguous": "O", "priority": "p", "partition": "P", "qos": "q",
+    "prioritylong": "Q", "reason": "r", "reasonlist": "R", "starttime": "S", "statecompact": "t", "state": "T",
+    "username": "u", "userid": "U", "reservation": "v", "submittime": "V", "wckey": "w", "licenses": "W", "nice": "y",
     "schednodes": "Y", "workdir": "Z", "maxcpus": "C", "numtasks": "numtasks", "tres-per-job": "tres-per-job",
     "tres-per-task": "tres-per-task", "tres-per-socket": "tres-per-socket",
 }  # fmt: skip
@@ -271,7 +273,9 @@ class Column:
     def padded(self, text: str) -> str:
         if not self.width:
             return text + self.suffix
-        return (text[: self.width].rjust(self.width) if self.right else text[: self.width].ljust(self.width)) + self.suffix
+        return (
+            text[: self.width].rjust(self.width) if self.right else text[: self.width].ljust(self.width)
+        ) + self.suffix
 
 
 def columns(form: str, known: Mapping[str, object], what: str) -> list[Column]:
@@ -295,12 +299,18 @@ def long_columns(form: str, words: Mapping[str, str], what: str) -> list[Column]
         dot, width, suffix = re.fullmatch(r"(\.?)(\d{0,4})(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
         if name.strip().lower() not in words:
             raise Complaint(f"Invalid {what} format specification: {name}")
-        found.append(Column(words[name.strip().lower()], int(width) if width else 0 if suffix else 20, bool(dot), suffix))
+        found.append(
+            Column(words[name.strip().lower()], int(width) if width else 0 if suffix else 20, bool(dot), suffix)
+        )
     return found
 
 
-def table(wanted: Sequence[Column], rows: Sequence[Row], show: Callable[[str, Row], str], titles: Mapping[str, str] | None) -> str:
+def table(
+    wanted: Sequence[Column], rows: Sequence[Row], show: Callable[[str, Row], str], titles: Mapping[str, str] | None
+) -> str:
     """Returns the rows, below their titles if there are any."""
     lines = [] if titles is None else ["".join(column.padded(titles.get(column.letter, "")) for column in wanted)]
-    lines += ["".join(column.padded(show(column.letter, row) if column.letter else "") for column in wanted) for row in rows]
+    lines += [
+        "".join(column.padded(show(column.letter, row) if column.letter else "") for column in wanted) for row in rows
+    ]
     return "".join(f"{line}\n" for line in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable
 
 from . import processes
@@ -60,3 +61,12 @@ class Ends:
         if (event := self._events.pop(job.id, None)) is not None:
             asyncio.get_running_loop().remove_reader(event)
             os.close(event)
+
+
+def verdict(job: Job) -> tuple[str, str]:
+    """State and reason of a job whose exit is known."""
+    if job.ending:
+        return job.ending, "TimeLimit" if job.ending == "TIMEOUT" else ""
+    if job.signal:
+        return "FAILED", f"RaisedSignal:{job.signal}({signal.strsignal(job.signal)})"
+    return ("FAILED", "NonZeroExitCode") if job.code else ("COMPLETED", "")

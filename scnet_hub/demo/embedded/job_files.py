@@ -29,7 +29,9 @@ class JobFiles:
 
     def environment(self, job: Job) -> dict[str, str]:
         """The environment that it was submitted with."""
-        found: dict[str, str] = json.loads(owned_files.read_all(self.folder(job) / "environment.json", LARGEST_ENVIRONMENT))
+        found: dict[str, str] = json.loads(
+            owned_files.read_all(self.folder(job) / "environment.json", LARGEST_ENVIRONMENT)
+        )
         return found
 
     def folder(self, job: Job) -> Path:
@@ -37,13 +39,18 @@ class JobFiles:
 
     def of(self, job: Job) -> processes.Files:
         errors = environment.file_name(job.errors, job) if job.errors else ""
-        return processes.Files(self.folder(job), job.directory, environment.file_name(job.output, job), errors, job.append)
+        return processes.Files(
+            self.folder(job), job.directory, environment.file_name(job.output, job), errors, job.append
+        )
 
     def say(self, job: Job, line: str) -> None:
         """A line at the end of the job's errors, as slurmstepd writes one."""
         files = self.of(job)
         path = os.path.join(files.directory, files.errors or files.output)
-        with contextlib.suppress(OSError), os.fdopen(owned_files.open_regular(Path(path), os.O_WRONLY | os.O_APPEND), "a") as file:
+        with (
+            contextlib.suppress(OSError),
+            os.fdopen(owned_files.open_regular(Path(path), os.O_WRONLY | os.O_APPEND), "a") as file,
+        ):
             file.write(line)
 
     def root(self, job: Job) -> processes.Root:

@@ -18,7 +18,8 @@ SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS job (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, ended_at REAL NOT NULL, pretend REAL NOT NULL, facts TEXT NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, ended_at REAL NOT NULL, pretend REAL NOT NULL,
+    facts TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS job_ended ON job (ended_at);
 CREATE INDEX IF NOT EXISTS job_name ON job (name);
@@ -40,7 +41,9 @@ class Table:
     def add(self, job: Job) -> int:
         """Writes a new job and gives it its id."""
         self._db.execute("BEGIN IMMEDIATE")
-        row = self._db.execute("INSERT INTO job (name, ended_at, pretend, facts) VALUES (?, 0, ?, '')", (job.name, job.pretend))
+        row = self._db.execute(
+            "INSERT INTO job (name, ended_at, pretend, facts) VALUES (?, 0, ?, '')", (job.name, job.pretend)
+        )
         assert row.lastrowid is not None
         job.id = row.lastrowid
         self.save([job])
@@ -63,7 +66,8 @@ class Table:
 
     def prune(self, *, pretended_before: float, before: float) -> None:
         self._db.execute(
-            "DELETE FROM job WHERE ended_at > 0 AND (ended_at < ? OR (pretend > 0 AND ended_at < ?))", (before, pretended_before)
+            "DELETE FROM job WHERE ended_at > 0 AND (ended_at < ? OR (pretend > 0 AND ended_at < ?))",
+            (before, pretended_before),
         )
 
     def _jobs(self, where: str, values: tuple[float, ...] = ()) -> list[Job]:

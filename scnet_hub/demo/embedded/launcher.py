@@ -80,7 +80,11 @@ def own_children() -> list[int]:
         with open(f"/proc/self/task/{me}/children") as file:
             return [int(pid) for pid in file.read().split()]
     except OSError:  # a kernel without CONFIG_PROC_CHILDREN
-        return [int(name) for name in (os.listdir("/proc") if os.path.isdir("/proc") else []) if name.isdecimal() and parent(name) == me]
+        return [
+            int(name)
+            for name in (os.listdir("/proc") if os.path.isdir("/proc") else [])
+            if name.isdecimal() and parent(name) == me
+        ]
 
 
 def parent(pid: str) -> int:

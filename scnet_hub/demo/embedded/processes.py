@@ -49,7 +49,9 @@ def launch(files: Files, arguments: Sequence[str], environment: Mapping[str, str
     """Starts the launcher with `folder/script`. Raises OSError if an output file can't be opened."""
     directory, complaint = files.directory, ""
     if not os.path.isdir(directory):
-        complaint = f"slurmstepd: error: couldn't chdir to `{directory}': No such file or directory: going to /tmp instead\n"
+        complaint = (
+            f"slurmstepd: error: couldn't chdir to `{directory}': No such file or directory: going to /tmp instead\n"
+        )
         directory = "/tmp"
     with contextlib.ExitStack() as opened:
         output = opened.enter_context(open_output(directory, files.output, files.append))
@@ -58,7 +60,8 @@ def launch(files: Files, arguments: Sequence[str], environment: Mapping[str, str
             os.write(errors.fileno(), complaint.encode())
         return subprocess.Popen(
             [sys.executable, *QUICK, LAUNCHER, str(files.folder), str(files.folder / "script"), *arguments],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=directory, env=dict(environment), start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=directory, env=dict(environment),
+            start_new_session=True,
         )  # fmt: skip
 
 
@@ -67,10 +70,14 @@ def open_output(directory: str, path: str, append: bool) -> BinaryIO:
     the submitter's own choice. Raises OSError for anything but a regular file, /dev/null or a FIFO that is being read:
     waiting for a FIFO's reader would stop this daemon."""
     where = os.path.join(directory, path)
-    how = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
+    how = (
+        os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (os.O_APPEND if append else os.O_TRUNC)
+    )
     handle = os.open(where, how, 0o666)
     found = os.fstat(handle)
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode) or os.path.samestat(found, os.stat(os.devnull))):
+    if not (
+        stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode) or os.path.samestat(found, os.stat(os.devnull))
+    ):
         os.close(handle)
         raise owned_files.WrongKind(where, "something else")
     os.set_blocking(handle, True)  # from now on the job's own

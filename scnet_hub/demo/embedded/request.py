@@ -21,7 +21,15 @@ STATES = (
     "PENDING,RUNNING,SUSPENDED,COMPLETED,CANCELLED,FAILED,TIMEOUT,NODE_FAIL,PREEMPTED,BOOT_FAIL,DEADLINE,OUT_OF_MEMORY,COMPLETING,"
     "CONFIGURING,RESIZING,RESV_DEL_HOLD,REQUEUED,REQUEUE_FED,REQUEUE_HOLD,REVOKED,SIGNALING,SPECIAL_EXIT,STAGE_OUT,STOPPED"
 )
-STATE_LETTERS = {"PD": "PENDING", "R": "RUNNING", "CG": "COMPLETING", "CD": "COMPLETED", "CA": "CANCELLED", "F": "FAILED", "TO": "TIMEOUT"}
+STATE_LETTERS = {
+    "PD": "PENDING",
+    "R": "RUNNING",
+    "CG": "COMPLETING",
+    "CD": "COMPLETED",
+    "CA": "CANCELLED",
+    "F": "FAILED",
+    "TO": "TIMEOUT",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,9 @@ def about(program: str, given: Mapping[str, str]) -> str:
 
 def filtered(jobs: Sequence[Job], given: Mapping[str, str], centre: Controller) -> list[Job]:
     """Returns the jobs that pass the filtering options. Raises Complaint for an unknown node or state."""
-    wanted = {key: set(given[key].split(",")) for key in ("account", "name", "partition", "qos", "user") if key in given}
+    wanted = {
+        key: set(given[key].split(",")) for key in ("account", "name", "partition", "qos", "user") if key in given
+    }
     if "me" in given:
         wanted["user"] = {centre.owner.user}
     states = job_states(given["state"]) if "state" in given else None
@@ -122,7 +132,9 @@ def job_number(word: str, complaint: str) -> int:
 def moment(question: Question, centre: Controller) -> Moment:
     environment = question.environment
     form = environment.get("SLURM_TIME_FORMAT", "")
-    return Moment(centre.now(), centre.owner, form if form not in ("", "standard") else STANDARD, environment.get("TZ") == "UTC")
+    return Moment(
+        centre.now(), centre.owner, form if form not in ("", "standard") else STANDARD, environment.get("TZ") == "UTC"
+    )
 
 
 def job_states(text: str) -> set[str] | None:

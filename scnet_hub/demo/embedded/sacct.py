@@ -127,7 +127,9 @@ FIELDS: Mapping[str, Field] = {
         Field("JobName", 10, lambda row: row.step.name if row.step else row.job.name),
         Field("NCPUS", 10, lambda row: str(row.cores)),
         Field("NNodes", 8, lambda row: str(row.nodes)),
-        Field("NodeList", 15, lambda row: (hosts(row.step.nodes) if row.step else nodes_of(row.job)) or "None assigned"),
+        Field(
+            "NodeList", 15, lambda row: (hosts(row.step.nodes) if row.step else nodes_of(row.job)) or "None assigned"
+        ),
         Field("NTasks", 8, lambda row: str(row.step.tasks) if row.step else ""),
         Field("Partition", 10, _job(lambda job: job.partition), steps=False),
         Field("Priority", 10, _job(priority), steps=False),
@@ -179,7 +181,9 @@ def _field(word: str) -> Field:
     field = FIELDS.get(name.lower())
     if field is None:
         raise Complaint(f'Invalid field requested: "{name}"')
-    return replace(field, width=abs(int(width)), left=False) if re.fullmatch(r"-?[1-9]\d{0,3}", width, re.ASCII) else field
+    return (
+        replace(field, width=abs(int(width)), left=False) if re.fullmatch(r"-?[1-9]\d{0,3}", width, re.ASCII) else field
+    )
 
 
 def _found(given: Mapping[str, str], centre: Controller, at: Moment) -> list[Job]:
@@ -224,7 +228,8 @@ def _batch_step(job: Job) -> Step:
     killed = job.signal or (KILLED if job.state in ("CANCELLED", "TIMEOUT") else 0)
     return Step(
         id=BATCH, name="batch", tasks=1, nodes=(job.spots[0].node,), cores=job.need.cores, started_at=job.started_at,
-        ended_at=job.ended_at, code=0 if killed else job.code, signal=killed, cpu=max(0.0, job.cpu - sum(step.cpu for step in job.steps)),
+        ended_at=job.ended_at, code=0 if killed else job.code, signal=killed,
+        cpu=max(0.0, job.cpu - sum(step.cpu for step in job.steps)),
     )  # fmt: skip
 
 
@@ -245,8 +250,12 @@ def _table(fields: Sequence[Field], rows: Sequence[Row], *, header: bool) -> str
     if header:
         lines.append([field.title[: field.width] for field in fields])
         lines.append(["-" * field.width for field in fields])
-    lines += [[_cut(text, field.width) for text, field in zip(_cells(fields, row), fields, strict=True)] for row in rows]
-    return "".join("".join(f"{_put(text, field)} " for text, field in zip(line, fields, strict=True)) + "\n" for line in lines)
+    lines += [
+        [_cut(text, field.width) for text, field in zip(_cells(fields, row), fields, strict=True)] for row in rows
+    ]
+    return "".join(
+        "".join(f"{_put(text, field)} " for text, field in zip(line, fields, strict=True)) + "\n" for line in lines
+    )
 
 
 def _cut(text: str, width: int) -> str:

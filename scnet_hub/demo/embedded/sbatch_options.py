@@ -67,13 +67,13 @@ def submission(arguments: Sequence[str], script: str, name: str, settings: Setti
     limit = _limit(asked.get("time", ""), settings)
     job = Job(
         name=asked.get("job-name") or ("wrap" if "wrap" in given else name or "sbatch"),
-        user=where.user, partition=asked.get("partition", settings.partition), need=need, tasks=tasks, cores_per_task=each,
-        tasks_per_node=count(asked, "ntasks-per-node", 0),
+        user=where.user, partition=asked.get("partition", settings.partition), need=need, tasks=tasks,
+        cores_per_task=each, tasks_per_node=count(asked, "ntasks-per-node", 0),
         limit=limit, account=asked.get("account", ""), command=name, arguments=tuple(rest[1:]),
         directory=os.path.join(where.directory, asked.get("chdir", "")), output=asked.get("output", "slurm-%j.out"),
         errors=asked.get("error", ""),
-        append=asked.get("open-mode", "") == "append", comment=asked.get("comment", ""), gpu_model=_gpus(asked, settings)[0],
-        memory_per_core=0 if "mem" in asked else need.memory // need.cores,
+        append=asked.get("open-mode", "") == "append", comment=asked.get("comment", ""),
+        gpu_model=_gpus(asked, settings)[0], memory_per_core=0 if "mem" in asked else need.memory // need.cores,
     )  # fmt: skip
     _check(job, asked, settings)
     wanted = asked.get("export") or "ALL"
@@ -179,7 +179,9 @@ def _limit(text: str, settings: Settings) -> int:
 def time_of(text: str) -> int | None:
     """Returns Slurm's minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]], as seconds."""
     days, dash, clock = text.rpartition("-")
-    if not re.fullmatch(r"\d{1,6}(:\d{1,6}){0,2}", clock, re.ASCII) or (dash and not re.fullmatch(r"\d{1,5}", days, re.ASCII)):
+    if not re.fullmatch(r"\d{1,6}(:\d{1,6}){0,2}", clock, re.ASCII) or (
+        dash and not re.fullmatch(r"\d{1,5}", days, re.ASCII)
+    ):
         return None
     numbers = [int(part) for part in clock.split(":")]
     if dash:
@@ -193,7 +195,10 @@ def time_of(text: str) -> int | None:
 def _check(job: Job, asked: Mapping[str, str], settings: Settings) -> None:
     """Raises Complaint for a job that slurmctld would refuse at once, because it can never run here."""
     if job.partition != settings.partition:
-        raise Complaint(f"invalid partition specified: {job.partition}", "Batch job submission failed: Invalid partition name specified")
+        raise Complaint(
+            f"invalid partition specified: {job.partition}",
+            "Batch job submission failed: Invalid partition name specified",
+        )
     if asked.get("qos", "normal") != "normal":
         raise _refusal("Invalid qos specification")
     if asked.get("open-mode", "truncate") not in ("append", "truncate"):

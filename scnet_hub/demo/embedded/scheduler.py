@@ -122,7 +122,9 @@ class Free:
         return self.cores >= need.cores and self.memory >= need.memory and len(self.gpus) >= need.gpus
 
     def without(self, need: Need, spot: Spot) -> Free:
-        return Free(self.cores - need.cores, self.memory - need.memory, tuple(gpu for gpu in self.gpus if gpu not in spot.gpus))
+        return Free(
+            self.cores - need.cores, self.memory - need.memory, tuple(gpu for gpu in self.gpus if gpu not in spot.gpus)
+        )
 
     def with_again(self, need: Need, spot: Spot) -> Free:
         return Free(self.cores + need.cores, self.memory + need.memory, tuple(sorted({*self.gpus, *spot.gpus})))
@@ -179,7 +181,9 @@ def fit(need: Need, left: Left) -> tuple[Spot, ...]:
     return tuple(Spot(name, left[name].gpus[: need.gpus]) for _, name in sorted(one[1:] for one in able[: need.nodes]))
 
 
-def _reserve(need: Need, left: Left, busy: Iterable[tuple[float, Need, tuple[Spot, ...]]], now: float) -> tuple[float, Left]:
+def _reserve(
+    need: Need, left: Left, busy: Iterable[tuple[float, Need, tuple[Spot, ...]]], now: float
+) -> tuple[float, Left]:
     """Returns when `need` fits if all jobs run to their limits, and the resources that are left beside it."""
     later, at = dict(left), now
     for at, other, spots in sorted(busy, key=lambda one: one[0]):

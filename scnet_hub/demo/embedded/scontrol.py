@@ -6,7 +6,20 @@ import os
 import socket
 
 from .command_options import Complaint
-from .formatting import Moment, ends, gres, host_names, hosts, long_clock, min_cpus, nodes_of, priority, shown_state, size, starts
+from .formatting import (
+    Moment,
+    ends,
+    gres,
+    host_names,
+    hosts,
+    long_clock,
+    min_cpus,
+    nodes_of,
+    priority,
+    shown_state,
+    size,
+    starts,
+)
 from .request import Answer, Call, Controller, job_number, moment
 from .scheduler import PENDING, Job
 
@@ -52,7 +65,9 @@ def _show_job(call: Call, centre: Controller, ids: list[str]) -> Answer:
 def _facts(job: Job, at: Moment) -> list[str]:
     submitted, host = at.time(job.submitted_at), socket.gethostname()
     nodes = f"{job.need.nodes}-{job.need.nodes}" if job.state == PENDING and job.need.nodes > 1 else str(job.need.nodes)
-    memory = f"MinMemoryCPU={size(job.memory_per_core)}" if job.memory_per_core else f"MinMemoryNode={size(job.need.memory)}"
+    memory = (
+        f"MinMemoryCPU={size(job.memory_per_core)}" if job.memory_per_core else f"MinMemoryNode={size(job.need.memory)}"
+    )
     return [
         f"JobId={job.id} JobName={job.name}",
         f"UserId={job.user}({at.owner.uid}) GroupId={at.owner.group}({at.owner.gid}) MCS_label=N/A",
@@ -91,4 +106,6 @@ def _path(job: Job, name: str) -> str:
 
 def tres(job: Job) -> str:
     gpus = f",gres/gpu={job.need.gpus * job.need.nodes}" if job.need.gpus else ""
-    return f"cpu={job.cores},mem={size(job.need.memory * job.need.nodes)},node={job.need.nodes},billing={job.cores}{gpus}"
+    return (
+        f"cpu={job.cores},mem={size(job.need.memory * job.need.nodes)},node={job.need.nodes},billing={job.cores}{gpus}"
+    )

@@ -28,7 +28,9 @@ LARGEST = 2**24
 class Door:
     """Passes each question to `answer`. `bare` is the environment of a caller that sends none."""
 
-    def __init__(self, home: Path, answer: Callable[[Question], Awaitable[Answer]], bare: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self, home: Path, answer: Callable[[Question], Awaitable[Answer]], bare: Callable[[], Mapping[str, str]]
+    ) -> None:
         self.home, self.answer, self.bare = home, answer, bare
         self._server: asyncio.Server
 

@@ -71,18 +71,19 @@ class Group:
 
 NodeField = Callable[[Group], str]
 TITLES = {
-    "a": "AVAIL", "A": "NODES(A/I)", "b": "ACTIVE_FEATURES", "B": "MAX_CPUS_PER_NODE", "c": "CPUS", "C": "CPUS(A/I/O/T)", "d": "TMP_DISK",
-    "D": "NODES", "e": "FREE_MEM", "E": "REASON", "f": "AVAIL_FEATURES", "F": "NODES(A/I/O/T)", "g": "GROUPS", "G": "GRES",
-    "h": "OVERSUBSCRIBE", "H": "TIMESTAMP", "I": "PRIO_JOB_FACTOR", "l": "TIMELIMIT", "L": "DEFAULTTIME", "m": "MEMORY",
-    "M": "PREEMPT_MODE", "n": "HOSTNAMES", "N": "NODELIST", "o": "NODE_ADDR", "O": "CPU_LOAD", "p": "PRIO_TIER", "P": "PARTITION",
-    "r": "ROOT", "R": "PARTITION", "s": "JOB_SIZE", "S": "ALLOCNODES", "t": "STATE", "T": "STATE", "u": "USER", "U": "USER",
-    "v": "VERSION", "V": "CLUSTER", "w": "WEIGHT", "X": "SOCKETS", "Y": "CORES", "z": "S:C:T", "Z": "THREADS", "gresused": "GRES_USED",
+    "a": "AVAIL", "A": "NODES(A/I)", "b": "ACTIVE_FEATURES", "B": "MAX_CPUS_PER_NODE", "c": "CPUS",
+    "C": "CPUS(A/I/O/T)", "d": "TMP_DISK", "D": "NODES", "e": "FREE_MEM", "E": "REASON", "f": "AVAIL_FEATURES",
+    "F": "NODES(A/I/O/T)", "g": "GROUPS", "G": "GRES", "h": "OVERSUBSCRIBE", "H": "TIMESTAMP", "I": "PRIO_JOB_FACTOR",
+    "l": "TIMELIMIT", "L": "DEFAULTTIME", "m": "MEMORY", "M": "PREEMPT_MODE", "n": "HOSTNAMES", "N": "NODELIST",
+    "o": "NODE_ADDR", "O": "CPU_LOAD", "p": "PRIO_TIER", "P": "PARTITION", "r": "ROOT", "R": "PARTITION",
+    "s": "JOB_SIZE", "S": "ALLOCNODES", "t": "STATE", "T": "STATE", "u": "USER", "U": "USER", "v": "VERSION",
+    "V": "CLUSTER", "w": "WEIGHT", "X": "SOCKETS", "Y": "CORES", "z": "S:C:T", "Z": "THREADS", "gresused": "GRES_USED",
     "allocmem": "ALLOCMEM", "partitionname": "PARTITION",
 }  # fmt: skip
 CONSTANTS = {
-    "a": "up", "b": "(null)", "B": "UNLIMITED", "d": "0", "E": "none", "f": "(null)", "g": "all", "h": "NO", "H": "Unknown", "I": "1",
-    "L": "n/a", "M": "OFF", "O": "N/A", "p": "1", "r": "no", "s": "1-infinite", "S": "all", "u": "Unknown", "U": "Unknown", "V": "N/A",
-    "v": VERSION.split()[1], "w": "1", "Y": "1", "Z": "1",
+    "a": "up", "b": "(null)", "B": "UNLIMITED", "d": "0", "E": "none", "f": "(null)", "g": "all", "h": "NO",
+    "H": "Unknown", "I": "1", "L": "n/a", "M": "OFF", "O": "N/A", "p": "1", "r": "no", "s": "1-infinite", "S": "all",
+    "u": "Unknown", "U": "Unknown", "V": "N/A", "v": VERSION.split()[1], "w": "1", "Y": "1", "Z": "1",
 }  # fmt: skip
 FIELDS: Mapping[str, NodeField] = {
     **{letter: lambda group, text=text: text for letter, text in CONSTANTS.items()},  # type: ignore[misc]
@@ -109,17 +110,19 @@ FIELDS: Mapping[str, NodeField] = {
     "partitionname": lambda group: group.settings.partition,
 }
 WORDS = {
-    "available": "a", "cluster": "V", "cores": "Y", "cpus": "c", "cpusload": "O", "cpusstate": "C", "allocmem": "allocmem",
-    "allocnodes": "S", "defaulttime": "L", "disk": "d", "features": "f", "features_act": "b", "freemem": "e", "gres": "G",
-    "gresused": "gresused", "groups": "g", "maxcpuspernode": "B", "memory": "m", "nodeai": "A", "nodeaiot": "F", "nodeaddr": "o",
-    "nodehost": "n", "nodelist": "N", "nodes": "D", "oversubscribe": "h", "partition": "P", "partitionname": "partitionname",
-    "preemptmode": "M", "priorityjobfactor": "I", "prioritytier": "p", "reason": "E", "root": "r", "size": "s", "socketcorethread": "z",
-    "sockets": "X", "statecompact": "t", "statelong": "T", "threads": "Z", "time": "l", "timestamp": "H", "user": "u", "userlong": "U",
-    "version": "v", "weight": "w",
+    "available": "a", "cluster": "V", "cores": "Y", "cpus": "c", "cpusload": "O", "cpusstate": "C",
+    "allocmem": "allocmem", "allocnodes": "S", "defaulttime": "L", "disk": "d", "features": "f", "features_act": "b",
+    "freemem": "e", "gres": "G", "gresused": "gresused", "groups": "g", "maxcpuspernode": "B", "memory": "m",
+    "nodeai": "A", "nodeaiot": "F", "nodeaddr": "o", "nodehost": "n", "nodelist": "N", "nodes": "D",
+    "oversubscribe": "h", "partition": "P", "partitionname": "partitionname", "preemptmode": "M",
+    "priorityjobfactor": "I", "prioritytier": "p", "reason": "E", "root": "r", "size": "s", "socketcorethread": "z",
+    "sockets": "X", "statecompact": "t", "statelong": "T", "threads": "Z", "time": "l", "timestamp": "H", "user": "u",
+    "userlong": "U", "version": "v", "weight": "w",
 }  # fmt: skip
 APART: Mapping[str, Callable[[NodeRow], object]] = {
-    "t": lambda row: row.state, "T": lambda row: row.state, "n": lambda row: row.node.name, "o": lambda row: row.node.address,
-    "e": lambda row: row.free.memory, "gresused": lambda row: row.free.gpus, "allocmem": lambda row: row.free.memory,
+    "t": lambda row: row.state, "T": lambda row: row.state, "n": lambda row: row.node.name,
+    "o": lambda row: row.node.address, "e": lambda row: row.free.memory, "gresused": lambda row: row.free.gpus,
+    "allocmem": lambda row: row.free.memory,
 }  # fmt: skip
 
 
@@ -129,7 +132,10 @@ def sinfo(call: Call, centre: Controller) -> Answer:
     left = left_of(centre.nodes, centre.running())
     rows = [row for row in (NodeRow(node, left[node.name]) for node in centre.nodes) if _asked_for(row, given, centre)]
     groups = _groups(rows, [] if "summarize" in given else wanted, centre, by_node="Node" in given)
-    if centre.settings.partition not in given.get("partition", centre.settings.partition).split(",") or "list-reasons" in given:
+    if (
+        centre.settings.partition not in given.get("partition", centre.settings.partition).split(",")
+        or "list-reasons" in given
+    ):
         groups = []
     titles = None if "noheader" in given else TITLES
     long = "long" in given and not given.keys() & {"format", "Format", "summarize", "list-reasons"}
@@ -160,7 +166,10 @@ def _states(text: str) -> set[str]:
     """Returns the named states that a node here can have. Raises Complaint."""
     found = set()
     for word in text.lower().split(","):
-        full = next((state for state in {**SHORT, **dict.fromkeys(STATES.split(","), "")} if word and state.startswith(word)), "")
+        full = next(
+            (state for state in {**SHORT, **dict.fromkeys(STATES.split(","), "")} if word and state.startswith(word)),
+            "",
+        )
         if word == "all":
             found |= set(ORDER)
         elif not full:

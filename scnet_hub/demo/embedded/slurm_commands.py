@@ -105,7 +105,9 @@ def squeue(call: Call, centre: Controller) -> Answer:
     rows = ordered(listed, given.get("sort", "S" if "start" in given else "P,t,-p"), at)
     titles = None if "noheader" in given else JOB_TITLES
     date = at.date_line() if "long" in given and not given.keys() & {"format", "Format", "start", "noheader"} else ""
-    return Answer(0, date + table(_squeue_columns(given), rows, lambda letter, job: JOB_FIELDS[letter](job, at), titles))
+    return Answer(
+        0, date + table(_squeue_columns(given), rows, lambda letter, job: JOB_FIELDS[letter](job, at), titles)
+    )
 
 
 def _squeue_columns(given: Mapping[str, str]) -> Sequence[Column]:
@@ -119,5 +121,6 @@ def _squeue_columns(given: Mapping[str, str]) -> Sequence[Column]:
 
 Face = Callable[[Call, Controller], Answer]
 FACES: Mapping[str, Face] = {
-    "sbatch": sbatch, "scancel": scancel, "squeue": squeue, "sinfo": sinfo, "sacct": sacct, "scontrol": scontrol, "srun": srun,
+    "sbatch": sbatch, "scancel": scancel, "squeue": squeue, "sinfo": sinfo, "sacct": sacct, "scontrol": scontrol,
+    "srun": srun,
 }  # fmt: skip

@@ -29,7 +29,8 @@ def srun(call: Call, centre: Controller) -> Answer:
         return Answer(1, "", "srun: fatal: No command given to execute.\n")
     if call.given.get("mpi", "none") != "none":
         raise Complaint(
-            f"Couldn't find the specified plugin name for mpi/{call.given['mpi']} looking at all files", "Only --mpi=none is known here."
+            f"Couldn't find the specified plugin name for mpi/{call.given['mpi']} looking at all files",
+            "Only --mpi=none is known here.",
         )
     environment = call.question.environment
     if "SLURM_JOB_ID" in environment:
@@ -57,8 +58,9 @@ def _step(call: Call, job: Job, centre: Controller) -> Answer:
         "job": job.id, "step": step.id, "name": job.name, "user": job.user, "argv": list(call.rest),
         "directory": os.path.join(call.question.directory, call.given.get("chdir", "")),
         "environment": {**_kept(call), **_facts(job, step, each)}, "tasks": _tasks(spots, tasks, centre),
-        "label": "label" in call.given, "quiet": "quiet" in call.given, "kill": call.given.get("kill-on-bad-exit", "0") in ("", "1"),
-        "output": call.given.get("output", ""), "errors": call.given.get("error", ""),
+        "label": "label" in call.given, "quiet": "quiet" in call.given,
+        "kill": call.given.get("kill-on-bad-exit", "0") in ("", "1"), "output": call.given.get("output", ""),
+        "errors": call.given.get("error", ""),
     }  # fmt: skip
     return Answer(0, "", warning, run)
 
@@ -75,7 +77,12 @@ def _size(call: Call, job: Job) -> tuple[int, int, int, str]:
     if tasks * each > job.cores:
         raise Complaint(f"Unable to create step for job {job.id}: More processors requested than permitted")
     if tasks < nodes:
-        return tasks, tasks, each, f"srun: Warning: can't run {tasks} processes on {nodes} nodes, setting nnodes to {tasks}\n"
+        return (
+            tasks,
+            tasks,
+            each,
+            f"srun: Warning: can't run {tasks} processes on {nodes} nodes, setting nnodes to {tasks}\n",
+        )
     return tasks, nodes, each, ""
 
 
@@ -92,10 +99,10 @@ def _facts(job: Job, step: Step, each: int) -> dict[str, str]:
     shares = repeated(step.tasks, len(step.nodes))
     return {
         "SLURM_STEP_ID": str(step.id), "SLURM_STEPID": str(step.id), "SLURM_STEP_NODELIST": hosts(step.nodes),
-        "SLURM_STEP_NUM_NODES": str(len(step.nodes)), "SLURM_STEP_NUM_TASKS": str(step.tasks), "SLURM_STEP_TASKS_PER_NODE": shares,
-        "SLURM_NTASKS": str(step.tasks), "SLURM_NPROCS": str(step.tasks), "SLURM_CPUS_PER_TASK": str(each),
-        "SLURM_TASKS_PER_NODE": shares, "SLURM_DISTRIBUTION": "block", "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1",
-        "SLURM_SRUN_COMM_HOST": "127.0.0.1", "SLURM_JOB_ID": str(job.id),
+        "SLURM_STEP_NUM_NODES": str(len(step.nodes)), "SLURM_STEP_NUM_TASKS": str(step.tasks),
+        "SLURM_STEP_TASKS_PER_NODE": shares, "SLURM_NTASKS": str(step.tasks), "SLURM_NPROCS": str(step.tasks),
+        "SLURM_CPUS_PER_TASK": str(each), "SLURM_TASKS_PER_NODE": shares, "SLURM_DISTRIBUTION": "block",
+        "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1", "SLURM_SRUN_COMM_HOST": "127.0.0.1", "SLURM_JOB_ID": str(job.id),
     }  # fmt: skip
 
 

@@ -32,7 +32,8 @@ class Task:
     def start(self, argv: list[str], directory: str, entry: int, out: Target, err: Target) -> None:
         try:
             self.process = subprocess.Popen(
-                argv, bufsize=0, env=self.environment, cwd=directory, stdin=entry, stdout=out, stderr=err, process_group=0,
+                argv, bufsize=0, env=self.environment, cwd=directory, stdin=entry, stdout=out, stderr=err,
+                process_group=0,
             )  # fmt: skip
         except OSError as error:
             what = error.filename if error.filename == directory else argv[0]
@@ -162,8 +163,8 @@ class Run:
             return None
         job = self.plan["job"]
         values = {
-            "j": job, "A": job, "J": self.name, "s": self.plan["step"], "t": task.number, "n": task.rank, "N": task.node,
-            "x": self.plan["name"], "u": self.plan["user"], "%": "%",
+            "j": job, "A": job, "J": self.name, "s": self.plan["step"], "t": task.number, "n": task.rank,
+            "N": task.node, "x": self.plan["name"], "u": self.plan["user"], "%": "%",
         }  # fmt: skip
         name = re.sub("%(.)", lambda match: str(values.get(match[1], match[0])), pattern)
         path = os.path.join(self.plan["directory"], name)

@@ -8,7 +8,9 @@ from datetime import datetime
 STOPPED = "its session has ended: it is being stopped"
 
 
-STRANGE = "no session of this federation has this name: it belongs to another hub, or to a lost database. It is not stopped"
+STRANGE = (
+    "no session of this federation has this name: it belongs to another hub, or to a lost database. It is not stopped"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

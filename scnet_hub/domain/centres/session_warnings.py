@@ -16,10 +16,14 @@ from ..standard.centre import CentreSpec
 from .health import NAMES, Hop
 
 WARNING = (
-    "Credits are running out: this session will be stopped at {at}, with all its kernels. {why} Save your work. Ask the project's PI for"
+    "Credits are running out: this session will be stopped at {at}, with all its kernels. {why} Save your work. "
+    "Ask the project's PI for"
     " more, or stop another session of the project: then this one continues automatically."
 )
-URGENT = "Save your work now: credits are running out, and this session will be stopped at {at}. {why} With more credits it continues."
+URGENT = (
+    "Save your work now: credits are running out, and this session will be stopped at {at}. {why} With more "
+    "credits it continues."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,11 @@ def notices(
 ) -> list[Notice]:
     """Returns the warnings for a session at the centre of `spec` that may run until `ends_at`; `failing` is that
     centre's first failing hop. Most urgent first."""
-    known = [*_unknown(spec, failing, unknown_since, unknown_why), *_maintenance(spec, ends_at, now), *_announcements(spec, now)]
+    known = [
+        *_unknown(spec, failing, unknown_since, unknown_why),
+        *_maintenance(spec, ends_at, now),
+        *_announcements(spec, now),
+    ]
     return [*(_credits(lease, now) if lease else ()), *known]
 
 
@@ -78,7 +86,9 @@ def _maintenance(spec: CentreSpec, ends_at: datetime, now: datetime) -> Iterator
         return
     why = f" ({window.reason})" if window.reason else ""
     end = f"{spec.name} is in maintenance from {moment(window.start, now)} to {moment(window.end, now)}{why}"
-    yield Notice(code="maintenance", message=f"{end}: this session will end then. Save your work before.", at=window.start)
+    yield Notice(
+        code="maintenance", message=f"{end}: this session will end then. Save your work before.", at=window.start
+    )
 
 
 def _announcements(spec: CentreSpec, now: datetime) -> Iterator[Notice]:

@@ -45,7 +45,9 @@ class Known:
         for words in snapshot.strange:
             if words not in self.wondered:
                 self.wondered.add(words)
-                log.warning("%s: %s is unknown: whatever bears it counts as neither up, free nor ended.", self.spec.id, words)
+                log.warning(
+                    "%s: %s is unknown: whatever bears it counts as neither up, free nor ended.", self.spec.id, words
+                )
         self._tell()
 
     def failed(self, why: str, at: datetime) -> None:

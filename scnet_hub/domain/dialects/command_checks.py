@@ -1,7 +1,7 @@
 """What may go into a scheduler's command, and its words without the noise: what every dialect needs in the same way.
 
-A person's text passes here once more before it becomes an argument: no name can be read as an option, no text adds a line.
-Knows no scheduler.
+A person's text passes here once more before it becomes an argument: no name can be read as an option, no text adds a
+line. Knows no scheduler.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ def check(spec: JobSpec) -> None:
     check_name("partition", spec.partition)
     if spec.gpu_model:
         check_name("gpu_model", spec.gpu_model)
-    for option, text in (("output", spec.output), ("directory", spec.directory), *(("argv", word) for word in spec.argv)):
+    for option, text in (
+        ("output", spec.output),
+        ("directory", spec.directory),
+        *(("argv", word) for word in spec.argv),
+    ):
         if any(not character.isprintable() for character in text):
             raise BadOption(f"{option}: must not hold line breaks or control characters: {text[:40]!r}.")
     if not spec.argv:
@@ -70,7 +74,8 @@ def number(text: str) -> int:
 
 
 def moment(seconds: int) -> datetime | None:
-    """Seconds since 1970, milliseconds from the year 5138 on; None for 0, which is never, and for what no calendar has."""
+    """Seconds since 1970, milliseconds from the year 5138 on; None for 0, which is never, and for what no calendar
+    has."""
     try:
         return datetime.fromtimestamp(seconds / 1000 if seconds > 10**11 else seconds, UTC) if seconds else None
     except (ValueError, OverflowError, OSError):

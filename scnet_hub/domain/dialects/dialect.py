@@ -36,8 +36,8 @@ class Dialect(Protocol):
         lists, else None: a job that was accepted and ended before anybody asked must not be submitted again."""
 
     def remembered(self, name: str) -> Command | None:
-        """The question to accounting for jobs of that name that the queue has forgotten; None where `find` tells of them too, or
-        where nothing remembers them."""
+        """The question to accounting for jobs of that name that the queue has forgotten; None where `find` tells of
+        them too, or where nothing remembers them."""
 
     def recalled(self, done: Completed) -> str | None:
         """The id of the newest of them; None if there is none."""
@@ -59,11 +59,12 @@ class Dialect(Protocol):
     def snapshot(self, nodes: Sequence[Completed], queue: Completed, at: datetime) -> LoadSnapshot: ...
 
     def usage(self, ids: Sequence[str], word: str = "") -> Command:
-        """`word` is one that nobody could know before: strangers choose their jobs' names, and must not forge a row by them."""
+        """`word` is one that nobody could know before: strangers choose their jobs' names, and must not forge a row by
+        them."""
 
     def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
-        """The same of everybody's jobs that ran or ended from `since` until `until`, as far as the asker may see them: at least all of the
-        federation's, and perhaps others. `records` reads it."""
+        """The same of everybody's jobs that ran or ended from `since` until `until`, as far as the asker may see them:
+        at least all of the federation's, and perhaps others. `records` reads it."""
 
     def records(self, done: Completed) -> list[UsageRecord]:
         """Accounting rows of those jobs, running ones included where accounting has them (their `ended_at` is None)."""
@@ -71,8 +72,9 @@ class Dialect(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a centre's page says of its scheduler. `accounting` and `accelerators`, the generic resources that count as GPUs, are Slurm's
-    (empty: found out by the probe); `partitions` are the centre's, for a scheduler that hides its queues from those who only look."""
+    """What a centre's page says of its scheduler. `accounting` and `accelerators`, the generic resources that count as
+    GPUs, are Slurm's (empty: found out by the probe); `partitions` are the centre's, for a scheduler that hides its
+    queues from those who only look."""
 
     accounting: str = ""
     partitions: tuple[str, ...] = ()
@@ -101,7 +103,9 @@ def _oar(page: Page) -> Dialect:
 DIALECTS: Mapping[str, Callable[[Page], Dialect]] = {"slurm": _slurm, "gridengine": _gridengine, "oar": _oar}
 
 
-def dialect(name: str, *, accounting: str = "", partitions: Sequence[str] = (), accelerators: Sequence[str] = ()) -> Dialect:
+def dialect(
+    name: str, *, accounting: str = "", partitions: Sequence[str] = (), accelerators: Sequence[str] = ()
+) -> Dialect:
     """The dialect of that name, for a centre whose page says the rest. Raises SpecError, which names the known ones."""
     if name not in DIALECTS:
         raise SpecError(f"dialect {name!r} is not known.", hint=f"Known dialects: {', '.join(sorted(DIALECTS))}.")

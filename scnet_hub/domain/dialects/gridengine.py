@@ -1,8 +1,9 @@
-"""Grid Engine's words: qsub, qstat, qdel and its accounting file, each a builder and its parser. A partition is a queue.
+"""Grid Engine's words: qsub, qstat, qdel and its accounting file, each a builder and its parser. A partition is a
+queue.
 
-Tried on Son of Grid Engine 8.1.9. Ended jobs are read from the accounting file and not through qacct, which reads all of it
-for every single job and prints times in the centre's zone. That file has no word for a deletion, and no row for a job that
-was deleted before it started: `_end` and `never_started` say what is made of that.
+Tried on Son of Grid Engine 8.1.9. Ended jobs are read from the accounting file and not through qacct, which reads all
+of it for every single job and prints times in the centre's zone. That file has no word for a deletion, and no row for a
+job that was deleted before it started: `_end` and `never_started` say what is made of that.
 """
 
 from __future__ import annotations
@@ -18,24 +19,45 @@ from itertools import islice, repeat
 
 from ...errors import BadOption, Garbled, Rejected
 from ..commands import Command, Completed
-from ..jobs import Backfill, Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from ..jobs import (
+    Backfill,
+    Booking,
+    Ending,
+    JobSpec,
+    JobState,
+    JobStatus,
+    LoadSnapshot,
+    NodeLoad,
+    PartitionLoad,
+    UsageRecord,
+    Waiting,
+)
 from . import gridengine_qstat
 from . import gridengine_states as states
-from .command_checks import AHEAD, FOR_EVER, check, check_name, each, ends_at, lines, moment, number, numbers, sentence, short
+from .command_checks import (
+    AHEAD,
+    FOR_EVER,
+    check_name,
+    each,
+    ends_at,
+    lines,
+    moment,
+    number,
+    numbers,
+    sentence,
+    short,
+)
 from .gridengine_accounting import STATES, broken, ending_of, unreadable, wants_of
+from .gridengine_options import SCRIPT, check_spec, grep_pattern, share_of_gpus
 from .gridengine_qstat import ANY, PLAIN, Instance, Job, size
 from .gridengine_queue import places_of, status_of
-from .gridengine_site import TYPES, Complex, first_complex, none_is_empty, tables, time_limit, told_lines
+from .gridengine_site import TYPES, Complex, booked_of, first_complex, none_is_empty, tables, time_limit, told_lines
 
 MIB = 2**20
 # What sites call these complexes; the first that an installation has is taken.
 GPUS = ("gpu", "gpus", "ngpus", "ngpu", "num_gpus", "gpu_count", "nvidia_gpu", "cuda", "dcu", "dcus")
 GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type", "gputype", "gpu_card")
 MEMORIES = ("m_mem_free", "mem_free", "h_vmem", "virtual_free", "h_rss", "memory", "mem")
-PATH_MARKS = frozenset("$,")  # $HOME and the like are replaced in -o and -wd; a comma begins a second path
-# bash stays, so that a signal to the program alone is told apart from a deletion, which kills both. Ending with 99 would ask
-# for another run, with 100 for an error that stays in the queue.
-SCRIPT = "#!/bin/bash\n{}\ncode=$?\ncase $code in 99|100) code=98;; esac\nexit $code\n"
 
 _EACH = 'names=$(qconf "$1") || exit $?; for name in $names; do qconf "$2" "$name" || exit $?; done'
 
@@ -44,10 +66,11 @@ _GONE = re.compile(r"does not exist|already in deletion|has registered the job|h
 
 @dataclass(frozen=True, slots=True)
 class GridEngine:
-    """`gpu`, `memory` and `model` are this installation's complexes, `environments` the parallel environment of each queue that
-    keeps a job's slots on one node ($pe_slots), `limits` the queues' own walltimes. Where no complex names GPU models, a queue
-    has but the model that the centre's page says. `reserves` is for how many jobs places may be kept: 0 is Grid Engine's default, None
-    that nobody said. `every` is how long a submission waits for a run of the scheduler, at most."""
+    """`gpu`, `memory` and `model` are this installation's complexes, `environments` the parallel environment of each
+    queue that keeps a job's slots on one node ($pe_slots), `limits` the queues' own walltimes. Where no complex names
+    GPU models, a queue has but the model that the centre's page says. `reserves` is for how many jobs places may be
+    kept: 0 is Grid Engine's default, None that nobody said. `every` is how long a submission waits for a run of the
+    scheduler, at most."""
 
     gpu: Complex | None = None
     memory: Complex | None = None
@@ -63,12 +86,18 @@ class GridEngine:
         return complexes, Command((*each_one, "-spl", "-sp")), Command((*each_one, "-sql", "-sq")), scheduler
 
     def probed(self, done: Sequence[Completed]) -> GridEngine:
-        complexes, environments, queues = (gridengine_qstat.answered(one) for one in (done[0], none_is_empty(done[1]), done[2]))
+        complexes, environments, queues = (
+            gridengine_qstat.answered(one) for one in (done[0], none_is_empty(done[1]), done[2])
+        )
         scheduler = next(tables(told_lines(done[3]), "algorithm"), {})
         # Univa's have more columns; a line that is no row lacks a type.
-        known = {row[0]: row for row in map(str.split, complexes) if len(row) >= 8 and row[2] in TYPES and row[4] != "NO"}
+        known = {
+            row[0]: row for row in map(str.split, complexes) if len(row) >= 8 and row[2] in TYPES and row[4] != "NO"
+        }
         booked = {name: row for name, row in known.items() if row[5] != "NO"}
-        one_node = [table["pe_name"] for table in tables(environments, "pe_name") if table.get("allocation_rule") == "$pe_slots"]
+        one_node = [
+            table["pe_name"] for table in tables(environments, "pe_name") if table.get("allocation_rule") == "$pe_slots"
+        ]
         by_name = {table["qname"]: table for table in tables(queues, "qname")}
         return GridEngine(
             gpu=first_complex(GPUS, booked),
@@ -90,9 +119,9 @@ class GridEngine:
     # ---- submit
 
     def submit(self, spec: JobSpec) -> Command:
-        """Options go as arguments, the script by stdin. `-w e`: what no node could ever run is refused now; without it, it would
-        wait for ever. Raises BadOption."""
-        _check(spec)
+        """Options go as arguments, the script by stdin. `-w e`: what no node could ever run is refused now; without it,
+        it would wait for ever. Raises BadOption."""
+        check_spec(spec)
         slots = max(spec.cores, 1)
         requests = {"h_rt": f"{each(int(spec.walltime.total_seconds() * 1000), 1000)}", **self._hardware(spec, slots)}
         options = (
@@ -106,9 +135,13 @@ class GridEngine:
     def _environment(self, queue: str, slots: int) -> tuple[str, ...]:
         if slots == 1:
             return ()
-        pe = self.environments.get(queue) or ("" if queue in self.limits else next(iter(self.environments.values()), ""))
+        pe = self.environments.get(queue) or (
+            "" if queue in self.limits else next(iter(self.environments.values()), "")
+        )
         if not pe:
-            raise BadOption(f"cores: queue {queue} has no parallel environment that keeps {slots} cores on one node; ask for 1.")
+            raise BadOption(
+                f"cores: queue {queue} has no parallel environment that keeps {slots} cores on one node; ask for 1."
+            )
         return "-pe", pe, f"{slots}"
 
     def _hardware(self, spec: JobSpec, slots: int) -> dict[str, str]:
@@ -117,8 +150,11 @@ class GridEngine:
             wanted[self.memory.name] = f"{each(each(spec.memory, self.memory.times(slots)), MIB)}M"
         if spec.gpus:
             if not self.gpu:
-                raise BadOption("gpus: this Grid Engine has no consumable for GPUs.", hint=f"It would be named {', '.join(GPUS[:4])} …")
-            wanted[self.gpu.name] = _share(spec.gpus, self.gpu.times(slots))
+                raise BadOption(
+                    "gpus: this Grid Engine has no consumable for GPUs.",
+                    hint=f"It would be named {', '.join(GPUS[:4])} …",
+                )
+            wanted[self.gpu.name] = share_of_gpus(spec.gpus, self.gpu.times(slots))
             if spec.gpu_model and self.model:
                 wanted[self.model.name] = spec.gpu_model
         return wanted
@@ -134,11 +170,11 @@ class GridEngine:
 
     def find(self, name: str) -> Command:
         check_name("name", name)
-        return gridengine_qstat.named(_plain(name))
+        return gridengine_qstat.named(grep_pattern(name))
 
     def found(self, done: Completed) -> str | None:
         history = gridengine_qstat.told(done)
-        named = [job for job in history.jobs if _plain(job.name) in history.asked]
+        named = [job for job in history.jobs if grep_pattern(job.name) in history.asked]
         live, ended = [job.id for job in named if not job.ended], [job.id for job in named if job.ended]
         ids = live or list(history.rows) or ended
         return max(ids, key=int) if ids else None
@@ -161,7 +197,8 @@ class GridEngine:
     # ---- look
 
     def queue(self) -> Command:
-        """Queues, their nodes and everybody's jobs in one answer, so that what is free and who has the rest can't disagree."""
+        """Queues, their nodes and everybody's jobs in one answer, so that what is free and who has the rest can't
+        disagree."""
         known = (self.gpu, self.memory, self.model)
         return gridengine_qstat.look(("slots", "mem_total", *(one.name for one in known if one)))
 
@@ -197,27 +234,28 @@ class GridEngine:
                 name=name, nodes=loads, queued_jobs=waiting[name] + waiting[ANY], queued_cores=cores[name] + cores[ANY],
                 running_jobs=len(running), max_walltime=self.limits.get(name), up=any(load.up for load in loads),
                 running=tuple(self._booking(job, name, at) for job in running.values()),
-                waiting=tuple(islice((one for job in ahead for one in repeat(self._waiting(job, name), job.tasks)), AHEAD)),
-                reserves=self.reserves, backfill=backfill,
+                waiting=tuple(islice((one for job in ahead for one in repeat(self._waiting(job, name), job.tasks)),
+                AHEAD)), reserves=self.reserves, backfill=backfill,
             )  # fmt: skip
         strange = {f"job state {short(job.word)!r}" for job in seen.jobs if states.strange_job(job.word)}
         strange |= {f"queue state {short(one.state)!r}" for one in seen.instances if states.strange_instance(one.state)}
         return LoadSnapshot(taken_at=at, partitions=partitions, strange=tuple(sorted(strange)))
 
     def _node(self, instance: Instance) -> NodeLoad:
-        """What is left is the scheduler's word; what jobs have of it, theirs. (A job over several nodes may count at the first.) Of a
-        node that is alarmed nothing is free: no job is sent there."""
+        """What is left is the scheduler's word; what jobs have of it, theirs. (A job over several nodes may count at
+        the first.) Of a node that is alarmed nothing is free: no job is sent there."""
         free = min(instance.slots - instance.slots_used, int(size(instance.left.get("slots", f"{instance.slots}"))))
         memory, memory_used = size(instance.left.get("mem_total", "")), 0.0
         if self.memory and self.memory.booked:
-            memory, memory_used = _booked(self.memory, instance)
-        gpus, gpus_used = _booked(self.gpu, instance) if self.gpu else (0.0, 0.0)
+            memory, memory_used = booked_of(self.memory, instance)
+        gpus, gpus_used = booked_of(self.gpu, instance) if self.gpu else (0.0, 0.0)
         if states.alarmed(instance.state):
             free, gpus_used = 0, gpus
         return NodeLoad(
             name=instance.node, cores=instance.slots, cores_used=instance.slots - max(free, 0), memory=round(memory),
             memory_used=round(memory_used), gpus=round(gpus), gpus_used=min(math.ceil(gpus_used), round(gpus)),
-            gpu_model=instance.left.get(self.model.name, "") if self.model else "", up=states.takes_jobs(instance.state),
+            gpu_model=instance.left.get(self.model.name, "") if self.model else "",
+            up=states.takes_jobs(instance.state),
         )  # fmt: skip
 
     def _booking(self, job: Job, queue: str, at: datetime) -> Booking:
@@ -240,11 +278,14 @@ class GridEngine:
         return gridengine_qstat.history(gridengine_qstat.JOB_NAME, [gridengine_qstat.OURS])
 
     def records(self, done: Completed) -> list[UsageRecord]:
-        """The runs of one job in their order. A job that is still there has no row yet but that of a failed or an earlier start."""
+        """The runs of one job in their order. A job that is still there has no row yet but that of a failed or an
+        earlier start."""
         told = gridengine_qstat.told(done)
         asked = [job for job in told.jobs if job.id in told.asked]
         live = {job.id: job for job in asked if not job.ended}
-        gone = [job for job in asked if job.ended and job.id not in told.rows and gridengine_qstat.never_started(job, told)]
+        gone = [
+            job for job in asked if job.ended and job.id not in told.rows and gridengine_qstat.never_started(job, told)
+        ]
         records = [record for job, rows in told.rows.items() if job not in live for record in self._runs(rows)]
         again = {job: Counter(row[4] for row in rows) for job, rows in told.rows.items()}
         present = [self._live(job, again.get(job.id, Counter())[job.name]) for job in live.values()]
@@ -255,9 +296,10 @@ class GridEngine:
         runs, since = state is JobState.RUNNING, gridengine_qstat.time(job.since)
         gpus = self._gpus(job.wants, job.slots) if runs else 0
         return UsageRecord(
-            job_id=job.id, name=job.name, state=state, cores=job.slots if runs else 0, gpus=gpus, gpu_models=self._models(job.wants, gpus),
-            memory=self._memory(job.wants, job.slots), submitted_at=None if runs else since, started_at=since if runs else None,
-            node=job.node, partition=job.queue, restart=restart, ending=Ending.CANCELLED if job.ended else None, state_raw=job.word,
+            job_id=job.id, name=job.name, state=state, cores=job.slots if runs else 0, gpus=gpus,
+            gpu_models=self._models(job.wants, gpus), memory=self._memory(job.wants, job.slots),
+            submitted_at=None if runs else since, started_at=since if runs else None, node=job.node,
+            partition=job.queue, restart=restart, ending=Ending.CANCELLED if job.ended else None, state_raw=job.word,
         )  # fmt: skip
 
     def _runs(self, rows: Iterable[Sequence[str]]) -> Iterator[UsageRecord]:
@@ -274,7 +316,12 @@ class GridEngine:
             return unreadable(row, f"{short(bad)!r} is no whole number")
         if row[35] != "0":
             return unreadable(row, "it is of a task of a job array, which the hub never submits")
-        started, ended, slots, wants = moment(number(row[9])), moment(number(row[10])), number(row[34]), wants_of(row[39])
+        started, ended, slots, wants = (
+            moment(number(row[9])),
+            moment(number(row[10])),
+            number(row[34]),
+            wants_of(row[39]),
+        )
         elapsed = ended - started if started and ended else timedelta()
         code = number(row[12])
         killed = row[11] != "0" and code > 128
@@ -282,10 +329,11 @@ class GridEngine:
         gpus = self._gpus(wants, slots) if started else 0
         return UsageRecord(
             job_id=row[5], name=row[4], state=STATES[ending], cores=slots if started else 0, gpus=gpus,
-            gpu_models=self._models(wants, gpus), memory=self._memory(wants, slots), submitted_at=moment(number(row[8])),
-            started_at=started, ended_at=ended, elapsed=elapsed, cpu=timedelta(seconds=min(size(row[36]), 10**9)),
-            node=row[1] if started else "", exit_code=f"0:{code - 128}" if killed else f"{code}:0", partition=row[0],
-            restart=restart, ending=ending, state_raw=words,
+            gpu_models=self._models(wants, gpus), memory=self._memory(wants, slots),
+            submitted_at=moment(number(row[8])), started_at=started, ended_at=ended, elapsed=elapsed,
+            cpu=timedelta(seconds=min(size(row[36]), 10**9)), node=row[1] if started else "",
+            exit_code=f"0:{code - 128}" if killed else f"{code}:0", partition=row[0], restart=restart, ending=ending,
+            state_raw=words,
         )  # fmt: skip
 
     def _models(self, wants: Mapping[str, str], gpus: int) -> tuple[tuple[str, int], ...]:
@@ -297,41 +345,3 @@ class GridEngine:
 
     def _memory(self, wants: Mapping[str, str], slots: int) -> int:
         return round(size(wants.get(self.memory.name, "")) * self.memory.times(slots)) if self.memory else 0
-
-
-# ---- what goes in
-
-
-def _check(spec: JobSpec) -> None:
-    check(spec)
-    if spec.nodes > 1:
-        raise BadOption("nodes: Grid Engine is asked for jobs on one node only.")
-    if spec.name[0].isdigit():
-        raise BadOption("name: Grid Engine has no job names that begin with a digit.")
-    for option, text in (("output", spec.output), ("directory", spec.directory)):
-        if PATH_MARKS.intersection(text):
-            raise BadOption(f"{option}: Grid Engine reads '$' and ',' in a path as its own: {text[:40]!r}.")
-
-
-def _share(gpus: int, slots: int) -> str:
-    """What to ask for per slot, so that all slots together get so many GPUs: "2", or "0.25" for one GPU over four slots."""
-    if gpus * 10**6 % slots:
-        raise BadOption(
-            f"gpus: this Grid Engine hands out GPUs per core, and {gpus} can't be shared by {slots} cores.",
-            hint="Ask for 1, 2, 4, 5 or 8 cores a GPU, say.",
-        )
-    return f"{gpus / slots:.6f}".rstrip("0").rstrip(".")
-
-
-def _plain(name: str) -> str:
-    """A name as grep's pattern for itself."""
-    return name.replace(".", "[.]").replace("+", "[+]")
-
-
-# ---- what comes out
-
-
-def _booked(resource: Complex, instance: Instance) -> tuple[float, float]:
-    """All of a consumable on a node, and what its jobs have."""
-    used = sum(size(job.wants.get(resource.name, "")) * resource.times(job.slots) for job in instance.jobs)
-    return size(instance.left.get(resource.name, "")) + used, used

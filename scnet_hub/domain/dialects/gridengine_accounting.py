@@ -14,7 +14,9 @@ from .gridengine_qstat import size
 RAN = frozenset({0, 12, 13, 14, 15, 16})  # accounting's "failed": the job itself ran to its end
 SIGNALLED, KILLED = 100, 137
 TIME_OVER = 37  # the qmaster itself enforced the walltime
-NOT_THE_SITES = frozenset({17, 26, 27, 28, 30, 37, SIGNALLED})  # output file, shell, directory, limits, what the program did
+NOT_THE_SITES = frozenset(
+    {17, 26, 27, 28, 30, 37, SIGNALLED}
+)  # output file, shell, directory, limits, what the program did
 STATES: Mapping[Ending, JobState] = {
     Ending.COMPLETED: JobState.COMPLETED,
     **dict.fromkeys((Ending.FAILED, Ending.TIMEOUT, Ending.OUT_OF_MEMORY), JobState.FAILED),
@@ -24,8 +26,9 @@ STATES: Mapping[Ending, JobState] = {
 
 
 def ending_of(row: Sequence[str], elapsed: timedelta, wants: Mapping[str, str]) -> Ending:
-    """How a run ended. qdel kills the whole job, as Grid Engine does at a limit, and as a node does that goes down: all are failure
-    100 with status 137. What was over its walltime or memory by its own figures is told apart, the rest was cancelled, by whomever."""
+    """How a run ended. qdel kills the whole job, as Grid Engine does at a limit, and as a node does that goes down: all
+    are failure 100 with status 137. What was over its walltime or memory by its own figures is told apart, the rest was
+    cancelled, by whomever."""
     failed, code = number(row[11]), number(row[12])
     if failed in RAN:
         return Ending.FAILED if code else Ending.COMPLETED

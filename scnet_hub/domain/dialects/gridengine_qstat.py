@@ -1,7 +1,8 @@
-"""What Grid Engine's qstat and its accounting file say, and how they are asked: XML and rows into jobs and queue instances.
+"""What Grid Engine's qstat and its accounting file say, and how they are asked: XML and rows into jobs and queue
+instances.
 
-Knows states as letters and sizes as text, and nothing of what is made of them: that is `gridengine`'s. An answer that ends before
-its end mark is Garbled.
+Knows states as letters and sizes as text, and nothing of what is made of them: that is `gridengine`'s. An answer that
+ends before its end mark is Garbled.
 """
 
 from __future__ import annotations
@@ -28,33 +29,41 @@ FINAL = frozenset({"0", "37", "100"})  # failures after which a job is not start
 CHUNK = 1 << 16
 MOST_TASKS = 10**6  # of one array: Grid Engine's max_aj_tasks is 75,000 where nothing is set
 
-# These are single lines, since a login shell may be csh. Without indentation and what nobody reads, 100,000 jobs are 36 MB
-# and not 80; the last line says how qstat ended, which a pipe hides.
+# These are single lines, since a login shell may be csh. Without indentation and what nobody reads, 100,000 jobs are 36
+# MB and not 80; the last line says how qstat ended, which a pipe hides.
 _LOOK = (
     '{ qstat "$@"; echo "qstat $?"; } | sed -e "s/^ *//" -e "s/ resource_contribution=[^ >]*//" '
     '-e "/^<JAT_prio/d" -e "/^<JB_owner/d" -e "/^<full_job_name/d" -e "/^<binding/d"'
 )
-# The wanted rows of the last 256 MiB (0.4 s; a file of years can have gigabytes), id, end and failure of the last rows, what was asked.
+# The wanted rows of the last 256 MiB (0.4 s; a file of years can have gigabytes), id, end and failure of the last rows,
+# what was asked.
 _HISTORY = (
-    f'column=$1; asked=$2; shift 2; {_LOOK}; cd "${{SGE_ROOT:-/var/lib/gridengine}}/${{SGE_CELL:-default}}/common" || exit 1; '
+    f"column=$1; asked=$2; shift 2; {_LOOK}; cd "
+    f'"${{SGE_ROOT:-/var/lib/gridengine}}/${{SGE_CELL:-default}}/common" || exit 1; '
     "if [ ! -e accounting ] && [ -e accounting.jsonl ]; then "
     "echo accounting is written as JSON only: old_accounting=true is missing in reporting_params >&2; exit 1; "
-    "elif [ ! -e accounting ]; then echo recent; elif [ ! -r accounting ]; then echo accounting: not readable >&2; exit 1; else "
-    'tail -c 268435456 accounting | grep -E -e "^([^:]*:){$column}($asked):"; echo recent; tail -n 20 accounting | cut -d: -f6,11,12; fi; '
+    "elif [ ! -e accounting ]; then echo recent; elif [ ! -r accounting ]; then echo accounting: not readable "
+    ">&2; exit 1; else "
+    'tail -c 268435456 accounting | grep -E -e "^([^:]*:){$column}($asked):"; echo recent; tail -n 20 accounting '
+    "| cut -d: -f6,11,12; fi; "
     'echo "end $asked"'
 )
 
-# Arguments for that: the asker's own jobs of one name, from the columns of owner and name on. A stranger may give any name.
+# Arguments for that: the asker's own jobs of one name, from the columns of owner and name on. A stranger may give any
+# name.
 _OWN = 'me=$(id -un) || exit 1; name=$1; shift; set -- 3 "$(echo "$me" | sed "s/[.]/[.]/g"):$name" -u "$me" "$@"; '
 
 _NOT_ASKED = re.compile(
-    r"unable to (send message to|contact) qmaster|got (send|select|read|connect) (error|timeout)|commlib error|gdi request|"
+    r"unable to (send message to|contact) qmaster|got (send|select|read|connect) (error|timeout)|commlib "
+    r"error|gdi request|"
     r"set the environment variable SGE_ROOT|"
     r"(SGE_ROOT|cell) directory .* doesn't exist",
     re.IGNORECASE,
 )
 _PREFIX = re.compile(r"^(?:error: |Unable to run job: |warning: )+")
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d{0,18})?)([KMGTkmgt]?)(?:\(.*\))?", re.ASCII)  # of a resource map with its members: "2(0 1)"
+_SIZE = re.compile(
+    r"(\d{1,18}(?:\.\d{0,18})?)([KMGTkmgt]?)(?:\(.*\))?", re.ASCII
+)  # of a resource map with its members: "2(0 1)"
 _NUMBER = re.compile(r"\d{1,10}", re.ASCII)
 _EXPRESSION = re.compile(r"[*?!|&()\[\]]")  # in a request for queues: any of several (sge_types(1))
 _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18})(?::(\d{1,18}))?)?", re.ASCII)
@@ -62,7 +71,8 @@ _MULTIPLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10
 
 
 class Job(NamedTuple):
-    """One job of the queue. `queue` is the one it is in or asks for (ANY: whichever); `since` its start or else its submission."""
+    """One job of the queue. `queue` is the one it is in or asks for (ANY: whichever); `since` its start or else its
+    submission."""
 
     id: str
     name: str
@@ -97,8 +107,8 @@ class Seen(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What queue and accounting say of those asked for: `rows` are those of each run of a job, the last one last; `broken` what of them
-    can't be read; `recent` are the jobs of accounting's last rows that ended with them."""
+    """What queue and accounting say of those asked for: `rows` are those of each run of a job, the last one last;
+    `broken` what of them can't be read; `recent` are the jobs of accounting's last rows that ended with them."""
 
     jobs: list[Job]
     rows: dict[str, list[list[str]]]
@@ -113,7 +123,8 @@ def look(resources: Iterable[str]) -> Command:
 
 
 def history(column: int, asked: Iterable[str]) -> Command:
-    """Everybody's jobs, and the accounting rows that have one of these, as extended regular expressions, in that column."""
+    """Everybody's jobs, and the accounting rows that have one of these, as extended regular expressions, in that
+    column."""
     return Command((*PLAIN, "sh", "-c", _HISTORY, "sh", f"{column}", "|".join(asked), *EVERYBODY))
 
 
@@ -171,8 +182,8 @@ def seen(done: Completed) -> Seen:
 
 
 def _elements(xml: str) -> Iterator[ElementTree.Element]:
-    """Jobs and queue instances as they end, in little memory. No document type, so no entities that could grow. What others print before
-    the document or after it is left out."""
+    """Jobs and queue instances as they end, in little memory. No document type, so no entities that could grow. What
+    others print before the document or after it is left out."""
     begin, end = re.search(r"<\?xml|<!DOCTYPE|<job_info\b", xml), xml.rfind("</job_info>")
     if not begin or end < begin.start():
         raise Garbled(f"qstat answered no whole document: {short(xml[:80])!r}.")
@@ -198,9 +209,11 @@ def _job(element: ElementTree.Element) -> Job:
     queue, _, node = (text.get("queue_name") or asked).partition("@")
     return Job(
         id=text.get("JB_job_number", ""), name=text.get("JB_name", ""), word=text.get("state", ""),
-        queue=ANY if _EXPRESSION.search(queue) else queue, node=node if text.get("queue_name") else "", slots=number(text.get("slots", "")),
-        tasks=_tasks(text.get("tasks", "")), since=text.get("JAT_start_time") or text.get("JB_submission_time", ""),
-        wants={child.get("name", ""): child.text or "" for child in element if child.tag in ("hard_request", "def_hard_request")},
+        queue=ANY if _EXPRESSION.search(queue) else queue, node=node if text.get("queue_name") else "",
+        slots=number(text.get("slots", "")), tasks=_tasks(text.get("tasks", "")),
+        since=text.get("JAT_start_time") or text.get("JB_submission_time", ""),
+        wants={child.get("name", ""): child.text or "" for child in element if child.tag in ("hard_request",
+        "def_hard_request")},
     )  # fmt: skip
 
 
@@ -209,8 +222,8 @@ def _instance(element: ElementTree.Element, queue: str, node: str, jobs: Sequenc
     return Instance(
         queue=queue, node=node, state=element.findtext("state") or "", slots=count["slots_total"],
         slots_used=count["slots_used"] + count["slots_resv"],
-        left={one.get("name", ""): one.text or "" for one in element.findall("resource") if not one.get("type", "").startswith("g")},
-        jobs=tuple(jobs),
+        left={one.get("name", ""): one.text or "" for one in element.findall("resource") if not one.get("type",
+        "").startswith("g")}, jobs=tuple(jobs),
     )  # fmt: skip
 
 
@@ -226,16 +239,20 @@ def told(done: Completed) -> Told:
         raise Garbled(f"accounting has half a row: {short(':'.join(broken[0]))!r}.")
     own: dict[str, list[list[str]]] = {}
     for row in rows:
-        if len(row) >= COLUMNS and _NUMBER.fullmatch(row[JOB_ID]) and row[41] == "NONE":  # the others are tasks of a parallel job
+        if (
+            len(row) >= COLUMNS and _NUMBER.fullmatch(row[JOB_ID]) and row[41] == "NONE"
+        ):  # the others are tasks of a parallel job
             own.setdefault(row[JOB_ID], []).append(row)
     last = [line.split(":") for line in after[cut + 1 : end]]
     recent = frozenset(row[0] for row in last if len(row) == 3 and row[1] != "0" and row[2] in FINAL)
-    return Told(seen(done).jobs, own, broken, recent, frozenset(after[end].removeprefix("end ").rpartition(":")[2].split("|")))
+    return Told(
+        seen(done).jobs, own, broken, recent, frozenset(after[end].removeprefix("end ").rpartition(":")[2].split("|"))
+    )
 
 
 def never_started(job: Job, told: Told) -> bool:
-    """Whether a job that has ended will have no row in accounting, which is written a while after an end, in the order of
-    ends: so it is if one that ended later has its row already."""
+    """Whether a job that has ended will have no row in accounting, which is written a while after an end, in the order
+    of ends: so it is if one that ended later has its row already."""
     ended = [one.id for one in told.jobs if one.ended]
     return not told.recent.isdisjoint(ended[ended.index(job.id) + 1 :])
 

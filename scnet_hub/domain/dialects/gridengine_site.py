@@ -1,4 +1,5 @@
-"""What a Grid Engine installation has: its complexes, and the tables that qconf prints of queues, environments and the scheduler."""
+"""What a Grid Engine installation has: its complexes, and the tables that qconf prints of queues, environments and the
+scheduler."""
 
 from __future__ import annotations
 
@@ -10,13 +11,17 @@ from datetime import timedelta
 from ..commands import Completed
 from . import gridengine_qstat
 from .command_checks import lines
+from .gridengine_qstat import Instance, size
 
-TYPES = frozenset(["INT", "DOUBLE", "MEMORY", "TIME", "BOOL", "STRING", "CSTRING", "RESTRING", "HOST", "RSMAP"])  # of complexes
+TYPES = frozenset(
+    ["INT", "DOUBLE", "MEMORY", "TIME", "BOOL", "STRING", "CSTRING", "RESTRING", "HOST", "RSMAP"]
+)  # of complexes
 
 
 @dataclass(frozen=True, slots=True)
 class Complex:
-    """A resource that can be asked for. `booked`: it is a consumable. `per_slot`: a job of n slots gets n times what it asks."""
+    """A resource that can be asked for. `booked`: it is a consumable. `per_slot`: a job of n slots gets n times what it
+    asks."""
 
     name: str
     booked: bool = False
@@ -43,7 +48,8 @@ def none_is_empty(done: Completed) -> Completed:
 
 
 def tables(said: Iterable[str], first: str) -> Iterator[dict[str, str]]:
-    """qconf's tables of names and values, one after the other, each beginning with `first`. Lines before the first are others' words."""
+    """qconf's tables of names and values, one after the other, each beginning with `first`. Lines before the first are
+    others' words."""
     table: dict[str, str] = {}
     for line in said:
         name, _, value = line.partition(" ")
@@ -63,3 +69,9 @@ def time_limit(text: str) -> timedelta | None:
     if len(parts) > 3 or not all(re.fullmatch(r"\d{1,9}", part, re.ASCII) for part in parts):
         return None
     return timedelta(seconds=sum(int(part) * 60**power for power, part in enumerate(reversed(parts))))
+
+
+def booked_of(resource: Complex, instance: Instance) -> tuple[float, float]:
+    """All of a consumable on a node, and what its jobs have."""
+    used = sum(size(job.wants.get(resource.name, "")) * resource.times(job.slots) for job in instance.jobs)
+    return size(instance.left.get(resource.name, "")) + used, used

@@ -1,8 +1,9 @@
 """Grid Engine's letters for the states of jobs and of queue instances, and what each combination is taken to be.
 
-By sge_status(5) and qstat(1) of 6.2u5 and of Son of Grid Engine 8.1.9, qstat(1) of Univa Grid Engine 8.6 (N and P, of preempted jobs), and
-qstat(1) and `job_get_state_string` of the Open Cluster Scheduler 9 (x and f). Letters come in one order, each at most once, so a set of
-them says it all; tests/dialects/test_gridengine_states.py lists what the manuals list. A letter that none of them has says nothing.
+By sge_status(5) and qstat(1) of 6.2u5 and of Son of Grid Engine 8.1.9, qstat(1) of Univa Grid Engine 8.6 (N and P, of
+preempted jobs), and qstat(1) and `job_get_state_string` of the Open Cluster Scheduler 9 (x and f). Letters come in one
+order, each at most once, so a set of them says it all; tests/dialects/test_gridengine_states.py lists what the manuals
+list. A letter that none of them has says nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ CLOSED = frozenset("udDCsSEcoP")  # unknown, disabled, by calendar, suspended, i
 
 @lru_cache(256)
 def state(word: str) -> JobState:
-    """Of a job that the queue lists; UNKNOWN for a letter that is in no manual, and for letters that contradict each other. What has
-    ended is UNKNOWN too: accounting tells how."""
+    """Of a job that the queue lists; UNKNOWN for a letter that is in no manual, and for letters that contradict each
+    other. What has ended is UNKNOWN too: accounting tells how."""
     letters = frozenset(word)
     if not letters <= LETTERS or letters & FINISHED:
         return JobState.UNKNOWN

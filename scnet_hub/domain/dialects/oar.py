@@ -1,8 +1,8 @@
 """OAR's words: oarsub, oarstat, oardel, oarnodes, each a builder and its parser. A partition is one of OAR's queues.
 
-Tried on OAR 2.5.9. OAR knows resources, not nodes: one resource is taken to be one core, its `network_address` the node. It keeps
-every job for ever, with what happened to it, but neither CPU time nor, as a rule, memory; and it gives nobody but its admins a
-list of its queues, so all nodes count for each queue that is known by name.
+Tried on OAR 2.5.9. OAR knows resources, not nodes: one resource is taken to be one core, its `network_address` the
+node. It keeps every job for ever, with what happened to it, but neither CPU time nor, as a rule, memory; and it gives
+nobody but its admins a list of its queues, so all nodes count for each queue that is known by name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ from typing import Any
 
 from ...errors import BadOption, Garbled, Rejected
 from ..commands import Command, Completed
-from ..jobs import Booking, Ending, JobSpec, JobState, JobStatus, LoadSnapshot, NodeLoad, PartitionLoad, UsageRecord, Waiting
+from ..jobs import (
+    Booking,
+    Ending,
+    JobSpec,
+    JobState,
+    JobStatus,
+    LoadSnapshot,
+    NodeLoad,
+    PartitionLoad,
+    UsageRecord,
+    Waiting,
+)
 from .command_checks import AHEAD, FOR_EVER, check, check_name, each, ends_at, lines, numbers, sentence, short
 from .oar_answers import (
     ENDED,
@@ -50,9 +61,14 @@ END_STATES: Mapping[Ending, JobState] = {
     Ending.CANCELLED: JobState.CANCELLED,
     **dict.fromkeys((Ending.PREEMPTED, Ending.SITE_FAILURE), JobState.LOST),
 }
-# Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the end. So it is
-# asked for first; and should it go meanwhile, the kernel's own alarm, which survives the change of user, ends them.
-ASK_FIRST = ("perl", "-e", f'alarm {WITHIN}; system("oarnodes -l > /dev/null") and exit($? >> 8 || 1); exec @ARGV; exit 127')
+# Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the
+# end. So it is asked for first; and should it go meanwhile, the kernel's own alarm, which survives the change of user,
+# ends them.
+ASK_FIRST = (
+    "perl",
+    "-e",
+    f'alarm {WITHIN}; system("oarnodes -l > /dev/null") and exit($? >> 8 || 1); exec @ARGV; exit 127',
+)
 # The last argument is SQL that ends before the asker's name.
 OWN = ("sh", "-c", """exec "$1" "$2" "$3" "$4'$(id -un)'\"""", "sh")
 _ID = re.compile(r"OAR_JOB_ID=(\d{1,10})\b", re.ASCII)
@@ -60,9 +76,10 @@ _ID = re.compile(r"OAR_JOB_ID=(\d{1,10})\b", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Oar:
-    """`queues` are those to tell the load of. `model` and `memory` are properties of this installation's resources, `models` the
-    values that name a GPU. `gpu`: each GPU is a level of its own that comes with its cores ("/gpu=1"); without it, one core of a
-    GPU's model is one GPU. A job that asks for none may still get such cores: that is the site's order of resources."""
+    """`queues` are those to tell the load of. `model` and `memory` are properties of this installation's resources,
+    `models` the values that name a GPU. `gpu`: each GPU is a level of its own that comes with its cores ("/gpu=1");
+    without it, one core of a GPU's model is one GPU. A job that asks for none may still get such cores: that is the
+    site's order of resources."""
 
     queues: tuple[str, ...] = ("default",)
     gpu: bool = False
@@ -107,7 +124,8 @@ class Oar:
             return f"/nodes={nodes}/gpu={gpus}"
         if gpus and cores > gpus:
             raise BadOption(
-                f"cores: at this centre each GPU comes with one core, so {gpus} of them can't have {cores}.", hint="Ask for one core a GPU."
+                f"cores: at this centre each GPU comes with one core, so {gpus} of them can't have {cores}.",
+                hint="Ask for one core a GPU.",
             )
         return f"/nodes={nodes}/core={gpus or cores}"
 
@@ -120,7 +138,8 @@ class Oar:
                 raise BadOption("gpus: no resource of this OAR has a GPU.")
             if self.model and (spec.gpu_model or not self.gpu):
                 where.append(
-                    f"{self.model} IN ({', '.join(_quoted(name) for name in ([spec.gpu_model] if spec.gpu_model else self.models))})"
+                    f"{self.model} IN "
+                    f"({', '.join(_quoted(name) for name in ([spec.gpu_model] if spec.gpu_model else self.models))})"
                 )
         return where
 
@@ -151,7 +170,9 @@ class Oar:
     def cancel(self, ids: Sequence[str]) -> Command:
         """By SQL: asked by number, OAR says the same of an unknown job as of somebody else's."""
         ended = ", ".join(_quoted(state) for state in ENDED)
-        return Command((*PLAIN, *ASK_FIRST, "oardel", "--sql", f"job_id IN ({', '.join(numbers(ids))}) AND state NOT IN ({ended})"))
+        return Command(
+            (*PLAIN, *ASK_FIRST, "oardel", "--sql", f"job_id IN ({', '.join(numbers(ids))}) AND state NOT IN ({ended})")
+        )
 
     def cancelled(self, done: Completed) -> None:
         check_asked(done)
@@ -168,7 +189,9 @@ class Oar:
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
         jobs = done.read(jobs_of)
         places = places_of(jobs)
-        return {job: status_of(facts, at, places.get(job, 0)) for job, facts in jobs.items() if facts["state"] not in ENDED}
+        return {
+            job: status_of(facts, at, places.get(job, 0)) for job, facts in jobs.items() if facts["state"] not in ENDED
+        }
 
     def nodes(self) -> tuple[Command, ...]:
         return (Command((*PLAIN, "oarnodes", "-J")),)
@@ -215,8 +238,9 @@ class Oar:
         working = [one for one in cores if takes_jobs(one, at)]
         used = [one for one in working or cores if text(one.get("resource_id")) in taken]
         return NodeLoad(
-            name=name, cores=len(working or cores), cores_used=len(used), memory=number_of(cores[0].get(self.memory)) * MIB,
-            gpus=len(self._gpus(working or cores)), gpus_used=len(self._gpus(used)),
+            name=name, cores=len(working or cores), cores_used=len(used),
+            memory=number_of(cores[0].get(self.memory)) * MIB, gpus=len(self._gpus(working or cores)),
+            gpus_used=len(self._gpus(used)),
             gpu_model=next((model for one in cores if (model := named(one.get(self.model)))), ""), up=bool(working),
         )  # fmt: skip
 
@@ -233,7 +257,9 @@ class Oar:
     def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
         first, last = int(since.timestamp()), int(until.timestamp())
         ran = f"start_time < {last} AND (stop_time = 0 OR stop_time >= {first})"
-        return Command((*PLAIN, "oarstat", "-J", "-f", "--sql", f"job_name LIKE 'scnet-%' AND submission_time < {last} AND {ran}"))
+        return Command(
+            (*PLAIN, "oarstat", "-J", "-f", "--sql", f"job_name LIKE 'scnet-%' AND submission_time < {last} AND {ran}")
+        )
 
     def records(self, done: Completed) -> list[UsageRecord]:
         found = document(done)
@@ -249,7 +275,9 @@ class Oar:
             return self._record(job, facts)
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             trouble = f"what OAR says of job {job[:20]!r} can't be read: {error}."
-            return UsageRecord(job_id=job if job.isdecimal() else "", name="", state=JobState.UNKNOWN, cores=0, trouble=trouble)
+            return UsageRecord(
+                job_id=job if job.isdecimal() else "", name="", state=JobState.UNKNOWN, cores=0, trouble=trouble
+            )
 
     def _record(self, job: str, facts: Facts) -> UsageRecord:
         ending = ending_of(facts) if facts["state"] in ENDED else None
@@ -258,11 +286,13 @@ class Oar:
         cores = len(facts.get("assigned_resources") or ()) if started else 0
         code, gpus = exit_code_of(facts), self._given(facts, cores)
         return UsageRecord(
-            job_id=job, name=facts.get("name") or "", state=state, cores=cores, gpus=gpus, gpu_models=self._models(facts, gpus),
-            submitted_at=moment_of(facts.get("submissionTime")), started_at=started, ended_at=ended if ending else None,
-            elapsed=ended - started if ending and started and ended else timedelta(), node=node_of(facts) if started else "",
-            exit_code="" if code is None else f"{code >> 8}:{code & 127}", partition=facts["queue"], ending=ending,
-            ended_by=ended_by(facts) if ending is Ending.CANCELLED else "", state_raw=facts["state"],
+            job_id=job, name=facts.get("name") or "", state=state, cores=cores, gpus=gpus,
+            gpu_models=self._models(facts, gpus), submitted_at=moment_of(facts.get("submissionTime")),
+            started_at=started, ended_at=ended if ending else None,
+            elapsed=ended - started if ending and started and ended else timedelta(),
+            node=node_of(facts) if started else "", exit_code="" if code is None else f"{code >> 8}:{code & 127}",
+            partition=facts["queue"], ending=ending, ended_by=ended_by(facts) if ending is Ending.CANCELLED else "",
+            state_raw=facts["state"],
         )  # fmt: skip
 
     def _given(self, facts: Facts, cores: int) -> int:
@@ -274,7 +304,11 @@ class Oar:
 
     def _models(self, facts: Facts, gpus: int) -> tuple[tuple[str, int], ...]:
         """Known where the job asked for one model, or there is but one."""
-        asked = re.search(rf"{re.escape(self.model)} IN \('([^',]*)'\)", facts.get("properties") or "") if self.model else None
+        asked = (
+            re.search(rf"{re.escape(self.model)} IN \('([^',]*)'\)", facts.get("properties") or "")
+            if self.model
+            else None
+        )
         model = asked[1] if asked else self.models[0] if len(self.models) == 1 else ""
         return ((model, gpus),) if model and gpus else ()
 

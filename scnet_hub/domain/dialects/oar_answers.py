@@ -1,7 +1,8 @@
-"""What OAR's commands answer: JSON into jobs and resources whose values are of the kinds that OAR gives them, its states and its refusals.
+"""What OAR's commands answer: JSON into jobs and resources whose values are of the kinds that OAR gives them, its
+states and its refusals.
 
-Knows nothing of what is made of a job. An answer that breaks off, or holds something else, is Garbled; what others print before a
-document or after it is left out: OAR begins its own at a line's start.
+Knows nothing of what is made of a job. An answer that breaks off, or holds something else, is Garbled; what others
+print before a document or after it is left out: OAR begins its own at a line's start.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ STATES: Mapping[str, JobState] = {
 ENDED = ("Terminated", "Error")
 RESOURCE_STATES = frozenset({"Alive", "Absent", "Suspected", "Dead"})
 DRAIN = frozenset({"NO", "YES"})
-NOT_SAID = 2147483647  # available_upto: nobody set it; oar.conf has 2147483646 for "wake up and halt for ever", 0 for maintenance
+# available_upto: nobody set it; oar.conf has 2147483646 for "wake up and halt for ever", 0 for maintenance
+NOT_SAID = 2147483647
 
 WITHIN = 14  # seconds for a command that needs the database (`oar.ASK_FIRST`)
 ALARM = 128 + 14
@@ -38,7 +40,11 @@ _BEGIN = re.compile(r"^\{", re.MULTILINE)
 _JOB = re.compile(r"\d{1,10}", re.ASCII)
 _DECODER = json.JSONDecoder()
 _TEXTS = ("name", "message", "wanted_resources", "properties")
-_LISTS: Mapping[str, type | tuple[type, ...]] = {"assigned_resources": (int, str), "assigned_network_address": str, "events": dict}
+_LISTS: Mapping[str, type | tuple[type, ...]] = {
+    "assigned_resources": (int, str),
+    "assigned_network_address": str,
+    "events": dict,
+}
 
 
 def check_asked(done: Completed) -> None:
@@ -71,7 +77,8 @@ def document(done: Completed) -> dict[str, dict[str, Any]]:
 
 
 def _decoded(text: str) -> Any:
-    """The last document that begins at a line's start. An empty one counts only where nothing that broke off stands before it."""
+    """The last document that begins at a line's start. An empty one counts only where nothing that broke off stands
+    before it."""
     why: Exception | None = None
     for begin in _BEGIN.finditer(text):
         try:
@@ -95,7 +102,12 @@ def is_job(job: str, facts: Facts) -> bool:
     """Whether it has a number, a state and a queue, and its other values are of the kinds that OAR gives them."""
     named = all(isinstance(facts.get(key), str) and facts[key] for key in ("state", "queue"))
     texts = all(facts.get(key) is None or isinstance(facts[key], str) for key in _TEXTS)
-    return bool(_JOB.fullmatch(job)) and named and texts and all(_is_list(facts.get(key), kind) for key, kind in _LISTS.items())
+    return (
+        bool(_JOB.fullmatch(job))
+        and named
+        and texts
+        and all(_is_list(facts.get(key), kind) for key, kind in _LISTS.items())
+    )
 
 
 def _is_list(value: Any, kind: type | tuple[type, ...]) -> bool:
@@ -107,7 +119,8 @@ def table(done: Completed) -> list[dict[str, Any]]:
 
 
 def takes_jobs(resource: Facts, at: datetime) -> bool:
-    """Whether OAR would start a job on it: it is alive, or asleep to save energy and to be woken (`available_upto`), and not drained."""
+    """Whether OAR would start a job on it: it is alive, or asleep to save energy and to be woken (`available_upto`),
+    and not drained."""
     state, until = text(resource.get("state")), number_of(resource.get("available_upto"))
     asleep = state == "Absent" and at.timestamp() < until < NOT_SAID
     return (state == "Alive" or asleep) and text(resource.get("drain")) in ("", "NO")
@@ -115,9 +128,19 @@ def takes_jobs(resource: Facts, at: datetime) -> bool:
 
 def strange(resources: Iterable[Facts], found: Iterable[Facts]) -> tuple[str, ...]:
     """Words for states that OAR does not have, in resources and jobs."""
-    odd = {f"resource state {short(text(one.get('state')))!r}" for one in resources if text(one.get("state")) not in RESOURCE_STATES}
-    odd |= {f"drain {short(text(one['drain']))!r}" for one in resources if one.get("drain") and text(one["drain"]) not in DRAIN}
-    return tuple(sorted(odd | {f"job state {short(one['state'])!r}" for one in found if one["state"] not in {*STATES, *ENDED}}))
+    odd = {
+        f"resource state {short(text(one.get('state')))!r}"
+        for one in resources
+        if text(one.get("state")) not in RESOURCE_STATES
+    }
+    odd |= {
+        f"drain {short(text(one['drain']))!r}"
+        for one in resources
+        if one.get("drain") and text(one["drain"]) not in DRAIN
+    }
+    return tuple(
+        sorted(odd | {f"job state {short(one['state'])!r}" for one in found if one["state"] not in {*STATES, *ENDED}})
+    )
 
 
 def moment_of(value: Any) -> datetime | None:

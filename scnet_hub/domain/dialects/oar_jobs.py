@@ -1,4 +1,5 @@
-"""What OAR says of one job: its state, its place in the queue, its walltime and node, how it ended, and by whose wish."""
+"""What OAR says of one job: its state, its place in the queue, its walltime and node, how it ended, and by whose
+wish."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ def places_of(jobs: Mapping[str, Facts]) -> dict[str, int]:
 
 
 def ending_of(facts: Facts) -> Ending:
-    """How a job ended: by its exit code, else by the events up to its end. A wish to end it is somebody's, unless its walltime
-    was over or a better job needed the place; an end that nobody wished is the site's."""
+    """How a job ended: by its exit code, else by the events up to its end. A wish to end it is somebody's, unless its
+    walltime was over or a better job needed the place; an end that nobody wished is the site's."""
     code = exit_code_of(facts)
     if code is not None:
         return Ending.FAILED if code else Ending.COMPLETED

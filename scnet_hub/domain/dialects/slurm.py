@@ -1,8 +1,8 @@
 """Slurm's words: sbatch, squeue, scancel, sinfo with sdiag, sacct (or scontrol), each a builder and its parser.
 
-Knows Slurm 20.11 and later, its states, units and complaints, and nothing of who runs a job or how a command gets there.
-Times are asked for as seconds since 1970 (`SLURM_TIME_FORMAT=%s`), so no time zone or locale of a centre matters. Rows of
-squeue carry a tag and an end mark: a banner printed in between is no row, and half a row is `Garbled`.
+Knows Slurm 20.11 and later, its states, units and complaints, and nothing of who runs a job or how a command gets
+there. Times are asked for as seconds since 1970 (`SLURM_TIME_FORMAT=%s`), so no time zone or locale of a centre
+matters. Rows of squeue carry a tag and an end mark: a banner printed in between is no row, and half a row is `Garbled`.
 """
 
 from __future__ import annotations
@@ -41,10 +41,18 @@ from .slurm_queue import Row
 from .slurm_site import Site
 
 MIB = 2**20
-# An account's own settings that leave jobs out, or print one twice: a job that `find` does not see would be submitted again (squeue(1),
-# sinfo(1), ENVIRONMENT VARIABLES; the others give way to options).
+# An account's own settings that leave jobs out, or print one twice: a job that `find` does not see would be submitted
+# again (squeue(1), sinfo(1), ENVIRONMENT VARIABLES; the others give way to options).
 FILTERS = (
-    *("SQUEUE_ACCOUNT", "SQUEUE_ARRAY", "SQUEUE_ARRAY_UNIQUE", "SQUEUE_LICENSES", "SQUEUE_NAMES", "SQUEUE_PARTITION", "SQUEUE_PRIORITY"),
+    *(
+        "SQUEUE_ACCOUNT",
+        "SQUEUE_ARRAY",
+        "SQUEUE_ARRAY_UNIQUE",
+        "SQUEUE_LICENSES",
+        "SQUEUE_NAMES",
+        "SQUEUE_PARTITION",
+        "SQUEUE_PRIORITY",
+    ),
     *("SQUEUE_QOS", "SQUEUE_SIB", "SQUEUE_SIBLING", "SQUEUE_USERS", "SINFO_PARTITION"),
 )
 PLAIN = ("env", *(f"--unset={name}" for name in FILTERS), "SLURM_TIME_FORMAT=%s", "TZ=UTC", "LC_ALL=C")
@@ -54,11 +62,13 @@ FIND_FORMAT = "J|%A|%T|."
 # What a look may take of the expressions of arrays; without it squeue cuts them after 64 bytes.
 WHOLE_ARRAYS = f"SLURM_BITSTR_LEN={slurm_arrays.WIDTH}"
 # sinfo(1), AVAIL
-PARTITION_STATES = frozenset(f"partition state {word!r}" for word in ("up", "down", "drain", "inact", "inactive", "n/a"))
+PARTITION_STATES = frozenset(
+    f"partition state {word!r}" for word in ("up", "down", "drain", "inact", "inactive", "n/a")
+)
 DELIMITER, FORMAT = "--delimiter=", "--format="
 LOOK_BACK = "now-7days"
-# Each job by itself, under a mark of this question's own: in a list of all, whatever a stranger wrote (a comment with line ends) could be
-# the row of a job of ours. Single lines, as a login shell may be csh.
+# Each job by itself, under a mark of this question's own: in a list of all, whatever a stranger wrote (a comment with
+# line ends) could be the row of a job of ours. Single lines, as a login shell may be csh.
 SHOW = (
     'mark=$1; shift; for job do echo "$mark: $job"; said=$(scontrol --oneliner show job "$job" 2>&1) || { code=$?; '
     'case $said in *"nvalid job id specified"*) continue;; esac; printf "%s\\n" "$said" >&2; exit $code; }; '
@@ -69,17 +79,24 @@ OURS = (
     'set -- "$1" $(printf "%s\\n" "$jobs" | sed -n "s/^\\([0-9][0-9]*\\) scnet-.*/\\1/p" | sort -u); '
 )
 
-TELLING = frozenset({"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"})
+TELLING = frozenset(
+    {"TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "SUSPENDED", "REVOKED"}
+)
 
 
 class Slurm:
-    """`accounting` is where ended jobs are looked up: "sacct", or "scontrol" on a cluster that has no slurmdbd (then CPU
-    time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged); "" asks which. `cycle` is
-    how often backfill looks for holes and `site` what the installation counts; None asks for them. `accelerators` are the gres that
-    count as GPUs, as the centre's page names them (empty: found out)."""
+    """`accounting` is where ended jobs are looked up: "sacct", or "scontrol" on a cluster that has no slurmdbd (then
+    CPU time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged); "" asks which.
+    `cycle` is how often backfill looks for holes and `site` what the installation counts; None asks for them.
+    `accelerators` are the gres that count as GPUs, as the centre's page names them (empty: found out)."""
 
     def __init__(
-        self, accounting: str = "", cycle: Cycle | None = None, site: Site | None = None, *, accelerators: Sequence[str] = ()
+        self,
+        accounting: str = "",
+        cycle: Cycle | None = None,
+        site: Site | None = None,
+        *,
+        accelerators: Sequence[str] = (),
     ) -> None:
         if accounting not in ("", "sacct", "scontrol"):
             raise SpecError(f"accounting {accounting!r} is not known.", hint="Slurm's are sacct and scontrol.")
@@ -105,7 +122,8 @@ class Slurm:
 
     def submit(self, spec: JobSpec) -> Command:
         """Options go as arguments, not as directives: the environment's SBATCH_* can't override them, and no quoting of
-        `#SBATCH` lines can be broken. No `env` before it: sbatch hands its environment on to the job. Raises BadOption."""
+        `#SBATCH` lines can be broken. No `env` before it: sbatch hands its environment on to the job. Raises
+        BadOption."""
         check(spec)
         nodes = max(spec.nodes, 1)
         options = {
@@ -150,7 +168,15 @@ class Slurm:
     def remembered(self, name: str) -> Command | None:
         """squeue forgets a job MinJobAge (300 s) after its end."""
         check_name("name", name)
-        asked = ("sacct", "--noheader", "--parsable2", "--allocations", f"--name={name}", f"--starttime={LOOK_BACK}", "--format=JobIDRaw")
+        asked = (
+            "sacct",
+            "--noheader",
+            "--parsable2",
+            "--allocations",
+            f"--name={name}",
+            f"--starttime={LOOK_BACK}",
+            "--format=JobIDRaw",
+        )
         return Command((*PLAIN, *asked)) if self.accounting == "sacct" else None
 
     def recalled(self, done: Completed) -> str | None:
@@ -210,7 +236,9 @@ class Slurm:
             )
             for name, load in loads.items()
         }  # fmt: skip
-        strange |= {f"job state {short(word)!r}" for word in {row.state for row in rows} if state_of(word) is JobState.UNKNOWN}
+        strange |= {
+            f"job state {short(word)!r}" for word in {row.state for row in rows} if state_of(word) is JobState.UNKNOWN
+        }
         untracked = self.site.untracked if self.accounting == "sacct" else ()  # the controller tells what was asked for
         return LoadSnapshot(taken_at=at, partitions=complete, strange=tuple(sorted(strange)), untracked=untracked)
 
@@ -220,8 +248,9 @@ class Slurm:
         wanted = numbers(ids)
         if self.accounting == "scontrol":
             return Command((*PLAIN, "sh", "-c", SHOW, "sh", word, *wanted))
-        # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A job that was requeued
-        # has a row for each of its runs, each with its own submission, and only --duplicates shows more than the last.
+        # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A job that
+        # was requeued has a row for each of its runs, each with its own submission, and only --duplicates shows more
+        # than the last.
         return self._sacct(word, f"--jobs={','.join(wanted)}")
 
     def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
@@ -233,7 +262,9 @@ class Slurm:
     def _sacct(self, word: str, *which: str) -> Command:
         told = (slurm_accounting.SUBMIT_LINE,) if self.site.untracked and self.site.submit_line else ()
         fields = f"{FORMAT}{','.join((*slurm_accounting.FIELDS, *told))}"
-        return Command((*PLAIN, "sacct", "--noheader", "--parsable2", "--duplicates", f"{DELIMITER}|{word}|", *which, fields))
+        return Command(
+            (*PLAIN, "sacct", "--noheader", "--parsable2", "--duplicates", f"{DELIMITER}|{word}|", *which, fields)
+        )
 
     def records(self, done: Completed) -> list[UsageRecord]:
         check_asked(done)
@@ -278,8 +309,9 @@ def _status(row: Row, at: datetime, place: int) -> JobStatus:
     state = state_of(row.state)
     queued = state is JobState.QUEUED
     return JobStatus(
-        state=state, seen_at=at, name=row.name.strip(), node="" if row.node == "n/a" else row.node, reason=_reason(row.state, row.reason),
-        starts_at=time_of(row.start) if queued else None, place=place, hopeless=queued and row.reason in slurm_queue.HOPELESS,
+        state=state, seen_at=at, name=row.name.strip(), node="" if row.node == "n/a" else row.node,
+        reason=_reason(row.state, row.reason), starts_at=time_of(row.start) if queued else None, place=place,
+        hopeless=queued and row.reason in slurm_queue.HOPELESS,
     )  # fmt: skip
 
 
@@ -294,7 +326,10 @@ def _word(asked: Command) -> str:
 
 def _fields(asked: Command) -> Sequence[str]:
     """As they were asked for."""
-    return next((word.removeprefix(FORMAT).split(",") for word in asked.argv if word.startswith(FORMAT)), slurm_accounting.FIELDS)
+    return next(
+        (word.removeprefix(FORMAT).split(",") for word in asked.argv if word.startswith(FORMAT)),
+        slurm_accounting.FIELDS,
+    )
 
 
 def _reason(word: str, reason: str) -> str:

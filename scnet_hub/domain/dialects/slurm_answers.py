@@ -1,4 +1,5 @@
-"""What Slurm's commands answer, read as rows or refused: a broken answer is `Garbled`; a scheduler that was not asked, `Unreachable`."""
+"""What Slurm's commands answer, read as rows or refused: a broken answer is `Garbled`; a scheduler that was not asked,
+`Unreachable`."""
 
 from __future__ import annotations
 
@@ -17,20 +18,36 @@ _QUEUE_ROW = re.compile(
     rf"^(\d{{1,10}})\|{_FIELD * (len(slurm_queue.FIELDS) - 2)}([^\n]*?)\|((?s:.{{0,{slurm_queue.NAME_WIDTH}}}))\|\.\n",
     re.MULTILINE | re.ASCII,
 )
-NODE_FIELDS = ("NodeList", "PartitionName", "CPUsState", "Memory", "AllocMem", "Gres", "GresUsed", "StateLong", "Time", "Available")
+NODE_FIELDS = (
+    "NodeList",
+    "PartitionName",
+    "CPUsState",
+    "Memory",
+    "AllocMem",
+    "Gres",
+    "GresUsed",
+    "StateLong",
+    "Time",
+    "Available",
+)
 JOB = re.compile(r"\d{1,10}", re.ASCII)
 # "Could not ask", in the words of Slurm's clients (performance.md 5.4 B, testbed.md 4), of munge and of slurmdbd.
 _NOT_ASKED = re.compile(
-    r"unable to contact slurm controller|socket timed out|protocol authentication error|connection refused|connection timed out"
+    r"unable to contact slurm controller|socket timed out|protocol authentication error|connection "
+    r"refused|connection timed out"
     r"|connection reset|zero bytes were transmitted|communication connection failure|communications? shutdown failure"
-    r"|problem talking to the database|unable to connect to database|rate ?limit|rpc limit|resource temporarily unavailable"
+    r"|problem talking to the database|unable to connect to database|rate ?limit|rpc limit|resource temporarily "
+    r"unavailable"
     r"|temporarily unable to accept job|backup controller in standby|controller not responding|in a recovery phase"
-    r"|could not establish a configuration source|unable to establish control|transport endpoint|munge.*(failed|timed? ?out)"
+    r"|could not establish a configuration source|unable to establish control|transport "
+    r"endpoint|munge.*(failed|timed? ?out)"
     r"|no route to host|name or service not known|temporary failure in name resolution",
     re.IGNORECASE,
 )
 NO_SUCH_JOB = re.compile(r"invalid job id specified|job/step already completing or completed", re.IGNORECASE)
-_PREFIX = re.compile(r"^(?:sbatch|squeue|scancel|sinfo|sacct|scontrol|slurm_load_\w+|scontrol_\w+)(?:: error)?:? (?:error: )?")
+_PREFIX = re.compile(
+    r"^(?:sbatch|squeue|scancel|sinfo|sacct|scontrol|slurm_load_\w+|scontrol_\w+)(?:: error)?:? (?:error: )?"
+)
 
 
 def check_asked(done: Completed) -> None:
@@ -68,8 +85,8 @@ def tagged_rows(done: Completed, fields: int) -> list[list[str]]:
 
 
 def _queue_rows(done: Completed) -> list[Row]:
-    """The rows of a look, without jobs of which there are two: nobody can say which of them is Slurm's. What begins like a row and
-    is none is half of one."""
+    """The rows of a look, without jobs of which there are two: nobody can say which of them is Slurm's. What begins
+    like a row and is none is half of one."""
     _squeue_answered(done)
     rows, read, between = [], 0, []
     for match in _QUEUE_ROW.finditer(done.stdout):

@@ -1,8 +1,9 @@
 """How many tasks of a waiting array a row of squeue stands for, and how many of them may start.
 
-Slurm keeps the waiting tasks of an array as one job and prints their numbers as an expression: "0-199", "0-198:2", "1,5,7-9", with
-"%2" where only so many may run at once (sbatch(1), --array), and "..." where the list is longer than SLURM_BITSTR_LEN bytes
-(squeue(1); `xlate_array_task_str` in src/common/slurm_protocol_defs.c). `squeue --array` would print each task, without a bound.
+Slurm keeps the waiting tasks of an array as one job and prints their numbers as an expression: "0-199", "0-198:2",
+"1,5,7-9", with "%2" where only so many may run at once (sbatch(1), --array), and "..." where the list is longer than
+SLURM_BITSTR_LEN bytes (squeue(1); `xlate_array_task_str` in src/common/slurm_protocol_defs.c). `squeue --array` would
+print each task, without a bound.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ _PIECE = re.compile(r"(\d{1,7})(?:-(\d{1,7})(?::(\d{1,7}))?)?", re.ASCII)
 
 
 class Tasks(NamedTuple):
-    """`waiting` tasks wait, of which `at_once` may run at the same time (None: all). `cut`: the list was longer, so there are more."""
+    """`waiting` tasks wait, of which `at_once` may run at the same time (None: all). `cut`: the list was longer, so
+    there are more."""
 
     waiting: int = 1
     at_once: int | None = None

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 
 from ..jobs import Backfill
 
-# Behind another command: one more question to slurmctld, and none that a look could fail by. A single line, as a login shell may be csh.
+# Behind another command: one more question to slurmctld, and none that a look could fail by. A single line, as a login
+# shell may be csh.
 BEHIND = (
     "sh",
     "-c",
-    '"$@" || exit; timeout 3 sdiag 2>/dev/null | sed -n -e "/^sdiag output at/p" -e "/^Backfilling stats/,/Last depth cycle:/p"; exit 0',
+    '"$@" || exit; timeout 3 sdiag 2>/dev/null | sed -n -e "/^sdiag output at/p" -e "/^Backfilling stats/,/Last '
+    'depth cycle:/p"; exit 0',
     "sh",
 )
 INTERVAL, DEPTH = 30, 500  # Slurm's defaults
@@ -22,8 +24,8 @@ OVERDUE = timedelta(seconds=2)  # times are whole seconds
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """`interval` seconds from the end of one to the next, each over `depth` queued jobs at most; an interval of 0: there are none, or
-    nobody may know."""
+    """`interval` seconds from the end of one to the next, each over `depth` queued jobs at most; an interval of 0:
+    there are none, or nobody may know."""
 
     interval: int = 0
     depth: int | None = None
@@ -39,8 +41,9 @@ def cycle(config: str) -> Cycle:
 
 
 def backfill(stdout: str, of: Cycle, at: datetime) -> Backfill | None:
-    """By what `BEHIND` said; None where that is nothing of a cycle. By slurmctld's own clock, so it does not matter how far that is off.
-    Cycles are left out while nothing has changed since the last and nothing waits: one that is overdue comes within a second."""
+    """By what `BEHIND` said; None where that is nothing of a cycle. By slurmctld's own clock, so it does not matter how
+    far that is off. Cycles are left out while nothing has changed since the last and nothing waits: one that is overdue
+    comes within a second."""
     head, _, stats = stdout.partition("\nBackfilling stats")
     said_at, last = (
         re.search(r"^sdiag output at .*\((\d{9,10})\)", head, re.MULTILINE),

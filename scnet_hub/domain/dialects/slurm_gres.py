@@ -1,8 +1,9 @@
-"""Slurm's words for accelerators: every spelling of a count of generic resources (gres) that its commands print from 20.11 to 25.11.
+"""Slurm's words for accelerators: every spelling of a count of generic resources (gres) that its commands print from
+20.11 to 25.11.
 
-Four kinds of text hold them: the list of a node (`Gres`), what is taken of it (`GresUsed`), what a job asked for (`%b`, tres-per-*,
-`TresPer*`), and trackable resources (`AllocTRES`, `TRES`). Sources: `src/interfaces/gres.c` (`gres_node_config_build_str`,
-`gres_g_node_state`), gres.conf(5), sbatch(1), sacct(1). Knows no job and no node.
+Four kinds of text hold them: the list of a node (`Gres`), what is taken of it (`GresUsed`), what a job asked for (`%b`,
+tres-per-*, `TresPer*`), and trackable resources (`AllocTRES`, `TRES`). Sources: `src/interfaces/gres.c`
+(`gres_node_config_build_str`, `gres_g_node_state`), gres.conf(5), sbatch(1), sacct(1). Knows no job and no node.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-# What vendors' devices are called as GresTypes at the centres: gpu is Slurm's own name, the others are common habit. What shares a
-# device (mps, shard) is no whole one, and what is no device at all (bandwidth, craynetwork, license) is not counted either.
+# What vendors' devices are called as GresTypes at the centres: gpu is Slurm's own name, the others are common habit.
+# What shares a device (mps, shard) is no whole one, and what is no device at all (bandwidth, craynetwork, license) is
+# not counted either.
 KNOWN = ("gpu", "dcu", "npu", "mlu", "gcu", "xpu", "hpu", "ppu", "ipu", "tpu")
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _COUNT = re.compile(r"(\d{1,18})([KMGTP]?)", re.ASCII | re.IGNORECASE)
-_ITEM = re.compile(r"(?:[^,(]+|\([^)]*\)?)+")  # of a list: a comma in brackets ends none. Takes time by the length alone
+_ITEM = re.compile(
+    r"(?:[^,(]+|\([^)]*\)?)+"
+)  # of a list: a comma in brackets ends none. Takes time by the length alone
 _FLAGS = frozenset({"no_consume"})
 
 
 class Gres(NamedTuple):
-    """One kind of generic resource. `model` is Slurm's Type, "" where none is said; `total` whether an entry without a model counts all
-    models, as in trackable resources ("gres/gpu=4,gres/gpu:a100=2" are four GPUs, and in lists of nodes they would be six)."""
+    """One kind of generic resource. `model` is Slurm's Type, "" where none is said; `total` whether an entry without a
+    model counts all models, as in trackable resources ("gres/gpu=4,gres/gpu:a100=2" are four GPUs, and in lists of
+    nodes they would be six)."""
 
     name: str
     model: str
@@ -33,8 +38,8 @@ class Gres(NamedTuple):
 
 
 def parse(text: str) -> list[Gres]:
-    """The kinds in any such text, in its order. What is no gres (cpu=4, mem=1G, "(null)", "N/A") is left out. Raises ValueError for a
-    count in trackable resources that is no number, because charges are made of those."""
+    """The kinds in any such text, in its order. What is no gres (cpu=4, mem=1G, "(null)", "N/A") is left out. Raises
+    ValueError for a count in trackable resources that is no number, because charges are made of those."""
     plain = text.replace("(null)", "")
     return [kind for item in _ITEM.findall(plain) if (kind := _kind(item.strip()))]
 
@@ -95,9 +100,11 @@ def model_of(kinds: Iterable[Gres], names: tuple[str, ...]) -> str:
     return next((kind.model for kind in kinds if kind.name in names and kind.model), "")
 
 
-def asked(per_node: str, per_job: str, per_task: str, per_socket: str, *, nodes: int, tasks: int, names: tuple[str, ...]) -> int:
-    """The devices of a whole job by what it asked for; the options say the same in different ways, so the largest counts. Sockets are not
-    told: each node has at least one."""
+def asked(
+    per_node: str, per_job: str, per_task: str, per_socket: str, *, nodes: int, tasks: int, names: tuple[str, ...]
+) -> int:
+    """The devices of a whole job by what it asked for; the options say the same in different ways, so the largest
+    counts. Sockets are not told: each node has at least one."""
     each = ((per_node, nodes), (per_job, 1), (per_task, max(tasks, 1)), (per_socket, nodes))
     return max(_asked(text, names) * times for text, times in each)
 

@@ -1,7 +1,7 @@
 """Slurm's host lists: "n[001-003,07]", "a[1-2]b[3-4]", "n[1-2],m3", "r1n[1-2]-ib".
 
-Sources: `hostlist_ranged_string` in src/common/hostlist.c, scontrol(1) "show hostnames". Names are made one by one: a range of millions
-costs nothing but for those that are taken.
+Sources: `hostlist_ranged_string` in src/common/hostlist.c, scontrol(1) "show hostnames". Names are made one by one: a
+range of millions costs nothing but for those that are taken.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-_ITEM = re.compile(r"(?:[^,\[]+|\[[^\]]*\]?)+")  # of a list: a comma in brackets ends none. Takes time by the length alone
+_ITEM = re.compile(
+    r"(?:[^,\[]+|\[[^\]]*\]?)+"
+)  # of a list: a comma in brackets ends none. Takes time by the length alone
 _PART = re.compile(r"\[([^\[\]]*)\]|([^\[\]]+)")
 _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
 MOST_PARTS = 64  # of a name, in brackets and between them: Slurm knows five dimensions
@@ -18,7 +20,8 @@ NONE = frozenset({"", "(null)", "None", "None assigned", "n/a", "N/A"})
 
 
 def hosts(text: str) -> Iterator[str]:
-    """The names in a host list, in its order; none for what stands for no node. What is no host list is a name as it is."""
+    """The names in a host list, in its order; none for what stands for no node. What is no host list is a name as it
+    is."""
     if text.strip() in NONE:
         return
     for item in _ITEM.findall(text.strip()):
@@ -32,7 +35,10 @@ def first_host(text: str) -> str:
 
 def _item(item: str) -> Iterator[str]:
     parts = [match.groups() for match in _PART.finditer(item)]
-    whole = "".join(f"[{inside}]" if inside is not None else plain for inside, plain in parts) == item and len(parts) <= MOST_PARTS
+    whole = (
+        "".join(f"[{inside}]" if inside is not None else plain for inside, plain in parts) == item
+        and len(parts) <= MOST_PARTS
+    )
     return _names([plain if inside is None else _numbers(inside) for inside, plain in parts]) if whole else iter([item])
 
 

@@ -1,7 +1,8 @@
-"""The queue of Slurm as squeue prints it: one row of a look, who waits before whom, and what each partition has running and waiting.
+"""The queue of Slurm as squeue prints it: one row of a look, who waits before whom, and what each partition has running
+and waiting.
 
-Knows what a row means, and nothing of how the question is asked or framed: that is `slurm`'s. An array that waits is one row for all its
-tasks (`slurm_arrays`), what a job asked for in GPUs stands in four fields (`slurm_gres`).
+Knows what a row means, and nothing of how the question is asked or framed: that is `slurm`'s. An array that waits is
+one row for all its tasks (`slurm_arrays`), what a job asked for in GPUs stands in four fields (`slurm_gres`).
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from . import slurm_arrays, slurm_gres
 from .command_checks import AHEAD, FOR_EVER, ends_at, number
 from .slurm_accounting import state_of, time_of
 
-# What Slurm itself says can never start as it was submitted (squeue(1), "job reason codes"; without EnforcePartLimits an
-# impossible size is accepted and waits for ever as PartitionConfig).
+# What Slurm itself says can never start as it was submitted (squeue(1), "job reason codes"; without EnforcePartLimits
+# an impossible size is accepted and waits for ever as PartitionConfig).
 HOPELESS = frozenset(
-    {"PartitionConfig", "PartitionTimeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed", "QOSNotAllowed",
-     "DependencyNeverSatisfied", "AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxCpuPerJobLimit",
-     "QOSMaxCpuPerJobLimit", "AssocMaxNodePerJobLimit", "QOSMaxNodePerJobLimit", "AssocMaxMemPerJob", "QOSMaxMemoryPerJob"}
+    {"PartitionConfig", "PartitionTimeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed",
+    "QOSNotAllowed",
+     "DependencyNeverSatisfied", "AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit",
+     "AssocMaxCpuPerJobLimit", "QOSMaxCpuPerJobLimit", "AssocMaxNodePerJobLimit", "QOSMaxNodePerJobLimit",
+     "AssocMaxMemPerJob", "QOSMaxMemoryPerJob"}
 )  # fmt: skip
 STANDS_ASIDE = HOPELESS | frozenset(
     {"JobHeldUser", "JobHeldAdmin", "Dependency", "DependencyNeverSatisfied", "BeginTime", "JobArrayTaskLimit"}
@@ -56,12 +59,13 @@ class Row(NamedTuple):
     name: str
 
 
-# squeue(1), --Format, in the order of `Row`: the letters of --format have no tres-per-job, where --gpus is. A stranger's name may hold
-# anything, line ends and whole rows too: so it comes last and has its width, which is that of ours.
+# squeue(1), --Format, in the order of `Row`: the letters of --format have no tres-per-job, where --gpus is. A
+# stranger's name may hold anything, line ends and whole rows too: so it comes last and has its width, which is that of
+# ours.
 NAME_WIDTH = 21
 FIELDS = (
-    "JobID", "State", "BatchHost", "StartTime", "Partition", "NumCPUs", "TimeLimit", "tres-per-node", "tres-per-job", "tres-per-task",
-    "tres-per-socket", "NumNodes", "NumTasks", "PriorityLong", "ArrayJobID", "ArrayTaskID", "Reason",
+    "JobID", "State", "BatchHost", "StartTime", "Partition", "NumCPUs", "TimeLimit", "tres-per-node", "tres-per-job",
+    "tres-per-task", "tres-per-socket", "NumNodes", "NumTasks", "PriorityLong", "ArrayJobID", "ArrayTaskID", "Reason",
 )  # fmt: skip
 FORMAT = ",".join((*(f"{field}:|" for field in FIELDS), f"Name:.{NAME_WIDTH}|."))
 
@@ -74,8 +78,8 @@ class Line(NamedTuple):
 
 
 def lines(rows: Sequence[Row]) -> dict[str, list[Line]]:
-    """What waits for each partition, or list of partitions, in the order of its turns. What is held or hopeless stands in nobody's way; of
-    an array with a limit of its own as many tasks as it lets run."""
+    """What waits for each partition, or list of partitions, in the order of its turns. What is held or hopeless stands
+    in nobody's way; of an array with a limit of its own as many tasks as it lets run."""
     running = Counter(row.array for row in rows if row.array_tasks != ALONE and state_of(row.state) is JobState.RUNNING)
     waiting: dict[str, list[Line]] = defaultdict(list)
     for row in rows:
@@ -123,9 +127,15 @@ def places(waits: Mapping[str, Sequence[Line]]) -> dict[str, int]:
 
 
 def load(
-    name: str, nodes: tuple[NodeLoad, ...], working: Sequence[Row], here: Sequence[list[Line]], at: datetime, names: tuple[str, ...]
+    name: str,
+    nodes: tuple[NodeLoad, ...],
+    working: Sequence[Row],
+    here: Sequence[list[Line]],
+    at: datetime,
+    names: tuple[str, ...],
 ) -> PartitionLoad:
-    """One partition, of its rows that run and the `lines` of those that wait; `names` are the accelerators that count as GPUs."""
+    """One partition, of its rows that run and the `lines` of those that wait; `names` are the accelerators that count
+    as GPUs."""
     running = _running(working, at, names)
     waiting = here[0] if len(here) == 1 else sorted((one for line in here for one in line), key=_turn)
     return PartitionLoad(
@@ -155,7 +165,9 @@ def _running(rows: Iterable[Row], at: datetime, names: tuple[str, ...]) -> list[
 
 def _each(waiting: Iterable[Line], names: tuple[str, ...]) -> Iterator[Waiting]:
     for row, jobs in waiting:
-        one = Waiting(cores=number(row.cores), gpus=_gpus_of(row, names), nodes=_nodes_of(row), walltime=limit_of(row.limit))
+        one = Waiting(
+            cores=number(row.cores), gpus=_gpus_of(row, names), nodes=_nodes_of(row), walltime=limit_of(row.limit)
+        )
         yield from (one for _ in range(jobs))
 
 

@@ -1,7 +1,8 @@
-"""What one installation of Slurm counts and allocates, by its configuration: accelerators and who accounts for them, and how many CPUs a
-job takes at least.
+"""What one installation of Slurm counts and allocates, by its configuration: accelerators and who accounts for them,
+and how many CPUs a job takes at least.
 
-Two questions, asked once: `scontrol show config` and one row of sinfo for each kind of node in each partition. Pure; `slurm` asks.
+Two questions, asked once: `scontrol show config` and one row of sinfo for each kind of node in each partition. Pure;
+`slurm` asks.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ TRACKS = "AccountingStorageTRES"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portion:
-    """One partition. `gres` are its nodes' accelerators; a job takes `core_unit` CPUs of a node at once, or a multiple of it, and with each
-    node `node_gpus` accelerators: all where a job is given whole nodes (slurm.conf(5), OverSubscribe=EXCLUSIVE), the dearest node's."""
+    """One partition. `gres` are its nodes' accelerators; a job takes `core_unit` CPUs of a node at once, or a multiple
+    of it, and with each node `node_gpus` accelerators: all where a job is given whole nodes (slurm.conf(5),
+    OverSubscribe=EXCLUSIVE), the dearest node's."""
 
     gres: tuple[slurm_gres.Gres, ...] = ()
     core_unit: int = 1
@@ -29,9 +31,9 @@ class Portion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """`accelerators` are the gres that count as GPUs; `untracked` those that accounting does not tell of (one that is tracked by its models
-    alone tells of those jobs only that named one: slurm.conf(5), AccountingStorageTRES); `submit_line` whether accounting knows what was
-    typed, which Slurm does since 21.08."""
+    """`accelerators` are the gres that count as GPUs; `untracked` those that accounting does not tell of (one that is
+    tracked by its models alone tells of those jobs only that named one: slurm.conf(5), AccountingStorageTRES);
+    `submit_line` whether accounting knows what was typed, which Slurm does since 21.08."""
 
     accelerators: tuple[str, ...] = ("gpu",)
     untracked: tuple[str, ...] = ()
@@ -39,7 +41,8 @@ class Site:
     partitions: Mapping[str, Portion] = field(default_factory=dict)
 
     def accelerator(self, partition: str, model: str) -> str:
-        """What a job of that partition asks for: the accelerator of that model there, else the partition's first, else the first."""
+        """What a job of that partition asks for: the accelerator of that model there, else the partition's first, else
+        the first."""
         there = self.portion(partition).gres
         named = [kind.name for kind in there if kind.model.lower() == model.lower()] if model else []
         return next(iter((*named, *(kind.name for kind in there), *self.accelerators)), "gpu")
@@ -49,14 +52,19 @@ class Site:
 
 
 def site(config: str, nodes: str, accelerators: Sequence[str] = ()) -> Site:
-    """By `scontrol show config` and what `SINFO` printed; `accelerators` are those that the centre's page names. Who may not know the
-    configuration is told nothing: then accelerators are what the nodes have, and accounting is taken to know them."""
+    """By `scontrol show config` and what `SINFO` printed; `accelerators` are those that the centre's page names. Who
+    may not know the configuration is told nothing: then accelerators are what the nodes have, and accounting is taken
+    to know them."""
     said = {key: value.rstrip(" ") for key, value in re.findall(r"^(\w+) *= (.*)$", config, re.MULTILINE)}
     rows = list(dict.fromkeys(_ROW.findall(nodes)))
     there = [kind for row in rows for kind in slurm_gres.parse(row[1])]
     types = [*said.get("GresTypes", "").lower().split(","), *(kind.name for kind in there)]
     found = tuple(accelerators) or tuple(name for name in slurm_gres.KNOWN if name in types) or ("gpu",)
-    tracked = [one.strip().lower() for one in said[TRACKS].split(",")] if TRACKS in said else [f"gres/{name}" for name in found]
+    tracked = (
+        [one.strip().lower() for one in said[TRACKS].split(",")]
+        if TRACKS in said
+        else [f"gres/{name}" for name in found]
+    )
     untracked = tuple(name for name in found if name in types and f"gres/{name}" not in tracked)
     whole, select = said.get("SelectType", "") == "select/linear", said.get("SelectTypeParameters", "").upper()
     return Site(
@@ -70,18 +78,22 @@ def _knows_submit_line(version: str) -> bool:
     return not match or (int(match[1]), int(match[2])) >= (21, 8)
 
 
-def _portion(name: str, rows: Iterable[Sequence[str]], accelerators: tuple[str, ...], select: str, *, whole: bool) -> Portion:
+def _portion(
+    name: str, rows: Iterable[Sequence[str]], accelerators: tuple[str, ...], select: str, *, whole: bool
+) -> Portion:
     mine = [(row, whole or row[2] == "EXCLUSIVE") for row in rows if row[0] == name]
     return Portion(
         gres=tuple(kind for row, _ in mine for kind in slurm_gres.parse(row[1]) if kind.name in accelerators),
         core_unit=max(_core_unit(row, select, whole=given_whole) for row, given_whole in mine),
-        node_gpus=max(slurm_gres.total(slurm_gres.parse(row[1]), accelerators) if given_whole else 0 for row, given_whole in mine),
+        node_gpus=max(
+            slurm_gres.total(slurm_gres.parse(row[1]), accelerators) if given_whole else 0 for row, given_whole in mine
+        ),
     )
 
 
 def _core_unit(row: Sequence[str], select: str, *, whole: bool) -> int:
-    """By SelectTypeParameters (slurm.conf(5)): CR_CPU gives single threads, CR_Core cores with all their threads, CR_Socket whole sockets.
-    A node whose CPUs are its cores, although these have two threads, counts cores."""
+    """By SelectTypeParameters (slurm.conf(5)): CR_CPU gives single threads, CR_Core cores with all their threads,
+    CR_Socket whole sockets. A node whose CPUs are its cores, although these have two threads, counts cores."""
     cpus, sockets, cores, threads = (int(number) for number in row[3:7])
     if whole:
         return max(cpus, 1)

@@ -30,7 +30,9 @@ def burn_down(lots: Iterable[Lot], used: int, per_day: int, now: datetime) -> tu
     spent and is not yet subtracted from the lots. At rate 0 only the ends of lots reduce the rest."""
     known = [*lots]
     short = max(0, used) + sum(max(0, -lot.available) for lot in known if lot.name == OVERDRAFT)
-    open_ones = [(lot.expires_at, lot.available + lot.held) for lot in known if lot.expires_at is None or lot.expires_at > now]
+    open_ones = [
+        (lot.expires_at, lot.available + lot.held) for lot in known if lot.expires_at is None or lot.expires_at > now
+    ]
     queue = sorted(((end or now + 2 * FAR, micros) for end, micros in open_ones if micros > 0), key=lambda one: one[0])
     queue = _without(queue, short)
     left = sum(micros for _, micros in queue)

@@ -69,8 +69,9 @@ class Entry:
 def digest(entry: Entry) -> str:
     """Returns the SHA-256 of the entry's whole content."""
     body = [
-        entry.key, _moment(entry.at), _moment(entry.recorded_at or entry.at), entry.kind, entry.project, entry.session, entry.memo,
-        entry.actor, entry.reverses, [[one.account, one.amount.micros, one.amount.unit] for one in entry.postings],
+        entry.key, _moment(entry.at), _moment(entry.recorded_at or entry.at), entry.kind, entry.project, entry.session,
+        entry.memo, entry.actor, entry.reverses,
+        [[one.account, one.amount.micros, one.amount.unit] for one in entry.postings],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(body, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -116,7 +117,9 @@ def expired_account(grantor: str) -> str:
 
 
 def grant(lot: Lot, at: datetime, *, actor: str = "") -> Entry:
-    postings = _move({grants_account(lot.grantor): lot.granted}, {project_account(lot.project, lot.name): lot.granted}, lot.unit)
+    postings = _move(
+        {grants_account(lot.grantor): lot.granted}, {project_account(lot.project, lot.name): lot.granted}, lot.unit
+    )
     key = f"grant:{lot.project}:{lot.name}"
     return Entry(key=key, at=at, kind="grant", project=lot.project, memo=_terms(lot), postings=postings, actor=actor)
 
@@ -131,15 +134,23 @@ def _terms(lot: Lot) -> str:
 
 def hold(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, step: int = 1) -> Entry:
     postings = _move(_available(project, parts), _held(project, parts), unit)
-    return Entry(key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=postings)
+    return Entry(
+        key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=postings
+    )
 
 
-def give_back(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, step: int = 1) -> Entry:
+def give_back(
+    project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, step: int = 1
+) -> Entry:
     postings = _move(_held(project, parts), _available(project, parts), unit)
-    return Entry(key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=postings)
+    return Entry(
+        key=f"hold:{session}:{step}", at=at, kind="hold", project=project, session=session, memo=memo, postings=postings
+    )
 
 
-def release(project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, again: int = 0) -> Entry:
+def release(
+    project: str, session: str, parts: Parts, unit: str, at: datetime, memo: str = "", *, again: int = 0
+) -> Entry:
     """Makes a release. `again` is the step of a hold that was opened again after the session was settled."""
     postings = _move(_held(project, parts), _available(project, parts), unit)
     key = f"release:{session}:{again}" if again else settled_key(session)
@@ -163,7 +174,9 @@ def charge(
         *_move(_held(project, settled.back), _available(project, settled.back), unit),
         *earned,
     )
-    return Entry(key=settled_key(session), at=at, kind="charge", project=project, session=session, memo=memo, postings=postings)
+    return Entry(
+        key=settled_key(session), at=at, kind="charge", project=project, session=session, memo=memo, postings=postings
+    )
 
 
 def settled_key(session: str) -> str:
@@ -172,16 +185,28 @@ def settled_key(session: str) -> str:
 
 def expire(lot: Lot, at: datetime) -> Entry:
     """Expires the rest of a lot at its end; a hold that is released later becomes a further entry."""
-    postings = _move({project_account(lot.project, lot.name): lot.available}, {expired_account(lot.grantor): lot.available}, lot.unit)
+    postings = _move(
+        {project_account(lot.project, lot.name): lot.available}, {expired_account(lot.grantor): lot.available}, lot.unit
+    )
     key = f"expire:{lot.project}:{lot.name}:{lot.expired}"
-    return Entry(key=key, at=at, kind="expire", project=lot.project, memo=f"unused rest of {lot.name}", postings=postings)
+    return Entry(
+        key=key, at=at, kind="expire", project=lot.project, memo=f"unused rest of {lot.name}", postings=postings
+    )
 
 
 def carry_over(project: str, lot: str, into: str, micros: int, unit: str, at: datetime, *, actor: str = "") -> Entry:
     """Moves the rest of a lot into another lot of the same grantor."""
     postings = _move({project_account(project, lot): micros}, {project_account(project, into): micros}, unit)
     key = f"carry:{project}:{lot}:{into}"
-    return Entry(key=key, at=at, kind="carry", project=project, memo=f"rest of {lot} carried over", postings=postings, actor=actor)
+    return Entry(
+        key=key,
+        at=at,
+        kind="carry",
+        project=project,
+        memo=f"rest of {lot} carried over",
+        postings=postings,
+        actor=actor,
+    )
 
 
 def reverse(of: Entry, now: datetime, memo: str, *, actor: str = "") -> Entry:
@@ -189,8 +214,8 @@ def reverse(of: Entry, now: datetime, memo: str, *, actor: str = "") -> Entry:
     turned = tuple(Posting(one.account, -one.amount) for one in of.postings)
     key = f"reverse:{of.key}"
     return Entry(
-        key=key, at=of.at, recorded_at=now, kind="reverse", project=of.project, session=of.session, memo=memo, postings=turned, actor=actor,
-        reverses=of.key,
+        key=key, at=of.at, recorded_at=now, kind="reverse", project=of.project, session=of.session, memo=memo,
+        postings=turned, actor=actor, reverses=of.key,
     )  # fmt: skip
 
 

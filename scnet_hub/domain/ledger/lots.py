@@ -39,7 +39,9 @@ class Lot:
 
     def open_to(self, centre: str, now: datetime) -> bool:
         """Tells whether it may be held from now for a session at that centre; "" asks about no particular centre."""
-        return (self.expires_at is None or now < self.expires_at) and (not self.centres or centre in ("", *self.centres))
+        return (self.expires_at is None or now < self.expires_at) and (
+            not self.centres or centre in ("", *self.centres)
+        )
 
     @property
     def drawable(self) -> int:
@@ -71,7 +73,14 @@ class Settled:
 
 
 def settle(
-    hold: Parts, lots: Sequence[Lot], cost: int, centre: str, now: datetime, *, last: bool = True, again: Parts | None = None
+    hold: Parts,
+    lots: Sequence[Lot],
+    cost: int,
+    centre: str,
+    now: datetime,
+    *,
+    last: bool = True,
+    again: Parts | None = None,
 ) -> Settled:
     """Pays a cost first from the amounts just taken back from an earlier charge (`again`), even past those lots' end;
     then from its hold, as far as those lots are for that centre. The rest comes from the other lots, and a shortfall

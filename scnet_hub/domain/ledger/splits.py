@@ -67,7 +67,15 @@ def split(charge: Amount, shares: Shares) -> Split:
     """Splits a charge by its shares."""
     publisher, fee, centre = _parts(charge, shares.publisher, shares.fee)
     subsidy, sla_credit, project = _parts(charge, shares.subsidy, shares.sla)
-    return Split(charge=charge, centre=centre, publisher=publisher, fee=fee, project=project, subsidy=subsidy, sla_credit=sla_credit)
+    return Split(
+        charge=charge,
+        centre=centre,
+        publisher=publisher,
+        fee=fee,
+        project=project,
+        subsidy=subsidy,
+        sla_credit=sla_credit,
+    )
 
 
 def _parts(charge: Amount, *shares: int) -> list[Amount]:

@@ -88,7 +88,11 @@ class Outlook:
     def frees(self, cores: int, gpus: int) -> datetime | None:
         """Returns when so many cores and GPUs are free at the latest, if no other job came; None if the running jobs'
         limits don't say."""
-        enough = (one.at for one in self.releases.totals if self.cores_free + one.cores >= cores and self.gpus_free + one.gpus >= gpus)
+        enough = (
+            one.at
+            for one in self.releases.totals
+            if self.cores_free + one.cores >= cores and self.gpus_free + one.gpus >= gpus
+        )
         return next(enough, None)
 
 
@@ -121,7 +125,9 @@ def after(seen: Outlook, own: Sequence[Shape]) -> Outlook:
         free[place] = Shape(*(have - take for have, take in zip(free[place], shape, strict=True)))
         cores, gpus = cores - shape.cores, gpus - shape.gpus
     plan = seen.plan and seen.plan.after((shape.cores, shape.gpus) for shape in own)
-    return alike(seen, free=_counted(free), cores_free=cores, gpus_free=gpus, queued=queued, queued_cores=queued_cores, plan=plan)
+    return alike(
+        seen, free=_counted(free), cores_free=cores, gpus_free=gpus, queued=queued, queued_cores=queued_cores, plan=plan
+    )
 
 
 def _room(shapes: Iterable[tuple[Shape, int]], wanted: Shape) -> int:

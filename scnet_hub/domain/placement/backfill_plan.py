@@ -59,7 +59,12 @@ class Profile:
         index, count = 0, len(self.times)
         while index < count:
             start, other = self.times[index], index
-            while other < count and self.times[other] < start + lasts and self.cores[other] >= cores and self.gpus[other] >= gpus:
+            while (
+                other < count
+                and self.times[other] < start + lasts
+                and self.cores[other] >= cores
+                and self.gpus[other] >= gpus
+            ):
                 other += 1
             if other == count or self.times[other] >= start + lasts:
                 return start
@@ -141,7 +146,9 @@ def _kept(waiting: Sequence[Waiting], nodes: Sequence[Profile], reserves: int) -
     found, held = [], 0
     for job in waiting:
         cores, gpus = _share(job)
-        places = [index for index, (have, have_gpus) in enumerate(free) if have >= cores and have_gpus >= gpus][: max(job.nodes, 1)]
+        places = [index for index, (have, have_gpus) in enumerate(free) if have >= cores and have_gpus >= gpus][
+            : max(job.nodes, 1)
+        ]
         if len(places) == max(job.nodes, 1) and not held:
             for index in places:
                 free[index] = (free[index][0] - cores, free[index][1] - gpus)
@@ -162,17 +169,23 @@ def _book(nodes: Sequence[Profile], cores: int, gpus: int, count: int, lasts: fl
     time."""
     if len(nodes) == 1:  # a pool, or a single node
         cores, gpus, count = cores * count, gpus * count, 1
-    firsts = sorted((at, index) for index, node in enumerate(nodes) if (at := node.earliest(cores, gpus, lasts)) is not None)
+    firsts = sorted(
+        (at, index) for index, node in enumerate(nodes) if (at := node.earliest(cores, gpus, lasts)) is not None
+    )
     if len(firsts) < count:
         return
     start, chosen = firsts[0][0], [nodes[index] for _, index in firsts[:count]]
     if count > 1:
-        start, chosen = _together([nodes[index] for _, index in firsts], cores, gpus, count, firsts[count - 1][0], lasts)
+        start, chosen = _together(
+            [nodes[index] for _, index in firsts], cores, gpus, count, firsts[count - 1][0], lasts
+        )
     for node in chosen:
         node.take(start, cores, gpus, lasts)
 
 
-def _together(nodes: Sequence[Profile], cores: int, gpus: int, count: int, least: float, lasts: float) -> tuple[float, list[Profile]]:
+def _together(
+    nodes: Sequence[Profile], cores: int, gpus: int, count: int, least: float, lasts: float
+) -> tuple[float, list[Profile]]:
     """Returns the first time, not before `least`, at which so many nodes have room for so long at once, and the nodes.
     There always is one: in the end all is free."""
     for start in sorted({time for node in nodes for time in node.times if time >= least}):
@@ -202,7 +215,9 @@ def _profiles(load: PartitionLoad, at: datetime) -> list[Profile]:
         return [Profile.of(load.cores_free, load.gpus_free, releases)]
     placed = _placed(up, load.running)
     given = {name: [(_left(job, at), cores, gpus) for job, cores, gpus in jobs] for name, jobs in placed.items()}
-    return [Profile.of(node.cores - node.cores_used, node.gpus - node.gpus_used, given.get(node.name, ())) for node in up]
+    return [
+        Profile.of(node.cores - node.cores_used, node.gpus - node.gpus_used, given.get(node.name, ())) for node in up
+    ]
 
 
 def _left(job: Booking, at: datetime) -> float:
@@ -218,7 +233,10 @@ def _placed(nodes: Sequence[NodeLoad], running: Iterable[Booking]) -> dict[str, 
     for job in sorted(running, key=lambda one: (not one.node, -one.cores)):
         cores, gpus = _share(job)
         said = [job.node] if job.node in unexplained else []
-        rest = sorted((name for name in unexplained if name not in said), key=lambda name: _mismatch(unexplained[name], cores, gpus))
+        rest = sorted(
+            (name for name in unexplained if name not in said),
+            key=lambda name: _mismatch(unexplained[name], cores, gpus),
+        )
         for name in (said + rest)[: max(job.nodes, 1)]:
             placed[name].append((job, cores, gpus))
             unexplained[name][0] -= cores

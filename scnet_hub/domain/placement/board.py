@@ -50,7 +50,9 @@ class _Judged(NamedTuple):
 class _Size:
     """All offers as they are judged for requests of one size, best first."""
 
-    def __init__(self, request: JobRequest, startups: Mapping[str, float] | None = None, asked_at: datetime | None = None) -> None:
+    def __init__(
+        self, request: JobRequest, startups: Mapping[str, float] | None = None, asked_at: datetime | None = None
+    ) -> None:
         self.request, self.startups, self.asked_at, self.seen = request, startups or {}, asked_at, 0
         self.judged: dict[Place, _Judged] = {}
         self.fitting: Line = []
@@ -172,8 +174,8 @@ class Board:
 
     def _size(self, request: JobRequest, startups: Mapping[str, float]) -> _Size:
         like = JobRequest(
-            person="", project="", cores=request.cores, memory=request.memory, gpus=request.gpus, gpu_model=request.gpu_model,
-            nodes=request.nodes, walltime=request.walltime, max_price=request.max_price,
+            person="", project="", cores=request.cores, memory=request.memory, gpus=request.gpus,
+            gpu_model=request.gpu_model, nodes=request.nodes, walltime=request.walltime, max_price=request.max_price,
         )  # fmt: skip
         key = (like, request.app if startups else "")
         size = self._sizes.pop(key, None) or _Size(like)
@@ -233,12 +235,16 @@ class Board:
 class _View:
     """A board for one request: adds the facts of its person and its project, which no size includes."""
 
-    def __init__(self, board: Board, size: _Size, request: JobRequest, refused: Mapping[str, str], now: datetime) -> None:
+    def __init__(
+        self, board: Board, size: _Size, request: JobRequest, refused: Mapping[str, str], now: datetime
+    ) -> None:
         self.board, self.size, self.request, self.refused, self.now = board, size, request, refused, now
         self.only = {request.centre} if request.centre else {*request.centres}
         self.somewhere = bool(self.only or request.partition)
         if self.somewhere:
-            self.asked = {place for centre in self.only or board.centres() for place in board.places(centre) if self._named(place)}
+            self.asked = {
+                place for centre in self.only or board.centres() for place in board.places(centre) if self._named(place)
+            }
             self.fitting = sorted((size.judged[place].key, place) for place in self.asked if self._fits(place))
             self.shut: list[Place] = []
             self.count = len(self.fitting)
@@ -265,7 +271,10 @@ class _View:
         """Returns the first `most` places that fit, best first."""
         first = dict.fromkeys(islice((place for _, place in self.fitting if place[0] not in self.refused), most))
         near = [place for place in self.board.places(self.request.near) if self._fits(place)]
-        ranked = [judge(self.request, self._offer(place), self.now, self.board.forecast) for place in first | dict.fromkeys(near)]
+        ranked = [
+            judge(self.request, self._offer(place), self.now, self.board.forecast)
+            for place in first | dict.fromkeys(near)
+        ]
         return sorted(ranked, key=lambda one: self.board.policy(self.request, one))[:most] if near else ranked
 
     def refusals(self, most: int) -> list[Refusal]:
@@ -280,7 +289,10 @@ class _View:
         offers = [self._offer(place) for place in sorted(places, key=self._tie)[:most]]
         return [
             Refusal(
-                centre=one.centre, centre_name=one.centre_name, partition=one.partition, reason=refusal(self.request, one, self.board.rules)
+                centre=one.centre,
+                centre_name=one.centre_name,
+                partition=one.partition,
+                reason=refusal(self.request, one, self.board.rules),
             )
             for one in offers
         ]

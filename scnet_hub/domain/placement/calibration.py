@@ -102,7 +102,9 @@ class Calibration:
     def forecast(self) -> Forecast:
         """Returns the current ranges; the same object until something is learned."""
         if self._forecast is None:
-            self._forecast = Forecast({one: past.range() for one, past in self._past.items() if len(past.waits) >= _least(one)})
+            self._forecast = Forecast(
+                {one: past.range() for one, past in self._past.items() if len(past.waits) >= _least(one)}
+            )
         return self._forecast
 
     @property

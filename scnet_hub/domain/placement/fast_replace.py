@@ -1,5 +1,5 @@
-"""`dataclasses.replace` and the constructor of a frozen dataclass at a tenth and a third of their cost, which was most of
-the cost of a decision: for dataclasses without slots and checks.
+"""`dataclasses.replace` and the constructor of a frozen dataclass at a tenth and a third of their cost, which was most
+of the cost of a decision: for dataclasses without slots and checks.
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ class Hedge(Protocol):
     def extra_share(self) -> float: ...
 
 
-def due(rule: Hedge, *, live: int, asked_at: datetime, runs_since: datetime | None, pinned: bool, now: datetime) -> bool:
+def due(
+    rule: Hedge, *, live: int, asked_at: datetime, runs_since: datetime | None, pinned: bool, now: datetime
+) -> bool:
     """Tells whether a session that is not ready has waited long enough: `live` copies, the newest `asked_at`, one of
     them running since `runs_since` (None: none). A running copy has longer, to call home."""
     if not 0 < live < rule.copies:

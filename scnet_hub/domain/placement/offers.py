@@ -120,8 +120,8 @@ def offers_of(
     return [
         Offer(
             centre=spec.id, centre_name=spec.name, partition=offered.name, nodes=offered.nodes, cores=offered.cores,
-            memory=offered.memory, memory_per_core=spec.session.memory_per_core, gpus=offered.gpus, gpu_model=offered.gpu_model,
-            max_walltime=offered.max_walltime,
+            memory=offered.memory, memory_per_core=spec.session.memory_per_core, gpus=offered.gpus,
+            gpu_model=offered.gpu_model, max_walltime=offered.max_walltime,
             core_hour=_price(offered.tariff.core_hour), gpu_hour=_price(offered.gpu_price),
             gpus_priced=all(tariff.gpu_price(offered.gpu_model) is not None for _, tariff in offered.tariffs()),
             load=snapshot.partitions.get(offered.name) if snapshot else None,
@@ -150,7 +150,9 @@ def allotted(request: JobRequest, load: PartitionLoad | None, gpu_model: str = "
     if load is None or (load.core_unit == 1 and not load.node_gpus):
         return request
     cores, gpus = load.allotted(request.cores, request.gpus, request.nodes)
-    return replace(request, cores=cores, gpus=gpus, gpu_model=request.gpu_model or (gpu_model if gpus > request.gpus else ""))
+    return replace(
+        request, cores=cores, gpus=gpus, gpu_model=request.gpu_model or (gpu_model if gpus > request.gpus else "")
+    )
 
 
 def more_than_asked(request: JobRequest, offer: Offer) -> str:
@@ -158,8 +160,14 @@ def more_than_asked(request: JobRequest, offer: Offer) -> str:
     given = allotted(request, offer.load, offer.gpu_model)
     if offer.load is None or (given.cores, given.gpus) == (request.cores, request.gpus):
         return ""
-    asked, taken = (" and ".join((count(one.cores, "core"), *([count(one.gpus, "GPU")] if given.gpus else []))) for one in (request, given))
-    return f"{offer.title} gives a node's cores in steps of {offer.load.core_unit}: asked for {asked}, allocated and paid for {taken}."
+    asked, taken = (
+        " and ".join((count(one.cores, "core"), *([count(one.gpus, "GPU")] if given.gpus else [])))
+        for one in (request, given)
+    )
+    return (
+        f"{offer.title} gives a node's cores in steps of {offer.load.core_unit}: asked for {asked}, allocated and "
+        f"paid for {taken}."
+    )
 
 
 def count(number: int, noun: str) -> str:

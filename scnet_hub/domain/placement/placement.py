@@ -21,9 +21,9 @@ from .rules import RULES, Rule, refusal
 from .wait_model import Chance, Wait, expect
 
 __all__ = [
-    "POLICIES", "RULES", "Calibration", "Chance", "Forecast", "Inputs", "Offer", "Outlook", "Placement", "Policy", "Range", "Ranked",
-    "Refusal", "Rule", "Shape", "Usual", "Wait", "allotted", "expect", "hourly_of", "look", "memory_of", "more_than_asked", "offers_of",
-    "place", "rank", "refused", "shape_of", "soonest",
+    "POLICIES", "RULES", "Calibration", "Chance", "Forecast", "Inputs", "Offer", "Outlook", "Placement", "Policy",
+    "Range", "Ranked", "Refusal", "Rule", "Shape", "Usual", "Wait", "allotted", "expect", "hourly_of", "look",
+    "memory_of", "more_than_asked", "offers_of", "place", "rank", "refused", "shape_of", "soonest",
 ]  # fmt: skip
 
 
@@ -124,14 +124,26 @@ def rank(
 
 
 def answer(
-    request: JobRequest, now: datetime, ranked: Sequence[Ranked], refusals: Sequence[Refusal], *, more: int = 0, more_refused: int = 0
+    request: JobRequest,
+    now: datetime,
+    ranked: Sequence[Ranked],
+    refusals: Sequence[Refusal],
+    *,
+    more: int = 0,
+    more_refused: int = 0,
 ) -> Placement:
     """Returns the decision with its reasons, from the ranked and refused offers; `more` and `more_refused` are not
     listed."""
     reasoned = _with_reasons(request, ranked)
     reason = reasoned[0].reason if reasoned else _nowhere(request, refusals, more_refused)
     return Placement(
-        request=request, decided_at=now, reason=reason, ranked=reasoned, refusals=tuple(refusals), more=more, more_refused=more_refused
+        request=request,
+        decided_at=now,
+        reason=reason,
+        ranked=reasoned,
+        refusals=tuple(refusals),
+        more=more,
+        more_refused=more_refused,
     )
 
 
@@ -140,7 +152,11 @@ def refused(placement: Placement) -> NoPlacement:
     return NoPlacement(
         placement.reason,
         hint="Ask for less, for a shorter time, or without a fixed centre; each centre's reason is listed.",
-        details={"refusals": [{"centre": one.centre, "partition": one.partition, "reason": one.reason} for one in placement.refusals]},
+        details={
+            "refusals": [
+                {"centre": one.centre, "partition": one.partition, "reason": one.reason} for one in placement.refusals
+            ]
+        },
     )
 
 
@@ -157,7 +173,9 @@ def _nowhere(request: JobRequest, refusals: Sequence[Refusal], unlisted: int) ->
     request."""
     if not refusals:
         return "The federation has no centres yet."
-    chosen = [one for one in refusals if request.centre in ("", one.centre) and request.partition in ("", one.partition)] or refusals
+    chosen = [
+        one for one in refusals if request.centre in ("", one.centre) and request.partition in ("", one.partition)
+    ] or refusals
     listed = "; ".join(f"{one.centre_name or one.centre}/{one.partition}: {one.reason}" for one in chosen[:3])
     hidden = max(0, len(chosen) - 3) + (0 if request.centre and chosen is not refusals else unlisted)
     more = f"; and {hidden} more" if hidden else ""

@@ -131,10 +131,15 @@ POLICIES: dict[str, Policy] = {"soonest": soonest, "cheapest": cheapest}
 def why_best(request: JobRequest, best: Ranked, second: Ranked | None) -> str:
     """Returns the sentence for the best, with the runner-up: "Alpha, partition cpu: would start now; 12 cores free (25
     % full), ..."."""
-    rest = f" Runner-up: {second.offer.title}, {why_after(request, second, best)}." if second else " No other centre fits."
+    rest = (
+        f" Runner-up: {second.offer.title}, {why_after(request, second, best)}." if second else " No other centre fits."
+    )
     if request.centre and (second is None or second.offer.centre == best.offer.centre):
         rest = " You chose this centre."
-    return f"{best.offer.title}: would start {best.wait.words}{_promise(best)}; {_room(request, best)}; {_price(request, best)}.{rest}"
+    return (
+        f"{best.offer.title}: would start {best.wait.words}{_promise(best)}; {_room(request, best)}; "
+        f"{_price(request, best)}.{rest}"
+    )
 
 
 def why_after(request: JobRequest, other: Ranked, best: Ranked) -> str:

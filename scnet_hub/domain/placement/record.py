@@ -54,7 +54,11 @@ def encode(inputs: Inputs, at: datetime) -> tuple[Json, Mapping[Snapshot, Loads]
     loads: dict[Snapshot, dict[str, PartitionLoad]] = {}
     own = [_own(offer, at, loads) for offer in inputs.as_judged()]
     centres = {offer.centre for offer in inputs.offers}
-    ranges = [[*kind, *promised] for kind, promised in inputs.forecast.ranges.items() if not kind.centre or kind.centre in centres]
+    ranges = [
+        [*kind, *promised]
+        for kind, promised in inputs.forecast.ranges.items()
+        if not kind.centre or kind.centre in centres
+    ]
     weights = [getattr(inputs.weights, name) for name in _WEIGHTS]
     return {"policy": inputs.policy, "weights": weights, "offers": own, "ranges": ranges}, loads
 
@@ -148,7 +152,9 @@ _ENCODE: dict[str, Callable[[Any], Any]] = {
     "blocked": lambda one: one and one.model_dump(mode="json"),
 }
 _DECODE: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("max_walltime", "max_age", "age", "open_for"), lambda value: None if value is None else value * MICROSECOND),
+    **dict.fromkeys(
+        ("max_walltime", "max_age", "age", "open_for"), lambda value: None if value is None else value * MICROSECOND
+    ),
     **dict.fromkeys(("core_hour", "gpu_hour"), lambda value: Amount(*value)),
     "maintenance": lambda found: tuple(Maintenance(**one) for one in found),
     "announcements": lambda found: tuple(Announcement(**one) for one in found),
@@ -170,13 +176,25 @@ def decode_loads(document: Json, taken_at: datetime) -> dict[str, PartitionLoad]
 
 def encode_load(load: PartitionLoad, taken_at: datetime) -> Json:
     """Encodes a load. Times are seconds, exact to the microsecond; those of running jobs count from `taken_at`."""
-    counts = [load.name, load.queued_jobs, load.queued_cores, load.running_jobs, _duration(load.max_walltime), load.up, load.reserves]
-    nodes = [
-        _cut([n.name, n.cores, n.cores_used, n.memory, n.memory_used, n.gpus, n.gpus_used, n.gpu_model, n.up], _NODE) for n in load.nodes
+    counts = [
+        load.name,
+        load.queued_jobs,
+        load.queued_cores,
+        load.running_jobs,
+        _duration(load.max_walltime),
+        load.up,
+        load.reserves,
     ]
-    running = [_cut([_seconds(one.ends_at - taken_at), one.cores, one.gpus, one.nodes, one.node], _JOB) for one in load.running]
+    nodes = [
+        _cut([n.name, n.cores, n.cores_used, n.memory, n.memory_used, n.gpus, n.gpus_used, n.gpu_model, n.up], _NODE)
+        for n in load.nodes
+    ]
+    running = [
+        _cut([_seconds(one.ends_at - taken_at), one.cores, one.gpus, one.nodes, one.node], _JOB) for one in load.running
+    ]
     waiting = [
-        _cut([None if one.walltime is None else _seconds(one.walltime), one.cores, one.gpus, one.nodes], _JOB[:4]) for one in load.waiting
+        _cut([None if one.walltime is None else _seconds(one.walltime), one.cores, one.gpus, one.nodes], _JOB[:4])
+        for one in load.waiting
     ]
     looks = load.backfill
     given = {"given": [load.core_unit, load.node_gpus]} if (load.core_unit, load.node_gpus) != (1, 0) else {}
@@ -189,8 +207,8 @@ def decode_load(document: Json, taken_at: datetime) -> PartitionLoad:
     last, every, *depth = document.get("backfill", (None, None))
     core_unit, node_gpus = document.get("given", (1, 0))
     return PartitionLoad(
-        name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up, reserves=reserves,
-        core_unit=core_unit, node_gpus=node_gpus,
+        name=name, queued_jobs=queued_jobs, queued_cores=queued_cores, running_jobs=running_jobs, up=up,
+        reserves=reserves, core_unit=core_unit, node_gpus=node_gpus,
         max_walltime=None if limit is None else limit * MICROSECOND,
         nodes=tuple(NodeLoad(**dict(zip(_NODE_FIELDS, _whole(row, _NODE), strict=True))) for row in document["nodes"]),
         running=tuple(_booking(taken_at, *_whole(row, _JOB)) for row in document["running"]),

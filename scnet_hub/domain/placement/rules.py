@@ -39,7 +39,11 @@ def affordable(request: JobRequest, offer: Offer) -> str:
     if request.max_price is None:
         return ""
     price = hourly_of(request, offer)
-    return f"costs {price} an hour; the limit is {credits(request.max_price)}" if price > credits(request.max_price) else ""
+    return (
+        f"costs {price} an hour; the limit is {credits(request.max_price)}"
+        if price > credits(request.max_price)
+        else ""
+    )
 
 
 def up(request: JobRequest, offer: Offer) -> str:
@@ -61,7 +65,11 @@ def walltime(request: JobRequest, offer: Offer) -> str:
     limit = offer.max_walltime
     if offer.load and offer.load.max_walltime:
         limit = min(limit, offer.load.max_walltime)
-    return f"needs {format_duration(request.walltime)}; the limit is {format_duration(limit)}" if request.walltime > limit else ""
+    return (
+        f"needs {format_duration(request.walltime)}; the limit is {format_duration(limit)}"
+        if request.walltime > limit
+        else ""
+    )
 
 
 def maintenance(request: JobRequest, offer: Offer) -> str:
@@ -102,12 +110,18 @@ def gpus(request: JobRequest, offer: Offer) -> str:
     need = shape_of(request, offer).gpus
     if need <= offer.gpus:
         return ""
-    return f"needs {count(need, 'GPU')} on one node; " + (f"the largest has {offer.gpus}" if offer.gpus else "it has no GPU")
+    return f"needs {count(need, 'GPU')} on one node; " + (
+        f"the largest has {offer.gpus}" if offer.gpus else "it has no GPU"
+    )
 
 
 def priced(request: JobRequest, offer: Offer) -> str:
     """Refuses GPUs without a price. They are not free: they could never be charged, and would look the cheapest."""
-    return "its GPUs have no price: ask its centre's administrators to set it" if request.gpus and not offer.gpus_priced else ""
+    return (
+        "its GPUs have no price: ask its centre's administrators to set it"
+        if request.gpus and not offer.gpus_priced
+        else ""
+    )
 
 
 def memory(request: JobRequest, offer: Offer) -> str:
@@ -116,7 +130,9 @@ def memory(request: JobRequest, offer: Offer) -> str:
     need = shape_of(request, offer).memory
     if need <= offer.memory:
         return ""
-    share = "" if request.memory else f" ({format_memory(offer.memory_per_core)} per core, as the request names no amount)"
+    share = (
+        "" if request.memory else f" ({format_memory(offer.memory_per_core)} per core, as the request names no amount)"
+    )
     return f"needs {format_memory(need)} of memory on one node{share}; the largest has {format_memory(offer.memory)}"
 
 
@@ -127,12 +143,15 @@ def working(request: JobRequest, offer: Offer) -> str:
     able = offer.seen.could_hold(shape_of(request, offer))
     if able >= request.nodes:
         return ""
-    return f"needs {count(request.nodes, 'node')} of that size; of its {offer.seen.working} working nodes, {able} can take it"
+    return (
+        f"needs {count(request.nodes, 'node')} of that size; of its {offer.seen.working} working nodes, {able} can "
+        "take it"
+    )
 
 
 RULES: tuple[Rule, ...] = (
-    pinned, allowed, entitled, announced, up, fresh, cores, gpus, gpu_model, priced, memory, nodes, walltime, maintenance, affordable,
-    working,
+    pinned, allowed, entitled, announced, up, fresh, cores, gpus, gpu_model, priced, memory, nodes, walltime,
+    maintenance, affordable, working,
 )  # fmt: skip
 
 

@@ -64,14 +64,20 @@ def expect(request: JobRequest, offer: Offer, now: datetime) -> Wait:
     fits = seen.holds(shape) >= nodes
     if fits and not seen.queued:
         return AT_ONCE
-    if fits and _looked_at(seen) and (seen.plan is None or seen.plan.holds(shape.cores, shape.gpus, nodes, now, request.walltime)):
+    if (
+        fits
+        and _looked_at(seen)
+        and (seen.plan is None or seen.plan.holds(shape.cores, shape.gpus, nodes, now, request.walltime))
+    ):
         look = seen.backfill.after(now + timedelta(seconds=START_SECONDS)) if seen.backfill else None
         seconds = (look - now).total_seconds() if look else BACKFILL_SECONDS
         return Wait(Chance.HOLE, f"within a minute, beside {_jobs(seen.queued)}", seconds, look)
     turn = _turn(seen, cores, gpus)
     if not seen.queued:
         by_limits = _until(seen.frees(cores, gpus), now)
-        return Wait(Chance.NEXT, "next, when a job ends there", min((one for one in (turn, by_limits) if one), default=None))
+        return Wait(
+            Chance.NEXT, "next, when a job ends there", min((one for one in (turn, by_limits) if one), default=None)
+        )
     if fits and seen.plan:  # the free cores are reserved for a job of the queue
         kept = _until(seen.plan.earliest(shape.cores, shape.gpus, nodes, request.walltime), now)
         turn = max((one for one in (turn, kept) if one), default=None)
@@ -101,7 +107,9 @@ def _turn(seen: Outlook, cores: int, gpus: int) -> float | None:
     (rank correlation 0.6), and the order by limits hardly does (0.1)."""
     if not seen.running:
         return None
-    ends = max(_ends(cores, seen.cores_free, seen.cores, seen.running), _ends(gpus, seen.gpus_free, seen.gpus, seen.running))
+    ends = max(
+        _ends(cores, seen.cores_free, seen.cores, seen.running), _ends(gpus, seen.gpus_free, seen.gpus, seen.running)
+    )
     return min(max(TURN_SECONDS, END_SECONDS * (seen.queued + ends) / seen.running), LONGEST_SECONDS)
 
 

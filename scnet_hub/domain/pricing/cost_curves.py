@@ -26,7 +26,9 @@ class Course:
     def __init__(self, tariff: Tariff, amounts: Mapping[str, Quantity], since: datetime, until: datetime) -> None:
         self.unit, self.edges = tariff.unit, [since, *tariff.cuts(since, until)]
         self._rates = [_rate(tariff, amounts, edge) for edge in self.edges]
-        whole = [_cost(rate, end - start) for rate, (start, end) in zip(self._rates, pairwise(self.edges), strict=False)]
+        whole = [
+            _cost(rate, end - start) for rate, (start, end) in zip(self._rates, pairwise(self.edges), strict=False)
+        ]
         self._before = [*accumulate(whole, initial=0)]  # of the segments before each edge
 
     def micros(self, start: datetime, end: datetime) -> int:

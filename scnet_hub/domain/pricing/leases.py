@@ -104,7 +104,9 @@ def _months(start: datetime, end: datetime, zone: str) -> Iterator[datetime]:
         edge = period_of(edge, zone).end
 
 
-def longest(cost_until: Callable[[datetime], Amount], after: datetime, before: datetime, limit: Amount) -> datetime | None:
+def longest(
+    cost_until: Callable[[datetime], Amount], after: datetime, before: datetime, limit: Amount
+) -> datetime | None:
     """Returns the latest whole minute from `after`, at least one step later, until which the cost is at most `limit`;
     None if there is none."""
     least, most = STEP // timedelta(minutes=1), (before - after) // timedelta(minutes=1)

@@ -74,14 +74,19 @@ class Quote:
         ]
         if self.first_for < self.walltime:
             lines.append(
-                f"It holds {self.first} at first, for {format_duration(self.first_for)}, and more while it runs, up to {self.max}."
+                f"It holds {self.first} at first, for {format_duration(self.first_for)}, and more while it runs, "
+                f"up to {self.max}."
             )
         if self.available is None or self.after is None or self.after_first is None:
             return tuple(lines)
         if self.after_first.micros < 0:
             return (*lines, f"{self.available} are available: {-self.after_first} too few.")
         when = "while it runs" if self.first_for >= self.walltime else "when it starts"
-        return (*lines, f"Of {self.available} available, {self.after_first} are left {when}, and probably {self.after} when it ends.")
+        return (
+            *lines,
+            f"Of {self.available} available, {self.after_first} are left {when}, and probably {self.after} when "
+            "it ends.",
+        )
 
     def __str__(self) -> str:
         return "\n".join(self.sentences())
@@ -97,9 +102,9 @@ def quote(
     history: Sequence[float] = (),
     first_for: timedelta | None = None,
 ) -> Quote:
-    """Returns the quote for `request`, whose memory is what it gets, by `tariff`. `starts_at` is when it probably starts
-    (None: now), `starts_by` until when the quote holds (None: two weeks after that); `history` are the shares of their
-    walltime that such sessions used, `first_for` how long the first hold of its lease lasts (None: its walltime).
+    """Returns the quote for `request`, whose memory is what it gets, by `tariff`. `starts_at` is when it probably
+    starts (None: now), `starts_by` until when the quote holds (None: two weeks after that); `history` are the shares of
+    their walltime that such sessions used, `first_for` how long the first hold of its lease lasts (None: its walltime).
     Raises NoPrice if something it needs has no price at some time that it may run, ValueError without a walltime."""
     if request.walltime <= timedelta():
         raise ValueError(f"a quote needs a walltime: {request.walltime}")
@@ -128,7 +133,9 @@ def quote(
         first=first,
         rounding=rounding,
         why={
-            "low": "the minimum of a session" if briefly.top_up else f"it ends after {format_duration(shortest)}; free if it never starts",
+            "low": "the minimum of a session"
+            if briefly.top_up
+            else f"it ends after {format_duration(shortest)}; free if it never starts",
             "expected": f"{said}, {format_duration(likely)} of {format_duration(request.walltime)}",
             "max": f"the whole walltime{dearly if cuts else ''}, {whole.formula}",
         },
@@ -139,7 +146,13 @@ def quote(
 
 
 def most(
-    request: JobRequest, tariff: Tariff, start: datetime, limit: datetime, *, memory: int = 0, walltime: timedelta | None = None
+    request: JobRequest,
+    tariff: Tariff,
+    start: datetime,
+    limit: datetime,
+    *,
+    memory: int = 0,
+    walltime: timedelta | None = None,
 ) -> Amount:
     """Returns the most that a run costs that starts between the two times and lasts no longer than `walltime` (None:
     the request's): a quote's max, and the hold. Raises NoPrice."""

@@ -74,7 +74,9 @@ def seconds(duration: timedelta) -> Fraction:
 
 def hourly(amounts: Mapping[str, Quantity], rates: Rates) -> Fraction:
     """Returns micro-units for an hour of holding these amounts, after the sale; not rounded. Raises NoPrice."""
-    return sum((Fraction(amount) * rates.price(meter) for meter, amount in amounts.items() if amount), Fraction(0)) * _paid(rates)
+    return sum(
+        (Fraction(amount) * rates.price(meter) for meter, amount in amounts.items() if amount), Fraction(0)
+    ) * _paid(rates)
 
 
 def segment_cost(quantities: Mapping[str, Quantity], rates: Rates, duration: timedelta = NO_TIME) -> Cost:
@@ -83,15 +85,21 @@ def segment_cost(quantities: Mapping[str, Quantity], rates: Rates, duration: tim
     then nothing of the segment is charged."""
     for meter, quantity in quantities.items():
         if type(quantity) not in (int, Fraction) or quantity < 0:
-            raise ValueError(f"{meter}: {quantity!r} is not a valid quantity: it must be a whole number or a fraction, 0 or more")
+            raise ValueError(
+                f"{meter}: {quantity!r} is not a valid quantity: it must be a whole number or a fraction, 0 or more"
+            )
     taken = {meter: quantity for meter, quantity in quantities.items() if quantity and rates.price(meter)}
     by_time = {meter: quantity for meter, quantity in taken.items() if timed(meter)}
     by_unit = {meter: quantity for meter, quantity in taken.items() if not timed(meter)}
-    micros = hourly(by_time, rates) / HOUR + sum(Fraction(quantity) * rates.price(meter) for meter, quantity in by_unit.items())
+    micros = hourly(by_time, rates) / HOUR + sum(
+        Fraction(quantity) * rates.price(meter) for meter, quantity in by_unit.items()
+    )
     amount = Amount(-(-micros.numerator // micros.denominator), rates.unit)
     pieces = [_time_part(by_time, rates, seconds(duration))] if by_time else []
     pieces += [_unit_part(by_unit, rates)] if by_unit else []
-    words = f"{' + '.join(pieces) or 'nothing used'} = {exact(amount)}{'' if micros.denominator == 1 else ', rounded up'}"
+    words = (
+        f"{' + '.join(pieces) or 'nothing used'} = {exact(amount)}{'' if micros.denominator == 1 else ', rounded up'}"
+    )
     return Cost(amount=amount, formula=words + (f" ({rates.version})" if rates.version else ""))
 
 
@@ -101,17 +109,24 @@ def bill(costs: Iterable[Cost], minimum: Amount) -> Bill:
     refunded) has no minimum."""
     parts = tuple(costs)
     missing = minimum - sum((cost.amount for cost in parts), Amount(0, minimum.unit))
-    return Bill(costs=parts, top_up=missing if parts and missing.micros > 0 else Amount(0, minimum.unit), minimum=minimum)
+    return Bill(
+        costs=parts, top_up=missing if parts and missing.micros > 0 else Amount(0, minimum.unit), minimum=minimum
+    )
 
 
-def bill_of_run(tariff: Tariff, amounts: Mapping[str, Quantity], start: datetime, end: datetime, cuts: Sequence[datetime] = ()) -> Bill:
+def bill_of_run(
+    tariff: Tariff, amounts: Mapping[str, Quantity], start: datetime, end: datetime, cuts: Sequence[datetime] = ()
+) -> Bill:
     """Returns the cost of holding these amounts from `start` to `end`, cut where the rates change and at `cuts` (the
     ends of months). The price of a segment is the one at its start; the minimum is the one at the session's start,
     which a run of length 0 costs too. Raises NoPrice."""
     first = tariff.at(start)
     inner = {*tariff.cuts(start, end), *(cut for cut in cuts if start < cut < end)}
     edges = [start, *sorted(inner), end] if start <= end else []
-    costs = (segment_cost(used(amounts, after - before), tariff.at(before), after - before) for before, after in pairwise(edges))
+    costs = (
+        segment_cost(used(amounts, after - before), tariff.at(before), after - before)
+        for before, after in pairwise(edges)
+    )
     return bill(costs, Amount(first.minimum, tariff.unit))
 
 
@@ -136,14 +151,20 @@ def _time_part(quantities: Mapping[str, Quantity], rates: Rates, duration: Fract
     x 1.2) credits/h"."""
     amounts = {meter: Fraction(quantity) / duration for meter, quantity in quantities.items()} if duration else {}
     plain = amounts and all(_is_plain(amount) for amount in amounts.values())
-    terms = [_term(meter, amount, rates, "" if plain else "-second") for meter, amount in (amounts if plain else quantities).items()]
+    terms = [
+        _term(meter, amount, rates, "" if plain else "-second")
+        for meter, amount in (amounts if plain else quantities).items()
+    ]
     time = f"{_number(duration)} s" if plain else "1 s"
     sale = f" x {_number(_paid(rates) * 100)} % ({rates.sale})" if rates.off else ""
     return f"({' + '.join(terms)}) {_coin(rates.unit)}/h x {time}{sale}"
 
 
 def _unit_part(quantities: Mapping[str, Quantity], rates: Rates) -> str:
-    return f"({' + '.join(_term(meter, quantity, rates, '') for meter, quantity in quantities.items())}) {_coin(rates.unit)}"
+    return (
+        f"({' + '.join(_term(meter, quantity, rates, '') for meter, quantity in quantities.items())}) "
+        f"{_coin(rates.unit)}"
+    )
 
 
 def _term(meter: str, amount: Quantity, rates: Rates, each: str) -> str:
@@ -151,7 +172,10 @@ def _term(meter: str, amount: Quantity, rates: Rates, each: str) -> str:
     kind, _, model = meter.partition(":")
     word = COUNTED.get(kind, kind) + each
     plural = "s" if amount != 1 and not word.endswith("GiB") else ""
-    return f"{_number(amount)} {word}{plural}{f' {model}' if model else ''} x {_number(Fraction(rates.price(meter), MICRO))}"
+    return (
+        f"{_number(amount)} {word}{plural}{f' {model}' if model else ''} x "
+        f"{_number(Fraction(rates.price(meter), MICRO))}"
+    )
 
 
 def _is_plain(number: Fraction) -> bool:

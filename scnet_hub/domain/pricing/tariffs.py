@@ -82,7 +82,11 @@ class Sale:
         return (minute >= self.opens and self._begins(day)) or (minute < self.closes and self._begins(day - DAY))
 
     def _begins(self, day: date) -> bool:
-        return day.weekday() in self.days and (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+        return (
+            day.weekday() in self.days
+            and (self.first is None or self.first <= day)
+            and (self.last is None or day <= self.last)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,8 @@ class Rates:
         price = self.find(meter)
         if price is None:
             raise NoPrice(
-                f"{self.place or 'This partition'} has no price for {meter}{f' ({self.version})' if self.version else ''}.",
+                f"{self.place or 'This partition'} has no price for "
+                f"{meter}{f' ({self.version})' if self.version else ''}.",
                 hint=_REMEDIES.get(meter.partition(":")[0], f"Give {meter} a price."),
                 details={"meter": meter, "place": self.place},
             )
@@ -144,7 +149,8 @@ class Tariff:
         begun = [version for version in self.versions if version.since is None or version.since <= instant]
         if not begun:
             raise NoPrice(
-                f"{self.place or 'This partition'} has no price at {wall_words(instant, self.zone)}: its first price begins later.",
+                f"{self.place or 'This partition'} has no price at {wall_words(instant, self.zone)}: its first "
+                "price begins later.",
                 hint="Add a tariff without valid_from to the centre's page: it holds from the beginning.",
                 details={"place": self.place, "at": instant.isoformat()},
             )
@@ -230,7 +236,13 @@ def rewritten(old: Tariff, new: Tariff, start: datetime, now: datetime) -> str:
         changed = [meter for meter, price in meters.items() if price is not None and price != after.find(meter)]
         changed += [name for name in ("minimum", "off") if getattr(before, name) != getattr(after, name)]
         if changed:
-            what = "the sale" if changed[0] == "off" else f"the price of {changed[0]}" if changed[0] in meters else "the minimum"
+            what = (
+                "the sale"
+                if changed[0] == "off"
+                else f"the price of {changed[0]}"
+                if changed[0] in meters
+                else "the minimum"
+            )
             where, when = new.place or "This partition", wall_words(instant, new.zone)
             return f"{where} would have a different price at {when}, which is in the past: {what} differs."
     return ""
@@ -243,7 +255,8 @@ def tariff_of(spec: CentreSpec, partition: PartitionSpec) -> Tariff:
     """Returns the tariff of a partition in the centre's page."""
     return Tariff(
         versions=tuple(
-            Version(since=since, prices=_prices(tariff), minimum=credits(tariff.minimum).micros) for since, tariff in partition.tariffs()
+            Version(since=since, prices=_prices(tariff), minimum=credits(tariff.minimum).micros)
+            for since, tariff in partition.tariffs()
         ),
         sales=tuple(_sale(sale) for sale in partition.sale),
         zone=spec.time_zone,
@@ -254,7 +267,11 @@ def tariff_of(spec: CentreSpec, partition: PartitionSpec) -> Tariff:
 
 def _prices(tariff: TariffSpec) -> dict[str, int]:
     by_model = tariff.gpu_hour if isinstance(tariff.gpu_hour, dict) else {OTHER: tariff.gpu_hour}
-    gpus = {gpu_meter("" if model == OTHER else model): credits(price).micros for model, price in by_model.items() if price is not None}
+    gpus = {
+        gpu_meter("" if model == OTHER else model): credits(price).micros
+        for model, price in by_model.items()
+        if price is not None
+    }
     return {CORE: credits(tariff.core_hour).micros, MEMORY: credits(tariff.gib_hour).micros, **gpus}
 
 

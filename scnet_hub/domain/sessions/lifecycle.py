@@ -50,7 +50,8 @@ EVENTS: Mapping[str, str] = {
     "stop": "a stop was requested, another copy won, or its centre says that it can never start",
     "withdrawn": "its centre certainly never took it, and will not be asked again",
     "ends": "its centre's queue or accounting says that it ended",
-    "written off": "its centre answers, and has not known it for longer than the page's `forget_after`; or an operator says so",
+    "written off": "its centre answers, and has not known it for longer than the page's `forget_after`; or an "
+    "operator says so",
     "settled": "its usage record is in, or nothing ran",
 }
 
@@ -82,14 +83,23 @@ def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
     if status.state is JobState.UNKNOWN:
         return _changed(row, _unknown(row, status))
     wanted: dict[str, Any] = {
-        "unknown_since": None, "unknown_why": "", "forgotten_since": None, "reason": status.reason, "place_in_queue": status.place,
-        "node": status.node or row.node,
+        "unknown_since": None, "unknown_why": "", "forgotten_since": None, "reason": status.reason,
+        "place_in_queue": status.place, "node": status.node or row.node,
     }  # fmt: skip
     if status.state.ended:
-        wanted |= {"job_state": step(row.job_state, "ends"), "job_live": False, "job_ended_at": status.seen_at, "secret": ""}
+        wanted |= {
+            "job_state": step(row.job_state, "ends"),
+            "job_live": False,
+            "job_ended_at": status.seen_at,
+            "secret": "",
+        }
         wanted |= {"place_in_queue": 0, "job_end": end_reason(row, status)}
     elif status.state is JobState.RUNNING:
-        wanted |= {"started_at": row.started_at or status.seen_at, "reason": "", "job_state": step(row.job_state, "runs")}
+        wanted |= {
+            "started_at": row.started_at or status.seen_at,
+            "reason": "",
+            "job_state": step(row.job_state, "runs"),
+        }
     else:
         wanted["job_state"] = step(row.job_state, "waits")
     return _changed(row, wanted)
@@ -113,7 +123,9 @@ def end_reason(row: SessionRow, status: JobStatus) -> str:
     if row.job_cancelled_at:
         return row.job_end or ON_REQUEST
     asked = row.request
-    return endings.happened(status.state.value, status.reason, walltime=timedelta(seconds=asked["walltime_s"]), memory=asked["memory"])
+    return endings.happened(
+        status.state.value, status.reason, walltime=timedelta(seconds=asked["walltime_s"]), memory=asked["memory"]
+    )
 
 
 def event_line(row: SessionRow, change: Mapping[str, Any]) -> str:
@@ -122,9 +134,17 @@ def event_line(row: SessionRow, change: Mapping[str, Any]) -> str:
     if change.get("unknown_since"):
         return f"{row.centre} cannot report the state of the job: {change['unknown_why']}. The session is kept."
     if state == ENDED:
-        return f"{row.centre}: {change.get('job_end', row.job_end)}" if row.number > 1 else str(change.get("job_end", row.job_end))
+        return (
+            f"{row.centre}: {change.get('job_end', row.job_end)}"
+            if row.number > 1
+            else str(change.get("job_end", row.job_end))
+        )
     if state == STARTING:
-        return f"Running at {row.centre}" + (f" on {change['node']}" if change.get("node") else "") + ": the session is starting."
+        return (
+            f"Running at {row.centre}"
+            + (f" on {change['node']}" if change.get("node") else "")
+            + ": the session is starting."
+        )
     reason, place = change.get("reason", row.reason), change.get("place_in_queue", row.place_in_queue)
     if (state or row.job_state) == QUEUED and (state or "reason" in change or "place_in_queue" in change):
         where = f"number {place} in the queue" if place else "in the queue"

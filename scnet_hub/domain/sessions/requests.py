@@ -34,8 +34,16 @@ def job_request(person: str, options: Mapping[str, Any]) -> JobRequest:
         raise BadOption("The options must be a JSON object.")
     unknown = sorted(str(key)[:40] for key in set(options) - KNOWN)
     if unknown:
-        raise BadOption(f"Unknown option {unknown[0]!r}.", hint=f"Known: {', '.join(sorted(KNOWN))}.", details={"unknown": unknown[:10]})
-    given = {field.name: CHECKS[field.kind](field, value) for field in FIELDS if (value := options.get(field.name)) not in (None, "")}
+        raise BadOption(
+            f"Unknown option {unknown[0]!r}.",
+            hint=f"Known: {', '.join(sorted(KNOWN))}.",
+            details={"unknown": unknown[:10]},
+        )
+    given = {
+        field.name: CHECKS[field.kind](field, value)
+        for field in FIELDS
+        if (value := options.get(field.name)) not in (None, "")
+    }
     nodes = given.get("nodes", 1)
     if given.get("cores", 1) % nodes or given.get("gpus", 0) % nodes:
         raise BadOption(f"nodes: cores and gpus are the whole job's and must be multiples of {nodes} nodes.")
@@ -87,7 +95,9 @@ def _walltime(field: Field, value: Any) -> timedelta:
         raise BadOption(f"{field.name}: not a number.")
     duration = parse_walltime(value)
     if not MIN_WALLTIME <= duration <= MAX_WALLTIME:
-        raise BadOption(f"{field.name}: must be from 1 minute to 366 days.", hint="Write it like 30m, 2h or 1-12:00:00.")
+        raise BadOption(
+            f"{field.name}: must be from 1 minute to 366 days.", hint="Write it like 30m, 2h or 1-12:00:00."
+        )
     return duration
 
 
@@ -102,8 +112,8 @@ CHECKS: Mapping[Kind, Callable[[Field, Any], Any]] = {
 
 
 def payload(kind: str, argv: Any, env: Any, files: Any = None) -> dict[str, Any]:
-    """The argv and environment of a job that is not a lab: lists and mappings of text, 64 KiB in all; for a batch job the
-    files sent along too, base64 by name."""
+    """The argv and environment of a job that is not a lab: lists and mappings of text, 64 KiB in all; for a batch job
+    the files sent along too, base64 by name."""
     if not isinstance(argv, list) or not argv or not all(isinstance(word, str) and word for word in argv[:1]):
         raise BadOption(f"argv: a {kind} session needs a list of words, the program first.")
     env = {} if env is None else env
@@ -119,7 +129,9 @@ def payload(kind: str, argv: Any, env: Any, files: Any = None) -> dict[str, Any]
     if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,199}", name) for name in env):
         raise BadOption("env: names are letters, digits and '_'.")
     if sum(len(word.encode()) for word in words) > MAX_PAYLOAD:
-        raise BadOption(f"argv and env are over {MAX_PAYLOAD // 1024} KiB together.", hint="Put large inputs into a file.")
+        raise BadOption(
+            f"argv and env are over {MAX_PAYLOAD // 1024} KiB together.", hint="Put large inputs into a file."
+        )
     sent = {"files": _files(kind, files)} if files else {}
     return {"argv": list(argv), "env": dict(env), **sent}
 

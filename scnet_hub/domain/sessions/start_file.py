@@ -38,7 +38,8 @@ def path(spec: CentreSpec, row: SessionRow, name: str) -> str:
 def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
     request = names.request_of(row.request)
     return JobSpec(
-        name=names.job_name(row), partition=row.partition, cores=request.cores, gpus=request.gpus, gpu_model=request.gpu_model,
+        name=names.job_name(row), partition=row.partition, cores=request.cores, gpus=request.gpus,
+        gpu_model=request.gpu_model,
         argv=(spec.session.python, "-P", "-m", "scnet_hub.node.start", path(spec, row, "start.json")),
         memory=request.memory or request.cores * spec.session.memory_per_core, nodes=request.nodes,
         walltime=request.walltime, output=path(spec, row, "log"), directory=path(spec, row, ""),

@@ -25,23 +25,27 @@ from .statements import MONEY
 
 VERSION = "1.2"
 MANDATORY = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart", "ChargeCategory",
-    "ChargeClass", "ChargeDescription", "ChargePeriodEnd", "ChargePeriodStart", "ContractedCost", "EffectiveCost", "InvoiceIssuerName",
-    "ListCost", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName",
+    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart",
+    "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargePeriodEnd", "ChargePeriodStart", "ContractedCost",
+    "EffectiveCost", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName",
+    "ServiceCategory", "ServiceName",
 )  # fmt: skip
 OTHERS = (
-    "BillingAccountType", "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "InvoiceId", "ListUnitPrice",
-    "PricingCurrency", "PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost", "PricingCurrencyListUnitPrice", "RegionId",
-    "RegionName", "ResourceId", "ResourceName", "ResourceType", "ServiceSubcategory", "SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId",
-    "SubAccountId", "SubAccountName", "Tags",
+    "BillingAccountType", "ChargeFrequency", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "InvoiceId",
+    "ListUnitPrice", "PricingCurrency", "PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice", "RegionId", "RegionName", "ResourceId", "ResourceName", "ResourceType",
+    "ServiceSubcategory", "SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName",
+    "Tags",
 )  # fmt: skip
 OWN = (
-    "x_Book", "x_CorrectedPeriod", "x_EntryId", "x_GrantorId", "x_HoldId", "x_LotId", "x_ReversedEntryId", "x_UsageRecordId",
+    "x_Book", "x_CorrectedPeriod", "x_EntryId", "x_GrantorId", "x_HoldId", "x_LotId", "x_ReversedEntryId",
+    "x_UsageRecordId",
 )  # fmt: skip
 COLUMNS = (*sorted((*MANDATORY, *OTHERS)), *OWN)
 NUMBERS = frozenset({
-    "BilledCost", "ConsumedQuantity", "ContractedCost", "ContractedUnitPrice", "EffectiveCost", "ListCost", "ListUnitPrice",
-    "PricingQuantity", "PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost", "PricingCurrencyListUnitPrice",
+    "BilledCost", "ConsumedQuantity", "ContractedCost", "ContractedUnitPrice", "EffectiveCost", "ListCost",
+    "ListUnitPrice", "PricingQuantity", "PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice",
 })  # fmt: skip
 PLACES = 12  # decimals of a quantity or a unit price; costs have six
 VIRTUAL = "Credits"
@@ -109,7 +113,13 @@ class Names:
 
 
 def bills(
-    entries: Iterable[Entry], period: Period, terms: Terms, about: Callable[[Entry], About], *, names: Names, unit: str = CREDIT
+    entries: Iterable[Entry],
+    period: Period,
+    terms: Terms,
+    about: Callable[[Entry], About],
+    *,
+    names: Names,
+    unit: str = CREDIT,
 ) -> Iterator[Row]:
     """Yields the rows of a month in one book, as entries come; nothing is kept. Raises KeyError for a meter of an
     unknown kind."""
@@ -128,7 +138,11 @@ def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
     writer = csv.DictWriter(_Echo(), COLUMNS, lineterminator="\r\n")
     yield str(writer.writeheader())
     for row in rows:
-        yield str(writer.writerow({name: value if name in NUMBERS or value is None else inert(value) for name, value in row.items()}))
+        yield str(
+            writer.writerow(
+                {name: value if name in NUMBERS or value is None else inert(value) for name, value in row.items()}
+            )
+        )
 
 
 def inert(text: str) -> str:
@@ -194,7 +208,9 @@ class _Bill:
             sku = "/".join(filter(None, (self._of("earned"), self.about.partition, item.meter)))
             row = self._row(one, "Usage", credits, billed, meter.service, publisher=self._maker(item))
             yield row | {
-                "ListCost": _decimal(_round(priced * listed * to_money), 6) if listed != item.price else row["BilledCost"],
+                "ListCost": _decimal(_round(priced * listed * to_money), 6)
+                if listed != item.price
+                else row["BilledCost"],
                 "PricingQuantity": _number(priced),
                 "PricingUnit": meter.priced,
                 "ConsumedQuantity": _number(quantity),

@@ -142,8 +142,8 @@ def parts(entries: Iterable[Entry], period: Period, terms: Terms, member: str, *
             if one.member == member:
                 column = CLAWBACK if corrects else one.column
                 yield Part(
-                    entry.key, entry.at, entry.kind, entry.project, entry.session, column, one.account, Amount(one.micros, unit),
-                    corrects, entry.reverses,
+                    entry.key, entry.at, entry.kind, entry.project, entry.session, column, one.account,
+                    Amount(one.micros, unit), corrects, entry.reverses,
                 )  # fmt: skip
 
 
@@ -164,7 +164,10 @@ def shares(entry: Entry, terms: Terms) -> list[Share]:
             raise ValueError(f"entry {entry.key!r}: account {account!r} has no place in a statement")
     if not earning:
         return []
-    return [*earning, *(Share(terms.payer(account).member, PAID, account, micros) for account, micros in paying.items() if micros)]
+    return [
+        *earning,
+        *(Share(terms.payer(account).member, PAID, account, micros) for account, micros in paying.items() if micros),
+    ]
 
 
 def reimbursed(one: Share, among: Iterable[Share], rate: int) -> list[tuple[str, int, int]]:
@@ -225,7 +228,9 @@ class _Tally:
     def settlement(self, period: Period) -> Settlement:
         lines: dict[str, list[Line]] = defaultdict(list)
         for (member, column, account, corrects), (micros, entries) in sorted(self.lines.items()):
-            line = Line(column=column, account=account, amount=Amount(micros, self.unit), entries=entries, corrects=corrects)
+            line = Line(
+                column=column, account=account, amount=Amount(micros, self.unit), entries=entries, corrects=corrects
+            )
             lines[member].append(line)
         due: dict[str, int] = defaultdict(int)
         for (grantor, member, _), (_, money) in self.money.items():
@@ -237,11 +242,23 @@ class _Tally:
             entries=self.entries,
             charged=Amount(self.charged, self.unit),
             statements=tuple(
-                Statement(member=member, period=period.name, unit=self.unit, lines=tuple(its), reimbursed=Amount(due[member], MONEY))
+                Statement(
+                    member=member,
+                    period=period.name,
+                    unit=self.unit,
+                    lines=tuple(its),
+                    reimbursed=Amount(due[member], MONEY),
+                )
                 for member, its in sorted(lines.items())
             ),
             reimbursements=tuple(
-                Reimbursement(grantor=grantor, member=member, rate=rate, credits=Amount(credits, self.unit), money=Amount(money, MONEY))
+                Reimbursement(
+                    grantor=grantor,
+                    member=member,
+                    rate=rate,
+                    credits=Amount(credits, self.unit),
+                    money=Amount(money, MONEY),
+                )
                 for (grantor, member, rate), (credits, money) in sorted(self.money.items())
             ),
             unknown=tuple(sorted(self.unknown)),
@@ -263,7 +280,9 @@ def emptied(settlement: Settlement, at: datetime) -> Entry | None:
             else:
                 moved[line.account if earning else "bank"] -= line.amount.micros
                 moved[f"member:{statement.member}"] += line.amount.micros
-    posted = tuple(Posting(account, Amount(micros, settlement.unit)) for account, micros in sorted(moved.items()) if micros)
+    posted = tuple(
+        Posting(account, Amount(micros, settlement.unit)) for account, micros in sorted(moved.items()) if micros
+    )
     if not posted:
         return None
     key = f"period:{settlement.period}:{settlement.unit}"

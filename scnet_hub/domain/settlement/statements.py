@@ -120,7 +120,9 @@ def dispute(issue: Issue, *, words: str, by: str, now: datetime) -> Issue:
             hint="Ask the operators for a correction: it comes in this month's statement.",
         )
     if not words.strip():
-        raise BadOption(f"Give a reason for disputing {issue.statement}.", hint="Say which line is wrong, and what it should be.")
+        raise BadOption(
+            f"Give a reason for disputing {issue.statement}.", hint="Say which line is wrong, and what it should be."
+        )
     return replace(issue, state=StatementState.DISPUTED, words=words.strip(), by=by, answered_at=now)
 
 
@@ -136,7 +138,9 @@ def settled(issue: Issue, *, by: str, now: datetime, words: str = "") -> Issue:
     Refused, BadOption."""
     _expect(issue, StatementState.ACCEPTED, StatementState.DISPUTED)
     if issue.state is StatementState.DISPUTED and not words.strip():
-        raise BadOption(f"{issue.statement} is disputed.", hint="Say what was decided, and in which entry it is corrected.")
+        raise BadOption(
+            f"{issue.statement} is disputed.", hint="Say what was decided, and in which entry it is corrected."
+        )
     return replace(issue, state=StatementState.SETTLED, words=words.strip() or issue.words, by=by, answered_at=now)
 
 

@@ -14,8 +14,8 @@ Table = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CentrePage:
-    """A centre with one partition. `python` is the sessions' interpreter, `directory` (a path) where their files lie, `memory_per_core`
-    bytes; prices are credits an hour, intervals seconds."""
+    """A centre with one partition. `python` is the sessions' interpreter, `directory` (a path) where their files lie,
+    `memory_per_core` bytes; prices are credits an hour, intervals seconds."""
 
     id: str
     title: str
@@ -35,7 +35,13 @@ class CentrePage:
 
     def text(self) -> str:
         """The `centre.toml`."""
-        about = {"id": self.id, "name": self.title, "organisation": self.organisation, "dialect": "slurm", "accounting": self.accounting}
+        about = {
+            "id": self.id,
+            "name": self.title,
+            "organisation": self.organisation,
+            "dialect": "slurm",
+            "accounting": self.accounting,
+        }
         places = {"python": self.python, "directory": str(self.directory), "home": str(self.home), "host": self.host}
         return "\n".join(
             [
@@ -55,7 +61,9 @@ def table(head: str, values: Mapping[str, object]) -> list[str]:
 
 
 def lines(values: Mapping[str, object]) -> list[str]:
-    return [f"{key} = {inline(value) if isinstance(value, Mapping) else json.dumps(value)}" for key, value in values.items()]
+    return [
+        f"{key} = {inline(value) if isinstance(value, Mapping) else json.dumps(value)}" for key, value in values.items()
+    ]
 
 
 def inline(values: Mapping[str, object]) -> str:

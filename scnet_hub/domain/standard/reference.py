@@ -15,14 +15,15 @@ Json = dict[str, Any]
 HEAD = """\
 # centre.toml
 
-The page describes one member centre, written by its admin. `scnet centre add FILE` adds it; a mistake is reported with file, key and the
-expected value; `scnet centre check` compares the rest with the centre itself. [How to join](../how-to/join-a-centre.md) has examples.
+The page describes one member centre, written by its admin. `scnet centre add FILE` adds it; a mistake is reported with
+file, key and the expected value; `scnet centre check` compares the rest with the centre itself. [How to
+join](../how-to/join-a-centre.md) has examples.
 
-An editor that knows JSON Schema completes and checks the page while you write: put `#:schema centre.schema.json` in its first line, with
-[centre.schema.json](centre.schema.json) beside it (`scnet centre schema` prints the schema).
+An editor that knows JSON Schema completes and checks the page while you write: put `#:schema centre.schema.json` in its
+first line, with [centre.schema.json](centre.schema.json) beside it (`scnet centre schema` prints the schema).
 
-Write sizes like `"256G"`, durations like `"24h"` or `"2-12:00:00"`. A key without a default is required. `{account}` stands for
-the person's account at the centre.
+Write sizes like `"256G"`, durations like `"24h"` or `"2-12:00:00"`. A key without a default is required. `{account}`
+stands for the person's account at the centre.
 
 This page is generated (`scnet centre schema --page`).
 """
@@ -54,7 +55,11 @@ def _as_toml(node: Any) -> Any:
         return [_as_toml(one) for one in node if one != NULL]
     if not isinstance(node, dict):
         return node
-    kept = {key: _as_toml(value) for key, value in node.items() if value is not None and (key != "title" or isinstance(value, dict))}
+    kept = {
+        key: _as_toml(value)
+        for key, value in node.items()
+        if value is not None and (key != "title" or isinstance(value, dict))
+    }
     return {**kept.pop("anyOf")[0], **kept} if len(kept.get("anyOf", ())) == 1 else kept
 
 
@@ -67,7 +72,8 @@ def page() -> str:
 
 
 def _tables(document: Json) -> Iterator[tuple[str, Json]]:
-    """Yields (heading, schema) of every table in the order of the page; of several kinds the usual kind, which is the last, first."""
+    """Yields (heading, schema) of every table in the order of the page; of several kinds the usual kind, which is the
+    last, first."""
     for key, fact in document["properties"].items():
         many = fact.get("type") == "array"
         for table in reversed(_referred(fact.get("items", {}) if many else fact, document)):
@@ -87,10 +93,23 @@ def _referred(fact: Mapping[str, Any], document: Json) -> list[Json]:
 
 
 def _section(head: str, table: Json, document: Json) -> str:
-    lines = [f"## {head}", "", _one_line(table.get("description", "")), "", "| key | is | default | means |", "| --- | --- | --- | --- |"]
+    lines = [
+        f"## {head}",
+        "",
+        _one_line(table.get("description", "")),
+        "",
+        "| key | is | default | means |",
+        "| --- | --- | --- | --- |",
+    ]
     required = table.get("required", ())
     for key, fact in table["properties"].items():
-        default = "" if key in required or "default" not in fact else f"`{_toml(fact['default'])}`" if _short(fact) else "see below"
+        default = (
+            ""
+            if key in required or "default" not in fact
+            else f"`{_toml(fact['default'])}`"
+            if _short(fact)
+            else "see below"
+        )
         lines.append(f"| `{key}` | {_type(fact, document)} | {default} | {_one_line(fact.get('description', ''))} |")
     return "\n".join(lines) + "\n"
 

@@ -95,7 +95,11 @@ GpuPrice = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": 1e6},
-                {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e6}, "minProperties": 1},
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e6},
+                    "minProperties": 1,
+                },
             ]
         }
     ),
@@ -115,7 +119,14 @@ def _clock(value: Any) -> int:
 Clock = Annotated[
     int,
     BeforeValidator(_clock),
-    WithJsonSchema({"type": "string", "format": "clock", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", "examples": ["22:00"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "clock",
+            "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+            "examples": ["22:00"],
+        }
+    ),
 ]
 
 
@@ -130,18 +141,19 @@ def _known_zone(name: str) -> str:
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Tariff(_Document):
-    """Credits per hour of allocated resources, used or not. `gpu_hour` is one price, or one for each model: `{ a100 = 20, h100 = 40 }`;
-    there `other` stands for every model that isn't named."""
+class Tariff(Document):
+    """Credits per hour of allocated resources, used or not. `gpu_hour` is one price, or one for each model: `{ a100 =
+    20, h100 = 40 }`; there `other` stands for every model that isn't named."""
 
     core_hour: Price = Field(default=1.0, description="Credits for a core-hour.")
     gpu_hour: GpuPrice = Field(
         default=None,
-        description="Credits for a GPU-hour, in addition to its cores. Missing: GPUs have no price here, and their usage waits for one.",
+        description="Credits for a GPU-hour, in addition to its cores. Missing: GPUs have no price here, and their "
+        "usage waits for one.",
     )
     gib_hour: Price = Field(default=0.0, description="Credits for a GiB of memory for an hour.")
     minimum: Price = Field(default=0.0, description="The lowest cost of a session that ran, in credits.")
@@ -158,10 +170,13 @@ class Tariff(_Document):
         return self.model_copy(update=named)
 
 
-class TariffFrom(_Document):
-    """A later version of the tariff. It applies from its instant until the next version; prices that it doesn't name stay."""
+class TariffFrom(Document):
+    """A later version of the tariff. It applies from its instant until the next version; prices that it doesn't name
+    stay."""
 
-    valid_from: Instant = Field(description="The instant from which it applies, with its time zone: 2027-01-01T00:00:00+08:00.")
+    valid_from: Instant = Field(
+        description="The instant from which it applies, with its time zone: 2027-01-01T00:00:00+08:00."
+    )
     core_hour: Price | None = Field(default=None, description="As in `tariff`.")
     gpu_hour: GpuPrice = Field(default=None, description="As in `tariff`; a table replaces the whole earlier table.")
     gib_hour: Price | None = Field(default=None, description="As in `tariff`.")
@@ -174,15 +189,16 @@ class TariffFrom(_Document):
         return self
 
 
-class Sale(_Document):
-    """Hours of every week in which cores, GPUs and memory cost less, by the wall clock of the centre's `time_zone`. Sales
-    don't add up: where two overlap, the larger one counts. The minimum stays."""
+class Sale(Document):
+    """Hours of every week in which cores, GPUs and memory cost less, by the wall clock of the centre's `time_zone`.
+    Sales don't add up: where two overlap, the larger one counts. The minimum stays."""
 
     name: str = Field(pattern=r'^[^"\x00-\x1f]{1,40}$', description="The name that people see, like nights.")
     days: list[Day] = Field(default=list(DAYS), min_length=1, description="The days on which the sale begins.")
     opens: Clock = Field(alias="from", description='Its beginning, like "22:00".')
     closes: Clock = Field(
-        alias="to", description='Its end, like "06:00": a time before `from` is on the next day. "24:00": the end of the day.'
+        alias="to",
+        description='Its end, like "06:00": a time before `from` is on the next day. "24:00": the end of the day.',
     )
     percent_off: Percent = Field(description="The reduction in percent of the price: more than 0, at most 100.")
     first_day: date | None = Field(default=None, description="The first day on which it begins; missing: no first day.")

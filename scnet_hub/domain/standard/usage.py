@@ -1,6 +1,8 @@
-"""`UsageEvent`: one segment of one run of a job, as centres and the federation exchange it: OGF Usage Record names in a CloudEvent 1.0.
+"""`UsageEvent`: one segment of one run of a job, as centres and the federation exchange it: OGF Usage Record names in a
+CloudEvent 1.0.
 
-Knows the document only: what a segment is and what it costs is the ledger's (`ledger/export.py` writes and reads these).
+Knows the document only: what a segment is and what it costs is the ledger's (`ledger/export.py` writes and reads
+these).
 """
 
 from __future__ import annotations
@@ -19,23 +21,28 @@ from .times import Instant
 TYPE = "org.scnet.usage.v1"
 D = TypeVar("D", bound=BaseModel)
 STATUS = (
-    "running", "completed", "failed", "cancelled", "timeout", "out of memory", "deadline", "requeued", "node failure", "boot failure",
-    "preempted", "site failure",
+    "running", "completed", "failed", "cancelled", "timeout", "out of memory", "deadline", "requeued", "node failure",
+    "boot failure", "preempted", "site failure",
 )  # fmt: skip
 CENTURY = timedelta(days=36525)
 Duration = Annotated[
-    timedelta, Field(ge=timedelta(), le=CENTURY), WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT12S"]})
+    timedelta,
+    Field(ge=timedelta(), le=CENTURY),
+    WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT12S"]}),
 ]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)]
-Quantity = Annotated[str, Field(pattern=r"^\d{1,30}(\.\d{1,40})?$", description="An exact decimal number; text, so that no digit is lost.")]
+Quantity = Annotated[
+    str,
+    Field(pattern=r"^\d{1,30}(\.\d{1,40})?$", description="An exact decimal number; text, so that no digit is lost."),
+]
 Model = Annotated[str, Field(pattern=rf"^{MODEL}{{0,64}}$")]
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_pascal, populate_by_name=True)
 
 
-class SegmentOf(_Document):
+class SegmentOf(Document):
     """The part of the run that this record describes: half-open, within one month of the federation's zone."""
 
     number: int = Field(ge=1, strict=True, description="1 for the first segment.")
@@ -43,22 +50,28 @@ class SegmentOf(_Document):
     end_time: Instant
 
 
-class MeterReading(_Document):
+class MeterReading(Document):
     """The segment's use of one meter."""
 
-    meter: str = Field(pattern=rf"^[a-z]+(-[a-z]+)+(:{MODEL}{{1,64}})?$", description="core-second, gpu-second:MODEL, gib-second.")
+    meter: str = Field(
+        pattern=rf"^[a-z]+(-[a-z]+)+(:{MODEL}{{1,64}})?$", description="core-second, gpu-second:MODEL, gib-second."
+    )
     quantity: Quantity
 
 
-class UsageData(_Document):
+class UsageData(Document):
     """The usage record. Amounts are allocated resources, used or not."""
 
-    record_id: str = Field(max_length=500, description="The run's identity, segment and revision: unique in the federation.")
+    record_id: str = Field(
+        max_length=500, description="The run's identity, segment and revision: unique in the federation."
+    )
     create_time: Instant = Field(description="When the centre's accounting reported it.")
     revision: Count = Field(default=0, description="0, plus one for each correction of the same run.")
     final: bool = Field(strict=True, description="False: the run continues, and this is its usage so far.")
     site: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$", description="The centre's id.")
-    birth: str = Field(max_length=100, description="The life of the centre's cluster: a cluster that lost its state assigns ids again.")
+    birth: str = Field(
+        max_length=100, description="The life of the centre's cluster: a cluster that lost its state assigns ids again."
+    )
     queue: str = Field(default="", max_length=64, description="The partition.")
     host: str = Field(default="", max_length=255, description="The first node.")
     local_job_id: str = Field(min_length=1, max_length=64, description="The scheduler's job id.")
@@ -82,17 +95,23 @@ class UsageData(_Document):
     memory: Count = Field(default=0, description="Allocated bytes.")
     wall_duration: Duration = Field(default=timedelta(), description="Of the run, without suspended time.")
     cpu_duration: Duration = Field(default=timedelta(), description="Used CPU time, if accounting knows it.")
-    meters: list[MeterReading] = Field(default=[], description="Of the segment: the allocated amounts times its length.")
+    meters: list[MeterReading] = Field(
+        default=[], description="Of the segment: the allocated amounts times its length."
+    )
 
 
 class UsageEvent(BaseModel):
-    """The envelope: a CloudEvent 1.0. `source` and `id` together are unique: a receiver that has seen both has the record."""
+    """The envelope: a CloudEvent 1.0. `source` and `id` together are unique: a receiver that has seen both has the
+    record."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     specversion: Literal["1.0"] = "1.0"
     type: Literal["org.scnet.usage.v1"] = "org.scnet.usage.v1"
-    source: str = Field(pattern=r"^urn:scnet:cluster:[a-z][a-z0-9-]{0,30}:[^\s]{0,300}$", description="The centre and its cluster's birth.")
+    source: str = Field(
+        pattern=r"^urn:scnet:cluster:[a-z][a-z0-9-]{0,30}:[^\s]{0,300}$",
+        description="The centre and its cluster's birth.",
+    )
     id: str = Field(min_length=1, max_length=300, description="job/submission/restart/segment/revision.")
     time: Instant
     datacontenttype: Literal["application/json"] = "application/json"

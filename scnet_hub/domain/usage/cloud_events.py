@@ -38,13 +38,15 @@ def event(usage: Usage, segment: Segment | None, *, project: str = "", person: s
         part = standard.SegmentOf(number=segment.number, start_time=segment.start, end_time=segment.end)
     readings = meters(segment) if segment is not None else {}
     data = standard.UsageData(
-        record_id=_record_id(usage, segment), create_time=usage.seen_at, revision=usage.revision, final=usage.final, site=usage.centre,
-        birth=usage.birth, queue=usage.partition, host=usage.node, local_job_id=usage.job_id, global_job_id=str(usage.identity),
-        job_name=usage.name, session_id=usage.session, copy_number=usage.copy, project_name=project, global_user_id=person,
-        restart=usage.restart, submit_time=usage.submitted_at, start_time=usage.start, end_time=usage.end, segment=part,
+        record_id=_record_id(usage, segment), create_time=usage.seen_at, revision=usage.revision, final=usage.final,
+        site=usage.centre, birth=usage.birth, queue=usage.partition, host=usage.node, local_job_id=usage.job_id,
+        global_job_id=str(usage.identity), job_name=usage.name, session_id=usage.session, copy_number=usage.copy,
+        project_name=project, global_user_id=person, restart=usage.restart, submit_time=usage.submitted_at,
+        start_time=usage.start, end_time=usage.end, segment=part,
         status=usage.ending.value if usage.ending else RUNNING, state_raw=usage.state_raw, ended_by=usage.ended_by,
-        exit_status=usage.exit_code, processors=usage.cores, gpus=dict(usage.gpus), memory=usage.memory, wall_duration=usage.elapsed,
-        cpu_duration=usage.cpu, meters=[standard.MeterReading(meter=meter, quantity=decimal(amount)) for meter, amount in readings.items()],
+        exit_status=usage.exit_code, processors=usage.cores, gpus=dict(usage.gpus), memory=usage.memory,
+        wall_duration=usage.elapsed, cpu_duration=usage.cpu,
+        meters=[standard.MeterReading(meter=meter, quantity=decimal(amount)) for meter, amount in readings.items()],
     )  # fmt: skip
     return standard.UsageEvent(source=_source(usage), id=_event_id(usage, segment), time=usage.seen_at, data=data)
 
@@ -62,19 +64,24 @@ def parse(line: str | bytes, *, source: str) -> tuple[Usage, Segment | None]:
     part = found.data.segment
     segment = None
     if part is not None:
-        segment = Segment(usage=usage, number=part.number, start=part.start_time.astimezone(UTC), end=part.end_time.astimezone(UTC))
+        segment = Segment(
+            usage=usage, number=part.number, start=part.start_time.astimezone(UTC), end=part.end_time.astimezone(UTC)
+        )
     if wrong := _contradiction(found, usage, segment):
-        raise SpecError(f"{source}: {wrong}.", hint="The event contradicts itself: the centre's exporter must be corrected.")
+        raise SpecError(
+            f"{source}: {wrong}.", hint="The event contradicts itself: the centre's exporter must be corrected."
+        )
     return usage, segment
 
 
 def _usage(data: standard.UsageData) -> Usage:
     return Usage(
-        centre=data.site, birth=data.birth, job_id=data.local_job_id, submitted_at=data.submit_time, restart=data.restart,
-        revision=data.revision, name=data.job_name, session=data.session_id, copy=data.copy_number, partition=data.queue,
-        cores=data.processors, gpus=tuple(sorted(data.gpus.items())), memory=data.memory, start=data.start_time, end=data.end_time,
-        elapsed=data.wall_duration, cpu=data.cpu_duration, node=data.host, ending=None if data.status == RUNNING else Ending(data.status),
-        ended_by=data.ended_by, state_raw=data.state_raw, exit_code=data.exit_status, seen_at=data.create_time,
+        centre=data.site, birth=data.birth, job_id=data.local_job_id, submitted_at=data.submit_time,
+        restart=data.restart, revision=data.revision, name=data.job_name, session=data.session_id,
+        copy=data.copy_number, partition=data.queue, cores=data.processors, gpus=tuple(sorted(data.gpus.items())),
+        memory=data.memory, start=data.start_time, end=data.end_time, elapsed=data.wall_duration, cpu=data.cpu_duration,
+        node=data.host, ending=None if data.status == RUNNING else Ending(data.status), ended_by=data.ended_by,
+        state_raw=data.state_raw, exit_code=data.exit_status, seen_at=data.create_time,
     )  # fmt: skip
 
 

@@ -46,11 +46,15 @@ class Manifest:
 def day_span(day: date, zone: str = ZONE) -> tuple[datetime, datetime]:
     """Returns the start and end of that day, half-open: 23 or 25 hours where the clock is put forward or back."""
     here = ZoneInfo(zone)
-    first, last = (datetime(one.year, one.month, one.day, tzinfo=here).astimezone(UTC) for one in (day, day + timedelta(days=1)))
+    first, last = (
+        datetime(one.year, one.month, one.day, tzinfo=here).astimezone(UTC) for one in (day, day + timedelta(days=1))
+    )
     return first, last
 
 
-def manifest(records: Iterable[Usage], *, centre: str, day: date, watermark: datetime, zone: str = ZONE, ids: bool = True) -> Manifest:
+def manifest(
+    records: Iterable[Usage], *, centre: str, day: date, watermark: datetime, zone: str = ZONE, ids: bool = True
+) -> Manifest:
     """Makes the manifest of a day from live records (`usage.live`) of any centres and days."""
     start, end = day_span(day, zone)
     ended: list[Usage] = []
@@ -65,8 +69,8 @@ def manifest(records: Iterable[Usage], *, centre: str, day: date, watermark: dat
             going.append(str(record.identity))
     lines = sorted(f"{record.identity}/{record.revision}" for record in ended)
     return Manifest(
-        centre=centre, day=day, finals=len(lines), open_jobs=tuple(sorted(going)), sums=_sums(ended), digest=digest(lines),
-        watermark=watermark, ids=tuple(lines) if ids else (),
+        centre=centre, day=day, finals=len(lines), open_jobs=tuple(sorted(going)), sums=_sums(ended),
+        digest=digest(lines), watermark=watermark, ids=tuple(lines) if ids else (),
     )  # fmt: skip
 
 
@@ -78,7 +82,11 @@ def digest(lines: Sequence[str]) -> str:
 def missing(said: Manifest, records: Iterable[Usage], zone: str = ZONE) -> tuple[str, ...]:
     """Says in sentences which records are missing compared with a manifest, or not in it; empty: the day is
     complete."""
-    return tuple(_differences(said, manifest(records, centre=said.centre, day=said.day, watermark=said.watermark, zone=zone), zone))
+    return tuple(
+        _differences(
+            said, manifest(records, centre=said.centre, day=said.day, watermark=said.watermark, zone=zone), zone
+        )
+    )
 
 
 def _differences(said: Manifest, here: Manifest, zone: str) -> Iterator[str]:
@@ -90,14 +98,25 @@ def _differences(said: Manifest, here: Manifest, zone: str) -> Iterator[str]:
     if before:
         yield f"{said.day}: its manifest contradicts itself: the digest is not that of its identities"
     if said.finals != here.finals:
-        which = _named("not here", set(said.ids) - set(here.ids)) + _named("not in the manifest", set(here.ids) - set(said.ids))
-        yield f"{said.day}: its manifest lists {said.finals:,} ended runs; there are records of {here.finals:,}{which if said.ids else ''}"
+        which = _named("not here", set(said.ids) - set(here.ids)) + _named(
+            "not in the manifest", set(here.ids) - set(said.ids)
+        )
+        yield (
+            f"{said.day}: its manifest lists {said.finals:,} ended runs; there are records of "
+            f"{here.finals:,}{which if said.ids else ''}"
+        )
     elif said.digest != here.digest and not before:
-        which = _named("not here", set(said.ids) - set(here.ids)) + _named("not in the manifest", set(here.ids) - set(said.ids))
+        which = _named("not here", set(said.ids) - set(here.ids)) + _named(
+            "not in the manifest", set(here.ids) - set(said.ids)
+        )
         yield f"{said.day}: as many runs as in its manifest, but different runs or revisions{which if said.ids else ''}"
     elif here.sums != dict(said.sums):
-        wrong = sorted(meter for meter in {*said.sums, *here.sums} if said.sums.get(meter, 0) != here.sums.get(meter, 0))
-        words = "; ".join(f"{meter}: {said.sums.get(meter, 0)} in its manifest, {here.sums.get(meter, 0)} here" for meter in wrong)
+        wrong = sorted(
+            meter for meter in {*said.sums, *here.sums} if said.sums.get(meter, 0) != here.sums.get(meter, 0)
+        )
+        words = "; ".join(
+            f"{meter}: {said.sums.get(meter, 0)} in its manifest, {here.sums.get(meter, 0)} here" for meter in wrong
+        )
         yield f"{said.day}: the same runs, but different sums ({words})"
     if lost := set(said.open_jobs) - set(here.open_jobs):
         yield f"{said.day}: runs that continue{_named('no record of', lost)}"

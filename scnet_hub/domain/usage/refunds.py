@@ -83,7 +83,9 @@ def refund(usage: Usage, outages: Iterable[Outage] = ()) -> Refund:
     if not spans:
         return Refund(reason=f"Charged for the time that it was allocated: {why}.")
     lost = Refund(spans=spans)
-    words = "; ".join(dict.fromkeys(one.words for one in found if one.words and _overlap(usage.start, usage.through, one)))
+    words = "; ".join(
+        dict.fromkeys(one.words for one in found if one.words and _overlap(usage.start, usage.through, one))
+    )
     reason = f"{format_duration(lost.length)} of it are not charged: they lie in an outage that the centre declared"
     return Refund(spans=spans, reason=f"{reason}{f' ({words})' if words else ''}. The rest is charged: {why}.")
 

@@ -100,7 +100,9 @@ class Usage:
             return None
 
 
-def usage_of(record: UsageRecord, *, centre: str, birth: str, session: str, copy: int, seen_at: datetime, revision: int = 0) -> Usage:
+def usage_of(
+    record: UsageRecord, *, centre: str, birth: str, session: str, copy: int, seen_at: datetime, revision: int = 0
+) -> Usage:
     """Returns a dialect's record as usage. If the scheduler of a running job doesn't report its length, the length is
     until `seen_at`: an interim record is not a charge, so the hub's clock is good enough. Raises ValueError for a
     record that could not be read."""
@@ -111,10 +113,11 @@ def usage_of(record: UsageRecord, *, centre: str, birth: str, session: str, copy
     if running and not elapsed and record.started_at is not None:
         elapsed = max(seen_at - record.started_at, NO_TIME)
     return Usage(
-        centre=centre, birth=birth, job_id=record.job_id, submitted_at=record.submitted_at, restart=record.restart, revision=revision,
-        name=record.name, session=session, copy=copy, partition=record.partition, cores=record.cores, gpus=_by_model(record),
-        memory=record.memory, start=record.started_at, end=record.ended_at if record.ending else None, elapsed=elapsed, cpu=record.cpu,
-        node=record.node, ending=record.ending, ended_by=record.ended_by, state_raw=record.state_raw, exit_code=record.exit_code,
+        centre=centre, birth=birth, job_id=record.job_id, submitted_at=record.submitted_at, restart=record.restart,
+        revision=revision, name=record.name, session=session, copy=copy, partition=record.partition, cores=record.cores,
+        gpus=_by_model(record), memory=record.memory, start=record.started_at,
+        end=record.ended_at if record.ending else None, elapsed=elapsed, cpu=record.cpu, node=record.node,
+        ending=record.ending, ended_by=record.ended_by, state_raw=record.state_raw, exit_code=record.exit_code,
         seen_at=seen_at,
     )  # fmt: skip
 
@@ -190,7 +193,9 @@ def live(records: Iterable[Usage]) -> Live:
             contradicted[key] = record.revision
         if known is None or _weight(record) > _weight(known):
             best[key] = record
-    suspended = {key: _contradiction(best[key]) for key, revision in contradicted.items() if best[key].revision == revision}
+    suspended = {
+        key: _contradiction(best[key]) for key, revision in contradicted.items() if best[key].revision == revision
+    }
     told = {record.run for record in best.values() if record.submitted_at is not None}
     counted = {
         key: record
@@ -220,7 +225,8 @@ def matter(usage: Usage) -> tuple[object, ...]:
 
 def turning(record: Usage) -> str:
     return (
-        f"{record.centre} tells one thing and another of job {record.job_id} in turn: it came back to what it had said before more than"
+        f"{record.centre} tells one thing and another of job {record.job_id} in turn: it came back to what it "
+        "had said before more than"
         f" {TURNS} times. Further turns are not listened to."
     )
 

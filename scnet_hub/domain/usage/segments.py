@@ -49,7 +49,9 @@ def segments(usage: Usage, zone: str = ZONE, cuts: Iterable[datetime] = ()) -> t
     start, end = usage.start.astimezone(UTC), through.astimezone(UTC)
     inner = {cut.astimezone(UTC) for cut in cuts} | set(_months(start, end, zone))
     edges = [start, *sorted(cut for cut in inner if start < cut < end), end]
-    return tuple(Segment(usage=usage, number=number, start=a, end=b) for number, (a, b) in enumerate(pairwise(edges), 1))
+    return tuple(
+        Segment(usage=usage, number=number, start=a, end=b) for number, (a, b) in enumerate(pairwise(edges), 1)
+    )
 
 
 def _months(start: datetime, end: datetime, zone: str) -> Iterator[datetime]:

@@ -19,7 +19,19 @@ from .runs import Usage
 
 Json = dict[str, Any]
 MICROSECOND = timedelta(microseconds=1)
-_PLAIN = ("centre", "birth", "job_id", "name", "session", "copy", "partition", "node", "ended_by", "state_raw", "exit_code")
+_PLAIN = (
+    "centre",
+    "birth",
+    "job_id",
+    "name",
+    "session",
+    "copy",
+    "partition",
+    "node",
+    "ended_by",
+    "state_raw",
+    "exit_code",
+)
 _COUNTS = ("restart", "revision", "cores", "memory")
 _TIMES = ("submitted_at", "start", "end", "seen_at")
 _SPANS = ("elapsed", "cpu")
@@ -66,7 +78,8 @@ def terms_document(terms: Terms) -> Json:
     tariff = terms.tariff
     return {
         "versions": [
-            {"prices": dict(sorted(one.prices.items())), "minimum": one.minimum, "since": _moment(one.since)} for one in tariff.versions
+            {"prices": dict(sorted(one.prices.items())), "minimum": one.minimum,
+            "since": _moment(one.since)} for one in tariff.versions
         ],
         "sales": [
             {
@@ -75,15 +88,16 @@ def terms_document(terms: Terms) -> Json:
             }
             for one in tariff.sales
         ],
-        "zone": tariff.zone, "unit": tariff.unit, "place": tariff.place, "gpu_model": tariff.gpu_model, "fee": terms.fee,
-        "months": terms.zone,
+        "zone": tariff.zone, "unit": tariff.unit, "place": tariff.place, "gpu_model": tariff.gpu_model,
+        "fee": terms.fee, "months": terms.zone,
     }  # fmt: skip
 
 
 def terms_from(document: Json) -> Terms:
     tariff = Tariff(
         versions=tuple(
-            Version(prices=one["prices"], minimum=one["minimum"], since=_read(one["since"])) for one in document["versions"]
+            Version(prices=one["prices"], minimum=one["minimum"],
+            since=_read(one["since"])) for one in document["versions"]
         ),
         sales=tuple(
             Sale(

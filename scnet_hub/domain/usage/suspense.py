@@ -49,7 +49,8 @@ def _reasons(usage: Usage, now: datetime, copy: Copy | None, since: datetime, ot
         yield untold
     elif double := next((other for other in others if overlap(usage, other)), None):
         yield (
-            f"Job {usage.job_id} of {usage.centre} and job {double.job_id} of {double.centre} (run {double.restart + 1}) both bear the name"
+            f"Job {usage.job_id} of {usage.centre} and job {double.job_id} of {double.centre} (run "
+            f"{double.restart + 1}) both bear the name"
             f" {usage.name[:60]} and ran at the same time: a copy runs once."
         )
 
@@ -79,7 +80,10 @@ def _times(usage: Usage, now: datetime, since: datetime) -> str:
         if instant is not None and instant.tzinfo is None:
             return f"its {what} has no time zone"
         if instant is not None and instant > now + SKEW:
-            return f"its {what} lies {format_duration(instant - now)} ahead of the hub's clock, and {format_duration(SKEW)} are allowed"
+            return (
+                f"its {what} lies {format_duration(instant - now)} ahead of the hub's clock, and "
+                f"{format_duration(SKEW)} are allowed"
+            )
         if instant is not None and instant < since:
             return f"its {what}, {instant:%Y-%m-%d}, was before the federation began ({since:%Y-%m-%d})"
     start, end = usage.start, usage.end
@@ -97,7 +101,10 @@ def _times(usage: Usage, now: datetime, since: datetime) -> str:
         return f"it ended {format_duration(start - end)} before it started"
     latest = end if end is not None else now + SKEW
     if start + usage.elapsed > latest:
-        return f"it took {format_duration(usage.elapsed)}, but only {format_duration(latest - start)} lie between its start and its end"
+        return (
+            f"it took {format_duration(usage.elapsed)}, but only {format_duration(latest - start)} lie between its "
+            "start and its end"
+        )
     return ""
 
 
@@ -107,7 +114,8 @@ def _untold(usage: Usage, copy: Copy | None) -> str:
     if copy is None or usage.start is None or not usage.cores or told >= copy.gpus:
         return ""
     return (
-        f"Job {usage.job_id} of {usage.centre} asked for {copy.gpus} GPUs, and its accounting tells of {told}: it does not track them all"
+        f"Job {usage.job_id} of {usage.centre} asked for {copy.gpus} GPUs, and its accounting tells of {told}: "
+        "it does not track them all"
         " (at Slurm, gres/gpu is missing in AccountingStorageTRES). Believed, it is charged as it is told."
     )
 
@@ -121,9 +129,15 @@ def stranger(usage: Usage, copy: Copy | None) -> str:
     if copy.centre != usage.centre:
         return f"{job} bears the name {name}, but that session was sent to {copy.centre}: its name is forged."
     if copy.job_id and copy.job_id != usage.job_id:
-        return f"{job} bears the name {name}, but that session is job {copy.job_id} there: its name is forged, or it was copied."
+        return (
+            f"{job} bears the name {name}, but that session is job {copy.job_id} there: its name is forged, or it "
+            "was copied."
+        )
     if (usage.session, usage.copy) != (copy.session, copy.number):
-        return f"{job} says that it is of session {usage.session[:40] or 'none'}, but its name {name} is of {copy.session}."
+        return (
+            f"{job} says that it is of session {usage.session[:40] or 'none'}, but its name {name} is of "
+            f"{copy.session}."
+        )
     return ""
 
 
@@ -134,7 +148,8 @@ def early(usage: Usage, copy: Copy | None) -> str:
     if copy is None or at is None or at.tzinfo is None or at >= copy.asked_at - SKEW:
         return ""
     return (
-        f"Job {usage.job_id} of {usage.centre} was submitted before session {copy.session} was asked for, and another record of that"
+        f"Job {usage.job_id} of {usage.centre} was submitted before session {copy.session} was asked for, and "
+        "another record of that"
         " session was not: it is of another life of the cluster, or of a clock that was wrong."
     )
 

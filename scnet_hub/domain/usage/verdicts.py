@@ -57,7 +57,11 @@ def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetim
     for one in records:
         if one.id in verdicts:
             continue
-        reason = "" if one.decision == BELIEVE else one.doubt or check(one.usage, one.seen_at, copy=_copy(one.usage, copies), since=since)
+        reason = (
+            ""
+            if one.decision == BELIEVE
+            else one.doubt or check(one.usage, one.seen_at, copy=_copy(one.usage, copies), since=since)
+        )
         if reason:
             verdicts[one.id] = Verdict(state=SUSPENSE, reason=reason)
         elif not one.usage.final and one.usage.run in dropped:  # how it ended is known, and does not count
@@ -83,7 +87,9 @@ def _decided(records: Sequence[Arrived]) -> list[Arrived]:
     for one in records:
         if one.decision:
             by_run[one.usage.identity].append(one)
-    return [replace(one, decision=one.decision or _as_decided(one, by_run.get(one.usage.identity, []))) for one in records]
+    return [
+        replace(one, decision=one.decision or _as_decided(one, by_run.get(one.usage.identity, []))) for one in records
+    ]
 
 
 def _as_decided(one: Arrived, decided: Sequence[Arrived]) -> str:
@@ -108,7 +114,9 @@ def _again(records: Iterable[Arrived], fit: Iterable[Arrived], dropped: Mapping[
     """Returns later records of runs of which nothing was left. Such a run does not count until an operator decides
     otherwise: other charges of its session stay meanwhile."""
     left = {one.usage.run for one in fit if one.usage.revision <= dropped.get(one.usage.run, -1)}
-    late = (one for one in records if not one.decision and _number(one.usage.revision) > dropped.get(one.usage.run, MOST))
+    late = (
+        one for one in records if not one.decision and _number(one.usage.revision) > dropped.get(one.usage.run, MOST)
+    )
     return {one.id for one in late if one.usage.run not in left}
 
 
@@ -122,7 +130,11 @@ def _early(fit: Sequence[Arrived], copies: Mapping[int, Copy]) -> dict[int, Verd
     ahead when it submitted."""
     reasons = {one.id: early(one.usage, _copy(one.usage, copies)) for one in fit if one.decision != BELIEVE}
     in_time = {one.usage.copy for one in fit if not reasons.get(one.id)}
-    return {one.id: Verdict(state=SUSPENSE, reason=reasons[one.id]) for one in fit if reasons.get(one.id) and one.usage.copy in in_time}
+    return {
+        one.id: Verdict(state=SUSPENSE, reason=reasons[one.id])
+        for one in fit
+        if reasons.get(one.id) and one.usage.copy in in_time
+    }
 
 
 def _in_turn(fit: Iterable[Arrived]) -> dict[int, Verdict]:
@@ -164,7 +176,11 @@ def _believed(group: list[Arrived]) -> list[Arrived]:
 
 
 def _double(
-    fit: Iterable[Arrived], verdicts: Mapping[int, Verdict], copies: Mapping[int, Copy], since: datetime, again: Collection[int]
+    fit: Iterable[Arrived],
+    verdicts: Mapping[int, Verdict],
+    copies: Mapping[int, Copy],
+    since: datetime,
+    again: Collection[int],
 ) -> dict[int, Verdict]:
     """Suspends runs of one copy that overlap in time: only an operator can say which belongs to the copy. If they
     dropped one, the others count, even if it is reported `again`."""
@@ -176,7 +192,9 @@ def _double(
     for number, group in by_copy.items():
         for one in group:
             mine = one.id in again
-            others = [other.usage for other in group if (mine or other.id not in again) and overlap(one.usage, other.usage)]
+            others = [
+                other.usage for other in group if (mine or other.id not in again) and overlap(one.usage, other.usage)
+            ]
             if others and one.decision != BELIEVE:
                 reason = check(one.usage, one.seen_at, copy=copies.get(number), since=since, others=others)
                 found[one.id] = Verdict(state=SUSPENSE, reason=reason)
@@ -188,13 +206,20 @@ def _resolved(
 ) -> dict[int, Verdict]:
     """Releases from suspense a run that counts by a later record of its centre; a run that doesn't count yet keeps its
     session waiting."""
-    counts = {one.usage.run: one.usage.revision for one in records if verdicts[one.id].state == COUNTED and one.usage.final}
+    counts = {
+        one.usage.run: one.usage.revision for one in records if verdicts[one.id].state == COUNTED and one.usage.final
+    }
     for one in records:
         verdict = verdicts[one.id]
         if verdict.state != SUSPENSE:
             continue
         revision = counts.get(one.usage.run, -1)
-        if revision >= 0 and one.decision != BELIEVE and not one.late and (one.doubt or revision > _number(one.usage.revision)):
+        if (
+            revision >= 0
+            and one.decision != BELIEVE
+            and not one.late
+            and (one.doubt or revision > _number(one.usage.revision))
+        ):
             verdicts[one.id] = Verdict(state=REPLACED)
         else:
             settled = revision >= 0 or one.late or one.id in again

@@ -1,7 +1,7 @@
 """`/hub/accounts`: a person's account at each centre; link an account, prove it, unlink it.
 
-`view` turns the broker's answers into the sentences that accounts.html prints; the handler calls the broker in the person's name, so
-no token is ever in the browser. Plain forms: a refusal is shown at its field, with the input kept.
+`view` turns the broker's answers into the sentences that accounts.html prints; the handler calls the broker in the
+person's name, so no token is ever in the browser. Plain forms: a refusal is shown at its field, with the input kept.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Tried:
     error: ScnetError
 
 
-_asked: dict[tuple[str, str], Asked] = {}  # (person, centre); the broker keeps only the word's hash, so the command is kept here
+_asked: dict[
+    tuple[str, str], Asked
+] = {}  # (person, centre); the broker keeps only the word's hash, so the command is kept here
 
 
 def remember(person: str, centre: str, asked: Asked, now: datetime) -> None:
@@ -112,12 +114,19 @@ def earlier(link: Facts, person: str) -> dict[str, str]:
         "since_iso": str(link.get("linked_at") or ""),
         "until": day(link.get("ended_at")),
         "until_iso": str(link.get("ended_at") or ""),
-        "ended_by": "you" if ended_by == person else "the centre's own list" if ended_by.startswith("the page of ") else ended_by,
+        "ended_by": "you"
+        if ended_by == person
+        else "the centre's own list"
+        if ended_by.startswith("the page of ")
+        else ended_by,
     }
 
 
-def row(centre: Facts, links: Sequence[Facts], person: str, asked: Asked | None, tried: Tried | None, now: datetime) -> Json:
-    """Returns one centre as the page shows it; a refusal (`error`) is shown at the form that `error_at` names, or at the "card"."""
+def row(
+    centre: Facts, links: Sequence[Facts], person: str, asked: Asked | None, tried: Tried | None, now: datetime
+) -> Json:
+    """Returns one centre as the page shows it; a refusal (`error`) is shown at the form that `error_at` names, or at
+    the "card"."""
     standing: Facts = next((one for one in links if not one.get("ended_at")), {})
     mode, listed = str(centre.get("identity") or ""), standing.get("how") == "list"
     may_link = mode != "shared" and not listed
@@ -166,8 +175,8 @@ def view(
     centres: Sequence[Facts], links: Sequence[Facts], person: str, *,
     asked: Mapping[str, Asked], tried: Tried | None = None, away: ScnetError | None = None, now: datetime,
 ) -> Json:  # fmt: skip
-    """Returns all texts of the page. Without an answer of the broker (`away`) the centres are those of the form or of a proof under
-    way, so that no input and no command is lost."""
+    """Returns all texts of the page. Without an answer of the broker (`away`) the centres are those of the form or of a
+    proof under way, so that no input and no command is lost."""
     misfit = tried and (tried.do not in DOES or not _CENTRE.fullmatch(tried.centre))
     if away:
         centres = [{"id": id} for id in dict.fromkeys([*asked, *([tried.centre] if tried and not misfit else [])])]
@@ -192,7 +201,11 @@ def _done(row: Facts) -> str:
     """Says what was just done at that centre, by the facts: a URL can't make the page say something false."""
     if row["asked"] or not row["may_link"]:
         return ""
-    return f"Linked: at {row['name']} your sessions run as {row['account']}." if row["account"] else f"No longer linked at {row['name']}."
+    return (
+        f"Linked: at {row['name']} your sessions run as {row['account']}."
+        if row["account"]
+        else f"No longer linked at {row['name']}."
+    )
 
 
 # ---- the page
@@ -222,7 +235,9 @@ class AccountsPage(Page):
 
     async def act(self, do: str, centre: str, account: str) -> None:
         if do not in DOES or not _CENTRE.fullmatch(centre):
-            raise NotFound("There is no such centre in this federation.", hint="Use the forms of this page.", code="unknown-centre")
+            raise NotFound(
+                "There is no such centre in this federation.", hint="Use the forms of this page.", code="unknown-centre"
+            )
         path, now = f"account-links/{quote(centre, safe='')}", datetime.now(UTC)
         if do == "unlink":
             await self.broker.call("DELETE", path, self.person)

@@ -15,8 +15,8 @@ Json = dict[str, Any]
 
 
 class Page(BaseHandler):
-    """A page for people who are logged in: its methods are `web.authenticated`. If a change needs a recent login, `post` calls
-    `require_fresh`, and `confirms` is True."""
+    """A page for people who are logged in: its methods are `web.authenticated`. If a change needs a recent login,
+    `post` calls `require_fresh`, and `confirms` is True."""
 
     @property
     def confirms(self) -> bool:
@@ -36,7 +36,8 @@ class Page(BaseHandler):
         return broker
 
     async def say(self, template: str, view: Json, *refused: ScnetError | None, here: str) -> None:
-        """Sends the page, not to be cached, with the status of the first refusal; `here` is its link in the navigation bar."""
+        """Sends the page, not to be cached, with the status of the first refusal; `here` is its link in the navigation
+        bar."""
         error = next((one for one in refused if one), None)
         if error:
             self.set_status(error.status)

@@ -1,6 +1,8 @@
-"""Formats for the pages about credits: a project's four numbers with their ages and its pace, days and times in words, charts.
+"""Formats for the pages about credits: a project's four numbers with their ages and its pace, days and times in words,
+charts.
 
-Pure: from the broker's documents (docs/reference/rest.md) to strings that templates print. Times are shown in the federation's zone.
+Pure: from the broker's documents (docs/reference/rest.md) to strings that templates print. Times are shown in the
+federation's zone.
 """
 
 from __future__ import annotations
@@ -28,12 +30,14 @@ HINTS = {  # for the page, where the broker's hint is about the command line
     "unknown-project": "The page Usage lists your projects.",
     "unknown-statement": "The page Statements lists the statements that you may see.",
     "unknown-record": "The page shows the records that wait.",
-    "period-not-closed": "Give the reason for not waiting for a centre in its field; decide about records in suspense below.",
+    "period-not-closed": "Give the reason for not waiting for a centre in its field; decide about records in suspense "
+    "below.",
 }
 
 
 def problem(error: ScnetError) -> Json:
-    """Returns the refusal, what to do, each reason if there are several, and the `field` of the form that is wrong ("": none)."""
+    """Returns the refusal, what to do, each reason if there are several, and the `field` of the form that is wrong ("":
+    none)."""
     listed = error.details.get("reasons") if isinstance(error.details, dict) else None
     reasons = [str(one) for one in listed] if isinstance(listed, list) else []
     title = f"{str(error).partition(': ')[0]}:" if reasons else str(error)
@@ -41,7 +45,8 @@ def problem(error: ScnetError) -> Json:
 
 
 def field_of(error: ScnetError) -> str:
-    """Returns the wrong field: from the error's details, or from the beginning of its sentence ("amount: must be ...")."""
+    """Returns the wrong field: from the error's details, or from the beginning of its sentence ("amount: must be
+    ...")."""
     said = error.details.get("field") if isinstance(error.details, dict) else None
     begins = str(error).partition(": ")
     return str(said or (begins[0] if begins[1] and _FIELD.fullmatch(begins[0]) else ""))
@@ -84,15 +89,18 @@ def balance(one: Facts, now: Any, zone: tzinfo) -> Json:
     old = {key: times.ago(at, now, never="never") for key, at in one["as_of"].items()}
     ages = {
         "settled": f"newest charge {old['settled']}" if one["as_of"]["settled"] else "nothing charged yet",
-        "in_flight": f"estimate, as of {old['in_flight']}", "held": "reserved; the rest is released", "available": "now",
+        "in_flight": "estimate, as of "
+        f"{old['in_flight']}", "held": "reserved; the rest is released", "available": "now",
     }  # fmt: skip
     return {
         "id": str(one["id"]), "title": str(one["title"] or one["id"]), "granted": amount(granted),
         "numbers": [
-            {"key": key, "label": label, "text": amount(one[key]), "age": ages[key], "share": share(float(one[key]), granted)}
+            {"key": key, "label": label, "text": amount(one[key]), "age": ages[key],
+            "share": share(float(one[key]), granted)}
             for key, label in FOUR
         ],
-        "mine": own(one), "pace": pace(one, zone), "waiting": waiting(one), "ending": [str(words) for words in one["ending"]],
+        "mine": own(one), "pace": pace(one, zone), "waiting": waiting(one),
+        "ending": [str(words) for words in one["ending"]],
     }  # fmt: skip
 
 
@@ -112,7 +120,10 @@ def pace(one: Facts, zone: tzinfo) -> list[Json]:
     unknown = {"text": "not known yet", "note": "needs more than a day of use"}
     runs_on = timed(one["runs_out_now_at"], zone, times.dated) if one.get("runs_out_now_at") else "not in sight"
     return [
-        {"label": "Burn rate", **(unknown if rate is None else {"text": f"{amount(rate)} credits a day", "note": WEEK})},
+        {
+            "label": "Burn rate",
+            **(unknown if rate is None else {"text": f"{amount(rate)} credits a day", "note": WEEK}),
+        },
         {"label": "Runs out", **(unknown if rate is None else over)},
         {"label": "Runs now", "text": f"{amount(hourly)} credits an hour", "note": "by today's prices"},
         *([{"label": "Runs out if all sessions continue", "text": runs_on, "note": ""}] if hourly else []),
@@ -141,9 +152,11 @@ def session(one: Facts, zone: tzinfo) -> Json:
     ended = "runs" if one["live"] else "charged" if one["charges"] else "waits for its record"
     ended = f"failed, {ended}" if one.get("outcome") == "failed" else ended
     return {
-        "id": str(one["session"]), "name": endings.called(one), "kind": KINDS.get(str(one["kind"]), str(one["kind"] or "–")),
-        "person": str(one["person"]), "project": str(one["project"]), "centre": str(one["centre_name"] or "–"),
-        "started": timed(one["started_at"], zone) if one["started_at"] else "never ran", "state": ended, "charged": exact(one["charged"]),
+        "id": str(one["session"]), "name": endings.called(one),
+        "kind": KINDS.get(str(one["kind"]), str(one["kind"] or "–")), "person": str(one["person"]),
+        "project": str(one["project"]), "centre": str(one["centre_name"] or "–"),
+        "started": timed(one["started_at"], zone) if one["started_at"] else "never ran", "state": ended,
+        "charged": exact(one["charged"]),
         "in_flight": f"{amount(one['in_flight'])} in flight" if one["in_flight"] else "",
         "charges": [charge(part, zone) for part in one["charges"]],
     }  # fmt: skip
@@ -177,7 +190,9 @@ def by_day(rows: Sequence[Facts], title: str, *, name: str = "days") -> Json:
         words = f"{amount(total(rows, 'charged'))} credits charged on {len(spent)} of {len(rows)} days."
         words += f" Most on {charts.day(date.fromisoformat(str(most['day'])))}: {amount(most['charged'])}."
     drawn = shown if spent or soft else []
-    pictures = {size: charts.bars(title, words, drawn, name=f"{name}-{size}", width=width) for size, width in SIZES.items()}
+    pictures = {
+        size: charts.bars(title, words, drawn, name=f"{name}-{size}", width=width) for size, width in SIZES.items()
+    }
     return {"words": words, **pictures, "soft": soft}
 
 
@@ -192,7 +207,11 @@ def day_words(at: date, one: Facts) -> str:
 def burn_down(burning: Facts, zone: tzinfo) -> Json:
     """Returns the chart of a project's past and expected credits, with the ends of its lots marked."""
     past = [Left(at=at, value=one["left"]) for one in burning["past"] if (at := times.read(one["at"]))]
-    ahead = [Left(at=at, value=one["left"], mark=_mark(one, zone)) for one in burning["ahead"] if (at := times.read(one["at"]))]
+    ahead = [
+        Left(at=at, value=one["left"], mark=_mark(one, zone))
+        for one in burning["ahead"]
+        if (at := times.read(one["at"]))
+    ]
     shown = near(past, ahead)
     words = f"{amount(past[-1].value)} credits are left, including held credits." if past else "No data yet."
     marks = [one.mark for one in shown if one.mark]
@@ -202,7 +221,10 @@ def burn_down(burning: Facts, zone: tzinfo) -> Json:
     if past and not ahead:
         words += " How long they last is not known yet: this needs more than a day of use."
     title = "Credits left, so far and at this rate"
-    pictures = {size: charts.left_over(title, words, past, shown, zone, name=f"left-{size}", width=width) for size, width in SIZES.items()}
+    pictures = {
+        size: charts.left_over(title, words, past, shown, zone, name=f"left-{size}", width=width)
+        for size, width in SIZES.items()
+    }
     return {"words": words, **pictures, "past": len(past) > 1, "ahead": bool(shown)}
 
 

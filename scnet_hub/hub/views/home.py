@@ -1,6 +1,7 @@
 """My sessions: JupyterHub's servers with the last end of each, and the person's Dask clusters and batch jobs.
 
-`view` turns the broker's list of sessions into the texts of home.html. If the broker does not answer, the page shows the servers alone.
+`view` turns the broker's list of sessions into the texts of home.html. If the broker does not answer, the page shows
+the servers alone.
 """
 
 from __future__ import annotations
@@ -34,12 +35,18 @@ _ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
 
 
 def view(sessions: Iterable[Facts], now: datetime, zone: tzinfo) -> Json:
-    """Returns `ended`: how the last session of each server ended; and `others`: Dask clusters and batch jobs, newest first."""
-    known = sorted(sessions, key=lambda one: (bool(one["live"]), str(one["ended_at"] or one["created_at"])), reverse=True)
+    """Returns `ended`: how the last session of each server ended; and `others`: Dask clusters and batch jobs, newest
+    first."""
+    known = sorted(
+        sessions, key=lambda one: (bool(one["live"]), str(one["ended_at"] or one["created_at"])), reverse=True
+    )
     labs = [one for one in known if one["kind"] == "lab"]
     last = {str(one["name"]): one for one in reversed(labs)}
     rest = [one for one in known if one["kind"] in KINDS and (one["live"] or _failed_lately(one, now))]
-    return {"ended": {name: ending(one, zone) for name, one in last.items() if not one["live"]}, "others": others(rest, zone)}
+    return {
+        "ended": {name: ending(one, zone) for name, one in last.items() if not one["live"]},
+        "others": others(rest, zone),
+    }
 
 
 def _failed_lately(one: Facts, now: datetime) -> bool:
@@ -50,8 +57,9 @@ def _failed_lately(one: Facts, now: datetime) -> bool:
 def ending(one: Facts, zone: tzinfo) -> Json:
     """Returns why the session ended, the last lines of its log, and what to do."""
     return {
-        "failed": endings.outcome(one) == "failed", "cause": endings.cause(one), "advice": endings.advice(one), "log": endings.log_end(one),
-        "at": formats.timed(one["ended_at"], zone), "centre": str(one["centre_name"] or one["centre"] or ""),
+        "failed": endings.outcome(one) == "failed", "cause": endings.cause(one), "advice": endings.advice(one),
+        "log": endings.log_end(one), "at": formats.timed(one["ended_at"], zone),
+        "centre": str(one["centre_name"] or one["centre"] or ""),
     }  # fmt: skip
 
 
@@ -79,7 +87,9 @@ def other(jobs: list[Facts], zone: tzinfo) -> Json:
         "centre": ", ".join(dict.fromkeys(str(one["centre_name"] or one["centre"] or "being placed") for one in jobs)),
         "size": _size(jobs), "cause": endings.cause(first) if not first["live"] else str(first["reason"] or ""),
         "log": endings.log_end(first), "stops": [str(one["id"]) for one in jobs if stoppable(one)],
-        "cost": format_number(sum(float(one["in_flight"] if one["charged"] is None else one["charged"]) for one in jobs)),
+        "cost": format_number(
+            sum(float(one["in_flight"] if one["charged"] is None else one["charged"]) for one in jobs)
+        ),
     }  # fmt: skip
 
 
@@ -92,7 +102,8 @@ def _size(jobs: list[Facts]) -> str:
 
 
 class ToldHow(BaseHandler):
-    """Adds to a page of JupyterHub how sessions ended: its template gets `scnet` (`view` and `problem`) and `clock` for times."""
+    """Adds to a page of JupyterHub how sessions ended: its template gets `scnet` (`view` and `problem`) and `clock` for
+    times."""
 
     TEMPLATE = ""
 
@@ -131,7 +142,8 @@ class NotRunning(ToldHow, UserUrlHandler):
 
 
 class StopOthers(BaseHandler):
-    """POST scnet/stop with the ids of the person's sessions: asks the broker to stop each, then shows My sessions again."""
+    """POST scnet/stop with the ids of the person's sessions: asks the broker to stop each, then shows My sessions
+    again."""
 
     @web.authenticated
     async def post(self) -> None:
@@ -140,7 +152,8 @@ class StopOthers(BaseHandler):
             raise web.HTTPError(400, "Choose the sessions to stop on the page My sessions.")
         if len(ids) > MOST:
             raise web.HTTPError(
-                400, f"At most {MOST:,} sessions can be stopped at once, not {len(ids):,}. Stop the rest with `scnet stop`."
+                400,
+                f"At most {MOST:,} sessions can be stopped at once, not {len(ids):,}. Stop the rest with `scnet stop`.",
             )
         turns = asyncio.Semaphore(AT_ONCE)
         failed = [error for error in await asyncio.gather(*(self._refusal(one, turns) for one in ids)) if error]

@@ -1,7 +1,7 @@
 """`/hub/placement`: for operators, predictions of placement compared with outcomes, and each decision in words.
 
-`view` turns the broker's report into the sentences and figures that placement.html prints. A person who is not an operator sees only the
-explanation of their own session, by its id.
+`view` turns the broker's report into the sentences and figures that placement.html prints. A person who is not an
+operator sees only the explanation of their own session, by its id.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ Facts = Mapping[str, Any]
 _ID = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
 SPANS = {"day": 1, "week": 7}
 CAUSES = {
-    "first": "", "stalled": "a further copy: it stalled", "failed": "moved: its start failed", "refused": "moved: refused there",
+    "first": "", "stalled": "a further copy: it "
+    "stalled", "failed": "moved: its start failed", "refused": "moved: refused there",
     "unreachable": "moved: unreachable",
 }  # fmt: skip
 KINDS = {"lab": "Lab", "dask": "Dask", "batch": "batch"}
 PEOPLE = 3  # named in one line
 CODES = {
-    "no-placement": "No place", "over-quota": "Over quota", "overdrawn": "Over budget", "over-cap": "Over a member's cap",
-    "no-price": "No price there", "unknown-centre": "No such centre", "unknown-project": "No such project", "no-project": "In no project",
-    "bad-option": "Wrong option", "not-entitled": "Not allowed",
+    "no-placement": "No place", "over-quota": "Over quota", "overdrawn": "Over budget",
+    "over-cap": "Over a member's cap", "no-price": "No price there", "unknown-centre": "No such centre",
+    "unknown-project": "No such project", "no-project": "In no project", "bad-option": "Wrong option",
+    "not-entitled": "Not allowed",
 }  # fmt: skip
 SHOWN = {"": "All", "placed": "Placed", "refused": "Refused"}
 
@@ -66,7 +68,9 @@ def decision(one: Facts) -> Json:
         "person": str(one["person"]),
         "what": KINDS.get(str(one.get("kind")), "–"),
         "where": str(one["centre_name"]) if one["centre"] else "nowhere",
-        "note": titled(refused["code"]) if refused else ", ".join(filter(None, (one["partition"], CAUSES.get(one["cause"])))),
+        "note": titled(refused["code"])
+        if refused
+        else ", ".join(filter(None, (one["partition"], CAUSES.get(one["cause"])))),
         "expected": str(one.get("chance") or "–"),
         "promise": promise(one),
         "started": waited(one.get("waited_s")),
@@ -84,14 +88,18 @@ def titled(code: str) -> str:
 
 
 def lines(decisions: Iterable[Facts]) -> list[Json]:
-    """Returns a row for each decision; consecutive refusals for the same reason are one row, so that a burst hides no other decision."""
+    """Returns a row for each decision; consecutive refusals for the same reason are one row, so that a burst hides no
+    other decision."""
     found: list[Json] = []
     for (code, _), some in groupby(decisions, key=_alike):
         among = list(some)
         if not code:
             found += [decision(one) for one in among]
             continue
-        times, people = sum(one["refused"]["times"] for one in among), dict.fromkeys(str(one["person"]) for one in among)
+        times, people = (
+            sum(one["refused"]["times"] for one in among),
+            dict.fromkeys(str(one["person"]) for one in among),
+        )
         note = f"{titled(code)}{f', {times} in a row' if times > 1 else ''}"
         found.append(decision(among[0]) | {"note": note, "person": shortened([*people])})
     return found
@@ -126,7 +134,13 @@ def state(one: Facts) -> str:
 
 
 def view(
-    report: Facts | None, span: str, *, show: str = "", explained: Facts | None = None, wanted: str = "", error: ScnetError | None = None
+    report: Facts | None,
+    span: str,
+    *,
+    show: str = "",
+    explained: Facts | None = None,
+    wanted: str = "",
+    error: ScnetError | None = None,
 ) -> Json:
     """Returns all texts of the page. Without a report it is the page of one explanation, or of an error."""
     shown: Json = {
@@ -151,9 +165,14 @@ def view(
             {"title": titled(one["code"]), "count": one["count"], "example": "" if listed(one) else one["example"]}
             for one in report["refused"]
         ],
-        "refused_by": [{"centre": one["centre_name"], "count": one["count"], "reason": one["reason"]} for one in report["refused_by"]],
+        "refused_by": [
+            {"centre": one["centre_name"], "count": one["count"], "reason": one["reason"]}
+            for one in report["refused_by"]
+        ],
         "decided": len(report["decisions"]),
-        "decisions": lines(one for one in report["decisions"] if not show or bool(one.get("refused")) == (show == "refused")),
+        "decisions": lines(
+            one for one in report["decisions"] if not show or bool(one.get("refused")) == (show == "refused")
+        ),
     }
     return shown
 
@@ -171,8 +190,8 @@ def _tables(report: Facts) -> Sequence[Json]:
 
 
 class PlacementPage(Page):
-    """GET shows the last day; with `?span=week` the last week; with `&show=refused` or `placed` only these decisions; with
-    `?id=ID` one decision in words."""
+    """GET shows the last day; with `?span=week` the last week; with `&show=refused` or `placed` only these decisions;
+    with `?id=ID` one decision in words."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -193,9 +212,15 @@ class PlacementPage(Page):
         person = "" if self.operator else self.person
         if wanted and not _ID.fullmatch(wanted):
             raise NotFound(
-                "There is no session and no decision with this id.", hint="Follow a link of the hub's pages.", code="unknown-decision"
+                "There is no session and no decision with this id.",
+                hint="Follow a link of the hub's pages.",
+                code="unknown-decision",
             )
         if wanted:
             explained = await self.broker.call("GET", f"decisions/{wanted}", person, timeout=10)
             return view(None, span, explained=explained, wanted=wanted)
-        return view(await self.broker.call("GET", "decisions", person, params={"days": SPANS[span]}, timeout=10), span, show=show)
+        return view(
+            await self.broker.call("GET", "decisions", person, params={"days": SPANS[span]}, timeout=10),
+            span,
+            show=show,
+        )

@@ -1,8 +1,8 @@
-"""`/hub/project?id=P`: a project's credits and how long they last, the spending of each person, and its allocations: requested by those who
-lead the project, answered by operators.
+"""`/hub/project?id=P`: a project's credits and how long they last, the spending of each person, and its allocations:
+requested by those who lead the project, answered by operators.
 
-`view` turns the broker's documents into the texts of project.html. Plain forms: a refusal is shown at its form, with the input
-kept.
+`view` turns the broker's documents into the texts of project.html. Plain forms: a refusal is shown at its form, with
+the input kept.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _ALLOCATION = re.compile(r"[a-z0-9]{1,16}", re.ASCII)
 ROLES = {"pi": "PI", "manager": "manager", "member": "member"}
 STATES = {
-    "requested": "waits for an answer", "approved": "approved, begins later", "active": "active", "ended": "ended", "declined": "declined",
-    "withdrawn": "withdrawn",
+    "requested": "waits for an answer", "approved": "approved, begins later", "active": "active", "ended": "ended",
+    "declined": "declined", "withdrawn": "withdrawn",
 }  # fmt: skip
 ASKED = ("amount", "words", "begins_at", "ends_at", "centres", "renews")
 TYPED = 2000  # the most characters of a field
@@ -75,26 +75,34 @@ def allocation(one: Facts, zone: Any, *, leads: bool, operator: bool, tried: Tri
     open_one = one["state"] == "requested"
     failed = tried if tried and tried.at == one["id"] else None
     return {
-        "id": str(one["id"]), "amount": formats.amount(one["amount"]), "asked": f"{float(one['amount']):.6f}".rstrip("0").rstrip("."),
+        "id": str(one["id"]), "amount": formats.amount(one["amount"]),
+        "asked": f"{float(one['amount']):.6f}".rstrip("0").rstrip("."),
         "state": STATES.get(str(one["state"]), str(one["state"])), "open": open_one, "by": str(one["asked_by"]),
         "at": formats.timed(one["asked_at"], zone, times.day), "from": formats.timed(one["begins_at"], zone, times.day),
-        "until": formats.timed(one["ends_at"], zone, times.day),
-        "centres": ", ".join(one["centres"]) or "all centres", "words": str(one["words"]), "answer": str(one["answer"]),
-        "decided_by": str(one["decided_by"]), "grantor": str(one["grantor"]), "renews": str(one["renews"]),
-        "may_withdraw": open_one and leads, "may_answer": open_one and operator, "error": formats.problem(failed.error) if failed else None,
+        "until": formats.timed(one["ends_at"], zone, times.day), "centres": ", ".join(one["centres"]) or "all centres",
+        "words": str(one["words"]), "answer": str(one["answer"]), "decided_by": str(one["decided_by"]),
+        "grantor": str(one["grantor"]), "renews": str(one["renews"]), "may_withdraw": open_one and leads,
+        "may_answer": open_one and operator, "error": formats.problem(failed.error) if failed else None,
         "typed": dict(failed.typed) if failed else {},
     }  # fmt: skip
 
 
 def leads(people: Facts, person: str) -> bool:
-    """Returns whether the person may request allocations: the PI and managers; in a project without them, each member."""
+    """Returns whether the person may request allocations: the PI and managers; in a project without them, each
+    member."""
     among = [str(one["person"]) for one in people["members"]]
     first = [str(one["person"]) for one in people["members"] if one["role"] != "member"]
     return person in (first or among)
 
 
 def view(
-    found: Facts | None, days: Facts | None, person: str, *, operator: bool, tried: Tried | None = None, error: ScnetError | None = None
+    found: Facts | None,
+    days: Facts | None,
+    person: str,
+    *,
+    operator: bool,
+    tried: Tried | None = None,
+    error: ScnetError | None = None,
 ) -> Json:
     """Returns all texts of the page."""
     shown: Json = {"problem": formats.problem(error) if error else None, "project": None}
@@ -103,7 +111,10 @@ def view(
     zone, first = formats.zone_of(days["zone"]), leads(found, person)
     made = [allocation(one, zone, leads=first, operator=operator, tried=tried) for one in found["allocations"]]
     asking = tried if tried and not tried.at else None
-    asked: Json = {"typed": dict(asking.typed) if asking else {}, "error": formats.problem(asking.error) if asking else None}
+    asked: Json = {
+        "typed": dict(asking.typed) if asking else {},
+        "error": formats.problem(asking.error) if asking else None,
+    }
     misplaced = tried if tried and tried.at and tried.at not in [one["id"] for one in made] else None
     return shown | {
         "problem": shown["problem"] or (formats.problem(misplaced.error) if misplaced else None),
@@ -113,7 +124,8 @@ def view(
         "days": formats.by_day(days["rows"], "Credits charged by day") if found["sees_all"] or operator else None,
         "month": str(days["first_day"])[:7],
         "quotas": [
-            {"name": QUOTAS.get(name, name), "used": one["used"], "limit": one["limit"]} for name, one in found["quota"].items()
+            {"name": QUOTAS.get(name, name), "used": one["used"], "limit": one["limit"]} for name,
+            one in found["quota"].items()
         ],
         "sees_all": bool(found["sees_all"]), "members": [member(one) for one in found["members"]],
         "lots": [lot(one, zone) for one in found["lots"] if one["granted"] or one["spent"] or one["held"]],
@@ -127,9 +139,13 @@ QUOTAS = {"sessions": "sessions", "cores": "cores", "gpus": "GPUs"}
 
 def wish(project: str, typed: Mapping[str, str]) -> Json:
     """Returns a form as the body of a request. Raises BadOption for an amount that isn't valid."""
-    body: Json = {"project": project, **{name: typed[name] for name in ("words", "begins_at", "ends_at", "renews") if typed.get(name)}}
+    body: Json = {
+        "project": project,
+        **{name: typed[name] for name in ("words", "begins_at", "ends_at", "renews") if typed.get(name)},
+    }
     return body | {
-        "amount": number(typed.get("amount", "")), "centres": [one for one in re.split(r"[\s,]+", typed.get("centres", "")) if one],
+        "amount": number(typed.get("amount", "")),
+        "centres": [one for one in re.split(r"[\s,]+", typed.get("centres", "")) if one],
         "words": typed.get("words", "").replace("\r\n", "\n"),
     }  # fmt: skip
 
@@ -164,7 +180,9 @@ class ProjectPage(Page):
 
     async def act(self, project: str, do: str, at: str, typed: Mapping[str, str]) -> None:
         if not _PROJECT.fullmatch(project) or (do != "ask" and not _ALLOCATION.fullmatch(at)):
-            raise NotFound("There is no such project or allocation.", hint="Use the forms of this page.", code="unknown-project")
+            raise NotFound(
+                "There is no such project or allocation.", hint="Use the forms of this page.", code="unknown-project"
+            )
         if do == "ask":
             await self.broker.call("POST", "allocations", self.person, json=wish(project, typed))
         elif do == "withdraw":
@@ -173,7 +191,10 @@ class ProjectPage(Page):
             require_fresh(self)
             body: Json = {"words": typed["words"].replace("\r\n", "\n")}
             if do == "approve":
-                body |= {"amount": number(typed["amount"]), **({"grantor": typed["grantor"]} if typed["grantor"] else {})}
+                body |= {
+                    "amount": number(typed["amount"]),
+                    **({"grantor": typed["grantor"]} if typed["grantor"] else {}),
+                }
             await self.broker.call("POST", f"allocations/{at}/{do}", self.person, operator=True, json=body)
         else:
             raise web.HTTPError(403, "This action is for the federation's operators.")
@@ -191,6 +212,13 @@ class ProjectPage(Page):
             raise NotFound("There is no such project.", hint="Follow a link of the page Usage.", code="unknown-project")
         found, days = await asyncio.gather(
             self.broker.call("GET", f"projects/{project}", self.person, operator=self.operator, timeout=10),
-            self.broker.call("GET", "usage", self.person, operator=self.operator, params={"project": project, "by": "day"}, timeout=20),
+            self.broker.call(
+                "GET",
+                "usage",
+                self.person,
+                operator=self.operator,
+                params={"project": project, "by": "day"},
+                timeout=20,
+            ),
         )
         return found, days

@@ -47,7 +47,9 @@ def typed_memory(value: Any) -> str:
     """Memory as a person would type it: 4294967296 as "4G"; a text stays as it was typed."""
     if not isinstance(value, int) or not value:
         return str(value or "")
-    factor, unit = next(pair for pair in ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "K"), (1, "")) if value % pair[0] == 0)
+    factor, unit = next(
+        pair for pair in ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "K"), (1, "")) if value % pair[0] == 0
+    )
     return f"{value // factor}{unit}"
 
 

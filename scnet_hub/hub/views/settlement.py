@@ -1,5 +1,5 @@
-"""`/hub/settlement`: for operators, the months and what blocks their closing, late centres, records in suspense, whether the books balance,
-disputes, and who pays whom; with forms to close and decide.
+"""`/hub/settlement`: for operators, the months and what blocks their closing, late centres, records in suspense,
+whether the books balance, disputes, and who pays whom; with forms to close and decide.
 
 `view` turns the broker's board into the texts of settlement.html. Plain forms; a refusal is shown at its form.
 """
@@ -48,11 +48,13 @@ def period(one: Facts, whole: Facts | None, zone: Any, tried: Tried | None) -> J
     failed = tried if tried and tried.at == one["name"] else None
     lacking = [centre for centre in (whole or {}).get("centres", ()) if centre["missing"] and not centre["excuse"]]
     return {
-        "name": str(one["name"]), "state": STATES.get(str(one["state"]), str(one["state"])), "closed": one["state"] == "closed",
-        "when": _period_when(one, zone), "hinders": [str(words) for words in one["hinders"]],
+        "name": str(one["name"]), "state": STATES.get(str(one["state"]), str(one["state"])),
+        "closed": one["state"] == "closed", "when": _period_when(one, zone),
+        "hinders": [str(words) for words in one["hinders"]],
         "excuses": [{"centre": str(centre), "words": str(words)} for centre, words in one["excuses"].items()],
         "may_close": one["state"] == "closing" and not one["cut"], "cut": bool(one["cut"]) and one["state"] != "closed",
-        "lacking": [{"id": str(at["centre"]), "name": str(at["name"]), "typed": _typed(failed, at["centre"])} for at in lacking],
+        "lacking": [{"id": str(at["centre"]), "name": str(at["name"]),
+        "typed": _typed(failed, at["centre"])} for at in lacking],
         "error": formats.problem(failed.error) if failed else None,
     }  # fmt: skip
 
@@ -72,7 +74,8 @@ def record(one: Facts, zone: Any, tried: Tried | None) -> Json:
     return {
         "id": str(one["id"]), "centre": str(one["centre"]), "record": str(one["record"]), "reason": str(one["reason"]),
         "seen": times.dated(one["seen_at"], zone), "chargeable": bool(one["session"]),
-        "error": formats.problem(failed.error) if failed else None, "typed": failed.typed.get("words", "") if failed else "",
+        "error": formats.problem(failed.error) if failed else None,
+        "typed": failed.typed.get("words", "") if failed else "",
     }  # fmt: skip
 
 
@@ -99,14 +102,17 @@ def statement_line(one: Facts, zone: Any) -> Json:
     unit = "credits" if one["book"] == CREDIT else str(one["due_unit"])
     return {
         "name": str(one["name"]), "period": str(one["period"]), "book": BOOKS.get(str(one["book"]), str(one["book"])),
-        "title": str(one["title"]), "net": f"{formats.amount(one['net'])} {unit}", "due": f"{formats.amount(one['due'])} {one['due_unit']}",
-        "state": ANSWERS.get(str(one["state"]), str(one["state"])), "words": str(one["words"]), "by": str(one["answered_by"]),
-        "until": times.day(one["accept_by"], zone),
+        "title": str(one["title"]), "net": f"{formats.amount(one['net'])} "
+        f"{unit}", "due": f"{formats.amount(one['due'])} "
+        f"{one['due_unit']}",
+        "state": ANSWERS.get(str(one["state"]), str(one["state"])), "words": str(one["words"]),
+        "by": str(one["answered_by"]), "until": times.day(one["accept_by"], zone),
     }  # fmt: skip
 
 
 ANSWERS = {
-    "preview": "a preview", "issued": "waits for an answer", "accepted": "accepted", "disputed": "disputed", "settled": "settled",
+    "preview": "a preview", "issued": "waits for an answer", "accepted": "accepted", "disputed": "disputed",
+    "settled": "settled",
 }  # fmt: skip
 COUNTED = {**ANSWERS, "issued": "not answered yet"}
 
@@ -119,14 +125,20 @@ def netting(one: Facts | None) -> Json | None:
         "period": str(one["period"]), "unit": str(one["unit"]),
         "positions": [{"title": str(at["title"]), "amount": formats.amount(at["amount"])} for at in one["positions"]],
         "payments": [
-            {**{end: titles.get(at[end], str(at[end])) for end in ("payer", "payee")}, "amount": formats.amount(at["amount"])}
+            {**{end: titles.get(at[end], str(at[end])) for end in ("payer", "payee")},
+            "amount": formats.amount(at["amount"])}
             for at in one["payments"]
         ],
     }  # fmt: skip
 
 
 def view(
-    board: Facts | None, wholes: Mapping[str, Facts], zone_name: str, *, tried: Tried | None = None, error: ScnetError | None = None
+    board: Facts | None,
+    wholes: Mapping[str, Facts],
+    zone_name: str,
+    *,
+    tried: Tried | None = None,
+    error: ScnetError | None = None,
 ) -> Json:
     """Returns all texts of the page."""
     if board is None:
@@ -140,10 +152,13 @@ def view(
         "problem": formats.problem(misplaced) if misplaced else None,
         "board": {
             "as_of": times.minute(board["as_of"], zone), "zone": zone_name, "months": months, "suspense": suspense,
-            "suspended": board["suspense"]["count"], "oldest": times.ago(board["suspense"]["oldest_at"], board["as_of"], never="never"),
-            "centres": [centre(one, board["as_of"]) for one in board["centres"]], "late": sum(one["late"] for one in board["centres"]),
-            "trial": [trial(one) for one in board["trial"]], "right": all(not one["sum"] for one in board["trial"]),
-            "answers": [{"state": COUNTED.get(str(name), str(name)), "count": count} for name, count in board["answers"].items() if count],
+            "suspended": board["suspense"]["count"],
+            "oldest": times.ago(board["suspense"]["oldest_at"], board["as_of"], never="never"),
+            "centres": [centre(one, board["as_of"]) for one in board["centres"]],
+            "late": sum(one["late"] for one in board["centres"]), "trial": [trial(one) for one in board["trial"]],
+            "right": all(not one["sum"] for one in board["trial"]),
+            "answers": [{"state": COUNTED.get(str(name), str(name)), "count": count} for name,
+            count in board["answers"].items() if count],
             "disputes": [statement_line(one, zone) for one in board["disputes"]], "netting": netting(board["netting"]),
         },
     }  # fmt: skip
@@ -186,12 +201,20 @@ class SettlementPage(Page):
 
     async def act(self, do: str, at: str, typed: Mapping[str, str]) -> None:
         if do == "close" and _PERIOD.fullmatch(at):
-            excuses = {name.removeprefix(EXCUSE): words for name, words in typed.items() if name.startswith(EXCUSE) and words.strip()}
+            excuses = {
+                name.removeprefix(EXCUSE): words
+                for name, words in typed.items()
+                if name.startswith(EXCUSE) and words.strip()
+            }
             if strange := [one for one in excuses if not _CENTRE.fullmatch(one)]:
                 raise BadOption(f"There is no centre {strange[0][:40]!r}.", hint="Use the forms of this page.")
             await self.ask("POST", f"periods/{at}/close", json={"excuses": excuses}, timeout=120)
         elif do in DECISIONS and _RECORD.fullmatch(at):
-            await self.ask("POST", f"usage-records/suspense/{quote(at, safe='')}", json={"decision": do, "words": typed.get("words", "")})
+            await self.ask(
+                "POST",
+                f"usage-records/suspense/{quote(at, safe='')}",
+                json={"decision": do, "words": typed.get("words", "")},
+            )
         else:
             raise BadOption("This page does not support that action.", hint="Use its forms.")
 

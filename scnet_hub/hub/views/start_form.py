@@ -81,7 +81,13 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
     refusal = UNLINKED if unlinked else _refused(refusals) or str(centre.get("why") or "")
     cores, free = int(centre.get("cores") or 0), int(centre.get("cores_free") or 0)
     known = state in ("up", "stale")
-    fit = ("now" if start_of(offer) == "Now" else str(offer.get("wait") or "later")) if offer else "no" if refusal else "asking"
+    fit = (
+        ("now" if start_of(offer) == "Now" else str(offer.get("wait") or "later"))
+        if offer
+        else "no"
+        if refusal
+        else "asking"
+    )
     return {
         "id": str(centre.get("id")),
         "name": str(centre.get("name") or centre.get("id")),
@@ -139,13 +145,17 @@ def _refusal(problem: Facts) -> bool:
     return issubclass(kind, Refused)
 
 
-def _blocked(centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, contact: str) -> str:
+def _blocked(
+    centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, contact: str
+) -> str:
     """Why nothing can be started at all, in the order in which a person should hear it; "" if something can."""
     outage = problem and not _refusal(problem)
     if not outage and not projects:
         return f"You are in no project yet, so nothing can pay for a session. Ask {contact} to add you to one."
     if not outage and not any(centre.get("state") in ("up", "stale") for centre in centres):
-        return "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
+        return (
+            "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
+        )
     if problem and not _of_one_place(problem, placement):
         return problem_words(problem)
     if placement and not placement.get("best"):
@@ -166,7 +176,9 @@ def _project(balance: Facts) -> dict[str, str]:
         if (q := quota.get(noun) or {}).get("limit") is not None
     ]
     whole = format_number(float(balance.get("available") or 0))
-    money = f"{whole} of {credits(balance.get('granted'))} available, {format_number(float(balance.get('held') or 0))} held"
+    money = (
+        f"{whole} of {credits(balance.get('granted'))} available, {format_number(float(balance.get('held') or 0))} held"
+    )
     money += f"; {mine}" if (mine := centre_status.mine(balance)) else ""
     title = str(balance.get("title") or balance["id"])
     return {
@@ -177,7 +189,12 @@ def _project(balance: Facts) -> dict[str, str]:
 
 
 def view(
-    centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, *, contact: str = CONTACT
+    centres: Sequence[Facts],
+    placement: Facts | None,
+    projects: Sequence[Facts],
+    problem: Facts | None,
+    *,
+    contact: str = CONTACT,
 ) -> dict[str, Any]:
     """Everything the start page says for one request: `rows`, `best`, `places` by centre id ("" = best), `projects`,
     `problem`, `blocked` and one `summary` line for screen readers."""
@@ -192,7 +209,9 @@ def view(
     refusals: dict[str, list[Facts]] = {}
     for refusal in decided.get("refusals") or ():
         refusals.setdefault(refusal["centre"], []).append(refusal)
-    rows = [_row(centre, offers.get(str(centre["id"])), refusals.get(str(centre["id"]), []), chosen) for centre in centres]
+    rows = [
+        _row(centre, offers.get(str(centre["id"])), refusals.get(str(centre["id"]), []), chosen) for centre in centres
+    ]
     best = _best(placement, blocked)
     quotes = {str(quote["centre"]): quote for quote in decided.get("quotes") or ()}
     if chosen in quotes and problem and _of_one_place(problem, placement):
@@ -200,7 +219,9 @@ def view(
     places = {row["id"]: _choice(row, offers.get(row["id"]), walltime, blocked, quotes) for row in rows}
     return {
         "blocked": blocked,
-        "problem": {key: str(problem.get(key) or "") for key in ("title", "hint", "code")} if problem and not _refusal(problem) else None,
+        "problem": {key: str(problem.get(key) or "") for key in ("title", "hint", "code")}
+        if problem and not _refusal(problem)
+        else None,
         "best": best,
         "rows": rows,
         "places": {"": _anywhere(decided.get("best"), walltime, blocked, quotes), **places},
@@ -224,7 +245,10 @@ def _anywhere(offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -
 
 def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -> dict[str, Any]:
     if offer is None:
-        return nowhere(str(row["name"]), blocked or f"{row['name']} cannot take this: {row.get('refusal') or 'it has not been asked yet'}")
+        return nowhere(
+            str(row["name"]),
+            blocked or f"{row['name']} cannot take this: {row.get('refusal') or 'it has not been asked yet'}",
+        )
     place = place_of(offer, str(row["name"]), walltime, quotes.get(str(offer["centre"])))
     return {**place, "blocked": blocked or place["blocked"]}
 
@@ -233,7 +257,12 @@ def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str, quotes
 
 
 def offers_document(
-    centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, *, contact: str = CONTACT
+    centres: Sequence[Facts],
+    placement: Facts | None,
+    projects: Sequence[Facts],
+    problem: Facts | None,
+    *,
+    contact: str = CONTACT,
 ) -> dict[str, Any]:
     """The JSON of `offers_url`: the facts as the broker gave them, and `view`, the words made of them."""
     return {
@@ -254,8 +283,9 @@ def gpu_models(centres: Iterable[Facts]) -> list[str]:
 
 
 def render_form(template_env: Environment, context: Facts) -> str:
-    """The options form as HTML, for `spawner.options_form`. `context`: `centres, placement, projects, profiles, defaults,
-    problem, offers_url, accounts_url`, and if wanted `contact` (whom to ask for a project) and `poll_s` (seconds between refreshes)."""
+    """The options form as HTML, for `spawner.options_form`. `context`: `centres, placement, projects, profiles,
+    defaults, problem, offers_url, accounts_url`, and if wanted `contact` (whom to ask for a project) and `poll_s`
+    (seconds between refreshes)."""
     facts = {
         "centres": [],
         "placement": None,
@@ -270,7 +300,9 @@ def render_form(template_env: Environment, context: Facts) -> str:
     defaults = DEFAULTS | {key: value for key, value in (facts.get("defaults") or {}).items() if value is not None}
     profiles = [*facts["profiles"]]
     known = {p["id"] for p in profiles} | {OWN}
-    defaults["profile"] = defaults["profile"] if defaults["profile"] in known else (profiles[0]["id"] if profiles else OWN)
+    defaults["profile"] = (
+        defaults["profile"] if defaults["profile"] in known else (profiles[0]["id"] if profiles else OWN)
+    )
     words = view(facts["centres"], facts["placement"], facts["projects"], facts["problem"], contact=facts["contact"])
     defaults["wrong"] = defaults.get("wrong") or words["field"]
     defaults["centre"] = defaults["centre"] if defaults["centre"] in words["places"] else ""

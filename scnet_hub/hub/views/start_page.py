@@ -18,14 +18,17 @@ TEMPLATES = environment()
 
 
 async def options_form(spawner: FederatedSpawner) -> str:
-    """The form as HTML, with the facts of this moment; what a link says, or what the person chose last time, is chosen again."""
+    """The form as HTML, with the facts of this moment; what a link says, or what the person chose last time, is chosen
+    again."""
     link = getattr(spawner.handler, "linked", {})
     last = dict(spawner.user_options or {}) | link | spawner.refused_form
     spawner.refused_form = {}
     found = await facts(spawner, {})
     ids = [one["id"] for one in found["profiles"]]
     profile = last.get("profile", ids[0] if ids else OWN)
-    chosen = sizes_of(found["profiles"], profile) if profile in ids else {key: last[key] for key in SIZES if key in last}
+    chosen = (
+        sizes_of(found["profiles"], profile) if profile in ids else {key: last[key] for key in SIZES if key in last}
+    )
     found = await facts(spawner, {**chosen, **({"project": last["project"]} if last.get("project") else {})})
     profiles = [{**one, **size_of(one)} for one in found["profiles"]]
     urls = {"offers_url": spawner.hub.base_url + "scnet/offers", "accounts_url": spawner.hub.base_url + "accounts"}

@@ -1,4 +1,5 @@
-"""When a session starts at a place, what choosing that place costs, and what forbids it: in words, for the start page."""
+"""When a session starts at a place, what choosing that place costs, and what forbids it: in words, for the start
+page."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ Facts = Mapping[str, Any]
 UNLINKED = "you have no account linked here"
 COMMAND_LINE = ": see `scnet accounts`"  # what the broker adds to that; on a page there is a link instead
 FIGURES = {
-    "low": "At least", "expected": "Probably", "max": "At most", "after_first": "Left when it starts", "after_max": "Left at the worst",
+    "low": "At least", "expected": "Probably", "max": "At most", "after_first": "Left when it starts",
+    "after_max": "Left at the worst",
 }  # fmt: skip
 
 
@@ -41,7 +43,11 @@ def _priced(offer: Facts, walltime: str) -> dict[str, Any]:
     span = f" for {walltime}" if walltime else ""
     held = f"After this session: at most {credits(cost)} held{span}"
     short = left < 0
-    words = f"{held}." if known is None or short else f"{held}, {format_number(left)} available. What you don't use comes back."
+    words = (
+        f"{held}."
+        if known is None or short
+        else f"{held}, {format_number(left)} available. What you don't use comes back."
+    )
     return {"cost": words, "blocked": _short(-left) if short else "", "figures": None}
 
 
@@ -59,7 +65,10 @@ def _quoted(quote: Facts) -> dict[str, Any]:
         held += f" {note}"
     short, worst = -(quote.get("after_first") or 0), quote.get("after_max") or 0
     if worst < 0:
-        held += " The project can't pay for the whole time: unless it gets more, the session is stopped then, with notebooks saved."
+        held += (
+            " The project can't pay for the whole time: unless it gets more, the session is stopped then, with "
+            "notebooks saved."
+        )
     else:
         held += " What you don't use comes back."
     return {"cost": held, "blocked": _short(short) if short > 0 else "", "figures": figures}

@@ -1,4 +1,5 @@
-"""`/hub/statements`: the statements of a person's members; `/hub/statement?name=2026-11/GRANT/M`: one statement, to print and to answer.
+"""`/hub/statements`: the statements of a person's members; `/hub/statement?name=2026-11/GRANT/M`: one statement, to
+print and to answer.
 
 `view` turns the broker's document into the texts of statement.html; the broker says who may answer (`may`).
 """
@@ -25,8 +26,9 @@ _NAME = re.compile(r"(2\d{3}-(?:0[1-9]|1[0-2]))/([A-Z]{3,8})/([a-z0-9][a-z0-9._-
 DOES = ("accept", "dispute", "settle")
 STANDS = {True: "settlement", False: "usage"}  # the link in the navigation bar, by whether the person is an operator
 COLUMNS = {
-    "earned": ("Earned", "work as a centre"), "app_share": ("App share", "its apps"), "fee": ("Fee", "the federation's part"),
-    "subsidy": ("Subsidy", "credits it granted that others spent"), "sla_credit": ("SLA credit", "given back for outages"),
+    "earned": ("Earned", "work as a centre"), "app_share": ("App share", "its apps"),
+    "fee": ("Fee", "the federation's part"), "subsidy": ("Subsidy", "credits it granted that others "
+    "spent"), "sla_credit": ("SLA credit", "given back for outages"),
     "suspense": ("Suspense", "work without a known payer yet"), "clawback": ("Corrections", "of closed months"),
 }  # fmt: skip
 
@@ -47,29 +49,33 @@ def view(
     lines = [
         {
             "column": COLUMNS.get(str(line["column"]), (str(line["column"]), ""))[0], "account": str(line["account"]),
-            "entries": f"{line['entries']:,}", "corrects": str(line["corrects"]), "amount": formats.exact(line["amount"]),
+            "entries": f"{line['entries']:,}", "corrects": str(line["corrects"]),
+            "amount": formats.exact(line["amount"]),
         }
         for line in one["lines"]
     ]  # fmt: skip
     return {
         "problem": None, "tried": formats.problem(tried) if tried else None, "typed": typed,
         "statement": {
-            "name": str(one["name"]), "period": str(one["period"]), "book": BOOKS.get(str(one["book"]), str(one["book"])), "unit": unit,
-            "federation": federation, "member": str(one["member"]), "title": str(one["title"]), "columns": columns, "lines": lines,
-            "net": formats.exact(one["net"]),
-            "due": formats.exact(abs(one["due"])), "due_unit": str(one["due_unit"]), "gets": one["due"] >= 0, "credits": unit == "credits",
+            "name": str(one["name"]), "period": str(one["period"]),
+            "book": BOOKS.get(str(one["book"]), str(one["book"])), "unit": unit, "federation": federation,
+            "member": str(one["member"]), "title": str(one["title"]), "columns": columns, "lines": lines,
+            "net": formats.exact(one["net"]), "due": formats.exact(abs(one["due"])), "due_unit": str(one["due_unit"]),
+            "gets": one["due"] >= 0, "credits": unit == "credits",
             "state": ANSWERS.get(str(one["state"]), str(one["state"])), "issued": times.day(one["issued_at"], zone),
             "until": times.day(one["accept_by"], zone), "words": str(one["words"]), "by": str(one["answered_by"]),
             "before": one["trail"][:-1],
             "answered": times.dated(one["answered_at"], zone) if one["answered_at"] else "", "zone": zone_name,
             "reimbursements": [
                 {
-                    "grantor": str(each["grantor"]), "member": str(each["member"]), "credits": formats.exact(each["credits"]),
-                    "rate": formats.exact(each["rate"]), "money": formats.exact(each["money"]),
+                    "grantor": str(each["grantor"]), "member": str(each["member"]),
+                    "credits": formats.exact(each["credits"]), "rate": formats.exact(each["rate"]),
+                    "money": formats.exact(each["money"]),
                 }
                 for each in one["reimbursements"]
             ],
-            "entries": f"{one['entries']:,}", "head": str(one["head"]), "may": [verb for verb in DOES if verb in one["may"]],
+            "entries": f"{one['entries']:,}", "head": str(one["head"]),
+            "may": [verb for verb in DOES if verb in one["may"]],
         },
     }  # fmt: skip
 
@@ -133,5 +139,7 @@ def place(name: str) -> str:
     """Returns the path of a statement at the broker. Raises NotFound if the name is not valid."""
     found = _NAME.fullmatch(name)
     if not found:
-        raise NotFound("There is no such statement.", hint="Follow a link of the hub's pages.", code="unknown-statement")
+        raise NotFound(
+            "There is no such statement.", hint="Follow a link of the hub's pages.", code="unknown-statement"
+        )
     return f"statements/{'/'.join(found.groups())}"

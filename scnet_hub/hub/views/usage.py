@@ -1,5 +1,5 @@
-"""`/hub/usage`: a person's usage in a month: the four numbers of their projects, a chart by day, each session with the formula of each of
-its charges, and the same as CSV.
+"""`/hub/usage`: a person's usage in a month: the four numbers of their projects, a chart by day, each session with the
+formula of each of its charges, and the same as CSV.
 
 `view` turns the broker's answers into the texts of usage.html; the handlers call the broker in the person's name.
 """
@@ -25,7 +25,20 @@ Facts = formats.Facts
 CHARGES = 2000  # per answer
 _MONTH = re.compile(r"2\d{3}-(0[1-9]|1[0-2])", re.ASCII)
 _PROJECT = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-COLUMNS = ("at", "recorded_at", "project", "person", "session", "name", "centre", "kind", "amount", "formula", "key", "reverses")
+COLUMNS = (
+    "at",
+    "recorded_at",
+    "project",
+    "person",
+    "session",
+    "name",
+    "centre",
+    "kind",
+    "amount",
+    "formula",
+    "key",
+    "reverses",
+)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute text that begins so
 
 
@@ -45,7 +58,9 @@ def after(month: str, months: int = 1) -> str:
 # ---- words
 
 
-def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, asked: Facts, error: ScnetError | None = None) -> Json:
+def view(
+    balances: Facts | None, days: Facts | None, sessions: Facts | None, asked: Facts, error: ScnetError | None = None
+) -> Json:
     """Returns all texts of the page; without an answer of the broker, only the error."""
     month, project = str(asked.get("month") or ""), str(asked.get("project") or "")
     shown: Json = {
@@ -65,8 +80,9 @@ def view(balances: Facts | None, days: Facts | None, sessions: Facts | None, ask
         "as_of": formats.timed(days["as_of"], zone), "zone": str(days["zone"]),
         "projects": [formats.balance(one, balances["as_of"], zone) for one in balances["balances"]],
         "usage": {
-            "charged": formats.exact(days["charged"]), "in_flight": formats.amount(days["in_flight"]), "sessions": days["sessions"],
-            "days": formats.by_day(days["rows"], f"Credits charged by day, {current}"), "rows": rows, "more": sessions["more"],
+            "charged": formats.exact(days["charged"]), "in_flight": formats.amount(days["in_flight"]),
+            "sessions": days["sessions"], "days": formats.by_day(days["rows"], "Credits charged by day, "
+            f"{current}"), "rows": rows, "more": sessions["more"],
         },
     }  # fmt: skip
 
@@ -83,7 +99,9 @@ def as_csv(rows: Sequence[Facts]) -> str:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for one in rows:
-        writer.writerow([f"{one[name]:.6f}" if name == "amount" else _harmless(str(one[name] or "")) for name in COLUMNS])
+        writer.writerow(
+            [f"{one[name]:.6f}" if name == "amount" else _harmless(str(one[name] or "")) for name in COLUMNS]
+        )
     return out.getvalue()
 
 
@@ -95,7 +113,8 @@ def _harmless(text: str) -> str:
 
 
 class UsagePage(Page):
-    """GET shows the present month; with `?month=2026-10` that month; with `?project=P` only the usage of that project."""
+    """GET shows the present month; with `?month=2026-10` that month; with `?project=P` only the usage of that
+    project."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -109,10 +128,15 @@ class UsagePage(Page):
     def question(self) -> dict[str, str]:
         """Returns the month and the project of the request; "" for values that are not valid."""
         month, project = self.get_query_argument("month", ""), self.get_query_argument("project", "")
-        return {"month": month if _MONTH.fullmatch(month) else "", "project": project if _PROJECT.fullmatch(project) else ""}
+        return {
+            "month": month if _MONTH.fullmatch(month) else "",
+            "project": project if _PROJECT.fullmatch(project) else "",
+        }
 
     def params(self, asked: Facts) -> dict[str, str]:
-        return {**span(asked["month"]), "person": self.person} | ({"project": asked["project"]} if asked["project"] else {})
+        return {**span(asked["month"]), "person": self.person} | (
+            {"project": asked["project"]} if asked["project"] else {}
+        )
 
     async def asked(self, asked: Json) -> Json:
         broker, person, params = self.broker, self.person, self.params(asked)

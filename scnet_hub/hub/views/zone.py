@@ -1,6 +1,7 @@
 """The federation's time zone for the hub's pages: read from the broker once, when the hub starts.
 
-Pages print times in this zone; the browser shows them in the person's own zone, with this zone in the tooltip (scnet-times.js).
+Pages print times in this zone; the browser shows them in the person's own zone, with this zone in the tooltip
+(scnet-times.js).
 """
 
 from __future__ import annotations

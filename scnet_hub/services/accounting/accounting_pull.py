@@ -86,7 +86,11 @@ class AccountingPull:
     async def interim(self, centre: str) -> None:
         """Stores the use of running jobs so far. For sessions that continue beyond the end of a month, charges their
         use before it."""
-        rows = [row for row in await self.runtime.db.query(stored.live_copies, centre=centre) if row.job_id and row.started_at]
+        rows = [
+            row
+            for row in await self.runtime.db.query(stored.live_copies, centre=centre)
+            if row.job_id and row.started_at
+        ]
         told = await self.runtime.centres[centre].usage([row.job_id for row in rows]) if rows else []
         own = [one for one in told if copy_of(one.name) and not intake.half_told(one)]
         await self.runtime.db.run(self._take_interim, centre, own)
@@ -101,11 +105,15 @@ class AccountingPull:
         """Pulls one day of a centre's accounting: stores and charges new records, and issues the day's manifest, again
         if there was one. Raises BadOption, NotFound, CentreError."""
         if centre not in self.runtime.centres:
-            raise NotFound(f"There is no centre {centre[:40]!r}.", hint="`scnet centres` lists them.", code="unknown-centre")
+            raise NotFound(
+                f"There is no centre {centre[:40]!r}.", hint="`scnet centres` lists them.", code="unknown-centre"
+            )
         try:
             start, end = day_span(day, self.zone)
         except OverflowError:
-            raise BadOption(f"{day} is outside the supported range of dates.", hint="Name a day that is over.") from None
+            raise BadOption(
+                f"{day} is outside the supported range of dates.", hint="Name a day that is over."
+            ) from None
         asked_at = self.runtime.clock()
         if start > asked_at:
             raise BadOption(f"{day} has not begun yet.", hint="Name a day that is over.")
@@ -122,7 +130,10 @@ class AccountingPull:
     async def pull_days(self, centre: str, first: date, last: date) -> list[ManifestRow]:
         """Pulls a range of days. Raises BadOption for a range that is too long, and the errors of `pull`."""
         if last < first or (last - first).days >= MOST_DAYS:
-            raise BadOption(f"{first} to {last} is not a range of 1 to {MOST_DAYS} days.", hint="Give the first day and the last day.")
+            raise BadOption(
+                f"{first} to {last} is not a range of 1 to {MOST_DAYS} days.",
+                hint="Give the first day and the last day.",
+            )
         return [await self.pull(centre, first + timedelta(days=number)) for number in range((last - first).days + 1)]
 
 
@@ -132,7 +143,9 @@ def due(tx: Tx, centre: str, now: datetime, zone: str) -> list[date]:
     here = ZoneInfo(zone)
     last = (now - SETTLED).astimezone(here).date() - timedelta(days=1)
     first = max(records.began(tx).astimezone(here).date() + timedelta(days=1), last - timedelta(days=MOST_DAYS))
-    done = {row.day for row in stored_manifests.of(tx, centre, first, last) if row.watermark >= day_span(row.day, zone)[1]}
+    done = {
+        row.day for row in stored_manifests.of(tx, centre, first, last) if row.watermark >= day_span(row.day, zone)[1]
+    }
     days = (first + timedelta(days=number) for number in range(max((last - first).days + 1, 0)))
     return [day for day in days if day not in done]
 
@@ -159,7 +172,9 @@ def compared(tx: Tx, centre: str, day: date, told: Sequence[UsageRecord], asked_
     issued = manifest(live(said).records.values(), centre=centre, day=day, watermark=asked_at, zone=zone)
     there = records.ended_between(tx, centre, start, end)
     came = [
-        serialisation.usage_from(one.record) for one in (*there, *records.going_on(tx, centre)) if not one.record.get("doubt") or one.final
+        serialisation.usage_from(one.record)
+        for one in (*there, *records.going_on(tx, centre))
+        if not one.record.get("doubt") or one.final
     ]
     return ManifestRow(
         centre=centre, day=day, document=manifest_document(issued), watermark=asked_at, issued_at=asked_at,
@@ -182,8 +197,9 @@ def manifest_document(one: Manifest) -> Json:
 def manifest_from(document: Json) -> Manifest:
     return Manifest(
         centre=document["centre"], day=date.fromisoformat(document["day"]), finals=document["finals"],
-        open_jobs=tuple(document["open_jobs"]), sums={meter: _quantity(text) for meter, text in document["sums"].items()},
-        digest=document["digest"], watermark=datetime.fromisoformat(document["watermark"]), ids=tuple(document["ids"]),
+        open_jobs=tuple(document["open_jobs"]),
+        sums={meter: _quantity(text) for meter, text in document["sums"].items()}, digest=document["digest"],
+        watermark=datetime.fromisoformat(document["watermark"]), ids=tuple(document["ids"]),
     )  # fmt: skip
 
 

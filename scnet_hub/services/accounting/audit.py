@@ -75,12 +75,17 @@ def verify(tx: Tx) -> Audit:
     return Audit(entries=count, sealed=sealed, head=before, found=problems.found, problems=tuple(problems.told))
 
 
-def _compare(tx: Tx, lots: dict[tuple[str, str, str], defaultdict[str, int]], held: dict[str, int], problems: _Problems) -> None:
+def _compare(
+    tx: Tx, lots: dict[tuple[str, str, str], defaultdict[str, int]], held: dict[str, int], problems: _Problems
+) -> None:
     for lot in stored_lots.every(tx):
         sums = lots.pop((lot.project, lot.unit, lot.name), defaultdict(int))
         for name in ("granted", "available", "held", "spent", "expired"):
             if getattr(lot, name) != sums[name]:
-                problems.say(f"project {lot.project}, lot {lot.name!r}: {name} is {getattr(lot, name)}, its entries come to {sums[name]}")
+                problems.say(
+                    f"project {lot.project}, lot {lot.name!r}: {name} is {getattr(lot, name)}, its entries come "
+                    f"to {sums[name]}"
+                )
     for project, _, name in lots:
         problems.say(f"project {project}: there is no lot {name!r}, but entries refer to it")
     for row in stored_lots.open_holds(tx):

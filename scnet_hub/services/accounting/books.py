@@ -25,7 +25,6 @@ from ...errors import KeyTaken, Overdrawn
 from ...units import CREDIT, Amount
 
 NOTHING = Amount(0)
-SEALED = 1000  # entries that one step of sealing takes into the chain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +41,8 @@ class Balance:
 
 
 class Terms(TypedDict, total=False):
-    """The terms of a lot: its grantor, its end, its centres (none: all). `rate`: millionths of money for each unit, from
-    the grantor to the centre that earns it."""
+    """The terms of a lot: its grantor, its end, its centres (none: all). `rate`: millionths of money for each unit,
+    from the grantor to the centre that earns it."""
 
     grantor: str
     expires_at: datetime | None
@@ -54,7 +53,9 @@ class Terms(TypedDict, total=False):
 # ---- a project's credits
 
 
-def grant(tx: Tx, project: str, lot: str, amount: Amount, at: datetime, *, actor: str = "", **terms: Unpack[Terms]) -> bool:
+def grant(
+    tx: Tx, project: str, lot: str, amount: Amount, at: datetime, *, actor: str = "", **terms: Unpack[Terms]
+) -> bool:
     """Adds a lot once. Returns False if a lot of that name was granted before."""
     given = Terms(grantor="federation") | terms
     new = Lot(project=project, name=lot, granted=amount.micros, available=amount.micros, unit=amount.unit, **given)
@@ -84,8 +85,8 @@ def balance(tx: Tx, project: str, unit: str = CREDIT) -> Balance:
         return Amount(sum(getattr(lot, name) for lot in mine), unit)
 
     return Balance(
-        granted=total("granted") - total("expired"), settled=total("spent"), on_hold=total("held"), available=total("available"),
-        expired=total("expired"), overdraft=total("floor"),
+        granted=total("granted") - total("expired"), settled=total("spent"), on_hold=total("held"),
+        available=total("available"), expired=total("expired"), overdraft=total("floor"),
     )  # fmt: skip
 
 
@@ -280,7 +281,10 @@ def _to_available(charged: Entry) -> Entry:
     for one in charged.postings:
         account = one.account.replace("held:", "project:", 1) if one.account.startswith("held:") else one.account
         sums[account] += one.amount.micros
-    return replace(charged, postings=tuple(Posting(account, Amount(sums[account], charged.unit)) for account in sums if sums[account]))
+    return replace(
+        charged,
+        postings=tuple(Posting(account, Amount(sums[account], charged.unit)) for account in sums if sums[account]),
+    )
 
 
 def settle(tx: Tx, entry: Entry) -> bool:
@@ -292,19 +296,6 @@ def settle(tx: Tx, entry: Entry) -> bool:
 
 
 # ---- the chain
-
-
-def seal(tx: Tx, limit: int = SEALED) -> int:
-    """Takes entries into the chain that are not in it yet. Returns their number. Runs apart from the step that writes
-    them, so that writers do not wait for each other."""
-    seq, last = stored.sealed(tx)
-    rows = []
-    for number, entry in stored.unsealed(tx, limit):
-        seq, last = seq + 1, entries.link(last, entry)
-        rows.append((seq, number, last))
-    if rows:
-        stored.seal(tx, rows)
-    return len(rows)
 
 
 # ---- writing
@@ -327,7 +318,13 @@ def effects(entry: Entry) -> dict[str, dict[str, int]]:
             found[lot]["available" if place == "project" else "held"] += one.amount.micros
     for numbers in found.values():
         moved = numbers["available"] + numbers["held"]
-        if counted := {"grant": "granted", "carry": "granted", "expire": "expired", "charge": "spent", "reverse": "spent"}.get(entry.kind):
+        if counted := {
+            "grant": "granted",
+            "carry": "granted",
+            "expire": "expired",
+            "charge": "spent",
+            "reverse": "spent",
+        }.get(entry.kind):
             numbers[counted] += moved if counted == "granted" else -moved
     return {lot: dict(numbers) for lot, numbers in found.items()}
 

@@ -8,8 +8,6 @@ releases its hold. Records in suspense or without a price are never charged (law
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,8 +20,7 @@ from ...adapters.db.queries import usage as records
 from ...adapters.db.queries.usage import UsageRow
 from ...display.session_states import CHARGED, ENDED
 from ...domain.centres.state import Known
-from ...domain.ledger.bills import Bill, Part, earned, nothing, price
-from ...domain.ledger.entries import Entry, Posting, settled_key
+from ...domain.ledger.bills import Bill, nothing, price
 from ...domain.ledger.lots import OVERDRAFT
 from ...domain.pricing.tariffs import NoPrice, tariff_of
 from ...domain.sessions import lifecycle
@@ -37,6 +34,7 @@ from ...domain.usage.suspense import Copy
 from ...domain.usage.verdicts import COUNTED, DROPPED, SUSPENSE, Arrived, Verdict, weigh
 from ...units import CREDIT, Amount, format_duration
 from . import books
+from .bill_entries import compare, post, take_back
 
 CORRECTED = "its centre's accounting has corrected its usage record"
 PERCENT = 10_000  # millionths
@@ -55,7 +53,8 @@ class Pages:
         offered = known.spec.offered(row.partition) if known else None
         if known is None or offered is None:
             raise NoPrice(
-                f"The page of {known.spec.name if known else row.centre} has no partition {row.partition} any more, so this session has no"
+                f"The page of {known.spec.name if known else row.centre} has no partition {row.partition} any "
+                "more, so this session has no"
                 " price.",
                 hint="Ask its operators to put the partition back until the session is charged, or to write it off.",
             )
@@ -81,7 +80,7 @@ def reckon(tx: Tx, session_id: str, pages: Pages, now: datetime, cause: str = CO
     if priced := bills.get(lead.number):
         close(tx, session_id, priced, now, cause)
     elif lead.used is None and lead.charged is not None:
-        _take_back(tx, lead, now)
+        _take_all_back(tx, lead, now)
 
 
 def weighed(tx: Tx, rows: Sequence[SessionRow], arrived: Sequence[UsageRow], now: datetime) -> dict[int, Verdict]:
@@ -94,13 +93,20 @@ def weighed(tx: Tx, rows: Sequence[SessionRow], arrived: Sequence[UsageRow], now
             continue
         records.change(tx, one.id, state=verdict.state, reason=verdict.reason)
         if verdict.blocks:
-            stored.say(tx, one.session, now, f"Not charged until an operator has reviewed its usage record: {verdict.reason}")
+            stored.say(
+                tx, one.session, now, f"Not charged until an operator has reviewed its usage record: {verdict.reason}"
+            )
     return verdicts
 
 
 def copy_of(row: SessionRow) -> Copy:
     return Copy(
-        session=row.id, number=row.number, centre=row.centre, asked_at=row.asked_at, job_id=row.job_id, gpus=int(row.request.get("gpus", 0))
+        session=row.id,
+        number=row.number,
+        centre=row.centre,
+        asked_at=row.asked_at,
+        job_id=row.job_id,
+        gpus=int(row.request.get("gpus", 0)),
     )
 
 
@@ -119,7 +125,9 @@ def _settle_copy(
     counted = [one for one in mine if verdicts[one.id].state == COUNTED]
     if row.used and not any(one.tariff for one in mine):
         return None  # charged by an earlier release, which kept no records: its prices are no longer known
-    runs = sorted((serialisation.usage_from(one.record) for one in counted), key=lambda run: (run.restart, str(run.identity)))
+    runs = sorted(
+        (serialisation.usage_from(one.record) for one in counted), key=lambda run: (run.restart, str(run.identity))
+    )
     if any(verdicts[one.id].blocks for one in mine) or not all(run.final for run in runs):
         if row.used is not None and not written_off(row, mine):
             stored.change(tx, row.id, row.number, used=None)
@@ -128,7 +136,11 @@ def _settle_copy(
     if not runs and dropped is None:
         return None
     try:
-        priced = _priced(tx, row, counted, runs, pages, now) if runs else nothing(f"an operator decided so ({_words(dropped)})")
+        priced = (
+            _priced(tx, row, counted, runs, pages, now)
+            if runs
+            else nothing(f"an operator decided so ({_words(dropped)})")
+        )
     except NoPrice as error:
         if str(error) not in [message for _, message in stored.log(tx, [row.id])[row.id]]:
             stored.say(tx, row.id, now, str(error))
@@ -148,10 +160,15 @@ def _words(row: UsageRow | None) -> str:
     return row.decision.partition(":")[2].strip() if row else ""
 
 
-def _priced(tx: Tx, row: SessionRow, counted: Sequence[UsageRow], runs: Sequence[Usage], pages: Pages, now: datetime) -> Bill:
+def _priced(
+    tx: Tx, row: SessionRow, counted: Sequence[UsageRow], runs: Sequence[Usage], pages: Pages, now: datetime
+) -> Bill:
     """Prices the runs by the terms of the first time, which are stored then."""
     terms, digest = terms_of(tx, row, pages)
-    outages = [Outage(centre=row.centre, start=start, end=end, words=words) for start, end, words in records.outages_of(tx, row.centre)]
+    outages = [
+        Outage(centre=row.centre, start=start, end=end, words=words)
+        for start, end, words in records.outages_of(tx, row.centre)
+    ]
     priced = price(runs, terms, outages)
     records.keep_tariff(tx, digest, row.centre, row.partition, serialisation.terms_document(terms), now)
     for one in counted:
@@ -175,7 +192,8 @@ def _settled(tx: Tx, row: SessionRow, runs: Sequence[Usage], priced: Bill, now: 
     started = min((one.start for one in runs if one.start), default=row.started_at)
     ended = max((one.end for one in runs if one.end), default=row.job_ended_at)
     change = {
-        "job_state": lifecycle.step(row.job_state, "settled"), "used": priced.total.micros, "started_at": started, "job_ended_at": ended,
+        "job_state": lifecycle.step(row.job_state, "settled"), "used": priced.total.micros, "started_at": started,
+        "job_ended_at": ended,
     }  # fmt: skip
     if all(getattr(row, name) == value for name, value in change.items()):
         return
@@ -205,7 +223,9 @@ def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime
         return
     there = [one for one in records.of_session(tx, session_id) if one.copy == row.number]
     counted = [one for one in there if one.state == COUNTED]
-    runs = sorted((serialisation.usage_from(one.record) for one in counted), key=lambda run: (run.restart, str(run.identity)))
+    runs = sorted(
+        (serialisation.usage_from(one.record) for one in counted), key=lambda run: (run.restart, str(run.identity))
+    )
     if any(one.state == SUSPENSE for one in there) or not any(run.start and run.start < until for run in runs):
         return
     try:
@@ -214,10 +234,15 @@ def so_far(tx: Tx, session_id: str, pages: Pages, until: datetime, now: datetime
         return  # the error is reported when the session ends
     past = replace(priced, parts=tuple(part for part in priced.parts if part.at < until))
     stale, missing = compare(tx, row, past)
-    back = _taken_back(tx, stale, now, f"taken back: {CORRECTED}")
+    back = take_back(tx, stale, now, f"taken back: {CORRECTED}")
     if missing:
         post(tx, row, missing, past.fee, now, last=False, back=back)
-        stored.say(tx, row.id, now, f"Charged for its use before this month: {sum((part.cost for part in past.parts), Amount(0))}.")
+        stored.say(
+            tx,
+            row.id,
+            now,
+            f"Charged for its use before this month: {sum((part.cost for part in past.parts), Amount(0))}.",
+        )
 
 
 def settle_without(tx: Tx, row: SessionRow, now: datetime) -> None:
@@ -243,77 +268,21 @@ def close(tx: Tx, session_id: str, priced: Bill, now: datetime, cause: str = COR
     first = row.charged is None
     if not first and not stale and not missing and row.charged == priced.total.micros:
         return
-    back = _taken_back(tx, stale, now, f"taken back: {cause}")
+    back = take_back(tx, stale, now, f"taken back: {cause}")
     post(tx, row, missing, priced.fee, now, last=True, back=back)
     if not missing:
         _give_back(tx, row, now, priced.words)
     before = Amount(row.charged or 0)
     stored.change(tx, row.id, state=CHARGED, charged=priced.total.micros, ended_at=row.job_ended_at or row.ended_at)
     if first:
-        stored.say(tx, row.id, now, f"Charged {priced.total}: {priced.words}." if priced.total else f"Not charged: {priced.words}.")
+        stored.say(
+            tx,
+            row.id,
+            now,
+            f"Charged {priced.total}: {priced.words}." if priced.total else f"Not charged: {priced.words}.",
+        )
     else:
         stored.say(tx, row.id, now, f"Charged {priced.total} instead of {before}, because {cause}: {priced.words}.")
-
-
-def compare(tx: Tx, row: SessionRow, priced: Bill) -> tuple[list[Entry], list[Part]]:
-    """Returns the live charges of a session that are not in its bill, and the parts of the bill that are not
-    charged."""
-    parts = [part for part in priced.parts if part.cost]
-    wanted = Counter(_says(part.at, earned(row.centre, part.cost, priced.fee)) for part in parts)
-    stale = []
-    for entry in stored_entries.charges_of(tx, row.id):
-        said = _says(entry.at, [one for one in entry.postings if not one.account.startswith(("project:", "held:"))])
-        if wanted[said]:
-            wanted[said] -= 1
-        else:
-            stale.append(entry)
-    missing = []
-    for part in reversed(parts):
-        said = _says(part.at, earned(row.centre, part.cost, priced.fee))
-        if wanted[said]:
-            wanted[said] -= 1
-            missing.append(part)
-    return stale, missing[::-1]
-
-
-def _says(at: datetime, posted: Sequence[Posting]) -> tuple[object, ...]:
-    return at, tuple(sorted((one.account, one.amount.micros, one.amount.unit) for one in posted))
-
-
-def _taken_back(tx: Tx, stale: Sequence[Entry], now: datetime, words: str) -> Counter[str]:
-    """Takes charges back. Returns the amount that each lot received."""
-    back: Counter[str] = Counter()
-    for entry in stale:
-        if books.reverse(tx, entry.key, now, words):
-            back.update(_spent(entry))
-    return back
-
-
-def _spent(entry: Entry) -> dict[str, int]:
-    """Returns the amount that a charge took from each lot."""
-    return {lot: numbers.get("spent", 0) for lot, numbers in books.effects(entry).items()}
-
-
-def post(
-    tx: Tx, row: SessionRow, parts: Sequence[Part], fee: int, now: datetime, *, last: bool, back: Mapping[str, int] | None = None
-) -> None:
-    """Charges these parts; with the `last` of them the rest of the hold is released. The amounts just taken `back` pay
-    first, so unchanged charges stay with the same lots, even if they have ended since."""
-    left = Counter(back or {})
-    before = stored_entries.charges_of(tx, row.id, reversed_too=True)
-    plain = last and not before and stored_entries.get(tx, settled_key(row.id)) is None
-    body = "\n".join(f"{part.at.isoformat()} {part.cost.micros}" for part in parts)
-    again = f"{settled_key(row.id)}/{len(before)}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
-    for number, part in enumerate(parts, 1):
-        ends = number == len(parts)
-        key = (settled_key(row.id) if ends else f"{settled_key(row.id)}/{number}") if plain else f"{again}/{number}"
-        gets = earned(row.centre, part.cost, fee)
-        books.charge(
-            tx, row.project, row.id, row.centre, part.cost, part.at, part.formula, key=key, earned=gets, last=last and ends, now=now,
-            again=+left,
-        )  # fmt: skip
-        if left and (charged := stored_entries.get(tx, key)):
-            left.subtract(_spent(charged))
 
 
 def _give_back(tx: Tx, row: SessionRow, now: datetime, words: str) -> None:
@@ -322,13 +291,15 @@ def _give_back(tx: Tx, row: SessionRow, now: datetime, words: str) -> None:
         books.release(tx, row.project, row.id, now, words)
 
 
-def _take_back(tx: Tx, row: SessionRow, now: datetime) -> None:
+def _take_all_back(tx: Tx, row: SessionRow, now: datetime) -> None:
     """Takes back all charges of a session while its records don't report its use; the lots that paid hold the amount
     meanwhile."""
     words = "taken back: its usage records no longer report its use"
-    back = _taken_back(tx, stored_entries.charges_of(tx, row.id), now, words)
+    back = take_back(tx, stored_entries.charges_of(tx, row.id), now, words)
     held = {lot: micros for lot, micros in back.items() if lot != OVERDRAFT}
     books.hold_again(tx, row.project, row.id, held, CREDIT, now, words)
     stored.change(tx, row.id, state=ENDED, charged=None, held=sum(held.values()))
     if row.charged:
-        stored.say(tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records report its use.")
+        stored.say(
+            tx, row.id, now, f"The charge of {Amount(row.charged)} is taken back until its records report its use."
+        )

@@ -37,7 +37,9 @@ ENDINGS = {
 LATE = "It came after its session was settled without a usage record."
 
 
-def settle(tx: Tx, centre: str, rows: Sequence[SessionRow], told: Sequence[UsageRecord], pages: Pages, now: datetime) -> None:
+def settle(
+    tx: Tx, centre: str, rows: Sequence[SessionRow], told: Sequence[UsageRecord], pages: Pages, now: datetime
+) -> None:
     """Stores and charges the accounting's records of ended copies."""
     news = heard(tx, centre, told, now)
     for session in sorted(news | {row.id for row in rows}):
@@ -69,13 +71,16 @@ def read(centre: str, record: UsageRecord, now: datetime) -> tuple[Usage, str]:
     session, copy = copy_of(record.name) or ("", 0)
     if record.trouble and record.state is JobState.UNKNOWN:
         bare = Usage(
-            centre=centre, birth=BIRTH, job_id=plain(record.job_id, 64), submitted_at=None, restart=record.restart, seen_at=now,
-            name=plain(record.name, 200), session=session, copy=copy, state_raw=plain(record.state_raw, 100),
+            centre=centre, birth=BIRTH, job_id=plain(record.job_id, 64), submitted_at=None, restart=record.restart,
+            seen_at=now, name=plain(record.name, 200), session=session, copy=copy,
+            state_raw=plain(record.state_raw, 100),
         )  # fmt: skip
         return bare, plain(record.trouble, 1000)
     ending = ENDINGS.get(record.state) if record.ending is None else record.ending
     told = replace(record, ending=ending, trouble="")
-    return usage_of(told, centre=centre, birth=BIRTH, session=session, copy=copy, seen_at=now), plain(record.trouble, 1000)
+    return usage_of(told, centre=centre, birth=BIRTH, session=session, copy=copy, seen_at=now), plain(
+        record.trouble, 1000
+    )
 
 
 def as_known(tx: Tx, fresh: Usage) -> Usage:
@@ -116,7 +121,9 @@ def _row(tx: Tx, usage: Usage, row: SessionRow | None, now: datetime, doubt: str
     known = charging.copy_of(row) if row else None
     strange = foreign(usage, known)
     whose = ("", 0) if strange or row is None else (row.id, row.number)
-    document = serialisation.usage_document(usage) | ({"doubt": doubt} if doubt else {}) | ({"late": True} if late else {})
+    document = (
+        serialisation.usage_document(usage) | ({"doubt": doubt} if doubt else {}) | ({"late": True} if late else {})
+    )
     reason = (doubt or suspense.check(usage, now, copy=known, since=records.began(tx))) if strange else ""
     return UsageRow(
         identity="", digest="", revision=_bounded(usage.revision), centre=usage.centre, session=whose[0], copy=whose[1],
@@ -127,7 +134,9 @@ def _row(tx: Tx, usage: Usage, row: SessionRow | None, now: datetime, doubt: str
 
 def _dropped_before(tx: Tx, fresh: UsageRow) -> bool:
     """Tells whether an operator dropped an equivalent record of the same run, which belongs to no session."""
-    dropped = [one for one in records.of_identity(tx, fresh.identity) if one.decision.startswith(DROP) and not one.session]
+    dropped = [
+        one for one in records.of_identity(tx, fresh.identity) if one.decision.startswith(DROP) and not one.session
+    ]
     return _said(fresh) in [_said(one) for one in dropped]
 
 
@@ -151,4 +160,6 @@ def _bounded(revision: object) -> int:
 
 def _closed_without(tx: Tx, row: SessionRow) -> bool:
     """Tells whether a copy was settled although no record had reported its use."""
-    return row.used == 0 and charging.written_off(row, [one for one in records.of_session(tx, row.id) if one.copy == row.number])
+    return row.used == 0 and charging.written_off(
+        row, [one for one in records.of_session(tx, row.id) if one.copy == row.number]
+    )

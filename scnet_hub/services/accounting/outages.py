@@ -23,11 +23,19 @@ def declare(tx: Tx, page: CentreSpec, pages: Pages, now: datetime) -> int:
     were charged again."""
     touched: set[str] = set()
     for one in page.maintenance:
-        before = [Outage(centre=page.id, start=start, end=end) for start, end, _ in records.outages_of(tx, page.id) if start == one.start]
+        before = [
+            Outage(centre=page.id, start=start, end=end)
+            for start, end, _ in records.outages_of(tx, page.id)
+            if start == one.start
+        ]
         if one.start > now or not records.keep_outage(tx, page.id, one.start, one.end, plain(one.reason, 500)):
             continue
         told = [*before, Outage(centre=page.id, start=one.start, end=one.end)]  # the outage may have become shorter
-        there = [(row.session, serialisation.usage_from(row.record)) for row in records.since(tx, page.id, one.start) if row.session]
+        there = [
+            (row.session, serialisation.usage_from(row.record))
+            for row in records.since(tx, page.id, one.start)
+            if row.session
+        ]
         touched |= {session for session, usage in there if any(_within(usage, outage) for outage in told)}
     for session in sorted(touched):
         charging.reckon(tx, session, pages, now, "its centre declared an outage")
@@ -36,7 +44,12 @@ def declare(tx: Tx, page: CentreSpec, pages: Pages, now: datetime) -> int:
 
 def _within(usage: Usage, outage: Outage) -> bool:
     through = usage.through
-    return usage.start is not None and through is not None and through > outage.start and (outage.end is None or usage.start < outage.end)
+    return (
+        usage.start is not None
+        and through is not None
+        and through > outage.start
+        and (outage.end is None or usage.start < outage.end)
+    )
 
 
 def past_prices(tx: Tx, page: CentreSpec, now: datetime) -> list[str]:
@@ -54,5 +67,8 @@ def past_prices(tx: Tx, page: CentreSpec, now: datetime) -> list[str]:
         except NoPrice as error:
             changed = str(error)
         if changed:
-            said.append(f"{changed} Charges at the old price stay as they are; a new price needs its own [[partition.tariff_from]].")
+            said.append(
+                f"{changed} Charges at the old price stay as they are; a new price needs its own "
+                "[[partition.tariff_from]]."
+            )
     return said

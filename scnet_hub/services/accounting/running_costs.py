@@ -59,7 +59,9 @@ def _by_size(rows: Sequence[OpenRow]) -> dict[tuple[object, ...], list[OpenRow]]
     """Groups the sessions that cost the same."""
     found: dict[tuple[object, ...], list[OpenRow]] = {}
     for row in rows:
-        found.setdefault((row.centre, row.partition, row.cores, row.gpus, row.gpu_model, row.memory, row.nodes), []).append(row)
+        found.setdefault(
+            (row.centre, row.partition, row.cores, row.gpus, row.gpu_model, row.memory, row.nodes), []
+        ).append(row)
     return found
 
 
@@ -70,6 +72,10 @@ def _course(load: Load, row: OpenRow, since: datetime, now: datetime) -> Course 
     if known is None or offered is None:
         return None
     memory = row.memory or row.cores * known.spec.session.memory_per_core
-    asked = JobRequest(person=row.person, project=row.project, cores=row.cores, gpus=row.gpus, gpu_model=row.gpu_model, nodes=row.nodes)
+    asked = JobRequest(
+        person=row.person, project=row.project, cores=row.cores, gpus=row.gpus, gpu_model=row.gpu_model, nodes=row.nodes
+    )
     given = known.allotted(asked, row.partition)
-    return Course(tariff_of(known.spec, offered), rates.held(given.cores, given.gpus, given.gpu_model, memory), since, now)
+    return Course(
+        tariff_of(known.spec, offered), rates.held(given.cores, given.gpus, given.gpu_model, memory), since, now
+    )

@@ -21,21 +21,37 @@ def decide(tx: Tx, number: int, decision: str, words: str, by: str, pages: Pages
     Refused."""
     row = records.get(tx, number)
     if row is None:
-        raise NotFound(f"There is no usage record {number}.", hint="`scnet suspense` lists the records that wait.", code="unknown-record")
+        raise NotFound(
+            f"There is no usage record {number}.",
+            hint="`scnet suspense` lists the records that wait.",
+            code="unknown-record",
+        )
     if decision not in (DROP, BELIEVE):
         raise BadOption(f"Unknown decision {plain(decision, 40)!r}.", hint=f"Use {DROP} or {BELIEVE}.")
     if not words.strip():
-        raise BadOption("Give a reason for the decision.", hint="The reason stays with the record.", details={"field": "words"})
+        raise BadOption(
+            "Give a reason for the decision.", hint="The reason stays with the record.", details={"field": "words"}
+        )
     if row.state != SUSPENSE or row.decision:
         raise Refused(
-            f"Usage record {number} is not in suspense: it is {row.state}{f' ({row.decision})' if row.decision else ''}.",
+            f"Usage record {number} is not in suspense: it is "
+            f"{row.state}{f' ({row.decision})' if row.decision else ''}.",
             hint="Only records in suspense can be decided.", code="decided",
         )  # fmt: skip
     if decision == BELIEVE and (why := _incredible(tx, row)):
-        raise Refused(f"Usage record {number} cannot be believed: {why}.", hint="Drop it, or have its centre correct it.", code="no-usage")
+        raise Refused(
+            f"Usage record {number} cannot be believed: {why}.",
+            hint="Drop it, or have its centre correct it.",
+            code="no-usage",
+        )
     records.decide(tx, number, f"{decision}: {plain(words, 1000)}", by, now)
     if row.session:
-        stored.say(tx, row.session, now, f"An operator {'dropped' if decision == DROP else 'believed'} a usage record: {plain(words, 500)}")
+        stored.say(
+            tx,
+            row.session,
+            now,
+            f"An operator {'dropped' if decision == DROP else 'believed'} a usage record: {plain(words, 500)}",
+        )
         charging.reckon(tx, row.session, pages, now, f"an operator decided so ({plain(words, 300)})")
     elif decision == DROP:
         records.change(tx, number, state=records.DROPPED)

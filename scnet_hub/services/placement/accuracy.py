@@ -92,7 +92,11 @@ def _until(row: DecisionRow, now: datetime) -> datetime:
 
 
 def report(
-    rows: Sequence[DecisionRow], nowhere: Iterable[tuple[int, Json, Json]], names: Mapping[str, str], since: datetime, now: datetime
+    rows: Sequence[DecisionRow],
+    nowhere: Iterable[tuple[int, Json, Json]],
+    names: Mapping[str, str],
+    since: datetime,
+    now: datetime,
 ) -> Json:
     """Returns the report. `rows` are the decisions since `since`, `nowhere` (times, answer, request) of starts for
     which there was no place."""
@@ -103,7 +107,10 @@ def report(
         "since": iso(since),
         "all": _figures(taken, now),
         "by_centre": [told(centre) | _figures(some, now) for centre, some in _groups(taken, lambda row: row.centre)],
-        "by_chance": [{"chance": SAID[Chance(key)]} | _figures(some, now) for key, some in _groups(taken, lambda row: row.chance or 0)],
+        "by_chance": [
+            {"chance": SAID[Chance(key)]} | _figures(some, now)
+            for key, some in _groups(taken, lambda row: row.chance or 0)
+        ],
         "refused": _refused([row for row in rows if not row.number]),
         "refused_by": _refused_by(nowhere, told),
     }
@@ -113,7 +120,11 @@ def _figures(rows: Sequence[DecisionRow], now: datetime) -> Json:
     """Returns the figures of these rows. Expected and real starts are those of the same rows. Sessions that still wait
     count, until now, among those that were ready: otherwise the longest waits would appear last."""
     judged = [kept for row in rows if (kept := held(row, now)) is not None]
-    started = [(hoped, waited) for row in rows if (hoped := expected_s(row)) is not None and (waited := waited_s(row)) is not None]
+    started = [
+        (hoped, waited)
+        for row in rows
+        if (hoped := expected_s(row)) is not None and (waited := waited_s(row)) is not None
+    ]
     ready = [seconds for row in rows if (seconds := ready_s(row)) is not None]
     waiting = [max(0.0, (now - row.decided_at).total_seconds()) for row in rows if _waits(row)]
     whole = sorted([*ready, *waiting])

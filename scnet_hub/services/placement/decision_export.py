@@ -75,12 +75,15 @@ async def _snapshots(log: DecisionLog, wanted: Sequence[record.Snapshot]) -> lis
     found: list[Json] = []
     for start in range(0, len(wanted), AT_ONCE):
         some = await log.db.query(stored.loads, wanted[start : start + AT_ONCE])
-        found += [{"centre": centre, "taken_at": at.isoformat(), "loads": loads} for (centre, at), loads in some.items()]
+        found += [
+            {"centre": centre, "taken_at": at.isoformat(), "loads": loads} for (centre, at), loads in some.items()
+        ]
     return found
 
 
 def _next(found: _Page, until: datetime) -> str | None:
-    """The cursor of the next page: the time and id of this page's last decision, and the end of the time that was asked for."""
+    """The cursor of the next page: the time and id of this page's last decision, and the end of the time that was asked
+    for."""
     if found.last is None or found.left <= len(found.decisions):
         return None
     return "~".join((found.last.decided_at.isoformat(), found.last.id, until.isoformat()))

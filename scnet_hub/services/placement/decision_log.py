@@ -56,9 +56,9 @@ class DecisionLog:
         """Writes that this copy is submitted to `place`; its session has been written already."""
         promised = place.range
         self._add(
-            tx, decision, session=session_id, number=number, cause=cause, centre=place.offer.centre, partition=place.offer.partition,
-            chance=int(place.wait.chance), expected_s=place.wait.seconds, p50_s=promised.p50 if promised else None,
-            p90_s=promised.p90 if promised else None, cost=place.cost.micros,
+            tx, decision, session=session_id, number=number, cause=cause, centre=place.offer.centre,
+            partition=place.offer.partition, chance=int(place.wait.chance), expected_s=place.wait.seconds,
+            p50_s=promised.p50 if promised else None, p90_s=promised.p90 if promised else None, cost=place.cost.micros,
         )  # fmt: skip
 
     def refused(self, tx: Tx, decision: Placement, error: Refused) -> None:
@@ -78,8 +78,8 @@ class DecisionLog:
         own, loads = record.encode(inputs, at)
         self._note(loads)
         usual = {
-            "session": None, "number": 0, "cause": FIRST, "code": "", "said": "", "times": 1, "centre": "", "partition": "",
-            "reason": decision.reason,
+            "session": None, "number": 0, "cause": FIRST, "code": "", "said": "", "times": 1, "centre": "",
+            "partition": "", "reason": decision.reason,
         }  # fmt: skip
         decision_id = tokens.new_id()
         stored.add(
@@ -187,7 +187,10 @@ class DecisionLog:
         terms = stored.terms_of(tx, long.terms)
         wanted = record.snapshots(long.inputs, terms, row.decided_at) if terms is not None else []
         loads: dict[record.Snapshot, record.Loads]
-        loads = {(centre, at): record.decode_loads(document, at) for (centre, at), document in stored.loads(tx, wanted).items()}
+        loads = {
+            (centre, at): record.decode_loads(document, at)
+            for (centre, at), document in stored.loads(tx, wanted).items()
+        }
         loads |= {key: load for key in wanted if (load := self._unwritten.get(key)) is not None}
         if terms is None or len(loads) < len(wanted):
             raise NotFound(
@@ -195,7 +198,9 @@ class DecisionLog:
                 hint=f"They are kept for {self.spec.replay_days} days; the explanation is still available.",
                 code="not-kept",
             )
-        return names.request_of(long.request), record.decode(record.Record(own=long.inputs, terms=terms, loads=loads), row.decided_at)
+        return names.request_of(long.request), record.decode(
+            record.Record(own=long.inputs, terms=terms, loads=loads), row.decided_at
+        )
 
     def _rows(self, tx: Tx, wanted: str, person: str) -> list[DecisionRow]:
         """Returns the decisions of a session, or the decision of that id followed by the others of its session."""
@@ -229,7 +234,9 @@ class DecisionLog:
         rows = stored.newest(tx, since, NEWEST)
         nowhere = stored.refusals(tx, since, NEWEST // 20)
         describe = partial(explanations.line, names=self._names(), now=now)
-        return accuracy.report(rows, nowhere, self._names(), since, now) | {"decisions": [describe(row) for row in rows[:SHOWN]]}
+        return accuracy.report(rows, nowhere, self._names(), since, now) | {
+            "decisions": [describe(row) for row in rows[:SHOWN]]
+        }
 
     def _names(self) -> Mapping[str, str]:
         return {name: known.spec.name for name, known in self.load.centres.items()}

@@ -50,7 +50,8 @@ def answer(decision: Placement) -> Json:
 
 
 _RANKED = (
-    "centre", "partition", "wait", "expected_start", "expected_start_s", "p50_s", "p90_s", "age_s", "cores_free", "cost", "reason",
+    "centre", "partition", "wait", "expected_start", "expected_start_s", "p50_s", "p90_s", "age_s", "cores_free",
+    "cost", "reason",
 )  # fmt: skip
 _REFUSED = ("centre", "partition", "reason")
 
@@ -59,8 +60,9 @@ def _ranked(one: Ranked) -> list[Any]:
     age = None if one.offer.age is None else round(one.offer.age.total_seconds(), 1)
     promised = one.range
     return [
-        one.offer.centre, one.offer.partition, one.wait.kind, one.wait.words, one.wait.seconds, promised.p50 if promised else None,
-        promised.p90 if promised else None, age, one.cores_free, documents.number(one.cost), one.reason,
+        one.offer.centre, one.offer.partition, one.wait.kind, one.wait.words, one.wait.seconds,
+        promised.p50 if promised else None, promised.p90 if promised else None, age, one.cores_free,
+        documents.number(one.cost), one.reason,
     ]  # fmt: skip
 
 
@@ -161,21 +163,34 @@ def asked_words(row: DecisionRow, request: Json, names: Names) -> str:
     lasts = format_duration(timedelta(seconds=request["walltime_s"]))
     kind = KINDS.get(request["kind"], request["kind"])
     when = minute(row.decided_at)
-    return f"On {when} {row.person} asked for {kind} with {', '.join(size)} for {lasts}{pinned}; project {row.project} pays."
+    return (
+        f"On {when} {row.person} asked for {kind} with {', '.join(size)} for {lasts}{pinned}; project "
+        f"{row.project} pays."
+    )
 
 
 def considered_words(said: Json, request: Json) -> str:
     """Says how many places were considered, of those that the request allowed."""
     more, more_refused = said["more"]
     unfitting = accuracy.asked_for(said, request)
-    fit, unfit = len(said["ranked"]) + more, len(unfitting) + (more_refused if len(unfitting) == len(said["refusals"]) else 0)
+    fit, unfit = (
+        len(said["ranked"]) + more,
+        len(unfitting) + (more_refused if len(unfitting) == len(said["refusals"]) else 0),
+    )
     if not fit + unfit:
         return "The federation had no centre."
     ages = [one[_RANKED.index("age_s")] for one in said["ranked"]]
     known = [age for age in ages if age is not None]
-    facts = f" The information about them was at most {format_duration(timedelta(seconds=max(1, max(known))))} old." if known else ""
+    facts = (
+        f" The information about them was at most {format_duration(timedelta(seconds=max(1, max(known))))} old."
+        if known
+        else ""
+    )
     if fit + unfit == 1:
-        return f"One place was considered; it {'could' if fit else 'could not'} take the session.{facts.replace('them', 'it')}"
+        return (
+            f"One place was considered; it {'could' if fit else 'could not'} take the "
+            f"session.{facts.replace('them', 'it')}"
+        )
     fitting = "none" if not fit else "all" if not unfit else str(fit)
     return f"{_count(fit + unfit, 'place')} were considered; {fitting} could take the session.{facts}"
 
@@ -188,7 +203,10 @@ def _one(row: DecisionRow, long: Inputs, names: Names, now: datetime) -> list[st
         return [chosen_words(row, long, names), happened_words(row, long, names, now)]
     wait = format_duration(row.decided_at - row.created_at) if row.created_at else ""
     after = f", {wait} after the first" if wait and wait != "now" else ""
-    return [f"{CAUSES.get(row.cause, 'It continued')} at {_place(row, names)}{after}.", happened_words(row, long, names, now)]
+    return [
+        f"{CAUSES.get(row.cause, 'It continued')} at {_place(row, names)}{after}.",
+        happened_words(row, long, names, now),
+    ]
 
 
 def _refused_words(row: DecisionRow, long: Inputs, names: Names) -> str:
@@ -206,8 +224,13 @@ def chosen_words(row: DecisionRow, long: Inputs, names: Names) -> str:
     if not best or (best["centre"], best["partition"]) != (row.centre, row.partition):
         return row.reason
     lasts, cost = format_duration(timedelta(seconds=request["walltime_s"])), Amount(row.cost or 0)
-    free = {0: "no core was free", 1: "1 core was free"}.get(best["cores_free"], f"{best['cores_free']} cores were free")
-    went = f"It went to {_titled(best, names)}, where it would start {best['expected_start']}; {free}, and {lasts} cost at most {cost}."
+    free = {0: "no core was free", 1: "1 core was free"}.get(
+        best["cores_free"], f"{best['cores_free']} cores were free"
+    )
+    went = (
+        f"It went to {_titled(best, names)}, where it would start {best['expected_start']}; {free}, and {lasts} "
+        f"cost at most {cost}."
+    )
     if len(long.answer["ranked"]) < 2:
         return went if request["centre"] else f"{went} No other place could take it."
     second = dict(zip(_RANKED, long.answer["ranked"][1], strict=True))
@@ -244,14 +267,20 @@ def _became(row: DecisionRow, centre: str, now: datetime) -> str:
     ended = row.job_ended_at or row.job_cancelled_at
     if waited is None and ended:
         why = f": {first.rstrip('.')}" if (first := (row.job_end or "").partition("\n")[0]) else ""
-        return f"it ended at {centre} after {_span((ended - row.decided_at).total_seconds())}, before it started{late}{why}"
+        return (
+            f"it ended at {centre} after {_span((ended - row.decided_at).total_seconds())}, before it "
+            f"started{late}{why}"
+        )
     if waited is None and not row.was_ready:
         return f"it has not started at {centre} yet, after {_span(since)}{late}"
     started = f"it started after {_span(waited)} at {centre}{late}" if waited is not None else f"it started at {centre}"
     if row.kind == "batch":
         return started
     if row.was_ready:
-        return f"{started}{',' if late else ''} and was ready after {_span((row.was_ready - row.decided_at).total_seconds())}"
+        return (
+            f"{started}{',' if late else ''} and was ready after "
+            f"{_span((row.was_ready - row.decided_at).total_seconds())}"
+        )
     return f"{started}{',' if late else ''} and {'was never ready' if ended else 'is not ready yet'}"
 
 

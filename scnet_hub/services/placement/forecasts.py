@@ -37,7 +37,10 @@ class Forecasts:
         for wait, centre, waited, promised in accuracy.lessons(rows, self.clock()):
             calibration.learn(wait, centre, waited, promised)
         learned = startup_times.learn(samples)
-        self.forecast, self.startups = calibration.forecast(), {app: startup_times.of_app(learned, app) for _, app in learned}
+        self.forecast, self.startups = (
+            calibration.forecast(),
+            {app: startup_times.of_app(learned, app) for _, app in learned},
+        )
 
     def _read(self, tx: Tx) -> tuple[list[stored.DecisionRow], list[stored.Sample]]:
         since = self.clock() - WITHIN

@@ -29,8 +29,12 @@ class LiveBoard:
         copies: defaultdict[str, list[NewCopy]] = defaultdict(list)
         for copy in newest(now - self._longest):
             copies[copy.centre].append(copy)
-        pending = {name: found for name, there in copies.items() if name in centres and (found := centres[name].pending(there))}
-        changed |= {name for name in pending.keys() | self._pending.keys() if pending.get(name) != self._pending.get(name)}
+        pending = {
+            name: found for name, there in copies.items() if name in centres and (found := centres[name].pending(there))
+        }
+        changed |= {
+            name for name in pending.keys() | self._pending.keys() if pending.get(name) != self._pending.get(name)
+        }
         self._pending = pending
         for name in changed:
             self.board.put(centres[name].offers(copies.get(name, ())))

@@ -35,7 +35,12 @@ class Placing:
     """Decides over these centres, with the current load of each."""
 
     def __init__(
-        self, db: Database, centres: Mapping[str, Centre], load: Load, clock: Callable[[], datetime], spec: FederationSpec
+        self,
+        db: Database,
+        centres: Mapping[str, Centre],
+        load: Load,
+        clock: Callable[[], datetime],
+        spec: FederationSpec,
     ) -> None:
         self.db, self.centres, self.load, self.clock, self.spec = db, centres, load, clock, spec
         self.forecasts = Forecasts(db, clock)
@@ -67,20 +72,29 @@ class Placing:
         now = self.clock()
         self._board(tx, now).keep_up(now)
 
-    def decide(self, tx: Tx, request: JobRequest, *, whole: bool = False, instead_of: str = "") -> tuple[Placement, Amount]:
+    def decide(
+        self, tx: Tx, request: JobRequest, *, whole: bool = False, instead_of: str = ""
+    ) -> tuple[Placement, Amount]:
         """Returns where the request goes, with the best places and refusals only or with the `whole` of them, and the
         available credits of its project. `instead_of` is a session that this one would replace."""
         project = projects.resolve(tx, request.person, request.project)
         specs = [centre.spec for centre in self.centres.values()]
-        refusals = {**quota_check.shut(tx, specs, request, instead_of=instead_of), **account_links.refusals(tx, specs, request.person)}
-        return self._ranked(tx, self._ruled(tx, request, project.id), refusals, whole), books.balance(tx, project.id).available
+        refusals = {
+            **quota_check.shut(tx, specs, request, instead_of=instead_of),
+            **account_links.refusals(tx, specs, request.person),
+        }
+        return self._ranked(tx, self._ruled(tx, request, project.id), refusals, whole), books.balance(
+            tx, project.id
+        ).available
 
     def _ruled(self, tx: Tx, request: JobRequest, project: str) -> JobRequest:
         """Returns the request under its project's rules, with the centre at which the person's files are."""
         rules = self.rules.get(project, ProjectSpec(id=project))
         caps = [cap for cap in (request.max_price, rules.max_price) if cap is not None]
         near = stored.last_centre(tx, request.person) if request.kind == "lab" else ""
-        return replace(request, project=project, centres=tuple(rules.centres), max_price=min(caps, default=None), near=near)
+        return replace(
+            request, project=project, centres=tuple(rules.centres), max_price=min(caps, default=None), near=near
+        )
 
     def _ranked(self, tx: Tx, request: JobRequest, refused: Mapping[str, str], whole: bool) -> Placement:
         if request.centre:
@@ -91,7 +105,10 @@ class Placing:
         decided = board.place(request, now=now, refused=shut, startups=startups, whole=whole)
         offers = tuple(board.offers.values())
         return replace(
-            decided, inputs=Inputs(offers=offers, forecast=board.forecast, weights=self.weights, refused=shut, startups=startups)
+            decided,
+            inputs=Inputs(
+                offers=offers, forecast=board.forecast, weights=self.weights, refused=shut, startups=startups
+            ),
         )
 
     def _board(self, tx: Tx, now: datetime) -> Board:
@@ -125,7 +142,11 @@ class Placing:
         except Refused as error:
             longest = quoting.would_pass(request, best, self.load, credits(error.details["available"]), now)
             minutes = longest // timedelta(minutes=1)
-            error.hint = f"With this size, a walltime of at most {minutes} min would pass. {error.hint}" if minutes else error.hint
+            error.hint = (
+                f"With this size, a walltime of at most {minutes} min would pass. {error.hint}"
+                if minutes
+                else error.hint
+            )
             error.details["walltime_would_pass_s"] = minutes * 60
             raise
 
@@ -133,7 +154,9 @@ class Placing:
         """Returns the centre of that id. Raises NotFound."""
         if centre not in self.centres:
             raise NotFound(
-                f"There is no centre {centre!r} in this federation.", hint=f"Centres: {', '.join(self.centres)}.", code="unknown-centre"
+                f"There is no centre {centre!r} in this federation.",
+                hint=f"Centres: {', '.join(self.centres)}.",
+                code="unknown-centre",
             )
         return self.centres[centre]
 

@@ -58,7 +58,11 @@ def hold_of(request: JobRequest, place: Ranked, load: Load, length: timedelta, n
 
 def would_pass(request: JobRequest, place: Ranked, load: Load, limit: Amount, now: datetime) -> timedelta:
     """Returns the longest walltime, in whole minutes, that costs no more than `limit` there. Raises NoPrice."""
-    tariff, memory, starts_by = _tariff(place, load), memory_of(request, place.offer), _starts_at(place, now) + quotes.PATIENCE
+    tariff, memory, starts_by = (
+        _tariff(place, load),
+        memory_of(request, place.offer),
+        _starts_at(place, now) + quotes.PATIENCE,
+    )
 
     given = _given(request, place)
 
@@ -70,7 +74,13 @@ def would_pass(request: JobRequest, place: Ranked, load: Load, limit: Amount, no
 
 
 def quoted(
-    tx: Tx, request: JobRequest, place: Ranked, load: Load, available: Amount | None, now: datetime, length: timedelta = timedelta()
+    tx: Tx,
+    request: JobRequest,
+    place: Ranked,
+    load: Load,
+    available: Amount | None,
+    now: datetime,
+    length: timedelta = timedelta(),
 ) -> Quote:
     """Quotes `request` at that place. `available` is None where no project would pay; `length` is that of leases (0: no
     leases). Raises NoPrice where the centre's page has no price for the request."""
@@ -78,7 +88,13 @@ def quoted(
 
 
 def quoted_each(
-    tx: Tx, request: JobRequest, places: Sequence[Ranked], load: Load, available: Amount | None, now: datetime, length: timedelta
+    tx: Tx,
+    request: JobRequest,
+    places: Sequence[Ranked],
+    load: Load,
+    available: Amount | None,
+    now: datetime,
+    length: timedelta,
 ) -> list[tuple[Ranked, Quote | NoPrice]]:
     """Quotes the first of `places` at each centre, or returns why there is no quote, for a person who chooses among
     them."""
@@ -97,11 +113,19 @@ def quoted_each(
 
 
 def _quote(
-    request: JobRequest, place: Ranked, load: Load, available: Amount | None, now: datetime, length: timedelta, history: Sequence[float]
+    request: JobRequest,
+    place: Ranked,
+    load: Load,
+    available: Amount | None,
+    now: datetime,
+    length: timedelta,
+    history: Sequence[float],
 ) -> Quote:
     given = replace(_given(request, place), memory=memory_of(request, place.offer))
     first_for = leases.first_for(request.kind, request.walltime, length)
-    made = quote(given, _tariff(place, load), now, starts_at=_starts_at(place, now), history=history, first_for=first_for)
+    made = quote(
+        given, _tariff(place, load), now, starts_at=_starts_at(place, now), history=history, first_for=first_for
+    )
     return replace(made, available=available, note=more_than_asked(request, place.offer))
 
 

@@ -67,10 +67,14 @@ class Linking:
 
     def _check_few(self, person: str) -> None:
         now = self.clock()
-        self._begun = {one: kept for one, begun in self._begun.items() if (kept := [at for at in begun if at > now - PROOF_LIFE])}
+        self._begun = {
+            one: kept for one, begun in self._begun.items() if (kept := [at for at in begun if at > now - PROOF_LIFE])
+        }
         begun = self._begun.get(person, [])
         if len(begun) >= MOST_PROOFS:
-            raise _later(f"You began {len(begun)} proofs within {PROOF_LIFE.seconds // 60} minutes.", begun[0] + PROOF_LIFE - now)
+            raise _later(
+                f"You began {len(begun)} proofs within {PROOF_LIFE.seconds // 60} minutes.", begun[0] + PROOF_LIFE - now
+            )
 
     def _check_calm(self, spec: CentreSpec) -> None:
         if (left := self._calm.get(spec.id, self.clock()) - self.clock()) > timedelta():
@@ -95,7 +99,9 @@ def apply(tx: Tx, specs: Iterable[CentreSpec], at: datetime) -> None:
     for spec in specs:
         listed = spec.identity.accounts if linked_there(spec) else {}
         for row in stored.links(tx, centre=spec.id):
-            if (row.how == "list" or row.person in listed or row.account in listed.values()) and listed.get(row.person) != row.account:
+            if (row.how == "list" or row.person in listed or row.account in listed.values()) and listed.get(
+                row.person
+            ) != row.account:
                 stored.end(tx, row, f"the page of {spec.id}", at)
         known = {row.person for row in stored.links(tx, centre=spec.id)}
         for person, account in listed.items():
@@ -130,10 +136,14 @@ def ask(tx: Tx, spec: CentreSpec, person: str, account: str, at: datetime) -> st
     if not linked_there(spec):
         raise Refused(f"{spec.name} runs everything under one account: there is nothing to link.", code="shared-centre")
     if account in spec.identity.reserved or account == getattr(spec.transport, "user", ""):
-        raise BadOption(f"{account} at {spec.name} is not a person's account.", hint="Give the name of your own login there.")
+        raise BadOption(
+            f"{account} at {spec.name} is not a person's account.", hint="Give the name of your own login there."
+        )
     _check_free(tx, spec, person, account)
     word = secrets.token_urlsafe(18)
-    stored.ask(tx, ProofRow(person=person, centre=spec.id, account=account, code=_hash(word), expires_at=at + PROOF_LIFE))
+    stored.ask(
+        tx, ProofRow(person=person, centre=spec.id, account=account, code=_hash(word), expires_at=at + PROOF_LIFE)
+    )
     return word
 
 
@@ -142,7 +152,9 @@ def asked(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> ProofRow:
     proof = stored.asked(tx, person, spec.id)
     if proof is None or proof.expires_at < at:
         raise NotFound(
-            f"No proof for {spec.name} is under way.", hint=f"Begin one: `scnet accounts link {spec.id} YOUR-ACCOUNT`.", code="no-proof"
+            f"No proof for {spec.name} is under way.",
+            hint=f"Begin one: `scnet accounts link {spec.id} YOUR-ACCOUNT`.",
+            code="no-proof",
         )
     return proof
 
@@ -151,8 +163,10 @@ def prove(tx: Tx, spec: CentreSpec, proof: ProofRow, found: str, at: datetime) -
     """Links the account if `found`, read at the centre as that account, is the word. Raises Refused."""
     if not hmac.compare_digest(_hash(found.strip()), proof.code):
         raise Refused(
-            f"~/{PROOF_FILE} of {proof.account} at {spec.name} does not hold the word" + (" yet." if not found.strip() else "."),
-            hint=f"Sign in there as {proof.account} and run the command that `scnet accounts link` showed.", code="not-proven",
+            f"~/{PROOF_FILE} of {proof.account} at {spec.name} does not hold the "
+            "word" + (" yet." if not found.strip() else "."),
+            hint=f"Sign in there as {proof.account} and run the command that `scnet accounts link` "
+            "showed.", code="not-proven",
         )  # fmt: skip
     _check_free(tx, spec, proof.person, proof.account)
     for row in stored.links(tx, person=proof.person, centre=spec.id):
@@ -166,7 +180,9 @@ def unlink(tx: Tx, spec: CentreSpec, person: str, at: datetime) -> AccountRow:
     """Ends the person's link. Raises NotFound; Refused for a link by the centre's own list."""
     row = next(iter(stored.links(tx, person=person, centre=spec.id)), None)
     if row is None:
-        raise NotFound(f"No account of yours is linked at {spec.name}.", hint="`scnet accounts` lists them.", code="not-linked")
+        raise NotFound(
+            f"No account of yours is linked at {spec.name}.", hint="`scnet accounts` lists them.", code="not-linked"
+        )
     if row.how == "list":
         raise Refused(
             f"This link to {row.account} was made by the administrators of {spec.name}.",

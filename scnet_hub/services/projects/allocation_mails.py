@@ -30,7 +30,9 @@ def asked(tx: Tx, row: AllocationRow, now: datetime) -> None:
         f"{row.asked_by} asks for {_what(row)} for project {row.project}.\n{more}{why}\n"
         f"`scnet allocation approve {row.id}` grants it, `scnet allocation decline {row.id}` does not."
     )
-    mailer.write(tx, f"allocation/{row.id}/asked", mailer.OPERATORS, f"Project {row.project} asks for {_amount(row)}", body, now)
+    mailer.write(
+        tx, f"allocation/{row.id}/asked", mailer.OPERATORS, f"Project {row.project} asks for {_amount(row)}", body, now
+    )
 
 
 def answered(tx: Tx, row: AllocationRow, now: datetime) -> None:
@@ -40,7 +42,14 @@ def answered(tx: Tx, row: AllocationRow, now: datetime) -> None:
     what = f"{_what(row)} for project {row.project}"
     said = f"{row.grantor} grants {what}." if granted else f"The request for {what} was declined."
     subject = f"Project {row.project}: {_amount(row)} {'granted' if granted else 'declined'}"
-    _tell(tx, f"allocation/{row.id}/answered", {row.asked_by, *projects.leaders(tx, row.project)}, subject, f"{said}\n{words}", now)
+    _tell(
+        tx,
+        f"allocation/{row.id}/answered",
+        {row.asked_by, *projects.leaders(tx, row.project)},
+        subject,
+        f"{said}\n{words}",
+        now,
+    )
 
 
 def begun(tx: Tx, row: AllocationRow, now: datetime) -> None:
@@ -48,14 +57,25 @@ def begun(tx: Tx, row: AllocationRow, now: datetime) -> None:
     if row.decided_at and now - row.decided_at < WAITED:
         return
     body = f"{_what(row)} may be spent by project {row.project} from now on."
-    _tell(tx, f"allocation/{row.id}/begun", projects.leaders(tx, row.project), f"Project {row.project}: {_amount(row)} begin", body, now)
+    _tell(
+        tx,
+        f"allocation/{row.id}/begun",
+        projects.leaders(tx, row.project),
+        f"Project {row.project}: {_amount(row)} begin",
+        body,
+        now,
+    )
 
 
 def endings(tx: Tx, now: datetime) -> int:
     """Tells the PI and managers which unspent credits end in 30 days, 7 and 1, unless an allocation renews them.
     Returns the number of new mails."""
     renewed = {(row.project, row.renews) for row in stored.of(tx, state="approved") if row.renews}
-    return sum(_warn(tx, lot, now) for lot in stored_lots.expiring(tx, now, now + WARN[0]) if (lot.project, lot.name) not in renewed)
+    return sum(
+        _warn(tx, lot, now)
+        for lot in stored_lots.expiring(tx, now, now + WARN[0])
+        if (lot.project, lot.name) not in renewed
+    )
 
 
 def _warn(tx: Tx, lot: Lot, now: datetime) -> int:
@@ -63,12 +83,19 @@ def _warn(tx: Tx, lot: Lot, now: datetime) -> int:
     near = min(one for one in WARN if lot.expires_at - now <= one)
     amount = Amount(lot.available, lot.unit)
     body = (
-        f"Project {lot.project}: {ending_words(lot, now)}\n\nCredits that running sessions hold are not lost before those sessions end. "
-        f"`scnet allocation request {lot.project} AMOUNT --renews {lot.name}` asks for more time, where it was an allocation."
+        f"Project {lot.project}: {ending_words(lot, now)}\n\nCredits that running sessions hold are not lost "
+        "before those sessions end. "
+        f"`scnet allocation request {lot.project} AMOUNT --renews {lot.name}` asks for more time, where it was "
+        "an allocation."
     )
     key = f"lot/{lot.project}/{lot.unit}/{lot.name}/{lot.expires_at:%Y%m%dT%H%M}/{near.days}"
     return _tell(
-        tx, key, projects.leaders(tx, lot.project), f"Project {lot.project}: {amount} end {_within(lot.expires_at, now)}", body, now
+        tx,
+        key,
+        projects.leaders(tx, lot.project),
+        f"Project {lot.project}: {amount} end {_within(lot.expires_at, now)}",
+        body,
+        now,
     )
 
 
@@ -76,7 +103,8 @@ def runs_out(tx: Tx, session: SessionRow, why: str, now: datetime) -> None:
     """Tells the owner of a session that will be stopped soon unless credits are added."""
     what = f"{'Lab' if session.kind == 'lab' else 'session'} {session.name}".strip()
     body = (
-        f"Your {what} at {session.centre} runs out of credits. {why}\n\nSave your work. When credits are added, it continues automatically."
+        f"Your {what} at {session.centre} runs out of credits. {why}\n\nSave your work. When credits are added, it "
+        "continues automatically."
     )
     _tell(tx, f"lease/{session.id}/{now:%Y%m%dT%H%M}", [session.person], f"Your {what} runs out of credits", body, now)
 
@@ -86,7 +114,10 @@ def ending_words(lot: Lot, now: datetime) -> str:
     by then are lost." """
     assert lot.expires_at is not None
     what, until = Amount(lot.available, lot.unit), dated(lot.expires_at)
-    return f"{what} of {lot.name or 'the first grant'} end on {until} ({_within(lot.expires_at, now)}): credits not spent by then are lost."
+    return (
+        f"{what} of {lot.name or 'the first grant'} end on {until} ({_within(lot.expires_at, now)}): credits not "
+        "spent by then are lost."
+    )
 
 
 def _within(at: datetime, now: datetime) -> str:

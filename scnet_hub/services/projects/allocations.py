@@ -47,15 +47,19 @@ def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, cent
     if wish.renews and (before := stored.get(tx, wish.renews)) and before.project != wish.project:
         raise BadOption(f"Allocation {wish.renews} is of another project.", details={"field": "renews"})
     if wish.renews and _standing(tx, wish.renews).state != "active":
-        raise BadOption(f"Allocation {wish.renews} is not active, so there is nothing to renew.", hint="Ask for a new one.")
+        raise BadOption(
+            f"Allocation {wish.renews} is not active, so there is nothing to renew.", hint="Ask for a new one."
+        )
     if len(stored.of(tx, project=wish.project, state="requested")) >= OPEN:
         raise Refused(
-            f"Project {wish.project} has {OPEN} requests that wait for an answer.", hint="Withdraw one first.", code="requests-open"
+            f"Project {wish.project} has {OPEN} requests that wait for an answer.",
+            hint="Withdraw one first.",
+            code="requests-open",
         )
     row = AllocationRow(
-        id=allocation, project=wish.project, unit=wish.amount.unit, grantor="", micros=wish.amount.micros, centres=wish.centres,
-        begins_at=wish.begins_at, ends_at=wish.ends_at, state="requested", asked_by=person, asked_at=now, words=wish.words,
-        decided_by="", decided_at=None, answer="", renews=wish.renews,
+        id=allocation, project=wish.project, unit=wish.amount.unit, grantor="", micros=wish.amount.micros,
+        centres=wish.centres, begins_at=wish.begins_at, ends_at=wish.ends_at, state="requested", asked_by=person,
+        asked_at=now, words=wish.words, decided_by="", decided_at=None, answer="", renews=wish.renews,
     )  # fmt: skip
     stored.put(tx, row)
     allocation_mails.asked(tx, row, now)
@@ -64,18 +68,26 @@ def ask(tx: Tx, allocation: str, wish: Wish, person: str, now: datetime, *, cent
 
 def _possible(wish: Wish, now: datetime, centres: Collection[str]) -> None:
     if not 0 < wish.amount.micros <= MOST:
-        raise BadOption(f"amount: {wish.amount} cannot be allocated.", hint="Give more than 0 and at most 1,000,000,000.")
+        raise BadOption(
+            f"amount: {wish.amount} cannot be allocated.", hint="Give more than 0 and at most 1,000,000,000."
+        )
     if wish.ends_at and wish.ends_at <= max(wish.begins_at, now):
         raise BadOption(
-            "An allocation must end after it begins, and not in the past.", hint="Give a later end, or none.", details={"field": "ends_at"}
+            "An allocation must end after it begins, and not in the past.",
+            hint="Give a later end, or none.",
+            details={"field": "ends_at"},
         )
     if wish.begins_at > now + LONGEST or (wish.ends_at and wish.ends_at - wish.begins_at > LONGEST):
-        raise BadOption("An allocation begins within three years and lasts three years at most.", details={"field": "ends_at"})
+        raise BadOption(
+            "An allocation begins within three years and lasts three years at most.", details={"field": "ends_at"}
+        )
     if len(wish.words) > WORDS:
         raise BadOption(f"why: over {WORDS} characters.", details={"field": "words"})
     if strange := [centre for centre in wish.centres if centre not in centres]:
         hint = f"Centres: {', '.join(sorted(centres))}."
-        raise BadOption(f"There is no centre {strange[0]!r} in this federation.", hint=hint, details={"field": "centres"})
+        raise BadOption(
+            f"There is no centre {strange[0]!r} in this federation.", hint=hint, details={"field": "centres"}
+        )
 
 
 def approve(
@@ -94,12 +106,25 @@ def approve(
     row = _waiting(tx, allocation)
     before = stored.get(tx, row.renews) if row.renews else None
     if before and before.grantor != grantor:
-        raise BadOption(f"{row.renews} was granted by {before.grantor}: {grantor} cannot renew it.", hint="Grant a new one.")
+        raise BadOption(
+            f"{row.renews} was granted by {before.grantor}: {grantor} cannot renew it.", hint="Grant a new one."
+        )
     micros = row.micros if amount is None else amount.micros
     if not 0 < micros <= MOST:
-        raise BadOption("An approved amount must be more than 0.", hint="Decline it instead.", details={"field": "amount"})
+        raise BadOption(
+            "An approved amount must be more than 0.", hint="Decline it instead.", details={"field": "amount"}
+        )
     _within_budget(tx, grantor, Amount(micros, row.unit), grantors or {})
-    stored.change(tx, row.id, state="approved", grantor=grantor, micros=micros, decided_by=by, decided_at=now, answer=words[:WORDS])
+    stored.change(
+        tx,
+        row.id,
+        state="approved",
+        grantor=grantor,
+        micros=micros,
+        decided_by=by,
+        decided_at=now,
+        answer=words[:WORDS],
+    )
     renew(tx, now)
     return _answered(tx, allocation, now)
 
@@ -114,7 +139,9 @@ def _within_budget(tx: Tx, grantor: str, amount: Amount, grantors: Mapping[str, 
     budget = grantors[grantor]
     if budget is None:
         return
-    promised = sum(row.micros for row in stored.of(tx, state="approved") if row.grantor == grantor and row.unit == amount.unit)
+    promised = sum(
+        row.micros for row in stored.of(tx, state="approved") if row.grantor == grantor and row.unit == amount.unit
+    )
     given = Amount(stored_lots.given_by(tx, grantor, amount.unit) + promised, amount.unit)
     if given + amount > budget:
         left = Amount(max(0, budget.micros - given.micros), amount.unit)
@@ -161,7 +188,15 @@ def renew(tx: Tx, now: datetime) -> int:
 def _begin(tx: Tx, row: AllocationRow, now: datetime) -> None:
     amount = Amount(row.micros, row.unit)
     books.grant(
-        tx, row.project, row.id, amount, now, grantor=row.grantor, expires_at=row.ends_at, centres=row.centres, actor=row.decided_by
+        tx,
+        row.project,
+        row.id,
+        amount,
+        now,
+        grantor=row.grantor,
+        expires_at=row.ends_at,
+        centres=row.centres,
+        actor=row.decided_by,
     )
     if row.renews:
         books.carry_over(tx, row.project, row.renews, row.id, now, unit=row.unit, actor=row.decided_by)
@@ -173,7 +208,9 @@ def _waiting(tx: Tx, allocation: str) -> AllocationRow:
     row = _standing(tx, allocation)
     if row.state != "requested":
         by = f" by {row.decided_by}" if row.decided_by else ""
-        raise Refused(f"Allocation {allocation} was {row.state}{by} already.", hint="Ask for another one.", code="already-decided")
+        raise Refused(
+            f"Allocation {allocation} was {row.state}{by} already.", hint="Ask for another one.", code="already-decided"
+        )
     return row
 
 
@@ -194,5 +231,9 @@ def visible(tx: Tx, allocation: str, person: str, *, operator: bool) -> Allocati
 
 def ending(lots: Iterable[Lot], now: datetime) -> list[str]:
     """Returns sentences about unspent credits that end soon, soonest first."""
-    soon = [lot for lot in lots if lot.expires_at and lot.available > 0 and now < lot.expires_at <= now + allocation_mails.WARN[0]]
+    soon = [
+        lot
+        for lot in lots
+        if lot.expires_at and lot.available > 0 and now < lot.expires_at <= now + allocation_mails.WARN[0]
+    ]
     return [allocation_mails.ending_words(lot, now) for lot in sorted(soon, key=lambda lot: lot.expires_at or now)]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ...adapters.db.database import Database
-from ..accounting import audit, books
+from ..accounting import audit, books, sealing
 from ..accounting.audit import Audit
 from ..periodic import rounds
 from . import allocation_mails, allocations
@@ -33,9 +33,9 @@ class Bookkeeping:
         if self._warn_at is None or self.clock() >= self._warn_at:
             await self.db.run(allocation_mails.endings, self.clock())
             self._warn_at = self.clock() + WARN_EVERY
-        sealed = books.SEALED
-        while sealed == books.SEALED:
-            sealed = await self.db.run(books.seal)
+        sealed = sealing.SEALED
+        while sealed == sealing.SEALED:
+            sealed = await self.db.run(sealing.seal)
 
     async def verify(self) -> Audit:
         """Audits the ledger as it is now, after sealing everything that was written before."""

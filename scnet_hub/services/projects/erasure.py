@@ -28,11 +28,21 @@ def pseudonym() -> str:
 
 
 def forget(
-    tx: Tx, person: str, instead: str, by: str, now: datetime, *, federation: FederationSpec, centres: Iterable[CentreSpec]
+    tx: Tx,
+    person: str,
+    instead: str,
+    by: str,
+    now: datetime,
+    *,
+    federation: FederationSpec,
+    centres: Iterable[CentreSpec],
 ) -> dict[str, int]:
     """Replaces `person` by `instead`. Returns the number of changed rows, by table. Raises NotFound for an unknown
     person, Refused while a page names them or a session of theirs is open."""
-    if where := [*_on_page(federation, person), *(f"accounts of centre {one.id}" for one in centres if person in one.identity.accounts)]:
+    if where := [
+        *_on_page(federation, person),
+        *(f"accounts of centre {one.id}" for one in centres if person in one.identity.accounts),
+    ]:
         raise Refused(
             f"{person} is still named on the pages: {'; '.join(where)}.",
             hint="Remove the name from them and restart the broker, which would otherwise store the name again.",
@@ -42,11 +52,16 @@ def forget(
         named = ", ".join(waits[:SHOWN]) + (", ..." if len(waits) > SHOWN else "")
         raise Refused(
             f"{person} has {len(waits)} session{'s' * (len(waits) != 1)} still running or not charged yet: {named}.",
-            hint="`scnet stop` stops them; a charge waits for the centre's usage record, `scnet orphans` shows for which.",
+            hint="`scnet stop` stops them; a charge waits for the centre's usage record, `scnet orphans` shows for "
+            "which.",
             code="sessions-open", details={"sessions": waits},
         )  # fmt: skip
     if not stored.known(tx, person):
-        raise NotFound(f"No data is stored about {plain(person, 64)!r}.", hint="Give the name as the hub has it.", code="unknown-person")
+        raise NotFound(
+            f"No data is stored about {plain(person, 64)!r}.",
+            hint="Give the name as the hub has it.",
+            code="unknown-person",
+        )
     work = stored.Eraser(tx, person, stored.aliases(tx, person), instead)
     work.memberships()
     work.end_links(by, now)
@@ -61,7 +76,12 @@ def _on_page(page: FederationSpec, person: str) -> list[str]:
     found = [
         f"{what} of project {project.id}"
         for project in page.project
-        for what, names in (("pi", [project.pi]), ("managers", project.managers), ("members", project.members), ("caps", project.caps))
+        for what, names in (
+            ("pi", [project.pi]),
+            ("managers", project.managers),
+            ("members", project.members),
+            ("caps", project.caps),
+        )
         if person in names
     ]
     found += [f"people of member {member.id}" for member in page.member if person in member.people]
@@ -71,4 +91,6 @@ def _on_page(page: FederationSpec, person: str) -> list[str]:
 def _digest(record: dict[str, Any]) -> str:
     """Computes the digest as `accounting.intake` does, which leaves out that a record came too late: that is not the
     centre's statement."""
-    return serialisation.usage_digest(serialisation.usage_from(record), "" if record.get("late") else record.get("doubt", ""))
+    return serialisation.usage_digest(
+        serialisation.usage_from(record), "" if record.get("late") else record.get("doubt", "")
+    )

@@ -46,8 +46,8 @@ def write(tx: Tx, key: str, person: str, subject: str, body: str, now: datetime)
     """Writes a mail to a person (or OPERATORS). Returns whether it is new. `key` names the news and its recipient: it
     is sent once."""
     row = MailRow(
-        key=_key(key), person=person, subject=" ".join(plain(subject, 200).split()), body=plain(body, 20_000).strip() + "\n",
-        written_at=now, sent_at=None, next_at=now, tries=0, trouble="",
+        key=_key(key), person=person, subject=" ".join(plain(subject, 200).split()),
+        body=plain(body, 20_000).strip() + "\n", written_at=now, sent_at=None, next_at=now, tries=0, trouble="",
     )  # fmt: skip
     return stored.put(tx, row)
 
@@ -115,7 +115,12 @@ class Mails:
                 next_at = None
             stored.change(tx, row.key, next_at=next_at, tries=row.tries + 1, trouble=plain(str(trouble), 500))
             if self.spec.host:
-                log.warning("mail %s %s: %s", row.key, "will be tried again" if next_at else "is given up", plain(str(trouble), 500))
+                log.warning(
+                    "mail %s %s: %s",
+                    row.key,
+                    "will be tried again" if next_at else "is given up",
+                    plain(str(trouble), 500),
+                )
 
 
 def refuse(spec: MailSpec, rows: Sequence[MailRow]) -> Troubles:
@@ -153,7 +158,9 @@ def _enter(spec: MailSpec, server: smtplib.SMTP) -> None:
         server.starttls(context=context)
         server.ehlo()
     elif spec.user:
-        raise smtplib.SMTPNotSupportedError(f"{spec.host} offers no STARTTLS: the password of {spec.user} is not sent in the clear")
+        raise smtplib.SMTPNotSupportedError(
+            f"{spec.host} offers no STARTTLS: the password of {spec.user} is not sent in the clear"
+        )
     if spec.user:
         server.login(spec.user, read_secret(Path(spec.password_file)))
 

@@ -24,14 +24,19 @@ def apply(tx: Tx, specs: Iterable[ProjectSpec], at: datetime) -> None:
     for spec in specs:
         quota = spec.quota
         row = ProjectRow(
-            id=spec.id, title=spec.title or spec.id, max_sessions=quota.sessions, max_cores=quota.cores, max_gpus=quota.gpus, kind=spec.kind
+            id=spec.id,
+            title=spec.title or spec.id,
+            max_sessions=quota.sessions,
+            max_cores=quota.cores,
+            max_gpus=quota.gpus,
+            kind=spec.kind,
         )
         stored.put(tx, row, members(spec))
         for lot, said in spec.grants.items():
             one = said if isinstance(said, GrantSpec) else GrantSpec(amount=said)
             books.grant(
-                tx, spec.id, lot, credits(one.amount), at, grantor=one.grantor, expires_at=one.until, centres=tuple(one.centres),
-                rate=credits(one.rate).micros,
+                tx, spec.id, lot, credits(one.amount), at, grantor=one.grantor, expires_at=one.until,
+                centres=tuple(one.centres), rate=credits(one.rate).micros,
             )  # fmt: skip
         if spec.overdraft or books.balance(tx, spec.id).overdraft:
             books.allow_overdraft(tx, spec.id, credits(spec.overdraft))
@@ -63,8 +68,12 @@ def as_manager(tx: Tx, person: str, project: str) -> None:
     if person in leading:
         return
     if person not in [one.person for one in stored.people(tx, project)]:
-        raise NotEntitled(f"Project {project!r} does not exist or {person} is not a member of it.", code="unknown-project")
-    raise NotEntitled(f"Only {' and '.join(leading)} may do this for project {project}.", hint="Ask them.", code="not-the-manager")
+        raise NotEntitled(
+            f"Project {project!r} does not exist or {person} is not a member of it.", code="unknown-project"
+        )
+    raise NotEntitled(
+        f"Only {' and '.join(leading)} may do this for project {project}.", hint="Ask them.", code="not-the-manager"
+    )
 
 
 def leads(tx: Tx, person: str, project: str) -> bool:
@@ -97,7 +106,11 @@ class Cap(NamedTuple):
 def cap_of(tx: Tx, project: str, person: str) -> Cap | None:
     """Returns the person's cap; None for a person without one."""
     cap = next((one.cap for one in stored.people(tx, project) if one.person == person), None)
-    return None if cap is None else Cap(Amount(cap), *(Amount(micros) for micros in stored_sessions.spent_by(tx, project, person)))
+    return (
+        None
+        if cap is None
+        else Cap(Amount(cap), *(Amount(micros) for micros in stored_sessions.spent_by(tx, project, person)))
+    )
 
 
 def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
@@ -108,7 +121,8 @@ def check_cap(tx: Tx, project: str, person: str, amount: Amount) -> None:
     cap, spent, held = found
     if amount > (left := found.left):
         raise Overdrawn(
-            f"Project {project} lets {person} spend {cap}: {spent} are spent and {held} held; this needs up to {amount}.",
+            f"Project {project} lets {person} spend {cap}: {spent} are spent and {held} held; this needs up to "
+            f"{amount}.",
             hint="Ask for a shorter walltime or fewer cores, stop something, or ask the project's PI for a higher cap.",
             code="over-cap", details={"needed": float(amount), "available": float(left)},
         )  # fmt: skip

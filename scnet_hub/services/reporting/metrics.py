@@ -27,11 +27,22 @@ class Metrics:
         self.db, self.load, self.clock = db, load, clock
         self.registry = CollectorRegistry()
         labels = ("centre", "program")
-        self._asked = Counter("scnet_centre_questions", "Commands run at a centre.", (*labels, "answered"), registry=self.registry)
+        self._asked = Counter(
+            "scnet_centre_questions", "Commands run at a centre.", (*labels, "answered"), registry=self.registry
+        )
         buckets = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
-        self._took = Histogram("scnet_centre_seconds", "Time to the answer.", labels, buckets=buckets, registry=self.registry)
-        self._age = Gauge("scnet_centre_snapshot_age_seconds", "Age of what is known of a centre.", ("centre",), registry=self.registry)
-        self._state = Gauge("scnet_centre_state", "1 for the state that a centre is in.", ("centre", "state"), registry=self.registry)
+        self._took = Histogram(
+            "scnet_centre_seconds", "Time to the answer.", labels, buckets=buckets, registry=self.registry
+        )
+        self._age = Gauge(
+            "scnet_centre_snapshot_age_seconds",
+            "Age of what is known of a centre.",
+            ("centre",),
+            registry=self.registry,
+        )
+        self._state = Gauge(
+            "scnet_centre_state", "1 for the state that a centre is in.", ("centre", "state"), registry=self.registry
+        )
         self._sessions = Gauge("scnet_sessions", "Live sessions.", ("centre", "kind", "state"), registry=self.registry)
 
     def asked(self, centre: str, step: Asked) -> None:

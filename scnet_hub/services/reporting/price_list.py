@@ -17,7 +17,9 @@ from ..documents import iso, number
 
 Json = dict[str, Any]
 AHEAD = timedelta(days=31)  # how far ahead the next change is searched
-ROUNDING = "Each segment is rounded up to a millionth of a credit, once; a session that ran costs at least its minimum, once."
+ROUNDING = (
+    "Each segment is rounded up to a millionth of a credit, once; a session that ran costs at least its minimum, once."
+)
 
 
 def of(spec: CentreSpec, now: datetime) -> list[Json]:
@@ -49,7 +51,12 @@ def _document(spec: CentreSpec, partition: PartitionSpec, tariff: Tariff, now: d
 def _now(rates: Rates, gpus: bool) -> Json:
     """Returns the list prices, the sale's reduction, and the prices paid."""
     paid = {meter: -(-price * (WHOLE - rates.off) // WHOLE) for meter, price in rates.prices.items()}
-    return {**_prices(rates, gpus), "sale": rates.sale, "percent_off": rates.off * 100 / WHOLE, "paid": _listed(paid, gpus)}
+    return {
+        **_prices(rates, gpus),
+        "sale": rates.sale,
+        "percent_off": rates.off * 100 / WHOLE,
+        "paid": _listed(paid, gpus),
+    }
 
 
 def _version(one: Version, gpus: bool) -> Json:

@@ -73,7 +73,13 @@ class Reports:
         codes = stored_usage.exit_codes(tx, ended) if (ended := [row.id for row in rows if not row.live]) else {}
         unpaid = self.flown(tx, [stored_open.of(row) for row in rows]).unpaid
         found = [
-            documents.session(row, self.load.centres.get(row.centre), events[row.id], Amount(unpaid[row.id]), warnings=self.warnings(row))
+            documents.session(
+                row,
+                self.load.centres.get(row.centre),
+                events[row.id],
+                Amount(unpaid[row.id]),
+                warnings=self.warnings(row),
+            )
             | {"exit_code": codes.get(row.id, "")}
             for row in rows
         ]
@@ -109,7 +115,9 @@ class Reports:
     def _check_after(self, tx: Tx, person: str, page: SessionPage) -> None:
         row = stored.get(tx, page.after) if page.after else None
         if page.after and (row is None or person not in ("", row.person)):
-            raise BadOption(f"after: {page.after!r} is not the id of a session.", hint="Use the `next` of the previous page.")
+            raise BadOption(
+                f"after: {page.after!r} is not the id of a session.", hint="Use the `next` of the previous page."
+            )
 
     def _whole(self, tx: Tx, row: SessionRow) -> Json:
         """Returns the fields that only the document of one session has."""
@@ -117,7 +125,9 @@ class Reports:
         centres = {name: known.spec.name for name, known in self.load.centres.items()}
         return {
             "placement": row.placement,
-            "copies": [documents.copy(one, centres.get(one.centre, one.centre)) for one in stored.copies_of(tx, row.id)],
+            "copies": [
+                documents.copy(one, centres.get(one.centre, one.centre)) for one in stored.copies_of(tx, row.id)
+            ],
             "successor": documents.successor(behind, centres.get(behind.centre, behind.centre)) if behind else None,
             "succeeded_by": behind.id if behind and not behind.in_line else "",
         }
@@ -127,7 +137,11 @@ class Reports:
         rows = [row for row in await self.db.query(stored.live_copies) if row.forgotten_since]
         return {
             "jobs": [documents.orphan(one) for one in found],
-            "sessions": [documents.forgotten(row, self.load.centres[row.centre]) for row in rows if row.centre in self.load.centres],
+            "sessions": [
+                documents.forgotten(row, self.load.centres[row.centre])
+                for row in rows
+                if row.centre in self.load.centres
+            ],
         }
 
     def warnings(self, row: SessionRow | BriefRow) -> list[Notice]:
@@ -139,7 +153,8 @@ class Reports:
             return []  # the usual case
         ends_at = walltime_end(row) or now + timedelta(seconds=row.request["walltime_s"])
         return notices(
-            known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since, unknown_why=row.unknown_why, now=now,
+            known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since,
+            unknown_why=row.unknown_why, now=now,
             lease=Lease(row.leased_until, "" if row.cancelled_at else row.lease_end),
         )  # fmt: skip
 
@@ -183,8 +198,14 @@ class Reports:
         money = books.balance(tx, project.id)
         money = replace(money, on_hold=money.on_hold + over, available=money.available - over)
         cap = projects.cap_of(tx, project.id, person) if person else None
-        found = documents.balance(project, money, in_flight, ending) | {"own": documents.own(cap, money.available) if cap else None}
-        return found | quota_check.told(tx, self.spec, project, person) | self.spending.outlook(tx, project.id, lots, rows, flights)
+        found = documents.balance(project, money, in_flight, ending) | {
+            "own": documents.own(cap, money.available) if cap else None
+        }
+        return (
+            found
+            | quota_check.told(tx, self.spec, project, person)
+            | self.spending.outlook(tx, project.id, lots, rows, flights)
+        )
 
     async def allocations(self, person: str, *, project: str, state: str, after: str, limit: int) -> Page:
         """Returns the allocations of the projects of `person`, or ("") of every project, newest first."""
@@ -214,7 +235,8 @@ class Reports:
         lots, found = stored_lots.of(tx, project, CREDIT), self._balance(tx, row, person)
         return found | {
             "kind": row.kind, "members": people, "sees_all": sees_all, "lots": [documents.lot(one) for one in lots],
-            "allocations": self._allocations(tx, "", project, ""), "burning": self.spending.burning(tx, project, lots, found["in_flight"]),
+            "allocations": self._allocations(tx, "", project, ""),
+            "burning": self.spending.burning(tx, project, lots, found["in_flight"]),
         }  # fmt: skip
 
     async def entries(self, person: str, project: str, after: int, limit: int) -> Json:
@@ -227,6 +249,8 @@ class Reports:
 
     def _entries(self, tx: Tx, person: str, project: str, limit: int, after: int) -> list[tuple[int, Entry]]:
         if person and project not in [one.id for one in stored_projects.of(tx, person)]:
-            raise NotFound(f"You have no project {project!r}.", hint="`scnet balance` lists them.", code="unknown-project")
+            raise NotFound(
+                f"You have no project {project!r}.", hint="`scnet balance` lists them.", code="unknown-project"
+            )
         whose = "" if not person or projects.oversees(tx, person, project) else person
         return stored_entries.newest(tx, project, limit, after, person=whose)

@@ -8,14 +8,12 @@ Running sessions are an estimate, reported beside the charges and never in the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from ...adapters.db.database import Database, Tx
 from ...adapters.db.queries import open_sessions as stored_open
-from ...adapters.db.queries import projects as stored_projects
 from ...adapters.db.queries import spending as stored
 from ...adapters.db.queries.open_sessions import OpenRow
 from ...adapters.db.queries.spending import ChargeRow
@@ -25,38 +23,18 @@ from ...domain.centres.state import Load
 from ...domain.ledger.burn_down import burn_down, runs_out_at
 from ...domain.ledger.lots import Lot
 from ...domain.sessions.records import SessionRow
-from ...errors import BadOption, NotEntitled, NotFound
+from ...errors import BadOption
 from ...units import CREDIT, Amount, credits
 from ..accounting.running_costs import Flown, flown
 from ..documents import iso, number
-from ..projects import projects
+from .usage_question import BY, Question, seen
 
 Json = dict[str, Any]
 T = TypeVar("T")
 K = TypeVar("K")
-BY = ("day", "centre", "person", "session", "charge")
 DAYS, WEEK = 14, 7  # days that a balance lists one by one; days over which the rate is taken
 LONGEST = timedelta(days=366)
-PAGE, LARGEST = 500, 5000  # rows of one answer: by default, and at most
 BACK = timedelta(days=30)  # how far back a burn-down goes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A question about usage: whose, when and by which key; no project, no person: all. Without `until` it goes until
-    now. At most `limit` rows after the first `after` rows."""
-
-    by: str
-    since: datetime
-    until: datetime | None = None
-    project: str = ""
-    person: str = ""
-    after: int = 0
-    limit: int = PAGE
-
-    def of(self, rows: Sequence[T]) -> list[T]:
-        """Returns the page's rows."""
-        return list(rows[self.after : self.after + self.limit])
 
 
 class Recent(NamedTuple):
@@ -96,7 +74,10 @@ class Spending:
             "runs_out_now_at": self._ends(lots, in_flight, 24 * hourly, now),
             "as_of": {"settled": iso(recent.record), "in_flight": iso(self._looked(running, now))},
             "waiting": sum(not row.job_live for row in rows),
-            "last_days": [{"day": f"{day}", "charged": number(micros)} for day, micros in zip(self._days(now), recent.days, strict=True)],
+            "last_days": [
+                {"day": f"{day}", "charged": number(micros)}
+                for day, micros in zip(self._days(now), recent.days, strict=True)
+            ],
         }
 
     def recent(self, tx: Tx, project: str, lots: Sequence[Lot], now: datetime) -> Recent:
@@ -105,13 +86,17 @@ class Spending:
         known = self._recent.get(project)
         if known and (known.spent, known.today) == (spent, days[-1]):
             return known
-        rows = stored.charges(tx, self.midnight(days[0]), now + LONGEST, project=project, after=known.after if known else 0, unit=CREDIT)
+        rows = stored.charges(
+            tx, self.midnight(days[0]), now + LONGEST, project=project, after=known.after if known else 0, unit=CREDIT
+        )
         sums = dict.fromkeys(days, 0)
         for row in rows:
             day = min(self.day(row.at), days[-1])
             sums[day] += row.micros
         after = min((row.id for row in rows), default=known.after + 1 if known else 1) - 1
-        record = max((row.recorded_at for row in rows), default=known.record if known else stored.last_charged(tx, project))
+        record = max(
+            (row.recorded_at for row in rows), default=known.record if known else stored.last_charged(tx, project)
+        )
         began = known.began if known and known.began else stored.began(tx, project)
         found = Recent(spent=spent, today=days[-1], after=after, days=tuple(sums.values()), began=began, record=record)
         self._recent[project] = found
@@ -186,16 +171,24 @@ class Spending:
         return {
             "as_of": iso(now), "zone": self.zone.key, "since": iso(question.since), "until": iso(question.until),
             "first_day": f"{self.day(question.since)}", "last_day": f"{self._last(question)}", "by": question.by,
-            "project": question.project, "person": person, "unit": CREDIT, "charged": number(sum(row.micros for row in rows)),
-            "in_flight": number(sum(flights.values())), "sessions": len({row.session for row in rows} | set(runs)),
-            "rows": found, "more": left, "next": question.after + len(found) if left else None,
+            "project": question.project, "person": person, "unit": CREDIT,
+            "charged": number(sum(row.micros for row in rows)), "in_flight": number(sum(flights.values())),
+            "sessions": len({row.session for row in rows} | set(runs)), "rows": found, "more": left,
+            "next": question.after + len(found) if left else None,
         }  # fmt: skip
 
     def _by_day(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
-        by_day, first, today = _grouped(rows, lambda row: self.day(row.at)), self.day(question.since), self.day(self.clock())
+        by_day, first, today = (
+            _grouped(rows, lambda row: self.day(row.at)),
+            self.day(question.since),
+            self.day(self.clock()),
+        )
         days = [first + timedelta(days=on) for on in range((self._last(question) - first).days + 1)]
         days += sorted({*by_day} - {*days})
-        shown = [{"day": f"{day}", **_sums(by_day.get(day, []), runs if day == today else {}, flights)} for day in question.of(days)]
+        shown = [
+            {"day": f"{day}", **_sums(by_day.get(day, []), runs if day == today else {}, flights)}
+            for day in question.of(days)
+        ]
         return len(days), shown
 
     def _by_centre(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
@@ -207,7 +200,9 @@ class Spending:
         return len(found), question.of(found)
 
     def _by_session(self, tx: Tx, question: Question, rows: Rows, runs: Runs, flights: Flights) -> Found:
-        latest = {row.session: row.at for row in rows} | {one: row.started_at for one, row in runs.items() if row.started_at}
+        latest = {row.session: row.at for row in rows} | {
+            one: row.started_at for one, row in runs.items() if row.started_at
+        }
         order = sorted(latest, key=lambda one: (one in runs, latest[one], one), reverse=True)
         page = question.of(order)
         known = stored.by_id(tx, page)
@@ -243,8 +238,9 @@ class Spending:
         known = stored.by_id(tx, [row.session for row in page])
         return len(rows), [
             charge(row) | {
-                "session": row.session, "name": known[row.session].name if row.session in known else "", "person": row.person,
-                "project": row.project, "centre": row.centre, "centre_name": self._name(row.centre),
+                "session": row.session, "name": known[row.session].name if row.session in known else "",
+                "person": row.person, "project": row.project, "centre": row.centre,
+                "centre_name": self._name(row.centre),
             }
             for row in page
         ]  # fmt: skip
@@ -284,35 +280,15 @@ Runs = dict[str, OpenRow]
 Flights = dict[str, int]  # micro-credits by session
 Found = tuple[int, list[Json]]  # the number of rows in all, and the rows of the page
 MADE: dict[str, Callable[[Spending, Tx, Question, Rows, Runs, Flights], Found]] = {
-    "day": Spending._by_day, "centre": Spending._by_centre, "person": Spending._by_person, "session": Spending._by_session,
-    "charge": Spending._by_charge,
+    "day": Spending._by_day, "centre": Spending._by_centre, "person": Spending._by_person,
+    "session": Spending._by_session, "charge": Spending._by_charge,
 }  # fmt: skip
-
-
-def seen(tx: Tx, asker: str, project: str, person: str) -> str:
-    """Returns whose usage `asker` may see in that project ("" for any), having asked for `person`: everyone's ("") in a
-    project whose PI or manager they are, else their own. Raises NotEntitled or NotFound."""
-    if project and project not in [one.id for one in stored_projects.of(tx, asker)] + stored.projects_of(tx, asker):
-        raise NotFound(f"You have no project {project[:64]!r}.", hint="`scnet balance` lists them.", code="unknown-project")
-    if person == asker or (not person and not (project and projects.oversees(tx, asker, project))):
-        return asker
-    if not project:
-        raise NotEntitled(
-            "Another person's usage is only shown within a project that you lead.", hint="Name the project.", code="not-the-manager"
-        )
-    if not projects.oversees(tx, asker, project):
-        raise NotEntitled(
-            f"Only the PI and the managers of project {project} can see what each member used.",
-            hint="You can see your own usage.",
-            code="not-the-manager",
-        )
-    return person
 
 
 def charge(row: ChargeRow) -> Json:
     return {
-        "at": iso(row.at), "recorded_at": iso(row.recorded_at), "kind": row.kind, "amount": number(row.micros), "formula": row.memo,
-        "key": row.key, "reverses": row.reverses,
+        "at": iso(row.at), "recorded_at": iso(row.recorded_at), "kind": row.kind, "amount": number(row.micros),
+        "formula": row.memo, "key": row.key, "reverses": row.reverses,
     }  # fmt: skip
 
 
@@ -320,7 +296,9 @@ def _by_name(name: str, rows: Rows, runs: Runs, flights: Flights) -> list[Json]:
     """Returns sums by centre or person, the largest first."""
     by = _grouped(rows, lambda row: str(getattr(row, name)))
     on = _grouped(runs.values(), lambda row: str(getattr(row, name)))
-    found = [{name: one, **_sums(by.get(one, []), {row.id: row for row in on.get(one, [])}, flights)} for one in {*by, *on}]
+    found = [
+        {name: one, **_sums(by.get(one, []), {row.id: row for row in on.get(one, [])}, flights)} for one in {*by, *on}
+    ]
     return sorted(found, key=lambda one: (-one["charged"] - one["in_flight"], one[name]))
 
 

@@ -78,7 +78,8 @@ class CallHome:
         event = "listens" if ready else "runs"
         change = {
             **address, "started_at": fresh.started_at or now, "reason": "", "place_in_queue": 0,
-            "unknown_since": None, "unknown_why": "", "forgotten_since": None, "job_state": lifecycle.step(fresh.job_state, event),
+            "unknown_since": None, "unknown_why": "", "forgotten_since": None,
+            "job_state": lifecycle.step(fresh.job_state, event),
         }  # fmt: skip
         stored.change(tx, row.id, row.number, **change)
         surplus: list[SessionRow] = []
@@ -110,7 +111,9 @@ class CallHome:
         wanted = spec.session.host or row.node
         if not wanted:
             self.runtime.signals.look_soon(row.centre, 0.0)
-            raise Unreachable(f"{row.centre} has not said yet on which node this session runs.", hint="Call again in a moment.")
+            raise Unreachable(
+                f"{row.centre} has not said yet on which node this session runs.", hint="Call again in a moment."
+            )
         return hosts.on_node(host, wanted, domains=lambda: self._domains(row.centre), centre=row.centre)
 
     def _domains(self, centre: str) -> set[str]:

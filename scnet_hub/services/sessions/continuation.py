@@ -26,8 +26,16 @@ CONTINUED = "Continued in the next session."
 
 
 class Continuation:
-    def __init__(self, runtime: Runtime, placing: Placing, submission: Submission, copies: Copies, endings: Endings) -> None:
-        self.runtime, self.placing, self.submission, self.copies, self.endings = runtime, placing, submission, copies, endings
+    def __init__(
+        self, runtime: Runtime, placing: Placing, submission: Submission, copies: Copies, endings: Endings
+    ) -> None:
+        self.runtime, self.placing, self.submission, self.copies, self.endings = (
+            runtime,
+            placing,
+            submission,
+            copies,
+            endings,
+        )
 
     async def next(self, row: SessionRow) -> tuple[SessionRow, bool]:
         """Returns the session that continues `row`, and whether it is new. Raises Refused."""
@@ -45,14 +53,23 @@ class Continuation:
         if (there := stored.next_in_line(tx, session_id)) and there.live:
             return there
         if row is None or row.kind != "lab" or row.state != READY or row.in_line:
-            raise Refused("Only a JupyterLab session that is running can be continued.", hint="Start a new one.", code="not-running")
+            raise Refused(
+                "Only a JupyterLab session that is running can be continued.",
+                hint="Start a new one.",
+                code="not-running",
+            )
         wanted = replace(names.request_of(row.request), centre=row.centre)
         decision, _ = self.placing.decide(tx, wanted, instead_of=row.id)
         if refused := self.submission.refusal(tx, decision, instead_of=row.id):
             return refused
         assert decision.best is not None
         self.copies.insert(tx, new_id, decision, {**row.payload}, continues=row.id, in_line=True)
-        stored.say(tx, row.id, self.runtime.clock(), f"The next session is on its way, in the same folder: {decision.best.offer.title}.")
+        stored.say(
+            tx,
+            row.id,
+            self.runtime.clock(),
+            f"The next session is on its way, in the same folder: {decision.best.offer.title}.",
+        )
         fresh = stored.get(tx, new_id)
         assert fresh is not None
         return fresh

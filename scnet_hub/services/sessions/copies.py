@@ -29,7 +29,9 @@ class Copies:
     def __init__(self, runtime: Runtime, placing: Placing, decision_log: DecisionLog) -> None:
         self.runtime, self.placing, self.decision_log = runtime, placing, decision_log
 
-    def insert(self, tx: Tx, session_id: str, decision: Placement, payload: Json, *, continues: str = "", in_line: bool = False) -> None:
+    def insert(
+        self, tx: Tx, session_id: str, decision: Placement, payload: Json, *, continues: str = "", in_line: bool = False
+    ) -> None:
         """Writes a session as decided, with its hold and its first copy."""
         best, request, now = decision.best, decision.request, self.runtime.clock()
         assert best is not None
@@ -37,10 +39,10 @@ class Copies:
         hold = self.placing.hold(request, best)
         books.hold(tx, project.id, session_id, hold.amount, now, hold.words, centre=best.offer.centre)
         stored.insert(
-            tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name, state=INTENT,
-            live=True, request=names.request_document(request), placement=documents.placement(decision), payload=payload,
-            why=decision.reason, end_reason="", created_at=now, held=hold.amount.micros, leased_until=hold.leased_until,
-            continues=continues, in_line=in_line,
+            tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name,
+            state=INTENT, live=True, request=names.request_document(request), placement=documents.placement(decision),
+            payload=payload, why=decision.reason, end_reason="", created_at=now, held=hold.amount.micros,
+            leased_until=hold.leased_until, continues=continues, in_line=in_line,
             **self._copy(tx, request.person, best, FIRST),
         )  # fmt: skip
         stored.say(tx, session_id, now, decision.reason)
@@ -56,8 +58,8 @@ class Copies:
         now = self.runtime.clock()
         self.runtime.load.centres[place.offer.centre].breaker.took(now)
         return {
-            "cause": cause, "asked_at": now, "centre": place.offer.centre, "partition": place.offer.partition, "secret": nonce,
-            "nonce": hashed, "account": self.placing.account(tx, place.offer.centre, person),
+            "cause": cause, "asked_at": now, "centre": place.offer.centre, "partition": place.offer.partition,
+            "secret": nonce, "nonce": hashed, "account": self.placing.account(tx, place.offer.centre, person),
         }  # fmt: skip
 
 
@@ -85,7 +87,9 @@ def close_uncharged(tx: Tx, row: SessionRow, event: str, why: str, now: datetime
     if fresh is None or not fresh.job_live:
         return
     state = lifecycle.step(fresh.job_state, event)
-    stored.change(tx, fresh.id, fresh.number, job_state=state, job_live=False, job_ended_at=now, job_end=why, secret="", used=0)
+    stored.change(
+        tx, fresh.id, fresh.number, job_state=state, job_live=False, job_ended_at=now, job_end=why, secret="", used=0
+    )
     if fresh.leads and not fresh.live:
         charging.nothing_ran(tx, fresh.id, now)
 

@@ -67,7 +67,11 @@ class Endings:
         if not rows[0].live or (any(one.job_live for one in rows) and not (row.ready_at and row.leads)):
             return 0
         why_elsewhere = f"Its start at {row.centre} failed ({first})"
-        if died and not rows[0].cancelled_at and (number := self.second_chances.next_place(tx, row.id, "failed", why_elsewhere)):
+        if (
+            died
+            and not rows[0].cancelled_at
+            and (number := self.second_chances.next_place(tx, row.id, "failed", why_elsewhere))
+        ):
             return number
         self.end_session(tx, row.id, why)
         return 0
@@ -88,7 +92,9 @@ class Endings:
         rows, now = stored.copies_of(tx, session_id), self.runtime.clock()
         leading = lifecycle.lead(rows)
         why = rows[0].end_reason if rows[0].cancelled_at and rows[0].end_reason else why
-        stored.change(tx, session_id, state=ENDED, live=False, lead=leading.number, ended_at=now, end_reason=why, payload={})
+        stored.change(
+            tx, session_id, state=ENDED, live=False, lead=leading.number, ended_at=now, end_reason=why, payload={}
+        )
         stored.say(tx, session_id, now, why)
         for row in rows:
             if row.job_live and not row.job_cancelled_at:

@@ -56,7 +56,11 @@ class Files:
     def hung(self) -> list[str]:
         """Returns a sentence for each centre whose file system on this machine does not answer."""
         stuck = {name: centre.transport.stuck() for name, centre in self.runtime.centres.items()}
-        return [f"{name}: its file system has not answered for {seconds:.0f} s." for name, seconds in stuck.items() if seconds >= HUNG]
+        return [
+            f"{name}: its file system has not answered for {seconds:.0f} s."
+            for name, seconds in stuck.items()
+            if seconds >= HUNG
+        ]
 
 
 def address(row: SessionRow) -> tuple[str, int]:

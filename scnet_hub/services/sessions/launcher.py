@@ -43,9 +43,20 @@ class Launcher:
     """Runs launches, at most one at a time for each copy."""
 
     def __init__(
-        self, runtime: Runtime, addresses: start_file.Addresses, stopping: Stopping, second_chances: SecondChances, lookup: Lookup
+        self,
+        runtime: Runtime,
+        addresses: start_file.Addresses,
+        stopping: Stopping,
+        second_chances: SecondChances,
+        lookup: Lookup,
     ) -> None:
-        self.runtime, self.addresses, self.stopping, self.second_chances, self.lookup = runtime, addresses, stopping, second_chances, lookup
+        self.runtime, self.addresses, self.stopping, self.second_chances, self.lookup = (
+            runtime,
+            addresses,
+            stopping,
+            second_chances,
+            lookup,
+        )
         self._going: set[tuple[str, int]] = set()
 
     def begin(self, session_id: str, number: int, again: bool = False) -> None:
@@ -121,7 +132,9 @@ class Launcher:
     async def _prepare(self, row: SessionRow) -> None:
         centre = self.runtime.centres[row.centre]
         start = self.addresses.start_file(centre.spec, row, await centre.transport.hub_url())
-        await centre.put(start_file.path(centre.spec, row, "start.json"), json.dumps(start).encode(), account=row.account)
+        await centre.put(
+            start_file.path(centre.spec, row, "start.json"), json.dumps(start).encode(), account=row.account
+        )
 
     async def _accepted(self, row: SessionRow, job_id: str) -> None:
         fresh = await self.runtime.db.run(self._has_job, row, job_id)

@@ -66,7 +66,9 @@ class LeaseKeeper:
             try:
                 row = await self.runtime.db.run(self._renew, session_id)
             except NoPrice as error:
-                log.warning("session %s: its lease cannot be extended, so the session continues without: %s", session_id, error)
+                log.warning(
+                    "session %s: its lease cannot be extended, so the session continues without: %s", session_id, error
+                )
             except ScnetError as error:
                 log.warning("session %s: its lease cannot be extended now, will be tried again: %s", session_id, error)
             except Exception:  # an error in one session must not stop the others, whose leases are due as well
@@ -136,7 +138,9 @@ class LeaseKeeper:
         zone = self.runtime.spec.time_zone
         costs = [leases.cost(run, now, until, self.length, zone) for run in runs]
         dearest = max(range(len(rows)), key=costs.__getitem__)
-        return Further(until=until, more=max(NOTHING, costs[dearest] - Amount(rows[0].held)), centre=rows[dearest].centre)
+        return Further(
+            until=until, more=max(NOTHING, costs[dearest] - Amount(rows[0].held)), centre=rows[dearest].centre
+        )
 
     def _hold(self, tx: Tx, session: SessionRow, further: Further, now: datetime) -> Further:
         """Holds the credits of the extension. Raises Overdrawn, and then holds nothing more."""
@@ -147,7 +151,14 @@ class LeaseKeeper:
         return further
 
     def _as_far_as_it_goes(
-        self, tx: Tx, rows: Sequence[SessionRow], runs: Sequence[Run], before: datetime, until: datetime, left: Amount, now: datetime
+        self,
+        tx: Tx,
+        rows: Sequence[SessionRow],
+        runs: Sequence[Run],
+        before: datetime,
+        until: datetime,
+        left: Amount,
+        now: datetime,
     ) -> Further | None:
         """Extends the lease by some minutes with the credits left; None if they are not enough."""
         end = leases.longest(lambda at: self._further(rows, runs, at, now).more, before, until, left)

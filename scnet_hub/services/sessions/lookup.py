@@ -23,7 +23,9 @@ class Lookup:
         """Returns the session. Raises NotFound."""
         row = await self.runtime.db.query(stored.get, session_id)
         if row is None:
-            raise NotFound(f"There is no session {session_id!r}.", hint="`scnet sessions` lists yours.", code="unknown-session")
+            raise NotFound(
+                f"There is no session {session_id!r}.", hint="`scnet sessions` lists yours.", code="unknown-session"
+            )
         return row
 
     async def wait(self, session_id: str, seen: int, seconds: float) -> SessionRow:

@@ -36,14 +36,18 @@ class Orphans:
     async def compare(self, listed: Mapping[str, JobStatus], rows: Sequence[SessionRow]) -> None:
         """Compares the centre's whole queue, by job id, with our live copies there."""
         expected = {row.job_id: names.job_name(row) for row in rows}
-        strays = {job: status for job, status in listed.items() if not status.state.ended and expected.get(job) != status.name}
+        strays = {
+            job: status for job, status in listed.items() if not status.state.ended and expected.get(job) != status.name
+        }
         ours = {job: status for job, status in strays.items() if names.copy_of(status.name)}
         known = await self.runtime.db.query(_copies, ours)
         suspects = {job: status for job, status in ours.items() if not _expected(known.get(job), job, self.centre)}
         seen_before, self._since = self._since, {}
         for job, status in suspects.items():
             self._since[job] = seen_before.get(job, status.seen_at)
-        self.found = tuple(self._orphan(job, status, known.get(job)) for job, status in suspects.items() if job in seen_before)
+        self.found = tuple(
+            self._orphan(job, status, known.get(job)) for job, status in suspects.items() if job in seen_before
+        )
         for orphan in self.found:
             row = known.get(orphan.job_id)
             if row and orphan.rule == STOPPED and orphan.job_id not in self._stopping:
@@ -61,7 +65,13 @@ class Orphans:
         try:
             await self.runtime.centres[self.centre].cancel([orphan.job_id], account=row.account)
         except CentreError as error:
-            log.warning("%s: orphan %s (%s) cannot be stopped, will be tried again: %s", self.centre, orphan.job_id, orphan.name, error)
+            log.warning(
+                "%s: orphan %s (%s) cannot be stopped, will be tried again: %s",
+                self.centre,
+                orphan.job_id,
+                orphan.name,
+                error,
+            )
         finally:
             self._stopping.discard(orphan.job_id)
 

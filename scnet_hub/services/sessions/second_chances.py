@@ -101,11 +101,20 @@ class SecondChances:
         """Adds a copy at the best place that was not tried yet. Returns its number; 0 if there is no such place, or
         after enough tries."""
         rows = stored.copies_of(tx, session_id)
-        if not rows[0].live or rows[0].ready_at or rows[0].cancelled_at or sum(row.cause != "stalled" for row in rows) >= self.spec.tries:
+        if (
+            not rows[0].live
+            or rows[0].ready_at
+            or rows[0].cancelled_at
+            or sum(row.cause != "stalled" for row in rows) >= self.spec.tries
+        ):
             return 0
         decision = self._decide(tx, rows[0])
         place = next(iter(untried(decision, rows)), None) if decision else None
-        return self._add(tx, rows, decision, place, cause, f"{why}; moved to {place.offer.title}.") if decision and place else 0
+        return (
+            self._add(tx, rows, decision, place, cause, f"{why}; moved to {place.offer.title}.")
+            if decision and place
+            else 0
+        )
 
     def _decide(self, tx: Tx, session: SessionRow) -> Placement | None:
         try:
@@ -113,7 +122,9 @@ class SecondChances:
         except Refused:  # the person is no longer in the project
             return None
 
-    def _add(self, tx: Tx, rows: Sequence[SessionRow], decision: Placement, place: Ranked, cause: str, said: str) -> int:
+    def _add(
+        self, tx: Tx, rows: Sequence[SessionRow], decision: Placement, place: Ranked, cause: str, said: str
+    ) -> int:
         """Adds a copy and holds the cost of the most expensive copy, of its lease if it has one: only one copy is
         charged."""
         session = rows[0]
@@ -150,7 +161,9 @@ def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) ->
         return False
     started = [row.started_at for row in live if row.started_at and not row.unknown_since]
     runs_since = max(started, default=None)
-    return hedging.due(spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned(session), now=now)
+    return hedging.due(
+        spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned(session), now=now
+    )
 
 
 def pinned(session: SessionRow) -> bool:
@@ -178,4 +191,8 @@ def grown_words(row: SessionRow) -> str:
         return f"{row.centre} did not answer"
     if row.place_in_queue:
         return f"{row.centre}'s queue grew: it stands at number {row.place_in_queue} there"
-    return f"{row.centre}'s queue grew" if row.job_state in (SUBMITTED, QUEUED) else f"its start at {row.centre} takes too long"
+    return (
+        f"{row.centre}'s queue grew"
+        if row.job_state in (SUBMITTED, QUEUED)
+        else f"its start at {row.centre} takes too long"
+    )

@@ -44,7 +44,9 @@ class Briefs:
         return found, versions[limit - 1][0] if len(versions) > limit else ""
 
     def _learn(self, tx: Tx, versions: dict[str, int]) -> list[Known]:
-        found = {one: known for one in versions if (known := self._known.get(one)) and known.row.version == versions[one]}
+        found = {
+            one: known for one in versions if (known := self._known.get(one)) and known.row.version == versions[one]
+        }
         for row in stored.briefs(tx, [one for one in versions if one not in found]):
             found[row.id] = self._known[row.id] = Known(row, documents.brief(row, self.load.centres.get(row.centre)))
         if len(self._known) > REMEMBERED:

@@ -44,7 +44,13 @@ class Submission:
         endings: Endings,
         on_status: Callable[[SessionRow, JobStatus], Awaitable[None]],
     ) -> None:
-        self.runtime, self.placing, self.decision_log, self.copies, self.endings = runtime, placing, decision_log, copies, endings
+        self.runtime, self.placing, self.decision_log, self.copies, self.endings = (
+            runtime,
+            placing,
+            decision_log,
+            copies,
+            endings,
+        )
         self.on_status = on_status
 
     async def submit(self, request: JobRequest, payload: Json) -> tuple[SessionRow, bool]:
@@ -85,7 +91,11 @@ class Submission:
             if second in LOOKS_AT_IT:
                 await self._look_at(row)
             await within(self.runtime.signals.changes.event(row.id), 1)
-        raise Refused("The earlier session of that name is still being stopped.", hint="Try again in a few seconds.", code="stopping")
+        raise Refused(
+            "The earlier session of that name is still being stopped.",
+            hint="Try again in a few seconds.",
+            code="stopping",
+        )
 
     async def _look_at(self, row: SessionRow) -> None:
         """Asks the centre for this one job now, because a person waits for its end."""

@@ -192,7 +192,10 @@ class Watcher:
         named = {row.job_id for row in rows if statuses[row.job_id].hopeless}
         for row in rows:
             if row.job_id in named & self._hopeless and not row.cancelled_at and not row.job_cancelled_at:
-                why = f"{self.known.spec.name} accepted this job but says that it can never start: {statuses[row.job_id].reason}."
+                why = (
+                    f"{self.known.spec.name} accepted this job but says that it can never start: "
+                    f"{statuses[row.job_id].reason}."
+                )
                 self._beside(row, "cancel", partial(self.stopping.give_up, row, why))
         self._hopeless = named
 
@@ -210,7 +213,11 @@ class Watcher:
         first; a record in suspense is requested again from time to time, because its centre may correct it."""
         centre_id = self.known.spec.id
         waiting = await self.runtime.db.query(usage.waiting, centre_id)
-        rows = [row for row in await self.runtime.db.query(stored.unsettled, centre_id) if row.id not in waiting or self._ask_again(row)]
+        rows = [
+            row
+            for row in await self.runtime.db.query(stored.unsettled, centre_id)
+            if row.id not in waiting or self._ask_again(row)
+        ]
         try:
             records = _runs(await self.centre.usage([row.job_id for row in rows])) if rows else {}
         except CentreError as error:

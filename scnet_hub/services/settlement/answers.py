@@ -49,7 +49,9 @@ def may(row: StatementRow, reader: Reader, now: datetime) -> list[str]:
     late = row.state == "issued" and now >= row.accept_by
     if row.state == "preview" or not reader.sees(row.member):
         return []
-    return [verb for verb in MAY[issue.state] if (verb != "settle" or reader.operator) and not (verb == "dispute" and late)]
+    return [
+        verb for verb in MAY[issue.state] if (verb != "settle" or reader.operator) and not (verb == "dispute" and late)
+    ]
 
 
 def find(tx: Tx, period: str, unit: str, member: str, reader: Reader, *, lock: bool = False) -> StatementRow:
@@ -57,12 +59,22 @@ def find(tx: Tx, period: str, unit: str, member: str, reader: Reader, *, lock: b
     row = stored.get(tx, period, unit, member, lock=lock) if reader.sees(member) else None
     if row is None:
         name = f"{period}/{unit}/{member}"[:100]
-        raise NotFound(f"There is no statement {name} that you may see.", hint="`scnet statement` lists them.", code="unknown-statement")
+        raise NotFound(
+            f"There is no statement {name} that you may see.",
+            hint="`scnet statement` lists them.",
+            code="unknown-statement",
+        )
     return row
 
 
 def answer(
-    tx: Tx, name: tuple[str, str, str], verb: str, words: str, reader: Reader, now: datetime, people: Collection[str] = ()
+    tx: Tx,
+    name: tuple[str, str, str],
+    verb: str,
+    words: str,
+    reader: Reader,
+    now: datetime,
+    people: Collection[str] = (),
 ) -> StatementRow:
     """Writes an answer. Raises Refused if it cannot be given now, NotEntitled for a reader who may not. `people` are
     the member's."""
@@ -96,8 +108,8 @@ def lapse(tx: Tx, now: datetime) -> int:
 def _issue(row: StatementRow) -> Issue:
     state = StatementState(row.state) if row.state != "preview" else StatementState.ISSUED
     return Issue(
-        statement=row.name, issued_at=row.issued_at, accept_by=row.accept_by, state=state, words=row.words, by=row.answered_by,
-        answered_at=row.answered_at,
+        statement=row.name, issued_at=row.issued_at, accept_by=row.accept_by, state=state, words=row.words,
+        by=row.answered_by, answered_at=row.answered_at,
     )  # fmt: skip
 
 
@@ -105,7 +117,12 @@ def _write(tx: Tx, row: StatementRow, issue: Issue) -> StatementRow:
     at, by, words = issue.answered_at or row.issued_at, issue.by or "default", " ".join(issue.words.split())
     line = f"{at:%Y-%m-%d %H:%M} UTC: {issue.state.value} by {by}{': ' if words else ''}{words}\n"
     said = replace(
-        row, state=issue.state.value, words=issue.words, answered_by=issue.by, answered_at=issue.answered_at, trail=row.trail + line
+        row,
+        state=issue.state.value,
+        words=issue.words,
+        answered_by=issue.by,
+        answered_at=issue.answered_at,
+        trail=row.trail + line,
     )
     stored.answer(tx, said)
     return said

@@ -50,12 +50,18 @@ def board(tx: Tx, rules: Rules, titles: Mapping[str, str], now: datetime) -> Jso
             ],
         },
         "trial": [
-            {"unit": unit, "sum": number(sum(sums.values())), "accounts": {kind: number(sums[kind]) for kind in sorted(sums)}}
+            {
+                "unit": unit,
+                "sum": number(sum(sums.values())),
+                "accounts": {kind: number(sums[kind]) for kind in sorted(sums)},
+            }
             for unit, sums in sorted(stored.trial(tx).items())
         ],
         "answers": {state.value: counted.get(state.value, 0) for state in StatementState},
         "disputes": [documents.statement(row, titles, reader, now) for row in disputes],
-        "netting": documents.netted(closed[-1].name, stored_statements.of(tx, period=closed[-1].name), titles) if closed else None,
+        "netting": documents.netted(closed[-1].name, stored_statements.of(tx, period=closed[-1].name), titles)
+        if closed
+        else None,
     }
 
 
@@ -75,8 +81,9 @@ def centres(tx: Tx, zone: str, titles: Mapping[str, str], now: datetime) -> list
         last, record = heard.get(centre, ("", None))
         why = _late(date.fromisoformat(last) if last else None, since.get(centre), due)
         found.append({
-            "centre": centre, "name": titles.get(centre, centre), "last_day": last or None, "last_record_at": iso(record),
-            "age_s": round((now - record).total_seconds(), 1) if record else None, "late": bool(why), "why": why,
+            "centre": centre, "name": titles.get(centre, centre), "last_day": last or None,
+            "last_record_at": iso(record), "age_s": round((now - record).total_seconds(), 1) if record else None,
+            "late": bool(why), "why": why,
         })  # fmt: skip
     return found
 
@@ -84,5 +91,9 @@ def centres(tx: Tx, zone: str, titles: Mapping[str, str], now: datetime) -> list
 def _late(last: date | None, since: date | None, due: date) -> str:
     """Says why a centre is late; "" if it is not. `since`: the first day on which a job ran there."""
     if last is None:
-        return f"No manifest has been received, although jobs have run there since {since}." if since and since <= due else ""
+        return (
+            f"No manifest has been received, although jobs have run there since {since}."
+            if since and since <= due
+            else ""
+        )
     return f"Its newest manifest is of {last}; the manifest of {due} is missing." if last < due else ""

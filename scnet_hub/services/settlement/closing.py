@@ -39,7 +39,7 @@ from ...domain.settlement.statements import Statement
 from ...domain.standard.federation import FederationSpec
 from ...errors import BadOption, NotFound, Refused
 from ...units import CREDIT
-from ..accounting import books
+from ..accounting import books, sealing
 from . import statement_mails
 
 # kinds of accounts that belong to a centre, and so to the member that owns the centre
@@ -107,7 +107,9 @@ def month(rows: Iterable[PeriodRow], name: str) -> PeriodRow:
 # ---- reasons that block a month
 
 
-def hinders(tx: Tx, row: PeriodRow, rows: list[PeriodRow], zone: str, now: datetime, excuses: Mapping[str, str]) -> list[str]:
+def hinders(
+    tx: Tx, row: PeriodRow, rows: list[PeriodRow], zone: str, now: datetime, excuses: Mapping[str, str]
+) -> list[str]:
     """Returns all reasons why the month cannot be closed now."""
     place = [one.name for one in rows].index(row.name)
     before = PeriodState(rows[place - 1].state) if place else None
@@ -120,7 +122,10 @@ def hinders(tx: Tx, row: PeriodRow, rows: list[PeriodRow], zone: str, now: datet
     if waiting > len(shown):
         reasons.append(f"{waiting - len(shown):,} more records are in suspense.")
     if zone != own.zone:
-        reasons.append(f"The federation's page says that months begin in {zone}, but the ledger began in {own.zone}: restore that zone.")
+        reasons.append(
+            f"The federation's page says that months begin in {zone}, but the ledger began in {own.zone}: "
+            "restore that zone."
+        )
     return reasons
 
 
@@ -129,13 +134,18 @@ def completeness(tx: Tx, row: PeriodRow, excuses: Mapping[str, str]) -> list[Com
     there in the month, and in any case the records that its manifests list."""
     own = period(row)
     every = [day.isoformat() for day in days(own)]
-    ran = {centre: at.astimezone(ZoneInfo(own.zone)).date().isoformat() for centre, at in stored.work(tx, own.start, own.end).items()}
+    ran = {
+        centre: at.astimezone(ZoneInfo(own.zone)).date().isoformat()
+        for centre, at in stored.work(tx, own.start, own.end).items()
+    }
     sent: dict[str, dict[str, stored.Day]] = {}
     for one in stored.days(tx, every[0], every[-1]):
         sent.setdefault(one.centre, {})[one.day] = one
     return [
         Completeness(
-            centre=centre, missing=tuple(_missing(every, sent.get(centre, {}), ran.get(centre, ""))), excuse=excuses.get(centre, "")
+            centre=centre,
+            missing=tuple(_missing(every, sent.get(centre, {}), ran.get(centre, ""))),
+            excuse=excuses.get(centre, ""),
         )
         for centre in sorted({*ran, *sent})
     ]
@@ -168,7 +178,7 @@ def cut(tx: Tx, name: str, rules: Rules, excuses: Mapping[str, str], by: str, no
     rows = stored.every(tx)
     if month(rows, name).cut:  # by another caller, just now
         return
-    while books.seal(tx) == books.SEALED:
+    while sealing.seal(tx) == sealing.SEALED:
         pass
     sealed, head = stored_entries.sealed(tx)
     stored.change(
@@ -179,12 +189,21 @@ def cut(tx: Tx, name: str, rules: Rules, excuses: Mapping[str, str], by: str, no
 
 
 def not_closed(row: PeriodRow, reasons: list[str]) -> Refused:
-    told = f"{reasons[0]}" if len(reasons) == 1 else f"{len(reasons)} reasons: {' '.join(reasons[:3])}{' ...' if len(reasons) > 3 else ''}"
+    told = (
+        f"{reasons[0]}"
+        if len(reasons) == 1
+        else f"{len(reasons)} reasons: {' '.join(reasons[:3])}{' ...' if len(reasons) > 3 else ''}"
+    )
     if row.state == PeriodState.CLOSED.value:
-        return Refused(f"{row.name} is closed already.", hint="What comes later is a correction in a later month.", code="period-closed")
+        return Refused(
+            f"{row.name} is closed already.",
+            hint="What comes later is a correction in a later month.",
+            code="period-closed",
+        )
     return Refused(
         f"{row.name} cannot be closed: {told}",
-        hint=f"`scnet period show {row.name}` lists all reasons. To close without waiting for a centre, give --excuse CENTRE=REASON.",
+        hint=f"`scnet period show {row.name}` lists all reasons. To close without waiting for a centre, give --excuse "
+        "CENTRE=REASON.",
         code="period-not-closed", details={"reasons": reasons},
     )  # fmt: skip
 
@@ -194,7 +213,9 @@ def known_excuses(excuses: Mapping[str, str], centres: Iterable[str]) -> None:
     there = sorted(centres)
     for centre, words in excuses.items():
         if centre not in there:
-            raise BadOption(f"There is no centre {centre[:40]!r} in this federation.", hint=f"Centres: {', '.join(there)}.")
+            raise BadOption(
+                f"There is no centre {centre[:40]!r} in this federation.", hint=f"Centres: {', '.join(there)}."
+            )
         if not words.strip():
             raise BadOption(f"Give the reason for not waiting for {centre}.", details={"field": f"excuse-{centre}"})
 
@@ -226,7 +247,8 @@ def month_of(tx: Tx, row: PeriodRow, rows: list[PeriodRow], rules: Rules) -> Mon
     for lot in stored_lots.every(tx):
         payers.setdefault(lot.unit, {})[project_account(lot.project, lot.name)] = Payer(lot.grantor, lot.rate)
     return Month(
-        period=period(row), terms={unit: Terms(calendar=calendar, payers=its, members=owners) for unit, its in payers.items()},
+        period=period(row),
+        terms={unit: Terms(calendar=calendar, payers=its, members=owners) for unit, its in payers.items()},
         # an entry that concerns an earlier month is in this one only if it was written in it
         after=over(cuts, period(row).start),
         through=row.last_entry if row.cut else stored.last_entry(tx), cuts=cuts,
@@ -256,17 +278,37 @@ def issue(tx: Tx, name: str, found: Iterable[Settlement], rules: Rules, now: dat
     stored.change(tx, name, state=PeriodState.CLOSED.value)
 
 
-def statement_row(of: Settlement, one: Statement, issued_at: datetime, accept_by: datetime, state: str = "issued") -> StatementRow:
+def statement_row(
+    of: Settlement, one: Statement, issued_at: datetime, accept_by: datetime, state: str = "issued"
+) -> StatementRow:
     lines = [
-        {"column": line.column, "account": line.account, "micros": line.amount.micros, "entries": line.entries, "corrects": line.corrects}
+        {
+            "column": line.column,
+            "account": line.account,
+            "micros": line.amount.micros,
+            "entries": line.entries,
+            "corrects": line.corrects,
+        }
         for line in one.lines
     ]
     reimbursed = [
-        {"grantor": each.grantor, "member": each.member, "rate": each.rate, "credits": each.credits.micros, "money": each.money.micros}
+        {
+            "grantor": each.grantor,
+            "member": each.member,
+            "rate": each.rate,
+            "credits": each.credits.micros,
+            "money": each.money.micros,
+        }
         for each in of.reimbursements
         if one.member in (each.grantor, each.member)
     ]
     document = {"lines": lines, "due": one.due.micros, "reimbursements": reimbursed}
     return StatementRow(
-        period=of.period, unit=of.unit, member=one.member, document=document, issued_at=issued_at, accept_by=accept_by, state=state
+        period=of.period,
+        unit=of.unit,
+        member=one.member,
+        document=document,
+        issued_at=issued_at,
+        accept_by=accept_by,
+        state=state,
     )

@@ -22,9 +22,10 @@ Json = dict[str, Any]
 def period(row: PeriodRow, hinders: Iterable[str] = ()) -> Json:
     own = period_of_row(row)
     return {
-        "name": row.name, "start": iso(own.start), "end": iso(own.end), "state": row.state, "closing_at": iso(row.closing_at),
-        "closed_at": iso(row.closed_at), "closed_by": row.closed_by, "cut": bool(row.cut), "hinders": list(hinders),
-        "excuses": dict(row.terms.get("excuses", {})), "entries": row.sealed, "head": row.head,
+        "name": row.name, "start": iso(own.start), "end": iso(own.end), "state": row.state,
+        "closing_at": iso(row.closing_at), "closed_at": iso(row.closed_at), "closed_by": row.closed_by,
+        "cut": bool(row.cut), "hinders": list(hinders), "excuses": dict(row.terms.get("excuses", {})),
+        "entries": row.sealed, "head": row.head,
     }  # fmt: skip
 
 
@@ -32,8 +33,8 @@ def statement_of(row: StatementRow) -> Statement:
     """Returns the statement as it was made."""
     lines = tuple(
         Line(
-            column=one["column"], account=one["account"], amount=Amount(one["micros"], row.unit), entries=one["entries"],
-            corrects=one["corrects"],
+            column=one["column"], account=one["account"], amount=Amount(one["micros"], row.unit),
+            entries=one["entries"], corrects=one["corrects"],
         )
         for one in row.document["lines"]
     )  # fmt: skip
@@ -41,14 +42,18 @@ def statement_of(row: StatementRow) -> Statement:
     return Statement(member=row.member, period=row.period, unit=row.unit, lines=lines, reimbursed=due)
 
 
-def statement(row: StatementRow, titles: Mapping[str, str], reader: Reader, now: datetime, of: PeriodRow | None = None) -> Json:
+def statement(
+    row: StatementRow, titles: Mapping[str, str], reader: Reader, now: datetime, of: PeriodRow | None = None
+) -> Json:
     """Returns a statement, without its lines unless its period (`of`) is given."""
     one = statement_of(row)
     document: Json = {
-        "name": row.name, "period": row.period, "book": row.unit, "member": row.member, "title": titles.get(row.member, row.member),
-        "columns": {column: number(one.sum(column)) for column in COLUMNS}, "net": number(one.net), "due": number(one.due),
-        "due_unit": MONEY, "state": row.state, "issued_at": iso(row.issued_at), "accept_by": iso(row.accept_by), "words": row.words,
-        "answered_by": row.answered_by, "answered_at": iso(row.answered_at), "trail": row.trail.splitlines(), "may": may(row, reader, now),
+        "name": row.name, "period": row.period, "book": row.unit, "member": row.member,
+        "title": titles.get(row.member, row.member), "columns": {column: number(one.sum(column)) for column in COLUMNS},
+        "net": number(one.net), "due": number(one.due), "due_unit": MONEY, "state": row.state,
+        "issued_at": iso(row.issued_at), "accept_by": iso(row.accept_by), "words": row.words,
+        "answered_by": row.answered_by, "answered_at": iso(row.answered_at), "trail": row.trail.splitlines(),
+        "may": may(row, reader, now),
     }  # fmt: skip
     if of is None:
         return document
@@ -62,8 +67,8 @@ def statement(row: StatementRow, titles: Mapping[str, str], reader: Reader, now:
         ],
         "reimbursements": [
             {
-                "grantor": each["grantor"], "member": each["member"], "rate": each["rate"] / MICRO, "credits": number(each["credits"]),
-                "money": number(each["money"]),
+                "grantor": each["grantor"], "member": each["member"], "rate": each["rate"] / MICRO,
+                "credits": number(each["credits"]), "money": number(each["money"]),
             }
             for each in row.document["reimbursements"]
         ],
@@ -74,8 +79,9 @@ def statement(row: StatementRow, titles: Mapping[str, str], reader: Reader, now:
 def part(position: int, one: Part) -> Json:
     """Returns one entry's place in a statement."""
     return {
-        "position": position, "key": one.key, "at": iso(one.at), "kind": one.kind, "project": one.project, "session": one.session,
-        "column": one.column, "account": one.account, "amount": number(one.amount), "corrects": one.corrects, "reverses": one.reverses,
+        "position": position, "key": one.key, "at": iso(one.at), "kind": one.kind, "project": one.project,
+        "session": one.session, "column": one.column, "account": one.account, "amount": number(one.amount),
+        "corrects": one.corrects, "reverses": one.reverses,
     }  # fmt: skip
 
 
@@ -85,6 +91,8 @@ def netted(name: str, rows: Iterable[StatementRow], titles: Mapping[str, str]) -
     return {
         "period": name,
         "unit": MONEY,
-        "positions": [{"member": one, "title": titles.get(one, one), "amount": number(amount)} for one, amount in owed.items()],
+        "positions": [
+            {"member": one, "title": titles.get(one, one), "amount": number(amount)} for one, amount in owed.items()
+        ],
         "payments": [{"payer": one.payer, "payee": one.payee, "amount": number(one.amount)} for one in netting(owed)],
     }

@@ -63,23 +63,37 @@ class Prices:
 # ---- bills
 
 
-def bills(tx: Tx, name: str, book: str, rules: Rules, titles: Mapping[str, str], payers: Collection[str] | None, path: Path) -> None:
+def bills(
+    tx: Tx, name: str, book: str, rules: Rules, titles: Mapping[str, str], payers: Collection[str] | None, path: Path
+) -> None:
     """Writes the bills of a closed month to `path`; `payers`: only the bills of these grantors. Raises Refused,
     BadOption."""
     rows = stored.every(tx)
     row = closing.month(rows, name)
     month = closing.month_of(tx, row, rows, rules)
     if not row.cut:
-        raise Refused(f"{row.name} is {row.state}: it has no bills yet.", hint="Bills are made with the statements.", code="period-open")
+        raise Refused(
+            f"{row.name} is {row.state}: it has no bills yet.",
+            hint="Bills are made with the statements.",
+            code="period-open",
+        )
     if book not in month.terms:
         raise BadOption(f"There is no book {book[:20]!r}.", hint=f"Books: {', '.join(sorted(month.terms))}.")
-    names, terms, prices = Names(federation=titles["federation"], members=titles, centres=titles), month.terms[book], Prices(tx)
+    names, terms, prices = (
+        Names(federation=titles["federation"], members=titles, centres=titles),
+        month.terms[book],
+        Prices(tx),
+    )
 
     def lines() -> Iterator[focus_bills.Row]:
         for some in _some(month.entries(tx)):
             known = stored.records(tx, {one.session for one in some if one.session})
             abouts = {one.key: _about(one, known.get(one.session, []), prices, month.period.zone) for one in some}
-            yield from focus_bills.bills(some, month.period, terms, lambda one, there=abouts: there[one.key], names=names, unit=book)  # type: ignore[misc]
+
+            def about(one: Entry, there: Mapping[str, About] = abouts) -> About:
+                return there[one.key]
+
+            yield from focus_bills.bills(some, month.period, terms, about, names=names, unit=book)
 
     with path.open("w", newline="", encoding="utf-8") as file:
         file.writelines(focus_bills.csv_lines(one for one in lines() if payers is None or one["x_GrantorId"] in payers))

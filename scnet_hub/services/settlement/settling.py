@@ -18,7 +18,7 @@ from ...domain.ledger.splits import FEDERATION
 from ...domain.settlement.settlement import Settlement, parts
 from ...domain.standard.federation import FederationSpec
 from ...errors import NotEntitled
-from ..accounting import books
+from ..accounting import sealing
 from ..periodic import rounds
 from . import answers, closing, documents, exports
 from .answers import Reader
@@ -42,7 +42,12 @@ class Settling:
         """Returns the names of members, by id."""
         centres = {name: known.spec.name for name, known in self.load.centres.items()}
         grantors = {one.id: one.title for one in self.spec.grantor if one.title}
-        return {FEDERATION: self.spec.name, **centres, **grantors, **{one.id: one.title for one in self.spec.member if one.title}}
+        return {
+            FEDERATION: self.spec.name,
+            **centres,
+            **grantors,
+            **{one.id: one.title for one in self.spec.member if one.title},
+        }
 
     def reader(self, person: str, *, operator: bool) -> Reader:
         members = frozenset(one.id for one in self.spec.member if person and person in one.people)
@@ -78,7 +83,10 @@ class Settling:
     def _periods(self, tx: Tx, reader: Reader) -> list[Json]:
         """Returns periods, newest first; only operators see the reasons that block them."""
         rows, now = stored.every(tx), self.clock()
-        return [documents.period(row, hindering(tx, row, rows, self.rules, now) if reader.operator else ()) for row in reversed(rows)]
+        return [
+            documents.period(row, hindering(tx, row, rows, self.rules, now) if reader.operator else ())
+            for row in reversed(rows)
+        ]
 
     async def period(self, name: str) -> Json:
         return await self.db.read(self._period, name)
@@ -97,8 +105,8 @@ class Settling:
                 }
                 for one in closing.completeness(tx, row, excuses)
             ],
-            "suspense": [{"id": one.id, "centre": one.centre, "record": one.record, "reason": one.reason} for one in records],
-            "suspended": waiting,
+            "suspense": [{"id": one.id, "centre": one.centre, "record": one.record,
+            "reason": one.reason} for one in records], "suspended": waiting,
         }  # fmt: skip
         if row.state != "closed":
             return document
@@ -114,7 +122,7 @@ class Settling:
     async def close(self, name: str, by: str, excuses: Mapping[str, str]) -> Json:
         """Closes a month: the cut, then its statements. Raises Refused with everything that blocks it."""
         closing.known_excuses(excuses, self.load.centres)
-        while await self.db.run(books.seal) == books.SEALED:  # so that the cut itself has little left to seal
+        while await self.db.run(sealing.seal) == sealing.SEALED:  # so that the cut itself has little left to seal
             pass
         await self.db.run(self._keep, self.clock())
         await self.db.read(self._possible, name, excuses)
@@ -150,15 +158,24 @@ class Settling:
             for one in closing.settled(tx, name, self.rules)
             for each in one.statements
         ]
-        return {"period": documents.period(row, hindering(tx, row, rows, self.rules, now)), "closed": False, **self._told(found, row.name)}
+        return {
+            "period": documents.period(row, hindering(tx, row, rows, self.rules, now)),
+            "closed": False,
+            **self._told(found, row.name),
+        }
 
     # ---- statements
 
-    async def statements(self, reader: Reader, wanted: Mapping[str, str], after: str, limit: int) -> tuple[list[Json], str | None]:
-        """A page of those of a `period`, `member`, `unit` and `state`, where that is not ""; with the cursor of the next one."""
+    async def statements(
+        self, reader: Reader, wanted: Mapping[str, str], after: str, limit: int
+    ) -> tuple[list[Json], str | None]:
+        """A page of those of a `period`, `member`, `unit` and `state`, where that is not ""; with the cursor of the
+        next one."""
         return await self.db.query(self._statements, reader, wanted, after, limit)
 
-    def _statements(self, tx: Tx, reader: Reader, wanted: Mapping[str, str], after: str, limit: int) -> tuple[list[Json], str | None]:
+    def _statements(
+        self, tx: Tx, reader: Reader, wanted: Mapping[str, str], after: str, limit: int
+    ) -> tuple[list[Json], str | None]:
         member = wanted.get("member", "")
         members = reader.scope if not member else [member] if reader.sees(member) else []
         given = {name: wanted.get(name, "") for name in ("period", "unit", "state")}
@@ -206,7 +223,10 @@ class Settling:
     async def bills(self, name: str, book: str, member: str, reader: Reader, path: Path) -> None:
         """Writes a closed month's bills to `path`."""
         if member and not reader.sees(member):
-            raise NotEntitled(f"You do not act for member {member[:64]!r}.", hint="A member's people are named on the federation's page.")
+            raise NotEntitled(
+                f"You do not act for member {member[:64]!r}.",
+                hint="A member's people are named on the federation's page.",
+            )
         payers = None if reader.operator and not member else {member} if member else reader.members
         await self.db.read(exports.bills, name, book, self.rules, self.titles, payers, path)
 

@@ -1,4 +1,5 @@
-"""A broker's clock that is an hour behind while a file exists: what signs certificates sees `time.time`, nothing else does.
+"""A broker's clock that is an hour behind while a file exists: what signs certificates sees `time.time`, nothing else
+does.
 
 Found by Python at its start where PYTHONPATH leads here; the file's path is in FAULTS_CLOCK.
 """

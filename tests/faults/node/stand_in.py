@@ -1,4 +1,5 @@
-"""Stands in for a lab's single-user server on a compute node: starts, calls home and answers as one does, at a tenth of its price.
+"""Stands in for a lab's single-user server on a compute node: starts, calls home and answers as one does, at a tenth of
+its price.
 
 Every answer names the session and when it began, so that whoever asks through the proxy knows whom they reached.
 """
@@ -40,5 +41,7 @@ enter(start)
 host = call_home.own_address(start)
 door = ThreadingHTTPServer((host, 0), Answers)
 port = door.server_address[1]
-threading.Thread(target=call_home.when_listening, args=(start, host, port), kwargs={"node": call_home.node_name()}, daemon=True).start()
+threading.Thread(
+    target=call_home.when_listening, args=(start, host, port), kwargs={"node": call_home.node_name()}, daemon=True
+).start()
 door.serve_forever()

@@ -65,7 +65,9 @@ class Broken:
 
         def there() -> Json:
             document = self.seen(session)
-            assert true(document), {key: document[key] for key in ("state", "reason", "unknown_why", "end_reason", "events")}
+            assert true(document), {
+                key: document[key] for key in ("state", "reason", "unknown_why", "end_reason", "events")
+            }
             return document
 
         document: Json = wait_for(there, seconds)
@@ -119,7 +121,9 @@ class Broken:
 
     def hop(self, name: str, *, ok: bool, seconds: float = 45) -> Json:
         """One step of the way there, once it is so."""
-        return wait_for(lambda: next(hop for hop in self.document()["hops"] if hop["name"] == name and hop["ok"] == ok), seconds)  # type: ignore[no-any-return]
+        return wait_for(
+            lambda: next(hop for hop in self.document()["hops"] if hop["name"] == name and hop["ok"] == ok), seconds
+        )  # type: ignore[no-any-return]
 
     def usable(self, seconds: float = 150) -> None:
         """Until the broker would start something here again."""
@@ -164,7 +168,8 @@ class Broken:
         return self.testbed.at(f"{self.id}/{node}" if node else self.id, argv, timeout=timeout).stdout
 
     def processes(self, word: str) -> int:
-        """How many processes of the centre have `word` in their command line, on whatever node: they share a machine."""
+        """How many processes of the centre have `word` in their command line, on whatever node: they share a
+        machine."""
         return len(self.at("pgrep", "-fx", word).split())
 
     def entries(self, session: Json, kind: str) -> list[Json]:
@@ -186,7 +191,8 @@ class Broken:
         self.testbed.bind(self.environment, SESSION, self.id)
 
     def cut_lines(self, person: str) -> None:
-        """Ends the open SSH connections of a person's account and of the federation's own: the next question needs a login."""
+        """Ends the open SSH connections of a person's account and of the federation's own: the next question needs a
+        login."""
         for account in {CENTRES[self.id].people[person], "scnet"}:
             self.testbed.at(self.id, ["pkill", "-KILL", "-u", account, "-x", "sshd"])
 
@@ -200,7 +206,8 @@ class Broken:
     # ---- the end of each story
 
     def settled(self, session: Json) -> Json:
-        """Stops it if it lives still, and shows that there was one job and one charge, by the centre's own record, and no hold is left."""
+        """Stops it if it lives still, and shows that there was one job and one charge, by the centre's own record, and
+        no hold is left."""
         if self.seen(session)["live"]:
             self.stop(session)
         ended = self.state(session, "charged", seconds=120)

@@ -1,7 +1,9 @@
-"""One hub over the four centres for all rows. Each centre's faults come one after the other, the four centres' at the same time.
+"""One hub over the four centres for all rows. Each centre's faults come one after the other, the four centres' at the
+same time.
 
-A story is a test that breaks one centre: `at("a")` says which. The stories of one centre run in a thread of its own, in the order of the
-tests; each test is the outcome of its story. So no row waits for another centre's outage, and no centre may notice another's.
+A story is a test that breaks one centre: `at("a")` says which. The stories of one centre run in a thread of its own, in
+the order of the tests; each test is the outcome of its story. So no row waits for another centre's outage, and no
+centre may notice another's.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ Stories = dict[str, Future[None]]
 @pytest.fixture(scope="package")
 def hub(testbed: tb.Testbed, session_environment: Path) -> Iterator[Running]:
     testbed.bind(session_environment, SESSION)
-    home = testbed.outfit(Path(tempfile.mkdtemp(prefix="sc-")), watch=(2, 1), listen_port=secrets.choice(range(19000, 29000)))
+    home = testbed.outfit(
+        Path(tempfile.mkdtemp(prefix="sc-")), watch=(2, 1), listen_port=secrets.choice(range(19000, 29000))
+    )
     for page in (home / "centres").glob("*.toml"):
         page.write_text(page.read_text().replace("[watch]\n", "[watch]\nforget_after = 20\n"))
     (home / "federation.toml").write_text(PAGE)
@@ -57,7 +61,9 @@ def hub(testbed: tb.Testbed, session_environment: Path) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="package")
-def told(hub: Running, testbed: tb.Testbed, session_environment: Path, request: pytest.FixtureRequest) -> Iterator[Stories]:
+def told(
+    hub: Running, testbed: tb.Testbed, session_environment: Path, request: pytest.FixtureRequest
+) -> Iterator[Stories]:
     """The outcome of each story, by the test's name."""
     lanes: dict[str, list[tuple[str, Callable[[Broken], None]]]] = defaultdict(list)
     for item in request.session.items:

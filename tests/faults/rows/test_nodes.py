@@ -1,4 +1,5 @@
-"""Nodes and partitions that are closed, lost or come back: what waits says so, what is lost is not charged, nothing runs twice."""
+"""Nodes and partitions that are closed, lost or come back: what waits says so, what is lost is not charged, nothing
+runs twice."""
 
 from __future__ import annotations
 
@@ -21,7 +22,10 @@ def test_all_nodes_drained_refuse_starts_in_words_and_what_waits_starts_after(ce
             assert "DRAINED" in waits["reason"] or "ReqNodeNotAvail" in waits["reason"]
             assert "waiting for" in centre.log(waits)
             assert "needs 1 node of that size; of its 0 working nodes, 0 can take it" in str(centre.refused())
-            assert centre.document()["state"] == "up" and "none of its 2 nodes is up" in centre.hop("nodes", ok=False)["why"]
+            assert (
+                centre.document()["state"] == "up"
+                and "none of its 2 nodes is up" in centre.hop("nodes", ok=False)["why"]
+            )
             assert centre.seen(running)["state"] == "ready" and not centre.seen(running)["unknown_since"]
     centre.state(waiting, "ready", seconds=90)
     centre.settled(waiting)
@@ -50,7 +54,11 @@ def test_a_partition_that_takes_no_jobs_ends_a_pinned_start_with_its_words_and_h
         with centre.broken("partition-inactive"):
             centre.fault("submit-go")
             ended = centre.state(session, "charged")
-            assert "Required partition not available" in ended["end_reason"] and ended["charged"] == 0 and ended["held"] == 0
+            assert (
+                "Required partition not available" in ended["end_reason"]
+                and ended["charged"] == 0
+                and ended["held"] == 0
+            )
             assert "the centre has closed partition batch" in str(centre.refused())
     centre.usable()
     centre.settled(session)
@@ -58,7 +66,8 @@ def test_a_partition_that_takes_no_jobs_ends_a_pinned_start_with_its_words_and_h
 
 @at("a")
 def test_jobs_on_lost_slurm_nodes_end_as_lost_uncharged_and_the_nodes_come_back(centre: Broken) -> None:
-    """One node's daemon is killed, another's cable cut: Slurm takes some 30 s to say so. What still runs there is no session any more."""
+    """One node's daemon is killed, another's cable cut: Slurm takes some 30 s to say so. What still runs there is no
+    session any more."""
     killed = centre.placed("killed", "sleep", "3601")
     cores = CENTRES["a"].cores  # the second finds no room beside the first's node only if it fills one
     cut = centre.placed("cut", "sleep", "3602", cores=cores)
@@ -67,7 +76,11 @@ def test_jobs_on_lost_slurm_nodes_end_as_lost_uncharged_and_the_nodes_come_back(
     with centre.broken("node-kill", on[killed["name"]]), centre.broken("node-cut", on[cut["name"]]):
         for session in (killed, cut):
             ended = centre.state(session, "charged", seconds=90)
-            assert "Lost by the centre" in ended["end_reason"] and ended["charged"] == 0 and not centre.entries(session, "charge")
+            assert (
+                "Lost by the centre" in ended["end_reason"]
+                and ended["charged"] == 0
+                and not centre.entries(session, "charge")
+            )
         again = centre.placed("again")
         assert again["node"] not in on.values()
     for session in (killed, cut, again):

@@ -1,4 +1,5 @@
-"""A scheduler that is gone, hangs, or forgets: sessions are kept, nothing is submitted twice, and a person reads why."""
+"""A scheduler that is gone, hangs, or forgets: sessions are kept, nothing is submitted twice, and a person reads
+why."""
 
 from __future__ import annotations
 
@@ -52,8 +53,9 @@ def test_a_submission_that_timed_out_at_a_hung_slurmctld_is_found_again(centre: 
 
 @at("a")
 def test_a_slurmctld_that_is_killed_as_a_job_starts_loses_no_session(centre: Broken) -> None:
-    """It comes back with the job waiting again, its node drained, or without the job (testbed.md 4). The session is kept as long as anybody
-    may know of it, ends when its person stops it or the centre's page says that it is forgotten, and is not charged by guess."""
+    """It comes back with the job waiting again, its node drained, or without the job (testbed.md 4). The session is
+    kept as long as anybody may know of it, ends when its person stops it or the centre's page says that it is
+    forgotten, and is not charged by guess."""
     with centre.broken("submit-hold"):
         session = centre.start("early", "sleep", "3605")
         centre.held()
@@ -154,8 +156,8 @@ def test_oar_without_its_database_keeps_sessions_and_a_submission_is_not_repeate
 
 
 def saved(centre: Broken, session: Json) -> None:
-    """Until slurmctld has written its jobs down: killed before, it forgets that they started. It writes only what changed since the
-    last time, so the job gets a word."""
+    """Until slurmctld has written its jobs down: killed before, it forgets that they started. It writes only what
+    changed since the last time, so the job gets a word."""
     now = centre.at("date", "+%s.%N").strip()
     centre.testbed.at(centre.id, ["scontrol", "update", f"jobid={session['job_id']}", "comment=saved"])
     wait_for(lambda: centre.testbed.at(centre.id, ["sh", "-c", SAVED.format(now)]).returncode == 0, 30)

@@ -37,7 +37,11 @@ class AllocationRow:
 
 
 def put(tx: Tx, row: AllocationRow) -> None:
-    tx.execute(allocations.insert().values({name: getattr(row, name) for name in AllocationRow.__slots__} | {"centres": [*row.centres]}))
+    tx.execute(
+        allocations.insert().values(
+            {name: getattr(row, name) for name in AllocationRow.__slots__} | {"centres": [*row.centres]}
+        )
+    )
 
 
 def change(tx: Tx, allocation: str, **values: Any) -> None:

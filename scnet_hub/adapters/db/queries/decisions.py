@@ -80,7 +80,10 @@ _OWN = [column for column in decisions.c if column.name not in _LONG]
 # for a refused start: the kind that was requested
 _KIND = func.coalesce(sessions.c.kind, decisions.c.request["kind"].as_string()).label("kind")
 _SESSIONS = [_KIND, *(sessions.c[name] for name in ("lead", "created_at", "ready_at"))]
-_COPYS = [copies.c[name] for name in ("job_state", "job_live", "job_end", "submitted_at", "started_at", "job_cancelled_at", "job_ended_at")]
+_COPYS = [
+    copies.c[name]
+    for name in ("job_state", "job_live", "job_end", "submitted_at", "started_at", "job_cancelled_at", "job_ended_at")
+]
 
 
 def add(tx: Tx, **values: Any) -> None:
@@ -104,12 +107,19 @@ def get(tx: Tx, decision_id: str) -> DecisionRow | None:
 
 def of_session(tx: Tx, session_id: str) -> list[DecisionRow]:
     """Returns a session's decisions, one for each copy, oldest first."""
-    return [_row(row) for row in tx.execute(_rows().where(decisions.c.session == session_id).order_by(decisions.c.number))]
+    return [
+        _row(row) for row in tx.execute(_rows().where(decisions.c.session == session_id).order_by(decisions.c.number))
+    ]
 
 
 def newest(tx: Tx, since: datetime, limit: int) -> list[DecisionRow]:
     """Returns decisions since then, newest first."""
-    query = _rows().where(decisions.c.decided_at >= since).order_by(decisions.c.decided_at.desc(), decisions.c.id).limit(limit)
+    query = (
+        _rows()
+        .where(decisions.c.decided_at >= since)
+        .order_by(decisions.c.decided_at.desc(), decisions.c.id)
+        .limit(limit)
+    )
     return [_row(row) for row in tx.execute(query)]
 
 
@@ -182,13 +192,18 @@ def kept(tx: Tx, keys: Iterable[tuple[str, datetime]]) -> set[tuple[str, datetim
     found: set[tuple[str, datetime]] = set()
     both = tuple_(snapshots.c.centre, snapshots.c.taken_at)
     for start in range(0, len(wanted), ASKED):
-        rows = tx.execute(select(snapshots.c.centre, snapshots.c.taken_at).where(both.in_(wanted[start : start + ASKED])))
+        rows = tx.execute(
+            select(snapshots.c.centre, snapshots.c.taken_at).where(both.in_(wanted[start : start + ASKED]))
+        )
         found |= {(row.centre, row.taken_at) for row in rows}
     return found
 
 
 def keep(tx: Tx, loads: Mapping[tuple[str, datetime], Any], at: datetime) -> None:
-    rows = [{"centre": centre, "taken_at": taken_at, "kept_at": at, "loads": document} for (centre, taken_at), document in loads.items()]
+    rows = [
+        {"centre": centre, "taken_at": taken_at, "kept_at": at, "loads": document}
+        for (centre, taken_at), document in loads.items()
+    ]
     if rows:
         tx.execute(snapshots.insert(), rows)
 
@@ -213,7 +228,9 @@ def sweep(tx: Tx, *, decided_before: datetime, kept_before: datetime) -> int:
     old = select(decisions.c.id).where(decisions.c.decided_at < decided_before).limit(SWEPT)
     gone = tx.execute(delete(decisions).where(decisions.c.id.in_(old.scalar_subquery()))).rowcount
     both = tuple_(snapshots.c.centre, snapshots.c.taken_at)
-    keys = tx.execute(select(snapshots.c.centre, snapshots.c.taken_at).where(snapshots.c.kept_at < kept_before).limit(SWEPT)).all()
+    keys = tx.execute(
+        select(snapshots.c.centre, snapshots.c.taken_at).where(snapshots.c.kept_at < kept_before).limit(SWEPT)
+    ).all()
     if keys:
         gone += tx.execute(delete(snapshots).where(both.in_([tuple(key) for key in keys]))).rowcount
     if not gone:
@@ -228,13 +245,29 @@ def startups(tx: Tx, since: datetime, limit: int = 5000) -> list[Sample]:
     """Returns sessions that were ready since then, newest first, each by its ready copy: the time from the copy's start
     until ready."""
     lead = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
-    columns = (copies.c.centre, sessions.c.request["app"].as_string().label("app"), copies.c.started_at, sessions.c.ready_at)
+    columns = (
+        copies.c.centre,
+        sessions.c.request["app"].as_string().label("app"),
+        copies.c.started_at,
+        sessions.c.ready_at,
+    )
     wanted = (sessions.c.kind == "lab", sessions.c.ready_at >= since, copies.c.started_at.is_not(None))
-    query = select(*columns).join_from(sessions, copies, lead).where(*wanted).order_by(sessions.c.ready_at.desc()).limit(limit)
-    return [Sample(row.centre, row.app or "", max(timedelta(), row.ready_at - row.started_at).total_seconds()) for row in tx.execute(query)]
+    query = (
+        select(*columns)
+        .join_from(sessions, copies, lead)
+        .where(*wanted)
+        .order_by(sessions.c.ready_at.desc())
+        .limit(limit)
+    )
+    return [
+        Sample(row.centre, row.app or "", max(timedelta(), row.ready_at - row.started_at).total_seconds())
+        for row in tx.execute(query)
+    ]
 
 
 def count(tx: Tx) -> tuple[int, int, int]:
     """Returns how many decisions, snapshots and terms there are."""
-    found = [tx.execute(select(func.count()).select_from(table)).scalar() or 0 for table in (decisions, snapshots, terms)]
+    found = [
+        tx.execute(select(func.count()).select_from(table)).scalar() or 0 for table in (decisions, snapshots, terms)
+    ]
     return found[0], found[1], found[2]

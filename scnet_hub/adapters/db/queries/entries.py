@@ -18,7 +18,8 @@ from ..tables import CHARGES, chain, entries, postings, sessions
 PAGE = 5000  # entries in one read
 LATE = 10_000  # ids below the newest that another writer may still be about to write
 _ENTRY = (
-    "INSERT INTO scnet_entries (key, at, kind, project, session, memo, actor, reverses, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO scnet_entries (key, at, kind, project, session, memo, actor, reverses, recorded_at) VALUES (?, "
+    "?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (key) DO NOTHING RETURNING id"
 )
 _POSTINGS = "INSERT INTO scnet_postings (entry, account, unit, micros) VALUES "
@@ -31,7 +32,9 @@ def add(tx: Tx, entry: Entry) -> bool:
         return True
     known = get(tx, entry.key)
     if known is None or known.says() != entry.says():
-        raise KeyTaken(f"The key {entry.key!r} was used for another entry.", hint="Send the same entry again, or use another key.")
+        raise KeyTaken(
+            f"The key {entry.key!r} was used for another entry.", hint="Send the same entry again, or use another key."
+        )
     return False
 
 
@@ -56,7 +59,11 @@ def get(tx: Tx, key: str) -> Entry | None:
 
 def balance(tx: Tx, account: str) -> int:
     """Returns the micro-units on an account: the sum of its postings."""
-    return int(tx.execute(select(func.coalesce(func.sum(postings.c.micros), 0)).where(postings.c.account == account)).scalar_one())
+    return int(
+        tx.execute(
+            select(func.coalesce(func.sum(postings.c.micros), 0)).where(postings.c.account == account)
+        ).scalar_one()
+    )
 
 
 def newest(tx: Tx, project: str, limit: int = 100, after: int = 0, *, person: str = "") -> list[tuple[int, Entry]]:
@@ -81,7 +88,12 @@ def every(tx: Tx) -> Iterator[tuple[int, Entry, int | None, str]]:
     """Yields all entries by id, each with its place in the chain and its hash there (None, "": not sealed yet); reads a
     page at a time."""
     last = 0
-    query = select(entries, chain.c.seq, chain.c.hash).outerjoin(chain, chain.c.entry == entries.c.id).order_by(entries.c.id).limit(PAGE)
+    query = (
+        select(entries, chain.c.seq, chain.c.hash)
+        .outerjoin(chain, chain.c.entry == entries.c.id)
+        .order_by(entries.c.id)
+        .limit(PAGE)
+    )
     while rows := list(tx.execute(query.where(entries.c.id > last))):
         for row, (number, entry) in zip(rows, _whole(tx, rows), strict=True):
             yield number, entry, row.seq, row.hash or ""
@@ -128,6 +140,6 @@ def _whole(tx: Tx, rows: Sequence[Any]) -> list[tuple[int, Entry]]:
 def _entry(row: Any, posted: list[Posting]) -> Entry:
     at: datetime = row.at
     return Entry(
-        key=row.key, at=at, kind=row.kind, project=row.project, session=row.session, memo=row.memo, actor=row.actor, reverses=row.reverses,
-        postings=tuple(posted), recorded_at=row.recorded_at,
+        key=row.key, at=at, kind=row.kind, project=row.project, session=row.session, memo=row.memo, actor=row.actor,
+        reverses=row.reverses, postings=tuple(posted), recorded_at=row.recorded_at,
     )  # fmt: skip

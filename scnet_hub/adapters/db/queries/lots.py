@@ -17,18 +17,21 @@ from ..database import Tx
 from ..tables import holds, lots
 
 _LOTS = (
-    "SELECT project, unit, name, grantor, granted, available, held, spent, expired, floor, expires_at, centres, rate FROM scnet_lots"
+    "SELECT project, unit, name, grantor, granted, available, held, spent, expired, floor, expires_at, centres, "
+    "rate FROM scnet_lots"
     " WHERE project = ? AND unit = ? ORDER BY name"
 )
 _LOTS_LOCKED = _LOTS + raw_sql.LOCK
 _CHANGE = (
-    "UPDATE scnet_lots SET granted = granted + ?, available = available + ?, held = held + ?, spent = spent + ?, expired = expired + ?"
+    "UPDATE scnet_lots SET granted = granted + ?, available = available + ?, held = held + ?, spent = spent + ?, "
+    "expired = expired + ?"
     " WHERE project = ? AND unit = ? AND name = ?"
 )
 _COUNTED = ("granted", "available", "held", "spent", "expired")
 _HOLD = "SELECT session, project, unit, parts, step, state FROM scnet_holds WHERE session = ?" + raw_sql.LOCK
 _NEW_HOLD = (
-    "INSERT INTO scnet_holds (session, project, unit, parts, step, state) VALUES (?, ?, ?, ?, 1, 'open') ON CONFLICT (session) DO NOTHING"
+    "INSERT INTO scnet_holds (session, project, unit, parts, step, state) VALUES (?, ?, ?, ?, 1, 'open') ON "
+    "CONFLICT (session) DO NOTHING"
 )
 _SET_HOLD = "UPDATE scnet_holds SET parts = ?, step = ?, state = ? WHERE session = ?"
 
@@ -52,12 +55,18 @@ def of(tx: Tx, project: str, unit: str, *, lock: bool = False) -> list[Lot]:
 
 
 def put(tx: Tx, lot: Lot) -> None:
-    tx.execute(lots.insert().values(**{column.name: getattr(lot, column.name) for column in lots.c} | {"centres": [*lot.centres]}))
+    tx.execute(
+        lots.insert().values(
+            **{column.name: getattr(lot, column.name) for column in lots.c} | {"centres": [*lot.centres]}
+        )
+    )
 
 
 def limit(tx: Tx, project: str, unit: str, name: str, floor: int) -> None:
     """Sets how far below zero a lot's available credits may fall."""
-    tx.execute(lots.update().where(lots.c.project == project, lots.c.unit == unit, lots.c.name == name).values(floor=floor))
+    tx.execute(
+        lots.update().where(lots.c.project == project, lots.c.unit == unit, lots.c.name == name).values(floor=floor)
+    )
 
 
 def change(tx: Tx, project: str, unit: str, by: Mapping[str, Mapping[str, int]]) -> None:
@@ -68,18 +77,26 @@ def change(tx: Tx, project: str, unit: str, by: Mapping[str, Mapping[str, int]])
 
 def over(tx: Tx, now: datetime) -> list[Lot]:
     """Returns lots that have expired and are not empty."""
-    return [_lot(row) for row in tx.execute(select(lots).where(lots.c.expires_at <= now, lots.c.available > 0).with_for_update())]
+    return [
+        _lot(row)
+        for row in tx.execute(select(lots).where(lots.c.expires_at <= now, lots.c.available > 0).with_for_update())
+    ]
 
 
 def expiring(tx: Tx, after: datetime, until: datetime) -> list[Lot]:
     """Returns lots that expire in that time and are not empty."""
     wanted = (lots.c.expires_at > after, lots.c.expires_at <= until, lots.c.available > 0)
-    return [_lot(row) for row in tx.execute(select(lots).where(*wanted).order_by(lots.c.expires_at, lots.c.project, lots.c.name))]
+    return [
+        _lot(row)
+        for row in tx.execute(select(lots).where(*wanted).order_by(lots.c.expires_at, lots.c.project, lots.c.name))
+    ]
 
 
 def given_by(tx: Tx, grantor: str, unit: str) -> int:
     """Returns the micro-units that a grantor gave in all, less the micro-units that returned by expiry."""
-    query = select(func.coalesce(func.sum(lots.c.granted - lots.c.expired), 0)).where(lots.c.grantor == grantor, lots.c.unit == unit)
+    query = select(func.coalesce(func.sum(lots.c.granted - lots.c.expired), 0)).where(
+        lots.c.grantor == grantor, lots.c.unit == unit
+    )
     return int(tx.execute(query).scalar_one())
 
 
@@ -114,6 +131,7 @@ def _hold(row: Sequence[Any]) -> HoldRow:
 def _lot(row: Sequence[Any]) -> Lot:
     project, unit, name, grantor, granted, available, held, spent, expired, floor, expires_at, centres, rate = row
     return Lot(
-        project=project, unit=unit, name=name, grantor=grantor, granted=granted, available=available, held=held, spent=spent,
-        expired=expired, floor=floor, expires_at=raw_sql.moment(expires_at), centres=tuple(raw_sql.document(centres)), rate=rate,
+        project=project, unit=unit, name=name, grantor=grantor, granted=granted, available=available, held=held,
+        spent=spent, expired=expired, floor=floor, expires_at=raw_sql.moment(expires_at),
+        centres=tuple(raw_sql.document(centres)), rate=rate,
     )  # fmt: skip

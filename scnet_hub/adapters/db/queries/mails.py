@@ -49,7 +49,10 @@ def due(tx: Tx, now: datetime, limit: int) -> list[MailRow]:
 
 def newest(tx: Tx, *, person: str | None = None, limit: int = 100) -> list[MailRow]:
     query = select(mails).order_by(mails.c.written_at.desc(), mails.c.key).limit(limit)
-    return [MailRow(**row._mapping) for row in tx.execute(query if person is None else query.where(mails.c.person == person))]
+    return [
+        MailRow(**row._mapping)
+        for row in tx.execute(query if person is None else query.where(mails.c.person == person))
+    ]
 
 
 def forget(tx: Tx, before: datetime) -> None:

@@ -39,8 +39,8 @@ def put(tx: Tx, row: ManifestRow) -> None:
     tx.execute(delete(manifests).where(manifests.c.centre == row.centre, manifests.c.day == row.day.isoformat()))
     tx.execute(
         manifests.insert().values(
-            centre=row.centre, day=row.day.isoformat(), document=row.document, watermark=row.watermark, issued_at=row.issued_at,
-            missing=list(row.missing), excuse=row.excuse or (before.excuse if before else ""),
+            centre=row.centre, day=row.day.isoformat(), document=row.document, watermark=row.watermark,
+            issued_at=row.issued_at, missing=list(row.missing), excuse=row.excuse or (before.excuse if before else ""),
             excused_by=row.excused_by or (before.excused_by if before else ""),
         )
     )  # fmt: skip

@@ -40,9 +40,9 @@ class OpenRow(NamedTuple):
 
 _ASKED = sessions.c.request
 _COLUMNS = (
-    sessions.c.id, sessions.c.person, sessions.c.project, copies.c.centre, copies.c.partition, sessions.c.state, sessions.c.held,
-    copies.c.started_at, sessions.c.ended_at, copies.c.job_live, _ASKED["cores"].as_integer(), _ASKED["gpus"].as_integer(),
-    _ASKED["gpu_model"].as_string(), cast(_ASKED["memory"].as_string(), BigInteger),
+    sessions.c.id, sessions.c.person, sessions.c.project, copies.c.centre, copies.c.partition, sessions.c.state,
+    sessions.c.held, copies.c.started_at, sessions.c.ended_at, copies.c.job_live, _ASKED["cores"].as_integer(),
+    _ASKED["gpus"].as_integer(), _ASKED["gpu_model"].as_string(), cast(_ASKED["memory"].as_string(), BigInteger),
     _ASKED["nodes"].as_integer(),
 )  # fmt: skip
 _LEAD = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
@@ -52,8 +52,8 @@ def of(row: SessionRow) -> OpenRow:
     """Returns the same columns of a whole row."""
     asked = row.request
     return OpenRow(
-        row.id, row.person, row.project, row.centre, row.partition, row.state, row.held, row.started_at, row.ended_at, row.job_live,
-        asked["cores"], asked["gpus"], asked["gpu_model"], asked["memory"], asked["nodes"],
+        row.id, row.person, row.project, row.centre, row.partition, row.state, row.held, row.started_at, row.ended_at,
+        row.job_live, asked["cores"], asked["gpus"], asked["gpu_model"], asked["memory"], asked["nodes"],
     )  # fmt: skip
 
 

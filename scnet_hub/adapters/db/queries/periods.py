@@ -78,7 +78,12 @@ def journal(tx: Tx, start: datetime, end: datetime, after: int, through: int) ->
     end), and entries that concern an earlier time and have a number over `after`. Reads a page at a time."""
     last = 0
     concerns = and_(entries.c.at < end, or_(entries.c.at >= start, entries.c.id > after))
-    query = select(entries).where(entries.c.id <= through, concerns, entries.c.kind.not_in(NOBODY_EARNS)).order_by(entries.c.id).limit(PAGE)
+    query = (
+        select(entries)
+        .where(entries.c.id <= through, concerns, entries.c.kind.not_in(NOBODY_EARNS))
+        .order_by(entries.c.id)
+        .limit(PAGE)
+    )
     while rows := list(tx.execute(query.where(entries.c.id > last))):
         yield from _whole(tx, rows)
         last = rows[-1].id
@@ -89,7 +94,9 @@ def trial(tx: Tx) -> dict[str, dict[str, int]]:
     named = func.instr(postings.c.account, ":") if tx.dialect.name == "sqlite" else func.strpos(postings.c.account, ":")
     kind = case((named > 0, func.substr(postings.c.account, 1, named - 1)), else_=postings.c.account).label("kind")
     found: dict[str, dict[str, int]] = {}
-    for unit, name, micros in tx.execute(select(postings.c.unit, kind, func.sum(postings.c.micros)).group_by(postings.c.unit, kind)):
+    for unit, name, micros in tx.execute(
+        select(postings.c.unit, kind, func.sum(postings.c.micros)).group_by(postings.c.unit, kind)
+    ):
         found.setdefault(unit, {})[name] = int(micros)
     return found
 
@@ -102,7 +109,9 @@ def work(tx: Tx, start: datetime, end: datetime) -> dict[str, datetime]:
     ran = and_(copies.c.started_at < end, or_(copies.c.job_ended_at.is_(None), copies.c.job_ended_at >= start))
     ended = and_(usage.c.over_at >= start, usage.c.over_at < end)
     first = union_all(
-        select(copies.c.centre, func.min(copies.c.started_at).label("at"), func.max(case((ran, 1), else_=0)).label("here"))
+        select(
+            copies.c.centre, func.min(copies.c.started_at).label("at"), func.max(case((ran, 1), else_=0)).label("here")
+        )
         .where(copies.c.started_at < end)
         .group_by(copies.c.centre),
         select(usage.c.centre, func.min(usage.c.over_at), func.max(case((ended, 1), else_=0)))
@@ -126,8 +135,14 @@ class Day:
 def days(tx: Tx, first: str, last: str) -> list[Day]:
     """Returns the manifests from one day to another."""
     columns = (manifests.c.centre, manifests.c.day, manifests.c.missing, manifests.c.excuse)
-    query = select(*columns).where(manifests.c.day >= first, manifests.c.day <= last).order_by(manifests.c.centre, manifests.c.day)
-    return [Day(centre=row.centre, day=row.day, missing=tuple(row.missing), excuse=row.excuse) for row in tx.execute(query)]
+    query = (
+        select(*columns)
+        .where(manifests.c.day >= first, manifests.c.day <= last)
+        .order_by(manifests.c.centre, manifests.c.day)
+    )
+    return [
+        Day(centre=row.centre, day=row.day, missing=tuple(row.missing), excuse=row.excuse) for row in tx.execute(query)
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +164,19 @@ def suspended(tx: Tx, before: datetime | None = None, limit: int = 200) -> tuple
     hinders = (usage.c.session != "", _before(before)) if before else ()
     wanted = and_(usage.c.state == "suspense", usage.c.decision == "", *hinders)
     count = int(tx.execute(select(func.count()).select_from(usage).where(wanted)).scalar_one())
-    query = select(usage.c.id, usage.c.centre, usage.c.session, usage.c.identity, usage.c.reason, usage.c.seen_at).where(wanted)
+    query = select(
+        usage.c.id, usage.c.centre, usage.c.session, usage.c.identity, usage.c.reason, usage.c.seen_at
+    ).where(wanted)
     rows = tx.execute(query.order_by(usage.c.id).limit(limit)).all() if count else ()
     return count, [
-        Waiting(id=one.id, centre=one.centre, session=one.session, record=one.identity, reason=one.reason, seen_at=one.seen_at)
+        Waiting(
+            id=one.id,
+            centre=one.centre,
+            session=one.session,
+            record=one.identity,
+            reason=one.reason,
+            seen_at=one.seen_at,
+        )
         for one in rows
     ]
 
@@ -160,9 +184,15 @@ def suspended(tx: Tx, before: datetime | None = None, limit: int = 200) -> tuple
 def heard(tx: Tx) -> dict[str, tuple[str, datetime | None]]:
     """Returns by centre the newest day with a manifest ("": none), and when its newest record arrived."""
     days_of = {
-        centre: day for centre, day in tx.execute(select(manifests.c.centre, func.max(manifests.c.day)).group_by(manifests.c.centre))
+        centre: day
+        for centre, day in tx.execute(
+            select(manifests.c.centre, func.max(manifests.c.day)).group_by(manifests.c.centre)
+        )
     }
-    records = {centre: at for centre, at in tx.execute(select(usage.c.centre, func.max(usage.c.seen_at)).group_by(usage.c.centre))}
+    records = {
+        centre: at
+        for centre, at in tx.execute(select(usage.c.centre, func.max(usage.c.seen_at)).group_by(usage.c.centre))
+    }
     return {centre: (days_of.get(centre, ""), records.get(centre)) for centre in {*days_of, *records}}
 
 
@@ -191,8 +221,8 @@ class RecordRow:
 
 
 _RECORDS = select(
-    usage.c.id, usage.c.session, func.coalesce(sessions.c.name, "").label("name"), func.coalesce(sessions.c.project, "").label("project"),
-    usage.c.over_at, usage.c.record, usage.c.tariff,
+    usage.c.id, usage.c.session, func.coalesce(sessions.c.name, "").label("name"),
+    func.coalesce(sessions.c.project, "").label("project"), usage.c.over_at, usage.c.record, usage.c.tariff,
 ).outerjoin(sessions, sessions.c.id == usage.c.session)  # fmt: skip
 
 

@@ -35,8 +35,9 @@ Json = dict[str, Any]
 
 # Columns that hold a person's name and nothing else.
 NAMES: tuple[Column[Any], ...] = (
-    sessions.c.person, accounts.c.person, accounts.c.linked_by, accounts.c.ended_by, decisions.c.person, allocations.c.asked_by,
-    allocations.c.decided_by, statements.c.answered_by, usage.c.decided_by, periods.c.closed_by, manifests.c.excused_by,
+    sessions.c.person, accounts.c.person, accounts.c.linked_by, accounts.c.ended_by, decisions.c.person,
+    allocations.c.asked_by, allocations.c.decided_by, statements.c.answered_by, usage.c.decided_by, periods.c.closed_by,
+    manifests.c.excused_by,
 )  # fmt: skip
 # Columns of rows that are deleted or emptied anyway.
 TAKEN: tuple[Column[Any], ...] = (members.c.person, proofs.c.person, proofs.c.account, mails.c.person, mails.c.key)
@@ -44,8 +45,8 @@ TAKEN: tuple[Column[Any], ...] = (members.c.person, proofs.c.person, proofs.c.ac
 OWN_ACCOUNTS: tuple[Column[Any], ...] = (accounts.c.account, copies.c.account)
 OWN: Mapping[Table, tuple[Column[Any], ...]] = {
     sessions: (
-        sessions.c.name, sessions.c.why, sessions.c.end_reason, sessions.c.lease_end, sessions.c.request, sessions.c.placement,
-        sessions.c.payload,
+        sessions.c.name, sessions.c.why, sessions.c.end_reason, sessions.c.lease_end, sessions.c.request,
+        sessions.c.placement, sessions.c.payload,
     ),
     copies: (copies.c.job_end, copies.c.reason, copies.c.unknown_why),
     events: (events.c.message,),
@@ -54,8 +55,8 @@ OWN: Mapping[Table, tuple[Column[Any], ...]] = {
 }  # fmt: skip
 # Prose in which any person may be named, whoever owns the row.
 PROSE: tuple[Column[Any], ...] = (
-    allocations.c.words, allocations.c.answer, statements.c.words, statements.c.trail, usage.c.reason, usage.c.decision, manifests.c.excuse,
-    mails.c.subject, mails.c.body, mails.c.trouble,
+    allocations.c.words, allocations.c.answer, statements.c.words, statements.c.trail, usage.c.reason, usage.c.decision,
+    manifests.c.excuse, mails.c.subject, mails.c.body, mails.c.trouble,
 )  # fmt: skip
 # keys of documents whose whole value may be a person
 WHO = frozenset({"person", "account", "name", "ended_by", "decided_by"})
@@ -77,7 +78,11 @@ def open_sessions(tx: Tx, person: str) -> list[str]:
 def aliases(tx: Tx, person: str) -> set[str]:
     """Returns the accounts by which centres know, or knew, this person: from links and from jobs."""
     linked = tx.execute(select(accounts.c.account).where(accounts.c.person == person)).scalars()
-    ran = select(copies.c.account).join_from(copies, sessions, copies.c.session == sessions.c.id).where(sessions.c.person == person)
+    ran = (
+        select(copies.c.account)
+        .join_from(copies, sessions, copies.c.session == sessions.c.id)
+        .where(sessions.c.person == person)
+    )
     return {str(one) for one in (*linked, *tx.execute(ran.distinct()).scalars())} - {""}
 
 
@@ -102,14 +107,24 @@ class Eraser:
         self._delete(proofs, proofs.c.person == self.person)
 
     def end_links(self, by: str, at: datetime) -> None:
-        self._write(accounts, and_(accounts.c.person == self.person, accounts.c.ended_at.is_(None)), {"ended_by": by, "ended_at": at})
+        self._write(
+            accounts,
+            and_(accounts.c.person == self.person, accounts.c.ended_at.is_(None)),
+            {"ended_by": by, "ended_at": at},
+        )
 
     def letters(self) -> None:
         """Deletes the person's mails that were not sent; of sent mails only the fact remains."""
         mine = mails.c.person == self.person
         self._delete(mails, and_(mine, mails.c.sent_at.is_(None)))
         for number, (key,) in enumerate(self._keys(mails, mine)):
-            values = {"key": f"{self.instead}/{number}", "person": self.instead, "subject": "", "body": "", "trouble": ""}
+            values = {
+                "key": f"{self.instead}/{number}",
+                "person": self.instead,
+                "subject": "",
+                "body": "",
+                "trouble": "",
+            }
             self._write(mails, mails.c.key == key, values)
 
     def own(self, digest: Callable[[Json], str]) -> None:
@@ -142,7 +157,9 @@ class Eraser:
     # ---- how rows are changed
 
     def _keys(self, table: Any, where: ColumnElement[bool]) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in self.tx.execute(select(*table.primary_key).where(where).order_by(*table.primary_key))]
+        return [
+            tuple(row) for row in self.tx.execute(select(*table.primary_key).where(where).order_by(*table.primary_key))
+        ]
 
     def _note(self, table: Any, keys: Iterable[Any]) -> None:
         self._changed.setdefault(table.name, set()).update(keys)

@@ -42,7 +42,8 @@ def put(tx: Tx, project: ProjectRow, people: Sequence[MemberRow]) -> None:
     tx.execute(delete(members).where(members.c.project == project.id))
     if people:
         rows = [
-            {"project": project.id, "person": one.person, "role": one.role, "cap": one.cap, "position": i} for i, one in enumerate(people)
+            {"project": project.id, "person": one.person, "role": one.role, "cap": one.cap, "position": i}
+            for i, one in enumerate(people)
         ]
         tx.execute(members.insert(), rows)
 
@@ -54,7 +55,11 @@ def empty_all_but(tx: Tx, projects: Sequence[str]) -> None:
 
 def people(tx: Tx, project: str) -> list[MemberRow]:
     """Returns a project's members, in the order of the page."""
-    query = select(members.c.person, members.c.role, members.c.cap).where(members.c.project == project).order_by(members.c.position)
+    query = (
+        select(members.c.person, members.c.role, members.c.cap)
+        .where(members.c.project == project)
+        .order_by(members.c.position)
+    )
     return [MemberRow(**row._mapping) for row in tx.execute(query)]
 
 
@@ -65,7 +70,12 @@ def get(tx: Tx, project_id: str) -> ProjectRow | None:
 
 def of(tx: Tx, person: str) -> list[ProjectRow]:
     """Returns the person's projects, by id."""
-    query = select(projects).join(members, members.c.project == projects.c.id).where(members.c.person == person).order_by(projects.c.id)
+    query = (
+        select(projects)
+        .join(members, members.c.project == projects.c.id)
+        .where(members.c.person == person)
+        .order_by(projects.c.id)
+    )
     return [ProjectRow(**row._mapping) for row in tx.execute(query)]
 
 

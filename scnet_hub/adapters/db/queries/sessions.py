@@ -34,14 +34,18 @@ _BY_COPY = select(*_ALL).join_from(sessions, copies, copies.c.session == session
 
 def insert(tx: Tx, **values: Any) -> None:
     """Stores a session with its first copy, number 1: the columns of both."""
-    tx.execute(sessions.insert().values(version=1, lead=1, **{name: value for name, value in values.items() if name not in _COPYS}))
+    tx.execute(
+        sessions.insert().values(
+            version=1, lead=1, **{name: value for name, value in values.items() if name not in _COPYS}
+        )
+    )
     add_copy(tx, values["id"], 1, **{name: value for name, value in values.items() if name in _COPYS})
 
 
 def add_copy(tx: Tx, session_id: str, number: int, **values: Any) -> None:
     new = {
-        "job_state": INTENT, "job_live": True, "job_id": "", "job_end": "", "node": "", "host": "", "port": 0, "address": "",
-        "reason": "", "place_in_queue": 0, "unknown_why": "",
+        "job_state": INTENT, "job_live": True, "job_id": "", "job_end": "", "node": "", "host": "", "port": 0,
+        "address": "", "reason": "", "place_in_queue": 0, "unknown_why": "",
     }  # fmt: skip
     tx.execute(copies.insert().values(session=session_id, number=number, **(new | values)))
 
@@ -60,7 +64,13 @@ def copies_of(tx: Tx, session_id: str) -> list[SessionRow]:
 
 def live_one(tx: Tx, person: str, kind: str, name: str) -> SessionRow | None:
     """Returns the live session that has this name."""
-    one = (sessions.c.live, ~sessions.c.in_line, sessions.c.person == person, sessions.c.kind == kind, sessions.c.name == name)
+    one = (
+        sessions.c.live,
+        ~sessions.c.in_line,
+        sessions.c.person == person,
+        sessions.c.kind == kind,
+        sessions.c.name == name,
+    )
     row = tx.execute(_BY_LEAD.where(*one)).first()
     return _row(row) if row else None
 
@@ -87,7 +97,9 @@ def use(tx: Tx, *, person: str = "", project: str = "", but: str = "") -> tuple[
 def uses_at(tx: Tx, centres: Iterable[str], *, but: str = "") -> dict[tuple[str, str], tuple[int, int, int]]:
     """Returns the same numbers by centre and person, for all jobs that may be there: each copy of a session counts at
     its centre."""
-    query = select(copies.c.centre, sessions.c.person, func.count(), *_SIZES).join_from(copies, sessions, copies.c.session == sessions.c.id)
+    query = select(copies.c.centre, sessions.c.person, func.count(), *_SIZES).join_from(
+        copies, sessions, copies.c.session == sessions.c.id
+    )
     there = (copies.c.job_live, copies.c.centre.in_([*centres]), sessions.c.id != but)
     rows = tx.execute(query.where(*there).group_by(copies.c.centre, sessions.c.person))
     return {(centre, person): (int(count), int(cores), int(gpus)) for centre, person, count, cores, gpus in rows}
@@ -132,14 +144,24 @@ def newest_copies(tx: Tx, since: datetime) -> list[NewCopy]:
 def leased_by(tx: Tx, until: datetime) -> list[str]:
     """Returns live sessions that are not being stopped and whose lease ends by then, next first."""
     wanted = (sessions.c.live, sessions.c.cancelled_at.is_(None), sessions.c.leased_until <= until)
-    return [str(one) for one in tx.execute(select(sessions.c.id).where(*wanted).order_by(sessions.c.leased_until)).scalars()]
+    return [
+        str(one) for one in tx.execute(select(sessions.c.id).where(*wanted).order_by(sessions.c.leased_until)).scalars()
+    ]
 
 
 def starting(tx: Tx, kind: str) -> list[SessionRow]:
     """Returns live sessions of a kind that were never ready and are not being stopped, each with all its copies, in
     order."""
-    wanted = (sessions.c.live, sessions.c.kind == kind, sessions.c.ready_at.is_(None), sessions.c.cancelled_at.is_(None))
-    return [_row(row) for row in tx.execute(_BY_COPY.where(*wanted).order_by(sessions.c.created_at, sessions.c.id, copies.c.number))]
+    wanted = (
+        sessions.c.live,
+        sessions.c.kind == kind,
+        sessions.c.ready_at.is_(None),
+        sessions.c.cancelled_at.is_(None),
+    )
+    return [
+        _row(row)
+        for row in tx.execute(_BY_COPY.where(*wanted).order_by(sessions.c.created_at, sessions.c.id, copies.c.number))
+    ]
 
 
 _KEPT = tuple(column for column in _ALL if column.name not in ("placement", "payload"))
@@ -150,7 +172,12 @@ _SHORT_NAMES = tuple(column.name for column in _KEPT)
 def listed(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: int) -> list[SessionRow]:
     """Returns a page of live sessions, oldest first: those after the session `after`. Long columns are left out:
     placements, and payloads except the token."""
-    return [_short(row) for row in tx.execute(_live_page(select(*_SHORT).join_from(sessions, copies, _LEAD), person, kind, after, limit))]
+    return [
+        _short(row)
+        for row in tx.execute(
+            _live_page(select(*_SHORT).join_from(sessions, copies, _LEAD), person, kind, after, limit)
+        )
+    ]
 
 
 def ended(tx: Tx, *, person: str = "", kind: str = "", limit: int = 50) -> list[SessionRow]:
@@ -209,7 +236,9 @@ def uncharged(tx: Tx, project: str) -> list[SessionRow]:
 
 def last_centre(tx: Tx, person: str) -> str:
     """Returns the centre of this person's newest Lab session that was ever ready; "" if there is no such session."""
-    query = select(copies.c.centre).join_from(sessions, copies, and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead))
+    query = select(copies.c.centre).join_from(
+        sessions, copies, and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
+    )
     mine = (sessions.c.person == person, sessions.c.kind == "lab", sessions.c.ready_at.is_not(None))
     return tx.execute(query.where(*mine).order_by(sessions.c.created_at.desc()).limit(1)).scalar() or ""
 
@@ -231,7 +260,9 @@ def change(tx: Tx, session_id: str, number: int = 0, **values: Any) -> None:
 
 def say(tx: Tx, session_id: str, at: datetime, message: str) -> None:
     """Adds a line to the session's log, unless it repeats the last line."""
-    last = tx.execute(select(events.c.message).where(events.c.session == session_id).order_by(events.c.id.desc()).limit(1)).scalar()
+    last = tx.execute(
+        select(events.c.message).where(events.c.session == session_id).order_by(events.c.id.desc()).limit(1)
+    ).scalar()
     if last != message:
         tx.execute(events.insert().values(session=session_id, at=at, message=message))
 

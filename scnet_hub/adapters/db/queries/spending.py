@@ -46,7 +46,12 @@ def charges(
 ) -> list[ChargeRow]:
     """Returns the charges of that time, oldest first, of one project and one person, or of all. `after`: only entries
     newer than this entry."""
-    wanted: list[ColumnElement[bool]] = [entries.c.kind.in_(SPENT), entries.c.at >= since, entries.c.at < until, entries.c.id > after]
+    wanted: list[ColumnElement[bool]] = [
+        entries.c.kind.in_(SPENT),
+        entries.c.at >= since,
+        entries.c.at < until,
+        entries.c.id > after,
+    ]
     if unit:
         wanted.append(postings.c.unit == unit)
     if project:
@@ -57,8 +62,9 @@ def charges(
         wanted.append(sessions.c.person == person)
     query = (
         select(
-            entries.c.id, entries.c.key, entries.c.at, _WRITTEN.label("recorded_at"), entries.c.kind, entries.c.project, entries.c.session,
-            entries.c.memo, entries.c.reverses, func.min(postings.c.unit), func.coalesce(sessions.c.person, ""), _EARNED_BY, PAID,
+            entries.c.id, entries.c.key, entries.c.at, _WRITTEN.label("recorded_at"), entries.c.kind, entries.c.project,
+            entries.c.session, entries.c.memo, entries.c.reverses, func.min(postings.c.unit),
+            func.coalesce(sessions.c.person, ""), _EARNED_BY, PAID,
         )
         .join_from(entries, postings, postings.c.entry == entries.c.id)
         .outerjoin(sessions, sessions.c.id == entries.c.session)
@@ -86,7 +92,13 @@ def moved(tx: Tx, project: str, unit: str, since: datetime) -> list[tuple[dateti
     query = (
         select(func.min(_WRITTEN), change)
         .join_from(entries, postings, postings.c.entry == entries.c.id)
-        .where(entries.c.project == project, postings.c.unit == unit, since <= _WRITTEN, _OWN, entries.c.kind.not_in(("hold", "release")))
+        .where(
+            entries.c.project == project,
+            postings.c.unit == unit,
+            since <= _WRITTEN,
+            _OWN,
+            entries.c.kind.not_in(("hold", "release")),
+        )
         .group_by(entries.c.id)
         .order_by(entries.c.id)
     )
@@ -111,6 +123,8 @@ def by_id(tx: Tx, ids: Iterable[str]) -> dict[str, SessionRow]:
     columns = (*sessions.c, *(column for column in copies.c if column.name != "session"))
     lead = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
     for first in range(0, len(wanted), AT_ONCE):
-        query = select(*columns).join_from(sessions, copies, lead).where(sessions.c.id.in_(wanted[first : first + AT_ONCE]))
+        query = (
+            select(*columns).join_from(sessions, copies, lead).where(sessions.c.id.in_(wanted[first : first + AT_ONCE]))
+        )
         found |= {row.id: SessionRow(**row._mapping) for row in tx.execute(query)}
     return found

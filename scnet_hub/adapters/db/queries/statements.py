@@ -44,7 +44,9 @@ def put(tx: Tx, row: StatementRow) -> None:
 
 def get(tx: Tx, period: str, unit: str, member: str, *, lock: bool = False) -> StatementRow | None:
     """Returns a statement; with `lock` locked for writing."""
-    query = select(statements).where(statements.c.period == period, statements.c.unit == unit, statements.c.member == member)
+    query = select(statements).where(
+        statements.c.period == period, statements.c.unit == unit, statements.c.member == member
+    )
     row = tx.execute(query.with_for_update() if lock else query).first()
     return StatementRow(**row._mapping) if row else None
 
@@ -59,8 +61,8 @@ def of(
     after: str = "",
     limit: int = 1000,
 ) -> list[StatementRow]:
-    """Returns statements, newest month first, of these members or of all; those behind the statement of the name `after`.
-    Raises BadOption for another cursor."""
+    """Returns statements, newest month first, of these members or of all; those behind the statement of the name
+    `after`. Raises BadOption for another cursor."""
     given = {"period": period, "unit": unit, "state": state}
     query = select(statements).where(*(statements.c[name] == value for name, value in given.items() if value))
     if members is not None:
@@ -75,7 +77,9 @@ def _behind(name: str) -> ColumnElement[bool]:
     month, _, rest = name.partition("/")
     book, _, member = rest.partition("/")
     if not (month and book and member):
-        raise BadOption(f"after: {name[:40]!r} is not the name of a statement.", hint="It is the `next` of the page before.")
+        raise BadOption(
+            f"after: {name[:40]!r} is not the name of a statement.", hint="It is the `next` of the page before."
+        )
     same_month, same_book = statements.c.period == month, statements.c.unit == book
     later = (
         statements.c.period < month,
@@ -88,7 +92,13 @@ def _behind(name: str) -> ColumnElement[bool]:
 def answer(tx: Tx, row: StatementRow) -> None:
     """Writes the answer of the member, or of the operators, to a statement."""
     key = (statements.c.period == row.period, statements.c.unit == row.unit, statements.c.member == row.member)
-    said = {"state": row.state, "words": row.words, "answered_by": row.answered_by, "answered_at": row.answered_at, "trail": row.trail}
+    said = {
+        "state": row.state,
+        "words": row.words,
+        "answered_by": row.answered_by,
+        "answered_at": row.answered_at,
+        "trail": row.trail,
+    }
     tx.execute(statements.update().where(*key).values(**said))
 
 
@@ -100,4 +110,7 @@ def silent(tx: Tx, now: datetime) -> list[StatementRow]:
 
 def count(tx: Tx) -> dict[str, int]:
     """Returns how many statements there are in each state."""
-    return {state: int(number) for state, number in tx.execute(select(statements.c.state, func.count()).group_by(statements.c.state))}
+    return {
+        state: int(number)
+        for state, number in tx.execute(select(statements.c.state, func.count()).group_by(statements.c.state))
+    }

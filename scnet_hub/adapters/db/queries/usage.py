@@ -21,14 +21,16 @@ COUNTED, SUSPENSE, REPLACED, DROPPED = "counted", "suspense", "replaced", "dropp
 AT_ONCE = 400
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NEW = (
-    "INSERT INTO scnet_usage (identity, revision, digest, centre, session, copy, final, over_at, record, seen_at, state, reason, decision,"
-    " decided_by, decided_at, tariff) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity, digest) DO NOTHING"
+    "INSERT INTO scnet_usage (identity, revision, digest, centre, session, copy, final, over_at, record, "
+    "seen_at, state, reason, decision,"
+    " decided_by, decided_at, tariff) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+    "(identity, digest) DO NOTHING"
     " RETURNING id"
 )
 _KNOWN = "SELECT id, session, state, decision, seen_at FROM scnet_usage WHERE identity = ? AND digest = ?"
 _FIELDS = (
-    "identity", "revision", "digest", "centre", "session", "copy", "final", "over_at", "record", "seen_at", "state", "reason", "decision",
-    "decided_by", "decided_at", "tariff",
+    "identity", "revision", "digest", "centre", "session", "copy", "final", "over_at", "record", "seen_at", "state",
+    "reason", "decision", "decided_by", "decided_at", "tariff",
 )  # fmt: skip
 
 
@@ -91,7 +93,9 @@ def of_session(tx: Tx, session: str) -> list[UsageRow]:
 def exit_codes(tx: Tx, sessions: Iterable[str]) -> dict[str, str]:
     """Returns by session how the program of its leading copy ended, from its newest final record: "status:signal"."""
     query = select(usage.c.session, usage.c.record).join_from(usage, led, led.c.id == usage.c.session)
-    wanted = query.where(usage.c.session.in_([*sessions]), usage.c.copy == led.c.lead, usage.c.final, usage.c.state == COUNTED)
+    wanted = query.where(
+        usage.c.session.in_([*sessions]), usage.c.copy == led.c.lead, usage.c.final, usage.c.state == COUNTED
+    )
     return {row.session: str(row.record.get("exit_code") or "") for row in tx.execute(wanted.order_by(usage.c.id))}
 
 
@@ -127,7 +131,9 @@ def ended_between(tx: Tx, centre: str, start: datetime, end: datetime) -> list[U
 
 def going_on(tx: Tx, centre: str) -> list[UsageRow]:
     """Returns interim records that count: of runs without a final record yet."""
-    return _all(tx, select(usage).where(usage.c.centre == centre, ~usage.c.final, usage.c.state == COUNTED).order_by(usage.c.id))
+    return _all(
+        tx, select(usage).where(usage.c.centre == centre, ~usage.c.final, usage.c.state == COUNTED).order_by(usage.c.id)
+    )
 
 
 def change(tx: Tx, number: int, **values: Any) -> None:
@@ -138,7 +144,9 @@ def began(tx: Tx) -> datetime:
     """Returns a day before the first entry of the books was written: before the federation's first day by any clock.
     1970 if there is no entry."""
     written = func.coalesce(entries.c.recorded_at, entries.c.at)
-    first = tx.execute(select(func.min(written)).where(entries.c.id <= select(func.min(entries.c.id) + 100).scalar_subquery())).scalar()
+    first = tx.execute(
+        select(func.min(written)).where(entries.c.id <= select(func.min(entries.c.id) + 100).scalar_subquery())
+    ).scalar()
     return first - timedelta(days=1) if first else EVER
 
 
@@ -158,7 +166,9 @@ def tariff(tx: Tx, digest: str) -> Json | None:
 def tariffs_of(tx: Tx, centre: str) -> list[tuple[str, Json, datetime]]:
     """Returns the prices that were charged there, by partition, each with the time since when, newest first."""
     query = select(tariffs.c.partition, tariffs.c.document, tariffs.c.seen_at).where(tariffs.c.centre == centre)
-    return [(partition, document, at) for partition, document, at in tx.execute(query.order_by(tariffs.c.seen_at.desc()))]
+    return [
+        (partition, document, at) for partition, document, at in tx.execute(query.order_by(tariffs.c.seen_at.desc()))
+    ]
 
 
 # ---- outages

@@ -17,8 +17,8 @@ from sqlalchemy import (
 
 from .columns import Packed, UtcDateTime, metadata
 
-# The decision log: a row for each copy that was asked for, and for each start that was refused. What is the same for many
-# decisions is written once beside it: what centres' pages promised (terms), and their snapshots.
+# The decision log: a row for each copy that was asked for, and for each start that was refused. What is the same for
+# many decisions is written once beside it: what centres' pages promised (terms), and their snapshots.
 decisions = Table(
     "scnet_decisions",
     metadata,

@@ -17,8 +17,9 @@ from sqlalchemy import (
 
 from .columns import Number, UtcDateTime, metadata
 
-# The books. Entries, postings and the chain are only ever added to; lots and holds are what they come to, kept beside them in the same
-# transaction so that a hold need not add up a project's history: `audit` compares. Each further index costs every hold and charge a page.
+# The books. Entries, postings and the chain are only ever added to; lots and holds are what they come to, kept beside
+# them in the same transaction so that a hold need not add up a project's history: `audit` compares. Each further index
+# costs every hold and charge a page.
 entries = Table(
     "scnet_entries",
     metadata,

@@ -16,7 +16,8 @@ from sqlalchemy import (
 
 from .columns import Packed, UtcDateTime, metadata
 
-# Usage as the centres' accounting told it: every record that ever came and differs from those before it. Rows are never deleted.
+# Usage as the centres' accounting told it: every record that ever came and differs from those before it. Rows are never
+# deleted.
 usage = Table(
     "scnet_usage",
     metadata,

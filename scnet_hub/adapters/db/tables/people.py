@@ -43,8 +43,22 @@ accounts = Table(
     Column("ended_at", UtcDateTime),
 )
 _linked = accounts.c.ended_at.is_(None)
-Index("scnet_one_account", accounts.c.person, accounts.c.centre, unique=True, sqlite_where=_linked, postgresql_where=_linked)
-Index("scnet_one_person", accounts.c.centre, accounts.c.account, unique=True, sqlite_where=_linked, postgresql_where=_linked)
+Index(
+    "scnet_one_account",
+    accounts.c.person,
+    accounts.c.centre,
+    unique=True,
+    sqlite_where=_linked,
+    postgresql_where=_linked,
+)
+Index(
+    "scnet_one_person",
+    accounts.c.centre,
+    accounts.c.account,
+    unique=True,
+    sqlite_where=_linked,
+    postgresql_where=_linked,
+)
 
 proofs = Table(
     "scnet_proofs",

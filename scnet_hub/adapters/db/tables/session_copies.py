@@ -48,16 +48,31 @@ sessions = Table(
 
 # Law 5: one live session per person, kind and name, whatever runs at the same time.
 _named = sessions.c.live & ~sessions.c.in_line
-Index("scnet_one_live", sessions.c.person, sessions.c.kind, sessions.c.name, unique=True, sqlite_where=_named, postgresql_where=_named)
+Index(
+    "scnet_one_live",
+    sessions.c.person,
+    sessions.c.kind,
+    sessions.c.name,
+    unique=True,
+    sqlite_where=_named,
+    postgresql_where=_named,
+)
 Index("scnet_sessions_live", sessions.c.live)
 Index("scnet_sessions_by_person", sessions.c.person, sessions.c.created_at)
 Index("scnet_sessions_ready", sessions.c.ready_at)
-Index("scnet_sessions_listed", sessions.c.created_at, sessions.c.id, sqlite_where=sessions.c.live, postgresql_where=sessions.c.live)
+Index(
+    "scnet_sessions_listed",
+    sessions.c.created_at,
+    sessions.c.id,
+    sqlite_where=sessions.c.live,
+    postgresql_where=sessions.c.live,
+)
 Index("scnet_sessions_ended", sessions.c.ended_at)
 _open = sessions.c.charged.is_(None)
 Index("scnet_sessions_open", sessions.c.project, sessions.c.person, sqlite_where=_open, postgresql_where=_open)
 
-# A session's jobs at the centres: mostly one; a further one where the first stalled or died. The first to call home leads.
+# A session's jobs at the centres: mostly one; a further one where the first stalled or died. The first to call home
+# leads.
 copies = Table(
     "scnet_copies",
     metadata,

@@ -25,7 +25,9 @@ periods = Table(
     Column("last_entry", BigInteger, nullable=False),  # the id of the last entry before that
     Column("sealed", BigInteger, nullable=False),  # that entry's journal: so many places of the chain...
     Column("head", String(64), nullable=False),  # ... with this hash at their end
-    Column("terms", JSON, nullable=False),  # whose each account is, who pays for each lot, why it was closed without whom
+    Column(
+        "terms", JSON, nullable=False
+    ),  # whose each account is, who pays for each lot, why it was closed without whom
 )
 
 statements = Table(

@@ -127,7 +127,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_scnet_events_session"), table_name="scnet_events")
     op.drop_table("scnet_events")
     op.drop_index("scnet_sessions_by_centre", table_name="scnet_sessions")
-    op.drop_index("scnet_one_live", table_name="scnet_sessions", sqlite_where=sa.text("live"), postgresql_where=sa.text("live"))
+    op.drop_index(
+        "scnet_one_live", table_name="scnet_sessions", sqlite_where=sa.text("live"), postgresql_where=sa.text("live")
+    )
     op.drop_table("scnet_sessions")
     op.drop_table("scnet_projects")
     op.drop_index(op.f("ix_scnet_entries_session"), table_name="scnet_entries")

@@ -57,7 +57,8 @@ def _fill() -> None:
     moved = ", ".join(f'"{name}"' for name in MOVED)
     op.execute(
         f"INSERT INTO scnet_copies ({moved}, session, number, cause, asked_at, secret, job_state, job_live, job_end, "
-        f"job_cancelled_at, job_ended_at, used) SELECT {moved}, id, 1, 'first', created_at, '', state, live, end_reason, "
+        f"job_cancelled_at, job_ended_at, used) SELECT {moved}, id, 1, 'first', created_at, '', state, live, "
+        "end_reason, "
         "cancelled_at, ended_at, charged FROM scnet_sessions"
     )
     sessions = sa.table("scnet_sessions", sa.column("id"), sa.column("payload", sa.JSON()))
@@ -78,5 +79,12 @@ def _narrow() -> None:
     for name in MOVED:
         op.drop_column("scnet_sessions", name)
     named = sa.text("live AND NOT in_line")
-    op.create_index("scnet_one_live", "scnet_sessions", ["person", "kind", "name"], unique=True, sqlite_where=named, postgresql_where=named)
+    op.create_index(
+        "scnet_one_live",
+        "scnet_sessions",
+        ["person", "kind", "name"],
+        unique=True,
+        sqlite_where=named,
+        postgresql_where=named,
+    )
     op.create_index("scnet_sessions_live", "scnet_sessions", ["live"])

@@ -30,7 +30,10 @@ def upgrade() -> None:
         sa.Column("unit", sa.String(length=16), primary_key=True),
         sa.Column("name", sa.String(length=64), primary_key=True),
         sa.Column("grantor", sa.String(length=64), nullable=False),
-        *(sa.Column(name, micros, nullable=False) for name in ("granted", "available", "held", "spent", "expired", "floor")),
+        *(
+            sa.Column(name, micros, nullable=False)
+            for name in ("granted", "available", "held", "spent", "expired", "floor")
+        ),
         sa.Column("expires_at", moment, nullable=True),
         sa.Column("centres", sa.JSON(), nullable=False),
         sa.Column("rate", micros, nullable=False),
@@ -54,7 +57,8 @@ def _fill() -> None:
     """Turns each project's credits into one lot without a name; what live sessions hold is held from that lot."""
     op.execute("UPDATE scnet_entries SET recorded_at = at")
     op.execute(
-        "INSERT INTO scnet_lots (project, unit, name, grantor, granted, available, held, spent, expired, floor, centres, rate) "
+        "INSERT INTO scnet_lots (project, unit, name, grantor, granted, available, held, spent, expired, floor, "
+        "centres, rate) "
         "SELECT project, unit, '', 'federation', granted, granted - held - spent, held, spent, 0, 0, '[]', 0 FROM ("
         "SELECT e.project AS project, p.unit AS unit,"
         " SUM(CASE WHEN p.account = 'federation:grants' THEN -p.micros ELSE 0 END) AS granted,"
@@ -64,7 +68,8 @@ def _fill() -> None:
     )
     held = sa.text(
         "SELECT e.session AS session, e.project AS project, p.unit AS unit, SUM(p.micros) AS held, COUNT(*) AS step"
-        " FROM scnet_entries e JOIN scnet_postings p ON p.entry = e.id WHERE p.account LIKE 'held:%' AND e.session <> ''"
+        " FROM scnet_entries e JOIN scnet_postings p ON p.entry = e.id WHERE p.account LIKE 'held:%' AND "
+        "e.session <> ''"
         " GROUP BY e.session, e.project, p.unit HAVING SUM(p.micros) > 0"
     )
     holds = sa.table(

@@ -22,7 +22,9 @@ def upgrade() -> None:
             op.execute(f"ALTER TABLE scnet_{table} {longer}")
             if columns[0] == "id":
                 op.execute(f"ALTER SEQUENCE scnet_{table}_id_seq AS bigint")
-    op.create_index("scnet_charges_by_session", "scnet_entries", ["session"], sqlite_where=charges, postgresql_where=charges)
+    op.create_index(
+        "scnet_charges_by_session", "scnet_entries", ["session"], sqlite_where=charges, postgresql_where=charges
+    )
     op.create_table(
         "scnet_usage",
         sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),

@@ -11,13 +11,19 @@ from scnet_hub.errors import SpecError
 revision = "0011"
 down_revision = "0010"
 NAMES = (
-    ("sessions", "person"), ("accounts", "person"), ("accounts", "linked_by"), ("accounts", "ended_by"), ("decisions", "person"),
-    ("allocations", "asked_by"), ("allocations", "decided_by"), ("statements", "answered_by"), ("usage", "decided_by"),
-    ("periods", "closed_by"), ("manifests", "excused_by"), ("mails", "person"),
+    ("sessions", "person"), ("accounts", "person"), ("accounts", "linked_by"), ("accounts", "ended_by"),
+    ("decisions", "person"), ("allocations", "asked_by"), ("allocations", "decided_by"), ("statements", "answered_by"),
+    ("usage", "decided_by"), ("periods", "closed_by"), ("manifests", "excused_by"), ("mails", "person"),
 )  # fmt: skip
 # What a person may have only once: rows under two spellings can't both become rows of one person.
 ONCE = (
-    ("sessions", ("kind", "name"), "live AND NOT in_line", "a running session of the same kind and name", "Stop one of the sessions"),
+    (
+        "sessions",
+        ("kind", "name"),
+        "live AND NOT in_line",
+        "a running session of the same kind and name",
+        "Stop one of the sessions",
+    ),
     ("accounts", ("centre",), "ended_at IS NULL", "a linked account at the same centre", "End one of the links"),
 )
 
@@ -46,7 +52,8 @@ def _members() -> None:
     """Renames members. The broker writes members again from the federation's page when it starts: of two spellings in a
     project, one stays."""
     gone = sa.text(
-        "DELETE FROM scnet_members WHERE person = :spelt AND project IN (SELECT project FROM scnet_members WHERE person = :name)"
+        "DELETE FROM scnet_members WHERE person = :spelt AND project IN (SELECT project FROM scnet_members WHERE "
+        "person = :name)"
     )
     for spelt in _spelt_otherwise("members", "person"):
         op.get_bind().execute(gone, {"name": identity.person(spelt), "spelt": spelt})
@@ -62,6 +69,8 @@ def _refuse_twice(table: str, same: tuple[str, ...], standing: str, what: str, h
         other = seen.setdefault((identity.person(spelt), *rest), spelt)
         if other != spelt:
             raise SpecError(
-                f"The broker's database holds {other!r} and {spelt!r}, which now mean the same person, and each has {what}.",
-                hint=f"{how} with the version of SCNet Hub that ran before, then start this one again. Nothing was changed.",
+                f"The broker's database holds {other!r} and {spelt!r}, which now mean the same person, and each "
+                f"has {what}.",
+                hint=f"{how} with the version of SCNet Hub that ran before, then start this one again. Nothing was "
+                "changed.",
             )

@@ -1,0 +1,83 @@
+"""Compares a session's charges with its bill, posts what is missing, and takes back what is stale."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from ...adapters.db.database import Tx
+from ...adapters.db.queries import entries as stored_entries
+from ...domain.ledger.bills import Bill, Part, earned
+from ...domain.ledger.entries import Entry, Posting, settled_key
+from ...domain.sessions.records import SessionRow
+from . import books
+
+
+def compare(tx: Tx, row: SessionRow, priced: Bill) -> tuple[list[Entry], list[Part]]:
+    """Returns the live charges of a session that are not in its bill, and the parts of the bill that are not
+    charged."""
+    parts = [part for part in priced.parts if part.cost]
+    wanted = Counter(_says(part.at, earned(row.centre, part.cost, priced.fee)) for part in parts)
+    stale = []
+    for entry in stored_entries.charges_of(tx, row.id):
+        said = _says(entry.at, [one for one in entry.postings if not one.account.startswith(("project:", "held:"))])
+        if wanted[said]:
+            wanted[said] -= 1
+        else:
+            stale.append(entry)
+    missing = []
+    for part in reversed(parts):
+        said = _says(part.at, earned(row.centre, part.cost, priced.fee))
+        if wanted[said]:
+            wanted[said] -= 1
+            missing.append(part)
+    return stale, missing[::-1]
+
+
+def _says(at: datetime, posted: Sequence[Posting]) -> tuple[object, ...]:
+    return at, tuple(sorted((one.account, one.amount.micros, one.amount.unit) for one in posted))
+
+
+def take_back(tx: Tx, stale: Sequence[Entry], now: datetime, words: str) -> Counter[str]:
+    """Takes charges back. Returns the amount that each lot received."""
+    back: Counter[str] = Counter()
+    for entry in stale:
+        if books.reverse(tx, entry.key, now, words):
+            back.update(_spent(entry))
+    return back
+
+
+def _spent(entry: Entry) -> dict[str, int]:
+    """Returns the amount that a charge took from each lot."""
+    return {lot: numbers.get("spent", 0) for lot, numbers in books.effects(entry).items()}
+
+
+def post(
+    tx: Tx,
+    row: SessionRow,
+    parts: Sequence[Part],
+    fee: int,
+    now: datetime,
+    *,
+    last: bool,
+    back: Mapping[str, int] | None = None,
+) -> None:
+    """Charges these parts; with the `last` of them the rest of the hold is released. The amounts just taken `back` pay
+    first, so unchanged charges stay with the same lots, even if they have ended since."""
+    left = Counter(back or {})
+    before = stored_entries.charges_of(tx, row.id, reversed_too=True)
+    plain = last and not before and stored_entries.get(tx, settled_key(row.id)) is None
+    body = "\n".join(f"{part.at.isoformat()} {part.cost.micros}" for part in parts)
+    again = f"{settled_key(row.id)}/{len(before)}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
+    for number, part in enumerate(parts, 1):
+        ends = number == len(parts)
+        key = (settled_key(row.id) if ends else f"{settled_key(row.id)}/{number}") if plain else f"{again}/{number}"
+        gets = earned(row.centre, part.cost, fee)
+        books.charge(
+            tx, row.project, row.id, row.centre, part.cost, part.at, part.formula, key=key, earned=gets,
+            last=last and ends, now=now, again=+left,
+        )  # fmt: skip
+        if left and (charged := stored_entries.get(tx, key)):
+            left.subtract(_spent(charged))
