@@ -44,7 +44,7 @@ def test_a_submission_that_timed_out_at_a_hung_slurmctld_is_found_again(centre: 
             centre.fault("submit-go")
             waits = centre.until(session, lambda seen: "Socket timed out" in seen["reason"])
             assert waits["live"] and waits["state"] == "intent" and waits["held"] > 0
-            assert "did not answer" in centre.log(session) and "Socket timed out" in centre.centre("down")["why"]
+            assert "did not answer" in centre.log(session) and centre.why("Socket timed out")
         finally:
             centre.fault("ctl-unhang")
     centre.state(session, "ready")
@@ -92,7 +92,7 @@ def test_a_killed_qmaster_keeps_sessions_and_refuses_starts_with_its_words(centr
     session = centre.ready("qmaster")
     with centre.broken("ctl-kill"):
         assert "qmaster" in centre.unknown(session)["unknown_why"]
-        assert "qmaster" in centre.centre("down")["why"]
+        assert centre.why("qmaster") and centre.centre("down")
         assert "has not answered since" in str(centre.refused())
     centre.known(session)
     centre.usable()
@@ -145,7 +145,7 @@ def test_oar_without_its_database_keeps_sessions_and_a_submission_is_not_repeate
         with centre.broken("db-kill"):
             centre.fault("submit-go")
             assert "OAR could not be asked" in centre.unknown(session)["unknown_why"]
-            assert "OAR could not be asked" in centre.centre("down")["why"]
+            assert centre.why("OAR could not be asked") and centre.centre("down")
             assert "has not answered since" in str(centre.refused())
             waits = centre.until(submitting, lambda seen: seen["reason"])
             assert waits["live"] and waits["state"] == "intent"
