@@ -4,7 +4,7 @@ if the database is shared.
 
 from alembic import context
 
-from scnet_hub.adapters.db.database import VERSIONS
+from scnet_hub.adapters.db.engines import VERSIONS
 from scnet_hub.adapters.db.tables import metadata
 
 context.configure(
