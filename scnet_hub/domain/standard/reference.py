@@ -50,13 +50,14 @@ def schema_text() -> str:
 
 
 def _as_toml(node: Any) -> Any:
-    """Removes titles, which repeat every key, and null, which TOML doesn't have (the key is omitted instead)."""
+    """Removes titles, which repeat every key, null, which TOML doesn't have (the key is omitted instead), and the line
+    ends of descriptions."""
     if isinstance(node, list):
         return [_as_toml(one) for one in node if one != NULL]
     if not isinstance(node, dict):
         return node
     kept = {
-        key: _as_toml(value)
+        key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _as_toml(value)
         for key, value in node.items()
         if value is not None and (key != "title" or isinstance(value, dict))
     }

@@ -148,7 +148,11 @@ def schema_text() -> str:
 
 
 def _without_titles(node: Any) -> Any:
-    """Removes titles, by which pydantic repeats every key in title case."""
+    """Removes titles, by which pydantic repeats every key in title case, and the line ends of descriptions."""
     if isinstance(node, dict):
-        return {key: _without_titles(value) for key, value in node.items() if key != "title" or isinstance(value, dict)}
+        return {
+            key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _without_titles(value)
+            for key, value in node.items()
+            if key != "title" or isinstance(value, dict)
+        }
     return [_without_titles(one) for one in node] if isinstance(node, list) else node
