@@ -24,16 +24,18 @@ settings.register_profile("scnet", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("scnet")
 
 
-# What stands on the real centres of the testbed, of which there is one: these run one after the other, beside
-# everything else.
+# What stands on the real centres of a testbed, of which each test process has its own: a testbed takes a minute to bring
+# up and waits most of the time, so two processes run these, each line one after the other, beside everything else.
 ON_THE_TESTBED = {"real", "testbed", "faults", "enrolment"}
+SECOND_LINE = {"faults"}
 NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")
 
 
 # What takes longest, the longest first: what begins last decides when a run of two ends. From `--durations=0` of a
 # whole run.
 LONGEST = (
-    "testbed",
+    "testbed 1",
+    "testbed 2",
     "tests/ledger/test_invariants.py",
     "tests/metering/test_intake.py",
     "tests/hub/test_rejoin.py",
@@ -53,7 +55,7 @@ SLOW = re.compile(
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untyped
-    """Which tests may not run at the same time (`make test` runs two at a time): those of a file, and those on the
+    """Which tests may not run at the same time (`make test` runs three at a time): those of a file, and those on one
     testbed. Not by marks: the xdist of now writes its groups into a field that the pytest of now does not read."""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -63,7 +65,9 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # its base is untype
 @cache
 def together(file: str) -> str:
     path = Path(__file__).parents[1] / file
-    return "testbed" if ON_THE_TESTBED.intersection(Path(file).parts) or NEEDS_IT.search(path.read_text()) else file
+    if not ON_THE_TESTBED.intersection(Path(file).parts) and not NEEDS_IT.search(path.read_text()):
+        return file
+    return "testbed 2" if SECOND_LINE.intersection(Path(file).parts) else "testbed 1"
 
 
 @pytest.hookimpl(optionalhook=True)

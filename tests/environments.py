@@ -6,6 +6,7 @@ builds nothing.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -35,8 +36,15 @@ def session_environment(environments: Path) -> Path:
     return standing(environments)
 
 
-def standing(environments: Path) -> Path:
-    """The same outside of pytest."""
+def standing(folder: Path) -> Path:
+    """The same outside of pytest. One process at a time makes it."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _standing(folder)
+
+
+def _standing(folder: Path) -> Path:
     python = shutil.which("python3", path="/usr/bin")
     if python is None:
         raise RuntimeError("the testbed's centres need the system's Python: apt install python3")
@@ -46,7 +54,7 @@ def standing(environments: Path) -> Path:
     target = KEPT / f"session-{wanted.key}"
     facts = _sh("kin.sh", str(KEPT / "session"), wanted.key, wanted.packages)
     if facts.get("same") != str(target):
-        _install(wanted, target, facts.get("kin", ""), environments)
+        _install(wanted, target, facts.get("kin", ""), folder)
     for old in KEPT.glob("session-*"):
         if old != target and time.time() - old.stat().st_ctime > A_DAY:  # a younger one may be in use beside us
             shutil.rmtree(old)

@@ -15,7 +15,7 @@ from tests.testbed import needs
 from tests.transport.sshd import sshd
 
 __all__ = ["sshd"]
-PLACE = tb.Place("scbroken", "10.81")
+PLACE = tb.Place("scbroken", "10.90")
 
 
 @pytest.fixture(scope="package")

@@ -1,4 +1,4 @@
-"""A pytest plugin: the fixture `testbed`, one for the whole session, and a loud word about centres that this machine
+"""A pytest plugin: the fixture `testbed`, one for each test process, and a loud word about centres that this machine
 can't have.
 
 It uses the testbed that is up, or brings one up and ends it with the session. In CI (CI=true) a centre that can't stand
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from . import needs
-from .layout import CENTRES
+from .layout import CENTRES, HERE, Place
 from .testbed import Testbed, shared
 
 LEFT_OUT = pytest.StashKey[dict[str, str]]()
@@ -32,8 +32,14 @@ def testbed(request: pytest.FixtureRequest) -> Iterator[Testbed]:
     standing = "".join(centre for centre in CENTRES if centre not in left_out)
     if not standing:
         pytest.skip(f"no real centres: {_words(left_out)}")
-    with shared(standing) as testbed:
+    with shared(standing, place=place_of(os.environ.get("PYTEST_XDIST_WORKER", ""))) as testbed:
         yield testbed
+
+
+def place_of(worker: str) -> Place:
+    """Where a test process has its testbed: each has its own, so that what one breaks, no other meets."""
+    number = int(worker.removeprefix("gw") or 0)
+    return Place(f"scnet{number}", f"10.{78 + number}") if number else HERE
 
 
 def need(testbed: Testbed, *centres: str) -> None:
