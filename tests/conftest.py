@@ -24,8 +24,8 @@ settings.register_profile("scnet", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("scnet")
 
 
-# What stands on the real centres of a testbed, of which each test process has its own: a testbed takes a minute to bring
-# up and waits most of the time, so two processes run these, each line one after the other, beside everything else.
+# What stands on the real centres of a testbed, of which each test process has its own. A testbed waits most of the
+# time, so two processes run these, each line one after the other, beside everything else.
 ON_THE_TESTBED = {"real", "testbed", "faults", "enrolment"}
 SECOND_LINE = {"faults"}
 NEEDS_IT = re.compile(r"\b(testbed|session_environment)\b")

@@ -18,7 +18,7 @@ from scnet_hub.services.accounting import audit, books
 from scnet_hub.services.projects import projects
 from scnet_hub.units import Amount
 
-from .examples import examples
+from .examples import heavy
 from .story import undone
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -27,7 +27,7 @@ STARTS = st.tuples(st.sampled_from(PEOPLE), st.integers(1, 25))
 ENDS = st.tuples(st.integers(0, 5), st.integers(0, 30))
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=heavy(100), deadline=None)
 @given(
     st.integers(1, 60), st.tuples(*[st.integers(1, 40)] * 3), st.lists(st.one_of(STARTS, ENDS), min_size=3, max_size=8)
 )

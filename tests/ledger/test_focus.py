@@ -37,7 +37,7 @@ from scnet_hub.domain.settlement.settlement import settle
 from scnet_hub.domain.settlement.statements import MONEY
 from scnet_hub.units import CREDIT, credits
 
-from .examples import examples
+from .examples import examples, heavy
 from .months import BOOKS, CLOSED_AT, NOVEMBER, OCTOBER, TERMS, charge, reverse
 
 # From the specification (release 1.2): which columns must not be null, and the closed sets of values.
@@ -161,7 +161,7 @@ def total(rows: Iterable[Read], column: str) -> Decimal:
 # ---- whatever happened
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=heavy(100), deadline=None)
 @given(BOOKS)
 def test_bills_keep_the_specification_and_add_up_to_the_statements(book: tuple[str, list[Entry]]) -> None:
     unit, story = book
@@ -211,7 +211,7 @@ def cost_of(items: list[Item]) -> int:
     return -(-exact.numerator // exact.denominator)
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=heavy(100), deadline=None)
 @given(ITEMS.filter(cost_of), st.sampled_from([CREDIT, MONEY]), st.booleans())
 def test_each_meter_of_a_charge_has_its_row_and_its_price(items: list[Item], unit: str, back: bool) -> None:
     cost = cost_of(items)

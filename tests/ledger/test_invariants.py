@@ -22,13 +22,13 @@ from scnet_hub.errors import KeyTaken, Overdrawn
 from scnet_hub.services.accounting import audit, books, sealing
 from scnet_hub.units import CREDIT, Amount, credits
 
-from .examples import examples
+from .examples import examples, heavy
 from .story import NOW, STORIES, UNITS, Teller, undone
 
 Step = tuple[Any, ...]
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=heavy(150), deadline=None)
 @given(STORIES)
 def test_i1_i5_i6_whatever_happens_entries_balance_holds_resolve_once_and_balances_are_what_entries_come_to(
     engine: Engine, story: list[Step]
@@ -50,7 +50,7 @@ def test_i1_i5_i6_whatever_happens_entries_balance_holds_resolve_once_and_balanc
                 )
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=heavy(100), deadline=None)
 @given(STORIES)
 def test_i2_no_entry_that_was_sealed_can_be_changed_moved_or_taken_out(engine: Engine, story: list[Step]) -> None:
     with undone(engine) as tx:

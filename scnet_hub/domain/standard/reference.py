@@ -56,7 +56,7 @@ def _as_toml(node: Any) -> Any:
         return [_as_toml(one) for one in node if one != NULL]
     if not isinstance(node, dict):
         return node
-    kept = {
+    kept: dict[str, Any] = {
         key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _as_toml(value)
         for key, value in node.items()
         if value is not None and (key != "title" or isinstance(value, dict))
