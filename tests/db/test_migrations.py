@@ -64,8 +64,16 @@ def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> Non
     migrate(engine)
     with engine.begin() as tx:
         row = stored.get(tx, "abcdefghijkm")
-        assert row is not None and stored.copies_of(tx, row.id) == [row]
-        assert (row.number, row.cause, row.job_id, row.job_state, row.job_live, row.secret, row.nonce) == (
+        assert row is not None and stored.copies_of(tx, row.session.id) == [row]
+        assert (
+            row.copy.number,
+            row.copy.cause,
+            row.copy.job_id,
+            row.copy.state,
+            row.copy.live,
+            row.copy.secret,
+            row.copy.nonce,
+        ) == (
             1,
             "first",
             "7",
@@ -74,7 +82,7 @@ def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> Non
             "plain",
             "hash",
         )
-        assert (row.address, row.asked_at, row.used) == ("n1:5000", T0.replace(tzinfo=UTC), None)
+        assert (row.copy.address, row.copy.asked_at, row.copy.used) == ("n1:5000", T0.replace(tzinfo=UTC), None)
 
 
 def test_the_migrations_make_the_tables_of_the_page(engine: sa.Engine) -> None:
