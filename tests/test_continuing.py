@@ -25,9 +25,9 @@ async def test_the_next_session_is_at_the_same_centre_and_takes_the_name_when_it
         row.session.name,
         True,
     )
-    assert (await world.federation.db.run(stored.live_one, "ada", "lab", "x")).id == row.session.id  # type: ignore[union-attr]
+    assert (await world.federation.db.run(stored.live_one, "ada", "lab", "x")).session.id == row.session.id  # type: ignore[union-attr]
     await world.listens(await world.reaches(after.session.id, "starting"), 5001)
-    assert (await world.federation.db.run(stored.live_one, "ada", "lab", "x")).id == after.session.id  # type: ignore[union-attr]
+    assert (await world.federation.db.run(stored.live_one, "ada", "lab", "x")).session.id == after.session.id  # type: ignore[union-attr]
     told = (await world.federation.reports.sessions([await world.federation.lookup.get(row.session.id)], whole=True))[0]
     assert told["succeeded_by"] == after.session.id and told["successor"]["state"] == "ready" and not told["live"]
     ended = await world.reaches(row.session.id, "charged")

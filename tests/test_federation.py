@@ -75,10 +75,11 @@ async def test_an_unreachable_centre_keeps_the_session_and_its_hold(world: World
     running = await world.reaches(row.session.id, "starting")
     world.faults["north"].away = True
     marked = await world.until(lambda: _unknown(world, row.session.id))
-    assert marked.live and marked.state == "starting" and marked.held > 0 and "network is cut" in marked.unknown_why
+    assert marked.session.live and marked.session.state == "starting" and marked.session.held > 0
+    assert "network is cut" in marked.copy.unknown_why
     world.faults["north"].away = False
     back = await world.until(lambda: _known(world, row.session.id))
-    assert back.job_id == running.copy.job_id and world.jobs(row.session.id) == 1
+    assert back.copy.job_id == running.copy.job_id and world.jobs(row.session.id) == 1
 
 
 async def _unknown(world: World, session_id: str) -> SessionCopy | None:

@@ -88,7 +88,7 @@ async def test_a_centre_that_gives_a_job_id_out_again_does_not_end_our_session_b
     assert queue(world, "north")[running.copy.job_id].startswith("somebody")
     world.centres["north"].ask("scancel", running.copy.job_id)
     marked = await world.until(lambda: _forgotten(world, row.session.id))
-    assert marked.live and marked.unknown_since
+    assert marked.session.live and marked.copy.unknown_since
     listed = (await world.federation.reports.orphans([]))["sessions"]
     assert [one["id"] for one in listed] == [row.session.id] and listed[0]["settles_at"]
     ended = await world.reaches(row.session.id, "charged")

@@ -99,7 +99,9 @@ async def test_a_lab_that_waits_for_long_waits_in_a_further_queue_too(world: Wor
         return rows if [one.copy.state for one in rows] == ["queued", "queued"] else None
 
     first, second = await world.until(both)
-    assert first.centre != second.centre and second.asked_at - first.asked_at >= timedelta(seconds=2)  # two patiences
+    assert first.copy.centre != second.copy.centre and second.copy.asked_at - first.copy.asked_at >= timedelta(
+        seconds=2
+    )  # two patiences
     assert "where it should start behind" in await world.log(
         row.session.id
     ) or "where it should start next" in await world.log(row.session.id)
@@ -155,7 +157,7 @@ async def test_a_black_hole_is_left_out_and_the_next_start_goes_elsewhere(world:
     job = await world.fill("south")
     for name in ("one", "two", "three"):
         row = await world.submit(kind="lab", name=name)
-        await world.until(lambda row=row: _has_failed(world, row.id))
+        await world.until(lambda row=row: _has_failed(world, row.session.id))
         await world.federation.stopping.cancel(await world.federation.lookup.get(row.session.id))
         await world.reaches(row.session.id, "charged")
     await world.free("south", job)
