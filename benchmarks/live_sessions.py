@@ -112,17 +112,20 @@ class Broker:
                 person=person, project="p", kind="batch", name=name, cores=1 + number % 4, walltime=timedelta(hours=8)
             )
             session_id, began = tokens.new_id(), now - timedelta(minutes=30, seconds=number % 1000)
-            stored.insert(
-                tx, id=session_id, person=person, project="p", kind="batch", name=name, state="ready", live=True,
-                request=names.request_document(request),
-                placement={"reason": "x" * 400, "ranked": [{"centre": "c"}] * 8},
-                payload={"argv": ["python", "train.py"], "env": {"JUPYTERHUB_API_TOKEN": "t" * 32}}, why="It starts "
-                "there at once.",
-                end_reason="", created_at=began, held=credits(10).micros, leased_until=None, lease_end="", continues="",
-                in_line=False, ready_at=began, cause="first", asked_at=began, centre=f"c{number % CENTRES}",
-                partition="main", account=person, secret="n" * 32, nonce="n" * 64, job_state="ready",
-                job_id=str(number), node="n1", host="127.0.0.1", port=5000, submitted_at=began, started_at=began,
-            )  # fmt: skip
+            session = {
+                "id": session_id, "person": person, "project": "p", "kind": "batch", "name": name, "state": "ready",
+                "live": True, "request": names.request_document(request),
+                "placement": {"reason": "x" * 400, "ranked": [{"centre": "c"}] * 8},
+                "payload": {"argv": ["python", "train.py"], "env": {"JUPYTERHUB_API_TOKEN": "t" * 32}},
+                "why": "It starts there at once.", "end_reason": "", "created_at": began, "held": credits(10).micros,
+                "leased_until": None, "continues": "", "in_line": False, "ready_at": began,
+            }  # fmt: skip
+            copy = {
+                "cause": "first", "asked_at": began, "centre": f"c{number % CENTRES}", "partition": "main",
+                "account": person, "secret": "n" * 32, "nonce": "n" * 64, "state": "ready", "job_id": str(number),
+                "node": "n1", "host": "127.0.0.1", "port": 5000, "submitted_at": began, "started_at": began,
+            }  # fmt: skip
+            stored.insert(tx, session, copy)
             if number % 10:
                 continue  # a hold and a log of each tenth: what is measured asks for a page of them at most
             books.hold(tx, "p", session_id, credits(10), began, "the most it may cost", centre=f"c{number % CENTRES}")

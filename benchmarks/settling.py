@@ -32,7 +32,7 @@ from scnet_hub.domain.pricing.tariffs import CORE, Tariff, Version, gpu_meter
 from scnet_hub.domain.settlement.settlement import Payer, Settlement, Terms, settle
 from scnet_hub.domain.usage.runs import Usage
 from scnet_hub.domain.usage.serialisation import Terms as Prices
-from scnet_hub.domain.usage.suspense import Copy
+from scnet_hub.domain.usage.suspense import SubmittedJob
 from scnet_hub.domain.usage.verdicts import COUNTED, Arrived, weigh
 from scnet_hub.units import CREDIT, MICRO
 
@@ -80,7 +80,7 @@ def charges(records: int) -> Iterator[Entry]:
             yield replace(entry, key=key, recorded_at=runs[0].seen_at)
 
 
-def session(number: int) -> tuple[list[Arrived], Copy]:
+def session(number: int) -> tuple[list[Arrived], SubmittedJob]:
     """What came of one: the same for the same number."""
     over = number % 16 == 0
     start = (
@@ -103,7 +103,7 @@ def session(number: int) -> tuple[list[Arrived], Copy]:
         Arrived(id=id_, usage=one, seen_at=one.seen_at)
         for id_, one in enumerate((interim, final) if number % 4 == 1 else (final,))
     ]
-    return arrived, Copy(session=name, number=1, centre=centre, asked_at=asked, job_id=str(number))
+    return arrived, SubmittedJob(session=name, number=1, centre=centre, asked_at=asked, job_id=str(number))
 
 
 @dataclass

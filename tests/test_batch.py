@@ -20,6 +20,7 @@ from scnet_hub.client import Client, batch_jobs, job_files
 from scnet_hub.client.batch_jobs import Job, Output
 from scnet_hub.domain.sessions import requests
 from scnet_hub.errors import BadOption, BrokerError, NotFound, OverQuota, ScnetError
+from tests.builders.copies import session_copy
 from tests.fakes.broker import FakeBroker, until
 
 REPO = Path(__file__).resolve().parents[1]
@@ -193,7 +194,6 @@ def test_a_name_is_readable_and_no_others(argv: list[str], stem: str) -> None:
 
 def test_the_words_for_a_good_end_are_the_brokers() -> None:
     from datetime import UTC, datetime
-    from types import SimpleNamespace
 
     from scnet_hub.domain.jobs import JobState, JobStatus
     from scnet_hub.domain.sessions.lifecycle import end_reason
@@ -201,10 +201,10 @@ def test_the_words_for_a_good_end_are_the_brokers() -> None:
     now = datetime.now(UTC)
 
     def said(state: JobState, cancelled: bool = False) -> str:
-        row = SimpleNamespace(
-            job_cancelled_at=now if cancelled else None, job_end="", request={"walltime_s": 60, "memory": 0}
+        row = session_copy(
+            copy_cancelled_at=now if cancelled else None, copy_end_reason="", request={"walltime_s": 60, "memory": 0}
         )
-        words = end_reason(row, JobStatus(state=state, seen_at=now, reason="exit 1"))  # type: ignore[arg-type]
+        words = end_reason(row, JobStatus(state=state, seen_at=now, reason="exit 1"))
         return batch_jobs.outcome({"live": False, "end_reason": words})
 
     assert said(JobState.COMPLETED) == "done" and said(JobState.FAILED) == "failed" and said(JobState.LOST) == "failed"

@@ -13,13 +13,14 @@ from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
 from scnet_hub.domain.ledger import bills
 from scnet_hub.domain.ledger.bills import Bill
 from scnet_hub.domain.pricing.tariffs import NoPrice
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import Copy
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.domain.usage.refunds import Outage
 from scnet_hub.services.accounting import intake
 from scnet_hub.services.accounting.charging import Pages
 from scnet_hub.units import Amount, credits
+from tests.builders.copies import session_copy
 
 ZONE = "Asia/Shanghai"
 START = datetime(2026, 11, 23, 1, tzinfo=UTC)
@@ -53,9 +54,8 @@ def known() -> Iterator[Known]:
     yield Known(parse_centre(PAGE, source="alpha"), 0)
 
 
-def row(**given: Any) -> SessionRow:
-    fields: dict[str, Any] = {name: None for name in SessionRow.__dataclass_fields__}
-    return SessionRow(**(fields | {"id": "s", "number": 1, "partition": "cpu", "centre": "alpha"} | given))
+def copy(**given: Any) -> Copy:
+    return session_copy(**{"partition": "cpu", "centre": "alpha"} | given).copy
 
 
 def run(start: datetime = START, seconds: float = 3600, **given: Any) -> UsageRecord:
@@ -72,7 +72,7 @@ def price(known: Known, *told: UsageRecord, **given: Any) -> Bill:
     pages = Pages(centres={"alpha": known}, federation=parse_federation('centres = ["alpha.toml"]', source="f"))
     outages = [Outage(centre="alpha", start=one.start, end=one.end, words=one.reason) for one in known.spec.maintenance]
     return bills.price(
-        [intake.read("alpha", one, START + timedelta(days=30))[0] for one in told], pages.terms(row(**given)), outages
+        [intake.read("alpha", one, START + timedelta(days=30))[0] for one in told], pages.terms(copy(**given)), outages
     )
 
 

@@ -46,25 +46,26 @@ async def refusal(world: World, **options: Any) -> Refused:
 
 async def test_a_start_is_explained_from_the_question_to_its_end(world: World) -> None:
     row = await world.submit(kind="lab", cores=2)
-    first = await explained(world, row.id)
+    first = await explained(world, row.session.id)
     assert "it has not started" in first["words"][3] or "is not ready yet" in first["words"][3]
-    await world.listens(await world.reaches(row.id, "starting", "queued", "submitted"))
-    ready = await explained(world, row.id)
+    await world.listens(await world.reaches(row.session.id, "starting", "queued", "submitted"))
+    ready = await explained(world, row.session.id)
     [one] = ready["decisions"]
-    assert (one["centre"], one["number"], one["cause"], one["chance"]) == (row.centre, 1, "first", "now")
+    assert (one["centre"], one["number"], one["cause"], one["chance"]) == (row.copy.centre, 1, "first", "now")
     assert one["ready_at"] and one["as_promised"] is True and one["ready_s"] < 60
     asked, considered, why, happened = ready["words"]
     assert "ada asked for a JupyterLab session with 2 cores for 1 h; project p pays" in asked
     assert considered.startswith("2 places were considered; all could take the session.")
     assert why.startswith(
-        f"It went to {row.centre.title()}, partition main, where it would start now; 4 cores were free, and 1 h "
+        f"It went to {row.copy.centre.title()}, partition main, where it would start now; 4 cores were free, and 1 h "
         "cost at most "
     )
-    assert ". The next best, " in why and ", would start now, but " in why and one["reason"] == row.why
+    assert ". The next best, " in why and ", would start now, but " in why and one["reason"] == row.session.why
     assert re.fullmatch(
-        rf"Expected to start now; it started after \d s at {row.centre.title()} and was ready after \d+ s\.", happened
+        rf"Expected to start now; it started after \d s at {row.copy.centre.title()} and was ready after \d+ s\.",
+        happened,
     )
-    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.session.id))
 
 
 async def test_a_decision_is_replayed_from_the_log_as_it_was(world: World) -> None:
@@ -73,22 +74,26 @@ async def test_a_decision_is_replayed_from_the_log_as_it_was(world: World) -> No
     log = world.federation.decision_log
 
     def again(tx: Tx) -> bool:
-        [decided] = stored.of_session(tx, row.id)
+        [decided] = stored.of_session(tx, row.session.id)
         request, inputs = log.recorded(tx, decided)
         replayed = record.replay(request, inputs, decided.decided_at)
-        return names.request_of(row.request) == request and replayed.reason == row.why and replayed.best is not None
+        return (
+            names.request_of(row.session.request) == request
+            and replayed.reason == row.session.why
+            and replayed.best is not None
+        )
 
     assert await world.federation.db.run(again)
-    document = await log.replay(row.id, "ada")
+    document = await log.replay(row.session.id, "ada")
     assert (
         document["same"]
-        and document["placement"]["ranked"] == row.placement["ranked"]
+        and document["placement"]["ranked"] == row.session.placement["ranked"]
         and document["policy"] == "soonest"
     )
-    cheapest = await log.replay(row.id, "", "cheapest")
+    cheapest = await log.replay(row.session.id, "", "cheapest")
     assert cheapest["policy"] == "cheapest" and "Policy cheapest" in cheapest["words"][0]
     with pytest.raises(BadOption, match="Unknown policy 'dice'"):
-        await log.replay(row.id, "ada", "dice")
+        await log.replay(row.session.id, "ada", "dice")
 
 
 async def test_what_decisions_share_is_written_once(world: World) -> None:
@@ -153,9 +158,9 @@ async def test_a_further_copy_is_a_decision_of_its_own(world: World) -> None:
     world.faults["north"].words = world.faults["south"].words = ""
     world.faults["north"].words = "sbatch: error: Invalid account"
     row = await world.submit()
-    moved = await world.reaches(row.id, "starting")
-    explanation = await explained(world, row.id)
-    assert moved.centre == "south" and [one["cause"] for one in explanation["decisions"]] == ["first", "refused"]
+    moved = await world.reaches(row.session.id, "starting")
+    explanation = await explained(world, row.session.id)
+    assert moved.copy.centre == "south" and [one["cause"] for one in explanation["decisions"]] == ["first", "refused"]
     said = "\n".join(explanation["words"])
     assert "That centre refused the job, so it continued at South, partition main" in said
     second = explanation["decisions"][1]["id"]
@@ -165,8 +170,14 @@ async def test_a_further_copy_is_a_decision_of_its_own(world: World) -> None:
 
 async def test_nobody_elses_decisions_are_there(world: World) -> None:
     row = await world.submit()
-    decision = (await explained(world, row.id))["decisions"][0]["id"]
-    for wanted, person in ((row.id, "eve"), (decision, "eve"), ("no-such", "ada"), ("no-such", ""), ("", "ada")):
+    decision = (await explained(world, row.session.id))["decisions"][0]["id"]
+    for wanted, person in (
+        (row.session.id, "eve"),
+        (decision, "eve"),
+        ("no-such", "ada"),
+        ("no-such", ""),
+        ("", "ada"),
+    ):
         with pytest.raises(NotFound, match="There is no session and no decision") as error:
             await explained(world, wanted, person)
         assert error.value.code == "unknown-decision"
@@ -177,22 +188,22 @@ async def test_nobody_elses_decisions_are_there(world: World) -> None:
 
 async def test_the_log_is_swept_and_says_what_is_not_kept(world: World) -> None:
     row = await world.submit()
-    await world.reaches(row.id, "starting")
+    await world.reaches(row.session.id, "starting")
     fed = world.federation
     days = [15]
     log = DecisionLog(fed.db, fed.load, DecisionsSpec(), lambda: fed.clock() + timedelta(days=days[0]))
     assert await log.sweep() == 2 and (await log_count(world)) == (1, 0, 1)
-    assert await explained(world, row.id)
+    assert await explained(world, row.session.id)
     with pytest.raises(NotFound, match="no longer kept") as error:
-        await log.replay(row.id, "ada")
+        await log.replay(row.session.id, "ada")
     assert error.value.code == "not-kept"
     days[0] = 91
     assert await log.sweep() == 1 and (await log_count(world)) == (0, 0, 0)
     with pytest.raises(NotFound, match="no longer in the log"):
-        await explained(world, row.id)
+        await explained(world, row.session.id)
     with pytest.raises(NotFound, match="There is no session and no decision"):
-        await explained(world, row.id, "eve")
-    assert (await world.federation.lookup.get(row.id)).live
+        await explained(world, row.session.id, "eve")
+    assert (await world.federation.lookup.get(row.session.id)).session.live
 
 
 async def test_a_report_of_nothing_is_one_and_of_a_day_counts(world: World) -> None:
@@ -206,11 +217,11 @@ async def test_a_report_of_nothing_is_one_and_of_a_day_counts(world: World) -> N
     await refusal(world, cores=64)
     report = await world.federation.decision_log.report(1)
     assert (report["all"]["count"], report["all"]["hit_rate"], report["all"]["ready"]) == (1, 1.0, 1)
-    assert [(one["centre"], one["count"]) for one in report["by_centre"]] == [(row.centre, 1)]
+    assert [(one["centre"], one["count"]) for one in report["by_centre"]] == [(row.copy.centre, 1)]
     assert [one["chance"] for one in report["by_chance"]] == ["now"]
     assert [(one["code"], one["count"]) for one in report["refused"]] == [("no-placement", 1)]
     assert {one["centre"] for one in report["refused_by"]} == {"north", "south"}
-    assert [one["session"] for one in report["decisions"]] == ["", row.id]
+    assert [one["session"] for one in report["decisions"]] == ["", row.session.id]
     json.dumps(report)
 
 
@@ -228,7 +239,7 @@ async def test_a_start_that_is_not_written_is_not_logged_either(world: World) ->
     row = await world.submit()
     decisions, snapshots, terms = await log_count(world)
     assert (decisions, terms) == (1, 1) and snapshots >= 2
-    assert (await world.federation.decision_log.replay(row.id, "ada"))["same"]
+    assert (await world.federation.decision_log.replay(row.session.id, "ada"))["same"]
 
 
 async def test_how_long_sessions_took_to_be_ready_is_known_by_centre_and_app(world: World) -> None:
@@ -236,7 +247,7 @@ async def test_how_long_sessions_took_to_be_ready_is_known_by_centre_and_app(wor
     await world.listens(row)
     since = world.federation.clock() - timedelta(days=1)
     [sample] = await world.federation.db.run(stored.startups, since)
-    assert (sample.centre, sample.app) == (row.centre, "torch") and 0 <= sample.seconds < 60
+    assert (sample.centre, sample.app) == (row.copy.centre, "torch") and 0 <= sample.seconds < 60
     assert await world.federation.db.run(stored.startups, world.federation.clock() + timedelta(days=1)) == []
 
 
@@ -248,7 +259,7 @@ def decided(**given: Any) -> DecisionRow:
     usual |= {
         "id": "d", "decided_at": NOW, "person": "ada", "project": "p", "session": "s", "number": 1, "cause": "first",
         "code": "", "said": "", "times": 1, "centre": "a", "partition": "main", "chance": 0, "expected_s": 1.0,
-        "reason": "r", "kind": "lab", "lead": 1, "created_at": NOW, "job_live": True, "job_end": "",
+        "reason": "r", "kind": "lab", "lead": 1, "created_at": NOW, "job_live": True, "job_end_reason": "",
     }  # fmt: skip
     return DecisionRow(**(usual | given))
 
@@ -353,7 +364,7 @@ def told(row: DecisionRow, *places: list[Any], refusals: Any = (), **asked: Any)
 def test_a_batch_job_starts_and_ends_and_a_guess_is_said_to_be_one() -> None:
     row = decided(
         kind="batch", chance=3, expected_s=700.0, started_at=after(14), ready_at=after(14), job_ended_at=after(75),
-        cost=1_600_000, job_end="The program ended by itself.",
+        cost=1_600_000, job_end_reason="The program ended by itself.",
     )  # fmt: skip
     words = told(row, ranked("a", "behind 2 queued jobs", free=1), ranked("b", "later", "would start later"))
     assert words[2] == (
@@ -398,11 +409,11 @@ def test_a_place_that_was_not_asked_for_did_not_come_into_question() -> None:
         ),
         (decided(started_at=after(1)), "it started after 1 s at Alpha and is not ready yet."),
         (
-            decided(started_at=after(1), job_ended_at=after(5), job_end="It died.\nlog"),
+            decided(started_at=after(1), job_ended_at=after(5), job_end_reason="It died.\nlog"),
             "and was never ready. It ended after 5 s: It died.",
         ),
         (
-            decided(job_cancelled_at=after(5), job_end="Stopped."),
+            decided(job_cancelled_at=after(5), job_end_reason="Stopped."),
             "it ended at Alpha after 5 s, before it started: Stopped.",
         ),
     ],

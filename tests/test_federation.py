@@ -13,7 +13,7 @@ from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.display import endings
 from scnet_hub.domain.commands import Command, Completed
 from scnet_hub.domain.jobs import JobRequest, JobState, JobStatus
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.errors import NotStored, Refused, SpecError
 from tests.builders.centre import Program, Run
 from tests.world import PAYLOAD, Fault, World
@@ -25,17 +25,21 @@ async def test_a_refused_job_moves_to_the_next_best_centre_and_says_so(world: Wo
         "north"
     ].words = "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified"
     row = await world.submit()
-    moved = await world.reaches(row.id, "starting")
-    log = (await world.federation.db.run(stored.log, [row.id]))[row.id]
-    assert moved.centre == "south" and any("Invalid account" in said and "moved to" in said for _, said in log)
+    moved = await world.reaches(row.session.id, "starting")
+    log = (await world.federation.db.run(stored.log, [row.session.id]))[row.session.id]
+    assert moved.copy.centre == "south" and any("Invalid account" in said and "moved to" in said for _, said in log)
 
 
 async def test_refused_everywhere_ends_with_the_centres_words_and_holds_nothing(world: World) -> None:
     for fault in world.faults.values():
         fault.words = "sbatch: error: QOSMaxWallDurationPerJobLimit"
     row = await world.submit()
-    ended = await world.reaches(row.id, "charged")
-    assert "QOSMaxWallDurationPerJobLimit" in ended.end_reason and not ended.live and ended.charged == 0
+    ended = await world.reaches(row.session.id, "charged")
+    assert (
+        "QOSMaxWallDurationPerJobLimit" in ended.session.end_reason
+        and not ended.session.live
+        and ended.session.charged == 0
+    )
     assert (await world.federation.reports.balances("ada"))[0][0]["available"] == 100
 
 
@@ -43,18 +47,18 @@ async def test_a_lost_answer_to_a_submit_does_not_double_the_job(world: World) -
     for fault in world.faults.values():
         fault.lose_answer_to = "sbatch"
     row = await world.submit()
-    await world.reaches(row.id, "starting")
-    assert world.jobs(row.id) == 1
+    await world.reaches(row.session.id, "starting")
+    assert world.jobs(row.session.id) == 1
 
 
 async def test_a_job_that_its_centre_accepts_and_can_never_start_is_given_up_with_its_words(world: World) -> None:
     first = await world.submit(centre="north", name="first", cores=4)
-    await world.reaches(first.id, "starting")
+    await world.reaches(first.session.id, "starting")
     world.faults["north"].says = {"|Resources|": "|QOSMaxWallDurationPerJobLimit|"}
     row = await world.submit(centre="north", name="second", cores=4)
-    ended = await world.reaches(row.id, "charged")
-    assert "can never start: QOSMaxWallDurationPerJobLimit" in ended.end_reason and ended.charged == 0
-    assert (await world.federation.lookup.get(first.id)).state == "starting"
+    ended = await world.reaches(row.session.id, "charged")
+    assert "can never start: QOSMaxWallDurationPerJobLimit" in ended.session.end_reason and ended.session.charged == 0
+    assert (await world.federation.lookup.get(first.session.id)).session.state == "starting"
 
 
 async def test_a_centre_that_hung_is_asked_again_soon(world: World) -> None:
@@ -68,34 +72,35 @@ async def test_a_centre_that_hung_is_asked_again_soon(world: World) -> None:
 
 async def test_an_unreachable_centre_keeps_the_session_and_its_hold(world: World) -> None:
     row = await world.submit(centre="north")
-    running = await world.reaches(row.id, "starting")
+    running = await world.reaches(row.session.id, "starting")
     world.faults["north"].away = True
-    marked = await world.until(lambda: _unknown(world, row.id))
-    assert marked.live and marked.state == "starting" and marked.held > 0 and "network is cut" in marked.unknown_why
+    marked = await world.until(lambda: _unknown(world, row.session.id))
+    assert marked.session.live and marked.session.state == "starting" and marked.session.held > 0
+    assert "network is cut" in marked.copy.unknown_why
     world.faults["north"].away = False
-    back = await world.until(lambda: _known(world, row.id))
-    assert back.job_id == running.job_id and world.jobs(row.id) == 1
+    back = await world.until(lambda: _known(world, row.session.id))
+    assert back.copy.job_id == running.copy.job_id and world.jobs(row.session.id) == 1
 
 
-async def _unknown(world: World, session_id: str) -> SessionRow | None:
+async def _unknown(world: World, session_id: str) -> SessionCopy | None:
     row = await world.federation.lookup.get(session_id)
-    return row if row.unknown_since else None
+    return row if row.copy.unknown_since else None
 
 
-async def _known(world: World, session_id: str) -> SessionRow | None:
+async def _known(world: World, session_id: str) -> SessionCopy | None:
     row = await world.federation.lookup.get(session_id)
-    return row if not row.unknown_since else None
+    return row if not row.copy.unknown_since else None
 
 
 async def test_a_stop_while_the_centre_is_away_is_carried_out_when_it_is_back(world: World) -> None:
     row = await world.submit(centre="north")
-    await world.reaches(row.id, "starting")
+    await world.reaches(row.session.id, "starting")
     world.faults["north"].away = True
-    stopping = await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
-    assert stopping.state == "stopping" and stopping.live
+    stopping = await world.federation.stopping.cancel(await world.federation.lookup.get(row.session.id))
+    assert stopping.session.state == "stopping" and stopping.session.live
     world.faults["north"].away = False
-    ended = await world.reaches(row.id, "charged")
-    assert ended.end_reason == "Stopped on request." and not ended.live and ended.payload == {}
+    ended = await world.reaches(row.session.id, "charged")
+    assert ended.session.end_reason == "Stopped on request." and not ended.session.live and ended.session.payload == {}
 
 
 async def test_a_stop_before_anything_was_submitted_submits_nothing(world: World) -> None:
@@ -103,8 +108,8 @@ async def test_a_stop_before_anything_was_submitted_submits_nothing(world: World
     row = await world.submit(centre="north")
     await world.federation.stopping.cancel(row)
     world.faults["north"].away = False
-    ended = await world.reaches(row.id, "charged")
-    assert (ended.charged, ended.held > 0, world.jobs(row.id)) == (0, True, 0)
+    ended = await world.reaches(row.session.id, "charged")
+    assert (ended.session.charged, ended.session.held > 0, world.jobs(row.session.id)) == (0, True, 0)
     assert (await world.federation.reports.balances("ada"))[0][0]["available"] == 100
 
 
@@ -114,15 +119,15 @@ async def test_a_broker_that_died_between_intent_and_job_finds_or_makes_the_job_
     row = await world.submit()
     await world.kill()
     await world.restart()
-    await world.reaches(row.id, "starting")
-    assert world.jobs(row.id) == 1
+    await world.reaches(row.session.id, "starting")
+    assert world.jobs(row.session.id) == 1
 
 
 async def test_a_start_in_a_brokers_first_moment_waits_for_its_first_look(world: World) -> None:
     await world.kill()
     world.federation = world.build()
     await world.federation.start()
-    assert (await world.submit(centre="north")).centre == "north"
+    assert (await world.submit(centre="north")).copy.centre == "north"
 
 
 async def test_a_database_that_takes_nothing_for_a_while_loses_no_start(
@@ -137,23 +142,25 @@ async def test_a_database_that_takes_nothing_for_a_while_loses_no_start(
 
     monkeypatch.setattr(world.federation.db, "run", filled)
     row = await world.submit()
-    await world.until(lambda: "sbatch" in world.faults[row.centre].asked)
+    await world.until(lambda: "sbatch" in world.faults[row.copy.centre].asked)
     full[0] = False
-    await world.reaches(row.id, "starting")
-    assert world.jobs(row.id) == 1
+    await world.reaches(row.session.id, "starting")
+    assert world.jobs(row.session.id) == 1
 
 
 async def test_a_broker_restart_keeps_a_running_session_and_charges_it_once(world: World) -> None:
     row = await world.submit()
-    running = await world.reaches(row.id, "starting")
+    running = await world.reaches(row.session.id, "starting")
     await world.kill()
     await world.restart()
-    same = await world.federation.lookup.get(row.id)
-    assert (same.job_id, same.live) == (running.job_id, True)
+    same = await world.federation.lookup.get(row.session.id)
+    assert (same.copy.job_id, same.session.live) == (running.copy.job_id, True)
     await world.federation.stopping.cancel(same)
-    await world.reaches(row.id, "charged")
+    await world.reaches(row.session.id, "charged")
     kinds = [
-        entry.kind for _, entry in await world.federation.db.run(stored_entries.newest, "p") if entry.session == row.id
+        entry.kind
+        for _, entry in await world.federation.db.run(stored_entries.newest, "p")
+        if entry.session == row.session.id
     ]
     assert sorted(kinds) in (["charge", "hold"], ["hold", "release"])
     assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
@@ -162,22 +169,22 @@ async def test_a_broker_restart_keeps_a_running_session_and_charges_it_once(worl
 async def test_two_clicks_at_once_are_one_session(world: World) -> None:
     request = JobRequest(person="ada", project="p", kind="lab", name="")
     rows = await asyncio.gather(*(world.federation.submission.submit(request, PAYLOAD) for _ in range(8)))
-    assert len({row.id for row, _ in rows}) == 1 and sum(new for _, new in rows) == 1
+    assert len({row.session.id for row, _ in rows}) == 1 and sum(new for _, new in rows) == 1
 
 
 async def test_a_class_pressing_start_at_once_spreads_and_stays_within_the_quota(world: World) -> None:
     rows = await asyncio.gather(*(world.submit(name=f"n{i}") for i in range(12)), return_exceptions=True)
-    started = [row for row in rows if isinstance(row, SessionRow)]
+    started = [row for row in rows if isinstance(row, SessionCopy)]
     assert len(started) == 10 and all(isinstance(row, Refused) for row in rows if row not in started)
-    assert {row.centre for row in started} == {"north", "south"}
+    assert {row.copy.centre for row in started} == {"north", "south"}
 
 
 async def test_questions_per_tick_do_not_grow_with_sessions(world: World) -> None:
     for number in range(3):
         await world.submit(name=f"n{number}", centre="north", cores=1)
-    rows = [row for row in await world.federation.db.run(stored.live) if row.centre == "north"]
+    rows = [row for row in await world.federation.db.run(stored.live) if row.copy.centre == "north"]
     for row in rows:
-        await world.reaches(row.id, "starting")
+        await world.reaches(row.session.id, "starting")
     fault = world.faults["north"]
     fault.asked.clear()
     await world.federation.watchers["north"].tick()
@@ -189,16 +196,16 @@ async def test_only_the_sessions_own_nonce_and_address_call_it_home(world: World
     row = await world.submit()
     news = {"nonce": "guess", "phase": "listening", "host": "127.0.0.1", "port": 8081, "node": "n"}
     with pytest.raises(Refused, match="nonce"):
-        await world.federation.call_home.call_home(row.id, news)
-    nonce = row.secret
+        await world.federation.call_home.call_home(row.session.id, news)
+    nonce = row.copy.secret
     with pytest.raises(Refused, match="can listen"):
-        await world.federation.call_home.call_home(row.id, {**news, "nonce": nonce})
-    host = world.federation.centres[row.centre].spec.session.host
-    await world.federation.call_home.call_home(row.id, {**news, "nonce": nonce, "host": host, "port": 5000})
+        await world.federation.call_home.call_home(row.session.id, {**news, "nonce": nonce})
+    host = world.federation.centres[row.copy.centre].spec.session.host
+    await world.federation.call_home.call_home(row.session.id, {**news, "nonce": nonce, "host": host, "port": 5000})
     with pytest.raises(Refused, match="Another copy"):
-        await world.federation.call_home.call_home(row.id, {**news, "nonce": nonce, "host": host, "port": 5001})
-    ready = replace(await world.federation.lookup.get(row.id))
-    assert (ready.state, ready.port) == ("ready", 5000)
+        await world.federation.call_home.call_home(row.session.id, {**news, "nonce": nonce, "host": host, "port": 5001})
+    ready = await world.federation.lookup.get(row.session.id)
+    assert (ready.session.state, ready.copy.port) == ("ready", 5000)
 
 
 class Ways:
@@ -234,10 +241,10 @@ async def test_a_session_that_named_anothers_address_does_not_close_the_way_ther
     one, other = await world.submit(centre="north", name="one"), await world.submit(centre="north", name="other")
     await world.listens(one)
     await world.listens(other)
-    await world.federation.stopping.cancel(await world.federation.lookup.get(other.id))
-    await world.reaches(other.id, "charged")
+    await world.federation.stopping.cancel(await world.federation.lookup.get(other.session.id))
+    await world.reaches(other.session.id, "charged")
     assert len(ways.open) == 1
-    await world.federation.stopping.cancel(await world.federation.lookup.get(one.id))
+    await world.federation.stopping.cancel(await world.federation.lookup.get(one.session.id))
 
     async def closed() -> bool:
         return not ways.open
@@ -247,61 +254,63 @@ async def test_a_session_that_named_anothers_address_does_not_close_the_way_ther
 
 async def test_a_slow_look_at_the_centre_does_not_undo_what_happened_meanwhile(world: World) -> None:
     row = await world.submit()
-    await world.reaches(row.id, "starting")
+    await world.reaches(row.session.id, "starting")
     stale = JobStatus(state=JobState.RUNNING, seen_at=world.federation.clock(), node="n")
-    host = world.federation.centres[row.centre].spec.session.host
+    host = world.federation.centres[row.copy.centre].spec.session.host
     await world.federation.call_home.call_home(
-        row.id, {"nonce": row.secret, "phase": "listening", "host": host, "port": 5000, "node": "n"}
+        row.session.id, {"nonce": row.copy.secret, "phase": "listening", "host": host, "port": 5000, "node": "n"}
     )
     await world.federation.endings.take_status(row, stale, "")
-    assert (await world.federation.lookup.get(row.id)).state == "ready"
-    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
+    assert (await world.federation.lookup.get(row.session.id)).session.state == "ready"
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.session.id))
     await world.federation.endings.take_status(row, replace(stale, state=JobState.QUEUED), "")
-    assert (await world.federation.lookup.get(row.id)).state in ("stopping", "ended", "charged")
+    assert (await world.federation.lookup.get(row.session.id)).session.state in ("stopping", "ended", "charged")
 
 
 async def test_a_call_home_after_the_end_changes_nothing(world: World) -> None:
     row = await world.submit()
-    await world.reaches(row.id, "starting")
-    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
-    await world.reaches(row.id, "charged")
+    await world.reaches(row.session.id, "starting")
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.session.id))
+    await world.reaches(row.session.id, "charged")
     with pytest.raises(Refused, match="over"):
-        await world.federation.db.run(world.federation.call_home.came_home, row, {"host": "h", "port": 5}, True, "n")
-    assert (await world.federation.lookup.get(row.id)).state == "charged"
+        await world.federation.db.run(
+            world.federation.call_home.came_home, row.copy, {"host": "h", "port": 5}, True, "n"
+        )
+    assert (await world.federation.lookup.get(row.session.id)).session.state == "charged"
 
 
 async def test_a_login_that_hangs_keeps_nobody_else_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = await world.submit(centre="north", name="one"), await world.submit(centre="north", name="other")
     for row in (one, other):
-        await world.reaches(row.id, "starting")
+        await world.reaches(row.session.id, "starting")
     transport = world.federation.centres["north"].transport
     put, tail = transport.put, transport.tail
 
     async def slow_put(path: str, data: bytes, **options: Any) -> None:
-        await (asyncio.Event().wait() if one.id in path else put(path, data, **options))
+        await (asyncio.Event().wait() if one.session.id in path else put(path, data, **options))
 
     async def slow_tail(path: str, **options: Any) -> str:
-        return str(await (asyncio.Event().wait() if one.id in path else tail(path, **options)))
+        return str(await (asyncio.Event().wait() if one.session.id in path else tail(path, **options)))
 
     monkeypatch.setattr(transport, "put", slow_put, raising=False)
     monkeypatch.setattr(transport, "tail", slow_tail, raising=False)
     for row in (one, other):
-        job = (await world.federation.lookup.get(row.id)).job_id
+        job = (await world.federation.lookup.get(row.session.id)).copy.job_id
         world.centres["north"].ask("scancel", job)  # not by us: the watch reads the last lines of the log
-    await world.reaches(other.id, "charged")
+    await world.reaches(other.session.id, "charged")
 
 
 async def test_a_stop_never_cancels_a_job_of_another_name(world: World) -> None:
     row = await world.submit(centre="north")
-    running = await world.reaches(row.id, "starting")
+    running = await world.reaches(row.session.id, "starting")
     other = world.centres["north"].ask("sbatch", "--parsable", "--job-name=somebody-else", "--wrap=sleep 60").strip()
-    await world.federation.stopping.cancel_job(replace(running, id="nobodysjob", job_id=other))
+    await world.federation.stopping.cancel_job(replace(running.copy, session="nobodysjob", job_id=other))
     assert "somebody-else" in world.centres["north"].ask("squeue", "-h", "-o", "%j")
 
 
 async def test_a_federation_that_forgot_a_centre_with_sessions_does_not_start(world: World) -> None:
     row = await world.submit(centre="north")
-    await world.reaches(row.id, "starting")
+    await world.reaches(row.session.id, "starting")
     await world.kill()
     world.centres, kept = {"south": world.centres["south"]}, world.centres
     federation = world.build()
@@ -335,9 +344,9 @@ async def test_a_lab_that_dies_while_it_is_used_keeps_why_its_exit_code_and_the_
 
     world.runs(Program(dies), "north")
     row = await world.submit(kind="lab", name="", centre="north")
-    await world.listens(await world.reaches(row.id, "starting"))
+    await world.listens(await world.reaches(row.session.id, "starting"))
     go.set()
-    ended = await world.reaches(row.id, "charged")
+    ended = await world.reaches(row.session.id, "charged")
     [told] = await world.federation.reports.sessions([ended])
     assert (
         told["exit_code"] == "3:0"

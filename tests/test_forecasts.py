@@ -15,7 +15,7 @@ async def test_a_start_is_promised_what_such_starts_took(world: World) -> None:
     assert before.best and before.best.range is None
     for number in range(LEAST):
         row = await world.submit(name=f"n{number}", centre="north")
-        await world.reaches(row.id, "charged")
+        await world.reaches(row.session.id, "charged")
     await world.restart()
     await world.federation.placing.forecasts.learn()
     decision, _ = await world.federation.placing.place(request)

@@ -39,7 +39,7 @@ OF_NOBODY = {
     "scnet_members": {"project", "role"},
     "scnet_sessions": {"id", "project", "kind", "state", "continues"},
     "scnet_copies": {
-        "session", "cause", "centre", "partition", "secret", "nonce", "job_state", "job_id", "node", "host", "address",
+        "session", "cause", "centre", "partition", "secret", "nonce", "state", "job_id", "node", "host", "address",
     },
     "scnet_events": {"session"},
     "scnet_lots": {"project", "unit", "name", "grantor", "centres"},
@@ -83,7 +83,7 @@ def test_every_text_and_document_of_the_database_is_of_people_or_of_nobody() -> 
 
 
 GIVEN: dict[str, Any] = {
-    "project": "p", "session": SESSION, "live": False, "job_live": False, "charged": 5, "ended_at": None, "final": True,
+    "project": "p", "session": SESSION, "live": False, "charged": 5, "ended_at": None, "final": True,
     "sent_at": NOW, "number": 1, "lead": 1,
 }  # fmt: skip
 
@@ -237,7 +237,7 @@ def test_who_is_on_a_centres_list_of_accounts_is_taken_off_it_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "open_one", [{"live": True}, {"charged": None}, {"job_live": True}], ids=["live", "uncharged", "at a centre"]
+    "open_one", [{"live": True}, {"charged": None}, {"copy_live": True}], ids=["live", "uncharged", "at a centre"]
 )
 def test_who_has_an_open_session_waits_for_its_charge(database: Database, open_one: dict[str, Any]) -> None:
     def ran(tx: Tx) -> None:
@@ -283,7 +283,7 @@ def test_a_pseudonym_is_new_each_time_and_gets_no_mail() -> None:
 
 def test_a_link_by_any_other_name_goes_with_its_person(database: Database) -> None:
     def work(tx: Tx) -> Any:
-        Ended(tx).begin(charged=1, account="al1815", job_end="/home/al1815/x: no such file")
+        Ended(tx).begin(charged=1, account="al1815", copy_end_reason="/home/al1815/x: no such file")
         assert persons.aliases(tx, "ada") == {"al1815"}
         forget(tx, "ada")
         return found(tx, "al1815"), Eraser(tx, "nobody", (), INSTEAD).changed

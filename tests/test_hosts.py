@@ -108,11 +108,11 @@ def test_a_centres_domains_are_those_of_its_page_and_of_its_login_nodes() -> Non
 async def test_a_session_cannot_say_first_on_which_node_it_runs(world: World) -> None:
     """Its own word for its node is no scheduler's: else it could name any host twice, and the hub would lead there."""
     row = await world.submit()
-    centre = world.federation.centres[row.centre]
+    centre = world.federation.centres[row.copy.centre]
     session = centre.spec.session.model_copy(update={"host": ""})
     centre.spec = centre.spec.model_copy(update={"session": session})
-    nonce, there = row.secret, {"host": "evil.example", "port": 5000, "node": "evil.example"}
-    await world.federation.call_home.call_home(row.id, {"nonce": nonce, "phase": "started", **there})
+    nonce, there = row.copy.secret, {"host": "evil.example", "port": 5000, "node": "evil.example"}
+    await world.federation.call_home.call_home(row.session.id, {"nonce": nonce, "phase": "started", **there})
     with pytest.raises(Exception, match=r"can listen|not said yet"):
-        await world.federation.call_home.call_home(row.id, {"nonce": nonce, "phase": "listening", **there})
-    assert (await world.federation.lookup.get(row.id)).node != "evil.example"
+        await world.federation.call_home.call_home(row.session.id, {"nonce": nonce, "phase": "listening", **there})
+    assert (await world.federation.lookup.get(row.session.id)).copy.node != "evil.example"

@@ -17,7 +17,7 @@ from scnet_hub.adapters.db.queries import open_sessions as stored_open
 from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
 from scnet_hub.domain.placement.placement import Placement
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import Overdrawn, Refused
@@ -27,6 +27,7 @@ from scnet_hub.services.federation import Federation
 from scnet_hub.services.projects import projects
 from scnet_hub.services.sessions import lease_keeper
 from scnet_hub.units import Amount, credits
+from tests.builders.copies import change
 
 from .placement.build import load, node
 from .world import PAYLOAD, World
@@ -104,7 +105,7 @@ class Hall:
         )
         return self.fed.placing.decide(tx, request)[0]
 
-    async def start(self, session: str = "s", **options: Any) -> SessionRow:
+    async def start(self, session: str = "s", **options: Any) -> SessionCopy:
         def begun(tx: Tx) -> Refused | None:
             decision = self.decided(tx, **options)
             if refused := self.fed.submission.refusal(tx, decision):
@@ -116,32 +117,32 @@ class Hall:
             raise refused
         return await self.row(session)
 
-    async def runs(self, session: str = "s", **options: Any) -> SessionRow:
+    async def runs(self, session: str = "s", **options: Any) -> SessionCopy:
         await self.start(session, **options)
-        await self.set(session, job_state="ready", ready_at=self.clock.now, started_at=self.clock.now, job_id="7")
+        await self.set(session, copy_state="ready", ready_at=self.clock.now, started_at=self.clock.now, job_id="7")
         return await self.row(session)
 
-    async def row(self, session: str = "s") -> SessionRow:
+    async def row(self, session: str = "s") -> SessionCopy:
         return await self.fed.lookup.get(session)
 
     async def set(self, session: str, **values: Any) -> None:
-        await self.fed.db.run(stored.change, session, **values)
+        await self.fed.db.run(change, session, **values)
 
-    async def after(self, *times: timedelta) -> SessionRow:
+    async def after(self, *times: timedelta) -> SessionCopy:
         """The session once so much time went by, with a look at the end of each."""
         for time in times:
             self.clock.now += time
             await self.fed.lease_keeper.once()
         return await self.row()
 
-    async def minutes(self, number: int) -> SessionRow:
+    async def minutes(self, number: int) -> SessionCopy:
         return await self.after(*[MINUTE] * number)
 
     async def balance(self) -> Balance:
         return await self.fed.db.run(books.balance, "p")
 
-    def told(self, row: SessionRow) -> list[str]:
-        return [one.message for one in self.fed.reports.warnings(row)]
+    def told(self, row: SessionCopy) -> list[str]:
+        return [one.message for one in self.fed.reports.warnings(*row)]
 
 
 @pytest.fixture
@@ -154,8 +155,8 @@ async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
 
 async def test_a_lab_holds_an_hour_at_first_and_a_batch_job_all_that_it_may_cost(hall: Hall) -> None:
     lab, batch = await hall.start(), await hall.start("b", kind="batch", walltime=4 * HOUR)
-    assert lab.held == credits(1).micros and lab.leased_until == NOW + 58 * MINUTE
-    assert batch.held == credits(4).micros and batch.leased_until is None
+    assert lab.session.held == credits(1).micros and lab.session.leased_until == NOW + 58 * MINUTE
+    assert batch.session.held == credits(4).micros and batch.session.leased_until is None
     assert (await hall.balance()).on_hold == credits(5)
 
 
@@ -165,44 +166,52 @@ async def test_where_one_core_asked_is_two_allocated_two_are_held_and_extended(h
     hall.core_unit = 2
     row = await hall.runs(kind="lab", name="y")
     assert (
-        row.held == 2 * one.held
+        row.session.held == 2 * one.session.held
         and hall.fed.load.centres["a"].allotted(JobRequest(person="", project=""), "cpu").cores == 2
     )
-    held = Amount((await hall.minutes(31)).held)
+    held = Amount((await hall.minutes(31)).session.held)
     assert held >= credits(3.0), "an hour and a half of two cores, at 1 credit"
     flown = await hall.fed.db.query(hall.fed.reports.flown, [stored_open.of(row := await hall.row())])
-    assert flown.used[row.id] == credits("1.033334").micros, "31 minutes of two cores"
+    assert flown.used[row.session.id] == credits("1.033334").micros, "31 minutes of two cores"
 
 
 async def test_a_lab_shorter_than_a_lease_holds_all_of_it_and_is_not_looked_at(hall: Hall) -> None:
     row = await hall.runs(walltime=HOUR / 2)
-    assert row.leased_until is None and row.held == credits("0.5").micros
+    assert row.session.leased_until is None and row.session.held == credits("0.5").micros
     assert await hall.after(HOUR / 4) == row
 
 
 async def test_a_lab_that_costs_more_than_there_is_may_start_and_is_told_early_enough(hall: Hall) -> None:
     row = await hall.runs(walltime=24 * HOUR, cores=4)
-    assert row.live and (await hall.balance()).available == credits(6)
+    assert row.session.live and (await hall.balance()).available == credits(6)
 
 
 async def test_it_is_extended_before_half_of_it_is_over_and_in_all_holds_what_was_quoted(hall: Hall) -> None:
     await hall.runs()
-    assert (await hall.after(20 * MINUTE)).held == credits(1).micros, "not due yet"
+    assert (await hall.after(20 * MINUTE)).session.held == credits(1).micros, "not due yet"
     row = await hall.after(10 * MINUTE)
-    assert row.leased_until == NOW + 90 * MINUTE
-    assert credits("1.5") < Amount(row.held) < credits("1.6")  # two minutes more, in which it may have begun before
+    assert row.session.leased_until == NOW + 90 * MINUTE
+    assert (
+        credits("1.5") < Amount(row.session.held) < credits("1.6")
+    )  # two minutes more, in which it may have begun before
     row = await hall.after(*[20 * MINUTE] * 21)
-    assert row.leased_until is None and row.held == credits(8).micros and not row.lease_end
+    assert (
+        row.session.leased_until is None and row.session.held == credits(8).micros and not row.session.lease_end_reason
+    )
     assert (await hall.balance()).on_hold == credits(8) == await hall.fed.db.run(books.held, "s")
 
 
 async def test_while_it_waits_it_holds_a_first_lease_for_however_long(hall: Hall) -> None:
     await hall.start()
     row = await hall.after(*[25 * MINUTE] * 30)
-    assert row.held == credits(1).micros and row.leased_until is not None and row.leased_until > hall.clock.now
-    await hall.set("s", job_state="starting", started_at=hall.clock.now)
+    assert (
+        row.session.held == credits(1).micros
+        and row.session.leased_until is not None
+        and row.session.leased_until > hall.clock.now
+    )
+    await hall.set("s", copy_state="starting", started_at=hall.clock.now)
     row = await hall.after(30 * MINUTE)
-    assert row.held > credits("1.5").micros
+    assert row.session.held > credits("1.5").micros
 
 
 async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and_it_is_stopped_with_the_amounts(
@@ -210,12 +219,16 @@ async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and
 ) -> None:
     await hall.runs(cores=5)  # 10 credits are two hours of it
     row = await hall.minutes(90)
-    assert row.leased_until is not None and row.lease_end and row.live
+    assert row.session.leased_until is not None and row.session.lease_end_reason and row.session.live
     assert (await hall.balance()).available < credits("0.5")
-    left = row.leased_until - hall.clock.now
+    left = row.session.leased_until - hall.clock.now
     assert left == 28 * MINUTE and not hall.told(row)
     (mail,) = await hall.fed.db.run(stored_mails.newest)
-    assert mail.person == row.person and "runs out of credits" in mail.subject and row.lease_end in mail.body
+    assert (
+        mail.person == row.session.person
+        and "runs out of credits" in mail.subject
+        and row.session.lease_end_reason in mail.body
+    )
     row = await hall.after(left - 16 * MINUTE)
     assert not hall.told(row)
     row = await hall.minutes(1)
@@ -226,21 +239,23 @@ async def test_when_credits_run_out_its_person_is_warned_at_15_and_5_minutes_and
     )
     row = await hall.minutes(10)
     (second,) = hall.told(row)
-    assert second.startswith("Save your work now:") and row.live and not row.cancelled_at
+    assert second.startswith("Save your work now:") and row.session.live and not row.session.cancelled_at
     row = await hall.minutes(3)
-    assert row.state == "stopping" and row.end_reason.startswith("Stopped because credits ran out. Project p has 0.")
-    assert " credits left, and " in row.end_reason and row.live, "until its centre says that it ended"
+    assert row.session.state == "stopping" and row.session.end_reason.startswith(
+        "Stopped because credits ran out. Project p has 0."
+    )
+    assert " credits left, and " in row.session.end_reason and row.session.live, "until its centre says that it ended"
     assert not hall.told(row)
 
 
 async def test_what_is_there_is_used_by_whole_minutes_before_it_ends(hall: Hall) -> None:
     await hall.runs(cores=5)
     row = await hall.minutes(31)
-    assert row.leased_until == NOW + 88 * MINUTE
+    assert row.session.leased_until == NOW + 88 * MINUTE
     await hall.start("b", kind="batch", name="b", walltime=HOUR)
     row = await hall.minutes(29)
     assert (
-        row.leased_until == NOW + 106 * MINUTE and row.lease_end
+        row.session.leased_until == NOW + 106 * MINUTE and row.session.lease_end_reason
     )  # nine credits' worth, and it may have begun two minutes before
     assert (await hall.balance()).available == Amount(0)
 
@@ -251,7 +266,7 @@ async def test_more_credits_in_time_and_it_runs_on_and_the_warning_goes(hall: Ha
     assert hall.told(row)
     await hall.fed.db.run(books.grant, "p", "more", credits(50), hall.clock.now)
     row = await hall.minutes(1)
-    assert not row.lease_end and not hall.told(row) and row.leased_until == hall.clock.now + HOUR
+    assert not row.session.lease_end_reason and not hall.told(row) and row.session.leased_until == hall.clock.now + HOUR
     assert "Its credits are sufficient again." in [said for _, said in (await hall.fed.db.run(stored.log, ["s"]))["s"]]
 
 
@@ -260,7 +275,10 @@ async def test_a_members_cap_counts_what_is_held_and_ends_a_lease_like_an_empty_
     with pytest.raises(Overdrawn, match=r"lets bob spend 2\.00 credits: .* 1\.00 credits held"):
         await hall.start("t", person="bob", name="y", cores=2)
     row = await hall.minutes(90)
-    assert row.lease_end.startswith("bob may spend of project p only 0.") and row.held <= credits(2).micros
+    assert (
+        row.session.lease_end_reason.startswith("bob may spend of project p only 0.")
+        and row.session.held <= credits(2).micros
+    )
     assert (await hall.balance()).available >= credits(8)
 
 
@@ -269,7 +287,7 @@ async def test_credits_for_another_centre_do_not_extend_it(tmp_path: Path) -> No
     hall = Hall(tmp_path / "b.sqlite", page)
     await hall.runs()
     row = await hall.minutes(35)
-    assert row.lease_end.startswith("Project p has 0.00 credits left")
+    assert row.session.lease_end_reason.startswith("Project p has 0.00 credits left")
     await hall.close()
 
 
@@ -280,11 +298,14 @@ async def test_a_hold_keeps_the_lot_that_ends_and_what_ended_extends_nothing(tmp
     )
     await hall.runs()
     row = await hall.minutes(59)
-    assert row.leased_until == NOW + 118 * MINUTE and not row.lease_end
+    assert row.session.leased_until == NOW + 118 * MINUTE and not row.session.lease_end_reason
     await hall.fed.bookkeeping.once()
     row = await hall.minutes(40)
-    assert row.lease_end.startswith("Project p has 0.00 credits left") and row.leased_until == NOW + 118 * MINUTE
-    assert (await hall.balance()).on_hold == Amount(row.held)
+    assert (
+        row.session.lease_end_reason.startswith("Project p has 0.00 credits left")
+        and row.session.leased_until == NOW + 118 * MINUTE
+    )
+    assert (await hall.balance()).on_hold == Amount(row.session.held)
     await hall.close()
 
 
@@ -292,9 +313,11 @@ async def test_it_is_extended_and_refused_on_either_database(database: Database)
     hall = Hall(Path(), url=database.engine.url.render_as_string(hide_password=False))
     await hall.runs(cores=5)
     row = await hall.minutes(90)
-    assert row.leased_until == NOW + 118 * MINUTE and row.lease_end.startswith("Project p has 0.00 credits left")
+    assert row.session.leased_until == NOW + 118 * MINUTE and row.session.lease_end_reason.startswith(
+        "Project p has 0.00 credits left"
+    )
     await hall.fed.db.run(books.grant, "p", "more", credits(50), hall.clock.now)
-    assert (await hall.minutes(1)).lease_end == ""
+    assert (await hall.minutes(1)).session.lease_end_reason == ""
     assert not (await hall.fed.db.run(audit.verify)).problems
     await hall.close()
 
@@ -303,11 +326,11 @@ async def test_a_centre_that_cannot_be_asked_keeps_its_sessions_even_where_credi
     await hall.runs(cores=5)
     await hall.set("s", unknown_since=NOW)
     row = await hall.minutes(30)
-    assert row.leased_until is not None and row.leased_until > NOW + HOUR, "extended as ever"
+    assert row.session.leased_until is not None and row.session.leased_until > NOW + HOUR, "extended as ever"
     row = await hall.minutes(100)
-    assert row.lease_end and not row.cancelled_at
+    assert row.session.lease_end_reason and not row.session.cancelled_at
     await hall.set("s", unknown_since=None)
-    assert (await hall.minutes(1)).state == "stopping"
+    assert (await hall.minutes(1)).session.state == "stopping"
 
 
 async def test_a_broker_that_was_away_extends_what_it_can_and_stops_nothing_in_its_first_minutes(hall: Hall) -> None:
@@ -316,20 +339,26 @@ async def test_a_broker_that_was_away_extends_what_it_can_and_stops_nothing_in_i
     await hall.restart()
     row = await hall.after(5 * HOUR)
     other = await hall.row("t")
-    assert row.lease_end and other.lease_end and row.live and not row.cancelled_at and not other.cancelled_at
+    assert (
+        row.session.lease_end_reason
+        and other.session.lease_end_reason
+        and row.session.live
+        and not row.session.cancelled_at
+        and not other.session.cancelled_at
+    )
     await hall.fed.db.run(books.grant, "p", "more", credits(500), hall.clock.now)
     row = await hall.minutes(4)
-    assert row.leased_until == hall.clock.now - 3 * MINUTE + HOUR and row.held >= credits(6).micros
-    assert not (await hall.row("t")).lease_end
+    assert row.session.leased_until == hall.clock.now - 3 * MINUTE + HOUR and row.session.held >= credits(6).micros
+    assert not (await hall.row("t")).session.lease_end_reason
 
 
 async def test_a_broker_that_was_away_stops_what_still_has_no_credits_after_them(hall: Hall) -> None:
     await hall.runs(cores=9)
     await hall.restart()
     row = await hall.after(5 * HOUR)
-    assert not row.cancelled_at
+    assert not row.session.cancelled_at
     row = await hall.minutes(5)
-    assert row.state == "stopping"
+    assert row.session.state == "stopping"
 
 
 async def test_a_look_that_fails_for_one_session_ends_nothing_and_extends_the_others(
@@ -339,9 +368,9 @@ async def test_a_look_that_fails_for_one_session_ends_nothing_and_extends_the_ot
     await hall.runs("t", name="t")
     await hall.set("s", partition="gone")  # its centre's page has it no more
     row = await hall.minutes(59)
-    assert row.live and not row.cancelled_at and not row.lease_end
+    assert row.session.live and not row.session.cancelled_at and not row.session.lease_end_reason
     other = await hall.row("t")
-    assert other.leased_until is not None and other.leased_until > NOW + HOUR
+    assert other.session.leased_until is not None and other.session.leased_until > NOW + HOUR
 
 
 async def test_the_dearest_copy_counts_until_one_leads(hall: Hall) -> None:
@@ -354,10 +383,10 @@ async def test_the_dearest_copy_counts_until_one_leads(hall: Hall) -> None:
 
     assert await hall.fed.db.run(elsewhere) == 2
     row = await hall.row()
-    assert row.held == credits(3).micros, "an hour at Beta costs 3"
+    assert row.session.held == credits(3).micros, "an hour at Beta costs 3"
     await hall.set("s", number=1, started_at=NOW)
     row = await hall.minutes(30)
-    assert row.held == credits(3).micros and row.leased_until == NOW + 88 * MINUTE, (
+    assert row.session.held == credits(3).micros and row.session.leased_until == NOW + 88 * MINUTE, (
         "an hour and a half at Alpha costs less"
     )
 
@@ -375,9 +404,9 @@ async def test_a_lease_of_no_length_holds_for_the_whole_walltime_and_ends_those_
     await hall.runs()
     hall.page = PAGE + '[lease]\nlength = "0"\n'
     await hall.restart()
-    assert (await hall.start("t", name="t", walltime=2 * HOUR)).held == credits(2).micros
+    assert (await hall.start("t", name="t", walltime=2 * HOUR)).session.held == credits(2).micros
     row = await hall.minutes(29)
-    assert row.leased_until is None and row.held == credits(8).micros
+    assert row.session.leased_until is None and row.session.held == credits(8).micros
     await hall.close()
 
 
@@ -393,25 +422,29 @@ async def test_what_runs_over_its_hold_is_in_flight_and_no_more_available(hall: 
 async def test_at_a_centre_it_ends_with_its_reason_and_is_charged_for_what_it_ran(world: World) -> None:
     fed = world.federation
     row = await world.submit(kind="lab", walltime=3 * HOUR)
-    await world.listens(await world.reaches(row.id, "starting"))
-    started = (await fed.lookup.get(row.id)).started_at
+    await world.listens(await world.reaches(row.session.id, "starting"))
+    started = (await fed.lookup.get(row.session.id)).copy.started_at
     assert started
     await world.until(
         lambda: (fed.clock() - started).total_seconds() >= 2
     )  # the centre's accounting knows whole seconds only
     now, little = fed.clock(), credits("0.04")
-    await fed.db.run(books.hold, "p", row.id, little - Amount(row.held), now, "as if its hour were nearly over")
-    await fed.db.run(stored.change, row.id, held=little.micros, leased_until=now + MINUTE)
+    await fed.db.run(
+        books.hold, "p", row.session.id, little - Amount(row.session.held), now, "as if its hour were nearly over"
+    )
+    await fed.db.run(stored.update, row.session.id, held=little.micros, leased_until=now + MINUTE)
     left = (await fed.db.run(books.balance, "p")).available
     await fed.db.run(books.hold, "p", "others", left, now, "all that is left")
     await fed.lease_keeper.once()
-    fresh = await fed.lookup.get(row.id)
-    assert fresh.state == "ready" and fresh.lease_end, "a broker that has just begun stops nothing"
+    fresh = await fed.lookup.get(row.session.id)
+    assert fresh.session.state == "ready" and fresh.session.lease_end_reason, (
+        "a broker that has just begun stops nothing"
+    )
     fed.lease_keeper._since = now - HOUR
     await fed.lease_keeper.once()
-    ended = await world.reaches(row.id, "charged")
-    assert ended.end_reason.startswith("Stopped because credits ran out. Project p has 0.00 credits left, and ")
-    assert ended.charged and (await fed.db.run(books.held, row.id)) == Amount(0)
+    ended = await world.reaches(row.session.id, "charged")
+    assert ended.session.end_reason.startswith("Stopped because credits ran out. Project p has 0.00 credits left, and ")
+    assert ended.session.charged and (await fed.db.run(books.held, row.session.id)) == Amount(0)
 
 
 def test_looks_come_often_enough() -> None:

@@ -14,21 +14,22 @@ from scnet_hub.display.session_states import LIVE, READY, STATES, UNTIL_READY
 from scnet_hub.domain.jobs import JobState, JobStatus
 from scnet_hub.domain.sessions import lifecycle
 from scnet_hub.domain.sessions.lifecycle import ARROWS, EVENTS, Arrow
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import SessionCopy
+from tests.builders.copies import session_copy
 
 ROOT = Path(__file__).resolve().parents[1]
 T0 = datetime(2026, 11, 23, 9, tzinfo=UTC)
 SAYS = {"waits": JobState.QUEUED, "runs": JobState.RUNNING, "ends": JobState.FAILED}
 
 
-def copy(state: str = "queued", **given: Any) -> SessionRow:
-    fields: dict[str, Any] = {name: None for name in SessionRow.__dataclass_fields__}
-    fields |= {
-        "id": "s", "number": 1, "lead": 1, "live": True, "job_live": state not in ("ended", "charged"),
-        "job_state": state, "reason": "", "request": {"walltime_s": 3600, "memory": 2**31},
-        "place_in_queue": 0, "node": "", "unknown_why": "", "asked_at": T0, "centre": "a", "job_end": "", "secret": "x",
+def copy(state: str = "queued", **given: Any) -> SessionCopy:
+    fields: dict[str, Any] = {
+        "id": "s", "number": 1, "lead": 1, "live": True, "copy_live": state not in ("ended", "charged"),
+        "copy_state": state, "reason": "", "request": {"walltime_s": 3600, "memory": 2**31},
+        "place_in_queue": 0, "node": "", "unknown_why": "", "asked_at": T0, "centre": "a", "copy_end_reason": "",
+        "secret": "x",
     }  # fmt: skip
-    return SessionRow(**(fields | given))
+    return session_copy(**(fields | given))
 
 
 def said(state: JobState, **more: Any) -> JobStatus:
@@ -39,7 +40,7 @@ def said(state: JobState, **more: Any) -> JobStatus:
 def test_every_arrow_leads_where_the_table_says(arrow: Arrow) -> None:
     assert lifecycle.step(arrow.before, arrow.event) == arrow.then
     if arrow.event in SAYS:
-        assert lifecycle.after(copy(arrow.before), said(SAYS[arrow.event]))["job_state"] == arrow.then
+        assert lifecycle.after(copy(arrow.before), said(SAYS[arrow.event]))["state"] == arrow.then
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -64,7 +65,7 @@ def test_unknown_is_a_mark_that_keeps_the_state_and_its_since(state: str) -> Non
     assert marked == {"unknown_since": T0, "unknown_why": "the network is cut"}
     again = copy(state, unknown_since=T0 - timedelta(hours=1), unknown_why="the network is cut")
     change = lifecycle.after(again, said(JobState.UNKNOWN, reason="it answers, and has no such job"))
-    assert change == {"unknown_why": "it answers, and has no such job"} and not lifecycle.event_line(again, change)
+    assert change == {"unknown_why": "it answers, and has no such job"} and not lifecycle.event_line(again.copy, change)
 
 
 def test_forgotten_counts_from_the_first_answer_without_it_and_ends_with_an_answer_that_is_none() -> None:
@@ -83,19 +84,19 @@ def test_forgotten_counts_from_the_first_answer_without_it_and_ends_with_an_answ
         ([copy("queued"), copy("submitted", number=2)], 1),
         ([copy("queued", unknown_since=T0), copy("submitted", number=2)], 2),
         ([copy("queued"), copy("queued", number=2)], 1),
-        ([copy("ended", job_ended_at=T0), copy("intent", number=2)], 2),
+        ([copy("ended", copy_ended_at=T0), copy("intent", number=2)], 2),
         (
             [
                 copy("ready", ready_at=T0, unknown_since=T0),
-                copy("stopping", number=2, ready_at=T0, job_cancelled_at=T0),
+                copy("stopping", number=2, ready_at=T0, copy_cancelled_at=T0),
             ],
             1,
         ),
-        ([copy("stopping", job_cancelled_at=T0), copy("submitted", number=2)], 2),
-        ([copy("ended", job_ended_at=T0 + timedelta(1)), copy("ended", number=2, job_ended_at=T0)], 1),
+        ([copy("stopping", copy_cancelled_at=T0), copy("submitted", number=2)], 2),
+        ([copy("ended", copy_ended_at=T0 + timedelta(1)), copy("ended", number=2, copy_ended_at=T0)], 1),
     ],
 )
-def test_which_copy_leads(rows: list[SessionRow], number: int) -> None:
+def test_which_copy_leads(rows: list[SessionCopy], number: int) -> None:
     assert lifecycle.lead(rows).number == number
 
 

@@ -21,7 +21,7 @@ from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
 from scnet_hub.domain.placement import record
 from scnet_hub.domain.placement.placement import Offer, Placement, place, soonest
 from scnet_hub.domain.sessions import records
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.domain.standard.centre import Maintenance, parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.services.federation import Federation
@@ -94,7 +94,7 @@ def fed(tmp_path: Path) -> Iterator[Federation]:
 def anew(fed: Federation, tx: Tx, request: JobRequest, now: datetime) -> Placement:
     """The decision on all offers as they are, from all live copies."""
     rows = stored.live_copies(tx)
-    there = {name: [new_copy(row) for row in rows if row.centre == name] for name in fed.centres}
+    there = {name: [new_copy(row) for row in rows if row.copy.centre == name] for name in fed.centres}
     refused = {
         **fed.load.refusals(now),
         **account_links.refusals(tx, [centre.spec for centre in fed.centres.values()], request.person),
@@ -109,8 +109,8 @@ def anew(fed: Federation, tx: Tx, request: JobRequest, now: datetime) -> Placeme
     return place(request, offers, now=now, policy=weighed, forecast=fed.placing.forecasts.forecast)
 
 
-def new_copy(row: SessionRow) -> records.NewCopy:
-    return records.NewCopy(row.centre, row.partition, row.submitted_at, row.request)
+def new_copy(row: SessionCopy) -> records.NewCopy:
+    return records.NewCopy(row.copy.centre, row.copy.partition, row.copy.submitted_at, row.session.request)
 
 
 def something_happens(fed: Federation, tx: Tx, random: Random, now: datetime) -> None:
@@ -133,9 +133,11 @@ def something_happens(fed: Federation, tx: Tx, random: Random, now: datetime) ->
         case 6:
             known.paced(random.choice((1.0, 100.0)))
         case 7 if row:
-            stored.change(tx, row.id, row.number, submitted_at=now - timedelta(seconds=random.choice((0, 0, 5))))
+            stored.update_copy(
+                tx, row.session.id, row.copy.number, submitted_at=now - timedelta(seconds=random.choice((0, 0, 5)))
+            )
         case 8 if row:
-            stored.change(tx, row.id, row.number, job_live=False)
+            stored.update_copy(tx, row.session.id, row.copy.number, live=False)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -187,9 +189,9 @@ def test_a_class_that_presses_start_at_once_is_spread(fed: Federation) -> None:
             request = JobRequest(person=person, project="sea", cores=2)
             expected = anew(fed, tx, replace(request, near=""), NOW).best
             row = fed.submission._begin(tx, f"id-{person}", request, PAYLOAD)
-            assert isinstance(row, SessionRow) and expected
-            assert (row.centre, row.partition) == (expected.offer.centre, expected.offer.partition)
-            went[row.centre, row.partition] += 1
+            assert isinstance(row, SessionCopy) and expected
+            assert (row.copy.centre, row.copy.partition) == (expected.offer.centre, expected.offer.partition)
+            went[row.copy.centre, row.copy.partition] += 1
     assert all(went[centre, "cpu"] >= 8 for centre in "abc") and sum(went.values()) == 40
     with fed.db.engine.begin() as tx:
         assert len(stored.newest_copies(tx, NOW)) == 40

@@ -35,7 +35,7 @@ async def world(short_path: Path, virtual_time: None) -> AsyncIterator[World]:
 
 async def test_a_project_may_be_kept_to_some_centres(world: World) -> None:
     row = await world.submit(project="course")
-    assert row.centre == "south"
+    assert row.copy.centre == "south"
     with pytest.raises(NoPlacement, match="project course may use south only"):
         await world.submit(project="course", name="y", centre="north")
 
@@ -47,9 +47,9 @@ async def test_a_project_may_have_a_ceiling_on_the_price(world: World) -> None:
 
 async def test_a_persons_next_lab_goes_to_where_the_last_one_was(world: World) -> None:
     first = await world.submit(kind="lab", name="", centre="south")
-    await world.listens(await world.reaches(first.id, "submitted", "queued", "starting"))
-    await world.federation.stopping.cancel(await world.reaches(first.id, "ready"))
-    await world.reaches(first.id, "charged")
+    await world.listens(await world.reaches(first.session.id, "submitted", "queued", "starting"))
+    await world.federation.stopping.cancel(await world.reaches(first.session.id, "ready"))
+    await world.reaches(first.session.id, "charged")
     again = await world.submit(kind="lab", name="")
-    assert again.centre == "south" and "your files are at South" in again.placement["reason"]
-    assert (await world.submit(name="z")).centre == "north"  # a batch job brings its files along
+    assert again.copy.centre == "south" and "your files are at South" in again.session.placement["reason"]
+    assert (await world.submit(name="z")).copy.centre == "north"  # a batch job brings its files along

@@ -21,7 +21,7 @@ from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.domain.jobs import JobRequest, LoadSnapshot
 from scnet_hub.domain.sessions.names import request_document
 from scnet_hub.domain.sessions.quotas import NOUNS, Ceiling, Use, over, refused, under
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import OverQuota, Refused
@@ -30,6 +30,7 @@ from scnet_hub.services.federation import Federation
 from scnet_hub.services.placement import quota_check
 from scnet_hub.services.projects import projects
 from scnet_hub.units import credits
+from tests.builders.copies import split
 from tests.ledger.examples import examples
 from tests.placement.build import load, node
 from tests.world import PAYLOAD
@@ -86,7 +87,7 @@ class Hub:
             known.took(LoadSnapshot(taken_at=NOW, partitions={"cpu": load(*nodes)}))
         self._count = 0
 
-    def start(self, person: str = "ada", project: str = "course", **asked: Any) -> SessionRow:
+    def start(self, person: str = "ada", project: str = "course", **asked: Any) -> SessionCopy:
         """A batch job as asked for. Raises what refuses it."""
         self._count += 1
         wanted = {"walltime": timedelta(hours=1), "kind": "batch", "name": f"n{self._count}", **asked}
@@ -142,18 +143,18 @@ def test_a_persons_ceiling_counts_all_projects(hub: Hub) -> None:
 def test_what_ended_does_not_count(hub: Hub) -> None:
     row = hub.start(cores=6)
     hub.refusal(cores=1)
-    hub.db.run_here(lambda tx: stored.change(tx, row.id, live=False))
+    hub.db.run_here(lambda tx: stored.update(tx, row.session.id, live=False))
     hub.start(cores=6)
 
 
 def test_a_centres_ceiling_sends_the_session_elsewhere_and_says_why(database: Database) -> None:
     hub = Hub(database)
-    assert hub.start("eve", "own", cores=6).centre == "north"
+    assert hub.start("eve", "own", cores=6).copy.centre == "north"
     row = hub.start(cores=3)
-    assert row.centre == "south"
-    [why] = [one["reason"] for one in row.placement["refusals"]]
+    assert row.copy.centre == "south"
+    [why] = [one["reason"] for one in row.session.placement["refusals"]]
     assert why == "The federation may use 8 cores at once there; it uses 6 and this asks for 3"
-    assert hub.start(cores=2).centre == "north"
+    assert hub.start(cores=2).copy.centre == "north"
     with pytest.raises(Refused, match="it uses 8 and this asks for 1") as said:
         hub.start("eve", "own", centre="north")
     assert said.value.code == "no-placement"
@@ -161,8 +162,8 @@ def test_a_centres_ceiling_sends_the_session_elsewhere_and_says_why(database: Da
 
 def test_each_person_has_a_ceiling_of_a_centres_own(database: Database) -> None:
     hub = Hub(database)
-    assert [hub.start("eve", "own").centre for _ in range(3)] == ["north", "north", "south"]
-    assert hub.start("ada").centre == "north"
+    assert [hub.start("eve", "own").copy.centre for _ in range(3)] == ["north", "north", "south"]
+    assert hub.start("ada").copy.centre == "north"
 
 
 def test_a_copy_counts_at_its_centre_and_its_session_once_for_its_person(database: Database) -> None:
@@ -170,14 +171,14 @@ def test_a_copy_counts_at_its_centre_and_its_session_once_for_its_person(databas
     row = hub.start("eve", "own", cores=8, centre="south")
 
     def copied(tx: Tx) -> None:
-        session = stored.get(tx, row.id)
+        session = stored.get(tx, row.session.id)
         decision = hub.fed.placing.decide(tx, JobRequest(person="eve", project="own", cores=8))[0]
         assert session and decision.best and decision.best.offer.centre == "north"
-        hub.fed.copies.add(tx, session, 2, decision, decision.best, "stalled")
+        hub.fed.copies.add(tx, session.session, 2, decision, decision.best, "stalled")
 
     database.run_here(copied)
-    assert hub.start().centre == "south"  # of north's eight cores all are used
-    assert hub.start("eve", "own", cores=4).centre == "south"
+    assert hub.start().copy.centre == "south"  # of north's eight cores all are used
+    assert hub.start("eve", "own", cores=4).copy.centre == "south"
     assert "eve uses 12" in str(hub.refusal("eve", "own"))
 
 
@@ -188,12 +189,12 @@ def test_what_a_session_takes_the_place_of_does_not_count(database: Database) ->
 
     def instead(tx: Tx) -> Refused | None:
         return hub.fed.submission.refusal(
-            tx, hub.fed.placing.decide(tx, asked, instead_of=row.id)[0], instead_of=row.id
+            tx, hub.fed.placing.decide(tx, asked, instead_of=row.session.id)[0], instead_of=row.session.id
         )
 
     assert database.run_here(instead) is None
     database.run_here(
-        lambda tx: stored.change(tx, row.id, live=False)
+        lambda tx: stored.update(tx, row.session.id, live=False)
     )  # it is over for its person, and still at the centre
     with pytest.raises(Refused, match="it uses 6"):
         hub.start(cores=6, centre="north")
@@ -231,12 +232,13 @@ def test_of_two_starts_at_once_that_only_one_fits_one_passes(database: Database)
                 waited.append(ready.wait(5))
             quota_check.check(tx, spec, project, asked)
             books.hold(tx, "course", name, credits(1), NOW, centre="north")
-            stored.insert(
-                tx, id=name, person="ada", project="course", kind="batch", name=name, state="intent", live=True,
+            own, of_copy = split(
+                id=name, person="ada", project="course", kind="batch", name=name, state="intent", live=True,
                 placement={}, request=request_document(asked), payload={}, why="", end_reason="", created_at=NOW,
                 held=1_000_000, continues="", in_line=False, cause="first", asked_at=NOW, centre="north",
                 partition="cpu", account="a", secret="", nonce="",
             )  # fmt: skip
+            stored.insert(tx, own, of_copy)
 
         return work
 

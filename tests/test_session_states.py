@@ -20,7 +20,7 @@ OTHERS = {
     "services/projects/allocations.py",  # the states of an allocation
 }
 
-OF_STATE = re.compile(r"""(\.|^|['"])(job_)?state\b(?!\.)""")
+OF_STATE = re.compile(r"""(\.|^|['"])state\b(?!\.)""")
 
 
 def test_no_other_file_names_a_state_by_itself() -> None:
@@ -40,10 +40,10 @@ def literals(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and any(map(named, ast.walk(node))) and OF_STATE.search(ast.unparse(node)):
             yield node.lineno
-        if isinstance(node, ast.keyword) and node.arg in ("state", "job_state") and named(node.value):
+        if isinstance(node, ast.keyword) and node.arg == "state" and named(node.value):
             yield node.lineno
         if isinstance(node, ast.Dict) and any(
-            isinstance(key, ast.Constant) and key.value in ("state", "job_state") and named(value)
+            isinstance(key, ast.Constant) and key.value == "state" and named(value)
             for key, value in zip(node.keys, node.values, strict=True)
         ):
             yield node.lineno
@@ -65,10 +65,11 @@ def named(node: ast.AST) -> bool:
 @pytest.mark.parametrize(
     "code",
     [
-        'if row.state == "ready": pass',
+        'if session.state == "ready": pass',
         'if one["state"] in ("queued", "x"): pass',
         'change(tx, state="ended")',
-        'x = {"job_state": "intent"}',
+        'if row.copy.state == "ready": pass',
+        'x = {"state": "intent"}',
         'PROGRESS = {"intent": 10, "queued": 30}',
         'WAITING = ("intent", "submitted")',
     ],

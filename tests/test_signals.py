@@ -81,15 +81,15 @@ async def test_a_transaction_that_runs_again_sends_its_signal_once(unsure: World
     database.again = True
     row = await unsure.submit()
     database.again = False
-    assert launched == [(row.id, 1, False)]
+    assert launched == [(row.session.id, 1, False)]
 
 
 async def test_with_nobody_connected_the_watcher_launches_a_copy_without_a_job(world: World) -> None:
     fed = world.federation
     fed.runtime.signals.launch = Signal()
     row = await world.submit()
-    assert row.job_id == ""
+    assert row.copy.job_id == ""
     late = fed.clock() - UNLAUNCHED - timedelta(seconds=1)
-    await fed.db.run(lambda tx: stored.change(tx, row.id, 1, asked_at=late))
-    await world.reaches(row.id, "submitted", "queued", "starting", "running")
-    assert world.jobs(row.id) == 1
+    await fed.db.run(lambda tx: stored.update_copy(tx, row.session.id, 1, asked_at=late))
+    await world.reaches(row.session.id, "submitted", "queued", "starting", "running")
+    assert world.jobs(row.session.id) == 1

@@ -26,6 +26,7 @@ from scnet_hub.services.accounting import books
 from scnet_hub.services.reporting.reports import Reports
 from scnet_hub.services.reporting.usage_question import Question
 from scnet_hub.units import CREDIT, credits
+from tests.builders.copies import split
 
 PAGE = """
 id = "{0}"
@@ -75,17 +76,18 @@ class Hub:
         live = cost is None
         copy = {
             "cause": "first", "asked_at": at, "centre": centre, "partition": "cpu", "account": "a", "secret": "",
-            "nonce": "", "job_state": "running" if live else "settled", "job_live": live, "started_at": at,
+            "nonce": "", "copy_state": "running" if live else "settled", "copy_live": live, "started_at": at,
         }  # fmt: skip
         request = {"cores": 2, "gpus": 0, "gpu_model": "", "memory": 0, "walltime_s": 36000}
 
         def write(tx: Tx) -> None:
-            stored.insert(
-                tx, id=name, person=person, project=project, kind="batch", name=f"job {name}",
+            own, of_copy = split(
+                id=name, person=person, project=project, kind="batch", name=f"job {name}",
                 state="queued" if live else "charged", live=live, request=request, placement={}, payload={}, why="",
                 end_reason="", created_at=at, held=10_000_000, continues="", in_line=False,
                 charged=None if cost is None else credits(cost).micros, **copy,
             )  # fmt: skip
+            stored.insert(tx, own, of_copy)
             books.hold(tx, project, name, credits(10), at, centre=centre)
             if cost is not None:
                 books.charge(tx, project, name, centre, credits(cost), at, f"formula of {name}", now=at + HOUR)

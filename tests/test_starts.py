@@ -1,7 +1,6 @@
 """What a centre is told to start a session: addresses as its nodes reach them, and secrets in the file only."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -9,6 +8,7 @@ from scnet_hub.domain.sessions import start_file
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import SpecError
+from tests.builders.copies import session_copy
 
 PAGE = """
 id = "b"
@@ -40,17 +40,11 @@ ENV = {
 }
 
 
-class Row:
-    """As much of a session's row as is asked for."""
-
-    id, account, centre, partition, project, kind = "x1", "u4711", "b", "batch", "climate", "lab"
-    number = 1
-    secret = "n0nce"
-    payload: dict[str, Any] = {"argv": ["jupyterhub-singleuser"], "env": ENV}  # noqa: RUF012
-    request: dict[str, Any] = {"person": "ada", "project": "climate", "cores": 2, "walltime_s": 3600}  # noqa: RUF012
-
-
-ROW: Any = Row()
+ROW = session_copy(
+    id="x1", account="u4711", centre="b", partition="batch", project="climate", kind="lab", secret="n0nce",
+    payload={"argv": ["jupyterhub-singleuser"], "env": ENV},
+    request={"person": "ada", "project": "climate", "cores": 2, "walltime_s": 3600},
+)  # fmt: skip
 
 
 def test_a_session_behind_the_login_node_calls_the_hub_there_and_its_person_stays_outside() -> None:
@@ -73,15 +67,8 @@ def test_a_session_is_told_after_how_long_without_use_it_ends(page: str, told: s
 
 
 def test_a_session_knows_what_it_has_on_one_node_by_jupyterhubs_names() -> None:
-    row: Any = Row()
-    row.request = {
-        "person": "ada",
-        "project": "climate",
-        "cores": 8,
-        "memory": 64 * 2**30,
-        "nodes": 4,
-        "walltime_s": 3600,
-    }
+    request = {**ROW.session.request, "cores": 8, "memory": 64 * 2**30, "nodes": 4}
+    row = ROW._replace(session=replace(ROW.session, request=request))
     env = ADDRESSES.start_file(SPEC, row, "")["env"]
     assert (env["CPU_LIMIT"], env["MEM_LIMIT"]) == ("2", str(16 * 2**30))
     env = ADDRESSES.start_file(SPEC, ROW, "")["env"]

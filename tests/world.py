@@ -22,7 +22,7 @@ from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.demo.embedded import EmbeddedCentre, Settings, centre_toml
 from scnet_hub.domain.commands import Command, Completed
 from scnet_hub.domain.jobs import JobRequest
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.domain.standard.centre import CentreSpec, parse_centre
 from scnet_hub.domain.standard.federation import parse_federation
 from scnet_hub.errors import Unreachable
@@ -155,17 +155,17 @@ class World:
         for centre in self.centres.values():
             centre.forget()
 
-    async def submit(self, **options: Any) -> SessionRow:
+    async def submit(self, **options: Any) -> SessionCopy:
         request = JobRequest(**{"person": "ada", "project": "p", "kind": "batch", "name": "x", **options})
         row, _ = await self.federation.submission.submit(request, PAYLOAD)
         return row
 
-    async def reaches(self, session_id: str, *states: str) -> SessionRow:
-        async def there() -> SessionRow | None:
+    async def reaches(self, session_id: str, *states: str) -> SessionCopy:
+        async def there() -> SessionCopy | None:
             row = await self.federation.lookup.get(session_id)
-            return row if row.state in states else None
+            return row if row.session.state in states else None
 
-        row: SessionRow = await self.until(there)
+        row: SessionCopy = await self.until(there)
         return row
 
     async def until(self, true: Callable[[], Any], seconds: float = 30) -> Any:
@@ -191,17 +191,17 @@ class World:
     async def free(self, centre: str, job: str) -> None:
         self.centres[centre].ask("scancel", job)
 
-    async def copies(self, session_id: str) -> list[SessionRow]:
+    async def copies(self, session_id: str) -> list[SessionCopy]:
         return await self.federation.db.run(stored.copies_of, session_id)
 
     async def log(self, session_id: str) -> str:
         return "\n".join(said for _, said in (await self.federation.db.run(stored.log, [session_id]))[session_id])
 
-    async def listens(self, row: SessionRow, port: int = 5000) -> None:
+    async def listens(self, row: SessionCopy, port: int = 5000) -> None:
         """Calls home as this copy's first process does when its port listens."""
-        host = self.federation.centres[row.centre].spec.session.host
-        news = {"nonce": row.secret, "phase": "listening", "host": host, "port": port, "node": "n"}
-        await self.federation.call_home.call_home(row.id, news)
+        host = self.federation.centres[row.copy.centre].spec.session.host
+        news = {"nonce": row.copy.secret, "phase": "listening", "host": host, "port": port, "node": "n"}
+        await self.federation.call_home.call_home(row.session.id, news)
 
     def jobs(self, session_id: str) -> int:
         """How many jobs of that session's name the centres ever saw."""

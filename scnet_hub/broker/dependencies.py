@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
 
 from ..domain.paging import MOST
-from ..domain.sessions.records import SessionRow
+from ..domain.sessions.records import SessionCopy
 from ..errors import BadOption, NotEntitled, NotFound
 from ..services.federation import Federation
 from ..services.settlement.answers import Reader
@@ -88,17 +88,17 @@ def name_of(operator: Caller) -> str:
     return operator.person or "an operator"
 
 
-async def own_session(fed: Fed, who: Who, session_id: str) -> SessionRow:
+async def own_session(fed: Fed, who: Who, session_id: str) -> SessionCopy:
     """The session of that id, if the caller may see it; for all others it does not exist."""
     row = await fed.lookup.get(session_id)
-    if who.scope and row.person != who.scope:
+    if who.scope and row.session.person != who.scope:
         raise NotFound(
             f"There is no session {session_id[:40]!r}.", hint="`scnet sessions` lists yours.", code="unknown-session"
         )
     return row
 
 
-OwnSession = Annotated[SessionRow, Depends(own_session)]
+OwnSession = Annotated[SessionCopy, Depends(own_session)]
 
 
 async def reader(fed: Fed, who: Who) -> Reader:

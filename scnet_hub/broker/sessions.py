@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Response
 
 from ..domain.sessions import requests
-from ..domain.sessions.records import SessionRow
+from ..domain.sessions.records import SessionCopy
 from ..errors import BadOption, NotEntitled, plain
 from ..services import documents
 from ..services.documents import iso
@@ -68,9 +68,9 @@ async def start_session(fed: Fed, who: Who, body: Annotated[Json, Depends(Option
     return answer(await one(fed, who, row), 201 if new else 200)
 
 
-async def one(fed: Federation, who: Caller, row: SessionRow) -> Json:
+async def one(fed: Federation, who: Caller, row: SessionCopy) -> Json:
     document = (await fed.reports.sessions([row], whole=True))[0]
-    return document | {"token": documents.token(row)} if who.hub else document
+    return document | {"token": documents.token(row.session)} if who.hub else document
 
 
 @router.get("/sessions/{session_id}", response_model=Session)
@@ -86,7 +86,7 @@ async def get_session(
     if wait:
         turn: Turn = request.scope[TURN]
         async with turn.rest():  # it costs nothing until something changes
-            row = await fed.lookup.wait(row.id, seen, wait)
+            row = await fed.lookup.wait(row.session.id, seen, wait)
     return answer(await one(fed, who, row))
 
 
@@ -115,23 +115,22 @@ async def stop_session(
 )
 async def continue_session(fed: Fed, who: Who, row: OwnSession) -> Response:
     """The next session of a Lab, at the same centre and in the same folder: it takes the name over when it listens."""
-    row, new = await fed.continuation.next(row)
+    row, new = await fed.continuation.next(row.session)
     return answer(await one(fed, who, row), 201 if new else 200)
 
 
 @router.post("/sessions/{session_id}/write-off", response_model=Session, openapi_extra=refuses("unknown-session"))
 async def write_off_session(session_id: str, fed: Fed, who: Operator) -> Response:
     """An operator's word that a centre has lost all that it had of this session: nothing is charged."""
-    await fed.stopping.write_off_all(
-        await fed.lookup.get(session_id), "Written off by the federation's operators: not charged."
-    )
+    row = await fed.lookup.get(session_id)
+    await fed.stopping.write_off_all(row.session.id, "Written off by the federation's operators: not charged.")
     return answer(await one(fed, who, await fed.lookup.get(session_id)))
 
 
 @router.get("/sessions/{session_id}/log", response_model=Log, openapi_extra=refuses("wrong-file", *CENTRES))
 async def get_session_log(fed: Fed, row: OwnSession, size: Annotated[int, Query(ge=1, le=MAX_BODY)] = 4000) -> Response:
     """The last `size` bytes of the job's output."""
-    return answer({"log": await fed.files.tail(row, size)})
+    return answer({"log": await fed.files.tail(row.copy, size)})
 
 
 @router.post(

@@ -23,7 +23,7 @@ from ..domain.pricing.quotes import Quote
 from ..domain.pricing.tariffs import NoPrice
 from ..domain.sessions.lifecycle import walltime_end
 from ..domain.sessions.names import request_document
-from ..domain.sessions.records import TOKEN, BriefRow, SessionRow
+from ..domain.sessions.records import TOKEN, BriefRow, Session, SessionCopy
 from ..domain.standard.centre import Announcement, PartitionSpec
 from ..units import MICRO, Amount
 from .accounting.audit import Audit
@@ -42,7 +42,7 @@ def number(amount: Amount | int) -> float:
     return round((amount if isinstance(amount, int) else amount.micros) / MICRO, 6)
 
 
-def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime) -> Json:
+def centre(known: Known, rows: Sequence[SessionCopy], account: str, now: datetime) -> Json:
     """Returns a centre. `account` is the caller's own there, "" if none is linked."""
     snapshot = known.snapshot
     loads = {name: load for name, load in snapshot.partitions.items()} if snapshot else {}
@@ -71,7 +71,7 @@ def centre(known: Known, rows: Sequence[SessionRow], account: str, now: datetime
         "taken_at": iso(snapshot.taken_at) if snapshot else None,
         "age_s": round((now - snapshot.taken_at).total_seconds(), 1) if snapshot else None,
         **totals,
-        "my_sessions": sum(row.centre == known.spec.id for row in rows),
+        "my_sessions": sum(row.copy.centre == known.spec.id for row in rows),
         "partitions": partitions,
     }
 
@@ -153,27 +153,31 @@ def placement(decision: Placement, available: Amount | None = None) -> Json:
 
 
 def session(
-    row: SessionRow,
+    row: SessionCopy,
     known: Known | None,
     events: Sequence[tuple[datetime, str]] = (),
     in_flight: Amount = Amount(0),
     *,
     warnings: Sequence[Notice] = (),
 ) -> Json:
-    held = row.held if row.state != CHARGED else 0
+    session, copy = row
+    held = session.held if session.state != CHARGED else 0
     return {
-        **{name: getattr(row, name) for name in _PLAIN},
-        "centre_name": known.spec.name if known else row.centre,
-        "cores": row.request["cores"],
-        "memory": row.request["memory"],
-        "gpus": row.request["gpus"],
-        "walltime_s": row.request["walltime_s"],
-        **{name: iso(getattr(row, name)) for name in _TIMES},
-        "expires_at": iso(walltime_end(row)),
-        "stops_at": iso(leases.stops_at(row.leased_until, row.lease_end)) if row.live else None,
+        **{name: getattr(session, name) for name in _OF_SESSION},
+        **{name: getattr(copy, name) for name in _OF_COPY},
+        "lease_end": session.lease_end_reason,
+        "centre_name": known.spec.name if known else copy.centre,
+        "cores": session.request["cores"],
+        "memory": session.request["memory"],
+        "gpus": session.request["gpus"],
+        "walltime_s": session.request["walltime_s"],
+        **{name: iso(getattr(session, name)) for name in _TIMES_OF_SESSION},
+        **{name: iso(getattr(copy, name)) for name in _TIMES_OF_COPY},
+        "expires_at": iso(walltime_end(session, copy.started_at)),
+        "stops_at": iso(leases.stops_at(session.leased_until, session.lease_end_reason)) if session.live else None,
         "held": number(max(0, held - in_flight.micros)),
         "in_flight": number(in_flight),
-        "charged": None if row.charged is None else number(row.charged),
+        "charged": None if session.charged is None else number(session.charged),
         "events": [{"at": iso(at), "message": message} for at, message in events],
         "warnings": [warning(one) for one in warnings],
     }
@@ -188,36 +192,38 @@ def brief(row: BriefRow, known: Known | None) -> Json:
         "host": row.host, "port": row.port, "place_in_queue": row.place_in_queue, "reason": row.reason, "why": row.why,
         "end_reason": row.end_reason, "cores": row.request["cores"], "gpus": row.request["gpus"],
         "created_at": iso(row.created_at), "started_at": iso(row.started_at), "unknown_since": iso(row.unknown_since),
-        "expires_at": iso(walltime_end(row)),
+        "expires_at": iso(walltime_end(row, row.started_at)),
     }  # fmt: skip
 
 
-def token(row: SessionRow) -> str:
+def token(session: Session) -> str:
     """Returns the session's own token, which the hub gave it: a re-joined session keeps it, and the hub revokes it at
     the end."""
-    return str(row.payload.get("env", {}).get(TOKEN, ""))
+    return str(session.payload.get("env", {}).get(TOKEN, ""))
 
 
 def warning(one: Notice) -> Json:
     return {"code": one.code, "message": one.message, "at": iso(one.at)}
 
 
-def copy(row: SessionRow, centre_name: str) -> Json:
+def copy(row: SessionCopy, centre_name: str) -> Json:
     """Returns one of a session's jobs at the centres."""
+    one = row.copy
     return {
-        "number": row.number, "cause": row.cause, "leads": row.leads, "centre": row.centre, "centre_name": centre_name,
-        "partition": row.partition, "state": row.job_state, "live": row.job_live, "job_id": row.job_id,
-        "asked_at": iso(row.asked_at), "started_at": iso(row.started_at), "ended_at": iso(row.job_ended_at),
-        "reason": row.reason, "place_in_queue": row.place_in_queue, "unknown_since": iso(row.unknown_since),
-        "unknown_why": row.unknown_why, "end_reason": row.job_end,
+        "number": one.number, "cause": one.cause, "leads": row.leads, "centre": one.centre, "centre_name": centre_name,
+        "partition": one.partition, "state": one.state, "live": one.live, "job_id": one.job_id,
+        "asked_at": iso(one.asked_at), "started_at": iso(one.started_at), "ended_at": iso(one.ended_at),
+        "reason": one.reason, "place_in_queue": one.place_in_queue, "unknown_since": iso(one.unknown_since),
+        "unknown_why": one.unknown_why, "end_reason": one.end_reason,
     }  # fmt: skip
 
 
-def successor(row: SessionRow, centre_name: str) -> Json:
+def successor(row: SessionCopy, centre_name: str) -> Json:
     """Returns the session that continues another, as shown in the other's document."""
+    one = row.session
     return {
-        "id": row.id, "state": row.state, "live": row.live, "centre": row.centre, "centre_name": centre_name,
-        "end_reason": row.end_reason,
+        "id": one.id, "state": one.state, "live": one.live, "centre": row.copy.centre, "centre_name": centre_name,
+        "end_reason": one.end_reason,
     }  # fmt: skip
 
 
@@ -229,21 +235,21 @@ def orphan(one: Orphan) -> Json:
     }  # fmt: skip
 
 
-def forgotten(row: SessionRow, known: Known) -> Json:
+def forgotten(row: SessionCopy, known: Known) -> Json:
     """Returns a session whose centre answers without its job; `settles_at` is when the session will be written off."""
-    assert row.forgotten_since is not None
-    settles_at = row.forgotten_since + timedelta(seconds=known.spec.watch.forget_after)
+    one = row.copy
+    assert one.forgotten_since is not None
+    settles_at = one.forgotten_since + timedelta(seconds=known.spec.watch.forget_after)
     return {
-        "id": row.id, "number": row.number, "person": row.person, "centre": row.centre, "job_id": row.job_id,
-        "since": iso(row.forgotten_since), "why": row.unknown_why, "settles_at": iso(settles_at),
+        "id": one.session, "number": one.number, "person": row.session.person, "centre": one.centre,
+        "job_id": one.job_id, "since": iso(one.forgotten_since), "why": one.unknown_why, "settles_at": iso(settles_at),
     }  # fmt: skip
 
 
-_PLAIN = (
-    "id", "version", "person", "project", "kind", "name", "state", "live", "continues", "centre", "partition", "job_id",
-    "node", "host", "port", "place_in_queue", "reason", "why", "unknown_why", "end_reason", "lease_end",
-)  # fmt: skip
-_TIMES = ("unknown_since", "created_at", "submitted_at", "started_at", "ready_at", "ended_at", "leased_until")
+_OF_SESSION = ("id", "version", "person", "project", "kind", "name", "state", "live", "continues", "why", "end_reason")
+_OF_COPY = ("centre", "partition", "job_id", "node", "host", "port", "place_in_queue", "reason", "unknown_why")
+_TIMES_OF_SESSION = ("created_at", "ready_at", "ended_at", "leased_until")
+_TIMES_OF_COPY = ("unknown_since", "submitted_at", "started_at")
 
 
 def balance(project: ProjectRow, money: Balance, in_flight: Amount, ending: Sequence[str] = ()) -> Json:

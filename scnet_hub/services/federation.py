@@ -19,7 +19,7 @@ from ..adapters.transport.transport import Means
 from ..domain.centres.health import Asked
 from ..domain.centres.state import Load
 from ..domain.sessions import start_file
-from ..domain.sessions.records import SessionRow
+from ..domain.sessions.records import Copy, SessionCopy
 from ..domain.standard.centre import READ_AGAIN, CentreSpec
 from ..domain.standard.federation import FederationSpec
 from ..errors import CentreError, NotStored, ScnetError, SpecError
@@ -115,8 +115,8 @@ class Federation:
             centre.observe = partial(self._asked, name)
         self._applied = False
 
-    async def _take_status(self, row: SessionRow, status: Any) -> None:
-        await self.watchers[row.centre].take_status(row, status)
+    async def _take_status(self, row: SessionCopy, status: Any) -> None:
+        await self.watchers[row.copy.centre].take_status(row, status)
 
     def _asked(self, centre: str, step: Asked) -> None:
         self.metrics.asked(centre, step)
@@ -130,17 +130,17 @@ class Federation:
         """Applies the federation's page, takes over the work of an earlier broker, and starts to watch the centres."""
         await self._apply_pages()
         live = await self.db.query(stored.live_copies)
-        for row in live:
-            if row.centre not in self.centres:
+        for session, copy in live:
+            if copy.centre not in self.centres:
                 raise SpecError(
-                    f"Session {row.id} of {row.person} is at centre {row.centre!r}, which the federation's page "
-                    "no longer has.",
+                    f"Session {session.id} of {session.person} is at centre {copy.centre!r}, which the federation's "
+                    "page no longer has.",
                     hint="Put the centre back until its sessions have ended and are charged.",
                 )
-            if not row.job_id:
-                self.launcher.begin(row.id, row.number, True)
+            if not copy.job_id:
+                self.launcher.begin(session.id, copy.number, True)
         for name, watcher in self.watchers.items():
-            self.own(self._keep_forwards(name, [row for row in live if row.centre == name and row.address]))
+            self.own(self._keep_forwards(name, [copy for _, copy in live if copy.centre == name and copy.address]))
             self.own(watcher.run())
         self.own(self._keep_writable())
         for service in self.background:
@@ -176,11 +176,11 @@ class Federation:
         if not self._applied:
             await self._apply_pages()
 
-    async def _keep_forwards(self, centre: str, rows: list[SessionRow]) -> None:
+    async def _keep_forwards(self, centre: str, copies: list[Copy]) -> None:
         """Restores the forwards after a restart: those of live sessions stay (they lasted if their master did), others
         are closed. The way back to the hub is opened now, before the first person waits for it."""
         try:
-            await self.centres[centre].transport.keep([address(row) for row in rows])
+            await self.centres[centre].transport.keep([address(copy) for copy in copies])
             await self.centres[centre].transport.hub_url()
         except CentreError as error:
             log.warning("%s: forwards cannot be set up, will be tried again: %s", centre, error)

@@ -13,14 +13,14 @@ from .door import by
 
 async def test_a_decision_is_its_persons_and_the_operators(world: World, door: httpx.AsyncClient) -> None:
     row = await world.submit()
-    mine = await door.get(f"decisions/{row.id}", headers=by("ada"))
+    mine = await door.get(f"decisions/{row.session.id}", headers=by("ada"))
     assert (
         mine.status_code == 200
-        and mine.json()["session"] == row.id
-        and mine.json()["decisions"][0]["reason"] == row.why
+        and mine.json()["session"] == row.session.id
+        and mine.json()["decisions"][0]["reason"] == row.session.why
     )
-    assert (await door.get(f"decisions/{row.id}", headers=by("olga"))).status_code == 200
-    other, unknown = [await door.get(f"decisions/{wanted}", headers=by("eve")) for wanted in (row.id, "nobody")]
+    assert (await door.get(f"decisions/{row.session.id}", headers=by("olga"))).status_code == 200
+    other, unknown = [await door.get(f"decisions/{wanted}", headers=by("eve")) for wanted in (row.session.id, "nobody")]
     assert (
         (other.status_code, other.json()["code"])
         == (unknown.status_code, unknown.json()["code"])
@@ -31,12 +31,12 @@ async def test_a_decision_is_its_persons_and_the_operators(world: World, door: h
 
 async def test_a_replay_is_guarded_the_same_and_names_the_policies(world: World, door: httpx.AsyncClient) -> None:
     row = await world.submit()
-    again = await door.get(f"decisions/{row.id}/replay", headers=by("ada"), params={"policy": "cheapest"})
+    again = await door.get(f"decisions/{row.session.id}/replay", headers=by("ada"), params={"policy": "cheapest"})
     assert (
         again.status_code == 200 and again.json()["logged"]["policy"] == "soonest" and again.json()["placement"]["best"]
     )
-    assert (await door.get(f"decisions/{row.id}/replay", headers=by("eve"))).status_code == 404
-    wrong = await door.get(f"decisions/{row.id}/replay", headers=by("ada"), params={"policy": "dice"})
+    assert (await door.get(f"decisions/{row.session.id}/replay", headers=by("eve"))).status_code == 404
+    wrong = await door.get(f"decisions/{row.session.id}/replay", headers=by("ada"), params={"policy": "dice"})
     assert (wrong.status_code, wrong.json()["code"]) == (400, "bad-option") and "soonest" in wrong.json()["hint"]
 
 

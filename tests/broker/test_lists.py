@@ -25,11 +25,15 @@ async def test_sessions_come_in_pages_and_ended_ones_behind_the_last(world: Worl
         rows.append(await world.submit(name=f"x{number}"))
         await world.passes(1)
     first = (await door.get("sessions?limit=2&all=1", headers=by("ada"))).json()
-    assert [one["id"] for one in first["sessions"]] == [row.id for row in rows[:2]] and first["next"] == rows[1].id
-    await world.federation.stopping.cancel(await world.federation.lookup.get(rows[0].id))
-    await world.reaches(rows[0].id, "ended", "charged")
+    assert [one["id"] for one in first["sessions"]] == [row.session.id for row in rows[:2]] and first["next"] == rows[
+        1
+    ].session.id
+    await world.federation.stopping.cancel(await world.federation.lookup.get(rows[0].session.id))
+    await world.reaches(rows[0].session.id, "ended", "charged")
     second = (await door.get(f"sessions?limit=2&all=1&after={first['next']}", headers=by("ada"))).json()
-    assert [one["id"] for one in second["sessions"]] == [rows[2].id, rows[0].id] and second["next"] is None
+    assert [one["id"] for one in second["sessions"]] == [rows[2].session.id, rows[0].session.id] and second[
+        "next"
+    ] is None
     assert (await door.get("sessions?kind=lab", headers=by("ada"))).json()["sessions"] == []
     brief = (await door.get("sessions?brief=1&limit=2000", headers=by("h" * 64))).json()["sessions"]
     assert brief[0]["token"] == "t0ken" and "events" not in brief[0] and brief[0]["warnings"] == []
@@ -43,10 +47,17 @@ async def test_anothers_session_is_no_place_where_a_page_begins(world: World, do
     for brief in ("0", "1"):
         asked = [
             await door.get("sessions", params={"after": after, "brief": brief}, headers=by(who))
-            for who, after in (("eve", row.id), ("eve", "nosuchsession"), ("ada", row.id), ("olga", row.id))
+            for who, after in (
+                ("eve", row.session.id),
+                ("eve", "nosuchsession"),
+                ("ada", row.session.id),
+                ("olga", row.session.id),
+            )
         ]
         assert [one.status_code for one in asked] == [400, 400, 200, 200]
-        assert asked[0].json()["title"].replace(row.id, "X") == asked[1].json()["title"].replace("nosuchsession", "X")
+        assert asked[0].json()["title"].replace(row.session.id, "X") == asked[1].json()["title"].replace(
+            "nosuchsession", "X"
+        )
 
 
 async def test_entries_and_usage_come_in_pages(world: World, door: httpx.AsyncClient) -> None:

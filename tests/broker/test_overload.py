@@ -36,21 +36,23 @@ async def test_a_log_that_is_a_fifo_is_refused_in_words_and_stops_no_other_reque
 ) -> None:
     world.runs(Program(stays.work, "rm -f log; mkfifo log; sleep 300"))
     row = await world.submit()
-    spec = world.federation.centres[row.centre].spec
-    log = Path(start_file.path(spec, row, "log"))
+    spec = world.federation.centres[row.copy.centre].spec
+    log = Path(start_file.path(spec, row.copy, "log"))
     await world.until(log.is_fifo)
 
     async with asyncio.timeout(30):
-        answers = await asyncio.gather(*(door.get(f"sessions/{row.id}/log", headers=by("ada")) for _ in range(20)))
+        answers = await asyncio.gather(
+            *(door.get(f"sessions/{row.session.id}/log", headers=by("ada")) for _ in range(20))
+        )
         assert {answer.status_code for answer in answers} == {409}
         assert answers[0].json()["code"] == "wrong-file" and "it is a FIFO" in answers[0].json()["title"]
         await asyncio.to_thread(int)  # asyncio's own threads are free
         assert (await door.get("sessions", headers=by("ada"))).status_code == 200
         health = await door.get("health")
         assert health.status_code == 200 and health.json()["state"] == "ok", health.text
-        await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
-        ended = await world.reaches(row.id, "ended", "charged")
-    assert not ended.live
+        await world.federation.stopping.cancel(await world.federation.lookup.get(row.session.id))
+        ended = await world.reaches(row.session.id, "ended", "charged")
+    assert not ended.session.live
 
 
 async def test_hundreds_of_pipelined_lists_are_a_few_at_a_time_and_all_others_are_answered(world: World) -> None:

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from scnet_hub.services.placement import quoting
-from tests.test_charging import START, row
+from tests.builders.copies import session_copy
+from tests.test_charging import START
 from tests.world import World
 
 from .door import by
@@ -56,10 +57,10 @@ async def test_what_fits_nowhere_has_no_quote(world: World, door: httpx.AsyncCli
 def test_what_such_sessions_used_is_a_share_of_what_they_asked_for() -> None:
     asked = {"walltime_s": 3600}
     rows = [
-        row(request=asked, started_at=START, ended_at=START + timedelta(minutes=15)),
-        row(request=asked, started_at=None, ended_at=START),
-        row(request=asked, started_at=START, ended_at=START + timedelta(minutes=61)),
-        row(request={}, started_at=START, ended_at=START),
+        session_copy(request=asked, started_at=START, ended_at=START + timedelta(minutes=15)),
+        session_copy(request=asked, started_at=None, ended_at=START),
+        session_copy(request=asked, started_at=START, ended_at=START + timedelta(minutes=61)),
+        session_copy(request={}, started_at=START, ended_at=START),
     ]  # fmt: skip
     assert [round(share, 3) for share in quoting.shares(rows)] == [0.25, 1.017]
 

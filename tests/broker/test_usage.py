@@ -30,8 +30,8 @@ async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.
         books.charge(
             tx,
             "p",
-            row.id,
-            row.centre,
+            row.session.id,
+            row.copy.centre,
             credits(0.5),
             world.federation.clock(),
             "(1 core x 0.5) credits/h x 3600 s = 0.5 credits",
@@ -41,7 +41,9 @@ async def test_usage_and_the_pace_of_spending_by_rest(world: World, door: httpx.
     await world.passes(0.001)  # less than a millionth of a credit
     found = (await door.get("usage?by=session", headers=by("ada"))).json()
     assert (found["charged"], found["person"], found["zone"]) == (0.5, "ada", "Asia/Shanghai")
-    assert found["rows"][0]["session"] == row.id and found["rows"][0]["charges"][0]["formula"].endswith("= 0.5 credits")
+    assert found["rows"][0]["session"] == row.session.id and found["rows"][0]["charges"][0]["formula"].endswith(
+        "= 0.5 credits"
+    )
     mine = (await door.get("balances", headers=by("ada"))).json()["balances"][0]
     assert mine["burn_rate"] is None and mine["runs_out_at"] is None and mine["as_of"]["settled"], (
         "an hour's use is no rate yet"
@@ -64,12 +66,22 @@ async def test_a_member_sees_their_own_rows_and_the_projects_sums(world: World, 
     def settle(tx: Tx) -> None:
         for row, amount in ((mine, 0.5), (theirs, 0.25)):
             books.charge(
-                tx, "p", row.id, row.centre, credits(amount), world.federation.clock(), f"{row.person}'s formula"
+                tx,
+                "p",
+                row.session.id,
+                row.copy.centre,
+                credits(amount),
+                world.federation.clock(),
+                f"{row.session.person}'s formula",
             )
 
     await world.federation.db.run(settle)
     own = (await door.get("entries?project=p", headers=by("ada"))).json()["entries"]
-    assert {one["session"] for one in own} == {"", mine.id} and "mary" not in str(own) and theirs.id not in str(own)
+    assert (
+        {one["session"] for one in own} == {"", mine.session.id}
+        and "mary" not in str(own)
+        and theirs.session.id not in str(own)
+    )
     project = (await door.get("projects/p", headers=by("ada"))).json()
     spent = {one["person"]: one["spent"] for one in project["members"]}
     assert spent["ada"] is not None and spent["mary"] is None and not project["sees_all"]
@@ -81,6 +93,6 @@ async def test_a_member_sees_their_own_rows_and_the_projects_sums(world: World, 
     assert (refused.status_code, refused.json()["code"]) == (403, "not-the-manager")
     for person in ("lee", "olga"):  # its manager, an operator
         all_of_it = (await door.get("entries?project=p", headers=by(person))).json()["entries"]
-        assert {mine.id, theirs.id} <= {one["session"] for one in all_of_it}
+        assert {mine.session.id, theirs.session.id} <= {one["session"] for one in all_of_it}
         assert (await door.get("usage?project=p&by=person", headers=by(person))).json()["charged"] == 0.75
     assert (await door.get("entries?project=p", headers=by("eve"))).status_code == 404

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from scnet_hub.adapters.db.database import Database, Tx
 from scnet_hub.adapters.db.queries import decisions as stored
 from scnet_hub.adapters.db.queries import sessions as stored_sessions
+from tests.builders.copies import split
 from tests.postgres import undone
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -39,7 +40,7 @@ def session(tx: Tx, name: str, **given: Any) -> None:
         "held": 0, "continues": "", "in_line": False, "cause": "first", "asked_at": NOW, "centre": "a",
         "partition": "m", "account": "", "secret": "", "nonce": "",
     }  # fmt: skip
-    stored_sessions.insert(tx, **(usual | given))
+    stored_sessions.insert(tx, *split(**(usual | given)))
 
 
 def test_a_sweep_goes_in_steps_and_leaves_what_is_young(tx: Tx) -> None:

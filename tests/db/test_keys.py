@@ -11,8 +11,9 @@ import pytest
 from scnet_hub.adapters.db.database import Database, Tx
 from scnet_hub.adapters.db.keys import MARK, Keys, add_key
 from scnet_hub.adapters.db.queries import sessions as stored
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.errors import SpecError
+from tests.builders.copies import split
 
 T0 = datetime(2026, 11, 22, 9, tzinfo=UTC)
 TOKEN, NONCE = "a-token-that-the-hub-takes", "a-nonce-that-the-broker-takes"
@@ -20,14 +21,15 @@ PAYLOAD = {"argv": ["x"], "env": {"JUPYTERHUB_API_TOKEN": TOKEN}}
 
 
 def write(tx: Tx) -> None:
-    stored.insert(
-        tx, id="s1", person="ada", project="p", kind="lab", name="", state="intent", live=True, request={"cores": 1},
+    own, of_copy = split(
+        id="s1", person="ada", project="p", kind="lab", name="", state="intent", live=True, request={"cores": 1},
         placement={}, payload=PAYLOAD, why="", end_reason="", created_at=T0, held=0, continues="", in_line=False,
         cause="first", asked_at=T0, centre="north", partition="main", account="ada", secret=NONCE, nonce="its hash",
     )  # fmt: skip
+    stored.insert(tx, own, of_copy)
 
 
-def read(db: Database) -> SessionRow:
+def read(db: Database) -> SessionCopy:
     row = db.run_here(stored.get, "s1")
     assert row is not None
     return row
@@ -43,7 +45,7 @@ def test_a_dump_of_the_database_holds_no_live_token_and_no_nonce(tmp_path: Path)
     db = Database(f"sqlite:///{path}", Keys.read(tmp_path / "secrets" / "database.keys"))
     db.open()
     db.run_here(write)
-    assert (read(db).payload, read(db).secret) == (PAYLOAD, NONCE)
+    assert (read(db).session.payload, read(db).copy.secret) == (PAYLOAD, NONCE)
     dump = files_of(path)
     assert TOKEN.encode() not in dump and NONCE.encode() not in dump and MARK.encode() in dump
     db.close()
@@ -61,7 +63,7 @@ def test_what_stood_there_in_plain_text_is_encrypted_at_the_next_start(
     before.close()
     db = Database(url, Keys.read(tmp_path / "database.keys"))
     db.open()
-    assert (read(db).payload, read(db).secret) == (PAYLOAD, NONCE)
+    assert (read(db).session.payload, read(db).copy.secret) == (PAYLOAD, NONCE)
     with db.engine.connect() as tx:
         told = [*tx.exec_driver_sql("SELECT CAST(payload AS TEXT) FROM scnet_sessions").scalars()]
         told += tx.exec_driver_sql("SELECT secret FROM scnet_copies").scalars()
@@ -92,7 +94,7 @@ def test_a_new_key_takes_over_and_the_old_one_may_go(tmp_path: Path) -> None:
     file.write_text(file.read_text().split()[0])
     db = Database(url, Keys.read(file))
     db.open()
-    assert read(db).secret == NONCE
+    assert read(db).copy.secret == NONCE
     db.close()
     file.write_text(old)
     with pytest.raises(SpecError, match=r"not in .*database\.keys"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from scnet_hub.adapters.db.database import migrate
 from scnet_hub.adapters.db.engines import make_engine
 from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.adapters.db.tables import metadata
+from scnet_hub.domain.sessions.records import Copy, Session
 from scnet_hub.errors import SpecError
 from scnet_hub.services.accounting import audit, books, sealing
 from scnet_hub.units import Amount
@@ -64,8 +65,16 @@ def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> Non
     migrate(engine)
     with engine.begin() as tx:
         row = stored.get(tx, "abcdefghijkm")
-        assert row is not None and stored.copies_of(tx, row.id) == [row]
-        assert (row.number, row.cause, row.job_id, row.job_state, row.job_live, row.secret, row.nonce) == (
+        assert row is not None and stored.copies_of(tx, row.session.id) == [row]
+        assert (
+            row.copy.number,
+            row.copy.cause,
+            row.copy.job_id,
+            row.copy.state,
+            row.copy.live,
+            row.copy.secret,
+            row.copy.nonce,
+        ) == (
             1,
             "first",
             "7",
@@ -74,7 +83,7 @@ def test_a_session_of_before_there_were_copies_has_one(engine: sa.Engine) -> Non
             "plain",
             "hash",
         )
-        assert (row.address, row.asked_at, row.used) == ("n1:5000", T0.replace(tzinfo=UTC), None)
+        assert (row.copy.address, row.copy.asked_at, row.copy.used) == ("n1:5000", T0.replace(tzinfo=UTC), None)
 
 
 def test_the_migrations_make_the_tables_of_the_page(engine: sa.Engine) -> None:
@@ -202,3 +211,76 @@ def test_two_spellings_that_can_not_be_one_person_are_refused_and_nothing_is_cha
 def _people_of(engine: sa.Engine, table: str) -> list[str]:
     with engine.connect() as connection:
         return _people(connection, table)
+
+
+def _session_at_0011(name: str, **own: Any) -> dict[str, Any]:
+    return {
+        "id": name, "version": 4, "person": "ada", "project": "p", "kind": "lab", "name": name, "request": "{}",
+        "placement": "{}", "payload": "{}", "lead": 2, "continues": "", "in_line": False, "why": "it starts there now",
+        "created_at": T0, "ready_at": T0, "held": 5, **own,
+    }  # fmt: skip
+
+
+def _copy_at_0011(session: str, number: int, **own: Any) -> dict[str, Any]:
+    return {
+        "session": session, "number": number, "cause": "stalled" if number > 1 else "first", "asked_at": T0,
+        "centre": "north", "partition": "main", "account": "ada", "secret": "", "nonce": "hash", "job_id": f"{number}",
+        "node": "", "host": "", "port": 0, "address": "", "reason": "Priority", "place_in_queue": 0, "unknown_why": "",
+        **own,
+    }  # fmt: skip
+
+
+RUNS = {"state": "ready", "live": True, "end_reason": "", "cancelled_at": None, "ended_at": None}
+LATER, LAST = T0 + timedelta(minutes=5), T0 + timedelta(minutes=9)
+BEATEN = {
+    "state": "stopping",
+    "live": True,
+    "end_reason": "Another was first.",
+    "cancelled_at": LATER,
+    "ended_at": None,
+}
+WITHDRAWN = BEATEN | {"state": "charged", "live": False, "ended_at": LATER}
+OVER = {"state": "charged", "live": False, "end_reason": "Stopped on request.", "cancelled_at": LATER, "ended_at": LAST}
+DONE = {"state": "ended", "live": False, "end_reason": "It ended.", "cancelled_at": LATER, "ended_at": LATER}
+
+
+def test_what_was_known_of_sessions_and_their_copies_stays_with_each(engine: sa.Engine) -> None:
+    """At 0011 a copy's own columns began with `job_`, because they were read in one row with the session's."""
+    before = {"state": "job_state", "live": "job_live", "end_reason": "job_end"}
+    before |= {"cancelled_at": "job_cancelled_at", "ended_at": "job_ended_at"}
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0011")
+        for name, own, copies in (("runs", RUNS, (BEATEN, RUNS)), ("over", OVER, (WITHDRAWN, DONE))):
+            ending = "Project p has 0.00 credits left." if name == "runs" else ""
+            _insert(connection, "sessions", _session_at_0011(name, lease_end=ending, **own))
+            for number, of_copy in enumerate(copies, 1):
+                given = {before[column]: value for column, value in of_copy.items()}
+                _insert(connection, "copies", _copy_at_0011(name, number, **given))
+    migrate(engine)
+    with engine.begin() as tx:
+        for name, own, copies in (("runs", RUNS, (BEATEN, RUNS)), ("over", OVER, (WITHDRAWN, DONE))):
+            rows = stored.copies_of(tx, name)
+            assert [_known(row.copy) for row in rows] == [*map(_aware, copies)]
+            assert {tuple(_known(row.session).items()) for row in rows} == {tuple(_aware(own).items())}
+            assert [(row.copy.job_id, row.copy.reason, row.leads) for row in rows] == [
+                ("1", "Priority", False),
+                ("2", "Priority", True),
+            ]
+        assert rows[0].session.lease_end_reason == ""
+        runs = stored.get(tx, "runs")
+        assert runs is not None and runs.session.lease_end_reason == "Project p has 0.00 credits left."
+        assert [(row.copy.session, row.copy.number) for row in stored.live_copies(tx, centre="north")] == [
+            ("runs", 1),
+            ("runs", 2),
+        ]
+        stored.update_copy(tx, "runs", 0, state="stopping", cancelled_at=LAST.replace(tzinfo=UTC))
+        changed = stored.get(tx, "runs")
+        assert changed is not None and (changed.session.state, changed.copy.state) == ("ready", "stopping")
+
+
+def _known(value: Session | Copy) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in RUNS}
+
+
+def _aware(own: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for name, value in own.items()}

@@ -91,15 +91,15 @@ async def world(short_path: Path, new_database: Callable[[str], str]) -> AsyncIt
 
 async def test_a_session_lives_its_whole_life_on_postgresql(world: World) -> None:
     row = await world.submit()
-    await world.reaches(row.id, "starting")
+    await world.reaches(row.session.id, "starting")
     assert (await world.federation.reports.balances("ada"))[0][0]["held"] > 0
     await world.kill()
     await world.restart()
-    assert (await world.federation.lookup.get(row.id)).state == "starting"
-    await world.federation.stopping.cancel(await world.federation.lookup.get(row.id))
-    ended = await world.reaches(row.id, "charged")
-    assert ended.charged is not None and not ended.live and world.jobs(row.id) == 1
+    assert (await world.federation.lookup.get(row.session.id)).session.state == "starting"
+    await world.federation.stopping.cancel(await world.federation.lookup.get(row.session.id))
+    ended = await world.reaches(row.session.id, "charged")
+    assert ended.session.charged is not None and not ended.session.live and world.jobs(row.session.id) == 1
     balance = (await world.federation.reports.balances("ada"))[0][0]
     assert balance["held"] == 0 and balance["available"] == pytest.approx(100 - balance["settled"])
     assert set((await world.federation.db.run(stored_entries.trial_balance)).values()) == {0}
-    assert (await world.federation.decision_log.explain(row.id, "ada"))["decisions"]
+    assert (await world.federation.decision_log.explain(row.session.id, "ada"))["decisions"]

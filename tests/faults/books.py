@@ -29,7 +29,9 @@ def _at(text: str | None) -> float | None:
 def sessions(database: Path) -> list[Session]:
     """Each as its leading copy has it."""
     rows = _rows(
-        database, "SELECT * FROM scnet_sessions s JOIN scnet_copies c ON c.session = s.id AND c.number = s.lead"
+        database,
+        "SELECT s.*, c.centre, c.node, c.reason, c.unknown_why FROM scnet_sessions s JOIN scnet_copies c "
+        "ON c.session = s.id AND c.number = s.lead",
     )
     replaced = {row["continues"] for row in rows if not row["in_line"]}
     return [
@@ -48,7 +50,7 @@ def jobs_known(database: Path) -> set[tuple[str, str, str]]:
     over."""
     return {
         (row["centre"], f"scnet-{row['session']}" + (f"-{row['number']}" if row["number"] > 1 else ""), row["job_id"])
-        for row in _rows(database, "SELECT session, number, centre, job_id FROM scnet_copies WHERE job_live")
+        for row in _rows(database, "SELECT session, number, centre, job_id FROM scnet_copies WHERE live")
     }
 
 

@@ -18,6 +18,7 @@ from scnet_hub.services.accounting import books, intake
 from scnet_hub.services.projects import allocations
 from scnet_hub.services.projects.allocations import Wish
 from scnet_hub.units import credits
+from tests.builders.copies import split
 
 from .together import Together
 
@@ -127,14 +128,15 @@ def _ran(
     wanted = JobRequest(person=person, project="tides", kind=kind, cores=cores, gpus=gpus, walltime=timedelta(hours=4))
     request = names.request_document(wanted)
     name = f"train {HOSTILE}" if cores == 5 else f"run-{session[-2:]}" if kind != "lab" else ""
-    stored.insert(
-        tx, id=session, person=person, project="tides", kind=kind, name=name if not live else "now",
+    own, of_copy = split(
+        id=session, person=person, project="tides", kind=kind, name=name if not live else "now",
         state="ready" if live else "charged", live=live, request=request, placement={}, payload={}, why="",
         end_reason="", created_at=at, held=credits(20).micros, continues="", in_line=False,
         charged=None if live else cost.amount.micros, ended_at=None if live else at + time, cause="first", asked_at=at,
-        centre=centre, partition="batch", account="a", secret="", nonce="", job_state="ready" if live else "settled",
-        job_live=live, job_id="77", started_at=at,
+        centre=centre, partition="batch", account="a", secret="", nonce="", copy_state="ready" if live else "settled",
+        copy_live=live, job_id="77", started_at=at,
     )  # fmt: skip
+    stored.insert(tx, own, of_copy)
     books.hold(tx, "tides", session, credits(20), at, centre=centre)
     if not live:
         books.charge(tx, "tides", session, centre, cost.amount, at, cost.formula, now=at + time + timedelta(minutes=1))

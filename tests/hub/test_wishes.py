@@ -87,7 +87,7 @@ def ask(client: httpx.Client, method: str, path: str, body: object = None) -> ht
     )
 
 
-def live(together: Together) -> list[records.SessionRow]:
+def live(together: Together) -> list[records.SessionCopy]:
     return together.db.run_here(stored.live, person="ada")
 
 

@@ -17,6 +17,7 @@ from scnet_hub.errors import Overdrawn
 from scnet_hub.services.accounting import audit, books
 from scnet_hub.services.projects import projects
 from scnet_hub.units import Amount
+from tests.builders.copies import split
 
 from .examples import heavy
 from .story import undone
@@ -44,7 +45,7 @@ def test_i14_i15_caps_may_come_to_more_than_the_project_has_but_nobody_passes_th
             elif running:
                 session, person, held = running.pop(who % len(running))
                 books.charge(tx, "sea", session, "alpha", Amount(min(what, held)), NOW)
-                stored.change(tx, session, charged=min(what, held), live=False)
+                stored.update(tx, session, charged=min(what, held), live=False)
                 assert sum(stored.spent_by(tx, "sea", person)) <= limits[person]
             money = books.balance(tx, "sea")
             assert money.settled.micros + money.on_hold.micros <= granted and money.available.micros >= 0
@@ -82,9 +83,10 @@ def _start(tx: Tx, session: str, person: str, micros: int, running: list[tuple[s
         assert str(Amount(micros)) in str(refused)
         return
     assert fits
-    stored.insert(
-        tx, id=session, person=person, project="sea", kind="batch", name=session, state="intent", live=True,
+    own, of_copy = split(
+        id=session, person=person, project="sea", kind="batch", name=session, state="intent", live=True,
         placement={}, request={}, payload={}, why="", end_reason="", created_at=NOW, held=micros, continues="",
         in_line=False, cause="first", asked_at=NOW, centre="alpha", partition="cpu", account="a", secret="", nonce="",
     )  # fmt: skip
+    stored.insert(tx, own, of_copy)
     running.append((session, person, micros))

@@ -21,14 +21,14 @@ from scnet_hub.domain.pricing.tariffs import Rates
 from scnet_hub.domain.usage.refunds import CHARGED, NOT_CHARGED, Outage, refund
 from scnet_hub.domain.usage.runs import Usage, live, revised, usage_of
 from scnet_hub.domain.usage.segments import amounts, meters, segments
-from scnet_hub.domain.usage.suspense import SKEW, Copy, check
+from scnet_hub.domain.usage.suspense import SKEW, SubmittedJob, check
 
 from .examples import examples
 from .runs import AT, DAY, HOUR, MINUTE, SECOND, ZONES, instants, interim, run, runs
 
 NOW = AT + 2 * HOUR
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-COPY = Copy(session="abcdefghijkm", number=1, centre="alpha", asked_at=AT - 2 * MINUTE, job_id="77")
+COPY = SubmittedJob(session="abcdefghijkm", number=1, centre="alpha", asked_at=AT - 2 * MINUTE, job_id="77")
 
 
 # ---- from a centre's accounting
@@ -377,7 +377,7 @@ def test_a_record_that_cannot_be_is_suspended_with_a_sentence(usage: Usage, word
         (replace(COPY, job_id="78"), "is job 78 there"),
     ],
 )
-def test_a_job_that_only_bears_the_name_of_a_session_is_suspended(copy: Copy | None, word: str) -> None:
+def test_a_job_that_only_bears_the_name_of_a_session_is_suspended(copy: SubmittedJob | None, word: str) -> None:
     assert word in check(run(), NOW, copy=copy, since=SINCE)
 
 

@@ -18,6 +18,7 @@ from scnet_hub.domain.usage.runs import Usage
 from scnet_hub.services.accounting import audit, books, charging, intake
 from scnet_hub.services.accounting.charging import Pages
 from scnet_hub.units import credits
+from tests.builders.copies import change, split
 from tests.ledger.runs import AT, HOUR, MINUTE
 
 NOW = AT + 12 * HOUR
@@ -33,8 +34,8 @@ cores = 64
 tariff = { core_hour = 1.2, gpu_hour = { a100 = 20, other = 10 }, minimum = 0.01 }
 """
 SETTLED = {
-    "job_state": "ended",
-    "job_live": False,
+    "copy_state": "ended",
+    "copy_live": False,
     "live": False,
     "state": "ended",
     "job_id": "77",
@@ -61,14 +62,15 @@ class Ended:
         at = AT - 2 * MINUTE
         books.grant(self.tx, "p", "x", credits(1000), at - timedelta(days=200))
         books.hold(self.tx, "p", session, credits(10), at, centre="alpha")
-        stored.insert(
-            self.tx, id=session, person="ada", project="p", kind="batch", name=session, request=copy.pop("request", {}),
+        own, of_copy = split(
+            id=session, person="ada", project="p", kind="batch", name=session, request=copy.pop("request", {}),
             placement={}, payload={}, why="",
             end_reason="", created_at=at, held=credits(10).micros, continues="", in_line=False, cause="first",
             asked_at=at, centre="alpha", secret="", nonce="", account="ada",
-            **{"state": "ended", "live": True, "partition": "batch"},
+            state="ended", live=True, partition="batch",
         )  # fmt: skip
-        stored.change(self.tx, session, **(SETTLED | copy))
+        stored.insert(self.tx, own, of_copy)
+        change(self.tx, session, **(SETTLED | copy))
         return self
 
     def came(self, *told: Usage, doubt: str = "") -> None:
@@ -81,7 +83,7 @@ class Ended:
     def charged(self) -> int | None:
         row = stored.get(self.tx, SESSION)
         assert row
-        return row.charged
+        return row.session.charged
 
     @property
     def log(self) -> str:

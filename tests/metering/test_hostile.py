@@ -24,14 +24,15 @@ from scnet_hub.errors import Refused
 from scnet_hub.services.accounting import accounting_pull, books, charging, intake, outages, suspense_decisions
 from scnet_hub.services.accounting.accounting_pull import AccountingPull
 from scnet_hub.units import credits
+from tests.builders.copies import change
 from tests.ledger.runs import AT, DAY, HOUR, MINUTE, interim, run
 from tests.postgres import undone
 
 from .ended import NOW, PAGE, SESSION, Ended, pages
 
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
-RUNS: dict[str, Any] = {"live": True, "state": "running", "job_live": True, "job_state": "running"}
-OVER: dict[str, Any] = {"live": False, "state": "ended", "job_live": False, "job_state": "ended"}
+RUNS: dict[str, Any] = {"live": True, "state": "running", "copy_live": True, "copy_state": "running"}
+OVER: dict[str, Any] = {"live": False, "state": "ended", "copy_live": False, "copy_state": "ended"}
 
 
 @pytest.fixture
@@ -174,8 +175,8 @@ def test_what_could_not_be_read_can_still_not_be_believed(ended: Ended) -> None:
 
 def test_what_comes_after_a_session_was_written_off_waits_even_if_it_was_heard_of_while_it_ran(ended: Ended) -> None:
     ended.begin(**RUNS).came(interim())
-    stored.change(ended.tx, SESSION, **OVER)
-    charging.settle_without(ended.tx, _row(ended), NOW)
+    change(ended.tx, SESSION, **OVER)
+    charging.settle_without(ended.tx, _row(ended).copy, NOW)
     ended.came(run(length=2 * HOUR))
     assert ended.charged == 0
     assert [(one.state, one.reason) for one in ended.rows if one.final] == [
@@ -191,13 +192,13 @@ def test_what_was_written_off_stays_so_when_its_old_records_are_weighed_again(en
         ended.came(run(start=None, length=timedelta()), doubt="half a row")
     else:
         ended.came(interim())
-    stored.change(ended.tx, SESSION, **OVER)
-    charging.settle_without(ended.tx, _row(ended), NOW)
+    change(ended.tx, SESSION, **OVER)
+    charging.settle_without(ended.tx, _row(ended).copy, NOW)
     charging.reckon(ended.tx, SESSION, ended.pages, NOW)
-    assert (_row(ended).charged, _row(ended).used) == (0, 0)
+    assert (_row(ended).session.charged, _row(ended).copy.used) == (0, 0)
 
 
-def _row(ended: Ended) -> records.SessionRow:
+def _row(ended: Ended) -> records.SessionCopy:
     row = stored.get(ended.tx, SESSION)
     assert row
     return row
@@ -247,7 +248,10 @@ def test_a_charge_that_is_taken_back_until_it_is_known_is_held_by_the_lots_that_
     books.grant(ended.tx, "p", "a", credits(100), AT - HOUR, expires_at=AT + DAY)
     ended.begin().came(run())
     ended.came(run(length=HOUR - MINUTE))  # another final record of the same revision
-    assert ended.charged is None and _row(ended).held == credits("4.8").micros == books.held(ended.tx, SESSION).micros
+    assert (
+        ended.charged is None
+        and _row(ended).session.held == credits("4.8").micros == books.held(ended.tx, SESSION).micros
+    )
     assert (_lots(ended)["a"].held, _lots(ended)["a"].spent, _lots(ended)["x"].held) == (credits("4.8").micros, 0, 0)
     ended.now = AT + 2 * DAY
     if booked:

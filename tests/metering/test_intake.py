@@ -19,15 +19,15 @@ from scnet_hub.adapters.db.queries import sessions as stored
 from scnet_hub.adapters.db.queries import usage as records
 from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
 from scnet_hub.domain.pricing.tariffs import Sale, Tariff, Version
-from scnet_hub.domain.sessions.records import SessionRow
 from scnet_hub.domain.usage import serialisation
 from scnet_hub.domain.usage.runs import Usage
 from scnet_hub.domain.usage.serialisation import Terms
-from scnet_hub.domain.usage.suspense import Copy, overlap
+from scnet_hub.domain.usage.suspense import SubmittedJob, overlap
 from scnet_hub.domain.usage.verdicts import Arrived, weigh
 from scnet_hub.errors import BadOption, NotFound, Refused
 from scnet_hub.services.accounting import books, charging, intake, outages, suspense_decisions
 from scnet_hub.units import Amount, credits
+from tests.builders.copies import change, session_copy
 from tests.ledger import story
 from tests.ledger.examples import examples, wired
 from tests.ledger.runs import AT, DAY, HOUR, MINUTE, SECOND, interim, run, runs
@@ -70,8 +70,7 @@ def test_prices_read_back_as_they_were() -> None:
 
 
 def _row(partition: str) -> Any:
-    fields: dict[str, Any] = {name: None for name in SessionRow.__dataclass_fields__}
-    return SessionRow(**(fields | {"id": SESSION, "number": 1, "partition": partition, "centre": "alpha"}))
+    return session_copy(id=SESSION, partition=partition, centre="alpha")
 
 
 # ---- any order, any number of times (I7), each counted once or in suspense (I8)
@@ -122,7 +121,7 @@ def test_i7_i8_any_order_and_any_repetition_give_the_same_books(engine: Engine) 
 @settings(max_examples=examples(200), deadline=None)
 @given(_bags, st.randoms(use_true_random=False))
 def test_i7_what_is_thought_of_records_does_not_depend_on_their_order(bag: list[Usage], chance: Any) -> None:
-    copies = {1: Copy(session=SESSION, number=1, centre="alpha", asked_at=AT - 2 * MINUTE, job_id="77")}
+    copies = {1: SubmittedJob(session=SESSION, number=1, centre="alpha", asked_at=AT - 2 * MINUTE, job_id="77")}
     told = []
     for order in (list(bag), list(bag)):
         chance.shuffle(order)
@@ -143,7 +142,8 @@ def _each_is_counted_or_explained(ended: Ended) -> None:
     assert len({one.identity for one in counted}) == len(counted)
     if ended.charged:
         runs = sorted((serialisation.usage_from(one.record) for one in counted), key=lambda run: run.restart)
-        terms, _ = charging.terms_of(ended.tx, stored.get(ended.tx, SESSION) or _row("batch"), ended.pages)
+        copy = (stored.get(ended.tx, SESSION) or _row("batch")).copy
+        terms, _ = charging.terms_of(ended.tx, copy, ended.pages)
         assert charging.price(runs, terms).total == Amount(ended.charged)
         assert sum(micros for _, (_, micros) in ended.charges()) == ended.charged  # type: ignore[misc]
 
@@ -311,13 +311,13 @@ def test_each_month_has_its_own_charge_and_what_runs_over_its_end_is_charged_bef
     start = datetime(2026, 11, 30, 15, tzinfo=AT.tzinfo)  # 23:00 in Shanghai
     with story.undone(engine) as tx:
         ended = Ended(tx, now=start + 2 * HOUR).begin(
-            job_state="ready", job_live=True, live=True, state="ready", asked_at=start - HOUR
+            copy_state="ready", copy_live=True, live=True, state="ready", asked_at=start - HOUR
         )
         ended.came(interim(start, 2 * HOUR))
         charging.so_far(tx, SESSION, ended.pages, start + HOUR, ended.now)
         charging.so_far(tx, SESSION, ended.pages, start + HOUR, ended.now)
         assert ended.charges() == [(start, ("centre:alpha", HOURLY))] and ended.charged is None
-        stored.change(tx, SESSION, job_state="ended", job_live=False, live=False, state="ended")
+        change(tx, SESSION, copy_state="ended", copy_live=False, live=False, state="ended")
         ended.now = start + 4 * HOUR
         ended.came(run(start, 3 * HOUR))
         assert ended.charges() == [(start, ("centre:alpha", HOURLY)), (start + HOUR, ("centre:alpha", 2 * HOURLY))]
@@ -381,7 +381,7 @@ def test_a_clock_that_was_ahead_when_the_session_was_asked_for_leaves_no_hold_st
 ) -> None:
     """The hub's clock was an hour ahead then; since it is right, what the centre says lies before the session was asked
     for."""
-    stored.change(ended.tx, SESSION, asked_at=AT + HOUR, job_id=job_id)
+    change(ended.tx, SESSION, asked_at=AT + HOUR, job_id=job_id)
     ended.came(run())
     assert (
         [one.state for one in ended.rows] == ["counted"] and ended.charged == HOURLY and ended.sums()["held:p/x"] == 0
@@ -534,7 +534,7 @@ def test_a_session_all_of_whose_records_are_dropped_gives_its_hold_back(ended: E
 def test_a_record_that_comes_after_its_session_was_written_off_waits_for_an_operator(ended: Ended) -> None:
     row = stored.get(ended.tx, SESSION)
     assert row
-    charging.settle_without(ended.tx, row, NOW)
+    charging.settle_without(ended.tx, row.copy, NOW)
     ended.came(run())
     assert (
         ended.charged == 0
@@ -565,8 +565,8 @@ def test_of_two_that_differ_one_can_be_believed(ended: Ended) -> None:
 
 def test_what_was_charged_before_records_were_kept_is_not_charged_anew_by_other_prices(ended: Ended) -> None:
     books.charge(ended.tx, "p", SESSION, "alpha", credits(3), AT, "as it was", now=NOW)
-    stored.change(
-        ended.tx, SESSION, 1, used=credits(3).micros, charged=credits(3).micros, state="charged", job_state="charged"
+    change(
+        ended.tx, SESSION, 1, used=credits(3).micros, charged=credits(3).micros, state="charged", copy_state="charged"
     )
     ended.came(run(), run(cores=-1))
     assert ended.charged == credits(3).micros and {one.state for one in ended.rows} == {"counted", "suspense"}

@@ -17,7 +17,7 @@ from scnet_hub.adapters.db.queries import manifests as stored_manifests
 from scnet_hub.adapters.db.queries import usage as records
 from scnet_hub.adapters.db.queries.manifests import ManifestRow
 from scnet_hub.domain.jobs import Ending, JobState, UsageRecord
-from scnet_hub.domain.sessions.records import SessionRow
+from scnet_hub.domain.sessions.records import SessionCopy
 from scnet_hub.domain.usage import cloud_events, serialisation
 from scnet_hub.domain.usage.manifests import Manifest
 from scnet_hub.services.accounting import accounting_pull, intake
@@ -102,11 +102,11 @@ def test_a_day_lacks_nothing_of_which_its_accounting_tells_one_thing_and_another
 # ---- at a centre
 
 
-async def used_something(world: World) -> SessionRow:
+async def used_something(world: World) -> SessionCopy:
     """A session that has run for a second by its centre's accounting, and runs."""
     row = await world.submit(centre="north")
-    row = await world.reaches(row.id, "starting", "ready")
-    asked = ("sacct", "-X", "-n", "-P", f"--jobs={row.job_id}", "-o", "elapsedraw")
+    row = await world.reaches(row.session.id, "starting", "ready")
+    asked = ("sacct", "-X", "-n", "-P", f"--jobs={row.copy.job_id}", "-o", "elapsedraw")
     await world.until(lambda: int(world.centres["north"].ask(*asked) or 0) > 0)
     return row
 
@@ -123,9 +123,9 @@ def test_a_long_day_is_taken_in_by_slices_that_keep_the_rows_of_a_job_together()
 async def test_operators_see_and_decide_suspense_and_pull_a_day_again(world: World, door: httpx.AsyncClient) -> None:
     fed = world.federation
     row = await world.submit(centre="north")
-    await world.reaches(row.id, "starting", "ready")
-    await fed.stopping.cancel(await fed.lookup.get(row.id))
-    charged = await world.reaches(row.id, "charged")
+    await world.reaches(row.session.id, "starting", "ready")
+    await fed.stopping.cancel(await fed.lookup.get(row.session.id))
+    charged = await world.reaches(row.session.id, "charged")
     job = world.centres["north"].ask("sbatch", "--parsable", "--job-name=scnet-npqrstuvwxyz", "--wrap=true")
     await world.until(
         lambda: "COMPLETED" in world.centres["north"].ask("sacct", "-X", "-n", f"--jobs={job.strip()}", "-o", "state")
@@ -153,7 +153,7 @@ async def test_operators_see_and_decide_suspense_and_pull_a_day_again(world: Wor
     assert (dropped["state"], dropped["decision"], dropped["decided_by"]) == ("dropped", "drop: somebody tried", "olga")
     assert (await door.get("usage-records/suspense", headers=by("olga"))).json()["records"] == []
     assert len((await door.get("usage-records/suspense?decided=true", headers=by("olga"))).json()["records"]) == 1
-    assert (await fed.lookup.get(row.id)).charged == charged.charged
+    assert (await fed.lookup.get(row.session.id)).session.charged == charged.session.charged
     for body in ({"day": "soon"}, {"day": day, "to": "1999-01-01"}, {"day": "2999-01-01"}, {"moon": 1}):
         assert (
             await door.post("centres/north/usage-records/pull", json=body, headers=by("olga"))
@@ -173,20 +173,23 @@ async def test_a_session_whose_record_is_not_believed_waits_for_an_operator(
     world.faults["north"].says = {
         str(at): str(at + 86400) for at in range(second - 60, second + 60)
     }  # its accounting's clock is a day ahead
-    await fed.stopping.cancel(await fed.lookup.get(row.id))
+    await fed.stopping.cancel(await fed.lookup.get(row.session.id))
 
     async def suspended() -> Any:
         return (await door.get("usage-records/suspense", headers=by("olga"))).json()["records"]
 
     waits = await world.until(suspended)
-    assert "ahead of the hub's clock" in waits[0]["reason"] and (await fed.lookup.get(row.id)).charged is None
-    assert "Not charged until an operator has reviewed its usage record" in await world.log(row.id)
+    assert (
+        "ahead of the hub's clock" in waits[0]["reason"]
+        and (await fed.lookup.get(row.session.id)).session.charged is None
+    )
+    assert "Not charged until an operator has reviewed its usage record" in await world.log(row.session.id)
     body = {"decision": "believe", "words": "their clock is wrong"}
     assert (await door.post(f"usage-records/suspense/{waits[0]['id']}", json=body, headers=by("olga"))).json()[
         "state"
     ] == "counted"
-    done = await fed.lookup.get(row.id)
-    assert done.state == "charged" and done.charged
+    done = await fed.lookup.get(row.session.id)
+    assert done.session.state == "charged" and done.session.charged
     assert (await fed.bookkeeping.verify()).ok
 
 
@@ -207,41 +210,41 @@ async def test_a_record_that_its_accounting_is_still_writing_is_waited_for(
         return [replace(one, ended_at=None) for one in found]
 
     monkeypatch.setattr(fed.centres["north"], "usage", half)
-    await fed.stopping.cancel(await fed.lookup.get(row.id))
-    charged = await world.reaches(row.id, "charged")
-    assert (halves, bool(charged.charged)) == (2, True)
+    await fed.stopping.cancel(await fed.lookup.get(row.session.id))
+    charged = await world.reaches(row.session.id, "charged")
+    assert (halves, bool(charged.session.charged)) == (2, True)
     assert await fed.db.run(records.suspended, undecided=False) == []
 
 
 async def test_what_a_centre_exports_is_taken_in_once(world: World, door: httpx.AsyncClient) -> None:
     fed = world.federation
     row = await used_something(world)
-    await fed.stopping.cancel(await fed.lookup.get(row.id))
-    await world.reaches(row.id, "charged")
+    await fed.stopping.cancel(await fed.lookup.get(row.session.id))
+    await world.reaches(row.session.id, "charged")
 
     def own(tx: Tx) -> Any:
-        return serialisation.usage_from(records.of_session(tx, row.id)[-1].record)
+        return serialisation.usage_from(records.of_session(tx, row.session.id)[-1].record)
 
     usage = await fed.db.run(own)
     lines = [cloud_events.text(one) for one in cloud_events.events(usage)]
     answer = (await door.post("usage-records/events", json={"events": lines}, headers=by("olga"))).json()
     assert answer == {"taken": len(lines), "sessions": []}
-    before = await fed.lookup.get(row.id)
+    before = await fed.lookup.get(row.session.id)
     lost = replace(usage, ending=Ending.NODE_FAILURE, state_raw="NODE_FAIL", revision=usage.revision + 1)
     lines = [cloud_events.text(one) for one in cloud_events.events(lost)]
     answer = (await door.post("usage-records/events", json={"events": lines}, headers=by("olga"))).json()
-    after = await fed.lookup.get(row.id)
-    assert answer["sessions"] == [row.id] and (before.charged or 0) > 0 and after.charged == 0
+    after = await fed.lookup.get(row.session.id)
+    assert answer["sessions"] == [row.session.id] and (before.session.charged or 0) > 0 and after.session.charged == 0
     assert (await door.post("usage-records/events", json={"events": ["{}"]}, headers=by("olga"))).status_code >= 400
 
 
 async def test_interim_records_are_asked_for_and_the_month_that_is_over_is_charged(world: World) -> None:
     fed = world.federation
     row = await world.submit(centre="north")
-    row = await world.reaches(row.id, "starting", "ready")
+    row = await world.reaches(row.session.id, "starting", "ready")
     await fed.accounting_pull.interim("north")
-    found = await fed.db.run(records.of_session, row.id)
-    assert [one.final for one in found] == [False] and (await fed.lookup.get(row.id)).charged is None
+    found = await fed.db.run(records.of_session, row.session.id)
+    assert [one.final for one in found] == [False] and (await fed.lookup.get(row.session.id)).session.charged is None
 
 
 async def test_what_is_due_is_done_and_a_centre_that_is_away_is_left_alone(world: World) -> None:

@@ -27,7 +27,7 @@ from ...display.session_states import (
     WITHOUT_NODE,
 )  # fmt: skip
 from ..jobs import JobState, JobStatus
-from .records import BriefRow, SessionRow
+from .records import BriefRow, Copy, Session, SessionCopy
 
 STATES = tuple(session_states.STATES)
 _WITH_JOB = tuple(state for state in LIVE if state != INTENT)
@@ -78,98 +78,101 @@ def step(state: str, event: str) -> str:
     return _THEN.get((state, event), state)
 
 
-def after(row: SessionRow, status: JobStatus) -> dict[str, Any]:
+def after(row: SessionCopy, status: JobStatus) -> dict[str, Any]:
     """Returns the columns of a live copy that its centre's answer about its job changes; empty if none."""
+    copy = row.copy
     if status.state is JobState.UNKNOWN:
-        return _changed(row, _unknown(row, status))
+        return _changed(copy, _unknown(copy, status))
     wanted: dict[str, Any] = {
         "unknown_since": None, "unknown_why": "", "forgotten_since": None, "reason": status.reason,
-        "place_in_queue": status.place, "node": status.node or row.node,
+        "place_in_queue": status.place, "node": status.node or copy.node,
     }  # fmt: skip
     if status.state.ended:
         wanted |= {
-            "job_state": step(row.job_state, "ends"),
-            "job_live": False,
-            "job_ended_at": status.seen_at,
+            "state": step(copy.state, "ends"),
+            "live": False,
+            "ended_at": status.seen_at,
             "secret": "",
         }
-        wanted |= {"place_in_queue": 0, "job_end": end_reason(row, status)}
+        wanted |= {"place_in_queue": 0, "end_reason": end_reason(row, status)}
     elif status.state is JobState.RUNNING:
         wanted |= {
-            "started_at": row.started_at or status.seen_at,
+            "started_at": copy.started_at or status.seen_at,
             "reason": "",
-            "job_state": step(row.job_state, "runs"),
+            "state": step(copy.state, "runs"),
         }
     else:
-        wanted["job_state"] = step(row.job_state, "waits")
-    return _changed(row, wanted)
+        wanted["state"] = step(copy.state, "waits")
+    return _changed(copy, wanted)
 
 
-def _unknown(row: SessionRow, status: JobStatus) -> dict[str, Any]:
+def _unknown(copy: Copy, status: JobStatus) -> dict[str, Any]:
     """Marks the copy unknown since the first time, with the newest reason."""
     return {
-        "unknown_since": row.unknown_since or status.seen_at,
-        "unknown_why": status.reason or row.unknown_why or "the centre does not know this job",
-        "forgotten_since": (row.forgotten_since or status.seen_at) if status.forgotten else None,
+        "unknown_since": copy.unknown_since or status.seen_at,
+        "unknown_why": status.reason or copy.unknown_why or "the centre does not know this job",
+        "forgotten_since": (copy.forgotten_since or status.seen_at) if status.forgotten else None,
     }
 
 
-def _changed(row: SessionRow, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    return {column: value for column, value in wanted.items() if getattr(row, column) != value}
+def _changed(copy: Copy, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: value for column, value in wanted.items() if getattr(copy, column) != value}
 
 
-def end_reason(row: SessionRow, status: JobStatus) -> str:
+def end_reason(row: SessionCopy, status: JobStatus) -> str:
     """Returns why a job ended, in words for its owner."""
-    if row.job_cancelled_at:
-        return row.job_end or ON_REQUEST
-    asked = row.request
+    if row.copy.cancelled_at:
+        return row.copy.end_reason or ON_REQUEST
+    asked = row.session.request
     return endings.happened(
         status.state.value, status.reason, walltime=timedelta(seconds=asked["walltime_s"]), memory=asked["memory"]
     )
 
 
-def event_line(row: SessionRow, change: Mapping[str, Any]) -> str:
+def event_line(copy: Copy, change: Mapping[str, Any]) -> str:
     """Returns the line for the session's log about a change of a copy; "" if the change needs none."""
-    state = change.get("job_state", "")
+    state = change.get("state", "")
     if change.get("unknown_since"):
-        return f"{row.centre} cannot report the state of the job: {change['unknown_why']}. The session is kept."
+        return f"{copy.centre} cannot report the state of the job: {change['unknown_why']}. The session is kept."
     if state == ENDED:
         return (
-            f"{row.centre}: {change.get('job_end', row.job_end)}"
-            if row.number > 1
-            else str(change.get("job_end", row.job_end))
+            f"{copy.centre}: {change.get('end_reason', copy.end_reason)}"
+            if copy.number > 1
+            else str(change.get("end_reason", copy.end_reason))
         )
     if state == STARTING:
         return (
-            f"Running at {row.centre}"
+            f"Running at {copy.centre}"
             + (f" on {change['node']}" if change.get("node") else "")
             + ": the session is starting."
         )
-    reason, place = change.get("reason", row.reason), change.get("place_in_queue", row.place_in_queue)
-    if (state or row.job_state) == QUEUED and (state or "reason" in change or "place_in_queue" in change):
+    reason, place = change.get("reason", copy.reason), change.get("place_in_queue", copy.place_in_queue)
+    if (state or copy.state) == QUEUED and (state or "reason" in change or "place_in_queue" in change):
         where = f"number {place} in the queue" if place else "in the queue"
-        return f"{row.centre}: {where}" + (f" (waiting for: {reason})." if reason and reason != "None" else ".")
+        return f"{copy.centre}: {where}" + (f" (waiting for: {reason})." if reason and reason != "None" else ".")
     return ""
 
 
 # ---- a session by its copies
 
 
-def lead(rows: Sequence[SessionRow]) -> SessionRow:
+def lead(rows: Sequence[SessionCopy]) -> Copy:
     """Returns the leading copy: the one that was ready first; before that, of the live copies, the one that is furthest
     at a centre that can report on it; the last that ended, if none lives."""
-    if rows[0].ready_at:
-        return next(row for row in rows if row.leads)
-    live = [row for row in rows if row.job_live and not row.job_cancelled_at] or [row for row in rows if row.job_live]
+    if rows[0].session.ready_at:
+        return next(row.copy for row in rows if row.leads)
+    copies = [row.copy for row in rows]
+    live = [copy for copy in copies if copy.live]
     if live:
-        return max(live, key=lambda row: (row.unknown_since is None, STATES.index(row.job_state), -row.number))
-    return max(rows, key=lambda row: (row.job_ended_at or row.asked_at, row.number))
+        wanted = [copy for copy in live if not copy.cancelled_at] or live
+        return max(wanted, key=lambda copy: (copy.unknown_since is None, STATES.index(copy.state), -copy.number))
+    return max(copies, key=lambda copy: (copy.ended_at or copy.asked_at, copy.number))
 
 
-def state_of(rows: Sequence[SessionRow]) -> str:
+def state_of(rows: Sequence[SessionCopy]) -> str:
     """Returns a live session's state: "stopping" once a stop was requested, else its leading copy's."""
-    return STOPPING if rows[0].cancelled_at else lead(rows).job_state
+    return STOPPING if rows[0].session.cancelled_at else lead(rows).state
 
 
-def walltime_end(row: SessionRow | BriefRow) -> datetime | None:
-    return row.started_at + timedelta(seconds=row.request["walltime_s"]) if row.started_at and row.live else None
+def walltime_end(session: Session | BriefRow, started_at: datetime | None) -> datetime | None:
+    return started_at + timedelta(seconds=session.request["walltime_s"]) if started_at and session.live else None

@@ -9,20 +9,20 @@ from datetime import timedelta
 from typing import Any
 
 from ..jobs import JobRequest
-from .records import SessionRow
+from .records import Copy, Session
 
 PREFIX = "scnet-"
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _NAME = re.compile(rf"{PREFIX}([{ALPHABET}]{{12}})(?:-([2-9]|[1-9]\d))?", re.ASCII)
 
 
-def label(row: SessionRow) -> str:
+def label(copy: Copy) -> str:
     """Returns the name of a copy's job and folder: "abc" for the first, "abc-2" for the second."""
-    return row.id if row.number == 1 else f"{row.id}-{row.number}"
+    return copy.session if copy.number == 1 else f"{copy.session}-{copy.number}"
 
 
-def job_name(row: SessionRow) -> str:
-    return PREFIX + label(row)
+def job_name(copy: Copy) -> str:
+    return PREFIX + label(copy)
 
 
 def copy_of(name: str) -> tuple[str, int] | None:
@@ -35,8 +35,8 @@ def hashed(nonce: str) -> str:
     return hashlib.sha256(nonce.encode()).hexdigest()
 
 
-def nonce_matches(row: SessionRow, nonce: str) -> bool:
-    return hmac.compare_digest(row.nonce, hashed(nonce))
+def nonce_matches(copy: Copy, nonce: str) -> bool:
+    return hmac.compare_digest(copy.nonce, hashed(nonce))
 
 
 def request_document(request: JobRequest) -> dict[str, Any]:
@@ -50,6 +50,6 @@ def request_of(document: dict[str, Any]) -> JobRequest:
     return JobRequest(walltime=timedelta(seconds=fields.pop("walltime_s")), **fields)
 
 
-def asked(row: SessionRow) -> JobRequest:
+def asked(session: Session) -> JobRequest:
     """Returns the request that a session was started by."""
-    return request_of({"person": row.person, "project": row.project, **row.request})
+    return request_of({"person": session.person, "project": session.project, **session.request})

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRow:
-    """A session and one of its copies; amounts are micro-credits, `request` and `placement` their JSON documents.
-
-    The session's own fields come first; from `number` on the fields are the copy's. A copy is one job at a centre."""
+class Session:
+    """A session, from a person's request until its charge. `held` and `charged` are micro-credits; `request` and
+    `placement` are their JSON documents."""
 
     id: str
     version: int
@@ -36,7 +35,14 @@ class SessionRow:
     held: int
     charged: int | None
     leased_until: datetime | None
-    lease_end: str
+    lease_end_reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A copy of a session: one job at a centre. `session` is the session's id; `used` is micro-credits."""
+
+    session: str
     number: int
     cause: str
     asked_at: datetime
@@ -45,10 +51,10 @@ class SessionRow:
     account: str
     secret: str
     nonce: str
-    job_state: str
-    job_live: bool
+    state: str
+    live: bool
     job_id: str
-    job_end: str
+    end_reason: str
     node: str
     host: str
     port: int
@@ -57,16 +63,24 @@ class SessionRow:
     place_in_queue: int
     submitted_at: datetime | None
     started_at: datetime | None
-    job_cancelled_at: datetime | None
-    job_ended_at: datetime | None
+    cancelled_at: datetime | None
+    ended_at: datetime | None
     unknown_since: datetime | None
     unknown_why: str
     forgotten_since: datetime | None
     used: int | None
 
+
+class SessionCopy(NamedTuple):
+    """A session with one of its copies."""
+
+    session: Session
+    copy: Copy
+
     @property
     def leads(self) -> bool:
-        return self.number == self.lead
+        """Tells whether the session is shown by this copy."""
+        return self.copy.number == self.session.lead
 
 
 TOKEN = "JUPYTERHUB_API_TOKEN"  # in the environment of a job's payload
@@ -99,7 +113,7 @@ class BriefRow(NamedTuple):
     created_at: datetime
     cancelled_at: datetime | None
     leased_until: datetime | None
-    lease_end: str
+    lease_end_reason: str
     centre: str
     partition: str
     node: str

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..jobs import JobSpec
 from ..standard.centre import CentreSpec
 from . import names
-from .records import SessionRow
+from .records import Copy, SessionCopy
 
 # addresses that the session itself calls; those that the person's browser opens stay public
 OURS = ("_API_URL", "_ACTIVITY_URL")
@@ -30,23 +30,24 @@ def home(spec: CentreSpec, account: str) -> str:
     return spec.session.home.format(directory=directory(spec, account), account=account)
 
 
-def path(spec: CentreSpec, row: SessionRow, name: str) -> str:
+def path(spec: CentreSpec, copy: Copy, name: str) -> str:
     """Returns the path of one of a copy's files at its centre; for "", of their folder."""
-    return f"{directory(spec, row.account)}/{names.label(row)}" + (f"/{name}" if name else "")
+    return f"{directory(spec, copy.account)}/{names.label(copy)}" + (f"/{name}" if name else "")
 
 
-def job_spec(spec: CentreSpec, row: SessionRow) -> JobSpec:
-    request = names.request_of(row.request)
+def job_spec(spec: CentreSpec, row: SessionCopy) -> JobSpec:
+    session, copy = row
+    request = names.request_of(session.request)
     return JobSpec(
-        name=names.job_name(row), partition=row.partition, cores=request.cores, gpus=request.gpus,
+        name=names.job_name(copy), partition=copy.partition, cores=request.cores, gpus=request.gpus,
         gpu_model=request.gpu_model,
-        argv=(spec.session.python, "-P", "-m", "scnet_hub.node.start", path(spec, row, "start.json")),
+        argv=(spec.session.python, "-P", "-m", "scnet_hub.node.start", path(spec, copy, "start.json")),
         memory=request.memory or request.cores * spec.session.memory_per_core, nodes=request.nodes,
-        walltime=request.walltime, output=path(spec, row, "log"), directory=path(spec, row, ""),
+        walltime=request.walltime, output=path(spec, copy, "log"), directory=path(spec, copy, ""),
     )  # fmt: skip
 
 
-def limits(spec: CentreSpec, row: SessionRow) -> dict[str, str]:
+def limits(spec: CentreSpec, row: SessionCopy) -> dict[str, str]:
     """Returns a session's resources on one node, by JupyterHub's names: cores, and bytes of memory."""
     job = job_spec(spec, row)
     cores, memory = (f"{amount // job.nodes}" for amount in (job.cores, job.memory))
@@ -63,34 +64,35 @@ class Addresses:
     call_home: str
     idle_timeout: timedelta = timedelta()
 
-    def start_file(self, spec: CentreSpec, row: SessionRow, hub_url: str) -> dict[str, Any]:
+    def start_file(self, spec: CentreSpec, row: SessionCopy, hub_url: str) -> dict[str, Any]:
         """Returns the contents of the start file. `hub_url` is how its centre reaches the hub, "" by the public URL:
         scheme, host and port, while paths stay as they are."""
+        session, copy = row
         ours = urlsplit(self.public_url)
         origin = f"{ours.scheme}://{ours.netloc}"
 
         def seen(url: str) -> str:
             return hub_url + url.removeprefix(origin) if hub_url and url.startswith(f"{self.public_url}/") else url
 
-        env = {name: seen(value) if name.endswith(OURS) else value for name, value in row.payload["env"].items()}
+        env = {name: seen(value) if name.endswith(OURS) else value for name, value in session.payload["env"].items()}
         return {
-            "session": row.id,
-            "kind": row.kind,
-            "argv": row.payload["argv"],
-            "files": row.payload.get("files", {}),
+            "session": session.id,
+            "kind": session.kind,
+            "argv": session.payload["argv"],
+            "files": session.payload.get("files", {}),
             "env": {
                 **env,
                 **limits(spec, row),
-                "SCNET_SESSION": row.id,
-                "SCNET_CENTRE": row.centre,
-                "SCNET_PROJECT": row.project,
+                "SCNET_SESSION": session.id,
+                "SCNET_CENTRE": copy.centre,
+                "SCNET_PROJECT": session.project,
                 "SCNET_IDLE_TIMEOUT": f"{self.idle_timeout.total_seconds():.0f}",
                 **({"SCNET_API_HOST": ours.netloc} if hub_url else {}),
             },
-            "nonce": row.secret,
-            "call_home": seen(self.call_home.format(row.id)),
+            "nonce": copy.secret,
+            "call_home": seen(self.call_home.format(session.id)),
             "hub_host": ours.netloc,  # the broker's host as the proxy knows it, however it is reached
-            "home": home(spec, row.account),
+            "home": home(spec, copy.account),
             "host": spec.session.host,
             "networks": spec.network.nodes,
             "log_limit": spec.session.log_limit,

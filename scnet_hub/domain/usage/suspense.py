@@ -20,9 +20,9 @@ LONGEST = timedelta(days=3660)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """The copy that a job's name refers to, as the hub knows it: its centre, when it was submitted, its job id if
-    known, and how many GPUs it requested."""
+class SubmittedJob:
+    """The job of the copy that a record's job name refers to, as the hub submitted it: its centre, when it was
+    requested, its job id if known, and how many GPUs it requested."""
 
     session: str
     number: int
@@ -32,13 +32,17 @@ class Copy:
     gpus: int = 0
 
 
-def check(usage: Usage, now: datetime, *, copy: Copy | None, since: datetime, others: Iterable[Usage] = ()) -> str:
+def check(
+    usage: Usage, now: datetime, *, copy: SubmittedJob | None, since: datetime, others: Iterable[Usage] = ()
+) -> str:
     """Says why this record can't be charged; "" if it can. `copy` is the owner of the job by its name (None: none),
     `since` the federation's first day, `others` the other records that count for that copy."""
     return next(iter(_reasons(usage, now, copy, since, others)), "")
 
 
-def _reasons(usage: Usage, now: datetime, copy: Copy | None, since: datetime, others: Iterable[Usage]) -> Iterator[str]:
+def _reasons(
+    usage: Usage, now: datetime, copy: SubmittedJob | None, since: datetime, others: Iterable[Usage]
+) -> Iterator[str]:
     """Yields the gravest first: where amounts are not numbers, times are not compared."""
     wrong = _amounts(usage) or _times(usage, now, since)
     if wrong:
@@ -108,7 +112,7 @@ def _times(usage: Usage, now: datetime, since: datetime) -> str:
     return ""
 
 
-def _untold(usage: Usage, copy: Copy | None) -> str:
+def _untold(usage: Usage, copy: SubmittedJob | None) -> str:
     """Finds fewer GPUs than were requested: no scheduler gives fewer, so that accounting does not count them."""
     told = sum(count for _, count in usage.gpus)
     if copy is None or usage.start is None or not usage.cores or told >= copy.gpus:
@@ -120,7 +124,7 @@ def _untold(usage: Usage, copy: Copy | None) -> str:
     )
 
 
-def stranger(usage: Usage, copy: Copy | None) -> str:
+def stranger(usage: Usage, copy: SubmittedJob | None) -> str:
     """Says why the record does not belong to that copy although it bears its name; "" if it does. A session's name is
     given once, and is not known before: times are no argument, since the hub's own clock may have been ahead."""
     job, name = f"Job {usage.job_id} of {usage.centre}", usage.name[:60]
@@ -141,7 +145,7 @@ def stranger(usage: Usage, copy: Copy | None) -> str:
     return ""
 
 
-def early(usage: Usage, copy: Copy | None) -> str:
+def early(usage: Usage, copy: SubmittedJob | None) -> str:
     """Says why the record does not count for that copy if another record is in time; "" if it is in time itself, or if
     its submission has no time zone."""
     at = usage.submitted_at

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .runs import Identity, Run, Usage, body, in_turn, live, matter, turning
-from .suspense import Copy, check, early, overlap, stranger
+from .suspense import SubmittedJob, check, early, overlap, stranger
 
 COUNTED, SUSPENSE, REPLACED, DROPPED = "counted", "suspense", "replaced", "dropped"
 DROP, BELIEVE = "drop", "believe"
@@ -48,7 +48,7 @@ class Verdict:
     blocks: bool = False
 
 
-def weigh(records: Sequence[Arrived], copies: Mapping[int, Copy], since: datetime) -> dict[int, Verdict]:
+def weigh(records: Sequence[Arrived], copies: Mapping[int, SubmittedJob], since: datetime) -> dict[int, Verdict]:
     """Returns the verdicts by record number. `copies` are the session's, `since` the federation's first day."""
     records = _decided(records)
     dropped = _dropped(records)
@@ -120,11 +120,11 @@ def _again(records: Iterable[Arrived], fit: Iterable[Arrived], dropped: Mapping[
     return {one.id for one in late if one.usage.run not in left}
 
 
-def _copy(usage: Usage, copies: Mapping[int, Copy]) -> Copy | None:
+def _copy(usage: Usage, copies: Mapping[int, SubmittedJob]) -> SubmittedJob | None:
     return copies.get(usage.copy)
 
 
-def _early(fit: Sequence[Arrived], copies: Mapping[int, Copy]) -> dict[int, Verdict]:
+def _early(fit: Sequence[Arrived], copies: Mapping[int, SubmittedJob]) -> dict[int, Verdict]:
     """Returns records from before their copy was submitted, where another record of that copy is in time: they do not
     keep the session waiting. A record that is alone counts, because its name gives its owner: then the hub's clock was
     ahead when it submitted."""
@@ -178,7 +178,7 @@ def _believed(group: list[Arrived]) -> list[Arrived]:
 def _double(
     fit: Iterable[Arrived],
     verdicts: Mapping[int, Verdict],
-    copies: Mapping[int, Copy],
+    copies: Mapping[int, SubmittedJob],
     since: datetime,
     again: Collection[int],
 ) -> dict[int, Verdict]:
@@ -202,7 +202,7 @@ def _double(
 
 
 def _resolved(
-    records: Sequence[Arrived], verdicts: dict[int, Verdict], copies: Mapping[int, Copy], again: Collection[int]
+    records: Sequence[Arrived], verdicts: dict[int, Verdict], copies: Mapping[int, SubmittedJob], again: Collection[int]
 ) -> dict[int, Verdict]:
     """Releases from suspense a run that counts by a later record of its centre; a run that doesn't count yet keeps its
     session waiting."""
@@ -227,7 +227,7 @@ def _resolved(
     return verdicts
 
 
-def foreign(usage: Usage, copy: Copy | None) -> bool:
+def foreign(usage: Usage, copy: SubmittedJob | None) -> bool:
     """Tells whether a record belongs to another job than that copy's, whatever its name says."""
     return bool(stranger(usage, copy))
 

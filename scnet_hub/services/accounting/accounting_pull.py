@@ -89,9 +89,9 @@ class AccountingPull:
         rows = [
             row
             for row in await self.runtime.db.query(stored.live_copies, centre=centre)
-            if row.job_id and row.started_at
+            if row.copy.job_id and row.copy.started_at
         ]
-        told = await self.runtime.centres[centre].usage([row.job_id for row in rows]) if rows else []
+        told = await self.runtime.centres[centre].usage([row.copy.job_id for row in rows]) if rows else []
         own = [one for one in told if copy_of(one.name) and not intake.half_told(one)]
         await self.runtime.db.run(self._take_interim, centre, own)
 

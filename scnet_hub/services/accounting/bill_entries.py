@@ -11,17 +11,17 @@ from ...adapters.db.database import Tx
 from ...adapters.db.queries import entries as stored_entries
 from ...domain.ledger.bills import Bill, Part, earned
 from ...domain.ledger.entries import Entry, Posting, settled_key
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, SessionCopy
 from . import books
 
 
-def compare(tx: Tx, row: SessionRow, priced: Bill) -> tuple[list[Entry], list[Part]]:
+def compare(tx: Tx, copy: Copy, priced: Bill) -> tuple[list[Entry], list[Part]]:
     """Returns the live charges of a session that are not in its bill, and the parts of the bill that are not
     charged."""
     parts = [part for part in priced.parts if part.cost]
-    wanted = Counter(_says(part.at, earned(row.centre, part.cost, priced.fee)) for part in parts)
+    wanted = Counter(_says(part.at, earned(copy.centre, part.cost, priced.fee)) for part in parts)
     stale = []
-    for entry in stored_entries.charges_of(tx, row.id):
+    for entry in stored_entries.charges_of(tx, copy.session):
         said = _says(entry.at, [one for one in entry.postings if not one.account.startswith(("project:", "held:"))])
         if wanted[said]:
             wanted[said] -= 1
@@ -29,7 +29,7 @@ def compare(tx: Tx, row: SessionRow, priced: Bill) -> tuple[list[Entry], list[Pa
             stale.append(entry)
     missing = []
     for part in reversed(parts):
-        said = _says(part.at, earned(row.centre, part.cost, priced.fee))
+        said = _says(part.at, earned(copy.centre, part.cost, priced.fee))
         if wanted[said]:
             wanted[said] -= 1
             missing.append(part)
@@ -56,7 +56,7 @@ def _spent(entry: Entry) -> dict[str, int]:
 
 def post(
     tx: Tx,
-    row: SessionRow,
+    row: SessionCopy,
     parts: Sequence[Part],
     fee: int,
     now: datetime,
@@ -66,17 +66,19 @@ def post(
 ) -> None:
     """Charges these parts; with the `last` of them the rest of the hold is released. The amounts just taken `back` pay
     first, so unchanged charges stay with the same lots, even if they have ended since."""
+    session, centre = row.session, row.copy.centre
+    whole = settled_key(session.id)
     left = Counter(back or {})
-    before = stored_entries.charges_of(tx, row.id, reversed_too=True)
-    plain = last and not before and stored_entries.get(tx, settled_key(row.id)) is None
+    before = stored_entries.charges_of(tx, session.id, reversed_too=True)
+    plain = last and not before and stored_entries.get(tx, whole) is None
     body = "\n".join(f"{part.at.isoformat()} {part.cost.micros}" for part in parts)
-    again = f"{settled_key(row.id)}/{len(before)}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
+    again = f"{whole}/{len(before)}-{hashlib.sha256(body.encode()).hexdigest()[:12]}"
     for number, part in enumerate(parts, 1):
         ends = number == len(parts)
-        key = (settled_key(row.id) if ends else f"{settled_key(row.id)}/{number}") if plain else f"{again}/{number}"
-        gets = earned(row.centre, part.cost, fee)
+        key = (whole if ends else f"{whole}/{number}") if plain else f"{again}/{number}"
+        gets = earned(centre, part.cost, fee)
         books.charge(
-            tx, row.project, row.id, row.centre, part.cost, part.at, part.formula, key=key, earned=gets,
+            tx, session.project, session.id, centre, part.cost, part.at, part.formula, key=key, earned=gets,
             last=last and ends, now=now, again=+left,
         )  # fmt: skip
         if left and (charged := stored_entries.get(tx, key)):

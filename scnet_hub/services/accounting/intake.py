@@ -19,7 +19,7 @@ from ...adapters.db.queries.usage import UsageRow
 from ...domain.identifiers import forgotten
 from ...domain.jobs import Ending, JobState, UsageRecord
 from ...domain.sessions.names import copy_of
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, SessionCopy
 from ...domain.usage import serialisation, suspense
 from ...domain.usage.refunds import NOT_CHARGED
 from ...domain.usage.runs import Usage, heard_enough, matter, revised, usage_of
@@ -38,11 +38,11 @@ LATE = "It came after its session was settled without a usage record."
 
 
 def settle(
-    tx: Tx, centre: str, rows: Sequence[SessionRow], told: Sequence[UsageRecord], pages: Pages, now: datetime
+    tx: Tx, centre: str, copies: Sequence[Copy], told: Sequence[UsageRecord], pages: Pages, now: datetime
 ) -> None:
     """Stores and charges the accounting's records of ended copies."""
     news = heard(tx, centre, told, now)
-    for session in sorted(news | {row.id for row in rows}):
+    for session in sorted(news | {copy.session for copy in copies}):
         charging.reckon(tx, session, pages, now)
 
 
@@ -107,7 +107,7 @@ def take(tx: Tx, usage: Usage, now: datetime, doubt: str = "") -> str:
     row = stored.get(tx, session, copy) if session else None
     late = False
     costs = usage.start is not None and usage.ending not in NOT_CHARGED
-    if row is not None and not doubt and costs and _closed_without(tx, row):
+    if row is not None and not doubt and costs and _closed_without(tx, row.copy):
         doubt, late = LATE, True
     fresh = replace(_row(tx, usage, row, now, doubt, late), identity=mark[0], digest=mark[1])
     if not fresh.session and _dropped_before(tx, fresh):
@@ -115,12 +115,12 @@ def take(tx: Tx, usage: Usage, now: datetime, doubt: str = "") -> str:
     return fresh.session if records.put(tx, fresh) else ""
 
 
-def _row(tx: Tx, usage: Usage, row: SessionRow | None, now: datetime, doubt: str, late: bool) -> UsageRow:
+def _row(tx: Tx, usage: Usage, row: SessionCopy | None, now: datetime, doubt: str, late: bool) -> UsageRow:
     """Returns the record's row. A record of no session, or not of the one in its name, waits for an operator; others
     are weighed with all records of their session."""
-    known = charging.copy_of(row) if row else None
+    known = charging.submitted_job(row) if row else None
     strange = foreign(usage, known)
-    whose = ("", 0) if strange or row is None else (row.id, row.number)
+    whose = ("", 0) if strange or row is None else (row.session.id, row.copy.number)
     document = (
         serialisation.usage_document(usage) | ({"doubt": doubt} if doubt else {}) | ({"late": True} if late else {})
     )
@@ -158,8 +158,8 @@ def _bounded(revision: object) -> int:
     return max(min(revision, MOST_REVISIONS), -MOST_REVISIONS) if isinstance(revision, int) else 0
 
 
-def _closed_without(tx: Tx, row: SessionRow) -> bool:
+def _closed_without(tx: Tx, copy: Copy) -> bool:
     """Tells whether a copy was settled although no record had reported its use."""
-    return row.used == 0 and charging.written_off(
-        row, [one for one in records.of_session(tx, row.id) if one.copy == row.number]
+    return copy.used == 0 and charging.written_off(
+        copy, [one for one in records.of_session(tx, copy.session) if one.copy == copy.number]
     )

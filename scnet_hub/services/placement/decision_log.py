@@ -210,9 +210,9 @@ class DecisionLog:
             others = stored.of_session(tx, one.session) if one.session else []
             rows = [one, *(other for other in others if other.id != one.id)]
         session = None if rows else stored_sessions.get(tx, wanted)
-        if session and person in ("", session.person):
+        if session and person in ("", session.session.person):
             raise NotFound(
-                f"The decision that placed session {wanted} at {session.centre} is no longer in the log.",
+                f"The decision that placed session {wanted} at {session.copy.centre} is no longer in the log.",
                 hint=f"Decisions are kept for {self.spec.keep_days} days.",
                 code="not-kept",
             )

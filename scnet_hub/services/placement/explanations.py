@@ -108,7 +108,7 @@ def line(row: DecisionRow, names: Names, now: datetime) -> Json:
         "ready_at": iso(row.was_ready),
         "ended_at": iso(row.job_ended_at),
         "state": row.job_state,
-        "end_reason": row.job_end or "",
+        "end_reason": row.job_end_reason or "",
         "waited_s": accuracy.waited_s(row),
         "ready_s": accuracy.ready_s(row),
         "as_promised": accuracy.held(row, now),
@@ -243,7 +243,7 @@ def happened_words(row: DecisionRow, long: Inputs, names: Names, now: datetime) 
     ended = row.job_ended_at or row.job_cancelled_at
     after = ""
     if ended and accuracy.waited_s(row) is not None:
-        why = (row.job_end or "").partition("\n")[0]
+        why = (row.job_end_reason or "").partition("\n")[0]
         after = f" It ended after {_span((ended - row.decided_at).total_seconds())}{f': {why}' if why else '.'}"
     return f"Expected to start {_expected(row, long)}; {_became(row, names.get(row.centre, row.centre), now)}.{after}"
 
@@ -266,7 +266,7 @@ def _became(row: DecisionRow, centre: str, now: datetime) -> str:
     late = ", later than promised" if accuracy.held(row, now) is False else ""
     ended = row.job_ended_at or row.job_cancelled_at
     if waited is None and ended:
-        why = f": {first.rstrip('.')}" if (first := (row.job_end or "").partition("\n")[0]) else ""
+        why = f": {first.rstrip('.')}" if (first := (row.job_end_reason or "").partition("\n")[0]) else ""
         return (
             f"it ended at {centre} after {_span((ended - row.decided_at).total_seconds())}, before it "
             f"started{late}{why}"

@@ -19,7 +19,7 @@ from ...domain.placement.placement import Ranked, allotted, memory_of, more_than
 from ...domain.pricing import leases, quotes
 from ...domain.pricing.quotes import Quote, quote
 from ...domain.pricing.tariffs import NoPrice, Tariff, tariff_of
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import SessionCopy
 from ...units import Amount, format_duration
 
 KNOWN = 50  # newest sessions of the person and kind that count
@@ -148,10 +148,11 @@ def _starts_at(place: Ranked, now: datetime) -> datetime:
     return now + timedelta(seconds=place.told_s or 0)
 
 
-def shares(rows: Sequence[SessionRow]) -> list[float]:
+def shares(rows: Sequence[SessionCopy]) -> list[float]:
     """Returns which parts of their walltimes sessions used that ran."""
     found = []
-    for row in rows:
-        if row.started_at and row.ended_at and row.ended_at >= row.started_at and row.request.get("walltime_s"):
-            found.append((row.ended_at - row.started_at).total_seconds() / row.request["walltime_s"])
+    for session, copy in rows:
+        started, ended, walltime = copy.started_at, session.ended_at, session.request.get("walltime_s")
+        if started and ended and ended >= started and walltime:
+            found.append((ended - started).total_seconds() / walltime)
     return found

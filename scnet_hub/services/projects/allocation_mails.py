@@ -14,7 +14,7 @@ from ...adapters.db.queries import lots as stored_lots
 from ...adapters.db.queries.allocations import AllocationRow
 from ...display.times import dated
 from ...domain.ledger.lots import Lot
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Session
 from ...units import Amount
 from . import mailer, projects
 
@@ -99,11 +99,11 @@ def _warn(tx: Tx, lot: Lot, now: datetime) -> int:
     )
 
 
-def runs_out(tx: Tx, session: SessionRow, why: str, now: datetime) -> None:
-    """Tells the owner of a session that will be stopped soon unless credits are added."""
+def runs_out(tx: Tx, session: Session, centre: str, why: str, now: datetime) -> None:
+    """Tells the owner of a session at `centre` that it will be stopped soon unless credits are added."""
     what = f"{'Lab' if session.kind == 'lab' else 'session'} {session.name}".strip()
     body = (
-        f"Your {what} at {session.centre} runs out of credits. {why}\n\nSave your work. When credits are added, it "
+        f"Your {what} at {centre} runs out of credits. {why}\n\nSave your work. When credits are added, it "
         "continues automatically."
     )
     _tell(tx, f"lease/{session.id}/{now:%Y%m%dT%H%M}", [session.person], f"Your {what} runs out of credits", body, now)

@@ -27,7 +27,7 @@ from ...domain.centres.state import Load
 from ...domain.ledger.entries import Entry
 from ...domain.paging import MOST, page
 from ...domain.sessions.lifecycle import walltime_end
-from ...domain.sessions.records import BriefRow, SessionRow
+from ...domain.sessions.records import BriefRow, Copy, Session, SessionCopy
 from ...domain.standard.federation import FederationSpec
 from ...errors import BadOption, NotFound
 from ...units import CREDIT, Amount
@@ -63,24 +63,25 @@ class Reports:
     def __init__(self, db: Database, load: Load, clock: Callable[[], datetime], spec: FederationSpec) -> None:
         self.db, self.load, self.clock, self.spec = db, load, clock, spec
         self.spending = Spending(db, load, clock, spec.time_zone)
-        self.briefs = Briefs(load, self.warnings)
+        self.briefs = Briefs(load, lambda row: self.warnings(row, row))
 
-    async def sessions(self, rows: list[SessionRow], *, whole: bool = False) -> list[Json]:
+    async def sessions(self, rows: list[SessionCopy], *, whole: bool = False) -> list[Json]:
         return await self.db.query(self._sessions, rows, whole)
 
-    def _sessions(self, tx: Tx, rows: list[SessionRow], whole: bool) -> list[Json]:
-        events = stored.log(tx, [row.id for row in rows])
-        codes = stored_usage.exit_codes(tx, ended) if (ended := [row.id for row in rows if not row.live]) else {}
+    def _sessions(self, tx: Tx, rows: list[SessionCopy], whole: bool) -> list[Json]:
+        events = stored.log(tx, [session.id for session, _ in rows])
+        ended = [session.id for session, _ in rows if not session.live]
+        codes = stored_usage.exit_codes(tx, ended) if ended else {}
         unpaid = self.flown(tx, [stored_open.of(row) for row in rows]).unpaid
         found = [
             documents.session(
                 row,
-                self.load.centres.get(row.centre),
-                events[row.id],
-                Amount(unpaid[row.id]),
-                warnings=self.warnings(row),
+                self.load.centres.get(row.copy.centre),
+                events[row.session.id],
+                Amount(unpaid[row.session.id]),
+                warnings=self.warnings(*row),
             )
-            | {"exit_code": codes.get(row.id, "")}
+            | {"exit_code": codes.get(row.session.id, "")}
             for row in rows
         ]
         return [document | self._whole(tx, row) for document, row in zip(found, rows, strict=True)] if whole else found
@@ -99,13 +100,15 @@ class Reports:
     def _page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
         self._check_after(tx, person, page)
         rows = stored.listed(tx, person=person, kind=page.kind, after=page.after, limit=page.limit + 1)
-        begins = rows[page.limit - 1].id if len(rows) > page.limit else ""
+        begins = rows[page.limit - 1].session.id if len(rows) > page.limit else ""
         rows = rows[: page.limit]
         if page.ended and not begins:
             rows += stored.ended(tx, person=person, kind=page.kind, limit=ENDED)
         found = self._sessions(tx, rows, False)
         if tokens:
-            found = [document | {"token": documents.token(row)} for document, row in zip(found, rows, strict=True)]
+            found = [
+                document | {"token": documents.token(row.session)} for document, row in zip(found, rows, strict=True)
+            ]
         return found, begins
 
     def _brief_page(self, tx: Tx, person: str, page: SessionPage, tokens: bool) -> tuple[list[Json], str]:
@@ -114,48 +117,52 @@ class Reports:
 
     def _check_after(self, tx: Tx, person: str, page: SessionPage) -> None:
         row = stored.get(tx, page.after) if page.after else None
-        if page.after and (row is None or person not in ("", row.person)):
+        if page.after and (row is None or person not in ("", row.session.person)):
             raise BadOption(
                 f"after: {page.after!r} is not the id of a session.", hint="Use the `next` of the previous page."
             )
 
-    def _whole(self, tx: Tx, row: SessionRow) -> Json:
+    def _whole(self, tx: Tx, row: SessionCopy) -> Json:
         """Returns the fields that only the document of one session has."""
-        behind = stored.next_in_line(tx, row.id)
+        behind = stored.next_in_line(tx, row.session.id)
         centres = {name: known.spec.name for name, known in self.load.centres.items()}
         return {
-            "placement": row.placement,
+            "placement": row.session.placement,
             "copies": [
-                documents.copy(one, centres.get(one.centre, one.centre)) for one in stored.copies_of(tx, row.id)
+                documents.copy(one, centres.get(one.copy.centre, one.copy.centre))
+                for one in stored.copies_of(tx, row.session.id)
             ],
-            "successor": documents.successor(behind, centres.get(behind.centre, behind.centre)) if behind else None,
-            "succeeded_by": behind.id if behind and not behind.in_line else "",
+            "successor": documents.successor(behind, centres.get(behind.copy.centre, behind.copy.centre))
+            if behind
+            else None,
+            "succeeded_by": behind.session.id if behind and not behind.session.in_line else "",
         }
 
     async def orphans(self, found: Iterable[Orphan]) -> Json:
         """Returns jobs without a session, and sessions without a job."""
-        rows = [row for row in await self.db.query(stored.live_copies) if row.forgotten_since]
+        rows = [row for row in await self.db.query(stored.live_copies) if row.copy.forgotten_since]
         return {
             "jobs": [documents.orphan(one) for one in found],
             "sessions": [
-                documents.forgotten(row, self.load.centres[row.centre])
+                documents.forgotten(row, self.load.centres[row.copy.centre])
                 for row in rows
-                if row.centre in self.load.centres
+                if row.copy.centre in self.load.centres
             ],
         }
 
-    def warnings(self, row: SessionRow | BriefRow) -> list[Notice]:
-        """Returns the warnings for the owner of a live session."""
-        known, now = self.load.centres.get(row.centre), self.clock()
-        if known is None or not row.live:
+    def warnings(self, session: Session | BriefRow, copy: Copy | BriefRow) -> list[Notice]:
+        """Returns the warnings for the owner of a live session, whose leading copy is `copy`."""
+        known, now = self.load.centres.get(copy.centre), self.clock()
+        if known is None or not session.live:
             return []
-        if not (row.unknown_since or row.lease_end or known.spec.maintenance or known.spec.announcement):
+        spec = known.spec
+        if not (copy.unknown_since or session.lease_end_reason or spec.maintenance or spec.announcement):
             return []  # the usual case
-        ends_at = walltime_end(row) or now + timedelta(seconds=row.request["walltime_s"])
+        ends_at = walltime_end(session, copy.started_at) or now + timedelta(seconds=session.request["walltime_s"])
         return notices(
-            known.spec, known.health.failing(), ends_at=ends_at, unknown_since=row.unknown_since,
-            unknown_why=row.unknown_why, now=now,
-            lease=Lease(row.leased_until, "" if row.cancelled_at else row.lease_end),
+            spec, known.health.failing(), ends_at=ends_at, unknown_since=copy.unknown_since,
+            unknown_why=copy.unknown_why, now=now,
+            lease=Lease(session.leased_until, "" if session.cancelled_at else session.lease_end_reason),
         )  # fmt: skip
 
     async def centres(self, person: str, names: Sequence[str] = ()) -> list[Json]:

@@ -22,7 +22,7 @@ from ...display.times import parse_instant
 from ...domain.centres.state import Load
 from ...domain.ledger.burn_down import burn_down, runs_out_at
 from ...domain.ledger.lots import Lot
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import SessionCopy
 from ...errors import BadOption
 from ...units import CREDIT, Amount, credits
 from ..accounting.running_costs import Flown, flown
@@ -212,7 +212,7 @@ class Spending:
                 charges[row.session].append(charge(row))
         return len(order), [self._session(one, known.get(one), charges[one], flights.get(one, 0)) for one in page]
 
-    def _session(self, session: str, row: SessionRow | None, charges: list[Json], flight: int) -> Json:
+    def _session(self, session: str, row: SessionCopy | None, charges: list[Json], flight: int) -> Json:
         facts: Json = {
             "name": "",
             "kind": "",
@@ -225,9 +225,10 @@ class Spending:
             "outcome": "",
         }
         if row:
-            facts = {name: getattr(row, name) for name in ("name", "kind", "person", "project", "centre", "live")}
-            facts |= {"started_at": iso(row.started_at), "ended_at": iso(row.ended_at)}
-            facts["outcome"] = endings.outcome(facts | {"state": row.state, "end_reason": row.end_reason})
+            known, copy = row
+            facts = {name: getattr(known, name) for name in ("name", "kind", "person", "project", "live")}
+            facts |= {"centre": copy.centre, "started_at": iso(copy.started_at), "ended_at": iso(known.ended_at)}
+            facts["outcome"] = endings.outcome(facts | {"state": known.state, "end_reason": known.end_reason})
         return {
             "session": session, **facts, "centre_name": self._name(facts["centre"]), "in_flight": number(flight),
             "charged": round(sum(one["amount"] for one in charges), 6), "charges": charges,
@@ -238,7 +239,7 @@ class Spending:
         known = stored.by_id(tx, [row.session for row in page])
         return len(rows), [
             charge(row) | {
-                "session": row.session, "name": known[row.session].name if row.session in known else "",
+                "session": row.session, "name": known[row.session].session.name if row.session in known else "",
                 "person": row.person, "project": row.project, "centre": row.centre,
                 "centre_name": self._name(row.centre),
             }

@@ -13,7 +13,7 @@ from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
 from ...display.session_states import READY
 from ...domain.sessions import names
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, Session, SessionCopy
 from ...errors import Refused
 from .. import tokens
 from ..placement.placing import Placing
@@ -37,36 +37,37 @@ class Continuation:
             endings,
         )
 
-    async def next(self, row: SessionRow) -> tuple[SessionRow, bool]:
-        """Returns the session that continues `row`, and whether it is new. Raises Refused."""
+    async def next(self, session: Session) -> tuple[SessionCopy, bool]:
+        """Returns the session that continues `session`, and whether it is new. Raises Refused."""
         new_id = tokens.new_id()
-        successor = await self.runtime.db.run(self._begin, row.id, new_id)
+        successor = await self.runtime.db.run(self._begin, session.id, new_id)
         if isinstance(successor, Refused):
             raise successor
-        if successor.id == new_id:
-            self.runtime.signals.launch(successor.id, successor.number, False)
-            self.runtime.signals.changes.notify(row.id)
-        return successor, successor.id == new_id
+        if successor.session.id == new_id:
+            self.runtime.signals.launch(successor.session.id, successor.copy.number, False)
+            self.runtime.signals.changes.notify(session.id)
+        return successor, successor.session.id == new_id
 
-    def _begin(self, tx: Tx, session_id: str, new_id: str) -> SessionRow | Refused:
+    def _begin(self, tx: Tx, session_id: str, new_id: str) -> SessionCopy | Refused:
         row = stored.get(tx, session_id)
-        if (there := stored.next_in_line(tx, session_id)) and there.live:
+        if (there := stored.next_in_line(tx, session_id)) and there.session.live:
             return there
-        if row is None or row.kind != "lab" or row.state != READY or row.in_line:
+        if row is None or row.session.kind != "lab" or row.session.state != READY or row.session.in_line:
             raise Refused(
                 "Only a JupyterLab session that is running can be continued.",
                 hint="Start a new one.",
                 code="not-running",
             )
-        wanted = replace(names.request_of(row.request), centre=row.centre)
-        decision, _ = self.placing.decide(tx, wanted, instead_of=row.id)
-        if refused := self.submission.refusal(tx, decision, instead_of=row.id):
+        session, copy = row
+        wanted = replace(names.request_of(session.request), centre=copy.centre)
+        decision, _ = self.placing.decide(tx, wanted, instead_of=session.id)
+        if refused := self.submission.refusal(tx, decision, instead_of=session.id):
             return refused
         assert decision.best is not None
-        self.copies.insert(tx, new_id, decision, {**row.payload}, continues=row.id, in_line=True)
+        self.copies.insert(tx, new_id, decision, {**session.payload}, continues=session.id, in_line=True)
         stored.say(
             tx,
-            row.id,
+            session.id,
             self.runtime.clock(),
             f"The next session is on its way, in the same folder: {decision.best.offer.title}.",
         )
@@ -74,21 +75,22 @@ class Continuation:
         assert fresh is not None
         return fresh
 
-    def take_over(self, tx: Tx, row: SessionRow) -> list[SessionRow]:
-        """Gives the name to the session of this copy, which is ready. Returns the copies that must stop."""
-        session = stored.get(tx, row.id)
-        assert session is not None
-        if not session.in_line:
+    def take_over(self, tx: Tx, session_id: str) -> list[Copy]:
+        """Gives the name to this session, which is ready. Returns the copies that must stop."""
+        row = stored.get(tx, session_id)
+        assert row is not None
+        if not row.session.in_line:
             return []
-        before = stored.get(tx, session.continues)
-        going = [self._to_stop(tx, copy) for copy in stored.copies_of(tx, session.continues) if copy.job_live]
-        if before and before.live:
-            self.endings.end_session(tx, before.id, CONTINUED, next_in_line=False)
-        stored.change(tx, session.id, in_line=False)
+        continued = row.session.continues
+        before = stored.get(tx, continued)
+        going = [self._to_stop(tx, copy) for _, copy in stored.copies_of(tx, continued) if copy.live]
+        if before and before.session.live:
+            self.endings.end_session(tx, continued, CONTINUED, next_in_line=False)
+        stored.update(tx, session_id, in_line=False)
         return going
 
-    def _to_stop(self, tx: Tx, copy: SessionRow) -> SessionRow:
+    def _to_stop(self, tx: Tx, copy: Copy) -> Copy:
         mark_to_stop(tx, copy, CONTINUED, self.runtime.clock())
-        after = stored.get(tx, copy.id, copy.number)
+        after = stored.get(tx, copy.session, copy.number)
         assert after is not None
-        return after
+        return after.copy

@@ -13,7 +13,7 @@ from ...adapters.db.queries import sessions as stored
 from ...display.session_states import INTENT
 from ...domain.placement.placement import Placement, Ranked
 from ...domain.sessions import lifecycle, names
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, Session, SessionCopy
 from .. import documents
 from ..accounting import books, charging
 from ..placement.decision_log import FIRST, DecisionLog
@@ -38,17 +38,18 @@ class Copies:
         project = projects.resolve(tx, request.person, request.project)
         hold = self.placing.hold(request, best)
         books.hold(tx, project.id, session_id, hold.amount, now, hold.words, centre=best.offer.centre)
-        stored.insert(
-            tx, id=session_id, person=request.person, project=project.id, kind=request.kind, name=request.name,
-            state=INTENT, live=True, request=names.request_document(request), placement=documents.placement(decision),
-            payload=payload, why=decision.reason, end_reason="", created_at=now, held=hold.amount.micros,
-            leased_until=hold.leased_until, continues=continues, in_line=in_line,
-            **self._copy(tx, request.person, best, FIRST),
-        )  # fmt: skip
+        session = {
+            "id": session_id, "person": request.person, "project": project.id, "kind": request.kind,
+            "name": request.name, "state": INTENT, "live": True, "request": names.request_document(request),
+            "placement": documents.placement(decision), "payload": payload, "why": decision.reason, "end_reason": "",
+            "created_at": now, "held": hold.amount.micros, "leased_until": hold.leased_until, "continues": continues,
+            "in_line": in_line,
+        }  # fmt: skip
+        stored.insert(tx, session, self._copy(tx, request.person, best, FIRST))
         stored.say(tx, session_id, now, decision.reason)
         self.decision_log.took(tx, session_id, 1, decision, best, FIRST)
 
-    def add(self, tx: Tx, session: SessionRow, number: int, decision: Placement, place: Ranked, cause: str) -> None:
+    def add(self, tx: Tx, session: Session, number: int, decision: Placement, place: Ranked, cause: str) -> None:
         """Writes a further copy of a session, at `place`."""
         stored.add_copy(tx, session.id, number, **self._copy(tx, session.person, place, cause))
         self.decision_log.took(tx, session.id, number, decision, place, cause)
@@ -66,43 +67,45 @@ class Copies:
 def refresh(tx: Tx, session_id: str) -> None:
     """Updates a live session's state and its leading copy from its copies."""
     rows = stored.copies_of(tx, session_id)
-    if rows and rows[0].live:
-        stored.change(tx, session_id, lead=lifecycle.lead(rows).number, state=lifecycle.state_of(rows))
+    if rows and rows[0].session.live:
+        stored.update(tx, session_id, lead=lifecycle.lead(rows).number, state=lifecycle.state_of(rows))
 
 
-def mark_to_stop(tx: Tx, row: SessionRow, why: str, now: datetime) -> None:
+def mark_to_stop(tx: Tx, copy: Copy, why: str, now: datetime) -> None:
     """Records that this copy should stop, and why."""
-    state = lifecycle.step(row.job_state, "stop")
-    stored.change(tx, row.id, row.number, job_state=state, job_cancelled_at=now, job_end=why)
+    state = lifecycle.step(copy.state, "stop")
+    stored.update_copy(tx, copy.session, copy.number, state=state, cancelled_at=now, end_reason=why)
 
 
-def withdraw(tx: Tx, row: SessionRow, why: str, now: datetime) -> None:
+def withdraw(tx: Tx, copy: Copy, why: str, now: datetime) -> None:
     """Ends a copy whose centre certainly has no job for it."""
-    close_uncharged(tx, row, "withdrawn", why, now)
+    close_uncharged(tx, copy, "withdrawn", why, now)
 
 
-def close_uncharged(tx: Tx, row: SessionRow, event: str, why: str, now: datetime) -> None:
+def close_uncharged(tx: Tx, copy: Copy, event: str, why: str, now: datetime) -> None:
     """Ends a copy that costs nothing, with that event of the life cycle."""
-    fresh = stored.get(tx, row.id, row.number)  # its session may have been set aside since `row` was read
-    if fresh is None or not fresh.job_live:
+    fresh = stored.get(tx, copy.session, copy.number)  # its session may have been set aside since `copy` was read
+    if fresh is None or not fresh.copy.live:
         return
-    state = lifecycle.step(fresh.job_state, event)
-    stored.change(
-        tx, fresh.id, fresh.number, job_state=state, job_live=False, job_ended_at=now, job_end=why, secret="", used=0
+    state = lifecycle.step(fresh.copy.state, event)
+    stored.update_copy(
+        tx, copy.session, copy.number, state=state, live=False, ended_at=now, end_reason=why, secret="", used=0
     )
-    if fresh.leads and not fresh.live:
-        charging.nothing_ran(tx, fresh.id, now)
+    if fresh.leads and not fresh.session.live:
+        charging.nothing_ran(tx, copy.session, now)
 
 
 def inherit(tx: Tx, session_id: str) -> None:
     """Gives the name of an ended session to the session in line behind it, at whatever centre that session is."""
-    behind = stored.next_in_line(tx, session_id)
-    if behind and behind.live and behind.in_line and not behind.cancelled_at:
-        stored.change(tx, behind.id, in_line=False)
+    if (found := stored.next_in_line(tx, session_id)) is None:
+        return
+    behind = found.session
+    if behind.live and behind.in_line and not behind.cancelled_at:
+        stored.update(tx, behind.id, in_line=False)
 
 
-def heir(tx: Tx, row: SessionRow) -> SessionRow:
+def heir(tx: Tx, row: SessionCopy) -> SessionCopy:
     """Returns the session that now has the name of `row` if `row` has ended: the hub may not know that session yet."""
-    while not row.live and (behind := stored.next_in_line(tx, row.id)) and not behind.in_line:
+    while not row.session.live and (behind := stored.next_in_line(tx, row.session.id)) and not behind.session.in_line:
         row = behind
     return row

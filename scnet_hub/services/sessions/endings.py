@@ -13,7 +13,7 @@ from ...display.session_states import ENDED
 from ...domain.centres.health import Asked
 from ...domain.jobs import JobState, JobStatus, UsageRecord
 from ...domain.sessions import lifecycle
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import CentreError, plain
 from ..accounting import charging, intake
 from ..runtime import Runtime
@@ -28,57 +28,60 @@ class Endings:
     def __init__(self, runtime: Runtime, second_chances: SecondChances, pages: charging.Pages) -> None:
         self.runtime, self.second_chances, self.pages = runtime, second_chances, pages
 
-    async def take_status(self, row: SessionRow, status: JobStatus, tail: str) -> SessionRow | None:
-        """Applies a centre's status to the current row of the copy. Returns the row from before the change, or None if
+    async def take_status(self, row: SessionCopy, status: JobStatus, tail: str) -> Copy | None:
+        """Applies a centre's status to the current row of the copy. Returns the copy from before the change, or None if
         nothing changed."""
         before, further = await self.runtime.db.run(self._take_status, row, status, tail)
         if before:
-            self.runtime.signals.changes.notify(row.id)
+            self.runtime.signals.changes.notify(row.session.id)
         if further:
-            self.runtime.signals.launch(row.id, further, False)
+            self.runtime.signals.launch(row.session.id, further, False)
         return before
 
-    def _take_status(self, tx: Tx, row: SessionRow, status: JobStatus, tail: str) -> tuple[SessionRow | None, int]:
-        fresh = stored.get(tx, row.id, row.number)
+    def _take_status(self, tx: Tx, row: SessionCopy, status: JobStatus, tail: str) -> tuple[Copy | None, int]:
+        session_id, number = row.session.id, row.copy.number
+        fresh = stored.get(tx, session_id, number)
         status = replace(status, node=plain(status.node, 200), reason=plain(status.reason))
-        if fresh is None or not fresh.job_live or not (change := lifecycle.after(fresh, status)):
+        if fresh is None or not fresh.copy.live or not (change := lifecycle.after(fresh, status)):
             return None, 0
-        ended = change.get("job_live") is False
-        if ended and not fresh.job_cancelled_at:
-            change["job_end"] += tail
-        stored.change(tx, row.id, row.number, **change)
-        if said := lifecycle.event_line(fresh, change):
-            stored.say(tx, row.id, self.runtime.clock(), said)
-        further = self.copy_ended(tx, fresh, change.get("job_end", fresh.job_end), status) if ended else 0
-        refresh(tx, row.id)
-        return fresh, further
+        ended = change.get("live") is False
+        if ended and not fresh.copy.cancelled_at:
+            change["end_reason"] += tail
+        stored.update_copy(tx, session_id, number, **change)
+        if said := lifecycle.event_line(fresh.copy, change):
+            stored.say(tx, session_id, self.runtime.clock(), said)
+        further = self.copy_ended(tx, fresh, change.get("end_reason", fresh.copy.end_reason), status) if ended else 0
+        refresh(tx, session_id)
+        return fresh.copy, further
 
-    def settle(self, tx: Tx, row: SessionRow, runs: Sequence[UsageRecord]) -> None:
+    def settle(self, tx: Tx, copy: Copy, runs: Sequence[UsageRecord]) -> None:
         """Takes in a centre's usage records of a copy, and charges by them."""
-        intake.settle(tx, row.centre, [row], runs, self.pages, self.runtime.clock())
+        intake.settle(tx, copy.centre, [copy], runs, self.pages, self.runtime.clock())
 
-    def copy_ended(self, tx: Tx, row: SessionRow, why: str, status: JobStatus) -> int:
+    def copy_ended(self, tx: Tx, row: SessionCopy, why: str, status: JobStatus) -> int:
         """Handles the end of a copy. Returns the number of the copy to launch instead, or 0."""
-        rows = stored.copies_of(tx, row.id)
-        died = row.kind == "lab" and not row.ready_at and not row.job_cancelled_at and status.state in DIED
+        session, copy = row
+        rows = stored.copies_of(tx, session.id)
+        died = session.kind == "lab" and not session.ready_at and not copy.cancelled_at and status.state in DIED
         first = why.splitlines()[0].rstrip(".") if died else ""
         if died:
             self._start_died(row, first)
-        if not rows[0].live or (any(one.job_live for one in rows) and not (row.ready_at and row.leads)):
+        fresh, others = rows[0].session, any(one.live for _, one in rows)
+        if not fresh.live or (others and not (session.ready_at and row.leads)):
             return 0
-        why_elsewhere = f"Its start at {row.centre} failed ({first})"
+        why_elsewhere = f"Its start at {copy.centre} failed ({first})"
         if (
             died
-            and not rows[0].cancelled_at
-            and (number := self.second_chances.next_place(tx, row.id, "failed", why_elsewhere))
+            and not fresh.cancelled_at
+            and (number := self.second_chances.next_place(tx, session.id, "failed", why_elsewhere))
         ):
             return number
-        self.end_session(tx, row.id, why)
+        self.end_session(tx, session.id, why)
         return 0
 
-    def _start_died(self, row: SessionRow, why: str) -> None:
-        known, now = self.runtime.load.centres[row.centre], self.runtime.clock()
-        known.breaker.failed(row.person, why, now)
+    def _start_died(self, row: SessionCopy, why: str) -> None:
+        known, now = self.runtime.load.centres[row.copy.centre], self.runtime.clock()
+        known.breaker.failed(row.session.person, why, now)
         known.health.heard(Asked(hop="starts", at=now, error=CentreError(f"a session failed to start: {why}")))
 
     def start_worked(self, centre: str) -> None:
@@ -90,16 +93,16 @@ class Endings:
     def end_session(self, tx: Tx, session_id: str, why: str, *, next_in_line: bool = True) -> None:
         """Ends the session for its owner. Jobs still at a centre are stopped and settled later."""
         rows, now = stored.copies_of(tx, session_id), self.runtime.clock()
-        leading = lifecycle.lead(rows)
-        why = rows[0].end_reason if rows[0].cancelled_at and rows[0].end_reason else why
-        stored.change(
+        session, leading = rows[0].session, lifecycle.lead(rows)
+        why = session.end_reason if session.cancelled_at and session.end_reason else why
+        stored.update(
             tx, session_id, state=ENDED, live=False, lead=leading.number, ended_at=now, end_reason=why, payload={}
         )
         stored.say(tx, session_id, now, why)
-        for row in rows:
-            if row.job_live and not row.job_cancelled_at:
-                mark_to_stop(tx, row, why, now)
+        for _, copy in rows:
+            if copy.live and not copy.cancelled_at:
+                mark_to_stop(tx, copy, why, now)
         if leading.used is not None:
-            charging.ended(tx, leading, self.pages, now)
+            charging.ended(tx, session_id, self.pages, now)
         if next_in_line:
             inherit(tx, session_id)

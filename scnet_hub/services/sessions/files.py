@@ -8,7 +8,7 @@ import contextlib
 from ...adapters.db.queries import sessions as stored
 from ...display import endings as words
 from ...domain.sessions import start_file
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy
 from ...errors import CentreError, WrongFile, plain
 from ..runtime import Runtime
 
@@ -19,35 +19,35 @@ class Files:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
 
-    async def scrub(self, row: SessionRow) -> None:
+    async def scrub(self, copy: Copy) -> None:
         """Empties the copy's start file, which holds its token, at the centre, and closes the forward to its port.
         Errors are ignored: the hub revokes the token as well."""
-        centre = self.runtime.centres[row.centre]
-        fresh = await self.runtime.db.run(stored.get, row.id, row.number)
-        row = fresh or row  # the copy may have called home after `row` was read
-        copies = await self.runtime.db.run(stored.live_copies, centre=row.centre)
-        others = {one.address for one in copies if (one.id, one.number) != (row.id, row.number)}
+        centre = self.runtime.centres[copy.centre]
+        fresh = await self.runtime.db.run(stored.get, copy.session, copy.number)
+        copy = fresh.copy if fresh else copy  # it may have called home after `copy` was read
+        live = await self.runtime.db.run(stored.live_copies, centre=copy.centre)
+        others = {one.address for _, one in live if (one.session, one.number) != (copy.session, copy.number)}
         with contextlib.suppress(CentreError):
-            if row.address and row.address not in others:  # a session may have named another session's address
-                await centre.transport.unforward(*address(row))
+            if copy.address and copy.address not in others:  # a session may have named another session's address
+                await centre.transport.unforward(*address(copy))
         with contextlib.suppress(CentreError):
-            await centre.put(start_file.path(centre.spec, row, "start.json"), b"{}", account=row.account)
+            await centre.put(start_file.path(centre.spec, copy, "start.json"), b"{}", account=copy.account)
 
-    async def last_lines(self, row: SessionRow, lines: int = 8) -> str:
+    async def last_lines(self, copy: Copy, lines: int = 8) -> str:
         """Returns the end of a job's output, to be added to a sentence; "" if the output cannot be read."""
         try:
-            text = await self.tail(row)
+            text = await self.tail(copy)
         except WrongFile as error:
             text = f"(not read: {error})"
         kept = [line for line in text.splitlines() if line.strip()][-lines:]
         return plain(words.TAIL + "\n".join(kept), 5000) if kept else ""
 
-    async def tail(self, row: SessionRow, size: int = 4000) -> str:
+    async def tail(self, copy: Copy, size: int = 4000) -> str:
         """Returns the last `size` bytes of a job's output; "" if there is none or it cannot be read. Raises WrongFile
         if the job replaced its output by something other than a regular file."""
         try:
-            centre = self.runtime.centres[row.centre]
-            return await centre.tail(start_file.path(centre.spec, row, "log"), account=row.account, size=size)
+            centre = self.runtime.centres[copy.centre]
+            return await centre.tail(start_file.path(centre.spec, copy, "log"), account=copy.account, size=size)
         except WrongFile:
             raise
         except CentreError:
@@ -63,7 +63,7 @@ class Files:
         ]
 
 
-def address(row: SessionRow) -> tuple[str, int]:
+def address(copy: Copy) -> tuple[str, int]:
     """Returns the host and port at which a copy said that it listens."""
-    host, _, port = row.address.rpartition(":")
+    host, _, port = copy.address.rpartition(":")
     return host, int(port)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
 from ...domain.sessions import lifecycle, names, start_file
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import CentreError, NotStored, Refused, Rejected, Unreachable
 from ..runtime import Runtime
 from .copies import refresh
@@ -87,88 +87,93 @@ class Launcher:
             attempt.unsure = True
             return False
 
-    async def _round(self, row: SessionRow, attempt: Attempt) -> bool:
+    async def _round(self, row: SessionCopy, attempt: Attempt) -> bool:
+        copy = row.copy
         try:
             job_id = await self._job(row, attempt)
         except (Rejected, Refused) as error:  # Refused: the centre's dialect cannot express such a job
-            await self._refused(row, str(error))
+            await self._refused(copy, str(error))
         except CentreError as error:
             attempt.in_vain += 1
-            if not attempt.unsure and attempt.in_vain >= ASKED_IN_VAIN and await self._gone_elsewhere(row, error):
+            if not attempt.unsure and attempt.in_vain >= ASKED_IN_VAIN and await self._gone_elsewhere(copy, error):
                 return True
-            await self._asking_again(row, error)
+            await self._asking_again(copy, error)
             return False
         else:
-            await (self._accepted(row, job_id) if job_id else self.stopping.withdrawn(row, lifecycle.ON_REQUEST))
+            await (self._accepted(copy, job_id) if job_id else self.stopping.withdrawn(copy, lifecycle.ON_REQUEST))
         return True
 
-    async def _job(self, row: SessionRow, attempt: Attempt) -> str:
+    async def _job(self, row: SessionCopy, attempt: Attempt) -> str:
         """Returns the job's id, found or new; "" if there is no job and it is no longer wanted."""
-        if attempt.unsure and (found := await self._found(row)):
+        copy = row.copy
+        if attempt.unsure and (found := await self._found(copy)):
             return found
         if _unwanted(row):
             return ""
-        if row.started_at:
-            raise Unreachable(f"{row.centre} has no job of this session, which has called home from there")
+        if copy.started_at:
+            raise Unreachable(f"{copy.centre} has no job of this session, which has called home from there")
         await self._prepare(row)
-        if _unwanted(await self._wanted(row.id, row.number)):  # a stop may have arrived while the centre was asked
+        if _unwanted(
+            await self._wanted(copy.session, copy.number)
+        ):  # a stop may have arrived while the centre was asked
             return ""
         attempt.unsure = True
-        centre = self.runtime.centres[row.centre]
-        return await centre.submit(start_file.job_spec(centre.spec, row), account=row.account)
+        centre = self.runtime.centres[copy.centre]
+        return await centre.submit(start_file.job_spec(centre.spec, row), account=copy.account)
 
-    async def _wanted(self, session_id: str, number: int) -> SessionRow | None:
+    async def _wanted(self, session_id: str, number: int) -> SessionCopy | None:
         row = await self.runtime.db.run(stored.get, session_id, number)
-        return row if row and row.job_live and not row.job_id else None
+        return row if row and row.copy.live and not row.copy.job_id else None
 
-    async def _found(self, row: SessionRow) -> str | None:
+    async def _found(self, copy: Copy) -> str | None:
         """Returns the job of that name, once no submission of it can still be under way. A centre that refuses the
         question counts as unreachable."""
         try:
-            return await self.runtime.centres[row.centre].submitted(names.job_name(row), account=row.account)
+            return await self.runtime.centres[copy.centre].submitted(names.job_name(copy), account=copy.account)
         except Rejected as error:
-            raise Unreachable(f"{row.centre} refuses to list our jobs: {error}") from error
+            raise Unreachable(f"{copy.centre} refuses to list our jobs: {error}") from error
 
-    async def _prepare(self, row: SessionRow) -> None:
-        centre = self.runtime.centres[row.centre]
+    async def _prepare(self, row: SessionCopy) -> None:
+        copy = row.copy
+        centre = self.runtime.centres[copy.centre]
         start = self.addresses.start_file(centre.spec, row, await centre.transport.hub_url())
         await centre.put(
-            start_file.path(centre.spec, row, "start.json"), json.dumps(start).encode(), account=row.account
+            start_file.path(centre.spec, copy, "start.json"), json.dumps(start).encode(), account=copy.account
         )
 
-    async def _accepted(self, row: SessionRow, job_id: str) -> None:
-        fresh = await self.runtime.db.run(self._has_job, row, job_id)
-        self.runtime.signals.changes.notify(row.id)
-        if fresh.cancelled_at or fresh.job_cancelled_at or not fresh.live or not fresh.job_live:
-            await self.stopping.cancel_job(fresh)
-        self.runtime.signals.look_soon(row.centre, 1.0)
+    async def _accepted(self, copy: Copy, job_id: str) -> None:
+        fresh = await self.runtime.db.run(self._has_job, copy, job_id)
+        self.runtime.signals.changes.notify(copy.session)
+        if _unwanted(fresh) or not fresh.copy.live:
+            await self.stopping.cancel_job(fresh.copy)
+        self.runtime.signals.look_soon(copy.centre, 1.0)
 
-    def _has_job(self, tx: Tx, row: SessionRow, job_id: str) -> SessionRow:
+    def _has_job(self, tx: Tx, copy: Copy, job_id: str) -> SessionCopy:
         """Records the job's id. The copy may have called home before its centre's answer arrived."""
         now = self.runtime.clock()
-        fresh = stored.get(tx, row.id, row.number)
+        fresh = stored.get(tx, copy.session, copy.number)
         assert fresh is not None
-        state = lifecycle.step(fresh.job_state, "accepted")
-        stored.change(tx, row.id, row.number, job_state=state, job_id=job_id, submitted_at=now, reason="")
-        stored.say(tx, row.id, now, f"Submitted to {row.centre}, partition {row.partition}, as job {job_id}.")
-        refresh(tx, row.id)
-        after = stored.get(tx, row.id, row.number)
+        state = lifecycle.step(fresh.copy.state, "accepted")
+        stored.update_copy(tx, copy.session, copy.number, state=state, job_id=job_id, submitted_at=now, reason="")
+        stored.say(tx, copy.session, now, f"Submitted to {copy.centre}, partition {copy.partition}, as job {job_id}.")
+        refresh(tx, copy.session)
+        after = stored.get(tx, copy.session, copy.number)
         assert after is not None
         return after
 
-    async def _refused(self, row: SessionRow, why: str) -> None:
-        said = f"{row.centre} refused the job: {why}"
-        if not await self.second_chances.instead(row, "refused", f"{row.centre} refused the job ({why})"):
-            await self.stopping.withdrawn(row, said)
+    async def _refused(self, copy: Copy, why: str) -> None:
+        said = f"{copy.centre} refused the job: {why}"
+        if not await self.second_chances.instead(copy, "refused", f"{copy.centre} refused the job ({why})"):
+            await self.stopping.withdrawn(copy, said)
 
-    async def _gone_elsewhere(self, row: SessionRow, error: CentreError) -> bool:
+    async def _gone_elsewhere(self, copy: Copy, error: CentreError) -> bool:
         """Moves the session to another centre. This centre certainly never took the job, so there is no second job."""
-        return await self.second_chances.instead(row, "unreachable", f"{row.centre} did not answer ({error})")
+        return await self.second_chances.instead(copy, "unreachable", f"{copy.centre} did not answer ({error})")
 
-    async def _asking_again(self, row: SessionRow, error: CentreError) -> None:
-        said = f"{row.centre} did not answer ({error}); asking again."
-        await self.lookup.change(row, {"reason": str(error)}, said)
+    async def _asking_again(self, copy: Copy, error: CentreError) -> None:
+        said = f"{copy.centre} did not answer ({error}); asking again."
+        await self.lookup.change_copy(copy, {"reason": str(error)}, said)
 
 
-def _unwanted(row: SessionRow | None) -> bool:
-    return row is None or not row.live or bool(row.cancelled_at or row.job_cancelled_at)
+def _unwanted(row: SessionCopy | None) -> bool:
+    return row is None or not row.session.live or bool(row.session.cancelled_at or row.copy.cancelled_at)

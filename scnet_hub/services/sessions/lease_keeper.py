@@ -20,7 +20,7 @@ from ...domain.pricing import leases
 from ...domain.pricing.leases import Run
 from ...domain.pricing.tariffs import NoPrice, tariff_of
 from ...domain.sessions import names
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Session, SessionCopy
 from ...errors import Overdrawn, ScnetError
 from ...units import Amount, credits
 from ..accounting import books
@@ -75,26 +75,30 @@ class LeaseKeeper:
                 log.exception("session %s: extending its lease failed", session_id)
             else:
                 if row is not None:
-                    self.runtime.signals.changes.notify(row.id)
+                    self.runtime.signals.changes.notify(row.session.id)
                     await self._stop_if_over(row)
 
-    async def _stop_if_over(self, row: SessionRow) -> None:
-        now, end = self.runtime.clock(), leases.stops_at(row.leased_until, row.lease_end)
+    async def _stop_if_over(self, row: SessionCopy) -> None:
+        session, copy = row
+        now, end = self.runtime.clock(), leases.stops_at(session.leased_until, session.lease_end_reason)
         spared = self._since is None or now < self._since + SPARED
-        if end is not None and now >= end and not spared and row.started_at and row.unknown_since is None:
-            await self.stopping.cancel(row, f"Stopped because credits ran out. {row.lease_end}")
+        if end is not None and now >= end and not spared and copy.started_at and copy.unknown_since is None:
+            await self.stopping.cancel(row, f"Stopped because credits ran out. {session.lease_end_reason}")
 
     # ---- one session
 
-    def _renew(self, tx: Tx, session_id: str) -> SessionRow | None:
+    def _renew(self, tx: Tx, session_id: str) -> SessionCopy | None:
         """Extends the session's lease as far as it should reach or as the credits last, and records why it doesn't
         reach further."""
         now = self.runtime.clock()
-        rows = [row for row in stored.copies_of(tx, session_id) if row.job_live and not row.job_cancelled_at]
-        if not rows or not rows[0].live or rows[0].cancelled_at or rows[0].leased_until is None:
+        rows = [row for row in stored.copies_of(tx, session_id) if row.copy.live and not row.copy.cancelled_at]
+        if not rows:
+            return None
+        session, first = rows[0]
+        if not session.live or session.cancelled_at or session.leased_until is None:
             return None
         runs = [self._run(row) for row in rows]
-        session, wish = rows[0], leases.wish(runs, now, self.length)
+        wish = leases.wish(runs, now, self.length)
         reached, why = None, ""
         try:
             reached = self._hold(tx, session, self._further(rows, runs, wish.until, now), now)
@@ -110,39 +114,39 @@ class LeaseKeeper:
         started = any(run.started_at for run in runs)
         # while the session waits, this is not shown: more credits may be granted before it runs
         said = why if started else ""
-        if said and not session.lease_end:
+        if said and not session.lease_end_reason:
             stored.say(tx, session.id, now, f"Its credits are running out: {said}")
-            allocation_mails.runs_out(tx, session, said, now)
-        if session.lease_end and not said:
+            allocation_mails.runs_out(tx, session, first.centre, said, now)
+        if session.lease_end_reason and not said:
             stored.say(tx, session.id, now, "Its credits are sufficient again.")
-        if bool(said) != bool(session.lease_end) or (reached and said):
-            change["lease_end"] = said
+        if bool(said) != bool(session.lease_end_reason) or (reached and said):
+            change["lease_end_reason"] = said
         if change:
-            stored.change(tx, session.id, **change)
+            stored.update(tx, session.id, **change)
         return stored.get(tx, session.id)
 
-    def _run(self, row: SessionRow) -> Run:
+    def _run(self, row: SessionCopy) -> Run:
         """Returns the inputs for computing a copy's lease. Raises NoPrice if its centre's page no longer has its
         partition."""
-        known = self.runtime.load.centres[row.centre]
+        session, copy = row
+        known = self.runtime.load.centres[copy.centre]
         spec = known.spec
-        offered = spec.offered(row.partition)
+        offered = spec.offered(copy.partition)
         if offered is None:
-            raise NoPrice(f"The page of {spec.name} has no partition {row.partition} any more.")
-        memory = row.request["cores"] * spec.session.memory_per_core
-        request = known.allotted(names.asked(row), row.partition)
-        return Run(request=request, tariff=tariff_of(spec, offered), memory=memory, started_at=row.started_at)
+            raise NoPrice(f"The page of {spec.name} has no partition {copy.partition} any more.")
+        memory = session.request["cores"] * spec.session.memory_per_core
+        request = known.allotted(names.asked(session), copy.partition)
+        return Run(request=request, tariff=tariff_of(spec, offered), memory=memory, started_at=copy.started_at)
 
-    def _further(self, rows: Sequence[SessionRow], runs: Sequence[Run], until: datetime, now: datetime) -> Further:
+    def _further(self, rows: Sequence[SessionCopy], runs: Sequence[Run], until: datetime, now: datetime) -> Further:
         """Returns the extension for the most expensive copy: only one copy is charged, and it may be any of them."""
         zone = self.runtime.spec.time_zone
         costs = [leases.cost(run, now, until, self.length, zone) for run in runs]
         dearest = max(range(len(rows)), key=costs.__getitem__)
-        return Further(
-            until=until, more=max(NOTHING, costs[dearest] - Amount(rows[0].held)), centre=rows[dearest].centre
-        )
+        session, copy = rows[dearest]
+        return Further(until=until, more=max(NOTHING, costs[dearest] - Amount(session.held)), centre=copy.centre)
 
-    def _hold(self, tx: Tx, session: SessionRow, further: Further, now: datetime) -> Further:
+    def _hold(self, tx: Tx, session: Session, further: Further, now: datetime) -> Further:
         """Holds the credits of the extension. Raises Overdrawn, and then holds nothing more."""
         if further.more:
             projects.check_cap(tx, session.project, session.person, further.more)
@@ -153,7 +157,7 @@ class LeaseKeeper:
     def _as_far_as_it_goes(
         self,
         tx: Tx,
-        rows: Sequence[SessionRow],
+        rows: Sequence[SessionCopy],
         runs: Sequence[Run],
         before: datetime,
         until: datetime,
@@ -165,12 +169,12 @@ class LeaseKeeper:
         if end is None or not any(run.started_at for run in runs):
             return None
         try:
-            return self._hold(tx, rows[0], self._further(rows, runs, end, now), now)
+            return self._hold(tx, rows[0].session, self._further(rows, runs, end, now), now)
         except Overdrawn:  # the project has less than its member may still spend
             return None
 
 
-def _who(session: SessionRow, error: Overdrawn) -> str:
+def _who(session: Session, error: Overdrawn) -> str:
     if error.code == "over-cap":
         return f"{session.person} may spend of project {session.project} only"
     return f"Project {session.project} has"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...adapters.db.database import Tx
 from ...adapters.db.queries import sessions as stored
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import NotFound
 from ..runtime import Runtime
 from ..signals import within
@@ -19,7 +19,7 @@ class Lookup:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
 
-    async def get(self, session_id: str) -> SessionRow:
+    async def get(self, session_id: str) -> SessionCopy:
         """Returns the session. Raises NotFound."""
         row = await self.runtime.db.query(stored.get, session_id)
         if row is None:
@@ -28,24 +28,24 @@ class Lookup:
             )
         return row
 
-    async def wait(self, session_id: str, seen: int, seconds: float) -> SessionRow:
+    async def wait(self, session_id: str, seen: int, seconds: float) -> SessionCopy:
         """Returns the session as soon as its version is not `seen`, at the latest after `seconds`."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             changed = self.runtime.signals.changes.event(session_id)
             row = await self.get(session_id)
             left = deadline - asyncio.get_running_loop().time()
-            if row.version != seen or left <= 0:
+            if row.session.version != seen or left <= 0:
                 return row
             await within(changed, left)
 
-    async def change(self, row: SessionRow, change: Json, said: str = "") -> None:
-        """Sets columns of the session or of this copy."""
-        await self.runtime.db.run(self._change, row, change, said)
-        self.runtime.signals.changes.notify(row.id)
+    async def change_copy(self, copy: Copy, change: Json, said: str = "") -> None:
+        """Sets columns of a copy."""
+        await self.runtime.db.run(self._change_copy, copy, change, said)
+        self.runtime.signals.changes.notify(copy.session)
 
-    def _change(self, tx: Tx, row: SessionRow, change: Json, said: str) -> None:
+    def _change_copy(self, tx: Tx, copy: Copy, change: Json, said: str) -> None:
         if change:
-            stored.change(tx, row.id, row.number, **change)
+            stored.update_copy(tx, copy.session, copy.number, **change)
         if said:
-            stored.say(tx, row.id, self.runtime.clock(), said)
+            stored.say(tx, copy.session, self.runtime.clock(), said)

@@ -16,7 +16,7 @@ from ...adapters.db.queries import sessions as stored
 from ...domain.centres.orphan import STOPPED, STRANGE, Orphan
 from ...domain.jobs import JobStatus
 from ...domain.sessions import names
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy
 from ...errors import CentreError
 from ..runtime import Runtime
 
@@ -33,9 +33,9 @@ class Orphans:
         self._since: dict[str, datetime] = {}
         self._stopping: set[str] = set()
 
-    async def compare(self, listed: Mapping[str, JobStatus], rows: Sequence[SessionRow]) -> None:
+    async def compare(self, listed: Mapping[str, JobStatus], copies: Sequence[Copy]) -> None:
         """Compares the centre's whole queue, by job id, with our live copies there."""
-        expected = {row.job_id: names.job_name(row) for row in rows}
+        expected = {copy.job_id: names.job_name(copy) for copy in copies}
         strays = {
             job: status for job, status in listed.items() if not status.state.ended and expected.get(job) != status.name
         }
@@ -49,21 +49,21 @@ class Orphans:
             self._orphan(job, status, known.get(job)) for job, status in suspects.items() if job in seen_before
         )
         for orphan in self.found:
-            row = known.get(orphan.job_id)
-            if row and orphan.rule == STOPPED and orphan.job_id not in self._stopping:
+            copy = known.get(orphan.job_id)
+            if copy and orphan.rule == STOPPED and orphan.job_id not in self._stopping:
                 self._stopping.add(orphan.job_id)
-                self.runtime.tasks.own(self._stop(row, orphan))
+                self.runtime.tasks.own(self._stop(copy, orphan))
 
-    def _orphan(self, job: str, status: JobStatus, row: SessionRow | None) -> Orphan:
-        over = row is not None and row.centre == self.centre
+    def _orphan(self, job: str, status: JobStatus, copy: Copy | None) -> Orphan:
+        over = copy is not None and copy.centre == self.centre
         return Orphan(
             centre=self.centre, job_id=job, name=status.name, state=status.state.value, since=self._since[job],
-            session=row.id if row and over else "", rule=STOPPED if over else STRANGE,
+            session=copy.session if copy and over else "", rule=STOPPED if over else STRANGE,
         )  # fmt: skip
 
-    async def _stop(self, row: SessionRow, orphan: Orphan) -> None:
+    async def _stop(self, copy: Copy, orphan: Orphan) -> None:
         try:
-            await self.runtime.centres[self.centre].cancel([orphan.job_id], account=row.account)
+            await self.runtime.centres[self.centre].cancel([orphan.job_id], account=copy.account)
         except CentreError as error:
             log.warning(
                 "%s: orphan %s (%s) cannot be stopped, will be tried again: %s",
@@ -76,14 +76,14 @@ class Orphans:
             self._stopping.discard(orphan.job_id)
 
 
-def _copies(tx: Tx, jobs: Mapping[str, JobStatus]) -> dict[str, SessionRow]:
+def _copies(tx: Tx, jobs: Mapping[str, JobStatus]) -> dict[str, Copy]:
     """Returns, by job id, the copy that each job's name refers to, where there is one."""
     named = {job: names.copy_of(status.name) for job, status in jobs.items()}
-    found = {job: stored.get(tx, *copy) for job, copy in named.items() if copy}
-    return {job: row for job, row in found.items() if row}
+    found = {job: stored.get(tx, *name) for job, name in named.items() if name}
+    return {job: row.copy for job, row in found.items() if row}
 
 
-def _expected(row: SessionRow | None, job: str, centre: str) -> bool:
+def _expected(copy: Copy | None, job: str, centre: str) -> bool:
     """Tells whether this job is where it should be: the job of a live copy, or of a copy whose submission was not
     answered yet."""
-    return row is not None and row.job_live and row.centre == centre and row.job_id in ("", job)
+    return copy is not None and copy.live and copy.centre == centre and copy.job_id in ("", job)

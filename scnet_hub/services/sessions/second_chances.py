@@ -19,7 +19,7 @@ from ...display.session_states import INTENT, QUEUED, STARTING, SUBMITTED
 from ...domain.placement import hedging
 from ...domain.placement.placement import Placement, Ranked
 from ...domain.sessions import names
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, Session, SessionCopy
 from ...domain.standard.federation import SecondChanceSpec
 from ...errors import Refused
 from ...units import Amount, format_duration
@@ -50,19 +50,19 @@ class SecondChances:
     async def look(self) -> None:
         """Starts a further copy for each session that has waited for longer than the patience."""
         now = self.runtime.clock()
-        stalled = [rows for rows in await self.runtime.db.query(_waiting) if waited(rows, self.spec, now)]
-        self._next = {rows[0].id: at for rows in stalled if (at := self._next.get(rows[0].id))}
-        due = [rows for rows in stalled if now >= self._next.get(rows[0].id, now)][:AT_ONCE]
-        for rows in due:
-            self._next[rows[0].id] = now + timedelta(seconds=self.spec.patience / AGAIN)
-            await self._further(rows)
+        waiting = await self.runtime.db.query(_waiting)
+        stalled = [rows[0].session.id for rows in waiting if waited(rows, self.spec, now)]
+        self._next = {session_id: at for session_id in stalled if (at := self._next.get(session_id))}
+        due = [session_id for session_id in stalled if now >= self._next.get(session_id, now)][:AT_ONCE]
+        for session_id in due:
+            self._next[session_id] = now + timedelta(seconds=self.spec.patience / AGAIN)
+            await self._further(session_id)
 
-    async def _further(self, rows: Sequence[SessionRow]) -> None:
-        first = rows[0]
-        number = await self.runtime.db.run(self._beside, first.id)
+    async def _further(self, session_id: str) -> None:
+        number = await self.runtime.db.run(self._beside, session_id)
         if number:
-            self.runtime.signals.changes.notify(first.id)
-            self.runtime.signals.launch(first.id, number, False)
+            self.runtime.signals.changes.notify(session_id)
+            self.runtime.signals.launch(session_id, number, False)
 
     def _beside(self, tx: Tx, session_id: str) -> int:
         """Returns the number of the further copy; 0 if there is no place or no budget for it."""
@@ -72,43 +72,40 @@ class SecondChances:
             stored.asked_since(tx, now - timedelta(hours=1)), self.spec, len(self.runtime.centres)
         ):
             return 0
-        decision = self._decide(tx, rows[0])
-        anywhere = hedging.anywhere(self.spec, asked_at=rows[0].asked_at, pinned=pinned(rows[0]), now=now)
+        session, first = rows[0]
+        decision = self._decide(tx, session)
+        anywhere = hedging.anywhere(self.spec, asked_at=first.asked_at, pinned=pinned(session), now=now)
         place = hedging.where(untried(decision, rows), anywhere=anywhere) if decision else None
         if decision is None or place is None:
             return 0
-        leading = next(row for row in rows if row.leads)
+        leading = next(row.copy for row in rows if row.leads)
         waits = format_duration(now - leading.asked_at)
         there = f"{place.offer.title}, where it should start {place.wait.words}"
         said = f"{stalled_words(leading)} at {leading.centre} for {waits}: also asked {there}."
         return self._add(tx, rows, decision, place, "stalled", said)
 
-    async def instead(self, row: SessionRow, cause: str, why: str) -> bool:
+    async def instead(self, copy: Copy, cause: str, why: str) -> bool:
         """Withdraws a copy that its centre certainly doesn't have, and adds a copy at the next best place; False if
         there is none."""
-        number = await self.runtime.db.run(self._instead, row, cause, why)
+        number = await self.runtime.db.run(self._instead, copy, cause, why)
         if number:
-            self.runtime.signals.changes.notify(row.id)
-            self.runtime.signals.launch(row.id, number, False)
+            self.runtime.signals.changes.notify(copy.session)
+            self.runtime.signals.launch(copy.session, number, False)
         return bool(number)
 
-    def _instead(self, tx: Tx, row: SessionRow, cause: str, why: str) -> int:
-        if number := self.next_place(tx, row.id, cause, why):
-            withdraw(tx, row, why, self.runtime.clock())
+    def _instead(self, tx: Tx, copy: Copy, cause: str, why: str) -> int:
+        if number := self.next_place(tx, copy.session, cause, why):
+            withdraw(tx, copy, why, self.runtime.clock())
         return number
 
     def next_place(self, tx: Tx, session_id: str, cause: str, why: str) -> int:
         """Adds a copy at the best place that was not tried yet. Returns its number; 0 if there is no such place, or
         after enough tries."""
         rows = stored.copies_of(tx, session_id)
-        if (
-            not rows[0].live
-            or rows[0].ready_at
-            or rows[0].cancelled_at
-            or sum(row.cause != "stalled" for row in rows) >= self.spec.tries
-        ):
+        session, tries = rows[0].session, sum(copy.cause != "stalled" for _, copy in rows)
+        if not session.live or session.ready_at or session.cancelled_at or tries >= self.spec.tries:
             return 0
-        decision = self._decide(tx, rows[0])
+        decision = self._decide(tx, session)
         place = next(iter(untried(decision, rows)), None) if decision else None
         return (
             self._add(tx, rows, decision, place, cause, f"{why}; moved to {place.offer.title}.")
@@ -116,19 +113,19 @@ class SecondChances:
             else 0
         )
 
-    def _decide(self, tx: Tx, session: SessionRow) -> Placement | None:
+    def _decide(self, tx: Tx, session: Session) -> Placement | None:
         try:
             return self.placing.decide(tx, names.request_of(session.request))[0]
         except Refused:  # the person is no longer in the project
             return None
 
     def _add(
-        self, tx: Tx, rows: Sequence[SessionRow], decision: Placement, place: Ranked, cause: str, said: str
+        self, tx: Tx, rows: Sequence[SessionCopy], decision: Placement, place: Ranked, cause: str, said: str
     ) -> int:
         """Adds a copy and holds the cost of the most expensive copy, of its lease if it has one: only one copy is
         charged."""
-        session = rows[0]
-        number = rows[-1].number + 1
+        session = rows[0].session
+        number = rows[-1].copy.number + 1
         try:
             hold = self.placing.hold(decision.request, place)
             more = Amount(max(0, hold.amount.micros - session.held))
@@ -136,37 +133,38 @@ class SecondChances:
         except Refused:
             return 0
         self.copies.add(tx, session, number, decision, place, cause)
-        stored.change(tx, session.id, held=session.held + more.micros, why=session.why if cause == "stalled" else said)
+        why = session.why if cause == "stalled" else said
+        stored.update(tx, session.id, held=session.held + more.micros, why=why)
         stored.say(tx, session.id, self.runtime.clock(), said)
         refresh(tx, session.id)
         return number
 
 
-def untried(decision: Placement, rows: Sequence[SessionRow]) -> list[Ranked]:
+def untried(decision: Placement, rows: Sequence[SessionCopy]) -> list[Ranked]:
     """Returns the places where the session has not been submitted yet, best first."""
-    tried = {(row.centre, row.partition) for row in rows}
+    tried = {(copy.centre, copy.partition) for _, copy in rows}
     return [one for one in decision.ranked if (one.offer.centre, one.offer.partition) not in tried]
 
 
-def _waiting(tx: Tx) -> list[list[SessionRow]]:
+def _waiting(tx: Tx) -> list[list[SessionCopy]]:
     """Returns the Labs that were never ready, each as the list of its copies."""
-    return [list(rows) for _, rows in groupby(stored.starting(tx, "lab"), key=lambda row: row.id)]
+    return [list(rows) for _, rows in groupby(stored.starting(tx, "lab"), key=lambda row: row.session.id)]
 
 
-def waited(rows: Sequence[SessionRow], spec: SecondChanceSpec, now: datetime) -> bool:
+def waited(rows: Sequence[SessionCopy], spec: SecondChanceSpec, now: datetime) -> bool:
     """Tells whether a session has waited long enough for a further copy. A running copy has longer to call home."""
-    session, newest = rows[0], rows[-1]
-    live = [row for row in rows if row.job_live]
+    session, newest = rows[0].session, rows[-1].copy
+    live = [copy for _, copy in rows if copy.live]
     if not session.live or session.ready_at or session.cancelled_at:
         return False
-    started = [row.started_at for row in live if row.started_at and not row.unknown_since]
+    started = [copy.started_at for copy in live if copy.started_at and not copy.unknown_since]
     runs_since = max(started, default=None)
     return hedging.due(
         spec, live=len(live), asked_at=newest.asked_at, runs_since=runs_since, pinned=pinned(session), now=now
     )
 
 
-def pinned(session: SessionRow) -> bool:
+def pinned(session: Session) -> bool:
     """Tells whether its owner chose the centre."""
     return bool(session.request["centre"])
 
@@ -178,21 +176,21 @@ def affordable(asked: Mapping[str, int], spec: SecondChanceSpec, centres: int) -
     return hedging.affordable(spec, asked=sum(asked.values()) - further, further=further, centres=centres)
 
 
-def stalled_words(row: SessionRow) -> str:
+def stalled_words(copy: Copy) -> str:
     """Returns, in words, the state in which a copy stalls."""
-    if row.unknown_since:
+    if copy.unknown_since:
         return "No news of it"
-    return "Running without calling home" if row.job_state == STARTING else "Not running"
+    return "Running without calling home" if copy.state == STARTING else "Not running"
 
 
-def grown_words(row: SessionRow) -> str:
+def grown_words(copy: Copy) -> str:
     """Returns why a copy lost against another, from its centre's last answer."""
-    if row.unknown_since or row.job_state == INTENT:
-        return f"{row.centre} did not answer"
-    if row.place_in_queue:
-        return f"{row.centre}'s queue grew: it stands at number {row.place_in_queue} there"
+    if copy.unknown_since or copy.state == INTENT:
+        return f"{copy.centre} did not answer"
+    if copy.place_in_queue:
+        return f"{copy.centre}'s queue grew: it stands at number {copy.place_in_queue} there"
     return (
-        f"{row.centre}'s queue grew"
-        if row.job_state in (SUBMITTED, QUEUED)
-        else f"its start at {row.centre} takes too long"
+        f"{copy.centre}'s queue grew"
+        if copy.state in (SUBMITTED, QUEUED)
+        else f"its start at {copy.centre} takes too long"
     )

@@ -16,7 +16,7 @@ from ...domain.jobs import JobRequest, JobStatus
 from ...domain.placement import placement
 from ...domain.placement.placement import Placement
 from ...domain.sessions import lifecycle
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import SessionCopy
 from ...errors import CentreError, Refused
 from ..placement.decision_log import DecisionLog
 from ..placement.placing import Placing
@@ -42,7 +42,7 @@ class Submission:
         decision_log: DecisionLog,
         copies: Copies,
         endings: Endings,
-        on_status: Callable[[SessionRow, JobStatus], Awaitable[None]],
+        on_status: Callable[[SessionCopy, JobStatus], Awaitable[None]],
     ) -> None:
         self.runtime, self.placing, self.decision_log, self.copies, self.endings = (
             runtime,
@@ -53,7 +53,7 @@ class Submission:
         )
         self.on_status = on_status
 
-    async def submit(self, request: JobRequest, payload: Json) -> tuple[SessionRow, bool]:
+    async def submit(self, request: JobRequest, payload: Json) -> tuple[SessionCopy, bool]:
         """Returns the live session of this person, kind and name, or a new one, and True if it is new. Raises
         Refused."""
         if existing := await self._existing(request):
@@ -63,9 +63,9 @@ class Submission:
         row = await self.runtime.db.run(self._begin, session_id, request, payload)
         if isinstance(row, Refused):  # not raised in the transaction, so that the refusal is kept in the decision log
             raise row
-        if row.id == session_id:
-            self.runtime.signals.launch(row.id, row.number, False)
-        return row, row.id == session_id
+        if row.session.id == session_id:
+            self.runtime.signals.launch(row.session.id, row.copy.number, False)
+        return row, row.session.id == session_id
 
     async def _first_look(self, pinned: str) -> None:
         """Waits for a first look at a centre: just after a broker's start no centre has been contacted, which is no
@@ -78,43 +78,44 @@ class Submission:
         for look in looks:
             look.cancel()
 
-    async def _existing(self, request: JobRequest) -> SessionRow | None:
+    async def _existing(self, request: JobRequest) -> SessionCopy | None:
         """Returns the live session of that person, kind and name. Waits for a session that is being stopped, so that no
         two of a name run at once, but not for a centre that cannot be reached: that session is set aside, and stopped
         when its centre is back."""
         for second in range(STOPPING_FOR):
             row = await self.runtime.db.query(stored.live_one, request.person, request.kind, request.name)
-            if row is None or row.state != STOPPING:
+            if row is None or row.session.state != STOPPING:
                 return row
-            if await self.runtime.db.run(self._set_aside, row.id):
+            if await self.runtime.db.run(self._set_aside, row.session.id):
                 return None
             if second in LOOKS_AT_IT:
                 await self._look_at(row)
-            await within(self.runtime.signals.changes.event(row.id), 1)
+            await within(self.runtime.signals.changes.event(row.session.id), 1)
         raise Refused(
             "The earlier session of that name is still being stopped.",
             hint="Try again in a few seconds.",
             code="stopping",
         )
 
-    async def _look_at(self, row: SessionRow) -> None:
+    async def _look_at(self, row: SessionCopy) -> None:
         """Asks the centre for this one job now, because a person waits for its end."""
-        if not row.job_id:
+        copy = row.copy
+        if not copy.job_id:
             return
         with contextlib.suppress(CentreError):
-            status = (await self.runtime.centres[row.centre].statuses([row.job_id]))[row.job_id]
+            status = (await self.runtime.centres[copy.centre].statuses([copy.job_id]))[copy.job_id]
             await self.on_status(row, status)
 
     def _set_aside(self, tx: Tx, session_id: str) -> bool:
-        rows = [row for row in stored.copies_of(tx, session_id) if row.job_live]
-        away = [row for row in rows if row.unknown_since or self.runtime.load.centres[row.centre].failing_since]
-        if not rows or len(away) < len(rows):
+        copies, centres = [copy for _, copy in stored.copies_of(tx, session_id) if copy.live], self.runtime.load.centres
+        away = [copy for copy in copies if copy.unknown_since or centres[copy.centre].failing_since]
+        if not copies or len(away) < len(copies):
             return False
-        stored.say(tx, session_id, self.runtime.clock(), f"Will be stopped when {rows[0].centre} answers again.")
+        stored.say(tx, session_id, self.runtime.clock(), f"Will be stopped when {copies[0].centre} answers again.")
         self.endings.end_session(tx, session_id, lifecycle.ON_REQUEST)
         return True
 
-    def _begin(self, tx: Tx, session_id: str, request: JobRequest, payload: Json) -> SessionRow | Refused:
+    def _begin(self, tx: Tx, session_id: str, request: JobRequest, payload: Json) -> SessionCopy | Refused:
         """Does placement, quota, hold and session row in one transaction; another live session of that name wins."""
         if existing := stored.live_one(tx, request.person, request.kind, request.name):
             return existing

@@ -23,7 +23,7 @@ from ...adapters.db.queries import usage
 from ...display.session_states import MOVING
 from ...domain.jobs import JobState, JobStatus, UsageRecord
 from ...domain.sessions import names
-from ...domain.sessions.records import SessionRow
+from ...domain.sessions.records import Copy, SessionCopy
 from ...errors import CentreError, NotStored
 from ..accounting import intake
 from ..placement.placing import Placing
@@ -110,14 +110,14 @@ class Watcher:
         """Looks once. Returns True if a copy waits, starts or ends there, so that the next look should be soon."""
         loop, centre_id = asyncio.get_running_loop(), self.known.spec.id
         live = await self.runtime.db.query(stored.live_copies, centre=centre_id)
-        rows = [row for row in live if row.job_id]
-        for row in live:
-            if not row.job_id and self.runtime.clock() - row.asked_at > UNLAUNCHED:
-                self.launcher.begin(row.id, row.number, True)  # does nothing if a launch is under way
+        rows = [row for row in live if row.copy.job_id]
+        for _, copy in live:
+            if not copy.job_id and self.runtime.clock() - copy.asked_at > UNLAUNCHED:
+                self.launcher.begin(copy.session, copy.number, True)  # does nothing if a launch is under way
         asked = loop.time()
         nodes = asked - self._nodes_at >= self.known.spec.watch.interval or self.known.failing_since is not None
         try:
-            look = await self.centre.look([row.job_id for row in rows], nodes=nodes)
+            look = await self.centre.look([row.copy.job_id for row in rows], nodes=nodes)
         except CentreError as error:
             # A hung command is no measure of the centre's load: the pause is no longer than when the centre is calm.
             self._took = min(loop.time() - asked, self.known.spec.watch.interval / EASE)
@@ -129,52 +129,54 @@ class Watcher:
             self._nodes_at = asked
             await self.runtime.db.run(self.placing.keep_up)
         for row in rows:
-            await self.take_status(row, look.statuses[row.job_id])
+            await self.take_status(row, look.statuses[row.copy.job_id])
         await self._give_up_hopeless(rows, look.statuses)
-        await self._write_off_forgotten([row for row in rows if _unknown(row, look.statuses[row.job_id])])
-        await self.orphans.compare(look.listed, rows)
+        copies = [row.copy for row in rows]
+        await self._write_off_forgotten([copy for copy in copies if _unknown(copy, look.statuses[copy.job_id])])
+        await self.orphans.compare(look.listed, copies)
         waiting = await self._charge()
         fresh = await self.runtime.db.query(stored.live_copies, centre=centre_id)
-        return waiting or any(row.job_state in MOVING or row.unknown_since for row in fresh)
+        return waiting or any(copy.state in MOVING or copy.unknown_since for _, copy in fresh)
 
-    async def _could_not_ask(self, rows: Sequence[SessionRow], why: str) -> None:
+    async def _could_not_ask(self, rows: Sequence[SessionCopy], why: str) -> None:
         now = self.runtime.clock()
         self.known.failed(why, now)
         self._recordless.clear()
         for row in rows:
             await self.take_status(row, JobStatus(state=JobState.UNKNOWN, seen_at=now, reason=why))
 
-    async def take_status(self, row: SessionRow, status: JobStatus) -> None:
+    async def take_status(self, row: SessionCopy, status: JobStatus) -> None:
         """Takes in the centre's answer about one copy's job. If the job under that id has another name, the answer is
         ignored: a centre that lost its state gives ids out again."""
-        if status.name and status.name != names.job_name(row):
+        session, copy = row
+        if status.name and status.name != names.job_name(copy):
             why = "its job id belongs to another job there now: the centre has lost its own records"
             status = replace(status, state=JobState.UNKNOWN, reason=why, forgotten=True, node="", place=0)
-        oddly = status.state is not JobState.COMPLETED or (row.kind == "lab" and not row.ready_at)
-        if status.state.ended and oddly and not row.job_cancelled_at:
-            return self._beside(row, "end", lambda: self._ended_oddly(row, status))
-        before = await self.endings.take_status(row, status, "")
+        oddly = status.state is not JobState.COMPLETED or (session.kind == "lab" and not session.ready_at)
+        if status.state.ended and oddly and not copy.cancelled_at:
+            return self._beside(copy, "end", lambda: self._ended_oddly(row, status))
+        before = await self.endings.take_status(row, status, "") or copy
         if status.state.ended:
-            self._beside(row, "scrub", lambda: self.files.scrub(row))
+            self._beside(copy, "scrub", lambda: self.files.scrub(copy))
             self.wake()
-        elif (before or row).job_cancelled_at and status.state is not JobState.UNKNOWN and self._stop_again(row):
-            self._beside(row, "cancel", lambda: self.stopping.cancel_job(before or row))
+        elif before.cancelled_at and status.state is not JobState.UNKNOWN and self._stop_again(copy):
+            self._beside(copy, "cancel", lambda: self.stopping.cancel_job(before))
 
-    def _stop_again(self, row: SessionRow) -> bool:
+    def _stop_again(self, copy: Copy) -> bool:
         """Tells whether to send the command again: a job may take a while to end, so not at every look."""
         now = asyncio.get_running_loop().time()
         self._stopped = {label: at for label, at in self._stopped.items() if now - at < STOP_AGAIN}
-        return _entered(self._stopped, names.label(row), now)
+        return _entered(self._stopped, names.label(copy), now)
 
-    async def _ended_oddly(self, row: SessionRow, status: JobStatus) -> None:
-        await self.endings.take_status(row, status, await self.files.last_lines(row))
+    async def _ended_oddly(self, row: SessionCopy, status: JobStatus) -> None:
+        await self.endings.take_status(row, status, await self.files.last_lines(row.copy))
         self.wake()
-        await self.files.scrub(row)
+        await self.files.scrub(row.copy)
 
-    def _beside(self, row: SessionRow, what: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    def _beside(self, copy: Copy, what: str, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Runs `work`, done in a person's name, beside the watch, each kind once at a time per copy: a person's login
         that hangs does not delay others."""
-        key = (names.label(row), what)
+        key = (names.label(copy), what)
 
         async def once() -> None:
             try:
@@ -186,76 +188,76 @@ class Watcher:
             self._under_way.add(key)
             self.runtime.tasks.own(once())
 
-    async def _give_up_hopeless(self, rows: Sequence[SessionRow], statuses: Mapping[str, JobStatus]) -> None:
+    async def _give_up_hopeless(self, rows: Sequence[SessionCopy], statuses: Mapping[str, JobStatus]) -> None:
         """Stops the jobs that the centre itself reports twice in a row as impossible to start: some centres accept any
         request and keep it waiting for ever."""
-        named = {row.job_id for row in rows if statuses[row.job_id].hopeless}
-        for row in rows:
-            if row.job_id in named & self._hopeless and not row.cancelled_at and not row.job_cancelled_at:
+        named = {row.copy.job_id for row in rows if statuses[row.copy.job_id].hopeless}
+        for session, copy in rows:
+            if copy.job_id in named & self._hopeless and not session.cancelled_at and not copy.cancelled_at:
                 why = (
                     f"{self.known.spec.name} accepted this job but says that it can never start: "
-                    f"{statuses[row.job_id].reason}."
+                    f"{statuses[copy.job_id].reason}."
                 )
-                self._beside(row, "cancel", partial(self.stopping.give_up, row, why))
+                self._beside(copy, "cancel", partial(self.stopping.give_up, copy, why))
         self._hopeless = named
 
-    async def _write_off_forgotten(self, rows: Sequence[SessionRow]) -> None:
+    async def _write_off_forgotten(self, copies: Sequence[Copy]) -> None:
         """Writes off the copies that the centre, which answers, has not known for so long that it never will."""
         patience = timedelta(seconds=self.known.spec.watch.forget_after)
-        for row in rows:
-            if row.forgotten_since and self.runtime.clock() - row.forgotten_since >= patience:
+        for copy in copies:
+            if copy.forgotten_since and self.runtime.clock() - copy.forgotten_since >= patience:
                 why = f"{self.known.spec.name} knows nothing of this job any more: not charged."
-                await self.stopping.write_off(row, why)
-                self._beside(row, "scrub", partial(self.files.scrub, row))
+                await self.stopping.write_off(copy, why)
+                self._beside(copy, "scrub", partial(self.files.scrub, copy))
 
     async def _charge(self) -> bool:
         """Settles ended copies from the centre's usage records; True if a record is still missing. Records are stored
         first; a record in suspense is requested again from time to time, because its centre may correct it."""
         centre_id = self.known.spec.id
         waiting = await self.runtime.db.query(usage.waiting, centre_id)
-        rows = [
-            row
-            for row in await self.runtime.db.query(stored.unsettled, centre_id)
-            if row.id not in waiting or self._ask_again(row)
+        copies = [
+            copy
+            for _, copy in await self.runtime.db.query(stored.unsettled, centre_id)
+            if copy.session not in waiting or self._ask_again(copy)
         ]
         try:
-            records = _runs(await self.centre.usage([row.job_id for row in rows])) if rows else {}
+            records = _runs(await self.centre.usage([copy.job_id for copy in copies])) if copies else {}
         except CentreError as error:
             log.warning("%s: accounting cannot be reached: %s", centre_id, error)
             self._recordless.clear()  # accounting may be far behind when it answers again
             return True
         left = False
-        for row in rows:
-            runs = _own(row, records.get(row.job_id, ()))
-            if any(intake.half_told(one) for one in runs) and self._patient(row):
+        for copy in copies:
+            runs = _own(copy, records.get(copy.job_id, ()))
+            if any(intake.half_told(one) for one in runs) and self._patient(copy):
                 left = True
                 continue
             if runs:
-                await self.runtime.db.run(self.endings.settle, row, runs)
-                self.runtime.signals.changes.notify(row.id)
+                await self.runtime.db.run(self.endings.settle, copy, runs)
+                self.runtime.signals.changes.notify(copy.session)
             if runs and (runs[-1].state.ended or any(one.trouble for one in runs)):
-                self._recordless.pop(names.label(row), None)
-            elif row.id not in waiting:
-                left |= await self._waits_for_record(row, bool(runs))
+                self._recordless.pop(names.label(copy), None)
+            elif copy.session not in waiting:
+                left |= await self._waits_for_record(copy, bool(runs))
         return left
 
-    def _ask_again(self, row: SessionRow) -> bool:
+    def _ask_again(self, copy: Copy) -> bool:
         now = asyncio.get_running_loop().time()
         self._suspended = {label: at for label, at in self._suspended.items() if now - at < ASK_AGAIN}
-        return _entered(self._suspended, names.label(row), now)
+        return _entered(self._suspended, names.label(copy), now)
 
-    def _patient(self, row: SessionRow) -> bool:
+    def _patient(self, copy: Copy) -> bool:
         """Tells whether the centre's accounting may still deliver more."""
         now = asyncio.get_running_loop().time()
-        return now - self._recordless.setdefault(names.label(row), now) < self.known.spec.watch.forget_after
+        return now - self._recordless.setdefault(names.label(copy), now) < self.known.spec.watch.forget_after
 
-    async def _waits_for_record(self, row: SessionRow, known: bool) -> bool:
+    async def _waits_for_record(self, copy: Copy, known: bool) -> bool:
         """Tells whether to wait on for the record of an ended copy. After the patience, a copy without a record of its
         end (`known`: with a record that has no end) is written off: its centre failed or lost its state."""
-        if self._patient(row):
+        if self._patient(copy):
             return True
         says = "still reports this ended job as running" if known else "has no record of this job"
-        await self.stopping.write_off(row, f"The accounting of {self.known.spec.name} {says}: not charged.")
+        await self.stopping.write_off(copy, f"The accounting of {self.known.spec.name} {says}: not charged.")
         return False
 
 
@@ -275,13 +277,13 @@ def _runs(records: Sequence[UsageRecord]) -> Mapping[str, Sequence[UsageRecord]]
     return runs
 
 
-def _own(row: SessionRow, runs: Sequence[UsageRecord]) -> list[UsageRecord]:
+def _own(copy: Copy, runs: Sequence[UsageRecord]) -> list[UsageRecord]:
     """Returns the runs that bear the copy's name. A row that cannot be read may have no name; it is matched by its job
     id."""
-    name = names.job_name(row)
+    name = names.job_name(copy)
     return [replace(one, name=one.name or name) for one in runs if one.name == name or (one.trouble and not one.name)]
 
 
-def _unknown(row: SessionRow, status: JobStatus) -> bool:
+def _unknown(copy: Copy, status: JobStatus) -> bool:
     """Tells whether this look contains no news of the copy's own job."""
-    return status.state is JobState.UNKNOWN or bool(status.name and status.name != names.job_name(row))
+    return status.state is JobState.UNKNOWN or bool(status.name and status.name != names.job_name(copy))

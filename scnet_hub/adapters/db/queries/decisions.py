@@ -20,7 +20,7 @@ ASKED = 500  # keys in one question
 class DecisionRow:
     """One decision with its outcome. `session` is None and `number` 0 if the start was refused: then `code` says why.
     Times in seconds run until the start, as expected when it was decided. The columns from `kind` on are those of the
-    session and the copy."""
+    session, and from `job_state` on those of the copy."""
 
     id: str
     decided_at: datetime
@@ -46,7 +46,7 @@ class DecisionRow:
     ready_at: datetime | None
     job_state: str | None
     job_live: bool | None
-    job_end: str | None
+    job_end_reason: str | None
     submitted_at: datetime | None
     started_at: datetime | None
     job_cancelled_at: datetime | None
@@ -81,8 +81,9 @@ _OWN = [column for column in decisions.c if column.name not in _LONG]
 _KIND = func.coalesce(sessions.c.kind, decisions.c.request["kind"].as_string()).label("kind")
 _SESSIONS = [_KIND, *(sessions.c[name] for name in ("lead", "created_at", "ready_at"))]
 _COPYS = [
-    copies.c[name]
-    for name in ("job_state", "job_live", "job_end", "submitted_at", "started_at", "job_cancelled_at", "job_ended_at")
+    copies.c.submitted_at,
+    copies.c.started_at,
+    *(copies.c[name].label(f"job_{name}") for name in ("state", "live", "end_reason", "cancelled_at", "ended_at")),
 ]
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, cast, select
 
-from ....domain.sessions.records import SessionRow
+from ....domain.sessions.records import SessionCopy
 from ..database import Tx
 from ..tables import CHARGES, copies, entries, postings, sessions
 from .spending import PAID
@@ -41,19 +41,21 @@ class OpenRow(NamedTuple):
 _ASKED = sessions.c.request
 _COLUMNS = (
     sessions.c.id, sessions.c.person, sessions.c.project, copies.c.centre, copies.c.partition, sessions.c.state,
-    sessions.c.held, copies.c.started_at, sessions.c.ended_at, copies.c.job_live, _ASKED["cores"].as_integer(),
+    sessions.c.held, copies.c.started_at, sessions.c.ended_at, copies.c.live, _ASKED["cores"].as_integer(),
     _ASKED["gpus"].as_integer(), _ASKED["gpu_model"].as_string(), cast(_ASKED["memory"].as_string(), BigInteger),
     _ASKED["nodes"].as_integer(),
 )  # fmt: skip
 _LEAD = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
 
 
-def of(row: SessionRow) -> OpenRow:
-    """Returns the same columns of a whole row."""
-    asked = row.request
+def of(row: SessionCopy) -> OpenRow:
+    """Returns the same columns of whole values."""
+    session, copy = row
+    asked = session.request
     return OpenRow(
-        row.id, row.person, row.project, row.centre, row.partition, row.state, row.held, row.started_at, row.ended_at,
-        row.job_live, asked["cores"], asked["gpus"], asked["gpu_model"], asked["memory"], asked["nodes"],
+        session.id, session.person, session.project, copy.centre, copy.partition, session.state, session.held,
+        copy.started_at, session.ended_at, copy.live, asked["cores"], asked["gpus"], asked["gpu_model"],
+        asked["memory"], asked["nodes"],
     )  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def trial(tx: Tx) -> dict[str, dict[str, int]]:
 
 def work(tx: Tx, start: datetime, end: datetime) -> dict[str, datetime]:
     """Returns the centres where something ran in [start, end), each with the time of the first run there."""
-    ran = and_(copies.c.started_at < end, or_(copies.c.job_ended_at.is_(None), copies.c.job_ended_at >= start))
+    ran = and_(copies.c.started_at < end, or_(copies.c.ended_at.is_(None), copies.c.ended_at >= start))
     ended = and_(usage.c.over_at >= start, usage.c.over_at < end)
     first = union_all(
         select(

@@ -45,10 +45,10 @@ TAKEN: tuple[Column[Any], ...] = (members.c.person, proofs.c.person, proofs.c.ac
 OWN_ACCOUNTS: tuple[Column[Any], ...] = (accounts.c.account, copies.c.account)
 OWN: Mapping[Table, tuple[Column[Any], ...]] = {
     sessions: (
-        sessions.c.name, sessions.c.why, sessions.c.end_reason, sessions.c.lease_end, sessions.c.request,
+        sessions.c.name, sessions.c.why, sessions.c.end_reason, sessions.c.lease_end_reason, sessions.c.request,
         sessions.c.placement, sessions.c.payload,
     ),
-    copies: (copies.c.job_end, copies.c.reason, copies.c.unknown_why),
+    copies: (copies.c.end_reason, copies.c.reason, copies.c.unknown_why),
     events: (events.c.message,),
     decisions: (decisions.c.said, decisions.c.reason, decisions.c.request, decisions.c.answer, decisions.c.inputs),
     usage: (usage.c.record,),
@@ -70,7 +70,7 @@ def known(tx: Tx, person: str) -> bool:
 
 def open_sessions(tx: Tx, person: str) -> list[str]:
     """Returns sessions that live, have a job at a centre, or are not charged yet; oldest first."""
-    at_a_centre = sessions.c.id.in_(select(copies.c.session).where(copies.c.job_live))
+    at_a_centre = sessions.c.id.in_(select(copies.c.session).where(copies.c.live))
     wanted = (sessions.c.person == person, or_(sessions.c.live, sessions.c.charged.is_(None), at_a_centre))
     return list(tx.execute(select(sessions.c.id).where(*wanted).order_by(sessions.c.created_at)).scalars())
 

@@ -1,7 +1,7 @@
 """Queries on sessions, their copies and their events. Every change increases the session's `version`, which long polls
 watch.
 
-A row is a session as seen by one of its copies: by the leading copy, unless a docstring says otherwise.
+A session is returned with its leading copy, unless a docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -10,59 +10,61 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, or_, select, update
+from sqlalchemy import Row, Select, and_, func, or_, select
 
 from ....display.session_states import INTENT
-from ....domain.sessions.records import TOKEN, BriefRow, NewCopy, SessionRow
+from ....domain.sessions.records import TOKEN, BriefRow, Copy, NewCopy, Session, SessionCopy
 from ..database import Tx
 from ..tables import copies, events, sessions
 
-_COPYS = frozenset(copies.c.keys()) - {"session"}
 AT_ONCE = 400  # ids in one question
 _LEAD = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
-_ALL = (*sessions.c, *(column for column in copies.c if column.name != "session"))
+_SESSION, _COPY = tuple(sessions.c.keys()), tuple(copies.c.keys())
+BOTH = (*sessions.c, *copies.c)  # the columns that `pair` takes
 
 
-def _row(row: Row[Any]) -> SessionRow:
-    return SessionRow(**row._mapping)
+def pair(row: Row[Any]) -> SessionCopy:
+    """Returns the values of a row that has the columns `BOTH`."""
+    session = Session(**dict(zip(_SESSION, row[: len(_SESSION)], strict=True)))
+    return SessionCopy(session, _copy(row[len(_SESSION) :]))
+
+
+def _copy(columns: Sequence[Any]) -> Copy:
+    return Copy(**dict(zip(_COPY, columns, strict=True)))
 
 
 # Made once: naming so many columns anew takes longer than SQLite does to answer.
-_BY_LEAD = select(*_ALL).join_from(sessions, copies, _LEAD)
-_BY_COPY = select(*_ALL).join_from(sessions, copies, copies.c.session == sessions.c.id)
+_BY_LEAD = select(*BOTH).join_from(sessions, copies, _LEAD)
+_BY_COPY = select(*BOTH).join_from(sessions, copies, copies.c.session == sessions.c.id)
 
 
-def insert(tx: Tx, **values: Any) -> None:
-    """Stores a session with its first copy, number 1: the columns of both."""
-    tx.execute(
-        sessions.insert().values(
-            version=1, lead=1, **{name: value for name, value in values.items() if name not in _COPYS}
-        )
-    )
-    add_copy(tx, values["id"], 1, **{name: value for name, value in values.items() if name in _COPYS})
+def insert(tx: Tx, session: Mapping[str, Any], copy: Mapping[str, Any]) -> None:
+    """Stores a session with its first copy, number 1: the columns of each."""
+    tx.execute(sessions.insert().values(version=1, lead=1, **session))
+    add_copy(tx, session["id"], 1, **copy)
 
 
-def add_copy(tx: Tx, session_id: str, number: int, **values: Any) -> None:
+def add_copy(tx: Tx, session_id: str, number: int, **columns: Any) -> None:
     new = {
-        "job_state": INTENT, "job_live": True, "job_id": "", "job_end": "", "node": "", "host": "", "port": 0,
+        "state": INTENT, "live": True, "job_id": "", "end_reason": "", "node": "", "host": "", "port": 0,
         "address": "", "reason": "", "place_in_queue": 0, "unknown_why": "",
     }  # fmt: skip
-    tx.execute(copies.insert().values(session=session_id, number=number, **(new | values)))
+    tx.execute(copies.insert().values(session=session_id, number=number, **(new | columns)))
 
 
-def get(tx: Tx, session_id: str, number: int = 0) -> SessionRow | None:
+def get(tx: Tx, session_id: str, number: int = 0) -> SessionCopy | None:
     """Returns the session by its leading copy, or by the copy with that number."""
     query = _BY_COPY.where(copies.c.number == number) if number else _BY_LEAD
     row = tx.execute(query.where(sessions.c.id == session_id)).first()
-    return _row(row) if row else None
+    return pair(row) if row else None
 
 
-def copies_of(tx: Tx, session_id: str) -> list[SessionRow]:
+def copies_of(tx: Tx, session_id: str) -> list[SessionCopy]:
     """Returns the session's copies, oldest first."""
-    return [_row(row) for row in tx.execute(_BY_COPY.where(sessions.c.id == session_id).order_by(copies.c.number))]
+    return [pair(row) for row in tx.execute(_BY_COPY.where(sessions.c.id == session_id).order_by(copies.c.number))]
 
 
-def live_one(tx: Tx, person: str, kind: str, name: str) -> SessionRow | None:
+def live_one(tx: Tx, person: str, kind: str, name: str) -> SessionCopy | None:
     """Returns the live session that has this name."""
     one = (
         sessions.c.live,
@@ -72,13 +74,13 @@ def live_one(tx: Tx, person: str, kind: str, name: str) -> SessionRow | None:
         sessions.c.name == name,
     )
     row = tx.execute(_BY_LEAD.where(*one)).first()
-    return _row(row) if row else None
+    return pair(row) if row else None
 
 
-def next_in_line(tx: Tx, session_id: str) -> SessionRow | None:
+def next_in_line(tx: Tx, session_id: str) -> SessionCopy | None:
     """Returns the session that took, or will take, the place of that session: the newest, if earlier ones failed."""
     row = tx.execute(_BY_LEAD.where(sessions.c.continues == session_id).order_by(sessions.c.created_at.desc())).first()
-    return _row(row) if row else None
+    return pair(row) if row else None
 
 
 _SIZES = tuple(func.coalesce(func.sum(sessions.c.request[what].as_integer()), 0) for what in ("cores", "gpus"))
@@ -100,7 +102,7 @@ def uses_at(tx: Tx, centres: Iterable[str], *, but: str = "") -> dict[tuple[str,
     query = select(copies.c.centre, sessions.c.person, func.count(), *_SIZES).join_from(
         copies, sessions, copies.c.session == sessions.c.id
     )
-    there = (copies.c.job_live, copies.c.centre.in_([*centres]), sessions.c.id != but)
+    there = (copies.c.live, copies.c.centre.in_([*centres]), sessions.c.id != but)
     rows = tx.execute(query.where(*there).group_by(copies.c.centre, sessions.c.person))
     return {(centre, person): (int(count), int(cores), int(gpus)) for centre, person, count, cores, gpus in rows}
 
@@ -116,18 +118,18 @@ def spent_by(tx: Tx, project: str, person: str) -> tuple[int, int]:
     )
 
 
-def live(tx: Tx, *, person: str = "", centre: str = "", project: str = "") -> list[SessionRow]:
+def live(tx: Tx, *, person: str = "", centre: str = "", project: str = "") -> list[SessionCopy]:
     query = _BY_LEAD.where(sessions.c.live).order_by(sessions.c.created_at, sessions.c.id)
     for column, value in ((sessions.c.person, person), (copies.c.centre, centre), (sessions.c.project, project)):
         if value:
             query = query.where(column == value)
-    return [_row(row) for row in tx.execute(query)]
+    return [pair(row) for row in tx.execute(query)]
 
 
-def live_copies(tx: Tx, *, centre: str = "") -> list[SessionRow]:
+def live_copies(tx: Tx, *, centre: str = "") -> list[SessionCopy]:
     """Returns all jobs that may be at a centre, including jobs of sessions that are over: a row for each copy."""
-    query = _BY_COPY.where(copies.c.job_live).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
-    return [_row(row) for row in tx.execute(query.where(copies.c.centre == centre) if centre else query)]
+    query = _BY_COPY.where(copies.c.live).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
+    return [pair(row) for row in tx.execute(query.where(copies.c.centre == centre) if centre else query)]
 
 
 _NEW = (copies.c.centre, copies.c.partition, copies.c.submitted_at, sessions.c.request)
@@ -137,7 +139,7 @@ def newest_copies(tx: Tx, since: datetime) -> list[NewCopy]:
     """Returns the jobs that may be at a centre and were not submitted before `since`."""
     query = select(*_NEW).join_from(copies, sessions, copies.c.session == sessions.c.id)
     new = or_(copies.c.submitted_at.is_(None), copies.c.submitted_at >= since)
-    ordered = query.where(copies.c.job_live, new).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
+    ordered = query.where(copies.c.live, new).order_by(sessions.c.created_at, sessions.c.id, copies.c.number)
     return [NewCopy(*row) for row in tx.execute(ordered)]
 
 
@@ -149,7 +151,7 @@ def leased_by(tx: Tx, until: datetime) -> list[str]:
     ]
 
 
-def starting(tx: Tx, kind: str) -> list[SessionRow]:
+def starting(tx: Tx, kind: str) -> list[SessionCopy]:
     """Returns live sessions of a kind that were never ready and are not being stopped, each with all its copies, in
     order."""
     wanted = (
@@ -159,17 +161,17 @@ def starting(tx: Tx, kind: str) -> list[SessionRow]:
         sessions.c.cancelled_at.is_(None),
     )
     return [
-        _row(row)
+        pair(row)
         for row in tx.execute(_BY_COPY.where(*wanted).order_by(sessions.c.created_at, sessions.c.id, copies.c.number))
     ]
 
 
-_KEPT = tuple(column for column in _ALL if column.name not in ("placement", "payload"))
-_SHORT = (*_KEPT, sessions.c.payload[("env", TOKEN)].as_string())
-_SHORT_NAMES = tuple(column.name for column in _KEPT)
+_KEPT = tuple(name for name in _SESSION if name not in ("placement", "payload"))
+_TOKEN = sessions.c.payload[("env", TOKEN)].as_string()
+_SHORT = (*(sessions.c[name] for name in _KEPT), _TOKEN, *copies.c)
 
 
-def listed(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: int) -> list[SessionRow]:
+def listed(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: int) -> list[SessionCopy]:
     """Returns a page of live sessions, oldest first: those after the session `after`. Long columns are left out:
     placements, and payloads except the token."""
     return [
@@ -180,7 +182,7 @@ def listed(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: 
     ]
 
 
-def ended(tx: Tx, *, person: str = "", kind: str = "", limit: int = 50) -> list[SessionRow]:
+def ended(tx: Tx, *, person: str = "", kind: str = "", limit: int = 50) -> list[SessionCopy]:
     """Returns the newest sessions that are over, with the same short columns."""
     query = select(*_SHORT).join_from(sessions, copies, _LEAD).where(~sessions.c.live)
     ordered = _whose(query, person, kind).order_by(sessions.c.ended_at.desc(), sessions.c.id)
@@ -201,12 +203,14 @@ def _whose(query: Select[Any], person: str, kind: str) -> Select[Any]:
     return query
 
 
-def _short(row: Row[Any]) -> SessionRow:
-    payload = {"env": {TOKEN: row[-1]}} if row[-1] else {}
-    return SessionRow(**dict(zip(_SHORT_NAMES, row[:-1], strict=True)), placement={}, payload=payload)
+def _short(row: Row[Any]) -> SessionCopy:
+    kept, token, of_copy = row[: len(_KEPT)], row[len(_KEPT)], row[len(_KEPT) + 1 :]
+    payload = {"env": {TOKEN: token}} if token else {}
+    session = Session(**dict(zip(_KEPT, kept, strict=True)), placement={}, payload=payload)
+    return SessionCopy(session, _copy(of_copy))
 
 
-_BRIEF = (*({one.name: one for one in _KEPT}[name] for name in BriefRow._fields[:-1]), _SHORT[-1])
+_BRIEF = (*(sessions.c[name] if name in sessions.c else copies.c[name] for name in BriefRow._fields[:-1]), _TOKEN)
 
 
 def versions(tx: Tx, *, person: str = "", kind: str = "", after: str = "", limit: int) -> list[tuple[str, int]]:
@@ -222,16 +226,16 @@ def briefs(tx: Tx, ids: Sequence[str]) -> list[BriefRow]:
     return [BriefRow._make(row) for page in pages for row in tx.execute(page)]
 
 
-def unsettled(tx: Tx, centre: str) -> list[SessionRow]:
+def unsettled(tx: Tx, centre: str) -> list[SessionCopy]:
     """Returns copies that ended at that centre and still wait for their usage record."""
-    query = _BY_COPY.where(copies.c.centre == centre, ~copies.c.job_live, copies.c.used.is_(None))
-    return [_row(row) for row in tx.execute(query)]
+    query = _BY_COPY.where(copies.c.centre == centre, ~copies.c.live, copies.c.used.is_(None))
+    return [pair(row) for row in tx.execute(query)]
 
 
-def uncharged(tx: Tx, project: str) -> list[SessionRow]:
+def uncharged(tx: Tx, project: str) -> list[SessionCopy]:
     """Returns sessions of a project that are over and not charged yet."""
     query = _BY_LEAD.where(sessions.c.project == project, ~sessions.c.live, sessions.c.charged.is_(None))
-    return [_row(row) for row in tx.execute(query)]
+    return [pair(row) for row in tx.execute(query)]
 
 
 def last_centre(tx: Tx, person: str) -> str:
@@ -249,13 +253,18 @@ def asked_since(tx: Tx, at: datetime) -> Mapping[str, int]:
     return {cause: count for cause, count in tx.execute(query)}
 
 
-def change(tx: Tx, session_id: str, number: int = 0, **values: Any) -> None:
-    """Sets columns of the session and of its copy `number` (0: the leading copy)."""
-    own = {name: value for name, value in values.items() if name not in _COPYS}
-    tx.execute(update(sessions).where(sessions.c.id == session_id).values(version=sessions.c.version + 1, **own))
-    if of_copy := {name: value for name, value in values.items() if name in _COPYS}:
-        which = number or select(sessions.c.lead).where(sessions.c.id == session_id).scalar_subquery()
-        tx.execute(update(copies).where(copies.c.session == session_id, copies.c.number == which).values(**of_copy))
+def update(tx: Tx, session_id: str, **columns: Any) -> None:
+    """Sets columns of the session. Raises CompileError for a column that sessions do not have."""
+    change = sessions.update().values(version=sessions.c.version + 1, **columns)
+    tx.execute(change.where(sessions.c.id == session_id))
+
+
+def update_copy(tx: Tx, session_id: str, number: int, **columns: Any) -> None:
+    """Sets columns of the session's copy `number` (0: the leading copy). Raises CompileError for a column that copies
+    do not have."""
+    update(tx, session_id)
+    which = number or select(sessions.c.lead).where(sessions.c.id == session_id).scalar_subquery()
+    tx.execute(copies.update().where(copies.c.session == session_id, copies.c.number == which).values(**columns))
 
 
 def say(tx: Tx, session_id: str, at: datetime, message: str) -> None:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
-from ....domain.sessions.records import SessionRow
+from ....domain.sessions.records import SessionCopy
 from ..database import Tx
 from ..tables import copies, entries, postings, sessions
+from .sessions import BOTH, pair
 
 SPENT = ("charge", "reverse")
 AT_ONCE = 400  # ids in one question
@@ -116,15 +117,14 @@ def began(tx: Tx, project: str) -> datetime | None:
     return tx.execute(select(_WRITTEN).where(entries.c.project == project).order_by(entries.c.id).limit(1)).scalar()
 
 
-def by_id(tx: Tx, ids: Iterable[str]) -> dict[str, SessionRow]:
+def by_id(tx: Tx, ids: Iterable[str]) -> dict[str, SessionCopy]:
     """Returns sessions by their leading copies."""
-    found: dict[str, SessionRow] = {}
+    found: dict[str, SessionCopy] = {}
     wanted = sorted({*ids} - {""})
-    columns = (*sessions.c, *(column for column in copies.c if column.name != "session"))
     lead = and_(copies.c.session == sessions.c.id, copies.c.number == sessions.c.lead)
     for first in range(0, len(wanted), AT_ONCE):
         query = (
-            select(*columns).join_from(sessions, copies, lead).where(sessions.c.id.in_(wanted[first : first + AT_ONCE]))
+            select(*BOTH).join_from(sessions, copies, lead).where(sessions.c.id.in_(wanted[first : first + AT_ONCE]))
         )
-        found |= {row.id: SessionRow(**row._mapping) for row in tx.execute(query)}
+        found |= {one.session.id: one for one in map(pair, tx.execute(query))}
     return found

@@ -43,7 +43,9 @@ sessions = Table(
     Column("held", BigInteger, nullable=False),  # micro-credits
     Column("charged", BigInteger),
     Column("leased_until", UtcDateTime),  # how long what is held lasts; null: for its whole walltime
-    Column("lease_end", Text, nullable=False, server_default=""),  # why the hold can't be extended; "" while it can
+    Column(
+        "lease_end_reason", Text, nullable=False, server_default=""
+    ),  # why the hold can't be extended; "" while it can
 )
 
 # Law 5: one live session per person, kind and name, whatever runs at the same time.
@@ -85,10 +87,10 @@ copies = Table(
     Column("account", String(255), nullable=False),  # who runs it at the centre
     Column("secret", SealedText, nullable=False),  # the call-home nonce; emptied when it ends
     Column("nonce", String(64), nullable=False),  # its SHA-256
-    Column("job_state", String(16), nullable=False),
-    Column("job_live", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("live", Boolean, nullable=False),
     Column("job_id", String(64), nullable=False),
-    Column("job_end", Text, nullable=False),
+    Column("end_reason", Text, nullable=False),
     Column("node", String(255), nullable=False),
     Column("host", String(255), nullable=False),
     Column("port", Integer, nullable=False),
@@ -97,15 +99,15 @@ copies = Table(
     Column("place_in_queue", Integer, nullable=False),
     Column("submitted_at", UtcDateTime),
     Column("started_at", UtcDateTime),
-    Column("job_cancelled_at", UtcDateTime),
-    Column("job_ended_at", UtcDateTime),
+    Column("cancelled_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
     Column("unknown_since", UtcDateTime),
     Column("unknown_why", Text, nullable=False),
     Column("forgotten_since", UtcDateTime),  # since when its centre answers without it
     Column("used", BigInteger),  # micro-credits by the centre's usage record; null until it is in
 )
-Index("scnet_copies_by_centre", copies.c.centre, copies.c.job_live)
-Index("scnet_copies_newest", copies.c.job_live, copies.c.submitted_at)
+Index("scnet_copies_by_centre", copies.c.centre, copies.c.live)
+Index("scnet_copies_newest", copies.c.live, copies.c.submitted_at)
 
 events = Table(
     "scnet_events",
