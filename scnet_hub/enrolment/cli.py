@@ -60,7 +60,7 @@ def operating(function: Callable[..., Answer]) -> Callable[..., None]:
         if as_json:
             print_json(answer.document)
         else:
-            answer.show()
+            answer.print_text()
         if not answer.ok:
             sys.exit(1)
 
@@ -84,14 +84,14 @@ def add(home: Path, as_json: bool, file: Path, replace: bool) -> Answer:
         "next": steps,
     }
 
-    def show() -> None:
+    def print_added() -> None:
         click.echo(f"{plain(spec.name)} is added: {path}. {taken.counts()}{' Before that:' if steps else ''}")
         for step in steps:
             click.echo(f"  - {plain(step)}")
         for remark in spec.remarks():
             click.echo(f"Probably missing: {plain(remark)}")
 
-    return Answer(document, show)
+    return Answer(document, print_added)
 
 
 def next_steps(spec: CentreSpec, home: Path) -> list[str]:
@@ -123,7 +123,7 @@ def list_pages(home: Path, as_json: bool) -> Answer:
     """List the centres whose pages are here."""
     found = list(pages.listing(home))
 
-    def show() -> None:
+    def print_pages() -> None:
         if not found:
             click.echo(f"No page in {home / 'centres'}: `scnet centre add FILE`.")
             return
@@ -133,7 +133,9 @@ def list_pages(home: Path, as_json: bool) -> Answer:
         ]
         print_table(["centre", "name", "dialect", "reached by", "accounts", "listed", "wrong"], rows)
 
-    return Answer({"centres": [page.document() for page in found]}, show, ok=not any(page.wrong for page in found))
+    return Answer(
+        {"centres": [page.document() for page in found]}, print_pages, ok=not any(page.wrong for page in found)
+    )
 
 
 @centre.command()
@@ -163,7 +165,7 @@ def check(home: Path, as_json: bool, name: str, account: str, patience: str, con
     """Check every hop to a centre and say what to fix. Exit code 1 if something failed."""
     seconds = parse_walltime(patience, option="patience").total_seconds()
     page = pages.find(name, home)
-    tell: Callable[[Finding], None] = (lambda finding: None) if as_json else show_finding
+    tell: Callable[[Finding], None] = (lambda finding: None) if as_json else print_finding
     report = asyncio.run(examine(page, home, account=account, patience=seconds, tell=tell))
     if conformance and report["ok"]:
         report = _with_conformance(report, page, home, tell)
@@ -233,7 +235,7 @@ def schema(as_page: bool) -> None:
     click.echo(reference.page() if as_page else reference.schema_text(), nl=False)
 
 
-def show_finding(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
     word, colour = MARKS[finding.state]
     click.echo(
         f"{click.style(f'{word:7}', fg=colour, bold=finding.state is State.FAIL)}  {plain(finding.name)}: "

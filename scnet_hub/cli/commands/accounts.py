@@ -27,10 +27,10 @@ def list_accounts(client: Client, everything: bool = False) -> Answer:
     """List the accounts that your jobs use, centre by centre."""
     document = client.listed("account-links", "account_links", params={"all": 1} if everything else {})
     centres = client.centres()
-    return Answer(document, lambda: show(document["account_links"], centres))
+    return Answer(document, lambda: print_accounts(document["account_links"], centres))
 
 
-def show(links: list[Json], centres: list[Json]) -> None:
+def print_accounts(links: list[Json], centres: list[Json]) -> None:
     heads = ("centre", "account", "person", "linked", "since", "until")
     rows: list[tuple[str, ...]] = [
         (

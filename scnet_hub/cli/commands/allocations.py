@@ -104,10 +104,10 @@ def day(at: str | None) -> str:
 def project(client: Client, project_id: str) -> Answer:
     """Show a project: its credits and until when they last, and how much each member spent."""
     document = client.call("GET", f"projects/{quote(project_id, safe='')}")
-    return Answer(document, lambda: show(document))
+    return Answer(document, lambda: print_project(document))
 
 
-def show(one: Json) -> None:
+def print_project(one: Json) -> None:
     amounts = ", ".join(f"{format_number(one[name])} {name.replace('_', ' ')}" for name in AMOUNTS)
     click.echo(plain(f"{one['title']} ({one['id']}, {one['kind']}): {amounts} credits."))
     at_once = ", ".join(f"{use(quota)} {what.replace('gpus', 'GPUs')}" for what, quota in one["quota"].items())

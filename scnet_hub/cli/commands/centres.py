@@ -21,10 +21,10 @@ from ..options import given, needs
 def centres(client: Client) -> Answer:
     """Show the member centres: state, free resources, queue, price, age of the facts."""
     document = client.listed("centres", "centres")
-    return Answer(document, lambda: show_centres(document["centres"]))
+    return Answer(document, lambda: print_centres(document["centres"]))
 
 
-def show_centres(found: list[Json]) -> None:
+def print_centres(found: list[Json]) -> None:
     heads = (
         "centre",
         "name",
@@ -79,14 +79,14 @@ def place(client: Client, explain: str | None, replay: str | None, policy: str |
     if replay is not None:
         return told(client.replay(replay, policy=policy or ""))
     document = client.place(**given(asked))
-    return Answer(document, lambda: show_placement(document), ok=bool(document["best"]))
+    return Answer(document, lambda: print_placement(document), ok=bool(document["best"]))
 
 
 def told(document: Json) -> Answer:
     return Answer(document, lambda: click.echo(plain("\n".join(document["words"]))))
 
 
-def show_placement(placement: Json) -> None:
+def print_placement(placement: Json) -> None:
     click.echo(plain(placement["reason"]) + "\n")
     if placement["ranked"]:
         heads = ("centre", "partition", "start", "cores free", "cost", "an hour", "facts")

@@ -234,7 +234,7 @@ def doctor(app: App, as_json: bool) -> None:
     for finding in examine(visit):
         findings.append(finding)
         if not as_json:
-            show(finding)
+            print_finding(finding)
     ok = all(finding.ok for finding in findings)
     if as_json:
         print_json({"ok": ok, "checks": [asdict(finding) for finding in findings]})
@@ -243,7 +243,7 @@ def doctor(app: App, as_json: bool) -> None:
     sys.exit(0 if ok else 1)
 
 
-def show(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
     mark = click.style("ok     ", fg="green") if finding.ok else click.style("problem", fg="red", bold=True)
     click.echo(f"{mark}  {plain(finding.name)}: {plain(finding.found)}")
     if finding.hint:

@@ -160,10 +160,10 @@ def jobs(client: Client, ended_too: bool) -> Answer:
     """Show your batch jobs: where they run, how much time is left, how much they cost."""
     document = client.session_list(all=ended_too)
     found = [one for one in document["sessions"] if one["kind"] == "batch"]
-    return Answer({**document, "sessions": found}, lambda: show_jobs(found, document.get("as_of")))
+    return Answer({**document, "sessions": found}, lambda: print_jobs(found, document.get("as_of")))
 
 
-def show_jobs(found: list[Json], as_of: str | None) -> None:
+def print_jobs(found: list[Json], as_of: str | None) -> None:
     if not found:
         click.echo("No jobs. `scnet run -- python train.py` starts one.")
         return
@@ -220,9 +220,9 @@ def cancel(client: Client, jobs: tuple[str, ...]) -> Answer:
             refused.append({"id": job, **error.problem()})
     for problem in refused:
         click.echo(plain(f"{problem['title']} {problem['hint']}".strip()), err=True)
-    return Answer({"sessions": done, "refused": refused}, lambda: show_cancelled(done), ok=not refused)
+    return Answer({"sessions": done, "refused": refused}, lambda: print_stopped(done), ok=not refused)
 
 
-def show_cancelled(done: list[Json]) -> None:
+def print_stopped(done: list[Json]) -> None:
     for one in done:
         click.echo(stopped(one))

@@ -22,10 +22,10 @@ from ..app import Answer, Json, plain, print_table, reading
 def sessions(client: Client, ended_too: bool) -> Answer:
     """Show your sessions: where they run, since when, how much they cost."""
     document = client.session_list(all=ended_too)
-    return Answer(document, lambda: show_sessions(document["sessions"], document.get("as_of")))
+    return Answer(document, lambda: print_sessions(document["sessions"], document.get("as_of")))
 
 
-def show_sessions(found: list[Json], as_of: str | None) -> None:
+def print_sessions(found: list[Json], as_of: str | None) -> None:
     if not found:
         click.echo("No sessions.")
         return

@@ -54,7 +54,7 @@ def list_statements(client: Client, **given: str) -> Answer:
 def show(client: Client, name: str) -> Answer:
     """Show a statement with its lines: the member gets positive amounts."""
     document = client.call("GET", place(name))
-    return Answer(document, lambda: show_statement(document))
+    return Answer(document, lambda: print_statement(document))
 
 
 @statement.command()
@@ -64,7 +64,7 @@ def show(client: Client, name: str) -> Answer:
 def entries(client: Client, name: str, after: int) -> Answer:
     """Show the entries that the statement's lines add up, 500 at a time."""
     document = client.call("GET", f"{place(name)}/entries", params={"after": after}, timeout=600)
-    return Answer(document, lambda: show_entries(document, name))
+    return Answer(document, lambda: print_entries(document, name))
 
 
 @statement.command()
@@ -119,7 +119,7 @@ def line(one: Json) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def show_statement(one: Json) -> None:
+def print_statement(one: Json) -> None:
     unit = "credits" if one["book"] == "GRANT" else one["book"]
     click.echo(plain(f"Statement {one['name']} of {one['title']}: net {format_number(one['net'])} {unit}."))
     rows = [
@@ -149,7 +149,7 @@ def show_statement(one: Json) -> None:
     click.echo(f"Made from the journal's first {one['entries']:,} entries; the hash of the last one is {one['head']}.")
 
 
-def show_entries(document: Json, name: str) -> None:
+def print_entries(document: Json, name: str) -> None:
     heads = ("at (UTC)", "entry", "project", "column", "account", "amount", "corrects")
     rows = [
         (

@@ -18,10 +18,10 @@ def tariff(client: Client, centre: str) -> Answer:
     """Show the prices of all centres, or of CENTRE: credits for an hour of a core, a GPU, a GiB of memory; later
     prices, and sales."""
     document = client.listed("tariffs", "tariffs", params={"centre": centre})
-    return Answer(document, lambda: show(document["tariffs"]))
+    return Answer(document, lambda: print_tariffs(document["tariffs"]))
 
 
-def show(found: list[Json]) -> None:
+def print_tariffs(found: list[Json]) -> None:
     print_table(HEADS, [row(one) for one in found], numbers=range(2, 6))
     for one in found:
         where = f"{one['centre']}/{one['partition']}"

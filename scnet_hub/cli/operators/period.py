@@ -33,7 +33,7 @@ def period(ctx: click.Context, as_json: bool) -> None:
 def list_periods(client: Client) -> Answer:
     """List months, newest first, with the number of hindrances."""
     document = client.listed("periods", "periods")
-    return Answer(document, lambda: show_list(document["periods"]))
+    return Answer(document, lambda: print_periods(document["periods"]))
 
 
 @period.command()
@@ -42,7 +42,7 @@ def list_periods(client: Client) -> Answer:
 def show(client: Client, name: str) -> Answer:
     """Operators: show a month with everything that prevents closing it; once it is closed, its statements."""
     document = client.call("GET", f"periods/{quote(name, safe='')}")
-    return Answer(document, lambda: show_period(document))
+    return Answer(document, lambda: print_period(document))
 
 
 @period.command()
@@ -58,7 +58,7 @@ def close(client: Client, name: str, excuses: Sequence[str], preview: bool) -> A
     document = client.call(
         "POST", f"periods/{quote(name, safe='')}/close", json={"excuses": said, "preview": preview}, timeout=3600
     )
-    return Answer(document, lambda: show_closing(document))
+    return Answer(document, lambda: print_closing(document))
 
 
 def _excuse(text: str) -> tuple[str, str]:
@@ -119,7 +119,7 @@ def _new(file: str) -> BinaryIO:
 # ---- for people
 
 
-def show_list(periods: Sequence[Json]) -> None:
+def print_periods(periods: Sequence[Json]) -> None:
     if not periods:
         click.echo("The books are empty: their first month begins with their first entry.")
         return
@@ -138,7 +138,7 @@ def _state(one: Json) -> str:
     return "closing (its statements are being made)" if one["cut"] and one["state"] == "closing" else str(one["state"])
 
 
-def show_period(one: Json) -> None:
+def print_period(one: Json) -> None:
     click.echo(plain(f"{one['name']} is {_state(one)}: from {one['start']} to {one['end']}."))
     for words in one["hinders"]:
         click.echo(plain(f"- {words}"))
@@ -155,10 +155,10 @@ def show_period(one: Json) -> None:
             f"one is {one['head']}."
         )
     if "statements" in one:
-        show_statements(one["statements"], one["netting"])
+        print_statements(one["statements"], one["netting"])
 
 
-def show_closing(document: Json) -> None:
+def print_closing(document: Json) -> None:
     one = document["period"]
     if document["closed"]:
         click.echo(plain(f"{one['name']} is closed."))
@@ -166,10 +166,10 @@ def show_closing(document: Json) -> None:
         click.echo(plain(f"{one['name']} so far; nothing was closed."))
         for words in one["hinders"]:
             click.echo(plain(f"- {words}"))
-    show_statements(document["statements"], document["netting"])
+    print_statements(document["statements"], document["netting"])
 
 
-def show_statements(statements: Sequence[Json], netting: Json) -> None:
+def print_statements(statements: Sequence[Json], netting: Json) -> None:
     print_table(HEADS, [line(one) for one in statements], numbers=NUMBERS)
     for one in netting["payments"]:
         click.echo(plain(f"{one['payer']} pays {one['payee']} {format_number(one['amount'])} {netting['unit']}"))

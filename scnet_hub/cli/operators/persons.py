@@ -24,10 +24,10 @@ def forget(client: Client, name: str, yes: bool) -> Answer:
     if not yes:
         click.confirm(f"Forget {name}? This can't be undone.", abort=True, err=True)
     document = client.call("POST", f"people/{quote(name, safe='')}/erase", timeout=600)
-    return Answer(document, lambda: show(document))
+    return Answer(document, lambda: print_rows(document))
 
 
-def show(document: Json) -> None:
+def print_rows(document: Json) -> None:
     print_table(("table", "rows changed"), [(name, str(rows)) for name, rows in document["rows"].items()], numbers=(1,))
     click.echo(
         "Forgotten here. The broker does not hold the hub's list of users, logs, backups and homes at centres: "

@@ -36,10 +36,10 @@ def list_records(client: Client, centre: str, decided: bool) -> Answer:
     """List records, oldest first, with the reason of each."""
     params = {name: value for name, value in {"centre": centre, "decided": "true" if decided else ""}.items() if value}
     document = client.listed("usage-records/suspense", "records", params=params)
-    return Answer(document, lambda: show(document))
+    return Answer(document, lambda: print_records(document))
 
 
-def show(document: Json) -> None:
+def print_records(document: Json) -> None:
     rows = [
         (str(one["id"]), one["centre"], one["job"], one["session"] or "-", one["state"], why(one))
         for one in document["records"]
@@ -79,10 +79,10 @@ def pull(client: Client, centre: str, day: str, to: str) -> Answer:
     document = client.call(
         "POST", f"centres/{quote(centre, safe='')}/usage-records/pull", json={"day": day, "to": to}, timeout=600
     )
-    return Answer(document, lambda: show_days(document), ok=not any(one["missing"] for one in document["manifests"]))
+    return Answer(document, lambda: print_days(document), ok=not any(one["missing"] for one in document["manifests"]))
 
 
-def show_days(document: Json) -> None:
+def print_days(document: Json) -> None:
     for one in document["manifests"]:
         said = "complete" if not one["missing"] else f"not complete: {'; '.join(one['missing'])}"
         click.echo(plain(f"{one['day']}: {one['finals']:,} runs ended, {len(one['open_jobs']):,} went on: {said}."))
