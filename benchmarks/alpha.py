@@ -71,8 +71,8 @@ def alpha(session: Path, **changes: object) -> Iterator[beds.Testbed]:
 @contextmanager
 def session_environment(made_before: Path | None) -> Iterator[Path]:
     """A folder with the environment that sessions run in: `made_before`, or a relocatable one as requirements.lock
-    says. Not what `scnet centre deploy` would put there: that has no batchspawner, and both sides shall run in the very
-    same one."""
+    says. Not what `scnet centres deploy` would put there: that has no batchspawner, and both sides shall run in
+    the very same one."""
     if made_before:
         yield made_before
         return

@@ -1,5 +1,5 @@
-"""`scnet centre`: an operator's commands, run on the hub's machine against the state folder. Loaded when a command is
-called.
+"""`scnet centres add`, `check`, `deploy`, `pages`, `remove` and `schema`: an operator's commands, run on the hub's
+machine against the state folder. Loaded when one of them is called.
 """
 
 from __future__ import annotations
@@ -34,12 +34,6 @@ MARKS = {
 }
 
 
-@click.group()
-def centre() -> None:
-    """Join a centre to the federation: its page, its check, its session environment."""
-    logging.getLogger("scnet_hub").addHandler(logging.NullHandler())  # the findings repeat the log of the transports
-
-
 def operating(function: Callable[..., Answer]) -> Callable[..., None]:
     """Makes a command on the state folder, which receives `home` and `as_json` first. Errors of errors.py end the
     command with code 1."""
@@ -53,6 +47,8 @@ def operating(function: Callable[..., Answer]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
     @functools.wraps(function)
     def command(home: Path | None, as_json: bool, **options: Any) -> None:
+        # the findings repeat the log of the transports
+        logging.getLogger("scnet_hub").addHandler(logging.NullHandler())
         try:
             answer = function((home or state_dir()).resolve(), as_json, **options)
         except ScnetError as error:
@@ -67,7 +63,7 @@ def operating(function: Callable[..., Answer]) -> Callable[..., None]:
     return command
 
 
-@centre.command()
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--replace", is_flag=True, help="Replace another page with the same id.")
 @operating
@@ -114,10 +110,10 @@ def next_steps(spec: CentreSpec, home: Path) -> list[str]:
                 "The centre must trust the federation's CA (TrustedUserCAKeys): "
                 f"{CertificateAuthority.open(home).public}"
             )
-    return [*steps, f"scnet centre check {spec.id}", f"scnet centre deploy {spec.id}"]
+    return [*steps, f"scnet centres check {spec.id}", f"scnet centres deploy {spec.id}"]
 
 
-@centre.command("list")
+@click.command("pages")
 @operating
 def list_pages(home: Path, as_json: bool) -> Answer:
     """List the centres whose pages are here."""
@@ -125,7 +121,7 @@ def list_pages(home: Path, as_json: bool) -> Answer:
 
     def print_pages() -> None:
         if not found:
-            click.echo(f"No page in {home / 'centres'}: `scnet centre add FILE`.")
+            click.echo(f"No page in {home / 'centres'}: `scnet centres add FILE`.")
             return
         rows = [
             (page.id, page.name, page.dialect, page.reached, page.identity, "yes" if page.listed else "no", page.wrong)
@@ -138,7 +134,7 @@ def list_pages(home: Path, as_json: bool) -> Answer:
     )
 
 
-@centre.command()
+@click.command()
 @click.argument("name", metavar="ID")
 @click.option("--force", is_flag=True, help="Even if the broker can't be asked for live sessions there.")
 @operating
@@ -155,7 +151,7 @@ def remove(home: Path, as_json: bool, name: str, force: bool) -> Answer:
     )
 
 
-@centre.command()
+@click.command()
 @click.argument("name", metavar="ID|FILE")
 @click.option("--account", default="", help="Account for the trial jobs; default: the first account on the page.")
 @click.option("--patience", default="2m", help="How long a job may wait in the queue.")
@@ -190,7 +186,7 @@ def _with_conformance(
     return {**report, "ok": code == 0, "checks": [*report["checks"], finding.document()]}
 
 
-@centre.command()
+@click.command()
 @click.argument("name", metavar="ID|FILE")
 @click.option("--account", default="", help="Account for the trial job; default: the first account on the page.")
 @click.option(
@@ -226,7 +222,7 @@ def deploy(home: Path, as_json: bool, name: str, account: str, named: str, patie
     return Answer(document, lambda: click.echo(f"{words} ({document['environment']})."))
 
 
-@centre.command()
+@click.command()
 @click.option("--page", "as_page", is_flag=True, help="The reference for people, in Markdown.")
 def schema(as_page: bool) -> None:
     """Print the JSON Schema of a centre's page, for editors."""

@@ -125,8 +125,8 @@ def test_two_run_at_once_and_a_cancelled_one_ends_alone(desk: Desk) -> None:
     assert [one["code"] for one in answer["refused"]] == ["unknown-session"]
     assert first.wait(60).state == "stopped" and first.reason == "Stopped on request."
     assert second.state == "running"
-    assert desk.scnet("cancel", second.id).returncode == 0 and second.wait(60).state == "stopped"
-    assert "has ended: Stopped on request." in desk.scnet("cancel", second.id).stdout
+    assert desk.scnet("stop", second.id).returncode == 0 and second.wait(60).state == "stopped"
+    assert "has ended: Stopped on request." in desk.scnet("stop", second.id).stdout
 
 
 def test_a_job_of_somebody_else_does_not_exist(demo: Running, desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""`scnet statement`: what your member earned and owes for a month, and your answer to it."""
+"""`scnet statements`: what your member earned and owes for a month, and your answer to it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
 @click.group(invoke_without_command=True)
 @filters
 @click.pass_context
-def statement(ctx: click.Context, /, as_json: bool, **given: str) -> None:
+def statements(ctx: click.Context, /, as_json: bool, **given: str) -> None:
     """Work with your members' statements (operators: all). Without a command: list them. A statement's name is
     MONTH/BOOK/MEMBER."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_statements, as_json=as_json, **given)
 
 
-@statement.command("list")
+@statements.command("list")
 @click.option("--period", default="", metavar="MONTH", help="Only of this month.")
 @click.option("--member", default="", help="Only of this member.")
 @click.option("--state", default="", help="Only in this state: issued, accepted, disputed or settled.")
@@ -48,7 +48,7 @@ def list_statements(client: Client, **given: str) -> Answer:
     return Answer(document, lambda: print_table(HEADS, [line(one) for one in document["statements"]], numbers=NUMBERS))
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @reading
 def show(client: Client, name: str) -> Answer:
@@ -57,7 +57,7 @@ def show(client: Client, name: str) -> Answer:
     return Answer(document, lambda: print_statement(document))
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @click.option("--after", default=0, metavar="N", help="Only entries after the Nth.")
 @reading
@@ -67,7 +67,7 @@ def entries(client: Client, name: str, after: int) -> Answer:
     return Answer(document, lambda: print_entries(document, name))
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @reading
 def accept(client: Client, name: str) -> Answer:
@@ -75,7 +75,7 @@ def accept(client: Client, name: str) -> Answer:
     return _answered(client, name, "accept", "")
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @click.option("--words", prompt="What is wrong", help="Which line is wrong, and the right amount.")
 @reading
@@ -84,7 +84,7 @@ def dispute(client: Client, name: str, words: str) -> Answer:
     return _answered(client, name, "dispute", words)
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @click.option("--words", default="", help="After a dispute: the decision.")
 @reading
@@ -103,7 +103,7 @@ def place(name: str) -> str:
     parts = name.split("/")
     if len(parts) != 3 or not all(parts):
         raise click.BadParameter(
-            f"{name!r}: write it like 2026-11/GRANT/alpha; `scnet statement` lists them.", param_hint="statement"
+            f"{name!r}: write it like 2026-11/GRANT/alpha; `scnet statements` lists them.", param_hint="statement"
         )
     return "statements/" + "/".join(quote(part, safe="") for part in parts)
 
@@ -160,4 +160,4 @@ def print_entries(document: Json, name: str) -> None:
     ]  # fmt: skip
     print_table(heads, rows, numbers=(5,))
     if document["next"]:
-        click.echo(plain(f"There are more: `scnet statement entries {name} --after {document['next']}`."))
+        click.echo(plain(f"There are more: `scnet statements entries {name} --after {document['next']}`."))

@@ -14,14 +14,13 @@ import click
 from ...client.rest import Client
 from ..app import Answer, Json, plain, print_table, reading
 from ..commands.usage import usage
+from ..groups import listing
 from ..values import DAY, Whole
 
 AT_ONCE = 200  # events in one call
 
 
-@click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.pass_context
+@listing()
 def suspense(ctx: click.Context, as_json: bool) -> None:
     """Work with usage records that can't be charged until an operator decides. Without a command: list them."""
     if ctx.invoked_subcommand is None:

@@ -1,4 +1,4 @@
-"""`scnet balance`: how much your projects may still spend, how fast they spend it, and the quotas."""
+"""`scnet balances`: how much your projects may still spend, how fast they spend it, and the quotas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AMOUNTS = ("granted", "settled", "in_flight", "held", "available")
 
 @click.command()
 @reading
-def balance(client: Client) -> Answer:
+def balances(client: Client) -> Answer:
     """Show your projects' credits and quotas: granted = settled + in flight (estimated) + held + available."""
     document = client.listed("balances", "balances")
     return Answer(document, lambda: print_balances(document["balances"], document["as_of"]))

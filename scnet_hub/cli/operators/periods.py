@@ -1,4 +1,4 @@
-"""`scnet period`: the months of the books, what prevents closing them, and how operators close and export them."""
+"""`scnet periods`: the months of the books, what prevents closing them, and how operators close and export them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from ...errors import BadOption
 from ...units import format_number
 from ..app import Answer, Json, plain, print_table, reading
 from ..commands.statements import HEADS, NUMBERS, line
+from ..groups import listing
 
 SHORT = 3  # missing days of a centre that the sentence of a hindrance lists
 
 
-@click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.pass_context
-def period(ctx: click.Context, as_json: bool) -> None:
+@listing()
+def periods(ctx: click.Context, as_json: bool) -> None:
     """Work with the months of the federation's books. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_periods, as_json=as_json)
 
 
-@period.command("list")
+@periods.command("list")
 @reading
 def list_periods(client: Client) -> Answer:
     """List months, newest first, with the number of hindrances."""
@@ -36,7 +35,7 @@ def list_periods(client: Client) -> Answer:
     return Answer(document, lambda: print_periods(document["periods"]))
 
 
-@period.command()
+@periods.command()
 @click.argument("name", metavar="MONTH")
 @reading
 def show(client: Client, name: str) -> Answer:
@@ -45,7 +44,7 @@ def show(client: Client, name: str) -> Answer:
     return Answer(document, lambda: print_period(document))
 
 
-@period.command()
+@periods.command()
 @click.argument("name", metavar="MONTH")
 @click.option(
     "--excuse", "excuses", multiple=True, metavar="CENTRE=WORDS", help="Why not to wait for that centre (repeatable)."
@@ -70,7 +69,7 @@ def _excuse(text: str) -> tuple[str, str]:
     return centre, words
 
 
-@period.command()
+@periods.command()
 @click.argument("name", metavar="MONTH")
 @click.option("--focus", default="", metavar="FILE", help="Write its bills as FOCUS 1.2 CSV; - is stdout.")
 @click.option(
@@ -119,8 +118,8 @@ def _new(file: str) -> BinaryIO:
 # ---- for people
 
 
-def print_periods(periods: Sequence[Json]) -> None:
-    if not periods:
+def print_periods(months: Sequence[Json]) -> None:
+    if not months:
         click.echo("The books are empty: their first month begins with their first entry.")
         return
     heads = ("month", "state", "closed", "by", "journal", "hindered by")
@@ -129,7 +128,7 @@ def print_periods(periods: Sequence[Json]) -> None:
             one["name"], _state(one), (one["closed_at"] or "-")[:10], one["closed_by"] or "-",
             f"{one['entries']:,} entries" if one["entries"] else "-", str(len(one["hinders"]) or "-"),
         )
-        for one in periods
+        for one in months
     )  # fmt: skip
     print_table(heads, rows)
 
@@ -148,7 +147,7 @@ def print_period(one: Json) -> None:
     for centre, words in one["excuses"].items():
         click.echo(plain(f"Closed without {centre}: {words}"))
     if one["state"] == "closing" and not one["hinders"] and not one["cut"]:
-        click.echo(f"Nothing prevents closing it: `scnet period close {one['name']}`.")
+        click.echo(f"Nothing prevents closing it: `scnet periods close {one['name']}`.")
     if one["head"]:
         click.echo(
             f"Its statements are made from the journal's first {one['entries']:,} entries; the hash of the last "
