@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scnet_hub.demo.process import Process, answers, until  # noqa: E402
-from scnet_hub.demo.state import node_and_proxy  # noqa: E402
+from scnet_hub.demo.proxy import node_and_proxy  # noqa: E402
 from tests import testbed as beds  # noqa: E402
 from tests.testbed import life, needs  # noqa: E402
 
@@ -71,8 +71,8 @@ def alpha(session: Path, **changes: object) -> Iterator[beds.Testbed]:
 @contextmanager
 def session_environment(made_before: Path | None) -> Iterator[Path]:
     """A folder with the environment that sessions run in: `made_before`, or a relocatable one as requirements.lock
-    says. Not what `scnet centre deploy` would put there: that has no batchspawner, and both sides shall run in the very
-    same one."""
+    says. Not what `scnet centres deploy` would put there: that has no batchspawner, and both sides shall run in
+    the very same one."""
     if made_before:
         yield made_before
         return

@@ -38,8 +38,9 @@ from scnet_hub.adapters.secret_files import make_secret, read_secret
 from scnet_hub.client import Client
 from scnet_hub.demo.browser import Browser
 from scnet_hub.demo.process import Process, answers, until
+from scnet_hub.demo.proxy import node_and_proxy
 from scnet_hub.demo.run import Demo, Setup, environment, running
-from scnet_hub.demo.state import node_and_proxy, some_free_port
+from scnet_hub.demo.state import some_free_port
 
 ARGS = ["--ServerApp.jpserver_extensions=jupyter_lsp=False", "--ServerApp.jpserver_extensions=notebook=False"]
 ROOT = ["--allow-root"] if os.geteuid() == 0 else []

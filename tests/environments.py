@@ -1,4 +1,4 @@
-"""A pytest plugin: the session environment as `scnet centre deploy` makes it, for tests that need one at a real centre.
+"""A pytest plugin: the session environment as `scnet centres deploy` makes it, for tests at a real centre.
 
 Its archives are kept beside the project's own environment, under names of all that they are made from: a second run
 builds nothing.

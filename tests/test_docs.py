@@ -54,6 +54,35 @@ def test_every_command_is_in_the_reference() -> None:
     assert len(names) > 5 and not [name for name in names if f"`scnet {name}" not in text]
 
 
+NAMED = re.compile(r"`(?:\.venv/bin/)?scnet ([a-z][a-z-]*)(?: ([a-z][a-z|-]*))?")
+SPEAKS = [*PAGES, *(path for end in ("py", "js", "html") for path in (ROOT / "scnet_hub").rglob(f"*.{end}"))]
+
+
+def test_commands_that_pages_hints_and_docstrings_name_exist() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: scnet {name} {rest}".rstrip()
+        for path in (*SPEAKS, *(ROOT / "extensions/hub").rglob("*.html"), *(ROOT / "notebooks").glob("*.ipynb"))
+        for name, rest in NAMED.findall(path.read_text())
+        if not is_a_command(name, rest)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def is_a_command(name: str, rest: str) -> bool:
+    """Whether `scnet NAME` is a command, and REST, one word or more between bars, are commands of it if it is a group.
+    A word after any other command is an argument."""
+    context = click.Context(cli)
+    command = cli.resolve_command(context, [name])[1] if name in cli.list_commands(context) else None
+    return command is not None and (
+        not (rest and isinstance(command, click.Group)) or {*rest.split("|")} <= {*command.list_commands(context)}
+    )
+
+
+def test_a_wrong_command_is_noticed() -> None:
+    assert is_a_command("centres", "add|check") and is_a_command("stop", "") and is_a_command("usage", "pull")
+    assert not is_a_command("centre", "add") and not is_a_command("centres", "enrol") and not is_a_command("log", "")
+
+
 MOVE = (ROOT / "docs/how-to/move-from-batchspawner.md").read_text()
 PAGES_OF = {"centre.toml": CentreSpec, "federation.toml": FederationSpec}
 

@@ -16,6 +16,7 @@ MOST_TOUCHED = {
     "a page of the hub": 3,
     "a dialect": 2,
     "a REST noun": 8,
+    "a table of the database": 5,
 }
 LINES = 350
 ARGUMENTS = 7
@@ -67,9 +68,7 @@ def test_the_files_that_a_change_touches_are_there_and_few() -> None:
     page = (ROOT / "docs/contributing.md").read_text()
     table = page[page.index("**Files that a change touches.**") :].split("\n\n")[1]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    assert {"a field of a request", "a state of a session", "a page of the hub", "a dialect"} <= {
-        change for change, *_ in rows
-    }
+    assert {change for change, *_ in rows} >= MOST_TOUCHED.keys()
     for change, count, which in rows:
         paths = [path for path in re.findall(r"`([\w./]+\.\w+)`", which) if "/" in path]
         assert len(paths) == int(count) <= MOST_TOUCHED.get(change, 3), change

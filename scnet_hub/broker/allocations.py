@@ -26,7 +26,7 @@ async def get_project(project: str, fed: Fed, who: Who) -> Response:
     if (found := await fed.reports.project(who.scope, project)) is None:
         raise NotFound(
             f"There is no project {project[:64]!r} of yours.",
-            hint="`scnet balance` lists them.",
+            hint="`scnet balances` lists them.",
             code="unknown-project",
         )
     return answer(found)

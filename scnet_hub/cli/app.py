@@ -36,7 +36,7 @@ class Answer:
     code is 0."""
 
     document: Any
-    show: Callable[[], None]
+    print_text: Callable[[], None]
     ok: bool = True
 
 
@@ -52,7 +52,7 @@ def reading(function: Callable[..., Answer]) -> Callable[..., None]:
             with readable(), app.connect() as client:
                 answer = function(client, **options)
                 if not as_json:
-                    answer.show()
+                    answer.print_text()
         except ScnetError as error:
             fail(error, as_json=as_json)
         if as_json:

@@ -1,4 +1,4 @@
-"""The conformance suite: the behaviour that every member centre must show, as tests that CI and `scnet centre check`
+"""The conformance suite: the behaviour that every member centre must show, as tests that CI and `scnet centres check`
 both run.
 
 `suite.py` holds the tests, `plugin.py` the fixtures for a live centre described by its `centre.toml`; CI uses fixtures

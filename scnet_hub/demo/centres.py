@@ -166,7 +166,7 @@ class GivenCentres:
         if not self.pages:
             raise ScnetError(
                 f"{home / 'centres'} holds no centre's page.",
-                hint="Add a page: `scnet centre add FILE`.",
+                hint="Add a page: `scnet centres add FILE`.",
                 code="no-centres",
             )
 

@@ -16,7 +16,7 @@ import click
 from ..client.rest import state_dir
 from ..errors import ScnetError
 from .centres import DemoCentres, demo_centres
-from .run import Demo, Setup, running
+from .run import CONFIG, Demo, Setup, running
 
 
 @click.command()
@@ -111,9 +111,19 @@ def welcome(up: Demo, seconds: float) -> str:
             "",
         ]
     if "hub" not in up.processes:
-        lines += [f"Run the hub yourself: SCNET_HOME={up.state.home} .venv/bin/jupyterhub -f jupyterhub_config.py", ""]
-    lines += [f"State and logs: {up.state.home}", "Stop with Ctrl-C. In another terminal: .venv/bin/scnet centres"]
+        lines += [f"Run the hub yourself: SCNET_HOME={up.state.home} {program('jupyterhub')} -f {near(CONFIG)}", ""]
+    lines += [f"State and logs: {up.state.home}", f"Stop with Ctrl-C. In another terminal: {program('scnet')} centres"]
     return "\n".join(lines)
+
+
+def program(name: str) -> str:
+    """Returns what to type for a program of this environment."""
+    return near(Path(sys.executable).with_name(name))
+
+
+def near(path: Path) -> str:
+    """Returns the path as it is typed here: relative if it is below the working folder."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 async def _report(kind: str, as_json: bool, breaking: bool) -> int:

@@ -18,10 +18,13 @@ from ..errors import ScnetError
 from ..hub.ports import Ports
 from .centres import DemoCentres, demo_centres
 from .process import Process, answers, until
-from .state import State, node_and_proxy, prepare
+from .proxy import install_proxy, node_and_proxy
+from .state import State, prepare
 
 Say = Callable[[str], None]
-CONFIG = Path(__file__).resolve().parents[2] / "jupyterhub_config.py"
+_HERE = Path(__file__).resolve()
+_BESIDE = _HERE.with_name("jupyterhub_config.py")  # in an installed package
+CONFIG = _BESIDE if _BESIDE.exists() else _HERE.parents[2] / "jupyterhub_config.py"
 
 
 class Demo:
@@ -70,6 +73,7 @@ async def running(home: Path, setup: Setup | None = None, *, say: Say) -> AsyncI
     centres = demo_centres(setup.kind, home, background=setup.background)
     listed = ["*"] if setup.kind == "given" else centres.names
     with only_one(home):
+        await asyncio.to_thread(install_proxy, say)
         async with choosing_ports():
             state = prepare(
                 home, port=setup.port, host=setup.host, url=setup.url, subdomains=setup.subdomains, centres=listed

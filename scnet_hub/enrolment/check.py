@@ -1,4 +1,4 @@
-"""`scnet centre check`: checks every hop to one centre in the order of a session's life, and returns all findings as
+"""`scnet centres check`: checks every hop to one centre in the order of a session's life, and returns all findings as
 one document.
 """
 
@@ -55,7 +55,7 @@ def _has_authority(spec: CentreSpec, home: Path) -> None:
     if needs_ca and not (home / "secrets" / "ssh_ca").exists():
         raise SpecError(
             f"{home} has no SSH CA (secrets/ssh_ca).",
-            hint="Is it the hub's state folder? `scnet centre add` makes one there.",
+            hint="Is it the hub's state folder? `scnet centres add` makes one there.",
         )
 
 

@@ -1,5 +1,5 @@
-"""`scnet centre`: an operator's commands, run on the hub's machine against the state folder. Loaded when a command is
-called.
+"""`scnet centres add`, `check`, `deploy`, `pages`, `remove` and `schema`: an operator's commands, run on the hub's
+machine against the state folder. Loaded when one of them is called.
 """
 
 from __future__ import annotations
@@ -34,12 +34,6 @@ MARKS = {
 }
 
 
-@click.group()
-def centre() -> None:
-    """Join a centre to the federation: its page, its check, its session environment."""
-    logging.getLogger("scnet_hub").addHandler(logging.NullHandler())  # the findings repeat the log of the transports
-
-
 def operating(function: Callable[..., Answer]) -> Callable[..., None]:
     """Makes a command on the state folder, which receives `home` and `as_json` first. Errors of errors.py end the
     command with code 1."""
@@ -53,6 +47,8 @@ def operating(function: Callable[..., Answer]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
     @functools.wraps(function)
     def command(home: Path | None, as_json: bool, **options: Any) -> None:
+        # the findings repeat the log of the transports
+        logging.getLogger("scnet_hub").addHandler(logging.NullHandler())
         try:
             answer = function((home or state_dir()).resolve(), as_json, **options)
         except ScnetError as error:
@@ -60,14 +56,14 @@ def operating(function: Callable[..., Answer]) -> Callable[..., None]:
         if as_json:
             print_json(answer.document)
         else:
-            answer.show()
+            answer.print_text()
         if not answer.ok:
             sys.exit(1)
 
     return command
 
 
-@centre.command()
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--replace", is_flag=True, help="Replace another page with the same id.")
 @operating
@@ -84,14 +80,14 @@ def add(home: Path, as_json: bool, file: Path, replace: bool) -> Answer:
         "next": steps,
     }
 
-    def show() -> None:
+    def print_added() -> None:
         click.echo(f"{plain(spec.name)} is added: {path}. {taken.counts()}{' Before that:' if steps else ''}")
         for step in steps:
             click.echo(f"  - {plain(step)}")
         for remark in spec.remarks():
             click.echo(f"Probably missing: {plain(remark)}")
 
-    return Answer(document, show)
+    return Answer(document, print_added)
 
 
 def next_steps(spec: CentreSpec, home: Path) -> list[str]:
@@ -114,18 +110,18 @@ def next_steps(spec: CentreSpec, home: Path) -> list[str]:
                 "The centre must trust the federation's CA (TrustedUserCAKeys): "
                 f"{CertificateAuthority.open(home).public}"
             )
-    return [*steps, f"scnet centre check {spec.id}", f"scnet centre deploy {spec.id}"]
+    return [*steps, f"scnet centres check {spec.id}", f"scnet centres deploy {spec.id}"]
 
 
-@centre.command("list")
+@click.command("pages")
 @operating
 def list_pages(home: Path, as_json: bool) -> Answer:
     """List the centres whose pages are here."""
     found = list(pages.listing(home))
 
-    def show() -> None:
+    def print_pages() -> None:
         if not found:
-            click.echo(f"No page in {home / 'centres'}: `scnet centre add FILE`.")
+            click.echo(f"No page in {home / 'centres'}: `scnet centres add FILE`.")
             return
         rows = [
             (page.id, page.name, page.dialect, page.reached, page.identity, "yes" if page.listed else "no", page.wrong)
@@ -133,10 +129,12 @@ def list_pages(home: Path, as_json: bool) -> Answer:
         ]
         print_table(["centre", "name", "dialect", "reached by", "accounts", "listed", "wrong"], rows)
 
-    return Answer({"centres": [page.document() for page in found]}, show, ok=not any(page.wrong for page in found))
+    return Answer(
+        {"centres": [page.document() for page in found]}, print_pages, ok=not any(page.wrong for page in found)
+    )
 
 
-@centre.command()
+@click.command()
 @click.argument("name", metavar="ID")
 @click.option("--force", is_flag=True, help="Even if the broker can't be asked for live sessions there.")
 @operating
@@ -153,7 +151,7 @@ def remove(home: Path, as_json: bool, name: str, force: bool) -> Answer:
     )
 
 
-@centre.command()
+@click.command()
 @click.argument("name", metavar="ID|FILE")
 @click.option("--account", default="", help="Account for the trial jobs; default: the first account on the page.")
 @click.option("--patience", default="2m", help="How long a job may wait in the queue.")
@@ -163,7 +161,7 @@ def check(home: Path, as_json: bool, name: str, account: str, patience: str, con
     """Check every hop to a centre and say what to fix. Exit code 1 if something failed."""
     seconds = parse_walltime(patience, option="patience").total_seconds()
     page = pages.find(name, home)
-    tell: Callable[[Finding], None] = (lambda finding: None) if as_json else show_finding
+    tell: Callable[[Finding], None] = (lambda finding: None) if as_json else print_finding
     report = asyncio.run(examine(page, home, account=account, patience=seconds, tell=tell))
     if conformance and report["ok"]:
         report = _with_conformance(report, page, home, tell)
@@ -188,7 +186,7 @@ def _with_conformance(
     return {**report, "ok": code == 0, "checks": [*report["checks"], finding.document()]}
 
 
-@centre.command()
+@click.command()
 @click.argument("name", metavar="ID|FILE")
 @click.option("--account", default="", help="Account for the trial job; default: the first account on the page.")
 @click.option(
@@ -224,7 +222,7 @@ def deploy(home: Path, as_json: bool, name: str, account: str, named: str, patie
     return Answer(document, lambda: click.echo(f"{words} ({document['environment']})."))
 
 
-@centre.command()
+@click.command()
 @click.option("--page", "as_page", is_flag=True, help="The reference for people, in Markdown.")
 def schema(as_page: bool) -> None:
     """Print the JSON Schema of a centre's page, for editors."""
@@ -233,7 +231,7 @@ def schema(as_page: bool) -> None:
     click.echo(reference.page() if as_page else reference.schema_text(), nl=False)
 
 
-def show_finding(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
     word, colour = MARKS[finding.state]
     click.echo(
         f"{click.style(f'{word:7}', fg=colour, bold=finding.state is State.FAIL)}  {plain(finding.name)}: "

@@ -1,5 +1,5 @@
-"""`scnet centre deploy`: installs the session environment where the centre's page says, and puts it into use only after
-a session ran in it.
+"""`scnet centres deploy`: installs the session environment where the centre's page says, and puts it into use only
+after a session ran in it.
 
 The environment is built here, sent in parts (an interrupted transfer resumes where it ended), unpacked beside its name,
 and tried by a job that starts a real Lab; then the link is switched to it in one step. Safe to repeat: finished steps

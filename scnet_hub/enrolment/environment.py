@@ -214,7 +214,7 @@ def recipe(python: Python, root: Path = ROOT) -> Recipe:
 
 
 def sources(root: Path = ROOT) -> str:
-    """Returns a hash of the files that go into our package; "" if `root` is not a checkout."""
+    """Returns a hash of the files of our package that a session may read; "" if `root` is not a checkout."""
     project = root / "pyproject.toml"
     if not project.exists():
         return ""

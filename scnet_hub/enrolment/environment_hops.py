@@ -75,7 +75,7 @@ def judged(visit: Visit, facts: Json) -> str:
     """Returns the report in words. Raises Problem if a session would not start, Doubt if the environment is of another
     version."""
     version = ".".join(map(str, facts["version"]))
-    deploy = f"`scnet centre deploy {visit.spec.id}` installs the right version there."
+    deploy = f"`scnet centres deploy {visit.spec.id}` installs the right version there."
     if tuple(facts["version"][:2]) < OLDEST:
         raise Problem(f"{visit.spec.session.python} is Python {version}; a session needs 3.11 or newer", hint=deploy)
     if facts["missing"]:
@@ -92,7 +92,7 @@ def judged(visit: Visit, facts: Json) -> str:
 async def _how_to_get_one(visit: Visit) -> str:
     found = await pythons(visit)
     if any(one.version >= OLDEST for one in found):
-        return f"`scnet centre deploy {visit.spec.id}` installs the session environment there."
+        return f"`scnet centres deploy {visit.spec.id}` installs the session environment there."
     has = f"only {', '.join('.'.join(map(str, one.version)) for one in found)}" if found else "none"
     return (
         f"Python 3.11 or newer is needed there first, and the login node has {has}: ask {visit.contact} to install "

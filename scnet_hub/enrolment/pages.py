@@ -58,7 +58,7 @@ def find(name: str, home: Path) -> Path:
         return known
     if os.sep in name or name.endswith(".toml"):
         return Path(name)
-    there = ", ".join(path.stem for path in _paths(home)) or "none yet: `scnet centre add FILE`"
+    there = ", ".join(path.stem for path in _paths(home)) or "none yet: `scnet centres add FILE`"
     raise NotFound(
         f"There is no centre {name!r} in {home / 'centres'}.", hint=f"Centres: {there}.", code="unknown-centre"
     )

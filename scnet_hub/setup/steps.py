@@ -57,10 +57,10 @@ def write_note(note: Path, text: str) -> None:
 
 
 def run(title: str, argv: Sequence[str | Path], *, hint: str, folder: Path | None = None) -> None:
-    """Runs one command and prints its title with the seconds it took. Raises Failed with the end of its output and
-    `hint`."""
+    """Runs one command and prints its title with the seconds it took on stderr. Raises Failed with the end of its
+    output and `hint`."""
     began = time.monotonic()
-    print(f"… {title}", end="", flush=True)
+    print(f"… {title}", end="", file=sys.stderr, flush=True)  # stdout may be reserved for a JSON document
     words = [str(word) for word in argv]
     # arguments tell uv and npm where to install: a foreign environment in the caller's shell must not redirect them
     drop = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "NODE_ENV")
@@ -70,9 +70,9 @@ def run(title: str, argv: Sequence[str | Path], *, hint: str, folder: Path | Non
             words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
     except OSError as error:
-        print(flush=True)
+        print(file=sys.stderr, flush=True)
         raise Failed(f"{title}: {error}. {hint}") from error
-    print(f" ({time.monotonic() - began:.1f} s)", flush=True)
+    print(f" ({time.monotonic() - began:.1f} s)", file=sys.stderr, flush=True)
     if done.returncode:
         end = "\n".join(done.stdout.strip().splitlines()[-OUTPUT_LINES:])
         raise Failed(f"{title}: the command ended with {done.returncode}.\n{end}\n\n{hint}")
@@ -80,7 +80,7 @@ def run(title: str, argv: Sequence[str | Path], *, hint: str, folder: Path | Non
 
 @contextlib.contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Holds the checkout for one set-up at a time: a second set-up waits and then finds everything done."""
+    """Holds the checkout or environment for one set-up at a time: a second one waits, then finds everything done."""
     import fcntl
 
     folder = os.open(root, os.O_RDONLY)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .environment import Environment
-from .proxy import FILES, install_packages, node
+from .proxy import FILES, REGISTRY, install_packages, node
 from .steps import digest, noted, write_note
 
 INSTALL = "Run `make tools` in the checkout."
@@ -36,7 +36,8 @@ class Tools:
 
     def make(self) -> None:
         """Installs them with the hashes of their lock checked, and notes it. Raises Failed with what to try."""
-        install_packages("the JavaScript tools", self.environment, self.sources, self.folder)
+        hint = f"{REGISTRY} `make tools` again."
+        install_packages("the JavaScript tools", self.environment.folder, self.sources, self.folder, hint=hint)
         write_note(self.note, self.wanted())
 
     def node(self) -> Path | None:

@@ -213,6 +213,8 @@ ANSWERS: Json = {
     },
     "POST sessions/s-1/write-off": session(state="charged", live=False, end_reason="Written off."),
     "GET sessions/s-1/log": {"log": "starting\nready\n"},
+    "GET account-links": {"account_links": []},
+    "GET tariffs": {"tariffs": []},
     "GET usage": usage(
         "day",
         {"day": "2026-11-19", "charged": 0, "in_flight": 0, "sessions": 0},

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any
 
+import click
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from scnet_hub.cli.app import plain
+from scnet_hub.cli.commands.centres import LATER
+from scnet_hub.cli.groups import Group, Later
 from scnet_hub.errors import BrokerError, NoPlacement, NotFound
 
 from .federation import ANSWERS, Broker, balance, centre, run, session
 
-READING = ["centres", "place", "sessions", "balance", "stop s-1", "log s-1"]
+READING = ["centres", "place", "sessions", "balances", "logs s-1", "accounts", "allocations", "projects", "tariffs"]
 
 
 @pytest.mark.parametrize("words", READING)
@@ -65,7 +70,7 @@ def test_no_broker_at_all_says_how_to_get_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["nonsense", "place --cores 0", "place --cores x", "stop", "log", "sessions --nonsense"]
+    "words", ["nonsense", "place --cores 0", "place --cores x", "stop", "logs", "sessions --nonsense"]
 )
 def test_wrong_usage_is_exit_code_2(words: str) -> None:
     result = run(*words.split())
@@ -165,10 +170,10 @@ def test_stop_says_that_the_centre_is_asked() -> None:
     assert run("stop", "s-1").stdout == "s-1 is stopping; Alpha will be asked until it confirms.\n"
 
 
-def test_log_prints_the_text_as_it_is_but_no_terminal_controls() -> None:
-    assert run("log", "s-1").stdout == "starting\nready\n"
+def test_logs_print_the_text_as_it_is_but_no_terminal_controls() -> None:
+    assert run("logs", "s-1").stdout == "starting\nready\n"
     nasty = {"log": "a\x1b]0;title\x07b\x1b[31mred\x1b[0m\x08\n"}
-    assert run("log", "s-1", broker=Broker(**{"GET_sessions/s-1/log": nasty})).stdout == "abred\n"
+    assert run("logs", "s-1", broker=Broker(**{"GET_sessions/s-1/log": nasty})).stdout == "abred\n"
 
 
 def test_plain_keeps_words_of_every_script() -> None:
@@ -176,7 +181,7 @@ def test_plain_keeps_words_of_every_script() -> None:
 
 
 def test_balance_shows_amounts_and_quotas() -> None:
-    row = run("balance").stdout.splitlines()[1]
+    row = run("balances").stdout.splitlines()[1]
     for words in ("1,000.00", "10.00", "0.0500", "3.95", "986.00", "1 of 8"):
         assert words in row
 
@@ -187,12 +192,12 @@ def test_a_balance_tells_the_ceilings_that_each_person_has() -> None:
         for what in ("cores", "gpus")
     ]
     answer = {"as_of": "2026-11-20T09:00:00.000Z", "balances": [balance(my_quota=mine)]}
-    out = run("balance", broker=Broker(GET_balances=answer)).stdout
+    out = run("balances", broker=Broker(GET_balances=answer)).stdout
     assert "sea: Each member of project sea has a ceiling: you use 1 of 2 cores, 1 of 2 GPUs." in out
 
 
 def test_a_project_shows_its_lots_its_people_and_what_waits() -> None:
-    out = run("project", "sea").stdout
+    out = run("projects", "show", "sea").stdout
     for words in (
         "Sea ice (sea, research)",
         "in 7 days",
@@ -217,7 +222,7 @@ def test_a_quote_is_printed_and_starts_nothing() -> None:
 def test_an_allocation_is_asked_for_and_answered() -> None:
     broker = Broker()
     asked = run(
-        "allocation",
+        "allocations",
         "request",
         "sea",
         "500",
@@ -234,8 +239,8 @@ def test_an_allocation_is_asked_for_and_answered() -> None:
         "project": "sea", "amount": 500.0, "words": "tides", "begins_at": "", "ends_at": "2027-11-20",
         "centres": ["alpha"], "renews": "",
     }  # fmt: skip
-    assert "active" in run("allocation", "approve", "a-1", "--words", "enjoy").stdout
-    assert "a-1" in run("allocation").stdout and json.loads(run("allocation", "list", "--json").stdout)["allocations"]
+    assert "active" in run("allocations", "approve", "a-1", "--words", "enjoy").stdout
+    assert "a-1" in run("allocations").stdout and json.loads(run("allocations", "list", "--json").stdout)["allocations"]
 
 
 def test_verify_says_that_the_books_are_right_and_fails_where_they_are_not() -> None:
@@ -269,18 +274,37 @@ def test_help_names_every_command_without_loading_the_demo() -> None:
 
     sys.modules.pop("scnet_hub.demo.cli", None)
     out = run("--help").stdout
-    for name in ("balance", "centres", "demo", "doctor", "log", "place", "sessions", "stop"):
+    for name in ("balances", "centres", "demo", "doctor", "logs", "place", "sessions", "stop"):
         assert f"\n  {name} " in out
     assert "scnet_hub.demo.cli" not in sys.modules
 
 
-def test_a_command_that_is_not_installed_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scnet_hub import cli as package
-
-    monkeypatch.setitem(package.LATER, "demo", ("scnet_hub.no_such_module", "demo", "…"))
-    result = run("demo")
+def test_a_command_that_is_not_installed_says_what_it_needs() -> None:
+    group = Group("scnet", later={"fly": Later("scnet_hub.no_such_module", "fly", "…")})
+    result = CliRunner().invoke(group, ["fly"])
     assert result.exit_code == 1
-    assert "make setup" in result.stderr
+    assert "`scnet fly` needs more packages" in result.stderr and "make setup" in result.stderr
+
+
+def test_what_joins_a_centre_is_loaded_only_when_it_is_called() -> None:
+    assert run("centres", "--help").stdout.count("On the hub's machine") == 5
+    for name, later in LATER.items():
+        command = getattr(import_module(later.module), later.attribute)
+        assert (command.name, isinstance(command, click.Command)) == (name, True)
+
+
+def test_the_events_of_a_session_is_its_events() -> None:
+    happened = [{"at": "2026-11-20T09:00:00.000Z", "message": "Placed at Alpha.\x1b[31m"}]
+    broker = Broker(**{"GET_sessions/s-1": session(events=happened)})
+    assert run("logs", "s-1", "--events", broker=broker).stdout == "20 Nov 09:00:00 UTC  Placed at Alpha.\n"
+    document = json.loads(run("logs", "s-1", "--events", "--json", broker=broker).stdout)
+    assert document == {"id": "s-1", "events": happened}
+    assert run("logs", "s-1", "--events", "--follow").exit_code == 2
+
+
+def test_projects_are_listed_and_the_default_is_marked() -> None:
+    head, row = run("projects").stdout.splitlines()
+    assert head.split() == ["project", "title", "default"] and row.split() == ["sea", "Sea", "ice", "yes"]
 
 
 def test_orphans_are_shown_with_what_becomes_of_them() -> None:

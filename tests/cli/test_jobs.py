@@ -42,7 +42,7 @@ def test_run_says_where_and_why_and_what_next(broker: FakeBroker) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "s0  mine  queued at Alpha, partition cpu"
     assert lines[1].strip() == "Alpha starts it now"
-    assert "scnet logs s0 --follow" in lines[2] and "scnet cancel s0" in lines[2]
+    assert "scnet logs s0 --follow" in lines[2] and "scnet stop s0" in lines[2]
 
 
 def test_run_sends_only_what_was_asked(broker: FakeBroker) -> None:
@@ -106,7 +106,7 @@ def test_what_cannot_be_sent_starts_nothing(broker: FakeBroker, words: list[str]
         "run --env NOT_SET_HERE -- true",
         "run --no-files --file x -- true",
         "logs",
-        "cancel",
+        "stop",
         "jobs x",
     ],
 )
@@ -197,27 +197,27 @@ def test_no_output_yet_is_said(broker: FakeBroker) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No output yet: s0 is queued.\n")
 
 
-@pytest.mark.parametrize("command", [["logs"], ["logs", "--follow"], ["cancel"]])
+@pytest.mark.parametrize("command", [["logs"], ["logs", "--follow"], ["stop"]])
 def test_an_id_that_is_none_is_said(broker: FakeBroker, command: list[str]) -> None:
     result = call(broker, *command, "nobodys")
     assert (result.exit_code, result.stdout) == (1, "") and "There is no session 'nobodys'." in result.stderr
 
 
-def test_cancel_stops_each_and_says_which_could_not_be(broker: FakeBroker) -> None:
+def test_stop_ends_each_and_says_which_could_not_be(broker: FakeBroker) -> None:
     for _ in range(2):
         call(broker, "run", "--", "sleep", "30")
     call(broker, "run", "--wait", "--", "true")
-    result = call(broker, "cancel", "s0", "nobodys", "s1", "s2", "s0")
+    result = call(broker, "stop", "s0", "nobodys", "s1", "s2", "s0")
     assert result.exit_code == 1 and "There is no session 'nobodys'." in result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["s0", "s1", "s2"]
     assert "s2 has ended: The program ended by itself." in result.stdout
     broker.wait(lambda: not broker.live())
-    again = call(broker, "cancel", "s0", "--json")
+    again = call(broker, "stop", "s0", "--json")
     assert again.exit_code == 0 and document(again)["refused"] == []
     assert [one["id"] for one in document(again)["sessions"]] == ["s0"]
 
 
 def test_a_broker_that_is_away_is_said_once(broker: FakeBroker) -> None:
     broker.silent = True
-    result = call(broker, "cancel", "s0", "s1", "--json")
+    result = call(broker, "stop", "s0", "s1", "--json")
     assert result.exit_code == 1 and document(result)["code"] == "broker-unreachable" and result.stderr == ""

@@ -1,4 +1,4 @@
-"""`scnet period` and `scnet statement`: what people read, what scripts read, what is written to files."""
+"""`scnet periods` and `scnet statements`: what people read, what scripts read, what is written to files."""
 
 from __future__ import annotations
 
@@ -101,24 +101,24 @@ ANSWERS: Json = {
     "GET_periods/2026-11/usage": '{"id": "1"}\n',
 }
 SHOWN = {
-    "period": ["2026-11", "closing"],
-    "period show 2026-11": [
+    "periods": ["2026-11", "closing"],
+    "periods show 2026-11": [
         "2026-11 is closing",
         "  2026-11-07: no manifest",
         "alpha is not complete: 2026-11-03: no manifest.",
     ],
-    "period close 2026-11": ["2026-11 is closed.", "2026-11/GRANT/north", "ministry pays north 76.00 CNY"],
-    "statement": ["2026-11/GRANT/north", "76.00 CNY", "issued"],
-    "statement list --member north": ["2026-11/GRANT/north"],
-    "statement show 2026-11/GRANT/north": [
+    "periods close 2026-11": ["2026-11 is closed.", "2026-11/GRANT/north", "ministry pays north 76.00 CNY"],
+    "statements": ["2026-11/GRANT/north", "76.00 CNY", "issued"],
+    "statements list --member north": ["2026-11/GRANT/north"],
+    "statements show 2026-11/GRANT/north": [
         "centre:alpha",
         "ministry owes north 76.00 CNY: 95.00 credits at 0.8",
         "ab" * 32,
     ],
-    "statement entries 2026-11/GRANT/north": ["settle:s1", "--after 500"],
-    "statement accept 2026-11/GRANT/north": ["2026-11/GRANT/north is accepted."],
-    "statement dispute 2026-11/GRANT/north --words wrong": ["is disputed."],
-    "statement settle 2026-11/GRANT/north": ["is settled."],
+    "statements entries 2026-11/GRANT/north": ["settle:s1", "--after 500"],
+    "statements accept 2026-11/GRANT/north": ["2026-11/GRANT/north is accepted."],
+    "statements dispute 2026-11/GRANT/north --words wrong": ["is disputed."],
+    "statements settle 2026-11/GRANT/north": ["is settled."],
 }
 
 
@@ -134,11 +134,11 @@ def test_people_read_words_and_scripts_one_document(words: str) -> None:
 
 def test_excuses_and_a_preview_are_sent() -> None:
     broker = Broker(**ANSWERS)
-    run("period", "close", "2026-11", "--excuse", "alpha=its disk broke = all", "--dry-run", broker=broker)
+    run("periods", "close", "2026-11", "--excuse", "alpha=its disk broke = all", "--dry-run", broker=broker)
     assert broker.asked == [
         ("POST periods/2026-11/close", {"excuses": {"alpha": "its disk broke = all"}, "preview": True})
     ]
-    assert run("period", "close", "2026-11", "--excuse", "alpha", broker=Broker(**ANSWERS)).exit_code == 2
+    assert run("periods", "close", "2026-11", "--excuse", "alpha", broker=Broker(**ANSWERS)).exit_code == 2
 
 
 def test_what_hinders_a_month_is_exit_code_1_with_every_reason_in_the_document() -> None:
@@ -146,7 +146,7 @@ def test_what_hinders_a_month_is_exit_code_1_with_every_reason_in_the_document()
         "2026-11 cannot be closed: x", code="period-not-closed", details={"reasons": ["x", "y"]}
     ).problem()
     broker = Broker(**ANSWERS | {"POST_periods/2026-11/close": (422, problem)})
-    result = run("period", "close", "2026-11", "--json", broker=broker)
+    result = run("periods", "close", "2026-11", "--json", broker=broker)
     assert result.exit_code == 1 and json.loads(result.stdout)["details"]["reasons"] == ["x", "y"]
 
 
@@ -154,7 +154,7 @@ def test_files_are_written_as_they_come(tmp_path: Path) -> None:
     bills, usage = tmp_path / "bills.csv", tmp_path / "usage.jsonl"
     broker = Broker(**ANSWERS)
     result = run(
-        "period",
+        "periods",
         "export",
         "2026-11",
         "--focus",
@@ -169,7 +169,7 @@ def test_files_are_written_as_they_come(tmp_path: Path) -> None:
     assert (bills.read_bytes(), usage.read_text()) == (b"BilledCost\r\n1\r\n", '{"id": "1"}\n')
     assert broker.asked[0][1] == {"book": "GRANT", "member": "ministry"}
     assert (
-        run("period", "export", "2026-11", "--focus", "-", broker=Broker(**ANSWERS)).stdout.replace("\r", "")
+        run("periods", "export", "2026-11", "--focus", "-", broker=Broker(**ANSWERS)).stdout.replace("\r", "")
         == "BilledCost\n1\n"
     )
 
@@ -177,7 +177,7 @@ def test_files_are_written_as_they_come(tmp_path: Path) -> None:
 def test_a_refused_export_leaves_no_file(tmp_path: Path) -> None:
     refused = (422, Refused("2026-11 is open: it has no bills yet.", code="period-open").problem())
     result = run(
-        "period",
+        "periods",
         "export",
         "2026-11",
         "--focus",
@@ -185,7 +185,7 @@ def test_a_refused_export_leaves_no_file(tmp_path: Path) -> None:
         broker=Broker(**ANSWERS | {"GET_periods/2026-11/bills": refused}),
     )
     assert result.exit_code == 1 and "it has no bills yet" in result.stderr and not (tmp_path / "x").exists()
-    result = run("period", "export", "2026-11", "--focus", str(tmp_path / "no" / "x"), broker=Broker(**ANSWERS))
+    result = run("periods", "export", "2026-11", "--focus", str(tmp_path / "no" / "x"), broker=Broker(**ANSWERS))
     assert result.exit_code == 1 and "can't be written" in result.stderr
 
 

@@ -55,7 +55,7 @@ def test_usage_is_one_document() -> None:
 
 
 def test_a_balance_says_how_fast_it_goes_how_long_it_lasts_and_how_old_it_is() -> None:
-    said = run("balance").stdout
+    said = run("balances").stdout
     assert (
         "12.50 credits a day over the last week; runs out on 2027-02-07 at this rate. Now 4.00 an hour, which "
         "lasts until 30 Nov 09:00" in said
@@ -68,5 +68,5 @@ def test_a_balance_says_how_fast_it_goes_how_long_it_lasts_and_how_old_it_is() -
         waiting=0,
         as_of={"settled": None, "in_flight": "2026-11-20T09:00:00.000Z"},
     )
-    said = run("balance", broker=Broker(GET_balances={"as_of": "2026-11-20T09:00:00.000Z", "balances": [calm]})).stdout
+    said = run("balances", broker=Broker(GET_balances={"as_of": "2026-11-20T09:00:00.000Z", "balances": [calm]})).stdout
     assert "sea: nothing was spent in the last week. Nothing has been charged yet; in flight as of now." in said

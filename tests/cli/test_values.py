@@ -10,14 +10,14 @@ from tests.test_instants import EDGES
 
 NUMBERS = ("nan", "inf", "-inf", "1e400", "1_0", "\u0661", "1\n", "", "9" * 400)
 ARGUMENTS = (
-    ("decisions", "--days"), ("allocation", "request", "p", "--why", "x"), ("allocation", "approve", "a", "--amount"),
+    ("decisions", "--days"), ("allocations", "request", "p", "--why", "x"), ("allocations", "approve", "a", "--amount"),
     ("place", "--cores"), ("place", "--gpus"), ("place", "--nodes"), ("suspense", "decide", "--words", "x"),
     ("simulate", "--days"), ("simulate", "--seed"),
 )  # fmt: skip
 TIMES = (
     ("usage", "--since"), ("usage", "--until"), ("usage", "pull", "alpha", "--day"), ("simulate", "--since"),
-    ("allocation", "request", "p", "5", "--why", "x", "--from"),
-    ("allocation", "request", "p", "5", "--why", "x", "--until"),
+    ("allocations", "request", "p", "5", "--why", "x", "--from"),
+    ("allocations", "request", "p", "5", "--why", "x", "--until"),
 )  # fmt: skip
 
 

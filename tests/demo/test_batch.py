@@ -120,19 +120,19 @@ def test_two_run_at_once_and_a_cancelled_one_ends_alone(desk: Desk) -> None:
     first, second = desk.start("sleep", "300"), desk.start("sleep", "300")
     wait_for(lambda: (first.state, second.state) == ("running", "running"))
     assert {one["id"] for one in desk.json("jobs")["sessions"]} == {first.id, second.id}
-    answer = desk.json("cancel", first.id, first.id, "nobodys")
+    answer = desk.json("stop", first.id, first.id, "nobodys")
     assert [one["id"] for one in answer["sessions"]] == [first.id]
     assert [one["code"] for one in answer["refused"]] == ["unknown-session"]
     assert first.wait(60).state == "stopped" and first.reason == "Stopped on request."
     assert second.state == "running"
-    assert desk.scnet("cancel", second.id).returncode == 0 and second.wait(60).state == "stopped"
-    assert "has ended: Stopped on request." in desk.scnet("cancel", second.id).stdout
+    assert desk.scnet("stop", second.id).returncode == 0 and second.wait(60).state == "stopped"
+    assert "has ended: Stopped on request." in desk.scnet("stop", second.id).stdout
 
 
 def test_a_job_of_somebody_else_does_not_exist(demo: Running, desk: Desk) -> None:
     with demo.as_hub("grace") as grace:
         foreign = grace.post("sessions", json={"kind": "batch", "argv": ["sleep", "60"], "name": "mine"}).json()["id"]
-        for words in (("cancel", foreign), ("logs", foreign), ("logs", "--follow", foreign)):
+        for words in (("stop", foreign), ("logs", foreign), ("logs", "--follow", foreign)):
             done = desk.scnet(*words)
             assert done.returncode == 1 and f"There is no session '{foreign}'" in done.stderr
         assert grace.delete(f"sessions/{foreign}").status_code == 202

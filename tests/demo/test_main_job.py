@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -291,13 +290,3 @@ def test_a_placement_says_beforehand_that_a_start_would_be_refused(demo: Running
         fits = broker.post("placements", json={"project": "materials", "cores": 8}).json()
         over = broker.post("placements", json={"project": "materials", "cores": 9}).json()
     assert fits["refusal"] is None and over["best"] and over["refusal"]["code"] == "over-quota"
-
-
-def test_check_reports_the_main_job() -> None:
-    done = subprocess.run(
-        [SCNET, "demo", "--check", "--json"], capture_output=True, text=True, timeout=240, check=False
-    )
-    report = json.loads(done.stdout)
-    assert (done.returncode, report["ok"]) == (0, True), (report, done.stderr[-2000:])
-    assert report["dask_result"] == 500500 and report["charged"] > 0 and report["click_to_ready_s"] > 0
-    assert report["when_full"]["centre"] != report["when_full"]["filled"] == report["centre"]

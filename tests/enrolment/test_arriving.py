@@ -251,7 +251,7 @@ async def test_no_session_environment_says_to_deploy_one(sshd: Sshd) -> None:
     sshd.start()
     found = await walked(sshd, spec(sshd, account=ME, python="/no/such/bin/python"), until="python")
     assert found["python"].state is State.FAIL and "does not run" in found["python"].found
-    assert "scnet centre deploy b" in found["python"].hint
+    assert "scnet centres deploy b" in found["python"].hint
 
 
 async def test_no_python_at_all_says_to_install_one_first(sshd: Sshd, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One real centre, broken in one way after the other: `scnet centre check` reports each with its cause, and is green
+"""One real centre, broken in one way after the other: `scnet centres check` reports each with its cause, and is green
 where all is well.
 
 The centre is the tests' own, so that what is broken here disturbs nobody else. The command is the one that an operator

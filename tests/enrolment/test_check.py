@@ -1,4 +1,4 @@
-"""`scnet centre check` where everybody can run it: an embedded centre, walked from its page to its accounting."""
+"""`scnet centres check` where everybody can run it: an embedded centre, walked from its page to its accounting."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def home(short_path: Path) -> Iterator[Path]:
 
 def check(home: Path, *words: str) -> tuple[int, Json]:
     result = CliRunner().invoke(
-        cli, ["centre", "check", *words, "--home", str(home), "--patience", "20s", "--json"], obj=App()
+        cli, ["centres", "check", *words, "--home", str(home), "--patience", "20s", "--json"], obj=App()
     )
     assert result.stderr == "", result.stderr
     return result.exit_code, json.loads(result.stdout)
@@ -71,7 +71,7 @@ def test_every_hop_of_a_centre_in_order_is_green_and_nothing_is_left(home: Path)
 def test_people_read_a_line_for_each_hop_and_what_to_try(home: Path) -> None:
     page = home / "centres" / "alpha.toml"
     page.write_text(page.read_text().replace("cores = 2", "cores = 64"))
-    result = CliRunner().invoke(cli, ["centre", "check", "alpha", "--home", str(home)], obj=App())
+    result = CliRunner().invoke(cli, ["centres", "check", "alpha", "--home", str(home)], obj=App())
     lines = result.stdout.splitlines()
     wrong = next(number for number, line in enumerate(lines) if line.startswith("fail"))
     assert result.exit_code == 1
@@ -85,7 +85,7 @@ def test_a_wrong_page_is_the_only_thing_said(home: Path) -> None:
     code, document = check(home, str(page))
     assert code == 1 and "dialect" in document["checks"][0]["found"]
     assert set(states(document).values()) == {"fail", "skipped"}
-    result = CliRunner().invoke(cli, ["centre", "check", "alpha", "--home", str(home)], obj=App())
+    result = CliRunner().invoke(cli, ["centres", "check", "alpha", "--home", str(home)], obj=App())
     assert len(result.stdout.strip().splitlines()) <= 4, "people are spared what was not looked at"
 
 
@@ -115,7 +115,7 @@ def test_a_job_that_waits_too_long_says_its_place_and_how_to_wait(home: Path) ->
     centre = EmbeddedCentre(home / "c")
     centre.ask("sbatch", "--wrap", "sleep 600", "-c", "2")
     result = CliRunner().invoke(
-        cli, ["centre", "check", "alpha", "--home", str(home), "--patience", "2s", "--json"], obj=App()
+        cli, ["centres", "check", "alpha", "--home", str(home), "--patience", "2s", "--json"], obj=App()
     )
     found = {finding["name"]: finding for finding in json.loads(result.stdout)["checks"]}
     assert (

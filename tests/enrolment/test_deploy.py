@@ -1,4 +1,4 @@
-"""`scnet centre deploy` at a real centre: the environment gets there, works on a node before people meet it, and is
+"""`scnet centres deploy` at a real centre: the environment gets there, works on a node before people meet it, and is
 replaced safely."""
 
 from __future__ import annotations

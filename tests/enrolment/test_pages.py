@@ -64,7 +64,7 @@ def page(tmp_path: Path) -> Path:
 
 
 def run(home: Path, *words: str | Path) -> Result:
-    return CliRunner().invoke(cli, ["centre", *map(str, words), "--home", str(home)], obj=App())
+    return CliRunner().invoke(cli, ["centres", *map(str, words), "--home", str(home)], obj=App())
 
 
 def listed(home: Path) -> list[str]:
@@ -92,7 +92,7 @@ def test_what_to_do_next_is_said_with_the_line_for_the_centre(home: Path, page: 
     assert document["centre"] == "delta"
     ca = (home / "secrets/ssh_ca.pub").read_text().strip()
     assert any(ca in step for step in document["next"])
-    assert document["next"][-2:] == ["scnet centre check delta", "scnet centre deploy delta"]
+    assert document["next"][-2:] == ["scnet centres check delta", "scnet centres deploy delta"]
     assert "next start" in run(home, "add", page).stdout
 
 
@@ -150,7 +150,7 @@ def test_without_a_federations_page_it_says_what_to_write(home: Path, page: Path
 
 def test_the_list_shows_every_page_and_what_is_wrong_with_it(home: Path) -> None:
     (home / "centres" / "broken.toml").write_text("id = 7\n")
-    result = run(home, "list", "--json")
+    result = run(home, "pages", "--json")
     alpha, broken = json.loads(result.stdout)["centres"]
     assert (alpha["id"], alpha["listed"], alpha["reached"], alpha["wrong"]) == (
         "alpha",
@@ -159,7 +159,7 @@ def test_the_list_shows_every_page_and_what_is_wrong_with_it(home: Path) -> None
         "",
     )
     assert broken["listed"] is False and "broken.toml" in broken["wrong"]
-    assert result.exit_code == 1 and "login.delta.example" in run(home, "list").stdout
+    assert result.exit_code == 1 and "login.delta.example" in run(home, "pages").stdout
 
 
 def test_a_page_that_is_taken_out_is_kept_under_another_name(home: Path, page: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from scnet_hub.cli import cli
+from scnet_hub.cli.commands.centres import LATER
 from scnet_hub.domain.standard import reference
 from scnet_hub.domain.standard.centre import CentreSpec
-from scnet_hub.enrolment.cli import centre
+from scnet_hub.enrolment import cli as joining
 from tests.testbed import CENTRES, Place, pages
 
 ROOT = Path(__file__).parents[2]
@@ -24,17 +25,17 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGCidwULbuVi7uRN77NL4lsVJ+IaSSWQJkOKy
 
 @pytest.mark.parametrize("path", ["docs/reference/centre.schema.json", "scnet_hub/domain/standard/centre.schema.json"])
 def test_the_schema_is_current(path: str) -> None:
-    assert (ROOT / path).read_text() == reference.schema_text(), f"scnet centre schema > {path}"
+    assert (ROOT / path).read_text() == reference.schema_text(), f"scnet centres schema > {path}"
 
 
 def test_the_page_of_the_reference_is_current() -> None:
     path = "docs/reference/centre.md"
-    assert (ROOT / path).read_text() == reference.page(), f"scnet centre schema --page > {path}"
+    assert (ROOT / path).read_text() == reference.page(), f"scnet centres schema --page > {path}"
 
 
 def test_the_command_prints_both() -> None:
-    assert CliRunner().invoke(cli, ["centre", "schema"]).stdout == reference.schema_text()
-    assert CliRunner().invoke(cli, ["centre", "schema", "--page"]).stdout == reference.page()
+    assert CliRunner().invoke(cli, ["centres", "schema"]).stdout == reference.schema_text()
+    assert CliRunner().invoke(cli, ["centres", "schema", "--page"]).stdout == reference.page()
 
 
 def test_every_key_says_what_it_means() -> None:
@@ -83,8 +84,8 @@ def test_the_examples_of_the_how_to_are_right_pages() -> None:
 
 
 def test_the_commands_of_the_how_to_are_real() -> None:
-    used = re.findall(r"scnet centre (\w+)([^\n`]*)", GUIDE)
-    commands = centre.commands
+    used = re.findall(r"scnet centres (\w+)([^\n`]*)", GUIDE)
+    commands = {name: getattr(joining, later.attribute) for name, later in LATER.items()}
     assert {name for name, _ in used} == set(commands) - {"schema"}
     for name, words in used:
         known = {option for parameter in commands[name].params for option in parameter.opts}

@@ -8,16 +8,16 @@ import click
 
 from ...client.rest import Client
 from ..app import Answer, Json, print_table, reading
+from ..groups import listing
 
 HOW = {"list": "by the centre's list", "proof": "by your proof"}
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def accounts(ctx: click.Context) -> None:
+@listing()
+def accounts(ctx: click.Context, as_json: bool) -> None:
     """Work with your accounts at the centres. Without a command: list them."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_accounts, as_json=False)
+        ctx.invoke(list_accounts, as_json=as_json)
 
 
 @accounts.command("list")
@@ -27,10 +27,10 @@ def list_accounts(client: Client, everything: bool = False) -> Answer:
     """List the accounts that your jobs use, centre by centre."""
     document = client.listed("account-links", "account_links", params={"all": 1} if everything else {})
     centres = client.centres()
-    return Answer(document, lambda: show(document["account_links"], centres))
+    return Answer(document, lambda: print_accounts(document["account_links"], centres))
 
 
-def show(links: list[Json], centres: list[Json]) -> None:
+def print_accounts(links: list[Json], centres: list[Json]) -> None:
     heads = ("centre", "account", "person", "linked", "since", "until")
     rows: list[tuple[str, ...]] = [
         (

@@ -1,5 +1,5 @@
 """`scnet centres` and `scnet place`: the resources of the members, and where a request would go now, with every
-reason.
+reason. The commands that join a centre are in `enrolment/cli.py`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,38 @@ from ...display import centre_status
 from ...display.times import age
 from ...units import format_number
 from ..app import Answer, Json, plain, print_table, reading
+from ..groups import Group, Later, listing
 from ..options import given, needs
 
+LATER = {
+    name: Later("scnet_hub.enrolment.cli", function, words)
+    for name, function, words in (
+        ("add", "add", "On the hub's machine: add a centre's page (centre.toml)."),
+        ("check", "check", "On the hub's machine: check every hop to a centre and say what to fix."),
+        ("deploy", "deploy", "On the hub's machine: install the session environment at a centre."),
+        ("pages", "list_pages", "On the hub's machine: list the centres whose pages are here."),
+        ("remove", "remove", "On the hub's machine: remove a centre's page, if no session lives there."),
+        ("schema", "schema", "Print the JSON Schema of a centre's page, for editors."),
+    )
+}
 
-@click.command()
+
+@listing(cls=Group, later=LATER)
+def centres(ctx: click.Context, as_json: bool) -> None:
+    """See the member centres; on the hub's machine, join a centre to the federation. Without a command: list them."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_centres, as_json=as_json)
+
+
+@centres.command("list")
 @reading
-def centres(client: Client) -> Answer:
-    """Show the member centres: state, free resources, queue, price, age of the facts."""
+def list_centres(client: Client) -> Answer:
+    """List the member centres: state, free resources, queue, price, age of the facts."""
     document = client.listed("centres", "centres")
-    return Answer(document, lambda: show_centres(document["centres"]))
+    return Answer(document, lambda: print_centres(document["centres"]))
 
 
-def show_centres(found: list[Json]) -> None:
+def print_centres(found: list[Json]) -> None:
     heads = (
         "centre",
         "name",
@@ -79,14 +99,14 @@ def place(client: Client, explain: str | None, replay: str | None, policy: str |
     if replay is not None:
         return told(client.replay(replay, policy=policy or ""))
     document = client.place(**given(asked))
-    return Answer(document, lambda: show_placement(document), ok=bool(document["best"]))
+    return Answer(document, lambda: print_placement(document), ok=bool(document["best"]))
 
 
 def told(document: Json) -> Answer:
     return Answer(document, lambda: click.echo(plain("\n".join(document["words"]))))
 
 
-def show_placement(placement: Json) -> None:
+def print_placement(placement: Json) -> None:
     click.echo(plain(placement["reason"]) + "\n")
     if placement["ranked"]:
         heads = ("centre", "partition", "start", "cores free", "cost", "an hour", "facts")

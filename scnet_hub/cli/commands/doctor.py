@@ -22,7 +22,7 @@ from ... import __version__
 from ...client.rest import Client, state_dir
 from ...errors import BrokerError, ScnetError
 from ...setup.environment import Environment, pins
-from ...setup.proxy import Proxy, node
+from ...setup.proxy import HERE, Proxy, node
 from ..app import App, Json, plain, print_json, readable
 
 LEAST_DISK = 500 * 2**20  # bytes: a session's notebook, a database and some days of logs
@@ -100,11 +100,9 @@ def version(package: str) -> str:
 
 
 def proxy(visit: Visit) -> str:
-    part = Proxy(Environment(visit.root))
-    if not part.sources.exists():
-        return "not part of this installation"
+    part = Proxy(Path(sys.prefix))
     if not part.done():
-        raise Problem("not installed, or different from its lock", hint=SETUP)
+        raise Problem("not installed, or different from its lock", hint=f"Run `{HERE}`.")
     return "installed as its lock says"
 
 
@@ -236,7 +234,7 @@ def doctor(app: App, as_json: bool) -> None:
     for finding in examine(visit):
         findings.append(finding)
         if not as_json:
-            show(finding)
+            print_finding(finding)
     ok = all(finding.ok for finding in findings)
     if as_json:
         print_json({"ok": ok, "checks": [asdict(finding) for finding in findings]})
@@ -245,7 +243,7 @@ def doctor(app: App, as_json: bool) -> None:
     sys.exit(0 if ok else 1)
 
 
-def show(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
     mark = click.style("ok     ", fg="green") if finding.ok else click.style("problem", fg="red", bold=True)
     click.echo(f"{mark}  {plain(finding.name)}: {plain(finding.found)}")
     if finding.hint:

@@ -23,10 +23,10 @@ def quote(client: Client, **asked: Any) -> Answer:
     """Show the cost of such a session where it would run now: at least, probably, at most, and the credits left then.
     Starts nothing."""
     document = client.call("POST", "quotes", json=given(asked))
-    return Answer(document, lambda: show(document))
+    return Answer(document, lambda: print_quote(document))
 
 
-def show(one: Json) -> None:
+def print_quote(one: Json) -> None:
     click.echo(plain(f"At {one['centre_name'] or one['centre']}, partition {one['partition']}:"))
     for sentence in one["sentences"]:
         click.echo(plain(sentence))

@@ -1,6 +1,4 @@
-"""`scnet sessions`, `scnet stop` and `scnet log`: a person's own sessions, whatever their kind and wherever they
-run.
-"""
+"""`scnet sessions` and `scnet stop`: a person's own sessions, whatever their kind and wherever they run."""
 
 from __future__ import annotations
 
@@ -12,6 +10,7 @@ from ...client.batch_jobs import cost
 from ...client.rest import Client
 from ...display import centre_status, endings
 from ...display.times import read
+from ...errors import BrokerError, ScnetError
 from ...units import format_duration
 from ..app import Answer, Json, plain, print_table, reading
 
@@ -22,10 +21,10 @@ from ..app import Answer, Json, plain, print_table, reading
 def sessions(client: Client, ended_too: bool) -> Answer:
     """Show your sessions: where they run, since when, how much they cost."""
     document = client.session_list(all=ended_too)
-    return Answer(document, lambda: show_sessions(document["sessions"], document.get("as_of")))
+    return Answer(document, lambda: print_sessions(document["sessions"], document.get("as_of")))
 
 
-def show_sessions(found: list[Json], as_of: str | None) -> None:
+def print_sessions(found: list[Json], as_of: str | None) -> None:
     if not found:
         click.echo("No sessions.")
         return
@@ -66,12 +65,27 @@ def note(session: Json) -> str:
 
 
 @click.command()
-@click.argument("session")
+@click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 @reading
-def stop(client: Client, session: str) -> Answer:
-    """Stop SESSION (its id). A session is charged for the time that it used."""
-    document = client.stop(session)
-    return Answer(document, lambda: click.echo(stopped(document)))
+def stop(client: Client, sessions: tuple[str, ...]) -> Answer:
+    """Stop each SESSION (its id), jobs too. A session is charged for the time that it used."""
+    done: list[Json] = []
+    refused: list[Json] = []
+    for session in dict.fromkeys(sessions):
+        try:
+            done.append(client.stop(session))
+        except BrokerError:
+            raise
+        except ScnetError as error:
+            refused.append({"id": session, **error.problem()})
+    for problem in refused:
+        click.echo(plain(f"{problem['title']} {problem['hint']}".strip()), err=True)
+    return Answer({"sessions": done, "refused": refused}, lambda: print_stopped(done), ok=not refused)
+
+
+def print_stopped(done: list[Json]) -> None:
+    for one in done:
+        click.echo(stopped(one))
 
 
 def stopped(session: Json) -> str:
@@ -83,12 +97,3 @@ def stopped(session: Json) -> str:
         else ""
     )
     return f"{session['id']} is {session['state']}{where}."
-
-
-@click.command()
-@click.argument("session")
-@reading
-def log(client: Client, session: str) -> Answer:
-    """Show the end of the output of SESSION (its id)."""
-    text = client.log(session)
-    return Answer({"id": session, "log": text}, lambda: click.echo(plain(text), nl=not text.endswith("\n")))

@@ -1,4 +1,4 @@
-"""`scnet statement`: what your member earned and owes for a month, and your answer to it."""
+"""`scnet statements`: what your member earned and owes for a month, and your answer to it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def filters(function: Callable[..., None]) -> Callable[..., None]:
 @click.group(invoke_without_command=True)
 @filters
 @click.pass_context
-def statement(ctx: click.Context, /, as_json: bool, **given: str) -> None:
+def statements(ctx: click.Context, /, as_json: bool, **given: str) -> None:
     """Work with your members' statements (operators: all). Without a command: list them. A statement's name is
     MONTH/BOOK/MEMBER."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_statements, as_json=as_json, **given)
 
 
-@statement.command("list")
+@statements.command("list")
 @click.option("--period", default="", metavar="MONTH", help="Only of this month.")
 @click.option("--member", default="", help="Only of this member.")
 @click.option("--state", default="", help="Only in this state: issued, accepted, disputed or settled.")
@@ -48,26 +48,26 @@ def list_statements(client: Client, **given: str) -> Answer:
     return Answer(document, lambda: print_table(HEADS, [line(one) for one in document["statements"]], numbers=NUMBERS))
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @reading
 def show(client: Client, name: str) -> Answer:
     """Show a statement with its lines: the member gets positive amounts."""
     document = client.call("GET", place(name))
-    return Answer(document, lambda: show_statement(document))
+    return Answer(document, lambda: print_statement(document))
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @click.option("--after", default=0, metavar="N", help="Only entries after the Nth.")
 @reading
 def entries(client: Client, name: str, after: int) -> Answer:
     """Show the entries that the statement's lines add up, 500 at a time."""
     document = client.call("GET", f"{place(name)}/entries", params={"after": after}, timeout=600)
-    return Answer(document, lambda: show_entries(document, name))
+    return Answer(document, lambda: print_entries(document, name))
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @reading
 def accept(client: Client, name: str) -> Answer:
@@ -75,7 +75,7 @@ def accept(client: Client, name: str) -> Answer:
     return _answered(client, name, "accept", "")
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @click.option("--words", prompt="What is wrong", help="Which line is wrong, and the right amount.")
 @reading
@@ -84,7 +84,7 @@ def dispute(client: Client, name: str, words: str) -> Answer:
     return _answered(client, name, "dispute", words)
 
 
-@statement.command()
+@statements.command()
 @click.argument("name", metavar="MONTH/BOOK/MEMBER")
 @click.option("--words", default="", help="After a dispute: the decision.")
 @reading
@@ -103,7 +103,7 @@ def place(name: str) -> str:
     parts = name.split("/")
     if len(parts) != 3 or not all(parts):
         raise click.BadParameter(
-            f"{name!r}: write it like 2026-11/GRANT/alpha; `scnet statement` lists them.", param_hint="statement"
+            f"{name!r}: write it like 2026-11/GRANT/alpha; `scnet statements` lists them.", param_hint="statement"
         )
     return "statements/" + "/".join(quote(part, safe="") for part in parts)
 
@@ -119,7 +119,7 @@ def line(one: Json) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def show_statement(one: Json) -> None:
+def print_statement(one: Json) -> None:
     unit = "credits" if one["book"] == "GRANT" else one["book"]
     click.echo(plain(f"Statement {one['name']} of {one['title']}: net {format_number(one['net'])} {unit}."))
     rows = [
@@ -149,7 +149,7 @@ def show_statement(one: Json) -> None:
     click.echo(f"Made from the journal's first {one['entries']:,} entries; the hash of the last one is {one['head']}.")
 
 
-def show_entries(document: Json, name: str) -> None:
+def print_entries(document: Json, name: str) -> None:
     heads = ("at (UTC)", "entry", "project", "column", "account", "amount", "corrects")
     rows = [
         (
@@ -160,4 +160,4 @@ def show_entries(document: Json, name: str) -> None:
     ]  # fmt: skip
     print_table(heads, rows, numbers=(5,))
     if document["next"]:
-        click.echo(plain(f"There are more: `scnet statement entries {name} --after {document['next']}`."))
+        click.echo(plain(f"There are more: `scnet statements entries {name} --after {document['next']}`."))

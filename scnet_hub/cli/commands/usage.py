@@ -20,10 +20,10 @@ Line = Callable[[Json], tuple[str, ...]]
 @reading
 def listed(client: Client, **given: str) -> Answer:
     document = client.usage(**given)
-    return Answer(document, lambda: show(document))
+    return Answer(document, lambda: print_usage(document))
 
 
-def show(document: Json) -> None:
+def print_usage(document: Json) -> None:
     heads, line = TABLES[document["by"]]
     rows = [one for one in document["rows"] if one["charged"] or one["in_flight"] or document["by"] != "day"]
     if rows:
@@ -31,7 +31,7 @@ def show(document: Json) -> None:
             (*heads, "charged", "in flight"), [(*line(one), *amounts(one)) for one in rows], numbers=numbers(heads)
         )
     for one in rows if document["by"] == "session" else ():
-        show_charges(one)
+        print_charges(one)
     if document["more"]:
         click.echo(f"and {document['more']:,} more: choose a shorter time.")
     of = " ".join(
@@ -48,7 +48,7 @@ def show(document: Json) -> None:
     click.echo(plain(f"Usage {of or 'of all'} {days}: {sums}."))
 
 
-def show_charges(one: Json) -> None:
+def print_charges(one: Json) -> None:
     """Prints a session's charges with their formulas, a line for each."""
     if not one["charges"]:
         return

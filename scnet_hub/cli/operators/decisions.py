@@ -23,10 +23,10 @@ HEADS = (
 def decisions(client: Client, days: float) -> Answer:
     """Show predicted and actual starts, by centre; why starts were refused; the last decisions."""
     document = client.call("GET", "decisions", params={"days": days})
-    return Answer(document, lambda: show(document))
+    return Answer(document, lambda: print_decisions(document))
 
 
-def show(document: Json) -> None:
+def print_decisions(document: Json) -> None:
     if not document["decisions"]:
         click.echo("No decision was made in that time.")
         return

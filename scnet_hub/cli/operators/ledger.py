@@ -19,10 +19,10 @@ def verify(client: Client) -> Answer:
     """Check all entries: each balances, none was changed since it was sealed, and balances equal the sums of the
     entries."""
     document = client.call("GET", "ledger/verify", timeout=600)
-    return Answer(document, lambda: show(document), ok=document["ok"])
+    return Answer(document, lambda: print_verdict(document), ok=document["ok"])
 
 
-def show(document: Json) -> None:
+def print_verdict(document: Json) -> None:
     sealed = f"{document['entries']:,} entries, {document['sealed']:,} of them sealed"
     click.echo(f"The books are right: {sealed}." if document["ok"] else f"The books are NOT right ({sealed}):")
     for problem in document["problems"]:

@@ -16,10 +16,10 @@ from ..app import Answer, Json, plain, print_table, reading
 def orphans(client: Client) -> Answer:
     """Show jobs without a session, and sessions whose centre has no job for them."""
     document = client.listed("orphans", "jobs", "sessions")
-    return Answer(document, lambda: show(document))
+    return Answer(document, lambda: print_orphans(document))
 
 
-def show(document: Json) -> None:
+def print_orphans(document: Json) -> None:
     if not document["jobs"] and not document["sessions"]:
         click.echo("None: every job of ours belongs to a session, and every session's job is known to its centre.")
     if document["jobs"]:

@@ -143,7 +143,7 @@ def opened(path: Path, mode: str) -> IO[Any]:
 # ---- words
 
 
-def show(told: Json) -> None:
+def print_replay(told: Json) -> None:
     policies = told["policies"]
     click.echo(f"{told['requests']} starts, {CAVEAT}")
     for words in notes(told):

@@ -138,7 +138,7 @@ def against(
     if as_json:
         print_json(document)
     else:
-        replay.show(document)
+        replay.print_replay(document)
 
 
 def simulated(
@@ -162,7 +162,7 @@ def simulated(
     if as_json:
         print_json(document)
     else:
-        show(document)
+        print_results(document)
 
 
 def logs(paths: Sequence[Path], seed: int, by_partition: bool) -> list[Site]:
@@ -208,7 +208,7 @@ def document_of(runs: dict[str, Run]) -> Json:
     return {"requests": requests, "policies": {name: summary(run) for name, run in runs.items()}}
 
 
-def show(document: Json) -> None:
+def print_results(document: Json) -> None:
     click.echo(f"{document['requests']} requests; waits in seconds from click to start.")
     heads = (
         "policy",

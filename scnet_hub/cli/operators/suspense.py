@@ -14,14 +14,13 @@ import click
 from ...client.rest import Client
 from ..app import Answer, Json, plain, print_table, reading
 from ..commands.usage import usage
+from ..groups import listing
 from ..values import DAY, Whole
 
 AT_ONCE = 200  # events in one call
 
 
-@click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.pass_context
+@listing()
 def suspense(ctx: click.Context, as_json: bool) -> None:
     """Work with usage records that can't be charged until an operator decides. Without a command: list them."""
     if ctx.invoked_subcommand is None:
@@ -36,10 +35,10 @@ def list_records(client: Client, centre: str, decided: bool) -> Answer:
     """List records, oldest first, with the reason of each."""
     params = {name: value for name, value in {"centre": centre, "decided": "true" if decided else ""}.items() if value}
     document = client.listed("usage-records/suspense", "records", params=params)
-    return Answer(document, lambda: show(document))
+    return Answer(document, lambda: print_records(document))
 
 
-def show(document: Json) -> None:
+def print_records(document: Json) -> None:
     rows = [
         (str(one["id"]), one["centre"], one["job"], one["session"] or "-", one["state"], why(one))
         for one in document["records"]
@@ -79,10 +78,10 @@ def pull(client: Client, centre: str, day: str, to: str) -> Answer:
     document = client.call(
         "POST", f"centres/{quote(centre, safe='')}/usage-records/pull", json={"day": day, "to": to}, timeout=600
     )
-    return Answer(document, lambda: show_days(document), ok=not any(one["missing"] for one in document["manifests"]))
+    return Answer(document, lambda: print_days(document), ok=not any(one["missing"] for one in document["manifests"]))
 
 
-def show_days(document: Json) -> None:
+def print_days(document: Json) -> None:
     for one in document["manifests"]:
         said = "complete" if not one["missing"] else f"not complete: {'; '.join(one['missing'])}"
         click.echo(plain(f"{one['day']}: {one['finals']:,} runs ended, {len(one['open_jobs']):,} went on: {said}."))

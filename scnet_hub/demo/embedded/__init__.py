@@ -107,9 +107,11 @@ class EmbeddedCentre:
 
 def _environment() -> dict[str, str]:
     """Returns the daemon's environment: this process's environment without secrets, and able to import this package
-    from a checkout."""
+    from a checkout. An installed package is found anyway, and its neighbours are for this Python only."""
     kept = {key: value for key, value in os.environ.items() if not any(word in key for word in SECRET)}
     root = str(Path(__file__).resolve().parents[3])
+    if not Path(root, "pyproject.toml").exists():
+        return kept
     paths = [root, *(path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path and path != root)]
     return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
 

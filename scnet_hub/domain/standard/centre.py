@@ -179,7 +179,7 @@ class SessionSpec(Document):
     """Where sessions run. In `directory` and `home`, `{account}` stands for the person's account at the centre."""
 
     python: str = Field(
-        description="The interpreter of the session environment, like /opt/scnet/session/bin/python: `scnet centre "
+        description="The interpreter of the session environment, like /opt/scnet/session/bin/python: `scnet centres "
         "deploy` installs it."
     )
     directory: str = Field(description="Folder for a session's own files; login node and nodes must share it.")

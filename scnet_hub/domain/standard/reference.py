@@ -15,17 +15,17 @@ Json = dict[str, Any]
 HEAD = """\
 # centre.toml
 
-The page describes one member centre, written by its admin. `scnet centre add FILE` adds it; a mistake is reported with
-file, key and the expected value; `scnet centre check` compares the rest with the centre itself. [How to
+The page describes one member centre, written by its admin. `scnet centres add FILE` adds it; a mistake is reported with
+file, key and the expected value; `scnet centres check` compares the rest with the centre itself. [How to
 join](../how-to/join-a-centre.md) has examples.
 
 An editor that knows JSON Schema completes and checks the page while you write: put `#:schema centre.schema.json` in its
-first line, with [centre.schema.json](centre.schema.json) beside it (`scnet centre schema` prints the schema).
+first line, with [centre.schema.json](centre.schema.json) beside it (`scnet centres schema` prints the schema).
 
 Write sizes like `"256G"`, durations like `"24h"` or `"2-12:00:00"`. A key without a default is required. `{account}`
 stands for the person's account at the centre.
 
-This page is generated (`scnet centre schema --page`).
+This page is generated (`scnet centres schema --page`).
 """
 FORMATS = {
     "walltime": "duration",

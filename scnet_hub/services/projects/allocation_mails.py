@@ -28,7 +28,7 @@ def asked(tx: Tx, row: AllocationRow, now: datetime) -> None:
     why = f"They write:\n\n{row.words}\n" if row.words.strip() else "They give no reason.\n"
     body = (
         f"{row.asked_by} asks for {_what(row)} for project {row.project}.\n{more}{why}\n"
-        f"`scnet allocation approve {row.id}` grants it, `scnet allocation decline {row.id}` does not."
+        f"`scnet allocations approve {row.id}` grants it, `scnet allocations decline {row.id}` does not."
     )
     mailer.write(
         tx, f"allocation/{row.id}/asked", mailer.OPERATORS, f"Project {row.project} asks for {_amount(row)}", body, now
@@ -85,7 +85,7 @@ def _warn(tx: Tx, lot: Lot, now: datetime) -> int:
     body = (
         f"Project {lot.project}: {ending_words(lot, now)}\n\nCredits that running sessions hold are not lost "
         "before those sessions end. "
-        f"`scnet allocation request {lot.project} AMOUNT --renews {lot.name}` asks for more time, where it was "
+        f"`scnet allocations request {lot.project} AMOUNT --renews {lot.name}` asks for more time, where it was "
         "an allocation."
     )
     key = f"lot/{lot.project}/{lot.unit}/{lot.name}/{lot.expires_at:%Y%m%dT%H%M}/{near.days}"

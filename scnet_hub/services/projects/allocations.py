@@ -217,7 +217,7 @@ def _waiting(tx: Tx, allocation: str) -> AllocationRow:
 def _standing(tx: Tx, allocation: str) -> AllocationRow:
     row = stored.get(tx, allocation)
     if row is None:
-        raise NotFound(f"There is no allocation {allocation!r}.", hint="`scnet allocation list` shows yours.")
+        raise NotFound(f"There is no allocation {allocation!r}.", hint="`scnet allocations list` shows yours.")
     return row
 
 
@@ -225,7 +225,7 @@ def visible(tx: Tx, allocation: str, person: str, *, operator: bool) -> Allocati
     """Returns the allocation if the person may see it; for others it does not exist (NotFound)."""
     row = _standing(tx, allocation)
     if not operator and row.project not in [one.id for one in projects.of(tx, person)]:
-        raise NotFound(f"There is no allocation {allocation!r}.", hint="`scnet allocation list` shows yours.")
+        raise NotFound(f"There is no allocation {allocation!r}.", hint="`scnet allocations list` shows yours.")
     return row
 
 

@@ -257,7 +257,7 @@ class Reports:
     def _entries(self, tx: Tx, person: str, project: str, limit: int, after: int) -> list[tuple[int, Entry]]:
         if person and project not in [one.id for one in stored_projects.of(tx, person)]:
             raise NotFound(
-                f"You have no project {project!r}.", hint="`scnet balance` lists them.", code="unknown-project"
+                f"You have no project {project!r}.", hint="`scnet balances` lists them.", code="unknown-project"
             )
         whose = "" if not person or projects.oversees(tx, person, project) else person
         return stored_entries.newest(tx, project, limit, after, person=whose)

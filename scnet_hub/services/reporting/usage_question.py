@@ -42,7 +42,7 @@ def seen(tx: Tx, asker: str, project: str, person: str) -> str:
     project whose PI or manager they are, else their own. Raises NotEntitled or NotFound."""
     if project and project not in [one.id for one in stored_projects.of(tx, asker)] + stored.projects_of(tx, asker):
         raise NotFound(
-            f"You have no project {project[:64]!r}.", hint="`scnet balance` lists them.", code="unknown-project"
+            f"You have no project {project[:64]!r}.", hint="`scnet balances` lists them.", code="unknown-project"
         )
     if person == asker or (not person and not (project and projects.oversees(tx, asker, project))):
         return asker

@@ -61,7 +61,7 @@ def find(tx: Tx, period: str, unit: str, member: str, reader: Reader, *, lock: b
         name = f"{period}/{unit}/{member}"[:100]
         raise NotFound(
             f"There is no statement {name} that you may see.",
-            hint="`scnet statement` lists them.",
+            hint="`scnet statements` lists them.",
             code="unknown-statement",
         )
     return row

@@ -100,7 +100,7 @@ def month(rows: Iterable[PeriodRow], name: str) -> PeriodRow:
     """Returns the month of that name. Raises BadOption, NotFound."""
     found = next((row for row in rows if row.name == period_named(name).name), None)
     if found is None:
-        raise NotFound(f"The ledger has no month {name}.", hint="`scnet period` lists them.", code="unknown-period")
+        raise NotFound(f"The ledger has no month {name}.", hint="`scnet periods` lists them.", code="unknown-period")
     return found
 
 
@@ -202,7 +202,7 @@ def not_closed(row: PeriodRow, reasons: list[str]) -> Refused:
         )
     return Refused(
         f"{row.name} cannot be closed: {told}",
-        hint=f"`scnet period show {row.name}` lists all reasons. To close without waiting for a centre, give --excuse "
+        hint=f"`scnet periods show {row.name}` lists all reasons. To close without waiting for a centre, give --excuse "
         "CENTRE=REASON.",
         code="period-not-closed", details={"reasons": reasons},
     )  # fmt: skip

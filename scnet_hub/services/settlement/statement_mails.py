@@ -18,9 +18,9 @@ from ..projects import mailer
 def over(tx: Tx, name: str, now: datetime) -> None:
     """Tells the operators, who close the month."""
     body = (
-        f"{name} is over; late records are still added to it. `scnet period show {name}` lists the reasons that "
+        f"{name} is over; late records are still added to it. `scnet periods show {name}` lists the reasons that "
         "block its closing,"
-        f" `scnet period close {name} --preview` shows its totals so far."
+        f" `scnet periods close {name} --preview` shows its totals so far."
     )
     mailer.write(tx, f"period/{name}/closing", mailer.OPERATORS, f"{name} is over and waits to be closed", body, now)
 
@@ -32,7 +32,7 @@ def issued(tx: Tx, row: StatementRow, people: Iterable[str], now: datetime) -> N
     body = (
         f"The statement of {row.member} for {row.period} comes to "
         f"{net}{f'; due are {due}' if row.unit == CREDIT else ''}.\n\n"
-        f"`scnet statement show {row.name}` has its lines. Until {dated(row.accept_by)} it can be disputed, with "
+        f"`scnet statements show {row.name}` has its lines. Until {dated(row.accept_by)} it can be disputed, with "
         "a reason;"
         " without an answer by then it is accepted."
     )
@@ -42,7 +42,7 @@ def issued(tx: Tx, row: StatementRow, people: Iterable[str], now: datetime) -> N
 def disputed(tx: Tx, row: StatementRow, now: datetime) -> None:
     """Tells the operators, who decide."""
     body = (
-        f"{row.answered_by} disputes statement {row.name}:\n\n{row.words}\n\n`scnet statement entries {row.name}` "
+        f"{row.answered_by} disputes statement {row.name}:\n\n{row.words}\n\n`scnet statements entries {row.name}` "
         "has its entries."
     )
     key = f"statement/{row.name}/disputed/{now:%Y%m%dT%H%M%S}"

@@ -1,4 +1,4 @@
-"""`scnet tariff`: the price of each partition for an hour, now and later."""
+"""`scnet tariffs`: the price of each partition for an hour, now and later."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ HEADS = ("centre", "partition", "core-hour", "GPU-hour", "GiB-hour", "minimum", 
 @click.command()
 @click.argument("centre", default="")
 @reading
-def tariff(client: Client, centre: str) -> Answer:
+def tariffs(client: Client, centre: str) -> Answer:
     """Show the prices of all centres, or of CENTRE: credits for an hour of a core, a GPU, a GiB of memory; later
     prices, and sales."""
     document = client.listed("tariffs", "tariffs", params={"centre": centre})
-    return Answer(document, lambda: show(document["tariffs"]))
+    return Answer(document, lambda: print_tariffs(document["tariffs"]))
 
 
-def show(found: list[Json]) -> None:
+def print_tariffs(found: list[Json]) -> None:
     print_table(HEADS, [row(one) for one in found], numbers=range(2, 6))
     for one in found:
         where = f"{one['centre']}/{one['partition']}"

@@ -1,4 +1,4 @@
-"""`scnet balance`: how much your projects may still spend, how fast they spend it, and the quotas."""
+"""`scnet balances`: how much your projects may still spend, how fast they spend it, and the quotas."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ AMOUNTS = ("granted", "settled", "in_flight", "held", "available")
 
 @click.command()
 @reading
-def balance(client: Client) -> Answer:
+def balances(client: Client) -> Answer:
     """Show your projects' credits and quotas: granted = settled + in flight (estimated) + held + available."""
     document = client.listed("balances", "balances")
-    return Answer(document, lambda: show_balance(document["balances"], document["as_of"]))
+    return Answer(document, lambda: print_balances(document["balances"], document["as_of"]))
 
 
-def show_balance(projects: list[Json], as_of: str) -> None:
+def print_balances(projects: list[Json], as_of: str) -> None:
     if not projects:
         click.echo("You are not a member of a project. Ask the operators to add you to a project.")
         return

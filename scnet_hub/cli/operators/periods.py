@@ -1,4 +1,4 @@
-"""`scnet period`: the months of the books, what prevents closing them, and how operators close and export them."""
+"""`scnet periods`: the months of the books, what prevents closing them, and how operators close and export them."""
 
 from __future__ import annotations
 
@@ -15,37 +15,36 @@ from ...errors import BadOption
 from ...units import format_number
 from ..app import Answer, Json, plain, print_table, reading
 from ..commands.statements import HEADS, NUMBERS, line
+from ..groups import listing
 
 SHORT = 3  # missing days of a centre that the sentence of a hindrance lists
 
 
-@click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-@click.pass_context
-def period(ctx: click.Context, as_json: bool) -> None:
+@listing()
+def periods(ctx: click.Context, as_json: bool) -> None:
     """Work with the months of the federation's books. Without a command: list them."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_periods, as_json=as_json)
 
 
-@period.command("list")
+@periods.command("list")
 @reading
 def list_periods(client: Client) -> Answer:
     """List months, newest first, with the number of hindrances."""
     document = client.listed("periods", "periods")
-    return Answer(document, lambda: show_list(document["periods"]))
+    return Answer(document, lambda: print_periods(document["periods"]))
 
 
-@period.command()
+@periods.command()
 @click.argument("name", metavar="MONTH")
 @reading
 def show(client: Client, name: str) -> Answer:
     """Operators: show a month with everything that prevents closing it; once it is closed, its statements."""
     document = client.call("GET", f"periods/{quote(name, safe='')}")
-    return Answer(document, lambda: show_period(document))
+    return Answer(document, lambda: print_period(document))
 
 
-@period.command()
+@periods.command()
 @click.argument("name", metavar="MONTH")
 @click.option(
     "--excuse", "excuses", multiple=True, metavar="CENTRE=WORDS", help="Why not to wait for that centre (repeatable)."
@@ -58,7 +57,7 @@ def close(client: Client, name: str, excuses: Sequence[str], preview: bool) -> A
     document = client.call(
         "POST", f"periods/{quote(name, safe='')}/close", json={"excuses": said, "preview": preview}, timeout=3600
     )
-    return Answer(document, lambda: show_closing(document))
+    return Answer(document, lambda: print_closing(document))
 
 
 def _excuse(text: str) -> tuple[str, str]:
@@ -70,7 +69,7 @@ def _excuse(text: str) -> tuple[str, str]:
     return centre, words
 
 
-@period.command()
+@periods.command()
 @click.argument("name", metavar="MONTH")
 @click.option("--focus", default="", metavar="FILE", help="Write its bills as FOCUS 1.2 CSV; - is stdout.")
 @click.option(
@@ -119,8 +118,8 @@ def _new(file: str) -> BinaryIO:
 # ---- for people
 
 
-def show_list(periods: Sequence[Json]) -> None:
-    if not periods:
+def print_periods(months: Sequence[Json]) -> None:
+    if not months:
         click.echo("The books are empty: their first month begins with their first entry.")
         return
     heads = ("month", "state", "closed", "by", "journal", "hindered by")
@@ -129,7 +128,7 @@ def show_list(periods: Sequence[Json]) -> None:
             one["name"], _state(one), (one["closed_at"] or "-")[:10], one["closed_by"] or "-",
             f"{one['entries']:,} entries" if one["entries"] else "-", str(len(one["hinders"]) or "-"),
         )
-        for one in periods
+        for one in months
     )  # fmt: skip
     print_table(heads, rows)
 
@@ -138,7 +137,7 @@ def _state(one: Json) -> str:
     return "closing (its statements are being made)" if one["cut"] and one["state"] == "closing" else str(one["state"])
 
 
-def show_period(one: Json) -> None:
+def print_period(one: Json) -> None:
     click.echo(plain(f"{one['name']} is {_state(one)}: from {one['start']} to {one['end']}."))
     for words in one["hinders"]:
         click.echo(plain(f"- {words}"))
@@ -148,17 +147,17 @@ def show_period(one: Json) -> None:
     for centre, words in one["excuses"].items():
         click.echo(plain(f"Closed without {centre}: {words}"))
     if one["state"] == "closing" and not one["hinders"] and not one["cut"]:
-        click.echo(f"Nothing prevents closing it: `scnet period close {one['name']}`.")
+        click.echo(f"Nothing prevents closing it: `scnet periods close {one['name']}`.")
     if one["head"]:
         click.echo(
             f"Its statements are made from the journal's first {one['entries']:,} entries; the hash of the last "
             f"one is {one['head']}."
         )
     if "statements" in one:
-        show_statements(one["statements"], one["netting"])
+        print_statements(one["statements"], one["netting"])
 
 
-def show_closing(document: Json) -> None:
+def print_closing(document: Json) -> None:
     one = document["period"]
     if document["closed"]:
         click.echo(plain(f"{one['name']} is closed."))
@@ -166,10 +165,10 @@ def show_closing(document: Json) -> None:
         click.echo(plain(f"{one['name']} so far; nothing was closed."))
         for words in one["hinders"]:
             click.echo(plain(f"- {words}"))
-    show_statements(document["statements"], document["netting"])
+    print_statements(document["statements"], document["netting"])
 
 
-def show_statements(statements: Sequence[Json], netting: Json) -> None:
+def print_statements(statements: Sequence[Json], netting: Json) -> None:
     print_table(HEADS, [line(one) for one in statements], numbers=NUMBERS)
     for one in netting["payments"]:
         click.echo(plain(f"{one['payer']} pays {one['payee']} {format_number(one['amount'])} {netting['unit']}"))
