@@ -1,4 +1,4 @@
-"""Lists a page at a time: `limit` rows after a cursor, which is the `next` of the page before. Every list has a
+"""Lists a page at a time: `limit` rows after a cursor, which is the `next` of the previous page. Every list has a
 ceiling."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def page(rows: Sequence[T], key: Callable[[T], str], after: str, limit: int) -> 
     if after:
         first = next((place for place, row in enumerate(rows, 1) if key(row) == after), 0)
         if not first:
-            raise BadOption(f"after: {after[:40]!r} is not in this list.", hint="It is the `next` of the page before.")
+            raise BadOption(f"after: {after[:40]!r} is not in this list.", hint="Give the `next` of the previous page.")
     found = list(rows[first : first + limit])
     return found, key(found[-1]) if first + limit < len(rows) else None
 
