@@ -359,8 +359,8 @@ def test_times_in_sentences_are_the_persons_and_the_brokers_words_the_tooltip(hu
     hops = [{"name": "scheduler", "ok": False, "since": "2026-11-23T14:02:11Z", "age_s": 4.0, "why": ""}]
     hub.change(centres=alpha(hops=hops))
     page.goto(hub.url)
-    expect(cell(page, "alpha", "trouble")).to_have_text("scheduler fails since 23 Nov 22:02")
-    expect(cell(page, "alpha", "trouble")).to_have_attribute("title", "scheduler fails since 23 Nov 14:02 UTC")
+    expect(cell(page, "alpha", "trouble")).to_have_text("scheduler failing since 23 Nov 22:02")
+    expect(cell(page, "alpha", "trouble")).to_have_attribute("title", "scheduler failing since 23 Nov 14:02 UTC")
     page.set_content('<time datetime="2026-11-30T16:00:00Z" data-form="day">30 Nov 2026</time>')
     page.add_script_tag(path=str(start_form.STATIC / "scnet-times.js"))
     expect(page.locator("time")).to_have_text("1 Dec 2026")
