@@ -242,7 +242,7 @@ def test_a_pinned_centre_is_posted_and_best_is_empty(hub: Hub, page: Any) -> Non
 def test_a_centre_that_refuses_says_why_and_does_not_start(hub: Hub, page: Any) -> None:
     page.check('input[name="centre"][value="delta"]')
     expect(page.locator('[data-slot="cost"]')).to_have_text(
-        "Delta cannot take this: Only members of a class may use partition teaching."
+        "Delta can't take this request: Only members of a class may use partition teaching."
     )
     expect(page.locator(".scnet-go")).to_have_attribute("aria-disabled", "true")
     page.locator(".scnet-go").click(force=True)
@@ -265,7 +265,9 @@ def test_a_centre_that_loses_its_account_becomes_a_way_to_link_one(hub: Hub, pag
         "href", "/hub/accounts#centre-zeta"
     )
     page.check('input[name="centre"][value="delta"]')
-    expect(page.locator('[data-slot="cost"]')).to_have_text("Delta cannot take this: you have no account linked here")
+    expect(page.locator('[data-slot="cost"]')).to_have_text(
+        "Delta can't take this request: you have no account linked here"
+    )
 
 
 def test_stale_facts_are_greyed(hub: Hub, page: Any) -> None:
