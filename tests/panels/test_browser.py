@@ -120,7 +120,7 @@ def test_rows_come_go_and_keep_their_order(page: sync_api.Page) -> None:
     names = page.locator("table:has(caption:text('My sessions')) tbody th > span:first-child").all_inner_texts()
     assert names == [rows[2]["name"], rows[0]["name"]]
     news(page, now_state(sessions=[]))
-    assert page.get_by_text("No sessions of yours.").is_visible()
+    assert page.get_by_text("You have no sessions.").is_visible()
 
 
 def test_a_problem_is_a_sentence_and_greys_but_keeps_the_rest(page: sync_api.Page) -> None:
