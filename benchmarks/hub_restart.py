@@ -161,7 +161,7 @@ class Site:
 
     def unknown_polls(self) -> int:
         """How often a poll of the hub's got no answer of the broker's in time."""
-        return len(re.findall("the broker cannot say how session", self.hub.process.log.read_text()))
+        return len(re.findall("the state of session [^ ]+ is unknown", self.hub.process.log.read_text()))
 
 
 @asynccontextmanager

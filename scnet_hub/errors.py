@@ -12,16 +12,16 @@
     │   ├── NotEntitled     not a member, not the owner, not the role
     │   └── NotFound        nothing with that name that this person may see
     ├── CentreError         we wait, or the centre acts
-    │   ├── Unreachable     the question could not be asked: never means that a job ended
+    │   ├── Unreachable     the query could not be sent: never means that a job ended
     │   │   ├── Denied      the centre refuses the federation: retrying is useless until the centre or an operator acts
     │   │   └── Silent      the centre was reached, but the program that was asked there did not answer in time
     │   ├── Rejected        the centre refused, in the centre's own words
-    │   ├── WrongFile       a job or person put something else in the place of a file
-    │   └── Garbled         an answer that cannot be read
+    │   ├── WrongFile       a path of a job or person does not name a regular file
+    │   └── Garbled         an answer that can't be read
     ├── BrokerError         the broker is down, or refused the caller's token
     │   ├── Overloaded      the broker is too busy now: nothing was done
     │   └── NotStored       the broker's database can't be read or written now: nothing was changed
-    └── SpecError           the operator mends a file
+    └── SpecError           the operator corrects a file
 
 Each error carries a stable `code`, a sentence for people, `hint` (what to try) and `acts` (who must act). REST sends
 errors as problem+json (RFC 9457); this file knows nothing of HTTP except the status that each refusal maps to.

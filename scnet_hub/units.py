@@ -1,7 +1,8 @@
-"""Amounts, memory and walltime: parsed, formatted and rounded here, in one place.
+"""Parses, formats and rounds amounts, memory and walltime, in one place.
 
 Money is integer micro-units of a named unit, so sums are exact and postings balance to zero. Memory is bytes (binary
-multiples, as schedulers count them); walltime is a timedelta. Nothing here reads a clock or a file."""
+multiples, as schedulers count them); walltime is a timedelta. Pure: reads no clock and no file.
+"""
 
 from __future__ import annotations
 

@@ -76,16 +76,16 @@ def test_files_keep_their_relative_names_and_those_outside_their_last(tmp_path: 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("nothing.txt", "is not there"),
+        ("nothing.txt", "does not exist"),
         ("folder", "is a folder"),
-        ("huge", "too large: files sent along may be 128 KiB in all"),
-        ("pipe", "not a file that could be sent"),
-        ("loop", "is not there"),
-        ("a\0b", "is no path"),
-        ("", "is no path"),
+        ("huge", "too large: the files of a job may have 128 KiB in total"),
+        ("pipe", "is not a regular file"),
+        ("loop", "does not exist"),
+        ("a\0b", "is not a path"),
+        ("", "is not a path"),
         ("n" * 300, "."),
-        (3, "is no path"),
-        (b"a", "is no path"),
+        (3, "is not a path"),
+        (b"a", "is not a path"),
     ],
 )
 def test_what_cannot_be_sent_is_said(tmp_path: Path, path: object, words: str) -> None:
@@ -110,7 +110,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "a").write_text("")
     (tmp_path / "here" / "a").write_text("")
-    with pytest.raises(BadOption, match="both be 'a'"):
+    with pytest.raises(BadOption, match="have the name 'a'"):
         job_files.gather(["a", "../a"], tmp_path / "here")
 
 
@@ -257,7 +257,7 @@ def test_two_jobs_of_one_program_run_at_once_but_one_of_a_name(broker: FakeBroke
 def test_waiting_ends_in_time_and_the_job_goes_on(broker: FakeBroker, client: Client) -> None:
     broker.hold = True
     job = batch_jobs.start(client, ["true"])
-    with pytest.raises(TimeoutError, match="queued, and goes on"):
+    with pytest.raises(TimeoutError, match="queued, and continues"):
         job.wait(0.05)
     assert job.ok is None and broker.live()
 
@@ -344,7 +344,7 @@ def test_a_job_in_a_notebook_is_one_escaped_line(broker: FakeBroker, client: Cli
     html = job._repr_html_()
     assert "&lt;b&gt;&amp;" in html and "<b>&<" not in html and "queued" in html
     broker.silent = True
-    assert "without a reason" in job._repr_html_()
+    assert "without an explanation" in job._repr_html_()
 
 
 # ---- the end of a growing text
@@ -421,6 +421,6 @@ def test_the_notebooks_one_liners(broker: FakeBroker, tmp_path: Path) -> None:
         "hello there",
         "['__version__', 'balance', 'centres', 'dask', 'jobs', 'panel', 'place', 'run', 'sessions', 'stop', 'usage']",
     ], done.stderr
-    assert "live already" in done.stderr
+    assert "already live" in done.stderr
     until(lambda: not broker.live())
     assert base64.b64decode(broker.payloads["s0"]["files"]["in.txt"]) == b"there"

@@ -205,7 +205,7 @@ def test_the_state_folder_follows_the_environment(nowhere):
 def test_certificates_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ca.pem").write_text("not a certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    with pytest.raises(BrokerError, match=r"ca\.pem, which can't be read as certificates"):
+    with pytest.raises(BrokerError, match=r"ca\.pem, which does not hold readable certificates"):
         Client("https://hub/api", "t")
 
 

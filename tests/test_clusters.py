@@ -158,7 +158,7 @@ def test_jobs_that_die_at_their_start_are_not_tried_for_ever(broker, make):
     cluster = make(cores=1, restarts=2, worker_args=["--no-such-option"])
     problem = until(lambda: cluster.shown()["problem"], 60)
     assert len(broker.sessions) == 3
-    assert problem["title"].startswith("3 jobs in a row were lost at their start")
+    assert problem["title"].startswith("3 jobs in a row failed to start")
     assert "no-such-option" in problem["hint"]
     assert cluster.worker_spec == {}
 

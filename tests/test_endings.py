@@ -88,8 +88,8 @@ def test_a_failure_says_failed_with_its_exit_code_in_every_client() -> None:
         ("It reached the end of its walltime of 1 h (TIMEOUT).", "failed", "longer time"),
         ("It used more memory than the 2 GiB it had asked for.", "failed", "more memory"),
         ("Lost by the centre (NODE_FAIL): not charged.", "failed", "another centre"),
-        ("Alpha knows nothing of this job any more: not charged.", "failed", "admins of its centre"),
-        ("Something else.", "failed", "admins of its centre"),
+        ("Alpha knows nothing of this job any more: not charged.", "failed", "operators of its centre"),
+        ("Something else.", "failed", "operators of its centre"),
     ],
 )  # fmt: skip
 def test_each_end_says_what_to_do(reason: str, outcome: str, hint: str) -> None:

@@ -251,7 +251,7 @@ def test_an_hours_use_is_no_rate_but_what_runs_has_an_outlook_of_its_own(hub: Hu
     lasts = datetime.fromisoformat(found["runs_out_now_at"]) - hub.now
     assert lasts / HOUR == pytest.approx((992.5 - 4) / 2, rel=1e-3)
     assert centre_status.pace(found).startswith(
-        "how fast it spends is not known yet"
+        "the rate of spending is not known yet"
     ) and "Now 2.00 an hour, which lasts until" in centre_status.pace(found)
     rows = {one["label"]: str(one["text"]) for one in formats.pace(found, UTC)}
     assert (

@@ -47,8 +47,8 @@ def announcing() -> dict[str, Any]:
 
 
 def test_a_failing_hop_is_named_with_its_since_and_its_own_words() -> None:
-    assert centre_status.trouble(centre()) == "scheduler fails since 23 Nov 14:02 UTC"
-    assert centre_status.why(centre()) == "scheduler fails since 23 Nov 14:02 UTC: Unable to contact slurm controller"
+    assert centre_status.trouble(centre()) == "scheduler failing since 23 Nov 14:02 UTC"
+    assert centre_status.why(centre()) == "scheduler failing since 23 Nov 14:02 UTC: Unable to contact slurm controller"
     assert centre_status.trouble(answers.centre("alpha")) == centre_status.why(answers.centre("alpha")) == "", (
         "an older broker says no hops"
     )
@@ -64,15 +64,17 @@ def test_announcements_say_until_when_and_what_they_stop() -> None:
 
 def test_the_start_page_the_panel_and_the_command_line_say_so(capsys: Any) -> None:
     row = view([announcing()], None, [], None)["rows"][0]
-    assert row["trouble"] == "scheduler fails since 23 Nov 14:02 UTC" and row["told"].startswith(
+    assert row["trouble"] == "scheduler failing since 23 Nov 14:02 UTC" and row["told"].startswith(
         "Scratch is slow (until"
     )
     panel = centre_row(announcing())
-    assert "scheduler fails since 23 Nov 14:02 UTC: Unable" in panel["why"] and "Maintenance from 1 Dec" in panel["why"]
+    assert (
+        "scheduler failing since 23 Nov 14:02 UTC: Unable" in panel["why"] and "Maintenance from 1 Dec" in panel["why"]
+    )
     show_centres([announcing()])
     said = capsys.readouterr()
-    assert "down; scheduler fails since 23 Nov 14:02 UTC" in said.out and "alpha: Scratch is slow (until" in said.out
-    assert "alpha: scheduler fails since 23 Nov 14:02 UTC: Unable" in said.err
+    assert "down; scheduler failing since 23 Nov 14:02 UTC" in said.out and "alpha: Scratch is slow (until" in said.out
+    assert "alpha: scheduler failing since 23 Nov 14:02 UTC: Unable" in said.err
 
 
 def test_what_blocks_starts_is_not_said_twice_in_a_row() -> None:

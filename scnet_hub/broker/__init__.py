@@ -1,2 +1,2 @@
-"""The broker: the one door to the centres. A FastAPI app in its own process; a restart of hub or broker leaves the
-other alone."""
+"""The broker: the only way from people and the hub to the centres. It is a FastAPI app in its own process, so a restart
+of the hub or of the broker does not affect the other."""

@@ -1,5 +1,5 @@
-"""`python -m scnet_hub.broker SETTINGS.json`: the broker's process. Secrets come from 0600 files that the settings
-name."""
+"""`python -m scnet_hub.broker SETTINGS.json` runs the broker's process. Secrets are read from 0600 files, whose paths
+are in the settings."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ from .auth import Gate
 from .page_watch import Pages, read_federation
 
 log = logging.getLogger(__name__)
-# Seconds that an idle connection is kept: far longer than the hub keeps one (httpx: 5). Where both let go at the same
-# time, a request that a busy hub sends at that moment meets a closed connection, and a start is refused.
+# Seconds that an idle connection is kept: far longer than the hub keeps its connections (httpx: 5). If both sides
+# closed a connection at the same time, a request that a busy hub sends at that moment would meet a closed connection,
+# and a start would be refused.
 KEEP_ALIVE = 75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`federation` is the path of federation.toml; `token_file` holds the token that the hub's spawner presents;
-    `public_url` is this installation's address, `proxy_url` where the hub's proxy listens as seen from this machine
-    ("": there too). `folder` keeps what centres over SSH need: `secrets/ssh_ca`, `forwards/`."""
+    """Holds the broker's settings. `federation` is the path of federation.toml; `token_file` holds the token that the
+    hub's spawner presents; `public_url` is this installation's address; `proxy_url` is where the hub's proxy listens as
+    seen from this machine ("": at `public_url`). `folder` keeps what centres over SSH need: `secrets/ssh_ca`,
+    `forwards/`."""
 
     federation: str
     database: str
@@ -65,16 +67,17 @@ def make(settings: Settings) -> tuple[Federation, Gate]:
 
 
 def read_settings(path: Path) -> Settings:
-    """Raises SpecError naming the file, and what of it is missing or strange."""
+    """Reads the settings file. Raises SpecError, which names the file and the missing or unknown settings."""
     try:
         said = json.loads(path.read_text())
         return Settings(**said)
     except OSError as error:
-        raise SpecError(f"{path}: {error.strerror}.", hint="The broker's settings are expected there.") from error
+        raise SpecError(f"{path}: {error.strerror}.", hint="Give the path of the broker's settings file.") from error
     except (ValueError, TypeError, RecursionError) as error:
         known = ", ".join(one.name for one in fields(Settings))
         raise SpecError(
-            f"{path} does not hold the broker's settings: {error}.", hint=f"A JSON object of: {known}."
+            f"{path} does not hold valid broker settings: {error}.",
+            hint=f"Write one JSON object with these keys: {known}.",
         ) from error
 
 

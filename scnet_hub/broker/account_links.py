@@ -1,4 +1,5 @@
-"""The REST calls of account links: as whom a person's jobs run at each centre. Not the ledger's accounts."""
+"""The REST calls of account links: the accounts that a person's jobs run under at each centre. They are not the
+ledger's accounts."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ router = noun()
 async def list_account_links(
     fed: Fed, who: Who, all: Annotated[bool, Query()] = False, after: After = "", limit: Limit = PAGE
 ) -> Response:
-    """The caller's accounts at the centres, the oldest link first (an operator: everybody's); with `all` also links
-    that ended."""
+    """Lists the caller's accounts at the centres, the oldest link first (for an operator: every person's); with `all`
+    also links that have ended."""
     found, following = await fed.reports.account_links(who.scope, ended=all, after=after, limit=limit)
     return answer({"as_of": iso(fed.clock()), "account_links": found, "next": following})
 
@@ -34,7 +35,7 @@ async def list_account_links(
     openapi_extra=refuses("unknown-centre", "shared-centre", "listed", "account-taken"),
 )
 async def begin_link(centre: str, fed: Fed, person: Owner, body: Annotated[Link, Depends(BodyOf(Link))]) -> Response:
-    """Begins the proof that an account at that centre is the caller's: answers the command to run there."""
+    """Begins the proof that an account at that centre belongs to the caller: answers the command to run there."""
     command = await fed.linking.ask(person, centre, body.account)
     return answer(
         {"centre": centre, "account": body.account, "command": command, "valid_s": PROOF_LIFE.total_seconds()}
@@ -59,5 +60,5 @@ async def prove_link(centre: str, fed: Fed, person: Owner) -> Response:
     openapi_extra=refuses("unknown-centre", "shared-centre", "not-linked", "listed"),
 )
 async def end_link(centre: str, fed: Fed, person: Owner) -> Response:
-    """Ends the caller's link at that centre; running sessions go on."""
+    """Ends the caller's link at that centre; running sessions continue."""
     return answer(documents.account_link(await fed.linking.unlink(person, centre)))

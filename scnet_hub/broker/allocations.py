@@ -1,5 +1,5 @@
-"""The REST calls of projects and their allocations: who is in one, what it has, what it asks for and what it is
-answered."""
+"""The REST calls of projects and their allocations: a project's members, its credits, its requests and the answers to
+them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ router = noun()
 
 @router.get("/projects/{project}", response_model=Project, openapi_extra=refuses("unknown-project"))
 async def get_project(project: str, fed: Fed, who: Who) -> Response:
-    """Its members with what each spent, its lots and its allocations; for its members and operators."""
+    """Returns a project with its members and what each spent, its lots and its allocations; for its members and
+    operators."""
     if (found := await fed.reports.project(who.scope, project)) is None:
         raise NotFound(
-            f"There is no project {project[:64]!r} of yours.",
-            hint="`scnet balances` lists them.",
+            f"You are in no project named {project[:64]!r}.",
+            hint="`scnet balances` lists your projects.",
             code="unknown-project",
         )
     return answer(found)
@@ -41,7 +42,7 @@ async def list_allocations(
     after: After = "",
     limit: Limit = PAGE,
 ) -> Response:
-    """Newest first: of one's own projects; operators: of all."""
+    """Lists allocations, newest first: those of the caller's own projects; for operators those of all projects."""
     found, following = await fed.reports.allocations(who.scope, project=project, state=state, after=after, limit=limit)
     return answer({"allocations": found, "next": following})
 
@@ -53,7 +54,8 @@ async def list_allocations(
     openapi_extra=refuses("unknown-project", "not-the-manager", "requests-open", "not-found"),
 )
 async def ask_allocation(fed: Fed, person: Owner, body: Annotated[Wish, Depends(BodyOf(Wish))]) -> Response:
-    """A request of a project's PI or manager; not by a session's token, which its centre could read."""
+    """Requests credits, in the name of a project's PI or manager. A session's token is refused, because the centre
+    could read it."""
     now = fed.clock()
     wish = allocations.Wish(
         project=body.project, amount=body.amount, words=body.words, begins_at=body.begins_at or now,
@@ -71,7 +73,7 @@ async def ask_allocation(fed: Fed, person: Owner, body: Annotated[Wish, Depends(
 async def approve_allocation(
     allocation: str, fed: Fed, who: Operator, body: Annotated[Approve, Depends(BodyOf(Approve))]
 ) -> Response:
-    """By an operator: the amount that was asked for, or another."""
+    """Approves a request as an operator, with the amount that was asked for or another amount."""
     said = (allocation, name_of(who), body.words, fed.clock())
     row = await fed.db.run(
         allocations.approve, *said, grantor=body.grantor or "federation", amount=body.amount, grantors=_grantors(fed)
@@ -87,7 +89,7 @@ async def approve_allocation(
 async def decline_allocation(
     allocation: str, fed: Fed, who: Operator, body: Annotated[Words, Depends(BodyOf(Words))]
 ) -> Response:
-    """By an operator, with a reason."""
+    """Declines a request as an operator, with a reason."""
     return answer(
         documents.allocation(await fed.db.run(allocations.decline, allocation, name_of(who), body.words, fed.clock()))
     )
@@ -99,7 +101,7 @@ async def decline_allocation(
     openapi_extra=refuses("not-found", "already-decided", "unknown-project", "not-the-manager"),
 )
 async def withdraw_allocation(allocation: str, fed: Fed, person: Owner) -> Response:
-    """By who may ask for that project."""
+    """Withdraws a request. Everyone who may request credits for that project may withdraw its requests."""
     await fed.db.run(allocations.visible, allocation, person, operator=False)
     return answer(documents.allocation(await fed.db.run(allocations.withdraw, allocation, person, fed.clock())))
 

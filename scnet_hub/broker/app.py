@@ -1,4 +1,5 @@
-"""The FastAPI app: errors as problem+json, bodies bounded, one router, the federation's life tied to the process's."""
+"""The FastAPI app: it answers errors as problem+json, bounds bodies, has one router, and starts and stops the
+federation with the process."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ from .limits import ClientStalled, Limits
 from .page_watch import Pages
 
 log = logging.getLogger(__name__)
-# Each has a `router` with its calls.
+# each has a `router` with its calls
 NOUNS = (
     sessions, placements, centres, decisions, account_links, people, balances, allocations, usage, usage_records,
     periods, statements, orphans, health,
@@ -61,8 +62,8 @@ ALWAYS = (
 def create_app(
     federation: Federation, gate: Gate, pages: Pages | None = None, *, prefix: str = PREFIX, bounds: Bounds = Bounds()
 ) -> FastAPI:
-    """The broker over an open database. It starts the federation when it starts serving, and reads `pages` again
-    meanwhile. `prefix` is the path that its calls begin with; `bounds` is how much it does at once."""
+    """Makes the broker over an open database. The app starts the federation when it starts to serve, and re-reads
+    `pages` while it runs. `prefix` is the path that its calls begin with; `bounds` limits the work at one time."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -85,16 +86,17 @@ def create_app(
 
 
 def calls(prefix: str = PREFIX, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    """All calls below `prefix`, and their OpenAPI document: nothing that answers them."""
+    """Makes an app with all calls below `prefix` and their OpenAPI document, without the federation that answers
+    them."""
     app = FastAPI(
         title="SCNet Hub broker",
         version=__version__,
-        description="One door to the member centres: sessions, placements, balances.",
+        description="One way to all member centres: sessions, placements, balances.",
         openapi_url=None,  # FastAPI would make the document in the event loop: see below
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
-        # to an address that the caller's Host header names, without TLS where that ends before us
+        # to an address that the caller's Host header names, without TLS where TLS ends before us
         redirect_slashes=False,
         lifespan=lifespan,
     )
@@ -110,7 +112,7 @@ def calls(prefix: str = PREFIX, lifespan: Lifespan[FastAPI] | None = None) -> Fa
 
 
 class Headers:
-    """Says with every answer that it is data: nothing to run, to frame, to keep or to guess the kind of."""
+    """Adds headers to every answer: it is data, which a browser must not run, frame, cache or guess the type of."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -144,7 +146,7 @@ class Faults:
             await self.app(scope, receive, watched)
         except (
             ClientDisconnect
-        ):  # it broke off in the middle of its body: nothing was done, and there is no one to answer
+        ):  # the client broke off in the middle of its body: nothing was done, and no client waits for an answer
             log.debug("%s %s was broken off by its client", scope["method"], scope["path"])
         except ClientStalled as error:
             log.info("%s: %s", scope["path"], error)
@@ -153,17 +155,19 @@ class Faults:
             if began or scope["type"] != "http":
                 raise
             log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
-            hint = "Nothing of yours was lost. The operators find the cause in its log."
-            await problem(ScnetError("Something in the broker broke.", hint=hint, code="fault"))(scope, receive, send)
+            hint = "No data was lost. The operators find the cause in the broker's log."
+            await problem(ScnetError("An internal error happened in the broker.", hint=hint, code="fault"))(
+                scope, receive, send
+            )
 
 
 def problem(error: ScnetError) -> Response:
-    """As ASCII: what somebody sent may come back in it, half a surrogate pair included."""
+    """Makes the response of a refusal, in ASCII: it may repeat what the caller sent, even an unpaired surrogate."""
     body = json.dumps(error.problem(), ensure_ascii=True)
     wait = error.details.get("retry_after_s")
     headers = {"Retry-After": str(wait)} if wait else {}
     if isinstance(error, TooSlow):
-        headers["Connection"] = "close"  # the rest of its body may come for ever
+        headers["Connection"] = "close"  # the rest of its body may never arrive
     return Response(body, status_code=error.status, headers=headers, media_type="application/problem+json")
 
 
@@ -194,6 +198,6 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _methods(path: str) -> set[str]:
-    """Those of all calls that have this path: the framework names those of the first one."""
+    """Returns the methods of all calls that have this path; the framework would name only those of the first call."""
     routes = (route for noun in NOUNS for route in noun.router.routes if isinstance(route, APIRoute))
     return {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}

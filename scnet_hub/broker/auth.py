@@ -1,7 +1,7 @@
-"""Who calls: the hub itself by its own token, people and services by a JupyterHub token that the hub vouches for.
+"""Identifies callers: the hub by its own token, people and services by a JupyterHub token that the hub confirms.
 
-An answer of the hub counts for a minute, and for ten while the hub is away, so that a hub restart locks nobody out.
-Tokens are kept as hashes only.
+An answer of the hub is valid for a minute, and for ten minutes while the hub can't be reached, so that a restart of the
+hub locks no person out. Tokens are kept as hashes only.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ USE, OPERATE = "custom:scnet:use", "custom:scnet:operate"
 SERVERS = "access:servers!server="
 FRESH, GRACE, REMEMBERED = 60.0, 600.0, 5000
 Clock = time.monotonic
-PLAUSIBLE = re.compile(r"[!-~]{1,200}", re.ASCII)  # anything else is no token, and would break the question to the hub
+PLAUSIBLE = re.compile(r"[!-~]{1,200}", re.ASCII)  # other text is not a token, and would break the request to the hub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """`person` acts, or is acted for by the hub. An operator sees and stops what is everybody's. `session`: by the
-    token that lies at a centre with one of the person's sessions, whose administrators can read it: it is never an
-    operator's."""
+    """Who calls. `person` acts, or the hub acts for that person. An operator sees and stops every person's sessions.
+    `session`: the token is that of one of the person's sessions; it lies at a centre, whose administrators can read it,
+    so it never has an operator's rights."""
 
     person: str
     operator: bool = False
@@ -38,7 +38,7 @@ class Caller:
 
     @property
     def scope(self) -> str:
-        """Whose sessions and projects it may see: a person's, or "" for everybody's."""
+        """Returns whose sessions and projects the caller may see: a person's name, or "" for every person's."""
         return "" if self.operator else self.person
 
 
@@ -48,7 +48,7 @@ class Unauthorised(NotEntitled):
 
 
 class Gate:
-    """Tokens → callers. `hub_api` is JupyterHub's own API; `hub_token` is the one the spawner uses."""
+    """Maps tokens to callers. `hub_api` is JupyterHub's own API; `hub_token` is the token that the spawner uses."""
 
     def __init__(self, hub_api: str, hub_token: str, *, http: httpx.AsyncClient | None = None) -> None:
         self.hub_api, self._hub_token = hub_api.rstrip("/"), hub_token
@@ -56,14 +56,14 @@ class Gate:
         self._known: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
         self._bad: OrderedDict[str, tuple[float, Caller | None]] = (
             OrderedDict()
-        )  # apart, so that guesses push nobody out
+        )  # apart, so that guessed tokens push no valid token out
 
     async def close(self) -> None:
         await self._http.aclose()
 
     def known(self, authorization: str) -> Caller | None:
-        """Whose token that is, as far as is known here; None where the hub has not been asked, or did not know it. It
-        proves nothing: an old answer counts too."""
+        """Returns the caller of a token without asking the hub; None if the hub was not asked about the token or did
+        not know it. The result proves nothing, because an old answer counts too."""
         kind, _, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
@@ -73,8 +73,9 @@ class Gate:
         return self._known.get(hashlib.sha256(token.encode()).hexdigest(), (0.0, None))[1]
 
     async def caller(self, authorization: str, on_behalf_of: str, as_operator: bool = False) -> Caller:
-        """`as_operator` is the hub's word that this person is one; from others it means nothing. Raises Unauthorised
-        (401) for no or a bad token, NotEntitled (403) for one without our scopes."""
+        """Returns who calls. `as_operator` is the hub's statement that this person is an operator; it is ignored from
+        other callers. Raises Unauthorised (401) for a missing or bad token, NotEntitled (403) for a token without the
+        required scopes."""
         kind, _, token = authorization.partition(" ")
         token = token.strip()
         if kind.lower() not in ("token", "bearer") or not PLAUSIBLE.fullmatch(token):
@@ -86,8 +87,8 @@ class Gate:
         caller = await self._vouched(token)
         if caller is None:
             raise Unauthorised(
-                "The hub does not know this token: it expired or was revoked.",
-                hint="Restart your server, or ask for a new token on the hub's page.",
+                "The hub does not know this token: it has expired or was revoked.",
+                hint="Restart your server, or create a new token on the hub's page Token.",
             )
         return caller
 
@@ -115,13 +116,13 @@ class Gate:
             answer = await self._http.get(f"{self.hub_api}/user", headers={"Authorization": f"token {token}"})
         except httpx.HTTPError as error:
             raise BrokerError(
-                "The hub cannot be asked whether this token is good.", hint="Try again in a minute.", code="hub-away"
+                "The hub can't be reached to check this token.", hint="Try again in a minute.", code="hub-away"
             ) from error
         if answer.status_code in (401, 403):
             return None
         if answer.status_code != 200:
             raise BrokerError(
-                f"The hub answered {answer.status_code} when asked for this token.",
+                f"The hub answered {answer.status_code} when asked about this token.",
                 hint="Try again in a minute.",
                 code="hub-away",
             )
@@ -129,7 +130,9 @@ class Gate:
         scopes = set(model.get("scopes", ()))
         operator = any(scope.split("!")[0] == OPERATE for scope in scopes)
         if not operator and not any(scope.split("!")[0] == USE for scope in scopes):
-            raise NotEntitled("This token may not use SCNet Hub.", hint=f"It needs the scope {USE}.", code="no-scope")
+            raise NotEntitled(
+                "This token may not use SCNet Hub.", hint=f"Use a token with the scope {USE}.", code="no-scope"
+            )
         session = any(scope.startswith(SERVERS) for scope in scopes)
         person = identifiers.person(str(model.get("name") or ""))
         if not person:

@@ -19,7 +19,7 @@ router = noun()
 
 @router.get("/balances", response_model=Balances)
 async def list_balances(fed: Fed, who: Who, after: After = "", limit: Limit = PAGE) -> Response:
-    """One for each of the caller's projects, by their ids; operators: of every project."""
+    """Lists a balance for each of the caller's projects, in the order of their ids; for operators for every project."""
     found, following = await fed.reports.balances(who.scope, after, limit)
     return answer({"as_of": iso(fed.clock()), "balances": found, "next": following})
 
@@ -32,11 +32,12 @@ async def list_entries(
     after: Annotated[int, Query(ge=0, lt=INT64)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> Response:
-    """The newest first: a member's own and the project's; who leads it and operators: all."""
+    """Lists entries, newest first: a member's own entries and the project's; for the project's PI, its managers and
+    operators all entries."""
     return answer(await fed.reports.entries(who.scope, project, after, limit))
 
 
 @router.get("/ledger/verify", response_model=Audit)
 async def verify_ledger(fed: Fed, who: Operator) -> Response:
-    """Whether the books are right, read as a whole."""
+    """Reads the whole books and answers whether they are right."""
     return answer(documents.audit(await fed.bookkeeping.verify()))

@@ -1,6 +1,6 @@
-"""The JSON object in a request's body, read within bounds and then as a model; and documents as answers.
+"""Reads the JSON object in a request's body within bounds and then as a model; makes answers of documents.
 
-JSON as RFC 8259 has it: UTF-8, and no NaN. What no database, file or scheduler could hold is refused here for every
+JSON as in RFC 8259: UTF-8, and no NaN. Values that no database, file or scheduler could hold are refused here for every
 call: numbers over 64 bits, NUL characters and unpaired surrogates.
 """
 
@@ -21,53 +21,55 @@ Json = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
 MAX_BODY = 256 * 1024
 INT64 = 2**63
-SHOWN = 40  # characters of what was given that a refusal repeats
+SHOWN = 40  # characters of the given value that a refusal repeats
 
 
 class BodyOf(Generic[M]):
-    """A dependency: the body as a `model`. The OpenAPI document finds it among a call's dependencies."""
+    """Is a dependency that returns the body as a `model`. The OpenAPI document finds the model among a call's
+    dependencies."""
 
     def __init__(self, model: type[M]) -> None:
         self.model = model
 
     async def __call__(self, request: Request) -> M:
-        """Raises BadOption."""
+        """Returns the validated body. Raises BadOption."""
         return validated(self.model, await body_of(request))
 
 
 class OptionsOf(BodyOf[M]):
-    """The body as it is: options are checked by `domain/sessions/requests.py`, for forms and REST alike. The model
-    documents them."""
+    """Is a dependency that returns the body unchanged: `domain/sessions/requests.py` checks options, for forms and REST
+    alike. The model only documents them."""
 
     async def __call__(self, request: Request) -> Json:  # type: ignore[override]
         return await body_of(request)
 
 
 def answer(document: Json, status: int = 200) -> JSONResponse:
-    """A document as it is, not validated again: the suite holds answers against their models."""
+    """Answers with a document as given, without validating it again: the tests check answers against their models."""
     return JSONResponse(document, status)
 
 
 async def body_of(request: Request) -> Json:
-    """The JSON object in the body; {} for none. Raises BadOption for anything else, and for more than 256 KiB."""
+    """Returns the JSON object in the body; {} for an empty body. Raises BadOption if the body is not a JSON object or
+    is larger than 256 KiB."""
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > MAX_BODY:
             raise BadOption(
-                f"The body is over {MAX_BODY // 1024} KiB.", hint="Put large inputs into a file.", code="too-large"
+                f"The body is larger than {MAX_BODY // 1024} KiB.",
+                hint="Put large inputs into a file.",
+                code="too-large",
             )
     return parse(bytes(data))
 
 
 def parse(data: bytes) -> Json:
-    """The same of a body's bytes."""
+    """Returns the JSON object in the bytes of a body, with the same refusals as `body_of`."""
     try:
         body = json.loads(data.decode() or "{}")
     except UnicodeDecodeError as error:
-        raise BadOption(
-            "The body is not text in UTF-8.", hint="Send JSON in UTF-8, without a byte order mark."
-        ) from error
+        raise BadOption("The body is not UTF-8 text.", hint="Send JSON in UTF-8, without a byte order mark.") from error
     except (ValueError, RecursionError) as error:
         raise BadOption("The body is not JSON.", hint="Send one JSON object in UTF-8.") from error
     if not isinstance(body, dict):
@@ -81,7 +83,7 @@ def parse(data: bytes) -> Json:
 
 
 def validated(model: type[M], body: Json) -> M:
-    """Raises BadOption with the field, what was given and what is allowed."""
+    """Returns `body` as a `model`. Raises BadOption, which names the field, what was given and what is allowed."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -104,7 +106,7 @@ def _shown(given: object) -> str:
 
 
 def _values(value: Any) -> Iterator[Any]:
-    """Every key, text and number in it, however deep."""
+    """Yields every key, text and number in `value`, at any depth."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -117,15 +119,15 @@ def _values(value: Any) -> Iterator[Any]:
 
 
 def _unfit(one: Any) -> str:
-    """Why this value is refused; "" if it isn't."""
+    """Returns why this value is refused; "" if it is allowed."""
     if isinstance(one, str):
         if "\0" in one:
             return "must not hold NUL characters."
-        return "" if one.isascii() or _encodes(one) else "must be Unicode text, and holds an unpaired surrogate."
+        return "" if one.isascii() or _encodes(one) else "must be Unicode text, but holds an unpaired surrogate."
     if isinstance(one, int) and not -INT64 <= one < INT64:
-        return "holds a whole number that does not fit into 64 bits."
+        return "holds an integer that does not fit into 64 bits."
     if isinstance(one, float) and not math.isfinite(one):
-        return "holds a number that is infinite or not a number."
+        return "holds an infinite number or NaN."
     return ""
 
 

@@ -1,5 +1,4 @@
-"""The REST calls of what the federation offers: its centres, what they cost, and the sizes of sessions that it
-names."""
+"""The REST calls of what the federation offers: its centres, their prices, and the named sizes of sessions."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ router = noun()
 
 @router.get("/centres", response_model=Centres)
 async def list_centres(fed: Fed, who: Who, after: After = "", limit: Limit = PAGE) -> Response:
-    """The member centres as the caller finds them, in the order of the federation's page."""
+    """Lists the member centres as the caller finds them, in the order of the federation's page."""
     names, following = page([*fed.load.centres], str, after, limit)
     found = await fed.reports.centres(who.person, names)
     return answer({"as_of": iso(fed.clock()), "centres": found, "next": following})
@@ -26,7 +25,7 @@ async def list_centres(fed: Fed, who: Who, after: After = "", limit: Limit = PAG
 
 @router.get("/profiles", response_model=Profiles)
 async def list_profiles(fed: Fed, who: Who, after: After = "", limit: Limit = PAGE) -> Response:
-    """The sizes that the start page offers by name."""
+    """Lists the sizes that the start page offers by name."""
     found, following = page(fed.spec.profile, lambda one: one.id, after, limit)
     listed: list[Json] = [
         {**one.model_dump(exclude={"walltime"}), "walltime_s": one.walltime.total_seconds()} for one in found
@@ -36,7 +35,8 @@ async def list_profiles(fed: Fed, who: Who, after: After = "", limit: Limit = PA
 
 @router.get("/tariffs", response_model=Tariffs, openapi_extra=refuses("unknown-centre"))
 async def list_tariffs(fed: Fed, who: Who, centre: Short = "", after: After = "", limit: Limit = PAGE) -> Response:
-    """What each partition costs now, did and will; of every centre, or of one. A page has `limit` centres."""
+    """Lists the prices of each partition: current, past and future; of every centre, or of one centre. A page has
+    `limit` centres."""
     now = fed.clock()
     names, following = page([fed.placing.centre(centre).spec.id] if centre else [*fed.centres], str, after, limit)
     tariffs = [one for name in names for one in price_list.of(fed.centres[name].spec, now)]

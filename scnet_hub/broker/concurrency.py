@@ -1,8 +1,8 @@
-"""How many requests are at work at once: of each caller, and in all. Who is over waits in a line; who is over that is
-refused, in words.
+"""Bounds how many requests are at work at one time: for each caller, and in total. Requests over the bound wait in a
+line; when the line is full, a request is refused with an explanation.
 
-Knows callers by a key and requests by their turn, no HTTP. Each caller has a lane of their own, so a crowd in one keeps
-no other waiting; the last places belong to the hub, because people stop their sessions through it.
+Knows callers by a key and requests by their turn, no HTTP. Each caller has a lane of their own, so the many requests of
+one caller delay no other caller; the last places belong to the hub, because people stop their sessions through it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from ..errors import Overloaded, TooMany
 
 Key = tuple[str, str]  # who calls: ("person", name), ("hub", for whom), (SHARED, "")
-SHARED = "unknown"  # tokens that the hub was not asked about yet, and calls without one
+SHARED = "unknown"  # tokens that the hub was not asked about yet, and calls without a token
 HOME = "home"  # sessions that call home, without a token: a forward may have to be opened first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Requests of one caller that are at work, that wait for that, and that wait for a change; those in all; seconds
-    that one waits in line. `shared` is how many callers a lane of the unknown counts for; `hubs` is how many places at
-    work only the hub gets, `homes` those that call home."""
+    """The bounds for one caller's requests: how many are at work, in line, and resting until something changes; the
+    same in total; the longest wait in line in seconds (`patience`). `shared` is how many callers the lane of unknown
+    callers counts for; `hubs` is how many places at work only the hub gets, `homes` those of sessions that call
+    home."""
 
     at_work: int = 4
     in_line: int = 28
@@ -40,7 +41,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class Lane:
-    """One caller's requests."""
+    """Holds one caller's requests."""
 
     at_work: asyncio.Semaphore
     requests: int = 0  # at work or in line
@@ -49,7 +50,7 @@ class Lane:
 
 @dataclass(slots=True)
 class Counts:
-    """For `health` and monitors; `most` is the highest number ever at work."""
+    """Counts requests for `health` and monitors; `most` is the highest number that was ever at work."""
 
     at_work: int = 0
     in_line: int = 0
@@ -59,14 +60,14 @@ class Counts:
 
 
 class Turn:
-    """One request's place. `rest` gives it up while the request only waits for something to change."""
+    """Holds one request's place. `rest` gives the place up while the request only waits for something to change."""
 
     def __init__(self, lanes: Lanes, key: Key) -> None:
         self._lanes, self.key = lanes, key
         self._in_lane = self._in_all = False
 
     async def take(self) -> None:
-        """Waits for both places. Raises TooMany, Overloaded."""
+        """Waits for both places, in the caller's lane and in total. Raises TooMany, Overloaded."""
         try:
             async with asyncio.timeout(self._lanes.bounds.patience):
                 await self._lanes.lane(self.key).at_work.acquire()
@@ -78,7 +79,8 @@ class Turn:
         self._lanes.began()
 
     def sending(self) -> None:
-        """The answer is there: whoever reads it slowly keeps their own place only."""
+        """Releases the shared place once the answer is ready: a client that reads slowly keeps only the place in its
+        own lane."""
         if self._in_all:
             self._in_all = False
             self._lanes.work(self.key).release()
@@ -92,8 +94,8 @@ class Turn:
 
     @asynccontextmanager
     async def apart(self) -> AsyncIterator[None]:
-        """The place at work is others' meanwhile; the one in its own lane is kept. Raises Overloaded where none is free
-        in time then."""
+        """Gives the shared place to others during the block and keeps the place in the caller's lane. Raises Overloaded
+        if no shared place is free in time afterwards."""
         self.sending()
         yield
         try:
@@ -106,7 +108,8 @@ class Turn:
 
     @asynccontextmanager
     async def rest(self) -> AsyncIterator[None]:
-        """Both places are others' meanwhile. Raises TooMany, Overloaded where too many rest already."""
+        """Gives both places to others during the block. Raises TooMany or Overloaded if too many requests rest
+        already."""
         lane, lanes = self._lanes.lane(self.key), self._lanes
         lanes.check_resting(lane)
         self.leave()
@@ -121,7 +124,7 @@ class Turn:
 
 
 class Lanes:
-    """All callers' lanes."""
+    """Holds the lanes of all callers."""
 
     def __init__(self, bounds: Bounds = Bounds()) -> None:
         self.bounds, self.counts = bounds, Counts()
@@ -131,7 +134,7 @@ class Lanes:
 
     @asynccontextmanager
     async def turn(self, key: Key) -> AsyncIterator[Turn]:
-        """A place at work for one request of that caller. Raises TooMany, Overloaded."""
+        """Gives one request of that caller a place at work for the length of the block. Raises TooMany, Overloaded."""
         lane = self._open(key)
         lane.requests += 1
         turn = Turn(self, key)
@@ -152,14 +155,14 @@ class Lanes:
         return self._lanes[key]
 
     def work(self, key: Key) -> asyncio.Semaphore:
-        """The places at work that all share; the hub and those that call home have their own."""
+        """Returns the places at work that all callers share; the hub and sessions that call home have their own."""
         return self._own.get(key[0], self._work)
 
     def check(self, key: Key) -> None:
-        """Raises TooMany, Overloaded where one more request of that caller finds no place, not even in line."""
+        """Raises TooMany or Overloaded if one more request of that caller would find no place, not even in line."""
         lane = self._lanes.get(key)
         if lane and lane.requests - lane.resting >= (self.bounds.at_work + self.bounds.in_line) * self._times(key):
-            raise self._many(f"{lane.requests - lane.resting} requests of yours are under way already.")
+            raise self._many(f"You already have {lane.requests - lane.resting} requests under way.")
         if key[0] != "hub" and self.counts.in_line >= self.bounds.all_in_line:
             raise self._full()
 
@@ -172,14 +175,14 @@ class Lanes:
 
     def check_resting(self, lane: Lane) -> None:
         if lane.resting >= self.bounds.resting:
-            raise self._many(f"{lane.resting} requests of yours wait for changes already.")
+            raise self._many(f"You already have {lane.resting} requests that wait for changes.")
         if self.counts.resting >= self.bounds.all_resting:
             raise self._full()
 
     def slow(self, in_lane: bool) -> TooMany | Overloaded:
-        """Why a request that waited too long is refused."""
+        """Returns the refusal of a request that waited too long."""
         waited = f"waited {self.bounds.patience:g} s for its turn"
-        return self._full() if in_lane else self._many(f"A request of yours {waited} behind others of yours.")
+        return self._full() if in_lane else self._many(f"A request of yours {waited} behind your other requests.")
 
     def began(self) -> None:
         self.counts.at_work += 1
@@ -187,12 +190,10 @@ class Lanes:
 
     def _many(self, words: str) -> TooMany:
         self.counts.refused += 1
-        hint = f"Ask for fewer things at once; try again in {self.bounds.retry_after} s. Nothing was done."
+        hint = f"Send fewer requests at once; try again in {self.bounds.retry_after} s. Nothing was done."
         return TooMany(words, hint=hint, details={"retry_after_s": self.bounds.retry_after})
 
     def _full(self) -> Overloaded:
         self.counts.refused += 1
-        hint = f"Try again in {self.bounds.retry_after} s. Nothing was done; running sessions go on."
-        return Overloaded(
-            "The broker has more to do than it can now.", hint=hint, details={"retry_after_s": self.bounds.retry_after}
-        )
+        hint = f"Try again in {self.bounds.retry_after} s. Nothing was done; running sessions continue."
+        return Overloaded("The broker is overloaded.", hint=hint, details={"retry_after_s": self.bounds.retry_after})

@@ -1,5 +1,5 @@
-"""The REST calls of the decision log: why a session is where it is, the same decision again, and how good decisions
-were."""
+"""The REST calls of the decision log: why a session was placed where it is, the same decision repeated, and how good
+decisions were."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ID = refuses("unknown-decision", "not-kept")
 
 @router.get("/decisions", response_model=Report)
 async def get_decision_report(fed: Fed, who: Operator, days: Days = 1) -> Response:
-    """What was predicted and what became of it, of the last days; with the newest decisions."""
+    """Returns what was predicted over the last `days` and what happened, with the newest decisions."""
     return answer(await fed.decision_log.report(days))
 
 
@@ -33,8 +33,8 @@ async def get_decision_report(fed: Fed, who: Operator, days: Days = 1) -> Respon
 async def list_decisions(
     fed: Fed, who: Operator, days: Days = 1, since: Moment = None, until: Moment = None, after: After = ""
 ) -> Response:
-    """A page of the log with what each decision was made from, of the last days or of that time; `after` names the time
-    too."""
+    """Lists a page of the log with the inputs of each decision, over the last `days` or over the given time; `after`
+    holds the time too."""
     begin = parse_instant(since, option="since") if since is not None else fed.clock() - timedelta(days=days)
     end = parse_instant(until, option="until") if until is not None else fed.clock()
     last = ""
@@ -43,21 +43,21 @@ async def list_decisions(
     found = await decision_export.page(fed.decision_log, begin, end, last)
     text = await asyncio.to_thread(
         json.dumps, found, ensure_ascii=False
-    )  # it may be megabytes: not in the way of others
+    )  # the answer may be megabytes: made in a thread, so that other calls don't wait
     return Response(text, media_type="application/json")
 
 
 def _cursor(after: str) -> tuple[Any, str, Any]:
-    """What decision_export.py made."""
+    """Returns the cursor that decision_export.py made."""
     parts = after.split("~")
     if len(parts) != 3:
-        raise BadOption(f"after: {after[:40]!r} is not in this list.", hint="It is the `next` of the page before.")
+        raise BadOption(f"after: {after[:40]!r} is not in this list.", hint="Give the `next` of the previous page.")
     return parse_instant(parts[0], option="after"), parts[1], parse_instant(parts[2], option="after")
 
 
 @router.get("/decisions/{wanted}", response_model=Explanation, openapi_extra=ID)
 async def explain_decision(wanted: str, fed: Fed, who: Who) -> Response:
-    """Why a session is where it is, or why a start was refused, by the id of either."""
+    """Explains why a session was placed where it is, or why a start was refused, by the id of either."""
     return answer(await fed.decision_log.explain(wanted, who.scope))
 
 
@@ -65,5 +65,5 @@ async def explain_decision(wanted: str, fed: Fed, who: Who) -> Response:
 async def replay_decision(
     wanted: str, fed: Fed, who: Who, policy: Annotated[str, Query(max_length=40)] = ""
 ) -> Response:
-    """The same decision from its record, by its own or by another policy (`soonest`, `cheapest`)."""
+    """Repeats the same decision from its record, by its own or by another policy (`soonest`, `cheapest`)."""
     return answer(await fed.decision_log.replay(wanted, who.scope, policy))

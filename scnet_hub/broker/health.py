@@ -1,4 +1,4 @@
-"""The REST calls for monitors: whether the broker is well, and its figures for Prometheus."""
+"""The REST calls for monitors: whether the broker is healthy, and its figures for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .dependencies import Fed, Operator, noun
 from .models.health import Health
 
 router = noun()
-STARVED: dict[int | str, Json] = {503: {"model": Health, "description": "Starved: told for half a minute longer."}}
+STARVED: dict[int | str, Json] = {503: {"model": Health, "description": "Starved: reported for half a minute longer."}}
 
 
 @router.get("/health", response_model=Health, responses=STARVED)
 async def get_health(fed: Fed, request: Request) -> Response:
-    """503 while the event loop or a pool of threads is starved; `why` also names centres whose file system hangs. Needs
-    no token."""
+    """Answers 503 while the event loop or a pool of threads is starved; `why` also names centres whose file system
+    hangs. Needs no token."""
     starved, hung = fed.pulse.troubles(), fed.files.hung()
     state = "starved" if starved else "degraded" if hung else "ok"
     waits = {name: round(seconds, 3) for name, seconds in fed.pulse.waiting().items()}
@@ -37,5 +37,5 @@ async def get_health(fed: Fed, request: Request) -> Response:
 
 @router.get("/metrics", response_class=PlainTextResponse)
 async def get_metrics(fed: Fed, who: Operator) -> Response:
-    """Prometheus's text format; for operators, and monitors with a token of theirs."""
+    """Returns the figures in Prometheus's text format; for operators, and for monitors with an operator's token."""
     return Response(await fed.metrics.text(), media_type=CONTENT_TYPE)

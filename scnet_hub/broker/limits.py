@@ -1,7 +1,8 @@
-"""The middleware that bounds what the door does at once: a turn for each request, an end to reading for clients that
-are gone, bodies that are there in time, answers sent only as fast as they are read.
+"""The middleware that bounds the broker's work at one time: gives each request a turn, stops reads whose client is
+gone, requires bodies within a time, and sends answers only as fast as they are read.
 
-What only reads is stopped when its client has gone. What writes is carried out: half of it would be worse.
+Requests that only read are stopped when their client has gone. Requests that write are completed, because half of a
+change would be worse.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from .auth import Gate
 from .bodies import MAX_BODY
 from .concurrency import HOME, SHARED, Key, Lanes, Turn
 
-PIECE = 64 * 1024  # bytes of an answer that are handed over at once: the next ones when these were taken
+PIECE = 64 * 1024  # bytes of an answer that are sent at once; the next piece follows when these were taken
 TAKEN_WITHIN = 60.0  # seconds for one piece
 SENT_WITHIN = 20.0  # seconds for the body of a request
-HOME_BODY = 8 * 1024  # bytes that a session which calls home may send: it has no token
+HOME_BODY = 8 * 1024  # bytes that a session may send when it calls home: it has no token
 READING = ("GET", "HEAD")
 TURN = "scnet.turn"
 Refuse = Callable[[ScnetError], Response]
 
 
 class Limits:
-    """Around the whole app, whose calls begin with the path `prefix`. `refused` makes the answer of a refusal;
+    """Wraps the whole app, whose calls begin with the path `prefix`. `refused` makes the answer of a refusal;
     `sent_within` is in seconds."""
 
     def __init__(
@@ -43,7 +44,7 @@ class Limits:
         sent_within: float = SENT_WITHIN,
     ) -> None:
         self.app, self.gate, self.lanes, self.refused, self.sent_within = app, gate, lanes, refused, sent_within
-        self._free = f"{prefix}/health"  # an answer of no cost, which a monitor needs most when the broker is busy
+        self._free = f"{prefix}/health"  # an answer without cost, which a monitor needs most when the broker is busy
         self._home = re.compile(rf"{re.escape(prefix)}/sessions/[^/]+/call-home")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +53,7 @@ class Limits:
         key = self._key(scope)
         try:
             self.lanes.check(key)
-        except ScnetError as error:  # before anything is made for the request: a refusal must cost little
+        except ScnetError as error:  # before any work for the request: a refusal must cost little
             return await self.refused(error)(scope, receive, send)
         if scope["method"] not in READING:
             return await self._serve(key, scope, receive, send)
@@ -72,16 +73,16 @@ class Limits:
     async def _serve(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
         body = _Body(receive, self.sent_within)
         try:
-            if key[0] == HOME:  # anybody may call: without a place, until all is there
+            if key[0] == HOME:  # open to any caller: takes no place until the whole body is there
                 await body.arrive(HOME_BODY)
             async with self.lanes.turn(key) as turn:
                 scope[TURN] = turn
                 await self.app(scope, partial(body.receive, turn), _Answer(turn, send).send)
-        except ScnetError as error:  # before the app was asked: it answers its own
+        except ScnetError as error:  # before the app was reached: it answers its own errors
             await self.refused(error)(scope, receive, send)
 
     def _key(self, scope: Scope) -> Key:
-        """Whose request it is, as far as is known without asking the hub."""
+        """Returns whose request this is, as far as known without asking the hub."""
         if scope["method"] == "POST" and self._home.fullmatch(scope["path"]):
             return HOME, ""
         headers = {
@@ -96,19 +97,20 @@ class Limits:
 
 
 class _Client:
-    """The other end of a request that only reads: what it sends with it is dropped, that it goes away is noticed."""
+    """The other end of a request that only reads: drops what the client sends, and notices when the client goes
+    away."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive, self._gone, self._told = receive, asyncio.Event(), False
 
     async def left(self) -> None:
-        """Returns when it has gone."""
+        """Returns when the client has gone."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._gone.set()
 
     async def receive(self) -> Message:
-        """What the app hears: an empty request, then its end."""
+        """Returns what the app receives: an empty request, then its end."""
         if not self._told:
             self._told = True
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -117,8 +119,8 @@ class _Client:
 
 
 class _Body:
-    """The body of a request, read whole before the app sees any of it. While it is on its way the place at work is
-    others'."""
+    """Reads a request's body as a whole before the app receives it. Others use the place at work while the body
+    arrives."""
 
     def __init__(self, receive: Receive, within: float) -> None:
         self._receive, self._within = receive, within
@@ -126,27 +128,27 @@ class _Body:
         self._arrived = False
 
     async def receive(self, turn: Turn) -> Message:
-        """What the app hears. Raises TooSlow, Overloaded."""
+        """Returns what the app receives. Raises TooSlow, Overloaded."""
         if not self._arrived:
             async with turn.apart():
                 await self.arrive()
         return self._read.pop(0) if self._read else await self._receive()
 
     async def arrive(self, most: int = 0) -> None:
-        """Returns when all of it is there, its client has gone, or it is longer than any may be. Raises TooSlow;
-        BadOption for one of over `most` bytes."""
+        """Returns when the whole body is there, when the client has gone, or when the body is longer than allowed.
+        Raises TooSlow; BadOption for a body of over `most` bytes."""
         self._arrived, data = True, bytearray()
         try:
             async with asyncio.timeout(self._within):
                 while (message := await self._receive())["type"] == "http.request":
                     data += message.get("body", b"")
                     if most and len(data) > most:
-                        raise BadOption(f"The body is over {most // 1024} KiB.", code="too-large")
+                        raise BadOption(f"The body is larger than {most // 1024} KiB.", code="too-large")
                     if not message.get("more_body") or len(data) > MAX_BODY:
                         break
         except TimeoutError:
-            hint = "Nothing was done. Try again."
-            raise TooSlow(f"The body of this request was not there within {self._within:g} s.", hint=hint) from None
+            hint = "Nothing was done. Send the whole body at once, and try again."
+            raise TooSlow(f"The body of this request did not arrive within {self._within:g} s.", hint=hint) from None
         gone = message["type"] != "http.request"
         self._read = [
             {"type": "http.request", "body": bytes(data), "more_body": gone or message.get("more_body", False)}
@@ -155,7 +157,7 @@ class _Body:
 
 
 class _Answer:
-    """Sends an answer piece by piece, so that no more of it waits than its client takes; the place at work is others'
+    """Sends an answer piece by piece, so that no more of it is kept than its client takes; others use the place at work
     meanwhile."""
 
     def __init__(self, turn: Turn, send: Send) -> None:
@@ -180,4 +182,4 @@ class _Answer:
 
 
 class ClientStalled(Exception):
-    """The connection is closed: nobody reads from it."""
+    """The client reads nothing, so the connection is closed."""

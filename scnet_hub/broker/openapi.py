@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document of all calls: what FastAPI knows of them, with their bodies and their refusals.
+"""Makes the OpenAPI 3.1 document of all calls: what FastAPI knows about them, with their bodies and refusals.
 
-Both are found among what a call depends on: a `BodyOf` has a model, and each dependency that refuses callers has its
-codes here.
+Both are found among the dependencies of a call: a `BodyOf` has a model, and each dependency that refuses callers has
+its codes here.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ TOKEN: Json = {
 
 
 def document(app: FastAPI, routers: Sequence[APIRouter], prefix: str) -> Json:
-    """Of an app whose calls are those of `routers` below `prefix`. Made once in a process, which takes a second."""
+    """Makes the document of an app whose calls are those of `routers` below `prefix`. Made once in a process, which
+    takes a second."""
     with _making:
         if prefix not in _documents:
             _documents[prefix] = _made(app, routers, prefix)
@@ -74,7 +75,7 @@ def _made(app: FastAPI, routers: Sequence[APIRouter], prefix: str) -> Json:
 
 
 def _calls(paths: Json, routers: Sequence[APIRouter], prefix: str) -> Iterator[tuple[Json, APIRoute]]:
-    """Every operation of the document with its route."""
+    """Yields every operation of the document with its route."""
     for route in (one for router in routers for one in router.routes if isinstance(one, APIRoute)):
         for method in sorted(route.methods or ()):
             yield paths[prefix + route.path_format][method.lower()], route

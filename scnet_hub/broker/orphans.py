@@ -1,4 +1,4 @@
-"""The REST call of what the centres and the broker do not agree about."""
+"""The REST call of the differences between the centres and the broker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = noun()
 
 @router.get("/orphans", response_model=Orphans)
 async def list_orphans(fed: Fed, who: Operator, after: After = "", limit: Limit = PAGE) -> Response:
-    """Jobs at the centres that no session has, then sessions whose centre has no job of theirs."""
+    """Lists jobs at the centres that belong to no session, then sessions whose job is missing at their centre."""
     found = await fed.reports.orphans([orphan for watcher in fed.watchers.values() for orphan in watcher.orphans.found])
     rows = [("jobs", f"jobs/{one['centre']}/{one['job_id']}", one) for one in found["jobs"]]
     rows += [("sessions", f"sessions/{one['id']}/{one['number']:03}", one) for one in found["sessions"]]

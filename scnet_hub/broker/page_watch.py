@@ -1,8 +1,8 @@
-"""The pages that the broker was started with, read again while it runs: maintenance and announcements count within a
+"""Re-reads the pages that the broker was started with while it runs: maintenance and announcements take effect within a
 minute.
 
-Only these two sections: another change of a page, or another centre, counts at the broker's next start. A page that
-can't be read is logged once, and what it said before stands.
+Only these two sections are read again: other changes of a page, and new centres, take effect at the broker's next
+start. A page that can't be read is logged once, and its last valid contents stay in force.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ EVERY = READ_AGAIN_EVERY
 
 
 def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
-    """The federation's page and the texts of its centres' pages, by path. Raises SpecError naming the file."""
+    """Returns the federation's page and the texts of its centres' pages, by path. Raises SpecError, which names the
+    file."""
     try:
         spec = parse_federation(path.read_text(), source=str(path))
         names = [
@@ -34,35 +35,38 @@ def read_federation(path: Path) -> tuple[FederationSpec, dict[str, str]]:
         return spec, {str(name.relative_to(path.parent)): name.read_text() for name in names}
     except OSError as error:
         raise SpecError(
-            f"{error.filename}: {error.strerror}.", hint="The federation's page or one of its centres' is missing."
+            f"{error.filename}: {error.strerror}.",
+            hint="Check that the federation's page and its centres' pages exist and can be read.",
         ) from error
     except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: a page of it is not text in UTF-8: {error}.", hint="Write it again.") from error
-    except (ValueError, NotImplementedError) as error:  # an absolute path, a pattern that is none
         raise SpecError(
-            f"{path}: centres: {error}.", hint='Paths relative to this file are expected, like "centres/*.toml".'
+            f"{path}: one of its pages is not UTF-8 text: {error}.", hint="Save the page in UTF-8."
+        ) from error
+    except (ValueError, NotImplementedError) as error:  # an absolute path, or an invalid pattern
+        raise SpecError(
+            f"{path}: centres: {error}.", hint='Give paths relative to this file, like "centres/*.toml".'
         ) from error
 
 
 class Pages:
-    """The federation's page at `path`, and those it names."""
+    """The federation's page at `path`, and the pages that it names."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._complained = ""
 
     async def keep(self, federation: Federation) -> None:
-        """Hands on what the pages say, again and again, until cancelled."""
+        """Passes on what the pages say, periodically, until cancelled."""
         while True:
             await asyncio.sleep(EVERY)
-            await attempt(partial(self._hand_on, federation), what="reading the pages again")
+            await attempt(partial(self._hand_on, federation), what="re-reading the pages")
 
     async def _hand_on(self, federation: Federation) -> None:
         for spec in await asyncio.to_thread(self.read):
             federation.announce(spec)
 
     def read(self) -> list[CentreSpec]:
-        """The centres' pages as they are now, those that can be read. What is wrong with the others is logged, once."""
+        """Returns the centres' current pages, without those that can't be read. Each fault is logged once."""
         try:
             texts = read_federation(self.path)[1]
         except SpecError as error:
@@ -80,5 +84,5 @@ class Pages:
     def _complain(self, wrong: list[SpecError]) -> None:
         said = " ".join(f"{error} {error.hint}" for error in wrong)
         if said and said != self._complained:
-            log.warning("what was read before stands: %s", said)
+            log.warning("the last valid contents stay in force: %s", said)
         self._complained = said

@@ -1,4 +1,4 @@
-"""The REST calls about people: who the caller is; an operator has a person's name erased."""
+"""The REST calls about people: who the caller is; the erasure of a person's name by an operator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ router = noun()
 
 @router.get("/me", response_model=Me)
 async def get_me(fed: Fed, who: Who) -> Response:
-    """The caller, with their projects."""
+    """Returns the caller, with their projects."""
     mine = await fed.db.query(stored_projects.of, who.person)
     roles = ["member", *(["operator"] if who.operator else [])]
     listed = [{"id": project.id, "title": project.title} for project in mine]
@@ -31,7 +31,7 @@ async def get_me(fed: Fed, who: Who) -> Response:
     openapi_extra=refuses("unknown-person", "still-named", "sessions-open", "http"),
 )
 async def erase_person(person: str, fed: Fed, who: Operator) -> Response:
-    """By an operator: a random name stands where the person's stood, for ever."""
+    """Erases a person, as an operator: replaces the person's name by a random name, permanently."""
     centres = [centre.spec for centre in fed.centres.values()]
     name, instead, by = identifiers.person(person), erasure.pseudonym(), name_of(who)
     rows = await fed.db.run(erasure.forget, name, instead, by, fed.clock(), federation=fed.spec, centres=centres)

@@ -1,4 +1,5 @@
-"""The REST calls of months: the operators' board, how far each month is, its closing, its bills and usage as files."""
+"""The REST calls of months: the operators' board, the state of each month, its closing, its bills and usage as
+files."""
 
 from __future__ import annotations
 
@@ -32,16 +33,16 @@ def _written(media_type: str) -> dict[int | str, Json]:
 
 @router.get("/settlement/board", response_model=Board)
 async def get_board(fed: Fed, who: Operator) -> Response:
-    """What operators see of settlement."""
+    """Returns what operators see of settlement."""
     return answer(await fed.settling.board())
 
 
 @router.get("/periods", response_model=Periods, openapi_extra=refuses("not-entitled"))
 async def list_periods(fed: Fed, by: Reading, after: After = "", limit: Limit = PAGE) -> Response:
-    """The months of the books, newest first; for operators and people of a member."""
+    """Lists the months of the books, newest first; for operators and people of a member."""
     if not by.operator and not by.members:
         raise NotEntitled(
-            "This is for operators and the people of members.",
+            "This call is for operators and the people of members.",
             hint="A member's people are named on the federation's page.",
         )
     found, following = page(await fed.settling.periods(by), lambda one: str(one["name"]), after, limit)
@@ -50,7 +51,7 @@ async def list_periods(fed: Fed, by: Reading, after: After = "", limit: Limit = 
 
 @router.get("/periods/{name}", response_model=WholePeriod, openapi_extra=refuses("unknown-period"))
 async def get_period(name: str, fed: Fed, who: Operator) -> Response:
-    """A month with all that hinders it; once it is closed, with its statements."""
+    """Returns a month with everything that prevents its closing; after closing, with its statements."""
     return answer(await fed.settling.period(name))
 
 
@@ -60,7 +61,7 @@ async def get_period(name: str, fed: Fed, who: Operator) -> Response:
     openapi_extra=refuses("unknown-period", "period-closed", "period-not-closed"),
 )
 async def close_period(name: str, fed: Fed, who: Operator, body: Annotated[Close, Depends(BodyOf(Close))]) -> Response:
-    """By an operator: for ever, unless it is a preview."""
+    """Closes a month as an operator: permanently, unless it is a preview."""
     if body.preview:
         return answer(await fed.settling.preview(name))
     return answer(await fed.settling.close(name, name_of(who), body.excuses))
@@ -72,7 +73,7 @@ async def close_period(name: str, fed: Fed, who: Operator, body: Annotated[Close
 async def get_period_bills(
     name: str, fed: Fed, by: Reading, book: Short = CREDIT, member: Short = ""
 ) -> StreamingResponse:
-    """FOCUS 1.2 as CSV: operators all, people of a member those that it pays."""
+    """Writes bills as FOCUS 1.2 CSV: all bills for operators, those that a member pays for its people."""
     path = _new_file()
     return await _file(fed.settling.bills(name, book, member, by, path), path, f"focus-{name}-{book}.csv", "text/csv")
 
@@ -84,7 +85,7 @@ async def get_period_bills(
     openapi_extra=MONTH,
 )
 async def get_period_usage(name: str, fed: Fed, who: Operator, centre: Short = "") -> StreamingResponse:
-    """CloudEvents, one JSON a line."""
+    """Writes usage as CloudEvents, one JSON object a line."""
     path = _new_file()
     return await _file(fed.settling.usage(name, centre, path), path, f"usage-{name}.jsonl", "application/x-ndjson")
 
@@ -95,8 +96,7 @@ def _new_file() -> Path:
 
 
 async def _file(written: Awaitable[None], path: Path, name: str, kind: str) -> StreamingResponse:
-    """What was written to a file of its own, which has no name any more when it is sent: it is gone with its last
-    reader."""
+    """Answers with a written file and removes its name at once: the file disappears with its last reader."""
     try:
         await written
         file = path.open("rb")

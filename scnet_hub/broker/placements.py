@@ -1,4 +1,4 @@
-"""The REST calls that ask before a start: where a session would go now, and what it would cost. They change nothing."""
+"""The REST calls before a start: where a session would be placed now, and what it would cost. They change nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Asked = Annotated[Json, Depends(OptionsOf(Options))]
 
 @router.post("/placements", response_model=PlacementAsked, openapi_extra=refuses(*PLACING))
 async def place(fed: Fed, who: Who, body: Asked, quotes: Annotated[bool, Query()] = False) -> Response:
-    """Where that would go now; with `quotes` also what it would cost at each centre that could take it."""
+    """Returns where the session would be placed now; with `quotes` also its cost at each centre that could take it."""
     wanted = requests.job_request(who.person, body)
     if who.operator and not wanted.project:
         return answer(documents.placement(await fed.placing.place_for_nobody(wanted)))
@@ -40,7 +40,8 @@ async def place(fed: Fed, who: Who, body: Asked, quotes: Annotated[bool, Query()
 
 @router.post("/quotes", response_model=Quote, openapi_extra=refuses(*PLACING, "no-placement"))
 async def quote(fed: Fed, who: Who, body: Asked) -> Response:
-    """What that would cost where it would go now: at least, probably, at most, and what is left then."""
+    """Returns what the session would cost where it would be placed now: low, expected and max, and what is left
+    afterwards."""
     wanted = requests.job_request(who.person, body)
     if who.operator and not wanted.project:
         decision, available = await fed.placing.place_for_nobody(wanted), None

@@ -122,7 +122,8 @@ def _answers(operation: Json) -> str:
 
 
 def _refuses(operation: Json) -> str:
-    """Codes of its own: those that every call with a token, or with a body, may have are said once."""
+    """Returns the codes of the call itself; codes that every call with a token, or with a body, may have are stated
+    once."""
     schemas = [
         one["content"].get("application/problem+json", {}).get("schema", {}) for one in operation["responses"].values()
     ]

@@ -1,6 +1,5 @@
-"""Every code that a refusal by REST may have: its HTTP statuses, and when it comes. Calls name those of their own; the
-others follow from what a call depends on (`openapi.py`).
-"""
+"""Every code that a refusal by REST may have: its HTTP statuses, and when it happens. Calls name their own codes; the
+others follow from what a call depends on (`openapi.py`)."""
 
 from __future__ import annotations
 
@@ -21,75 +20,75 @@ ALL: dict[str, Code] = {
     "bad-option": Code((400,), "an option, field or parameter is unknown, malformed or out of range"),
     "too-large": Code((400,), "the body is too large"),
     "bad-token": Code((401,), "no token, or one that expired or was revoked"),
-    "overdrawn": Code((402,), "the project does not cover it"),
-    "over-cap": Code((402,), "it would pass what this member may spend of the project"),
+    "overdrawn": Code((402,), "the project's credits do not cover the cost"),
+    "over-cap": Code((402,), "the cost would exceed this member's cap in the project"),
     "not-entitled": Code((403,), "the caller lacks the role"),
     "no-scope": Code((403,), "the token lacks the scope"),
     "no-person": Code((403,), "the token names no person"),
     "no-project": Code((403,), "the person is in no project"),
-    "hub-only": Code((403,), "only the hub does this"),
-    "not-from-a-session": Code((403,), "a session's own token may not do this"),
-    "not-the-manager": Code((403,), "it is for the project's PI and managers"),
-    "unknown-project": Code((403, 404), "no such project of the caller"),
-    "unknown-session": Code((404,), "no such session of the caller"),
+    "hub-only": Code((403,), "only the hub may make this call"),
+    "not-from-a-session": Code((403,), "a session's own token may not make this call"),
+    "not-the-manager": Code((403,), "only the project's PI and managers may make this call"),
+    "unknown-project": Code((403, 404), "the caller has no such project"),
+    "unknown-session": Code((404,), "the caller has no such session"),
     "unknown-centre": Code((404,), "no such centre"),
-    "unknown-decision": Code((404,), "no such decision of the caller"),
+    "unknown-decision": Code((404,), "the caller has no such decision"),
     "unknown-period": Code((404,), "the books have no such month"),
     "unknown-person": Code((404,), "no data is stored about that person"),
     "unknown-record": Code((404,), "no such usage record"),
-    "unknown-statement": Code((404,), "no such statement of the caller"),
+    "unknown-statement": Code((404,), "the caller has no such statement"),
     "no-proof": Code((404,), "no proof is under way"),
     "not-linked": Code((404,), "no account is linked there"),
-    "not-kept": Code((404,), "it is not kept any more"),
-    "not-found": Code((404,), "nothing of that name that the caller may see"),
+    "not-kept": Code((404,), "the record is no longer kept"),
+    "not-found": Code((404,), "nothing of that name is visible to the caller"),
     "http": Code((404, 405), "there is no such call"),
-    "too-slow": Code((408,), "the body was not there in time; nothing was done"),
-    "no-placement": Code((409,), "no centre fits; `details.refusals` says why, each"),
-    "over-quota": Code((409,), "it would pass a ceiling on use at once; `details.over` has each"),
-    "wrong-file": Code((409,), "something else stands in the place of a regular file"),
-    "refused": Code((422,), "another reason, said in words"),
+    "too-slow": Code((408,), "the body did not arrive in time; nothing was done"),
+    "no-placement": Code((409,), "no centre fits; `details.refusals` gives the reason of each"),
+    "over-quota": Code((409,), "a ceiling on use at once would be exceeded; `details.over` lists each"),
+    "wrong-file": Code((409,), "the path does not name a regular file"),
+    "refused": Code((422,), "another reason, given in the sentence"),
     "key-taken": Code((422,), "the same key was used for something else"),
-    "stopping": Code((422,), "the session before is still being stopped"),
+    "stopping": Code((422,), "the previous session is still being stopped"),
     "not-running": Code((422,), "only a running Lab can be continued"),
     "account-taken": Code((422,), "the account is linked to another person"),
     "listed": Code((422,), "the link was made by the centre's administrators"),
-    "not-proven": Code((422,), "the command was not run at the centre yet"),
+    "not-proven": Code((422,), "the command has not been run at the centre yet"),
     "shared-centre": Code((422,), "the centre runs all jobs under one account"),
-    "requests-open": Code((422,), "the project has too many requests that wait for an answer"),
-    "already-decided": Code((422,), "the request was answered already"),
-    "over-budget": Code((422,), "it would pass the grantor's budget"),
+    "requests-open": Code((422,), "the project has too many unanswered requests"),
+    "already-decided": Code((422,), "the request has already been answered"),
+    "over-budget": Code((422,), "the grantor's budget would be exceeded"),
     "still-named": Code((422,), "pages still name the person; `details.where`"),
-    "sessions-open": Code((422,), "sessions of the person are not over; `details.sessions`"),
+    "sessions-open": Code((422,), "the person has sessions that are not over; `details.sessions`"),
     "decided": Code((422,), "the record is not in suspense"),
     "no-usage": Code((422,), "the record has nothing that could be charged"),
     "period-closed": Code((422,), "the month is closed"),
     "period-open": Code((422,), "the month is not closed"),
-    "period-not-closed": Code((422,), "something hinders its closing; `details.reasons`"),
-    "too-late": Code((422,), "the time to dispute is over"),
-    "statement-answered": Code((422,), "the statement's state does not allow it"),
+    "period-not-closed": Code((422,), "the month can't be closed; `details.reasons`"),
+    "too-late": Code((422,), "the time for disputes is over"),
+    "statement-answered": Code((422,), "the statement's state does not allow this action"),
     "bad-nonce": Code((422,), "the nonce is not this session's"),
-    "bad-host": Code((422,), "no session of that centre can listen there"),
-    "not-first": Code((422,), "another copy of the session runs already"),
+    "bad-host": Code((422,), "no session of that centre can listen at that address"),
+    "not-first": Code((422,), "another copy of the session already runs"),
     "over": Code((422,), "the session is over or being stopped"),
     "too-many-requests": Code((429,), "the caller has too many requests at once; nothing was done, `Retry-After`"),
-    "fault": Code((500,), "something in the broker broke"),
+    "fault": Code((500,), "an internal error of the broker"),
     "bad-spec": Code((500,), "a file of the federation or of a centre is wrong"),
-    "centre-error": Code((502,), "trouble with a centre"),
-    "centre-rejected": Code((502,), "the centre said no, in its own words"),
+    "centre-error": Code((502,), "an error at a centre"),
+    "centre-rejected": Code((502,), "the centre refused; its own message is in the sentence"),
     "centre-garbled": Code((502,), "the centre's answer can't be read"),
     "centre-unreachable": Code((503,), "the centre could not be asked"),
-    "centre-denied": Code((503,), "the centre does not let the federation, or that account, in"),
+    "centre-denied": Code((503,), "the centre does not admit the federation, or that account"),
     "centre-silent": Code((503,), "a program at the centre did not answer in time"),
     "hub-away": Code((503,), "the hub could not be asked about the token"),
     "not-stored": Code((503,), "the broker's database can't be read or written now; nothing was changed"),
-    "overloaded": Code((503,), "the broker has more to do than it can now; nothing was done, `Retry-After`"),
+    "overloaded": Code((503,), "the broker is overloaded; nothing was done, `Retry-After`"),
 }
 CENTRES = ("centre-error", "centre-rejected", "centre-garbled", "centre-unreachable", "centre-denied", "centre-silent")
 PLACING = ("bad-option", "unknown-centre", "unknown-project", "no-project")
 
 
 def refuses(*codes: str) -> Json:
-    """For `openapi_extra` of a call: the codes of its own."""
+    """Returns the `openapi_extra` of a call with the codes of its own."""
     return {CODES: codes}
 
 
@@ -98,7 +97,7 @@ def schema_name(code: str) -> str:
 
 
 def schemas() -> dict[str, Json]:
-    """A schema for each code, by name: a problem with that code."""
+    """Returns a schema for each code, by name: a problem with that code."""
     base = Problem.model_json_schema()
     return {
         schema_name(code): {
@@ -110,7 +109,7 @@ def schemas() -> dict[str, Json]:
 
 
 def responses(codes: set[str]) -> dict[str, Json]:
-    """The `responses` of a call with these refusals, by status."""
+    """Returns the `responses` of a call with these refusals, by status."""
     found: dict[str, Json] = {}
     for status in sorted({status for code in codes for status in ALL[code].statuses}):
         here = [code for code in ALL if code in codes and status in ALL[code].statuses]

@@ -1,4 +1,4 @@
-"""The REST calls of statements: what each member gets or pays for a month, and what its people say to that."""
+"""The REST calls of statements: what each member gets or pays for a month, and the answers of its people."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ async def _wanted(period: Short = "", member: Short = "", book: Short = "", stat
 async def list_statements(
     fed: Fed, by: Reading, wanted: Annotated[dict[str, str], Depends(_wanted)], after: After = "", limit: Limit = PAGE
 ) -> Response:
-    """Newest first, without their lines: of the caller's members; operators: of all."""
+    """Lists statements, newest first, without their lines: those of the caller's members; for operators all."""
     found, following = await fed.settling.statements(by, wanted, after, limit)
     return answer({"statements": found, "next": following})
 
 
 @router.get("/statements/{period}/{book}/{member}", response_model=WholeStatement, openapi_extra=ONE)
 async def get_statement(name: Name, fed: Fed, by: Reading) -> Response:
-    """With its lines."""
+    """Returns a statement with its lines."""
     return answer(await fed.settling.statement(name, by))
 
 
@@ -48,23 +48,23 @@ async def get_statement(name: Name, fed: Fed, by: Reading) -> Response:
 async def list_statement_entries(
     name: Name, fed: Fed, by: Reading, after: Annotated[int, Query(ge=0, lt=INT64)] = 0
 ) -> Response:
-    """The entries that its lines add up, 500 at a time."""
+    """Lists the entries that a statement's lines are the sum of, 500 at a time."""
     return answer(await fed.settling.entries(name, by, after))
 
 
 @router.post("/statements/{period}/{book}/{member}/accept", response_model=WholeStatement, openapi_extra=ANSWERS)
 async def accept_statement(name: Name, fed: Fed, by: Reading, body: Answered) -> Response:
-    """By the member's people."""
+    """Accepts a statement in the name of a person of the member."""
     return answer(await fed.settling.answer(name, "accept", body.words, by))
 
 
 @router.post("/statements/{period}/{book}/{member}/dispute", response_model=WholeStatement, openapi_extra=ANSWERS)
 async def dispute_statement(name: Name, fed: Fed, by: Reading, body: Answered) -> Response:
-    """By the member's people, with words."""
+    """Disputes a statement in the name of a person of the member, with a reason."""
     return answer(await fed.settling.answer(name, "dispute", body.words, by))
 
 
 @router.post("/statements/{period}/{book}/{member}/settle", response_model=WholeStatement, openapi_extra=ANSWERS)
 async def settle_statement(name: Name, fed: Fed, by: Reading, body: Answered) -> Response:
-    """By an operator: paid; after a dispute with words of what was decided."""
+    """Settles a statement as an operator: it was paid; after a dispute with the decision."""
     return answer(await fed.settling.answer(name, "settle", body.words, by))

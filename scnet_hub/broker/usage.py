@@ -1,4 +1,4 @@
-"""The REST call of what was spent: one's own usage, a project's for who leads it, all for operators."""
+"""The REST call of what was spent: the caller's own usage; a project's for its PI and managers; all for operators."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ async def get_usage(
     after: Annotated[int, Query(ge=0, le=10**9)] = 0,
     limit: Annotated[int, Query(ge=1, le=LARGEST)] = PAGE,
 ) -> Response:
-    """By day, centre, person, session or charge; since this month began unless it says otherwise. Times without a zone
-    are the federation's."""
+    """Lists usage by day, centre, person, session or charge; by default since the start of this month. Times without a
+    zone are in the federation's zone."""
     question = Question(
         by=by, since=times[0], until=times[1], project=whose[0], person=whose[1], after=after, limit=limit
     )

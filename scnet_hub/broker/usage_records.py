@@ -1,5 +1,5 @@
-"""The REST calls of metering, for operators: records in suspense, a day's accounting pulled again, a centre's own
-records taken in."""
+"""The REST calls of usage records, for operators: records in suspense, the repeated pull of a day's accounting, and the
+intake of a centre's own records."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ async def list_suspense(
     after: Annotated[int, Query(ge=0, lt=INT64)] = 0,
     limit: Limit = PAGE,
 ) -> Response:
-    """Records that can't be charged, the oldest first, with the reason of each; `decided`: also those that an operator
-    decided about."""
+    """Lists records that can't be charged, the oldest first, with the reason of each; with `decided` also those that an
+    operator decided about."""
     found = [one for one in await fed.db.query(records.suspended, centre, not decided) if one.id > after]
     more = max(len(found) - limit, 0)
     listed = [_record(one) for one in found[:limit]]
@@ -54,7 +54,7 @@ async def decide_record(
     who: Operator,
     body: Annotated[Decide, Depends(BodyOf(Decide))],
 ) -> Response:
-    """Drops a record, or believes it: then it is charged all the same."""
+    """Drops a record, or believes it: then it is charged."""
     said = (body.decision, body.words, name_of(who))
     row = await fed.db.run(suspense_decisions.decide, number, *said, fed.pages, fed.clock())
     if row.session:
@@ -66,8 +66,8 @@ async def decide_record(
     "/centres/{centre}/usage-records/pull", response_model=Manifests, openapi_extra=refuses("unknown-centre", *CENTRES)
 )
 async def pull_records(centre: str, fed: Fed, who: Operator, body: Annotated[Pull, Depends(BodyOf(Pull))]) -> Response:
-    """Asks a centre's accounting again for a day, or the days up to another one; with what the records here lack
-    then."""
+    """Queries a centre's accounting again for a day, or for the days up to another day; answers which records are still
+    missing."""
     rows = await fed.accounting_pull.pull_days(centre, body.day, body.to or body.day)
     return answer({"manifests": [_manifest(one) for one in rows]})
 
@@ -77,7 +77,7 @@ async def take_events(fed: Fed, who: Operator, body: Annotated[Events, Depends(B
     """Takes in usage records that a centre exported as CloudEvents."""
     try:
         usages = [cloud_events.parse(line, source=f"event {number}")[0] for number, line in enumerate(body.events, 1)]
-    except SpecError as error:  # of who sent them, not of a page
+    except SpecError as error:  # the fault of the sender, not of a page
         raise BadOption(str(error), hint=error.hint) from error
     if strange := next((one.centre for one in usages if one.centre not in fed.centres), ""):
         raise BadOption(f"There is no centre {strange!r}.", hint="`scnet centres` lists them.")

@@ -1,4 +1,4 @@
-"""What runs in a notebook or beside it: the REST client, batch jobs, Dask clusters, panels."""
+"""The part that runs in a notebook or on a person's machine: the REST client, batch jobs, Dask clusters, panels."""
 
 from .rest import Client
 

@@ -1,7 +1,8 @@
-"""A batch job as its owner holds it: started by a list of words, waited for, its output followed, cancelled.
+"""A batch job for its owner: start it by a list of words, wait for it, follow its output, cancel it.
 
-It is a session of kind "batch": same placement, hold and metering as every other. The command line and the notebook
-both stand on `start` and `Job`. It speaks to the broker only; a broker that is away for a while is waited for.
+A batch job is a session of kind "batch", with the same placement, hold and metering as every other session. The command
+line and the notebook both use `start` and `Job`. This module talks to the broker only; if the broker is away for a
+while, it waits.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from . import job_files
 from .rest import Client
 
 Json = dict[str, Any]
-AWAY = ("broker-unreachable", "hub-away", "fault")  # codes of what passes by itself
-PATIENCE = 600.0  # seconds for which a broker may be away while a job is waited for
-RETRIES = (1.0, 2.0)  # seconds before a job is sent again
-LOOK = 30.0  # seconds: the longest that one question waits for news
-QUICK, SLOW = 1.0, 10.0  # seconds between looks at the output: while there is some, and while there is none
-WINDOW = 64 * 1024  # bytes of output that are asked for at once
+AWAY = ("broker-unreachable", "hub-away", "fault")  # codes of refusals that pass without action
+PATIENCE = 600.0  # seconds for which the broker may be away while a job is waited for
+RETRIES = (1.0, 2.0)  # seconds before a job is submitted again
+LOOK = 30.0  # seconds: the longest that one request waits for news
+QUICK, SLOW = 1.0, 10.0  # seconds between reads of the output: while there is new output, and while there is none
+WINDOW = 64 * 1024  # bytes of output that one request asks for
 INTERPRETERS = ("python", "bash", "sh", "Rscript", "julia")
-_QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*"|\\[^\n]""")  # what a shell leaves alone
+_QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*"|\\[^\n]""")  # characters that a shell does not change
 _SHELL = re.compile(r"[|&;<>()$`*?\[\]{}~#!\n]")
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 Say = Callable[[str], object]
@@ -48,10 +49,9 @@ def start(
     here: Path | None = None,
     **options: Any,
 ) -> Job:
-    """Starts a job. `files` are sent along, beside the program itself if it is a file in this folder; None sends
-    nothing. Without a name it gets one of its own. `options` are those of a session: cores, memory, gpus, walltime,
-    centre,
-    ..."""
+    """Starts a job. `files` are sent along, and the program itself too if it is a file in this folder; None sends no
+    files. A job without a name gets a unique name. `options` are those of a session: cores, memory, gpus, walltime,
+    centre, ..."""
     words = command(argv)
     folder = (here or Path()).absolute()
     if isinstance(files, str | os.PathLike):
@@ -69,8 +69,8 @@ def start(
 
 
 def command(argv: Any) -> list[str]:
-    """The words of a command as text; a string is split at its spaces as a shell does, quotes and all. Raises BadOption
-    for what only a shell could do."""
+    """Returns the words of a command as text; a string is split at its spaces like a shell does, with quotes. Raises
+    BadOption for words that need a shell."""
     try:
         words = split(argv) if isinstance(argv, str) else [os.fspath(word) for word in argv]
     except TypeError as error:
@@ -83,14 +83,16 @@ def command(argv: Any) -> list[str]:
 
 
 def split(line: str) -> list[str]:
-    """ "python train.py 'a b'" as three words. Raises BadOption where a shell would do more than split."""
+    """Splits "python train.py 'a b'" into three words. Raises BadOption where a shell would do more than split."""
     special = _SHELL.search(_QUOTED.sub("", line))
     if special:
         hint = (
-            f'For a shell, write ["bash", "-c", {line[:60]!r}]; to pass {special[0]!r} as it is, write the command '
+            f'For a shell, write ["bash", "-c", {line[:60]!r}]; to pass {special[0]!r} unchanged, write the command '
             "as a list of words."
         )
-        raise BadOption(f"The command has {special[0]!r}, which only a shell understands; none is started.", hint=hint)
+        raise BadOption(
+            f"The command has {special[0]!r}, which only a shell understands; no shell is started.", hint=hint
+        )
     try:
         words = shlex.split(line)
     except ValueError as error:
@@ -106,7 +108,7 @@ def split(line: str) -> list[str]:
 
 
 def name_for(argv: Sequence[str]) -> str:
-    """A readable name that is no other's: ["python", "src/train.py"] → "train-k3x9fa"."""
+    """Returns a readable and unique name: ["python", "src/train.py"] → "train-k3x9fa"."""
     words = argv[1:] if Path(argv[0]).name.rstrip("0123456789.") in INTERPRETERS else []
     script = next((word for word in words if re.fullmatch(r"[^-].*\.[A-Za-z]{1,3}", word)), argv[0])
     stem = re.sub(r"[^A-Za-z0-9_]+", "-", Path(script).stem[:40], flags=re.ASCII).strip("-") or "job"
@@ -114,8 +116,8 @@ def name_for(argv: Sequence[str]) -> str:
 
 
 def submit(client: Client, wanted: Json) -> tuple[Json, bool]:
-    """The session, and whether it is new. A broker that does not answer is asked again: the same name finds the same
-    job, so a lost answer starts nothing twice."""
+    """Submits a job; returns the session, and whether it is new. Repeats the call if the broker does not answer: the
+    same name finds the same job, so a lost answer starts no job twice."""
     pauses = iter(RETRIES)
     while True:
         try:
@@ -124,17 +126,16 @@ def submit(client: Client, wanted: Json) -> tuple[Json, bool]:
             if error.code != "broker-unreachable":
                 raise
             if (pause := next(pauses, None)) is None:
-                error.hint = (
-                    f"{error.hint} If the job was taken after all, `scnet jobs` shows it as {wanted['name']}.".strip()
-                )
+                found = f"If the broker has accepted the job nevertheless, `scnet jobs` shows it as {wanted['name']}."
+                error.hint = f"{error.hint} {found}".strip()
                 raise
             time.sleep(pause)
 
 
 class Job:
-    """One batch job. `session` is what the broker last said of it (docs/reference/rest.md); `new` is False if a job of
-    that name was live already; `sent` are the files that went along, `left` words of the command that name files which
-    did not."""
+    """One batch job. `session` is the last answer of the broker (docs/reference/rest.md); `new` is False if a job of
+    that name was already live; `sent` are the files that were sent along, `left` words of the command that name files
+    which were not sent."""
 
     def __init__(
         self, client: Client, session: Json, *, new: bool = True, sent: Sequence[str] = (), left: Sequence[str] = ()
@@ -156,22 +157,22 @@ class Job:
 
     @property
     def why(self) -> str:
-        """Why it went to that centre."""
+        """Returns why the job was placed at that centre."""
         return str(self.session["why"])
 
     @property
     def state(self) -> str:
-        """How it is now; asks the broker until it has ended."""
+        """Returns the job's current state; asks the broker until the job has ended."""
         return outcome(self.refresh().session)
 
     @property
     def ok(self) -> bool | None:
-        """Whether its program ended with exit code 0; None until it has ended."""
+        """Returns whether the program ended with exit code 0; None until the job has ended."""
         return None if self.session["live"] else succeeded(self.session)
 
     @property
     def reason(self) -> str:
-        """Why it ended, or what it waits for."""
+        """Returns why the job ended, or what it waits for."""
         one = self.session
         return (
             str(one["reason"] or "")
@@ -181,25 +182,25 @@ class Job:
 
     @property
     def exit_code(self) -> int | None:
-        """Its program's exit code, 128 + N for signal N; None until its centre's usage record says it."""
+        """Returns the program's exit code, 128 + N for signal N; None until the centre's usage record has it."""
         return endings.exit_code(self.session)
 
     def refresh(self) -> Job:
-        """Asks the broker, unless nothing can change any more."""
+        """Asks the broker for the current state, unless the state is final."""
         if self.session["state"] != CHARGED:
             self.session = self.client.session(self.id)
         return self
 
     def wait(self, timeout: float | None = None) -> Job:
-        """Returns itself when it has ended, well or not (see `ok`, `reason`). After `timeout` seconds: TimeoutError; it
-        runs on."""
+        """Waits until the job has ended, successfully or not (see `ok`, `reason`); returns the job. Raises TimeoutError
+        after `timeout` seconds; the job continues."""
         end = None if timeout is None else time.monotonic() + timeout
         for _ in self.news(lambda: LOOK, end):
             pass
         return self
 
     def follow(self, write: Say = lambda text: print(text, end="", flush=True), note: Say | None = None) -> Job:
-        """Writes its output as it comes, until it has ended. `note` gets what the broker says of it meanwhile."""
+        """Writes the job's output as it grows, until the job has ended. `note` gets the broker's events meanwhile."""
         output, said = Output(), len(self.session.get("events") or ())
         for session in self.news(lambda: output.pause if running(self.session) else LOOK):
             for event in (session.get("events") or ())[said:]:
@@ -212,15 +213,15 @@ class Job:
         return self
 
     def news(self, pause: Callable[[], float], end: float | None = None) -> Iterator[Json]:
-        """Its session now, whenever it changed, and after each pause (seconds) at the latest; the last one has ended.
-        Raises TimeoutError at `end` (monotonic seconds)."""
+        """Yields the session now, after each change, and after each pause (seconds) at the latest; the last session has
+        ended. Raises TimeoutError at `end` (monotonic seconds)."""
         yield self.session
         silent = 0.0
         while self.session["live"]:
             left = LOOK if end is None else end - time.monotonic()
             if left <= 0:
                 raise TimeoutError(
-                    f"Job {self.id} ({self.name}) has not ended: it is {outcome(self.session)}, and goes on."
+                    f"Job {self.id} ({self.name}) has not ended: it is {outcome(self.session)}, and continues."
                 )
             try:
                 self.session = self.client.session(self.id, wait=min(pause(), left, LOOK), seen=self.session["version"])
@@ -234,7 +235,7 @@ class Job:
             yield self.session
 
     def _window(self) -> str:
-        """The end of its output as far as it can be had now."""
+        """Returns the end of the output, as far as it is available now."""
         if self.session["live"] and not running(self.session):
             return ""
         try:
@@ -245,11 +246,11 @@ class Job:
             return ""
 
     def log(self, size: int = 0) -> str:
-        """The end of its output: the last `size` bytes, or as many as the broker gives."""
+        """Returns the end of the output: the last `size` bytes, or as many as the broker gives."""
         return self.client.log(self.id, size=size)
 
     def cancel(self) -> Job:
-        """Asks its centre to stop it; "stopping" until the centre confirms. Harmless to repeat."""
+        """Asks the centre to stop the job, which is "stopping" until the centre confirms. Safe to repeat."""
         self.session = {**self.session, **self.client.stop(self.id)}
         return self
 
@@ -258,7 +259,7 @@ class Job:
         return f"<Job {self.name} {self.id} at {self.centre or 'no centre'}: {outcome(self.session)}{reason}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """A live view where the notebook has widgets; what stays in a saved notebook is the view's snapshot."""
+        """Returns a live view if the notebook has widgets; a saved notebook keeps the view's snapshot."""
         try:
             from .panels import job_view
 
@@ -269,7 +270,7 @@ class Job:
         return {**data, "text/plain": repr(self)}, metadata
 
     def _repr_html_(self) -> str:
-        """One line, as things are now; as they were last known if the broker can't say."""
+        """Returns one line about the current state, or about the last known state if the broker can't be asked."""
         try:
             self.refresh()
             unsure = ""
@@ -287,27 +288,27 @@ class Job:
 
 
 class Output:
-    """A growing text of which only the end can be seen: gives out each whole line once. `pause` is how long (seconds)
-    to leave it alone: longer while nothing comes."""
+    """A growing text of which only the end is visible: returns each whole line once. `pause` is the time in seconds
+    until the next read: longer while nothing is added."""
 
     def __init__(self) -> None:
         self._seen = self._part = ""
         self.pause = QUICK
 
     def take(self, window: str, *, ended: bool = False) -> str:
-        """The whole lines that are new in `window`; once it has `ended`, all that is left."""
-        window = window if ended else window.rstrip("\ufffd")  # half a letter: the rest comes
+        """Returns the whole lines that are new in `window`; once the job has `ended`, the rest."""
+        window = window if ended else window.rstrip("\ufffd")  # half a character: the rest follows
         fresh = news(self._seen, window) if window else ""
         self._seen = window or self._seen
         self.pause = QUICK if fresh else min(self.pause * 1.5, SLOW)
-        text = re.sub("\r\n|\r(?=[^\n])", "\n", self._part + fresh)  # a last \r may get its \n yet
+        text = re.sub("\r\n|\r(?=[^\n])", "\n", self._part + fresh)  # a last \r may still get its \n
         cut = len(text) if ended else text.rfind("\n") + 1
         self._part = text[cut:]
         return text[:cut]
 
 
 def news(before: str, now: str) -> str:
-    """What `now` has after `before`, both being the ends of one growing text, perhaps cut within a letter."""
+    """Returns what `now` has after `before`; both are the ends of one growing text, perhaps cut within a character."""
     if now.startswith(before):
         return now[len(before) :]
     now = now.lstrip("\ufffd")
@@ -328,12 +329,13 @@ def running(session: Json) -> bool:
 
 
 def _rest(text: str) -> list[str]:
-    """All lines but the first."""
+    """Returns all lines except the first."""
     return text.splitlines()[1:]
 
 
 def cost(session: Json) -> str:
-    """Credits: what was charged; before that the estimate so far, marked as one; "-" for nothing yet."""
+    """Returns the cost in credits: the charge; before the charge the estimate so far, marked as an estimate; "-"
+    without either."""
     if session["charged"] is not None:
         return format_number(session["charged"])
     return f"~{format_number(session['in_flight'])}" if session["in_flight"] else "-"

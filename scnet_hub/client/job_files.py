@@ -1,8 +1,9 @@
-"""The small files that travel with a batch job: found here, named as the job will see them, packed for the request.
+"""Packs the small files that travel with a batch job: finds them, names them as the job will see them, and packs them
+for the request.
 
-A job may run where this folder does not exist. What is sent lies there under the same relative name, so that the
-command's words mean the same. Nothing here knows the broker; it checks names again, and the job's first process once
-more.
+A job may run where this folder does not exist. The sent files lie there under the same relative names, so that the
+command's words keep their meaning. This module does not know the broker, which checks the names again; the job's first
+process checks them once more.
 """
 
 from __future__ import annotations
@@ -17,20 +18,21 @@ from typing import Any
 from ..errors import BadOption
 from ..units import format_memory
 
-LIMIT = 128 * 1024  # bytes in all, as the broker takes them
-ELSEWHERE = "Put it into your home at the centre and name it there by its path, or send a smaller file."
+LIMIT = 128 * 1024  # bytes in total that the broker accepts
+ELSEWHERE = "Put it into your home at the centre and give its path there, or send a smaller file."
 
 
 def program(argv: Sequence[str], here: Path) -> str:
-    """The first word of a command that names a file in this folder: `python train.py` → "train.py"; "" if none does."""
+    """Returns the first word of a command that names a file in this folder: `python train.py` → "train.py"; "" if there
+    is none."""
     words = (
         argv[1:] if shutil.which(argv[0]) and "/" not in argv[0] else argv
-    )  # `python` is not a file of that name here
+    )  # `python` is not the name of a file here
     return next((word for word in words if _is_inside(word, here)), "")
 
 
 def left_here(argv: Sequence[str], names: Iterable[str], here: Path) -> list[str]:
-    """Words that name a file here which is not sent: where the job runs, they may name nothing."""
+    """Returns the words that name a file here which is not sent: where the job runs, such files may not exist."""
     sent = set(names)
     return [
         word for word in dict.fromkeys(argv) if _is_relative_file(word, here) and os.path.normpath(word) not in sent
@@ -38,20 +40,22 @@ def left_here(argv: Sequence[str], names: Iterable[str], here: Path) -> list[str
 
 
 def gather(paths: Iterable[str | os.PathLike[str]], here: Path) -> dict[str, bytes]:
-    """What the files hold, by the name that the job will see: relative to this folder, or the bare name of a file
-    outside it. Raises BadOption for what is no readable file, and over 128 KiB in all."""
+    """Reads the files, by the name that the job will see: relative to this folder, or the bare name of a file outside
+    it. Raises BadOption for paths that are not readable files, and for more than 128 KiB in total."""
     found: dict[str, bytes] = {}
     origins: dict[str, str] = {}
     for path in (here / _text(each) for each in paths):
         name, origin = _name(path, here), os.path.realpath(path)
         if origins.setdefault(name, origin) != origin:
-            raise BadOption(f"Two files would both be {name!r} in the job's folder: {origins[name]} and {origin}.")
+            raise BadOption(
+                f"Two files would have the name {name!r} in the job's folder: {origins[name]} and {origin}."
+            )
         found[name] = _read(path, LIMIT - sum(len(data) for other, data in found.items() if other != name))
     return found
 
 
 def packed(files: Mapping[str, bytes]) -> dict[str, str]:
-    """As the broker wants them."""
+    """Encodes the files for the broker."""
     return {name: base64.b64encode(data).decode() for name, data in files.items()}
 
 
@@ -62,14 +66,14 @@ def _is_inside(word: str, here: Path) -> bool:
 def _is_relative_file(word: str, here: Path) -> bool:
     try:
         return bool(word) and not word.startswith("-") and not os.path.isabs(word) and (here / word).is_file()
-    except (OSError, ValueError):  # a name that no file can have: too long, with a NUL
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL
         return False
 
 
 def _text(path: Any) -> str:
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
-        raise BadOption(f"files: {str(path)[:40]!r} is no path.")
+        raise BadOption(f"files: {str(path)[:40]!r} is not a path.")
     return text
 
 
@@ -79,13 +83,15 @@ def _name(path: Path, here: Path) -> str:
 
 
 def _read(path: Path, room: int) -> bytes:
-    """At most `room` bytes; more is refused, without reading it."""
+    """Reads at most `room` bytes; refuses a larger file without reading it whole."""
     try:
         if path.is_dir():
             raise BadOption(f"{path} is a folder.", hint="Pack it (`tar czf inputs.tar.gz ...`) and send that.")
         if not path.is_file():
             raise BadOption(
-                f"{path} is not there." if not path.exists() else f"{path} is not a file that could be sent."
+                f"{path} does not exist."
+                if not path.exists()
+                else f"{path} is not a regular file, so it can't be sent."
             )
         with path.open("rb") as file:
             data = file.read(room + 1)
@@ -94,6 +100,6 @@ def _read(path: Path, room: int) -> bytes:
     if len(data) > room:
         size = format_memory(path.stat().st_size)
         raise BadOption(
-            f"{path} ({size}) is too large: files sent along may be {LIMIT // 1024} KiB in all.", hint=ELSEWHERE
+            f"{path} ({size}) is too large: the files of a job may have {LIMIT // 1024} KiB in total.", hint=ELSEWHERE
         )
     return data

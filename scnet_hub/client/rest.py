@@ -1,9 +1,9 @@
-"""The broker's REST as Python calls: what notebooks, panels, Dask and the command line use.
+"""The broker's REST as Python calls, for notebooks, panels, Dask and the command line.
 
-It finds the broker by itself: `SCNET_API_URL` and a token from `SCNET_TOKEN` or `JUPYTERHUB_API_TOKEN` (every session
-has both, and `SCNET_API_HOST`: the name by which the hub's proxy knows the broker), else the 0600 file `client.json` in
-`SCNET_HOME` or `./.scnet` that `scnet demo` writes. Answers are the JSON of docs/reference/rest.md; refusals come back
-as the exceptions of `errors.py`. It imports nothing of the hub's side.
+The client finds the broker: `SCNET_API_URL` and a token from `SCNET_TOKEN` or `JUPYTERHUB_API_TOKEN` (every session has
+both, and `SCNET_API_HOST`: the name by which the hub's proxy knows the broker), else the 0600 file `client.json` in
+`SCNET_HOME` or `./.scnet`, which `scnet demo` writes. Answers are the JSON of docs/reference/rest.md; refusals are
+raised as the exceptions of `errors.py`. This module imports nothing of the hub's side.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Json = dict[str, Any]
 
 
 def state_dir() -> Path:
-    """Where this installation keeps its state: `SCNET_HOME`, else `.scnet` in the current folder."""
+    """Returns the folder of this installation's state: `SCNET_HOME`, else `.scnet` in the current folder."""
     return Path(os.environ.get("SCNET_HOME") or ".scnet").resolve()
 
 
 def find_broker() -> tuple[str, str]:
-    """(API address, token) of the broker this process should talk to. Raises BrokerError saying what to set."""
+    """Returns (API address, token) of the broker that this process uses. Raises BrokerError, which says what to set."""
     url, token = (
         os.environ.get("SCNET_API_URL", ""),
         os.environ.get("SCNET_TOKEN") or os.environ.get("JUPYTERHUB_API_TOKEN", ""),
@@ -45,15 +45,15 @@ def find_broker() -> tuple[str, str]:
         return url or saved["url"], token or saved["token"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BrokerError(
-            "No SCNet Hub found: this is not one of its sessions, and there is no client.json here.",
+            "No SCNet Hub found: this process is not in one of its sessions, and there is no client.json here.",
             hint=f"Start one with `scnet demo`, or set SCNET_API_URL and SCNET_TOKEN (looked for {path}).",
             code="no-broker",
         ) from error
 
 
 class Client:
-    """One HTTP connection pool to one broker. Thread-safe, as httpx.Client is. A call that the broker puts off (429 or
-    503 with Retry-After: nothing was done) is sent again after that time, at most twice."""
+    """One HTTP connection pool to one broker. Thread-safe, like httpx.Client. A call that the broker postpones (429 or
+    503 with Retry-After: nothing was done) is repeated after that time, at most twice."""
 
     def __init__(
         self,
@@ -94,7 +94,8 @@ class Client:
     def call(
         self, method: str, path: str, *, timeout: float | None = None, json: Json | None = None, **kwargs: Any
     ) -> Json:
-        """One call; raises the error that the broker's problem document names, or BrokerError if there is no answer."""
+        """Makes one call; raises the error that the broker's problem document names, or BrokerError if there is no
+        answer."""
         body: Json = self._answer(method, path, timeout=timeout, json=json, **kwargs).json()
         return body
 
@@ -119,7 +120,7 @@ class Client:
         raise from_problem(_problem(answer))
 
     def download(self, path: str, *, params: Json | None = None, timeout: float = 3600) -> Iterator[bytes]:
-        """A file of the broker's, part by part, however large; raises as `call` does before the first part."""
+        """Yields a file of the broker part by part, however large; raises like `call`, before the first part."""
         try:
             with self._http.stream("GET", path, params=params, timeout=timeout) as answer:
                 if not answer.is_success:
@@ -133,7 +134,10 @@ class Client:
 
     def _hint(self) -> str:
         if os.environ.get("SCNET_API_URL") or not (state_dir() / "client.json").exists():
-            return "Running sessions are not affected. Try again in a minute; if it stays so, tell the operators."
+            return (
+                "Running sessions are not affected. Try again in a minute; if the broker still does not answer, "
+                "tell the operators."
+            )
         return f"Is the demo running? Start it with `make demo`; its logs are in {state_dir() / 'logs'}."
 
     def me(self) -> Json:
@@ -143,24 +147,24 @@ class Client:
         return list(self.listed("centres", "centres")["centres"])
 
     def place(self, **options: Any) -> Json:
-        """Where a session with these options would go now, and why; starts nothing."""
+        """Returns where a session with these options would be placed now, and why; starts nothing."""
         return self.call("POST", "placements", json=options)
 
     def explain(self, wanted: str) -> Json:
-        """Why a session is where it is, or why a start was refused, by the id of either; the sentences are its
+        """Explains why a session is where it is, or why a start was refused, by the id of either; the sentences are in
         `words`."""
         return self.call("GET", f"decisions/{_segment(wanted)}")
 
     def replay(self, wanted: str, *, policy: str = "") -> Json:
-        """That decision once more from what was known then, by the policy of that name (its own)."""
+        """Repeats that decision from its recorded inputs, by the policy of that name (default: its own)."""
         return self.call("GET", f"decisions/{_segment(wanted)}/replay", params={"policy": policy} if policy else {})
 
     def submit(self, **options: Any) -> Json:
-        """The live session of that kind and name, or a new one."""
+        """Returns the live session of that kind and name, or a new session."""
         return self.submit_new(**options)[0]
 
     def submit_new(self, **options: Any) -> tuple[Json, bool]:
-        """The same, and whether it is new."""
+        """Returns the same session, and whether it is new."""
         answer = self._answer("POST", "sessions", json=options)
         return answer.json(), answer.status_code == 201
 
@@ -168,12 +172,12 @@ class Client:
         return list(self.session_list(all=all)["sessions"])
 
     def session_list(self, *, all: bool = False, kind: str = "") -> Json:
-        """The whole list with its `as_of`, asked for page by page."""
+        """Returns the whole list with its `as_of`, read page by page."""
         params: Json = ({"all": 1} if all else {}) | ({"kind": kind} if kind else {})
         return self.listed("sessions", "sessions", params=params)
 
     def listed(self, path: str, *rows: str, params: Json | None = None, timeout: float | None = None) -> Json:
-        """A list's answer whose `rows` are those of all its pages."""
+        """Returns a list's answer whose `rows` are those of all its pages."""
         asked = params or {}
         document = self.call("GET", path, params=asked, timeout=timeout)
         while (after := document.get("next")) is not None:
@@ -182,7 +186,7 @@ class Client:
         return document
 
     def session(self, session_id: str, *, wait: float = 0, seen: int = -1) -> Json:
-        """One session; with `wait` seconds, as soon as its version differs from `seen`."""
+        """Returns one session; with `wait` seconds, as soon as its version differs from `seen`."""
         params = {"wait": wait, "seen": seen} if wait else {}
         return self.call("GET", f"sessions/{_segment(session_id)}", params=params, timeout=wait + 30)
 
@@ -190,7 +194,8 @@ class Client:
         return self.call("DELETE", f"sessions/{_segment(session_id)}")
 
     def log(self, session_id: str, *, size: int = 0) -> str:
-        """The end of a session's output: its last `size` bytes, as many as the broker gives (0: its usual 4000)."""
+        """Returns the end of a session's output: its last `size` bytes, as many as the broker gives (0: its default of
+        4000)."""
         return str(
             self.call("GET", f"sessions/{_segment(session_id)}/log", params={"size": size} if size else {})["log"]
         )
@@ -199,38 +204,40 @@ class Client:
         return list(self.listed("balances", "balances")["balances"])
 
     def usage(self, **asked: str) -> Json:
-        """What was used: `by` day, centre, session, person or charge; of a `project`, a `person`, `since` and `until`
-        days."""
+        """Returns usage `by` day, centre, session, person or charge; of a `project`, a `person`, from `since` to
+        `until` (days)."""
         return self.listed("usage", "rows", params={name: value for name, value in asked.items() if value})
 
     def entries(self, project: str, *, after: int = 0) -> list[Json]:
-        """The newest entries of a project, a hundred of them; older than the entry of the id `after`, if given."""
+        """Returns the newest hundred entries of a project; entries older than the entry `after`, if given."""
         params: Json = {"project": project} | ({"after": after} if after else {})
         return list(self.call("GET", "entries", params=params)["entries"])
 
 
 def _trusted() -> ssl.SSLContext | bool:
-    """Whose certificates count: the usual authorities, or those that SSL_CERT_FILE names, as for other programs."""
+    """Returns the trusted certificates: the usual authorities, or those that SSL_CERT_FILE names, as for other
+    programs."""
     own = os.environ.get("SSL_CERT_FILE")
     if not own:
         return True
     try:
         return ssl.create_default_context(cafile=own)
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # ssl.SSLError is a subclass
         raise BrokerError(
-            f"SSL_CERT_FILE names {own}, which can't be read as certificates: {error.strerror or error}.",
-            hint="Set it to a file of certificates in PEM, or unset it.",
+            f"SSL_CERT_FILE names {own}, which does not hold readable certificates: {error.strerror or error}.",
+            hint="Set it to a PEM file of certificates, or unset it.",
             code="bad-certificates",
         ) from error
 
 
 def _body(document: Json) -> bytes:
-    """A request's JSON. Raises BadOption for what has no place in JSON: a date, not-a-number, half a surrogate pair."""
+    """Returns a request's JSON. Raises BadOption for values that JSON can't hold: a date, NaN, an unpaired
+    surrogate."""
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise BadOption(
-            f"This can't be sent: {error}.", hint="Options are text and whole numbers, argv is a list of text."
+            f"The request can't be sent: {error}.", hint="Options are text and integers, argv is a list of text."
         ) from error
 
 
@@ -250,13 +257,13 @@ def _problem(answer: httpx.Response) -> Json:
     if answer.status_code in (401, 403):
         return {
             "code": "bad-token",
-            "title": "The hub does not accept this token: it expired, was revoked or lacks the scope.",
-            "hint": "Restart your server from the hub's page, or ask for a new token there.",
+            "title": "The hub does not accept this token: it has expired, was revoked or lacks the scope.",
+            "hint": "Restart your server on the hub's page, or create a new token there.",
         }
     return {
         "code": "broker-unreachable",
-        "title": f"The broker answered {answer.status_code} without a reason.",
-        "hint": "It may be restarting: try again in a minute.",
+        "title": f"The broker answered {answer.status_code} without an explanation.",
+        "hint": "The broker may be restarting: try again in a minute.",
     }
 
 
@@ -267,7 +274,7 @@ _shared: dict[int, Client] = {}
 
 
 def shared_client() -> Client:
-    """This process's client (a forked child makes its own). Raises BrokerError if there is no broker to be found."""
+    """Returns this process's client (a forked child makes its own). Raises BrokerError if no broker is found."""
     with _lock:
         if os.getpid() not in _shared:
             _shared[os.getpid()] = Client()

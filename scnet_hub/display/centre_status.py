@@ -1,7 +1,8 @@
-"""How a centre stands, in words made from its document of docs/reference/rest.md: what fails there since when, what it
-announces; and how fast a project spends.
+"""Describes a centre in words made from its document of docs/reference/rest.md: what fails since when, and what the
+centre announces; and how fast a project spends.
 
-Words only, for every client alike: start page, panel and command line say the same. Reads no clock and asks nobody.
+Words only, for every client alike: start page, panel and command line say the same. Pure: reads no clock and makes no
+calls.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ Facts = Mapping[str, Any]
 
 
 def failing(centre: Facts) -> Facts | None:
-    """The first hop that fails: those behind it can't be judged."""
+    """Returns the first hop that fails: the hops behind it can't be judged."""
     return next((hop for hop in centre.get("hops") or () if not hop["ok"]), None)
 
 
 def trouble(centre: Facts) -> str:
-    """ "scheduler fails since 23 Nov 14:02 UTC"; "" where nothing is known to fail."""
+    """Returns "scheduler failing since 23 Nov 14:02 UTC"; "" if no hop is known to fail."""
     hop = failing(centre)
-    return f"{hop['name']} fails since {minute(hop['since'])}" if hop else ""
+    return f"{hop['name']} failing since {minute(hop['since'])}" if hop else ""
 
 
 def why(centre: Facts) -> str:
-    """What is wrong with it, with the failing hop and its own words where they are known; "" if nothing is."""
+    """Returns why the centre is not up, with the failing hop and its own message if they are known; "" if the centre is
+    up."""
     hop = failing(centre)
     return f"{trouble(centre)}: {hop['why']}" if hop else str(centre.get("why") or "")
 
 
 def told(centre: Facts) -> list[str]:
-    """What the centre announces, now and soon, and its maintenance; a line each."""
+    """Returns what the centre announces, now and soon, and its maintenance; a line each."""
     return [
         *(_announced(one) for one in centre.get("announcements") or ()),
         *(_closed(one) for one in centre.get("maintenance") or ()),
@@ -51,12 +53,12 @@ def _closed(one: Facts) -> str:
 
 
 def warned(session: Facts) -> list[str]:
-    """What the person of a live session should know of it now; a line each."""
+    """Returns what the owner of a live session should know now; a line each."""
     return [str(one["message"]) for one in session.get("warnings") or ()] if session.get("live") else []
 
 
 def pace(project: Facts) -> str:
-    """How fast it spends, and until when that lasts; "" from a broker that does not say."""
+    """Returns how fast the project spends, and until when its credits last; "" if the broker does not report it."""
     if "burn_rate" not in project:
         return ""
     return f"{_week(project)}.{_now(project)}"
@@ -65,33 +67,34 @@ def pace(project: Facts) -> str:
 def _week(project: Facts) -> str:
     rate = project["burn_rate"]
     if rate is None:
-        return "how fast it spends is not known yet: that takes more than a day of use"
+        return "the rate of spending is not known yet: it needs more than a day of use"
     if not rate:
-        return "nothing was spent in the last week"
+        return "no credits were spent in the last week"
     lasts = (
-        f"runs out on {project['runs_out_at'][:10]} at this rate"
+        f"credits run out on {project['runs_out_at'][:10]} at this rate"
         if project["runs_out_at"]
-        else "lasts for years at this rate"
+        else "credits last for years at this rate"
     )
     return f"{format_number(rate)} credits a day over the last week; {lasts}"
 
 
 def _now(project: Facts) -> str:
-    """The other outlook: of what runs at this moment."""
+    """Returns the other outlook: if everything that runs at this moment continues."""
     if not project["per_hour"]:
         return ""
     until = project.get("runs_out_now_at")
     lasts = f"until {minute(until)}" if until else "for years"
-    return f" Now {format_number(project['per_hour'])} an hour, which lasts {lasts} if all of it runs on."
+    return f" Now {format_number(project['per_hour'])} an hour, which lasts {lasts} if all running sessions continue."
 
 
 def mine(project: Facts) -> str:
-    """What a member with a cap may spend of it: "you may spend 12.00 of your 40.00"; "" without a cap."""
+    """Returns what a member with a cap may spend: "you may spend 12.00 of your 40.00 credits"; "" without a cap."""
     own = project.get("own")
     return f"you may spend {format_number(own['available'])} of your {format_number(own['cap'])} credits" if own else ""
 
 
 def available(project: Facts) -> float:
-    """What the person who asks may spend of it: the project's, or the rest of their own cap where that is less."""
+    """Returns what the caller may spend: the project's available credits, or the rest of the caller's cap if that is
+    less."""
     own = project.get("own")
     return float(own["available"] if own else project.get("available") or 0)

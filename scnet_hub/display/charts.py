@@ -1,7 +1,8 @@
-"""Two small charts as SVG for an HTML page: bars by day, and what is left over time; they say in words what they show.
+"""Draws two small charts as SVG for an HTML page: bars by day, and the balance over time. Each also says its content in
+words.
 
-They take the page's colours by CSS variables, so they hold in dark mode and in print, and need no script: that is why
-they are no library's (pygal, the lightest one, brings a style sheet of its own and a script).
+The charts take the page's colours by CSS variables, so they work in dark mode and in print, and they need no script.
+This is why they come from no library: pygal, the lightest, brings a style sheet and a script of its own.
 
     --chart-bar      what is counted            --chart-soft   an estimate beside it
     --chart-line     the grid                   text is in the colour of the text around
@@ -17,7 +18,7 @@ from html import escape
 
 HEIGHT = 190
 LEFT, RIGHT, TOP, BOTTOM = 52, 10, 12, 26
-LABEL = 62  # so wide is a label of the time axis, with what is around it
+LABEL = 62  # the width of a label of the time axis, with its margins
 MONTHS = 200  # days, over which the time axis counts in months
 STEPS = (1, 2, 2.5, 5, 10)
 BAR, SOFT, LINE = "fill:var(--chart-bar,#0b6b78)", "fill:var(--chart-soft,#8cc3ca)", "stroke:var(--chart-line,#d5dce0)"
@@ -26,7 +27,7 @@ INK = "stroke:var(--chart-bar,#0b6b78)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One day; `soft` stands on top of `value`."""
+    """One day; `soft` is drawn on top of `value`."""
 
     label: str
     value: float
@@ -36,17 +37,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """So much was, or will be, left at that moment."""
+    """The amount that was, or will be, left at that moment."""
 
     at: datetime
     value: float
-    mark: str = ""  # what happens there, in words
+    mark: str = ""  # what happens at that moment, in words
 
 
 def bars(
     title: str, description: str, shown: Sequence[Bar], *, name: str = "chart", width: int = 960, height: int = HEIGHT
 ) -> str:
-    """A bar a day; "" without any. `name` is the chart's own on its page."""
+    """Draws a bar a day; returns "" without any bars. `name` identifies the chart on its page."""
     if not shown:
         return ""
     most, step = scale(max(max(one.value, 0) + max(one.soft, 0) for one in shown))
@@ -87,7 +88,8 @@ def left_over(
     name: str = "left",
     width: int = 960,
 ) -> str:
-    """What was left, and dashed what will be; each point of `ahead` with a mark is named. "" without any past."""
+    """Draws the balance: solid for the past, dashed for the future; each point of `ahead` that has a mark is labelled.
+    Returns "" without a past."""
     points = [*past, *ahead]
     if not past or points[0].at >= points[-1].at:
         return ""
@@ -123,8 +125,8 @@ def left_over(
 
 
 def _dates(first: datetime, last: datetime, zone: tzinfo, width: int) -> list[tuple[datetime, str]]:
-    """Beginnings of days there, or where they would be too many of months, with their labels; where none is between:
-    the first moment."""
+    """Returns the beginnings of days between the two times, or of months if there are too many days, with their labels;
+    if there are none, the first moment."""
     most = max(2, int((width - LEFT - RIGHT) / (LABEL * 1.8)))
     begin, end = first.astimezone(zone).date(), last.astimezone(zone).date()
     years = (end - begin).days > MONTHS
@@ -141,12 +143,12 @@ def _dates(first: datetime, last: datetime, zone: tzinfo, width: int) -> list[tu
 
 
 def day(at: date, *, years: bool = False) -> str:
-    """ "3 Nov", or with `years` "Nov 2026"."""
+    """Returns "3 Nov", or with `years` "Nov 2026"."""
     return f"{at:%b %Y}" if years else f"{at.day} {at:%b}"
 
 
 def scale(most: float) -> tuple[float, float]:
-    """(the top of the axis, the step of its grid): round numbers, three or four steps."""
+    """Returns (the top of the axis, the step of its grid): round numbers, three or four steps."""
     if not most > 0:
         return 1.0, 0.5
     least = most / 4
@@ -156,7 +158,7 @@ def scale(most: float) -> tuple[float, float]:
 
 
 def number(value: float) -> str:
-    """As short as it can be said: "2.5", "1,200", "0.04", "3 M"."""
+    """Returns the number in its shortest form: "2.5", "1,200", "0.04", "3 M"."""
     for size, word in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
         if abs(value) >= size:
             value, end = value / (size if size > 1e4 else 1e3), word

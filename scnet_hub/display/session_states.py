@@ -1,8 +1,8 @@
-"""The states of a session, each with its word, icon, tone and progress, and whether the session is live in it.
+"""Defines the states of a session, each with its word, icon, tone and progress, and whether the session is live in it.
 
-This is the one table of them, for the lifecycle, the broker's documents, pages, panels and commands. How a session
-moves from state to state is decided by `domain/sessions/lifecycle.py`. Reads the session document of
-docs/reference/rest.md and asks nobody.
+This is the only table of the states, for the lifecycle, the broker's documents, pages, panels and commands.
+`domain/sessions/lifecycle.py` decides how a session moves from state to state. Reads the session document of
+docs/reference/rest.md and makes no calls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GOOD, WAIT, WARN, BAD, IDLE = "good", "wait", "warn", "bad", "idle"  # tones
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a state is shown: icon and word say the same as the tone does by its colour."""
+    """How a state is shown: icon and word say the same as the tone's colour."""
 
     tone: str
     icon: str
@@ -28,8 +28,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One state. `progress` is a percentage of the start. `on_node`: its job has a node; `starts`: it leads to READY
-    without a further word of the person."""
+    """One state. `progress` is a percentage of the start. `on_node`: the job has a node; `starts`: the state leads to
+    READY without further action of the person."""
 
     name: str
     look: Look
@@ -56,9 +56,9 @@ WITHOUT_NODE = tuple(state.name for state in TABLE if state.starts and not state
 ON_NODE = tuple(state.name for state in TABLE if state.on_node)
 MOVING = tuple(
     state.name for state in TABLE if state.live and state.look.tone == WAIT
-)  # another state follows by itself
+)  # another state follows without further action
 
-# How an ended session is shown, by its outcome; and a state that no centre can tell at the moment.
+# How an ended session is shown, by its outcome; and a session whose state is unknown at the moment.
 OUTCOMES = {
     "done": Look(IDLE, "◌", "done"),
     "stopped": Look(IDLE, "◌", "stopped"),
@@ -68,7 +68,7 @@ UNKNOWN = Look(WARN, "▲", "unknown")
 
 
 def look(state: str) -> Look:
-    """How a state is shown; as unknown where a newer broker names one that this table lacks."""
+    """Returns how to show a state; shown as unknown if a newer broker names a state that this table lacks."""
     return STATES[state].look if state in STATES else UNKNOWN
 
 
@@ -77,5 +77,5 @@ def progress(state: str) -> int:
 
 
 def stoppable(session: Facts) -> bool:
-    """Whether a stop would change something: it is live, and not being stopped."""
+    """Returns whether a stop would change something: the session is live, and not being stopped."""
     return bool(session["live"]) and session["state"] != STOPPING

@@ -1,9 +1,9 @@
-"""The hub's own addresses: live offers for the start page, a click on it, pages of ours, static files, and no way in
-through batchspawner.
+"""The hub's own addresses: live offers for the start page, a click on Start, the project's pages, static files, and a
+replacement of batchspawner's callback.
 
 batchspawner's `/api/batchspawner` sets any attribute of a spawner from a notebook's JSON, which runs commands as the
-hub. Importing it registers that handler, so it is replaced in JupyterHub's own list: our sessions call the broker, not
-the hub.
+hub. Importing batchspawner registers that handler, so this module replaces it in JupyterHub's own list: sessions call
+the broker, not the hub.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ T = TypeVar("T")
 
 
 class Gone(APIHandler):
-    """What is left of batchspawner's callback: nothing can be set through it."""
+    """Replaces batchspawner's callback: nothing can be set through it."""
 
     def check_xsrf_cookie(self) -> None:
-        """There is nothing here to protect."""
+        """Does nothing: the handler has no effect that needs protection."""
 
     def post(self) -> None:
-        raise web.HTTPError(410, "Sessions call the broker home, not the hub.")
+        raise web.HTTPError(410, "Sessions call the broker, not the hub.")
 
 
 def close_batchspawners_door() -> None:
@@ -60,9 +60,9 @@ def close_batchspawners_door() -> None:
 
 
 class Start(SpawnHandler):
-    """POST spawn/…: a click on Start. Where a start of the same server came first, by another tab or by the hub that
-    joins a session after its own restart, the click leads to that one; JupyterHub would answer with an error although
-    all is well."""
+    """POST spawn/…: a click on Start. If the same server is already starting, through another tab or through the hub
+    that joins a session after its own restart, the click leads to that start; JupyterHub would answer with an error
+    although nothing is wrong."""
 
     async def prepare(self) -> None:
         for values in self.request.arguments.values():
@@ -71,7 +71,7 @@ class Start(SpawnHandler):
         await super().prepare()
 
     def _get_user_options(self, query_options: dict[str, list[str]]) -> Json:
-        """A link's options stand in the form; only a click on Start begins a session, whatever the browser says of
+        """Puts a link's options into the form; only a click on Start begins a session, whatever the browser says about
         where it comes from."""
         self.linked = user_options.linked(super()._get_user_options(query_options))
         return {}
@@ -104,26 +104,27 @@ class Start(SpawnHandler):
 
 
 def utf8(value: bytes) -> None:
-    """Raises HTTPError for what is no text: JupyterHub decodes the fields of a start unasked."""
+    """Raises HTTPError for bytes that are not UTF-8 text, because JupyterHub decodes the fields of a start without a
+    check."""
     try:
         value.decode()
     except UnicodeDecodeError as error:
-        raise web.HTTPError(400, "A field of this request is not text in UTF-8.") from error
+        raise web.HTTPError(400, "A field of this request is not UTF-8 text.") from error
 
 
 class Servers(StopServer):
-    """users/NAME/server(s/SERVER) of JupyterHub's REST: options are checked before anything is stored or begun, where
-    JupyterHub would answer 202 and the session's own start would fail later."""
+    """users/NAME/server(s/SERVER) of JupyterHub's REST: checks options before anything is stored or started; JupyterHub
+    alone would answer 202 and the session's start would fail later."""
 
     def get_json_body(self) -> Any:
         found = self._refusing(user_options.read, self.request.body)
         shown = found.get("display_name") if isinstance(found, dict) else None
         if shown and not (
             isinstance(shown, str) and is_valid_display_name(shown)
-        ):  # JupyterHub looks only at those of new servers
+        ):  # JupyterHub checks only new servers' names
             raise web.HTTPError(
                 400,
-                "display_name: at most 255 characters that can be printed, without spaces at its ends or two in a row.",
+                "display_name: must have at most 255 printable characters, without spaces at its ends or two in a row.",
             )
         return found
 
@@ -166,7 +167,7 @@ class Servers(StopServer):
 
 
 def said(error: ScnetError) -> web.HTTPError:
-    """A refusal as JupyterHub's REST answers it."""
+    """Returns a refusal in the form of JupyterHub's REST."""
     return web.HTTPError(error.status, f"{error} {error.hint}".strip())
 
 
@@ -174,15 +175,15 @@ OURS = {SpawnHandler: Start, HomeHandler: Home, UserUrlHandler: NotRunning, User
 
 
 def put_ours_in_place() -> None:
-    """JupyterHub's handlers that do more here: starts by page and by REST, My sessions, the address of a session that
-    does not run."""
+    """Replaces the JupyterHub handlers that do more here: starts by page and by REST, My sessions, the address of a
+    session that is not running."""
     for handlers_of in (stock.default_handlers, default_handlers):
         for number, (route, handler, *more) in enumerate(handlers_of):
             handlers_of[number] = (route, OURS.get(handler, handler), *more)
 
 
 class Logo(LogoHandler):
-    """JupyterHub's, with the headers of all answers."""
+    """Serves JupyterHub's logo, with the headers of all answers."""
 
     def initialize(self) -> None:
         super().initialize(self.settings["app"].logo_file)
@@ -192,7 +193,7 @@ class Logo(LogoHandler):
 
 
 class Offers(BaseHandler):
-    """GET scnet/offers?cores=…: what the start page shows, for the person who looks at it."""
+    """GET scnet/offers?cores=…: what the start page shows to the person who looks at it."""
 
     @web.authenticated
     async def get(self) -> None:
@@ -205,7 +206,8 @@ class Offers(BaseHandler):
 
 
 async def facts(spawner: FederatedSpawner, options: Json) -> Json:
-    """Centres, placement, balances and profiles for a request; what can't be had is None or [], with the `problem`."""
+    """Returns centres, placement, balances and profiles for a request; facts that are not available are None or [],
+    with the `problem`."""
     broker, person = spawner.broker, spawner.user.name
     spawner.cancels.retry_all(broker)
     found: Json = {"centres": [], "placement": None, "projects": [], "profiles": [], "problem": None}

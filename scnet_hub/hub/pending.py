@@ -1,4 +1,4 @@
-"""What is said of a session that is starting, and of one that ended before it was ready."""
+"""Describes a session that is starting, and a session that ended before it was ready."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ Json = dict[str, Any]
 
 
 def pending_facts(document: Json) -> Json:
-    """What the page of a starting session shows beside the log; extensions/hub/static/scnet-pending.js reads them."""
+    """Returns what the page of a starting session shows beside the log; extensions/hub/static/scnet-pending.js reads
+    it."""
     best = (document.get("placement") or {}).get("best") or {}
     return {
         "progress": progress(document["state"]),
@@ -22,5 +23,5 @@ def pending_facts(document: Json) -> Json:
 
 def ended_before_ready(document: Json) -> ScnetError:
     error = ScnetError(document["end_reason"] or "The session was stopped.", code="ended")
-    error.acts = "You; if the log's last lines don't explain it, the admins of its centre"
+    error.acts = "You; if the log's last lines don't explain it, the operators of its centre"
     return error

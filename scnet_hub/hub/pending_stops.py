@@ -66,7 +66,7 @@ class Cancels:
 
 
 class NotKept(ScnetError):
-    """A wish to stop could neither be written down nor passed on."""
+    """A stop request could neither be stored nor sent to the broker."""
 
     code = "not-kept"
     status = 507

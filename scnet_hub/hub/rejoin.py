@@ -27,7 +27,7 @@ Server = tuple[str, str]  # person, server name
 log = logging.getLogger(__name__)
 EVERY = 10.0  # seconds between two rounds
 PATIENCE = 1800.0  # seconds without a server after which a session is stopped
-UNCLAIMED = "No server of the hub claimed this session any more."
+UNCLAIMED = "This session is no longer claimed by a server of the hub."
 
 
 def labs(sessions: Iterable[Json]) -> dict[Server, Json]:

@@ -1,8 +1,9 @@
 """FederatedSpawner: JupyterHub's spawner as a thin client of the broker, on batchspawner's base.
 
-The broker keeps the session; this keeps its id. It starts (or re-joins) a session, passes on its progress, says that it
-lives unless the broker clearly says it ended, and stops it durably. Needs jupyterhub >=6.1,<7: `server` hands out a
-server whose probe is not made while the hub starts, because JupyterHub would cancel what it can't reach (tests/hub).
+The broker keeps the session; the spawner keeps its id. It starts (or re-joins) a session, passes on its progress,
+reports it as alive unless the broker clearly says that it has ended, and stops it durably. Needs jupyterhub >=6.1,<7:
+`server` returns a server that is not probed while the hub starts, because JupyterHub would cancel a session that it
+can't reach (tests/hub).
 """
 
 from __future__ import annotations
@@ -35,26 +36,24 @@ from .shared_clients import broker_of, cancels_of, polls_of
 Json = dict[str, Any]
 PASSED_ON = ("JUPYTERHUB_", "JUPYTER_", "JPY_", "MEM_", "CPU_")
 to_join: dict[tuple[str, str], str] = {}  # (person, server name) → the session that its next start joins, or nothing
-ASKED_DIRECTLY = 10.0  # seconds for the broker to take a stop that can't be written down here
+ASKED_DIRECTLY = 10.0  # seconds for the broker to take a stop request that can't be stored here
 
 
 class FederatedSpawner(BatchSpawnerBase):
     """`job_id` is the broker's id of the session; `job_status` its last known state."""
 
-    broker_url = Unicode("http://127.0.0.1:8085/services/scnet/api/v1", help="Where the broker answers.").tag(
-        config=True
-    )
-    broker_token_file = Unicode(help="File (0600) with the token that the broker knows as the hub's.").tag(config=True)
+    broker_url = Unicode("http://127.0.0.1:8085/services/scnet/api/v1", help="The broker's address.").tag(config=True)
+    broker_token_file = Unicode(help="File (0600) with the token by which the broker knows the hub.").tag(config=True)
     hub_public_url = Unicode(
         help="The hub's API at this installation's address: sessions call it there, not at the hub's own port."
     ).tag(config=True)
-    cancel_folder = Unicode(help="Folder that keeps wishes to stop a session while the broker is away.").tag(
+    cancel_folder = Unicode(help="Folder that keeps requests to stop a session while the broker is away.").tag(
         config=True
     )
     rpc_timeout = Float(
         2.0, help="Seconds that a poll or a stop waits for the broker. No answer never ends a session."
     ).tag(config=True)
-    profiles = List(Dict(), help="Sizes for the start form, if they should not come from the broker.").tag(config=True)
+    profiles = List(Dict(), help="Sizes for the start form, instead of the broker's.").tag(config=True)
 
     orphan = rejoined = False
     _asking: asyncio.Future[Json] | None = None
@@ -66,7 +65,7 @@ class FederatedSpawner(BatchSpawnerBase):
         super().__init__(*args, **kwargs)
         self._document = {}
         self._news = asyncio.Event()
-        self.refused_form: Json = {}  # what was typed into a form that is shown again because it was refused
+        self.refused_form: Json = {}  # the input of a form that is shown again because it was refused
 
     @property
     def broker(self) -> Broker:
@@ -78,12 +77,12 @@ class FederatedSpawner(BatchSpawnerBase):
 
     @property
     def scnet_session(self) -> Json:
-        """The session as last heard of, for the hub's pages; {} before the first."""
+        """Returns the session as last reported, for the hub's pages; {} before the first report."""
         return self._document
 
     def options_from_query(self, query_data: dict[str, list[str]]) -> Any:
-        """A link never starts a session: whoever follows it may not have meant it (`Start` fills its options into the
-        form)."""
+        """Refuses to start a session from a link, because the person who follows it may not want a session (`Start`
+        fills the link's options into the form)."""
         raise refused(BadOption("Choose a size, then press Start."))
 
     # ---- what JupyterHub stores
@@ -93,7 +92,7 @@ class FederatedSpawner(BatchSpawnerBase):
         self.orphan = state.get("job_status") == "starting"
 
     def _save(self, status: str) -> None:
-        """State in the database at once: the hub itself would write it only when the start is over."""
+        """Stores the state in the database at once: the hub itself would write it only when the start is over."""
         self.job_status = status
         self.orm_spawner.state = self.get_state()
         self._session().commit()
@@ -116,17 +115,18 @@ class FederatedSpawner(BatchSpawnerBase):
     async def _begin(self) -> Json:
         if session := to_join.pop(
             (self.user.name, self.name), ""
-        ):  # it may have ended meanwhile: nothing new is begun then
-            self.job_id = session  # so that a stop in this moment reaches it
+        ):  # it may have ended meanwhile: then no new session is started
+            self.job_id = session  # so that a stop at this moment reaches it
             return await self.broker.session(THE_HUB, session)
         wanted = await self.session_options()
         self._asking = asyncio.ensure_future(self.broker.ensure(self.user.name, wanted))
         return await asyncio.shield(
             self._asking
-        )  # its answer says what to stop, if this start is stopped before it comes
+        )  # its answer says what to stop, if this start is stopped before it arrives
 
     async def session_options(self) -> Json:
-        """The request as the broker's door wants it: validated there, for form and REST alike. Raises BadOption."""
+        """Returns the request in the form that the broker accepts, validated for form and REST alike. Raises
+        BadOption."""
         chosen = user_options.checked(self.user_options or {}, self.user.name, self.name)
         sizes = await user_options.resolved(chosen, self.listed_profiles)
         return {
@@ -138,11 +138,11 @@ class FederatedSpawner(BatchSpawnerBase):
         }
 
     async def listed_profiles(self) -> list[Json]:
-        """The sizes that the broker offers by name."""
+        """Returns the sizes that the broker offers by name."""
         return list((await self.broker.listed("profiles", "profiles", self.user.name, timeout=5))["profiles"])
 
     def job_environment(self) -> Json:
-        """What the job needs of the hub's variables: never the hub's own PATH, HOME or secrets."""
+        """Returns the hub's variables that the job needs: never the hub's own PATH, HOME or secrets."""
         env = self.get_env()
         if self.hub_public_url:
             own = self.hub.api_url
@@ -160,7 +160,7 @@ class FederatedSpawner(BatchSpawnerBase):
         self._save("starting")
 
     async def _until_ready(self, document: Json) -> tuple[str, int]:
-        """Follows the session until it listens. A broker that is away is waited for: start_timeout is the limit."""
+        """Follows the session until it listens. Waits for a broker that is away: start_timeout is the limit."""
         while document["state"] != READY:
             if not document["live"] or document["state"] == STOPPING:
                 self.clear_state()
@@ -179,7 +179,7 @@ class FederatedSpawner(BatchSpawnerBase):
         self._news.set()
 
     async def progress(self) -> AsyncIterator[Json]:
-        """The session's log, line by line, as it comes."""
+        """Yields the session's log, line by line, as it grows."""
         said = 0
         while True:
             self._news.clear()
@@ -196,9 +196,10 @@ class FederatedSpawner(BatchSpawnerBase):
     # ---- poll and stop
 
     async def poll(self) -> int | None:
-        """None: it lives, or nobody can say. A number: the broker says that it ended, or it was never ready."""
+        """Returns None if the session is alive or its state is unknown; a number if the broker says that it ended, or
+        if it was never ready."""
         if self._asking and not self.job_id:
-            return None  # a start that was interrupted: the hub asks before it stops it
+            return None  # an interrupted start: the hub polls before it stops it
         if not self.job_id or self.orphan:
             return 0
         self.cancels.retry_all(self.broker)
@@ -206,7 +207,8 @@ class FederatedSpawner(BatchSpawnerBase):
         return None if status is not JobStatus.NOTFOUND else 0
 
     async def query_job_status(self) -> JobStatus:
-        """The broker's word in batchspawner's. Whatever isn't a clear "ended" is UNKNOWN (law 1)."""
+        """Returns the broker's answer in batchspawner's words. Any state that isn't clearly "ended" is UNKNOWN (law
+        1)."""
         try:
             async with asyncio.timeout(self.rpc_timeout):
                 document = await self._latest()
@@ -214,7 +216,7 @@ class FederatedSpawner(BatchSpawnerBase):
             await self._follow(document)
         except (ScnetError, TimeoutError) as error:
             self.log.warning(
-                "%s: the broker cannot say how session %s is (%s); it is kept.", self._log_name, self.job_id, error
+                "%s: the state of session %s is unknown (%s); it is kept.", self._log_name, self.job_id, error
             )
             return JobStatus.UNKNOWN
         if not self.api_token and document.get("token"):
@@ -225,22 +227,22 @@ class FederatedSpawner(BatchSpawnerBase):
         return JobStatus.RUNNING if document["state"] == READY else JobStatus.PENDING
 
     def _revoke(self) -> None:
-        """Ends the token of a session that is over. JupyterHub does so where it stops a server; of one that ended while
-        the hub was away it only takes note, and such a token has no end of its own."""
+        """Revokes the token of a session that is over. JupyterHub revokes it when it stops a server; if the server
+        ended while the hub was away, JupyterHub only notes the end, and such a token never expires."""
         note = f"Server at {url_path_join(self.user.base_url, url_escape_path(self.name), '/')}"
         session = self._session()
         try:
             for token in session.query(orm.APIToken).filter_by(user_id=self.user.id, note=note):
                 session.delete(token)
             session.commit()
-        except SQLAlchemyError as error:  # a full disk: the session is over all the same, and is asked for again
+        except SQLAlchemyError as error:  # a full disk: the session is over nevertheless, and this is tried again
             session.rollback()
             self.log.error("%s: the token of its ended session can't be revoked now: %s", self._log_name, error)
 
     # ---- a session that moves
 
     async def keep_up(self, document: Json) -> None:
-        """Asks again at once where the broker's `document` of this server isn't what the hub has of it."""
+        """Reads the session again at once if the broker's `document` of this server differs from the hub's data."""
         if self.job_id and (document["id"], document["host"], document["port"]) != (
             self.job_id,
             self.server.ip,
@@ -249,7 +251,7 @@ class FederatedSpawner(BatchSpawnerBase):
             await self.query_job_status()
 
     async def _latest(self) -> Json:
-        """The session, or that which took over its name from it."""
+        """Returns the session, or the session that took over its name."""
         polls = polls_of(self.broker_url, self.broker_token_file)
         document = await polls.session(THE_HUB, self.job_id, timeout=self.rpc_timeout)
         while successor := document.get("succeeded_by"):
@@ -257,8 +259,8 @@ class FederatedSpawner(BatchSpawnerBase):
         return document
 
     async def _follow(self, document: Json) -> None:
-        """The server where the session is now: proxy, database and this, in that order, so that a fault is made good
-        next time."""
+        """Moves the server to where the session is now: proxy, database and this object, in that order, so that a
+        failure is repaired next time."""
         if self.job_status != "running" or not document["live"] or self.server is None:
             return
         if document["state"] != READY:
@@ -272,16 +274,16 @@ class FederatedSpawner(BatchSpawnerBase):
             await self.user.settings["proxy"].add_route(self.proxy_spec, self.server.host, data)
         except Exception as error:
             self.server.ip, self.server.port = before
-            raise BrokerError(f"The proxy did not take the new route: {error}") from error
+            raise BrokerError(f"The proxy did not accept the new route: {error}") from error
         self.log.info(
-            "%s: session %s goes on as %s at %s", self._log_name, self.job_id, document["id"], self.server.host
+            "%s: session %s continues as %s at %s", self._log_name, self.job_id, document["id"], self.server.host
         )
         self.ip, self.port = now
         self.job_id = ""
         self._named(document)
 
     def _named(self, document: Json) -> None:
-        """From now on this session is the server's: a stop reaches it, also before it is ready."""
+        """Makes this session the server's: a stop reaches it from now on, even before it is ready."""
         if document["id"] != self.job_id:
             self.job_id, self.api_token = document["id"], document.get("token") or self.api_token
             self._save("running")
@@ -294,8 +296,8 @@ class FederatedSpawner(BatchSpawnerBase):
             await self.cancels.settle(self.broker, self.job_id, timeout=self.rpc_timeout)
 
     async def pledge_stop(self) -> bool:
-        """From now on the stop of this session can't be lost: it is written down, or the broker took it. False if there
-        is no session. Raises NotKept if neither could be done."""
+        """Makes sure that the stop of this session can't be lost: stores the request, or gives it to the broker.
+        Returns False if there is no session. Raises NotKept if neither is possible."""
         if self.job_id:
             await self._pledge(self.job_id)
         return bool(self.job_id)
@@ -304,17 +306,17 @@ class FederatedSpawner(BatchSpawnerBase):
         try:
             self.cancels.wish(session)
         except OSError as error:
-            self.log.error("%s: the wish to stop session %s can't be written: %s", self._log_name, session, error)
+            self.log.error("%s: the request to stop session %s can't be stored: %s", self._log_name, session, error)
             if not await self.cancels.settle(self.broker, session, timeout=ASKED_DIRECTLY):
                 raise NotKept(
-                    f"Nothing was stopped: the hub can't write the wish down ({error.strerror}), and the broker "
-                    "does not take it.",
-                    hint="The session runs on. Press Stop again in a minute; tell the operators.",
+                    f"The session was not stopped: the hub can't store the request ({error.strerror}), and the broker "
+                    "does not accept it.",
+                    hint="The session continues. Press Stop again in a minute; tell the operators.",
                 ) from error
 
     async def stop(self, now: bool = False) -> None:
-        """Durable: the wish is on disk before the broker is asked, so the hub lets go at once. Raises NotKept as
-        `pledge_stop` does."""
+        """Stops durably: the request is on disk before the broker is called, so the hub lets go at once. Raises NotKept
+        like `pledge_stop`."""
         if self._asking and not self.job_id:
             self._asking.add_done_callback(self._unwanted)
         self._asking = None
@@ -340,9 +342,9 @@ class FederatedSpawner(BatchSpawnerBase):
         Spawner.server.fset(self, server)
 
     async def _wait_up(self, server: Any, **kwargs: Any) -> Any:
-        if self._check_pending:  # the hub is starting: the broker, not a probe, says what lives
+        if self._check_pending:  # the hub is starting: the broker, not a probe, knows what is alive
             return SimpleNamespace(headers={"X-JupyterHub-Version": jupyterhub.__version__})
-        if self.rejoined:  # JupyterHub registers a re-used token's client without its scopes
+        if self.rejoined:  # JupyterHub registers a reused token's client without its scopes
             self.orm_spawner.oauth_client.allowed_scopes = list(await self._get_oauth_client_allowed_scopes())
             self._session().commit()
         return await type(server).wait_up(server, **kwargs)

@@ -1,5 +1,4 @@
-"""What a person asks for when a Lab is to start: from a form, by JupyterHub's REST, in a link, or stored from the last
-time.
+"""The options of a Lab that is to start: from a form, by JupyterHub's REST, in a link, or stored from the last start.
 
 One set of rules for all: each key is honoured or refused in a sentence (law 4). Imports nothing of JupyterHub.
 """
@@ -27,22 +26,23 @@ OF_JOBS = {
 
 
 def checked(wanted: Any, person: str, server: str) -> Json:
-    """The options of a start of that server, each of them valid. Raises BadOption."""
+    """Returns the options of a start of that server, each valid. Raises BadOption."""
     if not isinstance(wanted, Mapping):
         raise BadOption("user_options must be a JSON object.")
     for name, why in OF_JOBS.items():
         if name in wanted:
             raise BadOption(
-                f"{name}: {why}.", hint="Start a batch job for that: `scnet run`, or `POST sessions` at the broker."
+                f"{name}: {why}.", hint="Start a batch job instead: `scnet run`, or `POST sessions` at the broker."
             )
     if wanted.get("kind", "lab") != "lab":
         raise BadOption(
             "kind: JupyterHub starts sessions of kind 'lab' only.",
-            hint="Start others with `scnet run` or a FederatedCluster.",
+            hint="Start other kinds with `scnet run` or a FederatedCluster.",
         )
     if wanted.get("name", server) != server:
         raise BadOption(
-            f"name: this server's name is {server!r}.", hint="It is the last part of users/NAME/servers/SERVER."
+            f"name: must be this server's name, {server!r}.",
+            hint="The name is the last part of users/NAME/servers/SERVER.",
         )
     profile = wanted.get("profile", OWN)
     requests.text("profile", profile)
@@ -52,7 +52,8 @@ def checked(wanted: Any, person: str, server: str) -> Json:
 
 
 async def resolved(wanted: Json, profiles: Profiles) -> Json:
-    """The same with the sizes of its profile where it names none itself, as the broker takes it. Raises BadOption."""
+    """Returns the options with the sizes of their profile for those that are not given, in the broker's form. Raises
+    BadOption."""
     sizes = {name: value for name, value in wanted.items() if name != "profile"}
     profile = wanted.get("profile", OWN)
     if profile == OWN or all(name in sizes for name in SIZES):
@@ -61,27 +62,27 @@ async def resolved(wanted: Json, profiles: Profiles) -> Json:
 
 
 def sizes_of(profiles: Sequence[Json], profile: str) -> Json:
-    """The sizes of a profile as options. Raises BadOption if there is none of that id."""
+    """Returns the sizes of a profile as options. Raises BadOption if there is no profile of that id."""
     for one in profiles:
         if one["id"] == profile:
             return size_of(one)
     known = ", ".join(str(one["id"]) for one in profiles) or "none"
-    raise BadOption(f"There is no profile {profile[:40]!r}.", hint=f"Profiles: {known}; or say {', '.join(SIZES)}.")
+    raise BadOption(f"There is no profile {profile[:40]!r}.", hint=f"Profiles: {known}; or give {', '.join(SIZES)}.")
 
 
 def size_of(profile: Json) -> Json:
-    """A profile's size as options."""
+    """Returns a profile's size as options."""
     return {field.name: profile[field.key] or field.default for field in FIELDS if field.sized and field.key in profile}
 
 
 def document(request: JobRequest) -> Json:
-    """The request as options of plain JSON, for JupyterHub to store and for the broker to read again."""
+    """Returns the request as options in plain JSON, for JupyterHub to store and for the broker to read again."""
     found = names.request_document(request)
     return {field.name: found[field.key] for field in FIELDS if field.on_form and (field.sized or found[field.key])}
 
 
 def linked(query: Mapping[str, Sequence[str]]) -> Json:
-    """What a link fills into the form: the first value of each of its fields, as text."""
+    """Returns what a link fills into the form: the first value of each of its fields, as text."""
     found = {
         name: str(values[0])[:TYPED]
         for name, values in query.items()
@@ -91,12 +92,12 @@ def linked(query: Mapping[str, Sequence[str]]) -> Json:
 
 
 def read(data: bytes) -> Any:
-    """A body of JupyterHub's REST; None for an empty one. Raises BadOption for what is not an object of JSON in
-    UTF-8."""
+    """Reads a body of JupyterHub's REST; None for an empty body. Raises BadOption for a body that is not a JSON object
+    in UTF-8."""
     try:
         found = json.loads(data.decode()) if data.strip() else None
     except UnicodeDecodeError as error:
-        raise BadOption("The body is not text in UTF-8.") from error
+        raise BadOption("The body is not UTF-8 text.") from error
     except (ValueError, RecursionError) as error:
         raise BadOption("The body is not JSON.") from error
     if not (found is None or isinstance(found, dict)):
@@ -111,12 +112,12 @@ def refuse_strays(found: Any) -> None:
     if stray:
         raise BadOption(
             f"Unknown field {stray[0][:40]!r}.",
-            hint="Known: display_name, user_options; options stand inside user_options.",
+            hint="Known: display_name, user_options; put options inside user_options.",
         )
 
 
 def refuse_changes(found: Mapping[str, Any]) -> None:
-    """Raises BadOption for what can't be changed of a server that stands still, and for a new name that is no text."""
+    """Raises BadOption for fields that can't be changed on a stopped server, and for a new name that is not text."""
     known = ("display_name", "name", "user_options")
     stray = sorted(set(found) - {*known})
     if stray:

@@ -1,4 +1,4 @@
-"""The session's line to the broker, with its own token: its document, its successor, its end."""
+"""The session's connection to the broker, with its own token: its document, its next session, its end."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Json = dict[str, Any]
 
 
 class Away(Exception):
-    """The broker gave no answer; the words say why."""
+    """The broker gave no answer; the sentence says why."""
 
 
 class Refused(Exception):
-    """The broker said no; `problem` is its document."""
+    """The broker refused; `problem` is its document."""
 
     def __init__(self, status: int, problem: Json) -> None:
         super().__init__(f"{problem.get('title', '')} {problem.get('hint', '')}".strip())
@@ -24,7 +24,7 @@ class Refused(Exception):
 
 
 class Broker:
-    """The broker's door for this session: its document, its successor, its end."""
+    """Calls the broker for this session: its document, its next session, its end."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.session = env.get("SCNET_SESSION", "")
@@ -36,7 +36,7 @@ class Broker:
         return await self._call("GET", "")
 
     async def go_on(self) -> Json:
-        """The next session's document."""
+        """Starts the next session, or finds it; returns its document."""
         return (await self._call("POST", "/continue"))[0]
 
     async def stop(self, why: str) -> None:
@@ -45,11 +45,11 @@ class Broker:
         await self._call("DELETE", "?" + urlencode({"why": why}))
 
     async def _call(self, method: str, rest: str) -> tuple[Json, datetime]:
-        """The answer and the broker's own time. Raises Away, Refused."""
+        """Returns the answer and the broker's own time. Raises Away, Refused."""
         from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
         if not self.known:
-            raise Away("This session does not know its broker.")
+            raise Away("This session has no broker address.")
         headers = {
             "Authorization": f"token {self._token}",
             "Content-Type": "application/json",
@@ -72,7 +72,7 @@ class Broker:
 
 
 def _date(text: str) -> datetime:
-    """The broker's clock, so that a node's wrong one does not count."""
+    """Returns the time of the broker's clock, so that a wrong clock of the node does not count."""
     try:
         return parsedate_to_datetime(text)
     except (TypeError, ValueError):

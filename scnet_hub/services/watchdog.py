@@ -102,4 +102,4 @@ async def default_pool() -> None:
 
 
 def _nothing() -> None:
-    """The probe's work."""
+    """Does nothing: the probe's work."""

@@ -1,8 +1,8 @@
-"""What checks and tests the JavaScript: TypeScript, ESLint and a small DOM, as
-`extensions/javascript/package-lock.json` pins them.
+"""The tools that check and test the JavaScript: TypeScript, ESLint and a small DOM, pinned in
+`extensions/javascript/package-lock.json`.
 
-They lie in `.venv/share/scnet/javascript` and are installed for the suite and for `make check` only: no user needs
-them. They run on the same node as the proxy.
+They are installed into `.venv/share/scnet/javascript` for the tests and for `make check` only: no user needs them. They
+run on the same node as the proxy.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ class Tools:
         return self.packages.exists() and noted(self.note) == self.wanted()
 
     def make(self) -> None:
-        """Installs them with the hashes of their lock checked, and notes it. Raises Failed with what to try."""
+        """Installs the tools with the hashes of their lock checked, and records it. Raises Failed, which says what to
+        try."""
         hint = f"{REGISTRY} `make tools` again."
         install_packages("the JavaScript tools", self.environment.folder, self.sources, self.folder, hint=hint)
         write_note(self.note, self.wanted())
 
     def node(self) -> Path | None:
-        """The node that runs them; None without one."""
+        """Returns the node that runs the tools; None without one."""
         return node(self.environment.folder)

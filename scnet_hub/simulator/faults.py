@@ -1,4 +1,4 @@
-"""What goes wrong in a simulated federation: when centres are down. A black hole is simpler: it is always there."""
+"""The faults of a simulated federation: when centres are down. A black hole is simpler: it exists all the time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ BETWEEN, LASTS = 3 * DAY, HOUR  # mean times
 
 
 def outages_of(scenario: Scenario, spared: int) -> Iterator[tuple[int, float, float]]:
-    """(centre, from, to) for every centre but `spared`; the same for every policy. One that is down starts nothing,
-    takes nothing and says nothing; what runs there goes on."""
+    """Yields (centre, from, to) for every centre except `spared`; the same for every policy. A centre that is down
+    starts nothing, accepts nothing and answers nothing; running jobs continue."""
     for index in range(scenario.centres):
         rng = Random(f"{scenario.seed}/outages/{index}")
         at = rng.expovariate(1 / BETWEEN)

@@ -1,9 +1,9 @@
-"""What no federation of independent centres can do, as a measure: copies everywhere with one lock, and knowing the
+"""Two bounds that no federation of independent centres can reach: copies everywhere with one lock, and knowledge of the
 future.
 
-`all_centres` is Slurm's own federation without its limits: a copy in every queue, the first that starts takes the lock,
-and the others are gone at that instant. `oracle` plays every centre forward with the true run times and all background
-to come, and takes the soonest.
+`all_centres` is Slurm's own federation without its limits: a copy in every queue; the first copy that starts takes the
+lock, and the others disappear at that instant. `oracle` plays every centre forward with the true run times and all
+future background jobs, and takes the soonest.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from .run import MOST_TRIES, SUBMIT, Run
 from .workload import Arrival
 
 HORIZONS = (2.0, 32.0, 300.0, 3600.0, 6 * 3600.0)
-LATER_NUMBERS = 10**12  # those of jobs that exist in a forecast only
+LATER_NUMBERS = 10**12  # numbers of jobs that exist in a forecast only
 
 
 class Everywhere:
-    """A copy at each centre. All arrive at the same instant, so where one starts at once the others are never seen."""
+    """Puts a copy at each centre. All copies arrive at the same instant, so if one starts at once the others are never
+    seen."""
 
     watches = False
 
@@ -62,7 +63,7 @@ def oracle(run: Run) -> Single:
 
 
 def soonest(run: Run, request: Request) -> int:
-    """Where it would really start first, if no other person came; the emptier of equals."""
+    """Returns where the request would really start first, if no other person came; among equals the emptiest centre."""
     fits = run.fits(request)
     known = [Future(run, index, request) for index in fits]
     ends = [run.now + SUBMIT + horizon for horizon in HORIZONS] + [run.scenario.horizon]
@@ -96,7 +97,7 @@ class Future:
         self.begun = False
 
     def play(self, until: float) -> float | None:
-        """When the request starts, if by `until`."""
+        """Returns when the request starts, if by `until`."""
         machine = self.machine
         if self.started_at is not None or not machine.up:
             return self.started_at

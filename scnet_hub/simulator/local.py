@@ -1,7 +1,8 @@
 """One centre's own events: its people's jobs arrive, jobs end, and its scheduler looks for holes.
 
-Centres affect each other only through people's sessions. So each is played on by itself, in one go, whenever the run
-touches it; it follows the run's clock event by event only while a copy of a request waits in its queue and may start.
+Centres affect each other only through people's sessions. So each centre is played on by itself, in one go, whenever the
+run touches it; it follows the run's clock event by event only while a copy of a request waits in its queue and may
+start.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ NEVER = (float("inf"), 0)
 
 
 class Local:
-    """A machine and what happens there. `place` counts the arrivals so far, `copies` the queued copies of people's
-    requests, `waits` holds how long background jobs that came within `measured` waited. `started` is called when a copy
-    starts, with the time. `due` is for the run. Events of the same time come in the order in which they were
-    foreseen."""
+    """A machine and its events. `place` counts the arrivals so far, `copies` the queued copies of people's requests;
+    `waits` holds the waits of background jobs that came within `measured`. `started` is called when a copy starts, with
+    the time. `due` is for the run. Events of the same time come in the order in which they were foreseen."""
 
     __slots__ = (
         "_arrival",
@@ -66,13 +66,12 @@ class Local:
 
     @property
     def next(self) -> float:
-        """When the next event is."""
+        """Returns the time of the next event."""
         end = self._ends[0][0] if self._ends else NEVER[0]
         return min(end, self._arrival[0], self._look[0])
 
     def play(self, until: float) -> None:
-        """Everything that happens until then. It stops where a copy of a request starts, because what follows is the
-        run's."""
+        """Plays all events until then. Stops when a copy of a request starts, because the run decides what follows."""
         ends, told = self._ends, False
         while not told:
             end, arrival, look = ends[0] if ends else NEVER, self._arrival, self._look
@@ -88,13 +87,13 @@ class Local:
             else:
                 if look[0] > until:
                     break
-                self._look = NEVER  # another pass over the same would find no more
+                self._look = NEVER  # another pass over the same jobs would find no more
                 told = bool(started := self.machine.backfill(look[0])) and self.settle(started, look[0])
             if self.check:
                 assert self.machine.conserved(), f"cores are not conserved at {self.machine.index}"
 
     def take(self, job: Job, now: float) -> bool:
-        """It is submitted. True if it starts at once and is a copy of a request."""
+        """Submits a job. Returns True if it starts at once and is a copy of a request."""
         if self.machine.submit(job, now):
             return self._start(job, now)
         job.state = State.QUEUED
@@ -103,20 +102,20 @@ class Local:
         return False
 
     def withdraw(self, job: Job, now: float) -> bool:
-        """A copy leaves the queue; whether it was the first."""
+        """Removes a copy from the queue; returns whether it was the first."""
         self.copies -= 1
         first = self.machine.withdraw(job)
         self._look_again(now)
         return first
 
     def stop(self, job: Job, now: float) -> bool:
-        """A running job gives back its cores. True if a copy of a request starts with them."""
+        """Ends a running job and frees its cores. Returns True if a copy of a request starts with them."""
         job.state = State.OVER
         self.machine.finish(job)
         return bool(self.machine.queue) and self.settle(self.machine.serve(now), now)
 
     def settle(self, started: Sequence[Job], now: float) -> bool:
-        """What follows when these left the queue and run. True if one is a copy of a request."""
+        """Handles jobs that left the queue and now run. Returns True if one of them is a copy of a request."""
         told = False
         for job in started:
             self.copies -= job.request is not None
@@ -125,7 +124,7 @@ class Local:
         return told
 
     def close(self, now: float) -> None:
-        """The run is over: what still waits has waited until now."""
+        """Ends the run: jobs that still wait have waited until now."""
         for job in self.machine.queue.values():
             if not job.request:
                 self._count(job, now)
@@ -151,7 +150,7 @@ class Local:
             self.waits.append(now - job.arrived)
 
     def _look_again(self, now: float) -> None:
-        """Has a backfill pass look at what changed, if one could find anything: nothing else ever makes room."""
+        """Schedules a backfill pass for the change, if the pass could find a job: only such a change makes room."""
         machine = self.machine
         if self._look is NEVER and machine.free and len(machine.queue) > 1:
             self._look = (next_pass(machine.phase, now, CYCLE), next(self._order))

@@ -1,5 +1,5 @@
-"""Log files: where they lie, plain or gzipped. The only file of the simulator that opens one; what lines mean is in
-`swf.py`."""
+"""Reads log files, plain or gzipped. The only file of the simulator that opens a file; `swf.py` interprets the
+lines."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ GZIP = b"\x1f\x8b"
 
 
 def read(path: Path, rng: Random, *, by_partition: bool = False) -> list[Site]:
-    """The sites of a log. Raises BadOption with a sentence for whatever is wrong with the file."""
+    """Returns the sites of a log. Raises BadOption with a sentence for any fault of the file."""
     name = path.name.removesuffix(".gz").removesuffix(".swf")
     try:
         return sites_of(_lines(path), name, rng, by_partition=by_partition)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise BadOption(
-            f"{path} can't be unpacked: it is cut off or damaged.", hint="Fetch it again, or unpack it by hand."
+            f"{path} can't be unpacked: the file is incomplete or damaged.",
+            hint="Download the file again, or unpack it by hand.",
         ) from None
     except OSError as error:
         raise BadOption(
-            f"{path} can't be read: {error.strerror or error}.", hint="--trace takes a file in SWF, plain or .gz."
+            f"{path} can't be read: {error.strerror or error}.", hint="Give --trace a file in SWF, plain or .gz."
         ) from None
 
 

@@ -1,9 +1,9 @@
-"""Batch jobs out of nothing: the model of Lublin and Feitelson (J. Parallel Distrib. Comput. 63(11), 2003), its batch
+"""Generates batch jobs by the model of Lublin and Feitelson (J. Parallel Distrib. Comput. 63(11), 2003), its batch
 part.
 
-Sizes are uniform in their logarithm in two stages, serial and powers of two more often; run times are hyper-gamma with
-a mix that leans to long ones for large jobs; gaps between arrivals are gamma in their logarithm, shorter by day than by
-night.
+Sizes are uniform in their logarithm in two stages, serial jobs and powers of two being more frequent; run times are
+hyper-gamma, with a mix of longer times for large jobs; gaps between arrivals are gamma in their logarithm, shorter by
+day than by night.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ BUCKETS = 48
 
 
 def generated(name: str, cores: int, jobs: int, rng: Random) -> Site:
-    """A machine of `cores` and so many jobs for it. Estimates are drawn as for logs that have none."""
+    """Returns a machine of `cores` and this number of jobs for it. Estimates are drawn as for logs without
+    estimates."""
     weights = daily()
     at, made = 0.0, []
     for _ in range(jobs):
@@ -36,7 +37,7 @@ def generated(name: str, cores: int, jobs: int, rng: Random) -> Site:
 
 
 def daily() -> list[float]:
-    """How much goes on in each half hour of a day, from midnight; the mean is 1."""
+    """Returns the activity in each half hour of a day, from midnight; the mean is 1."""
     shape, scale = CYCLE
     raw = [(half + 0.5) ** (shape - 1) * math.exp(-(half + 0.5) / scale) for half in range(BUCKETS)]
     mean = sum(raw) / BUCKETS
@@ -44,7 +45,7 @@ def daily() -> list[float]:
 
 
 def _next(at: float, gap: float, weights: list[float]) -> float:
-    """`gap` seconds of an average time later: more by night, less by day."""
+    """Returns the time after a gap of `gap` seconds of an average time: longer by night, shorter by day."""
     while True:
         half = int(at // 1800)
         pace = weights[half % BUCKETS]

@@ -1,8 +1,8 @@
-"""One centre's scheduler: a pool of alike cores, first come first served, with EASY backfill beside it.
+"""One centre's scheduler: a pool of equal cores, first come first served, with EASY backfill.
 
-The first in the queue starts as soon as there is room; every half minute the next hundred are looked at, and one starts
-if it is over before the first would start by its users' estimates, or beside it (Mu'alem and Feitelson, TPDS 12(6),
-2001). Knows no clock and no events: `run.py` says when.
+The first job in the queue starts as soon as there is room. Every half minute the next hundred jobs are examined: a job
+starts if, by its user's estimate, it ends before the first job would start, or if it fits beside that job (Mu'alem and
+Feitelson, TPDS 12(6), 2001). Knows no clock and no events: `run.py` says when.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import islice
 
 from .model import Job
 
-DEPTH = 100  # queued jobs that a pass looks at: Slurm's bf_max_job_test is 100 to 500
+DEPTH = 100  # queued jobs that a pass examines: Slurm's bf_max_job_test is 100 to 500
 FOREVER = float("inf")
 
 
@@ -20,7 +20,8 @@ Entry = tuple[float, int, int, Job]  # limit, number, cores, job
 
 
 class Since:
-    """The jobs that started or ended after a snapshot, each once for either, and those after the next snapshot."""
+    """Lists the jobs that started or ended after a snapshot, each once for either, and those after the next
+    snapshot."""
 
     __slots__ = ("jobs", "later")
 
@@ -30,8 +31,8 @@ class Since:
 
 
 class Machine:
-    """`running` and `queue` are by number, in the order of start and of arrival. `version` counts changes. Of a job
-    only `limit` is ever changed here, and only when it starts: so a `copy` can be played on without harm to the
+    """`running` and `queue` are by number, in the order of start and of arrival. `version` counts changes. Only a job's
+    `limit` is ever changed here, and only when the job starts: so a `copy` can be played on without harm to the
     original."""
 
     __slots__ = ("_since", "cores", "free", "index", "phase", "queue", "queued_cores", "running", "up", "version")
@@ -52,7 +53,7 @@ class Machine:
         return other
 
     def submit(self, job: Job, now: float) -> bool:
-        """Takes it in; whether it starts at once."""
+        """Adds a job; returns whether it starts at once."""
         self.version += 1
         if not self.queue and job.cores <= self.free and self.up:
             self._start(job, now)
@@ -69,14 +70,14 @@ class Machine:
             self._since.jobs.append(job)
 
     def withdraw(self, job: Job) -> bool:
-        """Takes it out of the queue; whether it was the first."""
+        """Removes a job from the queue; returns whether it was the first."""
         self.version += 1
         first = next(iter(self.queue)) == job.number
         self._leave(job)
         return first
 
     def serve(self, now: float) -> list[Job]:
-        """Starts from the front of the queue while there is room."""
+        """Starts jobs from the front of the queue while there is room."""
         started: list[Job] = []
         while self.queue and self.up:
             job = next(iter(self.queue.values()))
@@ -89,7 +90,7 @@ class Machine:
         return started
 
     def backfill(self, now: float) -> list[Job]:
-        """One pass: starts what does not delay the first in the queue."""
+        """Makes one pass: starts the jobs that do not delay the first in the queue."""
         if len(self.queue) < 2 or not self.free or not self.up:
             return []
         shadow, beside = self.shadow(next(iter(self.queue.values())).cores)
@@ -113,11 +114,11 @@ class Machine:
         return started
 
     def shadow(self, cores: int) -> tuple[float, int]:
-        """When so many cores are free at the latest, and how many more are free then."""
+        """Returns when at the latest this number of cores is free, and how many more cores are free then."""
         return shadow(self.free, by_limit(self.running), cores)
 
     def remember(self) -> Since:
-        """Begins to keep what changes from now on, for `ran`."""
+        """Begins to record the changes from now on, for `ran`."""
         since = Since()
         if self._since:
             self._since.later = since
@@ -125,8 +126,8 @@ class Machine:
         return since
 
     def ran(self, since: Since | None) -> list[Entry]:
-        """What ran when `remember` gave this, by limit: a snapshot costs no copy of what runs, which is hardly ever
-        asked for."""
+        """Returns the jobs that ran when `remember` returned this, by limit: a snapshot copies no list of running jobs,
+        which is hardly ever needed."""
         found = self.running.copy()
         while since:
             for job in since.jobs:
@@ -136,7 +137,7 @@ class Machine:
         return by_limit(found)
 
     def conserved(self) -> bool:
-        """No core is lost or used twice, and the queue adds up."""
+        """Returns whether no core is lost or used twice, and the queue adds up."""
         busy = sum(job.cores for job in self.running.values())
         return (
             self.free >= 0
@@ -161,7 +162,7 @@ def by_limit(running: Mapping[int, Job]) -> list[Entry]:
 
 
 def shadow(free: int, running: Sequence[Entry], cores: int) -> tuple[float, int]:
-    """`running` is sorted by limit. See `Machine.shadow`."""
+    """Implements `Machine.shadow`; `running` is sorted by limit."""
     if cores <= free:
         return 0.0, free - cores
     for limit, _, held, _ in running:
@@ -172,5 +173,5 @@ def shadow(free: int, running: Sequence[Entry], cores: int) -> tuple[float, int]
 
 
 def next_pass(phase: float, now: float, every: float) -> float:
-    """The first time after `now` at which a scheduler with this phase looks."""
+    """Returns the first time after `now` at which a scheduler with this phase looks."""
     return phase + ((now - phase) // every + 1) * every

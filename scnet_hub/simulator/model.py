@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Request:
-    """What somebody asked for, and what became of it in this run."""
+    """A person's request, and what happened to it in this run."""
 
     __slots__ = (
         "arrived",
@@ -80,7 +80,7 @@ class Job:
         self.asked_at = self.arrived = now
         self.ends = self.limit = 0.0
         self.state = State.COMING
-        self.booking: Any = None  # what the product's snapshot says of it, made once
+        self.booking: Any = None  # the product's description of it in a snapshot, made once
         self.waiting: Any = None
 
     @property

@@ -1,7 +1,8 @@
-"""A plot of waits as plain SVG: for each policy, what share of requests had started after so long.
+"""Plots waits as plain SVG: for each policy, the share of requests that had started after each time.
 
-Both axes are logarithmic: time, and those who still wait, so that the step from 90 to 99 % is as high as that from none
-to 90 %. What policies differ in is the few that wait for hours. Written by hand, so that no plotting library is needed.
+Both axes are logarithmic: time, and the share that still waits, so that the step from 90 to 99 % is as high as that
+from none to 90 %. Policies differ in the few requests that wait for hours. Written by hand, so that no plotting library
+is needed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ COLOURS = (
     "#000000",
 )  # Okabe and Ito: told apart by all
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
-SHARES = (0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)  # that are marked; more are drawn as the last
+SHARES = (0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)  # marked policies; further ones are drawn like the last
 POINTS = 240
 LABEL_APART = 16
 BOLD = ' font-weight="bold"'
@@ -42,7 +43,7 @@ OURS = "scnet"  # drawn last and bold
 
 
 def svg(waits: Mapping[str, Sequence[float]], title: str) -> str:
-    """`waits` by policy, each in order, in seconds."""
+    """Draws the plot. `waits` by policy, each sorted, in seconds."""
     drawn = sorted(enumerate(waits.items()), key=lambda entry: entry[1][0] == OURS)
     lines = [_line(name, ordered, number) for number, (name, ordered) in drawn]
     return "\n".join(
@@ -71,7 +72,7 @@ def up(share: float) -> float:
 
 
 def _nines(share: float) -> float:
-    """1 for 90 %, 2 for 99 %."""
+    """Returns 1 for 90 %, 2 for 99 %."""
     return -math.log10(1 - min(share, SHARES[-1]))
 
 
@@ -104,7 +105,7 @@ def _line(name: str, ordered: Sequence[float], number: int) -> str:
 
 
 def _names(waits: Mapping[str, Sequence[float]]) -> list[str]:
-    """Best first, by the wait that one in twenty exceeds."""
+    """Draws the names, best first, by the wait that one in twenty exceeds."""
     order = sorted(enumerate(waits.items()), key=lambda entry: _p95(entry[1][1]))
     x, y = WIDTH - RIGHT + 16, TOP + 8
     made = [f'<text x="{x}" y="{y}" fill="#555">95 % start within</text>']
@@ -118,7 +119,7 @@ def _names(waits: Mapping[str, Sequence[float]]) -> list[str]:
 
 
 def _stroke(name: str, number: int, width: int) -> str:
-    """Told apart by colour and dash; ours by its width too."""
+    """Returns the stroke of a policy: by colour and dash; the product's is wider too."""
     if name == OURS:
         return f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="{width + 2}"'
     return (
@@ -132,7 +133,7 @@ def _p95(ordered: Sequence[float]) -> float:
 
 
 def _words(seconds: float) -> str:
-    """ "18 s", "28 min", "1.8 h"."""
+    """Returns "18 s", "28 min", "1.8 h"."""
     for least, size, word in ((5400, 3600, "h"), (120, 60, "min")):
         if seconds >= least:
             value = seconds / size

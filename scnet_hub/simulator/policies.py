@@ -1,8 +1,7 @@
-"""The plain policies: each sends a request to one centre, by chance, in turn or by what snapshots say, and leaves it
-there.
+"""The plain policies: each sends a request to one centre, by chance, in turn or by snapshots, and leaves it there.
 
-They know what the product knows but its own newer submissions, so they show what each idea is worth alone. One whose
-session dies is sent again by the same rule, eight times at most.
+They have the product's information except its own newer submissions, so they show the value of each idea alone. A
+request whose session dies is sent again by the same rule, at most eight times.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def random(run: Run, request: Request) -> int:
 
 
 def in_turn() -> Choose:
-    """Round robin over all centres; one that is too small for it is passed over."""
+    """Chooses all centres in turn; a centre that is too small is skipped."""
     turn = 0
 
     def choose(run: Run, request: Request) -> int:
@@ -71,7 +70,8 @@ def power_of_two(run: Run, request: Request) -> int:
 
 
 def earliest_start(run: Run, request: Request) -> int:
-    """At once, in the next look for holes, or later by the plan of users' estimates; the emptier of equals."""
+    """Returns the best start: at once, in the next look for holes, or later by the plan of users' estimates; among
+    equals the emptiest centre."""
     return min(
         run.fits(request),
         key=lambda index: (*expected(run.view(index), request, run.now), load(run.view(index)), index),
@@ -79,12 +79,12 @@ def earliest_start(run: Run, request: Request) -> int:
 
 
 def load(view: View | Machine) -> float:
-    """Used and queued, of all cores."""
+    """Returns used and queued cores as a share of all cores."""
     return (view.cores - view.free + view.queued_cores) / view.cores
 
 
 def expected(view: View, request: Request, now: float) -> tuple[int, float]:
-    """The class (0 at once, 1 in a hole, 2 later), and when."""
+    """Returns the class (0 at once, 1 in a hole, 2 later), and the time."""
     if request.cores <= view.free:
         if not view.queued:
             return 0, now + SUBMIT
@@ -95,8 +95,8 @@ def expected(view: View, request: Request, now: float) -> tuple[int, float]:
 
 
 def behind(view: View, cores: int) -> float:
-    """When so many cores would be free after everybody in the queue has had their turn, if all ran as long as they
-    said."""
+    """Returns when this number of cores would be free after all queued jobs had their turn, if all ran as long as
+    estimated."""
     if view.behind is None:
         view.behind = _turns(view)
     free, at, releases = view.behind
@@ -108,8 +108,8 @@ def behind(view: View, cores: int) -> float:
 
 
 def _turns(view: View) -> tuple[int, float, list[tuple[float, int]]]:
-    """First come first served by estimates: what is free once the last has started, when that is, and what comes free
-    after it."""
+    """Plays first come first served by estimates: returns the free cores once the last job has started, that time, and
+    the cores that become free after it."""
     free, at = view.free, view.taken_at
     releases = [(limit, cores) for limit, _, cores, _ in view.running]
     heapify(releases)

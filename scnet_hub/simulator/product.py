@@ -1,7 +1,7 @@
 """The policy `scnet`: the product's own placement, breaker, second chances and promises, over simulated centres.
 
-Each centre is one partition of one big node. What the product would know is put into its own words (`Offer`,
-`PartitionLoad`) once for each snapshot, with our own newer submissions beside it; `place()` decides, exactly as in the
+Each centre is one partition of one big node. The product's knowledge is put into its own types (`Offer`,
+`PartitionLoad`) once for each snapshot, with its own newer submissions added; `place()` decides, exactly as in the
 broker.
 """
 
@@ -27,14 +27,14 @@ from .run import MOST_TRIES, Run, View
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 PARTITION = "batch"
 LONGEST, EVERY = timedelta(days=30), timedelta(seconds=CYCLE)
-AGAIN = 4  # one for which no better place was found is looked at again after that part of the patience
+AGAIN = 4  # a request for which no better place was found is examined again after this part of the patience
 NOWHERE_FOR = 30.0  # seconds until a person for whom there was no place presses Start again
-LEARNED_EVERY = 300.0  # seconds between looks at what waits really were
+LEARNED_EVERY = 300.0  # seconds between readings of the real waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """The federation's page as it comes (`SecondChanceSpec`)."""
+    """The federation's page with its defaults (`SecondChanceSpec`)."""
 
     patience: float = 40
     pinned_patience: float = 600
@@ -45,7 +45,7 @@ class Rule:
 
 
 class Session:
-    """A request in the product's words, what was expected of it, and whether its wait is watched."""
+    """A request in the product's types, its expected wait, and whether its wait is watched."""
 
     __slots__ = ("asked", "centre", "learned", "looked_at", "promised", "wait", "watched")
 
@@ -64,7 +64,7 @@ class Session:
 
 
 class Product:
-    """`rule` is the product's; another may be tried by whoever wants to know what it would be worth."""
+    """`rule` is the product's rule; another may be given to measure its value."""
 
     watches = True
 
@@ -72,27 +72,27 @@ class Product:
         self.run, self.rule = run, rule or Rule()
         number = len(run.machines)
         self.breakers = [Breaker() for _ in range(number)]
-        self.recent: list[list[Job]] = [[] for _ in range(number)]  # our own that the snapshot can't show yet
-        self.freed_at = [-1.0] * number  # when one of those was taken back
-        self.refusing = [False] * number  # did not take a submission since the snapshot
-        self._shown: list[tuple[int, float]] = [(-1, -1.0)] * number  # version and time of what `_offers` say
+        self.recent: list[list[Job]] = [[] for _ in range(number)]  # own submissions that the snapshot can't show yet
+        self.freed_at = [-1.0] * number  # when one of those was withdrawn
+        self.refusing = [False] * number  # centres that did not take a submission since the snapshot
+        self._shown: list[tuple[int, float]] = [(-1, -1.0)] * number  # version and time of the facts in `_offers`
         self._offers: list[Offer] = []
         self.firsts: deque[float] = deque()
         self.furthers: deque[float] = deque()
         self.calibration, self.forecast, self._forecast_at = Calibration(), UNTRIED, 0.0
         self.promises = self.kept = 0
 
-    # ---- what the run tells
+    # ---- reports of the run
 
     def arrived(self, request: Request) -> None:
         request.asked = Session(request)
         self._first(request)
 
     def started(self, job: Job) -> None:
-        pass  # the others are taken back once it has called home
+        pass  # the others are withdrawn once it has called home
 
     def home(self, job: Job) -> None:
-        """Its centre is well, and the other copies are not needed."""
+        """Records that its centre works, and that the other copies are not needed."""
         request = job.request
         assert request
         self.breakers[job.machine].succeeded()
@@ -181,9 +181,9 @@ class Product:
         )
 
     def _better(self, request: Request) -> Ranked | None:
-        """Where to ask too. Each offer is ranked by itself alone, so until a further queue is worth its while only
-        those are put to the product that have room and say anything new since they were last put to it for this
-        request: time alone makes no hole."""
+        """Returns where to submit too. Each offer is ranked alone, so until a further queue is worthwhile only those
+        offers are ranked that have room and have changed since they were last ranked for this request: time alone makes
+        no hole."""
         anywhere = hedging.anywhere(
             self.rule, asked_at=clock(request.copies[0].asked_at), pinned=False, now=clock(self.run.now)
         )
@@ -243,7 +243,7 @@ class Product:
         return offer
 
     def _show(self, index: int, view: View) -> None:
-        """Takes in a newer snapshot: our own submissions that it shows are pending no more."""
+        """Takes a newer snapshot: own submissions that it shows are no longer pending."""
         if view.version == self._shown[index][0]:
             self._offers[index] = alike(self._offers[index], taken_at=clock(view.taken_at))
         else:
@@ -257,7 +257,7 @@ class Product:
 
 
 def offer_of(view: View, age: float) -> Offer:
-    """A centre as the product sees it by this snapshot."""
+    """Returns a centre as the product sees it in this snapshot."""
     taken_at, load = clock(view.taken_at), load_of(view)
     return Offer(
         centre=str(view.index), centre_name=f"Centre {view.index}", partition=PARTITION, cores=view.cores,
@@ -267,8 +267,8 @@ def offer_of(view: View, age: float) -> Offer:
 
 
 class Bookings(Sequence[Booking]):
-    """What runs by a snapshot, in the product's words: made of each job once, and only where a plan or a release is
-    asked for."""
+    """The running jobs of a snapshot, in the product's types: made from each job once, and only if a plan or a release
+    is needed."""
 
     __slots__ = ("_view",)
 

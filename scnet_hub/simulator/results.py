@@ -1,4 +1,4 @@
-"""What a run tells: waits, starts within a minute, copies, deaths, and what it did to the centres' own jobs."""
+"""The results of a run: waits, starts within a minute, copies, deaths, and the effect on the centres' own jobs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Json = dict[str, Any]
 
 
 def waits(run: Run) -> list[float]:
-    """Seconds from click to start of every measured request, shortest first; one that still waits counts until the
-    end."""
+    """Returns the seconds from click to start of every measured request, shortest first; a request that still waits
+    counts until the end."""
     return sorted(
         (request.started_at if request.started_at is not None else run.now) - request.arrived
         for request in run.requests
@@ -38,5 +38,5 @@ def summary(run: Run) -> Json:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share does not exceed; 0 of none."""
+    """Returns the smallest value that so large a share does not exceed; 0 for an empty list."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0

@@ -1,8 +1,9 @@
-"""One run: people's requests in the order of their time, centres that take them, and a router that says where they go.
+"""One run: people's requests in the order of their time, centres that take them, and a router that decides where they
+go.
 
 The background is the workload's, whatever the router does, and draws nothing here: each centre plays it by itself
-(`local.py`) when the run touches it. A router is told of requests, starts and deaths and asks for copies or takes them
-back; how it chooses is its own. Times are seconds from the beginning.
+(`local.py`) when the run touches it. A router is told about requests, starts and deaths, and submits copies or
+withdraws them; how it chooses is its own. Times are seconds from the beginning.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ TELL = 1024  # events between two reports of progress
 
 
 class View:
-    """What a centre last said of itself: as it was at `taken_at`, and is said without a change since `since`.
-    `failing`: it did not answer when it was last asked."""
+    """The last answer of a centre: as it was at `taken_at`, and unchanged since `since`. `failing`: it did not answer
+    the last query."""
 
     __slots__ = (
         "_machine",
@@ -58,32 +59,32 @@ class View:
         self._running: list[Entry] | None = None
         self.failing = False
         self.passed_at = next_pass(machine.phase, now, CYCLE) - CYCLE
-        self.behind: Any = None  # what a policy worked out of it, kept for its lifetime
+        self.behind: Any = None  # what a policy computed from it, kept for its lifetime
 
     @property
     def running(self) -> list[Entry]:
-        """Sorted by limit."""
+        """Returns the running jobs, sorted by limit."""
         if self._running is None:
             self._running = self._machine.ran(self._since)
         return self._running
 
 
 class Router(Protocol):
-    """`watches`: it looks at snapshots."""
+    """Decides for the run. `watches`: it reads snapshots."""
 
     watches: bool
 
     def arrived(self, request: Request) -> None: ...
     def started(self, job: Job) -> None: ...
     def home(self, job: Job) -> None:
-        """The session of this copy is ready, the first of its request."""
+        """Is called when the session of this copy is ready, the first of its request."""
 
     def died(self, job: Job, *, reached: bool) -> None:
-        """Dead before it was ready; or it never reached its centre."""
+        """Is called when a copy died before it was ready, or never reached its centre."""
 
 
 class Run:
-    """`check` looks at every event whether cores are conserved; `tell` hears how far it is, from 0 to 1."""
+    """`check` checks at every event whether cores are conserved; `tell` receives the progress, from 0 to 1."""
 
     def __init__(
         self,
@@ -115,7 +116,7 @@ class Run:
         heappush(self._events, (when, next(self._order), act, what))
 
     def centre(self, index: int) -> Local:
-        """One centre as it is now: of what happens there by itself nothing is outstanding."""
+        """Returns one centre as it is now: all its own events until now have been played."""
         local = self.locals[index]
         local.play(self.now)
         return local
@@ -128,7 +129,7 @@ class Run:
         return job
 
     def cancel(self, job: Job) -> None:
-        """Now. One that runs ends; one that is on its way never arrives."""
+        """Cancels at once. A running job ends; a job that is on its way never arrives."""
         local = self.centre(job.machine)
         was, job.state = job.state, State.OVER
         if was == State.COMING:
@@ -146,7 +147,7 @@ class Run:
             self.at(self.now + CANCEL, self._cancel_if_live, job)
 
     def fits(self, request: Request) -> list[int]:
-        """The centres that could ever run it."""
+        """Returns the centres that could ever run it."""
         return [machine.index for machine in self.machines if machine.cores >= request.cores]
 
     def give_up(self, request: Request) -> None:
@@ -156,12 +157,13 @@ class Run:
 
     @property
     def background(self) -> list[int]:
-        """How many of each centre's own jobs are there already."""
+        """Returns how many of each centre's own jobs have arrived."""
         return [local.place for local in self.locals]
 
     @property
     def background_waits(self) -> list[float]:
-        """Seconds that each of them waited, of those that came in the measured time; centre by centre."""
+        """Returns the seconds that each of these jobs waited, of those that came in the measured time; centre by
+        centre."""
         return [wait for local in self.locals for wait in local.waits]
 
     def go(self) -> Run:
@@ -202,20 +204,20 @@ class Run:
                 self.at(end, self._come_back, index)
 
     def _follow(self, local: Local) -> None:
-        """While a copy waits in its queue, a centre's next event is one of the run's."""
+        """Makes a centre's next event one of the run's, while a copy waits in its queue."""
         if local.copies and (due := local.next) != local.due:
             local.due = due
             self.at(due, self._go_on, local)
 
     def _go_on(self, local: Local) -> None:
         if local.due != self.now:
-            return  # an earlier one came between
+            return  # an earlier event came between
         local.due = -1.0
         local.play(min(self._events[0][0] if self._events else self.scenario.horizon, self.scenario.horizon))
         self._follow(local)
 
     def view(self, index: int) -> View:
-        """What is known of a centre now: with snapshots of age 0, all there is."""
+        """Returns what is known about a centre now: with snapshots of age 0, everything."""
         if not self.scenario.snapshot_age:
             self._see(index)
         return self.views[index]
@@ -275,7 +277,7 @@ class Run:
             self.at(job.ends, self._ended, job)
 
     def _ended(self, job: Job) -> None:
-        """A router sees of its copies whether they run, so their ends are seen to in time."""
+        """Reports a copy's end in time, because a router sees whether its copies run."""
         self._follow(self.centre(job.machine))
 
     def _call_home(self, job: Job) -> None:
@@ -291,7 +293,7 @@ class Run:
         if job.state != State.OVER:
             self.cancel(job)
 
-    # ---- what goes wrong
+    # ---- faults
 
     def _fall_in(self, job: Job) -> None:
         job.state = State.RUNNING

@@ -1,8 +1,7 @@
-"""The Standard Workload Format: a log's lines read into jobs that can be replayed.
+"""Reads the Standard Workload Format: a log's lines into jobs that can be replayed.
 
 The format is the Parallel Workloads Archive's: 18 columns of numbers, comments after `;` (Feitelson, Tsafrir, Krakow,
-JPDC 2014). Columns beyond those are left alone; where a log has no estimates, plausible ones are drawn. Nothing here
-opens a file.
+JPDC 2014). Further columns are ignored; if a log has no estimates, plausible ones are drawn. Opens no file.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from typing import NamedTuple
 from ..errors import BadOption
 
 COLUMNS = 18
-LEAST_COLUMNS = 11  # through the status: all that is read here but the partition
-LONGEST_RUN = 2 * 86400.0  # a longer one is taken as this: a few would decide a week
+LEAST_COLUMNS = 11  # through the status: all that is read here except the partition
+LONGEST_RUN = 2 * 86400.0  # a longer job is cut to this: a few would decide a week
 MODAL = tuple(
     60.0 * minutes
     for minutes in (5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1080, 1440, 2160, 2880, 4320, 7200)
 )
-FEWEST_JOBS = 20  # a partition with fewer is no site
+FEWEST_JOBS = 20  # a partition with fewer is not a site
 
 
 class Batch(NamedTuple):
-    """One job of a log: seconds from the log's start, cores, how long it ran, and what its user said it would."""
+    """One job of a log: seconds from the log's start, cores, its run time, and its user's estimate."""
 
     submitted: float
     cores: int
@@ -38,7 +37,7 @@ class Batch(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What one line says; -1 where the log does not."""
+    """The values of one line; -1 if the log has none."""
 
     submitted: float
     wait: float
@@ -50,7 +49,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One machine and the jobs that came to it, first submitted first."""
+    """One machine and the jobs submitted to it, in the order of submission."""
 
     name: str
     cores: int
@@ -58,12 +57,14 @@ class Site:
 
 
 def sites_of(lines: Iterable[str], name: str, rng: Random, *, by_partition: bool = False) -> list[Site]:
-    """The log's machine, or with `by_partition` one for each of its partitions, the busiest first. Raises BadOption."""
+    """Returns the log's machine, or with `by_partition` one for each of its partitions, the busiest first. Raises
+    BadOption."""
     header: dict[str, str] = {}
     rows = list(_rows(lines, name, header))
     if not rows:
         raise BadOption(
-            f"{name} has no job that ran: nothing to replay.", hint="A log has one line of 18 numbers for each job."
+            f"{name} has no job that ran, so there is nothing to replay.",
+            hint="A log has one line of 18 numbers for each job.",
         )
     rows.sort()
     if not by_partition:
@@ -74,13 +75,13 @@ def sites_of(lines: Iterable[str], name: str, rng: Random, *, by_partition: bool
     if not sites:
         raise BadOption(
             f"{name} has no partition with {FEWEST_JOBS} jobs or more.",
-            hint="Without partitions as sites it is one machine.",
+            hint="Leave --partitions-as-sites out to replay the log as one machine.",
         )
     return sorted(sites, key=lambda site: -sum(job.cores * job.run for job in site.jobs))
 
 
 def _rows(lines: Iterable[str], name: str, header: dict[str, str]) -> Iterable[Row]:
-    """Every job that ran; comments go to `header` by their key."""
+    """Yields every job that ran; comments go to `header` by their key."""
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text:
@@ -114,14 +115,14 @@ def _number(word: str) -> float:
     try:
         value = float(word)
     except ValueError:
-        raise ValueError(f"{word[:20]!r} is no number") from None
+        raise ValueError(f"{word[:20]!r} is not a number") from None
     if not math.isfinite(value) or abs(value) > 1e12:
-        raise ValueError(f"{word[:20]!r} is no number that can be")
+        raise ValueError(f"{word[:20]!r} is out of range")
     return value
 
 
 def _said(header: dict[str, str]) -> int:
-    """The processors that the header speaks of; 0 if it does not."""
+    """Returns the number of processors in the header; 0 if the header has none."""
     for key in ("MaxProcs", "MaxNodes"):
         if found := re.match(r"\d+", header.get(key, "")):
             return int(found[0])
@@ -129,8 +130,8 @@ def _said(header: dict[str, str]) -> int:
 
 
 def _site(name: str, rows: Sequence[Row], said: int, rng: Random) -> Site:
-    """`rows` in order of submission. Where the header doesn't say how large the machine is, it is as large as it was
-    ever full."""
+    """Makes a site; `rows` are in order of submission. If the header does not give the machine's size, it is the
+    largest use that ever occurred."""
     largest = max(row.cores for row in rows)
     cores = said or max(largest, _fullest(rows))
     begin = rows[0].submitted
@@ -157,8 +158,8 @@ def _span(row: Row) -> tuple[tuple[float, int], tuple[float, int]]:
 
 
 def estimate(run: float, asked: float, rng: Random) -> float:
-    """The walltime that was asked for, never below the run; where nobody wrote it down, the next round one above run x
-    U(1, 5)."""
+    """Returns the requested walltime, never below the run; if the log has none, the next round value above run x U(1,
+    5)."""
     if asked > 0:
         return max(asked, run)
     guess = run * rng.uniform(1, 5)

@@ -97,7 +97,7 @@ async def test_one_that_waits_for_a_change_keeps_no_other_from_work() -> None:
     await settle()
     assert len(work.began) == 2 and lanes.counts.resting == 2
     assert await work.end() == [None, None]
-    with pytest.raises(TooMany, match="2 requests of yours wait for changes already"):
+    with pytest.raises(TooMany, match="You already have 2 requests that wait for changes"):
         async with lanes.turn(ADA) as turn, turn.rest():
             raise AssertionError("it rests")
     changed.set()

@@ -47,7 +47,7 @@ def test_the_options_of_the_document_are_those_of_the_domain() -> None:
         (Wish, {"project": "p", "amount": "5"}, "amount: '5' is not a valid amount of credits."),
         (Wish, {"project": "p", "amount": 5, "ends_at": "soon"}, "ends_at: 'soon' is not a time."),
         (Wish, {"project": "p", "amount": 5, "centres": "alpha"}, "centres: must be a valid list, not 'alpha'."),
-        (Wish, {"project": "x" * 65, "amount": 5}, "project: 65 characters are too many; at most 64."),
+        (Wish, {"project": "x" * 65, "amount": 5}, "project: must have at most 64 characters, not 65."),
         (CallHome, {"nonce": "n", "phase": "started", "host": "", "port": 80, "node": ""}, "port: must be from 1024 "
         "to 65535, not 80."),
         (CallHome, {"nonce": "n", "phase": "started", "host": "", "port": True, "node": ""}, "port: must be a valid "

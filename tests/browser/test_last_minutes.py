@@ -40,7 +40,7 @@ def test_a_session_that_nobody_uses_is_warned_kept_and_stopped(demo: Running, tm
         steps.press_start(page)
         steps.until_lab_is_there(page, "ada")
         expect(page.locator(".scnet-time-left")).to_have_text(re.compile(r"^(1 h|5\d min) left$"), timeout=60_000)
-        warning = page.locator(".Toastify__toast").filter(has_text="Nothing has run here for")
+        warning = page.locator(".Toastify__toast").filter(has_text="This session has been idle for")
         expect(warning).to_be_in_viewport(ratio=1, timeout=90_000)
         picture(page, "07-idle", tmp_path)
         warning.get_by_role("button", name="Keep it running").click()

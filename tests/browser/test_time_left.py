@@ -113,7 +113,7 @@ def test_continue_saves_starts_the_next_session_and_follows_it(broker: FakeBroke
         expect(toast(page, "The next session waits in the queue of Alpha.")).to_be_in_viewport(ratio=1)
         picture(page, "continue-queued", tmp_path)
         broker.update("one", successor={**broker.sessions["one"]["successor"], "state": "charged", "live": False})
-        failed = toast(page, "The next session ended before it was there.")
+        failed = toast(page, "The next session ended before it was ready.")
         failed.get_by_role("button", name="Continue").click(timeout=20_000)
         expect(toast(page, "The next session waits in the queue of Alpha.")).to_be_in_viewport(ratio=1)
         broker.update("one", successor={**broker.sessions["one"]["successor"], "state": "starting"})
@@ -142,7 +142,7 @@ def test_a_document_that_cannot_be_saved_is_named_and_nothing_is_continued(
             lambda route: route.abort() if route.request.method == "PUT" else route.continue_(),
         )
         toast(page, "This session ends in").get_by_role("button", name="Continue").click()
-        expect(toast(page, "Not saved: work.ipynb. Nothing was continued.")).to_be_visible()
+        expect(toast(page, "Not saved: work.ipynb. The session was not continued.")).to_be_visible()
         picture(page, "continue-unsaved", tmp_path)
         assert not broker.sessions["full"]["successor"]
 
@@ -176,7 +176,7 @@ def test_a_session_that_nobody_uses_warns_and_keep_keeps_it(broker: FakeBroker, 
     broker.lab("idle", expires_at=in_(7200))
     with Lab(broker, "idle", SCNET_IDLE_TIMEOUT="40") as lab:
         enter(page, lab)
-        warning = toast(page, "Nothing has run here for")
+        warning = toast(page, "This session has been idle for")
         expect(warning).to_be_in_viewport(ratio=1, timeout=60_000)
         picture(page, "idle-warning", tmp_path)
         warning.get_by_role("button", name="Keep it running").click()

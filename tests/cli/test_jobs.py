@@ -82,10 +82,10 @@ def test_a_file_that_is_not_sent_is_pointed_out(broker: FakeBroker) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--file", "nothing"], "is not there"),
+        (["--file", "nothing"], "does not exist"),
         (["--file", "."], "is a folder"),
         (["--file", "huge"], "too large"),
-        (["--file", ""], "is no path"),
+        (["--file", ""], "is not a path"),
         (["--env", "A=\udcff"], "can't be sent"),
     ],
 )

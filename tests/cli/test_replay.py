@@ -117,7 +117,7 @@ async def test_a_stretch_of_the_log_is_replayed_page_by_page(
 async def test_it_is_the_operators_and_bounded_in_time(world: World, hub: Hub) -> None:
     await world.submit()
     refused = await hub.simulate("--decisions", person="ada")
-    assert refused.exit_code == 1 and "This is for operators." in refused.stderr
+    assert refused.exit_code == 1 and "This call is for operators." in refused.stderr
     before = await hub.simulate("--decisions", "--since", "2020-01-01", "--days", "3")
     assert before.exit_code == 1 and "No decision was made in that time." in before.stderr
     assert "since=2020-01-01T00" in hub.bridge.asked[-1] and "until=2020-01-04T00" in hub.bridge.asked[-1]

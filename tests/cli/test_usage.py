@@ -57,7 +57,7 @@ def test_usage_is_one_document() -> None:
 def test_a_balance_says_how_fast_it_goes_how_long_it_lasts_and_how_old_it_is() -> None:
     said = run("balances").stdout
     assert (
-        "12.50 credits a day over the last week; runs out on 2027-02-07 at this rate. Now 4.00 an hour, which "
+        "12.50 credits a day over the last week; credits run out on 2027-02-07 at this rate. Now 4.00 an hour, which "
         "lasts until 30 Nov 09:00" in said
     )
     assert "Newest charge: 1 h ago; 1 ended without a usage record yet; in flight as of 3 s ago." in said
@@ -69,4 +69,4 @@ def test_a_balance_says_how_fast_it_goes_how_long_it_lasts_and_how_old_it_is() -
         as_of={"settled": None, "in_flight": "2026-11-20T09:00:00.000Z"},
     )
     said = run("balances", broker=Broker(GET_balances={"as_of": "2026-11-20T09:00:00.000Z", "balances": [calm]})).stdout
-    assert "sea: nothing was spent in the last week. Nothing has been charged yet; in flight as of now." in said
+    assert "sea: no credits were spent in the last week. Nothing has been charged yet; in flight as of now." in said

@@ -233,7 +233,7 @@ def test_a_job_cannot_be_found_where_nobody_could_be_asked() -> None:
 
 
 def test_a_centre_without_the_commands_is_unreachable() -> None:
-    with pytest.raises(Unreachable, match="not there"):
+    with pytest.raises(Unreachable, match="were not found"):
         engine.submitted(said(stderr="env: 'qsub': No such file or directory\n", code=127))
 
 
@@ -245,7 +245,7 @@ def test_one_answer_gives_every_listed_job_its_state_node_reason_and_place() -> 
     assert {job: (status.state, status.node, status.reason, status.place) for job, status in found.items()} == {
         "16": (JobState.RUNNING, "c2", "", 0),
         "17": (JobState.RUNNING, "c1", "s", 0),
-        "18": (JobState.QUEUED, "", "Eqw: it could not be started, qstat -j says why", 0),
+        "18": (JobState.QUEUED, "", "Eqw: the job could not be started; qstat -j gives the reason", 0),
         "19": (JobState.QUEUED, "", "hqw: on hold", 0),
         "20": (JobState.RUNNING, "c1", "", 0),
         "21": (JobState.RUNNING, "c2", "", 0),

@@ -178,7 +178,7 @@ def test_other_ways_of_not_answering_are_unreachable_too(stderr: str) -> None:
 
 
 def test_a_centre_without_slurms_commands_is_unreachable() -> None:
-    with pytest.raises(Unreachable, match="not there"):
+    with pytest.raises(Unreachable, match="were not found"):
         slurm.statuses(said(stderr="env: 'squeue': No such file or directory\n", code=127), AT)
 
 

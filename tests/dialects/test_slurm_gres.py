@@ -84,7 +84,7 @@ def test_the_models_of_trackable_resources_are_counted_each() -> None:
 
 @pytest.mark.parametrize("text", ["gres/gpu=-1", "gres/gpu:a100=x", "gres/gpu=", "gres/gpu=1e3"])
 def test_a_count_that_is_charged_for_and_no_number_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match="no whole number"):
+    with pytest.raises(ValueError, match="not a whole number"):
         slurm_gres.parse(text)
 
 

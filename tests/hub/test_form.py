@@ -102,7 +102,7 @@ def test_a_centre_without_an_account_leads_to_the_page_that_links_one() -> None:
     assert rows["alpha"]["link"] == "" and rows["delta"]["note"] == ""
     assert (
         words(centres=centres, placement=refused)["places"]["delta"]["blocked"]
-        == "Delta cannot take this: you have no account linked here"
+        == "Delta can't take this request: you have no account linked here"
     )
     links = page(centres=centres, placement=refused, accounts_url="/hub/accounts").all("a")
     assert [(a["href"], "hidden" in a) for a in links if "data-cell" in a] == [
@@ -128,7 +128,10 @@ def test_cost_line_and_button_follow_the_place() -> None:
     assert places[""]["button"] == "Start now at Alpha"
     assert places[""]["cost"].startswith("After this session: at most 1.00 credits held for 1 h, 115.00 available.")
     assert places["beta"]["button"] == "Queue at Beta"
-    assert places["delta"]["blocked"] == "Delta cannot take this: Only members of a class may use partition teaching."
+    assert (
+        places["delta"]["blocked"]
+        == "Delta can't take this request: Only members of a class may use partition teaching."
+    )
 
 
 def quoted(*quotes: Any, problem: Any = None) -> Any:
@@ -140,7 +143,7 @@ def test_the_chosen_place_shows_low_expected_max_and_what_is_left_then() -> None
     assert places[""]["figures"] == {
         "low": "0.0167", "expected": "0.50", "max": "1.00", "after_first": "115.00", "after_max": "115.00",
     }  # fmt: skip
-    assert places[""]["cost"] == "It holds 1.00 credits, for 1 h. What you don't use comes back."
+    assert places[""]["cost"] == "The session holds 1.00 credits, for 1 h. Unused credits are released."
     assert places["beta"]["figures"]["max"] == "0.80" and places["delta"]["figures"] is None
 
 
@@ -154,12 +157,12 @@ def test_a_place_that_gives_more_than_is_asked_for_says_so() -> None:
 def test_a_lease_says_what_is_held_first_and_what_happens_if_the_rest_cannot_be_paid() -> None:
     lease = {"walltime_s": 8 * 3600, "max": 8.0, "after_max": 108.0}
     assert quoted(f.quote("alpha", **lease))[""]["cost"].startswith(
-        "It holds 1.00 credits at first, for 1 h, and more while it runs."
+        "The session holds 1.00 credits at first, for 1 h, and more while it runs."
     )
     place = quoted(f.quote("alpha", **lease | {"available": 2.0, "after_first": 1.0, "after_max": -6.0}))[""]
-    assert not place["blocked"] and "stopped then, with notebooks saved" in place["cost"]
+    assert not place["blocked"] and "stopped when they run out, with notebooks saved" in place["cost"]
     short = quoted(f.quote("alpha", **lease | {"available": 0.5, "after_first": -0.5, "after_max": -7.5}))[""]
-    assert short["blocked"].startswith("This project is 0.50 credits short")
+    assert short["blocked"].startswith("This project lacks 0.50 credits")
 
 
 def test_a_place_without_a_price_is_blocked_and_the_others_are_not() -> None:
@@ -193,7 +196,7 @@ def test_over_quota_blocks_every_place_and_the_price_is_shown_all_the_same() -> 
 
 def test_too_small_a_balance_blocks_with_the_sum_that_lacks() -> None:
     placement = f.PLACEMENT | {"best": f.offer("alpha", available_after=-2.5)}
-    assert words(placement=placement)["places"][""]["blocked"].startswith("This project is 2.50 credits short")
+    assert words(placement=placement)["places"][""]["blocked"].startswith("This project lacks 2.50 credits")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +234,7 @@ def test_a_full_federation_can_still_be_queued_for() -> None:
 
 def test_before_the_first_answer_nothing_is_promised() -> None:
     view = words(placement=None)
-    assert view["summary"] == "Asking the centres."
+    assert view["summary"] == "Checking the centres."
     assert view["places"][""]["blocked"]
     assert view["rows"][0]["start"] == "Not known"
 

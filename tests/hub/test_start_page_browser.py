@@ -242,7 +242,7 @@ def test_a_pinned_centre_is_posted_and_best_is_empty(hub: Hub, page: Any) -> Non
 def test_a_centre_that_refuses_says_why_and_does_not_start(hub: Hub, page: Any) -> None:
     page.check('input[name="centre"][value="delta"]')
     expect(page.locator('[data-slot="cost"]')).to_have_text(
-        "Delta cannot take this: Only members of a class may use partition teaching."
+        "Delta can't take this request: Only members of a class may use partition teaching."
     )
     expect(page.locator(".scnet-go")).to_have_attribute("aria-disabled", "true")
     page.locator(".scnet-go").click(force=True)
@@ -265,7 +265,9 @@ def test_a_centre_that_loses_its_account_becomes_a_way_to_link_one(hub: Hub, pag
         "href", "/hub/accounts#centre-zeta"
     )
     page.check('input[name="centre"][value="delta"]')
-    expect(page.locator('[data-slot="cost"]')).to_have_text("Delta cannot take this: you have no account linked here")
+    expect(page.locator('[data-slot="cost"]')).to_have_text(
+        "Delta can't take this request: you have no account linked here"
+    )
 
 
 def test_stale_facts_are_greyed(hub: Hub, page: Any) -> None:
@@ -359,8 +361,8 @@ def test_times_in_sentences_are_the_persons_and_the_brokers_words_the_tooltip(hu
     hops = [{"name": "scheduler", "ok": False, "since": "2026-11-23T14:02:11Z", "age_s": 4.0, "why": ""}]
     hub.change(centres=alpha(hops=hops))
     page.goto(hub.url)
-    expect(cell(page, "alpha", "trouble")).to_have_text("scheduler fails since 23 Nov 22:02")
-    expect(cell(page, "alpha", "trouble")).to_have_attribute("title", "scheduler fails since 23 Nov 14:02 UTC")
+    expect(cell(page, "alpha", "trouble")).to_have_text("scheduler failing since 23 Nov 22:02")
+    expect(cell(page, "alpha", "trouble")).to_have_attribute("title", "scheduler failing since 23 Nov 14:02 UTC")
     page.set_content('<time datetime="2026-11-30T16:00:00Z" data-form="day">30 Nov 2026</time>')
     page.add_script_tag(path=str(start_form.STATIC / "scnet-times.js"))
     expect(page.locator("time")).to_have_text("1 Dec 2026")

@@ -34,7 +34,7 @@ TWO = {"id": "two", "cores": 2, "memory": 0, "gpus": 0, "walltime_s": 1800.0}
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"argv": ["id"]}, "argv: a Lab session runs "
     "JupyterLab"), ({"env": {"A": "b"}}, "env: a Lab session"), ({"files": {}}, "files: a Lab"),
-    ({"kind": "batch"}, "kind: "), ({"name": "other"}, "name: this server"), ({"profile": "gpu"}, "no profile 'gpu'"),
+    ({"kind": "batch"}, "kind: "), ({"name": "other"}, "must be this server"), ({"profile": "gpu"}, "no profile 'gpu'"),
     ({"profile": 5}, "profile: must be text"), ({"profile": "two\n"}, "profile: "), ({"cores": "1\n"}, "cores: "),
     ({"cores": "1_0"}, "cores: "),
     ({"cores": "\u0661"}, "cores: "), ({"cores": True}, "cores: "), ({"walltime": "1h\n"}, "walltime: "),
@@ -146,7 +146,7 @@ def test_a_start_whose_fields_are_no_text_is_refused(together: Together) -> None
             ada.post("spawn?x=%FE", data={"_xsrf": ada.cookies["_xsrf"]}),
             ada.post("spawn", content=b"cores=%FF&_xsrf=" + ada.cookies["_xsrf"].encode(), headers=FORM),
         ):
-            assert answer.status_code == 400 and "not text in UTF-8" in answer.text
+            assert answer.status_code == 400 and "not UTF-8 text" in answer.text
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}

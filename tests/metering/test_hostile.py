@@ -153,7 +153,7 @@ def test_a_session_whose_job_never_ran_waits_for_nobody(ended: Ended) -> None:
 
 def test_what_a_dialect_doubts_is_kept_with_all_that_it_could_read(ended: Ended) -> None:
     ended.begin(**ASKED)
-    doubted = told(trouble="it asked for --gres=gpu:2, and accounting does not track that.")
+    doubted = told(trouble="it asked for --gres=gpu:2, which accounting does not track.")
     intake.settle(ended.tx, "alpha", (), [doubted], ended.pages, NOW)
     (waits,) = ended.rows
     assert (waits.state, ended.charged) == ("suspense", None) and "--gres=gpu:2" in waits.reason

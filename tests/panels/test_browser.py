@@ -120,7 +120,7 @@ def test_rows_come_go_and_keep_their_order(page: sync_api.Page) -> None:
     names = page.locator("table:has(caption:text('My sessions')) tbody th > span:first-child").all_inner_texts()
     assert names == [rows[2]["name"], rows[0]["name"]]
     news(page, now_state(sessions=[]))
-    assert page.get_by_text("No sessions of yours.").is_visible()
+    assert page.get_by_text("You have no sessions.").is_visible()
 
 
 def test_a_problem_is_a_sentence_and_greys_but_keeps_the_rest(page: sync_api.Page) -> None:
@@ -176,7 +176,7 @@ def test_times_are_the_persons_with_utc_in_the_tooltip_and_an_old_view_offers_no
     made.set_content(page_of("overview", shown))
     made.wait_for_function("window.drawn")
     pace = made.locator(".scnet-pace")
-    sync_api.expect(pace).to_contain_text("which lasts until 25 Nov 22:30 if all of it runs on")
+    sync_api.expect(pace).to_contain_text("which lasts until 25 Nov 22:30 if all running sessions continue")
     assert "25 Nov 14:30 UTC" in (pace.get_attribute("title") or "")
     asof = made.locator(".scnet-asof")
     sync_api.expect(asof).to_have_text("as of 23 Nov 20:00, 39 h ago: run the cell again for a live view")

@@ -113,4 +113,6 @@ def test_ages_and_times_left():
 def test_the_pace_and_the_days_are_in_the_snapshot():
     page, words = page_of(full()), words_of(full())
     assert "<svg" in page and "<dd class='scnet-note'>25 min ago</dd>" in page
-    assert "runs out on 2026-12-08 at this rate." in page and "runs out on 2026-12-08 at this rate." in words
+    assert (
+        "credits run out on 2026-12-08 at this rate." in page and "credits run out on 2026-12-08 at this rate." in words
+    )

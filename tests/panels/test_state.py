@@ -123,9 +123,9 @@ def test_one_job_is_shown_whenever_it_ended_and_summed_up_in_words():
 def test_an_allocation_says_how_fast_it_goes_and_how_old_its_numbers_are():
     row = shown(balance=[s.balance()])["balances"][0]
     assert row["pace"] == (
-        "31.25 credits a day over the last week; runs out on 2026-12-08 at this rate. Now 9.10 an hour, which "
+        "31.25 credits a day over the last week; credits run out on 2026-12-08 at this rate. Now 9.10 an hour, which "
         "lasts until 25 Nov 14:30 UTC"
-        " if all of it runs on."
+        " if all running sessions continue."
     )
     assert [one["at"] for one in row["money"]] == [s.iso(-1500), s.iso(-4), None, None]
     assert row["chart"].startswith("<svg") and "23 Nov: 24" in row["chart"]

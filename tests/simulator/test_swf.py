@@ -100,10 +100,10 @@ def test_partitions_can_be_sites_the_busiest_first() -> None:
         ),
         (
             line() + "\n" + line().replace("100", "x1"),
-            "bad, line 2: this is not the Standard Workload Format ('x1' is no number)",
+            "bad, line 2: this is not the Standard Workload Format ('x1' is not a number)",
         ),
         (line(run=10**15), "line 1"),
-        (line().replace(" 100 ", " nan "), "'nan' is no number that can be"),
+        (line().replace(" 100 ", " nan "), "'nan' is out of range"),
         ("\x00\x01\x02\xff" * 40, "bad, line 1"),
     ],
 )

@@ -26,7 +26,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("text", UNREADABLE.values(), ids=UNREADABLE)
 def test_what_no_parser_can_hold_is_refused(text: str) -> None:
     for parse in (parse_centre, parse_federation):
-        with pytest.raises(SpecError, match=r"^a\.toml: not TOML"):
+        with pytest.raises(SpecError, match=r"^a\.toml: not valid TOML"):
             parse(text, source="a.toml")
 
 

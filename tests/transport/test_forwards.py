@@ -408,7 +408,7 @@ async def test_a_port_that_a_dead_connection_holds_is_taken_when_it_comes_free(
 
 
 async def test_a_way_back_needs_the_proxys_address(sshd: Sshd, ways: Ways) -> None:
-    with pytest.raises(SpecError, match="where the hub's proxy listens"):
+    with pytest.raises(SpecError, match="the address of the hub's proxy is unknown"):
         await ways(with_way_back(sshd, 18000)).hub_url()
 
 

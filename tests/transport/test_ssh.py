@@ -161,7 +161,7 @@ async def test_an_answer_is_the_commands_own_words_whatever_is_printed_around_it
     await way.put(f"{sshd.home}/file", b"one\ntwo")
     assert (sshd.home / "file").read_bytes() == b"one\ntwo"
     assert await way.tail(f"{sshd.home}/file") == "one\ntwo"
-    with pytest.raises(Rejected, match="did not take"):
+    with pytest.raises(Rejected, match="did not store"):
         await way.put("/proc/x/y", b"data")
 
 
@@ -346,9 +346,9 @@ async def test_nobody_may_be_root_or_whom_the_centre_reserves(sshd: Sshd) -> Non
         sshd.spec(transport='user = "scnet"', identity='mode = "certificate"\nreserved = ["slurm"]'), sshd.means()
     )
     for account in ("root", "slurm"):
-        with pytest.raises(Denied, match=f"nobody may be {account}"):
+        with pytest.raises(Denied, match=f"the account {account} may not be used"):
             await way.run(TRUE, account=account)
-        with pytest.raises(Denied, match=f"nobody may be {account}"):
+        with pytest.raises(Denied, match=f"the account {account} may not be used"):
             await way.put("/x", b"", account=account)
 
 
@@ -784,7 +784,7 @@ async def test_a_full_disk_is_rejected_in_the_centres_words(sshd: Sshd, ways: Wa
 @pytest.mark.parametrize("path", ["/proc/x/y", "/dev/null/x", "/proc/version", "/sys/x"])
 async def test_a_place_that_takes_no_file_is_rejected(sshd: Sshd, ways: Ways, path: str) -> None:
     sshd.start()
-    with pytest.raises(Rejected, match="did not take"):
+    with pytest.raises(Rejected, match="did not store"):
         await ways().put(path, b"data")
 
 

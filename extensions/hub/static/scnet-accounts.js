@@ -1,5 +1,5 @@
-// The accounts page with a script: copies the command, counts the time left, and says that a check is under way.
-// Without it every form still works.
+// The accounts page's script: copies the command, counts down its time, and shows that a check is under way.
+// Every form also works without this script.
 (function () {
   "use strict";
   const root = document.querySelector(".scnet-accounts");
@@ -12,12 +12,12 @@
     range.selectNodeContents(node);
     const selection = window.getSelection();
     selection.removeAllRanges();
-    selection.addRange(range); // chosen for the person's own Ctrl-C, whatever the browser allows us
+    selection.addRange(range); // selected for the person's own Ctrl-C, if the browser forbids the copy
     try {
       await navigator.clipboard.writeText(node.textContent);
       return true;
     } catch {
-      return document.execCommand("copy"); // no clipboard without https
+      return document.execCommand("copy"); // browsers give no clipboard without https
     }
   }
 
@@ -33,11 +33,11 @@
 
   function count(proof) {
     const left = Number(proof.dataset.leftS) - (performance.now() - opened) / 1000;
-    const words = left > 0 ? `${Math.ceil(left / 60)} min left` : "too late now: ask for a new command";
+    const words = left > 0 ? `${Math.ceil(left / 60)} min left` : "expired: get a new command";
     const slot = proof.querySelector("[data-left]");
     if (slot.textContent === words) return;
     slot.textContent = words;
-    if (left <= 0) live.textContent = "The command is too old now: ask for a new one.";
+    if (left <= 0) live.textContent = "The command has expired: get a new command.";
   }
 
   const proofs = [...root.querySelectorAll("[data-proof]")];

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
 
-  // Whether the page, asked for anew, still offers to stop that server; `id` is that of its button.
+  // Returns whether the reloaded page still offers to stop that server; `id` is the id of its button.
   async function stillThere(id) {
     const answer = await fetch(location.href, { credentials: "same-origin" });
     if (!answer.ok) return true;
@@ -32,7 +32,7 @@
     watch("stop");
   });
 
-  // JupyterHub's script shows Start as soon as the stop is asked for, and takes the name's link away: here both wait for the new state.
+  // JupyterHub's script shows Start as soon as the stop is requested, and removes the name's link: here both wait for the new state.
   document.querySelectorAll(".stop-server").forEach((button) => {
     button.addEventListener("click", () => {
       const row = button.closest("tr");

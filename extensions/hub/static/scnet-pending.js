@@ -6,13 +6,13 @@
   if (!root) return;
   const slot = (name) => root.querySelector(`[data-slot="${name}"]`);
   const openedAt = Date.now();
-  const seen = new Set(); // the stream tells its story from the start after every reconnection
+  const seen = new Set(); // the stream repeats all events after every reconnection
   let since = openedAt;
   let over = false;
 
   const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
-  // Times within sentences in the person's zone: scnet-times.js, which stands before this file.
+  // Shows times within sentences in the person's zone, by scnet-times.js, which the page loads before this file.
   const said = (node, text) => window.scnetTimes.sentence(node, text);
 
   function span(ms) {
@@ -22,7 +22,7 @@
     return `${Math.floor(total / 3600)} h ${Math.floor((total % 3600) / 60)} min`;
   }
 
-  // A message may begin with its time of day in UTC, for JupyterHub's own page, which shows none; here it has a column.
+  // A message may begin with its time of day in UTC, for JupyterHub's own page, which shows no times; here times have a column.
   const STAMP = /^(\d\d):(\d\d):(\d\d)\s\s+/;
 
   // JupyterHub puts its own frame around the reason of a failure; people want the reason.
@@ -83,7 +83,7 @@
     document.getElementById("progress-bar").setAttribute("aria-valuenow", String(progress));
   }
 
-  // The hub's own fragment, its words escaped there: cause, who can mend it, the next step, the end of the job's log.
+  // Shows the hub's own fragment, whose text the hub escaped: cause, who can fix it, the next step, the end of the job's log.
   function tell(html) {
     if (!html) return;
     slot("story").innerHTML = html;
@@ -102,7 +102,7 @@
     fact("reason", "");
     slot("again").hidden = false;
     document.getElementById("stop-server-btn").hidden = true;
-    slot("hint").textContent = "What was held for this session goes back to the project.";
+    slot("hint").textContent = "The credits held for this session are released.";
   }
 
   slot("log").replaceChildren(); // the stream begins with the first event
@@ -118,7 +118,7 @@
     bar(event.progress);
     facts(event);
     if (event.failed) {
-      log(event.html_message ? message.split("\n")[0] : message, at, true); // the rest is told below
+      log(event.html_message ? message.split("\n")[0] : message, at, true); // the rest is shown below
       ended(message || "The session did not start.");
       return tell(event.html_message);
     }
@@ -135,7 +135,7 @@
 
   stream.onerror = () => {
     if (over) return;
-    slot("hint").textContent = "The connection to the hub broke; trying again. The session is not affected.";
+    slot("hint").textContent = "The connection to the hub was lost; reconnecting. The session is not affected.";
     if (stream.readyState === EventSource.CLOSED) setTimeout(() => window.location.reload(), 5000);
   };
   stream.onopen = () => {
@@ -145,10 +145,10 @@
   document.getElementById("stop-server-btn").addEventListener("click", async (click) => {
     const button = /** @type {HTMLButtonElement} */ (click.currentTarget);
     button.disabled = true;
-    slot("hint").textContent = "Cancelling: the centre is asked to drop the job.";
+    slot("hint").textContent = "Cancelling: the centre has been asked to end the job.";
     try {
       const answer = await fetch(root.dataset.stopUrl, { method: "DELETE", credentials: "same-origin" });
-      if (!answer.ok) throw new Error(((await answer.json().catch(() => ({}))).message) || `the hub said ${answer.status}`);
+      if (!answer.ok) throw new Error(((await answer.json().catch(() => ({}))).message) || `the hub answered ${answer.status}`);
       over = true;
       stream.close();
       window.location.assign(root.dataset.homeUrl);

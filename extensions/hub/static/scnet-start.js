@@ -1,5 +1,5 @@
-// Keeps the start page's words fresh. The hub makes every sentence (`view`); this file only puts them into their cells,
-// sends the form's present values along, and never writes into anything a person types, checks or selects.
+// Refreshes the start page. The hub makes every sentence (`view`); this file only puts the sentences into their cells, sends
+// the form's current values, and never changes a field that a person types into, checks or selects.
 (function () {
   "use strict";
   const root = document.querySelector("[data-scnet-form]");
@@ -8,7 +8,7 @@
   const slot = (name) => root.querySelector(`[data-slot="${name}"]`);
   const every = Math.max(1, Number(root.dataset.every) || 5) * 1000;
   const LIVE_EVERY = 10000; // ms between two lines read out by a screen reader
-  const OLD_AFTER = 30000; // ms without any answer of the hub until every row is greyed
+  const OLD_AFTER = 30000; // ms without an answer of the hub until every row is greyed
   const OWN_FIELDS = [...root.querySelectorAll(".scnet-own [name]")].map((node) => node.getAttribute("name") ?? "");
 
   let view = JSON.parse(slot("view").textContent);
@@ -23,7 +23,7 @@
   const text = (node, words) => {
     if (node && node.textContent !== words) node.textContent = words;
   };
-  // Times within the broker's sentences are shown in the person's zone (scnet-times.js).
+  // Shows times within the broker's sentences in the person's zone (scnet-times.js).
   const sentence = (node, words) => (window.scnetTimes ? window.scnetTimes.sentence(node, words) : text(node, words));
   /** @returns {HTMLInputElement | null} */
   const checked = (name) => (form || root).querySelector(`input[name="${name}"]:checked`);
@@ -31,7 +31,7 @@
   const field = (name) => root.querySelector(`[name="${name}"]`);
   const pin = () => checked("centre")?.value ?? "";
 
-  // ---- what is asked for
+  // ---- the request
 
   function request() {
     const profile = checked("profile");
@@ -39,10 +39,10 @@
     const value = (name) => (own ? field(name).value : profile.dataset[name] || "").trim();
     const query = new URLSearchParams({ kind: "lab", project: field("project").value });
     OWN_FIELDS.forEach((name) => value(name) && query.set(name, value(name)));
-    return query; // never the pin: every centre is compared, and choosing one of them asks nobody anything
+    return query; // never the pin: every centre is compared, and choosing a centre sends no request
   }
 
-  // The own fields start from the card chosen before, so "a bit more than this" is one step; typed values stay.
+  // The fields of the own size start from the card chosen before, so "a bit more than this" is one step; typed values stay.
   function seedOwnFields(profile) {
     if (!profile || profile.dataset.cores === undefined) return;
     OWN_FIELDS.forEach((name) => {
@@ -51,7 +51,7 @@
     });
   }
 
-  // ---- what is shown
+  // ---- showing
 
   function age(seconds) {
     if (seconds === null || seconds === undefined) return "never";
@@ -125,13 +125,13 @@
     slot("figures").hidden = !place.figures;
     slot("figures").querySelectorAll("[data-figure]").forEach((one) => text(one, place.figures ? place.figures[one.dataset.figure] : "–"));
     if (!sending) text(button, place.button);
-    // aria-disabled, not disabled: a button that vanishes under the keyboard's focus throws it back to the top
+    // aria-disabled, not disabled: a disabled button would lose the keyboard's focus, which then returns to the top
     button.disabled = false;
     button.setAttribute("aria-disabled", String(Boolean(place.blocked)));
     root.toggleAttribute("data-blocked", Boolean(place.blocked));
   }
 
-  // The field that a refusal is about: said to be wrong, and described by the sentence beside the button.
+  // Marks the field that a refusal is about as wrong; the sentence beside the button describes it.
   const hints = new Map([...root.querySelectorAll("input[name], select[name]")].map((node) => [node, node.getAttribute("aria-describedby") || ""]));
   function showWrong() {
     [...OWN_FIELDS, "project"].forEach((name) => {
@@ -160,7 +160,7 @@
   }
 
   function show() {
-    // Facts on the page are better than none: an answer that is only a problem leaves the last rows to grow old.
+    // Old facts are better than none: an answer with only a problem keeps the last rows, whose age grows.
     view.rows.forEach(showRow);
     if (!view.problem) dropRows();
     slot("no-rows").hidden = slot("rows").children.length > 0;
@@ -204,7 +204,7 @@
   }
 
   function accept(fresh) {
-    const ageing = fresh.problem && !fresh.rows.length; // keep the rows there are, and let them age
+    const ageing = fresh.problem && !fresh.rows.length; // keep the present rows, and let them age
     const passed = (performance.now() - answeredAt) / 1000;
     if (ageing) fresh.rows = view.rows.map((row) => ({ ...row, stale: true, age_s: row.age_s === null ? null : row.age_s + passed }));
     if (ageing && !fresh.projects.length) fresh.projects = view.projects;
@@ -221,26 +221,26 @@
     if (login || failures > 1) {
       showProblem(login
         ? { title: "Your login has ended.", hint: "Reload the page to sign in again." }
-        : { title: "The hub does not answer.", hint: "The numbers below are growing old; this page keeps asking." });
+        : { title: "The hub does not answer.", hint: "The numbers below are getting old; this page keeps checking." });
     }
     showAges();
   }
 
   function soon() {
     clearTimeout(timer);
-    question += 1; // what is under way answers an older question
+    question += 1; // an answer under way belongs to an older question
     timer = setTimeout(ask, 350);
   }
 
   // ---- the person
 
-  root.querySelector("[autofocus]")?.scrollIntoView({ block: "center" }); // of a form that came back: its wrong field
+  root.querySelector("[autofocus]")?.scrollIntoView({ block: "center" }); // the wrong field of a refused form
   let last = checked("profile");
   root.addEventListener("input", (event) => {
     const typed = /** @type {HTMLInputElement} */ (event.target);
     const name = typed.name;
     if (OWN_FIELDS.includes(name)) typed.dataset.typed = "1";
-    bare = false; // never reload under somebody's hands
+    bare = false; // never reload while a person edits the form
     if (name === "profile") {
       if (typed.value === "own") seedOwnFields(last);
       last = typed;

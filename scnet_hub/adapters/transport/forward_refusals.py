@@ -1,4 +1,4 @@
-"""What a centre's sshd refuses of forwards: found out at the first use, and said in words."""
+"""Detects which forwards a centre's sshd refuses, at their first use, and explains the refusal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FORBIDDEN = "forwarding-forbidden"
 
 
 async def prove(door: Door, master: Master, forward: Forward) -> None:
-    """Where sshd forbids forwarding, the port here opens all the same, and what connects meets the end at once: seen
-    here first.
+    """Detects that sshd forbids a forward. The local port opens nevertheless, and every connection to it ends at once:
+    so this connects before others do.
 
-    Nothing is sent; a server that sees the end of the stream closes too. Nobody listening there yet is no refusal.
+    Nothing is sent; a server that sees the end of the stream closes too. A port without a listener is not a refusal.
     Raises Denied.
     """
     before = master.prohibitions()
@@ -33,8 +33,8 @@ async def prove(door: Door, master: Master, forward: Forward) -> None:
     if master.prohibitions() > before:
         where = f"{forward.host}:{forward.port}"
         raise Denied(
-            f"centre {door.spec.id}: its sshd forbids TCP forwarding to {where}; sessions there can't be reached.",
-            hint=f"AllowTcpForwarding, DisableForwarding or PermitOpen in its sshd_config; ask {door.contact}.",
+            f"centre {door.spec.id}: its sshd forbids TCP forwarding to {where}, so sessions there can't be reached.",
+            hint=f"Check AllowTcpForwarding, DisableForwarding and PermitOpen in its sshd_config; ask {door.contact}.",
             code=FORBIDDEN,
         )
 

@@ -1,8 +1,8 @@
-"""The ports that a centre's master forwards: what is wanted is made so, whatever dies in between.
+"""Maintains the ports that a centre's master forwards: opens what is wanted, whatever fails in between.
 
-Local ports (-L) lead from this machine to sessions on nodes, a remote one (-R) from the login node to the hub's proxy.
-One supervisor compares what is wanted with what stands in the present master and acts on the difference; callers wait
-for its next round.
+Local ports (-L) lead from this machine to sessions on nodes, a remote port (-R) from the login node to the hub's proxy.
+One supervisor compares the wanted forwards with the open forwards of the current master and acts on the difference;
+callers wait for its next round.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .port_map import HERE, Address, Wanted
 from .ssh_master import Master, lock_folder
 from .ssh_mux import Control, Forward, MuxError
 
-BUSY = 0.5  # seconds between rounds that nobody asked for, while something does not stand
+BUSY = 0.5  # seconds between extra rounds, while a forward is not open
 
 log = logging.getLogger(__name__)
 
 
 class Forwards:
-    """`proxy_url` is where the proxy listens, for the way back. One supervisor for each centre and state folder: a lock
-    sees to it."""
+    """`proxy_url` is where the proxy listens, for the way back. A lock ensures that each centre and state folder has
+    only one supervisor."""
 
     def __init__(
         self, door: Door, network: NetworkSpec, master: Master, wanted: Wanted, proxy_url: str, pace: Pace
@@ -53,11 +53,11 @@ class Forwards:
         self._kick = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
 
-    # --- what callers want
+    # --- calls
 
     async def to(self, host: str, port: int) -> Address:
-        """An address of this machine that reaches host:port at the centre. Raises Unreachable or Denied if it doesn't
-        stand."""
+        """Returns an address of this machine that reaches host:port at the centre. Raises Unreachable or Denied if the
+        forward is not open."""
         address = (host, port)
         self._run()
         self.wanted.add(address)
@@ -75,7 +75,8 @@ class Forwards:
             await self._round()
 
     async def keep(self, wanted: Collection[Address]) -> None:
-        """Exactly these are wanted from now on. Raises Unreachable or Denied while they don't all stand."""
+        """Makes exactly these forwards wanted from now on. Raises Unreachable or Denied while not all of them are
+        open."""
         self._run()
         for address in set(self.wanted.ports) - set(wanted):
             self._unwant(address)
@@ -86,8 +87,8 @@ class Forwards:
             self._checked(address)
 
     async def back(self) -> str:
-        """The hub's base URL for sessions at the centre, through the login node. Raises Unreachable or Denied if it
-        doesn't stand."""
+        """Returns the hub's base URL for sessions at the centre, through the login node. Raises Unreachable or Denied
+        if the forward is not open."""
         self._run()
         self._back = self._back or self._way_back()
         with contextlib.suppress(TimeoutError):
@@ -99,8 +100,8 @@ class Forwards:
         return f"http://{self.network.listen}:{self.network.listen_port}"
 
     async def check(self, host: str = "", port: int = 0) -> list[str]:
-        """What is wrong with forwards here, in sentences. `host:port` is what to try to reach; the login node's own
-        sshd if not said."""
+        """Returns what is wrong with forwards here, as sentences. `host:port` is the address to try; by default the
+        login node's own sshd."""
         wrong = []
         address = (host or HERE, port or self.door.way.port)
         known = address in self.wanted.ports
@@ -119,17 +120,18 @@ class Forwards:
         return list(dict.fromkeys(wrong))
 
     def wake(self) -> None:
-        """Takes up what was wanted before a restart. Nothing where nothing was, or where another process is at it."""
+        """Restores the forwards that were wanted before a restart. Does nothing if there were none, or if another
+        process maintains them."""
         back = self.network.hub == "forward" and bool(self.proxy_url)
         if self._task is None and (back or self.wanted.file.exists()):
             try:
                 self._run()
                 self._back = self._way_back() if back else None
-            except ScnetError as error:  # commands go on without forwards
+            except ScnetError as error:  # commands work without forwards
                 self._tell(error)
 
     async def close(self) -> None:
-        """The forwards stand on without this process."""
+        """Closes this process's part; the forwards stay open without it."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -145,8 +147,8 @@ class Forwards:
             self._lock = -1
 
     async def end(self) -> None:
-        """Ends the master, and with it every forward, unless another process keeps them. What was wanted stays written
-        down."""
+        """Ends the master, and with it every forward, unless another process keeps them. The list of wanted forwards
+        stays stored."""
         if self._task is None and not self.master.socket.exists():
             return
         with contextlib.suppress(Unreachable, OSError, MuxError):
@@ -158,7 +160,7 @@ class Forwards:
                 control.close()
         await self.close()
 
-    # --- wishes
+    # --- wanted forwards
 
     def _unwant(self, address: Address) -> None:
         forward = self.wanted.forward(address)
@@ -170,8 +172,7 @@ class Forwards:
         url = urlsplit(self.proxy_url)
         if not url.hostname:
             raise SpecError(
-                f"centre {self.door.spec.id}: network.hub is \"forward\", and it isn't known where the hub's "
-                "proxy listens."
+                f'centre {self.door.spec.id}: network.hub is "forward", but the address of the hub\'s proxy is unknown.'
             )
         port = url.port or (443 if url.scheme == "https" else 80)
         return Forward("remote", self.network.listen, self.network.listen_port, url.hostname, port)
@@ -181,7 +182,7 @@ class Forwards:
 
     def _checked(self, address: Address) -> Forward:
         if address not in self.wanted.ports:
-            raise Unreachable(f"centre {self.door.spec.id}: {address[0]}:{address[1]} is wanted no more.")
+            raise Unreachable(f"centre {self.door.spec.id}: {address[0]}:{address[1]} is no longer wanted.")
         forward = self.wanted.forward(address)
         self._check(forward)
         return forward
@@ -191,9 +192,7 @@ class Forwards:
             return
         if error := self._trouble or (self._back_setback.error if forward == self._back else None):
             raise again(error)
-        raise Unreachable(
-            f"centre {self.door.spec.id}: the forward to {forward.host}:{forward.port} doesn't stand yet."
-        )
+        raise Unreachable(f"centre {self.door.spec.id}: the forward to {forward.host}:{forward.port} is not open yet.")
 
     # --- the supervisor
 
@@ -214,7 +213,7 @@ class Forwards:
             async with asyncio.timeout(self.pace.login + self.pace.connect):
                 await self._next_round()
         except TimeoutError as error:
-            raise Unreachable(f"centre {self.door.spec.id}: its forwards did not come up in time.") from error
+            raise Unreachable(f"centre {self.door.spec.id}: its forwards did not open in time.") from error
 
     async def _next_round(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -231,7 +230,7 @@ class Forwards:
             except Unreachable as error:
                 self._trouble = error
                 self._tell(error)
-            except Exception as error:  # a round must not be the last one
+            except Exception as error:  # a failed round must not be the last one
                 self._trouble = Unreachable(f"centre {self.door.spec.id}: forwards failed: {error!r}.")
                 log.debug("forwards of centre %s", self.door.spec.id, exc_info=error)
                 self._tell(self._trouble)
@@ -248,14 +247,14 @@ class Forwards:
                     await self._kick.wait()
 
     def _tell(self, error: ScnetError) -> None:
-        """Each trouble is logged once, until all stands again."""
+        """Logs each error once, until all forwards are open again."""
         if str(error) not in self._told:
             self._told.add(str(error))
             log.log(logging.ERROR if isinstance(error, Denied) else logging.WARNING, "forwards: %s", error)
 
     async def _make_so(self) -> None:
         try:
-            await asyncio.to_thread(self.wanted.save)  # the wish before the act
+            await asyncio.to_thread(self.wanted.save)  # stored before the act
         except OSError as error:
             raise Unreachable(
                 f"centre {self.door.spec.id}: {self.wanted.file} can't be written: {error.strerror}."
@@ -267,13 +266,13 @@ class Forwards:
                     await self._cancel(control)
                     await self._add(control)
                 return
-            except OSError as error:  # the master died while it was asked
+            except OSError as error:  # the master died during the call
                 log.warning("centre %s: master of forwards: %s", self.door.spec.id, error)
-        raise self.door.unreachable(self.door.way.hosts[0], "the connection for forwards breaks at once")
+        raise self.door.unreachable(self.door.way.hosts[0], "the connection for forwards ends at once")
 
     async def _cancel(self, control: Control) -> None:
         for forward in self._dropped | (self._standing - self._desired()):
-            with contextlib.suppress(MuxError):  # it was not there
+            with contextlib.suppress(MuxError):  # it did not exist
                 await control.cancel(forward)
             self._dropped.discard(forward)
             self._standing.discard(forward)
@@ -286,13 +285,13 @@ class Forwards:
             await self._add_back(control, self._back)
 
     async def _add_local(self, control: Control, forward: Forward) -> None:
-        """If its port is somebody else's by now, it gets another one."""
+        """Opens a local forward; gives it another port if another program uses its port by now."""
         for _ in range(3):
             try:
                 await control.forward(forward)
             except MuxError as error:
                 address = (forward.host, forward.port)
-                if self.wanted.ports.get(address) != forward.listen_port:  # dropped meanwhile
+                if self.wanted.ports.get(address) != forward.listen_port:  # no longer wanted meanwhile
                     return
                 log.warning("centre %s: port %d for %s:%d: %s", self.door.spec.id, forward.listen_port, *address, error)
                 self.wanted.move(address)
@@ -318,7 +317,8 @@ class Forwards:
     # --- the master
 
     async def _master(self) -> Control | None:
-        """The control of the living master, started if it is wanted. What stood in another one does not stand in it."""
+        """Returns the control of the living master, and starts a master if it is wanted. Forwards of an earlier master
+        are not open in a new one."""
         if self._control and await self._answers(self._control):
             return self._control
         hung, self._control = self._control, None

@@ -12,14 +12,14 @@ from .ssh_master import Master
 
 
 class MasterStart:
-    """A login node that failed is left alone for a while, each by itself."""
+    """Skips a failed login node for a while, each node by itself."""
 
     def __init__(self, door: Door, master: Master, pace: Pace) -> None:
         self.door, self.master = door, master
         self._setbacks = {host: Setback[Unreachable](pace.first_pause, pace.longest_pause) for host in door.way.hosts}
 
     async def at_first_host(self) -> None:
-        """Raises Unreachable or Denied where none lets us in."""
+        """Starts the master at the first host that works. Raises Unreachable or Denied if no host admits us."""
         failures: list[Unreachable] = []
         for host, setback in self._setbacks.items():
             now = asyncio.get_running_loop().time()

@@ -1,8 +1,8 @@
 """`SshTransport`: commands and files at a member centre, through its login node, each as the account that it is for.
 
-Every command runs under `timeout` at the centre and a deadline here; what could not be asked, what may have run, and
-what the centre refused are different errors. The connections are `connections.py`'s business, the ports
-`forwards.py`'s.
+Every command runs under `timeout` at the centre and a deadline here. Three kinds of failure have different errors: a
+command that could not be sent, a command that may have run, and a refusal of the centre. `connections.py` manages the
+connections, `forwards.py` the ports.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from .ssh_master import Master
 if TYPE_CHECKING:
     from .transport import Means
 
-BUSY = 2  # SSH_OPEN_CONNECT_FAILED: all that sshd says where MaxSessions are open
-KILLED = (124, 137)  # what `timeout` says when it ended a command
-SIGNALS = range(129, 193)  # a shell's word for a program that was killed; no scheduler's program ends with such a code
+BUSY = 2  # SSH_OPEN_CONNECT_FAILED: sshd's only message when MaxSessions are open
+KILLED = (124, 137)  # the exit code of `timeout` when it ended a command
+SIGNALS = range(129, 193)  # a shell's exit code for a killed program; no scheduler's program ends with such a code
 NEVER = frozenset({"root"})
 
 # One line each: a login shell may be csh, which ends a quoted string at a line's end.
@@ -51,7 +51,7 @@ PUT = (
     "exit 1; }; "
     'chmod -- "$2" "$t" && mv -fT -- "$t" "$p"'
 )
-# A job owns its file and the folder around it; a home may well be a link. A file that is exchanged between the test and
+# A job owns its file and the folder around it; a home may be a link. A file that is exchanged between the test and
 # `tail` is read as the account that owns it, and a FIFO ends with TAIL_WAITS.
 TAIL = (
     'LC_ALL=C; export LC_ALL; d=; case $1 in /*) p=$1; d=${p%/*};; "~/"*) p=$HOME/${1#??};; *) p=./$1;; esac; '
@@ -66,16 +66,15 @@ WRONG_KIND = 65
 
 
 class _Busy(Exception):
-    """No session is free on the connection; nothing ran."""
+    """Raised if no session is free on the connection; nothing ran."""
 
 
 class _Gone(Exception):
-    """The connection had died before; nothing ran."""
+    """Raised if the connection had died before; nothing ran."""
 
 
 class SshTransport:
-    """The way out to the centre that `spec` describes. `never`: accounts that nobody is let be, besides the spec's
-    own."""
+    """The way to the centre that `spec` describes. `never`: accounts that no person may use, besides the spec's own."""
 
     def __init__(
         self, spec: CentreSpec, means: Means, *, never: Collection[str] = NEVER, pace: Pace | None = None
@@ -87,7 +86,7 @@ class SshTransport:
         self.door = Door(spec, self.way)
         self.lines = Lines(self.door, self._credentials, self.pace)
         self.forwards = self._make_forwards(means)
-        half = max(1, self.way.concurrency // 2)  # nobody whose login hangs takes all
+        half = max(1, self.way.concurrency // 2)  # one account whose login hangs can't take all
         self._shares: defaultdict[tuple[str, str], asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(half))
 
     async def run(self, command: Command, *, account: str = "", timeout: float = 30) -> Completed:
@@ -114,7 +113,7 @@ class SshTransport:
         done = await self.run(script, account=account, timeout=60 + len(data) / 1e6)
         if done.code != 0:
             raise Rejected(
-                f"centre {self.spec.id} did not take {path}: {last_line(done.stderr) or f'exit code {done.code}'}."
+                f"centre {self.spec.id} did not store {path}: {last_line(done.stderr) or f'exit code {done.code}'}."
             )
 
     async def tail(self, path: str, *, account: str = "", size: int = 4000, timeout: float = TAIL_WAITS) -> str:
@@ -151,8 +150,8 @@ class SshTransport:
         await self.lines.close()
 
     async def check(self, host: str = "", port: int = 0) -> list[str]:
-        """What is wrong with the ways to and from sessions, in sentences. `host:port` on a node is what to try, if it
-        is known."""
+        """Returns what is wrong with the ways to and from sessions, as sentences. `host:port` on a node is the address
+        to try, if it is known."""
         wrong = await self.forwards.check(host, port)
         network = self.spec.network
         if network.hub == "forward" and not wrong:
@@ -161,7 +160,7 @@ class SshTransport:
             )
             if (await self.run(listens, timeout=10)).code != 0:
                 wrong.append(
-                    f"centre {self.spec.id}: its sshd took the forward for the hub, but listens on loopback "
+                    f"centre {self.spec.id}: its sshd accepted the forward for the hub, but listens on loopback "
                     f"only, not on {network.listen}. "
                     f"Its sshd_config needs GatewayPorts clientspecified; ask {self.door.contact}."
                 )
@@ -178,11 +177,11 @@ class SshTransport:
         wanted = Wanted(folder / f"{self.spec.id}.json")
         return Forwards(self.door, self.spec.network, master, wanted, means.near, self.pace)
 
-    # --- who
+    # --- accounts
 
     def _who(self, account: str) -> tuple[str, str]:
-        """The login user for a command as `account`, and whom `sudo` makes of it ("": nobody else). Raises BadOption,
-        Denied."""
+        """Returns the login user for a command as `account`, and the account that `sudo` changes to ("": none). Raises
+        BadOption, Denied."""
         mode = self.spec.identity.mode
         if account and mode != "shared":
             login(account)
@@ -190,7 +189,9 @@ class SshTransport:
         other = account if mode == "service" and account != self.way.user else ""
         for name in (user, other):
             if name in self.never:
-                raise Denied(f"centre {self.spec.id}: nobody may be {name} there.", hint="Link another account.")
+                raise Denied(
+                    f"centre {self.spec.id}: the account {name} may not be used there.", hint="Link another account."
+                )
         return user, other
 
     def _credentials(self, user: str) -> Sequence[KeyPair]:
@@ -238,7 +239,7 @@ class SshTransport:
             if error.code == BUSY:
                 raise _Busy from error
             raise Denied(
-                f"centre {self.spec.id}: {line.node.host} runs no command for {line.user}: {error.reason}."
+                f"centre {self.spec.id}: {line.node.host} can't run a command for {line.user}: {error.reason}."
             ) from error
         except (OSError, asyncssh.Error) as error:
             self.lines.retire(line)
@@ -246,8 +247,10 @@ class SshTransport:
         finally:
             answer.let_go()
         if answer.too_much:
-            self.lines.retire(line)  # what it still sends is not worth a connection
-            raise Garbled(f"centre {self.spec.id}: {program_of(command)} answered with more than {MOST >> 20} MiB.")
+            self.lines.retire(line)  # the rest of its output is not worth a connection
+            raise Garbled(
+                f"centre {self.spec.id}: {program_of(command)} answered with more than {MOST >> 20} MiB, the limit."
+            )
         said = unframed(answer.bytes(None), answer.bytes(asyncssh.EXTENDED_DATA_STDERR), mark)
         timed_out = answer.code in KILLED and asyncio.get_running_loop().time() - began >= seconds
         if said and said.code is not None and not timed_out:
@@ -271,13 +274,13 @@ class SshTransport:
     def _unended(
         self, command: Command, line: Line, account: str, answer: Answer, said: Said | None, stopped: str
     ) -> Unreachable:
-        """Why there is no whole answer. A command whose frame was not begun did certainly not run."""
+        """Returns why there is no complete answer. A command whose frame did not begin certainly did not run."""
         if answer.signal:
             return self._unknown(command, f"was killed by signal {answer.signal}")
         if stopped:
             return Silent(
                 f"centre {self.spec.id}: {program_of(command)} {stopped}.",
-                hint="It may have run: look before it is asked again.",
+                hint="The command may have run: check before you repeat it.",
             )
         if said or answer.code is None:  # the connection died; asyncssh raises nothing then
             return self._unknown(command, "was cut off")
@@ -285,7 +288,7 @@ class SshTransport:
         if account and answer.code == 1 and (refusal := SUDO_SAYS.search(complaints)):
             return Denied(
                 f"centre {self.spec.id}: {self.way.user} may not act as {account}: {refusal[0]}.",
-                hint=f"A sudoers rule for {self.way.user} is missing there, or the account is: ask "
+                hint=f"Either a sudoers rule for {self.way.user} or the account is missing there: ask "
                 f"{self.door.contact}.",
             )
         words = last_line(complaints) or last_line(printed) or f"exit code {answer.code}"
@@ -294,17 +297,17 @@ class SshTransport:
     def _unknown(self, command: Command, words: str) -> Unreachable:
         return Unreachable(
             f"centre {self.spec.id}: {program_of(command)} {words}.",
-            hint="It may have run: look before it is asked again.",
+            hint="The command may have run: check before you repeat it.",
         )
 
     def _no_login(self) -> Unreachable:
         return Unreachable(
-            f"centre {self.spec.id}: its login node takes connections, but a login did not end in time.",
-            hint="Nothing ran there. It is tried again by itself.",
+            f"centre {self.spec.id}: its login node accepts connections, but a login did not end in time.",
+            hint="Nothing ran there. The hub tries again automatically.",
         )
 
     def _no_slot(self) -> Unreachable:
         return Unreachable(
             f"centre {self.spec.id}: no connection to the login node had room for a command in time.",
-            hint="Nothing ran. Lower transport.concurrency, or ask for a higher MaxSessions there.",
+            hint="Nothing ran there. Lower transport.concurrency, or ask for a higher MaxSessions.",
         )

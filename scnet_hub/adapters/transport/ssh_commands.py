@@ -1,4 +1,4 @@
-"""One command on a connection: its line for the login shell, and what it answers."""
+"""Runs one command on a connection: builds its line for the login shell, and reads its answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .frames import framed
 if TYPE_CHECKING:
     pass
 
-MOST = 64 << 20  # bytes of one command's output: a queue of 100,000 jobs is a quarter of it
+MOST = 64 << 20  # bytes of one command's output: a queue of 100,000 jobs takes a quarter of this
 SUDO_SAYS = re.compile(
     r"^(sudo: [^\n]*?|Sorry, user [^\n]*? is not allowed to [^\n]*?|\S+ is not (in the sudoers file|allowed "
     r"to)[^\n]*?)\.?$",
@@ -33,8 +33,8 @@ def words(
     environment: dict[str, str] | None = None,
     path: str = "",
 ) -> str:
-    """The line for the login shell: `argv` in its frame under `timeout`, as `account` ("": as who logged in), each word
-    quoted."""
+    """Returns the line for the login shell: `argv` in its frame under `timeout`, as `account` ("": as the login user),
+    each word quoted."""
     line = ["timeout", "-k", "5", str(seconds), *framed(argv, mark, path)]
     if account or environment:
         there = ["-C", "/"] if account else []
@@ -45,20 +45,20 @@ def words(
 
 
 def _quoted(word: str) -> str:
-    """For sh and csh alike: csh looks for a "!" inside quotes too."""
+    """Quotes a word for sh and csh alike: csh interprets a "!" inside quotes too."""
     return shlex.quote(word).replace("!", "'\\!'")
 
 
 async def converse(connection: asyncssh.SSHClientConnection, text: str, stdin: bytes, answer: Answer) -> None:
     channel, _ = await connection.create_session(lambda: answer, text, encoding=None)
-    with contextlib.suppress(BrokenPipeError):  # it has ended without reading
+    with contextlib.suppress(BrokenPipeError):  # it ended without reading
         channel.write(stdin)
         channel.write_eof()
     await answer.ended.wait()
 
 
 class Answer(asyncssh.SSHClientSession[bytes]):
-    """What one command says, up to MOST bytes."""
+    """Collects one command's output, up to MOST bytes."""
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
@@ -92,10 +92,11 @@ class Answer(asyncssh.SSHClientSession[bytes]):
         self.ended.set()
 
     def let_go(self) -> None:
-        """Nobody listens any more: what still runs is asked to end, and ends by its `timeout` if it can't be asked
-        (sudo).
+        """Ends a command whose caller is gone: asks it to end; a command that can't be asked (sudo) is ended by its
+        `timeout`.
 
-        The channel stays open till then: sshd asks on it whether we live, and takes silence for the connection's death.
+        The channel stays open until then: sshd uses it to check that we are alive, and treats silence as the
+        connection's death.
         """
         if channel := self._channel:
             self._channel = None
@@ -112,7 +113,7 @@ def text_of(said: bytes) -> str:
 
 
 def program_of(command: Command) -> str:
-    """The program in `env A=b program ...`, for a sentence."""
+    """Returns the program in `env A=b program ...`, for a sentence."""
     return next((word for word in command.argv if word != "env" and "=" not in word), command.argv[0])
 
 

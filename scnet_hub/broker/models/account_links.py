@@ -1,4 +1,4 @@
-"""Account links: as whom a person's jobs run at a centre."""
+"""Account links: the accounts that a person's jobs run under at the centres."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .base import DatedList, Document, Seconds, Taken, Time, texts
 
 
 class AccountLink(Document):
-    """One link of a person to an account at a centre, standing or ended."""
+    """One link of a person to an account at a centre, in force or ended."""
 
     person: str
     centre: str
     account: str
     how: Literal["list", "proof"]
-    """list: the centre's own list · proof: the person's"""
+    """list: made by the centre's administrators · proof: made by the person"""
     linked_by: str
     linked_at: Time
     ended_by: str
@@ -29,7 +29,7 @@ class AccountLinks(DatedList):
 
 
 class Proof(Document):
-    """The command that proves that an account is the caller's, to be run at that centre."""
+    """The command, to be run at the centre, that proves that an account belongs to the caller."""
 
     centre: str
     account: str

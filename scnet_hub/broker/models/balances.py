@@ -1,4 +1,4 @@
-"""The books as projects see them: balances, and the entries that they add up."""
+"""The books as projects see them: balances, and the entries that they are the sum of."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Own(Document):
     spent: Credits
     held: Credits
     available: Credits
-    """The rest of the cap, or of the project where that is less."""
+    """The rest of the cap, or of the project's credits if that is less."""
 
 
 class Ages(Document):
     settled: Time | None
     """When the newest charge was written."""
     in_flight: Time
-    """When the oldest look was taken that it rests on."""
+    """When the oldest answer of a centre that the estimate uses was taken."""
 
 
 class DayCharged(Document):
@@ -46,7 +46,7 @@ class DayCharged(Document):
 
 
 class Balance(Document):
-    """What a project may still spend, and how fast it does: `granted = settled + in_flight + held + available`."""
+    """What a project may still spend, and how fast it spends: `granted = settled + in_flight + held + available`."""
 
     id: str
     title: str
@@ -57,7 +57,7 @@ class Balance(Document):
     in_flight: Credits
     """An estimate of what running sessions have used so far."""
     held: Credits
-    """The rest of what is reserved for them, for a Lab or a Dask worker its lease."""
+    """The rest of what is reserved for running sessions; for a Lab or a Dask worker the rest of its lease."""
     available: Credits
     """May still be spent."""
     expired: Credits
@@ -69,19 +69,20 @@ class Balance(Document):
     my_quota: list[Ceiling]
     """The caller's own ceilings."""
     burn_rate: Credits | None
-    """Credits a day over the last week, in flight included; of younger books since they began; null while it is not
-    known: all of it was spent today."""
+    """Credits a day over the last week, in flight included; for younger books since they began; null if unknown:
+    everything was spent today."""
     per_hour: Credits
-    """What runs now costs."""
+    """The cost of everything that runs now."""
     runs_out_at: Time | None
-    """At the burn rate, with lots that end before; null: nothing is spent, not known, or it lasts for three years."""
+    """At the burn rate, with the ends of lots; null: no credits are spent, the rate is unknown, or the credits last for
+    more than three years."""
     runs_out_now_at: Time | None
-    """The same if all that runs now runs on."""
+    """The same if everything that runs now continues to run."""
     as_of: Ages
     waiting: int
-    """Sessions that ended and have no usage record yet."""
+    """Sessions that have ended and have no usage record yet."""
     last_days: list[DayCharged]
-    """Two weeks, today last."""
+    """The last two weeks, today last."""
 
 
 class Balances(DatedList):
@@ -94,7 +95,7 @@ class Posting(Document):
 
 
 class Entry(Document):
-    """What the journal says happened. Its postings sum to zero."""
+    """One entry of the journal. Its postings sum to zero."""
 
     id: int
     at: Time
@@ -120,6 +121,6 @@ class Audit(Document):
     sealed: int
     """Entries in the chain."""
     head: str
-    """The hash at its end."""
+    """The hash at the end of the chain."""
     found: Annotated[int, Field(description="Problems.")]
     problems: list[str]

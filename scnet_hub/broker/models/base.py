@@ -13,17 +13,17 @@ from ...errors import BadOption
 from ...units import MOST_CREDITS, Amount, check_credits
 
 Json = dict[str, Any]
-MOST = 64  # characters of one word, as names of projects and centres are
+MOST = 64  # characters of one word, as in names of projects and centres
 
 
 class Document(BaseModel):
-    """An answer, or a part of one. It may get more fields; those that are there keep their meaning."""
+    """An answer, or a part of an answer. New fields may be added; existing fields keep their meaning."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Taken(BaseModel):
-    """A body: fields of other names are refused, and no value is made to fit."""
+    """A body: unknown fields are refused, and no value is converted to fit."""
 
     model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
 
@@ -37,11 +37,11 @@ class Listed(Document):
 
 class Dated(Document):
     as_of: datetime
-    """When this was so."""
+    """When the list was true."""
 
 
 class DatedList(Listed, Dated):
-    """A page of a list, with the time when it was so."""
+    """A page of a list, with the time when it was true."""
 
 
 Time = datetime
@@ -56,12 +56,12 @@ Credits = Annotated[float, Field(description="Credits, exact to a micro-credit."
 def _word(value: object, info: ValidationInfo) -> str:
     name = info.field_name or ""
     if len(found := text(name, value)) > MOST:
-        raise BadOption(f"{name}: {len(found)} characters are too many; at most {MOST}.", details={"field": name})
+        raise BadOption(f"{name}: must have at most {MOST} characters, not {len(found)}.", details={"field": name})
     return found
 
 
 def _prose(value: object, info: ValidationInfo) -> str:
-    """Text for people: line breaks are allowed, characters that steer a terminal are not."""
+    """Validates text for people: line breaks are allowed, terminal control characters are not."""
     if not isinstance(value, str) or any(not one.isprintable() and one != "\n" for one in value):
         raise BadOption(
             f"{info.field_name}: must be text without control characters.", details={"field": info.field_name}

@@ -1,4 +1,4 @@
-"""Centres as a caller finds them, and the sizes of sessions that the federation names."""
+"""Centres as a caller finds them, and the named sizes of sessions that the federation offers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ceiling(Document):
     limit: int
     used: int
     would_pass: int
-    """The most that passes now."""
+    """The most that is allowed now."""
     asked: int | None = None
 
 
@@ -34,7 +34,7 @@ class Announcement(Document):
     start: Time
     end: Time | None
     now: bool
-    """It counts already."""
+    """The ceiling is in force."""
     blocks_starts: bool
 
 
@@ -45,9 +45,9 @@ class Hop(Document):
     """login, scheduler, accounting, nodes or starts"""
     ok: bool
     since: Time | None
-    """Since when it is so."""
+    """When the hop entered this state."""
     age_s: Seconds
-    """How old that news is."""
+    """How old this state is, in seconds."""
     why: str
 
 
@@ -74,14 +74,14 @@ class Centre(Document):
     contact: str
     identity: Literal["certificate", "service", "shared"]
     account: str
-    """The caller's own there; "" if none is linked or all share one."""
+    """The caller's own account there; "" if none is linked or all people share an account."""
     maintenance: list[Maintenance]
     announcements: list[Announcement]
     state: State
     why: str
-    """A sentence; "" if it is up."""
+    """Why the centre is not up, as a sentence; "" if it is up."""
     hops: list[Hop]
-    """Those tried so far."""
+    """The hops that have been tried so far."""
     taken_at: Time | None
     age_s: Seconds | None
     cores: int
@@ -117,7 +117,7 @@ class Profiles(Listed):
 
 
 class Prices(Document):
-    """Credits for an hour, by meter; null where there is nothing of the kind."""
+    """Credits for an hour, by meter; null if the partition has no such meter."""
 
     prices: dict[str, float | None]
     minimum: float
@@ -134,7 +134,7 @@ class Version(Prices):
 
 
 class Sale(Document):
-    """Times are the centre's wall clock."""
+    """Hours of a week that cost less. Times are the centre's wall clock."""
 
     name: str
     days: list[str]
@@ -146,7 +146,7 @@ class Sale(Document):
 
 
 class Tariff(Document):
-    """What a partition costs."""
+    """The prices of a partition."""
 
     centre: str
     centre_name: str

@@ -1,4 +1,4 @@
-"""The decision log: why sessions are where they are, the same again under another policy, and how good decisions
+"""The decision log: why sessions are where they are, decisions repeated under another policy, and how good decisions
 were."""
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Decision(Document):
 
     id: str
     session: str
-    """"" of a refused start."""
+    """The session's id; "" for a refused start."""
     number: int
-    """Of the copy; 0: refused."""
+    """The number of the copy; 0 for a refused start."""
     decided_at: Time
     person: str
     project: str
@@ -35,24 +35,24 @@ class Decision(Document):
     """now, beside the queue, next or later"""
     expected_start_s: Seconds | None
     p50_s: Seconds | None
-    """Half of such starts took no longer; null until there were enough."""
+    """The forecast: half of such starts took no longer; null until there were enough starts."""
     p90_s: Seconds | None
     cost: Credits | None
     refused: Refused | None
     submitted_at: Time | None
     started_at: Time | None
     ready_at: Time | None
-    """If this copy was the first to be ready."""
+    """null unless this copy was the first to be ready."""
     ended_at: Time | None
     state: str | None
     end_reason: str
     waited_s: Seconds | None
-    """Until it started."""
+    """From the submission until the start."""
     ready_s: Seconds | None
     """From the click until it was ready."""
     as_promised: bool | None
-    """It started within `p90_s`, or within 60 s where it was to start now and there was no `p90_s`; null: can't be
-    said."""
+    """True if the copy started within `p90_s`, or within 60 s if it was to start now without a `p90_s`; null if that
+    can't be determined."""
 
 
 class RankedPlace(Document):
@@ -75,7 +75,7 @@ class ExplainedDecision(Decision):
     ranked: list[RankedPlace]
     refusals: list[PlaceRefused]
     more: int
-    """Places that are not listed."""
+    """The number of places that are not listed."""
     more_refused: int
 
 
@@ -83,7 +83,7 @@ class Explanation(Document):
     """Why a session is where it is, or why a start was refused."""
 
     id: str
-    """As asked for."""
+    """The options as asked for."""
     session: str
     person: str
     project: str
@@ -101,7 +101,7 @@ class Logged(Document):
 
 
 class Replay(Document):
-    """A decision once more, from what was known then."""
+    """A decision repeated from the inputs of that time."""
 
     id: str
     decided_at: Time
@@ -113,21 +113,21 @@ class Replay(Document):
 
 
 class Figures(Document):
-    """Of decisions: what was promised and what became of it."""
+    """Figures about decisions: what was promised and what happened."""
 
     count: int
     further: int
-    """Copies after the first ones."""
+    """Copies after the first copies."""
     promised: int
     kept: int
     hit_rate: float | None
     started: int
     expected_median_s: Seconds | None
-    """Of those that started."""
+    """Of the copies that started."""
     started_median_s: Seconds | None
     ready: int
     waiting: int
-    """Not ready yet: in the next two until now."""
+    """Copies that are not ready yet: for the next two figures, counted until now."""
     ready_median_s: Seconds | None
     ready_p95_s: Seconds | None
 
@@ -164,11 +164,12 @@ class Report(Dated):
     refused: list[RefusedCount]
     refused_by: list[RefusedBy]
     decisions: list[Decision]
-    """The newest 50."""
+    """The 50 newest decisions."""
 
 
 class Record(Document):
-    """What a decision was made from: what `scnet simulate --from` reads. Of another version it may look otherwise."""
+    """The inputs of a decision, as `scnet simulate --from` reads them. Records of another version may have other
+    fields."""
 
     at: Time
     request: Requested
@@ -187,15 +188,14 @@ class Snapshot(Document):
 
 
 class LogPage(Dated, Listed):
-    """At most 20 first decisions about a start (none about further copies), the oldest first, and what they were made
-    from."""
+    """At most 20 first decisions about a start (not about further copies), the oldest first, with their inputs."""
 
     since: Time
     until: Time
     replay_days: float
     left: int
-    """Decisions from this page on."""
+    """Decisions since the start of this page."""
     decisions: list[RecordedDecision]
     terms: dict[str, list[Json] | None]
-    """By digest; null: not kept any more."""
+    """The inputs by digest; null: no longer kept."""
     snapshots: list[Snapshot]

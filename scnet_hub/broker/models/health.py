@@ -1,4 +1,4 @@
-"""Whether the broker is well."""
+"""The health of the broker."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from .base import Document, Seconds
 
 
 class Requests(Document):
-    """Requests at this moment."""
+    """The number of requests at this moment."""
 
     at_work: int
     in_line: int
     resting: int
-    """They wait for a change."""
+    """Requests that wait for a change."""
     most: int
-    """Ever at work."""
+    """The most requests that were ever at work."""
     refused: int
 
 
 class Health(Document):
     ok: bool
     state: Literal["ok", "degraded", "starved"]
-    """degraded: a centre's file system on this machine hangs · starved: the event loop or a pool of threads is"""
+    """degraded: the file system of a centre hangs on this machine · starved: the event loop or a pool of threads is
+    starved"""
     why: list[str]
     """Sentences."""
     version: str
     centres: int
     read_only: str
-    """A sentence while nothing can be written, as on a full disk; else ""."""
+    """A sentence while nothing can be written, as on a full disk; "" otherwise."""
     loop_late_s: Seconds
     waits_s: dict[str, Seconds]
     """By pool."""

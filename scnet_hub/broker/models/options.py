@@ -20,11 +20,11 @@ Text = Annotated[str, Field(max_length=requests.MAX_TEXT)]
 SIZES = {
     request_fields.Kind.MEMORY: "integer",
     request_fields.Kind.WALLTIME: "number",
-}  # as which they may come besides text
+}  # the JSON types that are allowed besides text
 
 
 def field_of(one: request_fields.Field) -> tuple[Any, Any]:
-    """Returns the type and the default of a field of the table, for its model."""
+    """Returns the type and the default of a table's field, for the model."""
     if one.kind is request_fields.Kind.COUNT:
         return Annotated[int, Field(ge=one.least, le=one.most)] | None, Field(one.least, description=one.words)
     if one.choices:
@@ -51,7 +51,7 @@ else:
     Options = create_model(
         "Options",
         __base__=Taken,
-        __doc__='What a session needs; null and "" are the default. `POST placements` and `POST quotes` take the '
+        __doc__='What a session needs; null and "" mean the default. `POST placements` and `POST quotes` take the '
         "same, and start nothing.",
         **{one.name: field_of(one) for one in FIELDS},
     )
@@ -70,14 +70,18 @@ else:
 
 
 class Start(Options):
-    """What a session needs, and what runs in it."""
+    """What a session needs, and the program that runs in it."""
 
     model_config = ConfigDict(title="Start")
 
-    argv: list[str] = Field(default=[], description="The program and its arguments; kinds dask and batch need it.")
-    env: dict[str, str] = Field(default={}, description="Variables of its environment: 64 KiB together with `argv`.")
+    argv: list[str] = Field(
+        default=[], description="The program and its arguments; required for the kinds dask and batch."
+    )
+    env: dict[str, str] = Field(
+        default={}, description="The program's environment variables: at most 64 KiB together with `argv`."
+    )
     files: dict[str, Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]] = Field(
         default={},
         max_length=requests.MAX_FILES,
-        description="Of a batch job: relative names to base64, 128 KiB in all, that lie in the job's working folder.",
+        description="Files of a batch job: relative names to base64, 128 KiB in all; they lie in its working folder.",
     )

@@ -1,4 +1,4 @@
-"""What the centres and the broker do not agree about."""
+"""The differences between the centres and the broker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .base import DatedList, Document, Time
 
 
 class OrphanJob(Document):
-    """A job at a centre that no session has."""
+    """A job at a centre that belongs to no session."""
 
     centre: str
     job_id: str
@@ -15,11 +15,11 @@ class OrphanJob(Document):
     since: Time
     session: str
     rule: str
-    """What becomes of it."""
+    """What the broker does with the job."""
 
 
 class LostSession(Document):
-    """A session whose centre answers without its job."""
+    """A session whose centre answers without listing its job."""
 
     id: str
     number: int
@@ -29,7 +29,7 @@ class LostSession(Document):
     since: Time
     why: str
     settles_at: Time
-    """When it is given up."""
+    """When the broker gives the session up."""
 
 
 class Orphans(DatedList):

@@ -26,4 +26,4 @@ class Me(Document):
 
 class Erased(Document):
     rows: dict[str, int]
-    """Changed, by table."""
+    """The number of changed rows, by table."""

@@ -1,4 +1,4 @@
-"""Where a session would go, and what it would cost."""
+"""Where a session would be placed, and what it would cost."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Offer(Document):
     wait: str
     """now, soon or later"""
     expected_start: str
-    """In words: "now", "behind 3 queued jobs"."""
+    """The wait in words: "now", "behind 3 queued jobs"."""
     expected_start_s: Seconds | None
     p50_s: Seconds | None
-    """Half of `starts_counted` such starts took no longer."""
+    """The forecast: half of `starts_counted` such starts took no longer."""
     p90_s: Seconds | None
     starts_counted: int
     cores: int
@@ -29,7 +29,7 @@ class Offer(Document):
     queued_jobs: int
     age_s: Seconds | None
     cost: Credits
-    """For the whole walltime."""
+    """The cost of the whole walltime."""
     cost_per_hour: Credits
     available_after: Credits | None
     reason: str
@@ -42,7 +42,7 @@ class PlaceRefused(Document):
 
 
 class Quote(Document):
-    """What a session would cost: at least, probably, at most, and what is left then."""
+    """What a session would cost: low, expected and max, and what is left of the project's credits afterwards."""
 
     centre: str
     centre_name: str
@@ -53,7 +53,7 @@ class Quote(Document):
     max: Credits
     why: dict[str, str]
     held_first: Credits
-    """Held when it starts, for `held_first_s`."""
+    """Held when the session starts, for `held_first_s`."""
     held_first_s: Seconds
     walltime_s: Seconds
     starts_by: Time
@@ -63,7 +63,7 @@ class Quote(Document):
     after_max: Credits | None
     sentences: list[str]
     note: str
-    """Where a job is given, and charged, more than it asks for."""
+    """Where a job gets, and is charged for, more than it asks for."""
 
 
 class PlacedQuote(Quote):
@@ -71,7 +71,7 @@ class PlacedQuote(Quote):
 
 
 class NoQuote(Document):
-    """A place without a price."""
+    """A place that has no price."""
 
     centre: str
     centre_name: str
@@ -93,6 +93,7 @@ class PlacementAsked(Placement):
     """A placement that starts nothing."""
 
     refusal: Problem | None = None
-    """With which a start would be refused all the same: over quota, overdrawn; or null."""
+    """The refusal with which a start would fail nevertheless: over quota, overdrawn; null if a start would be
+    accepted."""
     quotes: list[PlacedQuote | NoQuote] | None = None
-    """If asked for: one for the first place at each centre, or the problem why there is none."""
+    """If asked for: a quote for the first place at each centre, or the problem that says why there is none."""

@@ -1,4 +1,4 @@
-"""What a refusal looks like: RFC 9457, with a stable `code`."""
+"""The form of a refusal: RFC 9457, with a stable `code`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ class Problem(Document):
 
     type: str
     title: str
-    """The sentence: what happened, what was given, what is allowed."""
+    """A sentence: what happened, what was given, what is allowed."""
     status: int
     code: str
-    """Stable: programs branch by it."""
+    """Stable: programs branch on it."""
     family: str
-    """The code of the more general refusal that this one is a kind of."""
+    """The code of the more general refusal that includes this refusal."""
     hint: str
     """What to try."""
     acts: str
-    """Who must do something."""
+    """Who must act."""
     details: Json | None = None
-    """Facts about the refusal, by its code."""
+    """Facts about the refusal, depending on its code."""

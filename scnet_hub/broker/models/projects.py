@@ -30,7 +30,7 @@ class Allocation(Document):
     decided_at: Time | None
     answer: str
     renews: str
-    """The allocation whose rest it takes over when it begins."""
+    """The allocation whose unspent credits this allocation takes over when it begins."""
 
 
 class Allocations(Listed):
@@ -44,17 +44,17 @@ class Wish(Taken):
     amount: CreditsTaken
     words: Reason = ""
     begins_at: Instant = None
-    """Now unless given."""
+    """Default: now."""
     ends_at: Instant = None
-    """Never unless given."""
+    """Default: never."""
     centres: list[Word] = Field(default=[])
-    """Where it may be spent; everywhere unless given."""
+    """The centres where the credits may be spent. Default: all."""
     renews: Word = ""
 
 
 class Approve(Taken):
     amount: CreditsOrNone = None
-    """As asked for unless given."""
+    """Default: the requested value."""
     grantor: Word = "federation"
     words: Reason = ""
 
@@ -91,14 +91,14 @@ class Left(Document):
 
 class Ahead(Left):
     lost: float
-    """What ends unspent with a lot."""
+    """The credits that expire unspent with a lot."""
 
 
 class Burning(Document):
     past: list[Left]
-    """At the ends of thirty days."""
+    """The balance at the end of each of the last thirty days."""
     ahead: list[Ahead]
-    """At the burn rate; none while that is not known."""
+    """The forecast at the burn rate; empty if the rate is unknown."""
 
 
 class Project(Balance):
@@ -106,9 +106,7 @@ class Project(Balance):
 
     kind: str
     members: list[Member]
-    sees_all: Annotated[
-        bool, Field(description="Where it is false, `spent`, `held` and `cap` of other members are null.")
-    ]
+    sees_all: Annotated[bool, Field(description="If false, `spent`, `held` and `cap` of other members are null.")]
     lots: list[Lot]
     allocations: list[Allocation]
     burning: Burning

@@ -1,4 +1,4 @@
-"""Sessions, whole and in brief, and what their first process says."""
+"""Sessions, whole and in brief, and the call home of their first process."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Event(Document):
 
 
 class Warned(Document):
-    """What a session's owner should know now."""
+    """A fact that a session's owner should know now."""
 
     code: str
-    """credits: they run out · maintenance: it would end this session · announcement: one of its centre, in force ·
-    unknown: its centre can't say how it is"""
+    """credits: they are running out · maintenance: it would end this session · announcement: the centre has an
+    announcement in force · unknown: the state of the session at its centre is unknown"""
     message: str
     at: Time
 
@@ -63,11 +63,11 @@ class Successor(Document):
 
 
 class BriefSession(Document):
-    """A live session without money and events."""
+    """A live session without amounts and events."""
 
     id: str
     version: int
-    """Counts up with every change."""
+    """Increases with every change."""
     person: str
     project: str
     kind: str
@@ -84,7 +84,7 @@ class BriefSession(Document):
     place_in_queue: int
     reason: str
     why: str
-    """Why this centre."""
+    """Why this centre was chosen."""
     end_reason: str
     cores: int
     gpus: int
@@ -95,7 +95,7 @@ class BriefSession(Document):
     """When its walltime ends."""
     warnings: list[Warned]
     token: str | None = None
-    """For the hub alone: the job's own."""
+    """For the hub alone: the token of the job."""
 
 
 class ListedSession(BriefSession):
@@ -104,22 +104,22 @@ class ListedSession(BriefSession):
     job_id: str
     unknown_why: str
     lease_end: str
-    """Why what it holds can't be extended; "" while it can."""
+    """Why the session's lease can't be extended; "" while it can."""
     memory: int
     walltime_s: Seconds
     submitted_at: Time | None
     ready_at: Time | None
     ended_at: Time | None
     leased_until: Time | None
-    """Until when what it holds lasts; null: for its whole walltime."""
+    """Until when the held credits last; null: for the whole walltime."""
     stops_at: Time | None
-    """When it is stopped for that."""
+    """When the session will be stopped because credits run out."""
     held: Credits
     in_flight: Credits
     charged: Credits | None
     events: list[Event]
     exit_code: str
-    """"status:signal" of its program, by the usage record; "" until that is in."""
+    """"status:signal" of its program, from the usage record; "" until the record has arrived."""
 
 
 class Session(ListedSession):
@@ -127,7 +127,7 @@ class Session(ListedSession):
     copies: list[Copy]
     successor: Successor | None
     succeeded_by: str
-    """The id of the session that took over its name."""
+    """The id of the session that took over the name."""
 
 
 class Sessions(DatedList):
@@ -144,13 +144,13 @@ class CalledHome(Document):
 
 
 class CallHome(Taken):
-    """What a session's first process says, vouched for by its one-time nonce."""
+    """The call home of a session's first process, proven by its one-time nonce."""
 
     nonce: Annotated[str, Field(max_length=200)]
     phase: Literal["started", "listening"]
     host: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9.:_%\[\]-]*$")]
     port: Annotated[int, Field(ge=0, le=65535)]
-    """0 until it listens; then from 1024."""
+    """0 until the process listens; then at least 1024."""
     node: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9.:_%\[\]-]*$")]
 
     @model_validator(mode="after")
@@ -158,5 +158,5 @@ class CallHome(Taken):
         if 0 < self.port < 1024:
             raise BadOption(f"port: must be from 1024 to 65535, not {self.port}.", details={"field": "port"})
         if self.phase == "listening" and not (self.host and self.port):
-            raise BadOption("host and port: a listening session says both.", details={"field": "host"})
+            raise BadOption("host and port: give both, or neither.", details={"field": "host"})
         return self

@@ -18,20 +18,20 @@ class Period(Document):
     start: Time
     end: Time
     state: str
-    """open · closing: its time has passed, late records still land in it · closed"""
+    """open · closing: the month is over, late records still belong to it · closed"""
     closing_at: Time | None
     closed_at: Time | None
     closed_by: str
     cut: bool
-    """It is closed to entries, its statements are being made: the state is still closing."""
+    """The month takes no more entries and its statements are being made; the state is still closing."""
     hinders: list[str]
-    """Why a closing one can't be closed now."""
+    """Why a closing month can't be closed now."""
     excuses: dict[str, str]
     """By centre."""
     entries: int
-    """Its statements are made from the first so many of the journal's chain; 0 before."""
+    """The statements are made from this many entries at the start of the journal's chain; 0 before."""
     head: str
-    """The hash of the last of them."""
+    """The hash of the last of these entries."""
 
 
 class Periods(DatedList):
@@ -39,12 +39,12 @@ class Periods(DatedList):
 
 
 class Completeness(Document):
-    """How much of a centre's month is in."""
+    """How complete a centre's month is."""
 
     centre: str
     name: str
     ran: bool
-    """It had work in that month."""
+    """Whether the centre had work in that month."""
     missing: list[str]
     excuse: str
 
@@ -62,7 +62,7 @@ class SuspendedSeen(Suspended):
 
 
 class Statement(Document):
-    """What a month brought one member and cost it. What a member gets is positive."""
+    """What one member earned and what it owes for a month. Positive amounts go to the member."""
 
     name: str
     """Like 2026-11/GRANT/alpha."""
@@ -82,10 +82,10 @@ class Statement(Document):
     accept_by: Time
     words: str
     answered_by: str
-    """"": by silence"""
+    """"": accepted because there was no answer in time"""
     answered_at: Time | None
     trail: list[str]
-    """Every answer it had."""
+    """Every answer that the statement had."""
     may: list[str]
     """accept, dispute, settle: what the caller may do now"""
 
@@ -99,9 +99,9 @@ class Line(Document):
     account: str
     amount: float
     entries: int
-    """How many entries it adds up."""
+    """The number of entries in the sum."""
     corrects: str
-    """A closed month, or "" """
+    """A closed month, or ""."""
 
 
 class Reimbursement(Document):
@@ -156,7 +156,7 @@ class Payment(Document):
 
 
 class Netting(Document):
-    """What each member gets or pays over both books, and the payments that even it out."""
+    """What each member gets or pays over both books, and the payments that balance them."""
 
     period: str
     unit: str
@@ -165,22 +165,22 @@ class Netting(Document):
 
 
 class WholePeriod(Period):
-    """A month with all that hinders it; once it is closed, with its statements."""
+    """A month with everything that prevents its closing; after closing, with its statements."""
 
     centres: list[Completeness]
     suspense: list[Suspended]
     """The oldest 200."""
     suspended: int
-    """So many in all."""
+    """The total number."""
     statements: list[Statement] | None = None
     netting: Netting | None = None
 
 
 class Close(Taken):
     excuses: dict[str, Reason] = Field(default={})
-    """By centre, why its month is closed without what is missing."""
+    """By centre, why its month is closed without the missing records."""
     preview: bool = False
-    """Closes nothing."""
+    """A preview: closes nothing."""
 
 
 class Closing(Document):
@@ -211,7 +211,7 @@ class SuspenseCount(Document):
 
 class Trial(Document):
     unit: str
-    sum: Annotated[float, Field(description="0, or the books are broken.")]
+    sum: Annotated[float, Field(description="0 if the books are right.")]
     accounts: dict[str, float]
     """Amounts by class."""
 

@@ -1,4 +1,4 @@
-"""What was used, by day, centre, person, session or charge."""
+"""Usage by day, centre, person, session or charge."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .base import Credits, Dated, Day, Document, Time
 
 class Charge(Document):
     at: Time
-    """When what it is for began."""
+    """When the charged use began."""
     recorded_at: Time
     kind: Literal["charge", "reverse"]
-    """reverse: taken back"""
+    """reverse: a charge that was taken back"""
     amount: Credits
     formula: str
     key: str
@@ -22,7 +22,7 @@ class Charge(Document):
 class Row(Document):
     charged: Credits
     in_flight: Credits
-    """What runs now, where the time asked for has not ended."""
+    """Running sessions whose requested time has not ended."""
 
 
 class DayRow(Row):
@@ -53,7 +53,7 @@ class SessionRow(Row):
     ended_at: Time | None
     live: bool
     outcome: str
-    """How it is while it lives; then done, stopped or failed."""
+    """The session's state while it is live; then done, stopped or failed."""
     charges: list[Charge]
 
 
@@ -67,7 +67,7 @@ class ChargeRow(Charge):
 
 
 class Usage(Dated):
-    """Charges are the centres' word; what is in flight is an estimate beside them."""
+    """What was spent. Charges come from the centres' records; what is in flight is an estimate beside them."""
 
     zone: str
     since: Time
@@ -83,8 +83,8 @@ class Usage(Dated):
     in_flight: Credits
     sessions: int
     rows: list[DayRow | CentreRow | PersonRow | SessionRow | ChargeRow]
-    """As `by` says; sessions newest first, charges oldest first."""
+    """In the form that `by` names; sessions newest first, charges oldest first."""
     more: int
-    """Rows behind this page."""
+    """The number of rows after this page."""
     next: int | None
     """The next page's `after`; null on the last page."""

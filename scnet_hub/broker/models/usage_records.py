@@ -1,4 +1,5 @@
-"""Usage records of the centres: those in suspense, what operators decide about them, and where all come from."""
+"""Usage records of the centres: records in suspense, the operators' decisions about them, and where records come
+from."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ MOST = 500  # events of one call
 
 
 class UsageRecord(Document):
-    """One run of a job, as its centre's accounting says."""
+    """One run of a job, from its centre's accounting."""
 
     id: int
     centre: str
@@ -29,12 +30,12 @@ class UsageRecord(Document):
     elapsed_s: Seconds
     cores: int
     gpus: list[tuple[str, int]]
-    """Of each model, how many."""
+    """The number of GPUs of each model."""
     memory: int
     state: str
     scheduler_state: str
     reason: str
-    """Why it can't be charged."""
+    """Why the record can't be charged."""
     seen_at: Time
     decision: str
     decided_by: str
@@ -43,30 +44,30 @@ class UsageRecord(Document):
 
 class Suspense(Dated):
     records: list[UsageRecord]
-    """The oldest first."""
+    """Oldest first."""
     next: int | None
     """The next page's `after`; null on the last page."""
     more: int
-    """Records behind this page."""
+    """The number of records after this page."""
 
 
 class Decide(Taken):
     decision: Literal["drop", "believe"]
-    """drop: it is not charged · believe: it is charged all the same"""
+    """drop: the record is not charged · believe: the record is charged as it is"""
     words: Annotated[Prose, WithJsonSchema(texts(MAX_BODY))]
     """Why."""
 
 
 class Pull(Taken):
-    """The days whose accounting is asked for again, in the federation's zone."""
+    """The days whose accounting is queried again, in the federation's zone."""
 
     day: DayTaken
     to: DayOrNone = None
-    """The last of the days; that day alone unless given."""
+    """The last of the days. Default: the same day."""
 
 
 class Manifest(Document):
-    """A centre's day: what ended, what went on, and what the records here lack."""
+    """A centre's day: how many runs ended, how many continued, and which records are missing here."""
 
     centre: str
     day: Day
@@ -92,4 +93,4 @@ class Events(Taken):
 class EventsTaken(Document):
     taken: int
     sessions: list[str]
-    """Those for which that is news."""
+    """The number of events that were new."""

@@ -30,15 +30,15 @@ def dask(
     client: Client | None = None,
     **settings: Any,
 ) -> FederatedCluster:
-    """A Dask cluster of `cores` cores on the centre that starts them soonest. Returns at once: it never waits in a
-    queue.
+    """Starts a Dask cluster of `cores` cores on the centre that starts them soonest. Returns at once, without waiting
+    in a queue.
 
-    cores      in all; they are split into jobs of at most `job_cores`, each with one worker of as many threads
-    memory     in all ("32G"); default: the centre's share of so many cores
-    gpus       in all; one job for each
-    walltime   of each job ("2h"); a worker that reaches it retires and is replaced
-    centre     pins the place; default: the least loaded, and if that takes no more jobs, the next
-    adaptive   True: from no job to all of them, as the work needs; (1, 6): from one job to six
+    cores      the total; split into jobs of at most `job_cores`, each with one worker of as many threads
+    memory     the total ("32G"); default: the centre's share for the cores
+    gpus       the total; one job for each GPU
+    walltime   of each job ("2h"); a worker retires before its walltime ends and is replaced
+    centre     pins the centre; default: the least loaded centre, and if it takes no more jobs, the next
+    adaptive   True: from no job to all jobs, as the work needs; (1, 6): from one job to six
     settings   see FederatedCluster: idle_timeout, restarts, death_timeout, dashboard, ...
 
     Raises the broker's refusal (OverQuota, Overdrawn, NoPlacement, BadOption, ...) if the first job is refused.

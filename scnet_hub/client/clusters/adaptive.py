@@ -1,7 +1,7 @@
-"""Adaptive scaling for queues: slow to shrink, mindful of failed starts.
+"""Adaptive scaling for queues: slow to shrink, and careful after failed starts.
 
-Stock Dask thinks in seconds, as clouds start workers; a job that waits in a queue is dear to lose. Hence longer times
-(TU Wien 2026, and seamless#261 for the duration of unknown tasks).
+Stock Dask reckons in seconds, because clouds start workers in seconds; a job that waits in a queue is costly to lose.
+Hence longer times (TU Wien 2026, and seamless#261 for the duration of unknown tasks).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ UNKNOWN_TASK_S = 60.0
 
 
 class FederatedAdaptive(Adaptive):
-    """Grows only while starts succeed (the cluster's restart budget binds it too) and leaves the retiring of workers to
-    the cluster: a worker that both its scheduler and a SIGTERM tell to close can hang until it is killed."""
+    """Grows only while starts succeed (within the cluster's restart budget) and leaves the retirement of workers to the
+    cluster: a worker that both its scheduler and a SIGTERM tell to close can hang until it is killed."""
 
     async def scale_up(self, n: Any) -> None:
         self.cluster.grow(n)  # type: ignore[attr-defined]

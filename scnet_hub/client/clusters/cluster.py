@@ -1,9 +1,9 @@
 """FederatedCluster: a Dask cluster whose worker jobs are sessions of the federation.
 
 A SpecCluster composed of `BrokerJob`s: the scheduler runs beside the kernel with TLS, the jobs go through the broker
-(one placement, hold and metering with everything else), and a reconciler compares what was asked with what the broker
-and the scheduler see. It doesn't know schedulers, prices or SSH; decisions are in sizes.py and repair.py, words in
-words.py.
+(the same placement, hold and metering as all sessions), and a reconciler compares the requested jobs with the jobs that
+the broker and the scheduler see. It doesn't know schedulers, prices or SSH; decisions are in sizes.py and repair.py,
+words in summary.py.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _living: weakref.WeakSet[FederatedCluster] = weakref.WeakSet()
 
 
 class FederatedCluster(ShowsItself, SpecCluster):
-    """See `scnet_hub.client.clusters.dask`, which makes one. Further settings:
+    """A Dask cluster, made by `scnet_hub.client.clusters.dask`. Further settings:
 
-    idle_timeout    "20m": closes itself after so long without work (waiting in a queue is not idleness)
-    restarts        3: starts that may fail in a row before no more are tried
-    death_timeout   300 s: a worker that cannot find its scheduler for so long ends its job
+    idle_timeout    "20m": the cluster closes after this time without work (waiting in a queue is not idleness)
+    restarts        3: starts that may fail in a row before the cluster stops trying
+    death_timeout   300 s: a worker that can't reach its scheduler for this time ends its job
     host            where the scheduler listens; default: SCNET_HOST, this session's own address, else loopback
     worker_args     more words for the `dask worker` command; tick: seconds between looks, while moving and when calm
     """
@@ -80,7 +80,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         length = parse_walltime(walltime)
         epoch = secrets.token_hex(2)
         self._label = name or f"dask-{epoch}"
-        self._prefix = f"{name}-{epoch}" if name else self._label  # never a name that an older cluster's job has
+        self._prefix = f"{name}-{epoch}" if name else self._label  # never the name of an older cluster's job
         self._count = 0
         self._sizes = list(sizes)
         host = host or listening_host()
@@ -96,7 +96,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._env = worker_env(tls)
         near = (
             ["--host", "127.0.0.1"] if host.startswith("127.") else []
-        )  # who reaches loopback is on this machine, and stays on it
+        )  # clients of loopback are on this machine, and stay on it
         self._job_options = job_options(length, death_timeout, [*near, *worker_args])
         idle = parse_walltime(idle_timeout, option="idle_timeout").total_seconds() if idle_timeout else None
         listen = {"host": host, "port": 0, "protocol": "tls://", "dashboard_address": "127.0.0.1:0"}
@@ -114,7 +114,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
     # ---- asking for jobs
 
     def _begin(self, adaptive: Adaptive) -> None:
-        """The first job in the caller's thread, so that a refusal is theirs to see; the others behind it."""
+        """Starts the first job in the caller's thread, so that the caller sees a refusal; the other jobs follow."""
         (name, entry), *rest = [self._entry(size) for size in self._sizes]
         job = entry["cls"](self.scheduler_address, name, **entry["options"])
         session = self._door.submit(name, entry["size"], job.argv, self._env)
@@ -128,7 +128,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self.loop.add_callback(self._correct_state)
 
     def _entry(self, size: Size) -> tuple[str, Json]:
-        """A new job's never re-used name and its specification."""
+        """Returns a new job's name, which is never reused, and its specification."""
         name = f"{self._prefix}-{self._count}"
         self._count += 1
         extra = [*self._job_options["worker_extra_args"], *(["--resources", f"GPU={size.gpus}"] if size.gpus else [])]
@@ -139,8 +139,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
         return dict([self._entry(self._sizes[0])])
 
     def scale(self, n: int | None = None, jobs: int | None = None, memory: Any = None, cores: int | None = None) -> Any:
-        """To `n` jobs, or to at least `cores` cores. Jobs that still wait go first; the results of those that work are
-        moved to others before they go. Tries afresh after failed starts."""
+        """Scales to `n` jobs, or to at least `cores` cores. Waiting jobs are removed first; the results of working jobs
+        are moved to other workers before these jobs end. Resets the count of failed starts."""
         if memory is not None:
             raise BadOption(
                 "scale() counts jobs or cores, not memory.", hint="cluster.scale(4) or cluster.scale(cores=16)."
@@ -162,7 +162,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         return self._change(going, [self._sizes[0]] * (jobs - len(self.worker_spec)))
 
     def grow(self, jobs: int) -> None:
-        """Adaptive's way to more jobs: none while starts keep failing."""
+        """Adds jobs for Adaptive: none while starts keep failing."""
         if not self._budget.spent:
             self._scale_to(jobs)
 
@@ -177,8 +177,9 @@ class FederatedCluster(ShowsItself, SpecCluster):
     def adapt(
         self, Adaptive: Any = FederatedAdaptive, minimum: int = 0, maximum: int | None = None, **settings: Any
     ) -> Any:
-        """As many jobs as the work needs, from `minimum` to `maximum` (default: what the cluster was made with), and
-        never more than the project's quota allows. Times are a queue's, not a cloud's: see adaptive.py."""
+        """Runs as many jobs as the work needs, from `minimum` to `maximum` (default: the cluster's size when it was
+        made), and never more than the project's quota allows. Times are those of a queue, not of a cloud: see
+        adaptive.py."""
         most = min(maximum if maximum is not None else len(self._sizes), self._quota_jobs())
         if minimum > most or most < 1:
             raise BadOption(
@@ -205,16 +206,16 @@ class FederatedCluster(ShowsItself, SpecCluster):
             try:
                 await self._reconcile()
             except Exception:
-                log.exception("the cluster's reconciler failed; it goes on")
+                log.exception("the cluster's reconciler failed; it continues")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self._tick[0] if self._moving() else self._tick[1])
             self._wake.clear()
 
     async def _reconcile(self) -> None:
-        """One look at everything, and what follows from it."""
+        """Compares the wanted with the actual state once, and acts on the difference."""
         if self.scheduler.status in (Status.closing, Status.closed):
-            self._door.note("Closed after a while without work.")
-            self.shutdown_scheduler = False  # it has done so itself; asking it again would wait 30 s for an answer
+            self._door.note("Closed after the idle timeout without work.")
+            self.shutdown_scheduler = False  # it has closed already; another request would wait 30 s for an answer
             self.loop.add_callback(self._close)
             return
         if has_work(self.scheduler):
@@ -231,7 +232,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         self._publish()
 
     async def _ask(self) -> bool:
-        """The sessions anew from the broker; False if it does not answer: then nothing is decided."""
+        """Reads the sessions from the broker; returns False if the broker does not answer: then nothing is decided."""
         if time.monotonic() - self._asked_at < self._tick[0] * 0.9:
             return True
         self._asked_at = time.monotonic()
@@ -245,7 +246,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         return True
 
     async def _settle(self, name: str, job: Any, connected: bool) -> None:
-        """Does what the verdict on one job says."""
+        """Carries out the verdict on one job."""
         session = job.session
         away = None if not job.last_seen or connected else time.monotonic() - job.last_seen
         facts = Facts(
@@ -258,7 +259,10 @@ class FederatedCluster(ShowsItself, SpecCluster):
         size = self.worker_spec.pop(name)["size"]
         if facts.unpaid:
             self._door.note(f"{name} ends: {why}")
-            self._problem = {"title": why, "hint": "When the project has more, cluster.scale() asks again."}
+            self._problem = {
+                "title": why,
+                "hint": "When the project has credits again, call cluster.scale() to request jobs again.",
+            }
         if action is Action.RETIRE:
             self.loop.add_callback(self._correct_state)
             return
@@ -269,7 +273,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         if action is Action.DROP:
             self._refused += 1
             what = f"{name} was refused" if self._refused == 1 else f"{self._refused} jobs were refused"
-            self._problem = {"title": f"{what}: {why}", "hint": "cluster.scale() asks again."}
+            self._problem = {"title": f"{what}: {why}", "hint": "Call cluster.scale() to request jobs again."}
         elif self._budget.count(job.worked):
             self._replace(name, why, size)
         else:
@@ -287,14 +291,16 @@ class FederatedCluster(ShowsItself, SpecCluster):
     async def _give_up(self, job: Any, why: str) -> None:
         tail = await asyncio.to_thread(self._door.last_words, job.session_id) if job.session_id else ""
         title = (
-            f"{self._budget.failures} jobs in a row were lost at their start, the last one because: "
-            f"{why.rstrip('.')}. No more are started."
+            f"{self._budget.failures} jobs in a row failed to start, the last because: "
+            f"{why.rstrip('.')}. No further jobs are started."
         )
-        hint = (f"Its last words: {tail} " if tail else "") + "When the cause is mended, cluster.scale() tries again."
+        hint = (
+            f"End of its output: {tail} " if tail else ""
+        ) + "When the cause is fixed, call cluster.scale() to try again."
         self._problem = {"title": title, "hint": hint}
 
     async def _correct_state_internal(self) -> None:
-        """Retires workers by name first: SpecCluster passes names as addresses, and their results are lost
+        """Retires workers by name first: SpecCluster passes names as addresses, which loses their results
         (distributed#4069)."""
         leaving = [name for name in self.workers if name not in self.worker_spec and name in self._seen()]
         if leaving and self.status == Status.running and self.scheduler.status == Status.running:
@@ -306,8 +312,8 @@ class FederatedCluster(ShowsItself, SpecCluster):
         await super()._correct_state_internal()
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
-        """Cluster's, not SpecCluster's: that drops a lost worker's job after 15 s and leaves its specification
-        behind."""
+        """Calls Cluster's method, not SpecCluster's, which drops a lost worker's job after 15 s and leaves its
+        specification behind."""
         Cluster._update_worker_status(self, op, msg)
         self._wake.set()
 
@@ -316,7 +322,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         if self._care and self._care is not asyncio.current_task():
             self._care.cancel()
         await super()._close()
-        with contextlib.suppress(ScnetError, RuntimeError):  # at the interpreter's exit there are no more threads
+        with contextlib.suppress(ScnetError, RuntimeError):  # at the interpreter's exit no thread can be started
             await asyncio.to_thread(self._door.stop_all)
             await asyncio.to_thread(self._door.refresh)
         self._publish()
@@ -327,7 +333,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         return {one["name"] for one in list(self.scheduler_info["workers"].values())}
 
     def _moving(self) -> bool:
-        """Whether a job has yet to connect."""
+        """Returns whether a job has not connected yet."""
         return not set(self.worker_spec) <= self._seen()
 
     @property
@@ -336,7 +342,7 @@ class FederatedCluster(ShowsItself, SpecCluster):
         return dashboard_link(port) if port else ""
 
 
-@atexit.register  # after distributed's own, so before it: at exit no thread pool is left to stop sessions from
+@atexit.register  # after distributed's own handler, so run before it: later no thread pool is left for the stops
 def _stop_what_is_left() -> None:
     for cluster in list(_living):
         cluster._leaving = True

@@ -1,4 +1,4 @@
-"""What a cluster says of itself: rows, cost, `explain()`, and its live view beside an HTML and a text snapshot."""
+"""Shows a cluster: rows, cost, `explain()`, and the live view with an HTML and a text snapshot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import summary
 from .submitter import Door
 
 Json = dict[str, Any]
-REPEAT = 60.0  # an unchanged view is sent again after so many seconds
+REPEAT = 60.0  # an unchanged view is sent again after this many seconds
 
 
 class ShowsItself:
@@ -36,7 +36,7 @@ class ShowsItself:
 
     @property
     def cost(self) -> float:
-        """Credits so far: charged where a job has ended, an estimate where one runs."""
+        """Returns the credits so far: the charge for jobs that have ended, an estimate for running jobs."""
         return self._door.cost
 
     @property
@@ -53,7 +53,8 @@ class ShowsItself:
         return rows
 
     def shown(self) -> Json:
-        """This cluster as a panel's state (see panels/cluster.py): the view, the saved HTML and the text draw it."""
+        """Returns this cluster as a panel's state (see panels/cluster.py): the view, the saved HTML and the text draw
+        it."""
         rows, closed = self.job_rows, self.status in (Status.closing, Status.closed)
         cluster = {
             "name": self._label,
@@ -68,12 +69,13 @@ class ShowsItself:
         }  # fmt: skip
 
     def explain(self) -> str:
-        """Why this centre, who came second, who was ruled out, how each job is, and what happened since."""
+        """Explains why this centre was chosen, which was second, which were ruled out, how each job is, and what
+        happened since."""
         problem = f"{self._problem['title']} {self._problem['hint']}" if self._problem else ""
         return summary.explain(self._label, self.job_rows, self._door.first, self._door.notes, problem)
 
     def _publish(self) -> None:
-        """Sends the view what changed; now and then the same again, to say that it still holds."""
+        """Sends changes to the view; sends an unchanged state now and then, to show that it still holds."""
         if self._view is None:
             return
         from ..panels.state import facts

@@ -1,7 +1,7 @@
-"""One worker job: dask-jobqueue's command for it, started through the broker instead of a local `sbatch`.
+"""One worker job: dask-jobqueue's command for the job, started through the broker instead of a local `sbatch`.
 
-`BrokerJob` stands before a dask-jobqueue Job class and overrides how that starts and ends. A start never raises (one
-refusal must not stop SpecCluster from starting the others): it leaves `refused` or `failed` in words for the
+`BrokerJob` stands before a dask-jobqueue Job class and overrides how the job starts and ends. A start never raises (one
+refusal must not stop SpecCluster from starting the other jobs): it sets `refused` or `failed` to a sentence for the
 reconciler.
 """
 
@@ -29,10 +29,11 @@ FIRST_PAUSE, LONGEST_PAUSE, CLOSE_WITHIN = 0.5, 30.0, 20.0  # seconds
 
 
 def jobqueue() -> ModuleType:
-    """dask_jobqueue.slurm, imported without its side effect: 0.9.0 puts a `sys.exit` in place of the SIGINT handler."""
+    """Imports dask_jobqueue.slurm without its side effect: version 0.9.0 replaces the SIGINT handler by a
+    `sys.exit`."""
     if "dask_jobqueue" not in sys.modules and threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
-            "Call scnet.dask() once from the main thread first: dask_jobqueue cannot be imported from another."
+            "Call scnet.dask() once from the main thread first: dask_jobqueue can't be imported from another thread."
         )
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -43,7 +44,7 @@ def jobqueue() -> ModuleType:
 
 
 class BrokerJob:
-    """Mixin: place it before the Job class. `session_id` is "" until the broker has taken the job."""
+    """Mixin: place it before the Job class. `session_id` is "" until the broker has accepted the job."""
 
     name: str
 
@@ -75,7 +76,8 @@ class BrokerJob:
 
     @property
     def worker_process_memory(self) -> str:
-        """Dask's own limit: the job's memory, or what the node's cgroup and cores say if it was left to the centre."""
+        """Returns Dask's own limit: the job's memory, or the limit from the node's cgroup and cores if the centre chose
+        the memory."""
         return f"{self.size.memory}B" if self.size.memory else "auto"
 
     @property
@@ -88,14 +90,14 @@ class BrokerJob:
         return self.door.sessions.get(self.session_id, {})
 
     def seen(self, connected: bool) -> None:
-        """Notes whether the scheduler sees the worker now."""
+        """Records whether the scheduler sees the worker now."""
         if connected:
             self.last_seen = time.monotonic()
             self.first_seen = self.first_seen or self.last_seen
 
     @property
     def worked(self) -> float:
-        """Seconds between the first and the last sight of its worker."""
+        """Returns the seconds between the first and the last time that the worker was seen."""
         return self.last_seen - self.first_seen
 
     async def start(self) -> None:
@@ -104,7 +106,7 @@ class BrokerJob:
             self._submission = asyncio.create_task(self._submit())
 
     async def _submit(self) -> None:
-        """Asks until the broker answers: the same name again finds the same session, so a lost answer costs nothing."""
+        """Submits until the broker answers: the same name finds the same session, so a lost answer costs nothing."""
         pause = FIRST_PAUSE
         while not self._closing.is_set():
             try:
@@ -126,7 +128,7 @@ class BrokerJob:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def close(self) -> None:
-        """Ends the session. Bounded in time; what could not be stopped stays in `door.still_open()`."""
+        """Ends the session, in bounded time; a session that could not be stopped stays in `door.still_open()`."""
         self._closing.set()
         if self._submission:
             await asyncio.wait({self._submission}, timeout=CLOSE_WITHIN)
@@ -135,7 +137,7 @@ class BrokerJob:
                 await asyncio.wait_for(asyncio.to_thread(self.door.stop, self.session_id), CLOSE_WITHIN)
             except (ScnetError, TimeoutError) as error:
                 self.door.note(
-                    f"{self.name} could not be stopped ({error}); it ends by itself when it misses the scheduler."
+                    f"{self.name} could not be stopped ({error}); it will end when it can't reach the scheduler."
                 )
         self.status = Status.closed
         self._event_finished.set()  # type: ignore[attr-defined]
@@ -156,7 +158,8 @@ _classes: dict[type, type] = {}
 
 
 def job_class() -> type:
-    """BrokerJob over dask-jobqueue's SLURMJob: its words for the worker's command, our way to start it."""
+    """Makes the class of BrokerJob over dask-jobqueue's SLURMJob: SLURMJob's words for the worker's command,
+    BrokerJob's way to start it."""
     base: type = jobqueue().SLURMJob
     if base not in _classes:
         _classes[base] = type("FederatedJob", (BrokerJob, base), {})

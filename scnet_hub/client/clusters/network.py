@@ -1,5 +1,5 @@
-"""Where a cluster's scheduler listens, where its workers can be, and where its dashboard is seen, read from the
-session's environment."""
+"""Determines where a cluster's scheduler listens, where its workers can run, and where its dashboard is visible, from
+the session's environment."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ANYWHERE = ("", "0.0.0.0", "::", "*")
 
 
 def listening_host(env: Mapping[str, str] = os.environ) -> str:
-    """An address of this machine that workers reach: SCNET_HOST, else what this session's own server listens on, else
-    loopback. A server that listens everywhere leaves the host's name."""
+    """Returns an address of this machine that workers reach: SCNET_HOST, else the address that this session's server
+    listens on, else loopback. For a server that listens everywhere, the host's name."""
     host = env.get("SCNET_HOST") or urlsplit(env.get("JUPYTERHUB_SERVICE_URL", "")).hostname
     if host is None:
         return "127.0.0.1"
@@ -21,14 +21,14 @@ def listening_host(env: Mapping[str, str] = os.environ) -> str:
 
 
 def own_centre(host: str, env: Mapping[str, str] = os.environ) -> str:
-    """Where the workers must be to reach a scheduler on `host`: at this session's own centre. Who listens on loopback
-    is on a machine that all centres share (a demo), and so are they."""
+    """Returns where workers must run to reach a scheduler on `host`: at this session's own centre. A scheduler on
+    loopback is on a machine that all centres share (a demo), so its workers may run anywhere."""
     return "" if host.startswith("127.") else env.get("SCNET_CENTRE", "")
 
 
 def dashboard_link(port: int, env: Mapping[str, str] = os.environ) -> str:
-    """The dashboard's page: through the hub's own route to this session, absolute if the hub said its address; outside
-    a hub on loopback."""
+    """Returns the address of the dashboard: through the hub's own route to this session, absolute if the hub gave its
+    address; on loopback outside a hub."""
     prefix = env.get("JUPYTERHUB_SERVICE_PREFIX", "")
     if not prefix:
         return f"http://127.0.0.1:{port}/status"

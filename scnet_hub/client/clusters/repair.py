@@ -1,4 +1,4 @@
-"""What to do about each job of a cluster, decided without I/O: keep it, replace it, or let it go; and when to stop
+"""Decides, without I/O, what to do about each job of a cluster: keep it, replace it, or drop it; and when to stop
 trying."""
 
 from __future__ import annotations
@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-GRACE = 15.0  # seconds that a worker may be out of sight before its job is given up
-SETTLED = 60.0  # seconds that a worker must have worked for its loss not to count as a failed start
+GRACE = 15.0  # seconds that a worker may be out of reach before its job is given up
+SETTLED = 60.0  # seconds that a worker must have worked so that its loss does not count as a failed start
 
 
 class Action(Enum):
@@ -19,9 +19,9 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """One job as the broker and the scheduler see it. `live` is None while it is not submitted; `refused` is the
-    broker's no to the person, `failed` a centre's trouble; `away` is seconds since its worker was last seen (None:
-    never seen); `unpaid` says why its session is about to be stopped, or was, because credits ran out."""
+    """One job as the broker and the scheduler see it. `live` is None while the job is not submitted; `refused` is the
+    broker's refusal, `failed` an error of a centre; `away` is the seconds since the worker was last seen (None: never
+    seen); `unpaid` says why the session is about to be stopped, or was stopped, because credits ran out."""
 
     live: bool | None
     connected: bool = False
@@ -33,8 +33,8 @@ class Facts:
 
 
 def verdict(facts: Facts) -> tuple[Action, str]:
-    """What to do, and why in words. A job whose worker is connected is never touched, whatever the broker says, unless
-    nobody pays for it any more: then its results go to others in time."""
+    """Returns what to do, and why in words. A job whose worker is connected is kept whatever the broker says, unless
+    its credits run out: then its results are moved to other workers in time."""
     if facts.refused:
         return Action.DROP, facts.refused
     if facts.unpaid:
@@ -54,7 +54,7 @@ def verdict(facts: Facts) -> tuple[Action, str]:
 
 @dataclass(slots=True)
 class Budget:
-    """Starts that may fail in a row before the cluster stops asking for more."""
+    """The number of starts that may fail in a row before the cluster stops requesting jobs."""
 
     limit: int = 3
     failures: int = 0
@@ -64,7 +64,8 @@ class Budget:
         return self.failures > self.limit
 
     def count(self, worked: float) -> bool:
-        """Counts the loss of a job whose worker worked for so many seconds; True if it may be replaced."""
+        """Counts the loss of a job whose worker worked for `worked` seconds; returns True if the job may be
+        replaced."""
         self.failures = 0 if worked >= SETTLED else self.failures + 1
         return not self.spent
 

@@ -1,4 +1,4 @@
-"""How a cluster's cores, memory and GPUs become jobs: small ones start sooner and fill gaps. Pure."""
+"""Splits a cluster's cores, memory and GPUs into jobs: small jobs start sooner and fill gaps. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...units import parse_memory
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """One job: `memory` is bytes (0: the centre's share of so many cores)."""
+    """One job: `memory` is bytes (0: the centre's share for the cores)."""
 
     cores: int
     memory: int = 0
@@ -19,8 +19,8 @@ class Size:
 
 
 def split(cores: int, memory: str | int = "", gpus: int = 0, *, most: int = 4) -> list[Size]:
-    """`cores` as jobs of at most `most` cores, as even as can be; with GPUs one job each, of at least a core.
-    Memory is shared out by cores. Raises BadOption."""
+    """Splits `cores` into jobs of at most `most` cores, as evenly as possible; with GPUs into one job each, of at least
+    one core. Memory is divided by cores. Raises BadOption."""
     for option, value, least in (("cores", cores, 1), ("gpus", gpus, 0), ("job_cores", most, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise BadOption(f"{option}: {value!r} is not a whole number of at least {least}.")
@@ -33,7 +33,7 @@ def split(cores: int, memory: str | int = "", gpus: int = 0, *, most: int = 4) -
 
 
 def surplus(jobs: Sequence[tuple[str, int, bool]], keep_cores: int) -> list[str]:
-    """Which of (name, cores, connected), oldest first, may go so that at least `keep_cores` stay: those that still wait
+    """Returns which of (name, cores, connected), oldest first, may end so that at least `keep_cores` stay: waiting jobs
     first, then the newest."""
     left, going = sum(cores for _, cores, _ in jobs), []
     for name, cores, _ in sorted(reversed(jobs), key=lambda job: job[2]):

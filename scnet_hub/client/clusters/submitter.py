@@ -1,7 +1,8 @@
-"""A cluster's way to the broker: submits its jobs, keeps them at one centre, fails over in words, stops them.
+"""A cluster's access to the broker: submits its jobs, keeps them at one centre, moves to another centre with a note,
+stops them.
 
-Blocking calls for threads; knows nothing of Dask. The first job goes where the broker thinks best; the next ones are
-pinned there until that centre refuses, unless the person pinned the centre themselves.
+Blocking calls for threads; knows nothing of Dask. The broker chooses the centre of the first job; the next jobs are
+pinned there until that centre refuses, unless the person pinned the centre.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from ..rest import Client
 from .sizes import Size
 
 Json = dict[str, Any]
-GONE = ("not-found", "unknown-session")  # by code: a code of the broker's own reaches us as a plain ScnetError
-UNPAID = "Stopped because credits ran out"  # how the broker's words for it begin
-RETIRED_BEFORE = timedelta(seconds=90)  # a look every 10 s, and a minute for results that are moved to other workers
+GONE = ("not-found", "unknown-session")  # by code: the broker's own codes arrive as a plain ScnetError
+UNPAID = "Stopped because credits ran out"  # how the broker's sentence for this case begins
+RETIRED_BEFORE = timedelta(seconds=90)  # a look every 10 s, and a minute to move results to other workers
 PASSING = ("broker-unreachable", "hub-away", "fault")
 
 
 class Door:
-    """`sessions` are all of the cluster's sessions ever, as last seen, by id; `notes` is its diary."""
+    """`sessions` are all sessions that the cluster ever had, as last seen, by id; `notes` is the cluster's diary."""
 
     def __init__(self, client: Client, *, walltime_s: float, project: str = "", centre: str = "") -> None:
         self.client = client
@@ -46,7 +47,7 @@ class Door:
         self.notes.append((datetime.now(UTC), words))
 
     def submit(self, name: str, size: Size, argv: Sequence[str], env: Mapping[str, str]) -> Json:
-        """Starts (or, asked again, finds) the session of that name. Raises what the broker says."""
+        """Starts the session of that name, or finds it if it exists. Raises the broker's refusal."""
         wanted = {
             **self.options,
             "name": name,
@@ -72,7 +73,8 @@ class Door:
         return session
 
     def refresh(self) -> None:
-        """Looks up all sessions that may still change, with one call (and one more for each that has left the list)."""
+        """Reads all sessions that may still change, with one call (and one more for each session that has left the
+        list)."""
         open_ids = {key for key, one in list(self.sessions.items()) if one["state"] != CHARGED}
         if not open_ids:
             return
@@ -89,8 +91,8 @@ class Door:
             return {"live": False, "state": CHARGED, "end_reason": "the broker no longer knows it"}
 
     def stop(self, session_id: str) -> None:
-        """Asks for the session's end; safe to repeat. Raises what the broker says, but a session that is gone is
-        fine."""
+        """Requests the session's end; safe to repeat. Raises the broker's refusal, but not for a session that is
+        gone."""
         try:
             self.sessions[session_id] = {**self.sessions[session_id], **self.client.stop(session_id)}
         except ScnetError as error:
@@ -99,11 +101,12 @@ class Door:
         self._stopped.add(session_id)
 
     def is_open(self, session_id: str) -> bool:
-        """Whether that session lives and was not asked to stop."""
+        """Returns whether that session is live and no stop was requested."""
         return bool(self.sessions.get(session_id, {}).get("live")) and session_id not in self._stopped
 
     def unpaid(self, session_id: str, now: datetime) -> str:
-        """Why that session is stopped in a moment, or was, where credits ran out; "" as long as somebody pays."""
+        """Returns why that session is about to be stopped, or was stopped, if credits ran out; "" while its project can
+        pay."""
         session = self.sessions.get(session_id, {})
         if not session.get("live", True):
             reason = endings.cause(session)
@@ -116,7 +119,8 @@ class Door:
         return [key for key in list(self.sessions) if self.is_open(key)]
 
     def stop_all(self, within: float = 15.0) -> list[str]:
-        """Stops whatever is still open, one by one; returns the ids that could not be stopped in `within` seconds."""
+        """Stops every open session, one after the other; returns the ids that could not be stopped in `within`
+        seconds."""
         end = time.monotonic() + within
         for key in self.still_open():
             if time.monotonic() > end:
@@ -128,7 +132,7 @@ class Door:
         return self.still_open()
 
     def last_words(self, session_id: str, lines: int = 5) -> str:
-        """The last lines of a job's output; "" if they cannot be had."""
+        """Returns the last lines of a job's output; "" if they are not available."""
         try:
             return "\n".join(self.client.log(session_id).strip().splitlines()[-lines:])
         except ScnetError:
@@ -136,7 +140,7 @@ class Door:
 
     @property
     def cost(self) -> float:
-        """Credits so far: charged where it is settled, else in flight."""
+        """Returns the credits so far: charged if settled, else in flight."""
         each = (
             one.get("charged") if one.get("charged") is not None else one.get("in_flight")
             for one in list(self.sessions.values())

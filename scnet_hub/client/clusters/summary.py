@@ -1,4 +1,4 @@
-"""A cluster in words: the rows that its view draws and the text of `explain()`. Pure; no Dask."""
+"""Describes a cluster in words: the rows that its view draws and the text of `explain()`. Pure; no Dask."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN_NOTES = 4
 
 
 def job_row(name: str, session: Json, size: Size, *, connected: bool, waiting: str = "") -> Json:
-    """One job of a cluster as a row: state, place in the queue or node, its worker, its cost."""
+    """Returns one job of a cluster as a row: state, place in the queue or node, its worker, its cost."""
     charged = session.get("charged")
     return {
         "id": name,
@@ -47,7 +47,7 @@ def job_look(session: Json, *, connected: bool, waiting: str) -> Look:
 
 
 def summary(jobs: Sequence[Json], cost: float, *, closed: bool) -> str:
-    """ "2 of 3 jobs working, 1 queued · 1.25 credits so far"."""
+    """Returns "2 of 3 jobs working, 1 queued · 1.25 credits so far"."""
     if closed:
         return f"Cluster closed · {format_number(cost)} credits so far"
     working = sum(job["word"] == "working" for job in jobs)
@@ -57,7 +57,7 @@ def summary(jobs: Sequence[Json], cost: float, *, closed: bool) -> str:
 
 
 def why(first: Json) -> str:
-    """Where the first job went, and why there; the broker's own words, if they name the place."""
+    """Returns where the first job was placed, and why; the broker's own sentence if it names the place."""
     if not first:
         return "Not placed yet."
     centre = str(first.get("centre_name") or first.get("centre"))
@@ -66,7 +66,7 @@ def why(first: Json) -> str:
 
 
 def explain(name: str, jobs: Sequence[Json], first: Json, notes: Sequence[tuple[datetime, str]], problem: str) -> str:
-    """Why this centre, who came second, who was ruled out and why, what happened since."""
+    """Returns why this centre was chosen, which was second, which were ruled out and why, and what happened since."""
     placement = first.get("placement") or {}
     lines = [f"Dask cluster {name}: {plural(len(jobs), 'job')}.", why(first)]
     for offer in (placement.get("ranked") or [])[1:2] if "Runner-up" not in lines[-1] else ():

@@ -1,4 +1,4 @@
-"""How the workers of a cluster are started: what all their commands and environments have in common."""
+"""Defines how a cluster's workers are started: what all their commands and environments have in common."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ...units import format_walltime
 Json = dict[str, Any]
 ONE_THREAD = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")
-}  # Dask's threads are the parallel ones
+}  # Dask's threads already run in parallel
 
 
 def worker_env(tls: Security) -> Mapping[str, str]:
-    """A worker's environment: the cluster's short-lived key and certificate in memory, never in a file or an argv."""
+    """Returns a worker's environment: the cluster's short-lived key and certificate stay in memory, never in a file or
+    an argv."""
     keys = tls.get_tls_config_for_role("worker")  # type: ignore[no-untyped-call]
     prefix = "DASK_DISTRIBUTED__COMM__"
     return {
@@ -30,8 +31,8 @@ def worker_env(tls: Security) -> Mapping[str, str]:
 
 
 def job_options(walltime: timedelta, death_timeout: float, worker_args: Sequence[str]) -> Json:
-    """What all jobs have in common. A worker retires a tenth (at most 5 min) before its walltime, not all at once. No
-    nanny (the job is what is restarted; half the processes to start) and no dashboard of its own."""
+    """Returns what all jobs have in common. Workers retire a tenth of the walltime (at most 5 min) before its end, not
+    all at once. No nanny (the job is restarted instead, with half the processes) and no dashboard of their own."""
     margin = min(300.0, walltime.total_seconds() / 10)
     lifetime = ["--lifetime", f"{walltime.total_seconds() - margin:.0f}s", "--lifetime-stagger", f"{margin / 2:.0f}s"]
     return {

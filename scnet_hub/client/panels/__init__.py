@@ -1,9 +1,9 @@
-"""Panels for the notebook: `panel()` shows centres, own sessions and allocations, `panel("sessions")` and others a
-part; each keeps itself fresh.
+"""Panels for the notebook: `panel()` shows centres, own sessions and allocations, `panel("sessions")` and others show a
+part; each panel refreshes itself.
 
-A panel is a pair of files, `NAME.py` and `NAME.js`: the Python file says what is asked and makes the state of the
-answers, the JavaScript file draws the state. The pairs stand on `base.py`, `base.js` and `frame.js`. Needs the
-`notebook` extra (ipywidgets, anywidget). It knows the broker through `client/rest.py` only.
+A panel is a pair of files, `NAME.py` and `NAME.js`: the Python file defines what is asked and makes the state of the
+answers, the JavaScript file draws the state. The pairs use `base.py`, `base.js` and `frame.js`. Needs the `notebook`
+extra (ipywidgets, anywidget). This package knows the broker through `client/rest.py` only.
 """
 
 from __future__ import annotations

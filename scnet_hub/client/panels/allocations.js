@@ -1,4 +1,4 @@
-// A person's allocations: four numbers, one bar, the quotas, the pace, and the last days as a chart.
+// A person's allocations: four numbers, one bar, the quotas, the rate of spending, and the last days as a chart.
 import { Keyed, draw, node, put, sentence, timed } from "./base.js";
 import { framed } from "./frame.js";
 
@@ -35,7 +35,7 @@ function meter() {
   const root = node("div", "scnet-quota");
   const text = root.appendChild(node("span"));
   const track = root.appendChild(node("span", "scnet-meter"));
-  track.setAttribute("aria-hidden", "true"); // the text says it
+  track.setAttribute("aria-hidden", "true"); // the text has the same information
   const fill = track.appendChild(node("span"));
   return {
     root,
@@ -52,7 +52,7 @@ function allocation() {
   const note = root.appendChild(node("h4", "", "My allocation ")).appendChild(node("span", "scnet-note"));
   const numbers = new Keyed(root.appendChild(node("dl")), number, (one) => one.key);
   const bar = root.appendChild(node("div", "scnet-bar"));
-  bar.setAttribute("aria-hidden", "true"); // the four numbers say it
+  bar.setAttribute("aria-hidden", "true"); // the four numbers have the same information
   const parts = new Keyed(bar, part, (one) => one.key);
   const meters = new Keyed(root.appendChild(node("div", "scnet-quotas")), meter, (/** @type {Quota} */ one) => one.name);
   const pace = root.appendChild(node("p", "scnet-pace"));

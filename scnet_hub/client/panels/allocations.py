@@ -1,5 +1,5 @@
-"""The panel of a person's allocations: what is settled, in flight, held and available, the quotas, the pace, and the
-last days."""
+"""The panel of a person's allocations: what is settled, in flight, held and available, the quotas, the rate of
+spending, and the last days."""
 
 from __future__ import annotations
 

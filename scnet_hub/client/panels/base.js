@@ -1,12 +1,12 @@
-// What the panels in a notebook share: elements, times, table cells, and the table. The frame around them is frame.js.
+// The shared parts of the panels in a notebook: elements, times, table cells, and the table. The frame around them is frame.js.
 // Values are replaced in place, so focus, selection and scroll survive a refresh. Nothing is loaded from anywhere. Ages and times left
 // tick in the browser, from the absolute times in the state.
 
 /**
- * What went wrong, in words. `stale`: the facts could not be refreshed.
+ * A problem, in words. `stale`: the facts could not be refreshed.
  * @typedef {{ title: string, hint: string, stale?: boolean }} Problem
  *
- * What every panel's state holds. `now`: when it was true; null before the first answer. `closed`: it will not change any more.
+ * What every panel's state holds. `now`: when it was true; null before the first answer. `closed`: it no longer changes.
  * @typedef {{ summary: string, now: string | null, problem: Problem | null, closed?: boolean }} Shown
  *
  * The widget's model, as anywidget hands it to `render`.
@@ -95,7 +95,7 @@ export class Keyed {
 // ---- times
 
 /**
- * Says a duration in words: "12 s", "45 min", "3 h 5 min", "4 d".
+ * Formats a duration in words: "12 s", "45 min", "3 h 5 min", "4 d".
  * @param {number} seconds
  */
 export function span(seconds) {
@@ -112,7 +112,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
 
 /**
- * Says a moment in the person's zone: "14:05:09" today, else "23 Nov 14:05".
+ * Formats a moment in the person's zone: "14:05:09" today, else "23 Nov 14:05".
  * @param {number} at milliseconds
  */
 export function moment(at, now = Date.now()) {

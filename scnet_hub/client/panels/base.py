@@ -1,8 +1,7 @@
-"""The base of all panels: a widget that draws its `state` by the panel's script, with an HTML and a text form beside
-it.
+"""The base of all panels: a widget that draws its `state` by the panel's script, with an HTML and a text form.
 
-`View` draws any state and forwards what the browser says (a stop, "the panel is visible", "gone"); `Panel` is a View
-that the kernel's poller keeps fresh. A panel is one Python file, which says what is asked and what is shown, and one
+`View` draws any state and forwards the browser's messages (a stop, "the panel is visible", "gone"); `Panel` is a View
+that the kernel's poller keeps fresh. A panel is one Python file, which defines what is asked and what is shown, and one
 JavaScript file of the same name, which draws it. Nothing is loaded from an address: script and style travel over the
 kernel's comm.
 """
@@ -45,7 +44,7 @@ def script(name: str) -> str:
 
 
 def _imports(name: str) -> list[str]:
-    """Returns `name` behind everything that it imports, directly or not."""
+    """Returns `name` after everything that it imports, directly or not."""
     return [other for wanted in _IMPORT.findall(_source(name)) for other in _imports(wanted)] + [name]
 
 
@@ -58,11 +57,12 @@ def _source(name: str) -> str:
 
 
 class View(anywidget.AnyWidget):
-    """Draws `state`. `on_say(kind, body)` hears the browser, in whatever thread the kernel reads comms."""
+    """Draws `state`. `on_say(kind, body)` receives the browser's messages, in the thread in which the kernel reads
+    comms."""
 
     _css = (_HERE / "panel.css").read_text(encoding="utf-8")
     state = traitlets.Dict().tag(sync=True)
-    parts: ClassVar[Sequence[snapshot.Part]] = ()  # of the saved form, in order
+    parts: ClassVar[Sequence[snapshot.Part]] = ()  # the parts of the saved form, in order
 
     def __init__(self, shown: Json, on_say: Callable[[str, Json], None] | None = None) -> None:
         super().__init__(state=shown)
@@ -106,12 +106,12 @@ class Panel(View):
         self._poller.watch(self)
 
     def close(self) -> None:
-        if hasattr(self, "_poller"):  # a constructor that refused an option left none, and Widget.__del__ closes too
+        if hasattr(self, "_poller"):  # missing if the constructor refused an option; Widget.__del__ closes too
             self._poller.leave(self)
         super().close()
 
     def stop_session(self, session_id: str) -> None:
-        """Asks the broker to stop a session; a refusal is shown in words. Blocks for the answer."""
+        """Asks the broker to stop a session; shows a refusal in words. Blocks until the answer."""
         try:
             self._stop(session_id)
         except ScnetError as error:

@@ -28,7 +28,7 @@ export default framed((body) => {
       { head: "Workers", num: true, cell: plain((row) => row.workers) },
       { head: "Cost", num: true, cell: plain((row) => row.cost) },
     ],
-    "No jobs: cluster.scale(1) asks for one.",
+    "No jobs: call cluster.scale(1) to request one.",
   );
   const notes = root.appendChild(node("ul"));
 

@@ -1,5 +1,5 @@
-"""The view of one Dask cluster: why it is where it is, its jobs, and what happened to them. The cluster itself sends
-the states."""
+"""The view of one Dask cluster: why it is where it is, its jobs, and what happened to them. The cluster sends the
+states."""
 
 from __future__ import annotations
 

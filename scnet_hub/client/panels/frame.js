@@ -1,5 +1,5 @@
-// The frame of a panel: draws the `state` dict that its Python file makes, says how old it is and what went wrong, and tells the kernel
-// whether the panel is visible.
+// The frame of a panel: draws the `state` dict that its Python file makes, shows its age and problems, and tells the kernel whether the
+// panel is visible.
 import { moment, node, put, sentence, span, tick } from "./base.js";
 
 /**
@@ -9,11 +9,11 @@ import { moment, node, put, sentence, span, tick } from "./base.js";
  */
 
 const LOOKING_MS = 300_000; // how often the kernel is told that the panel is visible
-const OLD_MS = 150_000; // a state that was not confirmed for so long is greyed
-const SPEAK_MS = 10_000; // a screen reader hears the summary at most so often
+const OLD_MS = 150_000; // a state that was not confirmed for this time is greyed
+const SPEAK_MS = 10_000; // a screen reader hears the summary at most this often
 
 /**
- * Decides what the head says of a state's age, and whether the state is greyed (`stale`) or only the record of an earlier time (`saved`:
+ * Decides what the head shows about a state's age, and whether the state is greyed (`stale`) or only the record of an earlier time (`saved`:
  * without buttons).
  * @param {Shown} state
  * @param {number} now milliseconds
@@ -84,7 +84,7 @@ export function framed(build) {
   return { render };
 }
 
-// The top of a panel: its summary, also for a screen reader, its age, and what went wrong.
+// The top of a panel: its summary, also for a screen reader, its age, and its problem.
 class Head {
   /** @param {Element} root */
   constructor(root) {

@@ -1,8 +1,9 @@
-"""One daemon thread per kernel that asks the broker on behalf of all panels, and only while at least one is visible.
+"""One daemon thread per kernel that asks the broker on behalf of all panels, and only while at least one panel is
+visible.
 
-Each panel says what it asks; a question that several panels ask is sent once. The thread asks every few seconds while
-something changes and every half minute when all is calm; after an error it backs off. A thread, not a task on the
-kernel's loop: a long-running cell blocks that loop, not this. It knows nothing of widgets.
+Each panel lists its questions; a question of several panels is sent once. The thread asks every few seconds while
+something changes and every half minute while nothing does; after an error it backs off. It is a thread, not a task on
+the kernel's loop, because a long-running cell blocks that loop. It knows nothing of widgets.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def question(method: str, **options: Any) -> Question:
 
 
 class Asking(Protocol):
-    """A panel as the poller sees it: what it asks, what it shows now, and what becomes of the answers."""
+    """A panel as the poller sees it: its questions, its current state, and where the answers go."""
 
     @property
     def questions(self) -> Sequence[Question]: ...
@@ -51,13 +52,13 @@ class Asking(Protocol):
     def show(self, shown: Json) -> None: ...
 
 
-Answers = Mapping[Question, Any]  # an answer, or the ScnetError in its place
+Answers = Mapping[Question, Any]  # an answer, or the ScnetError that came instead
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between turns. `repeat`: an unchanged state is sent again after so long, to say it still holds;
-    `patience`: a panel that was not reported as visible for so long is no longer asked for."""
+    """Seconds between turns. `repeat`: an unchanged state is sent again after this time, to show that it still holds;
+    `patience`: a panel that was not reported as visible for this time is no longer served."""
 
     fast: float = 3.0
     steady: float = 30.0
@@ -73,7 +74,7 @@ class Pace:
 
 
 class Poller:
-    """Asks on behalf of all watched panels; its thread lives while at least one was visible lately."""
+    """Asks on behalf of all watched panels; its thread lives while at least one panel was recently visible."""
 
     def __init__(self, answer: Callable[[Question], Any], pace: Pace = Pace()) -> None:
         self._answer, self.pace = answer, pace
@@ -88,7 +89,7 @@ class Poller:
         return self._thread is not None
 
     def watch(self, panel: Asking) -> None:
-        """Counts `panel` as visible from now on, and starts to ask if no panel was before."""
+        """Counts `panel` as visible from now on, and starts to ask if no panel was visible before."""
         with self._lock:
             self._panels[panel] = time.monotonic()
             if self._thread is None:
@@ -103,7 +104,7 @@ class Poller:
                 self._wake.set()
 
     def soon(self) -> None:
-        """Asks again at once, after something was done."""
+        """Asks again at once, after an action."""
         self._wake.set()
 
     def ask(self, panel: Asking) -> Json:
@@ -125,7 +126,8 @@ class Poller:
             self._wake.clear()
 
     def _answers(self, questions: Iterable[Question]) -> Answers:
-        """Asks each question; returns its answer or its error. A broker that does not answer is not asked the rest."""
+        """Asks each question; returns its answer or its error. If the broker does not answer, the other questions are
+        not asked."""
         answers: dict[Question, Any] = {}
         silence: BrokerError | None = None
         for one in questions:
@@ -135,12 +137,12 @@ class Poller:
                 answers[one] = silence = error
             except ScnetError as error:
                 answers[one] = error
-            except Exception as error:  # an answer of another shape: say so, don't end the thread
+            except Exception as error:  # an answer of another shape: report it, don't end the thread
                 answers[one] = unreadable(error)
         return answers
 
     def _watched(self) -> list[Asking]:
-        """Returns the panels that were visible lately; with none, this thread's end is decided under the lock."""
+        """Returns the panels that were recently visible; without any, the thread's end is decided under the lock."""
         with self._lock:
             oldest = time.monotonic() - self.pace.patience
             watched = [panel for panel, at in self._panels.items() if at >= oldest]
@@ -167,7 +169,7 @@ def drawn(panel: Asking, answers: Answers, now: datetime) -> Json:
         return with_problem(panel.state, error)
     try:
         return panel.draw(own, now)
-    except Exception as error:  # a panel's fault must not end the thread that serves all panels
+    except Exception as error:  # a fault of one panel must not end the thread that serves all panels
         log.debug("a panel could not be drawn", exc_info=error)
         return with_problem(panel.state, unreadable(error))
 

@@ -9,10 +9,10 @@ import { framed } from "./frame.js";
  *   detail: string, expires_at: string | null, cost: string, charged: boolean, stoppable: boolean }} Session
  */
 
-const REFUSED_MS = 8_000; // a session that is still stoppable so long after "Stop" was refused: offer it again
+const REFUSED_MS = 8_000; // a session that is still stoppable after this time: the stop was refused, so "Stop" is offered again
 
 /**
- * "Stop", then "Stop it" and "Keep": two clicks or keys, and Escape keeps.
+ * Shows "Stop", then "Stop it" and "Keep": a stop needs two clicks or keys, and Escape keeps the session.
  * @param {Model} model
  * @returns {import("./base.js").Cell<Session>}
  */
@@ -72,7 +72,7 @@ export function sessionsPart(body, model) {
       { head: "Cost", num: true, cell: noted((row) => row.cost, (row) => (row.charged ? "charged" : "so far")) },
       { head: "", num: true, wide: true, cell: stopper(model) },
     ],
-    "No sessions of yours. Start one on the hub's page, or a cluster here with scnet.dask(cores=4).",
+    "You have no sessions. Start one on the hub's page, or a cluster here with scnet.dask(cores=4).",
   );
   return (/** @type {Shown & { sessions?: Session[] }} */ state) => table.update(state.sessions ?? []);
 }

@@ -1,4 +1,4 @@
-"""The panel of a person's own sessions, and the view of one batch job, which is a session of its own."""
+"""The panel of a person's own sessions, and the view of one batch job, which is a session too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .snapshot import Table, badge, clock, noted, plain
 from .state import plural, session_row, shown
 
 Json = dict[str, Any]
-RECENT = timedelta(minutes=10)  # so long an ended session stays listed
+RECENT = timedelta(minutes=10)  # how long an ended session stays listed
 TABLE = Table(
     "My sessions",
     lambda state: state.get("sessions", ()),

@@ -1,8 +1,8 @@
-"""The saved form of a panel, as HTML and as plain text: what stays in a saved notebook, an export or a terminal.
+"""The saved form of a panel, as HTML and as plain text, for a saved notebook, an export or a terminal.
 
-The counterpart of base.js: a panel lists its parts, most of them a `Table` of `Column`s, made by the same words as in
-JavaScript (`plain`, `noted`, `badge`, `clock`). All are pure functions of the panel's state (state.py). Every string of
-a person or a centre is escaped here; the style sheet is the live view's own, so that both look alike.
+The counterpart of base.js: a panel lists its parts, most of them a `Table` of `Column`s, made by the same functions as
+in JavaScript (`plain`, `noted`, `badge`, `clock`). All are pure functions of the panel's state (state.py). Every string
+of a person or a centre is escaped here; the style sheet is the live view's own, so that both look alike.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Pick = Callable[[Json], str]
 
 
 class Part(Protocol):
-    """A piece of a panel. It makes HTML and text of the panel's whole state, each "" where there is nothing to say."""
+    """A piece of a panel. It makes HTML and text of the panel's whole state, each "" if there is nothing to show."""
 
     def html(self, shown: Json) -> str: ...
     def text(self, shown: Json) -> str: ...
@@ -117,8 +117,8 @@ def _note(words: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the rows that `rows` finds in a state; nothing at all without any. `tail`: a text table's last column,
-    without a head."""
+    """A table of the rows that `rows` finds in a state; empty without rows. `tail`: a text table's last column, without
+    a head."""
 
     caption: str
     rows: Callable[[Json], Sequence[Json]]
@@ -168,13 +168,13 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
 
 def moment(shown: Json) -> str:
-    """ "23 Nov 2026 12:00:05 UTC": when this state was true; it may be read another day. "never" before the first
-    answer."""
+    """Returns "23 Nov 2026 12:00:05 UTC": when this state was true, with the date because it may be read another day;
+    "never" before the first answer."""
     return dated_second(shown.get("now"), none="never")
 
 
 def age(taken_at: str | None, now: Now) -> str:
-    """How old a fact was at `now`: "12 s ago"."""
+    """Returns the age of a fact at `now`: "12 s ago"."""
     return ago(taken_at, now, never=NONE)
 
 

@@ -1,7 +1,7 @@
-"""The words of panels, made from the broker's answers without widgets, clocks or I/O.
+"""Makes the words of panels from the broker's answers, without widgets, clocks or I/O.
 
 A panel's state is one JSON dict of ready words and sorted rows (`shown`); the browser's view, the saved HTML and the
-text all draw this same dict. Times stay absolute in it, so that it only changes when facts do.
+text all draw this same dict. Its times are absolute, so that it only changes when facts change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CENTRE_STATES: Mapping[str, Look] = {
 }
 REASONS: Mapping[str, str] = {
     "Resources": "waiting for free cores",
-    "Priority": "others come first",
+    "Priority": "other jobs have priority",
     "Dependency": "waiting for another job",
     "BeginTime": "waiting for its start time",
     "QOSMaxJobsPerUserLimit": "you have as many jobs there as the centre allows",
@@ -42,8 +42,8 @@ MONEY = (("settled", "Settled"), ("in_flight", "In flight"), ("held", "Held"), (
 
 
 def shown(now: datetime, summary: str, *, moving: bool = False, **facts: Any) -> Json:
-    """Makes a panel's state: its `facts`, true at `now`, under one sentence (`summary`). `moving`: they are about to
-    change."""
+    """Makes a panel's state: its `facts`, true at `now`, under one sentence (`summary`). `moving`: the facts are about
+    to change."""
     return {
         **facts,
         "summary": summary,
@@ -54,17 +54,17 @@ def shown(now: datetime, summary: str, *, moving: bool = False, **facts: Any) ->
 
 
 def with_problem(shown: Json, error: ScnetError) -> Json:
-    """Adds to the last state why it could not be refreshed; it is shown greyed."""
+    """Adds to the last state why it could not be refreshed; the panel shows the state greyed."""
     return {**shown, "problem": {"title": str(error), "hint": error.hint, "stale": True}}
 
 
 def with_refusal(shown: Json, error: ScnetError) -> Json:
-    """Adds to a state that still holds why something was not done."""
+    """Adds to a current state why an action was refused."""
     return {**shown, "problem": {"title": str(error), "hint": error.hint}}
 
 
 def facts(shown: Json) -> Json:
-    """All of a state but the moment it was made: two equal ones need no message."""
+    """Returns the state without its time: two equal states need no message."""
     return {key: value for key, value in shown.items() if key != "now"}
 
 
@@ -92,7 +92,7 @@ def centre_row(centre: Json) -> Json:
 
 
 def prices(each: Iterable[float]) -> str:
-    """ "0.80", or "0.80–1.20" over several partitions."""
+    """Returns "0.80", or "0.80–1.20" over several partitions."""
     found = sorted({float(price) for price in each})
     return "–".join(format_number(price) for price in dict.fromkeys((found[0], found[-1]))) if found else ""
 
@@ -123,9 +123,10 @@ def size(session: Json) -> str:
 
 
 def detail(session: Json) -> str:
-    """What a session owes its owner: its warnings, and why it waits, is lost or ended, or the node of a running one."""
+    """Returns what the session's owner should know: its warnings; why it waits, is unknown or ended; or the node of a
+    running session."""
     warned = centre_status.warned(session)
-    lost = bool(session.get("unknown_since")) and bool(warned)  # a warning says it better
+    lost = bool(session.get("unknown_since")) and bool(warned)  # the warning explains it better
     return " · ".join(filter(None, (*warned, "" if lost else _line(session))))
 
 
@@ -133,7 +134,7 @@ def _line(session: Json) -> str:
     if not session["live"]:
         return endings.cause(session)
     if session.get("unknown_since"):
-        return f"The centre cannot say ({session.get('unknown_why') or 'no answer'}); the session is kept."
+        return f"The session's state is unknown ({session.get('unknown_why') or 'no answer'}); the session is kept."
     if session["state"] in ON_NODE:
         return f"on {session['node']}" if session.get("node") else ""
     reason = str(session.get("reason") or "")
@@ -167,14 +168,14 @@ def balance_row(balance: Json) -> Json:
 
 
 def ages_of(balance: Json) -> Json:
-    """Of when what is settled and what is in flight is; of nothing in flight no age, which would be another at each
-    look."""
+    """Returns the times of the settled and the in-flight amounts; without an in-flight amount no time, because it would
+    differ at each look."""
     times = balance.get("as_of") or {}
     return {"settled": times.get("settled"), "in_flight": times.get("in_flight") if balance["in_flight"] else None}
 
 
 def chart(balance: Json) -> str:
-    """What was charged on each of the last days, as SVG; "" where nothing was."""
+    """Returns the charges of each of the last days as SVG; "" without charges."""
     days = [one for one in balance.get("last_days") or () if one["charged"] > 0]
     if not days:
         return ""

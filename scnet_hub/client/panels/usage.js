@@ -1,4 +1,4 @@
-// What was used since this month began: one table, whose first column is what the usage is summed by.
+// The usage since the start of this month: one table, whose first column is what the usage is summed by.
 import { Table, plain, put } from "./base.js";
 import { framed } from "./frame.js";
 
@@ -18,7 +18,7 @@ export default framed((body) => {
       { head: "Charged", num: true, cell: plain((row) => row.charged) },
       { head: "In flight", num: true, cell: plain((row) => row.in_flight) },
     ],
-    "Nothing was used in this time.",
+    "There was no usage in this time.",
   );
   return (/** @type {Shown & { head?: string, caption?: string, rows?: Used[] }} */ state) => {
     put(table.caption, state.caption ?? "");

@@ -1,5 +1,5 @@
-"""The panel of what was used since this month began: own usage, or with `project` that of a project, by centre, person
-or day."""
+"""The panel of the usage since the start of this month: the person's own, or with `project` that of a project, by
+centre, person or day."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def asked(by: str, project: str) -> Question:
 
 
 def state(usage: Json, now: datetime) -> Json:
-    """Makes the state of the answer of `GET usage`; days on which nothing was used are left out."""
+    """Makes the state of the answer of `GET usage`; days without usage are left out."""
     head, key, name = BY[usage["by"]]
     since = date.fromisoformat(usage["first_day"])
     used = [one for one in usage["rows"] if usage["by"] != "day" or one["charged"] or one["in_flight"]]
@@ -68,7 +68,8 @@ def state(usage: Json, now: datetime) -> Json:
 
 
 class UsagePanel(Panel):
-    """`project`: everybody's usage in it, for those who lead it. `by`: "centre", "person" (of a project) or "day"."""
+    """`project`: the usage of all its members, for those who lead it. `by`: "centre", "person" (of a project) or
+    "day"."""
 
     _esm = script("usage")
     parts = (Usage(),)

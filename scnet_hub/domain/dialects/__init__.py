@@ -1,1 +1,1 @@
-"""The words of each scheduler: commands to send, answers to parse. No I/O."""
+"""The dialects of the schedulers: commands to send, answers to parse. No I/O."""

@@ -1,7 +1,8 @@
-"""What may go into a scheduler's command, and its words without the noise: what every dialect needs in the same way.
+"""Checks what may go into a scheduler's command, and removes the noise from its answers: the functions that every
+dialect needs.
 
-A person's text passes here once more before it becomes an argument: no name can be read as an option, no text adds a
-line. Knows no scheduler.
+A person's text is checked here once more before it becomes an argument: no name can be read as an option, no text adds
+a line. Knows no scheduler.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from ...errors import BadOption
 from ..commands import Completed
 from ..jobs import JobSpec
 
-AHEAD = 100  # queued jobs of a partition whose sizes are kept: as far as a backfill scheduler looks by default
-FOR_EVER = timedelta(days=365)  # of a job without a limit
+AHEAD = 100  # queued jobs of a partition whose sizes are kept: the default depth of a backfill scheduler
+FOR_EVER = timedelta(days=365)  # the end of a job without a limit
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}", re.ASCII)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def check(spec: JobSpec) -> None:
-    """Raises BadOption for anything that can't be said safely."""
+    """Raises BadOption for a job whose texts could be misread by a scheduler."""
     check_name("name", spec.name)
     check_name("partition", spec.partition)
     if spec.gpu_model:
@@ -43,7 +44,7 @@ def check_name(option: str, text: str) -> None:
 
 
 def numbers(ids: Sequence[str]) -> tuple[str, ...]:
-    """The job ids, each once. Raises BadOption for what is no number."""
+    """Returns the job ids, each once. Raises BadOption for an id that is not a number."""
     for job in ids:
         if not re.fullmatch(r"\d{1,10}", job, re.ASCII):
             raise BadOption(f"job id: {job[:40]!r} is not a number.")
@@ -51,17 +52,17 @@ def numbers(ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def each(amount: int, shares: int) -> int:
-    """An amount over so many shares, rounded up."""
+    """Returns an amount divided by a number of shares, rounded up."""
     return -(-amount // shares)
 
 
 def lines(*texts: str) -> list[str]:
-    """The lines that say something, without colours and spaces around."""
+    """Returns the lines that have content, without colours and surrounding spaces."""
     return [line.strip() for text in texts for line in _ANSI.sub("", text).splitlines() if line.strip()]
 
 
 def sentence(said: Iterable[str], done: Completed) -> str:
-    """Those lines as one sentence, each once; else what code the command ended with."""
+    """Joins these lines to one sentence, each line once; without lines, the code with which the command ended."""
     return "; ".join(dict.fromkeys(line.rstrip(".") for line in said if line)) or f"exit code {done.code}"
 
 
@@ -74,8 +75,8 @@ def number(text: str) -> int:
 
 
 def moment(seconds: int) -> datetime | None:
-    """Seconds since 1970, milliseconds from the year 5138 on; None for 0, which is never, and for what no calendar
-    has."""
+    """Returns the time after so many seconds since 1970, in milliseconds from the year 5138 on; None for 0, which means
+    never, and for a time outside the calendar."""
     try:
         return datetime.fromtimestamp(seconds / 1000 if seconds > 10**11 else seconds, UTC) if seconds else None
     except (ValueError, OverflowError, OSError):
@@ -83,7 +84,7 @@ def moment(seconds: int) -> datetime | None:
 
 
 def ends_at(start: datetime, length: timedelta, at: datetime) -> datetime:
-    """When a job that began at `start` is over; `FOR_EVER` after `at` where no calendar has that instant."""
+    """Returns when a job that began at `start` ends; `FOR_EVER` after `at` if that time is outside the calendar."""
     try:
         return start + length
     except OverflowError:

@@ -1,9 +1,9 @@
-"""Grid Engine's words: qsub, qstat, qdel and its accounting file, each a builder and its parser. A partition is a
-queue.
+"""The dialect of Grid Engine: qsub, qstat, qdel and its accounting file, each a builder and its parser. A partition is
+a queue.
 
-Tried on Son of Grid Engine 8.1.9. Ended jobs are read from the accounting file and not through qacct, which reads all
-of it for every single job and prints times in the centre's zone. That file has no word for a deletion, and no row for a
-job that was deleted before it started: `_end` and `never_started` say what is made of that.
+Tested on Son of Grid Engine 8.1.9. Ended jobs are read from the accounting file and not through qacct, which reads the
+whole file for every single job and prints times in the centre's zone. That file has no word for a deletion, and no row
+for a job that was deleted before it started: `_end` and `never_started` interpret these cases.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from .gridengine_queue import places_of, status_of
 from .gridengine_site import TYPES, Complex, booked_of, first_complex, none_is_empty, tables, time_limit, told_lines
 
 MIB = 2**20
-# What sites call these complexes; the first that an installation has is taken.
+# What sites call these complexes; the first that an installation has is used.
 GPUS = ("gpu", "gpus", "ngpus", "ngpu", "num_gpus", "gpu_count", "nvidia_gpu", "cuda", "dcu", "dcus")
 GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type", "gputype", "gpu_card")
 MEMORIES = ("m_mem_free", "mem_free", "h_vmem", "virtual_free", "h_rss", "memory", "mem")
@@ -67,10 +67,10 @@ _GONE = re.compile(r"does not exist|already in deletion|has registered the job|h
 @dataclass(frozen=True, slots=True)
 class GridEngine:
     """`gpu`, `memory` and `model` are this installation's complexes, `environments` the parallel environment of each
-    queue that keeps a job's slots on one node ($pe_slots), `limits` the queues' own walltimes. Where no complex names
-    GPU models, a queue has but the model that the centre's page says. `reserves` is for how many jobs places may be
-    kept: 0 is Grid Engine's default, None that nobody said. `every` is how long a submission waits for a run of the
-    scheduler, at most."""
+    queue that keeps a job's slots on one node ($pe_slots), `limits` the queues' own walltimes. If no complex names GPU
+    models, a queue has only the model of the centre's page. `reserves` is the number of jobs that places may be kept
+    for: 0 is Grid Engine's default, None if unknown. `every` is the longest time that a submission waits for a run of
+    the scheduler."""
 
     gpu: Complex | None = None
     memory: Complex | None = None
@@ -90,7 +90,7 @@ class GridEngine:
             gridengine_qstat.answered(one) for one in (done[0], none_is_empty(done[1]), done[2])
         )
         scheduler = next(tables(told_lines(done[3]), "algorithm"), {})
-        # Univa's have more columns; a line that is no row lacks a type.
+        # Univa's tables have more columns; a line without a type is not a row.
         known = {
             row[0]: row for row in map(str.split, complexes) if len(row) >= 8 and row[2] in TYPES and row[4] != "NO"
         }
@@ -119,8 +119,8 @@ class GridEngine:
     # ---- submit
 
     def submit(self, spec: JobSpec) -> Command:
-        """Options go as arguments, the script by stdin. `-w e`: what no node could ever run is refused now; without it,
-        it would wait for ever. Raises BadOption."""
+        """Builds the submission: options as arguments, the script by stdin. With `-w e` a job that no node could ever
+        run is refused now; without it, the job would wait for ever. Raises BadOption."""
         check_spec(spec)
         slots = max(spec.cores, 1)
         requests = {"h_rt": f"{each(int(spec.walltime.total_seconds() * 1000), 1000)}", **self._hardware(spec, slots)}
@@ -152,7 +152,7 @@ class GridEngine:
             if not self.gpu:
                 raise BadOption(
                     "gpus: this Grid Engine has no consumable for GPUs.",
-                    hint=f"It would be named {', '.join(GPUS[:4])} …",
+                    hint=f"Its name would be {', '.join(GPUS[:4])} …",
                 )
             wanted[self.gpu.name] = share_of_gpus(spec.gpus, self.gpu.times(slots))
             if spec.gpu_model and self.model:
@@ -180,7 +180,7 @@ class GridEngine:
         return max(ids, key=int) if ids else None
 
     def remembered(self, name: str) -> Command | None:
-        return None  # `find` asks the accounting
+        return None  # `find` queries accounting too
 
     def recalled(self, done: Completed) -> str | None:
         return None
@@ -197,8 +197,8 @@ class GridEngine:
     # ---- look
 
     def queue(self) -> Command:
-        """Queues, their nodes and everybody's jobs in one answer, so that what is free and who has the rest can't
-        disagree."""
+        """Queries queues, their nodes and all users' jobs in one answer, so that free resources and the jobs that use
+        the rest always agree."""
         known = (self.gpu, self.memory, self.model)
         return gridengine_qstat.look(("slots", "mem_total", *(one.name for one in known if one)))
 
@@ -206,7 +206,7 @@ class GridEngine:
         jobs = [job for job in done.read(gridengine_qstat.seen).jobs if not job.ended]
         places = places_of(jobs)
         found: dict[str, JobStatus] = {}
-        for job in jobs:  # a job on several nodes stands under each, its first node first
+        for job in jobs:  # a job on several nodes is listed under each, its first node first
             found.setdefault(job.id, status_of(job, at, places.get(job.id, 0)))
         return found
 
@@ -223,7 +223,7 @@ class GridEngine:
         for job in line:
             waiting[job.queue] += job.tasks
             cores[job.queue] += job.tasks * job.slots
-        # When it last ran is not said: it is taken to have run as it was looked at.
+        # The time of its last run is not reported: it is assumed to have run at the time of the look.
         backfill = Backfill(at, self.every) if self.every else None
         partitions = {}
         for name, members in by_queue.items():
@@ -242,8 +242,8 @@ class GridEngine:
         return LoadSnapshot(taken_at=at, partitions=partitions, strange=tuple(sorted(strange)))
 
     def _node(self, instance: Instance) -> NodeLoad:
-        """What is left is the scheduler's word; what jobs have of it, theirs. (A job over several nodes may count at
-        the first.) Of a node that is alarmed nothing is free: no job is sent there."""
+        """Makes a node's load: the free amount is the scheduler's number, the used amount the sum over its jobs. (A job
+        on several nodes may count at the first.) A node in alarm counts as full: no job is sent there."""
         free = min(instance.slots - instance.slots_used, int(size(instance.left.get("slots", f"{instance.slots}"))))
         memory, memory_used = size(instance.left.get("mem_total", "")), 0.0
         if self.memory and self.memory.booked:
@@ -274,12 +274,12 @@ class GridEngine:
         return gridengine_qstat.history(gridengine_qstat.JOB_ID, numbers(ids))
 
     def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
-        """Of all times: accounting is one file, which is read to its end anyway."""
+        """Queries all times: accounting is one file, which is read to its end anyway."""
         return gridengine_qstat.history(gridengine_qstat.JOB_NAME, [gridengine_qstat.OURS])
 
     def records(self, done: Completed) -> list[UsageRecord]:
-        """The runs of one job in their order. A job that is still there has no row yet but that of a failed or an
-        earlier start."""
+        """Returns the runs of each job in their order. A job that is still listed has no row yet, except for a failed
+        or an earlier start."""
         told = gridengine_qstat.told(done)
         asked = [job for job in told.jobs if job.id in told.asked]
         live = {job.id: job for job in asked if not job.ended}
@@ -303,19 +303,21 @@ class GridEngine:
         )  # fmt: skip
 
     def _runs(self, rows: Iterable[Sequence[str]]) -> Iterator[UsageRecord]:
-        """A Grid Engine that lost its state gives ids out again: another name is another job."""
+        """Groups the rows into runs. A Grid Engine that lost its state assigns ids again: another name is another
+        job."""
         before = Counter[str]()
         for row in rows:
             yield self._record(row, before[row[4]])
             before[row[4]] += 1
 
     def _record(self, row: Sequence[str], restart: int) -> UsageRecord:
-        """One row; what can't be read is said, so that it neither stops the other rows nor passes for nothing used."""
+        """Makes the record of one row; a row that can't be read becomes a record that says so, so that it neither stops
+        the other rows nor counts as no usage."""
         words = f"failed {row[11]}, exit status {row[12]}"
         if bad := next((text for text in (*row[8:13], row[34], row[35]) if len(text) > 19 or not text.isdecimal()), ""):
-            return unreadable(row, f"{short(bad)!r} is no whole number")
+            return unreadable(row, f"{short(bad)!r} is not a whole number")
         if row[35] != "0":
-            return unreadable(row, "it is of a task of a job array, which the hub never submits")
+            return unreadable(row, "it belongs to a task of a job array, which the hub never submits")
         started, ended, slots, wants = (
             moment(number(row[9])),
             moment(number(row[10])),

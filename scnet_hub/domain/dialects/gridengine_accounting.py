@@ -1,4 +1,4 @@
-"""What a row of Grid Engine's accounting file says: how a run ended, what it asked for, and why a row can't be read."""
+"""Reads a row of Grid Engine's accounting file: how a run ended, what it asked for, and why a row can't be read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .gridengine_qstat import size
 
 RAN = frozenset({0, 12, 13, 14, 15, 16})  # accounting's "failed": the job itself ran to its end
 SIGNALLED, KILLED = 100, 137
-TIME_OVER = 37  # the qmaster itself enforced the walltime
+TIME_OVER = 37  # the qmaster enforced the walltime
 NOT_THE_SITES = frozenset(
     {17, 26, 27, 28, 30, 37, SIGNALLED}
-)  # output file, shell, directory, limits, what the program did
+)  # output file, shell, directory, limits, the program's own failure
 STATES: Mapping[Ending, JobState] = {
     Ending.COMPLETED: JobState.COMPLETED,
     **dict.fromkeys((Ending.FAILED, Ending.TIMEOUT, Ending.OUT_OF_MEMORY), JobState.FAILED),
@@ -26,9 +26,9 @@ STATES: Mapping[Ending, JobState] = {
 
 
 def ending_of(row: Sequence[str], elapsed: timedelta, wants: Mapping[str, str]) -> Ending:
-    """How a run ended. qdel kills the whole job, as Grid Engine does at a limit, and as a node does that goes down: all
-    are failure 100 with status 137. What was over its walltime or memory by its own figures is told apart, the rest was
-    cancelled, by whomever."""
+    """Returns how a run ended. qdel kills the whole job, like Grid Engine at a limit, and like a node that goes down:
+    all three are failure 100 with status 137. A run that exceeded its walltime or memory by its own figures is
+    recognised; the others count as cancelled by an unknown account."""
     failed, code = number(row[11]), number(row[12])
     if failed in RAN:
         return Ending.FAILED if code else Ending.COMPLETED
@@ -52,6 +52,6 @@ def unreadable(row: Sequence[str], why: str) -> UsageRecord:
 
 
 def wants_of(category: str) -> dict[str, str]:
-    """The resources in accounting's "-q all.q -l gpu=1,h_rt=600 -pe smp 2"."""
+    """Returns the resources in accounting's "-q all.q -l gpu=1,h_rt=600 -pe smp 2"."""
     match = re.search(r"(?:^| )-l (\S+)", category)
     return dict(pair.split("=", 1) for pair in match[1].split(",") if "=" in pair) if match else {}

@@ -1,4 +1,4 @@
-"""What Grid Engine takes of a job, in its own words."""
+"""The options of a job in Grid Engine's own words."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ PATH_MARKS = frozenset("$,")  # $HOME and the like are replaced in -o and -wd; a
 def check_spec(spec: JobSpec) -> None:
     check(spec)
     if spec.nodes > 1:
-        raise BadOption("nodes: Grid Engine is asked for jobs on one node only.")
+        raise BadOption("nodes: on Grid Engine the hub submits jobs on one node only.")
     if spec.name[0].isdigit():
-        raise BadOption("name: Grid Engine has no job names that begin with a digit.")
+        raise BadOption("name: must not begin with a digit on Grid Engine.")
     for option, text in (("output", spec.output), ("directory", spec.directory)):
         if PATH_MARKS.intersection(text):
-            raise BadOption(f"{option}: Grid Engine reads '$' and ',' in a path as its own: {text[:40]!r}.")
+            raise BadOption(
+                f"{option}: must not hold '$' or ',', which Grid Engine interprets in a path: {text[:40]!r}."
+            )
 
 
 def share_of_gpus(gpus: int, slots: int) -> str:
-    """What to ask for per slot, so that all slots together get so many GPUs: "2", or "0.25" for one GPU over four
+    """Returns the request per slot, so that all slots together get so many GPUs: "2", or "0.25" for one GPU over four
     slots."""
     if gpus * 10**6 % slots:
         raise BadOption(
-            f"gpus: this Grid Engine hands out GPUs per core, and {gpus} can't be shared by {slots} cores.",
-            hint="Ask for 1, 2, 4, 5 or 8 cores a GPU, say.",
+            f"gpus: this Grid Engine allocates GPUs per core, and {gpus} can't be divided by {slots} cores.",
+            hint="Ask for 1, 2, 4, 5 or 8 cores a GPU, for example.",
         )
     return f"{gpus / slots:.6f}".rstrip("0").rstrip(".")
 
 
 def grep_pattern(name: str) -> str:
-    """A name as grep's pattern for itself."""
+    """Returns a grep pattern that matches exactly this name."""
     return name.replace(".", "[.]").replace("+", "[+]")
 
 
-# bash stays, so that a signal to the program alone is told apart from a deletion, which kills both. Ending with 99
-# would ask for another run, with 100 for an error that stays in the queue.
+# bash stays, so that a signal to the program alone differs from a deletion, which kills both. Exit code 99 would ask
+# for another run, and 100 for an error that stays in the queue.
 SCRIPT = "#!/bin/bash\n{}\ncode=$?\ncase $code in 99|100) code=98;; esac\nexit $code\n"

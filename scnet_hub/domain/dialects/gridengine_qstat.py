@@ -1,8 +1,8 @@
-"""What Grid Engine's qstat and its accounting file say, and how they are asked: XML and rows into jobs and queue
+"""Queries Grid Engine's qstat and its accounting file, and reads the answers: XML and rows into jobs and queue
 instances.
 
-Knows states as letters and sizes as text, and nothing of what is made of them: that is `gridengine`'s. An answer that
-ends before its end mark is Garbled.
+Knows states as letters and sizes as text; `gridengine` interprets them. An answer that stops before its end mark is
+Garbled.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from .command_checks import lines, number, sentence, short
 PLAIN = ("env", "TZ=UTC", "LC_ALL=C", "SGE_SINGLE_LINE=1")
 JOBS = ("-s", "prsz", "-r", "-xml")
 EVERYBODY = ("-u", "*", *JOBS)
-ANY = ""  # the queue of a job that takes whichever
+ANY = ""  # the queue of a job that accepts any queue
 JOB_NAME, JOB_ID, COLUMNS = 4, 5, 45  # accounting(5)
 OURS = "scnet-[a-z0-9-]+"
 FINAL = frozenset({"0", "37", "100"})  # failures after which a job is not started again
 CHUNK = 1 << 16
-MOST_TASKS = 10**6  # of one array: Grid Engine's max_aj_tasks is 75,000 where nothing is set
+MOST_TASKS = 10**6  # tasks of one array: Grid Engine's max_aj_tasks is 75,000 by default
 
-# These are single lines, since a login shell may be csh. Without indentation and what nobody reads, 100,000 jobs are 36
-# MB and not 80; the last line says how qstat ended, which a pipe hides.
+# These are single lines, because a login shell may be csh. Without indentation and unused elements, 100,000 jobs take
+# 36 MB instead of 80; the last line gives qstat's exit code, which a pipe hides.
 _LOOK = (
     '{ qstat "$@"; echo "qstat $?"; } | sed -e "s/^ *//" -e "s/ resource_contribution=[^ >]*//" '
     '-e "/^<JAT_prio/d" -e "/^<JB_owner/d" -e "/^<full_job_name/d" -e "/^<binding/d"'
 )
 # The wanted rows of the last 256 MiB (0.4 s; a file of years can have gigabytes), id, end and failure of the last rows,
-# what was asked.
+# and the query itself.
 _HISTORY = (
     f"column=$1; asked=$2; shift 2; {_LOOK}; cd "
     f'"${{SGE_ROOT:-/var/lib/gridengine}}/${{SGE_CELL:-default}}/common" || exit 1; '
@@ -49,7 +49,7 @@ _HISTORY = (
     'echo "end $asked"'
 )
 
-# Arguments for that: the asker's own jobs of one name, from the columns of owner and name on. A stranger may give any
+# Arguments for that: the account's own jobs of one name, from the columns of owner and name on. Other users may use any
 # name.
 _OWN = 'me=$(id -un) || exit 1; name=$1; shift; set -- 3 "$(echo "$me" | sed "s/[.]/[.]/g"):$name" -u "$me" "$@"; '
 
@@ -71,8 +71,8 @@ _MULTIPLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10
 
 
 class Job(NamedTuple):
-    """One job of the queue. `queue` is the one it is in or asks for (ANY: whichever); `since` its start or else its
-    submission."""
+    """One job of the queue. `queue` is the queue that it is in or asks for (ANY: any queue); `since` its start, else
+    its submission."""
 
     id: str
     name: str
@@ -90,7 +90,7 @@ class Job(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """A queue on one node, with what is left of its resources and the jobs that have the rest."""
+    """A queue on one node, with its free resources and the jobs that use the rest."""
 
     queue: str
     node: str
@@ -107,8 +107,9 @@ class Seen(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What queue and accounting say of those asked for: `rows` are those of each run of a job, the last one last;
-    `broken` what of them can't be read; `recent` are the jobs of accounting's last rows that ended with them."""
+    """What queue and accounting know about the requested jobs: `rows` are the rows of each run of a job, the last run
+    last; `broken` are the rows that can't be read; `recent` are the jobs of accounting's last rows that ended with
+    them."""
 
     jobs: list[Job]
     rows: dict[str, list[list[str]]]
@@ -118,30 +119,30 @@ class Told(NamedTuple):
 
 
 def look(resources: Iterable[str]) -> Command:
-    """Queue instances with these resources, and everybody's jobs."""
+    """Queries queue instances with these resources, and the jobs of all users."""
     return Command((*PLAIN, "sh", "-c", _LOOK, "sh", "-F", ",".join(resources), *EVERYBODY))
 
 
 def history(column: int, asked: Iterable[str]) -> Command:
-    """Everybody's jobs, and the accounting rows that have one of these, as extended regular expressions, in that
-    column."""
+    """Queries the jobs of all users, and the accounting rows that match one of these extended regular expressions in
+    that column."""
     return Command((*PLAIN, "sh", "-c", _HISTORY, "sh", f"{column}", "|".join(asked), *EVERYBODY))
 
 
 def named(name: str) -> Command:
-    """The asker's own jobs, and the accounting rows of those that have this name, a regular expression."""
+    """Queries the account's own jobs, and the accounting rows of those whose name matches a regular expression."""
     return Command((*PLAIN, "sh", "-c", _OWN + _HISTORY, "sh", name, *JOBS))
 
 
 def check_asked(done: Completed) -> None:
     if done.code in (126, 127):
-        raise Unreachable(f"Grid Engine's commands are not there: {words(done)}")
+        raise Unreachable(f"Grid Engine's commands were not found: {words(done)}")
     if done.code and _NOT_ASKED.search(f"{done.stderr}\n{done.stdout}"):
         raise Unreachable(f"Grid Engine could not be asked: {words(done)}")
 
 
 def answered(done: Completed) -> list[str]:
-    """The lines of an answer that is not a refusal."""
+    """Returns the lines of an answer that is not a refusal."""
     check_asked(done)
     if done.code:
         raise Rejected(words(done))
@@ -154,7 +155,7 @@ def words(done: Completed) -> str:
 
 
 def _qstat(done: Completed) -> tuple[str, list[str]]:
-    """qstat's XML and the lines after it. qstat's own exit code stands between them."""
+    """Returns qstat's XML and the lines after it. qstat's own exit code is between them."""
     parts = re.split(r"^qstat (\d{1,3})\n", done.stdout, maxsplit=1, flags=re.MULTILINE)
     if len(parts) == 3 and parts[1] != "0":
         done = replace(done, code=int(parts[1]), stdout=parts[0])
@@ -182,22 +183,22 @@ def seen(done: Completed) -> Seen:
 
 
 def _elements(xml: str) -> Iterator[ElementTree.Element]:
-    """Jobs and queue instances as they end, in little memory. No document type, so no entities that could grow. What
-    others print before the document or after it is left out."""
+    """Yields jobs and queue instances as they end, in little memory. A document type is refused, so no entity can grow.
+    Output of other programs before or after the document is left out."""
     begin, end = re.search(r"<\?xml|<!DOCTYPE|<job_info\b", xml), xml.rfind("</job_info>")
     if not begin or end < begin.start():
-        raise Garbled(f"qstat answered no whole document: {short(xml[:80])!r}.")
+        raise Garbled(f"qstat's answer is not a complete document: {short(xml[:80])!r}.")
     xml = xml[begin.start() : end + len("</job_info>")]
     if "<!" in xml:
-        raise Garbled("qstat answered with more than data: a document type.")
-    parser: Any = ElementTree.XMLPullParser(("end",))  # Any: the stubs know all kinds of events, this has but one
+        raise Garbled("qstat's answer has a document type, which is not allowed.")
+    parser: Any = ElementTree.XMLPullParser(("end",))  # Any: the stubs list all kinds of events, this has only one
     try:
         for start in range(0, len(xml), CHUNK):
             parser.feed(xml[start : start + CHUNK])
             yield from (element for _, element in parser.read_events() if element.tag in ("job_list", "Queue-List"))
         parser.close()
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise Garbled(f"qstat answered half a document: {error}.") from error
+        raise Garbled(f"qstat's answer is an incomplete document: {error}.") from error
 
 
 def _job(element: ElementTree.Element) -> Job:
@@ -205,7 +206,7 @@ def _job(element: ElementTree.Element) -> Job:
     queues = {child.text for child in element if child.tag == "hard_req_queue"}
     asked = (queues.pop() or "") if len(queues) == 1 else ANY
     if not _NUMBER.fullmatch(text.get("JB_job_number", "")):
-        raise Garbled(f"qstat answered a job without a number: {short(text.get('JB_job_number', ''))!r}.")
+        raise Garbled(f"qstat's answer has a job without a number: {short(text.get('JB_job_number', ''))!r}.")
     queue, _, node = (text.get("queue_name") or asked).partition("@")
     return Job(
         id=text.get("JB_job_number", ""), name=text.get("JB_name", ""), word=text.get("state", ""),
@@ -236,7 +237,7 @@ def told(done: Completed) -> Told:
     rows = [line.split(":") for line in after[:cut]]
     broken = [row for row in rows if len(row) < COLUMNS or not _NUMBER.fullmatch(row[JOB_ID])]
     if broken and len(broken) == len(rows):
-        raise Garbled(f"accounting has half a row: {short(':'.join(broken[0]))!r}.")
+        raise Garbled(f"accounting has an incomplete row: {short(':'.join(broken[0]))!r}.")
     own: dict[str, list[list[str]]] = {}
     for row in rows:
         if (
@@ -251,14 +252,14 @@ def told(done: Completed) -> Told:
 
 
 def never_started(job: Job, told: Told) -> bool:
-    """Whether a job that has ended will have no row in accounting, which is written a while after an end, in the order
-    of ends: so it is if one that ended later has its row already."""
+    """Returns whether a job that has ended will have no row in accounting. Accounting is written some time after an
+    end, in the order of ends: the row will never come if a job that ended later already has its row."""
     ended = [one.id for one in told.jobs if one.ended]
     return not told.recent.isdisjoint(ended[ended.index(job.id) + 1 :])
 
 
 def _tasks(text: str) -> int:
-    """How many tasks "1-9:2,12" are, at most `MOST_TASKS`; 1 for a job without."""
+    """Returns how many tasks "1-9:2,12" are, at most `MOST_TASKS`; 1 for a job that is not an array."""
     ranges = ((number(first), number(last or first), number(step or "1")) for first, last, step in _RANGE.findall(text))
     return min(sum(max(last - first, 0) // max(step, 1) + 1 for first, last, step in ranges) or 1, MOST_TASKS)
 

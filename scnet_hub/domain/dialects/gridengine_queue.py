@@ -1,4 +1,4 @@
-"""What qstat's rows of jobs say: the state of each, and the place of those that wait."""
+"""Interprets qstat's rows of jobs: the state of each job, and the place of waiting jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def status_of(job: Job, at: datetime, place: int) -> JobStatus:
 
 
 def places_of(jobs: Iterable[Job]) -> dict[str, int]:
-    """The place of each waiting job among those of its queue, 1 first: qstat lists them by priority."""
+    """Returns the place of each waiting job among those of its queue, 1 first: qstat lists them by priority."""
     ahead, everywhere, places = Counter[str](), 0, {}
     for job in (job for job in jobs if states.waits(job.word)):
         places[job.id] = 1 + (everywhere if job.queue == ANY else ahead[job.queue] + ahead[ANY])

@@ -1,5 +1,4 @@
-"""What a Grid Engine installation has: its complexes, and the tables that qconf prints of queues, environments and the
-scheduler."""
+"""Describes a Grid Engine installation: its complexes, and qconf's tables of queues, environments and the scheduler."""
 
 from __future__ import annotations
 
@@ -15,13 +14,13 @@ from .gridengine_qstat import Instance, size
 
 TYPES = frozenset(
     ["INT", "DOUBLE", "MEMORY", "TIME", "BOOL", "STRING", "CSTRING", "RESTRING", "HOST", "RSMAP"]
-)  # of complexes
+)  # types of complexes
 
 
 @dataclass(frozen=True, slots=True)
 class Complex:
-    """A resource that can be asked for. `booked`: it is a consumable. `per_slot`: a job of n slots gets n times what it
-    asks."""
+    """A resource that jobs can ask for. `booked`: it is a consumable. `per_slot`: a job of n slots gets n times the
+    requested amount."""
 
     name: str
     booked: bool = False
@@ -37,19 +36,19 @@ def first_complex(names: Iterable[str], rows: Mapping[str, Sequence[str]]) -> Co
 
 
 def told_lines(done: Completed) -> list[str]:
-    """The lines of an answer, if there is one: a site may forbid the question. Raises Unreachable."""
+    """Returns the lines of an answer, or none if the site forbids the query. Raises Unreachable."""
     gridengine_qstat.check_asked(done)
     return [] if done.code else lines(done.stdout)
 
 
 def none_is_empty(done: Completed) -> Completed:
-    """ "no parallel environment defined" is an answer, if with an exit code."""
+    """Accepts "no parallel environment defined" as an answer, although it has an exit code."""
     return replace(done, code=0, stdout="") if done.code == 1 and done.stderr.startswith("no ") else done
 
 
 def tables(said: Iterable[str], first: str) -> Iterator[dict[str, str]]:
-    """qconf's tables of names and values, one after the other, each beginning with `first`. Lines before the first are
-    others' words."""
+    """Yields qconf's tables of names and values, one after the other, each beginning with `first`. Lines before the
+    first table are output of other programs."""
     table: dict[str, str] = {}
     for line in said:
         name, _, value = line.partition(" ")
@@ -64,7 +63,8 @@ def tables(said: Iterable[str], first: str) -> Iterator[dict[str, str]]:
 
 
 def time_limit(text: str) -> timedelta | None:
-    """A queue's walltime: "48:00:00", "3600", "INFINITY"; what some nodes have instead ("[n1=…]") is left out."""
+    """Returns a queue's walltime: "48:00:00", "3600", "INFINITY"; the different values of single nodes ("[n1=…]") are
+    left out."""
     parts = text.split(",")[0].split(":")
     if len(parts) > 3 or not all(re.fullmatch(r"\d{1,9}", part, re.ASCII) for part in parts):
         return None
@@ -72,6 +72,6 @@ def time_limit(text: str) -> timedelta | None:
 
 
 def booked_of(resource: Complex, instance: Instance) -> tuple[float, float]:
-    """All of a consumable on a node, and what its jobs have."""
+    """Returns a node's total of a consumable, and the amount that its jobs use."""
     used = sum(size(job.wants.get(resource.name, "")) * resource.times(job.slots) for job in instance.jobs)
     return size(instance.left.get(resource.name, "")) + used, used

@@ -1,9 +1,9 @@
-"""Grid Engine's letters for the states of jobs and of queue instances, and what each combination is taken to be.
+"""Interprets Grid Engine's letters for the states of jobs and of queue instances.
 
-By sge_status(5) and qstat(1) of 6.2u5 and of Son of Grid Engine 8.1.9, qstat(1) of Univa Grid Engine 8.6 (N and P, of
-preempted jobs), and qstat(1) and `job_get_state_string` of the Open Cluster Scheduler 9 (x and f). Letters come in one
-order, each at most once, so a set of them says it all; tests/dialects/test_gridengine_states.py lists what the manuals
-list. A letter that none of them has says nothing.
+Sources: sge_status(5) and qstat(1) of 6.2u5 and of Son of Grid Engine 8.1.9, qstat(1) of Univa Grid Engine 8.6 (N and
+P, of preempted jobs), and qstat(1) and `job_get_state_string` of the Open Cluster Scheduler 9 (x and f). Letters come
+in one order, each at most once, so a set of letters has all their information; tests/dialects/test_gridengine_states.py
+lists the states of the manuals. A letter that is in none of them has no meaning.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from functools import lru_cache
 from ..jobs import JobState
 
 WAITS = frozenset("qw")
-UNDER_WAY = frozenset("t")  # to a node
-STARTED = frozenset("rsSTNPx")  # running, suspended by whomever, preempted with or without its resources, exiting
+UNDER_WAY = frozenset("t")  # transferred to a node
+STARTED = frozenset("rsSTNPx")  # running, suspended by any means, preempted with or without its resources, exiting
 FINISHED = frozenset("zf")
-ADDED = frozenset("dEhR")  # deleted, in error, on hold, restarted: they say nothing alone
+ADDED = frozenset("dEhR")  # deleted, in error, on hold, restarted: without meaning alone
 LETTERS = WAITS | UNDER_WAY | STARTED | FINISHED | ADDED
-TELLING = frozenset("sSTNPdx")  # of a started job, what its person should know
+TELLING = frozenset("sSTNPdx")  # of a started job: what its owner should know
 
-ALARMED = frozenset("aA")  # a threshold of load is passed: what runs goes on, no job is sent there
+ALARMED = frozenset("aA")  # a threshold of load is exceeded: running jobs continue, no job is sent there
 CLOSED = frozenset("udDCsSEcoP")  # unknown, disabled, by calendar, suspended, in error, ambiguous, orphaned, preempted
 
 
 @lru_cache(256)
 def state(word: str) -> JobState:
-    """Of a job that the queue lists; UNKNOWN for a letter that is in no manual, and for letters that contradict each
-    other. What has ended is UNKNOWN too: accounting tells how."""
+    """Returns the state of a job that the queue lists; UNKNOWN for a letter that is in no manual, and for letters that
+    contradict each other. An ended job is UNKNOWN too: accounting knows how it ended."""
     letters = frozenset(word)
     if not letters <= LETTERS or letters & FINISHED:
         return JobState.UNKNOWN
@@ -39,22 +39,22 @@ def state(word: str) -> JobState:
 
 
 def ended(word: str) -> bool:
-    """Whether it is over, and only listed still."""
+    """Returns whether the job is over and only still listed."""
     letters = frozenset(word)
     return bool(letters & FINISHED) and letters <= FINISHED | ADDED
 
 
 @lru_cache(256)
 def waits(word: str) -> bool:
-    """Whether a job in that state stands in the queue before others: neither held nor broken."""
+    """Returns whether a job in that state stands in the queue before other jobs: neither held nor broken."""
     return state(word) is JobState.QUEUED and bool(WAITS.intersection(word)) and not {"h", "E"}.intersection(word)
 
 
 @lru_cache(256)
 def reason(word: str) -> str:
-    """What the letters add to the state, for its person; "" if nothing."""
+    """Returns what the letters add to the state, for the job's owner; "" if nothing."""
     if "E" in word:
-        return f"{word}: it could not be started, qstat -j says why"
+        return f"{word}: the job could not be started; qstat -j gives the reason"
     if "h" in word and "w" in word:
         return f"{word}: on hold"
     return word if state(word) is JobState.UNKNOWN or TELLING.intersection(word) else ""
@@ -69,7 +69,7 @@ def strange_instance(letters: str) -> bool:
 
 
 def takes_jobs(letters: str) -> bool:
-    """Whether a queue instance is up, though it may be alarmed. A letter that is in no manual closes it."""
+    """Returns whether a queue instance is up, even in alarm. A letter that is in no manual closes it."""
     return ALARMED.issuperset(letters)
 
 

@@ -1,8 +1,9 @@
-"""OAR's words: oarsub, oarstat, oardel, oarnodes, each a builder and its parser. A partition is one of OAR's queues.
+"""The dialect of OAR: oarsub, oarstat, oardel, oarnodes, each a builder and its parser. A partition is one of OAR's
+queues.
 
-Tried on OAR 2.5.9. OAR knows resources, not nodes: one resource is taken to be one core, its `network_address` the
-node. It keeps every job for ever, with what happened to it, but neither CPU time nor, as a rule, memory; and it gives
-nobody but its admins a list of its queues, so all nodes count for each queue that is known by name.
+Tested on OAR 2.5.9. OAR knows resources, not nodes: one resource counts as one core, its `network_address` as the node.
+OAR keeps every job for ever, with its events, but neither CPU time nor, as a rule, memory; and it lists its queues only
+to its admins, so all nodes count for each queue that is known by name.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ from .oar_jobs import cores_asked, ended_by, ending_of, exit_code_of, node_of, p
 
 MIB = 2**20
 PLAIN = ("env", "TZ=UTC", "LC_ALL=C.UTF-8")
-# What sites call these properties of a resource; the first that an installation has is taken.
+# What sites call these properties of a resource; the first that an installation has is used.
 GPU_MODELS = ("gpu_model", "gpumodel", "gpu_type")
 MEMORIES = ("memnode", "mem", "memory")  # MiB of the node that a core belongs to
 END_STATES: Mapping[Ending, JobState] = {
@@ -61,25 +62,25 @@ END_STATES: Mapping[Ending, JobState] = {
     Ending.CANCELLED: JobState.CANCELLED,
     **dict.fromkeys((Ending.PREEMPTED, Ending.SITE_FAILURE), JobState.LOST),
 }
-# Without its database oarsub and oardel try again for ever, as another user whom no timeout can end, and submit in the
-# end. So it is asked for first; and should it go meanwhile, the kernel's own alarm, which survives the change of user,
-# ends them.
+# Without its database oarsub and oardel retry for ever, as another user whom no timeout can end, and submit in the end.
+# So the database is checked first; and if it disappears meanwhile, the kernel's own alarm, which survives the change of
+# user, ends the command.
 ASK_FIRST = (
     "perl",
     "-e",
     f'alarm {WITHIN}; system("oarnodes -l > /dev/null") and exit($? >> 8 || 1); exec @ARGV; exit 127',
 )
-# The last argument is SQL that ends before the asker's name.
+# The last argument is SQL that ends before the account's name.
 OWN = ("sh", "-c", """exec "$1" "$2" "$3" "$4'$(id -un)'\"""", "sh")
 _ID = re.compile(r"OAR_JOB_ID=(\d{1,10})\b", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Oar:
-    """`queues` are those to tell the load of. `model` and `memory` are properties of this installation's resources,
-    `models` the values that name a GPU. `gpu`: each GPU is a level of its own that comes with its cores ("/gpu=1");
-    without it, one core of a GPU's model is one GPU. A job that asks for none may still get such cores: that is the
-    site's order of resources."""
+    """`queues` are the queues whose load is reported. `model` and `memory` are properties of this installation's
+    resources, `models` the values that name a GPU. `gpu`: each GPU is a level of its own that comes with its cores
+    ("/gpu=1"); without it, one core of a GPU's model counts as one GPU. A job that asks for no GPU may still get such
+    cores: the site's order of resources decides."""
 
     queues: tuple[str, ...] = ("default",)
     gpu: bool = False
@@ -103,10 +104,11 @@ class Oar:
     # ---- submit
 
     def submit(self, spec: JobSpec) -> Command:
-        """The program is one argument, quoted for the shell that OAR gives it to on the node. Raises BadOption."""
+        """Builds the submission. The program is one argument, quoted for the shell that OAR passes it to on the node.
+        Raises BadOption."""
         check(spec)
         if "%jobid%" in spec.output:
-            raise BadOption("output: OAR reads '%jobid%' in a path as its own.")
+            raise BadOption("output: must not hold '%jobid%', which OAR replaces in a path.")
         seconds = each(int(spec.walltime.total_seconds() * 1000), 1000)
         walltime = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
         where = " AND ".join(self._where(spec))
@@ -124,7 +126,7 @@ class Oar:
             return f"/nodes={nodes}/gpu={gpus}"
         if gpus and cores > gpus:
             raise BadOption(
-                f"cores: at this centre each GPU comes with one core, so {gpus} of them can't have {cores}.",
+                f"cores: at this centre each GPU comes with one core, so {gpus} GPUs can't have {cores} cores.",
                 hint="Ask for one core a GPU.",
             )
         return f"/nodes={nodes}/core={gpus or cores}"
@@ -135,7 +137,7 @@ class Oar:
             where.append(f"{self.memory} >= {each(each(spec.memory, max(spec.nodes, 1)), MIB)}")
         if spec.gpus:
             if not (self.gpu or self.models):
-                raise BadOption("gpus: no resource of this OAR has a GPU.")
+                raise BadOption("gpus: this OAR has no resource with a GPU.")
             if self.model and (spec.gpu_model or not self.gpu):
                 where.append(
                     f"{self.model} IN "
@@ -152,7 +154,7 @@ class Oar:
     # ---- find, cancel
 
     def find(self, name: str) -> Command:
-        """Of the asker's own jobs: a stranger may give any name."""
+        """Finds one of the account's own jobs: other users may use any name."""
         check_name("name", name)
         return Command((*PLAIN, *OWN, "oarstat", "-J", "--sql", f"job_name = {_quoted(name)} AND job_user = "))
 
@@ -162,13 +164,13 @@ class Oar:
         return max(live or jobs, key=int, default=None)
 
     def remembered(self, name: str) -> Command | None:
-        return None  # `find` asks the accounting
+        return None  # `find` queries accounting too
 
     def recalled(self, done: Completed) -> str | None:
         return None
 
     def cancel(self, ids: Sequence[str]) -> Command:
-        """By SQL: asked by number, OAR says the same of an unknown job as of somebody else's."""
+        """Cancels by SQL: asked by number, OAR gives the same answer for an unknown job as for another user's job."""
         ended = ", ".join(_quoted(state) for state in ENDED)
         return Command(
             (*PLAIN, *ASK_FIRST, "oardel", "--sql", f"job_id IN ({', '.join(numbers(ids))}) AND state NOT IN ({ended})")
@@ -183,7 +185,7 @@ class Oar:
     # ---- look
 
     def queue(self) -> Command:
-        """With -f, for the start that OAR expects: it costs OAR about 3 ms a job."""
+        """Queries with -f, for the start that OAR expects: OAR needs about 3 ms a job for it."""
         return Command((*PLAIN, "oarstat", "-J", "-f"))
 
     def statuses(self, done: Completed, at: datetime) -> dict[str, JobStatus]:
@@ -212,7 +214,7 @@ class Oar:
         return PartitionLoad(
             name=name, nodes=loads, queued_jobs=len(waiting), queued_cores=sum(map(cores_asked, waiting)),
             running_jobs=sum(facts["queue"] == name for facts in busy),
-            running=tuple(self._booking(facts, at) for facts in busy),  # of all queues: they share the nodes
+            running=tuple(self._booking(facts, at) for facts in busy),  # jobs of all queues: they share the nodes
             waiting=tuple(self._waiting(facts) for facts in waiting[:AHEAD]),
         )  # fmt: skip
 
@@ -245,7 +247,7 @@ class Oar:
         )  # fmt: skip
 
     def _gpus(self, cores: Iterable[Facts]) -> set[str]:
-        """The GPUs that these cores stand for, by name."""
+        """Returns the GPUs that these cores stand for, by name."""
         key, which = ("gpu", "gpu") if self.gpu else (self.model, "resource_id")
         return {text(one.get(which)) for one in cores if named(one.get(key))}
 
@@ -264,17 +266,18 @@ class Oar:
     def records(self, done: Completed) -> list[UsageRecord]:
         found = document(done)
         if found and not any(is_job(job, facts) for job, facts in found.items()):
-            raise Garbled(f"OAR answered no job that can be read: {short(done.stdout)!r}.")
+            raise Garbled(f"No job in OAR's answer can be read: {short(done.stdout)!r}.")
         return [self._readable(job, facts) for job, facts in found.items()]
 
     def _readable(self, job: str, facts: Facts) -> UsageRecord:
-        """One job; what can't be read is said, so that it neither stops the others nor passes for nothing used."""
+        """Makes the record of one job; a job that can't be read becomes a record that says so, so that it neither stops
+        the others nor counts as no usage."""
         try:
             if not is_job(job, facts):
-                raise ValueError("it is without id, state or queue, or has values that are none of OAR's")
+                raise ValueError("it has no id, state or queue, or has values that OAR does not define")
             return self._record(job, facts)
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            trouble = f"what OAR says of job {job[:20]!r} can't be read: {error}."
+            trouble = f"OAR's data about job {job[:20]!r} can't be read: {error}."
             return UsageRecord(
                 job_id=job if job.isdecimal() else "", name="", state=JobState.UNKNOWN, cores=0, trouble=trouble
             )
@@ -296,14 +299,14 @@ class Oar:
         )  # fmt: skip
 
     def _given(self, facts: Facts, cores: int) -> int:
-        """GPUs of a job, by what it asked for."""
+        """Returns the GPUs of a job, by what it asked for."""
         if self.gpu:
             asked = re.search(r"(?:network_address|nodes)=(\d{1,9})/gpu=(\d{1,9})", facts.get("wanted_resources") or "")
             return int(asked[1]) * int(asked[2]) if asked and cores else 0
         return cores if self.model and f"{self.model} IN (" in (facts.get("properties") or "") else 0
 
     def _models(self, facts: Facts, gpus: int) -> tuple[tuple[str, int], ...]:
-        """Known where the job asked for one model, or there is but one."""
+        """Returns the GPUs by model, if the job asked for one model, or the installation has only one."""
         asked = (
             re.search(rf"{re.escape(self.model)} IN \('([^',]*)'\)", facts.get("properties") or "")
             if self.model
@@ -317,7 +320,7 @@ class Oar:
 
 
 def _quoted(text: str) -> str:
-    """A name that `check_name` let pass, for SQL."""
+    """Quotes a name that `check_name` accepted, for SQL."""
     return f"'{text}'"
 
 

@@ -1,8 +1,8 @@
-"""What OAR's commands answer: JSON into jobs and resources whose values are of the kinds that OAR gives them, its
-states and its refusals.
+"""Reads the answers of OAR's commands: JSON into jobs and resources whose values have OAR's types, its states and its
+refusals.
 
-Knows nothing of what is made of a job. An answer that breaks off, or holds something else, is Garbled; what others
-print before a document or after it is left out: OAR begins its own at a line's start.
+Does not interpret jobs. An answer that is incomplete, or has other content, is Garbled; output of other programs before
+or after a document is left out: OAR begins its own documents at the start of a line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .command_checks import lines, moment, number, sentence, short
 
 Facts = Mapping[str, Any]
 
-# docs/admin/database-scheme of OAR 2.5 ("jobs", "resources") and its pg_structure.sql: all states that there are.
+# docs/admin/database-scheme of OAR 2.5 ("jobs", "resources") and its pg_structure.sql: all states that exist.
 STATES: Mapping[str, JobState] = {
     **dict.fromkeys(("Waiting", "Hold", "toAckReservation", "toLaunch", "Launching"), JobState.QUEUED),
     **dict.fromkeys(("Running", "Suspended", "Resuming", "Finishing", "toError"), JobState.RUNNING),
@@ -28,7 +28,7 @@ STATES: Mapping[str, JobState] = {
 ENDED = ("Terminated", "Error")
 RESOURCE_STATES = frozenset({"Alive", "Absent", "Suspected", "Dead"})
 DRAIN = frozenset({"NO", "YES"})
-# available_upto: nobody set it; oar.conf has 2147483646 for "wake up and halt for ever", 0 for maintenance
+# available_upto: not set; oar.conf has 2147483646 for "wake up and halt for ever", 0 for maintenance
 NOT_SAID = 2147483647
 
 WITHIN = 14  # seconds for a command that needs the database (`oar.ASK_FIRST`)
@@ -49,7 +49,7 @@ _LISTS: Mapping[str, type | tuple[type, ...]] = {
 
 def check_asked(done: Completed) -> None:
     if done.code in (126, 127):
-        raise Unreachable(f"OAR's commands are not there: {words(done)}")
+        raise Unreachable(f"OAR's commands were not found: {words(done)}")
     if done.code == ALARM:
         raise Unreachable(f"OAR could not be asked: no answer within {WITHIN} s. Its database may be away.")
     if done.code and _NOT_ASKED.search(done.stderr):
@@ -68,17 +68,17 @@ def words(done: Completed) -> str:
 
 
 def document(done: Completed) -> dict[str, dict[str, Any]]:
-    """The JSON of oarstat and oarnodes: nothing at all for nothing."""
+    """Returns the JSON of oarstat and oarnodes; an empty document for an empty answer."""
     check_said_yes(done)
     found = _decoded(done.stdout) if done.stdout.strip() else {}
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
-        raise Garbled(f"OAR answered something else: {short(done.stdout)!r}.")
+        raise Garbled(f"OAR's answer has another form than expected: {short(done.stdout)!r}.")
     return found
 
 
 def _decoded(text: str) -> Any:
-    """The last document that begins at a line's start. An empty one counts only where nothing that broke off stands
-    before it."""
+    """Returns the last document that begins at the start of a line. An empty document counts only if no incomplete
+    document precedes it."""
     why: Exception | None = None
     for begin in _BEGIN.finditer(text):
         try:
@@ -88,18 +88,20 @@ def _decoded(text: str) -> Any:
             continue
         if (found or not why) and not _BEGIN.search(text, end):
             return found
-    raise Garbled(f"OAR answered no whole document: {why or short(text)}.") from why
+    raise Garbled(f"OAR's answer is not a complete document: {why or short(text)}.") from why
 
 
 def jobs(done: Completed) -> dict[str, dict[str, Any]]:
     found = document(done)
     if bad := next((job for job, facts in found.items() if not is_job(job, facts)), None):
-        raise Garbled(f"OAR answered job {bad[:20]!r} without a state or queue, or with values that are none of OAR's.")
+        raise Garbled(
+            f"OAR's answer has job {bad[:20]!r} without a state or queue, or with values that OAR does not define."
+        )
     return found
 
 
 def is_job(job: str, facts: Facts) -> bool:
-    """Whether it has a number, a state and a queue, and its other values are of the kinds that OAR gives them."""
+    """Returns whether it has a number, a state and a queue, and its other values have OAR's types."""
     named = all(isinstance(facts.get(key), str) and facts[key] for key in ("state", "queue"))
     texts = all(facts.get(key) is None or isinstance(facts[key], str) for key in _TEXTS)
     return (
@@ -119,15 +121,15 @@ def table(done: Completed) -> list[dict[str, Any]]:
 
 
 def takes_jobs(resource: Facts, at: datetime) -> bool:
-    """Whether OAR would start a job on it: it is alive, or asleep to save energy and to be woken (`available_upto`),
-    and not drained."""
+    """Returns whether OAR would start a job on it: the resource is alive, or asleep to save energy and can be woken
+    (`available_upto`), and not drained."""
     state, until = text(resource.get("state")), number_of(resource.get("available_upto"))
     asleep = state == "Absent" and at.timestamp() < until < NOT_SAID
     return (state == "Alive" or asleep) and text(resource.get("drain")) in ("", "NO")
 
 
 def strange(resources: Iterable[Facts], found: Iterable[Facts]) -> tuple[str, ...]:
-    """Words for states that OAR does not have, in resources and jobs."""
+    """Returns sentences about unknown states of resources and jobs."""
     odd = {
         f"resource state {short(text(one.get('state')))!r}"
         for one in resources
@@ -152,7 +154,7 @@ def number_of(value: Any) -> int:
 
 
 def named(value: Any) -> str:
-    """A property's value, "" where it says that there is nothing."""
+    """Returns a property's value, "" if it means that there is none."""
     said = text(value)
     return "" if said.lower() in NOTHING else said
 

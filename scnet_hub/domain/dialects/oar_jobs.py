@@ -1,5 +1,5 @@
-"""What OAR says of one job: its state, its place in the queue, its walltime and node, how it ended, and by whose
-wish."""
+"""Interprets OAR's data about one job: its state, its place in the queue, its walltime and node, how it ended, and at
+whose request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .oar_answers import (
 )
 
 TELLING = frozenset({"Hold", "Suspended", "Resuming", "toError"})
-# Events of a job in error that are neither the site's doing nor a wish of somebody.
+# Events of a job in error that are neither the site's fault nor requested.
 THE_JOBS = frozenset({"WORKING_DIRECTORY", "OUTPUT_FILES", "USER_SHELL"})
 
 
@@ -35,7 +35,8 @@ def status_of(facts: Facts, at: datetime, place: int) -> JobStatus:
 
 
 def places_of(jobs: Mapping[str, Facts]) -> dict[str, int]:
-    """The place of each waiting job among those of its queue, 1 first: by the start that OAR expects, then by age."""
+    """Returns the place of each waiting job among those of its queue, 1 first: by the start that OAR expects, then by
+    age."""
     waiting: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
     for job, facts in jobs.items():
         if facts["state"] == "Waiting":
@@ -44,8 +45,8 @@ def places_of(jobs: Mapping[str, Facts]) -> dict[str, int]:
 
 
 def ending_of(facts: Facts) -> Ending:
-    """How a job ended: by its exit code, else by the events up to its end. A wish to end it is somebody's, unless its
-    walltime was over or a better job needed the place; an end that nobody wished is the site's."""
+    """Returns how a job ended: by its exit code, else by the events up to its end. A request to end it came from a
+    person, unless its walltime was over or a better job needed the place; an end without a request is the site's."""
     code = exit_code_of(facts)
     if code is not None:
         return Ending.FAILED if code else Ending.COMPLETED
@@ -60,26 +61,26 @@ def ending_of(facts: Facts) -> Ending:
 
 
 def _events(facts: Facts) -> list[Mapping[str, Any]]:
-    """Those up to its end."""
-    stopped = number_of(facts.get("stopTime")) or float("inf")  # 0: it had not started
+    """Returns the events up to the job's end."""
+    stopped = number_of(facts.get("stopTime")) or float("inf")  # 0: the job had not started
     return [event for event in facts.get("events") or () if number_of(event.get("date")) <= stopped]
 
 
 def ended_by(facts: Facts) -> str:
-    """The account in "User lovela requested to frag the job 2"."""
+    """Returns the account in "User lovela requested to frag the job 2"."""
     wishes = (event for event in _events(facts) if event.get("type") == "FRAG_JOB_REQUEST")
     asked = (re.match(r"User (\S{1,64}) requested", text(wish.get("description"))) for wish in wishes)
     return next((match[1] for match in asked if match), "")
 
 
 def exit_code_of(facts: Facts) -> int | None:
-    """The status that wait(2) gave; None if the program did not end by itself."""
+    """Returns the status that wait(2) gave; None if the program was killed."""
     match = re.match(r"\d{1,9}", text(facts.get("exit_code")))
     return int(match[0]) if match else None
 
 
 def cores_asked(facts: Facts) -> int:
-    """Resources that a waiting job asks for: the R of "R=2,W=0:10:0,J=B,N=x"."""
+    """Returns the resources that a waiting job asks for: the R of "R=2,W=0:10:0,J=B,N=x"."""
     match = re.match(r"R=(\d{1,9})", facts.get("message") or "")
     return int(match[1]) if match else 1
 

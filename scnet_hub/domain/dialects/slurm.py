@@ -1,8 +1,8 @@
-"""Slurm's words: sbatch, squeue, scancel, sinfo with sdiag, sacct (or scontrol), each a builder and its parser.
+"""The dialect of Slurm: sbatch, squeue, scancel, sinfo with sdiag, sacct (or scontrol), each a builder and its parser.
 
-Knows Slurm 20.11 and later, its states, units and complaints, and nothing of who runs a job or how a command gets
-there. Times are asked for as seconds since 1970 (`SLURM_TIME_FORMAT=%s`), so no time zone or locale of a centre
-matters. Rows of squeue carry a tag and an end mark: a banner printed in between is no row, and half a row is `Garbled`.
+Knows Slurm 20.11 and later, its states, units and messages; knows neither people nor transports. Times are queried as
+seconds since 1970 (`SLURM_TIME_FORMAT=%s`), so no time zone or locale of a centre matters. Rows of squeue carry a tag
+and an end mark: a banner between them is not a row, and an incomplete row is `Garbled`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from .slurm_site import Site
 
 MIB = 2**20
 # An account's own settings that leave jobs out, or print one twice: a job that `find` does not see would be submitted
-# again (squeue(1), sinfo(1), ENVIRONMENT VARIABLES; the others give way to options).
+# again (squeue(1), sinfo(1), ENVIRONMENT VARIABLES; options override the others).
 FILTERS = (
     *(
         "SQUEUE_ACCOUNT",
@@ -59,7 +59,7 @@ PLAIN = ("env", *(f"--unset={name}" for name in FILTERS), "SLURM_TIME_FORMAT=%s"
 FIND_FORMAT = "J|%A|%T|."
 
 
-# What a look may take of the expressions of arrays; without it squeue cuts them after 64 bytes.
+# The longest expression of an array in a look; without it squeue cuts them after 64 bytes.
 WHOLE_ARRAYS = f"SLURM_BITSTR_LEN={slurm_arrays.WIDTH}"
 # sinfo(1), AVAIL
 PARTITION_STATES = frozenset(
@@ -67,8 +67,8 @@ PARTITION_STATES = frozenset(
 )
 DELIMITER, FORMAT = "--delimiter=", "--format="
 LOOK_BACK = "now-7days"
-# Each job by itself, under a mark of this question's own: in a list of all, whatever a stranger wrote (a comment with
-# line ends) could be the row of a job of ours. Single lines, as a login shell may be csh.
+# Each job alone, under a mark of this query's own: in a list of all jobs, text of another user (a comment with line
+# ends) could look like the row of a job of ours. Single lines, because a login shell may be csh.
 SHOW = (
     'mark=$1; shift; for job do echo "$mark: $job"; said=$(scontrol --oneliner show job "$job" 2>&1) || { code=$?; '
     'case $said in *"nvalid job id specified"*) continue;; esac; printf "%s\\n" "$said" >&2; exit $code; }; '
@@ -86,9 +86,9 @@ TELLING = frozenset(
 
 class Slurm:
     """`accounting` is where ended jobs are looked up: "sacct", or "scontrol" on a cluster that has no slurmdbd (then
-    CPU time is not known, and `MinJobAge` in slurm.conf says for how long a job can still be charged); "" asks which.
-    `cycle` is how often backfill looks for holes and `site` what the installation counts; None asks for them.
-    `accelerators` are the gres that count as GPUs, as the centre's page names them (empty: found out)."""
+    CPU time is unknown, and `MinJobAge` in slurm.conf limits how long a job can still be charged); "" probes for it.
+    `cycle` describes how often backfill looks for holes and `site` what the installation counts; None probes for them.
+    `accelerators` are the gres that count as GPUs, as named on the centre's page (empty: found by the probe)."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Slurm:
         accelerators: Sequence[str] = (),
     ) -> None:
         if accounting not in ("", "sacct", "scontrol"):
-            raise SpecError(f"accounting {accounting!r} is not known.", hint="Slurm's are sacct and scontrol.")
+            raise SpecError(f"Unknown accounting {accounting!r}.", hint="Known for Slurm: sacct, scontrol.")
         self.accounting, self.cycle, self.accelerators = accounting, cycle, tuple(accelerators)
         self._asked, self.site = site is not None, site or Site(accelerators=self.accelerators or ("gpu",))
 
@@ -121,9 +121,9 @@ class Slurm:
     # ---- submit
 
     def submit(self, spec: JobSpec) -> Command:
-        """Options go as arguments, not as directives: the environment's SBATCH_* can't override them, and no quoting of
-        `#SBATCH` lines can be broken. No `env` before it: sbatch hands its environment on to the job. Raises
-        BadOption."""
+        """Builds the submission. Options are arguments, not directives: the environment's SBATCH_* can't override them,
+        and no quoting of `#SBATCH` lines can be broken. No `env` before it: sbatch passes its environment on to the
+        job. Raises BadOption."""
         check(spec)
         nodes = max(spec.nodes, 1)
         options = {
@@ -166,7 +166,7 @@ class Slurm:
         return min(rows)[2] if rows else None
 
     def remembered(self, name: str) -> Command | None:
-        """squeue forgets a job MinJobAge (300 s) after its end."""
+        """Queries accounting: squeue forgets a job MinJobAge (300 s) after its end."""
         check_name("name", name)
         asked = (
             "sacct",
@@ -239,7 +239,7 @@ class Slurm:
         strange |= {
             f"job state {short(word)!r}" for word in {row.state for row in rows} if state_of(word) is JobState.UNKNOWN
         }
-        untracked = self.site.untracked if self.accounting == "sacct" else ()  # the controller tells what was asked for
+        untracked = self.site.untracked if self.accounting == "sacct" else ()  # the controller answers just the query
         return LoadSnapshot(taken_at=at, partitions=complete, strange=tuple(sorted(strange)), untracked=untracked)
 
     # ---- usage
@@ -248,13 +248,13 @@ class Slurm:
         wanted = numbers(ids)
         if self.accounting == "scontrol":
             return Command((*PLAIN, "sh", "-c", SHOW, "sh", word, *wanted))
-        # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A job that
-        # was requeued has a row for each of its runs, each with its own submission, and only --duplicates shows more
-        # than the last.
+        # Not --allocations: without the steps sacct reports the CPU time of every job as zero (sacct(1)). A requeued
+        # job has a row for each of its runs, each with its own submission, and only --duplicates shows more than the
+        # last.
         return self._sacct(word, f"--jobs={','.join(wanted)}")
 
     def usage_between(self, since: datetime, until: datetime, word: str = "") -> Command:
-        """By the clock of `TZ=UTC`. Where there is no slurmdbd, all of the federation's that slurmctld remembers."""
+        """Queries by the clock of `TZ=UTC`. Without slurmdbd, all of the federation's jobs that slurmctld remembers."""
         if self.accounting == "scontrol":
             return Command((*PLAIN, "sh", "-c", OURS + SHOW, "sh", word))
         return self._sacct(word, "--allusers", f"--starttime={_utc(since)}", f"--endtime={_utc(until)}")
@@ -320,12 +320,12 @@ def _mark(asked: Command) -> str:
 
 
 def _word(asked: Command) -> str:
-    """The mark of `SHOW`."""
+    """Returns the mark of `SHOW`."""
     return next((asked.argv[place + 2] for place, text in enumerate(asked.argv) if text.endswith(SHOW)), "")
 
 
 def _fields(asked: Command) -> Sequence[str]:
-    """As they were asked for."""
+    """Returns the fields in the order of the query."""
     return next(
         (word.removeprefix(FORMAT).split(",") for word in asked.argv if word.startswith(FORMAT)),
         slurm_accounting.FIELDS,

@@ -1,8 +1,8 @@
-"""What Slurm's accounting says: rows of sacct, or of scontrol where there is no slurmdbd, and Slurm's words for states,
-times and sizes.
+"""Reads Slurm's accounting: rows of sacct, or of scontrol without slurmdbd, and Slurm's words for states, times and
+sizes.
 
-Knows how each run of a job ended, and nothing of how the question is asked: that is `slurm`'s. One row that can't be
-read stops no other: it becomes a record that says so.
+Knows how each run of a job ended; `slurm` makes the query. A row that can't be read stops no other row: it becomes a
+record that says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIELDS = (
     "JobIDRaw", "State", "AllocCPUS", "AllocTRES", "ReqMem", "Submit", "Start", "End", "ElapsedRaw", "TotalCPU",
     "NodeList", "ExitCode", "Partition", "JobName",
 )  # fmt: skip
-SUBMIT_LINE = "SubmitLine"  # asked for where accounting does not tell of accelerators, and last: it may hold anything
+SUBMIT_LINE = "SubmitLine"  # queried if accounting does not track accelerators, and last: it may hold any text
 STATES: Mapping[str, JobState] = {
     **dict.fromkeys(
         (
@@ -54,8 +54,7 @@ STATES: Mapping[str, JobState] = {
     **dict.fromkeys(("CANCELLED", "REVOKED"), JobState.CANCELLED),
     **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED"), JobState.LOST),
 }
-# Why a run was over. A requeue that Slurm decides on itself says why (NODE_FAIL, PREEMPTED); REQUEUED is somebody's
-# wish.
+# Why a run was over. A requeue by Slurm itself has a reason (NODE_FAIL, PREEMPTED); REQUEUED was requested by a person.
 ENDINGS: Mapping[str, Ending] = {
     "COMPLETED": Ending.COMPLETED, "FAILED": Ending.FAILED, "TIMEOUT": Ending.TIMEOUT,
     "OUT_OF_MEMORY": Ending.OUT_OF_MEMORY, "DEADLINE": Ending.DEADLINE, "NODE_FAIL": Ending.NODE_FAILURE,
@@ -66,7 +65,7 @@ AGAIN = frozenset(
     {"REQUEUED", "REQUEUED_CRON", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"}
 )  # this run is over, the job is not
 
-# A word before "=" in a row of scontrol. It begins where no other goes on: what people wrote may be one word of
+# A word before "=" in a row of scontrol. It begins where no other word continues: text of people may be one word of
 # megabytes.
 _FACT = re.compile(r"(?<![\w/:])([\w/:]+)=(\S*)")
 
@@ -82,26 +81,26 @@ ASKING = (
 
 
 def sacct(stdout: str, mark: str, site: Site, fields: Sequence[str] = FIELDS) -> list[UsageRecord]:
-    """Between fields stands a mark of this question's own: a job's name may hold "|" and line ends, and so whole rows
-    of others' jobs. The runs of one job in the order in which they began to wait."""
+    """Reads sacct's rows. Between fields is a mark of this query's own: a job's name may hold "|" and line ends, and
+    thus whole forged rows. Returns the runs of one job in the order in which they began to wait."""
     runs: dict[str, list[UsageRecord]] = defaultdict(list)
     for line in stdout.split("\n"):
-        # Of steps (12.batch) only the job's own row counts them.
+        # Of steps (12.batch) only the job's own row counts their CPU time.
         if mark in line and not re.match(r"\d+\.", line):
             record = _sacct_row(line, mark, site, fields)
             if (
                 record.trouble or record.partition
-            ):  # without: slurmdbd was told the first step before the start, half a record
+            ):  # without a start: slurmdbd got the first step before the start, so the record is incomplete
                 runs[record.job_id].append(record)
     found = [record for job in runs.values() for record in _numbered(job)]
     if found and all(record.trouble and record.state is JobState.UNKNOWN for record in found):
-        raise Garbled(f"sacct answered nothing that can be read: {found[0].trouble}")
+        raise Garbled(f"No row in sacct's answer can be read: {found[0].trouble}")
     return found
 
 
 def _numbered(runs: Sequence[UsageRecord]) -> list[UsageRecord]:
-    """Runs under one job id, the oldest first. A cluster that lost its state gives ids out again: another name is
-    another job."""
+    """Numbers the runs under one job id, the oldest first. A cluster that lost its state assigns ids again: another
+    name is another job."""
     before: Counter[str] = Counter()
     numbered = []
     for run in sorted(runs, key=lambda run: run.submitted_at or datetime.min.replace(tzinfo=UTC)):
@@ -111,7 +110,8 @@ def _numbered(runs: Sequence[UsageRecord]) -> list[UsageRecord]:
 
 
 def _sacct_row(line: str, mark: str, site: Site, fields: Sequence[str]) -> UsageRecord:
-    """One row; what can't be read is said, so that it neither stops the other rows nor passes for nothing used."""
+    """Makes the record of one row; a row that can't be read becomes a record that says so, so that it neither stops the
+    other rows nor counts as no usage."""
     parts = line.split(mark, len(fields) - 1)
     row = dict(zip(fields, parts, strict=False))
     try:
@@ -130,14 +130,14 @@ def _sacct_row(line: str, mark: str, site: Site, fields: Sequence[str]) -> Usage
 
 def _sacct_run(row: Mapping[str, str], site: Site) -> UsageRecord:
     if not re.fullmatch(r"\d{1,10}", row["JobIDRaw"], re.ASCII):
-        raise ValueError(f"{short(row['JobIDRaw'])!r} is no job id")
+        raise ValueError(f"{short(row['JobIDRaw'])!r} is not a job id")
     state, tres, kinds = state_of(row["State"]), _tres(row["AllocTRES"]), slurm_gres.parse(row["AllocTRES"])
     word = row["State"].split(" ")[0].rstrip("+")
     if word not in STATES:
-        raise ValueError(f"{short(row['State'])!r} is no state that is known")
-    # AllocCPUS and Start are also set for a job cancelled while it waited. One that was requeued within seconds of its
-    # start, before slurmdbd was told of that, has nodes and cores, but neither a start nor any time: nothing that could
-    # be charged.
+        raise ValueError(f"{short(row['State'])!r} is not a known state")
+    # AllocCPUS and Start are also set for a job that was cancelled while it waited. A job that was requeued within
+    # seconds of its start, before slurmdbd got the start, has nodes and cores, but neither a start nor any time:
+    # nothing to charge.
     started = not row["NodeList"].startswith("None") and (row["Start"], row["ElapsedRaw"]) != ("None", "0")
     cores, ended_at = _count(row["AllocCPUS"], "AllocCPUS"), time_of(row["End"])
     return UsageRecord(
@@ -154,22 +154,22 @@ def _sacct_run(row: Mapping[str, str], site: Site) -> UsageRecord:
 
 
 def _untold(record: UsageRecord, submitted: str, site: Site) -> str:
-    """Why its GPUs are not known: it ran, asked for some, and accounting does not track them. What else is said of it
-    holds."""
+    """Returns why the GPUs of a run are unknown: it ran, asked for GPUs, and accounting does not track them. Its other
+    values are valid."""
     asked = _asks_for(submitted, site.untracked) if site.untracked and record.started_at and not record.gpus else ""
-    return f"it asked for {asked}, and accounting does not track that. {_mend(site)}" if asked else ""
+    return f"it asked for {asked}, which accounting does not track. {_mend(site)}" if asked else ""
 
 
 def _mend(site: Site) -> str:
-    """What the centre's admins are to set."""
+    """Returns what the centre's admins must set."""
     return (
-        f"Its centre adds {', '.join(f'gres/{name}' for name in site.untracked)} to AccountingStorageTRES in "
+        f"Ask its centre to add {', '.join(f'gres/{name}' for name in site.untracked)} to AccountingStorageTRES in "
         "slurm.conf."
     )
 
 
 def _asks_for(line: str, names: Sequence[str]) -> str:
-    """The option of a submission that asks for such accelerators; "" if there is none."""
+    """Returns the option of a submission that asks for such accelerators; "" if there is none."""
     try:
         words = shlex.split(line)
     except ValueError:
@@ -184,12 +184,13 @@ def _asks_for(line: str, names: Sequence[str]) -> str:
 
 
 def _some(option: str, value: str, names: tuple[str, ...]) -> bool:
-    """--gpus=2 and --gpus=a100:2 count Slurm's "gpu"; --gres and --tres-per-task name what they count."""
+    """Returns whether an option asks for accelerators: --gpus=2 and --gpus=a100:2 count Slurm's "gpu"; --gres and
+    --tres-per-task name what they count."""
     named = value if option in ("--gres", "--tres-per-task") else f"gpu:{value}"
     try:
         return slurm_gres.total(slurm_gres.parse(named), names) > 0
     except ValueError:
-        return True  # asked for in words that are not known: not nothing
+        return True  # asked for in unknown words: not nothing
 
 
 def _ending(word: str, ended_at: datetime | None) -> Ending | None:
@@ -197,13 +198,13 @@ def _ending(word: str, ended_at: datetime | None) -> Ending | None:
 
 
 def _by(state: str) -> str:
-    """The number of the account in "CANCELLED by 1000"."""
+    """Returns the number of the account in "CANCELLED by 1000"."""
     match = re.match(r"CANCELLED by (\S+)", state)
     return match[1] if match else ""
 
 
 def scontrol(stdout: str, mark: str, site: Site) -> list[UsageRecord]:
-    """The jobs that were asked for, each by the first row under its mark."""
+    """Reads scontrol's rows: the queried jobs, each by the first row under its mark."""
     told, end, _ = f"\n{stdout}".rpartition(f"\n{mark}: end\n")
     if not end:
         raise Garbled(f"scontrol's answer breaks off: ...{short(stdout[-80:])!r}.")
@@ -211,7 +212,7 @@ def scontrol(stdout: str, mark: str, site: Site) -> list[UsageRecord]:
     rows = (_first(text, f"JobId={job} ") for job, text in zip(parts[::2], parts[1::2], strict=True))
     found = [_scontrol_row(row, site) for row in rows if row]
     if found and all(record.trouble and record.state is JobState.UNKNOWN for record in found):
-        raise Garbled(f"scontrol answered nothing that can be read: {found[0].trouble}")
+        raise Garbled(f"No row in scontrol's answer can be read: {found[0].trouble}")
     return found
 
 
@@ -226,7 +227,7 @@ def _scontrol_row(line: str, site: Site) -> UsageRecord:
             raise ValueError("it has no id, name and owner")
         if line.count(" UserId=") > 1:  # a person may write facts into the name of their own job
             raise ValueError("it has two owners")
-        # The last occurrence loses: paths and comments, which people choose, come after the scheduler's own words.
+        # The last occurrence loses: paths and comments, which people choose, follow the scheduler's own words.
         return _scontrol_run(match[1], match[2], dict(reversed(_FACT.findall(match[3]))), site)
     except (ValueError, OverflowError) as error:
         job = re.match(r"JobId=(\d*)", line)
@@ -238,12 +239,12 @@ def _scontrol_row(line: str, site: Site) -> UsageRecord:
 
 
 def _scontrol_run(job: str, name: str, facts: Mapping[str, str], site: Site) -> UsageRecord:
-    """TRES names what was allocated, since 23.11 as AllocTRES; where it tells of no accelerators, what was asked for is
-    what there is."""
+    """Makes the record of a row. TRES names the allocated resources, since 23.11 as AllocTRES; if it names no
+    accelerators, the requested ones count."""
     word, given = facts.get("JobState", ""), facts.get("AllocTRES") or facts.get("TRES", "")
     state, tres, kinds = state_of(word), _tres(given), slurm_gres.parse(given)
     if state is JobState.UNKNOWN:
-        raise ValueError(f"{short(word)!r} is no state that is known")
+        raise ValueError(f"{short(word)!r} is not a known state")
     started = bool(facts.get("BatchHost")) or facts.get("NodeList", "") not in ("", "(null)")
     cores, nodes = (_count(facts.get(key, "0").split("-")[0], key) for key in ("NumCPUs", "NumNodes"))
     asked = (facts.get(key, "") for key in ("TresPerNode", "TresPerJob", "TresPerTask", "TresPerSocket"))
@@ -267,10 +268,10 @@ def _scontrol_run(job: str, name: str, facts: Mapping[str, str], site: Site) -> 
 # ---- words
 
 
-@lru_cache(maxsize=1024)  # a long queue says the same words a hundred thousand times
+@lru_cache(maxsize=1024)  # a long queue has the same words a hundred thousand times
 def state_of(word: str) -> JobState:
-    """By the last of a base and its flags ("COMPLETED,COMPLETING"), which Slurm too prints instead of the base where it
-    prints one word."""
+    """Returns the state for the last of a base and its flags ("COMPLETED,COMPLETING"); in a single word Slurm also
+    prints the flag instead of the base."""
     said = [STATES.get(part, JobState.UNKNOWN) for part in word.split(" ")[0].rstrip("+").split(",")]
     return JobState.UNKNOWN if JobState.UNKNOWN in said else said[-1]
 
@@ -280,15 +281,15 @@ def _tres(text: str) -> dict[str, str]:
 
 
 def _count(text: str, field: str) -> int:
-    """A number that is charged for. Raises ValueError for "-5" or "nan": nothing used is "0"."""
+    """Returns a number that is charged for. Raises ValueError for "-5" or "nan": no usage is "0"."""
     if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
-        raise ValueError(f"its {field} is {short(text)!r}, no whole number")
+        raise ValueError(f"its {field} is {short(text)!r}, not a whole number")
     return int(text)
 
 
 def _memory(text: str, cores: int = 1, nodes: int = 1) -> int:
-    """Bytes in Slurm's "500M", "62.50G", and of old "4Gn" of each node and "4Gc" of each core; 0 where it says nothing.
-    A bare number is MiB."""
+    """Returns the bytes in Slurm's "500M", "62.50G", and in its older "4Gn" for each node and "4Gc" for each core; 0 if
+    it has no value. A bare number is MiB."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMGTPE]?)([nc]?)", text, re.ASCII)
     if not match:
         return 0
@@ -312,8 +313,8 @@ def time_of(text: str) -> datetime | None:
 
 
 def _duration(text: str) -> timedelta:
-    """Slurm's [[days-]hours:]minutes:seconds[.fraction], of any number of days; zero for "Partition_Limit", "INVALID"
-    and the like."""
+    """Returns Slurm's [[days-]hours:]minutes:seconds[.fraction], with any number of days; zero for "Partition_Limit",
+    "INVALID" and the like."""
     match = re.fullmatch(r"(?:(?:(\d{1,6})-)?(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:\.\d{1,9})?)", text, re.ASCII)
     if not match:
         return timedelta()

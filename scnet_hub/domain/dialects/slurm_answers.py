@@ -1,5 +1,5 @@
-"""What Slurm's commands answer, read as rows or refused: a broken answer is `Garbled`; a scheduler that was not asked,
-`Unreachable`."""
+"""Reads the answers of Slurm's commands as rows, or refuses them: a broken answer is `Garbled`; a scheduler that was
+not asked, `Unreachable`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NODE_FIELDS = (
     "Available",
 )
 JOB = re.compile(r"\d{1,10}", re.ASCII)
-# "Could not ask", in the words of Slurm's clients (performance.md 5.4 B, testbed.md 4), of munge and of slurmdbd.
+# "Could not ask", in the messages of Slurm's clients (performance.md 5.4 B, testbed.md 4), of munge and of slurmdbd.
 _NOT_ASKED = re.compile(
     r"unable to contact slurm controller|socket timed out|protocol authentication error|connection "
     r"refused|connection timed out"
@@ -51,9 +51,9 @@ _PREFIX = re.compile(
 
 
 def check_asked(done: Completed) -> None:
-    """Raises Unreachable where the answer means that the scheduler was not asked at all."""
+    """Raises Unreachable if the answer means that the scheduler was not asked at all."""
     if done.code in (126, 127):
-        raise Unreachable(f"Slurm's commands are not there: {words_of(done)}")
+        raise Unreachable(f"Slurm's commands were not found: {words_of(done)}")
     if done.code and _NOT_ASKED.search(done.stderr):
         raise Unreachable(f"Slurm could not be asked: {words_of(done)}")
 
@@ -71,7 +71,7 @@ def _squeue_answered(done: Completed) -> None:
 
 
 def tagged_rows(done: Completed, fields: int) -> list[list[str]]:
-    """The tagged rows of a squeue answer that holds nothing of strangers'; "no such job" is no rows."""
+    """Yields the tagged rows of a squeue answer that holds no text of other users; "no such job" is no rows."""
     _squeue_answered(done)
     rows = []
     for line in done.stdout.splitlines():
@@ -79,14 +79,14 @@ def tagged_rows(done: Completed, fields: int) -> list[list[str]]:
             continue
         parts = line.split("|")
         if len(parts) < fields + 2 or parts[-1] != "." or not JOB.fullmatch(parts[1]):
-            raise Garbled(f"squeue answered half a row: {short(line)!r}.")
+            raise Garbled(f"squeue's answer has an incomplete row: {short(line)!r}.")
         rows.append([*parts[1:fields], "|".join(parts[fields:-1])])
     return rows
 
 
 def _queue_rows(done: Completed) -> list[Row]:
-    """The rows of a look, without jobs of which there are two: nobody can say which of them is Slurm's. What begins
-    like a row and is none is half of one."""
+    """Returns the rows of a look, without jobs that appear twice: which of the two is Slurm's own row is unknown. A
+    line that begins like a row but does not match is an incomplete row."""
     _squeue_answered(done)
     rows, read, between = [], 0, []
     for match in _QUEUE_ROW.finditer(done.stdout):
@@ -96,13 +96,13 @@ def _queue_rows(done: Completed) -> list[Row]:
         read = match.end()
     rest = "\n".join((*between, done.stdout[read:]))
     if half := next((line for line in rest.splitlines() if re.match(r"\d+\|", line, re.ASCII)), ""):
-        raise Garbled(f"squeue answered half a row: {short(half)!r}.")
+        raise Garbled(f"squeue's answer has an incomplete row: {short(half)!r}.")
     times = Counter([row.job for row in rows])
     return rows if len(times) == len(rows) else [row for row in rows if times[row.job] == 1]
 
 
 def queue_of(done: Completed) -> tuple[list[Row], dict[str, list[Line]]]:
-    """The rows of a look, and what of them waits."""
+    """Returns the rows of a look, and the waiting lines in it."""
     rows = _queue_rows(done)
     return rows, slurm_queue.lines(rows)
 
@@ -116,10 +116,10 @@ def node_rows(done: Completed) -> Iterable[dict[str, str]]:
     for line in done.stdout.splitlines():
         parts = [part.strip() for part in line.split("|")]
         begun = begun or any(re.fullmatch(r"\d+/\d+/\d+/\d+", part) for part in parts)
-        if len(parts) == 1 or not begun:  # others' words, which may hold "|" too
+        if len(parts) == 1 or not begun:  # output of other programs, which may hold "|" too
             continue
         if len(parts) != len(NODE_FIELDS) + 1 or parts[-1]:
-            raise Garbled(f"sinfo answered half a row: {short(line)!r}.")
+            raise Garbled(f"sinfo's answer has an incomplete row: {short(line)!r}.")
         yield dict(zip(NODE_FIELDS, parts, strict=False))
 
 
@@ -131,14 +131,14 @@ def accounting_of(done: Completed) -> str:
 
 
 def told_text(done: Completed) -> str:
-    """Who may not know the configuration is told nothing."""
+    """Returns the configuration; "" for an account that may not read it."""
     if done.code not in (126, 127):
         check_asked(done)
     return done.stdout
 
 
 def words_of(done: Completed) -> str:
-    """What the scheduler said, without the names of its programs; repeated lines once."""
+    """Returns the scheduler's message, without the names of its programs; repeated lines once."""
     said = lines(done.stderr) or lines(done.stdout)
     plain = (_PREFIX.sub("", line).removeprefix("Batch job submission failed: ") for line in said)
     return sentence((line for line in plain if not line.startswith("Try ")), done)

@@ -1,4 +1,5 @@
-"""When Slurm's backfill looks for holes: its settings by `scontrol show config`, and its last cycle by sdiag."""
+"""Tells when Slurm's backfill looks for holes: its settings from `scontrol show config`, and its last cycle from
+sdiag."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from datetime import datetime, timedelta
 
 from ..jobs import Backfill
 
-# Behind another command: one more question to slurmctld, and none that a look could fail by. A single line, as a login
-# shell may be csh.
+# Appended to another command: a separate query would load slurmctld, and this one can't make a look fail. A single
+# line, because a login shell may be csh.
 BEHIND = (
     "sh",
     "-c",
@@ -18,21 +19,21 @@ BEHIND = (
     "sh",
 )
 INTERVAL, DEPTH = 30, 500  # Slurm's defaults
-YIELDS = 1.25  # a cycle's length is told without its pauses, by default half a second after each two
+YIELDS = 1.25  # a cycle's length is reported without its pauses, by default half a second after each two
 OVERDUE = timedelta(seconds=2)  # times are whole seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """`interval` seconds from the end of one to the next, each over `depth` queued jobs at most; an interval of 0:
-    there are none, or nobody may know."""
+    """`interval` seconds from the end of one cycle to the next, each over at most `depth` queued jobs; an interval of
+    0: there are no cycles, or they may not be read."""
 
     interval: int = 0
     depth: int | None = None
 
 
 def cycle(config: str) -> Cycle:
-    """By `scontrol show config`. None where another scheduler runs or backfill is switched off (-1)."""
+    """Returns the cycle in `scontrol show config`; None if another scheduler runs or backfill is switched off (-1)."""
     said = dict(re.findall(r"^(Scheduler\w+) *= (\S+)", config, re.MULTILINE))
     if said.get("SchedulerType") != "sched/backfill":
         return Cycle()
@@ -41,9 +42,9 @@ def cycle(config: str) -> Cycle:
 
 
 def backfill(stdout: str, of: Cycle, at: datetime) -> Backfill | None:
-    """By what `BEHIND` said; None where that is nothing of a cycle. By slurmctld's own clock, so it does not matter how
-    far that is off. Cycles are left out while nothing has changed since the last and nothing waits: one that is overdue
-    comes within a second."""
+    """Returns the last cycle in the output of `BEHIND`; None if it has none. Times are by slurmctld's own clock, so its
+    offset does not matter. Slurm skips cycles while nothing has changed since the last and nothing waits: an overdue
+    cycle comes within a second."""
     head, _, stats = stdout.partition("\nBackfilling stats")
     said_at, last = (
         re.search(r"^sdiag output at .*\((\d{9,10})\)", head, re.MULTILINE),
@@ -54,5 +55,5 @@ def backfill(stdout: str, of: Cycle, at: datetime) -> Backfill | None:
     took = re.search(r"Mean cycle: +(\d{1,12})\n", stats) or re.search(r"Last cycle: +(\d{1,12})\n", stats)
     every = timedelta(seconds=of.interval, microseconds=YIELDS * int(took[1]) if took else 0)
     age = timedelta(seconds=int(said_at[1]) - int(last[1]))
-    overdue = age > every + OVERDUE and not stats.startswith(" (WARNING")  # that is: in the middle of one
+    overdue = age > every + OVERDUE and not stats.startswith(" (WARNING")  # that is: in the middle of a cycle
     return Backfill(at if overdue else at - age, every, of.depth)

@@ -1,7 +1,7 @@
-"""Slurm's words for accelerators: every spelling of a count of generic resources (gres) that its commands print from
-20.11 to 25.11.
+"""Reads Slurm's notation of accelerators: every spelling of a count of generic resources (gres) that its commands print
+from 20.11 to 25.11.
 
-Four kinds of text hold them: the list of a node (`Gres`), what is taken of it (`GresUsed`), what a job asked for (`%b`,
+Four kinds of text hold them: the list of a node (`Gres`), its used part (`GresUsed`), what a job asked for (`%b`,
 tres-per-*, `TresPer*`), and trackable resources (`AllocTRES`, `TRES`). Sources: `src/interfaces/gres.c`
 (`gres_node_config_build_str`, `gres_g_node_state`), gres.conf(5), sbatch(1), sacct(1). Knows no job and no node.
 """
@@ -14,22 +14,22 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-# What vendors' devices are called as GresTypes at the centres: gpu is Slurm's own name, the others are common habit.
-# What shares a device (mps, shard) is no whole one, and what is no device at all (bandwidth, craynetwork, license) is
+# What centres call vendors' devices in GresTypes: gpu is Slurm's own name, the others are common practice. Shares of a
+# device (mps, shard) are not whole devices, and resources that are not devices (bandwidth, craynetwork, license) are
 # not counted either.
 KNOWN = ("gpu", "dcu", "npu", "mlu", "gcu", "xpu", "hpu", "ppu", "ipu", "tpu")
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _COUNT = re.compile(r"(\d{1,18})([KMGTP]?)", re.ASCII | re.IGNORECASE)
 _ITEM = re.compile(
     r"(?:[^,(]+|\([^)]*\)?)+"
-)  # of a list: a comma in brackets ends none. Takes time by the length alone
+)  # of a list: a comma in brackets ends no item. Takes time by the length alone
 _FLAGS = frozenset({"no_consume"})
 
 
 class Gres(NamedTuple):
-    """One kind of generic resource. `model` is Slurm's Type, "" where none is said; `total` whether an entry without a
-    model counts all models, as in trackable resources ("gres/gpu=4,gres/gpu:a100=2" are four GPUs, and in lists of
-    nodes they would be six)."""
+    """One kind of generic resource. `model` is Slurm's Type, "" if not given; `total` is true if an entry without a
+    model counts all models, as in trackable resources ("gres/gpu=4,gres/gpu:a100=2" are four GPUs; in lists of nodes
+    they would be six)."""
 
     name: str
     model: str
@@ -38,8 +38,8 @@ class Gres(NamedTuple):
 
 
 def parse(text: str) -> list[Gres]:
-    """The kinds in any such text, in its order. What is no gres (cpu=4, mem=1G, "(null)", "N/A") is left out. Raises
-    ValueError for a count in trackable resources that is no number, because charges are made of those."""
+    """Returns the kinds in any such text, in its order. Other text (cpu=4, mem=1G, "(null)", "N/A") is left out. Raises
+    ValueError for a count in trackable resources that is not a number, because charges are made of them."""
     plain = text.replace("(null)", "")
     return [kind for item in _ITEM.findall(plain) if (kind := _kind(item.strip()))]
 
@@ -70,12 +70,12 @@ def _number(match: re.Match[str]) -> int:
 def _whole(text: str, item: str) -> int:
     match = _COUNT.fullmatch(text)
     if not match:
-        raise ValueError(f"its {item[:60].partition('=')[0]} is {text[:40]!r}, no whole number")
+        raise ValueError(f"its {item[:60].partition('=')[0]} is {text[:40]!r}, not a whole number")
     return _number(match)
 
 
 def total(kinds: Iterable[Gres], names: tuple[str, ...]) -> int:
-    """How many devices these are, of the accelerators called `names`."""
+    """Returns the number of devices, of the accelerators called `names`."""
     counted = [kind for kind in kinds if kind.name in names]
     return sum(_total([kind for kind in counted if kind.name == name]) for name in {kind.name for kind in counted})
 
@@ -87,7 +87,7 @@ def _total(kinds: list[Gres]) -> int:
 
 
 def models(kinds: Iterable[Gres], names: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """How many of each model, where models are said."""
+    """Returns the number of each model, if models are given."""
     found: dict[str, int] = defaultdict(int)
     for kind in kinds:
         if kind.name in names and kind.model and kind.number:
@@ -96,22 +96,22 @@ def models(kinds: Iterable[Gres], names: tuple[str, ...]) -> tuple[tuple[str, in
 
 
 def model_of(kinds: Iterable[Gres], names: tuple[str, ...]) -> str:
-    """The first model of an accelerator, which stands for all of a node; "" if none is said."""
+    """Returns the first model of an accelerator, which stands for all devices of a node; "" if none is given."""
     return next((kind.model for kind in kinds if kind.name in names and kind.model), "")
 
 
 def asked(
     per_node: str, per_job: str, per_task: str, per_socket: str, *, nodes: int, tasks: int, names: tuple[str, ...]
 ) -> int:
-    """The devices of a whole job by what it asked for; the options say the same in different ways, so the largest
-    counts. Sockets are not told: each node has at least one."""
+    """Returns the devices of a whole job by what it asked for; the options express the same amount in different ways,
+    so the largest counts. The number of sockets is unknown: each node has at least one."""
     each = ((per_node, nodes), (per_job, 1), (per_task, max(tasks, 1)), (per_socket, nodes))
     return max(_asked(text, names) * times for text, times in each)
 
 
-@lru_cache(4096)  # of a queue of 100,000 jobs, most ask for the same
+@lru_cache(4096)  # in a queue of 100,000 jobs, most ask for the same
 def _asked(text: str, names: tuple[str, ...]) -> int:
-    """Nothing is charged by this, so one that can't be read is none."""
+    """Returns the devices in one option. No charge is made from this, so text that can't be read counts as none."""
     try:
         return total(parse(text), names) if text not in ("N/A", "(null)", "") else 0
     except ValueError:

@@ -1,7 +1,7 @@
-"""Slurm's host lists: "n[001-003,07]", "a[1-2]b[3-4]", "n[1-2],m3", "r1n[1-2]-ib".
+"""Reads Slurm's host lists: "n[001-003,07]", "a[1-2]b[3-4]", "n[1-2],m3", "r1n[1-2]-ib".
 
 Sources: `hostlist_ranged_string` in src/common/hostlist.c, scontrol(1) "show hostnames". Names are made one by one: a
-range of millions costs nothing but for those that are taken.
+range of millions costs only as much as the names that are used.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 _ITEM = re.compile(
     r"(?:[^,\[]+|\[[^\]]*\]?)+"
-)  # of a list: a comma in brackets ends none. Takes time by the length alone
+)  # of a list: a comma in brackets ends no item. Takes time by the length alone
 _PART = re.compile(r"\[([^\[\]]*)\]|([^\[\]]+)")
 _RANGE = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
 MOST_PARTS = 64  # of a name, in brackets and between them: Slurm knows five dimensions
@@ -20,8 +20,8 @@ NONE = frozenset({"", "(null)", "None", "None assigned", "n/a", "N/A"})
 
 
 def hosts(text: str) -> Iterator[str]:
-    """The names in a host list, in its order; none for what stands for no node. What is no host list is a name as it
-    is."""
+    """Yields the names in a host list, in its order; none for text that stands for no node. Text that is not a host
+    list is a name, unchanged."""
     if text.strip() in NONE:
         return
     for item in _ITEM.findall(text.strip()):
@@ -29,7 +29,7 @@ def hosts(text: str) -> Iterator[str]:
 
 
 def first_host(text: str) -> str:
-    """The first of them; "" if there is none."""
+    """Returns the first name; "" if there is none."""
     return next(hosts(text), "")
 
 
@@ -43,7 +43,7 @@ def _item(item: str) -> Iterator[str]:
 
 
 def _names(parts: Sequence[str | Numbers]) -> Iterator[str]:
-    """The last dimension runs first, as Slurm prints it; each name is made when it is taken."""
+    """Yields the names; the last dimension runs first, as Slurm prints it; each name is made when it is used."""
     if not parts:
         yield ""
         return
@@ -53,7 +53,7 @@ def _names(parts: Sequence[str | Numbers]) -> Iterator[str]:
 
 
 def _numbers(inside: str) -> Numbers:
-    """ "001-003,07": with the zeros of the first number."""
+    """Yields the numbers of "001-003,07": with the leading zeros of the first number."""
 
     def each() -> Iterator[str]:
         for piece in inside.split(","):

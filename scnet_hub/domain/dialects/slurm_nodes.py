@@ -1,8 +1,8 @@
-"""Whether a node takes jobs, by Slurm's word for its state with all its suffixes and flags, from 20.11 to 25.11.
+"""Tells whether a node takes jobs, by Slurm's word for its state with all its suffixes and flags, from 20.11 to 25.11.
 
 Sources: `node_state_string` and `node_state_string_complete` in src/common/slurm_protocol_defs.c of each release,
-sinfo(1) NODE STATE CODES. Two ways of saying it: one word with a mark ("mixed-", "idle~", sinfo's StateLong), and a
-base with flags behind plus signs ("IDLE+CLOUD+POWERED_DOWN", sinfo's StateComplete and scontrol). A word that is not
+sinfo(1) NODE STATE CODES. There are two notations: one word with a mark ("mixed-", "idle~", sinfo's StateLong), and a
+base with flags after plus signs ("IDLE+CLOUD+POWERED_DOWN", sinfo's StateComplete and scontrol). A word that is not
 among them is unknown: neither up nor free.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 
-# Nodes that take a new job, at once or once they have room; those that are powered down are booted for it.
+# Nodes that take a new job, at once or when they have room; nodes that are powered down are booted for it.
 WORKING = frozenset({"idle", "mixed", "allocated", "completing", "planned"})
-# Nodes that don't, by whatever reason. "blocked" is held for a job alone on its block of the topology, "reserved" for a
+# Nodes that don't, for any reason. "blocked" is held for a job alone on its block of the topology, "reserved" for a
 # reservation.
 RESTING = frozenset(
     {"down", "drained", "draining", "drain", "fail", "failing", "error", "future", "inval", "maint", "reserved",
@@ -21,8 +21,7 @@ RESTING = frozenset(
      "power_up", "powering_up", "cloud", "external", "dynamic_future", "dynamic_norm", "resume", "undrain", "unknown",
      "no_respond"}
 )  # fmt: skip
-# Flags behind "+" that keep new jobs away, and those that don't. A node of IDLE+POWERED_DOWN is booted for its next
-# job.
+# Flags after "+" that keep new jobs away, and those that don't. A node of IDLE+POWERED_DOWN is booted for its next job.
 KEEPING_AWAY = frozenset(
     {"drain", "fail", "maintenance", "maint", "not_responding", "no_respond", "reboot_requested", "reboot_issued",
     "reserved", "blocked",
@@ -46,7 +45,7 @@ KEEPING_AWAY_MARKS = frozenset("*%!$@^")  # no answer, powering down (or about t
 
 
 def takes_jobs(word: str) -> bool | None:
-    """Whether a node of that state takes new jobs; None for a state that is not known."""
+    """Returns whether a node of that state takes new jobs; None for an unknown state."""
     bare = word.strip().lower()
     head = bare.rstrip(MARKS)
     base, *flags = head.split("+")

@@ -1,8 +1,8 @@
-"""The queue of Slurm as squeue prints it: one row of a look, who waits before whom, and what each partition has running
-and waiting.
+"""Interprets the queue of Slurm as squeue prints it: one row of a look, the order of waiting jobs, and what runs and
+waits in each partition.
 
-Knows what a row means, and nothing of how the question is asked or framed: that is `slurm`'s. An array that waits is
-one row for all its tasks (`slurm_arrays`), what a job asked for in GPUs stands in four fields (`slurm_gres`).
+Knows the meaning of a row; `slurm` makes and frames the query. A waiting array is one row for all its tasks
+(`slurm_arrays`); a job's GPUs are in four fields (`slurm_gres`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from . import slurm_arrays, slurm_gres
 from .command_checks import AHEAD, FOR_EVER, ends_at, number
 from .slurm_accounting import state_of, time_of
 
-# What Slurm itself says can never start as it was submitted (squeue(1), "job reason codes"; without EnforcePartLimits
-# an impossible size is accepted and waits for ever as PartitionConfig).
+# Reasons by which a job can never start as it was submitted, by Slurm's own account (squeue(1), "job reason codes";
+# without EnforcePartLimits an impossible size is accepted and waits for ever as PartitionConfig).
 HOPELESS = frozenset(
     {"PartitionConfig", "PartitionTimeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed",
     "QOSNotAllowed",
@@ -33,11 +33,11 @@ HOPELESS = frozenset(
 STANDS_ASIDE = HOPELESS | frozenset(
     {"JobHeldUser", "JobHeldAdmin", "Dependency", "DependencyNeverSatisfied", "BeginTime", "JobArrayTaskLimit"}
 )
-ALONE = "N/A"  # the tasks of a job that is no array
+ALONE = "N/A"  # the tasks of a job that is not an array
 
 
 class Row(NamedTuple):
-    """One row of a look, in squeue's own words: a job, or all tasks of an array that wait."""
+    """One row of a look, in squeue's own words: a job, or all waiting tasks of an array."""
 
     job: str
     state: str
@@ -59,9 +59,9 @@ class Row(NamedTuple):
     name: str
 
 
-# squeue(1), --Format, in the order of `Row`: the letters of --format have no tres-per-job, where --gpus is. A
-# stranger's name may hold anything, line ends and whole rows too: so it comes last and has its width, which is that of
-# ours.
+# squeue(1), --Format, in the order of `Row`: the letters of --format have no tres-per-job, where --gpus is. The name of
+# another user's job may hold any text, even line ends and whole rows: so it comes last and has a fixed width, the width
+# of our names.
 NAME_WIDTH = 21
 FIELDS = (
     "JobID", "State", "BatchHost", "StartTime", "Partition", "NumCPUs", "TimeLimit", "tres-per-node", "tres-per-job",
@@ -71,15 +71,16 @@ FORMAT = ",".join((*(f"{field}:|" for field in FIELDS), f"Name:.{NAME_WIDTH}|.")
 
 
 class Line(NamedTuple):
-    """A row that waits for its turn, with how many jobs it stands for."""
+    """A row that waits for its turn, with the number of jobs that it stands for."""
 
     row: Row
     jobs: int
 
 
 def lines(rows: Sequence[Row]) -> dict[str, list[Line]]:
-    """What waits for each partition, or list of partitions, in the order of its turns. What is held or hopeless stands
-    in nobody's way; of an array with a limit of its own as many tasks as it lets run."""
+    """Returns the waiting rows for each partition, or list of partitions, in the order of their turns. Held and
+    hopeless jobs are left out, because they delay no other job; an array with its own limit counts as many tasks as it
+    lets run."""
     running = Counter(row.array for row in rows if row.array_tasks != ALONE and state_of(row.state) is JobState.RUNNING)
     waiting: dict[str, list[Line]] = defaultdict(list)
     for row in rows:
@@ -93,7 +94,7 @@ def lines(rows: Sequence[Row]) -> dict[str, list[Line]]:
 
 
 def working(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Those that run, by partition."""
+    """Returns the running rows, by partition."""
     found: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         if state_of(row.state) is JobState.RUNNING:
@@ -103,7 +104,7 @@ def working(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def shared(waits: Mapping[str, list[Line]]) -> dict[str, list[list[Line]]]:
-    """The `lines` of what waits that are for a partition, by partition: users may list any of them, in any order."""
+    """Returns the `lines` that wait for a partition, by partition: users may list several partitions, in any order."""
     found: dict[str, list[list[Line]]] = defaultdict(list)
     for whose, line in waits.items():
         for name in _each_of(whose):
@@ -116,7 +117,7 @@ def _each_of(partitions: str) -> Iterable[str]:
 
 
 def places(waits: Mapping[str, Sequence[Line]]) -> dict[str, int]:
-    """The place of each job that waits: how many jobs of its line come before it, plus one."""
+    """Returns the place of each waiting job: the number of jobs before it in its line, plus one."""
     found: dict[str, int] = {}
     for line in waits.values():
         place = 1
@@ -134,8 +135,8 @@ def load(
     at: datetime,
     names: tuple[str, ...],
 ) -> PartitionLoad:
-    """One partition, of its rows that run and the `lines` of those that wait; `names` are the accelerators that count
-    as GPUs."""
+    """Makes one partition's load from its running rows and the `lines` of its waiting rows; `names` are the
+    accelerators that count as GPUs."""
     running = _running(working, at, names)
     waiting = here[0] if len(here) == 1 else sorted((one for line in here for one in line), key=_turn)
     return PartitionLoad(
@@ -150,7 +151,7 @@ def _turn(one: Line) -> tuple[int, int]:
 
 
 def _running(rows: Iterable[Row], at: datetime, names: tuple[str, ...]) -> list[Booking]:
-    """A job without a limit, or whose start is not said, is taken to stay."""
+    """Returns the running jobs' bookings. A job without a limit, or without a start time, is assumed to stay."""
     return [
         Booking(
             ends_at=ends_at(time_of(row.start) or at, limit_of(row.limit) or FOR_EVER, at),
@@ -181,7 +182,7 @@ def _gpus_of(row: Row, names: tuple[str, ...]) -> int:
 
 
 def _nodes_of(row: Row) -> int:
-    """A waiting job may say a range, "2-4"."""
+    """Returns the number of nodes. A waiting job may have a range, "2-4"."""
     return max(number(row.nodes.split("-")[0]), 1)
 
 

@@ -1,8 +1,8 @@
-"""What one installation of Slurm counts and allocates, by its configuration: accelerators and who accounts for them,
-and how many CPUs a job takes at least.
+"""Describes what one installation of Slurm counts and allocates, by its configuration: accelerators and how they are
+accounted for, and the fewest CPUs that a job takes.
 
-Two questions, asked once: `scontrol show config` and one row of sinfo for each kind of node in each partition. Pure;
-`slurm` asks.
+Two queries, sent once: `scontrol show config` and one row of sinfo for each kind of node in each partition. Pure;
+`slurm` sends them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ TRACKS = "AccountingStorageTRES"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portion:
     """One partition. `gres` are its nodes' accelerators; a job takes `core_unit` CPUs of a node at once, or a multiple
-    of it, and with each node `node_gpus` accelerators: all where a job is given whole nodes (slurm.conf(5),
-    OverSubscribe=EXCLUSIVE), the dearest node's."""
+    of it, and with each node `node_gpus` accelerators: all of the costliest node's if a job is given whole nodes
+    (slurm.conf(5), OverSubscribe=EXCLUSIVE)."""
 
     gres: tuple[slurm_gres.Gres, ...] = ()
     core_unit: int = 1
@@ -31,9 +31,9 @@ class Portion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """`accelerators` are the gres that count as GPUs; `untracked` those that accounting does not tell of (one that is
-    tracked by its models alone tells of those jobs only that named one: slurm.conf(5), AccountingStorageTRES);
-    `submit_line` whether accounting knows what was typed, which Slurm does since 21.08."""
+    """`accelerators` are the gres that count as GPUs; `untracked` those that accounting does not report (an accelerator
+    that is tracked by its models alone is reported only for jobs that named a model: slurm.conf(5),
+    AccountingStorageTRES); `submit_line` whether accounting has the command line, which Slurm records since 21.08."""
 
     accelerators: tuple[str, ...] = ("gpu",)
     untracked: tuple[str, ...] = ()
@@ -41,8 +41,8 @@ class Site:
     partitions: Mapping[str, Portion] = field(default_factory=dict)
 
     def accelerator(self, partition: str, model: str) -> str:
-        """What a job of that partition asks for: the accelerator of that model there, else the partition's first, else
-        the first."""
+        """Returns what a job of that partition asks for: the accelerator of that model there, else the partition's
+        first, else the first."""
         there = self.portion(partition).gres
         named = [kind.name for kind in there if kind.model.lower() == model.lower()] if model else []
         return next(iter((*named, *(kind.name for kind in there), *self.accelerators)), "gpu")
@@ -52,8 +52,8 @@ class Site:
 
 
 def site(config: str, nodes: str, accelerators: Sequence[str] = ()) -> Site:
-    """By `scontrol show config` and what `SINFO` printed; `accelerators` are those that the centre's page names. Who
-    may not know the configuration is told nothing: then accelerators are what the nodes have, and accounting is taken
+    """Makes the site from `scontrol show config` and the output of `SINFO`; `accelerators` are those of the centre's
+    page. If the account may not read the configuration, accelerators are what the nodes have, and accounting is assumed
     to know them."""
     said = {key: value.rstrip(" ") for key, value in re.findall(r"^(\w+) *= (.*)$", config, re.MULTILINE)}
     rows = list(dict.fromkeys(_ROW.findall(nodes)))
@@ -92,8 +92,9 @@ def _portion(
 
 
 def _core_unit(row: Sequence[str], select: str, *, whole: bool) -> int:
-    """By SelectTypeParameters (slurm.conf(5)): CR_CPU gives single threads, CR_Core cores with all their threads,
-    CR_Socket whole sockets. A node whose CPUs are its cores, although these have two threads, counts cores."""
+    """Returns the fewest CPUs by SelectTypeParameters (slurm.conf(5)): CR_CPU gives single threads, CR_Core cores with
+    all their threads, CR_Socket whole sockets. A node whose CPUs are its cores, although these have two threads, counts
+    cores."""
     cpus, sockets, cores, threads = (int(number) for number in row[3:7])
     if whole:
         return max(cpus, 1)

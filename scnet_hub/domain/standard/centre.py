@@ -75,7 +75,7 @@ class PartitionSpec(Document):
 
     @property
     def gpu_price(self) -> float:
-        """Credits an hour for one of its GPUs by the first version; 0 without a price."""
+        """Returns the credits an hour for one of its GPUs by the first version; 0 without a price."""
         return self.tariff.gpu_price(self.gpu_model) or 0.0
 
 
@@ -282,7 +282,7 @@ class CentreSpec(Document):
 
     @property
     def domains(self) -> set[str]:
-        """Domains of the centre's own machines: those on the page, and those of its login nodes."""
+        """Returns the domains of the centre's own machines: those on the page, and those of its login nodes."""
         login = self.transport.hosts if isinstance(self.transport, SshTransport) else []
         return {*self.network.domains, *domains_of(login)}
 

@@ -101,8 +101,8 @@ class UsageData(Document):
 
 
 class UsageEvent(BaseModel):
-    """The envelope: a CloudEvent 1.0. `source` and `id` together are unique: a receiver that has seen both has the
-    record."""
+    """The envelope: a CloudEvent 1.0. `source` and `id` together are unique, so a receiver recognises a record that it
+    already has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -132,7 +132,7 @@ def read(document: type[D], text: str | bytes, *, source: str) -> D:
         more = f" ({error.error_count() - 1} more like it)" if error.error_count() > 1 else ""
         raise SpecError(
             f"{source}: {field}: {first['msg']}{more}.",
-            hint=f"It says {str(first.get('input'))[:80]!r}.",
+            hint=f"The value is {str(first.get('input'))[:80]!r}.",
             details={"source": source, "key": field},
         ) from error
 

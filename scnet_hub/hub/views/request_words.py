@@ -1,4 +1,4 @@
-"""What a request asks for and costs, in words: also the filters of the start page's templates."""
+"""Describes a request and its cost in words; also the filters of the start page's templates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Facts = Mapping[str, Any]
 
 
 def duration(value: Any) -> str:
-    """A span for people: from seconds, a timedelta or a text like "1h30m"; what cannot be read is shown as it is."""
+    """Formats a duration for people: from seconds, a timedelta or a text like "1h30m"; text that can't be read is
+    returned unchanged."""
     try:
         return format_duration(parse_walltime(value))
     except BadOption:
@@ -22,7 +23,7 @@ def duration(value: Any) -> str:
 
 
 def memory(value: Any) -> str:
-    """Bytes or "4G" as "4 GiB"; nothing asked for is the centre's own share."""
+    """Formats bytes or "4G" as "4 GiB"; without a request, as the centre's share."""
     if value in (None, "", 0, "0"):
         return "the centre's share"
     try:
@@ -32,19 +33,19 @@ def memory(value: Any) -> str:
 
 
 def credits(value: Any) -> str:
-    """A number of credits with its unit: "1,204.50 credits"."""
+    """Formats a number of credits with its unit: "1,204.50 credits"."""
     return f"{format_number(float(value or 0))} credits"
 
 
 def figure(value: Any) -> str:
-    """A number of credits alone: "0.80"; "–" if it is not known, and what is something never looks like nothing."""
+    """Formats a number of credits alone: "0.80"; "–" if it is not known; a small amount is never shown as zero."""
     if value is None:
         return "–"
     return "under 0.0001" if 0 < float(value) < 0.00005 else format_number(float(value))
 
 
 def typed_memory(value: Any) -> str:
-    """Memory as a person would type it: 4294967296 as "4G"; a text stays as it was typed."""
+    """Formats memory as a person would type it: 4294967296 as "4G"; text is returned unchanged."""
     if not isinstance(value, int) or not value:
         return str(value or "")
     factor, unit = next(
@@ -54,7 +55,7 @@ def typed_memory(value: Any) -> str:
 
 
 def typed_walltime(value: Any) -> str:
-    """A time limit as a person would type it: 5400 seconds as "1h30m"; a text stays as it was typed."""
+    """Formats a walltime as a person would type it: 5400 seconds as "1h30m"; text is returned unchanged."""
     if not isinstance(value, int | float):
         return str(value or "")
     minutes, seconds = divmod(int(value), 60)
@@ -67,7 +68,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def size(profile: Facts) -> str:
-    """A request on one line: "2 cores · 4 GiB · 1 GPU · 1 h"."""
+    """Formats a request on one line: "2 cores · 4 GiB · 1 GPU · 1 h"."""
     gpus = int(profile.get("gpus") or 0)
     model = str(profile.get("gpu_model") or "")
     parts = [plural(int(profile.get("cores") or 1), "core")]

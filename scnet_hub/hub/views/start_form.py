@@ -1,8 +1,8 @@
-"""The start page's options form: facts of the federation turned into words, and words into HTML.
+"""The start page's options form: turns facts of the federation into words, and words into HTML.
 
-`view` is the one place where centres, a placement and balances become sentences; the Jinja fragment prints them and the
-page's script puts the same strings into the same cells on every refresh, so the two can never disagree. Nothing here
-asks anybody anything, reads a clock or imports JupyterHub; the shapes are those of `docs/reference/rest.md`.
+Only `view` turns centres, a placement and balances into sentences; the Jinja fragment prints them and the page's script
+puts the same strings into the same cells on every refresh, so the two always agree. This module makes no calls, reads
+no clock and does not import JupyterHub; the documents are those of `docs/reference/rest.md`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ CONTACT = "the person who runs your project, or the federation's operators"
 
 
 def _note(offer: Facts, best: bool) -> str:
-    """What the start's own words leave out; why it stands behind the best, whose own reason the page gives above."""
+    """Returns what the words about the start leave out: why the offer ranks below the best, whose own reason is
+    above."""
     words = str(offer.get("expected_start") or "")
     if words and words.lower() not in ("now", start_of(offer).lower()):
         return words
@@ -47,7 +48,7 @@ def _note(offer: Facts, best: bool) -> str:
 
 
 def _refused(refusals: Sequence[Facts]) -> str:
-    """The reasons of one centre's partitions, each once; the partition is named only where they differ."""
+    """Returns the reasons of one centre's partitions, each once; names the partition only if the reasons differ."""
     reasons = list(dict.fromkeys(str(r.get("reason") or "") for r in refusals))
     if len(reasons) < 2:
         return "".join(reasons)
@@ -55,17 +56,17 @@ def _refused(refusals: Sequence[Facts]) -> str:
 
 
 def _said(line: str, refusal: str) -> bool:
-    """Whether the reason why nothing can start there says the same already."""
+    """Returns whether the refusal already has the same information as this line."""
     return bool(refusal) and line.rpartition(" (")[0] in refusal
 
 
 def unlinked_at(centre: Facts) -> bool:
-    """Whether people have accounts of their own at that centre, and this one has none linked."""
+    """Returns whether people have accounts of their own at that centre, and this person has none linked."""
     return centre.get("identity") in ("certificate", "service") and not centre.get("account")
 
 
 def _free(free: Any, total: Any, known: bool = True) -> str:
-    """What a centre that does not answer had free an hour ago is no fact: a dash."""
+    """Returns the free amount; a dash for a centre that does not answer, because its old numbers are not valid."""
     if not known:
         return "–"
     return f"{int(free or 0)} of {int(total)}" if total else "none"
@@ -115,7 +116,7 @@ def _row(centre: Facts, offer: Facts | None, refusals: Sequence[Facts], best: st
 
 
 def _best(placement: Facts | None, blocked: str) -> dict[str, str]:
-    """The first option of the list of places, in three lines: which, why, and what comes next."""
+    """Returns the first option of the list of places, in three lines: its name, its reason, and the next best."""
     best = (placement or {}).get("best")
     if not placement or not best:
         return {"title": "Best place for you", "now": "", "why": blocked, "next": ""}
@@ -140,7 +141,7 @@ def _rival(offer: Facts) -> str:
 
 
 def _refusal(problem: Facts) -> bool:
-    """Whether the person can mend it, so that it belongs beside the button and not above the page."""
+    """Returns whether the person can solve the problem, so that it belongs beside the button and not above the page."""
     kind = KINDS.get(str(problem.get("code") or "")) or KINDS.get(str(problem.get("family") or ""), ScnetError)
     return issubclass(kind, Refused)
 
@@ -148,13 +149,14 @@ def _refusal(problem: Facts) -> bool:
 def _blocked(
     centres: Sequence[Facts], placement: Facts | None, projects: Sequence[Facts], problem: Facts | None, contact: str
 ) -> str:
-    """Why nothing can be started at all, in the order in which a person should hear it; "" if something can."""
+    """Returns why nothing can be started at all, the most important reason first; "" if something can be started."""
     outage = problem and not _refusal(problem)
     if not outage and not projects:
-        return f"You are in no project yet, so nothing can pay for a session. Ask {contact} to add you to one."
+        return f"You are in no project yet, so no project can pay for a session. Ask {contact} to add you to one."
     if not outage and not any(centre.get("state") in ("up", "stale") for centre in centres):
         return (
-            "No centre answers at the moment. Starting is possible again as soon as one does; this page keeps asking."
+            "No centre answers at the moment. You can start a session as soon as a centre answers; this page keeps "
+            "checking."
         )
     if problem and not _of_one_place(problem, placement):
         return problem_words(problem)
@@ -164,7 +166,8 @@ def _blocked(
 
 
 def _of_one_place(problem: Facts, placement: Facts | None) -> bool:
-    """Whether the best place is refused for its price, so that another one may do: the quotes say which."""
+    """Returns whether only the best place is refused for its price, so that another place may be possible: the quotes
+    say which."""
     return problem.get("code") in BY_PRICE and bool(placement and placement.get("quotes") and placement.get("best"))
 
 
@@ -196,8 +199,8 @@ def view(
     *,
     contact: str = CONTACT,
 ) -> dict[str, Any]:
-    """Everything the start page says for one request: `rows`, `best`, `places` by centre id ("" = best), `projects`,
-    `problem`, `blocked` and one `summary` line for screen readers."""
+    """Returns everything that the start page says about one request: `rows`, `best`, `places` by centre id ("" = best),
+    `projects`, `problem`, `blocked` and one `summary` line for screen readers."""
     blocked = _blocked(centres, placement, projects, problem, contact)
     decided = placement or {}
     request = decided.get("request") or {}
@@ -227,19 +230,20 @@ def view(
         "places": {"": _anywhere(decided.get("best"), walltime, blocked, quotes), **places},
         "projects": [_project(balance) for balance in projects],
         "field": wrong_field(problem),
-        "summary": blocked or (f"{best['title']} {best['now']}." if best["now"] else "Asking the centres."),
+        "summary": blocked or (f"{best['title']} {best['now']}." if best["now"] else "Checking the centres."),
     }
 
 
 def wrong_field(problem: Facts | None) -> str:
-    """The field of the form that a refusal is about, as its sentence begins ("memory: ..."); "" for none."""
+    """Returns the field of the form that a refusal is about, from the beginning of its sentence ("memory: ..."); "" for
+    none."""
     name = str((problem or {}).get("title") or "").partition(": ")[0]
     return name if name in BY_NAME else ""
 
 
 def _anywhere(offer: Facts | None, walltime: str, blocked: str, quotes: Facts) -> dict[str, Any]:
     if offer is None:
-        return nowhere("Best place for you", blocked or "The centres have not been asked yet.")
+        return nowhere("Best place for you", blocked or "The centres have not been checked yet.")
     return _choice({"name": offer.get("centre_name") or offer["centre"]}, offer, walltime, blocked, quotes)
 
 
@@ -247,7 +251,7 @@ def _choice(row: Facts, offer: Facts | None, walltime: str, blocked: str, quotes
     if offer is None:
         return nowhere(
             str(row["name"]),
-            blocked or f"{row['name']} cannot take this: {row.get('refusal') or 'it has not been asked yet'}",
+            blocked or f"{row['name']} can't take this request: {row.get('refusal') or 'it has not been checked yet'}",
         )
     place = place_of(offer, str(row["name"]), walltime, quotes.get(str(offer["centre"])))
     return {**place, "blocked": blocked or place["blocked"]}
@@ -264,7 +268,7 @@ def offers_document(
     *,
     contact: str = CONTACT,
 ) -> dict[str, Any]:
-    """The JSON of `offers_url`: the facts as the broker gave them, and `view`, the words made of them."""
+    """Makes the JSON of `offers_url`: the broker's facts, and `view`, the words made from them."""
     return {
         "centres": list(centres), "placement": placement, "projects": list(projects), "problem": problem,
         "view": view(centres, placement, projects, problem, contact=contact),
@@ -272,7 +276,8 @@ def offers_document(
 
 
 def environment(*paths: str | Path) -> Environment:
-    """A Jinja environment with autoescape and our filters, over `paths` first and the product's templates last."""
+    """Makes a Jinja environment with autoescape and this project's filters, over `paths` first and the product's
+    templates last."""
     env = Environment(loader=FileSystemLoader([*map(str, paths), str(TEMPLATES)]), autoescape=True)
     env.filters.update(FILTERS)
     return env
@@ -283,8 +288,8 @@ def gpu_models(centres: Iterable[Facts]) -> list[str]:
 
 
 def render_form(template_env: Environment, context: Facts) -> str:
-    """The options form as HTML, for `spawner.options_form`. `context`: `centres, placement, projects, profiles,
-    defaults, problem, offers_url, accounts_url`, and if wanted `contact` (whom to ask for a project) and `poll_s`
+    """Renders the options form as HTML, for `spawner.options_form`. `context`: `centres, placement, projects, profiles,
+    defaults, problem, offers_url, accounts_url`, and optionally `contact` (whom to ask for a project) and `poll_s`
     (seconds between refreshes)."""
     facts = {
         "centres": [],

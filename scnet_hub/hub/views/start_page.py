@@ -1,4 +1,4 @@
-"""The start form: what the spawner shows before a start, and what a posted form becomes."""
+"""The start form: what the spawner shows before a start, and the options in a posted form."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TEMPLATES = environment()
 
 
 async def options_form(spawner: FederatedSpawner) -> str:
-    """The form as HTML, with the facts of this moment; what a link says, or what the person chose last time, is chosen
-    again."""
+    """Renders the form as HTML, with current facts; the options of a link, or of the person's last start, are
+    preselected."""
     link = getattr(spawner.handler, "linked", {})
     last = dict(spawner.user_options or {}) | link | spawner.refused_form
     spawner.refused_form = {}
@@ -36,7 +36,8 @@ async def options_form(spawner: FederatedSpawner) -> str:
 
 
 async def options_from_form(form: dict[str, list[str]], spawner: FederatedSpawner) -> Json:
-    """A posted form → options, checked by the same function as at the broker's door. Raises an error in words."""
+    """Converts a posted form to options, checked by the same function as in the broker. Raises BadOption or another
+    refusal."""
     fields = {name: value for name, values in form.items() if values and (value := values[0].strip(" "))}
     try:
         unknown = sorted(set(fields) - {*ON_FORM, "profile", "_xsrf"})

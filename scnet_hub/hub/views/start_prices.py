@@ -1,5 +1,5 @@
-"""When a session starts at a place, what choosing that place costs, and what forbids it: in words, for the start
-page."""
+"""Describes, for the start page, when a session starts at a place, what the place costs, and what prevents a start
+there."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .request_words import credits, duration, figure
 
 Facts = Mapping[str, Any]
 UNLINKED = "you have no account linked here"
-COMMAND_LINE = ": see `scnet accounts`"  # what the broker adds to that; on a page there is a link instead
+COMMAND_LINE = ": see `scnet accounts`"  # the broker's addition to the sentence; the page has a link instead
 FIGURES = {
     "low": "At least", "expected": "Probably", "max": "At most", "after_first": "Left when it starts",
-    "after_max": "Left at the worst",
+    "after_max": "Left at the maximum",
 }  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def start_of(offer: Facts) -> str:
 
 
 def place_of(offer: Facts, name: str, walltime: str, quote: Facts | None) -> dict[str, Any]:
-    """What choosing one place means: the button, what it costs, and what forbids it ("" = nothing)."""
+    """Describes one place: the button, the cost, and what prevents a start ("" = nothing)."""
     return {
         "title": f"{name}: {start_of(offer)[:1].lower()}{start_of(offer)[1:]}",
         "button": f"Start now at {name}" if start_of(offer) == "Now" else f"Queue at {name}",
@@ -37,7 +37,7 @@ def place_of(offer: Facts, name: str, walltime: str, quote: Facts | None) -> dic
 
 
 def _priced(offer: Facts, walltime: str) -> dict[str, Any]:
-    """What a place costs that nobody quoted."""
+    """Describes the cost of a place that has no quote."""
     cost, known = float(offer.get("cost") or 0), offer.get("available_after")
     left = float(known or 0)
     span = f" for {walltime}" if walltime else ""
@@ -46,36 +46,36 @@ def _priced(offer: Facts, walltime: str) -> dict[str, Any]:
     words = (
         f"{held}."
         if known is None or short
-        else f"{held}, {format_number(left)} available. What you don't use comes back."
+        else f"{held}, {format_number(left)} available. Unused credits are released."
     )
     return {"cost": words, "blocked": _short(-left) if short else "", "figures": None}
 
 
 def _quoted(quote: Facts) -> dict[str, Any]:
-    """The same as the quote says it: its numbers, what is held, and whether the project has that."""
+    """Describes the cost from the quote: its numbers, what is held, and whether the project can pay."""
     if quote.get("problem"):
         return {"cost": "", "blocked": problem_words(quote["problem"]), "figures": None}
     figures = {name: figure(quote.get(name)) for name in FIGURES}
     span = duration(quote["held_first_s"])
     if quote["held_first_s"] < quote["walltime_s"]:
-        held = f"It holds {figure(quote['held_first'])} credits at first, for {span}, and more while it runs."
+        held = f"The session holds {figure(quote['held_first'])} credits at first, for {span}, and more while it runs."
     else:
-        held = f"It holds {figure(quote['held_first'])} credits, for {span}."
+        held = f"The session holds {figure(quote['held_first'])} credits, for {span}."
     if note := quote.get("note"):
         held += f" {note}"
     short, worst = -(quote.get("after_first") or 0), quote.get("after_max") or 0
     if worst < 0:
         held += (
-            " The project can't pay for the whole time: unless it gets more, the session is stopped then, with "
-            "notebooks saved."
+            " The project can't pay for the whole time: unless it gets more credits, the session will be stopped when "
+            "they run out, with notebooks saved."
         )
     else:
-        held += " What you don't use comes back."
+        held += " Unused credits are released."
     return {"cost": held, "blocked": _short(short) if short > 0 else "", "figures": figures}
 
 
 def _short(lacks: float) -> str:
-    return f"This project is {credits(lacks)} short: choose a shorter time, a smaller size or another project."
+    return f"This project lacks {credits(lacks)}: choose a shorter time, a smaller size or another project."
 
 
 def nowhere(title: str, blocked: str) -> dict[str, Any]:
@@ -83,5 +83,5 @@ def nowhere(title: str, blocked: str) -> dict[str, Any]:
 
 
 def problem_words(problem: Facts) -> str:
-    words = (str(problem.get("title") or "Something is wrong."), str(problem.get("hint") or ""))
+    words = (str(problem.get("title") or "An unknown error happened."), str(problem.get("hint") or ""))
     return " ".join(filter(None, words)).replace(COMMAND_LINE, "")

@@ -1,12 +1,12 @@
-// JupyterLab's part of a session's life: the time left in the status bar, a word before the end, Continue, and Keep.
+// JupyterLab's part of a session's life: shows the time left in the status bar, warns before the end, offers Continue and Keep.
 //
-// It is a prebuilt extension written by hand: a container as webpack's module federation makes them, so that nothing has to be
-// built. It asks the session's own server (scnet_hub/node/steward.py) and decides nothing but what to show, once per session.
+// It is a prebuilt extension written by hand: a container like those of webpack's module federation, so that no build is
+// needed. It queries the session's own server (scnet_hub/node/steward.py) and decides only what to show, once per session.
 (function () {
   "use strict";
 
   const NAME = "scnet-hub";
-  const KEPT = `${NAME}:said`; // what was said already, by session: a reload and a second tab say it no more
+  const KEPT = `${NAME}:said`; // messages already shown, by session: a reload or a second tab does not repeat them
   const NEXT = `${NAME}:continued`; // the session that this page was reloaded from
   const LONGEST_WAIT_S = 60;
   let scope = null;
@@ -42,7 +42,7 @@
     });
   }
 
-  // The level that was crossed last, if nothing was said of it yet; crossed ones before it need no word any more.
+  // Returns the level that was crossed last, if no message about it was shown yet; earlier levels need no message.
   function levelToSay(left, levels, said) {
     if (left === null || left <= 0) return null;
     const crossed = levels.filter((level) => left <= level);
@@ -51,12 +51,12 @@
 
   function where(successor) {
     const centre = successor.centre_name || successor.centre || "its centre";
-    if (successor.state === "ready") return `The next session is there, at ${centre}.`;
+    if (successor.state === "ready") return `The next session is ready at ${centre}.`;
     const waits = ["intent", "submitted", "queued"].includes(successor.state);
     return waits ? `The next session waits in the queue of ${centre}.` : `The next session is starting at ${centre}.`;
   }
 
-  // What was said, in the browser's storage; only this session's is kept.
+  // Keeps the shown messages in the browser's storage, only those of this session.
   function memory(session) {
     const read = () => {
       try {
@@ -72,7 +72,7 @@
         try {
           localStorage.setItem(KEPT, JSON.stringify({ session, said: [...read(), what].slice(-100) }));
         } catch {
-          // a browser that keeps nothing: it is said again after a reload
+          // a browser without storage: messages are repeated after a reload
         }
       },
     };
@@ -92,7 +92,7 @@
       let left = null; // { at, seconds }
       let paid = null; // the same, until credits run out; null: they last
       let saving = false;
-      let touched = true; // somebody used the page since the server was asked
+      let touched = true; // the page was used since the last query
       const toast = { walltime: "", idle: "", next: "", credits: "" };
       let timer = 0;
 
@@ -113,7 +113,7 @@
           take(await call(`session${here ? "?here=1" : ""}`));
         } catch (error) {
           touched = touched || here;
-          if (told?.successor && [401, 403].includes(error.status)) return moveOn(); // the next session answers, and knows us not yet
+          if (told?.successor && [401, 403].includes(error.status)) return moveOn(); // the next session answers, but does not know this login yet
           if (paid && secondsOf(paid) < 0) say("credits-over", `This session was stopped because credits ran out. ${told.lease.why}`, "error");
         }
         const again = Math.min(told?.again_s || 30, LONGEST_WAIT_S);
@@ -146,7 +146,7 @@
         status.node.hidden = ends === null;
         status.node.style.color = soon && !told.successor?.live ? "var(--jp-warn-color0)" : "";
         status.node.style.fontWeight = soon && !told.successor?.live ? "600" : "";
-        status.node.title = paid ? `Credits run out: this session ends at ${clock(ends)}. ${told.lease.why}` : now === null ? "" : `This session ends at ${clock(now)}. Press to continue in a next one.`;
+        status.node.title = paid ? `Credits run out: this session ends at ${clock(ends)}. ${told.lease.why}` : now === null ? "" : `This session ends at ${clock(now)}. Press to continue in a next session.`;
         if (told.stopping) return say("stopping", told.stopping, "error");
         for (const one of told.warnings.filter((each) => each.code !== "credits")) say(`${one.code} ${one.message}`, local(one.message), "warning");
         showCredits();
@@ -154,14 +154,14 @@
         if (told.successor && toast.next) showThatItFailed();
         const level = levelToSay(now, told.levels_s, kept.has);
         if (level !== null) {
-          const words = `This session ends in ${span(now)}, with its kernels. Continue saves your documents and starts the next one in the same folder.`;
+          const words = `This session ends in ${span(now)}, with its kernels. Continue saves your documents and starts the next session in the same folder.`;
           if (toast.walltime) Notification.dismiss(toast.walltime);
           toast.walltime = say(`left-${level}`, words, level === Math.min(...told.levels_s) ? "error" : "warning", [continueAction()]);
         }
         showIdle(stops);
       }
 
-      // In the broker's words, which are others in the last minutes; gone when credits last again.
+      // Shows the broker's sentence, which changes in the last minutes; removed when credits last again.
       function showCredits() {
         const one = told.warnings.find((each) => each.code === "credits");
         if (toast.credits && (!one || !kept.has(`credits ${one.message}`))) {
@@ -177,7 +177,7 @@
           toast.idle = "";
           return;
         }
-        const words = `Nothing has run here for ${span(told.idle.idle_s)}: this session stops in ${span(stops)}, to free its place for others.`;
+        const words = `This session has been idle for ${span(told.idle.idle_s)} and will stop in ${span(stops)}, to free its place for others.`;
         if (toast.idle) Notification.update({ id: toast.idle, message: words });
         else toast.idle = Notification.emit(words, "warning", { autoClose: false, actions: [keepAction()] });
       }
@@ -188,18 +188,18 @@
           if (toast[name]) Notification.dismiss(toast[name]);
           toast[name] = "";
         }
-        if (toast.next) Notification.update({ id: toast.next, message: `${words} This page follows by itself.`, type: "in-progress", actions: [] });
-        else toast.next = Notification.emit(`${words} This page follows by itself.`, "in-progress", { autoClose: false });
+        if (toast.next) Notification.update({ id: toast.next, message: `${words} This page follows automatically.`, type: "in-progress", actions: [] });
+        else toast.next = Notification.emit(`${words} This page follows automatically.`, "in-progress", { autoClose: false });
         saveAll();
       }
 
       function showThatItFailed() {
-        const message = `The next session ended before it was there${told.successor.end_reason ? `: ${told.successor.end_reason.split("\n")[0]}` : "."}`;
+        const message = `The next session ended before it was ready${told.successor.end_reason ? `: ${told.successor.end_reason.split("\n")[0]}` : "."}`;
         Notification.update({ id: toast.next, message, type: "error", actions: [continueAction()] });
         toast.next = "";
       }
 
-      // Once per session; the id of its notification, "" if it was said before.
+      // Shows a message once per session; returns the id of its notification, "" if it was shown before.
       function say(what, words, type, actions = []) {
         if (kept.has(what)) return "";
         kept.add(what);
@@ -209,7 +209,7 @@
       // -- continuing
 
       const continueAction = () => ({ label: "Continue", caption: "Save all documents and start the next session", displayType: "accent", callback: () => void goOn() });
-      const keepAction = () => ({ label: "Keep it running", caption: "As if it had just been used", displayType: "accent", callback: () => void keep() });
+      const keepAction = () => ({ label: "Keep it running", caption: "Count the session as just used", displayType: "accent", callback: () => void keep() });
 
       function open() {
         const contexts = new Map();
@@ -220,13 +220,13 @@
         return [...contexts.values()].filter((one) => one.model?.dirty && one.contentsModel?.writable !== false);
       }
 
-      // Saves what was changed; the names of those that could not be.
+      // Saves the changed documents; returns the names of those that could not be saved.
       async function saveAll() {
         const each = await Promise.all(open().map((one) => one.save().then(() => !one.model.dirty, () => false).then((done) => (done ? "" : one.path))));
         return each.filter(Boolean);
       }
 
-      // Before credits run out what was changed is saved again and again, whether anybody is there or not.
+      // Saves changed documents repeatedly before credits run out, whether a person is at the page or not.
       async function saveInTime() {
         if (!paid || saving || secondsOf(paid) > told.lease.saves_at_s || !open().length) return;
         saving = true;
@@ -240,7 +240,7 @@
         const lost = await saveAll();
         if (lost.length && !unsaved) {
           const actions = [{ label: "Continue anyway", displayType: "warn", callback: () => void goOn({ unsaved: true }) }, continueAction()];
-          return Notification.update({ id, message: `Not saved: ${lost.slice(0, 3).join(", ")}. Nothing was continued.`, type: "error", actions });
+          return Notification.update({ id, message: `Not saved: ${lost.slice(0, 3).join(", ")}. The session was not continued.`, type: "error", actions });
         }
         toast.next = id;
         try {
@@ -261,7 +261,7 @@
         }
       }
 
-      // The next session answers at this address: the page starts anew in it, with what was open.
+      // Reloads the page, which opens in the next session with the same documents: that session answers at this address.
       function moveOn() {
         sessionStorage.setItem(NEXT, first);
         window.location.reload();
@@ -270,7 +270,7 @@
       // -- in Lab
 
       /** @type {Record<string, [string, () => Promise<unknown>]>} */
-      const commands = { "scnet:continue": ["Continue This Session in a Next One", goOn], "scnet:keep": ["Keep This Session Running", keep] };
+      const commands = { "scnet:continue": ["Continue in a Next Session", goOn], "scnet:keep": ["Keep This Session Running", keep] };
       for (const [id, [label, execute]] of Object.entries(commands)) {
         app.commands.addCommand(id, { label, execute: () => execute() });
         palette?.addItem({ command: id, category: "SCNet Hub" });
@@ -282,7 +282,7 @@
       status.node.addEventListener("click", () => {
         if (told?.successor?.live) return showNext();
         const now = secondsLeft();
-        const words = `This session ends${now === null ? "" : ` at ${clock(now)}`}. Continue saves your documents and starts the next one.`;
+        const words = `This session ends${now === null ? "" : ` at ${clock(now)}`}. Continue saves your documents and starts the next session.`;
         Notification.emit(words, "info", { autoClose: 20000, actions: [continueAction()] });
       });
       bar?.registerStatusItem(status.id, { item: status, align: "right", rank: 1, isActive: () => true });
@@ -301,7 +301,7 @@
 
     return {
       id: "scnet-hub:session",
-      description: "How long this session may still run, its continuation, and its end when nobody uses it.",
+      description: "Shows how long this session may still run, continues it, and warns before it stops as idle.",
       autoStart: true,
       requires: [docmanager.IDocumentManager],
       optional: [apputils.ICommandPalette, statusbar.IStatusBar],
