@@ -80,7 +80,7 @@ async def test_a_stretch_of_the_log_is_replayed_page_by_page(
     rows = [await world.submit(name=f"n{number}", cores=number + 1) for number in range(3)]
     with pytest.raises(Refused):
         await world.submit(name="large", cores=64)
-    await world.reaches(rows[0].id, "starting", "ready")
+    await world.reaches(rows[0].session.id, "starting", "ready")
     monkeypatch.setattr(decision_export, "DECISIONS", 2)
     hub.bridge.asked.clear()
     home = tmp_path / "log.json.gz"
@@ -100,7 +100,7 @@ async def test_a_stretch_of_the_log_is_replayed_page_by_page(
     assert told["policies"]["soonest"]["agreed"]["count"] == 3 and told["policies"]["soonest"]["no_place"] == 1
     by_id = {one["id"]: one for one in told["decisions"]}
     assert len(by_id) == 4 and [one["logged"]["centre"] for one in told["decisions"][:3]] == [
-        row.centre for row in rows
+        row.copy.centre for row in rows
     ]
     assert len(gzip.decompress(home.read_bytes()).splitlines()) == 2
 
